@@ -1,0 +1,553 @@
+"""Gradients: the reverse walk over the tape, and what is built on it.
+
+The walk visits nodes in reverse order of their making, which is a reverse topological order. At each
+it multiplies the upstream gradient by the local one (the op's `backward`), fits the result to the
+input, and adds it to what the input already has. There is no recursion, so depth costs nothing.
+
+The same walk reads op bodies with NumPy (plain gradients), with Tensors (gradients that can be
+differentiated again) or with abstract Tensors (inside `capture`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .backend import numpy_backend as NUMPY
+from .errors import ArgumentError, BacklitError, GradientError, ShapeError
+from .op import describe
+from .ops import elementwise
+from .tensor import STATE, Node, Tensor, apply, as_tensor, wrap
+
+Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one
+Key = Node | Tensor
+
+
+class _GradMode(contextlib.ContextDecorator):
+    def __init__(self, enabled: bool):
+        self.enabled = enabled
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(STATE.grad_enabled)
+        STATE.grad_enabled = self.enabled
+
+    def __exit__(self, *error: object) -> None:
+        STATE.grad_enabled = self._before.pop()
+
+
+def no_grad() -> _GradMode:
+    """A context (or decorator) in which nothing is put on the tape.
+
+    >>> x = as_tensor(1.0).requires_grad_()
+    >>> with no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+    return _GradMode(False)
+
+
+def enable_grad() -> _GradMode:
+    """A context (or decorator) in which ops are put on the tape, also inside `no_grad`."""
+    return _GradMode(True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops are put on the tape."""
+    return STATE.grad_enabled
+
+
+def topological(roots: Iterable[Key]) -> list[Node]:
+    """All nodes from which the roots were computed, in the order of their making."""
+    seen: set[Node] = set()
+    stack = [r for r in roots if isinstance(r, Node)]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        for edge in node.inputs:
+            if type(edge) is Node and edge not in seen:
+                stack.append(edge)
+    return sorted(seen, key=attrgetter("order"))
+
+
+def _useful(order: list[Node], wanted: set[Key]) -> set[Key]:
+    """The nodes through which a gradient can reach a wanted one, with the wanted ones."""
+    useful = set(wanted)
+    for node in order:
+        if any(edge in useful for edge in node.inputs if isinstance(edge, Node | Tensor)):
+            useful.add(node)
+    return useful
+
+
+def walk(
+    seeds: list[tuple[Key, Gradient]],
+    *,
+    wanted: set[Key] | None = None,
+    keep: bool = False,
+    differentiable: bool = False,
+) -> dict[Key, Gradient]:
+    """Walk the tape backwards from the seeds and return the gradients of leaves and wanted nodes.
+
+    `wanted` prunes the walk to what leads there. Unless `keep`, visited nodes are released.
+    """
+    order = topological(key for key, _ in seeds)
+    useful = None if wanted is None else _useful(order, wanted)
+    on_tensors = differentiable or STATE.trace is not None
+    xp: Any = _tensors() if on_tensors else NUMPY
+    pending: dict[Key, Gradient] = {}
+    found: dict[Key, Gradient] = {}
+    for key, gradient in seeds:
+        pending[key] = gradient if key not in pending else pending[key] + gradient
+    with _GradMode(differentiable):
+        while order:
+            node = order.pop()
+            upstream = pending.pop(node, None)
+            if upstream is None:
+                if not keep:
+                    node.release()
+                continue
+            if node.hooks:
+                upstream = _run_hooks(node.hooks, upstream, on_tensors)
+            if wanted is not None and node in wanted:
+                found[node] = upstream
+            if useful is None or node in useful:
+                _step(node, upstream, xp, on_tensors, useful, pending)
+            if not keep:
+                node.release()
+    for key, gradient in pending.items():
+        if isinstance(key, Tensor) and key._hooks:
+            gradient = _run_hooks(key._hooks, gradient, on_tensors)
+        found[key] = gradient
+    return found
+
+
+def _step(
+    node: Node,
+    upstream: Gradient,
+    xp: Any,
+    on_tensors: bool,
+    useful: set[Key] | None,
+    pending: dict[Key, Gradient],
+) -> None:
+    """Send the upstream gradient of one node through its op to its inputs."""
+    if node.saved is None:
+        node.require_live()
+    op = node.op
+    if on_tensors and STATE.grad_enabled and not op.twice_differentiable:
+        raise GradientError(
+            f"{op.name}: its derivative cannot itself be differentiated ({node.location}); "
+            "call backward or grad without create_graph"
+        )
+    try:
+        saved = node.linked_saves() if on_tensors else node.saved
+        gradients = op.backward(xp, upstream, *saved)
+        if type(gradients) is not tuple:
+            gradients = (gradients,)
+        if len(gradients) != len(node.inputs):
+            _check_count(node, len(gradients))
+        for edge, gradient in zip(node.inputs, gradients, strict=False):
+            if gradient is None:
+                continue
+            if type(edge) is not Node and not (isinstance(edge, Tensor) and edge.requires_grad):
+                continue
+            if useful is not None and edge not in useful:
+                continue
+            if callable(gradient):
+                gradient = gradient()
+            if gradient.shape != edge.shape or gradient.dtype != edge.dtype:
+                gradient = fit(xp, gradient, edge)
+            before = pending.get(edge)
+            pending[edge] = gradient if before is None else before + gradient
+    except (BacklitError, ValueError, TypeError, IndexError, AttributeError) as error:
+        error.args = (f"{error}; in the backward of {op.name}, applied at {node.location}",)
+        raise
+
+
+def _check_count(node: Node, count: int) -> None:
+    """Gradients may be left out at the end, for inputs that cannot have one (index arrays)."""
+    needed = [
+        i
+        for i, edge in enumerate(node.inputs)
+        if type(edge) is Node or (isinstance(edge, Tensor) and edge.requires_grad)
+    ]
+    if count > len(node.inputs) or count <= needed[-1]:
+        raise GradientError(
+            f"{node.op.name}.backward must return a gradient for each of {len(node.inputs)} "
+            f"inputs, got {count}"
+        )
+
+
+def fit(xp: Any, gradient: Gradient, target: Any) -> Gradient:
+    """The gradient in the shape and dtype of what it belongs to.
+
+    Summed over axes along which the input was broadcast, expanded along axes over which it was
+    reduced, cast to its dtype.
+    """
+    shape = target.shape
+    extra = len(gradient.shape) - len(shape)
+    if extra >= 0:
+        axes = [*range(extra)]
+        for a, n in enumerate(shape):
+            if n == 1 and gradient.shape[a + extra] != 1:
+                axes.append(a + extra)
+        if axes:
+            gradient = xp.sum(gradient, axis=tuple(axes), keepdims=True)
+            gradient = xp.reshape(gradient, gradient.shape[extra:])
+    if gradient.dtype != target.dtype:
+        gradient = xp.astype(gradient, target.dtype)
+    if gradient.shape != shape:
+        try:
+            gradient = xp.broadcast_to(gradient, shape)
+        except ValueError:
+            raise ShapeError(
+                f"a gradient must broadcast to its input, got {describe(gradient)} for "
+                f"{target.dtype.name}{list(shape)}"
+            ) from None
+    return gradient
+
+
+def _tensors() -> SimpleNamespace:
+    from .functions.namespace import TENSORS
+
+    return TENSORS
+
+
+def _run_hooks(hooks: list[Callable[[Tensor], Tensor | None]], gradient: Any, tensors: bool) -> Any:
+    value = gradient if tensors else wrap(np.asarray(gradient))
+    for hook in list(hooks):
+        replaced = hook(value)
+        if replaced is not None:
+            if replaced.shape != value.shape:
+                raise ShapeError(
+                    f"hook: the gradient must keep its shape {value.shape}, got {replaced.shape}"
+                )
+            value = replaced
+    return value if tensors else value.array
+
+
+def _seed(name: str, output: Tensor, gradient: Any) -> Tensor:
+    """The gradient to start from: 1 for a scalar, else the given one."""
+    if not isinstance(output, Tensor) or not output.requires_grad:
+        raise GradientError(
+            f"{name}: the output must have been computed from a Tensor that requires a gradient, "
+            f"got {output!r:.80}; set requires_grad=True on a leaf, and do not detach"
+        )
+    if gradient is None:
+        if output.size != 1:
+            raise GradientError(
+                f"{name}: without a gradient the output must be a single number, got "
+                f"{describe(output)}; reduce it with sum() or mean(), or pass a gradient"
+            )
+        from .functions import ones_like
+
+        return ones_like(output)
+    seed = as_tensor(gradient)
+    if seed.shape != output.shape:
+        raise ShapeError(
+            f"{name}: the gradient must have the output's shape, got {describe(seed)} for "
+            f"{describe(output)}"
+        )
+    return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
+
+
+def _key(t: Tensor) -> Key:
+    return t.node if t.node is not None else t
+
+
+def _start(name: str, outputs: Sequence[Tensor], gradients: Any, on_tensors: bool) -> list:
+    if gradients is None or isinstance(gradients, Tensor):
+        gradients = [gradients] * len(outputs) if gradients is None else [gradients]
+    if len(gradients) != len(outputs):
+        raise ArgumentError(
+            f"{name}: as many gradients as outputs are required, got {len(gradients)} "
+            f"and {len(outputs)}"
+        )
+    seeds = []
+    for output, gradient in zip(outputs, gradients, strict=True):
+        seed = _seed(name, output, gradient)
+        seeds.append((_key(output), seed if on_tensors else seed.array))
+    return seeds
+
+
+def _as_tensor(gradient: Any) -> Tensor:
+    return gradient if isinstance(gradient, Tensor) else wrap(np.asarray(gradient))
+
+
+def backward(
+    output: Tensor,
+    gradient: Any = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradient of `output` to the `grad` of every leaf it was computed from.
+
+    A scalar starts with 1; any other output needs its upstream `gradient`. The graph's saved values
+    are freed unless `retain_graph`. With `create_graph` the gradients are themselves on the tape.
+    If anything fails, no `grad` has changed.
+
+    >>> w = as_tensor([1.0, 2.0]).requires_grad_()
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    Tensor([2., 4.], shape=(2,), dtype=float32)
+    """
+    on_tensors = create_graph or STATE.trace is not None
+    seeds = _start("backward", [output], [gradient], on_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    for leaf, g in walk(seeds, keep=keep, differentiable=create_graph).items():
+        assert isinstance(leaf, Tensor)
+        new, old = _as_tensor(g), leaf.grad
+        if old is not None:
+            with _GradMode(create_graph):
+                new = old + new
+        leaf.grad = new
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> Any:
+    """The gradients of the outputs with respect to the inputs, leaving every `grad` alone.
+
+    `inputs` may be leaves or computed Tensors. One Tensor in gives one out, a sequence gives a
+    tuple. An input that the outputs do not depend on is an error unless `allow_unused`, when its
+    gradient is None.
+
+    >>> x = as_tensor(3.0).requires_grad_()
+    >>> grad(x**3, x)
+    Tensor(27., shape=(), dtype=float32)
+    """
+    many = not isinstance(inputs, Tensor)
+    targets: Sequence[Tensor] = inputs if many else [inputs]  # type: ignore[assignment, list-item]
+    for i, t in enumerate(targets):
+        if not t.requires_grad:
+            raise GradientError(f"grad: inputs[{i}] ({describe(t)}) does not require a gradient")
+    results = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    on_tensors = create_graph or STATE.trace is not None
+    seeds = _start("grad", results, grad_outputs, on_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    found = walk(
+        seeds, wanted={_key(t) for t in targets}, keep=keep, differentiable=create_graph
+    )
+    gradients = []
+    for i, t in enumerate(targets):
+        g = found.get(_key(t))
+        if g is None and not allow_unused:
+            raise GradientError(
+                f"grad: the outputs do not depend on inputs[{i}] ({describe(t)}); "
+                "allow_unused=True gives None for it"
+            )
+        gradients.append(None if g is None else _as_tensor(g))
+    return tuple(gradients) if many else gradients[0]
+
+
+# -- transformations of functions ---------------------------------------------------------------
+
+
+def _inputs(inputs: Sequence[Any]) -> list[Tensor]:
+    """Inputs to differentiate at: linked to the caller's graph if they are on one, else leaves."""
+    result = []
+    for x in inputs:
+        x = as_tensor(x)
+        if x.requires_grad:
+            result.append(apply(elementwise.Positive(), x))
+        else:
+            result.append(x.detach().requires_grad_())
+    return result
+
+
+def _freed(gradients: Any, create_graph: bool) -> Any:
+    return gradients if create_graph else tuple(g.detach() for g in gradients)
+
+
+def vjp(f: Callable[..., Tensor], *inputs: Any) -> tuple[Tensor, Callable[[Any], Any]]:
+    """f's value and the function u ↦ uᵀ J, J the Jacobian at the inputs.
+
+    >>> y, pull = vjp(lambda x: x * x, as_tensor([1.0, 2.0]))
+    >>> pull(as_tensor([1.0, 10.0]))
+    (Tensor([ 2., 40.], shape=(2,), dtype=float32),)
+    """
+    with enable_grad():
+        leaves = _inputs(inputs)
+        y = f(*leaves)
+
+    def pull(upstream: Any, create_graph: bool = False) -> tuple[Tensor, ...]:
+        return _dense_grad(y, leaves, as_tensor(upstream), create_graph)
+
+    return y.detach(), pull
+
+
+def _dense_grad(
+    y: Tensor, leaves: Sequence[Tensor], upstream: Tensor | None, create_graph: bool
+) -> tuple[Tensor, ...]:
+    """Gradients with zeros where y does not depend on a leaf: derivatives, not bookkeeping."""
+    from .functions import zeros_like
+
+    if not y.requires_grad:
+        return tuple(zeros_like(x) for x in leaves)
+    found = grad(
+        y,
+        leaves,
+        None if upstream is None else [upstream],
+        retain_graph=True,
+        create_graph=create_graph,
+        allow_unused=True,
+    )
+    return tuple(zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True))
+
+
+def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, Tensor]:
+    """f's value and J v, the derivative along the tangents.
+
+    From the one derivative: u ↦ uᵀ J is linear in u, and its own vjp with v is J v.
+
+    >>> jvp(lambda x: x * x, as_tensor([1.0, 2.0]), as_tensor([1.0, 10.0]))[1]
+    Tensor([ 2., 40.], shape=(2,), dtype=float32)
+    """
+    points = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    along = [tangents] if isinstance(tangents, Tensor) else list(tangents)
+    if len(points) != len(along):
+        raise ArgumentError(
+            f"jvp: one tangent for each input is required, got {len(along)} and {len(points)}"
+        )
+    along = [as_tensor(v) for v in along]
+    for i, (x, v) in enumerate(zip(points, along, strict=True)):
+        if as_tensor(x).shape != v.shape:
+            raise ShapeError(f"jvp: tangents[{i}] must have shape {x.shape}, got {v.shape}")
+    from .functions import ones_like, sum, zeros_like
+
+    with enable_grad():
+        leaves = _inputs(points)
+        y = f(*leaves)
+        if not y.requires_grad:
+            return y.detach(), zeros_like(y)
+        u = ones_like(y).detach().requires_grad_()
+        pulled = _dense_grad(y, leaves, u, True)
+        total = None
+        for g, v in zip(pulled, along, strict=True):
+            term = sum(g * v)
+            total = term if total is None else total + term
+        (pushed,) = _dense_grad(total, [u], None, False)  # type: ignore[arg-type]
+    return y.detach(), pushed
+
+
+def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
+    """H v, the Hessian of a scalar function times a vector, without building the Hessian.
+
+    The gradient of ⟨∇f, v⟩: Pearlmutter, Neural Computation 6 (1994). One input gives one Tensor.
+
+    >>> hvp(lambda x: (x**3).sum(), as_tensor([1.0, 2.0]), as_tensor([1.0, 1.0]))
+    Tensor([ 6., 12.], shape=(2,), dtype=float32)
+    """
+    from .functions import sum
+
+    many = not isinstance(inputs, Tensor)
+    points = list(inputs) if many else [inputs]
+    along = list(vectors) if many else [vectors]
+    with enable_grad():
+        leaves = _inputs(points)
+        gradients = _dense_grad(_scalar("hvp", f(*leaves)), leaves, None, True)
+        total = None
+        for g, v in zip(gradients, along, strict=True):
+            term = sum(g * as_tensor(v))
+            total = term if total is None else total + term
+        products = _dense_grad(total, leaves, None, False)  # type: ignore[arg-type]
+    return products if many else products[0]
+
+
+def _scalar(name: str, y: Tensor) -> Tensor:
+    if y.size != 1:
+        raise GradientError(f"{name}: the function must return a single number, got {describe(y)}")
+    return y
+
+
+def value_and_grad(
+    f: Callable[..., Tensor], argnums: int | Sequence[int] = 0
+) -> Callable[..., tuple[Tensor, Any]]:
+    """The function that returns f's scalar value and its gradients for the arguments `argnums`.
+
+    >>> value_and_grad(lambda x: (x * x).sum())(as_tensor([1.0, 2.0]))[1]
+    Tensor([2., 4.], shape=(2,), dtype=float32)
+    """
+    many = not isinstance(argnums, int)
+    positions = list(argnums) if many else [argnums]  # type: ignore[arg-type]
+
+    def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
+        with enable_grad():
+            leaves = _inputs([args[i] for i in positions])
+            full = list(args)
+            for i, leaf in zip(positions, leaves, strict=True):
+                full[i] = leaf
+            y = _scalar("value_and_grad", f(*full, **kwargs))
+        linked = any(isinstance(args[i], Tensor) and args[i].requires_grad for i in positions)
+        linked = linked and STATE.grad_enabled
+        gradients = _dense_grad(y, leaves, None, linked)
+        return (y if linked else y.detach()), gradients if many else gradients[0]
+
+    return both
+
+
+def jacobian(f: Callable[..., Tensor], inputs: Any, *, create_graph: bool = False) -> Any:
+    """J[i, j] = ∂yᵢ/∂xⱼ, of shape (*y.shape, *x.shape), one row a backward walk.
+
+    >>> jacobian(lambda x: x * x, as_tensor([1.0, 2.0]))
+    Tensor([[2., 0.],
+            [0., 4.]], shape=(2, 2), dtype=float32)
+    """
+    from .functions import reshape, stack, zeros
+
+    many = not isinstance(inputs, Tensor)
+    with enable_grad():
+        leaves = _inputs(list(inputs) if many else [inputs])
+        y = f(*leaves)
+        rows: list[tuple[Tensor, ...]] = []
+        for i in range(y.size):
+            unit = np.zeros(y.size, y.dtype)
+            unit[i] = 1
+            upstream = wrap(unit.reshape(y.shape))
+            rows.append(_freed(_dense_grad(y, leaves, upstream, create_graph), create_graph))
+        full = []
+        for k, x in enumerate(leaves):
+            shape = (*y.shape, *x.shape)
+            if rows:
+                full.append(reshape(stack([row[k] for row in rows]), shape))
+            else:
+                full.append(zeros(shape, dtype=x.dtype))
+    return tuple(full) if many else full[0]
+
+
+def hessian(f: Callable[[Tensor], Tensor], x: Any) -> Tensor:
+    """H[i, j] = ∂²f/∂xᵢ∂xⱼ of a scalar function of one Tensor, of shape (*x.shape, *x.shape).
+
+    >>> hessian(lambda x: (x**3).sum(), as_tensor([1.0, 2.0]))
+    Tensor([[ 6.,  0.],
+            [ 0., 12.]], shape=(2, 2), dtype=float32)
+    """
+
+    def gradient(point: Tensor) -> Tensor:
+        return _dense_grad(_scalar("hessian", f(point)), [point], None, True)[0]
+
+    return jacobian(gradient, as_tensor(x))
+
+
+def parameters_of(outputs: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The leaves that require a gradient and from which the outputs were computed, each once."""
+    seen: set[Tensor] = set()
+    for node in topological(_key(t) for t in outputs):
+        for edge in node.inputs:
+            if isinstance(edge, Tensor) and edge.requires_grad and edge not in seen:
+                seen.add(edge)
+                yield edge

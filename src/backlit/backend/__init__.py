@@ -1,0 +1,39 @@
+"""The array namespaces that op bodies are read with, and the closed list of what they may use.
+
+An op body is mathematics over a namespace `xp`. The body may use the operators of arrays, the
+attributes `shape`, `dtype`, `ndim`, `size` and `mT`, and the functions named in `NAMESPACE`, all of
+which every namespace provides with the meaning of the Array API standard. The rest are these:
+
+    slice(x, index)                    basic indexing: one entry an axis, see `ops.indexing`
+    place(x, index, shape)             its adjoint: x written into zeros of `shape`
+    gather(x, *indices, pattern)       indexing by integer arrays
+    scatter_add(x, *indices, pattern, shape)    its adjoint: x added into zeros of `shape`
+    put_along_axis_add(x, indices, axis, size)  adjoint of take_along_axis
+    take_add(x, indices, axis, size)   adjoint of take
+    arange(start, count, step, dtype)  start + i step for i < count
+    random_bits(key, counter, shape)   uint32 bits of the Philox 4x64-10 generator
+    erf(x)                             error function
+
+NumPy warns where a result is not finite. In Backlit NaN and infinity are results like any others
+(`see` finds where they first appear), so these warnings are silenced for Backlit's own modules.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+NAMESPACE = frozenset(
+    """
+    abs acos acosh add all any arange argmax argmin argsort asin asinh astype atan atan2 atanh
+    bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
+    broadcast_to ceil concat copysign cos cosh cumulative_prod cumulative_sum divide equal erf exp
+    expand_dims expm1 flip floor floor_divide full gather greater greater_equal hypot isfinite isinf
+    isnan less less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or
+    logical_xor matmul max maximum min minimum multiply negative nextafter not_equal ones_like
+    permute_dims place pow prod put_along_axis_add random_bits reciprocal remainder reshape round
+    scatter_add sign signbit sin sinh slice sqrt square subtract sum take take_add take_along_axis
+    tan tanh trunc where zeros zeros_like
+    """.split()
+)
+
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"backlit\.")

@@ -1,0 +1,251 @@
+"""NumPy as the namespace of eager execution, and the few functions where NumPy itself differs.
+
+Everything not defined here is NumPy's own function under its Array API name.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy import (
+    abs,
+    acos,
+    acosh,
+    add,
+    all,
+    any,
+    argmax,
+    argmin,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    broadcast_to,
+    ceil,
+    concat,
+    copysign,
+    cos,
+    cosh,
+    divide,
+    equal,
+    exp,
+    expand_dims,
+    expm1,
+    flip,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    hypot,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    nextafter,
+    not_equal,
+    permute_dims,
+    pow,
+    reciprocal,
+    remainder,
+    reshape,
+    round,
+    sign,
+    signbit,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    take,
+    take_along_axis,
+    tan,
+    tanh,
+    trunc,
+    where,
+)
+
+from ..dtypes import LOW_PRECISION, float32
+
+_slice = slice
+Index = tuple[int | tuple[int, int, int] | None, ...]
+
+max = np.maximum.reduce
+min = np.minimum.reduce
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    """16-bit floats are storage: sums and products accumulate in float32."""
+    return x.astype(float32)
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.dtype in LOW_PRECISION:
+        return np.matmul(_wide(a), _wide(b)).astype(a.dtype)
+    return np.matmul(a, b)
+
+
+def sum(x: np.ndarray, axis: int | tuple[int, ...] | None = None, keepdims: bool = False):
+    if x.dtype in LOW_PRECISION:
+        return np.add.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
+    return np.add.reduce(x, axis, keepdims=keepdims)
+
+
+def prod(x: np.ndarray, axis: int | tuple[int, ...] | None = None, keepdims: bool = False):
+    if x.dtype in LOW_PRECISION:
+        return np.multiply.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
+    return np.multiply.reduce(x, axis, keepdims=keepdims)
+
+
+def cumulative_sum(x: np.ndarray, axis: int):
+    if x.dtype in LOW_PRECISION:
+        return np.cumsum(_wide(x), axis).astype(x.dtype)
+    return np.cumsum(x, axis, dtype=x.dtype)
+
+
+def cumulative_prod(x: np.ndarray, axis: int):
+    if x.dtype in LOW_PRECISION:
+        return np.cumprod(_wide(x), axis).astype(x.dtype)
+    return np.cumprod(x, axis, dtype=x.dtype)
+
+
+def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
+    """Stable in both directions: equal elements keep their order, NaN last."""
+    if not descending:
+        return np.argsort(x, axis=axis, stable=True)
+    backwards = np.argsort(np.flip(x, axis), axis=axis, stable=True)
+    return np.flip(x.shape[axis] - 1 - backwards, axis)
+
+
+def astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return x.astype(dtype, copy=False)
+
+
+def full(shape: tuple[int, ...], value: float, dtype: np.dtype) -> np.ndarray:
+    return np.full(shape, value, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.zeros(shape, dtype)
+
+
+def zeros_like(x: np.ndarray) -> np.ndarray:
+    return np.zeros(x.shape, x.dtype)
+
+
+def ones_like(x: np.ndarray) -> np.ndarray:
+    return np.ones(x.shape, x.dtype)
+
+
+def arange(start: float, count: int, step: float, dtype: np.dtype) -> np.ndarray:
+    return (start + step * np.arange(count)).astype(dtype)
+
+
+def _key(index: Index) -> tuple[int | _slice | None, ...]:
+    return tuple([_as_slice(*i) if isinstance(i, tuple) else i for i in index])
+
+
+def _as_slice(start: int, count: int, step: int) -> _slice:
+    if count == 0:
+        return _slice(0, 0)
+    stop = start + count * step
+    return _slice(start, stop if stop >= 0 else None, step)
+
+
+def slice(x: np.ndarray, index: Index) -> np.ndarray:
+    return x[_key(index)]
+
+
+def place(x: np.ndarray, index: Index, shape: tuple[int, ...]) -> np.ndarray:
+    result = np.zeros(shape, x.dtype)
+    result[_key(index)] = x
+    return result
+
+
+def _pattern_key(pattern: tuple, indices: tuple[np.ndarray, ...]) -> tuple:
+    arrays = iter(indices)
+    return tuple([next(arrays) if i == "array" else _key((i,))[0] for i in pattern])
+
+
+def gather(x: np.ndarray, *indices: np.ndarray, pattern: tuple) -> np.ndarray:
+    return x[_pattern_key(pattern, indices)]
+
+
+def scatter_add(
+    x: np.ndarray, *indices: np.ndarray, pattern: tuple, shape: tuple[int, ...]
+) -> np.ndarray:
+    result = np.zeros(shape, float32 if x.dtype in LOW_PRECISION else x.dtype)
+    np.add.at(result, _pattern_key(pattern, indices), x)
+    return result.astype(x.dtype, copy=False)
+
+
+def put_along_axis_add(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
+    shape = x.shape[:axis] + (size,) + x.shape[axis + 1 :]
+    grid = list(np.indices(indices.shape, sparse=True))
+    grid[axis] = indices
+    return scatter_add(x, *grid, pattern=("array",) * x.ndim, shape=shape)
+
+
+def take_add(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
+    shape = x.shape[:axis] + (size,) + x.shape[axis + indices.ndim :]
+    whole = tuple((0, n, 1) for n in shape[:axis])
+    return scatter_add(x, indices, pattern=(*whole, "array"), shape=shape)
+
+
+def random_bits(key: np.ndarray, counter: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """uint32 words of Philox 4x64-10, two from each 64-bit word, low half first.
+
+    `key` is the seed, `counter` the number of 256-bit blocks drawn before; both uint64.
+    Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    """
+    size = math.prod(shape)
+    state = np.random.Philox(key=int(key), counter=int(counter))
+    words = state.random_raw(-(-size // 2)) if size else np.empty(0, np.uint64)
+    return words.astype("<u8", copy=False).view("<u4")[:size].reshape(shape)
+
+
+# W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23 (1969)
+# 631-637; highest power first. Up to 15/32 erf x = x P(x²)/Q(x²), above it
+# erf x = 1 - exp(-x²) R(x)/S(x), which is 1 in float64 from 6 on.
+_ERF_P = (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2,
+          3.77485237685302021e2, 3.20937758913846947e3)  # fmt: skip
+_ERF_Q = (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3,
+          2.84423683343917062e3)  # fmt: skip
+_ERF_R = (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0,
+          6.61191906371416295e1, 2.98635138197400131e2, 8.81952221241769090e2,
+          1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3)  # fmt: skip
+_ERF_S = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2,
+          1.62138957456669019e3, 3.29079923573345963e3, 4.36261909014324716e3,
+          3.43936767414372164e3, 1.23033935480374942e3)  # fmt: skip
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    wide = np.asarray(x, np.float64)
+    size = np.abs(wide)
+    square = wide * wide
+    near = wide * np.polyval(_ERF_P, square) / np.polyval(_ERF_Q, square)
+    size = np.minimum(size, 6.0)
+    tail = np.exp(-size * size) * np.polyval(_ERF_R, size) / np.polyval(_ERF_S, size)
+    far = np.copysign(1.0 - tail, wide)
+    return np.where(size <= 0.46875, near, far).astype(x.dtype, copy=False)

@@ -1,0 +1,197 @@
+"""The element types of Tensors, and which type results when two of them meet.
+
+Types are NumPy dtype objects, so they compare, hash and print as NumPy users expect. Promotion is
+that of the Array API standard. Where the standard leaves a mix undefined (an integer array with a
+floating one) the floating type wins, as in PyTorch and JAX; NumPy's silent step to float64 would
+undo a whole network's float32.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from .errors import DTypeError
+
+DType = np.dtype
+
+bool_ = np.dtype("bool")
+int8 = np.dtype("int8")
+int16 = np.dtype("int16")
+int32 = np.dtype("int32")
+int64 = np.dtype("int64")
+uint8 = np.dtype("uint8")
+uint16 = np.dtype("uint16")
+uint32 = np.dtype("uint32")
+uint64 = np.dtype("uint64")
+float16 = np.dtype("float16")
+bfloat16 = np.dtype(ml_dtypes.bfloat16)
+float32 = np.dtype("float32")
+float64 = np.dtype("float64")
+
+FLOATING = frozenset({float16, bfloat16, float32, float64})
+LOW_PRECISION = frozenset({float16, bfloat16})
+SIGNED = frozenset({int8, int16, int32, int64})
+UNSIGNED = frozenset({uint8, uint16, uint32, uint64})
+INTEGER = SIGNED | UNSIGNED
+SUPPORTED = FLOATING | INTEGER | {bool_}
+
+DEFAULT_FLOAT = float32
+DEFAULT_INT = int64
+
+_BY_NAME = {d.name: d for d in SUPPORTED}
+
+
+def as_dtype(dtype: Any) -> DType:
+    """Return the Backlit dtype for a dtype, a NumPy scalar type, a Python type or a name.
+
+    Python's `float` means float32, the default floating type; `int` means int64.
+
+    >>> as_dtype("bfloat16"), as_dtype(float)
+    (dtype(bfloat16), dtype('float32'))
+    """
+    if dtype is float:
+        return DEFAULT_FLOAT
+    if dtype is int:
+        return DEFAULT_INT
+    if isinstance(dtype, str) and dtype in _BY_NAME:
+        return _BY_NAME[dtype]
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        result = None
+    if result not in SUPPORTED:
+        names = ", ".join(sorted(_BY_NAME))
+        raise DTypeError(f"dtype: {dtype!r} is not supported; use one of {names}")
+    return result
+
+
+@functools.cache
+def promote(a: DType, b: DType) -> DType:
+    """The dtype of an element-wise result of arrays of dtypes `a` and `b`.
+
+    >>> promote(int32, float32), promote(float16, bfloat16), promote(uint8, int8)
+    (dtype('float32'), dtype('float32'), dtype('int16'))
+    """
+    if a == b:
+        return a
+    if a in FLOATING and b in FLOATING:
+        return float32 if {a, b} == LOW_PRECISION else max(a, b, key=lambda d: d.itemsize)
+    if a in FLOATING or b in FLOATING:
+        return a if a in FLOATING else b
+    if uint64 in (a, b) and (a in SIGNED or b in SIGNED):
+        raise DTypeError(
+            f"promotion: no integer type holds both {a} and {b}; cast one with astype"
+        )
+    return np.promote_types(a, b)
+
+
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """The dtype that results from combining arrays and dtypes; Python scalars are weak.
+
+    >>> result_type(float32, int64)
+    dtype('float32')
+    """
+    result: DType | None = None
+    weak_float = False
+    for x in arrays_and_dtypes:
+        if isinstance(x, bool | int | float):
+            weak_float = weak_float or isinstance(x, float)
+            continue
+        dtype = as_dtype(getattr(x, "dtype", x))
+        result = dtype if result is None else promote(result, dtype)
+    if result is None:
+        raise DTypeError("result_type: at least one array or dtype is required")
+    if weak_float and result not in FLOATING:
+        return DEFAULT_FLOAT
+    return result
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether promotion leads from one dtype to the other.
+
+    >>> can_cast(float32, float64), can_cast(float64, float32)
+    (True, False)
+    """
+    source, target = as_dtype(getattr(from_, "dtype", from_)), as_dtype(to)
+    try:
+        return promote(source, target) == target
+    except DTypeError:
+        return False
+
+
+_KINDS: dict[str, frozenset[DType]] = {
+    "bool": frozenset({bool_}),
+    "signed integer": SIGNED,
+    "unsigned integer": UNSIGNED,
+    "integral": INTEGER,
+    "real floating": FLOATING,
+    "complex floating": frozenset(),
+    "numeric": INTEGER | FLOATING,
+}
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind: a dtype, a kind's name, or a tuple of these.
+
+    >>> isdtype(float32, "real floating"), isdtype(int8, ("bool", "integral"))
+    (True, True)
+    """
+    if isinstance(kind, tuple):
+        return any(isdtype(dtype, k) for k in kind)
+    if isinstance(kind, str) and kind in _KINDS:
+        return as_dtype(dtype) in _KINDS[kind]
+    return as_dtype(dtype) == as_dtype(kind)
+
+
+@dataclass(frozen=True)
+class FloatInfo:
+    """Limits of a floating type: bits, machine epsilon, extremes, smallest normal number."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class IntInfo:
+    """Limits of an integer type: bits, largest and smallest value."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: DType
+
+
+def finfo(dtype: Any) -> FloatInfo:
+    """The limits of a floating type.
+
+    >>> finfo(float32).eps
+    1.1920928955078125e-07
+    """
+    dtype = as_dtype(getattr(dtype, "dtype", dtype))
+    if dtype not in FLOATING:
+        raise DTypeError(f"finfo: dtype must be floating, got {dtype}; use iinfo for integers")
+    info = ml_dtypes.finfo(dtype)
+    numbers = (float(v) for v in (info.eps, info.max, info.min, info.smallest_normal))
+    return FloatInfo(info.bits, *numbers, dtype)
+
+
+def iinfo(dtype: Any) -> IntInfo:
+    """The limits of an integer type.
+
+    >>> iinfo(int8).max
+    127
+    """
+    dtype = as_dtype(getattr(dtype, "dtype", dtype))
+    if dtype not in INTEGER:
+        raise DTypeError(f"iinfo: dtype must be an integer type, got {dtype}; use finfo for floats")
+    info = np.iinfo(dtype)
+    return IntInfo(info.bits, int(info.max), int(info.min), dtype)

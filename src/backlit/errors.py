@@ -1,0 +1,55 @@
+"""What can go wrong, as types: every error Backlit raises on purpose is one of these.
+
+A message has four parts: the op and argument, the condition with symbols and values, where it
+happened (module path) and what to do.
+"""
+
+from __future__ import annotations
+
+
+class BacklitError(Exception):
+    """Base of all errors that Backlit raises on purpose."""
+
+
+class ShapeError(BacklitError, ValueError):
+    """Shapes, axes or sizes do not fit together."""
+
+
+class DTypeError(BacklitError, TypeError):
+    """An element type is not allowed here."""
+
+
+class ArgumentError(BacklitError, ValueError):
+    """An argument has a value outside its allowed range."""
+
+
+class IndexRangeError(BacklitError, IndexError):
+    """An index or a label lies outside its axis."""
+
+
+class TraceError(BacklitError, TypeError):
+    """A concrete value was requested while a function was being captured."""
+
+
+class GradientError(BacklitError, RuntimeError):
+    """A gradient was requested where none exists."""
+
+
+class GraphFreedError(GradientError):
+    """The graph was walked before and its saved values are gone."""
+
+
+class GradcheckError(BacklitError, AssertionError):
+    """An analytic gradient differs from the numerical one."""
+
+
+class DataError(BacklitError, ValueError):
+    """A data file or a checkpoint is missing, truncated or of a foreign format."""
+
+
+class NonFiniteError(BacklitError, FloatingPointError):
+    """A loss became NaN or infinite."""
+
+
+class MissingDependencyError(BacklitError, ImportError):
+    """An optional package is needed for this feature."""

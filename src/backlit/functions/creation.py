@@ -1,0 +1,194 @@
+"""New Tensors: from data, constants, sequences, grids."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..dtypes import as_dtype
+from ..errors import ArgumentError, ShapeError
+from ..ops import creation as ops
+from ..tensor import Tensor, _as_array, apply, as_tensor, check_device, wrap
+from .arguments import shape_tuple
+from .elementwise import where
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor that shares the memory of an array where it can; `tensor` always copies.
+
+    >>> asarray(np.array([1.0, 2.0]))
+    Tensor([1., 2.], shape=(2,), dtype=float64)
+    """
+    check_device(device)
+    if isinstance(obj, Tensor) and not copy:
+        return obj if dtype is None else obj.astype(dtype)
+    try:
+        return wrap(_as_array(obj, dtype, copy))
+    except ValueError as error:
+        if copy is False:
+            raise ArgumentError(f"asarray: copy=False, but a copy is needed: {error}") from None
+        raise
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor from any array with DLPack (NumPy, PyTorch, JAX), without copying if possible."""
+    check_device(device)
+    return wrap(_as_array(np.from_dlpack(x), copy=copy))
+
+
+def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor with one value everywhere.
+
+    >>> full((2,), 7.0)
+    Tensor([7., 7.], shape=(2,), dtype=float32)
+    """
+    check_device(device)
+    if isinstance(fill_value, Tensor):
+        from .manipulation import broadcast_to
+
+        value = fill_value if dtype is None else fill_value.astype(dtype)
+        return broadcast_to(value, shape_tuple("full", shape))
+    if dtype is None:
+        kinds = {bool: dtypes.bool_, int: dtypes.DEFAULT_INT}
+        dtype = kinds.get(type(fill_value), dtypes.DEFAULT_FLOAT)
+    op = ops.Full(shape=shape_tuple("full", shape), value=fill_value, dtype=as_dtype(dtype))
+    return apply(op)
+
+
+def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor of zeros, float32 unless said otherwise."""
+    return full(shape, 0, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
+
+
+def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor of ones, float32 unless said otherwise."""
+    return full(shape, 1, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
+
+
+def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor whose values do not matter: zeros, so that no result depends on old memory."""
+    return zeros(shape, dtype=dtype, device=device)
+
+
+def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """One value everywhere, in the shape (and dtype) of x."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
+
+
+def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Zeros in the shape (and dtype) of x."""
+    return full(x.shape, 0, dtype=dtype or x.dtype, device=device)
+
+
+def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Ones in the shape (and dtype) of x."""
+    return full(x.shape, 1, dtype=dtype or x.dtype, device=device)
+
+
+def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Zeros in the shape (and dtype) of x; see `empty`."""
+    return zeros_like(x, dtype=dtype, device=device)
+
+
+def arange(
+    start: float,
+    /,
+    stop: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
+    """start, start + step, … before stop; `arange(n)` counts 0 … n - 1.
+
+    >>> arange(3)
+    Tensor([0, 1, 2], shape=(3,), dtype=int64)
+    """
+    check_device(device)
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise ArgumentError("arange: step must not be 0")
+    if dtype is None:
+        whole = all(isinstance(v, int) for v in (start, stop, step))
+        dtype = dtypes.DEFAULT_INT if whole else dtypes.DEFAULT_FLOAT
+    count = max(0, math.ceil((stop - start) / step))
+    return apply(ops.Arange(start=start, count=count, step=step, dtype=as_dtype(dtype)))
+
+
+def linspace(
+    start: float,
+    stop: float,
+    /,
+    num: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    endpoint: bool = True,
+) -> Tensor:
+    """`num` evenly spaced numbers from start to stop.
+
+    >>> linspace(0, 1, 3)
+    Tensor([0. , 0.5, 1. ], shape=(3,), dtype=float32)
+    """
+    check_device(device)
+    values = np.linspace(start, stop, num, endpoint=endpoint)
+    return wrap(values.astype(as_dtype(dtype or dtypes.DEFAULT_FLOAT)))
+
+
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Ones on the k-th diagonal, zeros elsewhere.
+
+    >>> eye(2)
+    Tensor([[1., 0.],
+            [0., 1.]], shape=(2, 2), dtype=float32)
+    """
+    check_device(device)
+    return wrap(np.eye(n_rows, n_cols, k, dtype=as_dtype(dtype or dtypes.DEFAULT_FLOAT)))
+
+
+def _triangle(name: str, x: Any, mask: Any, k: int) -> Tensor:
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: x must have at least 2 axes, got shape {x.shape}")
+    return where(wrap(mask(np.ones(x.shape[-2:], bool), k)), x, 0)
+
+
+def tril(x: Any, /, *, k: int = 0) -> Tensor:
+    """The elements on and below the k-th diagonal of each matrix, zeros above.
+
+    >>> tril(ones((2, 2)))
+    Tensor([[1., 0.],
+            [1., 1.]], shape=(2, 2), dtype=float32)
+    """
+    return _triangle("tril", x, np.tril, k)
+
+
+def triu(x: Any, /, *, k: int = 0) -> Tensor:
+    """The elements on and above the k-th diagonal of each matrix, zeros below."""
+    return _triangle("triu", x, np.triu, k)
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+    """Coordinate grids from coordinate vectors, Cartesian ("xy") or by matrix index ("ij")."""
+    from .manipulation import broadcast_to, permute_dims, reshape
+
+    if indexing not in ("xy", "ij"):
+        raise ArgumentError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+    vectors = [as_tensor(x) for x in arrays]
+    if any(v.ndim != 1 for v in vectors):
+        raise ShapeError(f"meshgrid: vectors are required, got {[v.shape for v in vectors]}")
+    shape = tuple(v.size for v in vectors)
+    grids = []
+    for a, v in enumerate(vectors):
+        own = tuple(v.size if b == a else 1 for b in range(len(vectors)))
+        grid = broadcast_to(reshape(v, own), shape)
+        if indexing == "xy" and len(vectors) > 1:
+            grid = permute_dims(grid, (1, 0, *range(2, len(vectors))))
+        grids.append(grid)
+    return grids

@@ -1,0 +1,204 @@
+"""Element-wise functions of Tensors, with broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import dtypes
+from ..errors import DTypeError
+from ..op import Op, describe
+from ..ops import activation
+from ..ops import elementwise as ops
+from ..tensor import Tensor, _operand, _promoted, apply, as_tensor, binary, binary_float, floating
+from .arguments import cached
+
+Unary = Callable[[Any], Tensor]
+Binary = Callable[[Any, Any], Tensor]
+
+
+def _document(function: Any, op: Op, parameters: str, note: str = "") -> Any:
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"{type(op).__doc__}{note}"
+    return function
+
+
+def _unary(cls: type[Op]) -> Unary:
+    """The function of one Tensor of any type."""
+    op = cls()
+
+    def function(x: Any, /) -> Tensor:
+        return apply(op, x if isinstance(x, Tensor) else as_tensor(x))
+
+    return _document(function, op, "x")
+
+
+def _unary_float(cls: type[Op]) -> Unary:
+    """The function of one floating Tensor; integers become float32 first."""
+    op = cls()
+
+    def function(x: Any, /) -> Tensor:
+        if not isinstance(x, Tensor):
+            x = as_tensor(x)
+        return apply(op, x if x.array.dtype in dtypes.FLOATING else floating(x))
+
+    return _document(function, op, "x")
+
+
+def _unary_rounding(cls: type[Op]) -> Unary:
+    """The function of one floating Tensor; integers are their own result."""
+    op = cls()
+
+    def function(x: Any, /) -> Tensor:
+        x = as_tensor(x)
+        return apply(op, x) if x.dtype in dtypes.FLOATING else x
+
+    return _document(function, op, "x")
+
+
+def _binary(cls: type[Op]) -> Binary:
+    op = cls()
+
+    def function(a: Any, b: Any, /) -> Tensor:
+        return binary(op, a, b)
+
+    return _document(function, op, "a, b")
+
+
+def _binary_float(cls: type[Op]) -> Binary:
+    op = cls()
+
+    def function(a: Any, b: Any, /) -> Tensor:
+        return binary_float(op, a, b)
+
+    return _document(function, op, "a, b")
+
+
+def _binary_bits(cls: type[Op]) -> Binary:
+    op = cls()
+
+    def function(a: Any, b: Any, /) -> Tensor:
+        for name, x in (("a", a), ("b", b)):
+            if isinstance(x, float) or getattr(x, "dtype", None) in dtypes.FLOATING:
+                raise DTypeError(
+                    f"{op.name}: {name} must be integers or truth values, got {describe(x)}"
+                )
+        return binary(op, a, b)
+
+    return _document(function, op, "a, b")
+
+
+negative = _unary(ops.Negative)
+abs = _unary(ops.Abs)
+square = _unary(ops.Square)
+sign = _unary(ops.Sign)
+floor = _unary_rounding(ops.Floor)
+ceil = _unary_rounding(ops.Ceil)
+trunc = _unary_rounding(ops.Trunc)
+round = _unary_rounding(ops.Round)
+isnan = _unary(ops.Isnan)
+isinf = _unary(ops.Isinf)
+isfinite = _unary(ops.Isfinite)
+signbit = _unary(ops.Signbit)
+logical_not = _unary(ops.LogicalNot)
+bitwise_invert = _unary(ops.BitwiseInvert)
+
+sqrt = _unary_float(ops.Sqrt)
+reciprocal = _unary_float(ops.Reciprocal)
+exp = _unary_float(ops.Exp)
+expm1 = _unary_float(ops.Expm1)
+log = _unary_float(ops.Log)
+log1p = _unary_float(ops.Log1p)
+log2 = _unary_float(ops.Log2)
+log10 = _unary_float(ops.Log10)
+sin = _unary_float(ops.Sin)
+cos = _unary_float(ops.Cos)
+tan = _unary_float(ops.Tan)
+asin = _unary_float(ops.Asin)
+acos = _unary_float(ops.Acos)
+atan = _unary_float(ops.Atan)
+sinh = _unary_float(ops.Sinh)
+cosh = _unary_float(ops.Cosh)
+tanh = _unary_float(ops.Tanh)
+asinh = _unary_float(ops.Asinh)
+acosh = _unary_float(ops.Acosh)
+atanh = _unary_float(ops.Atanh)
+erf = _unary_float(ops.Erf)
+sigmoid = _unary_float(activation.Sigmoid)
+
+add = _binary(ops.Add)
+subtract = _binary(ops.Subtract)
+multiply = _binary(ops.Multiply)
+floor_divide = _binary(ops.FloorDivide)
+remainder = _binary(ops.Remainder)
+pow = _binary(ops.Pow)
+maximum = _binary(ops.Maximum)
+minimum = _binary(ops.Minimum)
+equal = _binary(ops.Equal)
+not_equal = _binary(ops.NotEqual)
+less = _binary(ops.Less)
+less_equal = _binary(ops.LessEqual)
+greater = _binary(ops.Greater)
+greater_equal = _binary(ops.GreaterEqual)
+logical_and = _binary(ops.LogicalAnd)
+logical_or = _binary(ops.LogicalOr)
+logical_xor = _binary(ops.LogicalXor)
+bitwise_and = _binary_bits(ops.BitwiseAnd)
+bitwise_or = _binary_bits(ops.BitwiseOr)
+bitwise_xor = _binary_bits(ops.BitwiseXor)
+bitwise_left_shift = _binary_bits(ops.BitwiseLeftShift)
+bitwise_right_shift = _binary_bits(ops.BitwiseRightShift)
+divide = _binary_float(ops.Divide)
+atan2 = _binary_float(ops.Atan2)
+hypot = _binary_float(ops.Hypot)
+logaddexp = _binary_float(ops.Logaddexp)
+copysign = _binary_float(ops.Copysign)
+nextafter = _binary_float(ops.Nextafter)
+
+
+def positive(x: Any, /) -> Tensor:
+    """y = x, as a node of its own."""
+    return apply(cached(ops.Positive), as_tensor(x))
+
+
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
+    """Limit x to [min, max];  gx = gy inside and at the limits, 0 outside.
+
+    Limits are numbers, Tensors or None for no limit. With Tensors the limits get gradients too and
+    a tie is shared, as in `maximum` and `minimum`.
+
+    >>> clip(as_tensor([-2.0, 0.5, 2.0]), -1, 1)
+    Tensor([-1. ,  0.5,  1. ], shape=(3,), dtype=float32)
+    """
+    x = as_tensor(x)
+    if isinstance(min, int | float | None) and isinstance(max, int | float | None):
+        if x.dtype not in dtypes.FLOATING and isinstance(min, float) | isinstance(max, float):
+            x = floating(x)
+        return apply(cached(ops.Clip, min, max), x)
+    y = x if min is None else maximum(x, min)
+    return y if max is None else minimum(y, max)
+
+
+def where(condition: Any, a: Any, b: Any, /) -> Tensor:
+    """a where the condition holds, else b; the gradient goes to the chosen one.
+
+    Neither branch is skipped: a NaN in the derivative of the branch that was not chosen stays
+    out of the result, but choose safe inputs *inside* the branch, as `where(x > 0, x, 1)`.
+
+    >>> where(as_tensor([True, False]), 1.0, as_tensor([5.0, 6.0]))
+    Tensor([1., 6.], shape=(2,), dtype=float32)
+    """
+    condition = as_tensor(condition)
+    a, b = _promoted(_operand(a), _operand(b))
+    if condition.dtype != dtypes.bool_:
+        condition = not_equal(condition, 0)
+    return apply(cached(ops.Where), condition, a, b)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
+    """x with its elements cast to another dtype. Tensors are immutable, so `copy` changes nothing.
+
+    >>> astype(as_tensor([1.5]), "int64")
+    Tensor([1], shape=(1,), dtype=int64)
+    """
+    return as_tensor(x).astype(dtype)

@@ -1,0 +1,133 @@
+"""Indexing of Tensors: slices, integers, arrays, masks, `None` and `...`; take and take_along_axis."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..dtypes import bool_
+from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..op import describe
+from ..ops import indexing as ops
+from ..ops import movement
+from ..tensor import Tensor, apply, as_tensor, wrap
+from .arguments import cached, one_axis
+
+
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """x[key] with NumPy's meaning."""
+    entries = _expanded(x, key if isinstance(key, tuple) else (key,))
+    index: list[Any] = []
+    arrays: list[Tensor] = []
+    axis = 0
+    for entry in entries:
+        if entry is None:
+            index.append(None)
+            continue
+        if isinstance(entry, Tensor):
+            arrays.append(entry)
+            index.append("array")
+        else:
+            index.append(_basic(entry, x.shape[axis], axis))
+        axis += 1
+    if arrays:
+        return apply(cached(ops.Gather, tuple(index)), x, *arrays)
+    return apply(cached(movement.Slice, tuple(index)), x)
+
+
+def _expanded(x: Tensor, key: tuple[Any, ...]) -> list[Any]:
+    """One entry for each axis of x: `...` spelled out, masks as index arrays."""
+    entries: list[Any] = []
+    for entry in key:
+        if isinstance(entry, list | np.ndarray | Tensor):
+            entries.extend(_index_arrays(x, entry))
+        else:
+            entries.append(entry)
+    used = sum(e is not None and e is not Ellipsis for e in entries)
+    if used > x.ndim:
+        raise ShapeError(f"indexing: {used} indices are too many for shape {x.shape}")
+    rest: list[Any] = [slice(None)] * (x.ndim - used)
+    places = [i for i, e in enumerate(entries) if e is Ellipsis]
+    if len(places) > 1:
+        raise ShapeError("indexing: `...` may stand only once in an index")
+    position = places[0] if places else len(entries)
+    return entries[:position] + rest + entries[position + len(places) :]
+
+
+def _index_arrays(x: Tensor, entry: Any) -> list[Tensor]:
+    array = as_tensor(entry) if not isinstance(entry, list) or entry else wrap(np.empty(0, np.int64))
+    if array.dtype == bool_:
+        mask = array._concrete("indexing by a mask")
+        return [wrap(i) for i in np.nonzero(mask)]
+    if array.dtype not in dtypes.INTEGER:
+        raise DTypeError(f"indexing: index arrays must be integers or bool, got {describe(array)}")
+    return [array]
+
+
+def _basic(entry: Any, size: int, axis: int) -> int | tuple[int, int, int]:
+    if isinstance(entry, slice):
+        start, stop, step = entry.indices(size)
+        return start, len(range(start, stop, step)), step
+    if isinstance(entry, bool):
+        raise DTypeError("indexing: True and False are not indices; use None for a new axis")
+    try:
+        i = operator.index(entry)
+    except TypeError:
+        raise DTypeError(
+            f"indexing: an index is an integer, slice, Tensor, None or ..., got {entry!r}"
+        ) from None
+    if not -size <= i < size:
+        raise IndexRangeError(
+            f"indexing: the index must lie in [-{size}, {size}) on axis {axis}, got {i}"
+        )
+    return i % size
+
+
+def _indices(name: str, indices: Any) -> Tensor:
+    indices = as_tensor(indices)
+    if indices.dtype not in dtypes.INTEGER:
+        raise DTypeError(f"{name}: indices must be integers, got {describe(indices)}")
+    return indices
+
+
+def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Tensor:
+    """The slices of x at `indices` along an axis; repeated ones add up in the gradient.
+
+    x: (..., A, ...), indices: any shape I -> (..., *I, ...)
+
+    >>> take(as_tensor([10.0, 20.0, 30.0]), as_tensor([2, 0, 2]), axis=0)
+    Tensor([30., 10., 30.], shape=(3,), dtype=float32)
+    """
+    x = as_tensor(x)
+    if axis is None:
+        if x.ndim != 1:
+            raise ShapeError(f"take: axis is required for a Tensor of {x.ndim} axes")
+        axis = 0
+    return apply(cached(ops.Take, one_axis("take", axis, x.ndim)), x, _indices("take", indices))
+
+
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Tensor:
+    """The elements of x at `indices` along an axis, everything else matched one to one.
+
+    x: (..., A, ...), indices: (..., B, ...) -> (..., B, ...); the other axes broadcast.
+
+    >>> take_along_axis(as_tensor([[1.0, 2.0], [3.0, 4.0]]), as_tensor([[1], [0]]), axis=1)
+    Tensor([[2.],
+            [3.]], shape=(2, 1), dtype=float32)
+    """
+    from .manipulation import broadcast_to
+
+    x, indices = as_tensor(x), _indices("take_along_axis", indices)
+    axis = one_axis("take_along_axis", axis, x.ndim)
+    if x.ndim == indices.ndim:
+        others = [
+            n if m == 1 else m
+            for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))
+            if a != axis
+        ]
+        x = broadcast_to(x, (*others[:axis], x.shape[axis], *others[axis:]))
+        indices = broadcast_to(indices, (*others[:axis], indices.shape[axis], *others[axis:]))
+    return apply(cached(ops.TakeAlongAxis, axis), x, indices)

@@ -1,0 +1,311 @@
+"""Products of vectors, matrices and higher Tensors, and their norms."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import result_type
+from ..errors import ArgumentError, ShapeError
+from ..op import describe
+from ..ops import contraction, reductions
+from ..tensor import Tensor, apply, as_tensor, floating
+from . import elementwise
+from .arguments import axes as all_axes
+from .arguments import cached, one_axis
+from .manipulation import broadcast_to, expand_dims, permute_dims, reshape, squeeze
+from .reductions import max, min, sum
+
+_MATMUL = contraction.Matmul()
+
+
+def matmul(a: Any, b: Any, /) -> Tensor:
+    """The matrix product of the last two axes, the others broadcast; vectors are a row or a column.
+
+        (..., M, K) @ (..., K, N) -> (..., M, N);  GA = GY Bᵀ,  GB = Aᵀ GY
+
+    >>> matmul(as_tensor([[1.0, 2.0]]), as_tensor([3.0, 4.0]))
+    Tensor([11.], shape=(1,), dtype=float32)
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(
+            f"matmul: both inputs need at least one axis, got a: {describe(a)} and "
+            f"b: {describe(b)}; did you mean a * b?"
+        )
+    if a.dtype is not b.dtype:
+        dtype = result_type(a, b)
+        a, b = a.astype(dtype), b.astype(dtype)
+    if a.ndim > 1 and b.ndim > 1:
+        return apply(_MATMUL, a, b)
+    rows = expand_dims(a, axis=0) if a.ndim == 1 else a
+    columns = expand_dims(b, axis=1) if b.ndim == 1 else b
+    y = apply(_MATMUL, rows, columns)
+    gone = ((-2,) if a.ndim == 1 else ()) + ((-1,) if b.ndim == 1 else ())
+    return squeeze(y, axis=gone)
+
+
+def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
+    """y = Σ a b along an axis, the others broadcast.
+
+    >>> vecdot(as_tensor([1.0, 2.0]), as_tensor([3.0, 4.0]))
+    Tensor(11., shape=(), dtype=float32)
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    for name, x in (("a", a), ("b", b)):
+        if not -x.ndim <= axis < 0:
+            raise ShapeError(f"vecdot: axis must lie in [-{x.ndim}, -1] for {name}, got {axis}")
+    if a.shape[axis] != b.shape[axis]:
+        raise ShapeError(
+            f"vecdot: the sizes along axis {axis} must be equal, got a: {describe(a)} and "
+            f"b: {describe(b)}"
+        )
+    return sum(a * b, axis=axis)
+
+
+def outer(a: Any, b: Any, /) -> Tensor:
+    """yᵢⱼ = aᵢ bⱼ of two vectors.
+
+    >>> outer(as_tensor([1.0, 2.0]), as_tensor([3.0, 4.0]))
+    Tensor([[3., 4.],
+            [6., 8.]], shape=(2, 2), dtype=float32)
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim != 1 or b.ndim != 1:
+        raise ShapeError(f"outer: both inputs must be vectors, got {describe(a)}, {describe(b)}")
+    return expand_dims(a, axis=1) * expand_dims(b, axis=0)
+
+
+def tensordot(a: Any, b: Any, /, *, axes: Any = 2) -> Tensor:
+    """The sum of products over pairs of axes: the last n of a with the first n of b, or two lists.
+
+    >>> tensordot(as_tensor([[1.0, 2.0]]), as_tensor([[3.0], [4.0]]), axes=1)
+    Tensor([[11.]], shape=(1, 1), dtype=float32)
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if isinstance(axes, int):
+        if not 0 <= axes <= (a.ndim if a.ndim < b.ndim else b.ndim):
+            raise ShapeError(f"tensordot: axes={axes} is too many for {a.shape} and {b.shape}")
+        over_a, over_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        over_a = [one_axis("tensordot", i, a.ndim) for i in axes[0]]
+        over_b = [one_axis("tensordot", i, b.ndim) for i in axes[1]]
+    sizes_a, sizes_b = [a.shape[i] for i in over_a], [b.shape[i] for i in over_b]
+    if sizes_a != sizes_b:
+        raise ShapeError(
+            f"tensordot: paired axes must have equal sizes, got {sizes_a} and {sizes_b} "
+            f"(a: {describe(a)}, b: {describe(b)})"
+        )
+    keep_a = [i for i in range(a.ndim) if i not in over_a]
+    keep_b = [i for i in range(b.ndim) if i not in over_b]
+    rows, columns = [a.shape[i] for i in keep_a], [b.shape[i] for i in keep_b]
+    shared = math.prod(sizes_a)
+    left = reshape(permute_dims(a, keep_a + over_a), (math.prod(rows), shared))
+    right = reshape(permute_dims(b, over_b + keep_b), (shared, math.prod(columns)))
+    return reshape(matmul(left, right), (*rows, *columns))
+
+
+# -- einsum: every contraction as permute, reshape and matmul -----------------------------------
+
+
+def einsum(subscripts: str, /, *operands: Any) -> Tensor:
+    """The sum over all letters not in the output of the product of the operands.
+
+    `"ij,jk->ik"` is a matrix product. A letter twice in one operand is its diagonal, `...` stands
+    for broadcast axes; without `->` the output has the letters that occur once, in order.
+
+    >>> einsum("ij,j->i", as_tensor([[1.0, 2.0]]), as_tensor([3.0, 4.0]))
+    Tensor([11.], shape=(1,), dtype=float32)
+    """
+    tensors = [as_tensor(x) for x in operands]
+    terms, output = _parse(subscripts, tensors)
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, tensors, strict=True):
+        for letter, n in zip(term, x.shape, strict=True):
+            if sizes.setdefault(letter, n) != n:
+                if 1 not in (n, sizes[letter]):
+                    raise ShapeError(
+                        f"einsum: the index {letter!r} must have one size, got {sizes[letter]} "
+                        f"and {n} in {subscripts!r} ({', '.join(map(describe, tensors))})"
+                    )
+                sizes[letter] = n if sizes[letter] == 1 else sizes[letter]
+    work = [_diagonals(t, x) for t, x in zip(terms, tensors, strict=True)]
+    for i, j in _order(work, output, sizes):
+        right, left = work.pop(j), work.pop(i)
+        still_needed = set(output).union(*(t for t, _ in work))
+        work.append(_contract(left, right, still_needed))
+    term, x = work[0]
+    lone = tuple(a for a, letter in enumerate(term) if letter not in output)
+    x = sum(x, axis=lone) if lone else x
+    kept = [letter for letter in term if letter in output]
+    if any(letter not in kept for letter in output):
+        missing = sorted(set(output) - set(kept))
+        raise ArgumentError(f"einsum: output index {missing} is in no operand of {subscripts!r}")
+    x = permute_dims(x, [kept.index(letter) for letter in output])
+    return broadcast_to(x, tuple(sizes[letter] for letter in output))
+
+
+def _parse(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
+    """Terms and output with `...` spelled out in capital Greek letters."""
+    text = subscripts.replace(" ", "")
+    if not re.fullmatch(r"[A-Za-z.,]*(->[A-Za-z.]*)?", text):
+        raise ArgumentError(f"einsum: subscripts are letters, commas, ... and ->, got {subscripts!r}")
+    left, arrow, output = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(tensors):
+        raise ArgumentError(
+            f"einsum: {subscripts!r} has {len(terms)} terms, but {len(tensors)} operands were given"
+        )
+    spread, longest = [], 0
+    for term, x in zip(terms, tensors, strict=True):
+        named = len(term.replace("...", ""))
+        rest = x.ndim - named
+        if ("..." in term and rest < 0) or ("..." not in term and rest != 0):
+            raise ShapeError(
+                f"einsum: the term {term!r} names {named} axes, but its operand is {describe(x)}"
+            )
+        spread.append(rest)
+        longest = rest if "..." in term and rest > longest else longest
+    dots = "".join(chr(0x391 + i) for i in range(longest))
+    full = [
+        t.replace("...", dots[longest - n :] if n else "") for t, n in zip(terms, spread, strict=True)
+    ]
+    if not arrow:
+        letters = "".join(terms).replace(".", "")
+        output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    else:
+        output = output.replace("...", dots)
+    if len(set(output)) != len(output) or "." in output:
+        raise ArgumentError(f"einsum: an output index may stand only once, got {subscripts!r}")
+    return full, output
+
+
+def _diagonals(term: str, x: Tensor) -> tuple[str, Tensor]:
+    """The operand with each repeated letter reduced to its diagonal."""
+    for letter in sorted(set(term)):
+        while term.count(letter) > 1:
+            first = term.index(letter)
+            second = term.index(letter, first + 1)
+            rest = [a for a in range(x.ndim) if a not in (first, second)]
+            n = x.shape[first]
+            x = permute_dims(x, [first, second, *rest])
+            along = as_tensor(np.arange(n))
+            x = x[along, along]
+            term = letter + "".join(term[a] for a in rest)
+    return term, x
+
+
+def _order(
+    work: list[tuple[str, Tensor]], output: str, sizes: dict[str, int]
+) -> list[tuple[int, int]]:
+    """Which two operands to contract at each step; the result goes to the end of the list."""
+    if len(work) <= 2:
+        return [(0, 1)] * (len(work) - 1)
+    terms = ",".join(term for term, _ in work)
+    # NumPy's path search reads shapes only; its letters are Latin.
+    latin = {c: chr(0x61 + i) for i, c in enumerate(sorted(set(terms) - {","}))}
+    text = "".join(latin.get(c, c) for c in terms) + "->" + "".join(latin[c] for c in output)
+    shapes = [np.broadcast_to(np.float32(0), tuple(sizes[c] for c in term)) for term, _ in work]
+    path = np.einsum_path(text, *shapes, optimize="greedy")[0][1:]
+    steps: list[tuple[int, int]] = []
+    count = len(work)
+    for group in path:
+        places = sorted(group)
+        steps.append((places[0], places[1]))
+        count -= 1
+        for p in places[2:]:
+            steps.append((p - (len(steps) and 0) - 2, count - 1))
+            count -= 1
+    return steps
+
+
+def _contract(
+    left: tuple[str, Tensor], right: tuple[str, Tensor], needed: set[str]
+) -> tuple[str, Tensor]:
+    """The product of two operands, summed over the letters that nobody needs any more."""
+    a_term, a = _summed(left, needed | set(right[0]))
+    b_term, b = _summed(right, needed | set(left[0]))
+    shared = [c for c in a_term if c in b_term]
+    batch = [c for c in shared if c in needed]
+    folded = [c for c in shared if c not in needed]
+    for c in folded:  # a folded axis of size 1 broadcasts against the other's
+        n = a.shape[a_term.index(c)], b.shape[b_term.index(c)]
+        if n[0] != n[1]:
+            a, b = _widen(a, a_term.index(c), n[1]), _widen(b, b_term.index(c), n[0])
+    rows = [c for c in a_term if c not in shared]
+    columns = [c for c in b_term if c not in shared]
+    size_a = {c: n for c, n in zip(a_term, a.shape, strict=True)}
+    size_b = {c: n for c, n in zip(b_term, b.shape, strict=True)}
+
+    def matrix(x: Tensor, term: str, sizes: dict[str, int], *groups: list[str]) -> Tensor:
+        x = permute_dims(x, [term.index(c) for c in batch + groups[0] + groups[1]])
+        lead = tuple(sizes[c] for c in batch)
+        return reshape(x, (*lead, *(math.prod(sizes[c] for c in g) for g in groups)))
+
+    y = matmul(
+        matrix(a, a_term, size_a, rows, folded), matrix(b, b_term, size_b, folded, columns)
+    )
+    shape = (*y.shape[: len(batch)], *(size_a[c] for c in rows), *(size_b[c] for c in columns))
+    return "".join(batch + rows + columns), reshape(y, shape)
+
+
+def _widen(x: Tensor, axis: int, size: int) -> Tensor:
+    if x.shape[axis] != 1:
+        return x
+    return broadcast_to(x, (*x.shape[:axis], size, *x.shape[axis + 1 :]))
+
+
+def _summed(operand: tuple[str, Tensor], needed: set[str]) -> tuple[str, Tensor]:
+    term, x = operand
+    gone = tuple(a for a, c in enumerate(term) if c not in needed)
+    return "".join(c for c in term if c in needed), sum(x, axis=gone) if gone else x
+
+
+# -- norms --------------------------------------------------------------------------------------
+
+
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
+    """The p-norm (Σ |x|ᵖ)^(1/p); the largest |x| for ∞, the smallest for -∞, the count for 0.
+
+    For p = 2 neither squares nor their sum overflow, and the gradient at 0 is 0, the subgradient
+    of smallest norm.
+
+    >>> vector_norm(as_tensor([3.0, 4.0]))
+    Tensor(5., shape=(), dtype=float32)
+    """
+    x = floating(as_tensor(x))
+    folded = all_axes("vector_norm", axis, x.ndim)
+    if ord == 2:
+        return apply(cached(reductions.Norm, folded, keepdims), x)
+    size = elementwise.abs(x)
+    if ord == math.inf:
+        return max(size, axis=folded, keepdims=keepdims)
+    if ord == -math.inf:
+        return min(size, axis=folded, keepdims=keepdims)
+    if ord == 0:
+        return sum((x != 0).astype(x.dtype), axis=folded, keepdims=keepdims)
+    total = sum(size if ord == 1 else size**ord, axis=folded, keepdims=keepdims)
+    return total if ord == 1 else total ** (1 / ord)
+
+
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
+    """The norm of the matrices in the last two axes: "fro", or 1, -1, ∞, -∞ (column or row sums).
+
+    >>> matrix_norm(as_tensor([[3.0, 0.0], [0.0, 4.0]]))
+    Tensor(5., shape=(), dtype=float32)
+    """
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ShapeError(f"matrix_norm: x must have at least 2 axes, got shape {x.shape}")
+    if ord == "fro":
+        return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise ArgumentError(f"matrix_norm: ord must be 'fro', 1, -1, inf or -inf, got {ord!r}")
+    sums = sum(elementwise.abs(x), axis=-2 if ord in (1, -1) else -1, keepdims=True)
+    y = (max if ord > 0 else min)(sums, axis=(-2, -1), keepdims=True)
+    return y if keepdims else squeeze(y, axis=(-2, -1))
+
+

@@ -1,0 +1,13 @@
+"""The op-body namespace read with Tensors: backward passes that can be differentiated, and capture."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from .. import functions
+from ..backend import NAMESPACE
+from . import primitives
+
+TENSORS = SimpleNamespace(
+    **{name: getattr(primitives, name, None) or getattr(functions, name) for name in NAMESPACE}
+)

@@ -1,0 +1,221 @@
+"""What an op is: one function with its derivative, written once over an array namespace `xp`.
+
+    class Tanh(Elementwise):
+        "y = tanh x;  gx = gy (1 - y²)."
+        saves = ("y",)
+        def forward(self, xp, x):            return xp.tanh(x)
+        def backward(self, xp, grad_y, y):   return grad_y * (1 - y * y)
+
+`forward` takes the namespace and the inputs and returns one array. `backward` takes the namespace,
+the upstream gradient and what `saves` names, in that order, and returns the downstream gradient, or
+a tuple with one for each input. An entry may be a function of no arguments: the engine calls it only
+if that input needs a gradient. None means that the input has no derivative. The engine fits every
+gradient to its input: summed over broadcast axes, expanded over reduced ones, cast to its dtype.
+
+What is saved is named: an input, the output (`"y"`), or a property of one (`"x.shape"`, `"x.dtype"`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .dtypes import DType, bool_, promote
+from .errors import ArgumentError, ShapeError
+
+Shape = tuple[int, ...]
+Saver = Callable[[tuple[Any, ...], Any], Any]
+
+#: Every op class by its name; the tests demand a record for each built-in one.
+REGISTRY: dict[str, type[Op]] = {}
+
+
+class Op:
+    """One node's function and derivative. Instances hold attributes only: they are immutable,
+    compare by class and attribute values, and one instance may serve any number of nodes.
+    """
+
+    #: Names of the keyword attributes; their values are hashable.
+    attributes: ClassVar[tuple[str, ...]] = ()
+    #: What `backward` receives after the upstream gradient.
+    saves: ClassVar[tuple[str, ...]] = ()
+    #: True if executors know the op itself; False if they read its body instead.
+    primitive: ClassVar[bool] = False
+    #: False for ops whose backward body cannot itself be differentiated.
+    twice_differentiable: ClassVar[bool] = True
+    name: ClassVar[str] = "op"
+    #: Names of the array inputs, from the signature of `forward`.
+    parameters: ClassVar[tuple[str, ...]] = ()
+    variadic: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
+    _savers: ClassVar[tuple[Saver, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.differentiable = cls.backward is not Op.backward
+        if "forward" in cls.__dict__:
+            declared = list(inspect.signature(cls.forward).parameters.values())[2:]
+            cls.parameters = tuple(p.name for p in declared)
+            cls.variadic = any(p.kind is p.VAR_POSITIONAL for p in declared)
+        if cls.forward is Op.forward:
+            return  # a base for other ops
+        cls._savers = tuple(_saver(cls, what) for what in cls.saves)
+        REGISTRY[cls.name] = cls
+
+    def __init__(self, **attributes: Any) -> None:
+        if tuple(attributes) != self.attributes:
+            attributes = self._in_order(attributes)
+        self.__dict__.update(attributes)
+        self._key = (type(self), *attributes.values())
+
+    def _in_order(self, given: dict[str, Any]) -> dict[str, Any]:
+        if set(given) != set(self.attributes):
+            raise ArgumentError(
+                f"{self.name}: attributes must be ({', '.join(self.attributes)}), "
+                f"got ({', '.join(given)})"
+            )
+        return {name: given[name] for name in self.attributes}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Op) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        values = [f"{a}={getattr(self, a)!r}" for a in self.attributes]
+        return f"{self.name}({', '.join(values)})" if values else self.name
+
+    def forward(self, xp: Any, *inputs: Any) -> Any:
+        """The function's value, as one array."""
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def backward(self, xp: Any, grad_y: Any, *saved: Any) -> Any:
+        """The downstream gradients for an upstream gradient."""
+        raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    #: check(*inputs) raises the error for bad inputs that only this op can see. None: no check.
+    check: ClassVar[Callable[..., None] | None] = None
+
+    def infer(self, *inputs: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of a primitive's output from its inputs' shapes and dtypes.
+
+        Raises the error that names the op and the argument if they do not fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.infer")
+
+    def save(self, inputs: tuple[Any, ...], y: Any) -> tuple[Any, ...]:
+        """The values that `saves` names, for one application of the op."""
+        return tuple([saver(inputs, y) for saver in self._savers])
+
+
+def _saver(cls: type[Op], what: str) -> Saver:
+    """Return the function from (inputs, output) to the value that `what` names."""
+    name, _, attribute = what.partition(".")
+    if name in cls.parameters:
+        position = cls.parameters.index(name)
+        if cls.variadic and position == len(cls.parameters) - 1:
+            if attribute:
+                get = attrgetter(attribute)
+                return lambda inputs, y: tuple([get(x) for x in inputs[position:]])
+            return lambda inputs, y: inputs[position:]
+        if attribute:
+            get = attrgetter(attribute)
+            return lambda inputs, y: get(inputs[position])
+        return lambda inputs, y: inputs[position]
+    if name != "y":
+        raise ArgumentError(
+            f"{cls.__name__}.saves: {what!r} is neither an input {cls.parameters} nor 'y'"
+        )
+    if attribute:
+        get = attrgetter(attribute)
+        return lambda inputs, y: get(y)
+    return lambda inputs, y: y
+
+
+def describe(x: Any) -> str:
+    """A value's type as in graphs and errors: `float32[3,4]`, or the Python number itself.
+
+    >>> describe(np.zeros((3, 4), np.float32)), describe(2)
+    ('float32[3,4]', '2')
+    """
+    if not hasattr(x, "shape"):
+        return repr(x)
+    return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
+
+
+def describe_inputs(op: Op, inputs: tuple[Any, ...]) -> str:
+    """`a: float32[3,4], b: 2` for the inputs of an op."""
+    names = op.parameters
+    if op.variadic:
+        fixed = len(names) - 1
+        names = names[:fixed] + tuple(f"{names[-1]}[{i}]" for i in range(len(inputs) - fixed))
+    return ", ".join(f"{n}: {describe(x)}" for n, x in zip(names, inputs, strict=False))
+
+
+def broadcast_shapes(op: Op, inputs: tuple[Any, ...]) -> Shape:
+    """The shape that the inputs broadcast to, or an error naming them."""
+    shapes = [x.shape for x in inputs if hasattr(x, "shape")]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"{op.name}: shapes must broadcast (equal or 1 on each axis, from the last), "
+            f"got {' and '.join(str(s) for s in shapes)} ({describe_inputs(op, inputs)})"
+        ) from None
+
+
+class Elementwise(Op):
+    """An op that maps each element on its own, its inputs broadcast together."""
+
+    #: "same": the promoted dtype of the inputs; "bool": a truth value for each element.
+    result: ClassVar[str] = "same"
+
+    def infer(self, *inputs: Any) -> tuple[Shape, DType]:
+        """Broadcast shape; promoted dtype, or bool for predicates."""
+        shape = broadcast_shapes(self, inputs)
+        return shape, bool_ if self.result == "bool" else self.promoted(inputs)
+
+    def promoted(self, inputs: tuple[Any, ...]) -> DType:
+        """The common dtype of the array inputs."""
+        dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
+        result = dtypes[0]
+        for dtype in dtypes[1:]:
+            result = promote(result, dtype)
+        return result
+
+
+class Reduction(Op):
+    """An op that folds the axes in `axis` (a tuple, non-negative) into one value."""
+
+    attributes = ("axis", "keepdims")
+    axis: tuple[int, ...]
+    keepdims: bool
+    #: "same": the dtype of the input; "bool", "int64".
+    result: ClassVar[str] = "same"
+    #: Whether the fold of no elements has a value (0 for a sum, none for a maximum).
+    has_identity: ClassVar[bool] = True
+
+    def infer(self, x: Any) -> tuple[Shape, DType]:
+        """Shape without the folded axes, or with ones in their place."""
+        if not self.has_identity and any(x.shape[a] == 0 for a in self.axis):
+            raise ShapeError(
+                f"{self.name}: the reduced axes must not be empty, got shape {x.shape} and "
+                f"axis {self.axis}; {self.name} of no elements has no value"
+            )
+        if self.keepdims:
+            shape = tuple(1 if a in self.axis else n for a, n in enumerate(x.shape))
+        else:
+            shape = tuple(n for a, n in enumerate(x.shape) if a not in self.axis)
+        return shape, x.dtype if self.result == "same" else np.dtype(self.result)
+
+    def spread(self, xp: Any, y: Any) -> Any:
+        """`y` with the folded axes put back as ones, so that it broadcasts against the input."""
+        return y if self.keepdims else xp.expand_dims(y, self.axis)

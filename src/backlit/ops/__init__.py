@@ -1,0 +1,1 @@
+"""The ops: every function with its derivative, as mathematics, by topic. Nothing here knows Tensors."""

@@ -1,0 +1,183 @@
+"""Activation functions, softmax and its logarithm, each in the form that neither over- nor underflows.
+
+Source of the shifted softmax forms: Blanchard, Higham & Higham, "Accurately computing the
+log-sum-exp and softmax functions", IMA J. Numer. Anal. 41 (2021), sec. 4.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..op import Elementwise, Op, Reduction
+
+_SQRT_HALF = math.sqrt(0.5)
+_NORMAL_DENSITY = 1 / math.sqrt(2 * math.pi)
+
+
+class Sigmoid(Elementwise):
+    """y = 1 / (1 + e^-x);  gx = gy y (1 - y)."""
+
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.reciprocal(1 + xp.exp(-x))
+
+    def backward(self, xp, grad_y, y):
+        return grad_y * (y * (1 - y))
+
+
+class Relu(Elementwise):
+    """y = max(x, 0);  gx = gy where x > 0, else 0: relu'(0) = 0."""
+
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.maximum(x, 0)
+
+    def backward(self, xp, grad_y, y):
+        return xp.where(y > 0, grad_y, 0.0)
+
+
+class LeakyRelu(Elementwise):
+    """y = x where x > 0, else slope · x;  the derivative at 0 is the slope."""
+
+    attributes = ("slope",)
+    saves = ("x",)
+    slope: float
+
+    def forward(self, xp, x):
+        return xp.where(x > 0, x, x * self.slope)
+
+    def backward(self, xp, grad_y, x):
+        return xp.where(x > 0, grad_y, grad_y * self.slope)
+
+
+class Elu(Elementwise):
+    """y = x where x > 0, else α (eˣ - 1);  gx = gy where x > 0, else gy α eˣ.
+
+    Source: Clevert, Unterthiner & Hochreiter, ICLR 2016, eq. 15.
+    """
+
+    attributes = ("alpha",)
+    saves = ("x",)
+    alpha: float
+
+    def forward(self, xp, x):
+        return xp.where(x > 0, x, self.alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def backward(self, xp, grad_y, x):
+        return xp.where(x > 0, grad_y, grad_y * (self.alpha * xp.exp(xp.where(x > 0, 0.0, x))))
+
+
+class Softplus(Elementwise):
+    """y = log(1 + eˣ) = max(x, 0) + log(1 + e^-|x|);  gx = gy σ(x)."""
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.reciprocal(1 + xp.exp(-x))
+
+
+class Silu(Elementwise):
+    """y = x σ(x);  gx = gy σ(x) (1 + x (1 - σ(x))).
+
+    Source: Elfwing, Uchibe & Doya, Neural Networks 107 (2018), eq. 3.
+    """
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return x * xp.reciprocal(1 + xp.exp(-x))
+
+    def backward(self, xp, grad_y, x):
+        s = xp.reciprocal(1 + xp.exp(-x))
+        return grad_y * (s * (1 + x * (1 - s)))
+
+
+class Gelu(Elementwise):
+    """y = x Φ(x), Φ the normal distribution function;  gx = gy (Φ(x) + x φ(x)).
+
+    Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
+    """
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return x * (0.5 * (1 + xp.erf(x * _SQRT_HALF)))
+
+    def backward(self, xp, grad_y, x):
+        distribution = 0.5 * (1 + xp.erf(x * _SQRT_HALF))
+        return grad_y * (distribution + x * (_NORMAL_DENSITY * xp.exp(-0.5 * x * x)))
+
+
+class GeluTanh(Elementwise):
+    """y = x (1 + tanh u) / 2, u = √(2/π) (x + 0.044715 x³): the approximation used by GPT-2.
+
+        gx = gy ((1 + tanh u) / 2 + x (1 - tanh² u) u' / 2)
+
+    Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
+    """
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return x * (0.5 * (1 + xp.tanh(_gelu_inner(x))))
+
+    def backward(self, xp, grad_y, x):
+        t = xp.tanh(_gelu_inner(x))
+        slope = math.sqrt(2 / math.pi) * (1 + (3 * 0.044715) * (x * x))
+        return grad_y * (0.5 * (1 + t) + x * (0.5 * (1 - t * t) * slope))
+
+
+def _gelu_inner(x):
+    return math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+
+
+class Softmax(Op):
+    """yᵢ = e^xᵢ / Σⱼ e^xⱼ along `axis`;  gxᵢ = yᵢ (gyᵢ - Σⱼ gyⱼ yⱼ)."""
+
+    attributes = ("axis",)
+    saves = ("y",)
+    axis: int
+
+    def forward(self, xp, x):
+        e = xp.exp(x - xp.max(x, axis=self.axis, keepdims=True))
+        return e / xp.sum(e, axis=self.axis, keepdims=True)
+
+    def backward(self, xp, grad_y, y):
+        return y * (grad_y - xp.sum(grad_y * y, axis=self.axis, keepdims=True))
+
+
+class LogSoftmax(Op):
+    """yᵢ = xᵢ - log Σⱼ e^xⱼ along `axis`;  gxᵢ = gyᵢ - e^yᵢ Σⱼ gyⱼ."""
+
+    attributes = ("axis",)
+    saves = ("y",)
+    axis: int
+
+    def forward(self, xp, x):
+        z = x - xp.max(x, axis=self.axis, keepdims=True)
+        return z - xp.log(xp.sum(xp.exp(z), axis=self.axis, keepdims=True))
+
+    def backward(self, xp, grad_y, y):
+        return grad_y - xp.exp(y) * xp.sum(grad_y, axis=self.axis, keepdims=True)
+
+
+class Logsumexp(Reduction):
+    """y = log Σ eˣ over `axis`;  gx = gy e^(x-y). An infinite maximum is the result itself."""
+
+    saves = ("x", "y")
+
+    def forward(self, xp, x):
+        top = xp.max(x, axis=self.axis, keepdims=True)
+        shift = xp.where(xp.isfinite(top), top, 0.0)
+        total = xp.sum(xp.exp(x - shift), axis=self.axis, keepdims=True)
+        y = xp.log(total) + shift
+        return y if self.keepdims else xp.sum(y, axis=self.axis)
+
+    def backward(self, xp, grad_y, x, y):
+        shift = self.spread(xp, xp.where(xp.isfinite(y), y, 0.0))
+        return self.spread(xp, grad_y) * xp.exp(x - shift)

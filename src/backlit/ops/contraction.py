@@ -1,0 +1,71 @@
+"""Contractions: products that sum over a shared index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..errors import ShapeError
+from ..op import Op, Shape, describe, describe_inputs
+
+
+class Matmul(Op):
+    """Y = A B, matrices in the last two axes, the others broadcast;  GA = GY Bᵀ, GB = Aᵀ GY."""
+
+    saves = ("a", "b")
+    primitive = True
+
+    def forward(self, xp, a, b):
+        return xp.matmul(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        return lambda: xp.matmul(grad_y, b.mT), lambda: xp.matmul(a.mT, grad_y)
+
+    def infer(self, a: Any, b: Any) -> tuple[Shape, DType]:
+        """(..., M, K) and (..., K, N) give (..., M, N)."""
+        if a.shape[-1] != b.shape[-2]:
+            hint = "; did you mean b.mT?" if a.shape[-1] == b.shape[-1] else ""
+            raise ShapeError(
+                f"matmul: a.shape[-1] must equal b.shape[-2], got {a.shape[-1]} and "
+                f"{b.shape[-2]} ({describe_inputs(self, (a, b))}){hint}"
+            )
+        try:
+            batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        except ValueError:
+            raise ShapeError(
+                f"matmul: the axes before the matrices must broadcast, got {a.shape[:-2]} and "
+                f"{b.shape[:-2]} ({describe_inputs(self, (a, b))})"
+            ) from None
+        return (*batch, a.shape[-2], b.shape[-1]), a.dtype
+
+
+class Linear(Op):
+    """Y = X Wᵀ + b.
+
+        x: (..., I), weight: (O, I), bias: (O) -> y: (..., O)
+        gx = gy W,  gW = gyᵀ x,  gb = Σ gy, each summed over the axes before the last.
+    """
+
+    saves = ("x", "weight", "bias.shape")
+
+    @staticmethod
+    def check(x, weight, *bias):
+        if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+            raise ShapeError(
+                f"linear: x.shape[-1] must equal in_features, got "
+                f"{x.shape[-1] if x.ndim else 'a scalar'} and {weight.shape[1]} "
+                f"(x: {describe(x)}, weight: {describe(weight)})"
+            )
+
+    def forward(self, xp, x, weight, *bias):
+        y = xp.matmul(x, weight.mT)
+        return y + bias[0] if bias else y
+
+    def backward(self, xp, grad_y, x, weight, bias):
+        def grad_weight():
+            rows = xp.reshape(grad_y, (-1, weight.shape[0]))
+            return xp.matmul(rows.mT, xp.reshape(x, (-1, weight.shape[1])))
+
+        return lambda: xp.matmul(grad_y, weight), grad_weight, *[grad_y for _ in bias]

@@ -1,0 +1,60 @@
+"""Arrays from nothing: constants, sequences, random bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..op import Op, Shape
+
+
+class Full(Op):
+    """y = `value` everywhere."""
+
+    attributes = ("shape", "value", "dtype")
+    primitive = True
+    shape: Shape
+    value: float
+    dtype: DType
+
+    def forward(self, xp):
+        return xp.full(self.shape, self.value, dtype=self.dtype)
+
+    def infer(self) -> tuple[Shape, DType]:
+        """The given shape and dtype."""
+        return self.shape, self.dtype
+
+
+class Arange(Op):
+    """yᵢ = start + i step, for `count` elements."""
+
+    attributes = ("start", "count", "step", "dtype")
+    primitive = True
+    start: float
+    count: int
+    step: float
+    dtype: DType
+
+    def forward(self, xp):
+        return xp.arange(self.start, self.count, self.step, dtype=self.dtype)
+
+    def infer(self) -> tuple[Shape, DType]:
+        """(count,) of the given dtype."""
+        return (self.count,), self.dtype
+
+
+class RandomBits(Op):
+    """y = uint32 random bits from Philox 4x64-10 with a key, from block `counter` on."""
+
+    attributes = ("shape",)
+    primitive = True
+    shape: Shape
+
+    def forward(self, xp, key, counter):
+        return xp.random_bits(key, counter, self.shape)
+
+    def infer(self, key: Any, counter: Any) -> tuple[Shape, DType]:
+        """The given shape, uint32."""
+        return self.shape, np.dtype("uint32")

@@ -1,0 +1,801 @@
+"""Element-wise primitives: arithmetic, elementary functions, comparisons, logic, choice, casts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..dtypes import DType
+from ..op import Elementwise, Shape
+
+
+class Positive(Elementwise):
+    """y = x;  gx = gy."""
+
+    def forward(self, xp, x):
+        return xp.multiply(x, 1)
+
+    def backward(self, xp, grad_y):
+        return grad_y
+
+
+class Negative(Elementwise):
+    """y = -x;  gx = -gy."""
+
+    primitive = True
+
+    def forward(self, xp, x):
+        return xp.negative(x)
+
+    def backward(self, xp, grad_y):
+        return -grad_y
+
+
+class Add(Elementwise):
+    """y = a + b;  ga = gy, gb = gy: the gate that distributes."""
+
+    primitive = True
+
+    def forward(self, xp, a, b):
+        return xp.add(a, b)
+
+    def backward(self, xp, grad_y):
+        return grad_y, grad_y
+
+
+class Subtract(Elementwise):
+    """y = a - b;  ga = gy, gb = -gy."""
+
+    primitive = True
+
+    def forward(self, xp, a, b):
+        return xp.subtract(a, b)
+
+    def backward(self, xp, grad_y):
+        return grad_y, lambda: -grad_y
+
+
+class Multiply(Elementwise):
+    """y = a b;  ga = gy b, gb = gy a: the gate that switches."""
+
+    primitive = True
+    saves = ("a", "b")
+
+    def forward(self, xp, a, b):
+        return xp.multiply(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        return lambda: grad_y * b, lambda: grad_y * a
+
+
+class Divide(Elementwise):
+    """y = a / b;  ga = gy / b, gb = -gy y / b."""
+
+    primitive = True
+    saves = ("b", "y")
+
+    def forward(self, xp, a, b):
+        return xp.divide(a, b)
+
+    def backward(self, xp, grad_y, b, y):
+        return lambda: grad_y / b, lambda: -grad_y * y / b
+
+
+class FloorDivide(Elementwise):
+    """y = ⌊a / b⌋;  the gradient is 0 wherever it exists."""
+
+    primitive = True
+
+    def forward(self, xp, a, b):
+        return xp.floor_divide(a, b)
+
+    def backward(self, xp, grad_y):
+        return lambda: xp.zeros_like(grad_y), lambda: xp.zeros_like(grad_y)
+
+
+class Remainder(Elementwise):
+    """y = a - b ⌊a / b⌋, with the sign of b;  ga = gy, gb = -gy ⌊a / b⌋."""
+
+    primitive = True
+    saves = ("a", "b")
+
+    def forward(self, xp, a, b):
+        return xp.remainder(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        return grad_y, lambda: -grad_y * xp.floor_divide(a, b)
+
+
+class Pow(Elementwise):
+    """y = aᵇ;  ga = gy b aᵇ⁻¹, gb = gy y log a.
+
+    Where b = 0 the first is 0, and where y = 0 the second is 0: the limits, where the products
+    would be 0 · ∞.
+    """
+
+    primitive = True
+    saves = ("a", "b", "y")
+
+    def forward(self, xp, a, b):
+        return xp.pow(a, b)
+
+    def backward(self, xp, grad_y, a, b, y):
+        def grad_a():
+            return xp.where(b == 0, 0.0, grad_y * b * xp.pow(xp.where(b == 0, 1.0, a), b - 1))
+
+        def grad_b():
+            return xp.where(y == 0, 0.0, grad_y * y * xp.log(xp.where(y == 0, 1.0, a)))
+
+        return grad_a, grad_b
+
+
+class Abs(Elementwise):
+    """y = |x|;  gx = gy sign x, so 0 at 0."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.abs(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.sign(x)
+
+
+class Square(Elementwise):
+    """y = x²;  gx = 2 gy x."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.square(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * (2 * x)
+
+
+class Sqrt(Elementwise):
+    """y = √x;  gx = gy / 2y, infinite at 0."""
+
+    primitive = True
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.sqrt(x)
+
+    def backward(self, xp, grad_y, y):
+        return grad_y / (2 * y)
+
+
+class Reciprocal(Elementwise):
+    """y = 1 / x;  gx = -gy y²."""
+
+    primitive = True
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.reciprocal(x)
+
+    def backward(self, xp, grad_y, y):
+        return -grad_y * y * y
+
+
+class Exp(Elementwise):
+    """y = eˣ;  gx = gy y."""
+
+    primitive = True
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.exp(x)
+
+    def backward(self, xp, grad_y, y):
+        return grad_y * y
+
+
+class Expm1(Elementwise):
+    """y = eˣ - 1, exact near 0;  gx = gy (y + 1)."""
+
+    primitive = True
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.expm1(x)
+
+    def backward(self, xp, grad_y, y):
+        return grad_y * (y + 1)
+
+
+class Log(Elementwise):
+    """y = log x, natural;  gx = gy / x."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.log(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / x
+
+
+class Log1p(Elementwise):
+    """y = log(1 + x), exact near 0;  gx = gy / (1 + x)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.log1p(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / (1 + x)
+
+
+class Log2(Elementwise):
+    """y = log₂ x;  gx = gy / (x log 2)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.log2(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / (x * math.log(2))
+
+
+class Log10(Elementwise):
+    """y = log₁₀ x;  gx = gy / (x log 10)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.log10(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / (x * math.log(10))
+
+
+class Logaddexp(Elementwise):
+    """y = log(eᵃ + eᵇ) without overflow;  ga = gy eᵃ⁻ʸ, gb = gy eᵇ⁻ʸ.
+
+    Where y = -∞ (both inputs are) the gradients are 0.
+    """
+
+    primitive = True
+    saves = ("a", "b", "y")
+
+    def forward(self, xp, a, b):
+        return xp.logaddexp(a, b)
+
+    def backward(self, xp, grad_y, a, b, y):
+        shift = xp.where(xp.isinf(y), 0.0, y)
+        return lambda: grad_y * xp.exp(a - shift), lambda: grad_y * xp.exp(b - shift)
+
+
+class Sin(Elementwise):
+    """y = sin x;  gx = gy cos x."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.sin(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.cos(x)
+
+
+class Cos(Elementwise):
+    """y = cos x;  gx = -gy sin x."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.cos(x)
+
+    def backward(self, xp, grad_y, x):
+        return -grad_y * xp.sin(x)
+
+
+class Tan(Elementwise):
+    """y = tan x;  gx = gy (1 + y²)."""
+
+    primitive = True
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.tan(x)
+
+    def backward(self, xp, grad_y, y):
+        return grad_y * (1 + y * y)
+
+
+class Asin(Elementwise):
+    """y = arcsin x;  gx = gy / √(1 - x²)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.asin(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / xp.sqrt(1 - x * x)
+
+
+class Acos(Elementwise):
+    """y = arccos x;  gx = -gy / √(1 - x²)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.acos(x)
+
+    def backward(self, xp, grad_y, x):
+        return -grad_y / xp.sqrt(1 - x * x)
+
+
+class Atan(Elementwise):
+    """y = arctan x;  gx = gy / (1 + x²)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.atan(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / (1 + x * x)
+
+
+class Atan2(Elementwise):
+    """y = angle of the point (b, a);  ga = gy b / (a² + b²), gb = -gy a / (a² + b²)."""
+
+    primitive = True
+    saves = ("a", "b")
+
+    def forward(self, xp, a, b):
+        return xp.atan2(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        return lambda: grad_y * b / (a * a + b * b), lambda: -grad_y * a / (a * a + b * b)
+
+
+class Sinh(Elementwise):
+    """y = sinh x;  gx = gy cosh x."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.sinh(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.cosh(x)
+
+
+class Cosh(Elementwise):
+    """y = cosh x;  gx = gy sinh x."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.cosh(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.sinh(x)
+
+
+class Tanh(Elementwise):
+    """y = tanh x;  gx = gy (1 - y²)."""
+
+    primitive = True
+    saves = ("y",)
+
+    def forward(self, xp, x):
+        return xp.tanh(x)
+
+    def backward(self, xp, grad_y, y):
+        return grad_y * (1 - y * y)
+
+
+class Asinh(Elementwise):
+    """y = arsinh x;  gx = gy / √(x² + 1)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.asinh(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / xp.sqrt(x * x + 1)
+
+
+class Acosh(Elementwise):
+    """y = arcosh x;  gx = gy / √(x² - 1)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.acosh(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / xp.sqrt(x * x - 1)
+
+
+class Atanh(Elementwise):
+    """y = artanh x;  gx = gy / (1 - x²)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.atanh(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / (1 - x * x)
+
+
+class Erf(Elementwise):
+    """y = 2/√π ∫₀ˣ e^(-t²) dt;  gx = gy 2/√π e^(-x²)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.erf(x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * (2 / math.sqrt(math.pi) * xp.exp(-x * x))
+
+
+class Hypot(Elementwise):
+    """y = √(a² + b²) without overflow;  ga = gy a / y, gb = gy b / y, both 0 where y = 0."""
+
+    primitive = True
+    saves = ("a", "b", "y")
+
+    def forward(self, xp, a, b):
+        return xp.hypot(a, b)
+
+    def backward(self, xp, grad_y, a, b, y):
+        safe = xp.where(y == 0, 1.0, y)
+        return lambda: grad_y * a / safe, lambda: grad_y * b / safe
+
+
+class Maximum(Elementwise):
+    """y = the larger of a and b: the gate that routes.
+
+    The gradient goes to the input that won; a tie is shared in halves, as in PyTorch.
+    """
+
+    primitive = True
+    saves = ("a", "b")
+
+    def forward(self, xp, a, b):
+        return xp.maximum(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        tie = xp.where(a == b, grad_y * 0.5, 0.0)
+        return lambda: xp.where(a > b, grad_y, tie), lambda: xp.where(b > a, grad_y, tie)
+
+
+class Minimum(Elementwise):
+    """y = the smaller of a and b. The gradient goes to the winner; a tie is shared in halves."""
+
+    primitive = True
+    saves = ("a", "b")
+
+    def forward(self, xp, a, b):
+        return xp.minimum(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        tie = xp.where(a == b, grad_y * 0.5, 0.0)
+        return lambda: xp.where(a < b, grad_y, tie), lambda: xp.where(b < a, grad_y, tie)
+
+
+class Clip(Elementwise):
+    """y = x limited to [low, high], numbers;  gx = gy where low ≤ x ≤ high, else 0.
+
+    A limit of None does not limit.
+    """
+
+    attributes = ("low", "high")
+    saves = ("x",)
+    low: float | None
+    high: float | None
+
+    def forward(self, xp, x):
+        y = x if self.low is None else xp.maximum(x, self.low)
+        return y if self.high is None else xp.minimum(y, self.high)
+
+    def backward(self, xp, grad_y, x):
+        inside = x == x if self.low is None else x >= self.low
+        if self.high is not None:
+            inside = xp.logical_and(inside, x <= self.high)
+        return xp.where(inside, grad_y, 0.0)
+
+
+class Where(Elementwise):
+    """y = a where the condition holds, else b;  the gradient goes to the one chosen."""
+
+    primitive = True
+    saves = ("condition",)
+
+    def forward(self, xp, condition, a, b):
+        return xp.where(condition, a, b)
+
+    def backward(self, xp, grad_y, condition):
+        return (
+            None,
+            lambda: xp.where(condition, grad_y, 0.0),
+            lambda: xp.where(condition, 0.0, grad_y),
+        )
+
+    def promoted(self, inputs: tuple[Any, ...]) -> DType:
+        """The common dtype of the two choices."""
+        return super().promoted(inputs[1:])
+
+
+class Copysign(Elementwise):
+    """y = |a| with the sign of b;  ga = gy where the sign stayed, -gy where it changed."""
+
+    primitive = True
+    saves = ("a", "b")
+
+    def forward(self, xp, a, b):
+        return xp.copysign(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        return (
+            lambda: grad_y * xp.sign(a) * xp.copysign(xp.ones_like(grad_y), b),
+            lambda: xp.zeros_like(grad_y),
+        )
+
+
+class Astype(Elementwise):
+    """y = x in another floating type;  gx = gy in the type of x."""
+
+    primitive = True
+    attributes = ("dtype",)
+    dtype: DType
+
+    def forward(self, xp, x):
+        return xp.astype(x, self.dtype)
+
+    def backward(self, xp, grad_y):
+        return grad_y
+
+    def infer(self, x: Any) -> tuple[Shape, DType]:
+        """Shape of x, the given dtype."""
+        return x.shape, self.dtype
+
+
+class Convert(Elementwise):
+    """y = x in another type, where one of the two types is not floating: no derivative."""
+
+    primitive = True
+    attributes = ("dtype",)
+    dtype: DType
+
+    def forward(self, xp, x):
+        return xp.astype(x, self.dtype)
+
+    def infer(self, x: Any) -> tuple[Shape, DType]:
+        """Shape of x, the given dtype."""
+        return x.shape, self.dtype
+
+
+class StepFunction(Elementwise):
+    """Base of the piecewise constant functions: the gradient is 0 wherever it exists."""
+
+    primitive = True
+
+    def backward(self, xp, grad_y):
+        return xp.zeros_like(grad_y)
+
+
+class Floor(StepFunction):
+    """y = ⌊x⌋."""
+
+    def forward(self, xp, x):
+        return xp.floor(x)
+
+
+class Ceil(StepFunction):
+    """y = ⌈x⌉."""
+
+    def forward(self, xp, x):
+        return xp.ceil(x)
+
+
+class Trunc(StepFunction):
+    """y = x without its fraction."""
+
+    def forward(self, xp, x):
+        return xp.trunc(x)
+
+
+class Round(StepFunction):
+    """y = the nearest integer, halves to even."""
+
+    def forward(self, xp, x):
+        return xp.round(x)
+
+
+class Sign(StepFunction):
+    """y = -1, 0 or 1."""
+
+    def forward(self, xp, x):
+        return xp.sign(x)
+
+
+class Nextafter(Elementwise):
+    """y = the next number after a in the direction of b: no derivative."""
+
+    primitive = True
+
+    def forward(self, xp, a, b):
+        return xp.nextafter(a, b)
+
+
+class Predicate(Elementwise):
+    """Base of the truth values: no derivative."""
+
+    primitive = True
+    result = "bool"
+
+
+class Equal(Predicate):
+    """y = (a = b)."""
+
+    def forward(self, xp, a, b):
+        return xp.equal(a, b)
+
+
+class NotEqual(Predicate):
+    """y = (a ≠ b)."""
+
+    def forward(self, xp, a, b):
+        return xp.not_equal(a, b)
+
+
+class Less(Predicate):
+    """y = (a < b)."""
+
+    def forward(self, xp, a, b):
+        return xp.less(a, b)
+
+
+class LessEqual(Predicate):
+    """y = (a ≤ b)."""
+
+    def forward(self, xp, a, b):
+        return xp.less_equal(a, b)
+
+
+class Greater(Predicate):
+    """y = (a > b)."""
+
+    def forward(self, xp, a, b):
+        return xp.greater(a, b)
+
+
+class GreaterEqual(Predicate):
+    """y = (a ≥ b)."""
+
+    def forward(self, xp, a, b):
+        return xp.greater_equal(a, b)
+
+
+class Isnan(Predicate):
+    """y = (x is not a number)."""
+
+    def forward(self, xp, x):
+        return xp.isnan(x)
+
+
+class Isinf(Predicate):
+    """y = (x is infinite)."""
+
+    def forward(self, xp, x):
+        return xp.isinf(x)
+
+
+class Isfinite(Predicate):
+    """y = (x is neither infinite nor NaN)."""
+
+    def forward(self, xp, x):
+        return xp.isfinite(x)
+
+
+class Signbit(Predicate):
+    """y = (the sign bit of x is set), also for -0."""
+
+    def forward(self, xp, x):
+        return xp.signbit(x)
+
+
+class LogicalNot(Predicate):
+    """y = ¬x."""
+
+    def forward(self, xp, x):
+        return xp.logical_not(x)
+
+
+class LogicalAnd(Predicate):
+    """y = a ∧ b."""
+
+    def forward(self, xp, a, b):
+        return xp.logical_and(a, b)
+
+
+class LogicalOr(Predicate):
+    """y = a ∨ b."""
+
+    def forward(self, xp, a, b):
+        return xp.logical_or(a, b)
+
+
+class LogicalXor(Predicate):
+    """y = a ⊕ b."""
+
+    def forward(self, xp, a, b):
+        return xp.logical_xor(a, b)
+
+
+class Bitwise(Elementwise):
+    """Base of the operations on the bits of integers and truth values: no derivative."""
+
+    primitive = True
+
+
+class BitwiseInvert(Bitwise):
+    """y = x with every bit changed."""
+
+    def forward(self, xp, x):
+        return xp.bitwise_invert(x)
+
+
+class BitwiseAnd(Bitwise):
+    """y = a & b."""
+
+    def forward(self, xp, a, b):
+        return xp.bitwise_and(a, b)
+
+
+class BitwiseOr(Bitwise):
+    """y = a | b."""
+
+    def forward(self, xp, a, b):
+        return xp.bitwise_or(a, b)
+
+
+class BitwiseXor(Bitwise):
+    """y = a ^ b."""
+
+    def forward(self, xp, a, b):
+        return xp.bitwise_xor(a, b)
+
+
+class BitwiseLeftShift(Bitwise):
+    """y = a 2ᵇ."""
+
+    def forward(self, xp, a, b):
+        return xp.bitwise_left_shift(a, b)
+
+
+class BitwiseRightShift(Bitwise):
+    """y = ⌊a / 2ᵇ⌋."""
+
+    def forward(self, xp, a, b):
+        return xp.bitwise_right_shift(a, b)

@@ -1,0 +1,181 @@
+"""Indexing by integer arrays, and the adjoints, which add into zeros.
+
+A `pattern` is a basic index (see `movement.Slice`) in which the word "array" stands wherever an
+index array goes; NumPy's rules say where the axes of the arrays appear in the result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..errors import IndexRangeError, ShapeError
+from ..op import Op, Shape, describe
+
+
+def gathered_shape(pattern: tuple, indices: tuple[Any, ...]) -> Shape:
+    """The shape of x[pattern with the index arrays filled in]."""
+    try:
+        block = np.broadcast_shapes(*[i.shape for i in indices])
+    except ValueError:
+        shapes = " and ".join(str(i.shape) for i in indices)
+        raise ShapeError(f"gather: index arrays must broadcast, got shapes {shapes}") from None
+    shape: list[int] = []
+    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
+    adjacent = advanced == list(range(advanced[0], advanced[-1] + 1))
+    for position, i in enumerate(pattern):
+        if position == advanced[0] and adjacent:
+            shape.extend(block)
+        if i is None:
+            shape.append(1)
+        elif isinstance(i, tuple):
+            shape.append(i[1])
+    return tuple(shape) if adjacent else (*block, *shape)
+
+
+def check_range(name: str, indices: Any, size: int, axis: int) -> None:
+    """Raise unless all indices lie in [-size, size)."""
+    if type(indices) is not np.ndarray or indices.size == 0:
+        return
+    low, high = indices.min(), indices.max()
+    if low < -size or high >= size:
+        wrong = low if low < -size else high
+        raise IndexRangeError(
+            f"{name}: indices must lie in [-{size}, {size}) on axis {axis}, got {wrong}"
+        )
+
+
+class Gather(Op):
+    """y = x[indices];  gx = gy added into zeros at the indices."""
+
+    attributes = ("pattern",)
+    saves = ("x.shape", "indices")
+    primitive = True
+    pattern: tuple
+
+    def forward(self, xp, x, *indices):
+        return xp.gather(x, *indices, pattern=self.pattern)
+
+    def backward(self, xp, grad_y, shape, indices):
+        return xp.scatter_add(grad_y, *indices, pattern=self.pattern, shape=shape)
+
+    def infer(self, x: Any, *indices: Any) -> tuple[Shape, DType]:
+        """NumPy's rule: the block of index axes in place of adjacent arrays, else in front."""
+        axes = [i for i in self.pattern if i is not None]
+        arrays = iter(indices)
+        for axis, i in enumerate(axes):
+            if i == "array":
+                check_range("indexing", next(arrays), x.shape[axis], axis)
+        return gathered_shape(self.pattern, indices), x.dtype
+
+
+class ScatterAdd(Op):
+    """y = zeros of `shape`, then y[indices] += x, repeated indices adding up;  gx = gy[indices]."""
+
+    attributes = ("pattern", "shape")
+    saves = ("indices",)
+    primitive = True
+    pattern: tuple
+    shape: Shape
+
+    def forward(self, xp, x, *indices):
+        return xp.scatter_add(x, *indices, pattern=self.pattern, shape=self.shape)
+
+    def backward(self, xp, grad_y, indices):
+        return xp.gather(grad_y, *indices, pattern=self.pattern)
+
+    def infer(self, x: Any, *indices: Any) -> tuple[Shape, DType]:
+        """The given shape."""
+        return self.shape, x.dtype
+
+
+class Take(Op):
+    """y = the slices of x at `indices` along `axis`;  gx = gy added at the indices."""
+
+    attributes = ("axis",)
+    saves = ("x.shape", "indices")
+    primitive = True
+    axis: int
+
+    def forward(self, xp, x, indices):
+        return xp.take(x, indices, axis=self.axis)
+
+    def backward(self, xp, grad_y, shape, indices):
+        return xp.take_add(grad_y, indices, axis=self.axis, size=shape[self.axis])
+
+    def infer(self, x: Any, indices: Any) -> tuple[Shape, DType]:
+        """The axes of `indices` in place of `axis`."""
+        check_range("take", indices, x.shape[self.axis], self.axis)
+        return x.shape[: self.axis] + indices.shape + x.shape[self.axis + 1 :], x.dtype
+
+
+class TakeAdd(Op):
+    """The adjoint of Take: x added into zeros with `size` slices along `axis`."""
+
+    attributes = ("axis", "size")
+    saves = ("indices",)
+    primitive = True
+    axis: int
+    size: int
+
+    def forward(self, xp, x, indices):
+        return xp.take_add(x, indices, axis=self.axis, size=self.size)
+
+    def backward(self, xp, grad_y, indices):
+        return xp.take(grad_y, indices, axis=self.axis)
+
+    def infer(self, x: Any, indices: Any) -> tuple[Shape, DType]:
+        """The axes of `indices` replaced by one of the given size."""
+        tail = x.shape[self.axis + len(indices.shape) :]
+        return (*x.shape[: self.axis], self.size, *tail), x.dtype
+
+
+class TakeAlongAxis(Op):
+    """y[..., i, ...] = x[..., indices[..., i, ...], ...];  gx = gy added at the indices."""
+
+    attributes = ("axis",)
+    saves = ("x.shape", "indices")
+    primitive = True
+    axis: int
+
+    def forward(self, xp, x, indices):
+        return xp.take_along_axis(x, indices, axis=self.axis)
+
+    def backward(self, xp, grad_y, shape, indices):
+        return xp.put_along_axis_add(grad_y, indices, axis=self.axis, size=shape[self.axis])
+
+    def infer(self, x: Any, indices: Any) -> tuple[Shape, DType]:
+        """The shape of `indices`, which agrees with x on every other axis."""
+        a = self.axis
+        if (
+            len(x.shape) != len(indices.shape)
+            or x.shape[:a] + x.shape[a + 1 :] != indices.shape[:a] + indices.shape[a + 1 :]
+        ):
+            raise ShapeError(
+                f"take_along_axis: x and indices must agree on every axis but {a}, got "
+                f"x: {describe(x)} and indices: {describe(indices)}"
+            )
+        check_range("take_along_axis", indices, x.shape[a], a)
+        return indices.shape, x.dtype
+
+
+class PutAlongAxisAdd(Op):
+    """The adjoint of TakeAlongAxis: x added into zeros of length `size` along `axis`."""
+
+    attributes = ("axis", "size")
+    saves = ("indices",)
+    primitive = True
+    axis: int
+    size: int
+
+    def forward(self, xp, x, indices):
+        return xp.put_along_axis_add(x, indices, axis=self.axis, size=self.size)
+
+    def backward(self, xp, grad_y, indices):
+        return xp.take_along_axis(grad_y, indices, axis=self.axis)
+
+    def infer(self, x: Any, indices: Any) -> tuple[Shape, DType]:
+        """The shape of x with the given size along `axis`."""
+        return (*x.shape[: self.axis], self.size, *x.shape[self.axis + 1 :]), x.dtype

@@ -1,0 +1,244 @@
+"""Reductions: sums, products, extremes, statistics, searches and running folds along axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..op import Op, Reduction, Shape
+
+
+def _count(shape: Shape, axis: tuple[int, ...]) -> int:
+    return math.prod(shape[a] for a in axis)
+
+
+class Sum(Reduction):
+    """y = Σ x over `axis`;  gx = gy, copied to every element that was added."""
+
+    primitive = True
+
+    def forward(self, xp, x):
+        return xp.sum(x, axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, xp, grad_y):
+        return self.spread(xp, grad_y)
+
+
+class Mean(Reduction):
+    """y = Σ x / n over `axis`, n elements;  gx = gy / n."""
+
+    saves = ("x.shape",)
+
+    def forward(self, xp, x):
+        return xp.sum(x, axis=self.axis, keepdims=self.keepdims) / _count(x.shape, self.axis)
+
+    def backward(self, xp, grad_y, shape):
+        return self.spread(xp, grad_y) / _count(shape, self.axis)
+
+
+class Var(Reduction):
+    """y = Σ (x - m)² / (n - correction), m the mean;  gx = 2 gy (x - m) / (n - correction).
+
+    The mean is taken off before squaring, so a large offset costs no digits: Chan, Golub & LeVeque,
+    "Algorithms for computing the sample variance", The American Statistician 37 (1983), sec. 2.
+    """
+
+    attributes = ("axis", "keepdims", "correction")
+    saves = ("x",)
+    correction: float
+
+    def _centred(self, xp, x):
+        return x - xp.sum(x, axis=self.axis, keepdims=True) / _count(x.shape, self.axis)
+
+    def _weight(self, shape: Shape) -> float:
+        freedom = _count(shape, self.axis) - self.correction
+        return 1 / freedom if freedom > 0 else math.nan
+
+    def forward(self, xp, x):
+        centred = self._centred(xp, x)
+        total = xp.sum(centred * centred, axis=self.axis, keepdims=self.keepdims)
+        return total * self._weight(x.shape)
+
+    def backward(self, xp, grad_y, x):
+        return self.spread(xp, grad_y) * self._centred(xp, x) * (2 * self._weight(x.shape))
+
+
+class Extreme(Reduction):
+    """Base of Max and Min: the gradient is shared equally by all elements that attain y."""
+
+    primitive = True
+    has_identity = False
+    saves = ("x", "y")
+
+    def backward(self, xp, grad_y, x, y):
+        hit = xp.where(x == self.spread(xp, y), 1.0, 0.0 * x)
+        return self.spread(xp, grad_y) * (hit / xp.sum(hit, axis=self.axis, keepdims=True))
+
+
+class Max(Extreme):
+    """y = max x over `axis`: routes the gradient to the largest; a tie is shared equally."""
+
+    def forward(self, xp, x):
+        return xp.max(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class Min(Extreme):
+    """y = min x over `axis`: routes the gradient to the smallest; a tie is shared equally."""
+
+    def forward(self, xp, x):
+        return xp.min(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class Prod(Reduction):
+    """y = Π x over one axis;  gx = gy · (the product of all the others), exact where x is 0."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.prod(x, axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, xp, grad_y, x):
+        (axis,) = self.axis
+        others = _before(xp, x, axis) * xp.flip(_before(xp, xp.flip(x, axis=axis), axis), axis=axis)
+        return self.spread(xp, grad_y) * others
+
+
+def _before(xp, x, axis):
+    """The product of all elements before each one."""
+    n = x.shape[axis]
+    if n == 0:
+        return x
+    whole = [(0, size, 1) for size in x.shape]
+    head = tuple(whole[:axis])
+    tail = tuple(whole[axis + 1 :])
+    first = xp.ones_like(xp.slice(x, index=(*head, (0, 1, 1), *tail)))
+    rest = xp.slice(x, index=(*head, (0, n - 1, 1), *tail))
+    return xp.cumulative_prod(xp.concat((first, rest), axis=axis), axis=axis)
+
+
+class All(Reduction):
+    """y = whether all elements are true: no derivative."""
+
+    primitive = True
+    result = "bool"
+
+    def forward(self, xp, x):
+        return xp.all(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class Any(Reduction):
+    """y = whether any element is true: no derivative."""
+
+    primitive = True
+    result = "bool"
+
+    def forward(self, xp, x):
+        return xp.any(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class Argmax(Reduction):
+    """y = the index of the first largest element along one axis: no derivative."""
+
+    primitive = True
+    result = "int64"
+    has_identity = False
+
+    def forward(self, xp, x):
+        return xp.argmax(x, axis=self.axis[0], keepdims=self.keepdims)
+
+
+class Argmin(Reduction):
+    """y = the index of the first smallest element along one axis: no derivative."""
+
+    primitive = True
+    result = "int64"
+    has_identity = False
+
+    def forward(self, xp, x):
+        return xp.argmin(x, axis=self.axis[0], keepdims=self.keepdims)
+
+
+class Running(Op):
+    """Base of the folds that keep every intermediate result along `axis`."""
+
+    attributes = ("axis",)
+    primitive = True
+    axis: int
+
+    def infer(self, x: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of x."""
+        return x.shape, x.dtype
+
+    def backwards(self, xp, x):
+        """The running sum from the last element to the first."""
+        turned = xp.cumulative_sum(xp.flip(x, axis=self.axis), axis=self.axis)
+        return xp.flip(turned, axis=self.axis)
+
+
+class CumulativeSum(Running):
+    """yᵢ = Σ_{j≤i} xⱼ;  gxᵢ = Σ_{j≥i} gyⱼ."""
+
+    def forward(self, xp, x):
+        return xp.cumulative_sum(x, axis=self.axis)
+
+    def backward(self, xp, grad_y):
+        return self.backwards(xp, grad_y)
+
+
+class CumulativeProd(Running):
+    """yᵢ = Π_{j≤i} xⱼ;  gxᵢ = Σ_{j≥i} gyⱼ Π_{k≤j, k≠i} xₖ.
+
+    Before the first 0 that is Σ gy y / x; at it, the same with the 0 replaced by 1; after it, 0.
+    """
+
+    saves = ("x", "y")
+
+    def forward(self, xp, x):
+        return xp.cumulative_prod(x, axis=self.axis)
+
+    def backward(self, xp, grad_y, x, y):
+        zero = x == 0
+        zeros_seen = xp.cumulative_sum(xp.where(zero, 1.0, 0.0 * y), axis=self.axis)
+        first_zero = xp.logical_and(zero, zeros_seen == 1)
+        before = self.backwards(xp, grad_y * y) / xp.where(zero, 1.0, x)
+        without = xp.cumulative_prod(xp.where(first_zero, 1.0, x), axis=self.axis)
+        at = self.backwards(xp, grad_y * without)
+        return xp.where(zeros_seen == 0, before, xp.where(first_zero, at, 0.0))
+
+
+class Argsort(Op):
+    """The stable order of the elements along `axis`: no derivative."""
+
+    attributes = ("axis", "descending")
+    primitive = True
+    axis: int
+    descending: bool
+
+    def forward(self, xp, x):
+        return xp.argsort(x, axis=self.axis, descending=self.descending)
+
+    def infer(self, x):
+        """Shape of x, int64."""
+        return x.shape, np.dtype("int64")
+
+
+class Norm(Reduction):
+    """y = √Σ x², scaled by the largest |x| so that no square overflows;  gx = gy x / y, 0 at 0."""
+
+    saves = ("x", "y")
+
+    def forward(self, xp, x):
+        largest = xp.max(xp.abs(x), axis=self.axis, keepdims=True)
+        usable = xp.logical_and(largest > 0, xp.isfinite(largest))
+        scale = xp.where(usable, largest, 1.0)
+        scaled = x / scale
+        y = scale * xp.sqrt(xp.sum(scaled * scaled, axis=self.axis, keepdims=True))
+        return y if self.keepdims else xp.sum(y, axis=self.axis)
+
+    def backward(self, xp, grad_y, x, y):
+        y = self.spread(xp, y)
+        return self.spread(xp, grad_y) * (x / xp.where(y == 0, 1.0, y))

@@ -1,0 +1,1009 @@
+"""The Tensor, the Node that remembers how it was computed, and `apply`, which makes both.
+
+A Tensor holds an array. If it was computed from something that needs a gradient it also holds a
+Node: the op, the edges to what it was computed from, and the values that the derivative needs. The
+nodes are the tape that `backward` walks, `see` reads and `compile` captures. A Node never refers to
+its own Tensor, so a graph has no reference cycles and dies with its last Tensor.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .backend import numpy_backend as NUMPY
+from .dtypes import DType, as_dtype
+from .errors import (
+    ArgumentError,
+    BacklitError,
+    DTypeError,
+    GradientError,
+    GraphFreedError,
+    ShapeError,
+    TraceError,
+)
+from .op import Op, Shape, describe, describe_inputs
+from .ops import elementwise, movement
+
+Number = bool | int | float
+
+
+class State(threading.local):
+    """What one thread is doing: read by `apply`, set by context managers."""
+
+    grad_enabled: bool = True
+    #: The capture in progress: it runs ops on abstract values. None: NumPy runs them.
+    trace: Any = None
+    #: Called after each op with (op, inputs, output). None: nobody is watching.
+    observer: Callable[[Op, tuple[Any, ...], Tensor], None] | None = None
+    #: The module call in progress.
+    scope: Scope | None = None
+
+
+STATE = State()
+
+
+class Scope:
+    """One call of a module: which one, inside which other call, from which user line."""
+
+    __slots__ = ("code", "instruction", "module", "parent")
+
+    def __init__(self, module: Any, parent: Scope | None):
+        self.module = module
+        self.parent = parent
+        self.code, self.instruction = _user_site()
+
+    @property
+    def path(self) -> str:
+        """The attribute path from the outermost module: `Net.features.0`."""
+        chain: list[Scope] = []
+        scope: Scope | None = self
+        while scope is not None:
+            chain.append(scope)
+            scope = scope.parent
+        names = [type(chain[-1].module).__name__]
+        for outer, inner in zip(chain[::-1], chain[-2::-1], strict=False):
+            names.append(_name_within(outer.module, inner.module))
+        return ".".join(names)
+
+
+def _name_within(outer: Any, inner: Any) -> str:
+    for name, module in outer.named_modules():
+        if module is inner:
+            return name
+    return type(inner).__name__
+
+
+class _Internal(dict):
+    """Whether a source file belongs to Backlit, by its name."""
+
+    def __missing__(self, filename: str) -> bool:
+        inside = filename.startswith(os.path.dirname(__file__) + os.sep)
+        return self.setdefault(filename, inside)
+
+
+_INTERNAL = _Internal()
+
+
+def _user_site() -> tuple[CodeType, int]:
+    """The innermost place outside Backlit on the call stack, as code and instruction offset."""
+    frame: FrameType | None = sys._getframe(2)
+    while _INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:  # type: ignore[union-attr]
+        frame = frame.f_back  # type: ignore[union-attr]
+    return frame.f_code, frame.f_lasti  # type: ignore[union-attr]
+
+
+class Node:
+    """One application of an op on the tape.
+
+    `inputs` has an edge for each input: the Node that computed it, else the Tensor itself (a leaf),
+    else a Python number. Nodes are numbered as they are made, so that order is a topological one.
+    """
+
+    __slots__ = (
+        "code",
+        "dtype",
+        "hooks",
+        "inputs",
+        "instruction",
+        "op",
+        "order",
+        "saved",
+        "scope",
+        "shape",
+    )
+    _counter = count()
+
+    op: Op
+    inputs: tuple[Any, ...]
+    saved: tuple[Any, ...] | None
+    hooks: list[Callable[[Tensor], Tensor | None]] | None
+    shape: Shape
+    dtype: DType
+    code: CodeType
+    scope: Scope | None
+
+    def release(self) -> None:
+        """Forget the saved values and the edges. The node stays as the mark of a freed graph."""
+        self.saved = None
+        self.inputs = ()
+
+    def require_live(self) -> None:
+        """Raise if the node was released by an earlier walk."""
+        if self.saved is None:
+            raise GraphFreedError(
+                f"backward: the graph must still hold its saved values, but the node "
+                f"{self.op.name} ({self.location}) was freed by an earlier backward; "
+                "pass retain_graph=True to the first one"
+            )
+
+    @property
+    def line(self) -> tuple[str, int]:
+        """The user's file and line number that applied the op."""
+        for index, (_, _, line) in enumerate(_lines(self.code)):
+            if index == self.instruction // 2 and line is not None:
+                return self.code.co_filename, line
+        return self.code.co_filename, self.code.co_firstlineno
+
+    @property
+    def location(self) -> str:
+        """`file.py:12, in Net.fc1`."""
+        filename, line = self.line
+        where = f", in {self.scope.path}" if self.scope is not None else ""
+        return f"{os.path.basename(filename)}:{line}{where}"
+
+    def linked_saves(self) -> tuple[Any, ...]:
+        """The saved values as Tensors that know where they came from, for differentiable walks."""
+        self.require_live()
+        op = self.op
+        result = []
+        for what, value in zip(op.saves, self.saved or (), strict=True):
+            if "." in what:
+                result.append(value)
+            elif what in op.parameters:
+                position = op.parameters.index(what)
+                if isinstance(value, tuple):
+                    edges = self.inputs[position:]
+                    result.append(tuple(map(_link, value, edges)))
+                else:
+                    result.append(_link(value, self.inputs[position]))
+            else:
+                result.append(_link(value, self))
+        return tuple(result)
+
+
+def _lines(code: CodeType) -> Iterator[tuple[int, int, int | None]]:
+    """(instruction, -, line) for each instruction of a code object."""
+    for start, stop, line in code.co_lines():
+        for instruction in range(start // 2, stop // 2):
+            yield instruction, 0, line
+
+
+def _link(value: Any, edge: Any) -> Any:
+    """A saved value as a Tensor on the tape."""
+    if isinstance(edge, Node):
+        return wrap(value, edge)
+    if not isinstance(edge, Tensor):
+        return value
+    if edge.array is value or not edge.requires_grad:
+        return edge if edge.array is value else wrap(value)
+    # The leaf got a new value since: keep the value that was used, and the way to the leaf.
+    return wrap(value, make_node(elementwise.Positive(), (edge,), (value,), value))
+
+
+def make_node(op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], array: Any) -> Node:
+    """Put one application of an op on the tape."""
+    node = Node()
+    node.op = op
+    node.inputs = tuple(
+        [(x.node or x) if isinstance(x, Tensor) else x for x in inputs]
+    )
+    node.saved = op.save(arrays, array) if op.saves else ()
+    node.order = next(Node._counter)  # type: ignore[attr-defined]
+    node.hooks = None
+    node.shape = array.shape
+    node.dtype = array.dtype
+    node.scope = STATE.scope
+    node.code, node.instruction = _user_site()  # type: ignore[attr-defined]
+    return node
+
+
+def apply(op: Op, *inputs: Any) -> Tensor:
+    """Apply an op to Tensors (and Python numbers): run it and put it on the tape.
+
+    Errors name the op, the arguments, the condition and the module.
+    """
+    state = STATE
+    if state.trace is None:
+        arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
+        try:
+            if op.check is not None:
+                op.check(*arrays)
+            array = op.forward(NUMPY, *arrays)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise _explained(op, arrays, error) from None
+        if type(array) is not np.ndarray:
+            array = np.asarray(array)
+    else:
+        arrays, array = state.trace.run(op, inputs)
+    y = _new(Tensor)
+    y.array = array
+    y.node = y._grad = y._hooks = y.name = None
+    y.requires_grad = False
+    if op.differentiable and state.grad_enabled:
+        for x in inputs:
+            if isinstance(x, Tensor) and x.requires_grad:
+                y.node = make_node(op, inputs, arrays, array)
+                y.requires_grad = True
+                break
+    if state.observer is not None:
+        state.observer(op, inputs, y)
+    return y
+
+
+def _explained(op: Op, arrays: tuple[Any, ...], error: Exception) -> Exception:
+    """The error for an op that failed, from its own rule if that finds the condition."""
+    where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
+    if not isinstance(error, BacklitError):
+        try:
+            if op.primitive:
+                op.infer(*arrays)
+        except BacklitError as explained:
+            error = explained
+        else:
+            kind = DTypeError if isinstance(error, TypeError) else ArgumentError
+            return kind(f"{op.name}: {error} ({describe_inputs(op, arrays)}){where}")
+    if where and where not in str(error):
+        error.args = (f"{error}{where}",)
+    return error
+
+
+class Tensor:
+    """An array whose computation can be differentiated.
+
+        tensor([1., 2.], requires_grad=True)
+
+    It has the operators and methods of the Array API standard, and PyTorch's `backward`, `grad`,
+    `requires_grad` and `detach`. Its elements change only by `assign` and item assignment.
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_hooks", "array", "name", "node", "requires_grad")
+    __array_ufunc__ = None  # NumPy arrays leave mixed operators to Tensor
+    __array_priority__ = 1000
+
+    array: Any
+    node: Node | None
+    requires_grad: bool
+    name: str | None
+    _grad: Tensor | None
+    _hooks: list[Callable[[Tensor], Tensor | None]] | None
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False):
+        self.array = _as_array(data, dtype, copy=True)
+        self.node = self._grad = self._hooks = self.name = None
+        self.requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        """The number of elements along each axis."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.array.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.array.shape)
+
+    @property
+    def device(self) -> str:
+        """Where the elements are: `"cpu"`."""
+        return "cpu"
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user, not computed from something that needs a gradient."""
+        return self.node is None
+
+    @property
+    def op(self) -> str | None:
+        """The name of the op that computed it, if that is on the tape."""
+        return self.node.op.name if self.node is not None else None
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("len: a Tensor of no axes has no length")
+        return self.shape[0]
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __repr__(self) -> str:
+        op = f", op={self.op}" if self.node is not None else ""
+        grad = ", requires_grad=True" if self.requires_grad and self.node is None else ""
+        kind = f"shape={self.shape}, dtype={self.dtype.name}{op}{grad}"
+        if type(self.array) is not np.ndarray:
+            return f"Tensor(abstract, {kind})"
+        values = np.array2string(
+            self.array, separator=", ", threshold=100, edgeitems=3, precision=4, prefix="Tensor("
+        )
+        return f"Tensor({values}, {kind}{_count_bad(self.array)})"
+
+    # -- its values ---------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The elements as a NumPy array that shares memory and cannot be written to.
+
+        >>> tensor([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
+        """
+        view = self._concrete("numpy()").view()
+        view.flags.writeable = False
+        return view
+
+    def _concrete(self, what: str) -> np.ndarray:
+        if STATE.trace is not None or type(self.array) is not np.ndarray:
+            code, instruction = _user_site()
+            line = next((n for i, _, n in _lines(code) if i == instruction // 2), None)
+            raise TraceError(
+                f"{what}: a captured function cannot ask for a value, which differs from call to "
+                f"call ({os.path.basename(code.co_filename)}:{line}, {describe(self.array)}); use "
+                "backlit.where instead of a branch, and return the Tensor to print it"
+            )
+        return self.array
+
+    def item(self) -> Number:
+        """The only element, as a Python number."""
+        array = self._concrete("item()")
+        if array.size != 1:
+            raise ShapeError(
+                f"item: the Tensor must have exactly one element, got shape {self.shape}; "
+                "use tolist() or an index"
+            )
+        return array.item() if array.dtype != dtypes.bfloat16 else float(array.reshape(())[()])
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._concrete("tolist()").tolist()
+
+    def _scalar(self, what: str) -> Any:
+        array = self._concrete(what)
+        if array.size != 1:
+            raise ShapeError(
+                f"{what}: the truth or number of a Tensor of shape {self.shape} is ambiguous; "
+                "use any(), all() or an index"
+            )
+        return array.reshape(())[()]
+
+    def __bool__(self) -> bool:
+        return bool(self._scalar("bool()"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float()"))
+
+    def __int__(self) -> int:
+        return int(self._scalar("int()"))
+
+    def __index__(self) -> int:
+        value = self._scalar("index()")
+        if self.dtype not in dtypes.INTEGER:
+            raise DTypeError(f"index: only integer Tensors can be an index, got {self.dtype}")
+        return int(value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise ShapeError("iteration: a Tensor of no axes cannot be iterated")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self._concrete("numpy.asarray()")
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ArgumentError(f"__array__: {array.dtype} to {dtype} needs a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else self.numpy()
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The module with the Array API functions for Tensors."""
+        if api_version not in (None, "2022.12", "2023.12", "2024.12"):
+            raise ArgumentError(f"__array_namespace__: version {api_version!r} is not provided")
+        import backlit
+
+        return backlit
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        if self.requires_grad:
+            raise GradientError("__dlpack__: gradients do not cross DLPack; export t.detach()")
+        # Older consumers cannot be told "read only"; a copy of their own keeps this Tensor safe.
+        array = self._concrete("__dlpack__()")
+        old = max_version is None or max_version < (1, 0)
+        if copy or (copy is None and old) or not array.flags.forc:
+            array = array.copy()
+        elif not old:
+            array = self.numpy()
+        return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None:
+            raise GradientError("copy: only leaf Tensors are copied; use t.detach() first")
+        twin = _new(type(self))
+        twin.array = self._concrete("copy").copy()
+        twin.node = twin._grad = twin._hooks = None
+        twin.name = self.name
+        twin.requires_grad = self.requires_grad
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise DTypeError(
+            "pickle: Tensors are not pickled, because loading a pickle can run any code; "
+            "use backlit.save_tensors, or t.numpy()"
+        )
+
+    # -- the same elements, otherwise ---------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same values, cut off from the tape."""
+        return wrap(self.array)
+
+    def assign(self, value: Any) -> Tensor:
+        """Replace all values; shape and dtype stay. The tape keeps the values it has used.
+
+        >>> t = tensor([1.0, 2.0])
+        >>> t.assign([3.0, 4.0])
+        Tensor([3., 4.], shape=(2,), dtype=float32)
+        """
+        if self.node is not None:
+            raise GradientError(
+                f"assign: only leaf Tensors take new values, this one was computed by {self.op}; "
+                "assign to t.detach() or make a new Tensor"
+            )
+        new = value if isinstance(value, Tensor) else wrap(_as_array(value, self.dtype, copy=True))
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"assign: the value must have shape {self.shape}, got {describe(new)}"
+            )
+        if new.dtype != self.dtype:
+            new = new.detach().astype(self.dtype)
+        if STATE.trace is not None:
+            STATE.trace.assign(self, new)
+        else:
+            self.array = new.array
+        return self
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
+        """The Tensor as another dtype or on a device (`"cpu"` is the only one).
+
+        >>> tensor([1.0]).to(float64)
+        Tensor([1.], shape=(1,), dtype=float64)
+        """
+        for arg in args:
+            if isinstance(arg, str) and (arg in ("cpu", "cuda", "mps") or ":" in arg):
+                device = arg
+            else:
+                dtype = arg
+        check_device(device)
+        return self if dtype is None else self.astype(dtype)
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Tensor:
+        """The Tensor on a device: `"cpu"` is the only one."""
+        check_device(device)
+        return self
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The elements as another type; the gradient is cast back.
+
+        >>> tensor([1.7, -1.7]).astype("int32")
+        Tensor([ 1, -1], shape=(2,), dtype=int32)
+        """
+        dtype = as_dtype(dtype)
+        if dtype == self.dtype:
+            return self
+        if dtype in dtypes.FLOATING and self.dtype in dtypes.FLOATING:
+            return apply(elementwise.Astype(dtype=dtype), self)
+        return apply(elementwise.Convert(dtype=dtype), self)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The elements in row-major order in another shape; one size may be -1.
+
+        >>> tensor([1, 2, 3, 4]).reshape(2, -1).shape
+        (2, 2)
+        """
+        from .functions import reshape
+
+        return reshape(self, shape[0] if len(shape) == 1 and shape[0] is not None else shape)
+
+    def flatten(self) -> Tensor:
+        """All elements along one axis, in row-major order."""
+        return self.reshape(-1)
+
+    @property
+    def T(self) -> Tensor:
+        """The transposed matrix; two axes only."""
+        if self.ndim != 2:
+            raise ShapeError(f"T: the Tensor must have 2 axes, got {describe(self)}; use mT")
+        return self.mT
+
+    @property
+    def mT(self) -> Tensor:
+        """The Tensor with its last two axes exchanged."""
+        n = self.ndim
+        if n < 2:
+            raise ShapeError(f"mT: the Tensor must have at least 2 axes, got {describe(self)}")
+        return apply(movement.PermuteDims(axes=(*range(n - 2), n - 1, n - 2)), self)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        from .functions.indexing import getitem
+
+        return getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.requires_grad and STATE.grad_enabled:
+            raise GradientError(
+                "item assignment: a Tensor that requires a gradient cannot be written to; "
+                "use backlit.where, or write under backlit.no_grad()"
+            )
+        array = self._concrete("item assignment").copy()
+        raw = tuple(map(_raw, key)) if isinstance(key, tuple) else _raw(key)
+        try:
+            array[raw] = _raw(value)
+        except (ValueError, IndexError, TypeError) as error:
+            kind = {IndexError: ArgumentError, TypeError: DTypeError}.get(type(error), ShapeError)
+            raise kind(f"item assignment: {error} (x: {describe(self)})") from None
+        self.array = array
+
+    # -- gradients ----------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` has added up for this leaf, or None if there is none."""
+        trace = STATE.trace
+        return self._grad if trace is None else trace.get_grad(self)
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and (value.shape != self.shape or value.dtype != self.dtype):
+            raise ShapeError(
+                f"grad: a gradient has the type of its Tensor, {describe(self)}, "
+                f"got {describe(value)}"
+            )
+        if STATE.trace is None:
+            self._grad = value
+        else:
+            STATE.trace.set_grad(self, value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask `backward` for the gradient of this leaf, or stop asking; returns the Tensor."""
+        if self.node is not None:
+            raise GradientError(
+                f"requires_grad_: this Tensor was computed by {self.op}; only leaves are asked"
+            )
+        if requires_grad and self.dtype not in dtypes.FLOATING:
+            raise DTypeError(
+                f"requires_grad: only floating Tensors have gradients, got {self.dtype}; "
+                "use t.astype(backlit.float32)"
+            )
+        self.requires_grad = requires_grad
+        return self
+
+    def backward(
+        self,
+        gradient: Any = None,
+        *,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this Tensor to the `grad` of every leaf it was computed from.
+
+        See `backlit.backward`.
+        """
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook` with the gradient of this Tensor whenever it is computed.
+
+        A Tensor that the hook returns takes the gradient's place. Returns a function that removes
+        the hook.
+        """
+        if not self.requires_grad:
+            raise GradientError("register_hook: this Tensor does not require a gradient")
+        holder: Any = self if self.node is None else self.node
+        name = "_hooks" if self.node is None else "hooks"
+        hooks = getattr(holder, name)
+        if hooks is None:
+            hooks = []
+            setattr(holder, name, hooks)
+        hooks.append(hook)
+
+        def remove() -> None:
+            if hook in hooks:
+                hooks.remove(hook)
+
+        return remove
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed Tensor in its `grad`, as leaves do."""
+        import weakref
+
+        if self.node is None:
+            return
+        me = weakref.ref(self)
+
+        def keep(gradient: Tensor) -> None:
+            tensor = me()
+            if tensor is not None:
+                old = tensor.grad
+                tensor.grad = gradient if old is None else old + gradient
+
+        self.register_hook(keep)
+
+    # -- operators ----------------------------------------------------------------------------
+
+    def __neg__(self) -> Tensor:
+        return apply(_NEGATIVE, self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return apply(_ABS, self)
+
+    def __invert__(self) -> Tensor:
+        return apply(_INVERT, self)
+
+    def __add__(self, other: Any) -> Tensor:
+        return binary(_ADD, self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return binary(_ADD, other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return binary(_SUBTRACT, self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return binary(_SUBTRACT, other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return binary(_MULTIPLY, self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return binary(_MULTIPLY, other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return binary_float(_DIVIDE, self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return binary_float(_DIVIDE, other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return binary(_FLOOR_DIVIDE, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return binary(_FLOOR_DIVIDE, other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return binary(_REMAINDER, self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return binary(_REMAINDER, other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return binary(_POW, self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return binary(_POW, other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        from .functions import matmul
+
+        return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        from .functions import matmul
+
+        return matmul(other, self)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return binary(_EQUAL, self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return binary(_NOT_EQUAL, self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return binary(_LESS, self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return binary(_LESS_EQUAL, self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return binary(_GREATER, self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return binary(_GREATER_EQUAL, self, other)
+
+    def __and__(self, other: Any) -> Tensor:
+        return binary(_AND, self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return binary(_AND, other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return binary(_OR, self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return binary(_OR, other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return binary(_XOR, self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return binary(_XOR, other, self)
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return binary(_LEFT_SHIFT, self, other)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return binary(_LEFT_SHIFT, other, self)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return binary(_RIGHT_SHIFT, self, other)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return binary(_RIGHT_SHIFT, other, self)
+
+    # -- reductions, as in NumPy --------------------------------------------------------------
+
+    def sum(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor:
+        """See `backlit.sum`."""
+        return _functions().sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor:
+        """See `backlit.prod`."""
+        return _functions().prod(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.mean`."""
+        return _functions().mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+        """See `backlit.var`."""
+        return _functions().var(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def std(self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+        """See `backlit.std`."""
+        return _functions().std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.max`."""
+        return _functions().max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.min`."""
+        return _functions().min(self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.argmax`."""
+        return _functions().argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.argmin`."""
+        return _functions().argmin(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.all`."""
+        return _functions().all(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        """See `backlit.any`."""
+        return _functions().any(self, axis=axis, keepdims=keepdims)
+
+
+_new = object.__new__
+
+_NEGATIVE = elementwise.Negative()
+_ABS = elementwise.Abs()
+_INVERT = elementwise.BitwiseInvert()
+_ADD = elementwise.Add()
+_SUBTRACT = elementwise.Subtract()
+_MULTIPLY = elementwise.Multiply()
+_DIVIDE = elementwise.Divide()
+_FLOOR_DIVIDE = elementwise.FloorDivide()
+_REMAINDER = elementwise.Remainder()
+_POW = elementwise.Pow()
+_EQUAL = elementwise.Equal()
+_NOT_EQUAL = elementwise.NotEqual()
+_LESS = elementwise.Less()
+_LESS_EQUAL = elementwise.LessEqual()
+_GREATER = elementwise.Greater()
+_GREATER_EQUAL = elementwise.GreaterEqual()
+_AND = elementwise.BitwiseAnd()
+_OR = elementwise.BitwiseOr()
+_XOR = elementwise.BitwiseXor()
+_LEFT_SHIFT = elementwise.BitwiseLeftShift()
+_RIGHT_SHIFT = elementwise.BitwiseRightShift()
+
+
+def _functions() -> Any:
+    from . import functions
+
+    return functions
+
+
+def wrap(array: Any, node: Node | None = None) -> Tensor:
+    """A Tensor around an array as it is, computed by `node` if given."""
+    t = _new(Tensor)
+    t.array = array
+    t.node = node
+    t.requires_grad = node is not None
+    t._grad = t._hooks = t.name = None
+    return t
+
+
+def _raw(x: Any) -> Any:
+    return x._concrete("indexing") if isinstance(x, Tensor) else x
+
+
+def _count_bad(array: np.ndarray) -> str:
+    if array.dtype not in dtypes.FLOATING:
+        return ""
+    nan, inf = int(np.isnan(array).sum()), int(np.isinf(array).sum())
+    return (f", nan={nan}" if nan else "") + (f", inf={inf}" if inf else "")
+
+
+def check_device(device: Any) -> None:
+    """Raise unless the device is None or the CPU."""
+    if device not in (None, "cpu", "cpu:0"):
+        raise ArgumentError(f"device: must be 'cpu', got {device!r}; Backlit computes on the CPU")
+
+
+def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """A NumPy array of a supported dtype; Python floats become float32, ints int64."""
+    if isinstance(data, Tensor):
+        data = data._concrete("asarray()")
+    target = None if dtype is None else as_dtype(dtype)
+    if isinstance(data, np.ndarray | np.generic):
+        if target is None:
+            target = as_dtype(data.dtype)
+        return np.array(data, target, copy=copy)
+    try:
+        array = np.array(_without_tensors(data), target)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(
+            f"tensor: the data must be numbers in a regular nesting, got {data!r:.60}: {error}"
+        ) from None
+    if target is None:
+        default = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}.get(array.dtype.kind)
+        # A list of NumPy arrays keeps their dtype; only Python numbers have a default.
+        target = default if default and _python_numbers(data) else as_dtype(array.dtype)
+        array = array.astype(target, copy=False)
+    return array
+
+
+def _without_tensors(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data._concrete("asarray()")
+    if isinstance(data, list | tuple):
+        return [_without_tensors(d) for d in data]
+    return data
+
+
+def _python_numbers(data: Any) -> bool:
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return not isinstance(data, np.ndarray | np.generic | Tensor)
+
+
+def _operand(x: Any) -> Any:
+    """Tensors and Python numbers as they are; arrays and nested lists as Tensors."""
+    if isinstance(x, Tensor | bool | int | float):
+        return x
+    if isinstance(x, np.ndarray | np.generic | list | tuple):
+        return wrap(_as_array(x))
+    raise DTypeError(f"operand: must be a Tensor, an array or a number, got {type(x).__name__}")
+
+
+def as_tensor(x: Any) -> Tensor:
+    """The Tensor itself, or one around an array or number."""
+    return x if isinstance(x, Tensor) else wrap(_as_array(x))
+
+
+def _promoted(a: Any, b: Any) -> tuple[Any, Any]:
+    """The operands with a common dtype where NumPy's rules and the standard's differ."""
+    if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
+        a = as_tensor(a)
+    dtype = dtypes.result_type(*(x.dtype if isinstance(x, Tensor) else x for x in (a, b)))
+    if isinstance(a, Tensor) and a.dtype != dtype:
+        a = a.astype(dtype)
+    if isinstance(b, Tensor) and b.dtype != dtype:
+        b = b.astype(dtype)
+    return a, b
+
+
+def _is_weak(x: Any, dtype: DType) -> bool:
+    """Whether a Python number takes on the dtype of the array it meets."""
+    kind = type(x)
+    return (kind is float and dtype in dtypes.FLOATING) or (
+        kind is int and dtype is not dtypes.bool_
+    )
+
+
+def binary(op: Op, a: Any, b: Any) -> Tensor:
+    """Apply an element-wise op of two operands, at least one of them a Tensor."""
+    if not isinstance(b, Tensor):
+        if not (isinstance(a, Tensor) and _is_weak(b, a.array.dtype)):
+            a, b = _promoted(_operand(a), _operand(b))
+    elif not isinstance(a, Tensor):
+        if not _is_weak(a, b.array.dtype):
+            a, b = _promoted(_operand(a), b)
+    elif a.array.dtype is not b.array.dtype:
+        a, b = _promoted(a, b)
+    return apply(op, a, b)
+
+
+def binary_float(op: Op, a: Any, b: Any) -> Tensor:
+    """The same for an op defined on floating numbers: integers become float32."""
+    return binary(op, floating(_operand(a)), floating(_operand(b)))
+
+
+def floating(x: Any) -> Any:
+    """Integer and bool Tensors and numbers as float32; floating ones as they are."""
+    if isinstance(x, Tensor):
+        return x if x.array.dtype in dtypes.FLOATING else x.astype(dtypes.DEFAULT_FLOAT)
+    return float(x)
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A Tensor with a copy of the data: numbers, nested lists, arrays.
+
+    Python floats become float32 and ints int64; arrays keep their dtype.
+
+    >>> tensor([[1.0, 2.0], [3.0, 4.0]])
+    Tensor([[1., 2.],
+            [3., 4.]], shape=(2, 2), dtype=float32)
+    """
+    return Tensor(data, dtype, requires_grad)
+
+
+__all__ = ["STATE", "Node", "Scope", "Tensor", "apply", "as_tensor", "binary", "tensor", "wrap"]
