@@ -1,5 +1,20 @@
 """Backlit: a deep-learning framework you can see through."""
 
+from . import nn, optim, random
+from .autograd import (
+    backward,
+    enable_grad,
+    grad,
+    hessian,
+    hvp,
+    is_grad_enabled,
+    jacobian,
+    jvp,
+    no_grad,
+    value_and_grad,
+    vjp,
+)
+from .compile import capture, compile
 from .dtypes import (
     bfloat16,
     can_cast,
@@ -21,18 +36,16 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool
 from .functions import *
-from .autograd import (
-    backward,
-    enable_grad,
-    grad,
-    hessian,
-    hvp,
-    is_grad_enabled,
-    jacobian,
-    jvp,
-    no_grad,
-    value_and_grad,
-    vjp,
-)
 from .gradcheck import gradcheck
-from .tensor import Tensor, tensor
+from .op import Elementwise, Op, Reduction
+from .random import Generator, manual_seed
+from .tensor import Tensor, apply, tensor
+
+__version__ = "0.1.0"
+__array_api_version__ = "2024.12"
+
+e = 2.718281828459045
+inf = float("inf")
+nan = float("nan")
+newaxis = None
+pi = 3.141592653589793

@@ -106,6 +106,7 @@ def walk(
     found: dict[Key, Gradient] = {}
     for key, gradient in seeds:
         pending[key] = gradient if key not in pending else pending[key] + gradient
+    scope = STATE.scope
     with _GradMode(differentiable):
         while order:
             node = order.pop()
@@ -122,6 +123,10 @@ def walk(
                 _step(node, upstream, xp, on_tensors, useful, pending)
             if not keep:
                 node.release()
+    if on_tensors:
+        STATE.scope = scope
+        if STATE.trace is not None:
+            STATE.trace.forward = None
     for key, gradient in pending.items():
         if isinstance(key, Tensor) and key._hooks:
             gradient = _run_hooks(key._hooks, gradient, on_tensors)
@@ -146,6 +151,10 @@ def _step(
             f"{op.name}: its derivative cannot itself be differentiated ({node.location}); "
             "call backward or grad without create_graph"
         )
+    if on_tensors:
+        STATE.scope = node.scope  # what the backward computes belongs to the forward's module
+        if STATE.trace is not None:
+            STATE.trace.forward = node
     try:
         saved = node.linked_saves() if on_tensors else node.saved
         gradients = op.backward(xp, upstream, *saved)

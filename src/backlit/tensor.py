@@ -8,6 +8,7 @@ its own Tensor, so a graph has no reference cycles and dies with its last Tensor
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -84,11 +85,12 @@ def _name_within(outer: Any, inner: Any) -> str:
 
 
 class _Internal(dict):
-    """Whether a source file belongs to Backlit, by its name."""
+    """Whether a source file is passed over in the search for the user's line, by its name."""
 
     def __missing__(self, filename: str) -> bool:
         inside = filename.startswith(os.path.dirname(__file__) + os.sep)
-        return self.setdefault(filename, inside)
+        # A decorator's frame stands between two of ours.
+        return self.setdefault(filename, inside or filename == contextlib.__file__)
 
 
 _INTERNAL = _Internal()

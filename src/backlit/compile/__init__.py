@@ -1,0 +1,8 @@
+"""From Python functions to graphs, and from graphs to results."""
+
+from .api import CompiledFunction, compile
+from .capture import capture
+from .graph import Equation, Graph, Variable
+from .interpreter import interpret
+
+__all__ = ["CompiledFunction", "Equation", "Graph", "Variable", "capture", "compile", "interpret"]

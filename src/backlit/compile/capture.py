@@ -1,0 +1,192 @@
+"""Capture: run a function once on abstract Tensors and write down what it did.
+
+Modules, `backward()` and `optimizer.step()` are ordinary code here. Compound ops unfold into
+primitives because their bodies are run with Tensors. A Tensor that the function finds in its
+surroundings becomes an input; one whose value it replaces becomes an input and an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..errors import TraceError
+from ..functions.namespace import TENSORS
+from ..op import Op
+from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
+from .graph import Equation, Graph, Variable
+from .tree import flatten, unflatten
+
+
+class Trace:
+    """What one capture has seen so far. `apply` hands it every op."""
+
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+        self.found: dict[Tensor, Variable] = {}  # Tensors of the surroundings, as first read
+        self.current: dict[Tensor, Variable] = {}  # their values by now
+        self.updated: dict[Tensor, Variable] = {}
+        self.gradients: dict[Tensor, Tensor | None] = {}
+        self.modules: dict[Any, bool] = {}  # each module called and its training flag
+        self.forward: Node | None = None  # the node whose derivative is being computed
+
+    def read(self, tensor: Tensor) -> Variable:
+        """The variable that holds a Tensor's value by now."""
+        now = self.current.get(tensor)
+        if now is not None:
+            return now
+        if type(tensor.array) is Variable:
+            return tensor.array
+        now = Variable(tensor.array.shape, tensor.array.dtype)
+        self.found[tensor] = self.current[tensor] = now
+        return now
+
+    def run(self, op: Op, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Variable]:
+        """Write down one op; return the variables it reads and the one it defines."""
+        variables = tuple([self.read(x) if isinstance(x, Tensor) else x for x in inputs])
+        if op.check is not None:
+            op.check(*variables)
+        if not op.primitive:
+            with no_grad():
+                tensors = [wrap(v) if isinstance(v, Variable) else v for v in variables]
+                y = op.forward(TENSORS, *tensors)
+            return variables, self.read(as_tensor(y))
+        output = Variable(*op.infer(*variables))
+        if self.forward is not None:
+            equation = Equation(op, variables, output, self.forward, self.forward.op.name)
+        else:
+            site = make_node(op, (), variables, output)
+            site.release()
+            equation = Equation(op, variables, output, site)
+        self.equations.append(equation)
+        return variables, output
+
+    def assign(self, tensor: Tensor, value: Tensor) -> None:
+        """A Tensor's value was replaced."""
+        if type(tensor.array) is not Variable:
+            self.read(tensor)  # it is an input, even if its old value is never used
+            self.updated[tensor] = self.read(value)
+        self.current[tensor] = self.read(value)
+
+    def get_grad(self, tensor: Tensor) -> Tensor | None:
+        """A Tensor's gradient by now."""
+        return self.gradients.get(tensor, tensor._grad)
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """A Tensor's gradient was set or cleared."""
+        self.gradients[tensor] = gradient
+
+    def called(self, module: Any) -> None:
+        """A module was called: its training flag is frozen into the graph."""
+        self.modules[module] = module.training
+
+
+@dataclass(eq=False)
+class Capture:
+    """A graph with the Tensors of the surroundings that its inputs and outputs stand for.
+
+    Inputs are the arguments' Tensors, then `found`. Outputs are the results' Tensors, then the new
+    values of `updated`, then those of `gradients` that are not None.
+    """
+
+    graph: Graph
+    found: list[Tensor]
+    updated: list[Tensor]
+    gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
+    modules: dict[Any, bool]
+    result_tree: Any
+    results: int
+
+    def __str__(self) -> str:
+        return str(self.graph)
+
+
+def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
+    """Run a function on abstract twins of the Tensors in its arguments."""
+    if STATE.trace is not None:
+        raise TraceError("capture: a captured function cannot itself capture; capture the outer one")
+    leaves, tree = flatten((args, kwargs))
+    tracer = Trace()
+    inputs: list[Variable] = []
+    twins: list[Any] = []
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            variable = Variable(leaf.shape, leaf.dtype)
+            inputs.append(variable)
+            twin = wrap(variable)
+            twin.requires_grad = leaf.requires_grad
+            twins.append(twin)
+        else:
+            twins.append(leaf)
+    abstract_args, abstract_kwargs = unflatten(tree, twins)
+    STATE.trace = tracer
+    try:
+        result = function(*abstract_args, **abstract_kwargs)
+        result_leaves, result_tree = flatten(result)
+        outputs: list[Variable] = []
+        kept: list[Any] = []
+        for leaf in result_leaves:
+            if isinstance(leaf, Tensor):
+                outputs.append(tracer.read(leaf))
+                kept.append(_OUTPUT)
+            else:
+                kept.append(leaf)
+        count = len(outputs)
+        outputs.extend(tracer.updated.values())
+        gradients = []
+        for tensor, gradient in tracer.gradients.items():
+            if type(tensor.array) is Variable:
+                continue  # the gradient of a Tensor made inside
+            gradients.append((tensor, gradient is not None))
+            if gradient is not None:
+                outputs.append(tracer.read(gradient))
+    finally:
+        STATE.trace = None
+    graph = Graph([*inputs, *tracer.found.values()], tracer.equations, outputs)
+    return Capture(
+        graph,
+        list(tracer.found),
+        list(tracer.updated),
+        gradients,
+        tracer.modules,
+        (result_tree, kept),
+        count,
+    )
+
+
+class _Output:
+    """Stands for a Tensor in the result of a captured function."""
+
+
+_OUTPUT = _Output()
+
+
+def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
+    """The function's result with arrays wrapped in Tensors where Tensors were."""
+    structure, kept = tree
+    following = iter(arrays)
+    leaves = [wrap(next(following)) if leaf is _OUTPUT else leaf for leaf in kept]
+    return unflatten(structure, leaves)
+
+
+def capture(function: Callable[..., Any]) -> Callable[..., Graph]:
+    """The function that runs `function` on abstract Tensors and returns the graph of what it did.
+
+    >>> from backlit import tensor
+    >>> print(capture(lambda x: x * x + 1)(tensor([1.0, 2.0])))  # doctest: +ELLIPSIS
+    inputs  a: float32[2]
+    b: float32[2] = multiply a a ...
+    c: float32[2] = add b 1 ...
+    return  c
+    """
+
+    def captured(*args: Any, **kwargs: Any) -> Graph:
+        return trace(function, args, kwargs).graph
+
+    return captured
+
+

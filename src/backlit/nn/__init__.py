@@ -1,0 +1,5 @@
+"""Modules: layers with state, containers and losses."""
+
+from .module import Module, Parameter
+
+__all__ = ["Module", "Parameter"]

@@ -1,0 +1,275 @@
+"""The Module: parameters, buffers and submodules under names, and the calls that use them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..op import describe
+from ..tensor import STATE, Scope, Tensor, as_tensor, check_device
+
+
+class Parameter(Tensor):
+    """A Tensor that a module learns: it requires a gradient and is listed by `parameters()`."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data)
+        self.requires_grad_(requires_grad)
+
+
+class Module:
+    """The base of all layers and networks: subclass it, set attributes, define `forward`.
+
+    Attributes that are Parameters, Modules or (through `register_buffer`) Tensors are found by name.
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        self.__dict__.update(
+            _parameters=OrderedDict(),
+            _buffers=OrderedDict(),
+            _modules=OrderedDict(),
+            _not_saved=set(),
+            training=True,
+        )
+
+    # -- attributes ---------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter | Module) and "_parameters" not in self.__dict__:
+            raise ArgumentError(
+                f"{type(self).__name__}.{name}: call super().__init__() before setting attributes"
+            )
+        if isinstance(value, Parameter):
+            self._set(name, value, self._parameters)
+        elif isinstance(value, Module):
+            self._set(name, value, self._modules)
+        elif name in self.__dict__.get("_buffers", ()) and isinstance(value, Tensor | None):
+            self._set(name, value, self._buffers)
+        else:
+            for kind in ("_parameters", "_buffers", "_modules"):
+                self.__dict__.get(kind, {}).pop(name, None)
+            self.__dict__[name] = value
+
+    def _set(self, name: str, value: Any, where: dict[str, Any]) -> None:
+        for kind in (self._parameters, self._buffers, self._modules):
+            if kind is not where:
+                kind.pop(name, None)
+        where[name] = value
+        self.__dict__[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        for kind in (self._parameters, self._buffers, self._modules):
+            kind.pop(name, None)
+        object.__delattr__(self, name)
+
+    def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
+        """Add a Tensor that is state but not learned; it is saved unless `persistent` is False."""
+        self._set(name, value, self._buffers)
+        (self._not_saved.discard if persistent else self._not_saved.add)(name)
+
+    def register_parameter(self, name: str, value: Parameter | None) -> None:
+        """Add a Parameter, or None for one that is switched off (a layer without bias)."""
+        self._set(name, value, self._parameters)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Add a submodule under a name."""
+        self._set(name, module, self._modules)
+
+    # -- the call -----------------------------------------------------------------------------
+
+    def forward(self, *inputs: Any) -> Any:
+        """The module's function; every subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward()")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        state = STATE
+        outer = state.scope
+        state.scope = Scope(self, outer)
+        if state.trace is not None:
+            state.trace.called(self)
+        try:
+            return self.forward(*inputs, **options)
+        finally:
+            state.scope = outer
+
+    # -- what is inside -----------------------------------------------------------------------
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (its name is the prefix) and all inside it, each once, with dotted names."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            inner = [(f"{name}.{n}" if name else n, m) for n, m in module._modules.items()]
+            stack.extend((n, m) for n, m in reversed(inner) if m is not None)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside."""
+        return ((n, m) for n, m in self._modules.items() if m is not None)
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside, without names."""
+        return (m for _, m in self.named_children())
+
+    def _named(self, kind: str, prefix: str) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix):
+            for name, value in getattr(module, kind).items():
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names, each once, also if it is shared."""
+        return self._named("_parameters", prefix)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (p for _, p in self.named_parameters())
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names, each once."""
+        return self._named("_buffers", prefix)
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (b for _, b in self.named_buffers())
+
+    def get_submodule(self, path: str) -> Module:
+        """The module at a dotted path; an empty path is this module."""
+        module = self
+        for name in path.split(".") if path else ():
+            if name not in module._modules:
+                raise ArgumentError(
+                    f"get_submodule: {type(module).__name__} has no module {name!r} (of {path!r}); "
+                    f"it has {', '.join(module._modules) or 'none'}"
+                )
+            module = module._modules[name]
+        return module
+
+    # -- modes --------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Module:
+        """Set training mode here and inside: dropout drops, batch-norm learns statistics."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Set evaluation mode here and inside."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Ask for the gradients of all parameters, or freeze them."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.parameters():
+            p.grad = None
+
+    def apply(self, function: Callable[[Module], None]) -> Module:
+        """Call a function with every module, inner ones first; returns this module."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Module:
+        """Cast all floating parameters and buffers to a dtype; the device is the CPU."""
+        for arg in args:
+            if isinstance(arg, str) and (arg in ("cpu", "cuda", "mps") or ":" in arg):
+                device = arg
+            else:
+                dtype = arg
+        check_device(device)
+        if dtype is not None:
+            from ..dtypes import FLOATING, as_dtype
+
+            target = as_dtype(dtype)
+            if target not in FLOATING:
+                raise DTypeError(f"Module.to: dtype must be floating, got {target}")
+            for _, t in (*self.named_parameters(), *self.named_buffers()):
+                if t.dtype in FLOATING:
+                    t.array = t.array.astype(target)
+                    t.grad = None
+        return self
+
+    # -- saving -------------------------------------------------------------------------------
+
+    def _saved(self) -> Iterator[tuple[str, Tensor]]:
+        """Everything that is saved, under every name it has: a shared Tensor is saved once."""
+        yield from self.named_parameters()
+        for path, module in self.named_modules():
+            for name, value in module._buffers.items():
+                if value is not None and name not in module._not_saved:
+                    yield f"{path}.{name}" if path else name, value
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and saved buffers by name. The Tensors keep their values when these train."""
+        return OrderedDict((name, t.detach()) for name, t in self._saved())
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        """Take over values by name. Nothing changes if a name or a shape does not fit.
+
+        With `strict=False` missing and unexpected names are passed over; shapes must still fit.
+        """
+        own = dict(self._saved())
+        missing = [n for n in own if n not in state]
+        unexpected = [n for n in state if n not in own]
+        if strict and (missing or unexpected):
+            raise ArgumentError(
+                f"load_state_dict: names must agree with {type(self).__name__}; "
+                f"missing: {', '.join(missing) or 'none'}; "
+                f"unexpected: {', '.join(unexpected) or 'none'}; strict=False passes over them"
+            )
+        fitting = {n: as_tensor(state[n]) for n in own if n in state}
+        for name, value in fitting.items():
+            if value.shape != own[name].shape:
+                raise ShapeError(
+                    f"load_state_dict: {name} must be {describe(own[name])}, got {describe(value)}"
+                )
+        for name, value in fitting.items():
+            own[name].assign(np.array(value.numpy(), own[name].dtype))
+
+    # -- printing -----------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What the module prints of itself in parentheses."""
+        return ""
+
+    def __repr__(self) -> str:
+        return "\n".join(self._tree("", ""))
+
+    def _tree(self, name: str, indent: str) -> Iterator[str]:
+        count = sum(p.size for p in self.parameters())
+        own = ", ".join(f"{n}: {describe(p)}" for n, p in self._parameters.items() if p is not None)
+        label = f"({name}): " if name else ""
+        total = f"  # {count:,} parameters" if count else ""
+        if own and not self._modules:
+            total = f"  # {own}; {count:,} parameters"
+        line = f"{indent}{label}{type(self).__name__}({self.extra_repr()}"
+        if not self._modules:
+            yield f"{line}){total}"
+            return
+        yield f"{line}{total}"
+        for inner_name, module in self.named_children():
+            yield from module._tree(inner_name, indent + "  ")
+        yield f"{indent})"

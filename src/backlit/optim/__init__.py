@@ -1,0 +1,6 @@
+"""Optimizers and learning-rate schedules."""
+
+from .optimizer import Optimizer
+from .rules import Adam
+
+__all__ = ["Adam", "Optimizer"]

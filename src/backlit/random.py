@@ -1,0 +1,153 @@
+"""Random numbers: a counter-based generator whose state is two Tensors.
+
+Bits come from Philox 4x64-10 with the seed as key; drawing moves a counter on. So a drawn number
+depends on the seed and its position only, not on threads or on what runs the program. Every thread
+has a default generator of its own, seeded with 0 until `manual_seed`.
+
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+from .autograd import no_grad
+from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
+from .errors import ArgumentError, DTypeError
+from .functions import argsort, concat, cos, floor, log, sin, sqrt
+from .functions.arguments import shape_tuple
+from .functions.primitives import random_bits
+from .tensor import Tensor, wrap
+
+_WORDS_PER_BLOCK = 8  # Philox 4x64 makes 256 bits a block
+
+
+class Generator:
+    """A stream of random numbers that its seed determines.
+
+    >>> Generator(0).uniform((2,)).tolist() == Generator(0).uniform((2,)).tolist()
+    True
+    """
+
+    def __init__(self, seed: int = 0):
+        self.key = wrap(np.zeros((), uint64))
+        self.counter = wrap(np.zeros((), uint64))
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start again from the beginning of the seed's stream."""
+        if not isinstance(seed, int) or not 0 <= seed < 2**64:
+            raise ArgumentError(f"seed: must be an integer in [0, 2**64), got {seed!r}")
+        self.key.assign(np.array(seed, uint64))
+        self.counter.assign(np.array(0, uint64))
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The state: `key` and `counter`."""
+        return {"key": self.key.detach(), "counter": self.counter.detach()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from a saved state."""
+        self.key.assign(state["key"])
+        self.counter.assign(state["counter"])
+
+    def bits(self, shape: Any) -> Tensor:
+        """Uniform uint32 integers."""
+        size = shape_tuple("bits", shape)
+        y = random_bits(self.key, self.counter, size)
+        self.counter.assign(self.counter + -(-math.prod(size) // _WORDS_PER_BLOCK))
+        return y
+
+    @no_grad()
+    def uniform(
+        self, shape: Any, low: float = 0.0, high: float = 1.0, *, dtype: Any = float32
+    ) -> Tensor:
+        """Numbers in [low, high): multiples of 2⁻²⁴ (float64: 2⁻⁵³) scaled."""
+        size, dtype = shape_tuple("uniform", shape), as_dtype(dtype)
+        if dtype not in FLOATING:
+            raise DTypeError(f"uniform: dtype must be floating, got {dtype}; use integers()")
+        if dtype == float64:
+            words = self.bits((2, *size))
+            upper, lower = words[0] >> 5, words[1] >> 6
+            unit = (upper.astype(float64) * 2.0**26 + lower.astype(float64)) * 2.0**-53
+        else:
+            unit = (self.bits(size) >> 8).astype(float32) * 2.0**-24
+        y = unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
+        return y.astype(dtype)
+
+    @no_grad()
+    def normal(
+        self, shape: Any, mean: float = 0.0, std: float = 1.0, *, dtype: Any = float32
+    ) -> Tensor:
+        """Normally distributed numbers, by Box and Muller (Ann. Math. Stat. 29, 1958)."""
+        size, dtype = shape_tuple("normal", shape), as_dtype(dtype)
+        wide = float64 if dtype == float64 else float32
+        count = math.prod(size)
+        half = (count + 1) // 2
+        radius = sqrt(-2 * log(1 - self.uniform((half,), dtype=wide)))
+        angle = (2 * math.pi) * self.uniform((half,), dtype=wide)
+        pair = concat((radius * cos(angle), radius * sin(angle)))
+        y = pair[:count].reshape(size)
+        if (mean, std) != (0.0, 1.0):
+            y = mean + std * y
+        return y.astype(dtype)
+
+    @no_grad()
+    def integers(self, low: int, high: int, shape: Any) -> Tensor:
+        """int64 integers in [low, high)."""
+        if not low < high:
+            raise ArgumentError(f"integers: low must be below high, got {low} and {high}")
+        unit = self.uniform(shape, dtype=float64)
+        return floor(unit * (high - low)).astype(int64) + low
+
+    @no_grad()
+    def permutation(self, n: int) -> Tensor:
+        """The integers below n in random order."""
+        return argsort(self.uniform((n,), dtype=float64))
+
+
+class _Default(threading.local):
+    def __init__(self) -> None:
+        self.generator = Generator(0)
+
+
+_DEFAULT = _Default()
+
+
+def default_generator() -> Generator:
+    """This thread's generator, used wherever none is given."""
+    return _DEFAULT.generator
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed this thread's default generator.
+
+    >>> _ = manual_seed(1); a = uniform((3,)); _ = manual_seed(1)
+    >>> bool((a == uniform((3,))).all())
+    True
+    """
+    return default_generator().manual_seed(seed)
+
+
+def uniform(shape: Any, low: float = 0.0, high: float = 1.0, *, dtype: Any = float32) -> Tensor:
+    """Numbers in [low, high) from the default generator."""
+    return default_generator().uniform(shape, low, high, dtype=dtype)
+
+
+def normal(shape: Any, mean: float = 0.0, std: float = 1.0, *, dtype: Any = float32) -> Tensor:
+    """Normally distributed numbers from the default generator."""
+    return default_generator().normal(shape, mean, std, dtype=dtype)
+
+
+def integers(low: int, high: int, shape: Any) -> Tensor:
+    """int64 integers in [low, high) from the default generator."""
+    return default_generator().integers(low, high, shape)
+
+
+def permutation(n: int) -> Tensor:
+    """The integers below n in random order, from the default generator."""
+    return default_generator().permutation(n)
