@@ -1,0 +1,53 @@
+"""The command line: `backlit train`, `eval`, `predict` and `grad`.
+
+A subcommand is imported when it is used, so that `backlit --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import BacklitError
+
+#: Each subcommand: the module it lives in (as a function of its own name) and its line of help.
+_COMMANDS = {
+    "train": ("backlit.cli.train", "Train a network on a data set and save the run."),
+    "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
+    "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
+    "grad": ("backlit.cli.grad", "Show every gradient of an expression."),
+}
+_FUNCTIONS = {"eval": "evaluate"}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported by name, and whose errors are one line."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[name][0])
+        return getattr(module, _FUNCTIONS.get(name, name))
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BacklitError as error:
+            message = " ".join(str(error).split())
+            raise click.ClickException(message) from error
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="backlit")
+def main() -> None:
+    """A deep-learning framework you can see through."""
