@@ -1,6 +1,6 @@
 """Backlit: a deep-learning framework you can see through."""
 
-from . import nn, optim, random
+from . import data, nn, optim, random, train
 from .autograd import (
     backward,
     enable_grad,
@@ -40,6 +40,7 @@ from .gradcheck import gradcheck
 from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
 from .tensor import Tensor, apply, tensor
+from .train.storage import load_tensors, save_tensors
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"

@@ -1,0 +1,149 @@
+"""What a dataset is: examples by number, or a stream of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, IndexRangeError, ShapeError
+from ..op import describe
+from ..random import Generator
+from ..tensor import Tensor, as_tensor, wrap
+
+
+class Dataset:
+    """Examples by number: subclass it and define `__len__` and `__getitem__`.
+
+    A dataset that can make a whole batch at once also defines `batch(indices)`, with an int64 array
+    of numbers; a DataLoader without a `collate_fn` of its own then uses that.
+    """
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must define __len__()")
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__()")
+
+
+class IterableDataset:
+    """Examples in a stream: subclass it and define `__iter__`."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(f"{type(self).__name__} must define __iter__()")
+
+
+class TensorDataset(Dataset):
+    """Examples that are the rows of Tensors (or arrays) of equal length.
+
+    >>> data = TensorDataset([[1.0], [2.0], [3.0]], [0, 1, 0])
+    >>> len(data), data[1]
+    (3, (Tensor([2.], shape=(1,), dtype=float32), Tensor(1, shape=(), dtype=int64)))
+    """
+
+    def __init__(self, *tensors: Any):
+        if not tensors:
+            raise ArgumentError("TensorDataset: at least one Tensor is required")
+        self.tensors: tuple[Tensor, ...] = tuple(as_tensor(t) for t in tensors)
+        lengths = [t.shape[0] if t.shape else None for t in self.tensors]
+        if None in lengths or len(set(lengths)) != 1:
+            raise ShapeError(
+                "TensorDataset: all Tensors must have equally many rows, got "
+                + " and ".join(map(describe, self.tensors))
+            )
+
+    def __len__(self) -> int:
+        return self.tensors[0].shape[0]
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        return tuple(wrap(np.asarray(t.array[_checked(index, len(self))])) for t in self.tensors)
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, ...]:
+        """The rows of these numbers, of every Tensor; a run of consecutive rows is not copied."""
+        n = len(indices)
+        if n and indices[-1] - indices[0] == n - 1 and np.all(np.diff(indices) == 1):
+            start = int(indices[0])
+            return tuple(wrap(t.array[start : start + n]) for t in self.tensors)
+        try:
+            return tuple(wrap(t.array.take(indices, axis=0)) for t in self.tensors)
+        except IndexError as error:
+            raise IndexRangeError(
+                f"TensorDataset: indices must lie in [0, {len(self)}): {error}"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"TensorDataset({', '.join(map(describe, self.tensors))})"
+
+
+class Subset(Dataset):
+    """The examples of a dataset with the given numbers, in their order.
+
+    >>> data = Subset(TensorDataset([10.0, 20.0, 30.0]), [2, 0])
+    >>> data[0]
+    (Tensor(30., shape=(), dtype=float32),)
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray):
+        self.dataset = dataset
+        self.indices = np.asarray(indices, np.int64)
+        outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
+        if outside.size:
+            raise IndexRangeError(
+                f"Subset: indices must lie in [0, {len(dataset)}), got {int(outside[0])}"
+            )
+        if hasattr(dataset, "batch"):
+            self.batch = self._batch
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.dataset[int(self.indices[_checked(index, len(self))])]
+
+    def _batch(self, indices: np.ndarray) -> Any:
+        return self.dataset.batch(self.indices[indices])
+
+    def __repr__(self) -> str:
+        return f"Subset({len(self)} of {self.dataset!r})"
+
+
+def random_split(dataset: Any, lengths: Sequence[float], *, seed: int = 0) -> list[Subset]:
+    """Subsets without common examples, drawn at random from a seed.
+
+    `lengths` are counts that add up to the length of the dataset, or fractions that add up to 1.
+
+    >>> train, test = random_split(TensorDataset(np.arange(10.0)), [0.8, 0.2], seed=1)
+    >>> len(train), len(test)
+    (8, 2)
+    """
+    n = len(dataset)
+    counts = _counts(n, lengths)
+    order = Generator(seed).permutation(n).numpy()
+    ends = np.cumsum(counts)
+    return [Subset(dataset, order[e - c : e]) for c, e in zip(counts, ends, strict=True)]
+
+
+def _counts(n: int, lengths: Sequence[float]) -> list[int]:
+    """Fractions as counts; what rounding leaves over goes to the first ones, one each."""
+    if any(length < 0 for length in lengths):
+        raise ArgumentError(f"random_split: lengths must not be negative, got {list(lengths)}")
+    if all(isinstance(length, int) for length in lengths) and sum(lengths) == n:
+        return [int(length) for length in lengths]
+    if not math.isclose(sum(lengths), 1.0):
+        raise ArgumentError(
+            f"random_split: lengths must add up to the {n} examples or, as fractions, to 1, "
+            f"got {list(lengths)}"
+        )
+    counts = [math.floor(n * fraction + 1e-9) for fraction in lengths]
+    for i in range(n - sum(counts)):
+        counts[i % len(counts)] += 1
+    return counts
+
+
+def _checked(index: Any, n: int) -> int:
+    i = int(index)
+    if not -n <= i < n:
+        raise IndexRangeError(f"dataset: the index must lie in [-{n}, {n}), got {i}")
+    return i % n
