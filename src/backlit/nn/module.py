@@ -26,10 +26,15 @@ class Parameter(Tensor):
 class Module:
     """The base of all layers and networks: subclass it, set attributes, define `forward`.
 
-    Attributes that are Parameters, Modules or (through `register_buffer`) Tensors are found by name.
+    Attributes that are Parameters, Modules or (through `register_buffer`) Tensors are found by
+    their names.
     """
 
     training: bool
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Any]
+    _not_saved: set[str]
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -223,7 +228,7 @@ class Module:
                     yield f"{path}.{name}" if path else name, value
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All parameters and saved buffers by name. The Tensors keep their values when these train."""
+        """All parameters and saved buffers by name, with their values as they are now."""
         return OrderedDict((name, t.detach()) for name, t in self._saved())
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:

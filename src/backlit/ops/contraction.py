@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..op import Op, Shape, describe, describe_inputs
 
 
@@ -57,6 +57,11 @@ class Linear(Op):
                 f"linear: x.shape[-1] must equal in_features, got "
                 f"{x.shape[-1] if x.ndim else 'a scalar'} and {weight.shape[1]} "
                 f"(x: {describe(x)}, weight: {describe(weight)})"
+            )
+        if x.dtype != weight.dtype:
+            raise DTypeError(
+                f"linear: x and weight must have one dtype, got x: {describe(x)} and "
+                f"weight: {describe(weight)}; use x.astype('{weight.dtype.name}')"
             )
 
     def forward(self, xp, x, weight, *bias):

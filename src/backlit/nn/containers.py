@@ -1,0 +1,195 @@
+"""Modules that hold modules: in a row, in a list, in a dictionary."""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..errors import ArgumentError, IndexRangeError
+from .module import Module
+
+
+class _Numbered(Module):
+    """Base of the containers whose modules have numbers for names."""
+
+    def _renumber(self, modules: Iterable[Any]) -> None:
+        new = list(modules)
+        for i, m in enumerate(new):
+            self._require_module(str(i), m)
+        for name in list(self._modules):
+            delattr(self, name)
+        for i, m in enumerate(new):
+            self.add_module(str(i), m)
+
+    def _require_module(self, name: str, m: Any) -> None:
+        if not isinstance(m, Module):
+            raise ArgumentError(
+                f"{type(self).__name__}: element {name} must be a Module, got {m!r:.80}"
+            )
+
+    def _position(self, i: Any) -> int:
+        n, position = len(self._modules), operator.index(i)
+        if not -n <= position < n:
+            raise IndexRangeError(
+                f"{type(self).__name__}: the index must lie in [-{n}, {n}), got {position}"
+            )
+        return position % n
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, i: int | slice) -> Any:
+        modules = list(self._modules.values())
+        if isinstance(i, slice):
+            part = type(self)()
+            for name, m in list(self._modules.items())[i]:
+                part.add_module(name if isinstance(self, Sequential) else str(len(part)), m)
+            return part
+        return modules[self._position(i)]
+
+    def __setitem__(self, i: int, module: Module) -> None:
+        name = list(self._modules)[self._position(i)]
+        self._require_module(name, module)
+        self.add_module(name, module)
+
+    def __delitem__(self, i: int | slice) -> None:
+        names = list(self._modules)
+        gone = names[i] if isinstance(i, slice) else [names[self._position(i)]]
+        if all(name.isdigit() for name in names):
+            self._renumber([m for name, m in self._modules.items() if name not in gone])
+        else:
+            for name in gone:
+                delattr(self, name)
+
+    def append(self, module: Module) -> Any:
+        """Add a module at the end; returns this container."""
+        name = str(len(self._modules))
+        self._require_module(name, module)
+        self.add_module(name, module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        """Add a module in front of a position; the ones behind get new numbers."""
+        modules = list(self._modules.values())
+        modules.insert(index, module)
+        self._renumber(modules)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Any:
+        """Add several modules at the end."""
+        for m in modules:
+            self.append(m)
+        return self
+
+
+class Sequential(_Numbered):
+    """Modules called one after the other, each with the result of the one before.
+
+    >>> from backlit import nn
+    >>> nn.Sequential(nn.Linear(2, 3, bias=False), nn.Tanh())
+    Sequential(  # 6 parameters
+      (0): Linear(in_features=2, out_features=3, bias=False)  # weight: float32[3,2]; 6 parameters
+      (1): Tanh()
+    )
+    """
+
+    def __init__(self, *modules: Any):
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, m in modules[0].items():
+                self._require_module(name, m)
+                self.add_module(name, m)
+        else:
+            for m in modules:
+                self.append(m)
+
+    def forward(self, x: Any) -> Any:
+        """The last module's result."""
+        for module in self._modules.values():
+            x = module(x)
+        return x
+
+
+class ModuleList(_Numbered):
+    """A list of modules whose parameters are found; it is indexed and looped over, not called.
+
+    >>> from backlit import nn
+    >>> len(nn.ModuleList([nn.Tanh(), nn.ReLU()])[1:])
+    1
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()):
+        super().__init__()
+        self.extend(modules)
+
+
+class ModuleDict(Module):
+    """A dictionary of modules whose parameters are found.
+
+    >>> from backlit import nn
+    >>> list(nn.ModuleDict({"a": nn.Tanh(), "b": nn.ReLU()}))
+    ['a', 'b']
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
+        super().__init__()
+        self.update(modules)
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add or replace several modules."""
+        for name, m in OrderedDict(modules).items():
+            self[name] = m
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if not isinstance(name, str) or not isinstance(module, Module):
+            raise ArgumentError(
+                f"ModuleDict: names are str and values Modules, got {name!r}: {module!r:.80}"
+            )
+        if name not in self._modules and (not name or "." in name or hasattr(self, name)):
+            raise ArgumentError(
+                f"ModuleDict: {name!r} cannot name a module: it is empty, has a dot, or is an "
+                "attribute of ModuleDict"
+            )
+        self.add_module(name, module)
+
+    def __getitem__(self, name: str) -> Module:
+        if name not in self._modules:
+            raise ArgumentError(
+                f"ModuleDict: no module {name!r}; there are {', '.join(self._modules) or 'none'}"
+            )
+        return self._modules[name]
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self, name if self[name] is not None else "")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Names and modules."""
+        return self._modules.items()
+
+    def pop(self, name: str) -> Module:
+        """Take a module out."""
+        module = self[name]
+        delattr(self, name)
+        return module

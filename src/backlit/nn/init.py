@@ -1,0 +1,169 @@
+"""Starting values for parameters: how random they are, and how large.
+
+Each function fills a Tensor, whose memory stays the same object, and returns it. `generator` is a
+`backlit.Generator`; without one the numbers come from this thread's default generator.
+
+For a weight (O, I, *kernel) the fans are I and O times the number of kernel elements: how many
+products are added for one output, and how many outputs one input reaches.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..op import describe
+from ..random import Generator, default_generator
+from ..tensor import Tensor
+
+_GAINS = {
+    "linear": 1.0,
+    "conv1d": 1.0,
+    "conv2d": 1.0,
+    "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2.0),
+    "selu": 3 / 4,
+}
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor on the standard deviation that keeps variances constant through a nonlinearity.
+
+    1 for linear maps and the sigmoid, 5/3 for tanh, √2 for ReLU, √(2 / (1 + slope²)) for leaky ReLU
+    with `param` as its slope (0.01 if not given), 3/4 for SELU.
+
+    >>> calculate_gain("tanh")
+    1.6666666666666667
+    """
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        return math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in _GAINS:
+        known = ", ".join(sorted([*_GAINS, "leaky_relu"]))
+        raise ArgumentError(
+            f"calculate_gain: nonlinearity must be one of {known}, got {nonlinearity!r}"
+        )
+    return _GAINS[nonlinearity]
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan in, fan out) of a weight (O, I, *kernel).
+
+    >>> from backlit import zeros
+    >>> fans(zeros((8, 3, 5, 5)))
+    (75, 200)
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(f"init: fans need at least 2 axes (O, I, ...), got {describe(tensor)}")
+    kernel = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * kernel, tensor.shape[0] * kernel
+
+
+def _source(generator: Generator | None) -> Generator:
+    return default_generator() if generator is None else generator
+
+
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform numbers in [a, b)."""
+    return tensor.assign(_source(generator).uniform(tensor.shape, a, b, dtype=tensor.dtype))
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Normally distributed numbers."""
+    return tensor.assign(_source(generator).normal(tensor.shape, mean, std, dtype=tensor.dtype))
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One number everywhere."""
+    return tensor.assign(np.full(tensor.shape, val, tensor.dtype))
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Zeros."""
+    return constant_(tensor, 0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Ones."""
+    return constant_(tensor, 1)
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform in ±gain √(6 / (fan in + fan out)).
+
+    Source: Glorot & Bengio, AISTATS 2010, eq. 16.
+    """
+    bound = gain * math.sqrt(6 / sum(fans(tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with standard deviation gain √(2 / (fan in + fan out)).
+
+    Source: Glorot & Bengio, AISTATS 2010, eq. 12.
+    """
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))), generator)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ArgumentError(f"kaiming: mode must be 'fan_in' or 'fan_out', got {mode!r}")
+    fan = fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform in ±gain √(3 / fan); `a` is the slope of the leaky ReLU that follows.
+
+    Source: He, Zhang, Ren & Sun, ICCV 2015, eq. 10 and 14.
+    """
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal with standard deviation gain / √fan; `a` is the slope of the leaky ReLU that follows.
+
+    Source: He, Zhang, Ren & Sun, ICCV 2015, eq. 10 and 14.
+    """
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Orthonormal rows or columns, whichever are fewer, of the weight as a matrix (O, rest).
+
+    Source: Saxe, McClelland & Ganguli, ICLR 2014, sec. 3.
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(f"orthogonal_: the Tensor must have 2 axes, got {describe(tensor)}")
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+    tall = (rows, columns) if rows >= columns else (columns, rows)
+    drawn: Any = _source(generator).normal(tall, dtype="float64").numpy()
+    q, r = np.linalg.qr(drawn)
+    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # makes the distribution uniform
+    q = q if rows >= columns else q.T
+    return tensor.assign((gain * q).reshape(tensor.shape).astype(tensor.dtype))

@@ -1,0 +1,196 @@
+"""Losses as modules, called with the network's output and the target."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .. import functional
+from ..errors import ArgumentError
+from ..tensor import Tensor, as_tensor
+from .module import Module
+
+
+class Loss(Module):
+    """Base of the losses: they hold a `reduction`, "mean", "sum" or "none"."""
+
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none")
+    weight: Tensor | None
+    pos_weight: Tensor | None
+
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        if reduction not in self.reductions:
+            known = ", ".join(map(repr, self.reductions))
+            raise ArgumentError(
+                f"{type(self).__name__}: reduction must be one of {known}, got {reduction!r}"
+            )
+        self.reduction = reduction
+
+    def extra_repr(self) -> str:
+        """The reduction, if it is not the mean."""
+        return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
+
+    def _hold(self, name: str, value: Any) -> None:
+        self.register_buffer(name, None if value is None else as_tensor(value))
+
+
+class MSELoss(Loss):
+    """Squared error (x - t)²: see `functional.mse_loss`."""
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of an output for a target of the same shape."""
+        return functional.mse_loss(x, target, self.reduction)
+
+
+class L1Loss(Loss):
+    """Absolute error |x - t|: see `functional.l1_loss`."""
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of an output for a target of the same shape."""
+        return functional.l1_loss(x, target, self.reduction)
+
+
+class SmoothL1Loss(Loss):
+    """Squared near 0, absolute beyond `beta`: see `functional.smooth_l1_loss`."""
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0):
+        super().__init__(reduction)
+        self.beta = beta
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of an output for a target of the same shape."""
+        return functional.smooth_l1_loss(x, target, self.reduction, self.beta)
+
+
+class HuberLoss(Loss):
+    """Squared near 0, linear beyond `delta`: see `functional.huber_loss`."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0):
+        super().__init__(reduction)
+        self.delta = delta
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of an output for a target of the same shape."""
+        return functional.huber_loss(x, target, self.reduction, self.delta)
+
+
+class CrossEntropyLoss(Loss):
+    """Softmax and negative log-likelihood of logits: see `functional.cross_entropy`.
+
+        x: (N, C, ...), target: integer labels (N, ...) or probabilities (N, C, ...)
+
+    >>> CrossEntropyLoss()(as_tensor([[0.0, 0.0]]), as_tensor([1]))
+    Tensor(0.6931, shape=(), dtype=float32)
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ):
+        super().__init__(reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ArgumentError(
+                f"CrossEntropyLoss: label_smoothing must lie in [0, 1], got {label_smoothing}"
+            )
+        self._hold("weight", weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of logits for labels or probabilities."""
+        return functional.cross_entropy(
+            x, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+        )
+
+
+class NLLLoss(Loss):
+    """Negative log-likelihood of log-probabilities: see `functional.nll_loss`."""
+
+    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"):
+        super().__init__(reduction)
+        self._hold("weight", weight)
+        self.ignore_index = ignore_index
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of log-probabilities for labels."""
+        return functional.nll_loss(x, target, self.weight, self.ignore_index, self.reduction)
+
+
+class BCELoss(Loss):
+    """Binary cross-entropy of probabilities: see `functional.binary_cross_entropy`."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean"):
+        super().__init__(reduction)
+        self._hold("weight", weight)
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of probabilities for targets between 0 and 1."""
+        return functional.binary_cross_entropy(x, target, self.weight, self.reduction)
+
+
+class BCEWithLogitsLoss(Loss):
+    """Binary cross-entropy of logits: see `functional.binary_cross_entropy_with_logits`.
+
+    >>> BCEWithLogitsLoss()(as_tensor([0.0]), as_tensor([1.0]))
+    Tensor(0.6931, shape=(), dtype=float32)
+    """
+
+    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None):
+        super().__init__(reduction)
+        self._hold("weight", weight)
+        self._hold("pos_weight", pos_weight)
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of logits for targets between 0 and 1."""
+        return functional.binary_cross_entropy_with_logits(
+            x, target, self.weight, self.reduction, self.pos_weight
+        )
+
+
+class MultiMarginLoss(Loss):
+    """Multiclass hinge of scores: see `functional.multi_margin_loss`."""
+
+    def __init__(
+        self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
+    ):
+        super().__init__(reduction)
+        if p not in (1, 2):
+            raise ArgumentError(f"MultiMarginLoss: p must be 1 or 2, got {p}")
+        self.p = p
+        self.margin = margin
+        self._hold("weight", weight)
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of scores for labels."""
+        return functional.multi_margin_loss(
+            x, target, self.p, self.margin, self.weight, self.reduction
+        )
+
+
+class HingeEmbeddingLoss(Loss):
+    """x for target 1, max(0, margin - x) for -1: see `functional.hinge_embedding_loss`."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of distances for targets 1 and -1."""
+        return functional.hinge_embedding_loss(x, target, self.margin, self.reduction)
+
+
+class KLDivLoss(Loss):
+    """Divergence of e^x from a distribution: see `functional.kl_div`."""
+
+    reductions = ("mean", "sum", "none", "batchmean")
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False):
+        super().__init__(reduction)
+        self.log_target = log_target
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of log-probabilities for probabilities."""
+        return functional.kl_div(x, target, self.reduction, self.log_target)

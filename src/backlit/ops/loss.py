@@ -1,0 +1,536 @@
+"""Losses, each as one op whose derivative can be read: the loss and its softmax are not separate.
+
+Every loss has a `reduction`: "none" (one loss for each element or row), "sum" or "mean".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..dtypes import FLOATING, INTEGER
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..op import Op, Shape, describe
+
+
+class Loss(Op):
+    """Base of all losses: what the reduction does to the losses and to the upstream gradient."""
+
+    attributes: ClassVar[tuple[str, ...]] = ("reduction",)
+    reduction: str
+
+    def reduced(self, xp, losses):
+        """The losses as they are, their sum or their mean."""
+        if self.reduction == "none":
+            return losses
+        total = xp.sum(losses)
+        return total / losses.size if self.reduction == "mean" else total
+
+    def share(self, grad_y, count: int):
+        """The upstream gradient of each of `count` losses."""
+        return grad_y / count if self.reduction == "mean" else grad_y
+
+    def require_elements(self, x: Any, size: int) -> None:
+        """Raise if the mean of no elements is asked for."""
+        if size == 0 and self.reduction == "mean":
+            raise ShapeError(
+                f"{self.name}: the mean of an empty batch has no value, got {describe(x)}; "
+                "leave empty batches out, or use reduction='sum'"
+            )
+
+    def require_floating(self, name: str, x: Any) -> None:
+        """Raise unless an input is floating."""
+        if x.dtype not in FLOATING:
+            raise DTypeError(
+                f"{self.name}: {name} must be floating, got {describe(x)}; "
+                f"use {name}.astype('float32')"
+            )
+
+    def require_alike(self, x: Any, target: Any) -> None:
+        """Raise unless input and target have one shape and one floating dtype."""
+        if x.shape != target.shape:
+            hint = f"target.reshape({x.shape})" if x.size == target.size else "one of each"
+            raise ShapeError(
+                f"{self.name}: x and target must have one shape, got x: {describe(x)} and "
+                f"target: {describe(target)}; give {hint}"
+            )
+        self.require_floating("x", x)
+        if x.dtype != target.dtype:
+            raise DTypeError(
+                f"{self.name}: x and target must have one dtype, got x: {describe(x)} and "
+                f"target: {describe(target)}; use target.astype('{x.dtype.name}')"
+            )
+        self.require_elements(x, x.size)
+
+
+class Pairwise(Loss):
+    """Base of the losses that compare two arrays of one shape element by element."""
+
+    saves = ("x", "target")
+
+    def check(self, x, target):
+        """One shape, one floating dtype, and at least one element for a mean."""
+        self.require_alike(x, target)
+
+
+class MseLoss(Pairwise):
+    """Squared error: l = (x - t)²;  gx = 2 gl (x - t), gt = -gx."""
+
+    def forward(self, xp, x, target):
+        error = x - target
+        return self.reduced(xp, error * error)
+
+    def backward(self, xp, grad_y, x, target):
+        grad_x = (x - target) * (2 * self.share(grad_y, x.size))
+        return grad_x, lambda: -grad_x
+
+
+class L1Loss(Pairwise):
+    """Absolute error: l = |x - t|;  gx = gl sign(x - t), so 0 where they are equal, gt = -gx."""
+
+    def forward(self, xp, x, target):
+        return self.reduced(xp, xp.abs(x - target))
+
+    def backward(self, xp, grad_y, x, target):
+        grad_x = xp.sign(x - target) * self.share(grad_y, x.size)
+        return grad_x, lambda: -grad_x
+
+
+class HuberLoss(Pairwise):
+    """Squared error near 0, absolute error far from it; e = x - t, c = `scale`.
+
+        l = c e² / 2               where |e| ≤ δ       gx = gl c e
+        l = c δ (|e| - δ/2)        elsewhere           gx = gl c δ sign e
+
+    c = 1 is Huber's loss, c = 1/δ the smooth L1 loss.
+    Source: Huber, Ann. Math. Stat. 35 (1964) 73-101.
+    """
+
+    attributes = ("delta", "scale", "reduction")
+    delta: float
+    scale: float
+
+    def forward(self, xp, x, target):
+        error = x - target
+        size = xp.abs(error)
+        far = (self.scale * self.delta) * (size - 0.5 * self.delta)
+        return self.reduced(
+            xp, xp.where(size <= self.delta, (0.5 * self.scale) * error * error, far)
+        )
+
+    def backward(self, xp, grad_y, x, target):
+        limited = xp.minimum(xp.maximum(x - target, -self.delta), self.delta)
+        grad_x = limited * (self.scale * self.share(grad_y, x.size))
+        return grad_x, lambda: -grad_x
+
+
+class KlDiv(Pairwise):
+    """Divergence of a distribution t from e^x, term by term: l = t (log t - x), 0 where t = 0.
+
+        gx = -gl t,   gt = gl (log t + 1 - x)
+
+    With `log_target` the target is log t: l = e^t (t - x), gx = -gl e^t, gt = gl e^t (t - x + 1).
+    """
+
+    attributes = ("log_target", "reduction")
+    log_target: bool
+
+    def forward(self, xp, x, target):
+        if self.log_target:
+            return self.reduced(xp, xp.exp(target) * (target - x))
+        safe = xp.where(target > 0, target, 1.0)
+        return self.reduced(xp, xp.where(target > 0, target * (xp.log(safe) - x), 0.0))
+
+    def backward(self, xp, grad_y, x, target):
+        share = self.share(grad_y, x.size)
+        if self.log_target:
+            p = xp.exp(target)
+            return lambda: -share * p, lambda: share * (p * (target - x + 1))
+        safe = xp.where(target > 0, target, 1.0)
+        return (
+            lambda: -share * xp.where(target > 0, target, 0.0),
+            lambda: xp.where(target > 0, share * (xp.log(safe) + 1 - x), 0.0),
+        )
+
+
+class BinaryCrossEntropy(Pairwise):
+    """l = -(t log p + (1-t) log(1-p)) of a probability p;  gp = gl (p - t) / (p (1-p)).
+
+    Logarithms are at least -100 and the denominator at least 10⁻¹², as in PyTorch, so that p = 0
+    and p = 1 have finite losses. Better give logits to `binary_cross_entropy_with_logits`.
+    """
+
+    def check(self, x, target):
+        """As for every loss, and probabilities between 0 and 1."""
+        self.require_alike(x, target)
+        if type(x) is np.ndarray and x.size and not (x.min() >= 0 and x.max() <= 1):
+            wrong = x[~((x >= 0) & (x <= 1))][0]
+            raise ArgumentError(
+                f"binary_cross_entropy: x must be probabilities in [0, 1], got {wrong}; "
+                "apply sigmoid, or use binary_cross_entropy_with_logits"
+            )
+
+    def forward(self, xp, x, target):
+        log_p = xp.maximum(xp.log(x), -100.0)
+        log_q = xp.maximum(xp.log1p(-x), -100.0)
+        return self.reduced(xp, -(target * log_p + (1 - target) * log_q))
+
+    def backward(self, xp, grad_y, x, target):
+        share = self.share(grad_y, x.size)
+
+        def grad_target():
+            return share * (xp.maximum(xp.log1p(-x), -100.0) - xp.maximum(xp.log(x), -100.0))
+
+        return lambda: share * (x - target) / xp.maximum(x * (1 - x), 1e-12), grad_target
+
+
+class BinaryCrossEntropyWithLogits(Loss):
+    """l = -(w t log σ(x) + (1-t) log(1 - σ(x))), w = 1 or `pos_weight`, finite for every finite x.
+
+    l  = (1-t) x + (1 + (w-1) t) log(1 + e^-x)
+    gx = gl ((1-t) - (1 + (w-1) t) σ(-x)),  with w = 1: gl (σ(x) - t)
+    gt = gl (-x + (w-1) log(1 + e^-x))
+    """
+
+    saves = ("x", "target", "pos_weight")
+
+    def check(self, x, target, *pos_weight):
+        """One shape, one floating dtype; pos_weight broadcasts to them."""
+        self.require_alike(x, target)
+        if pos_weight:
+            w = pos_weight[0]
+            tail = x.shape[len(x.shape) - len(w.shape) :]
+            if len(w.shape) > len(x.shape) or any(
+                n not in (1, m) for n, m in zip(w.shape, tail, strict=True)
+            ):
+                raise ShapeError(
+                    f"{self.name}: pos_weight must broadcast to x, got pos_weight: {describe(w)} "
+                    f"and x: {describe(x)}"
+                )
+
+    def forward(self, xp, x, target, *pos_weight):
+        softplus = xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+        if pos_weight:
+            softplus = (1 + (pos_weight[0] - 1) * target) * softplus
+        return self.reduced(xp, (1 - target) * x + softplus)
+
+    def backward(self, xp, grad_y, x, target, pos_weight):
+        share = self.share(grad_y, x.size)
+
+        def grad_x():
+            if not pos_weight:
+                return share * (xp.reciprocal(1 + xp.exp(-x)) - target)
+            weight = 1 + (pos_weight[0] - 1) * target
+            return share * ((1 - target) - weight * xp.reciprocal(1 + xp.exp(x)))
+
+        def grad_target():
+            if not pos_weight:
+                return -share * x
+            softplus = xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+            return share * ((pos_weight[0] - 1) * softplus - x)
+
+        return grad_x, grad_target
+
+
+class HingeEmbeddingLoss(Pairwise):
+    """l = x where t = 1, else max(0, margin - x);  gx = gl, or -gl where x < margin.
+
+    Targets t are 1 or -1.
+    """
+
+    attributes = ("margin", "reduction")
+    margin: float
+
+    def forward(self, xp, x, target):
+        return self.reduced(xp, xp.where(target == 1, x, xp.maximum(self.margin - x, 0)))
+
+    def backward(self, xp, grad_y, x, target):
+        slope = xp.where(target == 1, 1.0, xp.where(x < self.margin, -1.0, 0.0 * x))
+        return slope * self.share(grad_y, x.size)
+
+
+# -- losses of class labels ---------------------------------------------------------------------
+
+
+class Classification(Loss):
+    """Base of the losses of logits or scores x: (N, C, ...) and integer labels (N, ...)."""
+
+    def check_labels(self, x: Any, target: Any, ignore_index: int | None = None) -> None:
+        """Floating scores, integer labels of the right shape, each a class or ignored."""
+        self.require_floating("x", x)
+        if target.dtype not in INTEGER:
+            raise DTypeError(
+                f"{self.name}: target must be integer labels, got {describe(target)}; "
+                "use target.astype('int64')"
+            )
+        wanted = (x.shape[0], *x.shape[2:])
+        if target.shape != wanted:
+            raise ShapeError(
+                f"{self.name}: for x of shape (N, C, ...) the target must have shape (N, ...), "
+                f"got x: {describe(x)} and target: {describe(target)}, wanted {wanted}"
+            )
+        self.require_elements(x, math.prod(wanted))
+        classes = x.shape[1]
+        if type(target) is np.ndarray and target.size:
+            if target.min() >= 0 and target.max() < classes:
+                return
+            wrong = target[(target < 0) | (target >= classes)]
+            if ignore_index is not None:
+                wrong = wrong[wrong != ignore_index]
+            if wrong.size:
+                but = "" if ignore_index is None else f" or be ignore_index={ignore_index}"
+                raise IndexRangeError(
+                    f"{self.name}: labels must lie in [0, {classes}){but}, got {wrong[0]}; "
+                    f"x has {classes} classes on axis 1 ({describe(x)})"
+                )
+
+    def check_weight(self, x: Any, weight: tuple[Any, ...]) -> None:
+        """One weight for each class."""
+        if weight and weight[0].shape != (x.shape[1],):
+            raise ShapeError(
+                f"{self.name}: weight must have one element for each of {x.shape[1]} classes, "
+                f"got {describe(weight[0])}"
+            )
+
+
+def _column(xp, row, ndim: int):
+    """A vector over the classes, shaped to broadcast against (N, C, ...)."""
+    return xp.reshape(row, (-1, *(1,) * (ndim - 2))) if ndim > 2 else row
+
+
+def _is_class(xp, labels, shape: Shape):
+    """Whether the label of a row is the class of the column: (N, C, ...) for labels (N, ...)."""
+    classes = _column(xp, xp.arange(0, shape[1], 1, labels.dtype), len(shape))
+    return xp.expand_dims(labels, 1) == classes
+
+
+class Labelled(Classification):
+    """Base of the losses that weight rows by the class of their label and can ignore labels."""
+
+    attributes: ClassVar[tuple[str, ...]] = ("ignore_index", "reduction")
+    ignore_index: int
+
+    def check(self, x, target, *weight):
+        """Labels in range; one weight for each class."""
+        self.check_labels(x, target, self.ignore_index)
+        self.check_weight(x, weight)
+
+    def row_weights(self, xp, dtype, target, weight):
+        """The weight of each row, 0 if it is ignored, and labels that are always in range."""
+        counted = target != self.ignore_index
+        labels = xp.where(counted, target, 0)
+        if weight:
+            return xp.where(counted, xp.take(weight[0], labels, axis=0), 0.0), labels
+        return xp.astype(counted, dtype), labels
+
+    def weighted(self, xp, losses, weights):
+        """The reduction; the mean divides by the sum of the weights."""
+        total = self.reduced_sum(xp, losses)
+        return total / xp.sum(weights) if self.reduction == "mean" else total
+
+    def reduced_sum(self, xp, losses):
+        """The losses or their sum."""
+        return losses if self.reduction == "none" else xp.sum(losses)
+
+    def row_share(self, xp, grad_y, weights):
+        """The upstream gradient of each row's loss, broadcastable against (N, C, ...)."""
+        if self.reduction == "mean":
+            return grad_y / xp.sum(weights)
+        return xp.expand_dims(grad_y, 1) if self.reduction == "none" else grad_y
+
+
+class NllLoss(Labelled):
+    """Negative log-likelihood: l_n = -w_t x_nt of log-probabilities x;  gx_nc = -gl_n w_t [c = t].
+
+    The mean is Σ l_n / Σ w_t; rows whose label is `ignore_index` count in neither.
+    """
+
+    saves = ("x.shape", "x.dtype", "target", "weight")
+
+    def forward(self, xp, x, target, *weight):
+        weights, labels = self.row_weights(xp, x.dtype, target, weight)
+        chosen = xp.take_along_axis(x, xp.expand_dims(labels, 1), axis=1)
+        losses = xp.where(weights == 0, 0.0, -weights * xp.reshape(chosen, target.shape))
+        return self.weighted(xp, losses, weights)
+
+    def backward(self, xp, grad_y, shape, dtype, target, weight):
+        weights, labels = self.row_weights(xp, dtype, target, weight)
+        share = self.row_share(xp, grad_y, weights) * xp.expand_dims(weights, 1)
+        return xp.where(_is_class(xp, labels, shape), -share, 0.0)
+
+
+class CrossEntropy(Labelled):
+    """Softmax and negative log-likelihood in one op; logits x: (N, C, ...), labels t: (N, ...).
+
+        p = softmax(x),  l_n = -Σ_c q_nc log p_nc,  q_nc = w_c ((1-ε) [c = t_n] + ε/C)
+        gx = gl (p Σ_c q - q);  without weights the mean gives gx = (P - Y) / M
+
+    ε is the label smoothing, w the class weights (1 if none are given). Rows whose label is
+    `ignore_index` have q = 0. The mean is Σ l_n / Σ w_t over the M rows that count.
+
+    Source: Szegedy et al., CVPR 2016, sec. 7 (smoothing).
+    """
+
+    attributes = ("label_smoothing", "ignore_index", "reduction")
+    saves = ("x", "target", "weight")
+    label_smoothing: float
+
+    def forward(self, xp, x, target, *weight):
+        z = x - xp.max(x, axis=1, keepdims=True)
+        log_total = xp.log(xp.sum(xp.exp(z), axis=1))
+        weights, labels = self.row_weights(xp, x.dtype, target, weight)
+        chosen = xp.reshape(xp.take_along_axis(z, xp.expand_dims(labels, 1), axis=1), labels.shape)
+        losses = xp.where(weights == 0, 0.0, weights * (log_total - chosen))
+        if self.label_smoothing:
+            every = xp.expand_dims(log_total, 1) - z
+            if weight:
+                every = every * _column(xp, weight[0], x.ndim)
+            mean = xp.sum(every, axis=1) / x.shape[1]
+            mean = xp.where(target != self.ignore_index, mean, 0.0)
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * mean
+        return self.weighted(xp, losses, weights)
+
+    def backward(self, xp, grad_y, x, target, weight):
+        e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+        p = e / xp.sum(e, axis=1, keepdims=True)
+        weights, labels = self.row_weights(xp, x.dtype, target, weight)
+        share = self.row_share(xp, grad_y, weights)
+        y = _is_class(xp, labels, x.shape)
+        if not self.label_smoothing:
+            return (p - y) * (share * xp.expand_dims(weights, 1))
+        smooth = self.label_smoothing / x.shape[1]
+        q = xp.where(y, 1 - self.label_smoothing + smooth, smooth + 0.0 * x)
+        if weight:
+            q = q * _column(xp, weight[0], x.ndim)
+            p = p * xp.sum(q, axis=1, keepdims=True)
+        return (p - q) * xp.where(xp.expand_dims(target, 1) != self.ignore_index, share, 0.0)
+
+
+class SoftCrossEntropy(Classification):
+    """Cross-entropy from logits x and probability targets t, both (N, C, ...).
+
+    l_n = -Σ_c q_nc log p_nc,  p = softmax(x),  q = w ((1-ε) t + ε/C)
+    gx = gl (p Σ_c q - q),  gt = -gl (1-ε) w log p;  the mean is over the rows
+    """
+
+    attributes = ("label_smoothing", "reduction")
+    saves = ("x", "target", "weight")
+    label_smoothing: float
+
+    def check(self, x, target, *weight):
+        """One shape, one floating dtype; one weight for each class."""
+        self.require_alike(x, target)
+        self.check_weight(x, weight)
+
+    def _q(self, xp, target, weight):
+        q = target
+        if self.label_smoothing:
+            q = (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[1]
+        return q * _column(xp, weight[0], target.ndim) if weight else q
+
+    def _log_p(self, xp, x):
+        z = x - xp.max(x, axis=1, keepdims=True)
+        return z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
+
+    def forward(self, xp, x, target, *weight):
+        q = self._q(xp, target, weight)
+        return self.reduced(xp, -xp.sum(q * self._log_p(xp, x), axis=1))
+
+    def backward(self, xp, grad_y, x, target, weight):
+        log_p = self._log_p(xp, x)
+        share = self.share(grad_y, x.size // x.shape[1])
+        if self.reduction == "none":
+            share = xp.expand_dims(share, 1)
+
+        def grad_x():
+            q = self._q(xp, target, weight)
+            return share * (xp.exp(log_p) * xp.sum(q, axis=1, keepdims=True) - q)
+
+        def grad_target():
+            g = log_p * ((self.label_smoothing - 1) * share)
+            return g * _column(xp, weight[0], x.ndim) if weight else g
+
+        return grad_x, grad_target
+
+
+class MultiMarginLoss(Classification):
+    """Multiclass hinge of scores x: (N, C), for p = 1 or 2.
+
+        l_n   = Σ_{c≠t} max(0, margin - x_nt + x_nc)ᵖ / C
+        gx_nc = gl_n p max(0, ...)ᵖ⁻¹ / C for c ≠ t, minus their sum for c = t;  0 at the hinge
+
+    With `weight` each row counts w_t. Source: Weston & Watkins, ESANN 1999, sec. 3.
+    """
+
+    attributes = ("p", "margin", "reduction")
+    saves = ("x", "target", "weight")
+    p: int
+    margin: float
+
+    def check(self, x, target, *weight):
+        """A matrix of scores, labels in range, one weight for each class."""
+        if len(x.shape) != 2:
+            raise ShapeError(f"multi_margin_loss: x must have shape (N, C), got {describe(x)}")
+        self.check_labels(x, target)
+        self.check_weight(x, weight)
+
+    def _excess(self, xp, x, target):
+        chosen = xp.take_along_axis(x, xp.expand_dims(target, 1), axis=1)
+        return xp.where(
+            _is_class(xp, target, x.shape), 0.0, xp.maximum(self.margin - chosen + x, 0)
+        )
+
+    def forward(self, xp, x, target, *weight):
+        excess = self._excess(xp, x, target)
+        losses = xp.sum(excess if self.p == 1 else excess * excess, axis=1) / x.shape[1]
+        return self.reduced(xp, losses * xp.take(weight[0], target, axis=0) if weight else losses)
+
+    def backward(self, xp, grad_y, x, target, weight):
+        excess = self._excess(xp, x, target)
+        slope = xp.where(excess > 0, 1.0, 0.0 * x) if self.p == 1 else 2 * excess
+        share = self.share(grad_y, x.shape[0])
+        if self.reduction == "none":
+            share = xp.expand_dims(share, 1)
+        if weight:
+            share = share * xp.expand_dims(xp.take(weight[0], target, axis=0), 1)
+        own = -xp.sum(slope, axis=1, keepdims=True)
+        return xp.where(_is_class(xp, target, x.shape), own, slope) * (share / x.shape[1])
+
+
+# -- penalties ----------------------------------------------------------------------------------
+
+
+class L1Penalty(Op):
+    """y = λ Σ |w| over all elements of all arrays;  gw = λ gy sign w, so 0 at 0."""
+
+    attributes = ("strength",)
+    saves = ("arrays",)
+    strength: float
+
+    def forward(self, xp, *arrays):
+        total = 0.0
+        for w in arrays:
+            total = total + xp.sum(xp.abs(w))
+        return self.strength * total
+
+    def backward(self, xp, grad_y, arrays):
+        return tuple([lambda w=w: (self.strength * grad_y) * xp.sign(w) for w in arrays])
+
+
+class L2Penalty(Op):
+    """y = λ Σ w² over all elements of all arrays;  gw = 2 λ gy w."""
+
+    attributes = ("strength",)
+    saves = ("arrays",)
+    strength: float
+
+    def forward(self, xp, *arrays):
+        total = 0.0
+        for w in arrays:
+            total = total + xp.sum(w * w)
+        return self.strength * total
+
+    def backward(self, xp, grad_y, arrays):
+        return tuple([lambda w=w: (2 * self.strength * grad_y) * w for w in arrays])
