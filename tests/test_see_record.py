@@ -1,0 +1,433 @@
+"""Recording: the gradients are the engine's own, nothing is changed, crashes are kept."""
+
+# ruff: noqa: F841, PT012, RUF059  # variables name the tensors; recorded blocks have several lines
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn, see
+from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
+from backlit.op import REGISTRY
+from backlit.ops.activation import Softmax
+from backlit.see.record import Record
+from backlit.see.value import Value, number
+from backlit.tensor import STATE
+
+
+class Dense(nn.Module):
+    def __init__(self, rows, columns, seed):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.weight = nn.Parameter(rng.normal(size=(rows, columns)) / rows**0.5)
+        self.bias = nn.Parameter(np.zeros(columns))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = Dense(5, 4, 0)
+        self.fc2 = Dense(4, 3, 1)
+
+    def forward(self, x):
+        return self.fc2(bl.tanh(self.fc1(x)))
+
+
+def source_line(node):
+    return Path(node.file).read_text().splitlines()[node.line - 1]
+
+
+def first(record, op):
+    return next(n for n in record if n.op == op)
+
+
+def lecture():
+    x = bl.tensor(-2.0, requires_grad=True)
+    y = bl.tensor(5.0, requires_grad=True)
+    z = bl.tensor(-4.0, requires_grad=True)
+    q = x + y
+    m = bl.maximum(y, z)
+    return x, y, z, q, m, q * m
+
+
+def step():
+    net = Net()
+    x = bl.tensor(np.random.default_rng(2).normal(size=(6, 5)))
+    out = net(x)
+    return net, x, out, (out * out).mean()
+
+
+def test_every_quantity_of_the_lecture_graph():
+    x, y, z, q, m, f = lecture()
+    r = see.record(f)
+    upstream = {n.name: n.upstream.item() for n in r}
+    assert upstream == {"x": 5, "y": 8, "z": 0, "q": 5, "m": 3, "f": 1}
+    values = {n.name: n.value.item() for n in r}
+    assert values == {"x": -2, "y": 5, "z": -4, "q": 3, "m": 5, "f": 15}
+    edges = {(r.nodes[e.source].name, r.nodes[e.target].name): e for e in r.edges}
+    assert edges["y", "q"].gradient.item() == 5
+    assert edges["y", "m"].gradient.item() == 3
+    assert edges["q", "f"].local.value.item() == 5
+    assert [n.name for n in r.backward_nodes()] == ["f", "m", "z", "q", "y", "x"]
+    assert r.find(q).op == "add"
+    assert r.find("q") is r.find(r.find("q").id)
+
+
+def test_two_uses_are_two_edges():
+    a = bl.tensor(3.0, requires_grad=True)
+    r = see.record(a * a)
+    assert [(e.position, e.argument) for e in r.incoming[r.output]] == [(0, "a"), (1, "b")]
+    assert [e.gradient.item() for e in r.edges] == [3, 3]
+    assert r.find("a").upstream.item() == 6
+
+
+def test_gradients_are_those_of_backward_to_the_last_bit():
+    net, _, _, loss = step()
+    r = see.record(loss)
+    loss.backward()
+    for name, p in net.named_parameters():
+        np.testing.assert_array_equal(r.find(name).upstream.array, p.grad.numpy())
+
+
+def test_names_scopes_and_lines():
+    net, x, out, loss = step()
+    r = see.record(loss)
+    assert [s.name for s in r.scopes] == ["Net", "fc1", "fc2"]
+    assert r.scope_path(first(r, "matmul").scope) == "Net.fc1"
+    assert r.find("Net.fc2.bias").kind == "parameter"
+    assert r.find("fc2.weight").shape == (4, 3)
+    assert r.find(x).name == "x"
+    node = first(r, "matmul")
+    assert "return x @ self.weight" in source_line(node)
+    assert "test_see_record.py" in r.location(node)
+    assert ", in Net.fc1" in r.location(node)
+
+
+def test_recording_changes_nothing():
+    net, _, _, loss = step()
+    calls = []
+    loss.register_hook(lambda g: calls.append(g))
+    state = bl.random.default_generator().state_dict()["counter"].item()
+    r = see.record(loss)
+    assert not calls
+    assert all(p.grad is None for p in net.parameters())
+    assert bl.random.default_generator().state_dict()["counter"].item() == state
+    assert "hooks" in r.nodes[r.output].note
+    loss.backward()
+    assert len(calls) == 1
+    with pytest.raises(GraphFreedError, match="was freed by an earlier backward"):
+        see.record(loss)
+
+
+def test_unsaved_values_are_computed_again():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = bl.tensor([3.0, 4.0], requires_grad=True)
+    r = see.record(((x + y) - 1.0).sum())
+    assert r.find("add_2").value.array.tolist() == [4, 6]
+    assert r.find("subtract_3").value.array.tolist() == [3, 5]
+
+
+def test_a_leaf_replaced_since_is_not_available():
+    net, _, _, loss = step()
+    net.fc1.bias.assign(net.fc1.bias + 1.0)
+    net.fc1.weight.assign(net.fc1.weight * 0.0)
+    r = see.record(loss)
+    bias = r.find("fc1.bias")
+    assert bias.value is None
+    assert "replaced after" in bias.note
+    sums = r.nodes[r.outgoing[bias.id][0].target]
+    assert sums.value is None
+    assert "replaced since" in sums.note
+    # The product saved the weight that was used.
+    assert r.find("fc1.weight").value.array.any()
+    assert bias.upstream is not None
+
+
+def test_non_scalar_output_needs_a_gradient():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x
+    r = see.record(y)
+    assert r.find("x").upstream is None
+    assert r.find("y").value.array.tolist() == [1, 4]
+    r = see.record(y, [1.0, 10.0])
+    assert r.find("x").upstream.array.tolist() == [2, 40]
+    with pytest.raises(ArgumentError, match=r"record: the gradient must have the output's shape"):
+        see.record(y, 1.0)
+
+
+def test_bad_input_to_record():
+    with pytest.raises(ArgumentError, match="record: needs the Tensor that was computed, got int"):
+        see.record(3)
+    with pytest.raises(GradientError, match="has no graph; set requires_grad=True on a leaf"):
+        see.record(bl.tensor(1.0))
+    with pytest.raises(ArgumentError, match="needs a Record, a recording or a Tensor, got str"):
+        see.as_record("x")
+    messages = []
+
+    def captured(x):
+        with pytest.raises(ArgumentError, match="being captured has no values") as caught:
+            see.record(x.requires_grad_() * 2)
+        messages.append(caught)
+        return x
+
+    bl.capture(captured)(bl.tensor(1.0))
+    assert messages
+
+
+def test_find_says_what_exists():
+    x, _, _, q, _, f = lecture()
+    r = see.record(f)
+    with pytest.raises(ArgumentError, match=r"no node is named 'Q'; did you mean"):
+        r.find("Q")
+    with pytest.raises(ArgumentError, match=r"a node's number must lie in \[0, 6\), got 6"):
+        r.find(6)
+    with pytest.raises(ArgumentError, match="this Tensor is not a tensor of the recorded"):
+        r.find(bl.tensor(1.0))
+    assert r.find("0").name == "x"
+
+
+def test_recording_sees_what_the_tape_does_not():
+    with see.recording() as r:
+        x = bl.tensor([1.0, -2.0], requires_grad=True)
+        mask = x > 0
+        loss = bl.where(mask, x, 0.1 * x).sum()
+        loss.backward()
+    record = r.record
+    assert r.record is record
+    assert record.find("mask").value.array.tolist() == [True, False]
+    assert record.find("mask").upstream is None
+    np.testing.assert_array_equal(record.find("x").upstream.array, x.grad.numpy())
+    assert record.nodes[record.output].name == "loss"
+    assert see.as_record(r) is record
+
+
+def test_recording_of_a_whole_step_keeps_the_values_that_were_used():
+    net, x, _, _ = step()
+    optimizer = bl.optim.Adam(net.parameters(), lr=0.1)
+    before = net.fc1.bias.numpy().copy()
+    with see.recording(step=7) as r:
+        loss = net(x).sum()
+        loss.backward()
+        optimizer.step()
+    assert r.record.step == 7
+    assert r.record.find("fc1.bias").value.array.tolist() == before.tolist()
+    np.testing.assert_array_equal(r.record.find("fc1.bias").upstream.array, net.fc1.bias.grad)
+    assert not (net.fc1.bias.numpy() == before).all()
+
+
+def test_recording_another_output():
+    with see.recording() as r:
+        x = bl.tensor(2.0, requires_grad=True)
+        a, b = x * 3, x * 5
+    assert r.record.nodes[r.record.output].name == "b"
+    assert r.of(a).find("x").upstream.item() == 3
+    with pytest.raises(
+        ArgumentError, match=r"recording: the output .* was not computed in the blo"
+    ):
+        r.of(bl.tensor(1.0))
+    with see.recording() as r, pytest.raises(ArgumentError, match="exists once the block has end"):
+        r.of(None)
+
+
+def test_nested_recordings_both_see():
+    with see.recording() as outer:
+        x = bl.tensor(2.0, requires_grad=True)
+        with see.recording() as inner:
+            _ = x * 3
+        _ = x * 4
+    assert len(inner.record) == 2
+    assert len(outer.record) == 3
+    assert STATE.observer is None
+
+
+def test_a_failing_op_is_recorded_and_the_exception_goes_on():
+    net = Net()
+    with pytest.raises(bl.errors.ShapeError), see.recording() as r:
+        h = net.fc1(bl.tensor(np.ones((2, 5))))
+        net.fc1(h)
+    failed = r.record.failed
+    assert failed.op == "matmul"
+    assert failed.status == "failed"
+    assert failed.value is None
+    assert "must equal b.shape[-2]" in failed.error
+    assert r.record.error == failed.error
+    assert r.record.scope_path(failed.scope) == "Dense"
+    sources = [r.record.nodes[e.source].name for e in r.record.incoming[failed.id]]
+    assert sources == ["h", "Dense.weight"]
+    assert "return x @ self.weight" in source_line(failed)
+    assert all(n.upstream is None for n in r.record)
+
+
+def test_a_function_that_raises_before_its_op():
+    with pytest.raises(bl.errors.ShapeError), see.recording() as r:
+        x = bl.tensor([1.0, 2.0])
+        x.sum(axis=3)
+    assert r.record.failed.op == "sum"
+    assert r.record.nodes[r.record.incoming[r.record.failed.id][0].source].name == "x"
+
+
+def test_user_code_that_raises_marks_no_node():
+    with pytest.raises(ZeroDivisionError), see.recording() as r:
+        x = bl.tensor(1.0, requires_grad=True) * 2
+        1 / 0  # noqa: B018
+    assert r.record.failed is None
+    assert r.record.error == "ZeroDivisionError: division by zero"
+    assert r.record.find(x).value.item() == 2
+
+
+class Broken(bl.Op):
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.exp(x)
+
+    def backward(self, xp, grad_y, x):
+        raise KeyError("forgotten")
+
+
+REGISTRY.pop("broken")  # the tests of the built-in ops need no record of it
+
+
+def test_a_backward_that_raises_is_marked_and_the_rest_is_not_computed():
+    with pytest.raises(KeyError), see.recording() as r:
+        x = bl.tensor(1.0, requires_grad=True)
+        y = bl.apply(Broken(), x)
+        (y * 2).backward()
+    assert r.record.failed.name == "y"
+    assert r.record.failed.status == "failed in backward"
+    assert r.record.failed.error == "KeyError: 'forgotten'"
+    assert r.record.find("y").upstream.item() == 2
+    assert r.record.find("x").upstream is None
+    again = see.record(bl.apply(Broken(), x))
+    assert again.failed.op == "broken"
+
+
+def test_detached_values_know_where_they_came_from():
+    with see.recording() as r:
+        x = bl.tensor(2.0, requires_grad=True)
+        h = x * 3
+        y = h.detach() * x
+    detached = next(n for n in r.record.leaves if n.detached_from is not None)
+    assert r.record.nodes[detached.detached_from].name == "h"
+    assert r.record.find(y).name == "y"
+
+
+def test_json_round_trip():
+    _, x, _, loss = step()
+    r = see.record(loss, step=3)
+    text = r.to_json("complete")
+    again = Record.from_json(text)
+    assert again.to_json("complete") == text
+    for a, b in zip(r, again, strict=True):
+        assert (a.op, a.name, a.shape, a.dtype, a.line) == (b.op, b.name, b.shape, b.dtype, b.line)
+        np.testing.assert_array_equal(
+            a.upstream.array if a.upstream else 0, b.upstream.array if b.upstream else 0
+        )
+    elided = Record.from_json(r.to_json())
+    big = elided.find("x")
+    assert big.value.array is None
+    assert big.value.statistics == r.find("x").value.statistics
+    assert big.value.at((0, 1)) == r.find("x").value.at((0, 1))
+    assert big.value.at((5, 4)) is None
+    assert elided.edges[0].local.kind == r.edges[0].local.kind
+    with pytest.raises(ArgumentError, match="arrays must be 'elided' or 'complete', got 'some'"):
+        r.to_dict("some")
+
+
+def test_json_has_no_numbers_that_are_not_finite():
+    x = bl.tensor([0.0, -1.0, 1.0], requires_grad=True)
+    text = see.record(bl.log(x).sum()).to_json()
+    json.loads(text, parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+    back = Record.from_json(text).find("log_1").value
+    assert back.statistics["nan"] == 1
+    assert back.statistics["inf"] == 1
+    assert back.head[0] == -math.inf
+
+
+def test_files_that_are_not_records(tmp_path):
+    x, *_, f = lecture()
+    path = tmp_path / "r.json"
+    see.record(f).save(path)
+    assert Record.load(path).find("x").upstream.item() == 5
+    with pytest.raises(DataError, match=r"none.json cannot be read"):
+        Record.load(tmp_path / "none.json")
+    with pytest.raises(DataError, match=r"save: .* cannot be written"):
+        see.record(f).save(tmp_path / "no" / "r.json")
+    good = json.loads(path.read_text())
+    for change, message in [
+        ({"format": "other"}, 'must have "format": "backlit-record"'),
+        ({"version": 9}, "has version 9, this Backlit reads 1"),
+        ({"nodes": [{}]}, "lacks a part or has one of a wrong type: KeyError 'arguments'"),
+        ({"nodes": good["nodes"][::-1]}, "numbers must run from 0, got 5 at place 0"),
+        ({"edges": [{**good["edges"][0], "target": 0}]}, "must lead from an earlier node"),
+    ]:
+        path.write_text(json.dumps({**good, **change}))
+        with pytest.raises(DataError, match=message):
+            Record.load(path)
+    path.write_text("{")
+    with pytest.raises(DataError, match=r"r.json is not JSON"):
+        Record.load(path)
+    value = see.record(f).nodes[0].value.to_dict(True)
+    with pytest.raises(
+        DataError, match=r"float32\[\] must have 4 bytes, got 3; the file is damage"
+    ):
+        Value.from_dict({**value, "data": "AAAA"})
+
+
+def test_statistics_leave_out_what_is_not_finite():
+    v = Value(np.array([0.0, 3.0, -4.0, math.nan, math.inf]))
+    s = v.statistics
+    assert (s["min"], s["max"], s["nan"], s["inf"], s["zeros"]) == (-4, 3, 1, 1, 0.2)
+    assert s["norm"] == pytest.approx(5)
+    assert s["mean"] == pytest.approx(-1 / 3)
+    assert s["std"] == pytest.approx(np.std([0, 3, -4]))
+    assert Value(np.array([math.nan])).statistics["max"] is None
+    assert Value(np.zeros((0, 2))).statistics["norm"] is None
+    assert Value(np.array([1e200, 1e200])).statistics["norm"] == pytest.approx(2**0.5 * 1e200)
+    assert Value(np.array([True, False])).statistics["zeros"] == 0.5
+
+
+def test_numbers_for_reading():
+    assert number(math.nan) == "nan"
+    assert number(-math.inf) == "−∞"
+    assert number(-0.0) == "0"
+    assert number(1234567.0) == "1.235e6"
+    assert Value(np.arange(6.0)).text() == "[0, 1, 2, 3, …]"
+
+
+def test_deep_graphs_are_recorded_without_recursion():
+    x = y = bl.tensor(1.0, requires_grad=True)
+    for _ in range(20_000):
+        y = y + 1.0
+    r = see.record(y)
+    assert len(r) == 20_001
+    assert r.find("x").upstream.item() == 1
+    assert r.find("x").backward_order == 20_000
+
+
+def test_local_gradients_name_their_structure():
+    x = bl.tensor([[1.0, -2.0], [3.0, 4.0]], requires_grad=True)
+    w = bl.tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True)
+    b = bl.tensor([0.5, 0.5], requires_grad=True)
+    h = bl.tanh(x @ w + b)
+    loss = h.reshape(4).sum() + bl.max(x) + bl.apply(Softmax(axis=1), x).mean()
+    r = see.record(loss)
+    kinds = {(r.nodes[e.target].op, e.argument): e.local.kind for e in r.edges}
+    assert kinds["matmul", "a"] == kinds["matmul", "b"] == "matrix"
+    assert kinds["tanh", "x"] == "diagonal"
+    assert kinds["reshape", "x"] == "move"
+    assert kinds["sum", "x"] == "copy"
+    assert kinds["max", "x"] == "row"
+    assert kinds["softmax", "x"] == "map"
+    summed = r.outgoing[r.find("b").id]
+    assert summed[0].local.kind == "identity"
+    assert "summed over the axes" in summed[0].local.text
+    tanh = next(e for e in r.edges if r.nodes[e.target].op == "tanh")
+    np.testing.assert_allclose(tanh.local.value.array, 1 - h.numpy() ** 2, rtol=1e-6)
