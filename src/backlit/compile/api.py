@@ -6,23 +6,27 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..errors import TraceError
 from ..tensor import STATE, Tensor, wrap
 from .capture import Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
+from .plan import Plan
 from .tree import flatten
 
-#: Runs a graph on arrays. Replaceable: the interpreter today, native code for whom it is built in.
-Runner = Callable[[list[np.ndarray]], list[np.ndarray]]
-Executor = Callable[[Graph], Runner]
+#: Runs a captured function on the leaves of a call's arguments: updates, then the result.
+Runner = Callable[[list[Any]], Any]
+Executor = Callable[[Capture], Runner]
 
 
-def interpreter(graph: Graph) -> Runner:
+def interpreter(captured: Capture) -> Runner:
     """The executor that interprets the graph with NumPy."""
-    return functools.partial(interpret, graph)
+    return functools.partial(_interpret, captured)
+
+
+def native(captured: Capture) -> Runner:
+    """The executor that compiles the graph to machine code."""
+    return Plan(captured)
 
 
 class CompiledFunction:
@@ -46,12 +50,12 @@ class CompiledFunction:
         key = (structure, STATE.grad_enabled, *map(_kind, leaves))
         for known in self._captures.get(key, ()):
             if _still_valid(*known):
-                return _run(known[0], known[1], leaves)
+                return known[1](leaves)
         captured = trace(self.function, args, kwargs)
-        runner = self.executor(captured.graph)
+        runner = self.executor(captured)
         guards = [(t, t.shape, t.dtype, t.requires_grad) for t in captured.found]
         self._captures.setdefault(key, []).append((captured, runner, guards))
-        return _run(captured, runner, leaves)
+        return runner(leaves)
 
     @property
     def graphs(self) -> list[Graph]:
@@ -80,10 +84,10 @@ def _still_valid(captured: Capture, runner: Runner, guards: list[Any]) -> bool:
     )
 
 
-def _run(captured: Capture, runner: Runner, leaves: list[Any]) -> Any:
+def _interpret(captured: Capture, leaves: list[Any]) -> Any:
     arrays = [x.array for x in leaves if isinstance(x, Tensor)]
     arrays.extend(t.array for t in captured.found)
-    outputs = runner(arrays)
+    outputs = interpret(captured.graph, arrays)
     following = iter(outputs[captured.results :])
     for t in captured.updated:
         t.array = next(following)

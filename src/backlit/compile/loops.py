@@ -1,0 +1,645 @@
+"""Fused loops: one kernel's loop nest as LLVM IR.
+
+Every kernel is a function of its buffers, a flag for indices out of range, and a range of work
+units. How work divides into units depends on shapes only, so results do not depend on who runs
+which unit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..op import Elementwise, Shape
+from ..ops import creation, indexing, movement
+from . import scalar_ops
+from .builder import Function, Value
+from .graph import Equation, Variable
+from .lower import Kernel, Lowering, View, row_major, total
+from .scalar_ops import TYPES, is_signed, memory_type
+
+#: Elements in one unit of a flat loop.
+GRAIN = 4096
+
+Storage = Callable[[Variable], Any]
+
+
+class KernelWriter:
+    """Writes one kernel."""
+
+    def __init__(self, lowering: Lowering, kernel: Kernel, storage: Storage):
+        self.lowering = lowering
+        self.kernel = kernel
+        self.storage = storage
+        self.buffers: dict[Any, str] = {}  # storage -> parameter name
+        written = [r.output for r in kernel.roots]
+        for v in [*written, *sorted(kernel.reads, key=id)]:
+            self._parameter(v)
+        parameters = [("ptr noalias", n) for n in self.buffers.values()]
+        parameters += [("ptr noalias", "flag"), ("i64", "begin"), ("i64", "end")]
+        self.f = Function("KERNEL", parameters)
+        self.zero = self.f.const("i64", 0)
+        self.units = 1
+        self.flat: int | None = None  # the number of elements if the loop is one-dimensional
+        self.memo: dict[Any, Value] = {}
+        self.indices: list[Any] = []  # keeps index values alive while the memo names them by id
+        self.made: dict[Variable, tuple[tuple[int, ...], Value]] = {}
+        if kernel.kind == "map":
+            self._map()
+        elif kernel.kind == "reduce":
+            self._reduce(kernel.roots[0])
+        elif kernel.kind == "matmul":
+            self._matmul(kernel.roots[0])
+        elif kernel.kind == "random":
+            self._random(kernel.roots[0])
+        else:
+            self._scatter(kernel.roots[0])
+        self.f.finish()
+
+    def _parameter(self, v: Variable) -> str:
+        key = self.storage(v)
+        return self.buffers.setdefault(key, f"b{len(self.buffers)}")
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def index(self, shape: Shape, loops: Sequence[Value]) -> tuple[Value, ...]:
+        """Loop indices as an index: zero where the axis has size 1."""
+        return tuple(self.zero if n == 1 else i for n, i in zip(shape, loops, strict=True))
+
+    def read(self, v: Variable, index: tuple[Value, ...]) -> Value:
+        """The element of v at an index, from a register, from memory or by its expression."""
+        key = (v, *map(id, index))
+        known = self.memo.get(key)
+        if known is None:
+            known = self.memo[key] = self._read(v, index)
+            self.indices.append(index)
+        return known
+
+    def _read(self, v: Variable, index: tuple[Value, ...]) -> Value:
+        own = self.made.get(v)
+        if own is not None and own[0] == tuple(map(id, index)):
+            return own[1]
+        view = self.lowering.view(v)
+        if view is not None:
+            return self._load(view, index)
+        return self.expand(self.lowering.made[v], index)
+
+    def _offset(self, view: View, index: tuple[Value, ...]) -> Value:
+        if self.flat is not None:
+            at = index[0]
+            return at if view.offset == 0 else at + view.offset
+        at = self.f.const("i64", view.offset)
+        first = True
+        for i, s in zip(index, view.strides, strict=True):
+            if i is self.zero or s == 0:
+                continue
+            term = i if s == 1 else i * s
+            at = term if first and view.offset == 0 else at + term
+            first = False
+        return at
+
+    def _load(self, view: View, index: tuple[Value, ...]) -> Value:
+        type = memory_type(view.base.dtype)
+        base = self.f.argument(self._parameter(view.base))
+        value = self.f.load(type, self.f.address(base, type, self._offset(view, index)))
+        return value.compare("ne", 0) if view.base.dtype.name == "bool" else value
+
+    def store(self, v: Variable, index: tuple[Value, ...], value: Value) -> None:
+        """Write the element of a value that lives in memory."""
+        view = View(v, v.shape, row_major(v.shape))
+        type = memory_type(v.dtype)
+        base = self.f.argument(self._parameter(v))
+        if value.type == "i1":
+            value = value.cast("zext", "i8")
+        self.f.store(value, self.f.address(base, type, self._offset(view, index)))
+
+    def expand(self, e: Equation, index: tuple[Value, ...]) -> Value:
+        """The element of e's output at an index, by its op."""
+        op = e.op
+        if isinstance(op, Elementwise):
+            return self._elementwise(e, index)
+        x = e.inputs[0] if e.inputs else None
+        if isinstance(op, creation.Full):
+            return self.f.const(TYPES[e.output.dtype.name], op.value)
+        if isinstance(op, creation.Arange):
+            return self._arange(e, index)
+        if self.flat is not None:
+            return self.read(x, index if x.size != 1 else (self.zero,))  # a reshape
+        if isinstance(op, movement.Reshape):
+            left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
+            return self.read(x, tuple(self.zero if n == 1 else next(left) for n in x.shape))
+        if isinstance(op, movement.PermuteDims):
+            own: list[Any] = [None] * len(index)
+            for position, a in enumerate(op.axes):
+                own[a] = index[position]
+            return self.read(x, tuple(own))
+        if isinstance(op, movement.BroadcastTo):
+            extra = len(index) - len(x.shape)
+            return self.read(x, self.index(x.shape, index[extra:]))
+        if isinstance(op, movement.Flip):
+            turned = [
+                self.f.const("i64", n - 1) - i if a in op.axis else i
+                for a, (n, i) in enumerate(zip(x.shape, index, strict=True))
+            ]
+            return self.read(x, self.index(x.shape, turned))
+        if isinstance(op, movement.Slice):
+            return self._slice(op, x, index)
+        if isinstance(op, movement.Place):
+            return self._place(op, x, index)
+        if isinstance(op, movement.Concat):
+            return self._concat(op, e.inputs, index)
+        if isinstance(op, indexing.Take):
+            n = len(e.inputs[1].shape)
+            a = op.axis
+            at = self._checked(e.inputs[1], index[a : a + n], x.shape[a])
+            return self.read(x, self.index(x.shape, (*index[:a], at, *index[a + n :])))
+        if isinstance(op, indexing.TakeAlongAxis):
+            a = op.axis
+            at = self._checked(e.inputs[1], index, x.shape[a])
+            return self.read(x, self.index(x.shape, (*index[:a], at, *index[a + 1 :])))
+        raise NotImplementedError(f"loops: {op.name}")
+
+    def _elementwise(self, e: Equation, index: tuple[Value, ...]) -> Value:
+        args: list[Any] = []
+        dtypes: list[Any] = []
+        for x in e.inputs:
+            if not isinstance(x, Variable):
+                args.append(x)
+                dtypes.append(None)
+                continue
+            if self.flat is not None:
+                own = index if x.size == self.flat else (self.zero,)
+            else:
+                own = self.index(x.shape, index[len(index) - len(x.shape) :])
+            args.append(self.read(x, own))
+            dtypes.append(x.dtype)
+        return scalar_ops.emit(self.f, e.op, args, dtypes, e.output.dtype)
+
+    def _arange(self, e: Equation, index: tuple[Value, ...]) -> Value:
+        op: Any = e.op
+        if isinstance(op.start, int) and isinstance(op.step, int):
+            value, source = index[0] * op.step + op.start, np.dtype("int64")
+        else:
+            value = index[0].cast("sitofp", "double") * float(op.step) + float(op.start)
+            source = np.dtype("float64")
+        return scalar_ops.convert(value, source, op.dtype)
+
+    def _slice(self, op: movement.Slice, x: Variable, index: tuple[Value, ...]) -> Value:
+        own = []
+        position = 0
+        for i in op.index:
+            if i is None:
+                position += 1
+            elif isinstance(i, int):
+                own.append(self.f.const("i64", i))
+            else:
+                own.append(index[position] * i[2] + i[0])
+                position += 1
+        return self.read(x, self.index(x.shape, own))
+
+    def _place(self, op: movement.Place, x: Variable, index: tuple[Value, ...]) -> Value:
+        type = TYPES[x.dtype.name]
+        if x.size == 0:
+            return self.f.const(type, 0)
+        inside: Value | None = None
+        own: list[Value] = []
+        axis = iter(index)
+        for i in op.index:
+            if i is None:
+                own.append(self.zero)
+                continue
+            at = next(axis)
+            if isinstance(i, int):
+                hit = at.compare("eq", i)
+            else:
+                start, count, step = i
+                place = at - start
+                if step != 1:
+                    place_by = place / step
+                    exact = (place_by * step).compare("eq", place)
+                    place = place_by
+                hit = place.compare("ge", 0) & place.compare("lt", count)
+                if step != 1:
+                    hit = hit & exact
+                own.append(place)
+            inside = hit if inside is None else inside & hit
+        if inside is None:
+            return self.read(x, tuple(own))
+        safe = tuple(inside.select(i, self.zero) for i in own)
+        value = self.read(x, self.index(x.shape, safe))
+        return inside.select(value, self.f.const(type, 0))
+
+    def _concat(
+        self, op: movement.Concat, inputs: Sequence[Any], index: tuple[Value, ...]
+    ) -> Value:
+        start = 0
+        result: Value | None = None
+        at = index[op.axis]
+        for x in inputs:
+            n = x.shape[op.axis]
+            if n == 0:
+                continue
+            place = at - start
+            inside = place.compare("ge", 0) & place.compare("lt", n)
+            own = list(index)
+            own[op.axis] = inside.select(place, self.zero)
+            value = self.read(x, self.index(x.shape, own))
+            result = value if result is None else inside.select(value, result)
+            start += n
+        assert result is not None
+        return result
+
+    def _checked(self, indices: Variable, index: tuple[Value, ...], size: int) -> Value:
+        """An index read from data: counted from the end if negative, flagged if out of range."""
+        at = self.read(indices, self.index(indices.shape, index))
+        at = scalar_ops.convert(at, indices.dtype, np.dtype("int64"))
+        if is_signed(indices.dtype):
+            at = at.compare("lt", 0).select(at + size, at)
+        good = at.compare("lt", size, signed=False)
+        flag = self.f.argument("flag")
+        bad = (good ^ 1).cast("zext", "i32")
+        self.f.store(self.f.load("i32", flag) | bad, flag)
+        return good.select(at, self.zero)
+
+    # -- loops --------------------------------------------------------------------------------
+
+    def can_flatten(self, v: Variable, size: int) -> bool:
+        """Whether v can be read with one index that counts elements in row-major order."""
+        if v.size != size and v.size != 1:
+            return False
+        if any(r.output is v for r in self.kernel.roots):
+            return True
+        view = self.lowering.view(v)
+        if view is not None:
+            return view.contiguous
+        e = self.lowering.made[v]
+        if isinstance(e.op, creation.Full):
+            return True
+        if isinstance(e.op, Elementwise | movement.Reshape):
+            return all(self.can_flatten(x, size) for x in e.inputs if isinstance(x, Variable))
+        return False
+
+    @contextlib.contextmanager
+    def nest(self, sizes: Sequence[int], outer: bool) -> Iterator[list[Value]]:
+        """Loops over all of `sizes`; the first that is not 1 is split into units if `outer`."""
+        with contextlib.ExitStack() as stack:
+            indices = []
+            for n in sizes:
+                if n == 1:
+                    indices.append(self.zero)
+                elif outer:
+                    outer = False
+                    self.units = n
+                    begin, end = self.f.argument("begin"), self.f.argument("end")
+                    indices.append(stack.enter_context(self.f.loop(begin, end)).index)
+                else:
+                    high = self.f.const("i64", n)
+                    indices.append(stack.enter_context(self.f.loop(self.zero, high)).index)
+            yield indices
+
+    @contextlib.contextmanager
+    def flat_loop(self, size: int) -> Iterator[Value]:
+        """One loop over `size` elements, GRAIN to a unit."""
+        f = self.f
+        if size <= GRAIN:
+            with f.loop(self.zero, f.const("i64", size)) as loop:
+                yield loop.index
+            return
+        self.units = -(-size // GRAIN)
+        with f.loop(f.argument("begin"), f.argument("end")) as outer:
+            low = outer.index * GRAIN
+            high = low + GRAIN
+            high = high.compare("lt", size).select(high, size)
+            with f.loop(low, high) as loop:
+                yield loop.index
+
+    def _map(self) -> None:
+        roots = self.kernel.roots
+        shape = self.kernel.domain
+        size = total(shape)
+        if size == 0:
+            return
+        if size > 1 and all(self._flat_body(r, size) for r in roots):
+            self.flat = size
+            with self.flat_loop(size) as i:
+                self._body(roots, (i,))
+        else:
+            with self.nest(shape, outer=True) as loops:
+                self._body(roots, self.index(shape, loops))
+
+    def _flat_body(self, r: Equation, size: int) -> bool:
+        if isinstance(r.op, Elementwise | movement.Reshape):
+            return all(self.can_flatten(x, size) for x in r.inputs if isinstance(x, Variable))
+        return isinstance(r.op, creation.Full)
+
+    def _body(self, roots: Sequence[Equation], index: tuple[Value, ...]) -> None:
+        key = tuple(map(id, index))
+        self.indices.append(index)
+        for r in roots:
+            value = self.expand(r, index)
+            self.made[r.output] = (key, value)
+            self.memo[(r.output, *key)] = value
+        for r in roots:
+            self.store(r.output, index, self.made[r.output][1])
+
+    # -- reductions ---------------------------------------------------------------------------
+
+    def _reduce(self, e: Equation) -> None:
+        x: Variable = e.inputs[0]
+        op: Any = e.op
+        folded = [a for a in range(len(x.shape)) if a in op.axis and x.shape[a] != 1]
+        kept = [a for a in range(len(x.shape)) if a not in op.axis and x.shape[a] != 1]
+        if e.output.size == 0:
+            return
+        if x.size == 0:
+            with self.nest(e.output.shape, outer=True) as loops:
+                start = self._identity(op.name, e.output)
+                self.store(e.output, self.index(e.output.shape, loops), start)
+            return
+        if not kept and op.name not in ("argmax", "argmin") and self.can_flatten(x, x.size):
+            self._reduce_flat(e, x)
+        elif kept and (not folded or kept[-1] > folded[-1]) and not op.name.startswith("arg"):
+            self._reduce_columns(e, x, kept, folded)
+        else:
+            self._reduce_rows(e, x, kept, folded)
+
+    def _target(self, e: Equation, x: Variable, at: dict[int, Value]) -> tuple[Value, ...]:
+        """The output's index for the indices of x's kept axes."""
+        op: Any = e.op
+        axes = [a for a in range(len(x.shape)) if op.keepdims or a not in op.axis]
+        return tuple(at.get(a, self.zero) if a not in op.axis else self.zero for a in axes)
+
+    def _reduce_flat(self, e: Equation, x: Variable) -> None:
+        f = self.f
+        start = self._identity(e.op.name, e.output)
+        self.flat = x.size
+        with f.loop(self.zero, f.const("i64", x.size), [start]) as loop:
+            value = self._operand(e, self.read(x, (loop.index,)), x)
+            loop.following.append(self._combine(e, loop.carried[0], value))
+        self.flat = None
+        self.store(e.output, (self.zero,) * len(e.output.shape), loop.results[0])
+
+    def _reduce_rows(
+        self, e: Equation, x: Variable, kept: list[int], folded: list[int]
+    ) -> None:
+        with self.nest([x.shape[a] for a in kept], outer=True) as outer:
+            at = dict(zip(kept, outer, strict=True))
+            results = self._fold(e, x, at, folded, self._start(e))
+            self.store(e.output, self._target(e, x, at), results[-1])
+
+    def _start(self, e: Equation) -> list[Value]:
+        if not e.op.name.startswith("arg"):
+            return [self._identity(e.op.name, e.output)]
+        x = e.inputs[0]
+        worst = self._identity("max" if e.op.name == "argmax" else "min", x)
+        return [worst, self.f.const("i64", 0)]
+
+    def _fold(
+        self,
+        e: Equation,
+        x: Variable,
+        at: dict[int, Value],
+        folded: list[int],
+        carried: list[Value],
+    ) -> list[Value]:
+        """Loops over the folded axes, innermost last, each carrying the result so far."""
+        if not folded:
+            index = tuple(at.get(a, self.zero) for a in range(len(x.shape)))
+            value = self.read(x, index)
+            if e.op.name.startswith("arg"):
+                return self._better(e, x, carried, value, at)
+            return [self._combine(e, carried[0], self._operand(e, value, x))]
+        high = self.f.const("i64", x.shape[folded[0]])
+        with self.f.loop(self.zero, high, carried) as loop:
+            inner = {**at, folded[0]: loop.index}
+            loop.following.extend(self._fold(e, x, inner, folded[1:], loop.carried))
+        return loop.results
+
+    def _better(
+        self, e: Equation, x: Variable, carried: list[Value], value: Value, at: dict[int, Value]
+    ) -> list[Value]:
+        best, where = carried
+        here = at.get(e.op.axis[0], self.zero)  # type: ignore[attr-defined]
+        how = "gt" if e.op.name == "argmax" else "lt"
+        wins = value.compare(how, best, is_signed(x.dtype))
+        if value.is_float:
+            wins = wins | (value.compare("ne", value) & best.compare("eq", best))
+        first = here.compare("eq", 0)
+        wins = wins | first
+        return [wins.select(value, best), wins.select(here, where)]
+
+    def _reduce_columns(
+        self, e: Equation, x: Variable, kept: list[int], folded: list[int]
+    ) -> None:
+        """The last axis is kept: whole rows are added to a row of results."""
+        *outer_axes, last = kept
+        f = self.f
+        n = x.shape[last]
+        block = n if outer_axes else 256
+        with self.nest([x.shape[a] for a in outer_axes], outer=True) as outer:
+            at = dict(zip(outer_axes, outer, strict=True))
+            if outer_axes or n <= block:
+                self._columns(e, x, at, folded, last, self.zero, f.const("i64", n))
+            else:
+                self.units = -(-n // block)
+                with f.loop(f.argument("begin"), f.argument("end")) as loop:
+                    low = loop.index * block
+                    high = low + block
+                    high = high.compare("lt", n).select(high, n)
+                    self._columns(e, x, at, folded, last, low, high)
+
+    def _columns(
+        self,
+        e: Equation,
+        x: Variable,
+        at: dict[int, Value],
+        folded: list[int],
+        last: int,
+        low: Value,
+        high: Value,
+    ) -> None:
+        f = self.f
+        with f.loop(low, high) as loop:
+            index = self._target(e, x, {**at, last: loop.index})
+            self.store(e.output, index, self._identity(e.op.name, e.output))
+        view = View(e.output, e.output.shape, row_major(e.output.shape))
+        with contextlib.ExitStack() as stack:
+            inner = dict(at)
+            for a in folded:
+                high_a = f.const("i64", x.shape[a])
+                inner[a] = stack.enter_context(f.loop(self.zero, high_a)).index
+            with f.loop(low, high) as loop:
+                inner[last] = loop.index
+                index = tuple(inner.get(a, self.zero) for a in range(len(x.shape)))
+                value = self._operand(e, self.read(x, index), x)
+                target = self._target(e, x, inner)
+                before = self._load(view, target)
+                self.store(e.output, target, self._combine(e, before, value))
+
+    def _operand(self, e: Equation, value: Value, x: Variable) -> Value:
+        if e.op.name in ("any", "all") and value.type != "i1":
+            return value.compare("ne", 0)
+        return value
+
+    def _identity(self, name: str, out: Variable) -> Value:
+        """What a fold of nothing gives."""
+        type = TYPES[out.dtype.name]
+        if name in ("sum", "any"):
+            return self.f.const(type, 0)
+        if name in ("prod", "all"):
+            return self.f.const(type, 1)
+        if out.dtype.kind == "f":
+            return self.f.const(type, -math.inf if name == "max" else math.inf)
+        if out.dtype.kind == "b":
+            return self.f.const(type, 0 if name == "max" else 1)
+        info = np.iinfo(out.dtype)
+        return self.f.const(type, info.min if name == "max" else info.max)
+
+    def _combine(self, e: Equation, a: Value, b: Value) -> Value:
+        name = e.op.name
+        if name in ("sum", "prod"):
+            if not a.is_float:
+                return a + b if name == "sum" else a * b
+            how = "fadd" if name == "sum" else "fmul"
+            text = f"{how} reassoc contract {a.type} {a.text}, {b.text}"
+            return self.f.emit(text, a.type)
+        if name == "any":
+            return a | b
+        if name == "all":
+            return a & b
+        return scalar_ops.larger(a, b, "ge" if name == "max" else "le", e.output.dtype)
+
+    # -- scatter ------------------------------------------------------------------------------
+
+    def _scatter(self, e: Equation) -> None:
+        """Zeros, then x added one element after the other: repeated indices add up in order."""
+        x, indices = e.inputs
+        op: Any = e.op
+        out = e.output
+        f = self.f
+        if out.size == 0:
+            return
+        self.flat = out.size
+        with f.loop(self.zero, f.const("i64", out.size)) as loop:
+            self.store(out, (loop.index,), f.const(TYPES[out.dtype.name], 0))
+        self.flat = None
+        if x.size == 0:
+            return
+        a = op.axis
+        view = View(out, out.shape, row_major(out.shape))
+        with self.nest(x.shape, outer=False) as loops:
+            index = self.index(x.shape, loops)
+            if isinstance(op, indexing.TakeAdd):
+                n = len(indices.shape)
+                at = self._checked(indices, index[a : a + n], op.size)
+                target = (*index[:a], at, *index[a + n :])
+            else:
+                at = self._checked(indices, index, op.size)
+                target = (*index[:a], at, *index[a + 1 :])
+            target = self.index(out.shape, target)
+            value = self.read(x, index)
+            self.store(out, target, self._load(view, target) + value)
+
+    # -- small products -----------------------------------------------------------------------
+
+    def _matmul(self, e: Equation) -> None:
+        """A small matrix product as plain loops: along rows of b where they are contiguous."""
+        a, b = (self._broadcast_view(x, e.output) for x in e.inputs)
+        out = View(e.output, e.output.shape, row_major(e.output.shape))
+        *batch, rows, columns = e.output.shape
+        depth = a.shape[-1]
+        f = self.f
+        type = TYPES[e.output.dtype.name]
+        if e.output.size == 0:
+            return
+        with self.nest([*batch, rows], outer=True) as outer:
+            *lead, m = outer
+            high = f.const("i64", columns)
+            if b.strides[-1] == 1 and columns > 1:
+                with f.loop(self.zero, high) as loop:
+                    self.store(e.output, (*lead, m, loop.index), f.const(type, 0))
+                with f.loop(self.zero, f.const("i64", depth)) as k:
+                    left = self._load(a, (*lead, m, k.index))
+                    with f.loop(self.zero, high) as loop:
+                        n = loop.index
+                        product = left * self._load(b, (*lead, k.index, n))
+                        before = self._load(out, (*lead, m, n))
+                        self.store(e.output, (*lead, m, n), before + product)
+                return
+            with f.loop(self.zero, high) as loop:
+                n = loop.index
+                start = f.const(type, 0)
+                with f.loop(self.zero, f.const("i64", depth), [start]) as k:
+                    product = self._load(a, (*lead, m, k.index)) * self._load(
+                        b, (*lead, k.index, n)
+                    )
+                    text = f"fadd reassoc contract {type} {k.carried[0].text}, {product.text}"
+                    k.following.append(f.emit(text, type))
+                self.store(e.output, (*lead, m, n), k.results[0])
+
+    def _broadcast_view(self, x: Variable, out: Variable) -> View:
+        """x's elements with the output's batch axes, of stride 0 where x is broadcast."""
+        view = self.lowering.view(x)
+        assert view is not None
+        batch = out.shape[:-2]
+        extra = len(batch) - (len(x.shape) - 2)
+        strides = [0] * extra
+        for n, s in zip(view.shape[:-2], view.strides[:-2], strict=True):
+            strides.append(0 if n == 1 else s)
+        return View(
+            view.base, (*batch, *view.shape[-2:]), (*strides, *view.strides[-2:]), view.offset
+        )
+
+    # -- random bits --------------------------------------------------------------------------
+
+    def _random(self, e: Equation) -> None:
+        """Philox 4x64-10, eight 32-bit words a block: see backend.numpy_backend.random_bits."""
+        f = self.f
+        size = e.output.size
+        if size == 0:
+            return
+        views = [self.lowering.view(x) for x in e.inputs]
+        key, counter = (self._load(v, ()) for v in views if v is not None)
+        out = f.argument(self._parameter(e.output))
+        blocks = size // 8
+        per_unit = GRAIN // 8
+        if blocks:
+            self.units = -(-blocks // per_unit)
+            with f.loop(f.argument("begin"), f.argument("end")) as outer:
+                low = outer.index * per_unit
+                high = low + per_unit
+                high = high.compare("lt", blocks).select(high, blocks)
+                with f.loop(low, high) as loop:
+                    words = self._philox(key, counter + loop.index + 1)
+                    for j, word in enumerate(words):
+                        at = f.address(out, "i64", loop.index * 4 + j)
+                        f.store(word, at, ", align 4")
+        rest = size - blocks * 8
+        if rest:
+            words = self._philox(key, counter + (blocks + 1))
+            for j in range(rest):
+                word = words[j // 2]
+                if j % 2:
+                    word = f.emit(f"lshr i64 {word.text}, 32", "i64")
+                at = f.address(out, "i32", f.const("i64", blocks * 8 + j))
+                f.store(word.cast("trunc", "i32"), at)
+
+    def _philox(self, key: Value, counter: Value) -> list[Value]:
+        c = [counter, self.zero, self.zero, self.zero]
+        k = [key, self.zero]
+        for number in range(10):
+            if number:
+                k = [k[0] + 0x9E3779B97F4A7C15, k[1] + 0xBB67AE8584CAA73B]
+            high0, low0 = self._wide_product(c[0], 0xD2E7470EE14C6C93)
+            high1, low1 = self._wide_product(c[2], 0xCA5A826395121157)
+            c = [high1 ^ c[1] ^ k[0], low1, high0 ^ c[3] ^ k[1], low0]
+        return c
+
+    def _wide_product(self, x: Value, factor: int) -> tuple[Value, Value]:
+        wide = x.cast("zext", "i128") * factor
+        high = self.f.emit(f"lshr i128 {wide.text}, 64", "i128").cast("trunc", "i64")
+        return high, wide.cast("trunc", "i64")

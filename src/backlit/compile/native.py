@@ -1,0 +1,99 @@
+"""LLVM: text in, machine code for this processor out, kept for the life of the process."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import llvmlite.binding as llvm
+
+_LOCK = threading.RLock()
+
+
+class _Engine:
+    """One target machine and one JIT for the process."""
+
+    def __init__(self) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self.cpu = llvm.get_host_cpu_name()
+        features = llvm.get_host_cpu_features()
+        # LLVM would use half of a 512-bit register by default; full width is faster for us.
+        self.features = features.flatten() + ",-prefer-256-bit"
+        target = llvm.Target.from_default_triple()
+        self.machine = target.create_target_machine(
+            cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
+        )
+        self.triple = llvm.get_process_triple()
+        self.layout = str(self.machine.target_data)
+        self.jit = llvm.create_lljit_compiler(self.machine, use_jit_link=False)
+        self.count = 0
+
+    def optimised(self, text: str) -> llvm.ModuleRef:
+        module = llvm.parse_assembly(text)
+        module.verify()
+        tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+        tuning.loop_vectorization = True
+        tuning.slp_vectorization = True
+        tuning.loop_interleaving = True
+        tuning.loop_unrolling = True
+        builder = llvm.create_pass_builder(self.machine, tuning)
+        builder.getModulePassManager().run(module, builder)
+        return module
+
+
+_ENGINE: _Engine | None = None
+
+
+def engine() -> _Engine:
+    """The process's engine, made on first use."""
+    global _ENGINE
+    with _LOCK:
+        if _ENGINE is None:
+            _ENGINE = _Engine()
+        return _ENGINE
+
+
+class Library:
+    """Compiled functions. Their addresses are valid as long as this object lives."""
+
+    def __init__(self, tracker: Any, addresses: dict[str, int]):
+        self._tracker = tracker
+        self.addresses = addresses
+
+
+def header() -> str:
+    """The lines that every module starts with."""
+    e = engine()
+    return f'target triple = "{e.triple}"\ntarget datalayout = "{e.layout}"\n'
+
+
+def attributes() -> str:
+    """The attribute group #0 of our functions: this processor, full vector width."""
+    e = engine()
+    return (
+        f'attributes #0 = {{ nounwind "target-cpu"="{e.cpu}" "target-features"="{e.features}" '
+        '"prefer-vector-width"="512" "no-trapping-math"="true" }\n'
+    )
+
+
+def build(text: str, names: list[str]) -> Library:
+    """Compile a module and return the addresses of the named functions."""
+    with _LOCK:
+        e = engine()
+        e.count += 1
+        module = e.optimised(text)
+        code = e.machine.emit_object(module)
+        library = llvm.JITLibraryBuilder()
+        library.add_object_img(code)
+        library.add_current_process()
+        for name in names:
+            library.export_symbol(name)
+        tracker = library.link(e.jit, f"backlit{e.count}")
+        return Library(tracker, {name: tracker[name] for name in names})
+
+
+def assembly(text: str) -> str:
+    """The machine code of a module as text, for reading."""
+    with _LOCK:
+        return engine().machine.emit_assembly(engine().optimised(text))
