@@ -1,0 +1,242 @@
+"""Speed of the contraction kernels beside the matrix products and convolutions of PyTorch.
+
+    python bench/contractions.py [--filter text] [--seconds 0.3]
+
+Results are checked before anything is timed. Both sides run in turn, in short runs, many times; the
+best run of each counts, and the median is shown beside it. Ratio above 1: ours is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import statistics
+import threading
+import time
+
+import llvmlite.binding as llvm
+import numpy as np
+import torch
+from llvmlite import ir
+
+from backlit.compile.contraction import Contraction, build, matmul
+from backlit.compile.contraction.native import Call, Library, target_machine
+
+FLOAT = np.dtype("float32")
+
+#: Calls a kernel `repeats` times as one part of `parts`, meeting the others after each phase.
+RUNNER = """
+define void @run(ptr %kernel, ptr %buffers, i64 %phases, i64 %part, i64 %parts, ptr %scratch,
+                 ptr %barrier, i64 %repeats) {
+entry:
+  %generation = getelementptr i64, ptr %barrier, i64 8
+  br label %next
+next:
+  %i = phi i64 [ 0, %entry ], [ %i1, %repeated ]
+  br label %phase
+phase:
+  %p = phi i64 [ 0, %next ], [ %p1, %met ]
+  call void %kernel(ptr %buffers, i64 %p, i64 %part, i64 %parts, ptr %scratch)
+  %now = load atomic i64, ptr %generation acquire, align 8
+  %before = atomicrmw add ptr %barrier, i64 1 acq_rel
+  %arrived = add i64 %before, 1
+  %last = icmp eq i64 %arrived, %parts
+  br i1 %last, label %open, label %wait
+open:
+  store atomic i64 0, ptr %barrier release, align 8
+  %g1 = add i64 %now, 1
+  store atomic i64 %g1, ptr %generation release, align 8
+  br label %met
+wait:
+  %g = load atomic i64, ptr %generation acquire, align 8
+  %same = icmp eq i64 %g, %now
+  br i1 %same, label %wait, label %met
+met:
+  %p1 = add i64 %p, 1
+  %more = icmp slt i64 %p1, %phases
+  br i1 %more, label %phase, label %repeated
+repeated:
+  %i1 = add i64 %i, 1
+  %again = icmp slt i64 %i1, %repeats
+  br i1 %again, label %next, label %done
+done:
+  ret void
+}
+"""
+
+
+class Runner:
+    """Runs calls natively with one or two threads."""
+
+    def __init__(self) -> None:
+        machine = target_machine()
+        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(RUNNER), machine)
+        self.engine.finalize_object()
+        p, i = ctypes.c_void_p, ctypes.c_int64
+        kind = ctypes.CFUNCTYPE(None, p, p, i, i, i, p, p, i)
+        self.function = kind(self.engine.get_function_address("run"))
+
+    def time(self, call: Call, parts: int, repeats: int) -> float:
+        barrier = (ctypes.c_int64 * 16)()
+        kernel = ctypes.cast(call.function, ctypes.c_void_p)
+
+        def work(part: int) -> None:
+            self.function(
+                kernel,
+                call.buffers,
+                call.kernel.phases,
+                part,
+                parts,
+                call.scratch,
+                barrier,
+                repeats,
+            )
+
+        others = [threading.Thread(target=work, args=(p,)) for p in range(1, parts)]
+        for t in others:
+            t.start()
+        if others:
+            time.sleep(0.0002)
+        start = time.perf_counter()
+        work(0)
+        taken = time.perf_counter() - start
+        for t in others:
+            t.join()
+        return taken / repeats
+
+
+def products() -> list[tuple[str, int, int, int, str, int]]:
+    """(workload, M, N, K, transposition, batch) of the matrix products of the nine workloads."""
+    found = [("playground", 10, 4, 2, "NN", 1)]
+
+    def layer(name: str, rows: int, inputs: int, outputs: int, weights: str = "T") -> None:
+        """A linear layer: y = x W (or x Wᵀ), its input gradient and its weight gradient."""
+        if weights == "T":
+            found.append((f"{name} y", rows, outputs, inputs, "NT", 1))
+            found.append((f"{name} gx", rows, inputs, outputs, "NN", 1))
+            found.append((f"{name} gw", outputs, inputs, rows, "TN", 1))
+        else:
+            found.append((f"{name} y", rows, outputs, inputs, "NN", 1))
+            found.append((f"{name} gx", rows, inputs, outputs, "NT", 1))
+            found.append((f"{name} gw", inputs, outputs, rows, "TN", 1))
+
+    layer("two-layer 1", 64, 1000, 100, "N")
+    layer("two-layer 2", 64, 100, 10, "N")
+    layer("mlp 1", 128, 784, 512)
+    layer("mlp 2", 128, 512, 512)
+    layer("mlp 3", 128, 512, 10)
+    layer("lenet 1", 64, 3136, 512)
+    layer("alexnet 1", 16, 9216, 4096)
+    layer("alexnet 2", 16, 4096, 4096)
+    layer("alexnet 3", 16, 4096, 1000)
+    layer("resnet", 32, 512, 10)
+    layer("lstm x", 32, 64, 1024)
+    layer("lstm h", 32, 256, 1024)
+    layer("lstm all x", 2048, 64, 1024)
+    layer("lstm out", 2048, 256, 65)
+    layer("gru h", 32, 256, 768)
+    layer("gpt qkv", 768, 128, 384)
+    layer("gpt proj", 768, 128, 128)
+    layer("gpt up", 768, 128, 512)
+    layer("gpt down", 768, 512, 128)
+    layer("gpt head", 768, 128, 65)
+    found.append(("gpt scores", 64, 64, 32, "NT", 48))
+    found.append(("gpt mix", 64, 32, 64, "NN", 48))
+    found.append(("gpt mix gv", 64, 32, 64, "TN", 48))
+    layer("ner 1", 64, 250, 100)
+    layer("ner 2", 64, 100, 9)
+    found.extend((f"cube {s}", s, s, s, "NN", 1) for s in (128, 256, 512, 768, 1024, 1536, 2048))
+    found.extend((f"cube {s}", s, s, s, t, 1) for s in (512, 1024) for t in ("NT", "TN"))
+    return found
+
+
+class Product:
+    """One matrix product, by us and by PyTorch, on the same arrays."""
+
+    def __init__(self, m: int, n: int, k: int, kind: str, batch: int):
+        random = np.random.default_rng(0)
+        outer = (batch,) if batch > 1 else ()
+        a = random.standard_normal((*outer, m, k)).astype(FLOAT)
+        b = random.standard_normal((*outer, k, n)).astype(FLOAT)
+        self.expected = a.astype(np.float64) @ b.astype(np.float64)
+        if kind[0] == "T":
+            a = np.ascontiguousarray(a.swapaxes(-1, -2))
+        if kind[1] == "T":
+            b = np.ascontiguousarray(b.swapaxes(-1, -2))
+        self.c = np.empty((*outer, m, n), FLOAT)
+        ta, tb = torch.from_numpy(a), torch.from_numpy(b)
+        self.ta = ta.mT if kind[0] == "T" else ta
+        self.tb = tb.mT if kind[1] == "T" else tb
+        self.tc = torch.empty((*outer, m, n))
+        self.spec: Contraction = matmul(
+            FLOAT, m, n, k, batch=outer, transpose_a=kind[0] == "T", transpose_b=kind[1] == "T"
+        )
+        module = ir.Module()
+        start = time.perf_counter()
+        self.kernel = build(module, "kernel", self.spec)
+        self.library = Library(module)
+        self.compile_seconds = time.perf_counter() - start
+        self.call = Call(self.library, self.kernel, [a, b, self.c])
+        self.multiply = torch.bmm if batch > 1 else torch.mm
+
+    def check(self) -> None:
+        for parts in (1, 2):
+            self.c.fill(np.nan)
+            self.call.run(parts)
+            error = np.abs(self.c - self.expected).max()
+            scale = np.sqrt(self.spec.sizes[3]) * 1e-5
+            if not error < scale:
+                raise SystemExit(f"wrong result: error {error}, allowed {scale}")
+
+    def other(self, repeats: int) -> float:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            self.multiply(self.ta, self.tb, out=self.tc)
+        return (time.perf_counter() - start) / repeats
+
+
+def compare(product: Product, runner: Runner, threads: int, seconds: float) -> tuple[float, ...]:
+    """Best and median seconds of both sides."""
+    torch.set_num_threads(threads)
+    ours, theirs = [], []
+    once = max(runner.time(product.call, threads, 2), 1e-7)
+    repeats = max(1, int(seconds / 40 / once))
+    product.other(3)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(ours) < 5:
+        ours.append(runner.time(product.call, threads, repeats))
+        theirs.append(product.other(repeats))
+    return min(ours), statistics.median(ours), min(theirs), statistics.median(theirs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--filter", default="")
+    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--threads", default="1,2")
+    options = parser.parse_args()
+    runner = Runner()
+    print(f"{'product':<16} {'M':>5} {'N':>5} {'K':>5}      compile", end="")
+    for threads in options.threads.split(","):
+        print(f" | {threads} thread: ours theirs GFLOP/s, ratio best median", end="")
+    print()
+    for name, m, n, k, kind, batch in products():
+        if options.filter not in f"{name} {m}x{n}x{k} {kind}":
+            continue
+        product = Product(m, n, k, kind, batch)
+        product.check()
+        shape = f"{m:>5} {n:>5} {k:>5} {kind}"
+        print(f"{name:<16} {shape} {product.compile_seconds * 1e3:5.0f} ms", end="", flush=True)
+        for threads in map(int, options.threads.split(",")):
+            a, am, b, bm = compare(product, runner, threads, options.seconds)
+            work = product.spec.flops / 1e9
+            print(
+                f" | {work / a:7.1f} {work / b:7.1f} {b / a:6.2f} {bm / am:6.2f}",
+                end="",
+                flush=True,
+            )
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,353 @@
+"""Small pieces of LLVM IR that the contraction kernels are put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from llvmlite import ir
+
+I1, I8, I16 = ir.IntType(1), ir.IntType(8), ir.IntType(16)
+I32, I64 = ir.IntType(32), ir.IntType(64)
+F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+POINTER = ir.PointerType()
+
+Value = ir.Value
+Index = int | ir.Value
+
+_STORAGE = {
+    "bool": I8,
+    "int8": I8,
+    "uint8": I8,
+    "int16": I16,
+    "uint16": I16,
+    "int32": I32,
+    "uint32": I32,
+    "int64": I64,
+    "uint64": I64,
+    "float16": F16,
+    "bfloat16": I16,
+    "float32": F32,
+    "float64": F64,
+}
+
+
+def storage(dtype: np.dtype) -> ir.Type:
+    """The LLVM type of one element in memory."""
+    return _STORAGE[dtype.name]
+
+
+def const(x: Index) -> Value:
+    """A 64-bit index."""
+    return ir.Constant(I64, x) if isinstance(x, int) else x
+
+
+def known(x: Index) -> int | None:
+    """The value of an index that is a constant."""
+    if isinstance(x, int):
+        return x
+    return x.constant if isinstance(x, ir.Constant) else None
+
+
+def add(b: ir.IRBuilder, x: Index, y: Index) -> Index:
+    """x + y, folded where possible."""
+    if known(x) is not None and known(y) is not None:
+        return known(x) + known(y)
+    if known(x) == 0:
+        return y
+    return x if known(y) == 0 else b.add(const(x), const(y))
+
+
+def sub(b: ir.IRBuilder, x: Index, y: Index) -> Index:
+    """x - y, folded where possible."""
+    if known(x) is not None and known(y) is not None:
+        return known(x) - known(y)
+    return x if known(y) == 0 else b.sub(const(x), const(y))
+
+
+def mul(b: ir.IRBuilder, x: Index, y: Index) -> Index:
+    """x · y, folded where possible."""
+    if known(x) is not None and known(y) is not None:
+        return known(x) * known(y)
+    if 0 in (known(x), known(y)):
+        return 0
+    if known(x) == 1:
+        return y
+    return x if known(y) == 1 else b.mul(const(x), const(y))
+
+
+def div(b: ir.IRBuilder, x: Index, y: Index) -> Index:
+    """⌊x / y⌋ of indices that are not negative, folded where possible."""
+    if known(x) is not None and known(y) is not None:
+        return known(x) // known(y)
+    return x if known(y) == 1 else b.udiv(const(x), const(y))
+
+
+def rem(b: ir.IRBuilder, x: Index, y: Index) -> Index:
+    """x mod y of indices that are not negative, folded where possible."""
+    if known(x) is not None and known(y) is not None:
+        return known(x) % known(y)
+    return 0 if known(y) == 1 else b.urem(const(x), const(y))
+
+
+def minimum(b: ir.IRBuilder, x: Index, y: Index) -> Index:
+    """The smaller index, folded where possible."""
+    if known(x) is not None and known(y) is not None:
+        return min(known(x), known(y))
+    return b.select(b.icmp_signed("<", const(x), const(y)), const(x), const(y))
+
+
+def ceil_div(b: ir.IRBuilder, x: Index, y: int) -> Index:
+    """⌈x / y⌉."""
+    return div(b, add(b, x, y - 1), y)
+
+
+def loop(
+    b: ir.IRBuilder,
+    start: Index,
+    stop: Index,
+    body: Callable[[Index, list[Value]], Sequence[Value]],
+    carried: Sequence[Value] = (),
+    step: int = 1,
+) -> list[Value]:
+    """`for i in range(start, stop, step)`; the body maps carried values to their next ones."""
+    first, last = known(start), known(stop)
+    if first is not None and last is not None:
+        if first >= last:
+            return list(carried)
+        if first + step >= last:
+            return list(body(first, list(carried)))
+    before = b.block
+    inside = b.append_basic_block("loop")
+    after = b.append_basic_block("done")
+    if first is not None and last is not None:
+        b.branch(inside)
+    else:
+        b.cbranch(b.icmp_signed("<", const(start), const(stop)), inside, after)
+    b.position_at_end(inside)
+    i = b.phi(I64)
+    i.add_incoming(const(start), before)
+    phis = []
+    for value in carried:
+        phi = b.phi(value.type)
+        phi.add_incoming(value, before)
+        phis.append(phi)
+    results = list(body(i, list(phis)))
+    following = b.add(i, ir.Constant(I64, step))
+    end = b.block
+    i.add_incoming(following, end)
+    for phi, value in zip(phis, results, strict=True):
+        phi.add_incoming(value, end)
+    branch = b.cbranch(b.icmp_signed("<", following, const(stop)), inside, after)
+    branch.set_metadata("llvm.loop", _no_unroll(b.module))
+    b.position_at_end(after)
+    if first is not None and last is not None:
+        return results
+    outs = []
+    for value, result in zip(carried, results, strict=True):
+        phi = b.phi(value.type)
+        phi.add_incoming(value, before)
+        phi.add_incoming(result, end)
+        outs.append(phi)
+    return outs
+
+
+def _no_unroll(module: ir.Module) -> ir.MDValue:
+    return module.add_metadata([module.add_metadata(["llvm.loop.unroll.disable"])])
+
+
+def pointer(b: ir.IRBuilder, base: Value, offset: Index, element: ir.Type) -> Value:
+    """The address `offset` elements after `base`."""
+    if known(offset) == 0:
+        return base
+    return b.gep(base, [const(offset)], source_etype=element)
+
+
+def splat(b: ir.IRBuilder, value: Value, width: int) -> Value:
+    """A vector with the value in every lane."""
+    kind = ir.VectorType(value.type, width)
+    first = b.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
+    zeros = ir.Constant(ir.VectorType(I32, width), [0] * width)
+    return b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def shuffle(b: ir.IRBuilder, x: Value, y: Value, lanes: Sequence[int]) -> Value:
+    """The lanes of x and y, numbered in one row, that are listed."""
+    return b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
+
+
+def constants(kind: ir.Type, values: Sequence[int]) -> Value:
+    """A vector of constants."""
+    return ir.Constant(ir.VectorType(kind, len(values)), list(values))
+
+
+def tail_mask(count: int, width: int) -> Value | None:
+    """The mask of the first `count` lanes; None if that is all of them."""
+    if count >= width:
+        return None
+    return ir.Constant(ir.VectorType(I1, width), [int(i < count) for i in range(width)])
+
+
+def suffix(kind: ir.Type) -> str:
+    """The type's name in the names of intrinsics."""
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{suffix(kind.element)}"
+    if isinstance(kind, ir.IntType):
+        return f"i{kind.width}"
+    return {"half": "f16", "float": "f32", "double": "f64"}[str(kind)]
+
+
+def intrinsic(b: ir.IRBuilder, name: str, result: ir.Type, args: Sequence[Value]) -> Value:
+    """A call of an LLVM intrinsic by its full name."""
+    function = b.module.globals.get(name)
+    if function is None:
+        function = ir.Function(b.module, ir.FunctionType(result, [a.type for a in args]), name)
+    return b.call(function, args)
+
+
+def _full(kind: ir.VectorType) -> Value:
+    return ir.Constant(ir.VectorType(I1, kind.count), [1] * kind.count)
+
+
+def load(b: ir.IRBuilder, address: Value, kind: ir.VectorType, mask: Value | None) -> Value:
+    """Contiguous lanes; lanes outside the mask are zero and their memory is not touched."""
+    size = element_bytes(kind.element)
+    if mask is None:
+        return b.load(address, align=size, typ=kind)
+    zero = ir.Constant(kind, None)
+    name = f"llvm.masked.load.{suffix(kind)}.p0"
+    return _masked(b, name, kind, [address, mask, zero], size, pointer_at=0)
+
+
+def store(b: ir.IRBuilder, value: Value, address: Value, mask: Value | None) -> None:
+    """Contiguous lanes; memory of lanes outside the mask is not touched."""
+    size = element_bytes(value.type.element)
+    if mask is None:
+        b.store(value, address, align=size)
+        return
+    name = f"llvm.masked.store.{suffix(value.type)}.p0"
+    _masked(b, name, ir.VoidType(), [value, address, mask], size, pointer_at=1)
+
+
+def gather(b: ir.IRBuilder, addresses: Value, kind: ir.VectorType, mask: Value | None) -> Value:
+    """One element from each address; lanes outside the mask are zero."""
+    size = element_bytes(kind.element)
+    name = f"llvm.masked.gather.{suffix(kind)}.v{kind.count}p0"
+    zero = ir.Constant(kind, None)
+    args = [addresses, mask if mask is not None else _full(kind), zero]
+    return _masked(b, name, kind, args, size, pointer_at=0)
+
+
+def scatter(b: ir.IRBuilder, value: Value, addresses: Value, mask: Value | None) -> None:
+    """One element to each address of a lane inside the mask."""
+    size = element_bytes(value.type.element)
+    name = f"llvm.masked.scatter.{suffix(value.type)}.v{value.type.count}p0"
+    args = [value, addresses, mask if mask is not None else _full(value.type)]
+    _masked(b, name, ir.VoidType(), args, size, pointer_at=1)
+
+
+def element_bytes(kind: ir.Type) -> int:
+    """The size of a scalar."""
+    if isinstance(kind, ir.IntType):
+        return max(kind.width // 8, 1)
+    return {"half": 2, "float": 4, "double": 8}[str(kind)]
+
+
+def _masked(
+    b: ir.IRBuilder,
+    name: str,
+    result: ir.Type,
+    args: list[Value],
+    align: int,
+    *,
+    pointer_at: int,
+) -> Value:
+    """A call of a masked memory intrinsic; the alignment follows the pointer."""
+    args = [*args[: pointer_at + 1], ir.Constant(I32, align), *args[pointer_at + 1 :]]
+    return intrinsic(b, name, result, args)
+
+
+def lane_addresses(b: ir.IRBuilder, base: Value, offsets: Value, element: ir.Type) -> Value:
+    """A vector of the addresses `offsets` elements after `base`."""
+    addresses = b.gep(base, [offsets], source_etype=element)
+    addresses.type = ir.VectorType(POINTER, offsets.type.count)
+    return addresses
+
+
+def fma(b: ir.IRBuilder, x: Value, y: Value, z: Value) -> Value:
+    """x · y + z, rounded once."""
+    return intrinsic(b, f"llvm.fma.{suffix(x.type)}", x.type, [x, y, z])
+
+
+def prefetch(b: ir.IRBuilder, address: Value, *, write: bool = False, locality: int = 3) -> None:
+    """Ask for a cache line."""
+    args = [address, *(ir.Constant(I32, x) for x in (int(write), locality, 1))]
+    intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), args)
+
+
+def transpose(b: ir.IRBuilder, rows: list[Value]) -> list[Value]:
+    """Rows of a square block as its columns; the side is a power of two."""
+    width = rows[0].type.count
+    rows = list(rows)
+    distance = width // 2
+    while distance:
+        low = [i if not i & distance else i - distance + width for i in range(width)]
+        high = [i + distance if not i & distance else i + width for i in range(width)]
+        for i in range(width):
+            if not i & distance:
+                x, y = rows[i], rows[i + distance]
+                rows[i], rows[i + distance] = shuffle(b, x, y, low), shuffle(b, x, y, high)
+        distance //= 2
+    return rows
+
+
+def widen(b: ir.IRBuilder, x: Value, dtype: np.dtype, accumulator: ir.Type) -> Value:
+    """Lanes as loaded from memory, as arithmetic wants them.
+
+    Floating lanes become the accumulator's type, bool becomes i1, other integers stay.
+    """
+    width = x.type.count
+    if dtype.name == "bfloat16":
+        wide = b.zext(x, ir.VectorType(I32, width))
+        x = b.bitcast(b.shl(wide, constants(I32, [16] * width)), ir.VectorType(F32, width))
+    elif dtype.name == "bool":
+        return b.icmp_unsigned("!=", x, ir.Constant(x.type, None))
+    elif dtype.name.startswith(("int", "uint")):
+        return x
+    if x.type.element == accumulator:
+        return x
+    target = ir.VectorType(accumulator, width)
+    narrower = element_bytes(x.type.element) < element_bytes(accumulator)
+    return b.fpext(x, target) if narrower else b.fptrunc(x, target)
+
+
+def narrow(b: ir.IRBuilder, x: Value, dtype: np.dtype) -> Value:
+    """Lanes as arithmetic left them, as memory wants them; bfloat16 rounds to nearest even."""
+    width = x.type.count
+    target = ir.VectorType(storage(dtype), width)
+    if dtype.name == "bool":
+        return b.zext(x, target)
+    if dtype.name == "bfloat16":
+        return _to_bfloat16(b, x)
+    if x.type == target:
+        return x
+    if element_bytes(x.type.element) > element_bytes(target.element):
+        return b.fptrunc(x, target)
+    return b.fpext(x, target)
+
+
+def _to_bfloat16(b: ir.IRBuilder, x: Value) -> Value:
+    width = x.type.count
+    if x.type.element == F64:
+        x = b.fptrunc(x, ir.VectorType(F32, width))
+
+    def lanes(value: int) -> Value:
+        return constants(I32, [value] * width)
+
+    bits = b.bitcast(x, ir.VectorType(I32, width))
+    odd = b.and_(b.lshr(bits, lanes(16)), lanes(1))
+    rounded = b.lshr(b.add(b.add(bits, lanes(0x7FFF)), odd), lanes(16))
+    quiet = b.or_(b.lshr(bits, lanes(16)), lanes(0x40))
+    chosen = b.select(b.fcmp_unordered("uno", x, x), quiet, rounded)
+    return b.trunc(chosen, ir.VectorType(I16, width))

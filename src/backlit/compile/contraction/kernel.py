@@ -1,0 +1,438 @@
+"""The native code of a contraction: tiles in registers over direct or packed operands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from . import emit
+from .access import Access
+from .emit import Index, Value
+from .pack import Packer
+from .schedule import Machine, Schedule, choose
+from .spec import Contraction
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What becomes of a sum before it is stored.
+
+    `emit(builder, value, extras)` gets a vector of sums and one vector for each extra operand at the
+    same indices (floating ones in the accumulator's type, bool as i1, integers as they are) and
+    returns one vector for each output, in the accumulator's type (i1 for bool outputs). Equal keys
+    must mean equal code.
+    """
+
+    key: Hashable
+    emit: Callable[[ir.IRBuilder, Value, list[Value]], list[Value]]
+
+
+PLAIN = Epilogue("store", lambda builder, value, extras: [value])
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)` in a module.
+
+    Run every phase from 0 to phases - 1 with every part from 0 to parts - 1, parts in any order or
+    at once, with a barrier between phases. The result does not depend on `parts`. `scratch` points
+    to that many bytes, aligned to 64, shared by all parts; its contents need not be kept.
+    """
+
+    name: str
+    phases: int
+    scratch: int
+    spec: Contraction
+    schedule: Schedule
+
+
+SIGNATURE = ir.FunctionType(
+    ir.VoidType(), [emit.POINTER, emit.I64, emit.I64, emit.I64, emit.POINTER]
+)
+
+
+def build(
+    module: ir.Module,
+    name: str,
+    spec: Contraction,
+    epilogue: Epilogue = PLAIN,
+    machine: Machine | None = None,
+    schedule: Schedule | None = None,
+) -> Kernel:
+    """Add the function of a contraction to a module."""
+    machine = machine or Machine()
+    chosen_spec, chosen = choose(spec, machine)
+    if schedule is not None:
+        chosen_spec, chosen = (spec.swapped() if schedule.swapped else spec), schedule
+    return _Builder(module, name, chosen_spec, epilogue, machine, chosen).build()
+
+
+class _Builder:
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        spec: Contraction,
+        epilogue: Epilogue,
+        machine: Machine,
+        schedule: Schedule,
+    ):
+        self.module, self.name, self.spec, self.epilogue = module, name, spec, epilogue
+        self.s = schedule
+        self.dtype = spec.accumulator
+        self.lanes = machine.lanes(self.dtype.itemsize)
+        self.scalar = emit.storage(self.dtype)
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.B, self.M, self.N, self.K = spec.sizes
+        self.wide = schedule.vectors * self.lanes
+        self.a, self.b = Access(spec, spec.a), Access(spec, spec.b)
+        self.outputs = [Access(spec, x) for x in spec.outputs]
+        self.extras = [Access(spec, x) for x in spec.extras]
+
+        def blocks(size: int, block: int) -> int:
+            return -(-size // block) if block else 1
+
+        s = schedule
+        self.k_blocks = max(1, blocks(self.K, s.kc))
+        self.m_blocks, self.n_blocks = blocks(self.M, s.mc), blocks(self.N, s.nc)
+        self.b_blocks = blocks(self.B, s.bc)
+        self.steps = self.k_blocks * self.m_blocks * self.n_blocks * self.b_blocks
+        self.packs = schedule.pack_a or schedule.pack_b
+        self.a_panel = s.kc * s.rows
+        self.b_panel = s.kc * self.wide
+        self.a_matrix = blocks(s.mc, s.rows) * self.a_panel
+        self.b_matrix = blocks(s.nc, self.wide) * self.b_panel
+        itemsize = self.dtype.itemsize
+        a_bytes = s.bc * self.a_matrix * itemsize if s.pack_a else 0
+        self.b_scratch = -(-a_bytes // ALIGNMENT) * ALIGNMENT
+        self.scratch = self.b_scratch + (s.bc * self.b_matrix * itemsize if s.pack_b else 0)
+
+    def build(self) -> Kernel:
+        function = ir.Function(self.module, SIGNATURE, self.name)
+        function.attributes.add("nounwind")
+        buffers, phase, self.part, self.parts, scratch = function.args
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        phases = 0
+        if self.B * self.M * self.N > 0:
+            phases = self.steps * (2 if self.packs else 1)
+            count = 2 + len(self.outputs) + len(self.extras)
+            pointers = [
+                b.load(emit.pointer(b, buffers, i, emit.POINTER), align=8, typ=emit.POINTER)
+                for i in range(count)
+            ]
+            if self.s.swapped:
+                pointers[:2] = pointers[1::-1]
+            self.pointers = [
+                emit.pointer(b, p, x.operand.offset, x.element)
+                for p, x in zip(pointers, self._accesses(), strict=True)
+            ]
+            self.packed_a = scratch
+            self.packed_b = emit.pointer(b, scratch, self.b_scratch, emit.I8)
+            step: Index = 0 if self.steps == 1 else emit.div(b, phase, 2 if self.packs else 1)
+            self._decode_step(b, step)
+            if self.packs:
+                computing = b.icmp_unsigned("!=", b.and_(phase, emit.const(1)), emit.const(0))
+                with b.if_else(computing) as (then, otherwise):
+                    with then:
+                        self._compute(b)
+                    with otherwise:
+                        self._pack(b)
+            else:
+                self._compute(b)
+        b.ret_void()
+        return Kernel(self.name, phases, self.scratch if phases else 0, self.spec, self.s)
+
+    def _accesses(self) -> list[Access]:
+        return [self.a, self.b, *self.outputs, *self.extras]
+
+    def _decode_step(self, b: ir.IRBuilder, step: Index) -> None:
+        s = self.s
+        self.k_block = emit.rem(b, step, self.k_blocks)
+        rest = emit.div(b, step, self.k_blocks)
+        n_block = emit.rem(b, rest, self.n_blocks)
+        rest = emit.div(b, rest, self.n_blocks)
+        m_block = emit.rem(b, rest, self.m_blocks)
+        b_block = emit.div(b, rest, self.m_blocks)
+
+        def span(block: Index, size: int, total: int) -> tuple[Index, Index]:
+            start = emit.mul(b, block, size)
+            if total % size == 0:
+                return start, size
+            return start, emit.minimum(b, size, emit.sub(b, total, start))
+
+        self.k0, self.k_count = span(self.k_block, s.kc, self.K) if self.K else (0, 0)
+        self.n0, self.n_count = span(n_block, s.nc, self.N)
+        self.m0, self.m_count = span(m_block, s.mc, self.M)
+        self.b0, self.b_count = span(b_block, s.bc, self.B)
+
+    def _share(self, b: ir.IRBuilder, total: Index) -> tuple[Index, Index]:
+        """The part's range of `total` pieces of work."""
+        total = emit.const(total)
+        first = b.udiv(b.mul(total, self.part), self.parts)
+        last = b.udiv(b.mul(total, b.add(self.part, emit.const(1))), self.parts)
+        return first, last
+
+    # Packing
+
+    def _pack(self, b: ir.IRBuilder) -> None:
+        s = self.s
+        if s.pack_a:
+            self._pack_operand(
+                b, 0, self.a, "m", s.rows, self.M, self.m0, self.m_count,
+                self.packed_a, self.a_panel, self.a_matrix,
+            )  # fmt: skip
+        if s.pack_b:
+            self._pack_operand(
+                b, 1, self.b, "n", self.wide, self.N, self.n0, self.n_count,
+                self.packed_b, self.b_panel, self.b_matrix,
+            )  # fmt: skip
+
+    def _pack_operand(
+        self,
+        b: ir.IRBuilder,
+        number: int,
+        access: Access,
+        group: str,
+        width: int,
+        size: int,
+        start: Index,
+        count: Index,
+        target: Value,
+        panel_size: int,
+        matrix_size: int,
+    ) -> None:
+        packer = Packer(self.spec, access.operand, group, width, self.lanes, self.scalar)
+        panels = emit.ceil_div(b, count, width)
+        first, last = self._share(b, emit.mul(b, self.b_count, panels))
+        tail = size % width
+
+        def one(u: Index, _: list[Value]) -> list[Value]:
+            matrix, panel = emit.div(b, u, panels), emit.rem(b, u, panels)
+            batch = emit.add(b, self.b0, matrix)
+            base = self._at_batch(b, number, batch)
+            place = emit.add(b, emit.mul(b, matrix, matrix_size), emit.mul(b, panel, panel_size))
+            into = emit.pointer(b, target, place, self.scalar)
+            index = emit.add(b, start, emit.mul(b, panel, width))
+
+            def copy(valid: int) -> None:
+                packer.panel(b, base, index, valid, self.k0, self.k_count, into)
+
+            self._with_tail(b, index, size, width, tail, copy)
+            return []
+
+        emit.loop(b, first, last, one)
+
+    def _with_tail(
+        self,
+        b: ir.IRBuilder,
+        index: Index,
+        size: int,
+        width: int,
+        tail: int,
+        body: Callable[[int], None],
+    ) -> None:
+        """The body for a whole piece of a size, or for the shorter last one."""
+        if tail == 0:
+            body(width)
+        elif size < width:
+            body(tail)
+        else:
+            last = b.icmp_unsigned(">", emit.const(index), emit.const(size - width))
+            with b.if_else(last) as (then, otherwise):
+                with then:
+                    body(tail)
+                with otherwise:
+                    body(width)
+
+    def _at_batch(self, b: ir.IRBuilder, number: int, batch: Index) -> Value:
+        access = self._accesses()[number]
+        return emit.pointer(
+            b, self.pointers[number], access.offset(b, "batch", batch), access.element
+        )
+
+    # Computing
+
+    def _compute(self, b: ir.IRBuilder) -> None:
+        s = self.s
+        tiles = emit.ceil_div(b, self.m_count, s.rows)
+        panels = emit.ceil_div(b, self.n_count, self.wide)
+        per_matrix = emit.mul(b, tiles, panels)
+        first, last = self._share(b, emit.mul(b, self.b_count, per_matrix))
+
+        def one(u: Index, _: list[Value]) -> list[Value]:
+            matrix, rest = emit.div(b, u, per_matrix), emit.rem(b, u, per_matrix)
+            whole = emit.mul(b, panels, s.block)
+            block, rest = emit.div(b, rest, whole), emit.rem(b, rest, whole)
+            first_tile = emit.mul(b, block, s.block)
+            height = emit.minimum(b, s.block, emit.sub(b, tiles, first_tile))
+            panel, tile = emit.div(b, rest, height), emit.rem(b, rest, height)
+            tile = emit.add(b, tile, first_tile)
+            self._tile_of(b, matrix, tile, panel)
+            return []
+
+        emit.loop(b, first, last, one)
+
+    def _tile_of(self, b: ir.IRBuilder, matrix: Index, tile: Index, panel: Index) -> None:
+        s = self.s
+        batch = emit.add(b, self.b0, matrix)
+        m = emit.add(b, self.m0, emit.mul(b, tile, s.rows))
+        n = emit.add(b, self.n0, emit.mul(b, panel, self.wide))
+        bases = [self._at_batch(b, i, batch) for i in range(len(self.pointers))]
+        if s.pack_a:
+            place = emit.add(b, emit.mul(b, matrix, self.a_matrix), emit.mul(b, tile, self.a_panel))
+            a_base, a_row, a_k = emit.pointer(b, self.packed_a, place, self.scalar), 1, s.rows
+        else:
+            a_row, a_k = self.a.stride("m"), self.a.stride("k")
+            place = emit.add(b, emit.mul(b, m, a_row), emit.mul(b, self.k0, a_k))
+            a_base = emit.pointer(b, bases[0], place, self.scalar)
+        if s.pack_b:
+            place = emit.add(
+                b, emit.mul(b, matrix, self.b_matrix), emit.mul(b, panel, self.b_panel)
+            )
+            b_base, b_k = emit.pointer(b, self.packed_b, place, self.scalar), self.wide
+        else:
+            b_k = self.b.stride("k")
+            place = emit.add(b, n, emit.mul(b, self.k0, b_k))
+            b_base = emit.pointer(b, bases[1], place, self.scalar)
+
+        def rows_known(rows: int) -> None:
+            def columns_known(columns: int) -> None:
+                self._tile(b, rows, columns, m, n, bases, (a_base, a_row, a_k), (b_base, b_k))
+
+            self._with_tail(b, n, self.N, self.wide, self.N % self.wide, columns_known)
+
+        self._with_tail(b, m, self.M, s.rows, self.M % s.rows, rows_known)
+
+    def _tile(
+        self,
+        b: ir.IRBuilder,
+        rows: int,
+        columns: int,
+        m: Index,
+        n: Index,
+        bases: list[Value],
+        a: tuple[Value, int, int],
+        right: tuple[Value, int],
+    ) -> None:
+        vectors = -(-columns // self.lanes)
+        masks = [emit.tail_mask(columns - v * self.lanes, self.lanes) for v in range(vectors)]
+        a_base, a_row, a_k = a
+        b_base, b_k = right
+        zero = ir.Constant(self.vector, None)
+
+        def multiply(k: Index, sums: list[Value]) -> list[Value]:
+            a_at = emit.pointer(b, a_base, emit.mul(b, k, a_k), self.scalar)
+            b_at = emit.pointer(b, b_base, emit.mul(b, k, b_k), self.scalar)
+            return one(a_at, b_at, 0, sums)
+
+        def one(a_at: Value, b_at: Value, ahead: int, sums: list[Value]) -> list[Value]:
+            columns_of_b = []
+            for v in range(vectors):
+                address = emit.pointer(b, b_at, ahead * b_k + v * self.lanes, self.scalar)
+                mask = None if self.s.pack_b else masks[v]
+                columns_of_b.append(emit.load(b, address, self.vector, mask))
+            sums = list(sums)
+            for r in range(rows):
+                address = emit.pointer(b, a_at, ahead * a_k + r * a_row, self.scalar)
+                value = b.load(address, align=self.dtype.itemsize, typ=self.scalar)
+                value = emit.splat(b, value, self.lanes)
+                for v in range(vectors):
+                    at = r * vectors + v
+                    sums[at] = emit.fma(b, value, columns_of_b[v], sums[at])
+            return sums
+
+        unroll = self.s.unroll
+
+        def several(k: Index, sums: list[Value]) -> list[Value]:
+            a_at = emit.pointer(b, a_base, emit.mul(b, k, a_k), self.scalar)
+            b_at = emit.pointer(b, b_base, emit.mul(b, k, b_k), self.scalar)
+            for ahead in range(unroll):
+                sums = one(a_at, b_at, ahead, sums)
+            return sums
+
+        sums = [zero] * (rows * vectors)
+        whole = emit.mul(b, emit.div(b, self.k_count, unroll), unroll)
+        sums = emit.loop(b, 0, whole, several, sums, step=unroll)
+        sums = emit.loop(b, whole, self.k_count, multiply, sums)
+        self._finish(b, rows, masks, sums, m, n, bases)
+
+    def _finish(
+        self,
+        b: ir.IRBuilder,
+        rows: int,
+        masks: list[Value | None],
+        sums: list[Value],
+        m: Index,
+        n: Index,
+        bases: list[Value],
+    ) -> None:
+        """Add what earlier blocks of k left, then store or hand over to the epilogue."""
+        accesses = self._accesses()[2:]
+
+        def row_base(i: int, r: int) -> Value:
+            access = accesses[i]
+            stride = access.stride("m")
+            if stride is not None:
+                start = emit.pointer(b, bases[2 + i], emit.mul(b, m, stride), access.element)
+                return emit.pointer(b, start, r * stride, access.element)
+            offset = access.offset(b, "m", emit.add(b, m, r))
+            return emit.pointer(b, bases[2 + i], offset, access.element)
+
+        def lanes_of(i: int, r: int, v: int) -> Value:
+            access = accesses[i]
+            first = emit.add(b, n, v * self.lanes)
+            value = access.load_lanes(b, row_base(i, r), first, self.lanes, masks[v])
+            return emit.widen(b, value, access.operand.dtype, self.scalar)
+
+        vectors = len(masks)
+        places = [(r, v) for r in range(rows) for v in range(vectors)]
+
+        def add_old() -> list[Value]:
+            return [b.fadd(x, lanes_of(0, r, v)) for x, (r, v) in zip(sums, places, strict=True)]
+
+        if self.spec.accumulate:
+            sums = add_old()
+        elif self.k_blocks > 1:
+            before = b.block
+            later = b.icmp_unsigned("!=", emit.const(self.k_block), emit.const(0))
+            with b.if_then(later):
+                added = add_old()
+                inside = b.block
+            merged = []
+            for x, y in zip(sums, added, strict=True):
+                phi = b.phi(self.vector)
+                phi.add_incoming(x, before)
+                phi.add_incoming(y, inside)
+                merged.append(phi)
+            sums = merged
+
+        def put(i: int, r: int, v: int, value: Value) -> None:
+            value = emit.narrow(b, value, accesses[i].operand.dtype)
+            first = emit.add(b, n, v * self.lanes)
+            accesses[i].store_lanes(b, value, row_base(i, r), first, masks[v])
+
+        def store() -> None:
+            for x, (r, v) in zip(sums, places, strict=True):
+                put(0, r, v, x)
+
+        def hand_over() -> None:
+            for x, (r, v) in zip(sums, places, strict=True):
+                extras = [lanes_of(len(self.outputs) + i, r, v) for i in range(len(self.extras))]
+                for i, value in enumerate(self.epilogue.emit(b, x, extras)):
+                    put(i, r, v, value)
+
+        if self.epilogue is PLAIN:
+            store()
+        elif self.k_blocks == 1:
+            hand_over()
+        else:
+            last = b.icmp_unsigned("==", emit.const(self.k_block), emit.const(self.k_blocks - 1))
+            with b.if_else(last) as (then, otherwise):
+                with then:
+                    hand_over()
+                with otherwise:
+                    store()
