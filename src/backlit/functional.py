@@ -10,7 +10,7 @@ from typing import Any
 
 from .autograd import no_grad
 from .errors import ArgumentError, DTypeError, ShapeError
-from .functions import full, max, mean, reshape, sum, var
+from .functions import abs, full, max, mean, reshape, square, sum, var
 from .functions.arguments import cached, one_axis
 from .op import describe
 from .ops import activation, contraction, loss, normalization
@@ -485,11 +485,11 @@ def multi_margin_loss(
     return reshape(y, ()) if lone else y
 
 
-def _penalty(name: str, cls: Any, parameters: Any, strength: float) -> Tensor:
+def _penalized(name: str, parameters: Any) -> list[Tensor]:
     tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not tensors:
         raise ArgumentError(f"{name}: there must be at least one parameter")
-    return apply(cached(cls, float(strength)), *tensors)
+    return tensors
 
 
 def l1_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor:
@@ -498,7 +498,11 @@ def l1_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor
     >>> l1_penalty(as_tensor([1.0, -2.0]), 0.5)
     Tensor(1.5, shape=(), dtype=float32)
     """
-    return _penalty("l1_penalty", loss.L1Penalty, parameters, strength)
+    first, *rest = _penalized("l1_penalty", parameters)
+    total = sum(abs(first))
+    for w in rest:
+        total = total + sum(abs(w))
+    return strength * total
 
 
 def l2_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor:
@@ -507,4 +511,8 @@ def l2_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor
     >>> l2_penalty(as_tensor([1.0, -2.0]), 0.5)
     Tensor(2.5, shape=(), dtype=float32)
     """
-    return _penalty("l2_penalty", loss.L2Penalty, parameters, strength)
+    first, *rest = _penalized("l2_penalty", parameters)
+    total = sum(square(first))
+    for w in rest:
+        total = total + sum(square(w))
+    return strength * total

@@ -231,7 +231,10 @@ class BinaryCrossEntropyWithLogits(Loss):
             softplus = xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
             return share * ((pos_weight[0] - 1) * softplus - x)
 
-        return grad_x, grad_target
+        def grad_weight():
+            return share * (target * (xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x)))))
+
+        return (grad_x, grad_target, grad_weight)[: 2 + len(pos_weight)]
 
 
 class HingeEmbeddingLoss(Pairwise):
@@ -248,7 +251,7 @@ class HingeEmbeddingLoss(Pairwise):
 
     def backward(self, xp, grad_y, x, target):
         slope = xp.where(target == 1, 1.0, xp.where(x < self.margin, -1.0, 0.0 * x))
-        return slope * self.share(grad_y, x.size)
+        return slope * self.share(grad_y, x.size), lambda: xp.zeros_like(target)
 
 
 # -- losses of class labels ---------------------------------------------------------------------
@@ -317,28 +320,26 @@ class Labelled(Classification):
         self.check_labels(x, target, self.ignore_index)
         self.check_weight(x, weight)
 
-    def row_weights(self, xp, dtype, target, weight):
-        """The weight of each row, 0 if it is ignored, and labels that are always in range."""
+    def rows(self, xp, dtype, target, weight):
+        """Which rows count, labels that are always in range, and the weight of each row."""
         counted = target != self.ignore_index
         labels = xp.where(counted, target, 0)
         if weight:
-            return xp.where(counted, xp.take(weight[0], labels, axis=0), 0.0), labels
-        return xp.astype(counted, dtype), labels
+            return counted, labels, xp.where(counted, xp.take(weight[0], labels, axis=0), 0.0)
+        return counted, labels, xp.astype(counted, dtype)
 
     def weighted(self, xp, losses, weights):
         """The reduction; the mean divides by the sum of the weights."""
-        total = self.reduced_sum(xp, losses)
+        if self.reduction == "none":
+            return losses
+        total = xp.sum(losses)
         return total / xp.sum(weights) if self.reduction == "mean" else total
 
-    def reduced_sum(self, xp, losses):
-        """The losses or their sum."""
-        return losses if self.reduction == "none" else xp.sum(losses)
-
-    def row_share(self, xp, grad_y, weights):
-        """The upstream gradient of each row's loss, broadcastable against (N, C, ...)."""
+    def row_share(self, xp, grad_y, counted, weights):
+        """The upstream gradient of each row's loss, 0 for ignored ones: (N, 1, ...)."""
         if self.reduction == "mean":
-            return grad_y / xp.sum(weights)
-        return xp.expand_dims(grad_y, 1) if self.reduction == "none" else grad_y
+            grad_y = grad_y / xp.sum(weights)
+        return xp.expand_dims(xp.where(counted, grad_y, 0.0), 1)
 
 
 class NllLoss(Labelled):
@@ -347,18 +348,25 @@ class NllLoss(Labelled):
     The mean is Σ l_n / Σ w_t; rows whose label is `ignore_index` count in neither.
     """
 
-    saves = ("x.shape", "x.dtype", "target", "weight")
+    saves = ("x", "target", "weight", "y")
 
     def forward(self, xp, x, target, *weight):
-        weights, labels = self.row_weights(xp, x.dtype, target, weight)
+        counted, labels, weights = self.rows(xp, x.dtype, target, weight)
         chosen = xp.take_along_axis(x, xp.expand_dims(labels, 1), axis=1)
-        losses = xp.where(weights == 0, 0.0, -weights * xp.reshape(chosen, target.shape))
+        losses = xp.where(counted, -weights * xp.reshape(chosen, target.shape), 0.0)
         return self.weighted(xp, losses, weights)
 
-    def backward(self, xp, grad_y, shape, dtype, target, weight):
-        weights, labels = self.row_weights(xp, dtype, target, weight)
-        share = self.row_share(xp, grad_y, weights) * xp.expand_dims(weights, 1)
-        return xp.where(_is_class(xp, labels, shape), -share, 0.0)
+    def backward(self, xp, grad_y, x, target, weight, y):
+        counted, labels, weights = self.rows(xp, x.dtype, target, weight)
+        share = self.row_share(xp, grad_y, counted, weights)
+        own = _is_class(xp, labels, x.shape)
+
+        def grad_weight():
+            each = -x - y if self.reduction == "mean" else -x
+            return xp.sum(xp.where(own, share * each, 0.0), axis=(0, *range(2, x.ndim)))
+
+        grad_x = xp.where(own, -(share * xp.expand_dims(weights, 1)), 0.0)
+        return (grad_x, None, grad_weight)[: 2 + len(weight)]
 
 
 class CrossEntropy(Labelled):
@@ -374,38 +382,49 @@ class CrossEntropy(Labelled):
     """
 
     attributes = ("label_smoothing", "ignore_index", "reduction")
-    saves = ("x", "target", "weight")
+    saves = ("x", "target", "weight", "y")
     label_smoothing: float
 
     def forward(self, xp, x, target, *weight):
         z = x - xp.max(x, axis=1, keepdims=True)
-        log_total = xp.log(xp.sum(xp.exp(z), axis=1))
-        weights, labels = self.row_weights(xp, x.dtype, target, weight)
-        chosen = xp.reshape(xp.take_along_axis(z, xp.expand_dims(labels, 1), axis=1), labels.shape)
-        losses = xp.where(weights == 0, 0.0, weights * (log_total - chosen))
+        log_total = xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
+        counted, labels, weights = self.rows(xp, x.dtype, target, weight)
+        chosen = log_total - xp.take_along_axis(z, xp.expand_dims(labels, 1), axis=1)
+        losses = xp.where(counted, weights * xp.reshape(chosen, target.shape), 0.0)
         if self.label_smoothing:
-            every = xp.expand_dims(log_total, 1) - z
+            every = log_total - z
             if weight:
                 every = every * _column(xp, weight[0], x.ndim)
-            mean = xp.sum(every, axis=1) / x.shape[1]
-            mean = xp.where(target != self.ignore_index, mean, 0.0)
-            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * mean
+            every = xp.where(counted, xp.sum(every, axis=1) / x.shape[1], 0.0)
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * every
         return self.weighted(xp, losses, weights)
 
-    def backward(self, xp, grad_y, x, target, weight):
-        e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
-        p = e / xp.sum(e, axis=1, keepdims=True)
-        weights, labels = self.row_weights(xp, x.dtype, target, weight)
-        share = self.row_share(xp, grad_y, weights)
-        y = _is_class(xp, labels, x.shape)
-        if not self.label_smoothing:
-            return (p - y) * (share * xp.expand_dims(weights, 1))
+    def backward(self, xp, grad_y, x, target, weight, y):
+        z = x - xp.max(x, axis=1, keepdims=True)
+        e = xp.exp(z)
+        total = xp.sum(e, axis=1, keepdims=True)
+        counted, labels, weights = self.rows(xp, x.dtype, target, weight)
+        share = self.row_share(xp, grad_y, counted, weights)
+        own = _is_class(xp, labels, x.shape)
         smooth = self.label_smoothing / x.shape[1]
-        q = xp.where(y, 1 - self.label_smoothing + smooth, smooth + 0.0 * x)
-        if weight:
-            q = q * _column(xp, weight[0], x.ndim)
-            p = p * xp.sum(q, axis=1, keepdims=True)
-        return (p - q) * xp.where(xp.expand_dims(target, 1) != self.ignore_index, share, 0.0)
+
+        def grad_x():
+            p = e / total
+            if not self.label_smoothing:
+                return (p - own) * (share * xp.expand_dims(weights, 1))
+            q = xp.where(own, 1 - self.label_smoothing + smooth, smooth + 0.0 * total)
+            if weight:
+                q = q * _column(xp, weight[0], x.ndim)
+                p = p * xp.sum(q, axis=1, keepdims=True)
+            return (p - q) * share
+
+        def grad_weight():
+            every = xp.log(total) - z
+            mean = y if self.reduction == "mean" else 0.0
+            each = xp.where(own, (1 - self.label_smoothing) * every - mean, 0.0) + smooth * every
+            return xp.sum(share * each, axis=(0, *range(2, x.ndim)))
+
+        return (grad_x, None, grad_weight)[: 2 + len(weight)]
 
 
 class SoftCrossEntropy(Classification):
@@ -424,18 +443,19 @@ class SoftCrossEntropy(Classification):
         self.require_alike(x, target)
         self.check_weight(x, weight)
 
-    def _q(self, xp, target, weight):
-        q = target
-        if self.label_smoothing:
-            q = (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[1]
-        return q * _column(xp, weight[0], target.ndim) if weight else q
+    def _smoothed(self, target):
+        if not self.label_smoothing:
+            return target
+        return (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[1]
 
     def _log_p(self, xp, x):
         z = x - xp.max(x, axis=1, keepdims=True)
         return z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
 
     def forward(self, xp, x, target, *weight):
-        q = self._q(xp, target, weight)
+        q = self._smoothed(target)
+        if weight:
+            q = q * _column(xp, weight[0], x.ndim)
         return self.reduced(xp, -xp.sum(q * self._log_p(xp, x), axis=1))
 
     def backward(self, xp, grad_y, x, target, weight):
@@ -445,14 +465,20 @@ class SoftCrossEntropy(Classification):
             share = xp.expand_dims(share, 1)
 
         def grad_x():
-            q = self._q(xp, target, weight)
+            q = self._smoothed(target)
+            if weight:
+                q = q * _column(xp, weight[0], x.ndim)
             return share * (xp.exp(log_p) * xp.sum(q, axis=1, keepdims=True) - q)
 
         def grad_target():
             g = log_p * ((self.label_smoothing - 1) * share)
             return g * _column(xp, weight[0], x.ndim) if weight else g
 
-        return grad_x, grad_target
+        def grad_weight():
+            each = -share * log_p * self._smoothed(target)
+            return xp.sum(each, axis=(0, *range(2, x.ndim)))
+
+        return (grad_x, grad_target, grad_weight)[: 2 + len(weight)]
 
 
 class MultiMarginLoss(Classification):
@@ -478,59 +504,32 @@ class MultiMarginLoss(Classification):
 
     def _excess(self, xp, x, target):
         chosen = xp.take_along_axis(x, xp.expand_dims(target, 1), axis=1)
-        return xp.where(
-            _is_class(xp, target, x.shape), 0.0, xp.maximum(self.margin - chosen + x, 0)
-        )
+        other = xp.maximum(self.margin - chosen + x, 0)
+        return xp.where(_is_class(xp, target, x.shape), 0.0, other)
+
+    def _losses(self, xp, excess):
+        total = xp.sum(excess if self.p == 1 else excess * excess, axis=1)
+        return total / excess.shape[1]
 
     def forward(self, xp, x, target, *weight):
-        excess = self._excess(xp, x, target)
-        losses = xp.sum(excess if self.p == 1 else excess * excess, axis=1) / x.shape[1]
+        losses = self._losses(xp, self._excess(xp, x, target))
         return self.reduced(xp, losses * xp.take(weight[0], target, axis=0) if weight else losses)
 
     def backward(self, xp, grad_y, x, target, weight):
         excess = self._excess(xp, x, target)
-        slope = xp.where(excess > 0, 1.0, 0.0 * x) if self.p == 1 else 2 * excess
+        own = _is_class(xp, target, x.shape)
         share = self.share(grad_y, x.shape[0])
-        if self.reduction == "none":
-            share = xp.expand_dims(share, 1)
-        if weight:
-            share = share * xp.expand_dims(xp.take(weight[0], target, axis=0), 1)
-        own = -xp.sum(slope, axis=1, keepdims=True)
-        return xp.where(_is_class(xp, target, x.shape), own, slope) * (share / x.shape[1])
 
+        def grad_x():
+            slope = xp.where(excess > 0, 1.0, 0.0 * x) if self.p == 1 else 2 * excess
+            row = share * xp.take(weight[0], target, axis=0) if weight else share
+            if row.ndim:
+                row = xp.expand_dims(row, 1)
+            total = xp.sum(slope, axis=1, keepdims=True)
+            return xp.where(own, -total, slope) * (row / x.shape[1])
 
-# -- penalties ----------------------------------------------------------------------------------
+        def grad_weight():
+            each = xp.expand_dims(share * self._losses(xp, excess), 1)
+            return xp.sum(xp.where(own, each, 0.0), axis=0)
 
-
-class L1Penalty(Op):
-    """y = λ Σ |w| over all elements of all arrays;  gw = λ gy sign w, so 0 at 0."""
-
-    attributes = ("strength",)
-    saves = ("arrays",)
-    strength: float
-
-    def forward(self, xp, *arrays):
-        total = 0.0
-        for w in arrays:
-            total = total + xp.sum(xp.abs(w))
-        return self.strength * total
-
-    def backward(self, xp, grad_y, arrays):
-        return tuple([lambda w=w: (self.strength * grad_y) * xp.sign(w) for w in arrays])
-
-
-class L2Penalty(Op):
-    """y = λ Σ w² over all elements of all arrays;  gw = 2 λ gy w."""
-
-    attributes = ("strength",)
-    saves = ("arrays",)
-    strength: float
-
-    def forward(self, xp, *arrays):
-        total = 0.0
-        for w in arrays:
-            total = total + xp.sum(w * w)
-        return self.strength * total
-
-    def backward(self, xp, grad_y, arrays):
-        return tuple([lambda w=w: (2 * self.strength * grad_y) * w for w in arrays])
+        return (grad_x, None, grad_weight)[: 2 + len(weight)]
