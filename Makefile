@@ -1,0 +1,72 @@
+# Everything this project can do, each by one command on a machine with Python 3.11 or newer.
+#
+#     make demo      install, train a network on handwritten digits, say where the results are
+#     make test      install, run all tests, the docstrings' examples and the documentation's
+#     make lint      style, format and types
+#     make parity    compare values and gradients with PyTorch (installs it)
+#     make docs      build the guide and the reference into docs/_build/html
+#     make bench     time training steps beside PyTorch (installs it)
+#     make picture   draw the README's picture anew from real output
+#     make clean     remove what the commands above have made
+#
+# All of them share one virtual environment, .venv. Installing is skipped while pyproject.toml is
+# the same as when it was last done.
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+JOBS ?= 2
+
+.PHONY: help demo test lint parity docs bench picture clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#     make/  make/p' Makefile
+
+demo: $(VENV)/.data
+	$(BIN)/backlit train digits --out runs/digits
+	@echo "The trained network, its curves and its settings are in runs/digits."
+
+test: $(VENV)/.test
+	$(RUN) -m pytest -n $(JOBS) -m "not parity" --doctest-modules src/backlit tests
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+parity: $(VENV)/.parity
+	$(RUN) -m pytest -n $(JOBS) -m parity tests
+
+docs: $(VENV)/.docs
+	$(RUN) -m sphinx --builder html --fail-on-warning --keep-going --quiet \
+		--doctree-dir docs/_build/doctrees docs docs/_build/html
+	@echo "Open docs/_build/html/index.html."
+
+bench: $(VENV)/.parity
+	$(RUN) -m bench $(BENCH)
+
+picture: $(VENV)/.test
+	$(RUN) scripts/draw_picture.py
+
+clean:
+	rm -rf $(VENV) docs/_build build dist bench/results .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis
+
+# One stamp for each extra of pyproject.toml: older than that file means "install again".
+$(VENV)/.%: pyproject.toml | $(VENV)/.created
+	$(INSTALL) --editable ".[$*]"
+	@touch $@
+
+$(VENV)/.created:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "$$python -m venv $(VENV)"; \
+			$$python -m venv --clear $(VENV) && touch $@; \
+			exit; \
+		fi; \
+	done; \
+	echo "make: Python 3.11 or newer is needed and was not found;" \
+		"install it, or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
