@@ -1,6 +1,19 @@
-"""Optimizers and learning-rate schedules."""
+"""Optimizers, learning-rate schedules (`lr_scheduler`) and gradient clipping."""
 
+from . import lr_scheduler
+from .clip import clip_grad_norm_, clip_grad_value_
 from .optimizer import Optimizer
-from .rules import Adam
+from .rules import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
 
-__all__ = ["Adam", "Optimizer"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "lr_scheduler",
+]

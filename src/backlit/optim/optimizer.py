@@ -1,57 +1,75 @@
 """The optimizer: one update rule, written for one parameter, applied to all of them.
 
 A rule is mathematics over a namespace, like an op body: it takes the parameter, its gradient and
-its state and returns the new parameter and the new state. NumPy runs it eagerly, Tensors capture it.
-Whatever changes between steps (the learning rate, the number of steps) is a Tensor, so a captured
-step does not freeze it.
+its state and returns the new parameter and the new state. NumPy runs it eagerly, Tensors capture
+it. Whatever changes between steps (the learning rate, the number of steps) is a Tensor, so a
+captured step does not freeze it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..autograd import no_grad
-from ..backend import numpy_backend as NUMPY
-from ..dtypes import float64
+from ..backend import numpy_backend
+from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions.namespace import TENSORS
 from ..op import describe
 from ..tensor import STATE, Tensor, as_tensor, wrap
+from .group import Group
 
-
-class Group(dict):
-    """Parameters with common settings. `lr` is a Tensor; setting it to a number changes its value."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name == "lr" and isinstance(self.get("lr"), Tensor):
-            self["lr"].assign(np.array(float(value), float64))
-        else:
-            super().__setitem__(name, value)
+#: Parameters of up to this many elements are updated joined together; see `_Bundle`.
+JOINED_SIZE = 4096
+#: The name of the step counter in the state.
+STEP = "step"
 
 
 class Optimizer:
-    """The base of all optimizers: subclass it and write `update`."""
+    """The base of all optimizers: subclass it and write `update`.
 
-    #: Names of the Tensors that are kept for each parameter, starting at zero.
-    state_names: ClassVar[tuple[str, ...]] = ()
+    >>> from backlit import tensor
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, xp, settings, numbers, parameter, grad):
+    ...         (lr,) = numbers
+    ...         return (parameter - lr * xp.sign(grad),)
+    >>> w = tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = SignDescent([w], {"lr": 0.5})
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    Tensor([0.5, 1.5], shape=(2,), dtype=float32, requires_grad=True)
+    """
+
+    #: Numeric settings for which 0 means that their term is left out.
+    optional: ClassVar[tuple[str, ...]] = ()
+    #: Allowed values of numeric settings: [low, high). Those not named must not be negative.
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    #: Settings that are True or False, and settings that are pairs of numbers.
+    flags: ClassVar[tuple[str, ...]] = ()
+    pairs: ClassVar[tuple[str, ...]] = ()
+    #: Whether `update` treats each element on its own. Small parameters are then updated together.
+    elementwise: ClassVar[bool] = False
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
-        groups = list(params)
+        groups: list[Any] = [params] if isinstance(params, Tensor) else list(params)
         if not groups:
             raise ArgumentError(f"{type(self).__name__}: there must be at least one parameter")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
-        self.defaults = defaults
+        self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
+        self._plans: list[_Plan | None] = []
         for group in groups:
             self.add_param_group(group)
 
     def add_param_group(self, group: dict[str, Any]) -> None:
-        """Add parameters with settings of their own."""
+        """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`."""
         name = type(self).__name__
         unknown = set(group) - set(self.defaults) - {"params"}
         if unknown or "params" not in group:
@@ -61,164 +79,396 @@ class Optimizer:
             )
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
+        if not params:
+            raise ArgumentError(f"{name}: there must be at least one parameter in a group")
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
                 raise DTypeError(
-                    f"{name}: parameters must be leaf Tensors that require a gradient, got {p!r:.80}"
+                    f"{name}: parameters must be leaf Tensors that require a gradient, "
+                    f"got {p!r:.80}"
                 )
             if id(p) in known:
-                raise ArgumentError(f"{name}: a parameter ({describe(p)}) stands in two groups")
+                raise ArgumentError(f"{name}: a parameter ({describe(p)}) is listed twice")
             known.add(id(p))
         settings = {**self.defaults, **{k: v for k, v in group.items() if k != "params"}}
+        for key, value in settings.items():
+            settings[key] = tuple(value) if isinstance(value, list) else value
         self.check(settings)
-        settings["lr"] = wrap(np.array(float(settings["lr"]), float64))
-        self.param_groups.append(Group(params=params, **settings))
+        self.param_groups.append(Group(params, settings, self.optional, self.check))
+        self._plans.append(None)
 
     def check(self, settings: dict[str, Any]) -> None:
-        """Raise unless every setting lies in its range."""
-        for name, value in settings.items():
-            if name == "betas":
-                if len(value) != 2 or not all(0 <= b < 1 for b in value):
-                    raise ArgumentError(f"{type(self).__name__}: betas must lie in [0, 1), got {value}")
-            elif isinstance(value, float | int) and not isinstance(value, bool) and value < 0:
-                raise ArgumentError(
-                    f"{type(self).__name__}: {name} must not be negative, got {value}"
-                )
+        """Raise unless every given setting lies in its range."""
+        name = type(self).__name__
+        for key, value in settings.items():
+            if key in self.flags:
+                if not isinstance(value, bool):
+                    raise ArgumentError(f"{name}: {key} must be True or False, got {value!r}")
+                continue
+            many = key in self.pairs
+            if many and (not isinstance(value, tuple) or len(value) != 2):
+                raise ArgumentError(f"{name}: {key} must be 2 numbers, got {value!r}")
+            low, high = self.ranges.get(key, (0.0, math.inf))
+            for v in value if many else (value,):
+                try:
+                    inside = low <= float(v) < high
+                except (TypeError, ValueError):
+                    raise DTypeError(f"{name}: {key} must be a number, got {v!r}") from None
+                if not inside:
+                    raise ArgumentError(f"{name}: {key} must lie in [{low:g}, {high:g}), got {v}")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with `set_to_none=False` make them zeros."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None if set_to_none or p.grad is None else as_tensor(p.grad * 0)
+                if set_to_none:
+                    p.grad = None
+                elif p.grad is not None:
+                    p.grad = TENSORS.zeros_like(p.grad)
 
-    def coefficients(self, xp: Any, lr: Any, step: Any, group: Group) -> tuple[Any, ...]:
-        """The numbers of this step that all parameters of a group share, in float64."""
-        return (lr,)
+    # -- the rule -----------------------------------------------------------------------------
+
+    def initial_state(self, settings: dict[str, Any]) -> dict[str, float]:
+        """Names and starting values of the Tensors that are kept for each parameter."""
+        return {}
+
+    def coefficients(self, xp: Any, settings: dict[str, Any], step: Any) -> tuple[Any, ...]:
+        """The numbers of this step that all parameters of a group share, worked out in float64.
+
+        `settings` has the numbers of the group, None for those that are off. `step` counts from 1.
+        """
+        return (settings["lr"],)
 
     def update(
         self,
         xp: Any,
-        group: Group,
-        coefficients: tuple[Any, ...],
+        settings: dict[str, Any],
+        numbers: tuple[Any, ...],
         parameter: Any,
         grad: Any,
         *state: Any,
     ) -> tuple[Any, ...]:
-        """The new value of one parameter, and its new state."""
+        """The new value of one parameter, and its new state in the order of `initial_state`.
+
+        `numbers` are the coefficients, in the parameter's dtype.
+        """
         raise NotImplementedError(f"{type(self).__name__}.update")
 
-    @no_grad()
+    # -- the step -----------------------------------------------------------------------------
+
     def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        if STATE.trace is None:
-            self._step(NUMPY, _read_array, _write_array)
-        else:
-            self._step(TENSORS, _read_tensor, Tensor.assign)
+        """Update every parameter that has a gradient.
 
-    def _step(self, xp: Any, read: Any, write: Any) -> None:
-        counted: dict[Tensor, Any] = {}
+        Parameters of 16-bit types are updated in float32, as is their state, and rounded.
+        """
+        if STATE.trace is not None:
+            self._step_tensors()
+            return
+        for number, group in enumerate(self.param_groups):
+            plan = self._plans[number]
+            if plan is None or not plan.fits(group["params"]):
+                plan = self._plans[number] = _Plan(self, group)
+            plan.run(self, group.floats())
+
+    @no_grad()
+    def _step_tensors(self) -> None:
+        """One step of Tensors, parameter by parameter, for capture."""
+        xp: Any = TENSORS
         for group in self.param_groups:
-            shared: dict[Any, tuple[Any, ...]] = {}
-            lr = read(group["lr"])
-            fresh: Tensor | None = None
-            for p in group["params"]:
-                grad = p.grad
-                if grad is None:
-                    continue
-                state = self.state.get(p)
-                if state is None:
-                    fresh = wrap(np.zeros((), float64)) if fresh is None else fresh
-                    state = self._start(p, fresh)
-                steps = state["step"]
-                if steps not in counted:
-                    counted[steps] = read(steps) + 1
-                    write(steps, counted[steps])
-                key = (steps, p.dtype)
-                if key not in shared:
-                    numbers = self.coefficients(xp, lr, counted[steps], group)
-                    shared[key] = tuple(xp.astype(_array(xp, c), p.dtype) for c in numbers)
-                names = self.state_names
-                new = self.update(
-                    xp, group, shared[key], read(p), read(grad), *[read(state[n]) for n in names]
+            settings = group.tensors()
+            group.captured = True
+            shared: dict[Tensor, tuple[Any, ...]] = {}
+            for p, state in self._active(group):
+                counter = state[STEP]
+                if counter not in shared:
+                    counter.assign(counter + 1)
+                    shared[counter] = self.coefficients(xp, settings, counter)
+                wide = _wide(p.dtype)
+                numbers = tuple(
+                    n.astype(wide) if isinstance(n, Tensor) else n for n in shared[counter]
                 )
-                write(p, new[0])
-                for name, value in zip(names, new[1:], strict=True):
-                    write(state[name], value)
+                kept = [t for name, t in state.items() if name != STEP]
+                new = self.update(
+                    xp, settings, numbers, p.astype(wide), as_tensor(p.grad).astype(wide), *kept
+                )
+                p.assign(new[0].astype(p.dtype))
+                for tensor, value in zip(kept, new[1:], strict=True):
+                    tensor.assign(value)
 
-    def _start(self, p: Tensor, steps: Tensor) -> dict[str, Tensor]:
-        """Zero state for a parameter; those that start together share a step counter."""
-        state = {"step": steps}
-        for name in self.state_names:
-            state[name] = wrap(np.zeros(p.shape, p.dtype))
-        self.state[p] = state
+    def _active(self, group: Group) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        """The parameters that have a gradient, with their state, made where there is none yet."""
+        counter: Tensor | None = None
+        result = []
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            state = self.state.get(p)
+            if state is None:
+                # Those that start together share a counter.
+                counter = wrap(np.zeros((), float64)) if counter is None else counter
+                state = self.state[p] = self._fresh(p, group, counter)
+            wide = _wide(p.dtype)
+            for name, t in state.items():
+                if name != STEP and t.dtype != wide:  # the parameter was cast meanwhile
+                    t.array = t.array.astype(wide)
+            result.append((p, state))
+        return result
+
+    def _fresh(self, p: Tensor, group: Group, counter: Tensor) -> dict[str, Tensor]:
+        state = {STEP: counter}
+        for name, value in self.initial_state(group.floats()).items():
+            state[name] = wrap(np.full(p.shape, value, _wide(p.dtype)))
         return state
 
     # -- saving -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """State Tensors by parameter number, and the settings of the groups."""
+        """Copies of the state Tensors by parameter number, and the settings of the groups."""
         params = [p for g in self.param_groups for p in g["params"]]
         state = {
-            str(i): {n: t.detach() for n, t in self.state[p].items()}
+            str(i): {n: wrap(t.numpy().copy()) for n, t in self.state[p].items()}
             for i, p in enumerate(params)
             if p in self.state
         }
-        groups = []
-        for g in self.param_groups:
-            settings = {k: v for k, v in g.items() if k != "params"}
-            settings["lr"] = float(g["lr"])
-            settings["params"] = len(g["params"])
-            groups.append(settings)
+        groups = [{**g.plain(), "params": len(g["params"])} for g in self.param_groups]
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a saved state. Nothing changes if it does not fit."""
+        name = type(self).__name__
+        if not {"state", "param_groups"} <= set(saved):
+            raise ArgumentError(
+                f"load_state_dict: {name} needs 'state' and 'param_groups', got {', '.join(saved)}"
+            )
         sizes = [len(g["params"]) for g in self.param_groups]
         given = [g["params"] for g in saved["param_groups"]]
         if sizes != given:
             raise ArgumentError(
                 f"load_state_dict: the groups must have {sizes} parameters, got {given}"
             )
-        params = [p for g in self.param_groups for p in g["params"]]
-        counters: dict[float, Tensor] = {}
+        twins = [
+            self._twin(g, s) for g, s in zip(self.param_groups, saved["param_groups"], strict=True)
+        ]
+        unknown = set(saved["state"]) - {str(i) for i in range(sum(sizes))}
+        if unknown:
+            raise ArgumentError(
+                f"load_state_dict: there are {sum(sizes)} parameters, got state for "
+                f"{', '.join(sorted(unknown))}"
+            )
         new: dict[Tensor, dict[str, Tensor]] = {}
-        for i, tensors in saved["state"].items():
-            p = params[int(i)]
-            if set(tensors) != {"step", *self.state_names}:
-                raise ArgumentError(
-                    f"load_state_dict: {type(self).__name__} keeps "
-                    f"{', '.join(('step', *self.state_names))}, got {', '.join(tensors)}"
+        number = 0
+        for group in twins:
+            counters: dict[float, Tensor] = {}
+            for p in group["params"]:
+                tensors = saved["state"].get(str(number))
+                if tensors is not None:
+                    new[p] = self._loaded(p, number, group, tensors, counters)
+                number += 1
+        for group, twin in zip(self.param_groups, twins, strict=True):
+            for key, value in twin.plain().items():
+                group[key] = value
+        self._replace_state(new)
+
+    def _twin(self, group: Group, saved: dict[str, Any]) -> Group:
+        """A new group with the saved settings, checked."""
+        settings = {k: v for k, v in saved.items() if k in self.defaults}
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        missing = set(self.defaults) - set(settings)
+        if missing:
+            raise ArgumentError(
+                f"load_state_dict: {type(self).__name__} has the settings "
+                f"{', '.join(self.defaults)}, got {', '.join(k for k in saved if k != 'params')}"
+            )
+        self.check(settings)
+        twin = Group(group["params"], settings, self.optional, self.check)
+        for key, value in saved.items():
+            if key not in twin:
+                twin[key] = value  # what a schedule keeps here
+        return twin
+
+    def _loaded(
+        self,
+        p: Tensor,
+        number: int,
+        group: Group,
+        tensors: dict[str, Any],
+        counters: dict[float, Tensor],
+    ) -> dict[str, Tensor]:
+        names = (STEP, *self.initial_state(group.floats()))
+        if set(tensors) != set(names):
+            raise ArgumentError(
+                f"load_state_dict: {type(self).__name__} keeps {', '.join(names)}, "
+                f"got {', '.join(tensors)}"
+            )
+        steps = float(as_tensor(tensors[STEP]))
+        state = {STEP: counters.setdefault(steps, wrap(np.array(steps, float64)))}
+        for name in names[1:]:
+            value = as_tensor(tensors[name])
+            if value.shape != p.shape:
+                raise ShapeError(
+                    f"load_state_dict: {name} of parameter {number} must have shape {p.shape}, "
+                    f"got {value.shape}"
                 )
-            steps = float(as_tensor(tensors["step"]))
-            counter = counters.setdefault(steps, wrap(np.array(steps, float64)))
-            new[p] = {"step": counter}
-            for name in self.state_names:
-                value = as_tensor(tensors[name])
-                if value.shape != p.shape:
-                    raise ShapeError(
-                        f"load_state_dict: {name} of parameter {i} must have shape {p.shape}, "
-                        f"got {value.shape}"
-                    )
-                new[p][name] = wrap(np.array(value.numpy(), p.dtype))
-        self.state = new
-        for group, settings in zip(self.param_groups, saved["param_groups"], strict=True):
-            for name, value in settings.items():
-                if name != "params":
-                    group[name] = tuple(value) if isinstance(value, list) else value
+            state[name] = wrap(np.array(value.numpy(), _wide(p.dtype)))
+        return state
+
+    def _replace_state(self, new: dict[Tensor, dict[str, Tensor]]) -> None:
+        """Take over the state, in the Tensors that are there, because captured steps refer to them.
+
+        Where that is impossible they are emptied: a captured step sees a new shape and is captured
+        again.
+        """
+        old = self.state
+        same = set(old) == set(new) and _sharing(old) == _sharing(new)
+        same = same and all(set(old[p]) == set(new[p]) for p in new)
+        if same:
+            for p, state in new.items():
+                for name, tensor in state.items():
+                    old[p][name].array = tensor.array
+        else:
+            for state in old.values():
+                for tensor in state.values():
+                    tensor.array = np.zeros((0,), tensor.dtype)
+            self.state = new
+        self._plans = [None] * len(self.param_groups)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__}("]
+        for group in self.param_groups:
+            settings = ", ".join(f"{n}={_short(v)}" for n, v in group.plain().items())
+            count = sum(p.size for p in group["params"])
+            lines.append(f"  {len(group['params'])} Tensors of {count:,} numbers: {settings}")
+        return "\n".join([*lines, ")"])
 
 
-def _array(xp: Any, x: Any) -> Any:
-    return np.asarray(x) if xp is NUMPY else as_tensor(x)
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_short, value))})"
+    return f"{value:g}" if isinstance(value, float) else repr(value)
 
 
-def _read_array(t: Tensor) -> Any:
-    return t.array
+def _wide(dtype: DType) -> DType:
+    """The type in which a parameter is updated."""
+    return float32 if dtype in LOW_PRECISION else dtype
 
 
-def _read_tensor(t: Tensor) -> Any:
-    return t
+def _sharing(state: dict[Tensor, dict[str, Tensor]]) -> dict[Tensor, int]:
+    """Which parameters share a step counter: the number of the first one that has it."""
+    first: dict[Tensor, int] = {}
+    return {p: first.setdefault(s[STEP], i) for i, (p, s) in enumerate(state.items())}
 
 
-def _write_array(t: Tensor, value: Any) -> None:
-    t.array = np.asarray(value)
+# -- eager steps ------------------------------------------------------------------------------
+
+
+class _Bundle:
+    """Parameters of one dtype and step counter that are updated together, as one array.
+
+    On small arrays the time goes into the calls, not the numbers, so the small parameters are
+    joined end to end. An element-wise update gives the same bits either way. The Tensors are views
+    of the joined arrays. Nothing is written in place: the tape may still need the old values.
+    """
+
+    def __init__(self, params: list[Tensor], states: list[list[Tensor]]):
+        self.params = params
+        self.dtype = _wide(params[0].dtype)
+        self.cast = self.dtype != params[0].dtype
+        self.known: dict[float, np.ndarray] = {}
+        self.joined = len(params) > 1
+        #: The parameters, then for each state name its Tensors.
+        self.members = [params, *states]
+        ends = np.cumsum([p.size for p in params]).tolist()
+        self.places = [
+            (slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)
+        ]
+        self._write([_joined(tensors) for tensors in self.members])
+
+    def fits(self) -> bool:
+        """Whether nobody else has replaced the arrays."""
+        return all([t.array is array for t, array in self.seen])  # noqa: C419, faster than lazily
+
+    def _write(self, arrays: list[np.ndarray]) -> None:
+        """Take over the values of parameters and state, and hand them out to their Tensors."""
+        self.arrays = arrays
+        seen: list[tuple[Tensor, np.ndarray]] = []
+        self.seen = seen
+        for tensors, array in zip(self.members, arrays, strict=True):
+            if self.joined:
+                for t, (place, shape) in zip(tensors, self.places, strict=True):
+                    t.array = piece = array[place].reshape(shape)
+                    seen.append((t, piece))
+            else:
+                tensors[0].array = array
+                seen.append((tensors[0], array))
+
+    def number(self, x: Any) -> Any:
+        """A coefficient as an array of no axes, which NumPy reads faster than a Python number."""
+        if type(x) is not float:
+            return x if x is None else np.array(x, self.dtype)
+        array = self.known.get(x)
+        if array is None:
+            if len(self.known) > 64:
+                self.known.clear()
+            array = self.known[x] = np.array(x, self.dtype)
+        return array
+
+    def run(self, optimizer: Optimizer, settings: dict[str, Any], numbers: tuple) -> None:
+        """One update."""
+        value, *state = self.arrays
+        if self.joined:
+            grad = np.concatenate([p._grad.array for p in self.params], axis=None)  # type: ignore[union-attr]
+        else:
+            grad = self.params[0]._grad.array  # type: ignore[union-attr]
+        if self.cast:
+            value, grad = value.astype(self.dtype), grad.astype(self.dtype)
+        numbers = tuple([self.number(x) for x in numbers])
+        new = optimizer.update(numpy_backend, settings, numbers, value, grad, *state)
+        arrays = [np.asarray(array) for array in new]
+        if self.cast:
+            arrays[0] = arrays[0].astype(self.params[0].dtype)
+        self._write(arrays)
+
+
+def _joined(tensors: list[Tensor]) -> np.ndarray:
+    if len(tensors) == 1:
+        return tensors[0].array
+    return np.concatenate([t.array for t in tensors], axis=None)
+
+
+class _Plan:
+    """How one group is stepped: its bundles by step counter, for the parameters with gradients."""
+
+    def __init__(self, optimizer: Optimizer, group: Group):
+        self.active: list[bool] = [p._grad is not None for p in group["params"]]
+        self.parts: list[tuple[Tensor, list[_Bundle]]] = []
+        bundles: dict[tuple[Tensor, DType, Any], list[tuple[Tensor, dict[str, Tensor]]]] = {}
+        for p, state in optimizer._active(group):
+            small = optimizer.elementwise and p.size <= JOINED_SIZE
+            key = (state[STEP], p.dtype, None if small else p)
+            bundles.setdefault(key, []).append((p, state))
+        parts: dict[Tensor, list[_Bundle]] = {}
+        for (counter, _, _), members in bundles.items():
+            names = [n for n in members[0][1] if n != STEP]
+            states = [[s[n] for _, s in members] for n in names]
+            parts.setdefault(counter, []).append(_Bundle([p for p, _ in members], states))
+        self.parts = list(parts.items())
+
+    def fits(self, params: list[Tensor]) -> bool:
+        """Whether the same parameters have gradients and the state is as this plan left it."""
+        for p, active in zip(params, self.active, strict=True):
+            if (p._grad is not None) is not active:
+                return False
+        return all([b.fits() for _, bundles in self.parts for b in bundles])  # noqa: C419
+
+    def run(self, optimizer: Optimizer, settings: dict[str, Any]) -> None:
+        """One step of the group."""
+        for counter, bundles in self.parts:
+            step = counter.array + 1.0
+            counter.array = np.asarray(step)
+            numbers = optimizer.coefficients(numpy_backend, settings, step)
+            for bundle in bundles:
+                bundle.run(optimizer, settings, numbers)
+
+
+__all__ = ["Group", "Optimizer"]

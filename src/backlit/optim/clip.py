@@ -1,0 +1,89 @@
+"""Limits on gradients, applied between `backward` and `step`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .. import functions
+from ..autograd import no_grad
+from ..dtypes import LOW_PRECISION, float32
+from ..errors import ArgumentError, NonFiniteError
+from ..op import describe
+from ..tensor import Tensor
+
+
+def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [p for p in given if p.grad is not None]
+
+
+def _wide(t: Tensor) -> Tensor:
+    return t.astype(float32) if t.dtype in LOW_PRECISION else t
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients so that their norm as one vector is at most `max_norm`; return the norm.
+
+        n = ‖(g₁, g₂, …)‖,   gᵢ ← gᵢ · min(1, max_norm / (n + 1e-6))
+
+    The norm is that before scaling. It is computed without overflow, in float32 for 16-bit
+    gradients. `norm_type` is 2, 1, any p > 0 or infinity. A norm that is not finite makes every
+    gradient NaN or 0; `error_if_nonfinite` raises instead, naming the first such gradient, and is
+    not available inside a captured function.
+
+    >>> from backlit import tensor
+    >>> w = tensor([1.0, 2.0], requires_grad=True)
+    >>> w.grad = tensor([3.0, 4.0])
+    >>> clip_grad_norm_(w, 1.0)
+    Tensor(5., shape=(), dtype=float32)
+    >>> w.grad
+    Tensor([0.6, 0.8], shape=(2,), dtype=float32)
+
+    Source: Pascanu, Mikolov & Bengio, ICML 2013, algorithm 1; 1e-6 as in PyTorch.
+    """
+    if not max_norm >= 0:
+        raise ArgumentError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
+    if not norm_type > 0:
+        raise ArgumentError(f"clip_grad_norm_: norm_type must be above 0, got {norm_type}")
+    clipped = _with_gradients(parameters)
+    if not clipped:
+        return functions.zeros(())
+    norms = [functions.vector_norm(_wide(p.grad), ord=norm_type) for p in clipped]  # type: ignore[arg-type]
+    total = functions.vector_norm(functions.stack(norms), ord=norm_type)
+    if error_if_nonfinite and not math.isfinite(float(total)):
+        bad = next((i for i, n in enumerate(norms) if not math.isfinite(float(n))), None)
+        which = "their sum of powers" if bad is None else (
+            f"the gradient of parameter {bad} ({describe(clipped[bad])})"
+        )  # fmt: skip
+        raise NonFiniteError(
+            f"clip_grad_norm_: the norm of the gradients must be finite, got {float(total)} from "
+            f"{which}; see where it first appears, or leave error_if_nonfinite out"
+        )
+    scale = functions.minimum(max_norm / (total + 1e-6), 1.0)
+    for p in clipped:
+        p.grad = p.grad * scale.astype(p.dtype)
+    return total
+
+
+@no_grad()
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit every element of every gradient to [-clip_value, clip_value].
+
+    >>> from backlit import tensor
+    >>> w = tensor([1.0, 2.0], requires_grad=True)
+    >>> w.grad = tensor([3.0, -0.5])
+    >>> clip_grad_value_(w, 1.0)
+    >>> w.grad
+    Tensor([ 1. , -0.5], shape=(2,), dtype=float32)
+    """
+    if not clip_value >= 0:
+        raise ArgumentError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
+    for p in _with_gradients(parameters):
+        p.grad = functions.clip(p.grad, -clip_value, clip_value)
