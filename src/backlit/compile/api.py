@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from ..errors import TraceError
+from ..errors import ArgumentError, TraceError
 from ..tensor import STATE, Tensor, wrap
 from .capture import Capture, fill_result, trace
 from .graph import Graph
@@ -14,19 +14,59 @@ from .interpreter import interpret
 from .plan import Plan
 from .tree import flatten
 
-#: Runs a captured function on the leaves of a call's arguments: updates, then the result.
-Runner = Callable[[list[Any]], Any]
+class Runner(Protocol):
+    """Runs one captured function."""
+
+    captured: Capture
+
+    def valid(self) -> bool:
+        """Whether the surroundings are still of the kind that was captured."""
+
+    def __call__(self, leaves: Any) -> Any:
+        """Run once on the leaves of a call's arguments: updates, then the result."""
+
+    def repeat(self, leaves: Any, times: int) -> Any:
+        """Run `times` times; return the last result."""
+
+
 Executor = Callable[[Capture], Runner]
 
+#: The executor that compiles the graph to machine code.
+native: Executor = Plan
 
-def interpreter(captured: Capture) -> Runner:
+
+class interpreter:  # noqa: N801  (an executor is called like a function)
     """The executor that interprets the graph with NumPy."""
-    return functools.partial(_interpret, captured)
 
+    def __init__(self, captured: Capture):
+        self.captured = captured
+        self._kinds = [(t, t.shape, t.dtype, t.requires_grad) for t in captured.found]
 
-def native(captured: Capture) -> Runner:
-    """The executor that compiles the graph to machine code."""
-    return Plan(captured)
+    def valid(self) -> bool:
+        """Whether the surroundings are still of the kind that was captured."""
+        return all(m.training == flag for m, flag in self.captured.modules.items()) and all(
+            t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
+            for t, shape, dtype, requires_grad in self._kinds
+        )
+
+    def __call__(self, leaves: Any) -> Any:
+        """Interpret the graph once."""
+        captured = self.captured
+        arrays = [x.array for x in leaves if isinstance(x, Tensor)]
+        arrays.extend(t.array for t in captured.found)
+        outputs = interpret(captured.graph, arrays)
+        following = iter(outputs[captured.results :])
+        for t in captured.updated:
+            t.array = next(following)
+        for t, present in captured.gradients:
+            t._grad = wrap(next(following)) if present else None
+        return fill_result(captured.result_tree, outputs[: captured.results])
+
+    def repeat(self, leaves: Any, times: int) -> Any:
+        """Interpret the graph `times` times."""
+        for _ in range(times - 1):
+            self(leaves)
+        return self(leaves)
 
 
 class CompiledFunction:
@@ -41,26 +81,44 @@ class CompiledFunction:
         functools.update_wrapper(self, function)
         self.function = function
         self.executor = executor
-        self._captures: dict[Any, list[tuple[Capture, Runner, list[Any]]]] = {}
+        self._runners: dict[Any, list[Runner]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if STATE.trace is not None:
             return self.function(*args, **kwargs)  # part of an outer capture
-        leaves, structure = flatten((args, kwargs))
-        key = (structure, STATE.grad_enabled, *map(_kind, leaves))
-        for known in self._captures.get(key, ()):
-            if _still_valid(*known):
-                return known[1](leaves)
-        captured = trace(self.function, args, kwargs)
-        runner = self.executor(captured)
-        guards = [(t, t.shape, t.dtype, t.requires_grad) for t in captured.found]
-        self._captures.setdefault(key, []).append((captured, runner, guards))
+        leaves, runner = self._find(args, kwargs)
         return runner(leaves)
+
+    def repeat(self, times: int, *args: Any, **kwargs: Any) -> Any:
+        """Call the function `times` times with the same arguments; return the last result.
+
+        Where everything is native code, so is the loop.
+        """
+        if times < 1:
+            raise ArgumentError(f"repeat: times must be at least 1, got {times}")
+        leaves, runner = self._find(args, kwargs)
+        return runner.repeat(leaves, times)
+
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Runner]:
+        """The leaves of the arguments and the runner for their kind."""
+        if not kwargs and all(isinstance(x, Tensor) for x in args):
+            leaves: Any = args
+            structure: Any = len(args)
+        else:
+            leaves, structure = flatten((args, kwargs))
+        key = (structure, STATE.grad_enabled, *[_kind(x) for x in leaves])
+        runners = self._runners.setdefault(key, [])
+        for runner in runners:
+            if runner.valid():
+                return leaves, runner
+        runner = self.executor(trace(self.function, args, kwargs))
+        runners.insert(0, runner)
+        return leaves, runner
 
     @property
     def graphs(self) -> list[Graph]:
         """The graphs captured so far."""
-        return [known[0].graph for group in self._captures.values() for known in group]
+        return [runner.captured.graph for group in self._runners.values() for runner in group]
 
 
 def _kind(leaf: Any) -> Any:
@@ -74,26 +132,6 @@ def _kind(leaf: Any) -> Any:
             f"{type(leaf).__name__}; pass arrays as backlit.asarray(array)"
         ) from None
     return (type(leaf), leaf)
-
-
-def _still_valid(captured: Capture, runner: Runner, guards: list[Any]) -> bool:
-    """Whether the surroundings are still of the kind that was captured."""
-    return all(m.training == flag for m, flag in captured.modules.items()) and all(
-        t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
-        for t, shape, dtype, requires_grad in guards
-    )
-
-
-def _interpret(captured: Capture, leaves: list[Any]) -> Any:
-    arrays = [x.array for x in leaves if isinstance(x, Tensor)]
-    arrays.extend(t.array for t in captured.found)
-    outputs = interpret(captured.graph, arrays)
-    following = iter(outputs[captured.results :])
-    for t in captured.updated:
-        t.array = next(following)
-    for t, present in captured.gradients:
-        t._grad = wrap(next(following)) if present else None
-    return fill_result(captured.result_tree, outputs[: captured.results])
 
 
 def compile(function: Callable[..., Any] | None = None, *, executor: Executor = interpreter) -> Any:

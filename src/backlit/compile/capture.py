@@ -22,12 +22,44 @@ from .graph import Equation, Graph, Variable
 from .tree import flatten, unflatten
 
 
+class GradientOf:
+    """The gradient that a Tensor of the surroundings has when a captured function is called.
+
+    It is read as a Tensor is; where there is none its shape is None.
+    """
+
+    __slots__ = ("tensor",)
+    requires_grad = False
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+    @property
+    def array(self) -> Any:
+        """The gradient's elements, or None."""
+        gradient = self.tensor._grad
+        return None if gradient is None else gradient.array
+
+    @property
+    def shape(self) -> Any:
+        """The gradient's shape, or None."""
+        return None if self.tensor._grad is None else self.tensor._grad.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The gradient's dtype, or None."""
+        return None if self.tensor._grad is None else self.tensor._grad.dtype
+
+
 class Trace:
     """What one capture has seen so far. `apply` hands it every op."""
 
     def __init__(self) -> None:
         self.equations: list[Equation] = []
-        self.found: dict[Tensor, Variable] = {}  # Tensors of the surroundings, as first read
+        # Tensors of the surroundings, and gradients that they brought along, as first read.
+        self.found: dict[Tensor | GradientOf, Variable] = {}
+        self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
+        self.absent: dict[Tensor, GradientOf] = {}  # Tensors that were asked and brought none
         self.current: dict[Tensor, Variable] = {}  # their values by now
         self.updated: dict[Tensor, Variable] = {}
         self.gradients: dict[Tensor, Tensor | None] = {}
@@ -73,8 +105,19 @@ class Trace:
         self.current[tensor] = self.read(value)
 
     def get_grad(self, tensor: Tensor) -> Tensor | None:
-        """A Tensor's gradient by now."""
-        return self.gradients.get(tensor, tensor._grad)
+        """A Tensor's gradient by now. One from before the call is an input: it will be another."""
+        if tensor in self.gradients:
+            return self.gradients[tensor]
+        gradient = tensor._grad
+        if gradient is None or type(tensor.array) is Variable:
+            if type(tensor.array) is not Variable:
+                self.absent.setdefault(tensor, GradientOf(tensor))
+            return gradient
+        if tensor not in self.brought:
+            variable = Variable(gradient.shape, gradient.dtype)
+            self.found[GradientOf(tensor)] = variable
+            self.brought[tensor] = wrap(variable)
+        return self.brought[tensor]
 
     def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """A Tensor's gradient was set or cleared."""
@@ -89,12 +132,14 @@ class Trace:
 class Capture:
     """A graph with the Tensors of the surroundings that its inputs and outputs stand for.
 
-    Inputs are the arguments' Tensors, then `found`. Outputs are the results' Tensors, then the new
+    Inputs are the arguments' Tensors, then `found`. Gradients that were asked for and not there are
+    `absent`. Outputs are the results' Tensors, then the new
     values of `updated`, then those of `gradients` that are not None.
     """
 
     graph: Graph
-    found: list[Tensor]
+    found: list[Any]  # of Tensor and GradientOf
+    absent: list[GradientOf]
     updated: list[Tensor]
     gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
     modules: dict[Any, bool]
@@ -150,6 +195,7 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     return Capture(
         graph,
         list(tracer.found),
+        list(tracer.absent.values()),
         list(tracer.updated),
         gradients,
         tracer.modules,
