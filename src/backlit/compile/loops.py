@@ -59,6 +59,22 @@ class KernelWriter:
         else:
             self._scatter(kernel.roots[0])
         self.f.finish()
+        self.work = self._estimate()
+
+    def _estimate(self) -> int:
+        """About how many multiplications the kernel does."""
+        costs = self.lowering.costs
+        work = 0
+        for r in self.kernel.roots:
+            inputs = [x for x in r.inputs if isinstance(x, Variable)]
+            each = 1 + sum(costs.get(x, 0) for x in inputs) + self.lowering.own_cost(r)
+            size = r.output.size
+            if self.kernel.kind in ("reduce", "scatter"):
+                size = max(size, inputs[0].size)
+            elif self.kernel.kind == "matmul":
+                size = size * inputs[0].shape[-1] // 4
+            work += size * each
+        return work
 
     def _parameter(self, v: Variable) -> str:
         key = self.storage(v)

@@ -164,10 +164,13 @@ class Lowering:
     def _cost(self, e: Equation) -> int:
         if e.output in self.in_memory:
             return 0
-        own = _COSTS.get(e.op.name, 1) if isinstance(e.op, Elementwise) else 1
+        return self.own_cost(e) + sum(self.costs.get(x, 0) for x in e.inputs if isinstance(x, Variable))
+
+    def own_cost(self, e: Equation) -> int:
+        """The cost of one element of an op, its inputs given."""
         if isinstance(e.op, creation.Full):
-            own = 0
-        return own + sum(self.costs.get(x, 0) for x in e.inputs if isinstance(x, Variable))
+            return 0
+        return _COSTS.get(e.op.name, 1) if isinstance(e.op, Elementwise) else 1
 
     def _is_dear(self, x: Variable, consumer: Equation) -> bool:
         """Whether x should be made once and kept rather than made again by this consumer."""

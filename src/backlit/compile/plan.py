@@ -8,6 +8,7 @@ arena by liveness. A parameter is updated in place where no later kernel wants i
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 import threading
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import numpy as np
 from ..backend import numpy_backend as NUMPY
 from ..errors import IndexRangeError
 from ..tensor import Tensor, wrap
-from . import native
+from . import native, threads
 from .capture import Capture, fill_result
 from .graph import Graph, Variable
 from .loops import KernelWriter
@@ -26,6 +27,8 @@ from .lower import Kernel, Lowering, View
 from .passes import optimise
 
 _ALIGN = 64
+#: A kernel with this much work (about a multiplication each) is divided among the threads.
+_WORTH_SHARING = 50_000
 
 
 class Plan:
@@ -137,51 +140,36 @@ class Plan:
         """Write and compile all loops, and one driver for each run of kernels between host calls."""
         definitions: dict[str, str] = {}  # body -> name: equal kernels are compiled once
         declarations: dict[str, None] = {}
-        drivers: list[str] = []
+        drivers: list[_DriverWriter] = []
         self.steps: list[Any] = []
-        current: list[str] = []
-
-        def flush() -> None:
-            if current:
-                name = f"driver{len(drivers)}"
-                body = "\n".join(current)
-                drivers.append(
-                    f"define void @{name}(ptr %table, ptr %arena, ptr %flag) #0 {{\n{body}\n"
-                    "  ret void\n}\n"
-                )
-                self.steps.append(name)
-                current.clear()
-
-        count = 0
+        open_driver: _DriverWriter | None = None
+        self.work = 0
         for kernel in self.kernels:
             if kernel.kind == "host":
-                flush()
+                open_driver = None
                 self.steps.append(kernel)
                 continue
+            if open_driver is None:
+                open_driver = _DriverWriter(self, f"driver{len(drivers)}")
+                drivers.append(open_driver)
+                self.steps.append(open_driver)
             writer = KernelWriter(self.lowering, kernel, self.storage)
             declarations.update(writer.f.declarations)
             body = writer.f.text()
             name = definitions.setdefault(body, f"kernel{len(definitions)}")
-            arguments = []
-            for storage in writer.buffers:
-                count += 1
-                arguments.append(f"ptr %p{count}")
-                current.extend(self._pointer(storage, f"%p{count}"))
-            listed = ", ".join([*arguments, "ptr %flag", "i64 0", f"i64 {writer.units}"])
-            current.append(f"  call void @{name}({listed})")
-        flush()
-        names = [f"driver{i}" for i in range(len(drivers))]
-        if not names:
-            self.library = None
-            return
-        kernels = [
-            body.replace("define void @KERNEL", f"define internal void @{name}", 1)
-            for body, name in definitions.items()
-        ]
-        self.text = "\n".join(
-            [native.header(), *declarations, *kernels, *drivers, native.attributes()]
-        )
-        self.library = native.build(self.text, names)
+            open_driver.add(writer, name)
+            self.work += writer.work
+        self.library = None
+        if drivers:
+            kernels = [
+                body.replace("define void @KERNEL", f"define internal void @{name}", 1)
+                for body, name in definitions.items()
+            ]
+            parts = [native.header(), *declarations, threads.helpers(threads.BARRIER)]
+            parts += ["declare i32 @sched_yield()", "declare void @llvm.x86.sse2.pause()"]
+            parts += [*kernels, *(d.text() for d in drivers), native.attributes()]
+            self.text = "\n".join(parts)
+            self.library = native.build(self.text, [d.name for d in drivers])
 
     def _pointer(self, storage: Variable, name: str) -> list[str]:
         """The instructions that put a buffer's address under a name."""
@@ -196,100 +184,150 @@ class Plan:
     # -- running ------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
         self.table = (ctypes.c_void_p * max(len(self.slots), 1))()
         self.flag = ctypes.c_int32(0)
         self.arrays: list[Any] = [None] * len(self.slots)
-        self.calls: list[Callable[[], None]] = []
+        self.calls: list[Callable[[int], None]] = []
         table, flag = ctypes.addressof(self.table), ctypes.addressof(self.flag)
         arena = self.arena.ctypes.data
         for step in self.steps:
-            if isinstance(step, str):
+            if isinstance(step, _DriverWriter):
                 assert self.library is not None
-                function = signature(self.library.addresses[step])
-                self.calls.append(_Driver(function, table, arena, flag))
+                driver = threads.Driver(self.library.addresses[step.name])
+                run = functools.partial(threads.run, driver, table, arena, flag, step.parallel)
+                self.calls.append(run)
             else:
                 self.calls.append(_Host(self, step))
         graph, captured = self.graph, self.captured
         first = captured.results
-        self.input_slots = [self.slots[v] for v in graph.inputs]
+        second = first + len(captured.updated)
+        input_slots = [self.slots[v] for v in graph.inputs]
+        self.argument_slots = input_slots[: self.arguments]
         owned = set(self.in_place.values())
-        self.owned = [
-            self.slots[v] if v in owned else None for v in graph.inputs[self.arguments :]
+        self.surroundings = [
+            (t, slot, v in owned, v.shape, v.dtype, t.requires_grad)
+            for t, slot, v in zip(
+                captured.found,
+                input_slots[self.arguments :],
+                graph.inputs[self.arguments :],
+                strict=True,
+            )
         ]
-        # Outputs that a kernel makes need a new array at each call; the others are copies.
+        self.modules = list(captured.modules.items())
+        # What a kernel makes for the outside gets an array that nobody else holds; an output that
+        # is an input, or an output twice, is a copy.
         made = {r.output for k in self.kernels for r in k.roots}
+        output_slots = [self.slots[self.storage(v)] for v in graph.outputs]
+        seen: set[int] = set()
+        copied = []
+        for v, slot in zip(graph.outputs, output_slots, strict=True):
+            copied.append(v not in self.in_place and (v not in made or slot in seen))
+            seen.add(slot)
+        outputs = list(zip(output_slots, copied, strict=True))
+        self.results = outputs[:first]
+        self.updates = [
+            (t, slot, copy)
+            for t, (slot, copy), v in zip(
+                captured.updated, outputs[first:second], graph.outputs[first:second], strict=True
+            )
+            if v not in self.in_place
+        ]
+        present = [t for t, has in captured.gradients if has]
+        self.gradients = [
+            (t, slot, copy) for t, (slot, copy) in zip(present, outputs[second:], strict=True)
+        ]
+        self.cleared = [t for t, has in captured.gradients if not has]
+        self.own_gradients: dict[int, Tensor] = {}
         self.fresh = [
             (self.slots[v], v.shape, v.dtype)
             for v in dict.fromkeys(graph.outputs)
             if v in made and v not in self.in_place
         ]
-        self.output_slots = [self.slots[self.storage(v)] for v in graph.outputs]
-        seen: set[int] = set()
-        self.copied = []
-        for v, slot in zip(graph.outputs, self.output_slots, strict=True):
-            self.copied.append(v not in self.in_place and (v not in made or slot in seen))
-            seen.add(slot)
-        self.updates = [
-            (t, slot, v in self.in_place, copy)
-            for t, slot, v, copy in zip(
-                captured.updated,
-                self.output_slots[first:],
-                graph.outputs[first:],
-                self.copied[first:],
-                strict=False,
-            )
-        ]
 
-    def __call__(self, leaves: list[Any]) -> Any:
+    @property
+    def repeatable(self) -> bool:
+        """Whether native code can run the plan many times without returning."""
+        return len(self.calls) == 1 and not self.updates and isinstance(
+            self.steps[0], _DriverWriter
+        )
+
+    # -- running ------------------------------------------------------------------------------
+
+    def valid(self) -> bool:
+        """Whether the surroundings are still of the kind that was captured."""
+        for module, training in self.modules:
+            if module.training != training:
+                return False
+        arrays = self.arrays
+        for t, slot, _, shape, dtype, requires_grad in self.surroundings:
+            array = t.array
+            if t.requires_grad is not requires_grad:
+                return False
+            if array is not arrays[slot] and (array.shape != shape or array.dtype != dtype):
+                return False
+        return True
+
+    def __call__(self, leaves: Any) -> Any:
         """Run the plan once on the call's arguments; update the surroundings; return the result."""
-        with self._lock:
-            return self._run(leaves)
+        return self.repeat(leaves, 1)
 
-    def _run(self, leaves: list[Any]) -> Any:
-        captured = self.captured
-        position = 0
+    def repeat(self, leaves: Any, times: int) -> Any:
+        """Run the plan `times` times on the same arguments; return the last result."""
+        with self._lock:
+            turns, each = (1, times) if self.repeatable else (times, 1)
+            for _ in range(turns):
+                self._bind(leaves)
+                for call in self.calls:
+                    call(each)
+                result = self._finish()
+            return result
+
+    def _bind(self, leaves: Any) -> None:
+        """Put the addresses of this call's arrays into the table."""
+        arrays = self.arrays
+        slots = iter(self.argument_slots)
         for x in leaves:
             if isinstance(x, Tensor):
-                self._put(self.input_slots[position], x.array)
-                position += 1
-        for t, slot, own in zip(
-            captured.found, self.input_slots[position:], self.owned, strict=True
-        ):
-            if own is not None:
-                self._own(t, slot)
-            else:
-                self._put(slot, t.array)
+                self._put(next(slots), x.array)
+        for t, slot, own, _, _, _ in self.surroundings:
+            array = t.array
+            if array is not arrays[slot]:
+                if own:
+                    array = t.array = _exclusive(array, 4)
+                self._put(slot, array)
+            elif own and sys.getrefcount(array) > 4:
+                # Somebody else sees this array: the Tensor, the table, `array`, the argument.
+                array = t.array = array.copy()
+                self._put(slot, array)
+        for t, slot, _ in self.gradients:
+            gradient = self.own_gradients.pop(slot, None)
+            if gradient is not None and t._grad is gradient and sys.getrefcount(gradient) <= 3:
+                t._grad = None  # nobody else has it: its array is free again
+        gradient = None
         for slot, shape, dtype in self.fresh:
-            array = np.empty(shape, dtype)
-            self.arrays[slot] = array
-            self.table[slot] = array.__array_interface__["data"][0]
-        for call in self.calls:
-            call()
+            array = arrays[slot]
+            if array is None or sys.getrefcount(array) > 3:
+                self._put(slot, np.empty(shape, dtype))
+
+    def _finish(self) -> Any:
         if self.flag.value:
             self.flag.value = 0
             raise IndexRangeError(
-                "compiled function: an index lies outside its axis; run the function without "
+                "compiled function: an index lies outside its axis; call the function without "
                 "backlit.compile to see which"
             )
-        arrays, first = self.arrays, captured.results
-        results = [
-            arrays[slot].copy() if copy else arrays[slot]
-            for slot, copy in zip(self.output_slots[:first], self.copied, strict=False)
-        ]
-        for t, slot, in_place, copy in self.updates:
-            if not in_place:
-                t.array = arrays[slot].copy() if copy else arrays[slot]
-        position = first + len(captured.updated)
-        for t, present in captured.gradients:
-            if present:
-                slot = self.output_slots[position]
-                array = arrays[slot].copy() if self.copied[position] else arrays[slot]
-                t._grad = wrap(array)
-                position += 1
-            else:
-                t._grad = None
-        return fill_result(captured.result_tree, results)
+        arrays = self.arrays
+        for t, slot, copy in self.updates:
+            t.array = arrays[slot].copy() if copy else arrays[slot]
+        for t, slot, copy in self.gradients:
+            gradient = wrap(arrays[slot].copy() if copy else arrays[slot])
+            t._grad = gradient
+            if not copy:
+                self.own_gradients[slot] = gradient
+        for t in self.cleared:
+            t._grad = None
+        results = [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
+        return fill_result(self.captured.result_tree, results)
 
     def _put(self, slot: int, array: np.ndarray) -> None:
         if array is not self.arrays[slot]:
@@ -298,33 +336,94 @@ class Plan:
             self.arrays[slot] = array
             self.table[slot] = array.__array_interface__["data"][0]
 
-    def _own(self, t: Tensor, slot: int) -> None:
-        """Make sure that overwriting a Tensor's array is seen by nobody else."""
-        array = t.array
-        known = array is self.arrays[slot]
-        # The Tensor, our table if it knows the array, this name and getrefcount's argument.
-        if (
-            sys.getrefcount(array) > (4 if known else 3)
-            or array.base is not None
-            or not array.flags.writeable
-            or not array.flags.c_contiguous
-        ):
-            array = array.copy()
-            t.array = array
-            known = False
-        if not known:
-            self.arrays[slot] = array
-            self.table[slot] = array.__array_interface__["data"][0]
+
+def _exclusive(array: np.ndarray, references: int) -> np.ndarray:
+    """The array itself if only its Tensor holds it and it may be overwritten, else a copy."""
+    shared = sys.getrefcount(array) > references or array.base is not None
+    if shared or not array.flags.writeable or not array.flags.c_contiguous:
+        return array.copy()
+    return array
 
 
-class _Driver:
-    """A native call."""
+class _DriverWriter:
+    """Writes the function that runs kernels in order, on one thread or on all of them in step.
 
-    def __init__(self, function: Any, table: int, arena: int, flag: int):
-        self.function, self.table, self.arena, self.flag = function, table, arena, flag
+    A kernel whose work is worth it is divided among the threads; the first thread runs the others
+    alone. A barrier stands wherever a kernel that all threads run meets its neighbours.
+    """
 
-    def __call__(self) -> None:
-        self.function(self.table, self.arena, self.flag)
+    def __init__(self, plan: Plan, name: str):
+        self.plan = plan
+        self.name = name
+        self.parallel = False
+        self._body: list[str] = []
+        self._serial: list[str] = []
+        self._count = 0
+        self._pending = False  # whether all threads have worked since the last barrier
+
+    def add(self, writer: KernelWriter, name: str) -> None:
+        """The next kernel."""
+        lines, arguments = [], []
+        for storage in writer.buffers:
+            self._count += 1
+            arguments.append(f"ptr %p{self._count}")
+            lines.extend(self.plan._pointer(storage, f"%p{self._count}"))
+        listed = ", ".join(arguments)
+        if writer.units > 1 and writer.work >= _WORTH_SHARING:
+            self._flush()
+            self.parallel = True
+            self._barrier()
+            tag = self._count
+            lines += [
+                f"  %s{tag} = mul i64 %thread, {writer.units}",
+                f"  %begin{tag} = udiv i64 %s{tag}, %threads",
+                f"  %t{tag} = add i64 %s{tag}, {writer.units}",
+                f"  %end{tag} = udiv i64 %t{tag}, %threads",
+                f"  call void @{name}({listed}, ptr %flag, i64 %begin{tag}, i64 %end{tag})",
+            ]
+            self._body += lines
+            self._pending = True
+        else:
+            if self._pending:
+                self._barrier()
+            lines.append(f"  call void @{name}({listed}, ptr %flag, i64 0, i64 {writer.units})")
+            self._serial += lines
+
+    def _barrier(self) -> None:
+        self._body.append("  call void @barrier(ptr %counter, i64 %threads)")
+        self._pending = False
+
+    def _flush(self) -> None:
+        """Write the kernels that the first thread runs alone."""
+        if not self._serial:
+            return
+        self._count += 1
+        tag = self._count
+        self._body += [
+            f"  br i1 %first, label %alone{tag}, label %all{tag}",
+            f"alone{tag}:",
+            *self._serial,
+            f"  br label %all{tag}",
+            f"all{tag}:",
+        ]
+        self._serial = []
+
+    def text(self) -> str:
+        """The function."""
+        self._flush()
+        body = "\n".join(self._body)
+        return (
+            f"define void @{self.name}(ptr %table, ptr %arena, ptr %flag, i64 %thread, "
+            "i64 %threads, ptr %counter, i64 %times) #0 {\n"
+            "entry:\n  %first = icmp eq i64 %thread, 0\n  br label %again\n"
+            "again:\n  %turn = phi i64 [ 0, %entry ], [ %next, %last ]\n"
+            f"{body}\n"
+            "  br label %last\nlast:\n"
+            "  call void @barrier(ptr %counter, i64 %threads)\n"
+            "  %next = add i64 %turn, 1\n"
+            "  %more = icmp slt i64 %next, %times\n"
+            "  br i1 %more, label %again, label %done\ndone:\n  ret void\n}\n"
+        )
 
 
 class _Host:
@@ -339,7 +438,7 @@ class _Host:
         ]
         self.out = View(self.equation.output, self.equation.output.shape, ())
 
-    def __call__(self) -> None:
+    def __call__(self, times: int) -> None:
         args = [self._array(v) if isinstance(v, View) else v for v in self.views]
         result = np.asarray(self.equation.op.forward(NUMPY, *args))
         target = self._buffer(self.equation.output)

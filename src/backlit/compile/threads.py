@@ -1,0 +1,265 @@
+"""The worker threads: they run a plan's kernels in step, with a barrier between kernels.
+
+All threads execute the same driver (SPMD); each takes its share of every kernel's work units. A
+worker is a Python thread that spends its life in native code: it spins for the next job for a
+short while, then parks on a lock until it is called. Which thread runs which unit never changes a
+result. While the workers are busy for one caller, another caller's plan runs on its own thread
+alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from typing import Any
+
+from ..errors import ArgumentError
+from . import native
+
+#: Spins before a worker parks: about 100 µs.
+_SPINS = 20_000
+
+_HELPERS = """
+declare i32 @sched_yield()
+declare void @llvm.x86.sse2.pause()
+
+; Job: 0 epoch, 1 driver, 2 table, 3 arena, 4 flag, 5 threads, 6 barrier counter, 7 repetitions
+
+define i64 @backlit_work(ptr %job, i64 %thread, i64 %seen, i64 %spins) #0 {
+entry:
+  br label %wait
+wait:
+  %last = phi i64 [ %seen, %entry ], [ %last, %pause ], [ %epoch, %run ]
+  %left = phi i64 [ %spins, %entry ], [ %less, %pause ], [ %spins, %run ]
+  %epoch = load atomic i64, ptr %job acquire, align 8
+  %new = icmp ne i64 %epoch, %last
+  br i1 %new, label %run, label %idle
+idle:
+  %less = sub i64 %left, 1
+  %tired = icmp eq i64 %less, 0
+  br i1 %tired, label %done, label %pause
+pause:
+  PAUSE
+  br label %wait
+run:
+  call void @backlit_run(ptr %job, i64 %thread)
+  br label %wait
+done:
+  ret i64 %last
+}
+
+define void @backlit_run(ptr %job, i64 %thread) #0 {
+  %p1 = getelementptr i64, ptr %job, i64 1
+  %driver = load ptr, ptr %p1
+  %p2 = getelementptr i64, ptr %job, i64 2
+  %table = load ptr, ptr %p2
+  %p3 = getelementptr i64, ptr %job, i64 3
+  %arena = load ptr, ptr %p3
+  %p4 = getelementptr i64, ptr %job, i64 4
+  %flag = load ptr, ptr %p4
+  %p5 = getelementptr i64, ptr %job, i64 5
+  %threads = load i64, ptr %p5
+  %p6 = getelementptr i64, ptr %job, i64 8
+  %p7 = getelementptr i64, ptr %job, i64 7
+  %times = load i64, ptr %p7
+  call void %driver(ptr %table, ptr %arena, ptr %flag, i64 %thread, i64 %threads, ptr %p6, i64 %times)
+  ret void
+}
+
+define void @backlit_post(ptr %job) #0 {
+  %old = atomicrmw add ptr %job, i64 1 release
+  ret void
+}
+
+define void @backlit_start(ptr %job) #0 {
+  call void @backlit_run(ptr %job, i64 0)
+  ret void
+}
+"""
+
+#: A barrier for drivers: every thread draws a ticket and waits until its round is full.
+BARRIER = """
+define internal void @barrier(ptr %counter, i64 %threads) noinline #0 {
+entry:
+  %alone = icmp eq i64 %threads, 1
+  br i1 %alone, label %done, label %arrive
+arrive:
+  %ticket = atomicrmw add ptr %counter, i64 1 acq_rel
+  %round = udiv i64 %ticket, %threads
+  %next = add i64 %round, 1
+  %target = mul i64 %next, %threads
+  br label %check
+check:
+  %spun = phi i64 [ 0, %arrive ], [ %more, %again ]
+  %now = load atomic i64, ptr %counter acquire, align 8
+  %full = icmp uge i64 %now, %target
+  br i1 %full, label %done, label %wait
+wait:
+  %more = add i64 %spun, 1
+  %long = icmp ugt i64 %more, 4000
+  br i1 %long, label %yield, label %spin
+spin:
+  PAUSE
+  br label %again
+yield:
+  %ignored = call i32 @sched_yield()
+  br label %again
+again:
+  br label %check
+done:
+  ret void
+}
+"""
+
+
+def helpers(text: str) -> str:
+    """The IR with the processor's spin hint filled in."""
+    x86 = native.engine().triple.startswith("x86_64")
+    pause = "call void @llvm.x86.sse2.pause()" if x86 else 'call void asm sideeffect "yield", ""()'
+    return text.replace("PAUSE", pause)
+
+
+_ENTRY = ctypes.CFUNCTYPE(
+    None,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+)
+
+
+class _Pool:
+    """The workers of this process and the job they share."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        self.wanted = _available()
+        self.workers: list[_Worker] = []
+        self.memory = (ctypes.c_int64 * 32)()
+        base = ctypes.addressof(self.memory)
+        self.job = (ctypes.c_int64 * 16).from_address(base + (-base) % 64)
+        self.address = ctypes.addressof(self.job)
+        self.library: native.Library | None = None
+        self.start: Any = None
+        self.post: Any = None
+        self.work: Any = None
+
+    def prepare(self) -> None:
+        """Compile the helpers and start the missing workers."""
+        if self.library is None:
+            text = native.header() + helpers(_HELPERS) + native.attributes()
+            self.library = native.build(text, ["backlit_work", "backlit_post", "backlit_start"])
+            i64, ptr = ctypes.c_int64, ctypes.c_void_p
+            addresses = self.library.addresses
+            self.start = ctypes.CFUNCTYPE(None, ptr)(addresses["backlit_start"])
+            # Keeps the GIL: no worker can decide to park between the call and the post.
+            self.post = ctypes.PYFUNCTYPE(None, ptr)(addresses["backlit_post"])
+            self.work = ctypes.CFUNCTYPE(i64, ptr, i64, i64, i64)(addresses["backlit_work"])
+        while len(self.workers) < self.wanted - 1:
+            self.workers.append(_Worker(self, len(self.workers) + 1))
+
+    def run(self, driver: int, table: int, arena: int, flag: int, times: int) -> None:
+        """Run a driver on all threads; return when all have finished."""
+        self.prepare()
+        job = self.job
+        job[1], job[2], job[3], job[4] = driver, table, arena, flag
+        job[5], job[7] = len(self.workers) + 1, times
+        self.post(self.address)
+        for worker in self.workers:
+            worker.call()
+        self.start(self.address)
+
+
+class _Worker:
+    def __init__(self, pool: _Pool, number: int):
+        self.pool = pool
+        self.number = number
+        self.gate = threading.Semaphore(0)
+        self.parked = False
+        self.seen = pool.job[0]
+        self.ended = False
+        self.thread = threading.Thread(target=self._live, name=f"backlit-{number}", daemon=True)
+        self.thread.start()
+
+    def call(self) -> None:
+        """Wake the worker if it is parked. Runs with the GIL held, as does the parking."""
+        if self.parked:
+            self.parked = False
+            self.gate.release()
+
+    def _live(self) -> None:
+        pool = self.pool
+        while not self.ended:
+            self.seen = pool.work(pool.address, self.number, self.seen, _SPINS)
+            if pool.job[0] == self.seen:
+                self.parked = True
+                self.gate.acquire()
+
+
+def _available() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+_POOL = _Pool()
+
+
+def _after_fork() -> None:
+    """A child process has none of its parent's threads."""
+    global _POOL
+    wanted = _POOL.wanted
+    _POOL = _Pool()
+    _POOL.wanted = wanted
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def get_threads() -> int:
+    """How many threads run a compiled function."""
+    return _POOL.wanted
+
+
+def set_threads(count: int) -> None:
+    """Set how many threads run compiled functions; results do not depend on it.
+
+    >>> set_threads(get_threads())
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 256:
+        raise ArgumentError(f"set_threads: count must be an integer in [1, 256], got {count!r}")
+    global _POOL
+    with _POOL.busy:
+        if count - 1 < len(_POOL.workers):
+            for worker in _POOL.workers:
+                worker.ended = True
+                worker.call()
+            _POOL = _Pool()
+        _POOL.wanted = count
+
+
+def run(driver: Any, table: int, arena: int, flag: int, parallel: bool, times: int = 1) -> None:
+    """Run a driver `times` times: on all threads if it is worth it and they are free."""
+    pool = _POOL
+    if parallel and pool.wanted > 1 and pool.busy.acquire(blocking=False):
+        try:
+            pool.run(driver.address, table, arena, flag, times)
+        finally:
+            pool.busy.release()
+    else:
+        counter = ctypes.c_int64(0)
+        driver.entry(table, arena, flag, 0, 1, ctypes.addressof(counter), times)
+
+
+class Driver:
+    """A compiled driver: its address, and itself as a function."""
+
+    def __init__(self, address: int):
+        self.address = address
+        self.entry = _ENTRY(address)
