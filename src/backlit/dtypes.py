@@ -29,16 +29,16 @@ uint16 = np.dtype("uint16")
 uint32 = np.dtype("uint32")
 uint64 = np.dtype("uint64")
 float16 = np.dtype("float16")
-bfloat16 = np.dtype(ml_dtypes.bfloat16)
+bfloat16: DType = np.dtype(ml_dtypes.bfloat16)
 float32 = np.dtype("float32")
 float64 = np.dtype("float64")
 
-FLOATING = frozenset({float16, bfloat16, float32, float64})
-LOW_PRECISION = frozenset({float16, bfloat16})
-SIGNED = frozenset({int8, int16, int32, int64})
-UNSIGNED = frozenset({uint8, uint16, uint32, uint64})
-INTEGER = SIGNED | UNSIGNED
-SUPPORTED = FLOATING | INTEGER | {bool_}
+FLOATING: frozenset[DType] = frozenset({float16, bfloat16, float32, float64})
+LOW_PRECISION: frozenset[DType] = frozenset({float16, bfloat16})
+SIGNED: frozenset[DType] = frozenset({int8, int16, int32, int64})
+UNSIGNED: frozenset[DType] = frozenset({uint8, uint16, uint32, uint64})
+INTEGER: frozenset[DType] = SIGNED | UNSIGNED
+SUPPORTED: frozenset[DType] = FLOATING | INTEGER | {bool_}
 
 DEFAULT_FLOAT = float32
 DEFAULT_INT = int64
@@ -84,9 +84,7 @@ def promote(a: DType, b: DType) -> DType:
     if a in FLOATING or b in FLOATING:
         return a if a in FLOATING else b
     if uint64 in (a, b) and (a in SIGNED or b in SIGNED):
-        raise DTypeError(
-            f"promotion: no integer type holds both {a} and {b}; cast one with astype"
-        )
+        raise DTypeError(f"promotion: no integer type holds both {a} and {b}; cast one with astype")
     return np.promote_types(a, b)
 
 
@@ -97,10 +95,11 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
     dtype('float32')
     """
     result: DType | None = None
-    weak_float = False
+    weak_float = weak_int = False
     for x in arrays_and_dtypes:
         if isinstance(x, bool | int | float):
             weak_float = weak_float or isinstance(x, float)
+            weak_int = weak_int or type(x) is int
             continue
         dtype = as_dtype(getattr(x, "dtype", x))
         result = dtype if result is None else promote(result, dtype)
@@ -108,6 +107,8 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
         raise DTypeError("result_type: at least one array or dtype is required")
     if weak_float and result not in FLOATING:
         return DEFAULT_FLOAT
+    if weak_int and result == bool_:
+        return DEFAULT_INT
     return result
 
 
@@ -180,8 +181,14 @@ def finfo(dtype: Any) -> FloatInfo:
     if dtype not in FLOATING:
         raise DTypeError(f"finfo: dtype must be floating, got {dtype}; use iinfo for integers")
     info = ml_dtypes.finfo(dtype)
-    numbers = (float(v) for v in (info.eps, info.max, info.min, info.smallest_normal))
-    return FloatInfo(info.bits, *numbers, dtype)
+    return FloatInfo(
+        bits=info.bits,
+        eps=float(info.eps),
+        max=float(info.max),
+        min=float(info.min),
+        smallest_normal=float(info.smallest_normal),
+        dtype=dtype,
+    )
 
 
 def iinfo(dtype: Any) -> IntInfo:

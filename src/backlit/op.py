@@ -25,8 +25,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .dtypes import DType, bool_, promote
-from .errors import ArgumentError, ShapeError
+from .dtypes import FLOATING, INTEGER, DType, bool_, promote
+from .errors import ArgumentError, DTypeError, ShapeError
 
 Shape = tuple[int, ...]
 Saver = Callable[[tuple[Any, ...], Any], Any]
@@ -172,14 +172,34 @@ def broadcast_shapes(op: Op, inputs: tuple[Any, ...]) -> Shape:
         ) from None
 
 
+_ACCEPTED: dict[str, tuple[frozenset[DType], str]] = {
+    "numbers": (INTEGER | FLOATING, "numbers; use {}.astype('int64')"),
+    "bits": (INTEGER | {bool_}, "integers or truth values; use {}.astype('int64')"),
+    "integers": (INTEGER, "integers; use {}.astype('int64')"),
+}
+
+
 class Elementwise(Op):
     """An op that maps each element on its own, its inputs broadcast together."""
 
     #: "same": the promoted dtype of the inputs; "bool": a truth value for each element.
     result: ClassVar[str] = "same"
+    #: What the inputs' elements may be: "all", "numbers", "bits" (integers and bool), "integers".
+    accepts: ClassVar[str] = "all"
+
+    def require_types(self, *inputs: Any) -> None:
+        """Raise unless every array input has elements that the op is defined on."""
+        if self.accepts == "all":
+            return
+        allowed, words = _ACCEPTED[self.accepts]
+        for name, x in zip(self.parameters, inputs, strict=True):
+            if hasattr(x, "dtype") and x.dtype not in allowed:
+                must, cure = words.format(name).split("; ")
+                raise DTypeError(f"{self.name}: {name} must be {must}, got {describe(x)}; {cure}")
 
     def infer(self, *inputs: Any) -> tuple[Shape, DType]:
         """Broadcast shape; promoted dtype, or bool for predicates."""
+        self.require_types(*inputs)
         shape = broadcast_shapes(self, inputs)
         return shape, bool_ if self.result == "bool" else self.promoted(inputs)
 
@@ -195,7 +215,7 @@ class Elementwise(Op):
 class Reduction(Op):
     """An op that folds the axes in `axis` (a tuple, non-negative) into one value."""
 
-    attributes = ("axis", "keepdims")
+    attributes: ClassVar[tuple[str, ...]] = ("axis", "keepdims")
     axis: tuple[int, ...]
     keepdims: bool
     #: "same": the dtype of the input; "bool", "int64".

@@ -235,6 +235,8 @@ def apply(op: Op, *inputs: Any) -> Tensor:
             raise _explained(op, arrays, error) from None
         if type(array) is not np.ndarray:
             array = np.asarray(array)
+        if not op.primitive and array.dtype is not arrays[0].dtype:
+            array = _narrowed(arrays, array)
     else:
         arrays, array = state.trace.run(op, inputs)
     y = _new(Tensor)
@@ -250,6 +252,17 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     if state.observer is not None:
         state.observer(op, inputs, y)
     return y
+
+
+def _narrowed(arrays: tuple[Any, ...], array: np.ndarray) -> np.ndarray:
+    """The result of a compound op in bfloat16 if its inputs are.
+
+    A number in a body makes float32 of bfloat16: ml_dtypes does not know weak scalars.
+    """
+    given = {x.dtype for x in arrays if hasattr(x, "dtype")} & dtypes.FLOATING
+    if given == {dtypes.bfloat16} and array.dtype in dtypes.FLOATING:
+        return array.astype(dtypes.bfloat16)
+    return array
 
 
 def _explained(op: Op, arrays: tuple[Any, ...], error: Exception) -> Exception:
@@ -516,7 +529,7 @@ class Tensor:
     def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
         """The Tensor as another dtype or on a device (`"cpu"` is the only one).
 
-        >>> tensor([1.0]).to(float64)
+        >>> tensor([1.0]).to("float64")
         Tensor([1.], shape=(1,), dtype=float64)
         """
         for arg in args:
@@ -960,15 +973,19 @@ def _promoted(a: Any, b: Any) -> tuple[Any, Any]:
         a = a.astype(dtype)
     if isinstance(b, Tensor) and b.dtype != dtype:
         b = b.astype(dtype)
+    if dtype == dtypes.bfloat16:  # for NumPy its scalars are not weak
+        from .functions import full
+
+        a, b = (x if isinstance(x, Tensor) else full((), x, dtype=dtype) for x in (a, b))
     return a, b
 
 
 def _is_weak(x: Any, dtype: DType) -> bool:
     """Whether a Python number takes on the dtype of the array it meets."""
     kind = type(x)
-    return (kind is float and dtype in dtypes.FLOATING) or (
-        kind is int and dtype is not dtypes.bool_
-    )
+    return (
+        (kind is float and dtype in dtypes.FLOATING) or (kind is int and dtype is not dtypes.bool_)
+    ) and dtype is not dtypes.bfloat16
 
 
 def binary(op: Op, a: Any, b: Any) -> Tensor:

@@ -240,12 +240,23 @@ _ERF_S = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858
           3.43936767414372164e3, 1.23033935480374942e3)  # fmt: skip
 
 
+# x P/Q as x + x (P-Q)/Q: the quotient is small there, and so is its rounding error.
+_ERF_P_MINUS_Q = tuple(p - q for p, q in zip(_ERF_P, _ERF_Q, strict=True))
+
+
+def _polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
+    result = np.full(x.shape, coefficients[0])
+    for c in coefficients[1:]:
+        result = result * x + c
+    return result
+
+
 def erf(x: np.ndarray) -> np.ndarray:
+    """Error function, to 2 units in the last place of float64."""
     wide = np.asarray(x, np.float64)
-    size = np.abs(wide)
-    square = wide * wide
-    near = wide * np.polyval(_ERF_P, square) / np.polyval(_ERF_Q, square)
-    size = np.minimum(size, 6.0)
-    tail = np.exp(-size * size) * np.polyval(_ERF_R, size) / np.polyval(_ERF_S, size)
+    size = np.minimum(np.abs(wide), 6.0)
+    square = size * size
+    near = wide + wide * (_polynomial(_ERF_P_MINUS_Q, square) / _polynomial(_ERF_Q, square))
+    tail = np.exp(-square) * _polynomial(_ERF_R, size) / _polynomial(_ERF_S, size)
     far = np.copysign(1.0 - tail, wide)
     return np.where(size <= 0.46875, near, far).astype(x.dtype, copy=False)

@@ -23,9 +23,7 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
     except TypeError:
         raise ArgumentError(f"{name}: axis must be an integer, got {axis!r}") from None
     if not -ndim <= a < ndim:
-        raise ShapeError(
-            f"{name}: axis must lie in [-{ndim}, {ndim}) for {ndim} axes, got {a}"
-        )
+        raise ShapeError(f"{name}: axis must lie in [-{ndim}, {ndim}) for {ndim} axes, got {a}")
     return a % ndim
 
 

@@ -16,7 +16,9 @@ from .arguments import shape_tuple
 from .elementwise import where
 
 
-def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+def asarray(
+    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+) -> Tensor:
     """A Tensor that shares the memory of an array where it can; `tensor` always copies.
 
     >>> asarray(np.array([1.0, 2.0]))

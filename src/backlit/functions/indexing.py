@@ -1,4 +1,4 @@
-"""Indexing of Tensors: slices, integers, arrays, masks, `None` and `...`; take and take_along_axis."""
+"""Indexing of Tensors: slices, integers, arrays, masks, `None` and `...`; take, take_along_axis."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def _expanded(x: Tensor, key: tuple[Any, ...]) -> list[Any]:
 
 
 def _index_arrays(x: Tensor, entry: Any) -> list[Tensor]:
-    array = as_tensor(entry) if not isinstance(entry, list) or entry else wrap(np.empty(0, np.int64))
+    array = (
+        as_tensor(entry) if not isinstance(entry, list) or entry else wrap(np.empty(0, np.int64))
+    )
     if array.dtype == bool_:
         mask = array._concrete("indexing by a mask")
         return [wrap(i) for i in np.nonzero(mask)]

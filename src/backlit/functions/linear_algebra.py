@@ -152,7 +152,9 @@ def _parse(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
     """Terms and output with `...` spelled out in capital Greek letters."""
     text = subscripts.replace(" ", "")
     if not re.fullmatch(r"[A-Za-z.,]*(->[A-Za-z.]*)?", text):
-        raise ArgumentError(f"einsum: subscripts are letters, commas, ... and ->, got {subscripts!r}")
+        raise ArgumentError(
+            f"einsum: subscripts are letters, commas, ... and ->, got {subscripts!r}"
+        )
     left, arrow, output = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(tensors):
@@ -171,7 +173,8 @@ def _parse(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
         longest = rest if "..." in term and rest > longest else longest
     dots = "".join(chr(0x391 + i) for i in range(longest))
     full = [
-        t.replace("...", dots[longest - n :] if n else "") for t, n in zip(terms, spread, strict=True)
+        t.replace("...", dots[longest - n :] if n else "")
+        for t, n in zip(terms, spread, strict=True)
     ]
     if not arrow:
         letters = "".join(terms).replace(".", "")
@@ -237,17 +240,15 @@ def _contract(
             a, b = _widen(a, a_term.index(c), n[1]), _widen(b, b_term.index(c), n[0])
     rows = [c for c in a_term if c not in shared]
     columns = [c for c in b_term if c not in shared]
-    size_a = {c: n for c, n in zip(a_term, a.shape, strict=True)}
-    size_b = {c: n for c, n in zip(b_term, b.shape, strict=True)}
+    size_a = dict(zip(a_term, a.shape, strict=True))
+    size_b = dict(zip(b_term, b.shape, strict=True))
 
     def matrix(x: Tensor, term: str, sizes: dict[str, int], *groups: list[str]) -> Tensor:
         x = permute_dims(x, [term.index(c) for c in batch + groups[0] + groups[1]])
         lead = tuple(sizes[c] for c in batch)
         return reshape(x, (*lead, *(math.prod(sizes[c] for c in g) for g in groups)))
 
-    y = matmul(
-        matrix(a, a_term, size_a, rows, folded), matrix(b, b_term, size_b, folded, columns)
-    )
+    y = matmul(matrix(a, a_term, size_a, rows, folded), matrix(b, b_term, size_b, folded, columns))
     shape = (*y.shape[: len(batch)], *(size_a[c] for c in rows), *(size_b[c] for c in columns))
     return "".join(batch + rows + columns), reshape(y, shape)
 
@@ -307,5 +308,3 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tenso
     sums = sum(elementwise.abs(x), axis=-2 if ord in (1, -1) else -1, keepdims=True)
     y = (max if ord > 0 else min)(sums, axis=(-2, -1), keepdims=True)
     return y if keepdims else squeeze(y, axis=(-2, -1))
-
-

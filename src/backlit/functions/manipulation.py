@@ -23,7 +23,9 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
             [3, 4]], shape=(2, 2), dtype=int64)
     """
     x = as_tensor(x)
-    given = tuple(operator.index(n) for n in (shape if isinstance(shape, tuple | list) else [shape]))
+    given = tuple(
+        operator.index(n) for n in (shape if isinstance(shape, tuple | list) else [shape])
+    )
     if given.count(-1) == 1:
         known = -math.prod(given)
         missing = x.size // known if known else 0

@@ -1,4 +1,4 @@
-"""The op-body namespace read with Tensors: backward passes that can be differentiated, and capture."""
+"""The op-body namespace read with Tensors: for derivatives of derivatives, and for capture."""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
-"""The functions of the op-body namespace that users reach under other names: see `backlit.backend`."""
+"""The functions of the op-body namespace that users reach under other names."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import FLOATING
 from ..ops import creation, indexing, movement
 from ..tensor import Tensor, apply
+from . import elementwise
 from .arguments import cached
 
 
@@ -39,6 +41,19 @@ def take_add(x: Tensor, indices: Any, axis: int, size: int) -> Tensor:
 def put_along_axis_add(x: Tensor, indices: Any, axis: int, size: int) -> Tensor:
     """Zeros with x added along an axis."""
     return apply(cached(indexing.PutAlongAxisAdd, axis, size), x, indices)
+
+
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """a where the condition holds, else b; decided at once if a number, not a Tensor, was asked."""
+    if isinstance(condition, bool):
+        chosen, other = (a, b) if condition else (b, a)
+        if (
+            isinstance(chosen, Tensor)
+            and chosen.dtype in FLOATING
+            and not isinstance(other, Tensor)
+        ):
+            return chosen
+    return elementwise.where(condition, a, b)
 
 
 def arange(start: float, count: int, step: float, dtype: Any) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,9 +67,7 @@ def mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     return apply(cached(ops.Mean, folded, keepdims), x)
 
 
-def var(
-    x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
-) -> Tensor:
+def var(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """y = Σ (x - mean)² / (n - correction), in two passes, so offsets cost no digits.
 
     `correction=1` is the unbiased estimate of a sample. With n ≤ correction the result is NaN.
@@ -81,9 +79,7 @@ def var(
     return apply(cached(ops.Var, axes("var", axis, x.ndim), keepdims, float(correction)), x)
 
 
-def std(
-    x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
-) -> Tensor:
+def std(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """The square root of the variance; its gradient is infinite where the variance is 0.
 
     >>> std(as_tensor([1.0, 3.0]))
@@ -171,7 +167,7 @@ def logsumexp(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     """y = log Σ eˣ without overflow;  gx = gy e^(x-y).
 
     >>> logsumexp(as_tensor([1000.0, 1000.0]))
-    Tensor(1000.6931, shape=(), dtype=float32)
+    Tensor(1000.6932, shape=(), dtype=float32)
     """
     x = floating(as_tensor(x))
     return apply(cached(activation.Logsumexp, axes("logsumexp", axis, x.ndim), keepdims), x)
@@ -258,9 +254,7 @@ def nonzero(x: Any, /) -> tuple[Tensor, ...]:
     return tuple(wrap(i) for i in np.nonzero(values))
 
 
-def searchsorted(
-    x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None
-) -> Tensor:
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Tensor:
     """The positions in the sorted x1 at which to insert x2.
 
     >>> searchsorted(as_tensor([1, 3, 5]), as_tensor([3, 4]))
@@ -275,6 +269,29 @@ def searchsorted(
     return wrap(np.asarray(found))
 
 
+class UniqueCounts(NamedTuple):
+    """What `unique_counts` returns."""
+
+    values: Tensor
+    counts: Tensor
+
+
+class UniqueInverse(NamedTuple):
+    """What `unique_inverse` returns."""
+
+    values: Tensor
+    inverse_indices: Tensor
+
+
+class UniqueAll(NamedTuple):
+    """What `unique_all` returns."""
+
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+
 def unique_values(x: Any, /) -> Tensor:
     """The different values, in order.
 
@@ -284,22 +301,19 @@ def unique_values(x: Any, /) -> Tensor:
     return wrap(np.unique(_values("unique_values", x), equal_nan=False))
 
 
-def unique_counts(x: Any, /) -> Any:
+def unique_counts(x: Any, /) -> UniqueCounts:
     """The different values and how often each occurs, as a named tuple (values, counts)."""
-    found = np.unique_counts(_values("unique_counts", x))
-    return type(found)(*map(wrap, found))
+    return UniqueCounts(*map(wrap, np.unique_counts(_values("unique_counts", x))))
 
 
-def unique_inverse(x: Any, /) -> Any:
+def unique_inverse(x: Any, /) -> UniqueInverse:
     """The different values, and which one each element is: (values, inverse_indices)."""
-    found = np.unique_inverse(_values("unique_inverse", x))
-    return type(found)(*map(wrap, found))
+    return UniqueInverse(*map(wrap, np.unique_inverse(_values("unique_inverse", x))))
 
 
-def unique_all(x: Any, /) -> Any:
+def unique_all(x: Any, /) -> UniqueAll:
     """The different values, their first places, which one each element is, and their counts."""
-    found = np.unique_all(_values("unique_all", x))
-    return type(found)(*map(wrap, found))
+    return UniqueAll(*map(wrap, np.unique_all(_values("unique_all", x))))
 
 
 def diff(
@@ -321,5 +335,3 @@ def diff(
         before[axis], after[axis] = slice(None, -1), slice(1, None)
         x = x[tuple(after)] - x[tuple(before)]
     return x
-
-

@@ -23,6 +23,7 @@ class Negative(Elementwise):
     """y = -x;  gx = -gy."""
 
     primitive = True
+    accepts = "numbers"
 
     def forward(self, xp, x):
         return xp.negative(x)
@@ -47,6 +48,7 @@ class Subtract(Elementwise):
     """y = a - b;  ga = gy, gb = -gy."""
 
     primitive = True
+    accepts = "numbers"
 
     def forward(self, xp, a, b):
         return xp.subtract(a, b)
@@ -85,6 +87,8 @@ class FloorDivide(Elementwise):
     """y = ⌊a / b⌋;  the gradient is 0 wherever it exists."""
 
     primitive = True
+    accepts = "numbers"
+    check = Elementwise.require_types
 
     def forward(self, xp, a, b):
         return xp.floor_divide(a, b)
@@ -97,6 +101,8 @@ class Remainder(Elementwise):
     """y = a - b ⌊a / b⌋, with the sign of b;  ga = gy, gb = -gy ⌊a / b⌋."""
 
     primitive = True
+    accepts = "numbers"
+    check = Elementwise.require_types
     saves = ("a", "b")
 
     def forward(self, xp, a, b):
@@ -114,6 +120,8 @@ class Pow(Elementwise):
     """
 
     primitive = True
+    accepts = "numbers"
+    check = Elementwise.require_types
     saves = ("a", "b", "y")
 
     def forward(self, xp, a, b):
@@ -124,7 +132,8 @@ class Pow(Elementwise):
             return xp.where(b == 0, 0.0, grad_y * b * xp.pow(xp.where(b == 0, 1.0, a), b - 1))
 
         def grad_b():
-            return xp.where(y == 0, 0.0, grad_y * y * xp.log(xp.where(y == 0, 1.0, a)))
+            safe = xp.where(y == 0, xp.ones_like(y), a)  # of y's type, also where a is a number
+            return xp.where(y == 0, 0.0, grad_y * y * xp.log(safe))
 
         return grad_a, grad_b
 
@@ -146,6 +155,8 @@ class Square(Elementwise):
     """y = x²;  gx = 2 gy x."""
 
     primitive = True
+    accepts = "numbers"
+    check = Elementwise.require_types
     saves = ("x",)
 
     def forward(self, xp, x):
@@ -635,6 +646,8 @@ class Round(StepFunction):
 class Sign(StepFunction):
     """y = -1, 0 or 1."""
 
+    accepts = "numbers"
+
     def forward(self, xp, x):
         return xp.sign(x)
 
@@ -757,6 +770,7 @@ class Bitwise(Elementwise):
     """Base of the operations on the bits of integers and truth values: no derivative."""
 
     primitive = True
+    accepts = "bits"
 
 
 class BitwiseInvert(Bitwise):
@@ -790,12 +804,18 @@ class BitwiseXor(Bitwise):
 class BitwiseLeftShift(Bitwise):
     """y = a 2ᵇ."""
 
+    accepts = "integers"
+    check = Elementwise.require_types
+
     def forward(self, xp, a, b):
         return xp.bitwise_left_shift(a, b)
 
 
 class BitwiseRightShift(Bitwise):
     """y = ⌊a / 2ᵇ⌋."""
+
+    accepts = "integers"
+    check = Elementwise.require_types
 
     def forward(self, xp, a, b):
         return xp.bitwise_right_shift(a, b)

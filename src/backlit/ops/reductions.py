@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import typing
 
 import numpy as np
 
@@ -169,7 +169,7 @@ class Running(Op):
     primitive = True
     axis: int
 
-    def infer(self, x: Any) -> tuple[Shape, DType]:
+    def infer(self, x: typing.Any) -> tuple[Shape, DType]:
         """Shape and dtype of x."""
         return x.shape, x.dtype
 

@@ -1,0 +1,92 @@
+"""Records of the activation functions. References are the textbook formulas in `math` or SciPy."""
+
+from __future__ import annotations
+
+import math
+
+import scipy.special
+
+import backlit as bl
+from backlit.ops import activation as ops
+
+from .record import Case, Record, Special, either, generator, grid, pointwise, uniform
+
+inf, nan = math.inf, math.nan
+
+
+def unary(op, reference, make, attributes=({},), **more):
+    def with_attributes(x, **values):
+        return pointwise(lambda v: reference(v, **values))(x)
+
+    return Record(
+        op=op,
+        reference=with_attributes,
+        cases=grid(op.name, make, attributes=attributes),
+        function=getattr(bl, op.name, None),
+        **more,
+    )
+
+
+def logistic(v):
+    return 1 / (1 + math.exp(-v))
+
+
+def normal_distribution(v):
+    return math.erfc(-v / math.sqrt(2)) / 2
+
+
+_RNG = generator("softmax")
+_ALONG = [
+    Case((_RNG.uniform(-2, 2, shape),), {"axis": axis})
+    for shape, axis in [((3,), 0), ((2, 3), 1), ((2, 3), 0), ((2, 1, 2), 1), ((0, 2), 1)]
+]
+
+TABLE = [
+    unary(ops.Sigmoid, logistic, uniform(-3, 3),
+          specials=[Special(([1e4, -1e4, 0.0, inf, -inf, nan],), [1.0, 0.0, 0.5, 1.0, 0.0, nan],
+                            ([0.0, 0.0, 0.25, 0.0, 0.0, nan],)),
+                    Special(([1e4, -1e4],), [1.0, 0.0], ([0.0, 0.0],), dtype="float32")]),
+    unary(ops.Relu, lambda v: (v + abs(v)) / 2, either(0.2, 2),
+          specials=[Special(([0.0, -0.0, 3.0, -3.0, inf],), None, ([0.0, 0.0, 1.0, 0.0, 1.0],)),
+                    Special(([0.0, 3.0, -3.0, inf, nan],), [0.0, 3.0, 0.0, inf, nan])]),
+    unary(ops.LeakyRelu, lambda v, slope: max(v, 0) + slope * min(v, 0), either(0.2, 2),
+          [{"slope": 0.01}, {"slope": 0.5}],
+          specials=[Special(([0.0, 2.0, -2.0],), [0.0, 2.0, -0.2], ([0.1, 1.0, 0.1],),
+                            {"slope": 0.1})]),
+    unary(ops.Elu, lambda v, alpha: v if v > 0 else alpha * math.exp(v) - alpha, either(0.2, 2),
+          [{"alpha": 1.0}, {"alpha": 0.7}],
+          specials=[Special(([0.0, -1e4, 1e4],), [0.0, -0.5, 1e4], ([0.5, 0.0, 1.0],),
+                            {"alpha": 0.5})]),
+    unary(ops.Softplus, lambda v: math.log(1 + math.exp(v)), uniform(-3, 3),
+          specials=[Special(([1e4, -1e4, 0.0],), [1e4, 0.0, math.log(2)], ([1.0, 0.0, 0.5],),
+                            rtol=1e-15),
+                    Special(([1e4, -1e4],), [1e4, 0.0], ([1.0, 0.0],), dtype="float32")]),
+    unary(ops.Silu, lambda v: v * logistic(v), uniform(-3, 3),
+          specials=[Special(([0.0, 1e4, -1e4],), [0.0, 1e4, -0.0], ([0.5, 1.0, 0.0],))]),
+    unary(ops.Gelu, lambda v: v * normal_distribution(v), uniform(-3, 3),
+          specials=[Special(([0.0, 1e4, -1e4],), [0.0, 1e4, -0.0], ([0.5, 1.0, 0.0],))]),
+    unary(ops.GeluTanh,
+          lambda v: v * logistic(2 * math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)),
+          uniform(-3, 3),
+          specials=[Special(([0.0, 30.0, -30.0],), [0.0, 30.0, -0.0], ([0.5, 1.0, 0.0],))]),
+    Record(
+        op=ops.Softmax,
+        reference=lambda x, axis: scipy.special.softmax(x, axis=axis),
+        cases=_ALONG,
+        specials=[
+            Special(([1e4, 1e4, -1e4],), [0.5, 0.5, 0.0], ([0.0, 0.0, 0.0],), {"axis": 0}),
+            Special(([-inf, 0.0],), [0.0, 1.0], ([0.0, 0.0],), {"axis": 0}),
+        ],
+    ),
+    Record(
+        op=ops.LogSoftmax,
+        reference=lambda x, axis: scipy.special.log_softmax(x, axis=axis),
+        cases=_ALONG,
+        specials=[
+            Special(([1e4, 1e4, -1e4],), [-math.log(2), -math.log(2), -2e4 - math.log(2)],
+                    None, {"axis": 0}, rtol=1e-15),
+            Special(([1e4, -1e4],), [0.0, -2e4], ([-1.0, 1.0],), {"axis": 0}),
+            Special(([1e4, -1e4],), [0.0, -2e4], ([-1.0, 1.0],), {"axis": 0}, dtype="float32"),
+        ],
+    ),
+]  # fmt: skip
