@@ -309,7 +309,7 @@ def test_streams_and_samplers_resume():
     assert order(resumed) == [[2], [3], [4]]
 
     stream = DataLoader(Counting(5), 2)
-    stream.load_state_dict({"position": 1, "key": 0, "counter": 0})
+    stream.load_state_dict({**stream.state_dict(), "position": 1})
     assert [b.tolist() for b in stream] == [[2, 3], [4]]
 
 
@@ -319,6 +319,8 @@ def test_a_state_that_does_not_fit_is_refused():
         DataError, match=r"a state has position, key and counter, got {'position': 1}"
     ):
         loader.load_state_dict({"position": 1})
-    with pytest.raises(DataError, match="stands at batch 4, but an epoch has 3 batches"):
-        loader.load_state_dict({"position": 4, "key": 0, "counter": 0})
+    with pytest.raises(DataError, match="batch_size must be as in the saved run, 5, got 4"):
+        loader.load_state_dict(DataLoader(rows(), 5).state_dict())
+    with pytest.raises(DataError, match="examples must be as in the saved run, 9, got 10"):
+        loader.load_state_dict(DataLoader(rows(9), 4).state_dict())
     assert order(loader)[0] == [0, 1, 2, 3]

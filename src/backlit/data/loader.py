@@ -194,9 +194,15 @@ class DataLoader:
 
     def _random_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {n: int(t) for n, t in self.generator.state_dict().items()}
+        state |= self._kind()
         if hasattr(self.sampler, "state_dict"):
             state["sampler"] = self.sampler.state_dict()  # type: ignore[union-attr]
         return state
+
+    def _kind(self) -> dict[str, Any]:
+        """What a loader must have in common with one whose state it continues."""
+        examples = len(self.dataset) if hasattr(self.dataset, "__len__") else None
+        return {"examples": examples, "batch_size": self.batch_size}
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands: the batch, and the random state that the epoch began with."""
@@ -205,20 +211,17 @@ class DataLoader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state: the next loop begins with the next batch."""
         position = state.get("position")
-        if not isinstance(position, int) or position < 0 or not {"key", "counter"} <= set(state):
+        if not isinstance(position, int) or not {"key", "counter"} <= set(state):
             raise DataError(
                 "DataLoader.load_state_dict: a state has position, key and counter, "
                 f"got {state!r:.80}"
             )
-        if (
-            not self.streams
-            and hasattr(self.sampler or self.dataset, "__len__")
-            and position > len(self)
-        ):
-            raise DataError(
-                f"DataLoader.load_state_dict: the state stands at batch {position}, but an epoch "
-                f"has {len(self)} batches; the dataset or the batch size differs from the saved run"
-            )
+        for name, own in self._kind().items():
+            if state.get(name) != own:
+                raise DataError(
+                    f"DataLoader.load_state_dict: {name} must be as in the saved run, "
+                    f"{state.get(name)}, got {own}"
+                )
         for name in ("key", "counter"):
             getattr(self.generator, name).assign(np.array(state[name], np.uint64))
         if "sampler" in state:

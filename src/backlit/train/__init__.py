@@ -1,5 +1,22 @@
-"""Training: files of Tensors."""
+"""Training: the Trainer, metrics, callbacks, checkpoints."""
 
+from .callbacks import Callback, EarlyStopping
+from .checkpoint import load_checkpoint, save_checkpoint
+from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
 from .storage import load_tensors, save_tensors
+from .trainer import Trainer
 
-__all__ = ["load_tensors", "save_tensors"]
+__all__ = [
+    "Accuracy",
+    "Callback",
+    "ConfusionMatrix",
+    "EarlyStopping",
+    "Mean",
+    "Metric",
+    "TopK",
+    "Trainer",
+    "load_checkpoint",
+    "load_tensors",
+    "save_checkpoint",
+    "save_tensors",
+]

@@ -1,0 +1,136 @@
+"""How the state of a run gets into one file, and back into objects, all of it or nothing.
+
+A checkpoint is a safetensors file. Its Tensors are those found in a nested state, under their
+dotted paths; the rest of the state is JSON in the file's metadata, with a checksum over both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ArgumentError, DataError
+from ..tensor import Tensor
+from .storage import decode, encode, read_bytes, write_whole
+
+FORMAT = "backlit-checkpoint-1"
+_REFERENCE = "$tensor"  # the key that stands for a Tensor in the JSON
+
+
+def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+    """Save a nested state of dicts, lists, numbers, texts and Tensors as one file, whole.
+
+    >>> import os, tempfile
+    >>> from backlit import nn
+    >>> path = os.path.join(tempfile.mkdtemp(), "run.safetensors")
+    >>> save_checkpoint(path, {"model": nn.Linear(2, 1).state_dict(), "epoch": 3})
+    >>> sorted(load_checkpoint(path)["model"])
+    ['bias', 'weight']
+
+    When it returns the file is on the disk; until then the old file is. Tuples come back as lists.
+    Raises DataError if the file cannot be written.
+    """
+    write_whole(path, encode_state(state))
+
+
+def encode_state(state: Mapping[str, Any]) -> bytes:
+    """The bytes of a checkpoint of a state."""
+    tensors: dict[str, Tensor] = {}
+    text = json.dumps(_without_tensors(state, "", tensors))
+    check = f"{_checksum(text, tensors):08x}"
+    return encode(tensors, {"format": FORMAT, "state": text, "crc32": check})
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The state that `save_checkpoint` saved. Nothing in the file is ever run as code.
+
+    Raises DataError if the file is missing, truncated, damaged or not a checkpoint.
+    """
+    tensors, metadata = decode(read_bytes(path, "load_checkpoint"), path)
+    if metadata.get("format") != FORMAT or not {"state", "crc32"} <= set(metadata):
+        raise DataError(
+            f"load_checkpoint: {path} must be a checkpoint ({FORMAT}), got a safetensors file "
+            f"with the format {metadata.get('format')!r}; read mere Tensors with load_tensors"
+        )
+    text = metadata["state"]
+    if f"{_checksum(text, tensors):08x}" != metadata["crc32"]:
+        raise DataError(
+            f"load_checkpoint: {path} is damaged: its checksum must be {metadata['crc32']}, "
+            f"got {_checksum(text, tensors):08x}; use an earlier checkpoint"
+        )
+    try:
+        return _with_tensors(json.loads(text), tensors)
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"load_checkpoint: {path} has a state that cannot be read: {error}"
+        ) from None
+
+
+def restore(objects: Mapping[str, Any], state: Mapping[str, Any], path: Any) -> None:
+    """Load parts of a state into the objects of the same names, all of them or none.
+
+    The objects have `state_dict` and `load_state_dict`. Raises DataError, with every object as it
+    was, if a part is missing or does not fit.
+    """
+    missing = [name for name in objects if name not in state]
+    if missing:
+        raise DataError(
+            f"resume: {path} must hold {', '.join(objects)}, but has no {', '.join(missing)}; "
+            "the run that saved it was set up otherwise"
+        )
+    before: dict[str, Any] = {}
+    for name, thing in objects.items():
+        before[name] = thing.state_dict()
+        try:
+            thing.load_state_dict(state[name])
+        except Exception as error:
+            for done, earlier in before.items():
+                objects[done].load_state_dict(earlier)
+            raise DataError(
+                f"resume: the {name} in {path} does not fit {type(thing).__name__}: {error}; "
+                "nothing was loaded; resume with the model and settings that were saved"
+            ) from error
+
+
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> int:
+    check = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        check = zlib.crc32(tensors[name].array.tobytes(), zlib.crc32(name.encode(), check))
+    return check
+
+
+def _without_tensors(value: Any, path: str, found: dict[str, Tensor]) -> Any:
+    """The value as JSON, with a reference in the place of each Tensor; those go into `found`."""
+    if isinstance(value, Tensor):
+        found[path] = value
+        return {_REFERENCE: path}
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or key == _REFERENCE:
+                raise ArgumentError(
+                    f"save_checkpoint: the keys of {path or 'the state'} must be strings, "
+                    f"got {key!r}"
+                )
+        inner = f"{path}." if path else ""
+        return {k: _without_tensors(v, f"{inner}{k}", found) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_tensors(v, f"{path}.{i}", found) for i, v in enumerate(value)]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ArgumentError(
+        f"save_checkpoint: {path} must be a Tensor, a number, a text, None, or a dict or list of "
+        f"these, got {type(value).__name__}"
+    )
+
+
+def _with_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_REFERENCE}:
+            return tensors[value[_REFERENCE]]
+        return {k: _with_tensors(v, tensors) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_tensors(v, tensors) for v in value]
+    return value

@@ -1,0 +1,69 @@
+"""Where the first number that is not finite comes from, when a loss has become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..dtypes import FLOATING
+from ..nn import Module
+from ..op import Op
+from ..tensor import STATE, Scope, Tensor
+
+
+def first_non_finite(
+    model: Module, loss_fn: Callable[..., Tensor], inputs: tuple[Tensor, ...], target: Any
+) -> str:
+    """Which input, parameter or layer is the first whose numbers are not all finite.
+
+    Runs the model and the loss once more, eagerly and without a tape, and watches every op.
+    """
+    for i, x in enumerate(inputs):
+        if not _finite(x):
+            return f"the batch itself holds {_bad(x)} (input {i}): check the data"
+    if isinstance(target, Tensor) and not _finite(target):
+        return f"the targets of the batch hold {_bad(target)}: check the data"
+    for name, t in (*model.named_parameters(), *model.named_buffers()):
+        if not _finite(t):
+            return (
+                f"{name} holds {_bad(t)}, since the update before: "
+                "the gradient was not finite or the learning rate is too high"
+            )
+    found: list[tuple[Op, Scope | None, Tensor]] = []
+
+    def watch(op: Op, arguments: tuple[Any, ...], output: Tensor) -> None:
+        if not found and not _finite(output):
+            found.append((op, STATE.scope, output))
+
+    outer, STATE.observer = STATE.observer, watch
+    try:
+        with no_grad():
+            loss_fn(model(*inputs), target)
+    finally:
+        STATE.observer = outer
+    if not found:
+        return "no layer, when run again: the computation is not repeatable"
+    op, scope, output = found[0]
+    return f"the output of {op.name} in {_place(scope, model)} holds {_bad(output)}"
+
+
+def _place(scope: Scope | None, model: Module) -> str:
+    if scope is None:
+        return "the loss function"
+    outermost = scope
+    while outermost.parent is not None:
+        outermost = outermost.parent
+    return scope.path if outermost.module is model else f"the loss, {scope.path}"
+
+
+def _finite(t: Tensor) -> bool:
+    return t.dtype not in FLOATING or bool(np.isfinite(t.array).all())
+
+
+def _bad(t: Tensor) -> str:
+    nan, inf = int(np.isnan(t.array).sum()), int(np.isinf(t.array).sum())
+    parts = [f"{n} {what}" for n, what in ((nan, "NaN"), (inf, "infinite")) if n]
+    return f"{' and '.join(parts)} of {t.size:,} numbers"

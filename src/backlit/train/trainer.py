@@ -1,0 +1,547 @@
+"""The Trainer: the training loop with validation, checkpoints, resuming and a clean end."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..autograd import no_grad
+from ..compile import compile as compile_function
+from ..data import DataLoader
+from ..errors import ArgumentError, DataError, NonFiniteError
+from ..nn import Module
+from ..optim import Optimizer, clip_grad_norm_, clip_grad_value_
+from ..optim.lr_scheduler import ReduceLROnPlateau
+from ..random import Generator, default_generator
+from ..tensor import Tensor, as_tensor
+from .callbacks import Callback
+from .checkpoint import encode_state, load_checkpoint, restore
+from .display import Display, make_display
+from .finite import first_non_finite
+from .interrupt import Interruption
+from .metrics import Mean, Metric
+from .storage import write_whole
+
+LATEST, BEST = "latest.safetensors", "best.safetensors"
+_TRAINING, _VALIDATING = "training", "validating"
+
+
+class Trainer:
+    """Trains a model: the loop, and everything around it.
+
+    >>> from backlit import nn, optim
+    >>> from backlit.data import DataLoader, playground
+    >>> train, test = playground("gauss", 200)
+    >>> model = nn.Linear(2, 2)
+    >>> trainer = Trainer(
+    ...     model, nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=0.1), progress="quiet"
+    ... )
+    >>> history = trainer.fit(DataLoader(train, 20), DataLoader(test, 100), epochs=2)
+    >>> sorted(history[-1])
+    ['epoch', 'loss', 'lr', 'validation_loss']
+
+    A batch is a tuple: the model's inputs, then the target. The loss is `loss_fn(model(*inputs),
+    target)`, a mean over the batch.
+
+    - `schedule` steps after each epoch, or with `schedule_every="step"` after each batch.
+    - `metrics` are gathered in training and validation under their names.
+    - `clip_norm` and `clip_value` limit the gradients before each update.
+    - `compile`: run steps through `backlit.compile`, with the same bits as without.
+    - `checkpoints` is a directory: `latest.safetensors` is saved after each epoch, after every
+      `checkpoint_steps` steps and on Ctrl-C; `best.safetensors` whenever `monitor` (by default
+      `validation_loss`, without validation `loss`) gets better.
+    - `progress`: "auto" (a bar on a terminal, lines elsewhere), "bar", "lines" or "quiet".
+
+    A loss that is not finite stops the run with NonFiniteError, which names the epoch, the step and
+    the first layer with such an output; the model is put back to before that step.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss_fn: Callable[..., Tensor],
+        optimizer: Optimizer,
+        *,
+        schedule: Any = None,
+        schedule_every: str = "epoch",
+        metrics: Sequence[Metric] = (),
+        callbacks: Sequence[Callback] = (),
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        compile: bool = True,
+        checkpoints: str | Path | None = None,
+        checkpoint_steps: int | None = None,
+        monitor: str | None = None,
+        progress: str = "auto",
+        console: Console | None = None,
+    ):
+        if schedule_every not in ("epoch", "step"):
+            raise ArgumentError(
+                f"Trainer: schedule_every must be 'epoch' or 'step', got {schedule_every!r}"
+            )
+        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if limit is not None and not limit > 0:
+                raise ArgumentError(f"Trainer: {name} must be positive, got {limit}")
+        if checkpoint_steps is not None and (checkpoints is None or checkpoint_steps < 1):
+            raise ArgumentError(
+                f"Trainer: checkpoint_steps must be positive and needs a checkpoints directory, "
+                f"got {checkpoint_steps} and {checkpoints}"
+            )
+        names = ["loss", *(m.name for m in metrics)]
+        if len(set(names)) != len(names):
+            raise ArgumentError(f"Trainer: metrics must have different names, got {names[1:]}")
+        self.model = model
+        self.loss_fn = loss_fn
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.schedule_every = schedule_every
+        self.metrics = list(metrics)
+        self.callbacks = list(callbacks)
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.compile = compile
+        self.checkpoints = None if checkpoints is None else Path(checkpoints)
+        self.checkpoint_steps = checkpoint_steps
+        self.monitor = monitor
+        self.progress = progress
+        self.console = console
+        #: One record for each epoch done: epoch, lr, loss, metrics, and the same of the validation.
+        self.history: list[dict[str, float]] = []
+        self.epoch = 0  # epochs done
+        self.position = 0  # batches done of the epoch in progress
+        self.steps = 0  # updates done in all
+        self.phase = _TRAINING
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+        #: Why the training ended early: None, "interrupted" or what a callback said.
+        self.stopped: str | None = None
+        self._loss = Mean("loss")
+        self._best_weights: dict[str, Tensor] | None = None
+        formats: dict[str, Callable[[float], str]] = {"lr": lambda v: f"{v:.3g}"}
+        for m in (self._loss, *self.metrics):
+            formats[m.name] = formats[f"validation_{m.name}"] = m.format
+        self._formats = formats
+        make_display(progress, console, formats)  # a wrong kind is an error here, not after an hour
+        self._evaluation = self._compiled(self._evaluation_step)
+
+    # -- training -----------------------------------------------------------------------------
+
+    def fit(
+        self,
+        loader: Iterable[Any],
+        validation: Iterable[Any] | None = None,
+        *,
+        epochs: int = 1,
+        resume: bool = False,
+    ) -> list[dict[str, float]]:
+        """Train until `epochs` epochs are done in all, earlier calls and resumed runs included.
+
+        With `resume` the run continues from the latest checkpoint, to the same bits as if it had
+        never stopped; the loader has to be made as it was then. Returns the history.
+        """
+        if not isinstance(epochs, int) or epochs < 1:
+            raise ArgumentError(f"fit: epochs must be a positive integer, got {epochs!r}")
+        if resume:
+            self._resume(loader, validation)
+        elif self.stopped is not None:
+            self.stopped = None
+        step = self._compiled(self._train_step)
+        display = make_display(self.progress, self.console, self._formats)
+        was_training = self.model.training
+        with Interruption() as interruption:
+            try:
+                display.start(self.epoch + 1, epochs, _length(loader), self.position)
+                for callback in self.callbacks:
+                    callback.on_train_start(self)
+                while self.epoch < epochs and self.stopped is None:
+                    self._one_epoch(step, loader, validation, display, interruption)
+                if self.stopped == "interrupted":
+                    self._save_interrupted(loader, validation, display)
+                elif self.stopped is not None:
+                    display.message(f"Stopped after epoch {self.epoch}: {self.stopped}.")
+                for callback in self.callbacks:
+                    callback.on_train_end(self)
+            finally:
+                display.close()
+                self.model.train(was_training)
+                if self.position and isinstance(loader, DataLoader):
+                    loader.load_state_dict(loader.state_dict())  # the next fit goes on from here
+        return self.history
+
+    def stop(self, reason: str) -> None:
+        """End the training after the epoch in progress; for callbacks."""
+        self.stopped = reason
+
+    def _one_epoch(
+        self,
+        step: Callable[..., tuple[Tensor, Tensor]],
+        loader: Iterable[Any],
+        validation: Iterable[Any] | None,
+        display: Display,
+        interruption: Interruption,
+    ) -> None:
+        started, before = time.monotonic(), self._loss.count if self.position else 0
+        if self.phase == _TRAINING:
+            self._train_epoch(step, loader, validation, display, interruption)
+            if self.stopped == "interrupted":
+                return
+            self.phase = _VALIDATING
+        seconds, examples = time.monotonic() - started, self._loss.count - before
+        record: dict[str, float] = {
+            "epoch": self.epoch + 1,
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+            "loss": self._loss.compute(),
+            **{m.name: m.compute() for m in self.metrics},
+        }
+        if validation is not None:
+            trained = [m.state_dict() for m in self.metrics]
+            results = self._measure(validation, interruption)
+            for metric, state in zip(self.metrics, trained, strict=True):
+                metric.load_state_dict(state)
+            if results is None:
+                self.stopped = "interrupted"
+                return
+            record |= {f"validation_{name}": value for name, value in results.items()}
+        self._end_epoch(record, loader, validation, display, seconds, examples)
+
+    def _train_epoch(
+        self,
+        step: Callable[..., tuple[Tensor, Tensor]],
+        loader: Iterable[Any],
+        validation: Iterable[Any] | None,
+        display: Display,
+        interruption: Interruption,
+    ) -> None:
+        self.model.train()
+        if self.position == 0:
+            self._reset()
+        tensors = self._tensors()
+        wanted = False
+        for batch in self._batches(loader):
+            *inputs, target = batch
+            before = [(t, t.array) for t in tensors]
+            loss, prediction = step(*batch)
+            value = float(loss)
+            if not math.isfinite(value):
+                self._raise_non_finite(value, before, tuple(inputs), target, loader)
+            self.position += 1
+            self.steps += 1
+            examples = len(target)
+            self._loss.add(value, examples)
+            for metric in self.metrics:
+                metric.update(prediction, target)
+            if self.schedule is not None and self.schedule_every == "step":
+                self._step_schedule({"loss": value})
+            if self.steps == 1:
+                tensors = self._tensors()  # the optimizer has made its state
+            for callback in self.callbacks:
+                callback.on_step_end(self, value)
+            wanted = display.step(examples, self._running() if wanted else None)
+            if interruption.requested:
+                self.stopped = "interrupted"
+                return
+            if self.checkpoint_steps and self.steps % self.checkpoint_steps == 0:
+                self.save(loader, validation)
+        if self.position == 0:
+            raise ArgumentError(
+                "fit: the loader must give at least one batch, got none; with drop_last the batch "
+                "size must not exceed the number of examples"
+            )
+
+    def _train_step(self, *batch: Any) -> tuple[Tensor, Tensor]:
+        *inputs, target = batch
+        prediction = self.model(*inputs)
+        loss = self.loss_fn(prediction, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        if self.clip_value is not None:
+            clip_grad_value_(self.model.parameters(), self.clip_value)
+        self.optimizer.step()
+        self.optimizer.zero_grad()  # so that a compiled step need not hand them out
+        return loss.detach(), prediction.detach()
+
+    def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        return compile_function(step) if self.compile else step
+
+    def _batches(self, loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        """The batches of the epoch that are still to be done."""
+        skipped = 0 if hasattr(loader, "load_state_dict") else self.position
+        for batch in itertools.islice(loader, skipped, None):
+            yield _as_batch(batch)
+
+    def _running(self) -> dict[str, float]:
+        """The numbers of the epoch so far, for the bar; the loss and the first metric fit on it."""
+        return {m.name: m.compute() for m in (self._loss, *self.metrics[:1])}
+
+    def _reset(self) -> None:
+        for m in (self._loss, *self.metrics):
+            m.reset()
+
+    def _end_epoch(
+        self,
+        record: dict[str, float],
+        loader: Iterable[Any],
+        validation: Iterable[Any] | None,
+        display: Display,
+        seconds: float,
+        examples: int,
+    ) -> None:
+        name = self.monitored(record)
+        value = self.value(record, name)
+        improved = self.is_better(name, value, self.best)
+        self.epoch += 1
+        self.position = 0
+        self.phase = _TRAINING
+        self.history.append(record)
+        if improved:
+            self.best, self.best_epoch = value, self.epoch
+        if self.schedule is not None and self.schedule_every == "epoch":
+            self._step_schedule(record)
+        display.epoch(record, improved, seconds, examples)
+        for callback in self.callbacks:
+            callback.on_epoch_end(self, record)
+        if improved and self.checkpoints is None:
+            self._best_weights = self.model.state_dict()
+        self.save(loader, validation, best=improved)
+
+    def _step_schedule(self, record: dict[str, float]) -> None:
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(self.value(record, self.monitored(record)))
+        else:
+            self.schedule.step()
+
+    # -- numbers that are watched -------------------------------------------------------------
+
+    def monitored(self, record: dict[str, float]) -> str:
+        """The key of a record whose best value is kept."""
+        if self.monitor is not None:
+            return self.monitor
+        return "validation_loss" if "validation_loss" in record else "loss"
+
+    def value(self, record: dict[str, float], name: str) -> float:
+        """A number of a record by its key."""
+        if name not in record:
+            raise ArgumentError(
+                f"fit: the monitored number must be one of {', '.join(record)}, got {name!r}"
+            )
+        return record[name]
+
+    def is_better(
+        self, name: str, value: float, best: float | None, by_more_than: float = 0.0
+    ) -> bool:
+        """Whether a value of a metric (or loss) is better than the best; NaN never is."""
+        if math.isnan(value) or best is None:
+            return not math.isnan(value)
+        plain = name.removeprefix("validation_")
+        larger = any(m.larger_is_better for m in self.metrics if m.name == plain)
+        return value - best > by_more_than if larger else best - value > by_more_than
+
+    # -- losses that are not finite -----------------------------------------------------------
+
+    def _tensors(self) -> list[Tensor]:
+        """Every Tensor that a step may replace."""
+        found = [*self.model.parameters(), *self.model.buffers()]
+        for state in self.optimizer.state.values():
+            found.extend(t for t in state.values() if isinstance(t, Tensor))
+        for generator in self._generators().values():
+            found.extend((generator.key, generator.counter))
+        return list({id(t): t for t in found}.values())
+
+    def _raise_non_finite(
+        self,
+        value: float,
+        before: list[tuple[Tensor, Any]],
+        inputs: tuple[Tensor, ...],
+        target: Any,
+        loader: Iterable[Any],
+    ) -> None:
+        for tensor, array in before:
+            tensor.array = array
+        where = first_non_finite(self.model, self.loss_fn, inputs, target)
+        for tensor, array in before:
+            tensor.array = array
+        batches = _length(loader)
+        raise NonFiniteError(
+            f"fit: the loss must be finite, got {value} in epoch {self.epoch + 1}, "
+            f"step {self.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
+            "the model is as before this step; lower the learning rate, limit the gradients with "
+            "clip_norm, or mend what is named here"
+        )
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    def evaluate(self, loader: Iterable[Any]) -> dict[str, float]:
+        """The mean loss and the metrics over a loader, in evaluation mode; trains nothing."""
+        kept = [m.state_dict() for m in self.metrics]
+        was_training = self.model.training
+        try:
+            results = self._measure(loader, None)
+        finally:
+            for metric, state in zip(self.metrics, kept, strict=True):
+                metric.load_state_dict(state)
+            self.model.train(was_training)
+        assert results is not None
+        return results
+
+    def _measure(
+        self, loader: Iterable[Any], interruption: Interruption | None
+    ) -> dict[str, float] | None:
+        """The results over a loader; None if there was an interruption."""
+        loss = Mean("loss")
+        for metric in self.metrics:
+            metric.reset()
+        self.model.eval()
+        with no_grad():
+            for batch in map(_as_batch, loader):
+                if interruption is not None and interruption.requested:
+                    return None
+                value, prediction = self._evaluation(*batch)
+                loss.add(float(value), len(batch[-1]))
+                for metric in self.metrics:
+                    metric.update(prediction, batch[-1])
+        if loss.count == 0:
+            raise ArgumentError("evaluate: the loader must give at least one batch, got none")
+        return {m.name: m.compute() for m in (loss, *self.metrics)}
+
+    def _evaluation_step(self, *batch: Any) -> tuple[Tensor, Tensor]:
+        *inputs, target = batch
+        prediction = self.model(*inputs)
+        return self.loss_fn(prediction, target), prediction
+
+    # -- checkpoints --------------------------------------------------------------------------
+
+    def save(
+        self,
+        loader: Iterable[Any] | None = None,
+        validation: Iterable[Any] | None = None,
+        *,
+        best: bool = False,
+    ) -> None:
+        """Save the latest checkpoint, with `best` also as the best; nothing without a directory."""
+        if self.checkpoints is None:
+            return
+        data = encode_state({n: o.state_dict() for n, o in self._parts(loader, validation).items()})
+        if best:
+            write_whole(self.checkpoints / BEST, data)
+        write_whole(self.checkpoints / LATEST, data)
+
+    def load_best(self) -> None:
+        """Give the model the weights of the best epoch so far."""
+        if self.checkpoints is not None:
+            path = self.checkpoints / BEST
+            restore({"model": self.model}, load_checkpoint(path), path)
+        elif self._best_weights is not None:
+            self.model.load_state_dict(self._best_weights)
+        else:
+            raise DataError("load_best: there is no best epoch yet; call fit first")
+
+    def _save_interrupted(
+        self, loader: Iterable[Any], validation: Iterable[Any] | None, display: Display
+    ) -> None:
+        self.save(loader, validation)
+        done = f"in epoch {self.epoch + 1}, after step {self.position}"
+        saved = f"saved as {self.checkpoints / LATEST}" if self.checkpoints else "nothing was saved"
+        display.message(f"Interrupted {done}; {saved}.")
+
+    def _resume(self, loader: Iterable[Any], validation: Iterable[Any] | None) -> None:
+        if self.checkpoints is None:
+            raise ArgumentError("fit: resume needs a checkpoints directory; give the Trainer one")
+        path = self.checkpoints / LATEST
+        restore(self._parts(loader, validation), load_checkpoint(path), path)
+
+    def _parts(
+        self, loader: Iterable[Any] | None, validation: Iterable[Any] | None
+    ) -> dict[str, Any]:
+        """Everything that has state, by its name in a checkpoint, in the order of loading."""
+        parts: dict[str, Any] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "training": _Numbers(self),
+        }
+        for name, generator in self._generators().items():
+            parts[f"generator.{name}"] = generator
+        for i, callback in enumerate(self.callbacks):
+            parts[f"callback.{i}"] = callback
+        if hasattr(loader, "load_state_dict"):
+            parts["loader"] = loader
+        if hasattr(validation, "load_state_dict"):
+            parts["validation"] = _FromItsStart(validation)
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _generators(self) -> dict[str, Generator]:
+        """The sources of random numbers: this thread's default one, and the model's own."""
+        found = {"default": default_generator()}
+        for path, module in self.model.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Generator) and value not in found.values():
+                    found[f"{path}.{name}" if path else name] = value
+        return found
+
+
+class _Numbers:
+    """The Trainer's own numbers, as a part of a checkpoint."""
+
+    names = ("epoch", "position", "steps", "phase", "best", "best_epoch", "stopped", "history")
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def state_dict(self) -> dict[str, Any]:
+        t = self.trainer
+        state = {name: getattr(t, name) for name in self.names}
+        state["history"] = [dict(r) for r in t.history]
+        if t.stopped == "interrupted":
+            state["stopped"] = None
+        state["metrics"] = {m.name: m.state_dict() for m in (t._loss, *t.metrics)}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        t = self.trainer
+        metrics = {m.name: m for m in (t._loss, *t.metrics)}
+        if set(state["metrics"]) != set(metrics):
+            raise DataError(
+                f"the metrics must be {', '.join(state['metrics'])}, got {', '.join(metrics)}"
+            )
+        for name, metric in metrics.items():
+            metric.load_state_dict(state["metrics"][name])
+        for name in self.names:
+            setattr(t, name, state[name])
+
+
+class _FromItsStart:
+    """A validation loader, as a part of a checkpoint: a broken-off epoch is done again."""
+
+    def __init__(self, loader: Any):
+        self.loader = loader
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.loader.state_dict(), "position": 0}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.loader.load_state_dict(state)
+
+
+def _as_batch(batch: Any) -> tuple[Any, ...]:
+    """A batch as the inputs and the target, Tensors where they are arrays."""
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        raise ArgumentError(
+            "fit: a batch must be a tuple of the model's inputs and the target, got "
+            f"{type(batch).__name__}"
+        )
+    return tuple(as_tensor(b) if not isinstance(b, dict) else b for b in batch)
+
+
+def _length(loader: Iterable[Any]) -> int | None:
+    try:
+        return len(loader)  # type: ignore[arg-type]
+    except (TypeError, ArgumentError):
+        return None
