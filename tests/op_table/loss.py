@@ -162,7 +162,9 @@ def labelled(*attributes):
 
 def soft():
     result = []
-    for shape, smoothing, reduction in itertools.product([(3, 4), (2, 2, 2)], (0.0, 0.2), REDUCTIONS):
+    for shape, smoothing, reduction in itertools.product(
+        [(3, 4), (2, 2, 2)], (0.0, 0.2), REDUCTIONS
+    ):
         raw = _RNG.uniform(0.2, 1, shape)
         inputs = (_RNG.uniform(-2, 2, shape), raw / raw.sum(1, keepdims=True))
         values = {"label_smoothing": smoothing, "reduction": reduction}

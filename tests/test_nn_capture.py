@@ -1,0 +1,119 @@
+"""Captured training gives the bits that eager training gives, layer by layer, step by step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn
+
+STEPS = 4
+rng = np.random.default_rng(0)
+ROWS = rng.normal(size=(6, 4)).astype(np.float32)
+SIGNALS = rng.normal(size=(3, 4, 6)).astype(np.float32)
+LABELS = rng.integers(0, 4, 6)
+
+#: name -> (maker of the module, input)
+LAYERS = {
+    "linear": (lambda: nn.Linear(4, 3), ROWS),
+    "linear without bias": (lambda: nn.Linear(4, 3, bias=False), ROWS),
+    "maxout": (lambda: nn.Maxout(4, 3, 2), ROWS),
+    "dropout": (lambda: nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.4)), ROWS),
+    "dropout with a generator": (
+        lambda: nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.4, generator=bl.Generator(4))),
+        ROWS,
+    ),
+    "batch norm": (lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), ROWS),
+    "batch norm of signals": (lambda: nn.BatchNorm1d(4), SIGNALS),
+    "batch norm averaging": (lambda: nn.BatchNorm1d(4, momentum=None), ROWS),
+    "batch norm without tracking": (
+        lambda: nn.BatchNorm1d(4, track_running_stats=False),
+        ROWS,
+    ),
+    "layer norm": (lambda: nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3)), ROWS),
+    "flatten": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(24, 2)), SIGNALS),
+    "unflatten": (lambda: nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3))), ROWS),
+    **{
+        activation.__name__: (lambda a=activation: nn.Sequential(nn.Linear(4, 3), a()), ROWS)
+        for activation in (
+            nn.Identity, nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus, nn.SiLU,
+            nn.GELU, nn.Softmax, nn.LogSoftmax,
+        )
+    },
+}  # fmt: skip
+
+LOSSES = {
+    "mse": (nn.MSELoss, ROWS),
+    "l1": (nn.L1Loss, ROWS),
+    "smooth l1": (nn.SmoothL1Loss, ROWS),
+    "huber": (nn.HuberLoss, ROWS),
+    "cross-entropy": (nn.CrossEntropyLoss, LABELS),
+    "cross-entropy, smoothed and weighted": (
+        lambda: nn.CrossEntropyLoss([1.0, 2.0, 3.0, 4.0], ignore_index=2, label_smoothing=0.1),
+        LABELS,
+    ),
+    "cross-entropy, probabilities": (nn.CrossEntropyLoss, np.eye(4, dtype=np.float32)[LABELS]),
+    "nll": (nn.NLLLoss, LABELS),
+    "bce with logits": (nn.BCEWithLogitsLoss, np.eye(4, dtype=np.float32)[LABELS]),
+    "multi margin": (nn.MultiMarginLoss, LABELS),
+    "hinge embedding": (nn.HingeEmbeddingLoss, np.sign(ROWS)),
+    "kl": (nn.KLDivLoss, np.abs(ROWS)),
+}
+
+
+def train(make, x, loss, target, compiled: bool) -> list[bytes]:
+    """The bits of all losses and of all state after some steps of gradient descent."""
+    bl.manual_seed(11)
+    model = make()
+
+    def step(x, target):
+        y = model(x)
+        value = (y * y).mean() if loss is None else loss(y, target)
+        model.zero_grad()
+        value.backward()
+        with bl.no_grad():
+            for p in model.parameters():
+                p.assign(p - 0.1 * p.grad)
+        return value
+
+    run = bl.compile(step) if compiled else step
+    inputs = bl.tensor(x), None if target is None else bl.tensor(target)
+    losses = [run(*inputs).numpy().tobytes() for _ in range(STEPS)]
+    model.eval()
+    state = [t.numpy().tobytes() for t in model.state_dict().values()]
+    return [*losses, *state, model(inputs[0]).numpy().tobytes()]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_trains_to_the_same_bits_captured(name) -> None:
+    make, x = LAYERS[name]
+    assert train(make, x, None, None, True) == train(make, x, None, None, False)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_trains_to_the_same_bits_captured(name) -> None:
+    make, target = LOSSES[name]
+
+    def linear() -> nn.Module:
+        return nn.Linear(4, 4)
+
+    both = [train(linear, ROWS, make(), target, compiled) for compiled in (True, False)]
+    assert both[0] == both[1]
+
+
+def test_captured_dropout_draws_a_new_mask_each_step() -> None:
+    layer = nn.Dropout(0.5)
+    run = bl.compile(layer)
+    first, second = (run(bl.ones((64,))).tolist() for _ in range(2))
+    assert first != second
+    assert 0.0 in first
+
+
+def test_changing_the_mode_captures_again() -> None:
+    layer = nn.Dropout(0.5)
+    run = bl.compile(layer)
+    run(bl.ones((64,)))
+    layer.eval()
+    assert run(bl.ones((64,))).tolist() == [1.0] * 64
+    assert len(run.graphs) == 2

@@ -1,0 +1,284 @@
+"""Modules: attributes, names, modes, state, sharing, containers, printing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn
+from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.inner = nn.Sequential(nn.Tanh(), nn.Linear(3, 1, bias=False))
+
+    def forward(self, x):
+        return self.inner(self.norm(self.first(x)))
+
+
+def names(pairs) -> list[str]:
+    return [name for name, _ in pairs]
+
+
+def test_parameters_buffers_and_modules_have_dotted_names() -> None:
+    net = Net()
+    assert names(net.named_parameters()) == [
+        "first.weight", "first.bias", "norm.weight", "norm.bias", "inner.1.weight",
+    ]  # fmt: skip
+    assert names(net.named_buffers()) == [
+        "norm.running_mean", "norm.running_var", "norm.num_batches_tracked",
+    ]  # fmt: skip
+    assert names(net.named_modules()) == ["", "first", "norm", "inner", "inner.0", "inner.1"]
+    assert names(net.named_children()) == ["first", "norm", "inner"]
+    assert list(net.children()) == [net.first, net.norm, net.inner]
+    assert next(iter(net.buffers())) is net.norm.running_mean
+    assert net.get_submodule("inner.1") is net.inner[1]
+    assert net.get_submodule("") is net
+
+
+def test_attributes_move_between_kinds_and_can_be_deleted() -> None:
+    net = nn.Module()
+    net.a = nn.Linear(1, 1)
+    net.a = nn.Parameter([1.0])
+    assert names(net.named_parameters()) == ["a"]
+    net.a = 3
+    assert names(net.named_parameters()) == []
+    net.register_buffer("b", bl.zeros(2))
+    net.b = bl.ones(2)
+    assert net._buffers["b"].tolist() == [1.0, 1.0]
+    del net.b
+    assert not hasattr(net, "b")
+    assert names(net.named_buffers()) == []
+
+
+def test_a_missing_attribute_is_an_ordinary_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = Net().nothing
+
+
+def test_train_and_eval_reach_every_module() -> None:
+    net = Net()
+    assert net.eval() is net
+    assert [m.training for m in net.modules()] == [False] * 6
+    assert [m.training for m in net.train().modules()] == [True] * 6
+
+
+def test_requires_grad_and_zero_grad_reach_every_parameter() -> None:
+    net = Net()
+    net(bl.ones((4, 2))).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+    net.requires_grad_(False)
+    assert not net(bl.ones((4, 2))).requires_grad
+
+
+def test_apply_visits_inner_modules_first() -> None:
+    seen = []
+    Net().apply(lambda m: seen.append(type(m).__name__))
+    assert seen[-1] == "Net"
+    assert sorted(seen) == ["BatchNorm1d", "Linear", "Linear", "Net", "Sequential", "Tanh"]
+
+
+def test_to_casts_floating_parameters_and_buffers() -> None:
+    net = Net().to("float64")
+    assert {p.dtype for p in net.parameters()} == {bl.float64}
+    assert net.norm.running_mean.dtype == bl.float64
+    assert net.norm.num_batches_tracked.dtype == bl.int64
+    assert net(bl.ones((4, 2), dtype="float64")).dtype == bl.float64
+    assert net.to("cpu") is net
+
+
+# -- saving ---------------------------------------------------------------------------------------
+
+
+def test_state_dict_round_trip_copies_every_value() -> None:
+    one, two = Net(), Net()
+    for p in one.parameters():
+        nn.init.normal_(p)
+    one(bl.ones((4, 2)) * bl.arange(4, dtype="float32").reshape(4, 1))
+    two.load_state_dict(one.state_dict())
+    assert names(one.state_dict().items()) == names(two.state_dict().items())
+    for name, value in one.state_dict().items():
+        assert two.state_dict()[name].numpy().tobytes() == value.numpy().tobytes(), name
+    one.first.weight.assign(np.zeros((3, 2)))
+    assert two.first.weight.numpy().any(), "loading must copy"
+
+
+def test_state_dict_keeps_its_values_while_training_goes_on() -> None:
+    net = Net()
+    saved = net.state_dict()
+    before = saved["first.weight"].tolist()
+    net.first.weight.assign(net.first.weight.detach() + 1)
+    assert saved["first.weight"].tolist() == before
+
+
+def test_loading_keeps_the_parameter_object_and_its_dtype() -> None:
+    layer = nn.Linear(1, 1)
+    weight = layer.weight
+    layer.load_state_dict({"weight": np.array([[2.0]]), "bias": np.array([3.0])})
+    assert layer.weight is weight
+    assert weight.dtype == bl.float32
+    assert weight.tolist() == [[2.0]]
+
+
+def test_buffers_that_are_not_persistent_are_not_saved() -> None:
+    m = nn.Module()
+    m.register_buffer("kept", bl.zeros(1))
+    m.register_buffer("scratch", bl.zeros(1), persistent=False)
+    assert list(m.state_dict()) == ["kept"]
+
+
+def test_strict_false_passes_over_names() -> None:
+    layer = nn.Linear(1, 1)
+    layer.load_state_dict({"weight": [[5.0]], "other": [0.0]}, strict=False)
+    assert layer.weight.tolist() == [[5.0]]
+
+
+def test_a_shared_parameter_is_listed_once_and_trains_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(2, 2, bias=False)
+            self.b = nn.Linear(2, 2, bias=False)
+            self.b.weight = self.a.weight
+
+        def forward(self, x):
+            return self.b(self.a(x))
+
+    net = Tied()
+    assert names(net.named_parameters()) == ["a.weight"]
+    net(bl.ones((1, 2))).sum().backward()
+    w = bl.tensor(net.a.weight.numpy(), requires_grad=True)
+    (bl.ones((1, 2)) @ w.mT @ w.mT).sum().backward()
+    np.testing.assert_allclose(net.a.weight.grad.numpy(), w.grad.numpy(), rtol=1e-6)
+    assert list(net.state_dict()) == ["a.weight"]
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+def test_module_errors_say_what_is_wrong() -> None:
+    class Early(nn.Module):
+        def __init__(self) -> None:
+            self.layer = nn.Tanh()
+
+    with pytest.raises(ArgumentError, match=r"Early.layer: call super\(\).__init__\(\) before"):
+        Early()
+    with pytest.raises(NotImplementedError, match=r"Module must define forward\(\)"):
+        nn.Module()(1)
+    with pytest.raises(ArgumentError, match=r"get_submodule: Net has no module 'x' \(of 'x.y'\)"):
+        Net().get_submodule("x.y")
+    with pytest.raises(DTypeError, match=r"Module.to: dtype must be floating, got int64"):
+        Net().to("int64")
+
+
+def test_load_state_dict_changes_nothing_if_anything_does_not_fit() -> None:
+    layer = nn.Linear(2, 1)
+    before = layer.weight.tolist()
+    with pytest.raises(ArgumentError, match=r"missing: bias; unexpected: scale; strict=False"):
+        layer.load_state_dict({"weight": [[0.0, 0.0]], "scale": [1.0]})
+    with pytest.raises(ShapeError, match=r"bias must be float32\[1\], got float32\[2\]"):
+        layer.load_state_dict({"weight": [[0.0, 0.0]], "bias": [0.0, 0.0]})
+    assert layer.weight.tolist() == before
+
+
+def test_an_error_inside_names_the_module_path() -> None:
+    net = Net()
+    net.norm = net.first = nn.Identity()
+    with pytest.raises(ShapeError, match=r"in_features, got 5 and 3 .*; in Net.inner.1$"):
+        net(bl.ones((1, 5)))
+
+
+# -- containers -----------------------------------------------------------------------------------
+
+
+def kinds(modules) -> list[str]:
+    return [type(m).__name__ for m in modules]
+
+
+@pytest.mark.parametrize("make", [lambda *ms: nn.Sequential(*ms), lambda *ms: nn.ModuleList(ms)])
+def test_numbered_containers_behave_like_lists(make) -> None:
+    box = make(nn.Tanh(), nn.ReLU(), nn.Identity())
+    assert len(box) == 3
+    assert kinds(box) == ["Tanh", "ReLU", "Identity"]
+    assert type(box[-1]) is nn.Identity
+    assert type(box[:2]) is type(box)
+    assert kinds(box[1:]) == ["ReLU", "Identity"]
+    assert box.append(nn.Sigmoid()) is box
+    box.insert(1, nn.SiLU())
+    assert kinds(box) == ["Tanh", "SiLU", "ReLU", "Identity", "Sigmoid"]
+    assert list(box._modules) == ["0", "1", "2", "3", "4"]
+    box[0] = nn.ELU()
+    del box[2]
+    del box[-1]
+    assert kinds(box) == ["ELU", "SiLU", "Identity"]
+    assert list(box._modules) == ["0", "1", "2"]
+    box.extend([nn.Tanh()])
+    del box[1:]
+    assert kinds(box) == ["ELU"]
+
+
+def test_sequential_calls_in_order_and_takes_names() -> None:
+    from collections import OrderedDict
+
+    named = nn.Sequential(OrderedDict(a=nn.ReLU(), b=nn.Sigmoid()))
+    assert named(bl.tensor([-1.0])).tolist() == [0.5]
+    assert list(named._modules) == ["a", "b"]
+    del named[0]
+    assert list(named._modules) == ["b"]
+    assert nn.Sequential()(bl.ones(1)).tolist() == [1.0]
+
+
+def test_module_dict_behaves_like_a_dict() -> None:
+    box = nn.ModuleDict({"a": nn.Linear(1, 1)})
+    box["b"] = nn.Tanh()
+    assert list(box) == ["a", "b"]
+    assert len(box) == 2
+    assert "a" in box
+    assert "c" not in box
+    assert kinds(box.values()) == ["Linear", "Tanh"]
+    assert names(box.items()) == list(box.keys())
+    assert names(box.named_parameters()) == ["a.weight", "a.bias"]
+    assert type(box.pop("b")) is nn.Tanh
+    del box["a"]
+    assert len(box) == 0
+
+
+def test_container_errors_say_what_is_wrong() -> None:
+    with pytest.raises(ArgumentError, match=r"Sequential: element 1 must be a Module, got 3"):
+        nn.Sequential(nn.Tanh(), 3)
+    with pytest.raises(
+        IndexRangeError, match=r"ModuleList: the index must lie in \[-1, 1\), got 1"
+    ):
+        _ = nn.ModuleList([nn.Tanh()])[1]
+    with pytest.raises(ArgumentError, match=r"ModuleDict: names are str and values Modules, got 1"):
+        nn.ModuleDict()[1] = nn.Tanh()
+    with pytest.raises(ArgumentError, match=r"ModuleDict: 'keys' cannot name a module"):
+        nn.ModuleDict({"keys": nn.Tanh()})
+    with pytest.raises(ArgumentError, match=r"ModuleDict: no module 'b'; there are a"):
+        _ = nn.ModuleDict({"a": nn.Tanh()})["b"]
+
+
+# -- printing -------------------------------------------------------------------------------------
+
+
+def test_repr_shows_the_tree_with_shapes_and_counts() -> None:
+    assert repr(Net()) == (
+        "Net(  # 18 parameters\n"
+        "  (first): Linear(in_features=2, out_features=3)"
+        "  # weight: float32[3,2], bias: float32[3]; 9 parameters\n"
+        "  (norm): BatchNorm1d(3, eps=1e-05, momentum=0.1)"
+        "  # weight: float32[3], bias: float32[3]; 6 parameters\n"
+        "  (inner): Sequential(  # 3 parameters\n"
+        "    (0): Tanh()\n"
+        "    (1): Linear(in_features=3, out_features=1, bias=False)"
+        "  # weight: float32[1,3]; 3 parameters\n"
+        "  )\n"
+        ")"
+    )
