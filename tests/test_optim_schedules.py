@@ -1,0 +1,438 @@
+"""Learning-rate schedules: their formulas, their state, and compiled steps that follow them."""
+
+import json
+import math
+
+import pytest
+
+import backlit as bl
+from backlit.errors import ArgumentError, TraceError
+from backlit.optim import SGD, Adagrad, Adam, RMSprop
+from backlit.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
+
+
+def sgd(lr=1.0, **settings):
+    return SGD([bl.tensor([1.0], requires_grad=True)], lr=lr, **settings)
+
+
+def two_groups(first=1.0, second=0.5):
+    groups = [{"params": [bl.tensor([1.0], requires_grad=True)], "lr": r} for r in (first, second)]
+    return SGD(groups)
+
+
+def rates(schedule, steps):
+    """The rate of the first group at t = 0, 1, …, steps - 1."""
+    result = []
+    for _ in range(steps - 1):
+        result.append(schedule.get_last_lr()[0])
+        schedule.step()
+    return [*result, schedule.get_last_lr()[0]]
+
+
+# -- formulas ---------------------------------------------------------------------------------
+
+
+def test_step_lr():
+    assert rates(StepLR(sgd(), 2, gamma=0.5), 6) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_multi_step_lr():
+    schedule = MultiStepLR(sgd(), [3, 1, 3], gamma=0.5)
+    assert rates(schedule, 5) == [1.0, 0.5, 0.5, 0.125, 0.125]
+
+
+def test_exponential_lr():
+    assert rates(ExponentialLR(sgd(2.0), 0.5), 4) == [2.0, 1.0, 0.5, 0.25]
+
+
+def test_lambda_lr():
+    schedule = LambdaLR(two_groups(), [lambda t: 1 / (1 + t), lambda t: 2.0**t])
+    schedule.step()
+    assert schedule.get_last_lr() == [0.5, 1.0]
+    assert rates(LambdaLR(sgd(2.0), lambda t: 1 - t / 4), 4) == [2.0, 1.5, 1.0, 0.5]
+
+
+def test_cosine_annealing_lr():
+    schedule = CosineAnnealingLR(sgd(), T_max=4, eta_min=0.2)
+    root = math.sqrt(0.5)
+    want = [1.0, 0.6 + 0.4 * root, 0.6, 0.6 - 0.4 * root, 0.2, 0.6 - 0.4 * root]
+    assert rates(schedule, 6) == pytest.approx(want, rel=1e-14)
+
+
+def test_linear_lr():
+    schedule = LinearLR(sgd(2.0), start_factor=0.25, end_factor=0.75, total_iters=2)
+    assert rates(schedule, 5) == [0.5, 1.0, 1.5, 1.5, 1.5]
+    assert rates(LinearLR(sgd(3.0)), 6) == pytest.approx([1, 1.4, 1.8, 2.2, 2.6, 3.0])
+
+
+def test_one_cycle_lr_rises_and_falls():
+    # 10 steps: the top at t = 0.4 · 10 - 1 = 3, the end at t = 9.
+    schedule = OneCycleLR(
+        sgd(), max_lr=1.0, total_steps=10, pct_start=0.4, anneal_strategy="linear",
+        div_factor=4, final_div_factor=10,
+    )  # fmt: skip
+    fall = [1.0 - (1.0 - 0.025) * i / 6 for i in range(7)]
+    assert rates(schedule, 10) == pytest.approx([0.25, 0.5, 0.75, *fall], rel=1e-14)
+
+
+def test_one_cycle_lr_by_cosine():
+    schedule = OneCycleLR(sgd(), max_lr=1.0, total_steps=5, pct_start=0.6)
+    got = rates(schedule, 5)
+    low = 0.04 / 1e4
+    assert got == pytest.approx([0.04, 0.52, 1.0, (1 + low) / 2, low], rel=1e-13)
+
+
+def test_one_cycle_lr_in_three_phases():
+    # The rise ends at 0.3 · 20 - 1 = 5, the fall at 10, the tail at 19.
+    schedule = OneCycleLR(
+        sgd(), max_lr=1.0, total_steps=20, anneal_strategy="linear", three_phase=True, div_factor=5,
+        final_div_factor=2,
+    )  # fmt: skip
+    got = rates(schedule, 20)
+    assert [got[0], got[10]] == pytest.approx([0.2, 0.2])
+    assert got[5] == 1.0
+    assert got[19] == pytest.approx(0.1)
+    assert got[4] == pytest.approx(got[6])
+
+
+def test_one_cycle_lr_counts_epochs_times_batches():
+    schedule = OneCycleLR(sgd(), max_lr=1.0, epochs=2, steps_per_epoch=5)
+    assert schedule.total_steps == 10
+
+
+def test_one_cycle_lr_runs_the_momentum_against_the_rate():
+    optimizer = sgd(momentum=0.5)
+    schedule = OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=10, pct_start=0.4, anneal_strategy="linear"
+    )
+    momenta = []
+    for _ in range(9):
+        momenta.append(float(optimizer.param_groups[0]["momentum"]))
+        schedule.step()
+    assert momenta[0] == 0.95
+    assert momenta[3] == 0.85
+    assert momenta[6] == pytest.approx(0.9)
+    assert float(optimizer.param_groups[0]["momentum"]) == pytest.approx(0.95)
+
+
+def test_one_cycle_lr_turns_the_first_beta_of_adam():
+    optimizer = Adam([bl.tensor([1.0], requires_grad=True)], betas=(0.9, 0.99))
+    schedule = OneCycleLR(optimizer, max_lr=1.0, total_steps=10, pct_start=0.4)
+    assert tuple(map(float, optimizer.param_groups[0]["betas"])) == (0.95, 0.99)
+    for _ in range(3):
+        schedule.step()
+    assert tuple(map(float, optimizer.param_groups[0]["betas"])) == (0.85, 0.99)
+
+
+@pytest.mark.parametrize("make", [SGD, RMSprop, Adagrad])
+def test_one_cycle_lr_leaves_an_optimizer_without_momentum_without(make):
+    optimizer = make([bl.tensor([1.0], requires_grad=True)])
+    OneCycleLR(optimizer, max_lr=1.0, total_steps=10).step()
+    assert optimizer.param_groups[0].get("momentum", 0.0) == 0.0
+
+
+def test_one_cycle_lr_may_leave_the_momentum_alone():
+    optimizer = sgd(momentum=0.5)
+    OneCycleLR(optimizer, max_lr=1.0, total_steps=10, cycle_momentum=False).step()
+    assert float(optimizer.param_groups[0]["momentum"]) == 0.5
+
+
+def test_one_cycle_lr_with_a_peak_for_each_group():
+    schedule = OneCycleLR(two_groups(), max_lr=[1.0, 2.0], total_steps=4, pct_start=0.5)
+    schedule.step()
+    assert schedule.get_last_lr() == [1.0, 2.0]
+
+
+def test_sequential_lr_starts_each_schedule_at_its_own_zero():
+    optimizer = sgd()
+    parts = [
+        LinearLR(optimizer, 0.5, total_iters=2),
+        StepLR(optimizer, 1, 0.5),
+        ExponentialLR(optimizer, 0.1),
+    ]
+    schedule = SequentialLR(optimizer, parts, milestones=[2, 4])
+    assert rates(schedule, 6) == pytest.approx([0.5, 0.75, 1.0, 0.5, 1.0, 0.1])
+
+
+def test_schedules_of_one_optimizer_share_its_initial_rate():
+    optimizer = sgd(2.0)
+    LinearLR(optimizer, 0.5)
+    assert StepLR(optimizer, 5).get_last_lr() == [2.0]
+
+
+def test_a_schedule_does_not_change_other_settings():
+    optimizer = two_groups(1.0, 0.5)
+    schedule = ExponentialLR(optimizer, 0.5)
+    schedule.step()
+    assert schedule.get_last_lr() == [0.5, 0.25]
+    assert optimizer.param_groups[0]["initial_lr"] == 1.0
+    assert optimizer.param_groups[1]["initial_lr"] == 0.5
+
+
+# -- plateau ----------------------------------------------------------------------------------
+
+
+def plateau_rates(metrics, **settings):
+    optimizer = sgd()
+    schedule = ReduceLROnPlateau(optimizer, factor=0.5, **settings)
+    result = []
+    for metric in metrics:
+        schedule.step(metric)
+        result.append(schedule.get_last_lr()[0])
+    return result
+
+
+def test_plateau_waits_for_patience():
+    got = plateau_rates([1.0, 0.5, 0.5, 0.5, 0.5, 0.4], patience=2)
+    assert got == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
+
+
+def test_plateau_of_a_metric_that_should_rise():
+    assert plateau_rates([0.5, 0.6, 0.6], mode="max", patience=0) == [1.0, 1.0, 0.5]
+
+
+def test_plateau_threshold_relative_and_absolute():
+    assert plateau_rates([10.0, 9.5], patience=0, threshold=0.1) == [1.0, 0.5]
+    assert plateau_rates([10.0, 8.9], patience=0, threshold=0.1) == [1.0, 1.0]
+    absolute = {"patience": 0, "threshold": 0.1, "threshold_mode": "abs"}
+    assert plateau_rates([10.0, 9.95], **absolute) == [1.0, 0.5]
+    assert plateau_rates([10.0, 9.85], **absolute) == [1.0, 1.0]
+    assert plateau_rates([1.0, 1.05], mode="max", **absolute) == [1.0, 0.5]
+
+
+def test_plateau_cooldown():
+    got = plateau_rates([1.0] * 7, patience=0, cooldown=2)
+    assert got == [1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_plateau_stops_at_the_smallest_rate():
+    assert plateau_rates([1.0] * 4, patience=0, min_lr=0.3) == [1.0, 0.5, 0.3, 0.3]
+    assert plateau_rates([1.0] * 3, patience=0, eps=0.6) == [1.0, 1.0, 1.0]
+
+
+def test_plateau_takes_a_nan_for_no_progress():
+    assert plateau_rates([math.nan, 1.0, math.nan], patience=0) == [0.5, 0.5, 0.25]
+
+
+def test_plateau_takes_a_tensor():
+    assert plateau_rates([bl.tensor(1.0), bl.tensor(2.0)], patience=0) == [1.0, 0.5]
+
+
+# -- state ------------------------------------------------------------------------------------
+
+
+def make_every():
+    yield lambda o: StepLR(o, 2, 0.3)
+    yield lambda o: MultiStepLR(o, [2, 5], 0.3)
+    yield lambda o: ExponentialLR(o, 0.9)
+    yield lambda o: CosineAnnealingLR(o, 7, 0.01)
+    yield lambda o: LinearLR(o, 0.1)
+    yield lambda o: OneCycleLR(o, 1.0, 20)
+    yield lambda o: LambdaLR(o, lambda t: 0.7**t)
+    yield lambda o: SequentialLR(
+        o, [LinearLR(o, 0.1, total_iters=3), CosineAnnealingLR(o, 5)], milestones=[3]
+    )
+
+
+@pytest.mark.parametrize("make", list(make_every()))
+def test_a_resumed_schedule_continues_to_the_same_bits(make):
+    optimizer = sgd(0.3, momentum=0.9)
+    schedule = make(optimizer)
+    for _ in range(4):
+        schedule.step()
+    saved = json.loads(json.dumps([schedule.state_dict(), optimizer.state_dict()["param_groups"]]))
+    fresh = sgd(0.7, momentum=0.5)
+    resumed = make(fresh)
+    fresh.load_state_dict({"state": {}, "param_groups": saved[1]})
+    resumed.load_state_dict(saved[0])
+    for _ in range(5):
+        assert resumed.get_last_lr() == schedule.get_last_lr()
+        assert float(fresh.param_groups[0]["momentum"]) == float(
+            optimizer.param_groups[0]["momentum"]
+        )
+        schedule.step()
+        resumed.step()
+
+
+def test_a_resumed_plateau_continues():
+    optimizer = sgd()
+    schedule = ReduceLROnPlateau(optimizer, patience=2, cooldown=1)
+    for metric in (1.0, 1.0, 1.0):
+        schedule.step(metric)
+    fresh = sgd()
+    resumed = ReduceLROnPlateau(fresh, patience=2, cooldown=1)
+    resumed.load_state_dict(schedule.state_dict())
+    for metric in (1.0, 1.0, 1.0, 1.0, 1.0):
+        schedule.step(metric)
+        resumed.step(metric)
+        assert schedule.get_last_lr() == resumed.get_last_lr()
+        assert schedule.state_dict() == resumed.state_dict()
+    assert schedule.get_last_lr()[0] < 1.0
+
+
+def test_a_compiled_step_follows_the_schedule():
+    def train(compiled):
+        w = bl.tensor([1.0, -2.0], requires_grad=True)
+        optimizer = SGD([w], lr=0.1, momentum=0.9)
+        schedule = OneCycleLR(optimizer, max_lr=0.2, total_steps=8)
+
+        def step():
+            optimizer.zero_grad()
+            loss = (w * w).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        call = bl.compile(step) if compiled else step
+        losses = []
+        for _ in range(7):
+            losses.append(call())
+            schedule.step()
+        if compiled:
+            assert len(call.graphs) == 1
+        return [loss.item() for loss in losses], w.tolist()
+
+    assert train(False) == train(True)
+
+
+# -- bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda o: StepLR(o, 0), "StepLR: step_size must be an integer from 1, got 0"),
+        (lambda o: StepLR(o, 2.5), r"StepLR: step_size must be an integer from 1, got 2\.5"),
+        (lambda o: StepLR(o, 1, gamma=0.0), r"StepLR: gamma must be above 0, got 0\.0"),
+        (
+            lambda o: MultiStepLR(o, [-1]),
+            "MultiStepLR: a milestone must be an integer from 0, got -1",
+        ),
+        (lambda o: ExponentialLR(o, -0.5), r"ExponentialLR: gamma must be above 0, got -0\.5"),
+        (lambda o: CosineAnnealingLR(o, 0), "CosineAnnealingLR: T_max must be an integer from 1"),
+        (
+            lambda o: LinearLR(o, 0.0),
+            r"LinearLR: start_factor must be above 0 and at most 1, got 0",
+        ),
+        (lambda o: LinearLR(o, 1.5), r"LinearLR: start_factor must be above 0 and at most 1"),
+        (
+            lambda o: LinearLR(o, end_factor=2.0),
+            r"LinearLR: end_factor must lie in \[0, 1\], got 2",
+        ),
+        (lambda o: LinearLR(o, total_iters=0), "LinearLR: total_iters must be an integer from 1"),
+        (
+            lambda o: LambdaLR(o, [lambda t: 1.0] * 2),
+            "LambdaLR: one function or one for each group is required, got 2 for 1 groups",
+        ),
+        (
+            lambda o: OneCycleLR(o, 1.0),
+            "OneCycleLR: total_steps, or epochs and steps_per_epoch, are required",
+        ),
+        (
+            lambda o: OneCycleLR(o, 1.0, 0),
+            "OneCycleLR: total_steps must be an integer from 1, got 0",
+        ),
+        (
+            lambda o: OneCycleLR(o, 1.0, epochs=0, steps_per_epoch=3),
+            "epochs must be an integer from 1",
+        ),
+        (
+            lambda o: OneCycleLR(o, 1.0, 5, pct_start=1.5),
+            r"OneCycleLR: pct_start must lie in \[0, 1\], got 1\.5",
+        ),
+        (
+            lambda o: OneCycleLR(o, 1.0, 5, anneal_strategy="square"),
+            "OneCycleLR: anneal_strategy must be 'cos' or 'linear', got 'square'",
+        ),
+        (
+            lambda o: OneCycleLR(o, [1.0, 2.0], 5),
+            "OneCycleLR: one max_lr or one for each group is required, got 2 for 1 groups",
+        ),
+        (lambda o: OneCycleLR(o, -1.0, 5), r"OneCycleLR: max_lr must be above 0, got -1\.0"),
+        (lambda o: OneCycleLR(o, 1.0, 5, div_factor=0), "OneCycleLR: div_factor must be above 0"),
+        (
+            lambda o: SequentialLR(o, [StepLR(o, 1)], [3]),
+            "SequentialLR: one milestone between two schedules is required, got 1 for 1 schedules",
+        ),
+        (
+            lambda o: SequentialLR(o, [StepLR(o, 1)] * 3, [3, 2]),
+            r"SequentialLR: milestones must increase, got \[3, 2\]",
+        ),
+        (
+            lambda o: SequentialLR(o, [StepLR(o, 1), StepLR(sgd(), 1)], [3]),
+            r"SequentialLR: schedulers\[1\] must be a schedule of the same optimizer, got StepLR",
+        ),
+        (
+            lambda o: SequentialLR(o, [StepLR(o, 1), ReduceLROnPlateau(o)], [3]),
+            r"schedulers\[1\] must be a schedule of the same optimizer, got ReduceLROnPlateau",
+        ),
+        (
+            lambda o: ReduceLROnPlateau(o, "low"),
+            r"ReduceLROnPlateau: mode must be one of \('min', 'max'\), got 'low'",
+        ),
+        (
+            lambda o: ReduceLROnPlateau(o, threshold_mode="x"),
+            r"ReduceLROnPlateau: threshold_mode must be one of \('rel', 'abs'\), got 'x'",
+        ),
+        (
+            lambda o: ReduceLROnPlateau(o, factor=1.0),
+            r"ReduceLROnPlateau: factor must lie between 0 and 1, got 1\.0",
+        ),
+        (
+            lambda o: ReduceLROnPlateau(o, patience=-1),
+            "ReduceLROnPlateau: patience must be an integer from 0, got -1",
+        ),
+        (lambda o: StepLR("adam", 1), "StepLR: an optimizer is required, got str"),
+    ],
+)
+def test_bad_settings(make, text):
+    with pytest.raises(ArgumentError, match=text):
+        make(sgd())
+
+
+def test_one_cycle_lr_ends():
+    schedule = OneCycleLR(sgd(), max_lr=1.0, total_steps=3)
+    schedule.step()
+    schedule.step()
+    for _ in range(2):  # the failed step is not counted
+        with pytest.raises(ArgumentError, match="the cycle has 3 steps, got step 4; make it with"):
+            schedule.step()
+    assert schedule.last_epoch == 2
+
+
+def test_states_that_do_not_fit():
+    schedule = StepLR(sgd(), 1)
+    with pytest.raises(ArgumentError, match="StepLR keeps last_epoch, got epoch"):
+        schedule.load_state_dict({"epoch": 1})
+    with pytest.raises(ArgumentError, match="StepLR keeps last_epoch, got nothing"):
+        schedule.load_state_dict({})
+    optimizer = sgd()
+    chain = SequentialLR(optimizer, [StepLR(optimizer, 1), StepLR(optimizer, 2)], [3])
+    with pytest.raises(ArgumentError, match="SequentialLR has 2 schedules, got 1"):
+        chain.load_state_dict({"last_epoch": 1, "schedulers": [{"last_epoch": 1}]})
+    with pytest.raises(ArgumentError, match="ReduceLROnPlateau keeps last_epoch, best,"):
+        ReduceLROnPlateau(sgd()).load_state_dict({"best": 1.0})
+
+
+def test_the_base_has_no_formula():
+    with pytest.raises(NotImplementedError, match=r"LRScheduler\.rate"):
+        LRScheduler(sgd())
+
+
+@pytest.mark.parametrize("make", [lambda o: StepLR(o, 1), lambda o: ReduceLROnPlateau(o)])
+def test_a_schedule_inside_a_captured_function_would_be_frozen(make):
+    schedule = make(sgd())
+    argument = () if isinstance(schedule, LRScheduler) else (1.0,)
+    with pytest.raises(TraceError, match=r"LR.*\.step: a schedule computes with Python numbers"):
+        bl.compile(lambda: schedule.step(*argument))()
