@@ -31,6 +31,12 @@ class Access:
             return 0
         return merged[0][1] if len(merged) == 1 else None
 
+    def the_stride(self, group: str) -> int:
+        """The one stride of a group that is known to be affine."""
+        stride = self.stride(group)
+        assert stride is not None
+        return stride
+
     def offset(
         self, b: ir.IRBuilder, group: str, index: Index, what: Operand | Window | None = None
     ) -> Index:
@@ -61,10 +67,9 @@ class Access:
             start = b.trunc(start, kind)
         if len(merged) <= 1:
             stride = merged[0][1] if merged else 0
-            if emit.known(first) is not None:
-                return emit.constants(
-                    kind, [(emit.known(first) + i) * stride for i in range(width)]
-                )
+            known = emit.known(first)
+            if known is not None:
+                return emit.constants(kind, [(known + i) * stride for i in range(width)])
             flat = b.add(emit.splat(b, start, width), steps)
             return b.mul(flat, emit.constants(kind, [stride] * width))
         flat = b.add(emit.splat(b, start, width), steps)
@@ -85,7 +90,7 @@ class Access:
         base: Value,
         first: Index,
         width: int,
-        mask: Value | None,
+        mask: Value,
         group: str = "n",
     ) -> Value:
         """Elements at `width` flat indices from `first` on, as they lie in memory.
@@ -106,15 +111,21 @@ class Access:
         return emit.gather(b, addresses, kind, mask)
 
     def store_lanes(
-        self, b: ir.IRBuilder, value: Value, base: Value, first: Index, mask: Value | None
+        self,
+        b: ir.IRBuilder,
+        value: Value,
+        base: Value,
+        first: Index,
+        mask: Value,
+        group: str = "n",
     ) -> None:
-        """Store lanes at flat indices of n from `first` on."""
+        """Store lanes at flat indices of a group from `first` on."""
         width = value.type.count
-        stride = self.stride("n")
+        stride = self.stride(group)
         if stride == 1:
             emit.store(b, value, emit.pointer(b, base, first, self.element), mask)
             return
-        base, offsets = self._lanes(b, base, first, width, stride, "n")
+        base, offsets = self._lanes(b, base, first, width, stride, group)
         emit.scatter(b, value, emit.lane_addresses(b, base, offsets, self.element), mask)
 
     def _lanes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -13,8 +13,8 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 POINTER = ir.PointerType()
 
-Value = ir.Value
-Index = int | ir.Value
+Value = Any  # an ir.Value of llvmlite, which has no type information
+Index = Any  # an int that is known now, or a Value of type i64
 
 _STORAGE = {
     "bool": I8,
@@ -52,8 +52,9 @@ def known(x: Index) -> int | None:
 
 def add(b: ir.IRBuilder, x: Index, y: Index) -> Index:
     """x + y, folded where possible."""
-    if known(x) is not None and known(y) is not None:
-        return known(x) + known(y)
+    first, second = known(x), known(y)
+    if first is not None and second is not None:
+        return first + second
     if known(x) == 0:
         return y
     return x if known(y) == 0 else b.add(const(x), const(y))
@@ -61,15 +62,17 @@ def add(b: ir.IRBuilder, x: Index, y: Index) -> Index:
 
 def sub(b: ir.IRBuilder, x: Index, y: Index) -> Index:
     """x - y, folded where possible."""
-    if known(x) is not None and known(y) is not None:
-        return known(x) - known(y)
+    first, second = known(x), known(y)
+    if first is not None and second is not None:
+        return first - second
     return x if known(y) == 0 else b.sub(const(x), const(y))
 
 
 def mul(b: ir.IRBuilder, x: Index, y: Index) -> Index:
     """x · y, folded where possible."""
-    if known(x) is not None and known(y) is not None:
-        return known(x) * known(y)
+    first, second = known(x), known(y)
+    if first is not None and second is not None:
+        return first * second
     if 0 in (known(x), known(y)):
         return 0
     if known(x) == 1:
@@ -79,22 +82,25 @@ def mul(b: ir.IRBuilder, x: Index, y: Index) -> Index:
 
 def div(b: ir.IRBuilder, x: Index, y: Index) -> Index:
     """⌊x / y⌋ of indices that are not negative, folded where possible."""
-    if known(x) is not None and known(y) is not None:
-        return known(x) // known(y)
+    first, second = known(x), known(y)
+    if first is not None and second is not None:
+        return first // second
     return x if known(y) == 1 else b.udiv(const(x), const(y))
 
 
 def rem(b: ir.IRBuilder, x: Index, y: Index) -> Index:
     """x mod y of indices that are not negative, folded where possible."""
-    if known(x) is not None and known(y) is not None:
-        return known(x) % known(y)
+    first, second = known(x), known(y)
+    if first is not None and second is not None:
+        return first % second
     return 0 if known(y) == 1 else b.urem(const(x), const(y))
 
 
 def minimum(b: ir.IRBuilder, x: Index, y: Index) -> Index:
     """The smaller index, folded where possible."""
-    if known(x) is not None and known(y) is not None:
-        return min(known(x), known(y))
+    first, second = known(x), known(y)
+    if first is not None and second is not None:
+        return min(first, second)
     return b.select(b.icmp_signed("<", const(x), const(y)), const(x), const(y))
 
 
@@ -182,7 +188,7 @@ def constants(kind: ir.Type, values: Sequence[int]) -> Value:
     return ir.Constant(ir.VectorType(kind, len(values)), list(values))
 
 
-def tail_mask(count: int, width: int) -> Value | None:
+def tail_mask(count: int, width: int) -> Value:
     """The mask of the first `count` lanes; None if that is all of them."""
     if count >= width:
         return None
@@ -210,7 +216,7 @@ def _full(kind: ir.VectorType) -> Value:
     return ir.Constant(ir.VectorType(I1, kind.count), [1] * kind.count)
 
 
-def load(b: ir.IRBuilder, address: Value, kind: ir.VectorType, mask: Value | None) -> Value:
+def load(b: ir.IRBuilder, address: Value, kind: ir.VectorType, mask: Value) -> Value:
     """Contiguous lanes; lanes outside the mask are zero and their memory is not touched."""
     size = element_bytes(kind.element)
     if mask is None:
@@ -220,7 +226,7 @@ def load(b: ir.IRBuilder, address: Value, kind: ir.VectorType, mask: Value | Non
     return _masked(b, name, kind, [address, mask, zero], size, pointer_at=0)
 
 
-def store(b: ir.IRBuilder, value: Value, address: Value, mask: Value | None) -> None:
+def store(b: ir.IRBuilder, value: Value, address: Value, mask: Value) -> None:
     """Contiguous lanes; memory of lanes outside the mask is not touched."""
     size = element_bytes(value.type.element)
     if mask is None:
@@ -230,7 +236,7 @@ def store(b: ir.IRBuilder, value: Value, address: Value, mask: Value | None) -> 
     _masked(b, name, ir.VoidType(), [value, address, mask], size, pointer_at=1)
 
 
-def gather(b: ir.IRBuilder, addresses: Value, kind: ir.VectorType, mask: Value | None) -> Value:
+def gather(b: ir.IRBuilder, addresses: Value, kind: ir.VectorType, mask: Value) -> Value:
     """One element from each address; lanes outside the mask are zero."""
     size = element_bytes(kind.element)
     name = f"llvm.masked.gather.{suffix(kind)}.v{kind.count}p0"
@@ -239,7 +245,7 @@ def gather(b: ir.IRBuilder, addresses: Value, kind: ir.VectorType, mask: Value |
     return _masked(b, name, kind, args, size, pointer_at=0)
 
 
-def scatter(b: ir.IRBuilder, value: Value, addresses: Value, mask: Value | None) -> None:
+def scatter(b: ir.IRBuilder, value: Value, addresses: Value, mask: Value) -> None:
     """One element to each address of a lane inside the mask."""
     size = element_bytes(value.type.element)
     name = f"llvm.masked.scatter.{suffix(value.type)}.v{value.type.count}p0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 
 from llvmlite import ir
 
@@ -21,8 +22,8 @@ ALIGNMENT = 64
 class Epilogue:
     """What becomes of a sum before it is stored.
 
-    `emit(builder, value, extras)` gets a vector of sums and one vector for each extra operand at the
-    same indices (floating ones in the accumulator's type, bool as i1, integers as they are) and
+    `emit(builder, value, extras)` gets a vector of sums and one vector for each extra operand at
+    the same indices (floating ones in the accumulator's type, bool as i1, integers as they are) and
     returns one vector for each output, in the accumulator's type (i1 for bool outputs). Equal keys
     must mean equal code.
     """
@@ -161,10 +162,10 @@ class _Builder:
         def span(block: Index, size: int, total: int) -> tuple[Index, Index]:
             start = emit.mul(b, block, size)
             if total % size == 0:
-                return start, size
+                return start, min(size, total)
             return start, emit.minimum(b, size, emit.sub(b, total, start))
 
-        self.k0, self.k_count = span(self.k_block, s.kc, self.K) if self.K else (0, 0)
+        self.k0, self.k_count = span(self.k_block, s.kc, self.K)
         self.n0, self.n_count = span(n_block, s.nc, self.N)
         self.m0, self.m_count = span(m_block, s.mc, self.M)
         self.b0, self.b_count = span(b_block, s.bc, self.B)
@@ -182,12 +183,12 @@ class _Builder:
         s = self.s
         if s.pack_a:
             self._pack_operand(
-                b, 0, self.a, "m", s.rows, self.M, self.m0, self.m_count,
+                b, 0, self.a, "m", s.rows, self.m0, self.m_count,
                 self.packed_a, self.a_panel, self.a_matrix,
             )  # fmt: skip
         if s.pack_b:
             self._pack_operand(
-                b, 1, self.b, "n", self.wide, self.N, self.n0, self.n_count,
+                b, 1, self.b, "n", self.wide, self.n0, self.n_count,
                 self.packed_b, self.b_panel, self.b_matrix,
             )  # fmt: skip
 
@@ -198,7 +199,6 @@ class _Builder:
         access: Access,
         group: str,
         width: int,
-        size: int,
         start: Index,
         count: Index,
         target: Value,
@@ -208,20 +208,14 @@ class _Builder:
         packer = Packer(self.spec, access.operand, group, width, self.lanes, self.scalar)
         panels = emit.ceil_div(b, count, width)
         first, last = self._share(b, emit.mul(b, self.b_count, panels))
-        tail = size % width
 
         def one(u: Index, _: list[Value]) -> list[Value]:
             matrix, panel = emit.div(b, u, panels), emit.rem(b, u, panels)
-            batch = emit.add(b, self.b0, matrix)
-            base = self._at_batch(b, number, batch)
+            base = self._at_batch(b, number, emit.add(b, self.b0, matrix))
             place = emit.add(b, emit.mul(b, matrix, matrix_size), emit.mul(b, panel, panel_size))
             into = emit.pointer(b, target, place, self.scalar)
             index = emit.add(b, start, emit.mul(b, panel, width))
-
-            def copy(valid: int) -> None:
-                packer.panel(b, base, index, valid, self.k0, self.k_count, into)
-
-            self._with_tail(b, index, size, width, tail, copy)
+            packer.panel(b, base, index, self.k0, self.k_count, into)
             return []
 
         emit.loop(b, first, last, one)
@@ -284,18 +278,20 @@ class _Builder:
         bases = [self._at_batch(b, i, batch) for i in range(len(self.pointers))]
         if s.pack_a:
             place = emit.add(b, emit.mul(b, matrix, self.a_matrix), emit.mul(b, tile, self.a_panel))
-            a_base, a_row, a_k = emit.pointer(b, self.packed_a, place, self.scalar), 1, s.rows
+            a_row, a_k = 1, s.rows
+            a_base = emit.pointer(b, self.packed_a, place, self.scalar)
         else:
-            a_row, a_k = self.a.stride("m"), self.a.stride("k")
+            a_row, a_k = self.a.the_stride("m"), self.a.the_stride("k")
             place = emit.add(b, emit.mul(b, m, a_row), emit.mul(b, self.k0, a_k))
             a_base = emit.pointer(b, bases[0], place, self.scalar)
         if s.pack_b:
             place = emit.add(
                 b, emit.mul(b, matrix, self.b_matrix), emit.mul(b, panel, self.b_panel)
             )
-            b_base, b_k = emit.pointer(b, self.packed_b, place, self.scalar), self.wide
+            b_k = self.wide
+            b_base = emit.pointer(b, self.packed_b, place, self.scalar)
         else:
-            b_k = self.b.stride("k")
+            b_k = self.b.the_stride("k")
             place = emit.add(b, n, emit.mul(b, self.k0, b_k))
             b_base = emit.pointer(b, bases[1], place, self.scalar)
 
@@ -319,80 +315,67 @@ class _Builder:
         right: tuple[Value, int],
     ) -> None:
         vectors = -(-columns // self.lanes)
-        masks = [emit.tail_mask(columns - v * self.lanes, self.lanes) for v in range(vectors)]
+        masks = [
+            None if self.s.pack_b else emit.tail_mask(columns - v * self.lanes, self.lanes)
+            for v in range(vectors)
+        ]
         a_base, a_row, a_k = a
         b_base, b_k = right
         zero = ir.Constant(self.vector, None)
 
-        def multiply(k: Index, sums: list[Value]) -> list[Value]:
-            a_at = emit.pointer(b, a_base, emit.mul(b, k, a_k), self.scalar)
-            b_at = emit.pointer(b, b_base, emit.mul(b, k, b_k), self.scalar)
-            return one(a_at, b_at, 0, sums)
-
         def one(a_at: Value, b_at: Value, ahead: int, sums: list[Value]) -> list[Value]:
-            columns_of_b = []
+            row_of_b = []
             for v in range(vectors):
                 address = emit.pointer(b, b_at, ahead * b_k + v * self.lanes, self.scalar)
-                mask = None if self.s.pack_b else masks[v]
-                columns_of_b.append(emit.load(b, address, self.vector, mask))
-            sums = list(sums)
+                row_of_b.append(emit.load(b, address, self.vector, masks[v]))
             for r in range(rows):
                 address = emit.pointer(b, a_at, ahead * a_k + r * a_row, self.scalar)
                 value = b.load(address, align=self.dtype.itemsize, typ=self.scalar)
                 value = emit.splat(b, value, self.lanes)
                 for v in range(vectors):
                     at = r * vectors + v
-                    sums[at] = emit.fma(b, value, columns_of_b[v], sums[at])
+                    sums[at] = emit.fma(b, value, row_of_b[v], sums[at])
             return sums
 
-        unroll = self.s.unroll
-
-        def several(k: Index, sums: list[Value]) -> list[Value]:
+        def several(count: int, k: Index, sums: list[Value]) -> list[Value]:
             a_at = emit.pointer(b, a_base, emit.mul(b, k, a_k), self.scalar)
             b_at = emit.pointer(b, b_base, emit.mul(b, k, b_k), self.scalar)
-            for ahead in range(unroll):
+            for ahead in range(count):
                 sums = one(a_at, b_at, ahead, sums)
+            if count > 1:
+                for r in range(rows):
+                    place = r * a_row + self.s.prefetch * a_k
+                    emit.prefetch(b, emit.pointer(b, a_at, place, self.scalar))
             return sums
 
         sums = [zero] * (rows * vectors)
-        whole = emit.mul(b, emit.div(b, self.k_count, unroll), unroll)
-        sums = emit.loop(b, 0, whole, several, sums, step=unroll)
-        sums = emit.loop(b, whole, self.k_count, multiply, sums)
-        self._finish(b, rows, masks, sums, m, n, bases)
+        start: Index = 0
+        if self.s.prefetch:
+            start = emit.mul(b, emit.div(b, self.k_count, self.lanes), self.lanes)
+            sums = emit.loop(b, 0, start, partial(several, self.lanes), sums, step=self.lanes)
+        sums = emit.loop(b, start, self.k_count, partial(several, 1), sums)
+        self._finish(b, rows, columns, sums, m, n, bases)
 
     def _finish(
         self,
         b: ir.IRBuilder,
         rows: int,
-        masks: list[Value | None],
+        columns: int,
         sums: list[Value],
         m: Index,
         n: Index,
         bases: list[Value],
     ) -> None:
         """Add what earlier blocks of k left, then store or hand over to the epilogue."""
-        accesses = self._accesses()[2:]
-
-        def row_base(i: int, r: int) -> Value:
-            access = accesses[i]
-            stride = access.stride("m")
-            if stride is not None:
-                start = emit.pointer(b, bases[2 + i], emit.mul(b, m, stride), access.element)
-                return emit.pointer(b, start, r * stride, access.element)
-            offset = access.offset(b, "m", emit.add(b, m, r))
-            return emit.pointer(b, bases[2 + i], offset, access.element)
-
-        def lanes_of(i: int, r: int, v: int) -> Value:
-            access = accesses[i]
-            first = emit.add(b, n, v * self.lanes)
-            value = access.load_lanes(b, row_base(i, r), first, self.lanes, masks[v])
-            return emit.widen(b, value, access.operand.dtype, self.scalar)
-
-        vectors = len(masks)
-        places = [(r, v) for r in range(rows) for v in range(vectors)]
+        tile = _Tile(self, rows, columns, m, n, bases)
+        if self.s.turn:
+            sums = tile.turned(b, sums)
 
         def add_old() -> list[Value]:
-            return [b.fadd(x, lanes_of(0, r, v)) for x, (r, v) in zip(sums, places, strict=True)]
+            return [
+                b.fadd(x, tile.load(b, 0, place))
+                for x, place in zip(sums, tile.places, strict=True)
+            ]
 
         if self.spec.accumulate:
             sums = add_old()
@@ -410,20 +393,16 @@ class _Builder:
                 merged.append(phi)
             sums = merged
 
-        def put(i: int, r: int, v: int, value: Value) -> None:
-            value = emit.narrow(b, value, accesses[i].operand.dtype)
-            first = emit.add(b, n, v * self.lanes)
-            accesses[i].store_lanes(b, value, row_base(i, r), first, masks[v])
-
         def store() -> None:
-            for x, (r, v) in zip(sums, places, strict=True):
-                put(0, r, v, x)
+            for x, place in zip(sums, tile.places, strict=True):
+                tile.store(b, 0, place, x)
 
         def hand_over() -> None:
-            for x, (r, v) in zip(sums, places, strict=True):
-                extras = [lanes_of(len(self.outputs) + i, r, v) for i in range(len(self.extras))]
+            count = len(self.outputs)
+            for x, place in zip(sums, tile.places, strict=True):
+                extras = [tile.load(b, count + i, place) for i in range(len(self.extras))]
                 for i, value in enumerate(self.epilogue.emit(b, x, extras)):
-                    put(i, r, v, value)
+                    tile.store(b, i, place, value)
 
         if self.epilogue is PLAIN:
             store()
@@ -436,3 +415,66 @@ class _Builder:
                     hand_over()
                 with otherwise:
                     store()
+
+
+class _Tile:
+    """Where the elements of one finished tile lie in the outputs and extras.
+
+    The tile is a list of vectors; each has a place (line, vector of the line). Lines are rows and
+    lanes run along n, or, in a tile that was turned, lines are columns and lanes run along m.
+    """
+
+    def __init__(
+        self, kernel: _Builder, rows: int, columns: int, m: Index, n: Index, bases: list[Value]
+    ):
+        self.kernel, self.rows, self.columns, self.bases = kernel, rows, columns, bases[2:]
+        self.accesses = [*kernel.outputs, *kernel.extras]
+        self.across, self.along = ("n", "m") if kernel.s.turn else ("m", "n")
+        self.line0, self.lane0 = (n, m) if kernel.s.turn else (m, n)
+        lines, length = (columns, rows) if kernel.s.turn else (rows, columns)
+        lanes = kernel.lanes
+        vectors = -(-length // lanes)
+        self.masks = [emit.tail_mask(length - v * lanes, lanes) for v in range(vectors)]
+        self.places = [(line, v) for line in range(lines) for v in range(vectors)]
+
+    def turned(self, b: ir.IRBuilder, sums: list[Value]) -> list[Value]:
+        """Vectors of rows as vectors of columns, in the order of the places."""
+        lanes = self.kernel.lanes
+        vectors = -(-self.columns // lanes)
+        zero = ir.Constant(self.kernel.vector, None)
+        found: dict[tuple[int, int], Value] = {}
+        for high in range(0, self.rows, lanes):
+            for v in range(vectors):
+                block = [
+                    sums[r * vectors + v] if r < self.rows else zero
+                    for r in range(high, high + lanes)
+                ]
+                for i, column in enumerate(emit.transpose(b, block)):
+                    found[v * lanes + i, high // lanes] = column
+        return [found[place] for place in self.places]
+
+    def _base(self, b: ir.IRBuilder, i: int, line: int) -> Value:
+        access, base = self.accesses[i], self.bases[i]
+        stride = access.stride(self.across)
+        if stride is not None:
+            start = emit.pointer(b, base, emit.mul(b, self.line0, stride), access.element)
+            return emit.pointer(b, start, line * stride, access.element)
+        offset = access.offset(b, self.across, emit.add(b, self.line0, line))
+        return emit.pointer(b, base, offset, access.element)
+
+    def load(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> Value:
+        """The vector of an output or extra at a place, ready for arithmetic."""
+        access, (line, v) = self.accesses[i], place
+        lanes = self.kernel.lanes
+        first = emit.add(b, self.lane0, v * lanes)
+        base = self._base(b, i, line)
+        value = access.load_lanes(b, base, first, lanes, self.masks[v], self.along)
+        return emit.widen(b, value, access.operand.dtype, self.kernel.scalar)
+
+    def store(self, b: ir.IRBuilder, i: int, place: tuple[int, int], value: Value) -> None:
+        """Write the vector of an output at a place."""
+        access, (line, v) = self.accesses[i], place
+        value = emit.narrow(b, value, access.operand.dtype)
+        first = emit.add(b, self.lane0, v * self.kernel.lanes)
+        base = self._base(b, i, line)
+        access.store_lanes(b, value, base, first, self.masks[v], self.along)

@@ -1,4 +1,4 @@
-"""Compile modules of kernels for this machine and run them from Python: for tests and benchmarks."""
+"""Modules of kernels compiled for this machine and run from Python, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def optimise(text: str, machine: Any) -> Any:
     """Parse, verify and optimise a module."""
     module = llvm.parse_assembly(text)
     module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_unrolling = False
-    options.loop_vectorization = False
-    options.slp_vectorization = False
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
     builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, builder)
     return module
 
 
@@ -73,6 +73,7 @@ class Call:
 
     def __init__(self, library: Library, kernel: Kernel, arrays: Sequence[np.ndarray]):
         self.kernel, self.arrays = kernel, list(arrays)
+        self.library = library  # the code lives as long as this does
         self.function = library.function(kernel)
         addresses = [x.ctypes.data for x in self.arrays]
         self.buffers = (ctypes.c_void_p * len(addresses))(*addresses)

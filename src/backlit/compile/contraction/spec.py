@@ -117,6 +117,10 @@ class Contraction:
             math.prod(self.k),
         )
 
+    def size(self, group: str) -> int:
+        """The number of combined indices of a group."""
+        return math.prod(getattr(self, group))
+
     @property
     def accumulator(self) -> np.dtype:
         """The dtype sums are kept in: float64 if an operand is float64, else float32."""
@@ -168,7 +172,7 @@ class Contraction:
             empty = empty or first > last
             low += min(w.stride * first, w.stride * last)
             high += max(w.stride * first, w.stride * last)
-        if not empty and not (0 <= low and high < x.size):
+        if not empty and not (low >= 0 and high < x.size):
             raise ShapeError(
                 f"contraction: {name} must stay inside its buffer of {x.size} elements, but its "
                 f"addresses run from {low} to {high}"
