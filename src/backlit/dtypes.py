@@ -15,7 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .errors import DTypeError
+from .errors import ArgumentError, DTypeError
 
 DType = np.dtype
 
@@ -146,6 +146,10 @@ def isdtype(dtype: Any, kind: Any) -> bool:
         return any(isdtype(dtype, k) for k in kind)
     if isinstance(kind, str) and kind in _KINDS:
         return as_dtype(dtype) in _KINDS[kind]
+    if isinstance(kind, str) and kind not in _BY_NAME:
+        raise ArgumentError(
+            f"isdtype: kind must be a dtype or one of {', '.join(_KINDS)}, got {kind!r}"
+        )
     return as_dtype(dtype) == as_dtype(kind)
 
 

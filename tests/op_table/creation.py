@@ -66,8 +66,8 @@ TABLE = [
         function=lambda shape, value, dtype: bl.full(shape, value, dtype=dtype),
         bad=[
             Bad(lambda: bl.zeros((2, -1)), ShapeError,
-                r"full: sizes must not be negative, got \(2, -1\)"),
-            Bad(lambda: bl.zeros("x"), ArgumentError, r"full: a shape is integers, got 'x'"),
+                r"zeros: sizes must not be negative, got \(2, -1\)"),
+            Bad(lambda: bl.zeros("x"), ArgumentError, r"zeros: a shape is integers, got 'x'"),
         ],
     ),
     Record(

@@ -89,6 +89,7 @@ from .elementwise import (
     where,
 )
 from .indexing import take, take_along_axis
+from .inspection import __array_namespace_info__
 from .linear_algebra import (
     einsum,
     matmul,
@@ -100,6 +101,7 @@ from .linear_algebra import (
 )
 from .manipulation import (
     broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
     concat,
     expand_dims,
@@ -144,6 +146,7 @@ from .reductions import (
 )
 
 __all__ = [
+    "__array_namespace_info__",
     "abs",
     "acos",
     "acosh",
@@ -168,6 +171,7 @@ __all__ = [
     "bitwise_right_shift",
     "bitwise_xor",
     "broadcast_arrays",
+    "broadcast_shapes",
     "broadcast_to",
     "ceil",
     "clip",

@@ -22,6 +22,8 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
         a = operator.index(axis)
     except TypeError:
         raise ArgumentError(f"{name}: axis must be an integer, got {axis!r}") from None
+    if ndim == 0:
+        raise ShapeError(f"{name}: a Tensor of no axes has no axis {a}")
     if not -ndim <= a < ndim:
         raise ShapeError(f"{name}: axis must lie in [-{ndim}, {ndim}) for {ndim} axes, got {a}")
     return a % ndim

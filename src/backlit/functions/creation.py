@@ -27,6 +27,11 @@ def asarray(
     check_device(device)
     if isinstance(obj, Tensor) and not copy:
         return obj if dtype is None else obj.astype(dtype)
+    if copy is False and not hasattr(obj, "__array__"):
+        raise ArgumentError(
+            f"asarray: copy=False needs an array to share memory with, got {type(obj).__name__}; "
+            "leave copy out"
+        )
     try:
         return wrap(_as_array(obj, dtype, copy))
     except ValueError as error:
@@ -55,6 +60,8 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
         return broadcast_to(value, shape_tuple("full", shape))
     if dtype is None:
         kinds = {bool: dtypes.bool_, int: dtypes.DEFAULT_INT}
+        if not isinstance(fill_value, bool | int | float | np.generic):
+            raise ArgumentError(f"full: fill_value must be a number, got {fill_value!r:.60}")
         dtype = kinds.get(type(fill_value), dtypes.DEFAULT_FLOAT)
     op = ops.Full(shape=shape_tuple("full", shape), value=fill_value, dtype=as_dtype(dtype))
     return apply(op)
@@ -62,12 +69,14 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of zeros, float32 unless said otherwise."""
-    return full(shape, 0, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
+    size = shape_tuple("zeros", shape)
+    return full(size, 0, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of ones, float32 unless said otherwise."""
-    return full(shape, 1, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
+    size = shape_tuple("ones", shape)
+    return full(size, 1, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
 
 
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -112,6 +121,7 @@ def arange(
     check_device(device)
     if stop is None:
         start, stop = 0, start
+    start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
     if step == 0:
         raise ArgumentError("arange: step must not be 0")
     if dtype is None:
@@ -137,6 +147,8 @@ def linspace(
     Tensor([0. , 0.5, 1. ], shape=(3,), dtype=float32)
     """
     check_device(device)
+    if num < 0:
+        raise ArgumentError(f"linspace: num must not be negative, got {num}")
     values = np.linspace(start, stop, num, endpoint=endpoint)
     return wrap(values.astype(as_dtype(dtype or dtypes.DEFAULT_FLOAT)))
 
@@ -151,6 +163,7 @@ def eye(
             [0., 1.]], shape=(2, 2), dtype=float32)
     """
     check_device(device)
+    shape_tuple("eye", (n_rows, n_rows if n_cols is None else n_cols))
     return wrap(np.eye(n_rows, n_cols, k, dtype=as_dtype(dtype or dtypes.DEFAULT_FLOAT)))
 
 

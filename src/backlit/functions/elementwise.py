@@ -10,7 +10,17 @@ from ..errors import DTypeError
 from ..op import Op, describe
 from ..ops import activation
 from ..ops import elementwise as ops
-from ..tensor import Tensor, _operand, _promoted, apply, as_tensor, binary, binary_float, floating
+from ..tensor import (
+    Tensor,
+    _operand,
+    _promoted,
+    apply,
+    as_tensor,
+    binary,
+    binary_float,
+    check_device,
+    floating,
+)
 from .arguments import cached
 
 Unary = Callable[[Any], Tensor]
@@ -201,4 +211,5 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> T
     >>> astype(as_tensor([1.5]), "int64")
     Tensor([1], shape=(1,), dtype=int64)
     """
+    check_device(device)
     return as_tensor(x).astype(dtype)

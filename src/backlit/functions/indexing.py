@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import dtypes
 from ..dtypes import bool_
-from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..op import describe
 from ..ops import indexing as ops
 from ..ops import movement
 from ..tensor import Tensor, apply, as_tensor, wrap
 from .arguments import cached, one_axis
+
+_NO_TRUTH = "indexing: True and False are not indices; use None for a new axis"
+
+
+class _FromMask(NamedTuple):
+    """The positions that a mask selects along one axis, and the mask's size there."""
+
+    indices: Tensor
+    size: int
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
@@ -27,6 +36,13 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         if entry is None:
             index.append(None)
             continue
+        if isinstance(entry, _FromMask):
+            if entry.size != x.shape[axis]:
+                raise ShapeError(
+                    f"indexing: a mask must have the sizes of the axes it selects from, got size "
+                    f"{entry.size} for axis {axis} of {describe(x)}"
+                )
+            entry = entry.indices
         if isinstance(entry, Tensor):
             arrays.append(entry)
             index.append("array")
@@ -43,7 +59,7 @@ def _expanded(x: Tensor, key: tuple[Any, ...]) -> list[Any]:
     entries: list[Any] = []
     for entry in key:
         if isinstance(entry, list | np.ndarray | Tensor):
-            entries.extend(_index_arrays(x, entry))
+            entries.extend(_index_arrays(entry))
         else:
             entries.append(entry)
     used = sum(e is not None and e is not Ellipsis for e in entries)
@@ -57,13 +73,15 @@ def _expanded(x: Tensor, key: tuple[Any, ...]) -> list[Any]:
     return entries[:position] + rest + entries[position + len(places) :]
 
 
-def _index_arrays(x: Tensor, entry: Any) -> list[Tensor]:
+def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
     array = (
         as_tensor(entry) if not isinstance(entry, list) or entry else wrap(np.empty(0, np.int64))
     )
     if array.dtype == bool_:
         mask = array._concrete("indexing by a mask")
-        return [wrap(i) for i in np.nonzero(mask)]
+        if mask.ndim == 0:
+            raise DTypeError(_NO_TRUTH)
+        return [_FromMask(wrap(i), n) for i, n in zip(np.nonzero(mask), mask.shape, strict=True)]
     if array.dtype not in dtypes.INTEGER:
         raise DTypeError(f"indexing: index arrays must be integers or bool, got {describe(array)}")
     return [array]
@@ -71,10 +89,13 @@ def _index_arrays(x: Tensor, entry: Any) -> list[Tensor]:
 
 def _basic(entry: Any, size: int, axis: int) -> int | tuple[int, int, int]:
     if isinstance(entry, slice):
-        start, stop, step = entry.indices(size)
+        try:
+            start, stop, step = entry.indices(size)
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(f"indexing: {error}, got {entry}") from None
         return start, len(range(start, stop, step)), step
     if isinstance(entry, bool):
-        raise DTypeError("indexing: True and False are not indices; use None for a new axis")
+        raise DTypeError(_NO_TRUTH)
     try:
         i = operator.index(entry)
     except TypeError:

@@ -279,6 +279,10 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     """
     x = floating(as_tensor(x))
     folded = all_axes("vector_norm", axis, x.ndim)
+    if not isinstance(ord, int | float):
+        raise ArgumentError(f"vector_norm: ord must be a number, got {ord!r}; see matrix_norm")
+    if ord > 0 and math.prod(x.shape[a] for a in folded) == 0:
+        return sum(x, axis=folded, keepdims=keepdims)  # of no elements: 0
     if ord == 2:
         return apply(cached(reductions.Norm, folded, keepdims), x)
     size = elementwise.abs(x)
@@ -289,7 +293,12 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     if ord == 0:
         return sum((x != 0).astype(x.dtype), axis=folded, keepdims=keepdims)
     total = sum(size if ord == 1 else size**ord, axis=folded, keepdims=keepdims)
-    return total if ord == 1 else total ** (1 / ord)
+    if ord == 1:
+        return total
+    # At 0 the root has an infinite derivative, the norm a subgradient of 0.
+    zero = total == 0
+    safe = elementwise.where(zero, 1.0, total)
+    return elementwise.where(zero, 0.0 if ord > 0 else math.inf, safe ** (1 / ord))
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
@@ -298,7 +307,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tenso
     >>> matrix_norm(as_tensor([[3.0, 0.0], [0.0, 4.0]]))
     Tensor(5., shape=(), dtype=float32)
     """
-    x = as_tensor(x)
+    x = floating(as_tensor(x))
     if x.ndim < 2:
         raise ShapeError(f"matrix_norm: x must have at least 2 axes, got shape {x.shape}")
     if ord == "fro":

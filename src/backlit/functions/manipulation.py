@@ -70,10 +70,11 @@ def moveaxis(x: Any, source: Any, destination: Any, /) -> Tensor:
             f"moveaxis: source and destination must be as many, got {source} and {destination}"
         )
     moved = [one_axis("moveaxis", a, x.ndim) for a in sources]
+    places = [one_axis("moveaxis", t, x.ndim) for t in targets]
+    if len(set(moved)) != len(moved) or len(set(places)) != len(places):
+        raise ShapeError(f"moveaxis: axes must differ, got {source} and {destination}")
     order = [a for a in range(x.ndim) if a not in moved]
-    for target, a in sorted(
-        zip((one_axis("moveaxis", t, x.ndim) for t in targets), moved, strict=True)
-    ):
+    for target, a in sorted(zip(places, moved, strict=True)):
         order.insert(target, a)
     return permute_dims(x, tuple(order))
 
@@ -113,6 +114,23 @@ def broadcast_to(x: Any, /, shape: Any) -> Tensor:
     x = as_tensor(x)
     target = shape_tuple("broadcast_to", shape)
     return x if target == x.shape else apply(cached(ops.BroadcastTo, target), x)
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that Tensors of these shapes broadcast to.
+
+    >>> broadcast_shapes((2, 1), (3,))
+    (2, 3)
+    """
+    try:
+        return np.broadcast_shapes(*(shape_tuple("broadcast_shapes", s) for s in shapes))
+    except ValueError as error:
+        if isinstance(error, ShapeError):
+            raise
+        raise ShapeError(
+            f"broadcast_shapes: shapes must broadcast (equal or 1 on each axis, from the last), "
+            f"got {' and '.join(map(str, shapes))}"
+        ) from None
 
 
 def broadcast_arrays(*arrays: Any) -> list[Tensor]:
@@ -190,6 +208,10 @@ def roll(x: Any, /, shift: Any, *, axis: Any = None) -> Tensor:
     along = axis if isinstance(axis, tuple | list) else (axis,)
     if len(shifts) == 1:
         shifts = tuple(shifts) * len(along)
+    if len(shifts) != len(along):
+        raise ArgumentError(
+            f"roll: shift and axis must be as many, got {len(shifts)} and {len(along)}"
+        )
     for s, a in zip(shifts, along, strict=True):
         position = one_axis("roll", a, x.ndim)
         n = x.shape[position]
@@ -230,9 +252,20 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = x.flatten(), 0
     axis = one_axis("repeat", axis, x.ndim)
-    counts = repeats if isinstance(repeats, int) else as_tensor(repeats)._concrete("repeat()")
+    counts = np.array(repeats) if isinstance(repeats, int) else _concrete_counts(repeats)
+    if counts.dtype.kind not in "iu" or (counts < 0).any():
+        raise ArgumentError(f"repeat: repeats must be non-negative integers, got {repeats}")
+    if counts.shape not in ((), (1,), (x.shape[axis],)):
+        raise ShapeError(
+            f"repeat: repeats must be one number or one for each of {x.shape[axis]} slices, got "
+            f"shape {counts.shape}"
+        )
     order = np.repeat(np.arange(x.shape[axis]), counts)
     return take(x, as_tensor(order), axis=axis)
+
+
+def _concrete_counts(repeats: Any) -> np.ndarray:
+    return as_tensor(repeats)._concrete("repeat()")
 
 
 def pad(x: Any, widths: Any, /, *, value: float = 0.0) -> Tensor:
@@ -244,8 +277,8 @@ def pad(x: Any, widths: Any, /, *, value: float = 0.0) -> Tensor:
     Tensor([0., 1., 2.], shape=(3,), dtype=float32)
     """
     x = as_tensor(x)
-    pairs = list(widths)
-    if not pairs or not isinstance(pairs[0], tuple | list):
+    pairs = list(widths) if isinstance(widths, tuple | list) else []
+    if pairs and not isinstance(pairs[0], tuple | list):
         pairs = [tuple(pairs)] * x.ndim
     if len(pairs) != x.ndim or any(len(p) != 2 for p in pairs):
         raise ShapeError(f"pad: widths must be one pair for each of {x.ndim} axes, got {widths}")

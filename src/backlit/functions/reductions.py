@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import ArgumentError, ShapeError
+from ..op import describe
 from ..ops import activation
 from ..ops import reductions as ops
 from ..tensor import Tensor, apply, as_tensor, floating, wrap
@@ -170,7 +171,10 @@ def logsumexp(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     Tensor(1000.6932, shape=(), dtype=float32)
     """
     x = floating(as_tensor(x))
-    return apply(cached(activation.Logsumexp, axes("logsumexp", axis, x.ndim), keepdims), x)
+    folded = axes("logsumexp", axis, x.ndim)
+    if math.prod(x.shape[a] for a in folded) == 0:
+        return elementwise.log(sum(x, axis=folded, keepdims=keepdims))  # log 0
+    return apply(cached(activation.Logsumexp, folded, keepdims), x)
 
 
 def _running_axis(name: str, x: Tensor, axis: Any) -> int:
@@ -262,11 +266,12 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
-    order = None if sorter is None else _values("searchsorted", sorter)
-    found = np.searchsorted(
-        _values("searchsorted", x1), _values("searchsorted", x2), side=side, sorter=order
-    )  # type: ignore[call-overload]
-    return wrap(np.asarray(found))
+    row = _values("searchsorted", x1)
+    if row.ndim != 1:
+        raise ShapeError(f"searchsorted: x1 must have one axis, got {describe(row)}")
+    if sorter is not None:
+        row = row[_values("searchsorted", sorter)]
+    return wrap(np.asarray(np.searchsorted(row, _values("searchsorted", x2), side)))  # type: ignore[call-overload]
 
 
 class UniqueCounts(NamedTuple):
@@ -326,6 +331,8 @@ def diff(
     """
     x = as_tensor(x)
     axis = one_axis("diff", axis, x.ndim)
+    if n < 0:
+        raise ArgumentError(f"diff: n must not be negative, got {n}")
     pieces = [as_tensor(p) for p in (prepend, x, append) if p is not None]
     if len(pieces) > 1:
         x = concat(pieces, axis=axis)
