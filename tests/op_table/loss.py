@@ -39,7 +39,7 @@ def pairs(f):
     """The loss of each pair of numbers, then the reduction."""
 
     def reference(x, target, reduction, **more):
-        values = [f(a, b, **more) for a, b in zip(x.flat, target.flat)]
+        values = [f(a, b, **more) for a, b in zip(x.flat, target.flat, strict=False)]
         return reduce(np.reshape(values, x.shape), reduction)
 
     return reference
@@ -74,7 +74,7 @@ def bits_lost(p, t):
 def logit_loss(x, target, *pos_weight, reduction):
     w = np.broadcast_to(pos_weight[0] if pos_weight else 1.0, x.shape)
     values = []
-    for a, t, factor in zip(x.flat, target.flat, w.flat):
+    for a, t, factor in zip(x.flat, target.flat, w.flat, strict=False):
         p = 1 / (1 + math.exp(-a))
         values.append(-(factor * t * math.log(p) + (1 - t) * math.log(1 - p)))
     return reduce(np.reshape(values, x.shape), reduction)
@@ -103,7 +103,8 @@ def cross_entropy(x, target, *weight, label_smoothing, ignore_index, reduction):
             continue
         row = log_p(x, n, rest)
         q = [label_smoothing / classes + (1 - label_smoothing) * (c == t) for c in range(classes)]
-        losses[(n, *rest)] = -math.fsum(float(a) * b * c for a, b, c in zip(w, q, row))
+        products = (float(a) * b * c for a, b, c in zip(w, q, row, strict=True))
+        losses[(n, *rest)] = -math.fsum(products)
         count += float(w[t])
     return reduce(losses, reduction, count)
 

@@ -40,7 +40,7 @@ def layer_norm(x, *affine, naxes, eps):
         mean = math.fsum(values) / len(values)
         spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values) + eps)
         h = np.reshape([(v - mean) / spread for v in values], x[index].shape)
-        for name, w in zip("wb", affine):
+        for name, w in zip("wb", affine, strict=False):
             h = h * w if name == "w" else h + w
         y[index] = h
     return y
@@ -113,7 +113,7 @@ TABLE = [
     Record(
         op=ops.Dropout,
         reference=lambda x, kept, p: np.array(
-            [v / (1 - p) if k else 0.0 for v, k in zip(x.flat, kept.flat)]
+            [v / (1 - p) if k else 0.0 for v, k in zip(x.flat, kept.flat, strict=False)]
         ).reshape(x.shape),
         cases=[
             Case((x(3), keep(3)), {"p": 0.5}),

@@ -87,6 +87,16 @@ from numpy import (
 )
 
 from ..dtypes import LOW_PRECISION, float32
+from .numpy_windows import (
+    convolution,
+    convolution_input,
+    convolution_weight,
+    max_pool,
+    max_pool_pick,
+    max_pool_route,
+    window_spread,
+    window_sum,
+)
 
 _slice = slice
 Index = tuple[int | tuple[int, int, int] | None, ...]

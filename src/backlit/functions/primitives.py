@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import FLOATING
-from ..ops import creation, indexing, movement
+from ..ops import convolution as products
+from ..ops import creation, indexing, movement, pooling
 from ..tensor import Tensor, apply
 from . import elementwise
 from .arguments import cached
@@ -64,3 +65,43 @@ def arange(start: float, count: int, step: float, dtype: Any) -> Tensor:
 def random_bits(key: Tensor, counter: Tensor, shape: tuple[int, ...]) -> Tensor:
     """uint32 random bits."""
     return apply(cached(creation.RandomBits, shape), key, counter)
+
+
+def convolution(x: Tensor, weight: Tensor, *geometry: Any) -> Tensor:
+    """An image times a kernel: the output."""
+    return apply(cached(products.Convolution, *geometry), x, weight)
+
+
+def convolution_input(y: Tensor, weight: Tensor, *geometry: Any) -> Tensor:
+    """An output times a kernel: the image."""
+    return apply(cached(products.ConvolutionInput, *geometry), y, weight)
+
+
+def convolution_weight(y: Tensor, x: Tensor, *geometry: Any) -> Tensor:
+    """An output times an image: the kernel."""
+    return apply(cached(products.ConvolutionWeight, *geometry), y, x)
+
+
+def max_pool(x: Tensor, *windows: Any) -> Tensor:
+    """The largest element of each window."""
+    return apply(cached(pooling.MaxPool, *windows), x)
+
+
+def max_pool_route(y: Tensor, x: Tensor, *windows: Any) -> Tensor:
+    """y added at the place of each window's largest element."""
+    return apply(cached(pooling.MaxPoolRoute, *windows), y, x)
+
+
+def max_pool_pick(values: Tensor, x: Tensor, *windows: Any) -> Tensor:
+    """The values at the place of each window's largest element."""
+    return apply(cached(pooling.MaxPoolPick, *windows), values, x)
+
+
+def window_sum(x: Tensor, *windows: Any) -> Tensor:
+    """The sum of each window."""
+    return apply(cached(pooling.WindowSum, *windows), x)
+
+
+def window_spread(y: Tensor, *windows: Any) -> Tensor:
+    """y added at every place of its window."""
+    return apply(cached(pooling.WindowSpread, *windows), y)

@@ -1,0 +1,266 @@
+"""Convolutions and pooling in NumPy: windows are copied into a matrix, and BLAS multiplies.
+
+The index relations are those of `ops.convolution` and `ops.pooling`. Images are handled a few at a
+time, so that the matrix of windows stays small and in the cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..dtypes import LOW_PRECISION, float32
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+#: How many elements of windows are copied at a time: 2 MiB of float32.
+_BLOCK = 1 << 19
+
+
+def _padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
+    """x with a border of one value."""
+    (top, bottom), (left, right) = padding
+    n, c, h, w = x.shape
+    if not (top or bottom or left or right):
+        return x
+    y = np.full((n, c, top + h + bottom, left + w + right), value, x.dtype)
+    y[:, :, top : top + h, left : left + w] = x
+    return y
+
+
+def _count(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
+    return (size + padding[0] + padding[1] - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def _counts(
+    size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[int, int]:
+    return (
+        _count(size[0], kernel[0], stride[0], padding[0], dilation[0]),
+        _count(size[1], kernel[1], stride[1], padding[1], dilation[1]),
+    )
+
+
+def _windows(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair, places: Pair) -> np.ndarray:
+    """The view (C, I, J, N, P, Q) of the padded images (N, C, H, W)."""
+    n, c = x.shape[:2]
+    sn, sc, sh, sw = x.strides
+    strides = (sc, sh * dilation[0], sw * dilation[1], sn, sh * stride[0], sw * stride[1])
+    return as_strided(x, (c, *kernel, n, *places), strides, writeable=False)
+
+
+def _blocks(count: int, each: int) -> list[slice]:
+    """The images in groups whose windows fit into a block."""
+    step = max(1, _BLOCK // max(1, each))
+    return [slice(i, min(i + step, count)) for i in range(0, count, step)]
+
+
+def _at(i: int, dilation: int, stride: int, count: int) -> slice:
+    """The places of kernel position i in the padded image."""
+    start = i * dilation
+    return slice(start, start + stride * (count - 1) + 1, stride)
+
+
+def convolution(
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """See `ops.convolution.Convolution`."""
+    if x.dtype in LOW_PRECISION:
+        wide = convolution(
+            x.astype(float32), weight.astype(float32), stride, padding, dilation, groups
+        )
+        return wide.astype(x.dtype)
+    n, c = x.shape[:2]
+    outputs, kernel = weight.shape[0], weight.shape[2:]
+    p, q = _counts(x.shape[2:], kernel, stride, padding, dilation)
+    x = _padded(x, padding)
+    matrix = weight.reshape(groups, outputs // groups, -1)
+    y = np.empty((n, outputs, p, q), x.dtype)
+    for some in _blocks(n, c * kernel[0] * kernel[1] * p * q):
+        windows = _windows(x[some], kernel, stride, dilation, (p, q))
+        columns = windows.reshape(groups, matrix.shape[2], -1)
+        y[some] = (matrix @ columns).reshape(outputs, -1, p, q).swapaxes(0, 1)
+    return y
+
+
+def convolution_input(
+    y: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    size: Pair,
+) -> np.ndarray:
+    """See `ops.convolution.ConvolutionInput`."""
+    if y.dtype in LOW_PRECISION:
+        wide = convolution_input(
+            y.astype(float32), weight.astype(float32), stride, padding, dilation, groups, size
+        )
+        return wide.astype(y.dtype)
+    n, outputs, p, q = y.shape
+    c, (rows, columns) = weight.shape[1] * groups, weight.shape[2:]
+    (top, bottom), (left, right) = padding
+    h, w = size
+    matrix = weight.reshape(groups, outputs // groups, -1).mT
+    x = np.empty((n, c, h, w), y.dtype)
+    for some in _blocks(n, c * rows * columns * p * q):
+        upstream = y[some].swapaxes(0, 1).reshape(groups, outputs // groups, -1)
+        parts = (matrix @ upstream).reshape(c, rows, columns, -1, p, q)
+        total = np.zeros((c, parts.shape[3], top + h + bottom, left + w + right), y.dtype)
+        for i in range(rows):
+            for j in range(columns):
+                place = (
+                    slice(None),
+                    slice(None),
+                    _at(i, dilation[0], stride[0], p),
+                    _at(j, dilation[1], stride[1], q),
+                )
+                total[place] += parts[:, i, j]
+        x[some] = total[:, :, top : top + h, left : left + w].swapaxes(0, 1)
+    return x
+
+
+def convolution_weight(
+    y: np.ndarray,
+    x: np.ndarray,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    kernel: Pair,
+) -> np.ndarray:
+    """See `ops.convolution.ConvolutionWeight`."""
+    if y.dtype in LOW_PRECISION:
+        wide = convolution_weight(
+            y.astype(float32), x.astype(float32), stride, padding, dilation, groups, kernel
+        )
+        return wide.astype(y.dtype)
+    n, outputs, p, q = y.shape
+    c = x.shape[1]
+    x = _padded(x, padding)
+    total = np.zeros((groups, outputs // groups, c // groups * kernel[0] * kernel[1]), y.dtype)
+    for some in _blocks(n, c * kernel[0] * kernel[1] * p * q):
+        windows = _windows(x[some], kernel, stride, dilation, (p, q))
+        columns = windows.reshape(groups, total.shape[2], -1)
+        upstream = y[some].swapaxes(0, 1).reshape(groups, outputs // groups, -1)
+        total += upstream @ columns.mT
+    return total.reshape(outputs, c // groups, *kernel)
+
+
+# -- pooling ------------------------------------------------------------------------------------
+
+
+def _lowest(dtype: np.dtype) -> float:
+    return -np.inf if dtype.kind not in "iu" else np.iinfo(dtype).min
+
+
+def _pieces(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair, places: Pair):
+    """For each kernel position in row-major order, the view (N, C, P, Q) of its places."""
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            rows = _at(i, dilation[0], stride[0], places[0])
+            columns = _at(j, dilation[1], stride[1], places[1])
+            yield x[:, :, rows, columns]
+
+
+def max_pool(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> np.ndarray:
+    """See `ops.pooling.MaxPool`."""
+    places = _counts(x.shape[2:], kernel, stride, padding, dilation)
+    pieces = _pieces(_padded(x, padding, _lowest(x.dtype)), kernel, stride, dilation, places)
+    y = next(pieces).copy()
+    for piece in pieces:
+        np.maximum(y, piece, out=y)
+    return y
+
+
+def _winners(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair, places: Pair):
+    """For each kernel position, where its element is the first largest of the window."""
+    pieces = list(_pieces(x, kernel, stride, dilation, places))
+    best = pieces[0].copy()
+    for piece in pieces[1:]:
+        np.maximum(best, piece, out=best)
+    free = np.ones(best.shape, bool)
+    for piece in pieces:
+        hit = ~(piece < best)
+        hit &= free
+        free ^= hit
+        yield hit
+
+
+def max_pool_route(
+    y: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
+    """See `ops.pooling.MaxPoolRoute`."""
+    if y.dtype in LOW_PRECISION:
+        wide = max_pool_route(y.astype(float32), x, kernel, stride, padding, dilation)
+        return wide.astype(y.dtype)
+    (top, _), (left, _) = padding
+    h, w = x.shape[2:]
+    places = y.shape[2:]
+    x = _padded(x, padding, _lowest(x.dtype))
+    total = np.zeros(x.shape, y.dtype)
+    targets = _pieces(total, kernel, stride, dilation, places)
+    for hit, target in zip(_winners(x, kernel, stride, dilation, places), targets, strict=True):
+        target += np.where(hit, y, 0)
+    return total[:, :, top : top + h, left : left + w]
+
+
+def max_pool_pick(
+    values: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
+    """See `ops.pooling.MaxPoolPick`."""
+    places = _counts(x.shape[2:], kernel, stride, padding, dilation)
+    x = _padded(x, padding, _lowest(x.dtype))
+    sources = _pieces(_padded(values, padding), kernel, stride, dilation, places)
+    y = np.zeros((*x.shape[:2], *places), values.dtype)
+    for hit, source in zip(_winners(x, kernel, stride, dilation, places), sources, strict=True):
+        np.copyto(y, source, where=hit)
+    return y
+
+
+def window_sum(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> np.ndarray:
+    """See `ops.pooling.WindowSum`."""
+    if x.dtype in LOW_PRECISION:
+        return window_sum(x.astype(float32), kernel, stride, padding, dilation).astype(x.dtype)
+    places = _counts(x.shape[2:], kernel, stride, padding, dilation)
+    pieces = _pieces(_padded(x, padding), kernel, stride, dilation, places)
+    y = next(pieces).copy()
+    for piece in pieces:
+        y += piece
+    return y
+
+
+def window_spread(
+    y: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, size: Pair
+) -> np.ndarray:
+    """See `ops.pooling.WindowSpread`."""
+    if y.dtype in LOW_PRECISION:
+        wide = window_spread(y.astype(float32), kernel, stride, padding, dilation, size)
+        return wide.astype(y.dtype)
+    (top, bottom), (left, right) = padding
+    h, w = size
+    total = np.zeros((*y.shape[:2], top + h + bottom, left + w + right), y.dtype)
+    for target in _pieces(total, kernel, stride, dilation, y.shape[2:]):
+        target += y
+    return total[:, :, top : top + h, left : left + w]
