@@ -115,6 +115,8 @@ def walk(
                 if not keep:
                     node.release()
                 continue
+            if node.saved is None:
+                node.require_live()
             if node.hooks:
                 upstream = _run_hooks(node.hooks, upstream, on_tensors)
             if wanted is not None and node in wanted:
@@ -143,8 +145,6 @@ def _step(
     pending: dict[Key, Gradient],
 ) -> None:
     """Send the upstream gradient of one node through its op to its inputs."""
-    if node.saved is None:
-        node.require_live()
     op = node.op
     if on_tensors and STATE.grad_enabled and not op.twice_differentiable:
         raise GradientError(
