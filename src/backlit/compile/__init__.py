@@ -1,8 +1,9 @@
 """From Python functions to graphs, and from graphs to results."""
 
-from .api import CompiledFunction, compile
+from .api import CompiledFunction, compile, interpreter, native
 from .capture import capture
 from .graph import Equation, Graph, Variable
 from .interpreter import interpret
 
-__all__ = ["CompiledFunction", "Equation", "Graph", "Variable", "capture", "compile", "interpret"]
+__all__ = ["CompiledFunction", "Equation", "Graph", "Variable", "capture", "compile", "interpret",
+    "interpreter", "native"]

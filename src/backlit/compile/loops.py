@@ -24,6 +24,8 @@ from .scalar_ops import TYPES, is_signed, memory_type
 
 #: Elements in one unit of a flat loop.
 GRAIN = 4096
+#: Columns of results that one unit of a column sum makes.
+COLUMNS = 256
 
 Storage = Callable[[Variable], Any]
 
@@ -44,7 +46,6 @@ class KernelWriter:
         self.f = Function("KERNEL", parameters)
         self.zero = self.f.const("i64", 0)
         self.units = 1
-        self.flat: int | None = None  # the number of elements if the loop is one-dimensional
         self.memo: dict[Any, Value] = {}
         self.indices: list[Any] = []  # keeps index values alive while the memo names them by id
         self.made: dict[Variable, tuple[tuple[int, ...], Value]] = {}
@@ -105,9 +106,6 @@ class KernelWriter:
         return self.expand(self.lowering.made[v], index)
 
     def _offset(self, view: View, index: tuple[Value, ...]) -> Value:
-        if self.flat is not None:
-            at = index[0]
-            return at if view.offset == 0 else at + view.offset
         at = self.f.const("i64", view.offset)
         first = True
         for i, s in zip(index, view.strides, strict=True):
@@ -143,8 +141,9 @@ class KernelWriter:
             return self.f.const(TYPES[e.output.dtype.name], op.value)
         if isinstance(op, creation.Arange):
             return self._arange(e, index)
-        if self.flat is not None:
-            return self.read(x, index if x.size != 1 else (self.zero,))  # a reshape
+        whole = self.lowering.reshaped(e)
+        if whole is not None:
+            return self._load(whole, index)
         if isinstance(op, movement.Reshape):
             left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
             return self.read(x, tuple(self.zero if n == 1 else next(left) for n in x.shape))
@@ -187,10 +186,7 @@ class KernelWriter:
                 args.append(x)
                 dtypes.append(None)
                 continue
-            if self.flat is not None:
-                own = index if x.size == self.flat else (self.zero,)
-            else:
-                own = self.index(x.shape, index[len(index) - len(x.shape) :])
+            own = self.index(x.shape, index[len(index) - len(x.shape) :])
             args.append(self.read(x, own))
             dtypes.append(x.dtype)
         return scalar_ops.emit(self.f, e.op, args, dtypes, e.output.dtype)
@@ -283,74 +279,78 @@ class KernelWriter:
 
     # -- loops --------------------------------------------------------------------------------
 
-    def can_flatten(self, v: Variable, size: int) -> bool:
-        """Whether v can be read with one index that counts elements in row-major order."""
-        if v.size != size and v.size != 1:
-            return False
-        if any(r.output is v for r in self.kernel.roots):
-            return True
-        view = self.lowering.view(v)
-        if view is not None:
-            return view.contiguous
-        e = self.lowering.made[v]
-        if isinstance(e.op, creation.Full):
-            return True
-        if isinstance(e.op, Elementwise | movement.Reshape):
-            return all(self.can_flatten(x, size) for x in e.inputs if isinstance(x, Variable))
-        return False
+    def groups(self, shape: Shape, apart: set[int]) -> list[list[int]]:
+        """The axes of a loop nest, neighbours together that one loop can count.
+
+        Two neighbours go together if every access moves through memory as if they were one axis.
+        Axes of size 1 are left out; an axis in `apart` does not join the one before it.
+        """
+        fixed = set(apart)
+        steps = []
+        for r in self.kernel.roots:
+            reading = self.lowering.reading(r)
+            fixed |= reading.exact | {a + 1 for a in reading.exact}
+            steps += [access.moves(len(shape)) for access in reading.found]
+        groups: list[list[int]] = []
+        for a, n in enumerate(shape):
+            if n == 1:
+                fixed.update({a + 1} if a in fixed else set())
+                continue
+            joins = (
+                bool(groups)
+                and a not in fixed
+                and all(m[groups[-1][-1]] == m[a] * n for m in steps)
+            )
+            if joins:
+                groups[-1].append(a)
+            else:
+                groups.append([a])
+        return groups
 
     @contextlib.contextmanager
     def nest(self, sizes: Sequence[int], outer: bool) -> Iterator[list[Value]]:
-        """Loops over all of `sizes`; the first that is not 1 is split into units if `outer`."""
+        """Loops over all of `sizes`; the first is divided into units if `outer`."""
+        f = self.f
         with contextlib.ExitStack() as stack:
-            indices = []
-            for n in sizes:
-                if n == 1:
-                    indices.append(self.zero)
-                elif outer:
-                    outer = False
-                    self.units = n
-                    begin, end = self.f.argument("begin"), self.f.argument("end")
-                    indices.append(stack.enter_context(self.f.loop(begin, end)).index)
-                else:
-                    high = self.f.const("i64", n)
-                    indices.append(stack.enter_context(self.f.loop(self.zero, high)).index)
+            indices: list[Value] = []
+            for position, n in enumerate(sizes):
+                low, high = self.zero, f.const("i64", n)
+                if outer and position == 0:
+                    grain = GRAIN if len(sizes) == 1 else 1
+                    if n > grain:
+                        self.units = -(-n // grain)
+                        unit = stack.enter_context(f.loop(f.argument("begin"), f.argument("end")))
+                        if grain == 1:
+                            indices.append(unit.index)
+                            continue
+                        low = unit.index * grain
+                        high = low + grain
+                        if n % grain:
+                            high = high.compare("lt", n).select(high, n)
+                indices.append(stack.enter_context(f.loop(low, high)).index)
             yield indices
 
-    @contextlib.contextmanager
-    def flat_loop(self, size: int) -> Iterator[Value]:
-        """One loop over `size` elements, GRAIN to a unit."""
-        f = self.f
-        if size <= GRAIN:
-            with f.loop(self.zero, f.const("i64", size)) as loop:
-                yield loop.index
-            return
-        self.units = -(-size // GRAIN)
-        with f.loop(f.argument("begin"), f.argument("end")) as outer:
-            low = outer.index * GRAIN
-            high = low + GRAIN
-            high = high.compare("lt", size).select(high, size)
-            with f.loop(low, high) as loop:
-                yield loop.index
+    def spread(
+        self, ndim: int, groups: Sequence[Sequence[int]], counters: Sequence[Value]
+    ) -> dict[int, Value]:
+        """An index for each axis: a loop over several axes counts the last of them beyond its size.
+
+        Addresses come out right, because to every access these axes are one.
+        """
+        at = dict.fromkeys(range(ndim), self.zero)
+        for group, counter in zip(groups, counters, strict=True):
+            at[group[-1]] = counter
+        return at
 
     def _map(self) -> None:
-        roots = self.kernel.roots
         shape = self.kernel.domain
-        size = total(shape)
-        if size == 0:
+        if total(shape) == 0:
             return
-        if size > 1 and all(self._flat_body(r, size) for r in roots):
-            self.flat = size
-            with self.flat_loop(size) as i:
-                self._body(roots, (i,))
-        else:
-            with self.nest(shape, outer=True) as loops:
-                self._body(roots, self.index(shape, loops))
-
-    def _flat_body(self, r: Equation, size: int) -> bool:
-        if isinstance(r.op, Elementwise | movement.Reshape):
-            return all(self.can_flatten(x, size) for x in r.inputs if isinstance(x, Variable))
-        return isinstance(r.op, creation.Full)
+        groups = self.groups(shape, set())
+        sizes = [math.prod(shape[a] for a in g) for g in groups]
+        with self.nest(sizes, outer=True) as counters:
+            at = self.spread(len(shape), groups, counters)
+            self._body(self.kernel.roots, tuple(at.values()))
 
     def _body(self, roots: Sequence[Equation], index: tuple[Value, ...]) -> None:
         key = tuple(map(id, index))
@@ -367,43 +367,37 @@ class KernelWriter:
     def _reduce(self, e: Equation) -> None:
         x: Variable = e.inputs[0]
         op: Any = e.op
-        folded = [a for a in range(len(x.shape)) if a in op.axis and x.shape[a] != 1]
-        kept = [a for a in range(len(x.shape)) if a not in op.axis and x.shape[a] != 1]
         if e.output.size == 0:
             return
         if x.size == 0:
-            with self.nest(e.output.shape, outer=True) as loops:
+            with self.nest(e.output.shape, outer=False) as loops:
                 start = self._identity(op.name, e.output)
                 self.store(e.output, self.index(e.output.shape, loops), start)
             return
-        if not kept and op.name not in ("argmax", "argmin") and self.can_flatten(x, x.size):
-            self._reduce_flat(e, x)
-        elif kept and (not folded or kept[-1] > folded[-1]) and not op.name.startswith("arg"):
+        ndim = len(x.shape)
+        edges = {a for a in range(1, ndim) if (a in op.axis) != (a - 1 in op.axis)}
+        groups = self.groups(x.shape, edges)
+        folded = [g for g in groups if g[0] in op.axis]
+        kept = [g for g in groups if g[0] not in op.axis]
+        if kept and (not folded or kept[-1] > folded[-1]) and not op.name.startswith("arg"):
             self._reduce_columns(e, x, kept, folded)
         else:
             self._reduce_rows(e, x, kept, folded)
+
+    def _size(self, x: Variable, group: Sequence[int]) -> int:
+        return math.prod(x.shape[a] for a in group)
 
     def _target(self, e: Equation, x: Variable, at: dict[int, Value]) -> tuple[Value, ...]:
         """The output's index for the indices of x's kept axes."""
         op: Any = e.op
         axes = [a for a in range(len(x.shape)) if op.keepdims or a not in op.axis]
-        return tuple(at.get(a, self.zero) if a not in op.axis else self.zero for a in axes)
-
-    def _reduce_flat(self, e: Equation, x: Variable) -> None:
-        f = self.f
-        start = self._identity(e.op.name, e.output)
-        self.flat = x.size
-        with f.loop(self.zero, f.const("i64", x.size), [start]) as loop:
-            value = self._operand(e, self.read(x, (loop.index,)), x)
-            loop.following.append(self._combine(e, loop.carried[0], value))
-        self.flat = None
-        self.store(e.output, (self.zero,) * len(e.output.shape), loop.results[0])
+        return tuple(at[a] if a not in op.axis else self.zero for a in axes)
 
     def _reduce_rows(
-        self, e: Equation, x: Variable, kept: list[int], folded: list[int]
+        self, e: Equation, x: Variable, kept: list[list[int]], folded: list[list[int]]
     ) -> None:
-        with self.nest([x.shape[a] for a in kept], outer=True) as outer:
-            at = dict(zip(kept, outer, strict=True))
+        with self.nest([self._size(x, g) for g in kept], outer=True) as outer:
+            at = self.spread(len(x.shape), kept, outer)
             results = self._fold(e, x, at, folded, self._start(e))
             self.store(e.output, self._target(e, x, at), results[-1])
 
@@ -419,19 +413,18 @@ class KernelWriter:
         e: Equation,
         x: Variable,
         at: dict[int, Value],
-        folded: list[int],
+        folded: list[list[int]],
         carried: list[Value],
     ) -> list[Value]:
         """Loops over the folded axes, innermost last, each carrying the result so far."""
         if not folded:
-            index = tuple(at.get(a, self.zero) for a in range(len(x.shape)))
-            value = self.read(x, index)
+            value = self.read(x, tuple(at.values()))
             if e.op.name.startswith("arg"):
                 return self._better(e, x, carried, value, at)
             return [self._combine(e, carried[0], self._operand(e, value, x))]
-        high = self.f.const("i64", x.shape[folded[0]])
+        high = self.f.const("i64", self._size(x, folded[0]))
         with self.f.loop(self.zero, high, carried) as loop:
-            inner = {**at, folded[0]: loop.index}
+            inner = {**at, folded[0][-1]: loop.index}
             loop.following.extend(self._fold(e, x, inner, folded[1:], loop.carried))
         return loop.results
 
@@ -439,32 +432,30 @@ class KernelWriter:
         self, e: Equation, x: Variable, carried: list[Value], value: Value, at: dict[int, Value]
     ) -> list[Value]:
         best, where = carried
-        here = at.get(e.op.axis[0], self.zero)  # type: ignore[attr-defined]
+        here = at[e.op.axis[0]]  # type: ignore[attr-defined]
         how = "gt" if e.op.name == "argmax" else "lt"
         wins = value.compare(how, best, is_signed(x.dtype))
         if value.is_float:
             wins = wins | (value.compare("ne", value) & best.compare("eq", best))
-        first = here.compare("eq", 0)
-        wins = wins | first
+        wins = wins | here.compare("eq", 0)
         return [wins.select(value, best), wins.select(here, where)]
 
     def _reduce_columns(
-        self, e: Equation, x: Variable, kept: list[int], folded: list[int]
+        self, e: Equation, x: Variable, kept: list[list[int]], folded: list[list[int]]
     ) -> None:
         """The last axis is kept: whole rows are added to a row of results."""
-        *outer_axes, last = kept
+        *outer_groups, last = kept
         f = self.f
-        n = x.shape[last]
-        block = n if outer_axes else 256
-        with self.nest([x.shape[a] for a in outer_axes], outer=True) as outer:
-            at = dict(zip(outer_axes, outer, strict=True))
-            if outer_axes or n <= block:
+        n = self._size(x, last)
+        with self.nest([self._size(x, g) for g in outer_groups], outer=True) as outer:
+            at = self.spread(len(x.shape), outer_groups, outer)
+            if outer_groups or n <= COLUMNS:
                 self._columns(e, x, at, folded, last, self.zero, f.const("i64", n))
             else:
-                self.units = -(-n // block)
+                self.units = -(-n // COLUMNS)
                 with f.loop(f.argument("begin"), f.argument("end")) as loop:
-                    low = loop.index * block
-                    high = low + block
+                    low = loop.index * COLUMNS
+                    high = low + COLUMNS
                     high = high.compare("lt", n).select(high, n)
                     self._columns(e, x, at, folded, last, low, high)
 
@@ -473,25 +464,24 @@ class KernelWriter:
         e: Equation,
         x: Variable,
         at: dict[int, Value],
-        folded: list[int],
-        last: int,
+        folded: list[list[int]],
+        last: list[int],
         low: Value,
         high: Value,
     ) -> None:
         f = self.f
         with f.loop(low, high) as loop:
-            index = self._target(e, x, {**at, last: loop.index})
+            index = self._target(e, x, {**at, last[-1]: loop.index})
             self.store(e.output, index, self._identity(e.op.name, e.output))
         view = View(e.output, e.output.shape, row_major(e.output.shape))
         with contextlib.ExitStack() as stack:
             inner = dict(at)
-            for a in folded:
-                high_a = f.const("i64", x.shape[a])
-                inner[a] = stack.enter_context(f.loop(self.zero, high_a)).index
+            for g in folded:
+                high_g = f.const("i64", self._size(x, g))
+                inner[g[-1]] = stack.enter_context(f.loop(self.zero, high_g)).index
             with f.loop(low, high) as loop:
-                inner[last] = loop.index
-                index = tuple(inner.get(a, self.zero) for a in range(len(x.shape)))
-                value = self._operand(e, self.read(x, index), x)
+                inner[last[-1]] = loop.index
+                value = self._operand(e, self.read(x, tuple(inner.values())), x)
                 target = self._target(e, x, inner)
                 before = self._load(view, target)
                 self.store(e.output, target, self._combine(e, before, value))
@@ -539,14 +529,13 @@ class KernelWriter:
         f = self.f
         if out.size == 0:
             return
-        self.flat = out.size
-        with f.loop(self.zero, f.const("i64", out.size)) as loop:
-            self.store(out, (loop.index,), f.const(TYPES[out.dtype.name], 0))
-        self.flat = None
+        view = View(out, out.shape, row_major(out.shape))
+        with self.nest(out.shape, outer=False) as loops:
+            zero = f.const(TYPES[out.dtype.name], 0)
+            self.store(out, self.index(out.shape, loops), zero)
         if x.size == 0:
             return
         a = op.axis
-        view = View(out, out.shape, row_major(out.shape))
         with self.nest(x.shape, outer=False) as loops:
             index = self.index(x.shape, loops)
             if isinstance(op, indexing.TakeAdd):

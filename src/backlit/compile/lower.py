@@ -8,7 +8,6 @@ loop makes all values of one shape that can be made together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +28,9 @@ _CHEAP = 3
 SMALL_PRODUCT = 32_768
 _LONG = 120
 
-Index = tuple[Any, ...]  # one opaque index an axis; ZERO where the axis has size 1
+#: An index as known before any code is written: for each axis the number of the loop that counts
+#: it, ZERO where the axis has size 1, or Mixed where it is computed from loops otherwise.
+Index = tuple[Any, ...]
 
 
 class _Zero:
@@ -38,6 +39,49 @@ class _Zero:
 
 
 ZERO = _Zero()
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """An index computed from some loops, not equal to one of them."""
+
+    loops: frozenset[int]
+
+
+def loops_of(entries: Index) -> frozenset[int]:
+    """The loops that index entries depend on."""
+    found: set[int] = set()
+    for entry in entries:
+        if isinstance(entry, Mixed):
+            found |= entry.loops
+        elif entry is not ZERO:
+            found.add(entry)
+    return frozenset(found)
+
+
+@dataclass(eq=False)
+class Access:
+    """Elements that a loop nest reads: those of a view, at an index."""
+
+    view: View
+    index: Index
+
+    def moves(self, loops: int) -> list[int]:
+        """How far one turn of each loop moves in memory, computed indices left aside."""
+        steps = [0] * loops
+        for entry, stride in zip(self.index, self.view.strides, strict=True):
+            if isinstance(entry, int):
+                steps[entry] += stride
+        return steps
+
+    def is_at(self, shape: Shape) -> bool:
+        """Whether each turn of loops over `shape` reads the element that it would write."""
+        if self.view.offset or self.view.base.size != math.prod(shape):
+            return False
+        if any(isinstance(entry, Mixed) for entry in self.index):
+            return False
+        steps, wanted = self.moves(len(shape)), row_major(shape)
+        return all(n == 1 or s == w for n, s, w in zip(shape, steps, wanted, strict=True))
 
 
 @dataclass(eq=False)
@@ -103,6 +147,8 @@ class Lowering:
         op = e.op
         dtypes = [x.dtype for x in e.inputs if isinstance(x, Variable)]
         if any(llvm_type(d) is None for d in [*dtypes, e.output.dtype]):
+            return False
+        if len(dtypes) < len(e.inputs) and not isinstance(op, Elementwise):
             return False
         if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
             return True
@@ -207,6 +253,14 @@ class Lowering:
                 self.views[v] = known
         return known
 
+    def reshaped(self, e: Equation) -> View | None:
+        """For a reshape that changes the order of counting: its input in memory, counted anew."""
+        if not isinstance(e.op, movement.Reshape) or self._same_but_ones(e):
+            return None
+        source = self.view(e.inputs[0])
+        assert source is not None
+        return View(source.base, e.output.shape, row_major(e.output.shape), source.offset)
+
     def _moved(self, e: Equation) -> View | None:
         if not (is_movement(e.op) or isinstance(e.op, movement.Reshape)):
             return None
@@ -267,10 +321,10 @@ class Lowering:
             if v not in self.in_memory:
                 continue
             kind = self._kind(e)
-            loads = self.loads(e, kind)
-            reads = {base for base, _ in loads}
+            accesses = self.accesses(e)
+            reads = {access.view.base for access in accesses}
             earliest = max((where[b] for b in reads if b in where), default=-1)
-            placed = self._fitting(e, kind, loads, earliest, where)
+            placed = self._fitting(e, kind, accesses, earliest)
             if placed is None:
                 self.kernels.append(Kernel(kind, [e], reads))
                 placed = len(self.kernels) - 1
@@ -293,84 +347,131 @@ class Lowering:
         return "map"
 
     def _fitting(
-        self,
-        e: Equation,
-        kind: str,
-        loads: list[tuple[Variable, bool]],
-        earliest: int,
-        where: dict[Variable, int],
+        self, e: Equation, kind: str, accesses: list[Access], earliest: int
     ) -> int | None:
         """A kernel that can also make this value: the same loop, and nothing it needs comes later."""
         if kind != "map":
             return None
-        start = max(earliest, 0)
-        for number in range(start, len(self.kernels)):
+        shape = e.output.shape
+        for number in range(max(earliest, 0), len(self.kernels)):
             kernel = self.kernels[number]
-            if kernel.kind != "map" or kernel.domain != e.output.shape:
+            if kernel.kind != "map" or kernel.domain != shape:
                 continue
             own = {r.output for r in kernel.roots}
-            if all(same for base, same in loads if base in own):
+            if all(x.is_at(shape) for x in accesses if x.view.base in own):
                 return number
         return None
 
-    def loads(self, e: Equation, kind: str) -> list[tuple[Variable, bool]]:
-        """What making e's output reads from memory, and whether at the very index it makes."""
+    def accesses(self, e: Equation) -> list[Access]:
+        """What making e's output reads from memory."""
+        return self.reading(e).found
+
+    def reading(self, e: Equation) -> Reading:
+        """How making e's output reads memory.
+
+        Loops run over the output's axes, in reductions and scatters over those of the first input.
+        """
+        kind = self._kind(e)
+        reader = Reading(self)
         if kind in ("host", "matmul", "random"):
-            return [(self.view(x).base, False) for x in e.inputs if isinstance(x, Variable)]  # type: ignore[union-attr]
-        found: list[tuple[Variable, bool]] = []
-        domain: Index = tuple(ZERO if n == 1 else object() for n in e.output.shape)
-        reader = _Reader(self, lambda v, index: found.append((v, index == domain)))
-        if kind == "map":
-            reader.expand(e, domain)
-        elif kind == "scatter":
-            for x in e.inputs:
-                reader.read(x, tuple(ZERO if n == 1 else object() for n in x.shape))
+            mixed = Mixed(frozenset())
+            views = [self.view(x) for x in e.inputs if isinstance(x, Variable)]
+            reader.found = [Access(v, (mixed,) * len(v.shape)) for v in views if v is not None]
+        elif kind == "map":
+            reader.expand(e, loop_index(e.output.shape))
         else:
-            full = tuple(ZERO if n == 1 else object() for n in e.inputs[0].shape)
-            reader.read(e.inputs[0], full)
-        return found
+            loops = loop_index(e.inputs[0].shape)
+            reader.read(e.inputs[0], loops)
+            if kind == "scatter":
+                indices = e.inputs[1]
+                n = len(indices.shape)
+                own = loops[e.op.axis : e.op.axis + n] if e.op.name == "take_add" else loops  # type: ignore[attr-defined]
+                reader.read(indices, own)
+        return reader
 
 
-class _Reader:
-    """Follows an expression down to what it reads, with opaque indices."""
+def loop_index(shape: Shape) -> Index:
+    """One loop an axis."""
+    return tuple(ZERO if n == 1 else a for a, n in enumerate(shape))
 
-    def __init__(self, lowering: Lowering, loaded: Callable[[Variable, Index], None]):
+
+class Reading:
+    """Follows an expression down to what it reads, with symbolic indices."""
+
+    def __init__(self, lowering: Lowering):
         self.lowering = lowering
-        self.loaded = loaded
+        self.found: list[Access] = []
+        #: Loops whose very value matters, not only the address they lead to.
+        self.exact: set[int] = set()
         self.seen: set[tuple[Variable, Index]] = set()
 
     def read(self, v: Variable, index: Index) -> None:
         """v at an index: from memory, or by its expression."""
+        index = tuple(ZERO if n == 1 else i for n, i in zip(v.shape, index, strict=True))
         if (v, index) in self.seen:
             return
         self.seen.add((v, index))
         view = self.lowering.view(v)
         if view is not None:
-            self.loaded(view.base, index if view.base is v else (object(),))
-            if view.base is not v and view.contiguous and view.base.shape == v.shape:
-                self.loaded(view.base, index)
-            return
-        self.expand(self.lowering.made[v], index)
+            self.found.append(Access(view, index))
+        else:
+            self.expand(self.lowering.made[v], index)
 
     def expand(self, e: Equation, index: Index) -> None:
         """The inputs of e where e's output is wanted at an index."""
-        for x in e.inputs:
+        op: Any = e.op
+        if isinstance(op, creation.Arange):
+            self.exact |= loops_of(index)
+        whole = self.lowering.reshaped(e)
+        if whole is not None:
+            self.found.append(Access(whole, index))
+            return
+        for position, x in enumerate(e.inputs):
             if not isinstance(x, Variable):
                 continue
-            if isinstance(e.op, Elementwise):
-                extra = len(index) - len(x.shape)
-                own = tuple(
-                    ZERO if n == 1 else i for n, i in zip(x.shape, index[extra:], strict=True)
-                )
-            elif isinstance(e.op, movement.Reshape):
+            if isinstance(op, Elementwise | movement.BroadcastTo):
+                own: Any = index[len(index) - len(x.shape) :]
+            elif isinstance(op, movement.Reshape):
                 left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
-                if self.lowering._same_but_ones(e):
-                    own = tuple(ZERO if n == 1 else next(left) for n in x.shape)
-                else:
-                    own = tuple(object() for _ in x.shape)
+                own = [ZERO if n == 1 else next(left) for n in x.shape]
+            elif isinstance(op, movement.PermuteDims):
+                own = [index[op.axes.index(a)] for a in range(len(index))]
+            elif isinstance(op, movement.Concat):
+                own = [self._mixed((i,)) if a == op.axis else i for a, i in enumerate(index)]
+            elif isinstance(op, indexing.Take):
+                n = len(e.inputs[1].shape)
+                inner = index[op.axis : op.axis + n]
+                taken = self._mixed(inner)
+                own = inner if position else (*index[: op.axis], taken, *index[op.axis + n :])
+            elif isinstance(op, indexing.TakeAlongAxis):
+                taken = self._mixed(index)
+                own = index if position else (*index[: op.axis], taken, *index[op.axis + 1 :])
+            elif isinstance(op, movement.Slice):
+                own = self._sliced(op, x, index)
+            else:  # flip, place
+                mixed = self._mixed(index)
+                own = [mixed] * len(x.shape)
+            self.read(x, tuple(own))
+
+    def _mixed(self, entries: Index) -> Any:
+        loops = loops_of(entries)
+        self.exact |= loops
+        return Mixed(loops)
+
+    def _sliced(self, op: movement.Slice, x: Variable, index: Index) -> Index:
+        own = []
+        entries = iter(index)
+        axes = iter(x.shape)
+        for i in op.index:
+            if i is None:
+                next(entries)
+            elif isinstance(i, int):
+                next(axes)
+                own.append(Mixed(frozenset()))
             else:
-                own = tuple(ZERO if n == 1 else object() for n in x.shape)
-            self.read(x, own)
+                n, entry = next(axes), next(entries)
+                own.append(entry if i == (0, n, 1) else self._mixed((entry,)))
+        return tuple(own)
 
 
 def total(shape: Shape) -> int:

@@ -75,11 +75,12 @@ class Plan:
                 continue
             if any(old in k.reads for k in self.kernels[kernel + 1 :]):
                 continue
+            domain = self.kernels[kernel].domain
             if all(
-                same
+                access.is_at(domain)
                 for r in self.kernels[kernel].roots
-                for base, same in self.lowering.loads(r, "map")
-                if base is old
+                for access in self.lowering.accesses(r)
+                if access.view.base is old
             ):
                 chosen[new] = old
         return chosen
