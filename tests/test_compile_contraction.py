@@ -12,6 +12,7 @@ from llvmlite import ir
 
 from backlit.compile.contraction import (
     PLAIN,
+    Consumer,
     Contraction,
     Epilogue,
     Machine,
@@ -134,15 +135,16 @@ def tolerance(spec: Contraction) -> float:
 def run(
     spec: Contraction,
     seed: int = 0,
-    epilogue: Epilogue = PLAIN,
+    epilogue: Epilogue | Consumer = PLAIN,
     function=None,
     machine: Machine | None = None,
     schedule=None,
+    more: str = "",
 ) -> None:
     """Build, run with 1, 2 and 3 parts, compare with the reference and with each other."""
     module = ir.Module()
     kernel = build(module, "kernel", spec, epilogue, machine, schedule)
-    library = Library(module)
+    library = Library(module, more)
     random = np.random.default_rng(seed)
     operands = [spec.a, spec.b, *spec.outputs, *spec.extras]
     start = [fill(random, x.dtype, x.size) for x in operands]
@@ -354,6 +356,53 @@ def test_epilogues(dtype, size, transposed):
         return [y, y > bias]
 
     run(fused_spec(dtype, *size, transposed), 3, Epilogue("fused", _fused), function)
+
+
+CONSUME = """
+define internal void @consume(ptr %buffers, ptr %tile, i64 %stride, i64 %batch, i64 %m, i64 %n,
+                              i64 %rows, i64 %columns) {
+entry:
+  %out = getelementptr ptr, ptr %buffers, i64 2
+  %c = load ptr, ptr %out
+  %base = mul i64 %batch, SIZE
+  br label %row
+row:
+  %r = phi i64 [ 0, %entry ], [ %r1, %end ]
+  %mr = add i64 %m, %r
+  %line = mul i64 %mr, WIDTH
+  %from = mul i64 %r, %stride
+  br label %column
+column:
+  %i = phi i64 [ 0, %row ], [ %i1, %column ]
+  %at = add i64 %from, %i
+  %p = getelementptr float, ptr %tile, i64 %at
+  %x = load float, ptr %p
+  %y = fneg float %x
+  %ni = add i64 %n, %i
+  %to = add i64 %line, %ni
+  %to2 = add i64 %base, %to
+  %q = getelementptr float, ptr %c, i64 %to2
+  store float %y, ptr %q
+  %i1 = add i64 %i, 1
+  %more = icmp slt i64 %i1, %columns
+  br i1 %more, label %column, label %end
+end:
+  %r1 = add i64 %r, 1
+  %again = icmp slt i64 %r1, %rows
+  br i1 %again, label %row, label %done
+done:
+  ret void
+}
+"""
+
+
+@pytest.mark.parametrize("size", [(3, 5, 4), (33, 64, 40), (16, 200, 700), (40, 40, 600)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_consumers(size, transposed):
+    m, n, k = size
+    spec = matmul(F32, m, n, k, batch=(2,), transpose_b=transposed)
+    text = CONSUME.replace("SIZE", str(m * n)).replace("WIDTH", str(n))
+    run(spec, 3, Consumer("consume"), lambda x, extras: [-x], more=text)
 
 
 @pytest.mark.parametrize("dtype", [F16, BF16])

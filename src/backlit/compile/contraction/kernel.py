@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from llvmlite import ir
@@ -30,6 +30,26 @@ class Epilogue:
 
     key: Hashable
     emit: Callable[[ir.IRBuilder, Value, list[Value]], list[Value]]
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A function that takes finished tiles instead of a store.
+
+        void name(ptr buffers, ptr tile, i64 stride, i64 batch, i64 m, i64 n, i64 rows, i64 columns)
+
+    The sum for the flat indices (batch, m + r, n + c) is tile[r · stride + c], in the accumulator's
+    type, for r < rows and c < columns. Every index comes exactly once; tiles of several parts come
+    at the same time. The function writes the outputs (of which the first may hold unfinished sums
+    before) and is defined by whoever links the module, best in the same module to be inlined.
+    """
+
+    name: str
+
+    @property
+    def key(self) -> Hashable:
+        """Equal keys mean equal code."""
+        return ("consumer", self.name)
 
 
 PLAIN = Epilogue("store", lambda builder, value, extras: [value])
@@ -60,7 +80,7 @@ def build(
     module: ir.Module,
     name: str,
     spec: Contraction,
-    epilogue: Epilogue = PLAIN,
+    epilogue: Epilogue | Consumer = PLAIN,
     machine: Machine | None = None,
     schedule: Schedule | None = None,
 ) -> Kernel:
@@ -69,6 +89,8 @@ def build(
     chosen_spec, chosen = choose(spec, machine)
     if schedule is not None:
         chosen_spec, chosen = (spec.swapped() if schedule.swapped else spec), schedule
+    if isinstance(epilogue, Consumer):
+        chosen = replace(chosen, turn=chosen.swapped)
     return _Builder(module, name, chosen_spec, epilogue, machine, chosen).build()
 
 
@@ -78,7 +100,7 @@ class _Builder:
         module: ir.Module,
         name: str,
         spec: Contraction,
-        epilogue: Epilogue,
+        epilogue: Epilogue | Consumer,
         machine: Machine,
         schedule: Schedule,
     ):
@@ -117,6 +139,13 @@ class _Builder:
         function.attributes.add("nounwind")
         buffers, phase, self.part, self.parts, scratch = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
+        if isinstance(self.epilogue, Consumer):
+            lanes = self.lanes
+            room = max(self.s.rows * self.wide, self.wide * -(-self.s.rows // lanes) * lanes)
+            self.tile_memory = b.alloca(ir.ArrayType(self.scalar, room))
+            self.tile_memory.align = ALIGNMENT
+            self.tile_memory.type = emit.POINTER
+        self.buffers = buffers
         phases = 0
         if self.B * self.M * self.N > 0:
             phases = self.steps * (2 if self.packs else 1)
@@ -297,7 +326,8 @@ class _Builder:
 
         def rows_known(rows: int) -> None:
             def columns_known(columns: int) -> None:
-                self._tile(b, rows, columns, m, n, bases, (a_base, a_row, a_k), (b_base, b_k))
+                a, right = (a_base, a_row, a_k), (b_base, b_k)
+                self._tile(b, rows, columns, batch, m, n, bases, a, right)
 
             self._with_tail(b, n, self.N, self.wide, self.N % self.wide, columns_known)
 
@@ -308,6 +338,7 @@ class _Builder:
         b: ir.IRBuilder,
         rows: int,
         columns: int,
+        batch: Index,
         m: Index,
         n: Index,
         bases: list[Value],
@@ -354,7 +385,7 @@ class _Builder:
             start = emit.mul(b, emit.div(b, self.k_count, self.lanes), self.lanes)
             sums = emit.loop(b, 0, start, partial(several, self.lanes), sums, step=self.lanes)
         sums = emit.loop(b, start, self.k_count, partial(several, 1), sums)
-        self._finish(b, rows, columns, sums, m, n, bases)
+        self._finish(b, rows, columns, sums, batch, m, n, bases)
 
     def _finish(
         self,
@@ -362,12 +393,13 @@ class _Builder:
         rows: int,
         columns: int,
         sums: list[Value],
+        batch: Index,
         m: Index,
         n: Index,
         bases: list[Value],
     ) -> None:
         """Add what earlier blocks of k left, then store or hand over to the epilogue."""
-        tile = _Tile(self, rows, columns, m, n, bases)
+        tile = _Tile(self, rows, columns, batch, m, n, bases)
         if self.s.turn:
             sums = tile.turned(b, sums)
 
@@ -398,6 +430,9 @@ class _Builder:
                 tile.store(b, 0, place, x)
 
         def hand_over() -> None:
+            if isinstance(self.epilogue, Consumer):
+                tile.consume(b, self.epilogue, sums)
+                return
             count = len(self.outputs)
             for x, place in zip(sums, tile.places, strict=True):
                 extras = [tile.load(b, count + i, place) for i in range(len(self.extras))]
@@ -425,9 +460,17 @@ class _Tile:
     """
 
     def __init__(
-        self, kernel: _Builder, rows: int, columns: int, m: Index, n: Index, bases: list[Value]
+        self,
+        kernel: _Builder,
+        rows: int,
+        columns: int,
+        batch: Index,
+        m: Index,
+        n: Index,
+        bases: list[Value],
     ):
         self.kernel, self.rows, self.columns, self.bases = kernel, rows, columns, bases[2:]
+        self.batch = batch
         self.accesses = [*kernel.outputs, *kernel.extras]
         self.across, self.along = ("n", "m") if kernel.s.turn else ("m", "n")
         self.line0, self.lane0 = (n, m) if kernel.s.turn else (m, n)
@@ -478,3 +521,17 @@ class _Tile:
         first = emit.add(b, self.lane0, v * self.kernel.lanes)
         base = self._base(b, i, line)
         access.store_lanes(b, value, base, first, self.masks[v], self.along)
+
+    def consume(self, b: ir.IRBuilder, consumer: Consumer, sums: list[Value]) -> None:
+        """Put the tile into memory, line after line, and hand it over."""
+        kernel = self.kernel
+        memory = kernel.tile_memory
+        stride = len(self.masks) * kernel.lanes
+        for x, (line, v) in zip(sums, self.places, strict=True):
+            at = emit.pointer(b, memory, line * stride + v * kernel.lanes, kernel.scalar)
+            emit.store(b, x, at, None)
+        lines = self.columns if kernel.s.turn else self.rows
+        length = self.rows if kernel.s.turn else self.columns
+        numbers = [stride, self.batch, self.line0, self.lane0, lines, length]
+        arguments = [kernel.buffers, memory, *map(emit.const, numbers)]
+        emit.intrinsic(b, consumer.name, ir.VoidType(), arguments)

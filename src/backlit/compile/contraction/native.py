@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -38,20 +39,29 @@ def optimise(text: str, machine: Any) -> Any:
     options = llvm.create_pipeline_tuning_options(speed_level=1)
     builder = llvm.create_pass_builder(machine, options)
     passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
     passes.run(module, builder)
     return module
 
 
+def _defined(text: str, more: str) -> str:
+    """A module's text with definitions added, whose own declarations are dropped."""
+    names = re.findall(r"^define [^@]*@(\w+)", more, re.M)
+    for name in names:
+        text = re.sub(rf'^declare [^@]*@"?{name}"?\(.*$', "", text, flags=re.M)
+    return text + more
+
+
 class Library:
     """The compiled functions of a module."""
 
-    def __init__(self, module: ir.Module):
+    def __init__(self, module: ir.Module, more: str = ""):
         machine = target_machine()
         module.triple = machine.triple
         module.data_layout = str(machine.target_data)
-        self.assembly_module = optimise(str(module), machine)
+        self.assembly_module = optimise(_defined(str(module), more), machine)
         self.machine = machine
         self.engine = llvm.create_mcjit_compiler(self.assembly_module, machine)
         self.engine.finalize_object()
