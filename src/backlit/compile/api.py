@@ -44,9 +44,14 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
 
     def valid(self) -> bool:
         """Whether the surroundings are still of the kind that was captured."""
-        return all(m.training == flag for m, flag in self.captured.modules.items()) and all(
-            t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
-            for t, shape, dtype, requires_grad in self._kinds
+        captured = self.captured
+        return (
+            all(m.training == flag for m, flag in captured.modules.items())
+            and captured.same_gradients()
+            and all(
+                t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
+                for t, shape, dtype, requires_grad in self._kinds
+            )
         )
 
     def __call__(self, leaves: Any) -> Any:
@@ -97,6 +102,11 @@ class CompiledFunction:
         if times < 1:
             raise ArgumentError(f"repeat: times must be at least 1, got {times}")
         leaves, runner = self._find(args, kwargs)
+        if runner.captured.asked:  # gradients add up: the second call may be of another kind
+            for _ in range(times - 1):
+                runner(leaves)
+                leaves, runner = self._find(args, kwargs)
+            return runner(leaves)
         return runner.repeat(leaves, times)
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Runner]:

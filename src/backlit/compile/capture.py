@@ -25,7 +25,7 @@ from .tree import flatten, unflatten
 class GradientOf:
     """The gradient that a Tensor of the surroundings has when a captured function is called.
 
-    It is read as a Tensor is; where there is none its shape is None.
+    It is read as a Tensor is.
     """
 
     __slots__ = ("tensor",)
@@ -36,19 +36,20 @@ class GradientOf:
 
     @property
     def array(self) -> Any:
-        """The gradient's elements, or None."""
+        """The gradient's elements."""
         gradient = self.tensor._grad
-        return None if gradient is None else gradient.array
+        assert gradient is not None  # `Capture.same_gradients` was asked before
+        return gradient.array
 
     @property
     def shape(self) -> Any:
-        """The gradient's shape, or None."""
-        return None if self.tensor._grad is None else self.tensor._grad.shape
+        """The gradient's shape."""
+        return self.tensor.shape
 
     @property
     def dtype(self) -> Any:
-        """The gradient's dtype, or None."""
-        return None if self.tensor._grad is None else self.tensor._grad.dtype
+        """The gradient's dtype."""
+        return self.tensor.dtype
 
 
 class Trace:
@@ -59,7 +60,7 @@ class Trace:
         # Tensors of the surroundings, and gradients that they brought along, as first read.
         self.found: dict[Tensor | GradientOf, Variable] = {}
         self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
-        self.absent: dict[Tensor, GradientOf] = {}  # Tensors that were asked and brought none
+        self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
         self.current: dict[Tensor, Variable] = {}  # their values by now
         self.updated: dict[Tensor, Variable] = {}
         self.gradients: dict[Tensor, Tensor | None] = {}
@@ -109,10 +110,11 @@ class Trace:
         if tensor in self.gradients:
             return self.gradients[tensor]
         gradient = tensor._grad
-        if gradient is None or type(tensor.array) is Variable:
-            if type(tensor.array) is not Variable:
-                self.absent.setdefault(tensor, GradientOf(tensor))
+        if type(tensor.array) is Variable:
             return gradient
+        self.asked[tensor] = gradient is not None
+        if gradient is None:
+            return None
         if tensor not in self.brought:
             variable = Variable(gradient.shape, gradient.dtype)
             self.found[GradientOf(tensor)] = variable
@@ -132,19 +134,22 @@ class Trace:
 class Capture:
     """A graph with the Tensors of the surroundings that its inputs and outputs stand for.
 
-    Inputs are the arguments' Tensors, then `found`. Gradients that were asked for and not there are
-    `absent`. Outputs are the results' Tensors, then the new
+    Inputs are the arguments' Tensors, then `found`. Outputs are the results' Tensors, then the new
     values of `updated`, then those of `gradients` that are not None.
     """
 
     graph: Graph
     found: list[Any]  # of Tensor and GradientOf
-    absent: list[GradientOf]
+    asked: list[tuple[Tensor, bool]]  # each Tensor asked for a gradient, and whether it had one
     updated: list[Tensor]
     gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
     modules: dict[Any, bool]
     result_tree: Any
     results: int
+
+    def same_gradients(self) -> bool:
+        """Whether the Tensors asked for a gradient have one now if they had one then."""
+        return all((t._grad is not None) is present for t, present in self.asked)
 
     def __str__(self) -> str:
         return str(self.graph)
@@ -195,7 +200,7 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     return Capture(
         graph,
         list(tracer.found),
-        list(tracer.absent.values()),
+        list(tracer.asked.items()),
         list(tracer.updated),
         gradients,
         tracer.modules,

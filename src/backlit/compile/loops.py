@@ -20,6 +20,7 @@ from . import scalar_ops
 from .builder import Function, Value
 from .graph import Equation, Variable
 from .lower import Kernel, Lowering, View, row_major, total
+from .products import batched
 from .scalar_ops import TYPES, is_signed, memory_type
 
 #: Elements in one unit of a flat loop.
@@ -553,7 +554,7 @@ class KernelWriter:
 
     def _matmul(self, e: Equation) -> None:
         """A small matrix product as plain loops: along rows of b where they are contiguous."""
-        a, b = (self._broadcast_view(x, e.output) for x in e.inputs)
+        a, b = (batched(self.lowering, x, e.output) for x in e.inputs)
         out = View(e.output, e.output.shape, row_major(e.output.shape))
         *batch, rows, columns = e.output.shape
         depth = a.shape[-1]
@@ -585,19 +586,6 @@ class KernelWriter:
                     text = f"fadd reassoc contract {type} {k.carried[0].text}, {product.text}"
                     k.following.append(f.emit(text, type))
                 self.store(e.output, (*lead, m, n), k.results[0])
-
-    def _broadcast_view(self, x: Variable, out: Variable) -> View:
-        """x's elements with the output's batch axes, of stride 0 where x is broadcast."""
-        view = self.lowering.view(x)
-        assert view is not None
-        batch = out.shape[:-2]
-        extra = len(batch) - (len(x.shape) - 2)
-        strides = [0] * extra
-        for n, s in zip(view.shape[:-2], view.strides[:-2], strict=True):
-            strides.append(0 if n == 1 else s)
-        return View(
-            view.base, (*batch, *view.shape[-2:]), (*strides, *view.strides[-2:]), view.offset
-        )
 
     # -- random bits --------------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ _LONG = 120
 #: it, ZERO where the axis has size 1, or Mixed where it is computed from loops otherwise.
 Index = tuple[Any, ...]
 
+#: Kernels that read their inputs from memory with strides, not by expressions.
+MEMORY_KINDS = ("host", "matmul", "contraction", "random")
+
 
 class _Zero:
     def __repr__(self) -> str:
@@ -161,8 +164,7 @@ class Lowering:
         if isinstance(op, creation.RandomBits):
             return True
         if isinstance(op, contraction.Matmul):
-            work = e.output.size * e.inputs[0].shape[-1]
-            return e.output.dtype.kind == "f" and work <= SMALL_PRODUCT
+            return e.output.dtype.kind == "f"
         if isinstance(op, Elementwise):
             return supports(op, dtypes, e.output.dtype)
         if isinstance(op, Reduction):
@@ -183,7 +185,7 @@ class Lowering:
             if self.is_root(e):
                 self.in_memory.add(e.output)
             self.costs[e.output] = self._cost(e)
-            if self._kind(e) in ("host", "matmul", "random"):
+            if self._kind(e) in MEMORY_KINDS:
                 for x in e.inputs:
                     if isinstance(x, Variable):
                         self._want_view(x)
@@ -341,7 +343,8 @@ class Lowering:
         if isinstance(e.op, indexing.TakeAdd | indexing.PutAlongAxisAdd):
             return "scatter"
         if isinstance(e.op, contraction.Matmul):
-            return "matmul"
+            work = e.output.size * e.inputs[0].shape[-1]
+            return "matmul" if work <= SMALL_PRODUCT else "contraction"
         if isinstance(e.op, creation.RandomBits):
             return "random"
         return "map"
@@ -373,7 +376,7 @@ class Lowering:
         """
         kind = self._kind(e)
         reader = Reading(self)
-        if kind in ("host", "matmul", "random"):
+        if kind in MEMORY_KINDS:
             mixed = Mixed(frozenset())
             views = [self.view(x) for x in e.inputs if isinstance(x, Variable)]
             reader.found = [Access(v, (mixed,) * len(v.shape)) for v in views if v is not None]

@@ -41,6 +41,17 @@ class _Engine:
         builder.getModulePassManager().run(module, builder)
         return module
 
+    def tidied(self, text: str) -> llvm.ModuleRef:
+        module = llvm.parse_assembly(text)
+        module.verify()
+        tuning = llvm.create_pipeline_tuning_options(speed_level=1)
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.run(module, llvm.create_pass_builder(self.machine, tuning))
+        return module
+
 
 _ENGINE: _Engine | None = None
 
@@ -77,15 +88,19 @@ def attributes() -> str:
     )
 
 
-def build(text: str, names: list[str]) -> Library:
-    """Compile a module and return the addresses of the named functions."""
+def build(texts: list[str], names: list[str], light: tuple[str, ...] = ()) -> Library:
+    """Compile modules together and return the addresses of the named functions.
+
+    `light` are modules whose loops are already in their final form.
+    """
     with _LOCK:
         e = engine()
         e.count += 1
-        module = e.optimised(text)
-        code = e.machine.emit_object(module)
         library = llvm.JITLibraryBuilder()
-        library.add_object_img(code)
+        for text in texts:
+            library.add_object_img(e.machine.emit_object(e.optimised(text)))
+        for text in light:
+            library.add_object_img(e.machine.emit_object(e.tidied(text)))
         library.add_current_process()
         for name in names:
             library.export_symbol(name)

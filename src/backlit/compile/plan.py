@@ -25,6 +25,7 @@ from .graph import Graph, Variable
 from .loops import KernelWriter
 from .lower import Kernel, Lowering, View
 from .passes import optimise
+from .products import Products
 
 _ALIGN = 64
 #: A kernel with this much work (about a multiplication each) is divided among the threads.
@@ -43,8 +44,7 @@ class Plan:
         self.kernels = self.lowering.kernels
         self.in_place = self._choose_in_place()
         self.slots = self._number_slots()
-        self.offsets, arena_size = self._place_temporaries()
-        self.arena = _aligned(arena_size)
+        self.offsets, self.scratch_offset = self._place_temporaries()
         self._lock = threading.Lock()
         self._compile()
         self._prepare()
@@ -144,6 +144,7 @@ class Plan:
         drivers: list[_DriverWriter] = []
         self.steps: list[Any] = []
         open_driver: _DriverWriter | None = None
+        products = Products(self.lowering)
         self.work = 0
         for kernel in self.kernels:
             if kernel.kind == "host":
@@ -154,6 +155,11 @@ class Plan:
                 open_driver = _DriverWriter(self, f"driver{len(drivers)}")
                 drivers.append(open_driver)
                 self.steps.append(open_driver)
+            if kernel.kind == "contraction":
+                product, buffers = products.kernel(kernel.roots[0])
+                open_driver.add_product(product, [self.storage(v) for v in buffers])
+                self.work += product.spec.flops // 16
+                continue
             writer = KernelWriter(self.lowering, kernel, self.storage)
             declarations.update(writer.f.declarations)
             body = writer.f.text()
@@ -169,8 +175,13 @@ class Plan:
             parts = [native.header(), *declarations, threads.helpers(threads.BARRIER)]
             parts += ["declare i32 @sched_yield()", "declare void @llvm.x86.sse2.pause()"]
             parts += [*kernels, *(d.text() for d in drivers), native.attributes()]
+            for product in products.kernels.values():
+                parts.append(f"declare void @{product.name}(ptr, i64, i64, i64, ptr)")
             self.text = "\n".join(parts)
-            self.library = native.build(self.text, [d.name for d in drivers])
+            names = [d.name for d in drivers]
+            light = (native.header() + _body(products.module),) if products.kernels else ()
+            self.library = native.build([self.text], names, light)
+        self.arena = _aligned(self.scratch_offset + products.scratch)
 
     def _pointer(self, storage: Variable, name: str) -> list[str]:
         """The instructions that put a buffer's address under a name."""
@@ -259,6 +270,8 @@ class Plan:
         for module, training in self.modules:
             if module.training != training:
                 return False
+        if not self.captured.same_gradients():
+            return False
         arrays = self.arrays
         for t, slot, _, shape, dtype, requires_grad in self.surroundings:
             array = t.array
@@ -359,6 +372,7 @@ class _DriverWriter:
         self.parallel = False
         self._body: list[str] = []
         self._serial: list[str] = []
+        self._head: list[str] = []
         self._count = 0
         self._pending = False  # whether all threads have worked since the last barrier
 
@@ -390,6 +404,29 @@ class _DriverWriter:
             lines.append(f"  call void @{name}({listed}, ptr %flag, i64 0, i64 {writer.units})")
             self._serial += lines
 
+    def add_product(self, product: Any, storages: list[Variable]) -> None:
+        """The next kernel, a contraction: every phase on all threads."""
+        self._flush()
+        self._count += 1
+        tag = self._count
+        self.parallel = self.parallel or product.spec.flops >= 16 * _WORTH_SHARING
+        self._head.append(f"  %t{tag} = alloca [{len(storages)} x ptr]")
+        lines = []
+        for i, storage in enumerate(storages):
+            lines.extend(self.plan._pointer(storage, f"%q{tag}.{i}"))
+            lines.append(f"  %r{tag}.{i} = getelementptr ptr, ptr %t{tag}, i64 {i}")
+            lines.append(f"  store ptr %q{tag}.{i}, ptr %r{tag}.{i}")
+        offset = self.plan.scratch_offset
+        lines.append(f"  %s{tag} = getelementptr i8, ptr %arena, i64 {offset}")
+        self._body += lines
+        for phase in range(product.phases):
+            self._barrier()
+            self._body.append(
+                f"  call void @{product.name}(ptr %t{tag}, i64 {phase}, i64 %thread, "
+                f"i64 %threads, ptr %s{tag})"
+            )
+        self._pending = True
+
     def _barrier(self) -> None:
         self._body.append("  call void @barrier(ptr %counter, i64 %threads)")
         self._pending = False
@@ -416,7 +453,9 @@ class _DriverWriter:
         return (
             f"define void @{self.name}(ptr %table, ptr %arena, ptr %flag, i64 %thread, "
             "i64 %threads, ptr %counter, i64 %times) #0 {\n"
-            "entry:\n  %first = icmp eq i64 %thread, 0\n  br label %again\n"
+            "entry:\n  %first = icmp eq i64 %thread, 0\n"
+            + "".join(line + "\n" for line in self._head)
+            + "  br label %again\n"
             "again:\n  %turn = phi i64 [ 0, %entry ], [ %next, %last ]\n"
             f"{body}\n"
             "  br label %last\nlast:\n"
@@ -474,6 +513,12 @@ def _merged(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             result.append((offset, size))
     return result
+
+
+def _body(module: Any) -> str:
+    """A module's text without its target lines."""
+    lines = str(module).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("target ", "; ModuleID")))
 
 
 def _aligned(size: int) -> np.ndarray:
