@@ -33,6 +33,9 @@ class _GradMode(contextlib.ContextDecorator):
         self.enabled = enabled
         self._before: list[bool] = []
 
+    def _recreate_cm(self) -> _GradMode:
+        return _GradMode(self.enabled)  # a decorated function may run in many threads at once
+
     def __enter__(self) -> None:
         self._before.append(STATE.grad_enabled)
         STATE.grad_enabled = self.enabled

@@ -112,12 +112,13 @@ class Bar(Lines):
         super().__init__(console, formats)
         self.progress = Progress(
             _Column("head"),
-            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
+            BarColumn(
+                max(8, min(40, console.width - 64)), complete_style="cyan", finished_style="green"
+            ),
             _Column("values"),
             _Left(),
             console=console,
             transient=True,
-            expand=True,
             refresh_per_second=8,
         )
         self.task: TaskID | None = None
@@ -158,9 +159,15 @@ class Bar(Lines):
         """The line of the epoch, above the bar."""
         self.now = min(int(record["epoch"]) + 1, self.epochs)
         super().epoch(record, best, seconds, examples)
+        if self.task is not None:
+            shown = [n for n in record if n in self.formats and n != "lr"][:2]
+            fields: Any = self._fields({n: record[n] for n in shown})
+            self.progress.update(self.task, advance=self.pending, **fields)
+            self.pending = 0
 
     def close(self) -> None:
         """Remove the bar."""
+        self.progress.refresh()
         self.progress.stop()
 
 
