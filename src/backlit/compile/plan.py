@@ -272,6 +272,8 @@ class Plan:
                 return False
         if not self.captured.same_gradients():
             return False
+        if not self.captured.same_gradients():
+            return False
         arrays = self.arrays
         for t, slot, _, shape, dtype, requires_grad in self.surroundings:
             array = t.array
