@@ -40,7 +40,7 @@ parity: $(VENV)/.parity
 	$(RUN) -m pytest -n $(JOBS) -m parity tests
 
 docs: $(VENV)/.docs
-	$(RUN) -m sphinx --builder html --fail-on-warning --keep-going --quiet \
+	$(RUN) -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet \
 		--doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "Open docs/_build/html/index.html."
 
