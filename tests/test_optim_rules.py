@@ -1,5 +1,6 @@
 """Each update rule against its paper, and what all optimizers have in common."""
 
+import functools
 import math
 from fractions import Fraction as Q
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.compile.api import interpreter
 from backlit.errors import ArgumentError, DTypeError, ShapeError
 from backlit.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, optimizer
 
+compiled = functools.partial(bl.compile, executor=interpreter)
 GRADIENTS = (0.5, -1.0, 2.0)
 
 
@@ -288,7 +291,7 @@ def test_captured_step_gives_the_bits_of_an_eager_step(cls, settings):
     eager, captured = params(), params()
     opt, twin = cls(eager, lr=0.01, **settings), cls(captured, lr=0.01, **settings)
 
-    @bl.compile
+    @compiled
     def step(*gradients):
         for p, g in zip(captured, gradients, strict=True):
             p.grad = g
@@ -310,7 +313,7 @@ def test_captured_step_gives_the_bits_of_an_eager_step(cls, settings):
 def test_eager_and_captured_steps_may_alternate(cls, settings):
     eager, mixed = params(), params()
     opt, twin = cls(eager, lr=0.01, **settings), cls(mixed, lr=0.01, **settings)
-    step = bl.compile(twin.step)
+    step = compiled(twin.step)
     for i in range(6):
         set_gradients(eager, i)
         set_gradients(mixed, i)
@@ -465,7 +468,7 @@ def test_a_captured_step_follows_changed_numbers(name, value):
     eager, captured = params(), params()
     settings = {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1}
     opt, twin = SGD(eager, **settings), SGD(captured, **settings)
-    step = bl.compile(twin.step)
+    step = compiled(twin.step)
     for i in range(4):
         set_gradients(eager, i)
         set_gradients(captured, i)
@@ -490,7 +493,7 @@ def test_a_captured_step_cannot_follow_a_term_that_is_switched_on():
     w = leaf([2.0])
     opt = SGD([w], lr=0.1)
     w.grad = bl.tensor([0.0], dtype="float64")
-    bl.compile(opt.step)()
+    compiled(opt.step)()
     with pytest.raises(ArgumentError, match=r"group\['weight_decay'\]: a captured step was built"):
         opt.param_groups[0]["weight_decay"] = 0.5
 
@@ -500,7 +503,7 @@ def test_a_tensor_may_set_the_rate_inside_a_captured_function():
     opt = SGD([w], lr=0.1)
     w.grad = bl.tensor([1.0], dtype="float64")
 
-    @bl.compile
+    @compiled
     def step(rate):
         opt.param_groups[0]["lr"] = rate
         opt.step()
@@ -519,7 +522,7 @@ def test_a_tensor_may_set_the_rate_inside_a_captured_function():
 def test_a_captured_step_survives_load_state_dict():
     a, b = params(), params()
     opt, twin = Adam(a, lr=0.01), Adam(b, lr=0.01)
-    step = bl.compile(twin.step)
+    step = compiled(twin.step)
     run(opt, a, 3)
     for i in (7, 8):
         set_gradients(b, i)
@@ -543,7 +546,7 @@ def test_a_captured_step_is_captured_again_when_loaded_counters_are_shared_other
     a[0].grad = None
     opt.step()
     run(opt, a, 1)  # now the first parameter counts apart
-    step = bl.compile(twin.step)
+    step = compiled(twin.step)
     set_gradients(b, 5)
     step()
     twin.load_state_dict(opt.state_dict())
@@ -564,7 +567,7 @@ def test_state_follows_a_parameter_that_was_cast():
     opt.step()
     w.array = w.array.astype("float64")
     w.grad = bl.tensor([1.0, 1.0], dtype="float64")
-    bl.compile(opt.step)()
+    compiled(opt.step)()
     assert w.dtype == opt.state[w]["exp_avg"].dtype == bl.float64
     assert w.tolist() == pytest.approx([0.8, 1.8], abs=1e-6)
 
@@ -580,7 +583,7 @@ def test_a_rule_of_ones_own_is_one_formula():
     set_gradients(eager, 0)
     set_gradients(captured, 0)
     opt.step()
-    bl.compile(twin.step)()
+    compiled(twin.step)()
     assert bits(eager) == bits(captured)
     assert all(not b.joined for _, part in opt._plans[0].parts for b in part)
 

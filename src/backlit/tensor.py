@@ -365,6 +365,10 @@ class Tensor:
         )
         return f"Tensor({values}, {kind}{_count_bad(self.array)})"
 
+    def __str__(self) -> str:
+        self._concrete("print()")
+        return repr(self)
+
     # -- its values ---------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
@@ -924,6 +928,8 @@ def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndar
         return np.array(data, target, copy=copy)
     try:
         array = np.array(_without_tensors(data), target)
+    except TraceError:
+        raise
     except (ValueError, TypeError) as error:
         raise ArgumentError(
             f"tensor: the data must be numbers in a regular nesting, got {data!r:.60}: {error}"
