@@ -44,12 +44,12 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
     if op.name in ("matmul", "linear"):
         return _product(applied, position)
     size = int(np.prod(applied.y.shape))
-    if size == 1:
-        row = applied.vjp(_ones(applied), position, target)
-        return None if row is None else Local("row", f"∂{op.name}/∂x, an array like x", Value(row))
     if op.name == "mean":
         count = int(np.prod(target.shape)) // max(size, 1)
         return Local("copy", f"1/{count}, copied to every element that was averaged")
+    if size == 1:
+        row = applied.vjp(_ones(applied), position, target)
+        return None if row is None else Local("row", f"∂{op.name}/∂x, an array like x", Value(row))
     return Local("map", f"the linear map of {op.name}'s derivative")
 
 

@@ -1,0 +1,768 @@
+"use strict";
+// What the page does: coordinates (as in layout.py), drawing what is on the screen, and answering
+// to mouse, keys, search, paths, colours and the scrub bar. No library, nothing fetched.
+(() => {
+const D = JSON.parse(document.getElementById("data").textContent);
+const N = D.nodes, E = D.edges, M = D.metrics, B = D.boxes;
+const COUNT = N.kind.length;
+const ITEM = 0, IN = 1, OUT = 2;
+const $ = (id) => document.getElementById(id);
+const stage = $("stage"), world = $("world"), far = $("far"), near = $("near"), panel = $("panel");
+const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
+
+// -- the graph ------------------------------------------------------------------------------
+
+const incoming = N.kind.map(() => []), outgoing = N.kind.map(() => []);
+E.source.forEach((s, e) => { incoming[E.target[e]].push(e); outgoing[s].push(e); });
+const place = new Float64Array(E.source.length);
+incoming.forEach((edges) => edges.forEach((e, i) => { place[e] = (i - (edges.length - 1) / 2) * M.pitch; }));
+const length = (s) => Array.from(s).length;
+const room = (a, b) => { const n = Math.max(length(a), length(b)); return n ? n * M.char + 10 : 0; };
+const startRoom = N.kind.map((_, n) => room(N.value[n], N.upstream[n]));
+const endRoom = E.source.map((_, e) => room(E.local[e], E.downstream[e]));
+const isOp = N.kind.map((k) => k === "op");
+const sizes = N.kind.map((_, n) => {
+  const text = length(N.symbol[n]);
+  if (!isOp[n]) return [Math.max(40, text * M.char + 22), 34];
+  return [text <= 4 ? M.gate : text * 8 + 22, Math.max(M.gate, M.pitch * incoming[n].length - 12)];
+});
+const initial = B.map((b) => b.folded);
+let folded = initial.slice();
+
+// -- coordinates: the same computation as in layout.py -----------------------------------------
+
+const frames = new Map();
+
+function seen() {
+  const result = [0];
+  for (const b of result) {
+    if (folded[b]) continue;
+    for (const m of B[b].members) if (m >= COUNT) result.push(m - COUNT);
+  }
+  return result;
+}
+
+function frameOf(b) {
+  const box = B[b];
+  const titleWidth = length(box.title) * (M.char + 0.4) + 44;
+  if (folded[b]) {
+    const h = M.folded - 24;
+    const spread = (nets) => new Map(nets.map((net, i) => [net, h * (i + 1) / (nets.length + 1)]));
+    return {w: Math.max(120, titleWidth), h, inputs: spread(box.inputs), outputs: spread(box.outputs), x: null, y: null};
+  }
+  const slots = box.slots.length / 2;
+  const kind = (s) => box.slots[2 * s], ref = (s) => box.slots[2 * s + 1];
+  const ws = new Float64Array(slots), hs = new Float64Array(slots);
+  for (let s = 0; s < slots; s++) {
+    if (kind(s) === 3) hs[s] = M.bend;
+    else if (kind(s) !== ITEM) hs[s] = M.port;
+    else if (ref(s) >= COUNT) { const f = frames.get(ref(s) - COUNT); ws[s] = f.w; hs[s] = f.h + 24; }
+    else { const [w, h] = sizes[ref(s)]; ws[s] = w; hs[s] = h + (isOp[ref(s)] ? M.around : M.leaf - 34); }
+  }
+  // across
+  const starts = box.columns.map(() => 0), ends = box.columns.map(() => 0);
+  const column = new Int32Array(slots);
+  box.columns.forEach((list, c) => { for (const s of list) {
+    column[s] = c;
+    if (kind(s) === ITEM) starts[c] = Math.max(starts[c], labelAfter(ref(s)));
+  } });
+  for (const [, stop, , edges] of box.hops) for (const e of edges) ends[column[stop]] = Math.max(ends[column[stop]], endRoom[e]);
+  const x = new Float64Array(slots);
+  let left = M.pad;
+  box.columns.forEach((list, c) => {
+    if (c) left += M.gap + starts[c - 1] + ends[c];
+    let width = 0;
+    for (const s of list) width = Math.max(width, ws[s]);
+    for (const s of list) x[s] = left + (width - ws[s]) / 2;
+    left += width;
+  });
+  let width = left + M.pad + (starts.length ? starts[starts.length - 1] : 0);
+  // down
+  const pullLeft = Array.from({length: slots}, () => []), pullRight = Array.from({length: slots}, () => []);
+  for (const [start, stop, net, edges] of box.hops) {
+    let a = 0, b2 = 0;
+    if (kind(start) === ITEM && ref(start) >= COUNT) { const f = frames.get(ref(start) - COUNT); a = f.outputs.get(net) - f.h / 2; }
+    if (kind(stop) === ITEM) {
+      if (ref(stop) >= COUNT) { const f = frames.get(ref(stop) - COUNT); b2 = f.inputs.get(net) - f.h / 2; }
+      else { for (const e of edges) b2 += place[e]; b2 /= Math.max(edges.length, 1); }
+    }
+    pullLeft[stop].push(start, a - b2);
+    pullRight[start].push(stop, b2 - a);
+  }
+  const y = new Float64Array(slots);
+  for (const list of box.columns) {
+    let total = 0;
+    for (const s of list) total += hs[s] + M.space;
+    let at = -total / 2;
+    for (const s of list) { y[s] = at + (hs[s] + M.space) / 2; at += hs[s] + M.space; }
+  }
+  for (let sweep = 0; sweep < 4; sweep++) {
+    const forward = sweep % 2 === 0;
+    const pulls = forward ? pullLeft : pullRight;
+    const n = box.columns.length;
+    for (let i = 0; i < n; i++) settle(box.columns[forward ? i : n - 1 - i], hs, y, pulls);
+  }
+  let top = 0, bottom = 0;
+  for (let s = 0; s < slots; s++) {
+    if (s === 0 || y[s] - hs[s] / 2 < top) top = y[s] - hs[s] / 2;
+    if (s === 0 || y[s] + hs[s] / 2 > bottom) bottom = y[s] + hs[s] / 2;
+  }
+  const above = M.pad / 2 + (b ? M.header : 0);
+  const inputs = new Map(), outputs = new Map();
+  if (b) width = Math.max(width, titleWidth);
+  for (let s = 0; s < slots; s++) {
+    y[s] += above - top;
+    if (kind(s) === IN) { x[s] = 0; inputs.set(ref(s), y[s]); }
+    else if (kind(s) === OUT) { x[s] = width; outputs.set(ref(s), y[s]); }
+  }
+  return {w: width, h: bottom - top + above + M.pad / 2, inputs, outputs, x, y};
+}
+
+function labelAfter(item) {
+  if (item < COUNT) return startRoom[item];
+  const b = item - COUNT;
+  return folded[b] ? B[b].outputs.reduce((most, net) => Math.max(most, startRoom[net]), 0) : 0;
+}
+
+function settle(column, hs, y, pulls) {
+  let offset = 0, groups = 0;
+  const n = column.length;
+  const mean = new Float64Array(n), weight = new Float64Array(n), count = new Int32Array(n), offsets = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    const s = column[i];
+    if (i) offset += (hs[column[i - 1]] + hs[s]) / 2 + M.space;
+    offsets[i] = offset;
+    const near = pulls[s];
+    let wanted = y[s];
+    if (near.length) {
+      wanted = 0;
+      for (let j = 0; j < near.length; j += 2) wanted += y[near[j]] + near[j + 1];
+      wanted /= near.length / 2;
+    }
+    mean[groups] = wanted - offset; weight[groups] = near.length ? 1 : 0.05; count[groups] = 1; groups++;
+    while (groups > 1 && mean[groups - 2] >= mean[groups - 1]) {
+      const w = weight[groups - 2] + weight[groups - 1];
+      mean[groups - 2] = (mean[groups - 2] * weight[groups - 2] + mean[groups - 1] * weight[groups - 1]) / w;
+      weight[groups - 2] = w; count[groups - 2] += count[groups - 1]; groups--;
+    }
+  }
+  let i = 0;
+  for (let g = 0; g < groups; g++) for (let k = 0; k < count[g]; k++, i++) y[column[i]] = mean[g] + offsets[i];
+}
+
+// -- the scene: everything placed in the picture ----------------------------------------------
+
+let scene;
+
+function arrange() {
+  const order = seen();
+  for (let i = order.length - 1; i >= 0; i--) if (!frames.has(order[i])) frames.set(order[i], frameOf(order[i]));
+  scene = {boxes: [], nodes: [], wires: [], starts: [], dots: [], at: new Map(), boxAt: new Map([[0, [0, 0]]])};
+  for (const b of order) {
+    const f = frames.get(b), box = B[b], [left, top] = scene.boxAt.get(b);
+    if (b) scene.boxes.push({b, x: left, y: top, w: f.w, h: f.h});
+    if (!f.x) {
+      for (const net of box.outputs) scene.starts.push({net, x: left + f.w, y: top + f.outputs.get(net)});
+      continue;
+    }
+    const slots = box.slots.length / 2;
+    for (let s = 0; s < slots; s++) {
+      if (box.slots[2 * s] !== ITEM) continue;
+      const ref = box.slots[2 * s + 1], x = left + f.x[s], y = top + f.y[s];
+      if (ref < COUNT) {
+        const [w, h] = sizes[ref], item = {n: ref, x, y, w, h};
+        scene.nodes.push(item); scene.at.set(ref, item);
+        scene.starts.push({net: ref, x: x + w, y});
+      } else scene.boxAt.set(ref - COUNT, [x, y - frames.get(ref - COUNT).h / 2]);
+    }
+    lead(box, f, left, top);
+  }
+}
+
+function lead(box, f, left, top) {
+  const leaving = new Map();
+  for (const [start, stop, net, edges] of box.hops) {
+    const kind = box.slots[2 * start], ref = box.slots[2 * start + 1];
+    let x = left + f.x[start], y = top + f.y[start], bend = 0;
+    if (kind === ITEM && ref < COUNT) { x += sizes[ref][0]; bend = startRoom[ref]; }
+    else if (kind === ITEM) {
+      const g = frames.get(ref - COUNT);
+      x += g.w; y += g.outputs.get(net) - g.h / 2; bend = g.x ? 0 : startRoom[net];
+    }
+    const key = start + ":" + net;
+    const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === ITEM && (ref < COUNT || folded[ref - COUNT])};
+    so.used += Math.max(edges.length, 1); so.net = net; leaving.set(key, so);
+    const kind2 = box.slots[2 * stop], ref2 = box.slots[2 * stop + 1];
+    const x2 = left + f.x[stop], y2 = top + f.y[stop];
+    if (kind2 === ITEM && ref2 < COUNT) {
+      const [w, h] = sizes[ref2];
+      for (const e of edges) {
+        const reach = x2 + w / 2 - (w !== h ? w / 2 : Math.sqrt(Math.max(w * w / 4 - place[e] * place[e], 0)));
+        scene.wires.push({x, y, bend: x + bend, back: x2 - endRoom[e], x2: reach, y2: y2 + place[e], net, edge: e, label: x2});
+      }
+      continue;
+    }
+    let y3 = y2;
+    if (kind2 === ITEM) { const g = frames.get(ref2 - COUNT); y3 += g.inputs.get(net) - g.h / 2; }
+    scene.wires.push({x, y, bend: x + bend, back: x2, x2, y2: y3, net, edge: -1, label: x2});
+  }
+  for (const so of leaving.values()) if (so.used > 1 && so.dot) scene.dots.push({net: so.net, x: so.x + so.bend + 6, y: so.y});
+}
+
+const r1 = (v) => Math.round(v * 10) / 10;
+function pathOf(w) {
+  if (w.back < w.bend) {
+    const m = r1((w.x + w.x2) / 2);
+    return `M${r1(w.x)} ${r1(w.y)}C${m} ${r1(w.y)} ${m} ${r1(w.y2)} ${r1(w.x2)} ${r1(w.y2)}`;
+  }
+  const m = r1((w.bend + w.back) / 2);
+  return `M${r1(w.x)} ${r1(w.y)}H${r1(w.bend)}C${m} ${r1(w.y)} ${m} ${r1(w.y2)} ${r1(w.back)} ${r1(w.y2)}H${r1(w.x2)}`;
+}
+
+// -- stops: what is known when ----------------------------------------------------------------
+
+const STOPS = D.stops.length;
+const valueAt = new Int32Array(COUNT), gradAt = new Int32Array(COUNT).fill(-1), edgeAt = new Int32Array(E.source.length).fill(-1);
+const stopOf = [new Map(), new Map()];
+D.stops.forEach(([n, phase], i) => { stopOf[phase].set(n, i + 1); });
+stopOf[0].forEach((i, n) => { valueAt[n] = i; });
+for (let e = 0; e < E.source.length; e++) {
+  const i = stopOf[1].get(E.target[e]);
+  if (i === undefined || !E.gradient[e]) continue;
+  edgeAt[e] = i;
+  gradAt[E.source[e]] = Math.max(gradAt[E.source[e]], i);
+}
+if (D.output !== null && N.upstream[D.output]) gradAt[D.output] = (stopOf[1].get(D.output) || STOPS + 1);
+let stop = STOPS;
+const all = () => stop === STOPS;
+const knowsValue = (n) => all() || valueAt[n] <= stop;
+const knowsGrad = (n) => all() || (gradAt[n] >= 0 && gradAt[n] <= stop);
+const knowsEdge = (e) => all() || (edgeAt[e] >= 0 && edgeAt[e] <= stop);
+const current = () => all() || stop === 0 ? -1 : D.stops[stop - 1][0];
+
+// -- what is chosen ---------------------------------------------------------------------------
+
+let picked = null;          // an item: node, or COUNT + box
+let ways = null;            // nodes on the paths from `from` to `to`, or null
+let from = -1, to = -1;
+let statistic = null;       // {name, of, low, high, log, text}
+const RAMP = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+
+const number = (s) => s === "nan" ? NaN : s === "inf" ? Infinity : s === "-inf" ? -Infinity : s;
+function statOf(n) {
+  if (!statistic) return null;
+  const row = (statistic.of ? D.gradient_statistics : D.value_statistics)[n];
+  if (!row) return null;
+  const v = number(row[statistic.name]);
+  return v === null || !Number.isFinite(v) ? null : v;
+}
+function shade(v) {
+  const s = statistic;
+  let t = s.log ? (Math.log(Math.max(v, s.low)) - Math.log(s.low)) / (Math.log(s.high) - Math.log(s.low)) : (v - s.low) / (s.high - s.low);
+  if (!Number.isFinite(t)) t = 0.5;
+  t = Math.min(Math.max(t, 0), 1);
+  const i = Math.min(Math.round(t * (RAMP.length - 1)), RAMP.length - 1);
+  return [RAMP[i], i < 6 ? "dark-fill" : "light-fill"];
+}
+function boxStat(b) {
+  let best = null;
+  const stack = [b];
+  while (stack.length) for (const m of B[stack.pop()].members) {
+    if (m >= COUNT) { stack.push(m - COUNT); continue; }
+    const v = statOf(m);
+    if (v !== null && (best === null || Math.abs(v) > Math.abs(best))) best = v;
+  }
+  return best;
+}
+const inside = (n, b) => { for (let p = D.parent[n]; p >= 0; p = B[p].parent) if (p === b) return true; return false; };
+function shown(n) {             // the item that stands for a node: itself, or the outermost folded box around it
+  let item = n;
+  for (let p = D.parent[n]; p > 0; p = B[p].parent) if (folded[p]) item = COUNT + p;
+  return item;
+}
+
+// -- drawing ----------------------------------------------------------------------------------
+
+const view = {x: 40, y: 40, k: 1};
+const NEAR = 900;               // more nodes than this are drawn without their texts
+let drawn = null, pending = 0;
+
+function ask() { if (!pending) pending = requestAnimationFrame(() => { pending = 0; draw(); }); }
+function redraw() { drawn = null; ask(); }
+function extent() { return [stage.clientWidth, stage.clientHeight]; }
+
+function draw() {
+  const [w, h] = extent();
+  const left = -view.x / view.k, top = -view.y / view.k, width = w / view.k, height = h / view.k;
+  world.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.k})`);
+  const fits = drawn && !drawn.far && left >= drawn.l && top >= drawn.t && left + width <= drawn.r && top + height <= drawn.b;
+  if (fits) return;
+  const l = left - width * 0.4, r = left + width * 1.4, t = top - height * 0.4, b = top + height * 1.4;
+  let nodes = [];
+  for (const n of scene.nodes) if (n.x < r && n.x + n.w > l && n.y - n.h < b && n.y + n.h > t) nodes.push(n);
+  const context = far.getContext("2d");
+  if (nodes.length > NEAR || (view.k < 0.16 && nodes.length > 60)) {
+    drawn = {far: true};
+    world.textContent = "";
+    drawFar(context, w, h, left, top, left + width, top + height);
+    return;
+  }
+  if (!drawn || drawn.far) context.clearRect(0, 0, far.width, far.height);
+  drawn = {far: false, l, r, t, b};
+  const now = current(), parts = [];
+  for (const box of scene.boxes) if (box.x < r && box.x + box.w > l && box.y < b && box.y + box.h > t) parts.push(svgBox(box, now));
+  const wires = scene.wires.filter((q) => q.x < r && Math.max(q.x2, q.label) > l && Math.min(q.y, q.y2) < b + 20 && Math.max(q.y, q.y2) > t - 20);
+  for (const q of wires) {
+    const on = ways && ways.has(q.net) && (q.edge < 0 || ways.has(E.target[q.edge]));
+    parts.push(`<path class="wire${ways ? on ? " on" : " dim" : ""}" d="${pathOf(q)}"/>`);
+  }
+  for (const s of scene.starts) if (s.x < r && s.x > l - 300 && s.y < b && s.y > t) parts.push(svgStart(s));
+  for (const d of scene.dots) if (d.x < r && d.x > l && d.y < b && d.y > t) {
+    parts.push(`<g class="${dim(d.net)}"><title>copy: adder; the gradients of its ${outgoing[d.net].length} uses add up</title>` +
+      `<circle class="adder" cx="${r1(d.x)}" cy="${r1(d.y)}" r="6"/><text class="plus" x="${r1(d.x)}" y="${r1(d.y)}">+</text>` +
+      `<text class="adds halo" x="${r1(d.x + 10)}" y="${r1(d.y)}">adder</text></g>`);
+  }
+  for (const q of wires) if (q.edge >= 0) parts.push(svgEnd(q));
+  for (const n of nodes) parts.push(svgNode(n, now));
+  world.innerHTML = parts.join("");
+}
+
+const dim = (n) => ways && !ways.has(n) ? "dim" : "";
+
+function svgStart(s) {
+  const n = s.net, x = r1(s.x + 5);
+  let text = "";
+  if (n === D.output) text += `<path class="wire" d="M${r1(s.x)} ${r1(s.y)}h${r1(startRoom[n])}"/>`;
+  if (N.value[n] && knowsValue(n)) text += `<text class="value halo" x="${x}" y="${r1(s.y - 5)}">${escape(N.value[n])}</text>`;
+  if (N.upstream[n] && knowsGrad(n)) text += `<text class="grad halo" x="${x}" y="${r1(s.y + 14)}">${escape(N.upstream[n])}</text>`;
+  return text ? `<g class="${dim(n)}">${text}</g>` : "";
+}
+
+function svgEnd(q) {
+  const e = q.edge, x = r1(q.label - 4);
+  let text = "";
+  if (E.local[e] && knowsValue(E.target[e])) text += `<text class="local halo" x="${x}" y="${r1(q.y2 - 5)}">${escape(E.local[e])}</text>`;
+  if (E.downstream[e] && knowsEdge(e)) text += `<text class="grad end halo" x="${x}" y="${r1(q.y2 + 14)}">${escape(E.downstream[e])}</text>`;
+  return text ? `<g class="${ways && !(ways.has(q.net) && ways.has(E.target[e])) ? "dim" : ""}">${text}</g>` : "";
+}
+
+function svgBox(box, now) {
+  const b = box.b, info = B[b], shut = folded[b];
+  const here = shut && now >= 0 && inside(now, b);
+  let style = "", tone = "";
+  if (shut && statistic) { const v = boxStat(b); if (v !== null) { const [c, t] = shade(v); style = ` style="fill:${c}"`; tone = t; } }
+  const kind = `box ${info.kind}${shut ? " folded" : ""}${here ? " now" : ""}${picked === COUNT + b ? " picked" : ""}`;
+  const lost = ways && shut && ![...ways].some((n) => inside(n, b));
+  let text = `<g class="${lost ? "dim" : ""}"><title>${escape(info.detail || info.title)}</title>`;
+  const rect = (s) => `<rect class="${kind}"${style} x="${r1(box.x + s)}" y="${r1(box.y - s)}" width="${r1(box.w - 2 * s)}" height="${r1(box.h)}" rx="8"${s ? "" : ` data-box="${b}"`}/>`;
+  if (shut && info.kind === "repeat") text += rect(10) + rect(5);
+  text += rect(0);
+  const [hx, hy] = headOf(b);
+  text += `<text class="title head ${tone}" data-head="${b}" role="button" aria-expanded="${!shut}" aria-label="${escape(info.title)}, ${shut ? "folded" : "unfolded"}" x="${r1(hx)}" y="${r1(hy + 4)}">${shut ? "▸" : "▾"} ${escape(info.title)}</text>`;
+  return text + "</g>";
+}
+
+function svgNode(item, now) {
+  const n = item.n, {x, y, w, h} = item, middle = r1(x + w / 2), error = D.error_of[n];
+  let style = "", tone = "";
+  if (statistic) { const v = statOf(n); if (v === null) tone = "unknown"; else { const [c, t] = shade(v); style = ` style="fill:${c}"`; tone = t; } }
+  const kind = ["node", "is-" + N.kind[n], n === D.output ? "output" : "", error ? "failed" : "", n === now ? "now" : "", picked === n ? "picked" : "", dim(n), tone].filter(Boolean).join(" ");
+  let text = `<g class="${kind}" data-node="${n}" id="node${n}" role="img" aria-label="${escape(spoken(n))}"><title>${escape([N.name[n] || N.op[n], N.type[n], error || ""].filter(Boolean).join(" · "))}</title>`;
+  if (isOp[n]) {
+    const radius = w === h ? h / 2 : 12;
+    text += `<rect class="gate"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="${radius}"/><text class="symbol" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
+    if (N.name[n]) text += `<text class="name halo" x="${middle}" y="${r1(y - h / 2 - 6)}">${escape(N.name[n])}</text>`;
+    const below = error ? "raised here" : N.role[n];
+    if (below) text += `<text class="${error ? "error" : "role halo"}" x="${middle}" y="${r1(y + h / 2 + 13)}">${below}</text>`;
+  } else {
+    text += `<rect class="leaf ${N.kind[n]}"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="6"/><text class="leaf-name" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
+    if (N.kind[n] !== "leaf") text += `<text class="type halo" x="${middle}" y="${r1(y + h / 2 + 12)}">${N.kind[n]}</text>`;
+  }
+  return text + "</g>";
+}
+
+function drawFar(context, w, h, l, t, r, b) {
+  const scale = window.devicePixelRatio || 1;
+  if (far.width !== Math.round(w * scale) || far.height !== Math.round(h * scale)) { far.width = Math.round(w * scale); far.height = Math.round(h * scale); }
+  const css = getComputedStyle(document.documentElement), tone = (name) => css.getPropertyValue(name).trim();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, far.width, far.height);
+  context.setTransform(scale * view.k, 0, 0, scale * view.k, scale * view.x, scale * view.y);
+  for (const box of scene.boxes) {
+    if (box.x > r || box.x + box.w < l || box.y > b || box.y + box.h < t) continue;
+    context.fillStyle = tone("--box"); context.strokeStyle = tone("--box-edge"); context.lineWidth = 1 / view.k;
+    context.fillRect(box.x, box.y, box.w, box.h); context.strokeRect(box.x, box.y, box.w, box.h);
+  }
+  context.strokeStyle = tone("--wire"); context.lineWidth = Math.max(1.2, 0.7 / view.k);
+  context.globalAlpha = ways ? 0.15 : 0.7;
+  context.beginPath();
+  for (const q of scene.wires) {
+    if (q.x > r || q.x2 < l || Math.min(q.y, q.y2) > b || Math.max(q.y, q.y2) < t) continue;
+    context.moveTo(q.x, q.y); context.lineTo(q.x2, q.y2);
+  }
+  context.stroke();
+  context.globalAlpha = 1;
+  const groups = new Map(), now = current();
+  for (const n of scene.nodes) {
+    if (n.x > r || n.x + n.w < l || n.y - n.h > b || n.y + n.h < t) continue;
+    let fill = D.error_of[n.n] ? tone("--bad") : isOp[n.n] ? tone("--edge") : tone("--param-edge");
+    if (statistic) { const v = statOf(n.n); fill = v === null ? tone("--line") : shade(v)[0]; }
+    if (ways) fill = ways.has(n.n) ? tone("--local") : tone("--line");
+    if (n.n === now || n.n === picked) fill = tone("--mark");
+    if (!groups.has(fill)) groups.set(fill, []);
+    groups.get(fill).push(n);
+  }
+  groups.forEach((list, fill) => { context.fillStyle = fill; for (const n of list) context.fillRect(n.x, n.y - n.h / 2, n.w, n.h); });
+}
+
+// -- moving about -----------------------------------------------------------------------------
+
+function fit() {
+  const [w, h] = extent(), f = frames.get(0);
+  view.k = Math.min(w / (f.w + 40), h / (f.h + 40), 1.8);
+  if (view.k < 0.45 && f.w * 0.45 > w) view.k = Math.min(0.75, Math.max(view.k, 0.45, Math.min(h / (f.h + 40), 0.75)));
+  view.x = f.w * view.k < w ? (w - f.w * view.k) / 2 : 20;
+  view.y = (h - f.h * view.k) / 2;
+  if (f.h * view.k > h) view.y = 20;
+  redraw();
+}
+function whole() {
+  const [w, h] = extent(), f = frames.get(0);
+  view.k = Math.min(w / (f.w + 40), h / (f.h + 40), 1.8);
+  view.x = (w - f.w * view.k) / 2; view.y = (h - f.h * view.k) / 2;
+  redraw();
+}
+function zoom(factor, cx, cy) {
+  const k = Math.min(Math.max(view.k * factor, 0.004), 4);
+  view.x = cx - (cx - view.x) * k / view.k; view.y = cy - (cy - view.y) * k / view.k; view.k = k;
+  redraw();
+}
+function headOf(b) {
+  const [x, y] = scene.boxAt.get(b), f = frames.get(b);
+  return folded[b] ? [x + 16, y + f.h / 2] : [x + 12, y + 16];
+}
+function forget(b) { for (let p = b; p >= 0; p = B[p].parent) frames.delete(p); }
+function toggle(b, anchor = true) {
+  const before = anchor ? headOf(b) : null;
+  folded[b] = !folded[b];
+  forget(b);
+  arrange();
+  if (before) {
+    const after = headOf(b);      // the clicked title stays under the cursor
+    view.x += (before[0] - after[0]) * view.k; view.y += (before[1] - after[1]) * view.k;
+  }
+  say(`${B[b].title} ${folded[b] ? "folded" : "unfolded"}`);
+  redraw();
+}
+function reveal(n) {
+  let changed = false;
+  for (let p = D.parent[n]; p > 0; p = B[p].parent) if (folded[p]) { folded[p] = false; forget(p); changed = true; }
+  if (changed) arrange();
+}
+function centre(item, keep = false) {
+  const [w, h] = extent();
+  let x, y;
+  if (item < COUNT) { const at = scene.at.get(item); if (!at) return; x = at.x + at.w / 2; y = at.y; }
+  else { const f = frames.get(item - COUNT), [bx, by] = scene.boxAt.get(item - COUNT); x = bx + Math.min(f.w, 300) / 2; y = by + Math.min(f.h, 200) / 2; }
+  const sx = x * view.k + view.x, sy = y * view.k + view.y;
+  if (keep && sx > 60 && sx < w - 60 && sy > 50 && sy < h - 50) { redraw(); return; }
+  if (view.k < 0.5) view.k = 0.9;
+  view.x = w / 2 - x * view.k; view.y = h / 2 - y * view.k;
+  redraw();
+}
+function setAll(open) {
+  folded = open ? B.map(() => false) : initial.slice();
+  frames.clear(); arrange(); open ? whole() : fit();
+}
+
+// -- the panel --------------------------------------------------------------------------------
+
+const none = '<span class="none">not computed</span>';
+const link = (n) => `<a data-go="${n}" tabindex="0" role="button">${escape(N.label[n])}</a>`;
+function spoken(n) {
+  const parts = [N.name[n] || N.label[n], isOp[n] ? N.op[n] + (N.role[n] ? ", " + N.role[n] : "") : N.kind[n]];
+  if (N.value[n]) parts.push("value " + N.value[n]);
+  if (N.upstream[n]) parts.push("gradient " + N.upstream[n]);
+  if (D.error_of[n]) parts.push("raised: " + D.error_of[n]);
+  return parts.join(", ");
+}
+function table(n) {
+  const v = D.value_statistics[n], g = D.gradient_statistics[n];
+  if (!v && !g) return "";
+  const cell = (row, i, c) => `<td class="${c}">${row ? row[i] === null ? "—" : escape(row[i]) : "—"}</td>`;
+  return `<table><tr><th></th><th>value</th><th>gradient</th></tr>${D.statistics.map((name, i) => `<tr><td>${name}</td>${cell(v, i, "v")}${cell(g, i, "g")}</tr>`).join("")}</table>`;
+}
+function details(item) {
+  if (item === null) { panel.hidden = true; return; }
+  panel.hidden = false;
+  if (item >= COUNT) {
+    const b = item - COUNT, info = B[b];
+    panel.innerHTML = `<h2>${escape(info.title)}</h2><div class="row">${escape(info.detail || info.kind)}</div>` +
+      `<div class="buttons"><button data-toggle="${b}">${folded[b] ? "Unfold" : "Fold"}</button></div>` +
+      `<h3>Inside</h3>${info.members.slice(0, 60).map((m) => `<div class="row">${m < COUNT ? link(m) : `<a data-box-go="${m - COUNT}" tabindex="0" role="button">${escape(B[m - COUNT].title)}</a>`}</div>`).join("")}`;
+    return;
+  }
+  const n = item;
+  let text = `<h2>${escape(N.name[n] || N.label[n])}</h2><div class="row mono">${escape(isOp[n] ? N.op[n] : N.kind[n])}${N.attributes[n] ? ` <span class="none">${escape(N.attributes[n])}</span>` : ""} ${escape(N.type[n])}</div>`;
+  if (N.role[n]) text += `<div class="row"><b>${N.role[n]}</b>: ${escape(D.roles[N.role[n]])}</div>`;
+  if (outgoing[n].length > 1) text += `<div class="row"><b>copy: adder</b>: ${escape(D.roles.adder)}</div>`;
+  if (D.error_of[n]) text += `<div class="row bad"><b>Raised:</b> ${escape(D.error_of[n])}</div>`;
+  if (D.note_of[n]) text += `<div class="row none">${escape(D.note_of[n])}</div>`;
+  text += `<div class="buttons"><button data-from="${n}">Paths from here (a)</button><button data-to="${n}">Paths to here (b)</button></div>`;
+  text += `<h3>Value</h3><div class="row mono v">${N.values[n] ? escape(N.values[n]) : none}</div>`;
+  text += `<h3>Gradient (upstream)</h3><div class="row mono g">${N.gradients[n] ? escape(N.gradients[n]) : none}</div>`;
+  if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
+    `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${E.gradient[e] ? escape(E.gradient[e]) : none}</span></div>`).join("");
+  if (outgoing[n].length) text += `<h3>Uses</h3>` + outgoing[n].slice(0, 40).map((e) => `<div class="row mono">${link(E.target[e])} <span class="g">${E.gradient[e] ? escape(E.gradient[e]) : ""}</span></div>`).join("");
+  text += `<h3>Statistics</h3>${table(n) || none}`;
+  if (N.file[n] >= 0) {
+    const file = D.files[N.file[n]], line = N.line[n], source = D.source[`${N.file[n]}:${line}`];
+    text += `<h3>Source</h3><div class="row mono"><a href="vscode://file${encodeURI(file)}:${line}" title="Open in an editor">${escape(file.split("/").pop())}:${line}</a>${N.where[n] ? `, in ${escape(N.where[n])}` : ""} · <a href="file://${encodeURI(file)}#L${line}">file</a></div>${source ? `<code>${escape(source)}</code>` : ""}`;
+  }
+  panel.innerHTML = text;
+}
+function say(text) { $("live").textContent = text; }
+function pick(item, move = false) {
+  picked = item;
+  details(item);
+  if (item !== null) {
+    say(item < COUNT ? spoken(item) : `${B[item - COUNT].title}, ${folded[item - COUNT] ? "folded" : "unfolded"}`);
+    if (item < COUNT) stage.setAttribute("aria-activedescendant", "node" + item);
+    if (move) { centre(item, true); return; }
+  } else stage.removeAttribute("aria-activedescendant");
+  redraw();
+}
+function go(n) { reveal(n); pick(n); centre(n, true); }
+
+// -- paths between two nodes -----------------------------------------------------------------
+
+function reach(start, edges, end) {
+  const found = new Set([start]), stack = [start];
+  while (stack.length) for (const e of edges[stack.pop()]) if (!found.has(end[e])) { found.add(end[e]); stack.push(end[e]); }
+  return found;
+}
+function paths(a, b) {
+  from = a; to = b;
+  if (from < 0 && to < 0) { ways = null; say("All nodes"); sentence(); redraw(); return; }
+  const after = from < 0 ? null : reach(from, outgoing, E.target), before = to < 0 ? null : reach(to, incoming, E.source);
+  ways = new Set([...(after || before)].filter((n) => (!after || after.has(n)) && (!before || before.has(n))));
+  const text = `Only paths${from < 0 ? "" : " from " + N.label[from]}${to < 0 ? "" : " to " + N.label[to]}: ${ways.size} node${ways.size === 1 ? "" : "s"}. Esc shows everything.`;
+  $("sentence").textContent = text;
+  say(text); redraw();
+}
+
+// -- search -----------------------------------------------------------------------------------
+
+const search = $("search"), list = $("found");
+let hits = [], hit = 0;
+function look() {
+  const q = search.value.trim().toLowerCase();
+  hits = [];
+  if (q) {
+    for (let n = 0; n < COUNT && hits.length < 50; n++) if (`${N.name[n]} ${N.label[n]} ${N.op[n]} ${N.where[n]}`.toLowerCase().includes(q)) hits.push(n);
+    for (let b = 1; b < B.length && hits.length < 60; b++) if (B[b].title.toLowerCase().includes(q)) hits.push(COUNT + b);
+  }
+  hit = 0; showHits();
+}
+function showHits() {
+  list.hidden = !hits.length;
+  list.innerHTML = hits.map((i, k) => `<li role="option" data-hit="${k}" aria-selected="${k === hit}"><span>${escape(i < COUNT ? N.name[i] || N.label[i] : B[i - COUNT].title)}</span><small>${escape(i < COUNT ? N.where[i] || N.op[i] : "module")}</small></li>`).join("");
+}
+function take(k) {
+  const item = hits[k];
+  if (item === undefined) return;
+  hit = k; showHits();
+  if (item < COUNT) go(item);
+  else { for (let p = B[item - COUNT].parent; p > 0; p = B[p].parent) if (folded[p]) { folded[p] = false; forget(p); } arrange(); pick(item); centre(item); }
+}
+search.addEventListener("input", look);
+search.addEventListener("keydown", (e) => {
+  if (e.key === "Enter") { take(hit); hit = (hit + 1) % Math.max(hits.length, 1); e.preventDefault(); }
+  else if (e.key === "ArrowDown" || e.key === "ArrowUp") { hit = (hit + (e.key === "ArrowDown" ? 1 : hits.length - 1)) % Math.max(hits.length, 1); showHits(); e.preventDefault(); }
+  else if (e.key === "Escape") { search.value = ""; look(); stage.focus(); }
+  e.stopPropagation();
+});
+list.addEventListener("mousedown", (e) => { const li = e.target.closest("li"); if (li) { take(+li.dataset.hit); list.hidden = true; e.preventDefault(); } });
+search.addEventListener("blur", () => { list.hidden = true; });
+
+// -- colours ----------------------------------------------------------------------------------
+
+const color = $("color");
+color.innerHTML = '<option value="">nothing</option>' + ["value", "gradient"].map((of, k) => `<optgroup label="${of}">${D.statistics.map((s, i) => `<option value="${k}:${i}">${of} ${s}</option>`).join("")}</optgroup>`).join("");
+function paint() {
+  if (!color.value) { statistic = null; $("legend").hidden = true; redraw(); return; }
+  const [of, name] = color.value.split(":").map(Number);
+  statistic = {of, name};
+  let low = Infinity, high = -Infinity, least = Infinity;
+  for (let n = 0; n < COUNT; n++) { const v = statOf(n); if (v === null) continue; low = Math.min(low, v); high = Math.max(high, v); if (v > 0) least = Math.min(least, v); }
+  const log = low >= 0 && high > 0 && high / least > 50;
+  Object.assign(statistic, {low: log ? least : low, high, log});
+  const text = (v) => Number.isFinite(v) ? +v.toPrecision(3) : "—";
+  $("legend").hidden = false;
+  $("legend").innerHTML = `<b>${of ? "gradient" : "value"} ${D.statistics[name]}</b>${log ? " (logarithmic)" : ""}<div class="ramp" style="background:linear-gradient(90deg,${RAMP.join(",")})"></div><div class="ends"><span>${text(statistic.low)}</span><span>${text(high)}</span></div><div>white: not computed</div>`;
+  redraw();
+}
+color.addEventListener("change", paint);
+
+// -- the scrub bar ----------------------------------------------------------------------------
+
+const bar = $("stop");
+bar.max = STOPS; bar.value = STOPS; bar.disabled = !STOPS;
+let playing = 0;
+function sentence() {
+  const text = $("sentence"), where = $("where");
+  if (all()) { where.textContent = STOPS ? `all of ${STOPS} stops` : ""; text.textContent = D.error ? `It raised: ${D.error}` : STOPS ? "Everything is shown. Drag the bar to go through it gate by gate: forward, then backward." : "No op was recorded."; }
+  else if (stop === 0) { where.textContent = `before stop 1 of ${STOPS}`; text.textContent = "Only the leaves have values."; }
+  else {
+    const [n, phase, words] = D.stops[stop - 1];
+    where.textContent = `${phase ? "backward" : "forward"} · ${stop} of ${STOPS}`;
+    text.textContent = words || (phase ? `${N.label[n]}: gradient ${N.gradients[n]} arrives` : `${N.label[n]} = ${N.values[n]}`);
+  }
+}
+function seek(to, follow = true) {
+  stop = Math.min(Math.max(to, 0), STOPS);
+  bar.value = stop;
+  sentence();
+  const n = current();
+  if (n >= 0 && follow) { const item = shown(n); centre(item, true); }
+  redraw();
+}
+function play(on) {
+  clearInterval(playing); playing = 0;
+  $("play").textContent = on ? "❚❚" : "▶"; $("play").setAttribute("aria-label", on ? "Pause" : "Play");
+  if (!on) return;
+  if (all()) seek(0);
+  playing = setInterval(() => { if (stop >= STOPS) { play(false); return; } seek(stop + 1); }, STOPS > 60 ? 400 : 1100);
+}
+bar.addEventListener("input", () => { play(false); seek(+bar.value); });
+$("play").addEventListener("click", () => play(!playing));
+$("back").addEventListener("click", () => { play(false); seek(stop - 1); });
+$("next").addEventListener("click", () => { play(false); seek(stop + 1); });
+
+// -- mouse and keys ---------------------------------------------------------------------------
+
+let drag = null;
+const pointers = new Map();
+stage.addEventListener("pointerdown", (e) => {
+  if (e.button) return;
+  pointers.set(e.pointerId, [e.clientX, e.clientY]);
+  drag = {x: e.clientX, y: e.clientY, moved: false, target: e.target};
+  stage.setPointerCapture(e.pointerId);
+});
+stage.addEventListener("pointermove", (e) => {
+  if (!drag || !pointers.has(e.pointerId)) return;
+  const before = [...pointers.values()].map((p) => p.slice());
+  pointers.set(e.pointerId, [e.clientX, e.clientY]);
+  const after = [...pointers.values()];
+  if (after.length === 2) {
+    const gap = (p) => Math.hypot(p[0][0] - p[1][0], p[0][1] - p[1][1]) || 1, box = stage.getBoundingClientRect();
+    zoom(gap(after) / gap(before), (after[0][0] + after[1][0]) / 2 - box.left, (after[0][1] + after[1][1]) / 2 - box.top);
+    drag.moved = true;
+    return;
+  }
+  const dx = e.clientX - drag.x, dy = e.clientY - drag.y;
+  if (!drag.moved && Math.hypot(dx, dy) < 4) return;
+  drag.moved = true; stage.classList.add("dragging");
+  view.x += dx; view.y += dy; drag.x = e.clientX; drag.y = e.clientY;
+  ask();
+});
+function release(e) {
+  pointers.delete(e.pointerId);
+  stage.classList.remove("dragging");
+  if (drag && !drag.moved && e.type === "pointerup") click(drag.target, e);
+  if (!pointers.size) drag = null;
+}
+stage.addEventListener("pointerup", release);
+stage.addEventListener("pointercancel", release);
+function under(e) {
+  const box = stage.getBoundingClientRect(), x = (e.clientX - box.left - view.x) / view.k, y = (e.clientY - box.top - view.y) / view.k;
+  const node = scene.nodes.find((n) => x >= n.x && x <= n.x + n.w && Math.abs(y - n.y) <= n.h / 2);
+  if (node) return node.n;
+  for (let i = scene.boxes.length - 1; i >= 0; i--) { const b = scene.boxes[i]; if (x >= b.x && x <= b.x + b.w && y >= b.y && y <= b.y + b.h) return COUNT + b.b; }
+  return null;
+}
+function click(target, e) {
+  const head = target.closest && target.closest("[data-head]"), node = target.closest && target.closest("[data-node]"), box = target.closest && target.closest("[data-box]");
+  if (head) { toggle(+head.dataset.head); return; }
+  if (node) { pick(+node.dataset.node); return; }
+  if (box && folded[+box.dataset.box]) { toggle(+box.dataset.box); return; }
+  pick(drawn && drawn.far ? under(e) : box ? COUNT + +box.dataset.box : null);
+}
+stage.addEventListener("wheel", (e) => {
+  e.preventDefault();
+  const box = stage.getBoundingClientRect();
+  if (e.ctrlKey || e.metaKey || !e.shiftKey && Math.abs(e.deltaX) < Math.abs(e.deltaY)) zoom(Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0015)), e.clientX - box.left, e.clientY - box.top);
+  else { view.x -= e.deltaX; view.y -= e.deltaY; ask(); }
+}, {passive: false});
+panel.addEventListener("click", act);
+panel.addEventListener("keydown", (e) => { if (e.key === "Enter") act(e); });
+function act(e) {
+  const t = e.target.closest("[data-go],[data-box-go],[data-from],[data-to],[data-toggle]");
+  if (!t) return;
+  const d = t.dataset;
+  if (d.go !== undefined) go(+d.go);
+  else if (d.boxGo !== undefined) { pick(COUNT + +d.boxGo); centre(COUNT + +d.boxGo, true); }
+  else if (d.from !== undefined) paths(+d.from, to);
+  else if (d.to !== undefined) paths(from, +d.to);
+  else { toggle(+d.toggle); details(picked); }
+}
+function neighbour(key) {
+  if (picked === null) { const start = D.output === null ? COUNT - 1 : D.output; return shown(start); }
+  const along = picked < COUNT ? (key === "ArrowRight" ? outgoing[picked].map((e) => E.target[e]) : incoming[picked].map((e) => E.source[e])) :
+    key === "ArrowRight" ? B[picked - COUNT].outputs.flatMap((n) => outgoing[n].map((e) => E.target[e])).filter((n) => !inside(n, picked - COUNT)) : B[picked - COUNT].inputs;
+  if (key === "ArrowLeft" || key === "ArrowRight") return along.length ? shown(along[0]) : picked;
+  const spots = scene.nodes.map((n) => [n.n, n.x + n.w / 2, n.y]).concat(scene.boxes.filter((b) => folded[b.b]).map((b) => [COUNT + b.b, b.x + b.w / 2, b.y + b.h / 2]));
+  const me = spots.find((s) => s[0] === picked);
+  if (!me) return picked;
+  let best = picked, least = Infinity;
+  for (const s of spots) {
+    const dy = (s[2] - me[2]) * (key === "ArrowDown" ? 1 : -1), dx = Math.abs(s[1] - me[1]);
+    if (dy > 4 && dy + 3 * dx < least) { least = dy + 3 * dx; best = s[0]; }
+  }
+  return best;
+}
+document.addEventListener("keydown", (e) => {
+  if (e.target.closest("input,select") && e.target !== bar) return;
+  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  const [w, h] = extent(), key = e.key;
+  if (key.startsWith("Arrow") && e.target !== bar) { pick(neighbour(key), true); }
+  else if (key === "Enter" && e.target === stage && picked !== null && picked >= COUNT) { toggle(picked - COUNT); details(picked); }
+  else if (key === "/") { search.focus(); search.select(); }
+  else if (key === "f") fit();
+  else if (key === "e") setAll(true);
+  else if (key === "r") setAll(false);
+  else if (key === "a" && picked !== null && picked < COUNT) paths(picked, to);
+  else if (key === "b" && picked !== null && picked < COUNT) paths(from, picked);
+  else if (key === ",") { play(false); seek(stop - 1); }
+  else if (key === ".") { play(false); seek(stop === STOPS ? 0 : stop + 1); }
+  else if (key === " " && !e.target.closest("button,a")) play(!playing);
+  else if (key === "+" || key === "=") zoom(1.25, w / 2, h / 2);
+  else if (key === "-") zoom(0.8, w / 2, h / 2);
+  else if (key === "?") $("help").click();
+  else if (key === "Escape") { if (ways) paths(-1, -1); else pick(null); }
+  else return;
+  e.preventDefault();
+});
+$("unfold").addEventListener("click", () => setAll(true));
+$("refold").addEventListener("click", () => setAll(false));
+$("fit").addEventListener("click", fit);
+$("help").addEventListener("click", () => { const k = $("keys"); k.hidden = !k.hidden; $("help").setAttribute("aria-expanded", String(!k.hidden)); });
+new ResizeObserver(redraw).observe(stage);
+
+$("title").textContent = D.title + (D.step === null ? "" : `, step ${D.step}`);
+arrange();
+sentence();
+const failed = Object.keys(D.error_of)[0];
+fit();
+draw();
+if (failed !== undefined) go(+failed);
+
+// For tests and for scripts of the user's own.
+window.backlit = {
+  data: D, view, fit, whole, toggle, seek, paths, go, setAll,
+  position: (n) => { const at = scene.at.get(n); return at ? [at.x, at.y] : null; },
+  head: (b) => headOf(b).map((v, i) => v * view.k + (i ? view.y : view.x)),
+  size: () => [frames.get(0).w, frames.get(0).h],
+  state: () => ({picked, stop, visible: scene.nodes.length, far: !!(drawn && drawn.far), ways: ways ? ways.size : null}),
+};
+})();
