@@ -404,12 +404,13 @@ def test_bad_settings(make, text):
 
 def test_one_cycle_lr_ends():
     schedule = OneCycleLR(sgd(), max_lr=1.0, total_steps=3)
-    schedule.step()
-    schedule.step()
+    for _ in range(3):  # as often as there are batches
+        schedule.step()
+    assert schedule.get_last_lr() == pytest.approx([1.0 / 25 / 1e4])
     for _ in range(2):  # the failed step is not counted
         with pytest.raises(ArgumentError, match="the cycle has 3 steps, got step 4; make it with"):
             schedule.step()
-    assert schedule.last_epoch == 2
+    assert schedule.last_epoch == 3
 
 
 def test_states_that_do_not_fit():

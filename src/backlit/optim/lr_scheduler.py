@@ -315,11 +315,12 @@ class OneCycleLR(LRScheduler):
 
     def _along(self, t: int, values: list[float]) -> float:
         """The value at t on the way through `values`, which stand at 0 and the ends of parts."""
-        if t >= self.total_steps:
+        if t > self.total_steps:
             raise ArgumentError(
-                f"OneCycleLR: the cycle has {self.total_steps} steps, got step {t + 1}; make it "
+                f"OneCycleLR: the cycle has {self.total_steps} steps, got step {t}; make it "
                 "with as many steps as batches are trained"
             )
+        t = min(t, self.total_steps - 1)  # after the last batch the rate stays
         start = 0.0
         for number, end in enumerate(self._ends):
             if t <= end or number == len(self._ends) - 1:
