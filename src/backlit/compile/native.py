@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
+
+from . import cache
 
 _LOCK = threading.RLock()
 
@@ -28,6 +31,18 @@ class _Engine:
         self.layout = str(self.machine.target_data)
         self.jit = llvm.create_lljit_compiler(self.machine, use_jit_link=False)
         self.count = 0
+        version = ".".join(map(str, llvm.llvm_version_info))
+        self.identity = (version, llvmlite.__version__, self.cpu, self.features, self.layout)
+
+    def code(self, text: str, effort: str) -> bytes:
+        """The object file of a module, from the cache if it was compiled before."""
+        name = cache.key(text, effort, *self.identity)
+        content = cache.load(name)
+        if content is None:
+            module = self.optimised(text) if effort == "full" else self.tidied(text)
+            content = bytes(self.machine.emit_object(module))
+            cache.store(name, content)
+        return content
 
     def optimised(self, text: str) -> llvm.ModuleRef:
         module = llvm.parse_assembly(text)
@@ -98,9 +113,9 @@ def build(texts: list[str], names: list[str], light: tuple[str, ...] = ()) -> Li
         e.count += 1
         library = llvm.JITLibraryBuilder()
         for text in texts:
-            library.add_object_img(e.machine.emit_object(e.optimised(text)))
+            library.add_object_img(e.code(text, "full"))
         for text in light:
-            library.add_object_img(e.machine.emit_object(e.tidied(text)))
+            library.add_object_img(e.code(text, "light"))
         library.add_current_process()
         for name in names:
             library.export_symbol(name)
