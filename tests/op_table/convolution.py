@@ -40,7 +40,8 @@ def terms(image, outputs, kernel, stride, padding, dilation, groups, places):
 def count(size, kernel, stride, padding, dilation):
     """How many positions of the kernel lie in the padded axis, found by trying them."""
     reach = dilation * (kernel - 1) + 1
-    return len([s for s in range(0, size + sum(padding), stride) if s + reach <= size + sum(padding)])
+    size += sum(padding)
+    return len([start for start in range(0, size, stride) if start + reach <= size])
 
 
 def counts(size, kernel, stride, padding, dilation):

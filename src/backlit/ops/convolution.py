@@ -4,16 +4,16 @@ All three are the affine contraction over the index relation
 
     h = p·sh + i·dh - top,   w = q·sw + j·dw - left,   c' = g·(C/G) + c,   g = ⌊o / (O/G)⌋
 
-between the places (h, w) of the image X: (N, C, H, W), (p, q) of the output Y: (N, O, P, Q) and
-(i, j) of the kernel K: (O, C/G, I, J), with stride (sh, sw), dilation (dh, dw), groups G and padding
-((top, bottom), (left, right)); terms with (h, w) outside the image are 0. So
+between the places (h, w) of the image X: (N, C, H, W), (p, q) of the output Y: (N, O, P, Q)
+and (i, j) of the kernel K: (O, C/G, I, J), with stride (sh, sw), dilation (dh, dw), G groups and
+padding ((top, bottom), (left, right)); terms with (h, w) outside the image are 0. So
 
     P = ⌊(H + top + bottom - dh·(I-1) - 1) / sh⌋ + 1,   Q likewise from W.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..dtypes import DType
 from ..errors import DTypeError, ShapeError
@@ -31,7 +31,7 @@ def window_count(size: int, kernel: int, stride: int, padding: Pair, dilation: i
 class Product(Op):
     """Base of the three: the attributes, and what must hold between the shapes."""
 
-    attributes = ("stride", "padding", "dilation", "groups")
+    attributes: ClassVar[tuple[str, ...]] = ("stride", "padding", "dilation", "groups")
     primitive = True
     stride: Pair
     padding: Padding
@@ -114,7 +114,7 @@ class Convolution(Product):
 
 
 class ConvolutionInput(Product):
-    """X[n,c',h,w] = Σ Y[n,o,p,q] · K[o,c,i,j] over all o, i, j, p, q that the index relation allows.
+    """X[n,c',h,w] = Σ Y[n,o,p,q] · K[o,c,i,j] over all o, i, j, p, q of the index relation.
 
         y: (N, O, P, Q), weight: (O, C/G, I, J) -> (N, C, *size)
         gy = convolution(gx, weight),  gweight = convolution_weight(y, gx)

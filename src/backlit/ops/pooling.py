@@ -10,7 +10,7 @@ of the image X: (N, C, H, W), with kernel (I, J), stride (sh, sw), dilation (dh,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..dtypes import DType
 from ..errors import ShapeError
@@ -21,7 +21,7 @@ from .convolution import Padding, Pair, window_count
 class Windows(Op):
     """Base of all: the attributes, and the number of windows."""
 
-    attributes = ("kernel", "stride", "padding", "dilation")
+    attributes: ClassVar[tuple[str, ...]] = ("kernel", "stride", "padding", "dilation")
     primitive = True
     kernel: Pair
     stride: Pair
