@@ -445,7 +445,7 @@ class Tensor:
         array = self._concrete("numpy.asarray()")
         if dtype is not None and array.dtype != dtype:
             if copy is False:
-                raise ArgumentError(f"__array__: {array.dtype} to {dtype} needs a copy")
+                raise ArgumentError(f"__array__: {array.dtype} to {np.dtype(dtype)} needs a copy")
             return array.astype(dtype)
         return array.copy() if copy else self.numpy()
 
@@ -467,13 +467,9 @@ class Tensor:
     ) -> Any:
         if self.requires_grad:
             raise GradientError("__dlpack__: gradients do not cross DLPack; export t.detach()")
-        # Older consumers cannot be told "read only"; a copy of their own keeps this Tensor safe.
+        # Not every consumer heeds "read only": a copy of its own keeps this Tensor safe.
         array = self._concrete("__dlpack__()")
-        old = max_version is None or max_version < (1, 0)
-        if copy or (copy is None and old) or not array.flags.forc:
-            array = array.copy()
-        elif not old:
-            array = self.numpy()
+        array = self.numpy() if copy is False and array.flags.forc else array.copy()
         return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device)
 
     def __dlpack_device__(self) -> tuple[int, int]:

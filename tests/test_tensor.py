@@ -1,0 +1,652 @@
+"""The Tensor: operators, promotion, indexing, assignment, conversions, printing."""
+
+import copy
+import math
+import operator
+import pickle
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import backlit as bl
+from backlit.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    IndexRangeError,
+    ShapeError,
+)
+
+A = np.array([[1.0, -2.0, 3.5], [0.5, 4.0, -1.5]], np.float32)
+B = np.array([2.0, -3.0, 0.5], np.float32)
+I = np.array([[7, -2, 3], [5, 4, -9]])  # noqa: E741
+J = np.array([2, 3, -4])
+
+
+def same(got, want):
+    assert isinstance(got, bl.Tensor)
+    want = np.asarray(want)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got.numpy(), want)
+
+
+# -- operators ----------------------------------------------------------------------------------
+
+ARITHMETIC = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv,
+              operator.mod]  # fmt: skip
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+BITS = [operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift]
+
+
+@pytest.mark.parametrize("op", [*ARITHMETIC, *COMPARISONS], ids=lambda f: f.__name__)
+def test_operators_of_floats(op):
+    want = op(A, B)
+    same(op(bl.tensor(A), bl.tensor(B)), want)
+    same(op(bl.tensor(A), B), want)  # a NumPy array on the right,
+    same(op(A, bl.tensor(B)), want)  # and on the left
+    same(op(bl.tensor(A), B.tolist()), want)
+    same(op(bl.tensor(A), np.float32(2)), op(A, np.float32(2)))
+    same(op(np.float32(2), bl.tensor(A)), op(np.float32(2), A))
+    for number in (2, 2.5, True):
+        if number is not True:
+            same(op(bl.tensor(A), number), op(A, number))
+            same(op(number, bl.tensor(A)), op(number, A))
+
+
+@pytest.mark.parametrize("op", [*ARITHMETIC, *COMPARISONS], ids=lambda f: f.__name__)
+def test_operators_of_integers(op):
+    def want(x):
+        return x.astype(np.float32) if op is operator.truediv else x
+
+    same(op(bl.tensor(I), bl.tensor(J)), want(op(I, J)))
+    same(op(bl.tensor(I), 3), want(op(I, 3)))
+    same(op(3, bl.tensor(J)), want(op(3, J)))
+
+
+@pytest.mark.parametrize("op", BITS, ids=lambda f: f.__name__)
+def test_operators_of_bits(op):
+    a, b = np.array([5, 12, 255]), np.array([1, 2, 3])
+    same(op(bl.tensor(a), bl.tensor(b)), op(a, b))
+    same(op(bl.tensor(a), 2), op(a, 2))
+    same(op(2, bl.tensor(b)), op(2, b))
+    same(op(a, bl.tensor(b)), op(a, b))
+
+
+def test_operators_of_truth_values():
+    a, b = np.array([True, True, False]), np.array([True, False, False])
+    for op in (operator.and_, operator.or_, operator.xor, operator.eq, operator.ne):
+        same(op(bl.tensor(a), bl.tensor(b)), op(a, b))
+    same(~bl.tensor(a), ~a)
+    same(bl.tensor(a) & True, a)
+
+
+def test_operators_of_one():
+    same(-bl.tensor(A), -A)
+    same(+bl.tensor(A), A)
+    same(abs(bl.tensor(A)), abs(A))
+    same(~bl.tensor(I), ~I)
+
+
+def test_powers():
+    positive = abs(A)
+    same(bl.tensor(positive) ** 2, positive**2)
+    same(bl.tensor(positive) ** bl.tensor(B), positive**B)
+    same(2 ** bl.tensor(B), np.float32(2) ** B)
+    same(positive ** bl.tensor(B), positive**B)
+    same(bl.tensor(J) ** 2, J**2)
+
+
+def test_matrix_products():
+    m = np.arange(6, dtype=np.float32).reshape(3, 2)
+    same(bl.tensor(A) @ bl.tensor(m), A @ m)
+    same(A @ bl.tensor(m), A @ m)
+    same(bl.tensor(A) @ m, A @ m)
+    same(bl.tensor(A) @ bl.tensor(B), A @ B)
+
+
+def test_reflected_operators_are_differentiated():
+    x = bl.tensor([2.0, 4.0], dtype="float64", requires_grad=True)
+    for y, want in (
+        (1 - x, [-1.0, -1.0]),
+        (8 / x, [-2.0, -0.5]),
+        (2**x, [math.log(2) * 4, math.log(2) * 16]),
+        (np.array([3.0, 5.0]) * x, [3.0, 5.0]),
+        (np.array([3.0, 5.0]) - x, [-1.0, -1.0]),
+    ):
+        assert bl.grad(y.sum(), x).tolist() == pytest.approx(want)
+
+
+def test_operators_refuse_what_is_no_number():
+    for other in ("text", None, 1j, object()):
+        with pytest.raises(
+            DTypeError, match="operand: must be a Tensor, an array or a number, got"
+        ):
+            bl.tensor(A) + other
+
+
+def test_shapes_must_broadcast():
+    with pytest.raises(ShapeError, match=r"add: shapes must broadcast .* got \(2, 3\) and \(2,\)"):
+        bl.tensor(A) + bl.tensor([1.0, 2.0])
+
+
+# -- promotion ------------------------------------------------------------------------------------
+
+NAMES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
+NAMES = NAMES.split()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "want"),
+    [
+        ("int64", "float32", "float32"),
+        ("int8", "float16", "float16"),
+        ("float16", "bfloat16", "float32"),
+        ("bfloat16", "float32", "float32"),
+        ("float32", "float64", "float64"),
+        ("uint8", "int8", "int16"),
+        ("uint32", "int32", "int64"),
+        ("bool", "int8", "int8"),
+        ("bool", "float16", "float16"),
+        ("uint8", "uint16", "uint16"),
+    ],
+)
+def test_promotion(a, b, want):
+    x, y = bl.ones((2,), dtype=a), bl.ones((2,), dtype=b)
+    assert (x + y).dtype == (y + x).dtype == bl.result_type(x, y) == np.dtype(want)
+    assert (x + y).tolist() == [2, 2] if want != "bool" else [True, True]
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(NAMES), st.sampled_from(NAMES))
+def test_promotion_is_commutative_and_associative_among_floats_and_integers(a, b, c):
+    def kind(name):
+        return "float" if "float" in name else "bool" if name == "bool" else name[0]
+
+    try:
+        ab = bl.result_type(np.dtype(a), np.dtype(b))
+    except DTypeError:
+        assert "uint64" in (a, b)
+        with pytest.raises(DTypeError):
+            bl.result_type(np.dtype(b), np.dtype(a))
+        return
+    assert ab == bl.result_type(np.dtype(b), np.dtype(a))
+    assert bl.result_type(ab, np.dtype(a)) == ab
+    if kind(a) == kind(b) == kind(c):
+        bc = bl.result_type(np.dtype(b), np.dtype(c))
+        assert bl.result_type(ab, np.dtype(c)) == bl.result_type(np.dtype(a), bc)
+
+
+def test_python_numbers_are_weak():
+    for name in ("float16", "bfloat16", "float32", "float64"):
+        x = bl.ones((2,), dtype=name)
+        assert {(x + 1).dtype, (x * 2.5).dtype, (1 / x).dtype, (x**2).dtype} == {np.dtype(name)}
+    for name in ("int8", "uint8", "int32"):
+        x = bl.ones((2,), dtype=name)
+        assert (x + 1).dtype == np.dtype(name)
+        assert (x + 1.5).dtype == bl.float32
+        assert (x / 2).dtype == bl.float32
+    assert (bl.tensor([True]) + 1.5).dtype == bl.float32
+
+
+def test_uint64_and_signed_have_no_common_type():
+    a, b = bl.ones((2,), dtype="uint64"), bl.ones((2,), dtype="int64")
+    with pytest.raises(
+        DTypeError,
+        match="promotion: no integer type holds both uint64 and int64; cast one with astype",
+    ):
+        a + b
+    assert (a.astype("int64") + b).tolist() == [2, 2]
+
+
+def test_unsupported_dtypes():
+    for bad in ("complex64", "str", "datetime64[s]", "nonsense", object):
+        with pytest.raises(
+            DTypeError, match=r"dtype: .* is not supported; use one of bfloat16, bool"
+        ):
+            bl.zeros((2,), dtype=bad)
+    with pytest.raises(DTypeError, match="is not supported"):
+        bl.tensor(np.array([1j]))
+
+
+def test_result_type_needs_an_array():
+    with pytest.raises(DTypeError, match="result_type: at least one array or dtype is required"):
+        bl.result_type(1, 2.0)
+
+
+# -- making ----------------------------------------------------------------------------------------
+
+
+def test_python_numbers_have_default_types():
+    assert bl.tensor(1.5).dtype == bl.tensor([[1.0, 2]]).dtype == bl.float32
+    assert bl.tensor(3).dtype == bl.tensor([1, 2]).dtype == bl.int64
+    assert bl.tensor(True).dtype == bl.bool
+    assert bl.tensor([]).dtype == bl.float32
+
+
+def test_arrays_keep_their_type():
+    for name in NAMES:
+        dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+        assert bl.tensor(np.ones(2, dtype)).dtype == dtype
+        assert bl.tensor([np.ones(2, dtype)] * 2).dtype == dtype
+
+
+def test_tensors_nest_in_lists():
+    assert bl.tensor([bl.tensor(1.0), 2.0]).tolist() == [1.0, 2.0]
+
+
+def test_tensor_copies_and_asarray_shares():
+    array = np.ones(2, np.float32)
+    a, b = bl.tensor(array), bl.asarray(array)
+    array[0] = 5.0
+    assert (a.tolist(), b.tolist()) == ([1.0, 1.0], [5.0, 1.0])
+    assert bl.asarray(b) is b
+    assert bl.asarray(b, copy=True) is not b
+    with pytest.raises(ArgumentError, match="asarray: copy=False, but a copy is needed"):
+        bl.asarray(array, dtype="float64", copy=False)
+
+
+def test_irregular_data():
+    with pytest.raises(
+        ArgumentError, match="tensor: the data must be numbers in a regular nesting"
+    ):
+        bl.tensor([[1.0], [1.0, 2.0]])
+    with pytest.raises((ArgumentError, DTypeError), match=r"tensor: the data|is not supported"):
+        bl.tensor("text")
+
+
+def test_only_floating_leaves_require_a_gradient():
+    assert bl.tensor([1.0], requires_grad=True).requires_grad
+    with pytest.raises(
+        DTypeError, match="requires_grad: only floating Tensors have gradients, got int64"
+    ):
+        bl.tensor([1], requires_grad=True)
+    y = bl.tensor([1.0], requires_grad=True) * 2
+    with pytest.raises(
+        GradientError, match="requires_grad_: this Tensor was computed by multiply; only"
+    ):
+        y.requires_grad_(False)
+
+
+# -- indexing --------------------------------------------------------------------------------------
+
+X = np.arange(60, dtype=np.float64).reshape(3, 4, 5)
+INDICES = [
+    0, -1, (1, 2), (1, 2, 3), slice(None), slice(1, None), slice(None, None, 2),
+    slice(None, None, -1), slice(3, 0, -2), slice(5, 9), slice(-2, None), (slice(None), 1),
+    (0, slice(1, 3), slice(None, None, -2)), ..., (..., 0), (0, ...), (0, ..., 1),
+    (slice(1), ..., slice(2)), None, (None, 0), (0, None), (..., None), (slice(None), None, 2),
+    (None, None, ..., None), [0, 2], ([0, 2], [1, 3]), ([[0], [2]], [1, 3]),
+    (slice(None), [0, 2, 2]), (0, [1, 2]), ([1, 2], 0), ([0, 1], slice(None), [2, 3]),
+    (slice(None), [0, 1], [2, 3]), ([0, 1], None, [2, 3]), (..., [0, -1]), ([-1, -3],),
+    (0, slice(None), [1, 2]), ([0, 1], 1, [2, 3]), (None, [0, 1]), np.array([2, 0]), np.array(1),
+    np.array([], np.int64), ([],), (slice(0, 0), 1), (np.array([[0, 1], [1, 2]]), np.array([0, 1])),
+    X > 30, X[:, :, 0] > 20, (X[:, 0, 0] > 10, 2), (0, X[0] % 2 == 0),
+    (slice(None), X[0] % 3 == 0), np.zeros((3, 4, 5), bool),
+    (X[:, 0, 0] > 10, slice(None), [0, 1]), (np.int64(1), np.uint8(2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", INDICES, ids=[repr(i)[:40].replace("\n", "") for i in INDICES])
+def test_indexing_agrees_with_numpy(index):
+    x = bl.tensor(X, requires_grad=True)
+    y = x[index]
+    same(y, X[index])
+    weights = np.random.default_rng(0).normal(size=y.shape)
+    (y * bl.tensor(weights)).sum().backward()
+    want = np.zeros_like(X)
+    np.add.at(want, index, weights)
+    np.testing.assert_allclose(x.grad.numpy(), want, rtol=1e-14)
+
+
+def test_indexing_by_tensors():
+    x, i = bl.tensor(X), bl.tensor([2, 0])
+    same(x[i], X[[2, 0]])
+    same(x[i, 1], X[[2, 0], 1])
+    same(x[bl.tensor(1)], X[1])
+    same(x[x > 30], X[X > 30])
+    same(x[i.astype("uint8")], X[[2, 0]])
+
+
+@given(st.data())
+def test_slices_of_every_kind(data):
+    size = data.draw(st.integers(0, 6))
+    bound = st.none() | st.integers(-8, 8)
+    step = data.draw(st.none() | st.integers(-4, 4).filter(bool))
+    index = slice(data.draw(bound), data.draw(bound), step)
+    array = np.arange(size, dtype=np.float64)
+    x = bl.tensor(array, requires_grad=True)
+    same(x[index], array[index])
+    x[index].sum().backward()
+    want = np.zeros(size)
+    want[index] = 1
+    np.testing.assert_array_equal(x.grad.numpy(), want)
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "text"),
+    [
+        (3, IndexRangeError, r"indexing: the index must lie in \[-3, 3\) on axis 0, got 3"),
+        ((0, -5), IndexRangeError, r"indexing: the index must lie in \[-4, 4\) on axis 1, got -5"),
+        ([0, 3], IndexRangeError, r"indexing: indices must lie in \[-3, 3\) on axis 0, got 3"),
+        ((0, [0, -5]), IndexRangeError, r"indices must lie in \[-4, 4\) on axis 1, got -5"),
+        ((0, 0, 0, 0), ShapeError, r"indexing: 4 indices are too many for shape \(3, 4, 5\)"),
+        ((..., ...), ShapeError, r"indexing: `...` may stand only once in an index"),
+        (
+            1.0,
+            DTypeError,
+            r"indexing: an index is an integer, slice, Tensor, None or ..., got 1\.0",
+        ),
+        ("a", DTypeError, "indexing: an index is an integer, .* got 'a'"),
+        (True, DTypeError, "indexing: True and False are not indices; use None for a new axis"),
+        ([0.5], DTypeError, r"indexing: index arrays must be integers or bool, got float32\[1\]"),
+        (([0, 1], [0, 1, 2]), ShapeError, "index arrays must broadcast"),
+    ],
+)
+def test_bad_indices(index, error, text):
+    with pytest.raises(error, match=text):
+        bl.tensor(X)[index]
+
+
+def test_a_mask_must_have_the_shape_of_what_it_selects():
+    with pytest.raises(ShapeError, match=r"mask"):
+        bl.tensor(X)[np.ones(2, bool)]
+
+
+# -- assignment ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [0, (1, 2), slice(None, None, 2), [0, 2], X > 30, (..., None, 0)])
+def test_item_assignment_agrees_with_numpy(index):
+    x, want = bl.tensor(X), X.copy()
+    x[index] = 7.0
+    want[index] = 7.0
+    same(x, want)
+    values = np.random.default_rng(0).normal(size=want[index].shape)
+    x[index], want[index] = bl.tensor(values), values
+    same(x, want)
+
+
+def test_item_assignment_leaves_shared_values_alone():
+    x = bl.tensor([1.0, 2.0])
+    y, seen = x.detach(), x.numpy()
+    x[0] = 5.0
+    assert (y.tolist(), seen.tolist(), x.tolist()) == ([1.0, 2.0], [1.0, 2.0], [5.0, 2.0])
+
+
+def test_item_assignment_by_tensor_index():
+    x = bl.tensor([1.0, 2.0, 3.0])
+    x[bl.tensor([0, 2])] = bl.tensor([7.0, 8.0])
+    x[x > 7.5] = 0.0
+    assert x.tolist() == [7.0, 2.0, 0.0]
+
+
+def test_item_assignment_of_leaves_that_require_a_gradient():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(
+        GradientError, match="item assignment: a Tensor that requires a gradient cannot"
+    ):
+        x[0] = 5.0
+    with bl.no_grad():
+        x[0] = 5.0
+    assert x.tolist() == [5.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "error", "text"),
+    [
+        (0, [1.0, 2.0], ShapeError, r"item assignment: .* \(x: float32\[2\]\)"),
+        (5, 1.0, ArgumentError, "item assignment: index 5 is out of bounds"),
+        (0, "text", (ShapeError, DTypeError), "item assignment"),
+    ],
+)
+def test_bad_item_assignments(index, value, error, text):
+    x = bl.tensor([1.0, 2.0])
+    with pytest.raises(error, match=text):
+        x[index] = value
+    assert x.tolist() == [1.0, 2.0]
+
+
+def test_assign_replaces_values_and_keeps_type():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    assert x.assign(bl.tensor([3, 4])) is x
+    assert (x.tolist(), x.dtype, x.requires_grad) == ([3.0, 4.0], bl.float32, True)
+    assert x.assign(np.array([5.0, 6.0])).tolist() == [5.0, 6.0]
+    assert x.assign([7.0, 8.0]).tolist() == [7.0, 8.0]
+
+
+def test_assign_does_not_alias_arrays():
+    array = np.array([1.0, 2.0], np.float32)
+    x = bl.tensor([0.0, 0.0]).assign(array)
+    array[0] = 9.0
+    assert x.tolist() == [1.0, 2.0]
+
+
+def test_bad_assigns():
+    x = bl.tensor([1.0, 2.0])
+    with pytest.raises(
+        ShapeError, match=r"assign: the value must have shape \(2,\), got float32\[3\]"
+    ):
+        x.assign(bl.zeros((3,)))
+    y = bl.tensor([1.0], requires_grad=True) * 2
+    with pytest.raises(
+        GradientError, match=r"assign: only leaf Tensors .* was computed by multiply"
+    ):
+        y.assign([1.0])
+
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def test_item_and_tolist():
+    assert bl.tensor([[2.5]]).item() == 2.5
+    assert type(bl.tensor(3).item()) is int
+    assert type(bl.tensor(True).item()) is bool
+    assert type(bl.tensor(1.5, dtype="bfloat16").item()) is float
+    assert bl.tensor(I).tolist() == I.tolist()
+    assert bl.tensor([1.5, 2.0], dtype="bfloat16").tolist() == [1.5, 2.0]
+    with pytest.raises(
+        ShapeError, match=r"item: the Tensor must have exactly one element, got shape"
+    ):
+        bl.tensor(A).item()
+
+
+def test_numbers():
+    assert float(bl.tensor([2.5])) == 2.5
+    assert int(bl.tensor(2.9)) == 2
+    assert bool(bl.tensor([[0.0]])) is False
+    assert [10, 20, 30][bl.tensor(2)] == 30
+    assert f"{bl.tensor(3.14159):.2f}" == "3.14"
+    for convert, name in ((float, "float"), (int, "int"), (bool, "bool")):
+        with pytest.raises(
+            ShapeError, match=rf"{name}\(\): the truth or number of a Tensor of shape"
+        ):
+            convert(bl.tensor(A))
+    with pytest.raises(
+        DTypeError, match="index: only integer Tensors can be an index, got float32"
+    ):
+        [1, 2][bl.tensor(1.0)]
+
+
+def test_length_and_iteration():
+    x = bl.tensor(A, requires_grad=True)
+    assert len(x) == 2
+    rows = list(x)
+    assert [r.tolist() for r in rows] == A.tolist()
+    (rows[0] * 2 + rows[1]).sum().backward()
+    assert x.grad.tolist() == [[2.0] * 3, [1.0] * 3]
+    a, b = bl.tensor([1.0, 2.0])
+    assert (a.item(), b.item()) == (1.0, 2.0)
+    assert 4.0 in bl.tensor(A)
+    assert 4.25 not in bl.tensor(A)
+    with pytest.raises(ShapeError, match="len: a Tensor of no axes has no length"):
+        len(bl.tensor(1.0))
+    with pytest.raises(ShapeError, match="iteration: a Tensor of no axes cannot be iterated"):
+        iter(bl.tensor(1.0))
+
+
+def test_properties():
+    x = bl.tensor(X)
+    assert (x.shape, x.ndim, x.size, x.dtype, x.device) == ((3, 4, 5), 3, 60, bl.float64, "cpu")
+    assert (x.is_leaf, x.op, (x * 1).op) == (True, None, None)
+    y = bl.tensor([1.0], requires_grad=True) * 2
+    assert (y.is_leaf, y.op) == (False, "multiply")
+    same(bl.tensor(A).T, A.T)
+    same(x.mT, X.mT)
+    with pytest.raises(
+        ShapeError, match=r"T: the Tensor must have 2 axes, got float64\[3,4,5\]; use mT"
+    ):
+        _ = x.T
+    with pytest.raises(ShapeError, match="mT: the Tensor must have at least 2 axes"):
+        _ = bl.tensor([1.0]).mT
+
+
+def test_tensors_are_hashed_by_identity():
+    a, b = bl.tensor([1.0]), bl.tensor([1.0])
+    assert len({a, b, a}) == 2
+
+
+def test_casts():
+    x = bl.tensor([1.7, -1.7], requires_grad=True)
+    assert x.astype("float32") is x
+    assert x.astype(float) is x
+    assert x.to("float64").dtype == bl.float64
+    assert x.astype("int32").tolist() == [1, -1]
+    assert x.astype("bool").tolist() == [True, True]
+    (x.astype("float64") * 3).sum().backward()
+    assert (x.grad.tolist(), x.grad.dtype) == ([3.0, 3.0], bl.float32)
+    assert not x.astype("int32").requires_grad
+
+
+def test_devices():
+    x = bl.tensor([1.0])
+    assert x.to("cpu") is x.to(device="cpu") is x.to_device("cpu") is x
+    assert x.to("cpu", "float64").dtype == bl.float64
+    for move in (lambda: x.to("cuda"), lambda: x.to("cuda:0"), lambda: x.to_device("mps"),
+                 lambda: bl.zeros((1,), device="gpu")):  # fmt: skip
+        with pytest.raises(
+            ArgumentError, match=r"device: must be 'cpu', got '.*'; Backlit computes on the"
+        ):
+            move()
+
+
+# -- other libraries -------------------------------------------------------------------------------
+
+
+def test_numpy_is_a_view_that_cannot_be_written():
+    x = bl.tensor([1.0, 2.0])
+    view = x.numpy()
+    assert np.shares_memory(view, x.array)
+    with pytest.raises(ValueError, match="read-only"):
+        view[0] = 5.0
+
+
+def test_numpy_functions_take_tensors():
+    x = bl.tensor(A, requires_grad=True)
+    assert np.asarray(x).dtype == np.float32
+    assert np.array(x, dtype=np.float64).dtype == np.float64
+    assert np.asarray(x).flags.writeable is False
+    copied = np.array(x)
+    copied[0, 0] = 9.0
+    assert x[0, 0].item() == 1.0
+    np.testing.assert_array_equal(np.concatenate([x, x]), np.concatenate([A, A]))
+    with pytest.raises(ArgumentError, match="__array__: float32 to float64 needs a copy"):
+        x.__array__(np.float64, copy=False)
+
+
+def test_dlpack_to_numpy_and_back():
+    x = bl.tensor(A)
+    array = np.from_dlpack(x)
+    np.testing.assert_array_equal(array, A)
+    back = bl.from_dlpack(array)
+    same(back, A)
+    source = A.copy()
+    shared = bl.from_dlpack(source)
+    assert np.shares_memory(shared.array, source)
+    assert not np.shares_memory(bl.from_dlpack(source, copy=True).array, source)
+    assert x.__dlpack_device__() == (1, 0)
+    with pytest.raises(
+        GradientError, match=r"__dlpack__: gradients do not cross DLPack; export t.detach"
+    ):
+        np.from_dlpack(bl.tensor([1.0], requires_grad=True))
+
+
+def test_what_dlpack_exports_cannot_change_the_tensor():
+    x = bl.tensor([1.0, 2.0])
+    array = np.from_dlpack(x)
+    if array.flags.writeable:
+        array[0] = 9.0
+    assert x.tolist() == [1.0, 2.0]
+    view = np.from_dlpack(x, copy=False)
+    assert np.shares_memory(view, x.array)
+    assert not view.flags.writeable
+    same(bl.from_dlpack(bl.tensor(A.T.copy()).T), A)
+
+
+def test_array_namespace():
+    x = bl.tensor(A)
+    assert x.__array_namespace__() is bl
+    assert x.__array_namespace__(api_version="2024.12") is bl
+    with pytest.raises(
+        ArgumentError, match=r"__array_namespace__: version '2019.12' is not provided"
+    ):
+        x.__array_namespace__(api_version="2019.12")
+
+
+# -- copies ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_copies_are_leaves_of_their_own(make):
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    x.name = "weight"
+    (x * x).sum().backward()
+    y = make(x)
+    assert (y.tolist(), y.requires_grad, y.name, y.grad) == ([1.0, 2.0], True, "weight", None)
+    y.assign([5.0, 6.0])
+    assert x.tolist() == [1.0, 2.0]
+    with pytest.raises(GradientError, match=r"copy: only leaf Tensors are copied; use t.detach"):
+        make(x * 2)
+
+
+def test_a_deep_copy_keeps_sharing_and_types():
+    p = bl.nn.Parameter([1.0])
+    a, b = copy.deepcopy([p, p])
+    assert a is b
+    assert type(a) is bl.nn.Parameter
+
+
+def test_tensors_are_not_pickled():
+    for protocol in (2, 5):
+        with pytest.raises(
+            DTypeError, match="pickle: Tensors are not pickled, because loading a pickle"
+        ):
+            pickle.dumps(bl.tensor([1.0]), protocol)
+
+
+# -- printing --------------------------------------------------------------------------------------
+
+
+def test_repr():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    assert repr(x) == "Tensor([1., 2.], shape=(2,), dtype=float32, requires_grad=True)"
+    assert repr(x * 2) == "Tensor([2., 4.], shape=(2,), dtype=float32, op=multiply)"
+    assert str(bl.tensor(3)) == "Tensor(3, shape=(), dtype=int64)"
+    assert repr(bl.tensor([[True], [False]])) == (
+        "Tensor([[ True],\n        [False]], shape=(2, 1), dtype=bool)"
+    )
+    assert repr(bl.zeros((0, 3))) == "Tensor([], shape=(0, 3), dtype=float32)"
+    assert f"{bl.tensor(1.5)}" == "Tensor(1.5, shape=(), dtype=float32)"
+
+
+def test_repr_is_elided_and_counts_what_is_not_finite():
+    values = np.arange(1000.0)
+    values[3] = np.nan
+    values[500:503] = np.inf
+    assert repr(bl.tensor(values)) == (
+        "Tensor([  0.,   1.,   2., ..., 997., 998., 999.], shape=(1000,), "
+        "dtype=float64, nan=1, inf=3)"
+    )
+    assert "nan" not in repr(bl.tensor(np.arange(5)))
+    assert repr(bl.tensor([1.0, np.inf], dtype="bfloat16")).endswith("dtype=bfloat16, inf=1)")
