@@ -1,6 +1,8 @@
 """What happens at every gate of a computation: values, gradients, and how they got there."""
 
+from .check import Cause, CheckResult, check
 from .draw import Drawing, draw
+from .explain import Explanation, explain
 from .formula import ExpressionError, differentiate
 from .record import NodeRecord, Record, ScopeRecord
 from .recorder import as_record, record
@@ -9,7 +11,10 @@ from .value import Value
 from .watching import Recording, recording
 
 __all__ = [
+    "Cause",
+    "CheckResult",
     "Drawing",
+    "Explanation",
     "ExpressionError",
     "NodeRecord",
     "Record",
@@ -19,8 +24,10 @@ __all__ = [
     "Value",
     "as_record",
     "breakpoint_at",
+    "check",
     "differentiate",
     "draw",
+    "explain",
     "record",
     "recording",
     "steps",

@@ -1,0 +1,107 @@
+"""Is this gradient right, and if not, why? Numeric against analytic, with ranked explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import FLOATING
+from ...errors import ArgumentError, DTypeError
+from ...nn.module import Module
+from ...op import Op, describe
+from ...tensor import Tensor
+from .case import KINDS, Cause
+from .experiment import Experiment
+from .judge import check_op, judge
+from .model import check_function
+from .report import CheckResult
+
+__all__ = ["KINDS", "Cause", "CheckResult", "Experiment", "check", "judge"]
+
+
+def check(
+    subject: Any,
+    *inputs: Any,
+    loss: Callable[..., Tensor] | None = None,
+    seed: int = 0,
+) -> CheckResult:
+    """Compare the gradients of an op, a layer, a function or a whole model with differences.
+
+    `subject` is an Op (or its class), a Module, or a function of Tensors. Everything is compared in
+    float64, at the given inputs and near them, with random upstream gradients. A wrong backward is
+    explained: the result's `causes` are the mistakes that predict every wrong number, the simplest
+    first. Kinks, low precision and randomness are named in `notes` and never blamed on the code.
+
+    With `loss` the last input is the target: what is checked is loss(subject(*others), target).
+
+    >>> from backlit import Elementwise
+    >>> class Cube(Elementwise):
+    ...     saves = ("x",)
+    ...     def forward(self, xp, x):            return x * x * x
+    ...     def backward(self, xp, grad_y, x):   return grad_y * 2 * x * x
+    >>> result = check(Cube, [1.0, 2.0, 3.0])
+    >>> result.ok, result.causes[0].kind
+    (False, 'constant')
+    """
+    if isinstance(subject, type) and issubclass(subject, Op):
+        subject = subject()
+    if isinstance(subject, Op):
+        if not inputs:
+            raise ArgumentError(
+                f"check: {subject.name} needs an input for each of "
+                f"({', '.join(subject.parameters)}), got none; "
+                f"check(op, {', '.join('array' for _ in subject.parameters)})"
+            )
+        return check_op(subject, [_array(subject, i, x) for i, x in enumerate(inputs)], seed=seed)
+    if isinstance(subject, type) or not callable(subject):
+        kind = subject.__name__ if isinstance(subject, type) else type(subject).__name__
+        raise ArgumentError(
+            f"check: the subject must be an op, a module or a function, got {kind}; "
+            "give an instance"
+        )
+    modules = _modules(subject, loss)
+    name = getattr(subject, "__name__", type(subject).__name__)
+    function = subject
+    if loss is not None:
+        if len(inputs) < 2:
+            raise ArgumentError(
+                f"check: with a loss the inputs end with the target, got {len(inputs)} input(s); "
+                "check(model, x, target, loss=...)"
+            )
+
+        def with_loss(*arguments: Any) -> Tensor:
+            return loss(subject(*arguments[:-1]), arguments[-1])
+
+        with_loss.modules = modules  # type: ignore[attr-defined]
+        function = with_loss
+    return check_function(function, inputs, name=name, modules=modules, seed=seed)
+
+
+def _array(op: Op, i: int, x: Any) -> Any:
+    if isinstance(x, Tensor):
+        x = x.numpy()
+    if isinstance(x, list | tuple):
+        x = np.asarray(x)
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "fiub" and x.dtype not in FLOATING:
+        raise DTypeError(f"check: input {i} of {op.name} must be numbers, got {describe(x)}")
+    return x
+
+
+def _modules(*functions: Any) -> list[Module]:
+    """The modules among the functions and in their closures."""
+    found: list[Module] = []
+    for f in functions:
+        cells = getattr(f, "__closure__", None) or ()
+        held = [f, getattr(f, "__self__", None), *(c.cell_contents for c in cells if _filled(c))]
+        found += [m for m in held if isinstance(m, Module) and m not in found]
+    return found
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True

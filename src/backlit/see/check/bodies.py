@@ -1,0 +1,102 @@
+"""The forward body with one rule broken: a path cut, a sign turned, a derivative left out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .case import Candidate, Case, Cause, Prediction
+from .experiment import Trial
+from .unfold import Tape, unfold
+
+
+def tape_of(case: Case, t: Trial) -> Tape | None:
+    """The tape of the op's body at one trial."""
+    if "tape" not in t.memory:
+        t.memory["tape"] = unfold(case.op, t.inputs, case.experiment.names)
+    return t.memory["tape"]
+
+
+def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> Prediction:
+    tape = tape_of(case, t)
+    if tape is None:
+        return None
+    key = ("pull", broken)
+    if key not in t.memory:
+        try:
+            t.memory[key] = tape.pull(t.upstream, broken)
+        except (ValueError, IndexError):
+            t.memory[key] = None
+    pulled = t.memory[key]
+    if pulled is None or pulled[case.position] is None:
+        return None
+    return pulled[case.position].reshape(-1)[t.columns[case.position].index]
+
+
+def bodies(case: Case) -> Iterator[Candidate]:
+    """Every single broken rule."""
+    tape = tape_of(case, case.trials[0])
+    if tape is None or not 1 < len(tape.steps) <= 60:
+        return
+    shifts = _shifts(case, tape)
+    edges = [e for e in tape.edges() if (*e, "cut") not in shifts]
+    for j, i in edges:
+        yield _broken(case, tape, ((j, i, "cut"),))
+        yield _broken(case, tape, ((j, i, "negate"),))
+        step = tape.steps[j]
+        if np.shape(step.shapes[i]) == step.value.shape:
+            yield _broken(case, tape, ((j, i, "pass"),))
+
+
+def pairs(case: Case) -> Iterator[Candidate]:
+    """Two paths missing at once: the mean and the variance of a normalisation."""
+    tape = tape_of(case, case.trials[0])
+    if tape is None or not 1 < len(tape.steps) <= 60:
+        return
+    shifts = _shifts(case, tape)
+    edges = [e for e in tape.edges() if (*e, "cut") not in shifts]
+    if len(edges) <= 24:
+        for one, two in itertools.combinations(edges, 2):
+            yield _broken(case, tape, ((*one, "cut"), (*two, "cut")))
+
+
+def _shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
+    """The edges into a max or min that changes nothing: the shift of a softmax. They stay cut."""
+    t = case.trials[0]
+    if "shifts" not in t.memory:
+        whole = _pulled(case, t, ())
+        edges = tuple(
+            (j, i, "cut") for j, i in tape.edges() if tape.steps[j].op.name in ("max", "min")
+        )
+        without = _pulled(case, t, edges) if edges and whole is not None else None
+        same = without is not None and np.allclose(without, whole, rtol=1e-9, atol=1e-12)
+        t.memory["shifts"] = edges if same else ()
+    return t.memory["shifts"]
+
+
+def _broken(case: Case, tape: Tape, broken: tuple[tuple[int, int, str], ...]) -> Candidate:
+    parts, kind, rank = [], "path missing", 7.5
+    for j, i, action in broken:
+        step = tape.steps[j]
+        whole = tape.text(("step", j))
+        source = tape.text(step.sources[i])
+        role = tape.role(j, i)
+        if action == "cut":
+            term = f"the {role} term of the normalisation is missing: " if role else ""
+            parts.append(f"{term}the path from {source} through {whole} is not counted")
+        elif action == "negate":
+            kind, rank = "term sign", 7.6
+            parts.append(f"the term through {whole} has the wrong sign")
+        else:
+            kind, rank = "local gradient missing", 7.7
+            parts.append(f"the derivative of {step.op.name} in {whole} is left out")
+    title = f"{'; and '.join(parts)} (gradient of {case.name})"
+    cause = Cause(
+        kind, title, rank=rank + 1.5 * (len(broken) - 1), detail={"broken": broken},
+        fix="add the gradients of every path from the input to the output",
+    )  # fmt: skip
+    shifts = _shifts(case, tape)
+    return cause, lambda t: _pulled(case, t, broken + shifts)

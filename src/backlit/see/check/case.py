@@ -1,0 +1,141 @@
+"""One wrong gradient, what a cause is, and whether a cause's prediction fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...op import Op
+from .experiment import Experiment, Trial
+
+#: How far a prediction may be off, of the largest element, beyond the error bands.
+FIT = 2e-5
+
+
+@dataclass
+class Cause:
+    """One explanation of a wrong gradient.
+
+    `kind` is one of KINDS, `title` the sentence, `evidence` what was compared, `fix` what to write.
+    Lower `rank` is simpler.
+    """
+
+    kind: str
+    title: str
+    input: str = ""
+    evidence: str = ""
+    fix: str = ""
+    rank: float = 0.0
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+KINDS = {
+    "sign": "the sign is wrong",
+    "zero": "no gradient arrives",
+    "constant": "a constant factor is wrong",
+    "mean or sum": "a mean where a sum belongs, or the other way round",
+    "upstream forgotten": "the upstream gradient is not used",
+    "upstream twice": "the upstream gradient is used twice",
+    "upstream summed": "the upstream gradient is folded into one number",
+    "inputs exchanged": "two inputs, or their gradients, are exchanged",
+    "transposed": "axes are transposed or permuted",
+    "flipped": "an axis runs the wrong way",
+    "kernel not flipped": "the other input is used the wrong way round",
+    "shifted": "elements are off by one",
+    "sum missing": "a sum over an axis is missing",
+    "overwritten": "overwritten where it should be accumulated",
+    "summed too much": "summed over an axis too many",
+    "factor missing": "a factor is missing",
+    "factor extra": "a factor too many",
+    "factor replaced": "one quantity is used where another belongs",
+    "mask missing": "a mask is missing",
+    "mask extra": "a mask too many",
+    "diagonal only": "only the diagonal of the Jacobian is used",
+    "path missing": "the gradient of one path is missing",
+    "term sign": "one term has the wrong sign",
+    "local gradient missing": "the local gradient of one step is missing",
+    "ties": "tied elements get the wrong share",
+    "shape": "the gradient has the wrong shape",
+    "raises": "the backward raises",
+    "in place": "backward writes to what it was given",
+    "edit": "one change of the backward's text makes it right",
+    "cut": "a path is cut off from the tape",
+}
+
+#: Causes simpler than this need no search for others.
+PLAIN = 4
+#: Several edges of one path give the same prediction: one of them is enough.
+ONE_OF_A_KIND = frozenset({"path missing", "term sign", "local gradient missing"})
+
+Prediction = Any  # an array of the measured elements, (array, mask), or None
+
+
+@dataclass
+class Case:
+    """One wrong gradient: what one input got at every trial, beside what was measured."""
+
+    experiment: Experiment
+    op: Op
+    position: int
+    trials: list[Trial]
+    got: list[np.ndarray]  # of the measured elements
+    whole: list[np.ndarray]  # of all elements, in the input's shape
+
+    @property
+    def name(self) -> str:
+        """The input's name."""
+        return self.experiment.names[self.position]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every element was measured."""
+        columns = self.trials[0].columns[self.position]
+        return len(columns.index) == self.trials[0].inputs[self.position].size
+
+    def shaped(self, t: Trial, values: np.ndarray) -> np.ndarray:
+        """Measured elements as the whole input (if `complete`)."""
+        return values.reshape(t.inputs[self.position].shape)
+
+    def fits(self, predict: Callable[[Trial], Prediction]) -> float | None:
+        """The largest relative deviation of a prediction from what was got, None if it fails."""
+        worst, covered, wrong = 0.0, 0, 0
+        for t, got in zip(self.trials, self.got, strict=True):
+            p = predict(t)
+            if p is None:
+                return None
+            p, mask = p if isinstance(p, tuple) else (p, None)
+            usable = t.smooth(self.position)
+            if mask is not None:
+                usable = usable & mask
+            if p.shape != got.shape:
+                return None
+            want = t.want(self.position)
+            scale = max(np.max(np.abs(got), initial=0), np.max(np.abs(want), initial=0), 1e-30)
+            band = t.columns[self.position].pulled_band(t.upstream)
+            allowed = FIT * scale + 30 * band
+            differs = t.smooth(self.position) & (np.abs(got - want) > allowed)
+            wrong += int(differs.sum())
+            covered += int((differs & usable).sum())
+            off = np.abs(p - got)[usable]
+            if off.size == 0:
+                continue
+            if not (off <= allowed[usable]).all():
+                return None
+            worst = max(worst, float(off.max() / scale))
+        # A prediction that says nothing about most of what is wrong explains nothing.
+        return worst if 2 * covered >= wrong and covered else None
+
+
+#: A cause, and the function from a Trial to its prediction.
+Candidate = tuple[Cause, Any]
+
+
+def given(case: Case, t: Trial) -> np.ndarray:
+    """What was got at one of the case's trials."""
+    return case.got[next(i for i, other in enumerate(case.trials) if other is t)]

@@ -1,0 +1,363 @@
+"""What an op should return and what it does return, at several points: the material to judge."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...autograd import fit
+from ...backend import numpy_backend as NUMPY
+from ...dtypes import FLOATING
+from ...errors import BacklitError
+from ...op import Op, describe
+from .numeric import _EPS, COARSE_STEPS, STEPS, Columns, along, measure, precision
+
+#: An element agrees if it is off by at most this much of the largest, beyond its error band.
+RTOL = 1e-6
+#: Above this many elements a sample of them is measured.
+LIMIT = 300
+
+
+@dataclass
+class Trial:
+    """One point: inputs, value, a random upstream gradient, and the measured Jacobians."""
+
+    inputs: tuple[Any, ...]
+    y: np.ndarray
+    upstream: np.ndarray
+    columns: dict[int, Columns]
+    ties: bool = False
+    memory: dict[Any, Any] = field(default_factory=dict)  # what hypotheses compute once
+
+    def want(self, k: int) -> np.ndarray:
+        """The measured gradient of the measured elements of input k."""
+        key = ("want", k)
+        if key not in self.memory:
+            self.memory[key] = self.columns[k].pull(self.upstream)
+        return self.memory[key]
+
+    def smooth(self, k: int) -> np.ndarray:
+        """Which measured elements of input k have a derivative."""
+        return ~(self.columns[k].any_kink() | self.columns[k].any_unknown())
+
+
+def as_float64(x: Any) -> Any:
+    """Floating arrays in float64, writable and contiguous; everything else as it is."""
+    if isinstance(x, np.ndarray) and x.dtype in FLOATING:
+        return np.array(x, np.float64)
+    return x
+
+
+def input_names(op: Op, inputs: Sequence[Any]) -> list[str]:
+    """The name of each input: those of a variadic op are numbered."""
+    names = list(op.parameters)
+    if op.variadic:
+        last = names.pop()
+        names += [f"{last}[{i}]" for i in range(len(inputs) - len(names))]
+    return names
+
+
+class Experiment:
+    """Measured derivatives of one op's forward, at the given point and at others near it.
+
+    It depends on `forward` alone, so one experiment judges any number of backward bodies.
+    """
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: Sequence[Any],
+        *,
+        seed: int = 0,
+        points: int = 3,
+        seconds: float = 20.0,
+    ):
+        self.op = op
+        self.names = input_names(op, inputs)
+        self.notes: list[str] = []
+        given = tuple(as_float64(np.asarray(x) if isinstance(x, list) else x) for x in inputs)
+        self.positions = [k for k, x in enumerate(given) if _differentiable(x)]
+        rng = np.random.default_rng(seed)
+        start = time.perf_counter()
+        self.y = self.forward(*given)
+        again = self.forward(*given)
+        cost = (time.perf_counter() - start) / 2
+        self.random = not np.array_equal(self.y, again, equal_nan=True)
+        self.trials: list[Trial] = []
+        self.precision = "float64"
+        if self.random:
+            self.notes.append(
+                "randomness: two calls of the forward with equal inputs gave different values; "
+                "make the random numbers an input, or seed the generator inside the function"
+            )
+            return
+        nearby = [_jittered(given, rng, 0.1, i > 0) for i in range(points - 1)]
+        self.precision = precision(self.forward(*nearby[0]), nearby[0]) if nearby else "float64"
+        self.steps = STEPS
+        if self.precision != "float64":
+            self.steps = COARSE_STEPS
+            self.notes.append(
+                f"low precision: the forward computes in {self.precision}, so differences are "
+                f"exact to about {math.sqrt(_EPS[self.precision]):.0e} only; the bands are as wide"
+            )
+        columns = max(1, int(seconds / (max(cost, 1e-7) * 2 * len(self.steps) * points)))
+        for i, point in enumerate([given, *nearby]):
+            self._add(point, rng, columns, required=i == 0)
+        if any(c.kink.any() for t in self.trials for c in t.columns.values()):
+            self.notes.append(
+                "kinks: at some elements the one-sided derivatives differ (|x| at 0, a tie); any "
+                "choice between them is accepted"
+            )
+        if any(c.unknown.any() for t in self.trials for c in t.columns.values()):
+            self.notes.append(
+                "edges: at some elements the function jumps or ends; these are left out"
+            )
+        for tied in _tied(given):
+            self._add(tied, rng, min(columns, 64), required=False, ties=True)
+
+    def forward(self, *inputs: Any) -> np.ndarray:
+        """The op's value, by NumPy."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.op.forward(NUMPY, *inputs))
+
+    def _add(
+        self,
+        point: tuple[Any, ...],
+        rng: np.random.Generator,
+        columns: int,
+        required: bool,
+        ties: bool = False,
+    ) -> None:
+        try:
+            y = self.forward(*point)
+        except (ValueError, BacklitError, IndexError):
+            if required:
+                raise
+            return
+        if not required and (
+            y.shape != self.y.shape or (np.isfinite(y) != np.isfinite(self.y)).any()
+        ):
+            return
+        upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+        measured = {}
+        for k in self.positions:
+            size = point[k].size
+            count = min(size, LIMIT, columns, max(16, 4_000_000 // max(y.size, 1)))
+            index = np.arange(size)
+            if count < size:
+                index = np.sort(rng.choice(size, count, replace=False))
+            measured[k] = measure(
+                self.forward, point, k, index, y, self.steps, _EPS[self.precision]
+            )
+        if ties and not any(c.kink.any() for c in measured.values()):
+            return
+        self.trials.append(Trial(point, y, upstream, measured, ties))
+
+
+def _differentiable(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size > 0
+
+
+def _jittered(
+    inputs: tuple[Any, ...], rng: np.random.Generator, amount: float, fill: bool
+) -> tuple[Any, ...]:
+    """Inputs near the given ones: each element scaled a little, zeros moved if `fill`."""
+    result: list[Any] = []
+    for x in inputs:
+        if _differentiable(x):
+            moved = x * (1 + amount * rng.uniform(-1, 1, x.shape))
+            if fill:
+                small = 0.05 * float(np.sqrt(np.mean(x * x))) or 1.0
+                moved = np.where(x == 0, small * rng.uniform(0.5, 1, x.shape), moved)
+            result.append(moved)
+        else:
+            result.append(x)
+    return tuple(result)
+
+
+def _tied(inputs: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Inputs with ties, made of their own elements: where ops that choose must be fair."""
+    arrays = [k for k, x in enumerate(inputs) if _differentiable(x)]
+    result = []
+    for k in arrays:
+        x = inputs[k]
+        if x.ndim and x.size > 1:
+            equal = np.full_like(x, np.median(x.flat[: x.size | 1]))
+            equal.flat[:: max(x.size, 3)] = x.flat[0]
+            result.append(tuple(equal if i == k else v for i, v in enumerate(inputs)))
+            break
+    for a in arrays:
+        for b in arrays:
+            if a < b and inputs[a].shape == inputs[b].shape and inputs[a].size:
+                same = inputs[b].copy()
+                same.flat[::2] = inputs[a].flat[::2]
+                result.append(tuple(same if i == b else v for i, v in enumerate(inputs)))
+                return result
+    return result
+
+
+@dataclass
+class Answer:
+    """What a backward returned at one trial: fitted gradients, and those that do not fit."""
+
+    gradients: list[np.ndarray | None]
+    misfits: dict[int, np.ndarray]
+    error: BaseException | None = None
+    changed: str = ""  # the name of a saved array that backward wrote to
+
+
+def answer(op: Op, trial: Trial, upstream: np.ndarray, saved: Any = None) -> Answer:
+    """Run a backward body at one trial."""
+    inputs, y = trial.inputs, trial.y
+    result = Answer([None] * len(inputs), {})
+    try:
+        if saved is None:
+            saved = op.save(inputs, y)
+        held = list(_arrays(op, saved))
+        before = [array.copy() for _, array in held]
+        sent = upstream.copy()
+        with np.errstate(all="ignore"):
+            raw = op.backward(NUMPY, sent, *saved)
+            raw = raw if isinstance(raw, tuple) else (raw,)
+            values = [g() if callable(g) else g for g in raw]
+        for (name, new), old in zip(held, before, strict=True):
+            if not np.array_equal(old, new, equal_nan=True):
+                result.changed = name
+                new[...] = old
+        if not np.array_equal(sent, upstream):
+            result.changed = "the upstream gradient"
+    except Exception as error:  # whatever a user's body raises is reported, not passed on
+        result.error = error
+        return result
+    for k, (x, g) in enumerate(zip(inputs, values, strict=False)):
+        if g is None or not _differentiable(x):
+            continue
+        g = np.asarray(g)
+        try:
+            with np.errstate(all="ignore"):
+                result.gradients[k] = np.array(fit(NUMPY, g, x), np.float64)
+        except BacklitError:
+            result.misfits[k] = g
+        except (TypeError, ValueError) as error:
+            result.error = error
+            return result
+    return result
+
+
+def _arrays(op: Op, saved: Sequence[Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """The saved arrays with their names, those of a variadic input one by one."""
+    for name, value in zip(op.saves, saved, strict=True):
+        if isinstance(value, np.ndarray):
+            yield name, value
+        elif isinstance(value, tuple):
+            for i, v in enumerate(value):
+                if isinstance(v, np.ndarray):
+                    yield f"{name}[{i}]", v
+
+
+@dataclass
+class Finding:
+    """The verdict on one input of one op: `wrong` elements with what they are and should be."""
+
+    position: int
+    name: str
+    wrong: int = 0
+    compared: int = 0
+    worst: str = ""
+    ties_only: bool = False
+    ratio: float = 1.0  # at ties: what the tied elements get, of what they should get together
+
+
+def compare(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> Finding:
+    """Compare one input's gradient with the measured one, at every trial."""
+    finding = Finding(k, experiment.names[k])
+    largest, smooth_wrong = 0.0, 0
+    for trial, given in zip(experiment.trials, answers, strict=True):
+        got_all = given.gradients[k]
+        if got_all is None:
+            continue
+        columns = trial.columns[k]
+        got = got_all.reshape(-1)[columns.index]
+        want, band = trial.want(k), columns.pulled_band(trial.upstream)
+        scale = max(np.max(np.abs(want), initial=0.0), 1e-12)
+        rounding = _EPS[experiment.precision] if experiment.precision != "float64" else 0.0
+        allowed = RTOL * scale + 3 * band + 100 * rounding * scale
+        low, high = columns.interval(trial.upstream)
+        off = np.maximum(low - got, got - high)
+        off = np.where(np.isfinite(got), np.maximum(off, 0), np.inf)
+        usable = ~columns.any_unknown()
+        bad = usable & (off > allowed)
+        finding.compared += int(usable.sum())
+        finding.wrong += int(bad.sum())
+        smooth_wrong += int(bad.sum()) * (not trial.ties)
+        if bad.any():
+            relative = float(np.max(np.where(bad, off, 0)) / scale)
+            if relative > largest:
+                largest = relative
+                row = int(np.argmax(np.where(bad, off, -1)))
+                shape = trial.inputs[k].shape
+                where = [int(i) for i in np.unravel_index(columns.index[row], shape)]
+                finding.worst = (
+                    f"{experiment.names[k]}{where if where else ''}: got {got[row]:.7g}, "
+                    f"should be {want[row]:.7g} ± {max(band[row], 1e-12 * scale):.1g}"
+                )
+    finding.ties_only = finding.wrong > 0 and smooth_wrong == 0
+    return finding
+
+
+def compare_ties(experiment: Experiment, op: Op, finding: Finding, k: int) -> None:
+    """At a kink each share is free, but where moving all tied elements together is smooth their
+    shares must add up to that derivative.
+    """
+    for trial in experiment.trials:
+        kinked = {
+            j: np.zeros(trial.inputs[j].size) for j in trial.columns if trial.columns[j].kink.any()
+        }
+        if k not in kinked or any(
+            len(trial.columns[j].index) < trial.inputs[j].size for j in kinked
+        ):
+            continue
+        for j, v in kinked.items():
+            v[trial.columns[j].index[trial.columns[j].any_kink()]] = 1.0
+        direction = {j: v.reshape(trial.inputs[j].shape) for j, v in kinked.items()}
+        size = max(float(np.max(np.abs(trial.inputs[k]))), 1e-3) * 1e-5
+        sides = [
+            experiment.forward(
+                *[x + s * direction[j] if j in direction else x for j, x in enumerate(trial.inputs)]
+            )
+            for s in (size, -size)
+        ]
+        plus, minus = (sides[0] - trial.y) / size, (trial.y - sides[1]) / size
+        smooth = np.abs(plus - minus) <= 1e-3 * np.maximum(np.abs(plus), 1e-6)
+        touched = sum(
+            c.kink.reshape(len(c.index), -1).any(0).reshape(trial.y.shape)
+            for c in trial.columns.values()
+        )
+        upstream = np.where(smooth & (np.asarray(touched) > 0), trial.upstream, 0.0)
+        should, _ = along(experiment.forward, trial.inputs, direction, upstream)
+        gradients = answer(op, trial, upstream).gradients
+        if any(gradients[j] is None for j in direction):
+            continue
+        found = sum(float(np.sum(gradients[j] * v)) for j, v in direction.items())
+        total = float(np.sum(np.abs(upstream * 0.5 * (plus + minus))))
+        if total > 0 and abs(found - should) > 1e-4 * total:
+            finding.wrong += 1
+            finding.ties_only = True
+            finding.ratio = found / should if should else math.inf
+            finding.worst = (
+                f"the {int(sum(v.sum() for v in direction.values()))} tied elements get "
+                f"{found:.5g} together, should be {should:.5g}"
+            )
+            return
+
+
+def signature(op: Op, inputs: Sequence[Any]) -> str:
+    """`matmul(a: float64[2,3], b: float64[3,4])`."""
+    names = input_names(op, inputs)
+    text = ", ".join(f"{n}: {describe(x)}" for n, x in zip(names, inputs, strict=False))
+    return f"{op!r}({text})" if not op.attributes else f"{op!r} of ({text})"

@@ -1,0 +1,150 @@
+"""A factor or a mask too many or too few."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .case import Candidate, Case, Cause, Prediction, given
+from .experiment import Trial
+from .first import constant_names
+from .numeric import contract
+from .quantities import Quantity, quantities
+
+
+def factors(case: Case) -> Iterator[Candidate]:
+    """Every quantity of the forward pass, in the gradient once too often or too rarely."""
+    k, name = case.position, case.name
+    for q in quantities(case.op, case.trials, case.experiment.names, k):
+        if q.mask:
+            yield (
+                Cause("mask extra", f"the gradient of {name} is masked by [{q.name}], which has no "
+                      "place there", rank=7.1 + q.rank, detail={"factor": q.name},
+                      fix=f"leave out the mask [{q.name}]"),
+                lambda t, q=q: times(t, k, q, +1),
+            )  # fmt: skip
+            continue
+        for power, kind in ((1, "factor extra"), (-1, "factor missing")):
+            verb = "has the factor {} too many" if power > 0 else "lacks the factor {}"
+            yield (
+                Cause(kind, f"the gradient of {name} {verb.format(q.name)}", rank=6.9 + q.rank,
+                      detail={"factor": q.name},
+                      fix=f"{'divide' if power > 0 else 'multiply'} by {q.name}"),
+                lambda t, q=q, p=power: times(t, k, q, p),
+            )  # fmt: skip
+            c = _best_constant(case, lambda t, q=q, p=power: times(t, k, q, p))
+            if c is None or abs(c - 1) < 1e-6:
+                continue
+            names, _ = constant_names(case, abs(c if power > 0 else 1 / c))
+            shown = c if power > 0 else 1 / c
+            text = ("−" if c < 0 else "") + (names[0] if names else f"{abs(shown):.5g}")
+            text = "−" + q.name if abs(c + 1) < 1e-6 else f"{text} · {q.name}"
+            yield (
+                Cause(kind, f"the gradient of {name} {verb.format(text)}",
+                      rank=(8.5 if names or abs(c + 1) < 1e-6 else 11) + q.rank,
+                      detail={"factor": q.name, "constant": shown}),
+                lambda t, q=q, p=power, c=c: _scaled(c, times(t, k, q, p)),
+            )  # fmt: skip
+    yield (
+        Cause("mask missing", f"a mask is missing: the gradient reaches elements of {name} that "
+              "the forward blocked, and is right in all others", rank=7.2,
+              fix="multiply by the forward's mask (where(...), x > 0, kept)"),
+        lambda t: _unmasked(t, case),
+    )  # fmt: skip
+    yield (
+        Cause("factor missing", f"the local gradient is missing: {name} gets the upstream gradient "
+              "unchanged", rank=8.0, detail={"factor": "local gradient"},
+              fix="multiply the upstream gradient by the derivative of the forward"),
+        lambda t: _passed(t, k),
+    )  # fmt: skip
+    yield (
+        Cause("mask extra", f"a mask too many: some elements of {name} get no gradient, the others "
+              "are right", rank=9.5),
+        lambda t: _masked(t, case),
+    )  # fmt: skip
+
+
+def times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:
+    """What is got if a factor is in the gradient once too often (1) or too rarely (-1)."""
+    key = ("times", k, q.key, power)
+    if key not in t.memory:
+        t.memory[key] = _compute_times(t, k, q, power)
+    return t.memory[key]
+
+
+def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:
+    values = q.of(t)
+    columns = t.columns[k]
+    shape = t.inputs[k].shape
+    with np.errstate(all="ignore"):
+        factor = values if power > 0 else 1 / values
+        if q.side == "input":
+            f = np.broadcast_to(factor, shape).reshape(-1)[columns.index]
+            p = t.want(k) * f
+            known = np.isfinite(f)
+        else:
+            f = np.broadcast_to(factor, t.y.shape)
+            p = contract(columns.jacobian * np.where(np.isfinite(f), f, 0), t.upstream)
+            known = np.isfinite(f).all() | np.ones(len(p), bool)
+    return np.where(known, p, 0.0), known
+
+
+def _scaled(c: float, prediction: Prediction) -> Prediction:
+    values, mask = prediction
+    return c * values, mask
+
+
+def _best_constant(case: Case, predict: Any) -> float | None:
+    top = bottom = 0.0
+    for t, got in zip(case.trials, case.got, strict=True):
+        p, mask = predict(t)
+        mask = mask & t.smooth(case.position)
+        top += float(p[mask] @ got[mask])
+        bottom += float(p[mask] @ p[mask])
+    c = top / bottom if bottom else 0.0
+    return c if math.isfinite(c) and abs(c) > 1e-9 else None
+
+
+def _scale(t: Trial, k: int, got: np.ndarray) -> float:
+    return max(np.max(np.abs(t.want(k)), initial=0), np.max(np.abs(got), initial=0), 1e-30)
+
+
+def _unmasked(t: Trial, case: Case) -> Prediction:
+    want, got = t.want(case.position), given(case, t)
+    blocked = np.abs(want) <= 1e-7 * _scale(t, case.position, got)
+    if not (blocked & (np.abs(got) > 1e-6)).any():
+        return None
+    return np.where(blocked, got, want)
+
+
+def _masked(t: Trial, case: Case) -> Prediction:
+    want, got = t.want(case.position), given(case, t)
+    blocked = got == 0
+    if blocked.all():
+        return None
+    return np.where(blocked, 0.0, want)
+
+
+def _passed(t: Trial, k: int) -> Prediction:
+    """The upstream gradient fitted to the input."""
+    shape = t.inputs[k].shape
+    u = t.upstream
+    if u.size == t.inputs[k].size:
+        whole = u.reshape(-1)
+    else:
+        try:
+            if np.broadcast_shapes(shape, u.shape) == u.shape:
+                extra = u.ndim - len(shape)
+                axes = tuple(
+                    a for a in range(u.ndim)
+                    if a < extra or (shape[a - extra] == 1 and u.shape[a] > 1)
+                )  # fmt: skip
+                whole = u.sum(axes, keepdims=True).reshape(-1)
+            else:
+                whole = np.broadcast_to(u, shape).reshape(-1)
+        except ValueError:
+            return None
+    return whole[t.columns[k].index] if len(whole) == t.inputs[k].size else None

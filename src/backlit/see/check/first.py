@@ -1,0 +1,307 @@
+"""The simplest mistakes: signs, constants, the upstream gradient, axes, rows."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .case import FIT, Candidate, Case, Cause
+from .experiment import Trial
+
+
+def simple(case: Case) -> Iterator[Candidate]:
+    """The mistakes that need no knowledge of the op."""
+    k, name = case.position, case.name
+    yield (
+        Cause("zero", f"the gradient of {name} is zero: its path is missing", rank=0),
+        lambda t: np.zeros_like(t.want(k)),
+    )
+    yield (
+        Cause("sign", f"the sign of the gradient of {name} is wrong", rank=1,
+              fix=f"negate the gradient of {name}"),
+        lambda t: -t.want(k),
+    )  # fmt: skip
+    yield from _constants(case)
+    yield from _upstream(case)
+    yield from _exchanged(case)
+    yield from _rows(case)
+    if case.complete:
+        yield from _axes(case)
+    yield from _jacobian(case)
+
+
+def _constants(case: Case) -> Iterator[Candidate]:
+    k = case.position
+    want = np.concatenate([t.want(k)[t.smooth(k)] for t in case.trials])
+    got = np.concatenate([g[t.smooth(k)] for g, t in zip(case.got, case.trials, strict=True)])
+    power = float(want @ want)
+    if power == 0:
+        return
+    c = float(got @ want) / power
+    if c == 0 or not math.isfinite(c) or abs(c + 1) < FIT or abs(c - 1) < FIT:
+        return
+    names, folded = constant_names(case, abs(c))
+    text = ("−" if c < 0 else "") + (names[0] if names else f"{abs(c):.6g}")
+    also = f" (or {', or '.join(names[1:])})" if len(names) > 1 else ""
+    title = f"the gradient of {case.name} is {text} times what it should be{also}"
+    if c < 0:
+        title += "; its sign is wrong too"
+    kind, rank = "constant", 3.0
+    if folded:
+        kind = kind if names[0] in ("2", "1/2") else "mean or sum"
+        title += f": {folded}" if kind == "mean or sum" else ""
+    if not names:
+        rank = 12.0
+    yield (
+        Cause(kind, title, rank=rank, detail={"factor": c},
+              fix=f"multiply by {1 / c:.6g}" if abs(c) < 1 else f"divide by {c:.6g}"),
+        lambda t: c * t.want(k),
+    )  # fmt: skip
+
+
+def constant_names(case: Case, c: float) -> tuple[list[str], str]:
+    """What a positive number may be, and whether it is the count of a sum or mean."""
+    x, y = case.trials[0].inputs[case.position], case.trials[0].y
+    counts: dict[float, str] = {}
+    for a, n in enumerate(x.shape):
+        counts.setdefault(n, f"the size of axis {a} of {case.name}")
+    for a, n in enumerate(y.shape):
+        counts.setdefault(n, f"the size of axis {a} of the output")
+    counts.setdefault(x.size, f"the elements of {case.name}")
+    counts.setdefault(y.size, "the elements of the output")
+    for more, less in ((x, y), (y, x)):
+        if less.size and more.size % less.size == 0:
+            counts.setdefault(more.size // less.size, "the elements folded into one")
+    if x.ndim > 2:
+        counts.setdefault(x.size // max(x.shape[0], 1), "the elements of a sample")
+        counts.setdefault(x.size // max(x.shape[1], 1), "the elements of a channel")
+    counts = {float(n): text for n, text in counts.items() if n > 1}
+    plain = {2.0: "2", 1.5: "3/2", 4 / 3: "4/3", math.pi: "π", math.sqrt(2): "√2", math.e: "e",
+             math.log(2): "log 2", math.log(10): "log 10", math.sqrt(math.pi): "√π",
+             2 / math.sqrt(math.pi): "2/√π", math.sqrt(2 * math.pi): "√2π"}  # fmt: skip
+    for attribute in case.op.attributes:
+        v = getattr(case.op, attribute)
+        if isinstance(v, float | int) and not isinstance(v, bool) and math.isfinite(v):
+            for value, text in ((v, attribute), (1 - v, f"(1 − {attribute})")):
+                if value > 0:
+                    plain.setdefault(float(value), text)
+    names, folded = [], ""
+    for value, text in (*plain.items(), *counts.items(), (3.0, "3"), (4.0, "4")):
+        for inverse in (False, True):
+            if value == 1 or abs(c * (value if inverse else 1 / value) - 1) > 1e-5:
+                continue
+            if counts.get(value) == text:
+                names.append(f"{'1/' if inverse else ''}{value:.0f} ({value:.0f} = {text})")
+                folded = (
+                    f"a mean over {text} where a sum belongs" if inverse
+                    else f"a sum where a mean over {text} belongs"
+                )  # fmt: skip
+            else:
+                turned = "/".join(reversed(text.split("/"))) if "/" in text else f"1/{text}"
+                names.append(turned if inverse else text)
+    for value, text in counts.items():
+        for ratio, form in ((value / (value - 1), "n/(n − 1)"), (1 - 1 / value, "(n − 1)/n")):
+            if abs(c / ratio - 1) < 1e-6 and value > 2:
+                names.append(f"{form}, n = {value:.0f}: {text}")
+    return names, folded
+
+
+def _upstream(case: Case) -> Iterator[Candidate]:
+    k = case.position
+    others: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
+        ("upstream forgotten", "the upstream gradient is not used: ones take its place",
+         np.ones_like),
+        ("upstream twice", "the upstream gradient is multiplied in twice", lambda u: u * u),
+    ]  # fmt: skip
+    if case.trials[0].y.size > 1:
+        others += [
+            ("upstream summed", "the sum of the upstream gradient stands for each of its elements",
+             lambda u: np.full_like(u, u.sum())),
+            ("upstream summed", "the mean of the upstream gradient stands for each of its elements",
+             lambda u: np.full_like(u, u.mean())),
+        ]  # fmt: skip
+    for kind, title, change in others:
+        yield (
+            Cause(kind, f"{title} (gradient of {case.name})", rank=2,
+                  fix="multiply the local gradient by grad_y, element by element"),
+            lambda t, change=change: t.columns[k].pull(change(t.upstream)),
+        )  # fmt: skip
+
+
+def _exchanged(case: Case) -> Iterator[Candidate]:
+    k = case.position
+    for j in case.experiment.positions:
+        other = case.experiment.names[j]
+        columns = case.trials[0].columns
+        if j != k and len(columns[j].index) == len(columns[k].index) and case.complete:
+            yield (
+                Cause("inputs exchanged", f"{case.name} gets the gradient that belongs to {other}",
+                      rank=4, fix=f"exchange the entries of {case.name} and {other}"),
+                lambda t, j=j: t.want(j),
+            )  # fmt: skip
+
+
+def _rows(case: Case) -> Iterator[Candidate]:
+    """Only part of the outputs counts."""
+    k = case.position
+    shape = case.trials[0].y.shape
+    for a, n in enumerate(shape):
+        if n < 2:
+            continue
+        for index, kind, text in (
+            (0, "sum missing", f"only index 0 of axis {a} of the output counts: the sum over it is "
+                               "missing"),
+            (n - 1, "overwritten", f"only the last index of axis {a} of the output counts: the "
+                                   "rest was overwritten, not added to"),
+        ):  # fmt: skip
+
+            def only(t: Trial, a: int = a, index: int = index) -> np.ndarray:
+                u = np.zeros_like(t.upstream)
+                place = (slice(None),) * a + (index,)
+                u[place] = t.upstream[place]
+                return t.columns[k].pull(u)
+
+            yield (
+                Cause(kind, f"{text} (gradient of {case.name})", rank=6 + 0.01 * a,
+                      detail={"axis": a}, fix="add up the contributions of every index (+=)"),
+                only,
+            )  # fmt: skip
+    yield (
+        Cause("overwritten", f"where {case.name} is used more than once only the last use counts: "
+              "its gradient is overwritten, not accumulated", rank=6.5,
+              fix="add with +=, or scatter_add, instead of assigning"),
+        lambda t: _one_use(t, k, last=True),
+    )  # fmt: skip
+    yield (
+        Cause("sum missing", f"where {case.name} is used more than once only the first use counts",
+              rank=6.6, fix="add up the contributions of every use"),
+        lambda t: _one_use(t, k, last=False),
+    )  # fmt: skip
+
+
+def _one_use(t: Trial, k: int, last: bool) -> np.ndarray | None:
+    flat = t.columns[k].jacobian.reshape(len(t.columns[k].index), -1)
+    used = np.abs(flat) > 1e-9
+    if flat.size == 0 or not (used.sum(1) > 1).any():
+        return None
+    position = flat.shape[1] - 1 - np.argmax(used[:, ::-1], 1) if last else np.argmax(used, 1)
+    chosen = np.take_along_axis(flat, position[:, None], 1)[:, 0]
+    return chosen * t.upstream.reshape(-1)[position]
+
+
+def _axes(case: Case) -> Iterator[Candidate]:
+    """The right numbers in the wrong places."""
+    k = case.position
+    shape = case.trials[0].inputs[k].shape
+    out = case.trials[0].y.shape
+    for perm in permutations(shape):
+        moved = tuple(shape[a] for a in perm)
+        text = f"{case.name}'s gradient has its axes in the order {perm}"
+        if len(perm) == 2:
+            text = f"{case.name}'s gradient is transposed"
+        if moved != shape:
+            text += ", then reshaped: reshape where a transpose belongs"
+        yield (
+            Cause("transposed", text, rank=5, detail={"axes": perm},
+                  fix="transpose it back (.mT, permute_dims)"),
+            lambda t, p=perm: case.shaped(t, t.want(k)).transpose(p).reshape(-1),
+        )  # fmt: skip
+    for perm in permutations(out):
+        if tuple(out[a] for a in perm) == out:
+            yield (
+                Cause("transposed", f"the upstream gradient is used with its axes in the order "
+                      f"{perm} (gradient of {case.name})", rank=5.2, detail={"axes": perm}),
+                lambda t, p=perm: t.columns[k].pull(t.upstream.transpose(p)),
+            )  # fmt: skip
+    for axes in subsets(shape):
+        text = f"{case.name}'s gradient runs backwards along axis {', '.join(map(str, axes))}"
+        yield (
+            Cause("flipped", text, rank=5.5, detail={"axes": axes}, fix="flip it back"),
+            lambda t, a=axes: np.flip(case.shaped(t, t.want(k)), a).reshape(-1),
+        )
+    for axes in subsets(out):
+        yield (
+            Cause("flipped", f"the upstream gradient is used backwards along axis "
+                  f"{', '.join(map(str, axes))} (gradient of {case.name})", rank=5.6,
+                  detail={"axes": axes}),
+            lambda t, a=axes: t.columns[k].pull(np.flip(t.upstream, a)),
+        )  # fmt: skip
+    for a, n in enumerate(shape):
+        if n < 2:
+            continue
+        for step in (1, -1):
+            yield (
+                Cause("shifted", f"{case.name}'s gradient is shifted by one along axis {a}",
+                      rank=5.8, detail={"axis": a}, fix="check the index arithmetic: off by one"),
+                lambda t, a=a, s=step: np.roll(case.shaped(t, t.want(k)), s, a).reshape(-1),
+            )  # fmt: skip
+
+        def summed(t: Trial, a: int = a, mean: bool = False) -> np.ndarray:
+            full = case.shaped(t, t.want(k))
+            fold = full.mean(a, keepdims=True) if mean else full.sum(a, keepdims=True)
+            return np.broadcast_to(fold, full.shape).reshape(-1)
+
+        for mean, fold in ((False, "sum"), (True, "mean")):
+            yield (
+                Cause("summed too much", f"{case.name}'s gradient is the {fold} over axis {a}, "
+                      "spread over it: that axis must not be folded", rank=6.2,
+                      detail={"axis": a}),
+                lambda t, f=summed, m=mean: f(t, mean=m),
+            )  # fmt: skip
+    if len(shape) > 0:
+
+        def total(t: Trial) -> np.ndarray:
+            return np.full_like(t.want(k), t.want(k).sum())
+
+        yield (
+            Cause("summed too much", f"{case.name}'s gradient is the sum over all its elements, "
+                  "spread over them", rank=6.3),
+            total,
+        )  # fmt: skip
+
+
+def permutations(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The orders of two to four axes in which some elements change their places."""
+    n = len(shape)
+    if not 2 <= n <= 4:
+        return
+    for perm in itertools.permutations(range(n)):
+        long = [a for a in perm if shape[a] > 1]
+        if long != sorted(long):
+            yield perm
+
+
+def subsets(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every set of axes along which there is something to reverse."""
+    long = [a for a, n in enumerate(shape) if n > 1][-4:]
+    for count in range(1, len(long) + 1):
+        yield from itertools.combinations(long, count)
+
+
+def _jacobian(case: Case) -> Iterator[Candidate]:
+    """The right Jacobian, used in the wrong way."""
+    k = case.position
+    t = case.trials[0]
+    if t.y.size != t.inputs[k].size or not case.complete or t.y.size < 2:
+        return
+
+    def square(t: Trial) -> np.ndarray:
+        return t.columns[k].jacobian.reshape(t.y.size, t.y.size)
+
+    off = square(t) - np.diag(np.diag(square(t)))
+    if not (np.abs(off) > 1e-6 * max(np.max(np.abs(square(t))), 1e-30)).any():
+        return
+    yield (
+        Cause("diagonal only", "only the diagonal of the Jacobian is used: what the other elements "
+              f"contribute to {case.name} is missing", rank=7,
+              fix="add the off-diagonal part: for a softmax y (g − Σ g y), not g y (1 − y)"),
+        lambda t: np.diag(square(t)) * t.upstream.reshape(-1),
+    )  # fmt: skip
+    yield (
+        Cause("transposed", f"the Jacobian is not transposed: {case.name} gets J u instead of Jᵀ u",
+              rank=6.8, fix="run through it the other way round"),
+        lambda t: square(t).T @ t.upstream.reshape(-1),
+    )  # fmt: skip

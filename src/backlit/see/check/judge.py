@@ -1,0 +1,161 @@
+"""The verdict on one op: its backward against an experiment made with its forward."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...op import Op
+from .case import FIT, Cause
+from .causes import explain
+from .experiment import Answer, Experiment, answer, compare, compare_ties, input_names
+from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
+
+
+def judge(
+    experiment: Experiment, op: Op | None = None, *, subject: str = "", line: str = ""
+) -> CheckResult:
+    """Judge the backward of `op` (by default the experiment's own) and explain what is wrong."""
+    op = experiment.op if op is None else op
+    result = CheckResult(subject or repr(op), line=line, notes=list(experiment.notes))
+    if experiment.random:
+        result.verdict = UNDECIDED
+        return result
+    if not op.differentiable or not experiment.positions:
+        result.verdict = UNDECIDED
+        why = "the op declares no derivative" if experiment.positions else "no input is floating"
+        result.notes.append(f"nothing to compare: {why}")
+        return result
+    answers = [answer(op, t, t.upstream) for t in experiment.trials]
+    if _broken(experiment, op, answers, result):
+        return result
+    for k in experiment.positions:
+        if all(a.gradients[k] is None for a in answers):
+            result.notes.append(f"{experiment.names[k]}: no derivative is declared")
+            continue
+        result.findings.append(compare(experiment, op, answers, k))
+    if not any(f.wrong for f in result.findings):
+        for finding in result.findings:
+            compare_ties(experiment, op, finding, finding.position)
+    result.compared = sum(f.compared for f in result.findings)
+    wrong = [f for f in result.findings if f.wrong]
+    if not wrong:
+        result.verdict = CORRECT if result.compared else UNDECIDED
+        if not result.compared:
+            result.notes.append("nothing to compare: no element has a derivative here")
+        return result
+    result.verdict = WRONG
+    result.causes = merge(
+        [[_ties(f)] if f.ties_only else explain(experiment, op, answers, f.position) for f in wrong]
+    )
+    return result
+
+
+def _ties(finding: Any) -> Cause:
+    much = f" ({finding.ratio:.3g} times what it should be)" if np.isfinite(finding.ratio) else ""
+    return Cause(
+        "ties",
+        f"at ties the elements of {finding.name} that win together do not share the gradient: "
+        f"their sum is wrong{much}",
+        input=finding.name,
+        evidence=f"right wherever there is no tie; {finding.worst}",
+        fix="divide by the number of winners, or give it to the first one only",
+        rank=5,
+    )
+
+
+def _broken(experiment: Experiment, op: Op, answers: list[Answer], result: CheckResult) -> bool:
+    """Causes that need no comparison: it raises, writes to its arguments, or has a wrong shape."""
+    first = answers[0]
+    if first.error is not None:
+        result.verdict = WRONG
+        text = f"{type(first.error).__name__}: {first.error}"
+        result.causes = [
+            Cause("raises", f"backward raises {text}", evidence=_raised_at(first.error))
+        ]
+        return True
+    if first.changed:
+        result.verdict = WRONG
+        result.causes = [
+            Cause(
+                "in place",
+                f"backward writes to {first.changed}, which others still need",
+                evidence="its elements differed after the call",
+                fix="compute a new array instead of *=, += or item assignment",
+            )
+        ]
+        return True
+    if first.misfits:
+        result.verdict = WRONG
+        trial = experiment.trials[0]
+        for k, raw in first.misfits.items():
+            result.causes.append(_misshapen(experiment, op, k, raw, trial.inputs[k]))
+        return True
+    return False
+
+
+def _raised_at(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"raised at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+
+
+def _misshapen(experiment: Experiment, op: Op, k: int, raw: np.ndarray, x: np.ndarray) -> Cause:
+    """A gradient that does not fit its input: is it right, in another order or unsummed?"""
+    trial, name = experiment.trials[0], experiment.names[k]
+    columns = trial.columns[k]
+    want = trial.want(k)
+    scale = max(float(np.max(np.abs(want), initial=0)), 1e-30)
+
+    def right(values: np.ndarray) -> bool:
+        return values.shape == x.shape and np.allclose(
+            values.reshape(-1)[columns.index], want, rtol=0, atol=10 * FIT * scale
+        )
+
+    shapes = f"shape {raw.shape} for {name} of shape {x.shape}"
+    for perm in itertools.permutations(range(raw.ndim)) if raw.ndim <= 4 else ():
+        if right(raw.transpose(perm)):
+            return Cause("transposed", f"{name}'s gradient has its axes in another order: {shapes}",
+                         name, f"transposed by {perm} it is right",
+                         f"permute_dims(gradient, {perm})")  # fmt: skip
+    if raw.size == x.size and right(raw.reshape(x.shape)):
+        return Cause("shape", f"the gradient of {name} needs a reshape: {shapes}", name,
+                     "reshaped it is right", f"reshape(gradient, {x.shape})")  # fmt: skip
+    for count in range(1, raw.ndim + 1):
+        for axes in itertools.combinations(range(raw.ndim), count):
+            for keep in (False, True):
+                if right(raw.sum(axes, keepdims=keep)):
+                    return Cause("sum missing", f"the gradient of {name} is not summed over axis "
+                                 f"{', '.join(map(str, axes))}: {shapes}", name,
+                                 "summed it is right",
+                                 f"sum(gradient, axis={axes}, keepdims={keep})")  # fmt: skip
+    return Cause("shape", f"the gradient of {name} cannot be made to fit: {shapes}", name,
+                 "no transposition, reshape or sum of it is right")  # fmt: skip
+
+
+def definition(op: Op) -> str:
+    """Where an op's backward is written, with its first line of forward."""
+    try:
+        _, start = inspect.getsourcelines(type(op).backward)
+        filename = inspect.getsourcefile(type(op).backward) or "?"
+        forward, _ = inspect.getsourcelines(type(op).forward)
+    except (OSError, TypeError):
+        return type(op).__qualname__
+    body = next((s.strip() for s in forward if s.strip().startswith("return")), forward[0].strip())
+    return f"{os.path.basename(filename)}:{start}, {type(op).__name__}.backward; forward: {body}"
+
+
+def check_op(op: Op, inputs: Sequence[Any], *, seed: int = 0, line: str = "") -> CheckResult:
+    """Check one op at the given inputs."""
+    experiment = Experiment(op, inputs, seed=seed)
+    names = input_names(op, inputs)
+    subject = f"{op!r} of ({', '.join(names)})"
+    return judge(experiment, subject=subject, line=line or definition(op))

@@ -1,0 +1,371 @@
+"""The check of a whole function, layer or model: every node on its own, then the whole.
+
+Each op that was applied is compared with differences of its own forward, in float64, at the values
+it had: a wrong backward is found where it is, however deep the model. If all nodes are right and
+the whole is still wrong, some path never reached the tape, and the place where it was cut is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from ...autograd import enable_grad, grad, parameters_of
+from ...dtypes import FLOATING, float64
+from ...errors import ArgumentError
+from ...nn.module import Module
+from ...op import Op, describe
+from ...random import default_generator
+from ...tensor import STATE, Scope, Tensor, _lines, _user_site, as_tensor, wrap
+from .case import Cause
+from .experiment import Experiment, Trial, answer, as_float64
+from .judge import judge
+from .numeric import along
+from .report import CORRECT, UNDECIDED, WRONG, CheckResult
+
+_SCREEN_STEPS = (1e-4, 1e-5, 1e-6)
+#: A directional derivative agrees if it is off by at most this much of its terms' norm.
+_SCREEN = 1e-5
+
+
+@dataclass
+class Applied:
+    """One op of the watched call: its inputs and result as Tensors and as the arrays of then."""
+
+    op: Op
+    inputs: tuple[Any, ...]
+    arrays: tuple[Any, ...]
+    y: Tensor
+    array: np.ndarray
+    code: CodeType
+    instruction: int
+    scope: Scope | None
+
+    @property
+    def where(self) -> str:
+        """`file.py:12, in Net.fc1: the source line`."""
+        number = next((n for i, _, n in _lines(self.code) if i == self.instruction // 2 and n), 0)
+        filename = self.code.co_filename
+        path = f", in {self.scope.path}" if self.scope is not None else ""
+        source = linecache.getline(filename, number).strip()
+        text = f": {source}" if source else ""
+        return f"{os.path.basename(filename)}:{number}{path}{text}"
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[list[Applied]]:
+    """Collect every op that is applied."""
+    seen: list[Applied] = []
+    before = STATE.observer
+
+    def observe(op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
+        if before is not None:
+            before(op, inputs, y)
+        arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
+        code, instruction = _user_site()
+        seen.append(Applied(op, inputs, arrays, y, y.array, code, instruction, STATE.scope))
+
+    STATE.observer = observe
+    try:
+        yield seen
+    finally:
+        STATE.observer = before
+
+
+@contextlib.contextmanager
+def in_float64(modules: Sequence[Module]) -> Iterator[None]:
+    """Parameters and buffers in float64; afterwards everything is as it was."""
+    held: list[tuple[Tensor, Any]] = []
+    for module in modules:
+        for _, t in (*module.named_parameters(), *module.named_buffers()):
+            held.append((t, t.array))
+            if t.dtype in FLOATING:
+                t.array = t.array.astype(float64)
+    try:
+        yield
+    finally:
+        for t, array in held:
+            t.array = array
+
+
+class Run:
+    """A function of fixed inputs that gives the same output whenever it is called: buffers and the
+    random generator are put back before each call.
+    """
+
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], modules: list[Module]):
+        self.function = function
+        self.inputs = list(inputs)
+        self.generator = default_generator()
+        self.random = self.generator.state_dict()
+        self.buffers = [(b, b.array) for m in modules for b in m.buffers()]
+
+    def __call__(self) -> Tensor:
+        """The output for the fixed inputs."""
+        self.restore()
+        y = self.function(*self.inputs)
+        if not isinstance(y, Tensor):
+            raise ArgumentError(
+                f"check: the function must return one Tensor, got {type(y).__name__}; "
+                "return one of them, or their sum"
+            )
+        return y
+
+    def restore(self) -> None:
+        """Put buffers and the generator back."""
+        self.generator.load_state_dict(self.random)
+        for b, array in self.buffers:
+            b.array = array
+
+
+def check_function(
+    function: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    name: str,
+    modules: list[Module],
+    seed: int = 0,
+    seconds: float = 60.0,
+) -> CheckResult:
+    """Check every node of one call, then the gradients of the whole."""
+    result = CheckResult(name)
+    leaves = [_leaf(x) for x in inputs]
+    with in_float64(modules), enable_grad():
+        run = Run(function, leaves, modules)
+        try:
+            with watching() as seen:
+                y = run()
+            if not np.array_equal(y.array, run().array, equal_nan=True):
+                result.verdict = UNDECIDED
+                result.notes.append(
+                    "randomness: two calls with equal inputs and the same seed gave different "
+                    "values; draw random numbers from backlit.random"
+                )
+                return result
+            if not np.array_equal(run.generator.counter.array, run.random["counter"].array):
+                result.notes.append("randomness: the same random numbers were used in every call")
+            result.nodes = _check_nodes(seen, seed, seconds)
+            for node in result.nodes:
+                result.compared += node.compared
+                result.notes += [n for n in node.notes if n not in result.notes]
+            if result.wrong:
+                first = result.wrong[0]
+                result.verdict = WRONG
+                result.line = first.line
+                result.causes = first.causes
+                result.findings = first.findings
+                return result
+            _check_whole(run, y, seen, leaves, result, seed)
+        finally:
+            run.restore()
+    return result
+
+
+def _leaf(x: Any) -> Any:
+    """An input as a float64 leaf; integers and other things as they are."""
+    if isinstance(x, bool | int | float | str) or x is None:
+        return x
+    if isinstance(x, np.ndarray | list | Tensor):
+        t = as_tensor(x)
+        if t.dtype in FLOATING:
+            return wrap(np.array(t.array, np.float64)).requires_grad_()
+        return t
+    if isinstance(x, tuple):
+        return tuple(_leaf(v) for v in x)
+    return x
+
+
+def _check_nodes(seen: list[Applied], seed: int, seconds: float) -> list[CheckResult]:
+    """Judge every application that is on the tape; equal ones once time has run out."""
+    results: list[CheckResult] = []
+    judged: dict[Any, CheckResult] = {}
+    start = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    for a in seen:
+        if not a.y.requires_grad or not a.op.differentiable:
+            continue
+        subject = f"{a.op!r} at {a.where}"
+        key = (a.op, *(getattr(x, "shape", None) for x in a.arrays))
+        late = time.perf_counter() - start > seconds
+        if late and key in judged:
+            twin = judged[key]
+            results.append(
+                CheckResult(subject, twin.verdict, twin.causes, twin.findings, line=a.where)
+            )
+            continue
+        inputs = tuple(as_float64(x) for x in a.arrays)
+        result = _screened(a, inputs, rng)
+        if result is None:
+            left = max(2.0, seconds - (time.perf_counter() - start))
+            experiment = Experiment(a.op, inputs, seed=seed, seconds=min(left, 20.0))
+            result = judge(experiment, subject=subject, line=a.where)
+        else:
+            result.subject, result.line = subject, a.where
+        judged[key] = result
+        results.append(result)
+    return results
+
+
+def _screened(a: Applied, inputs: tuple[Any, ...], rng: np.random.Generator) -> CheckResult | None:
+    """A quick test along random directions: right, or None for "look closely"."""
+    with np.errstate(all="ignore"):
+        y = np.asarray(a.op.forward(_numpy(), *inputs))
+    upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+    given = answer(a.op, Trial(inputs, y, upstream, {}), upstream)
+    if given.error is not None or given.changed or given.misfits:
+        return None
+    total = 0
+    for k, (x, g) in enumerate(zip(inputs, given.gradients, strict=True)):
+        if g is None:
+            continue
+        if x.size <= 40:
+            return None  # small enough to be measured element by element
+        direction = rng.standard_normal(x.shape) * max(float(np.sqrt(np.mean(x * x))), 1e-3)
+        forward = lambda *xs: np.asarray(a.op.forward(_numpy(), *xs))  # noqa: E731
+        slope, band = along(forward, inputs, {k: direction}, upstream, _SCREEN_STEPS)
+        terms = g * direction
+        norm = float(np.sqrt(np.sum(terms * terms))) + abs(slope)
+        if not abs(float(np.sum(terms)) - slope) <= _SCREEN * norm + 3 * band:
+            return None
+        if band > 1e-3 * norm and norm > 0:
+            return None
+        total += x.size
+    return CheckResult(repr(a.op), compared=total)
+
+
+def _numpy() -> Any:
+    from ...backend import numpy_backend
+
+    return numpy_backend
+
+
+def _check_whole(
+    run: Run, y: Tensor, seen: list[Applied], inputs: list[Any], result: CheckResult, seed: int
+) -> None:
+    """The gradient of the whole along one direction for each leaf, then along each leaf."""
+    leaves = _all_leaves(y, inputs, run.function)
+    if not leaves:
+        result.verdict = UNDECIDED
+        result.notes.append("nothing to compare: no floating input or parameter takes part")
+        return
+    rng = np.random.default_rng(seed)
+    upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+    if y.requires_grad:
+        tracked = [leaf for _, leaf in leaves if leaf.requires_grad]
+        found = grad(y, tracked, wrap(upstream), retain_graph=True, allow_unused=True)
+        gradients = {
+            id(leaf): None if g is None else np.asarray(g.array)
+            for leaf, g in zip(tracked, found, strict=True)
+        }
+    else:
+        gradients = {}
+
+    def slope(chosen: list[Tensor], directions: list[np.ndarray]) -> tuple[float, float]:
+        def forward(*arrays: np.ndarray) -> np.ndarray:
+            held = [leaf.array for leaf in chosen]
+            try:
+                for leaf, array in zip(chosen, arrays, strict=True):
+                    leaf.array = array
+                return run().array
+            finally:
+                for leaf, array in zip(chosen, held, strict=True):
+                    leaf.array = array
+
+        arrays = [leaf.array for leaf in chosen]
+        return along(forward, arrays, dict(enumerate(directions)), upstream, _SCREEN_STEPS)
+
+    wrong: list[str] = []
+    for name, leaf in leaves:
+        size = max(float(np.sqrt(np.mean(leaf.array * leaf.array))), 1e-2)
+        direction = rng.standard_normal(leaf.shape) * size
+        g = gradients.get(id(leaf))
+        terms = np.zeros(leaf.shape) if g is None else g * direction
+        measured, band = slope([leaf], [direction])
+        norm = float(np.sqrt(np.sum(terms * terms))) + abs(measured)
+        got = float(np.sum(terms))
+        if abs(got - measured) > 1e-4 * norm + 10 * band and abs(got - measured) > 1e-12:
+            wrong.append(name)
+            result.findings.append(_finding(name, leaf, got, measured, band))
+        result.compared += leaf.size
+    if not wrong:
+        result.verdict = CORRECT
+        return
+    result.verdict = WRONG
+    cuts = _cuts(seen, y)
+    for what, cut in cuts:
+        result.causes.append(
+            Cause(
+                "cut",
+                f"the path through {what} is cut off: its value is used, its gradient is not",
+                ", ".join(wrong),
+                f"used without a gradient at {cut.where}",
+                "take out detach(), numpy() or no_grad() there, if the path was meant to count",
+            )
+        )
+    result.line = cuts[0][1].where if cuts else ""
+
+
+def _finding(name: str, leaf: Tensor, got: float, measured: float, band: float) -> Any:
+    from .experiment import Finding
+
+    text = f"along a random direction: got {got:.6g}, should be {measured:.6g} ± {band:.1g}"
+    return Finding(0, name, leaf.size, leaf.size, text)
+
+
+def _all_leaves(y: Tensor, inputs: list[Any], function: Any) -> list[tuple[str, Tensor]]:
+    """Names and Tensors of the floating inputs and of the parameters behind the output."""
+    found: dict[int, tuple[str, Tensor]] = {}
+    flat: list[Any] = []
+    for x in inputs:
+        flat.extend(x) if isinstance(x, tuple) else flat.append(x)
+    for i, x in enumerate(flat):
+        if isinstance(x, Tensor) and x.requires_grad:
+            found[id(x)] = (f"input {i}" if len(flat) > 1 else "the input", x)
+    modules = [function] if isinstance(function, Module) else getattr(function, "modules", [])
+    for module in modules:
+        for name, p in module.named_parameters():
+            if p.requires_grad:
+                found[id(p)] = (name, p)
+    if y.requires_grad and y.node is not None:
+        for leaf in parameters_of([y]):
+            found.setdefault(id(leaf), (leaf.name or describe(leaf), leaf))
+    return [(n, t) for n, t in found.values() if t.size and t.dtype == float64]
+
+
+def _cuts(seen: list[Applied], y: Tensor) -> list[tuple[str, Applied]]:
+    """Where an op used the value of a Tensor on the tape without being linked to it."""
+    made: list[Applied] = []
+    cuts: list[tuple[str, Applied]] = []
+    for a in seen:
+        for x in a.inputs:
+            if not isinstance(x, Tensor) or x.requires_grad or x.size == 0:
+                continue
+            for earlier in reversed(made):
+                if earlier.y.requires_grad and _same(x.array, earlier.array):
+                    cuts.append((f"{earlier.op.name} ({earlier.where})", a))
+                    break
+            else:
+                leaves = [o for o in a.inputs if isinstance(o, Tensor) and o.requires_grad]
+                if any(o.node is None and _same(x.array, o.array) for o in leaves):
+                    cuts.append(("the input", a))
+        made.append(a)
+    for a in seen:  # computed under no_grad from something that has a gradient
+        if not a.y.requires_grad and a.op.differentiable and any(
+            isinstance(x, Tensor) and x.requires_grad for x in a.inputs
+        ):  # fmt: skip
+            cuts.append((f"{a.op.name}, under no_grad", a))
+    return cuts
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b or (a.size and np.shares_memory(a, b)):
+        return True
+    return a.shape == b.shape and a.size > 1 and np.array_equal(a, b) and bool(np.ptp(a))

@@ -1,0 +1,113 @@
+"""The result of a check: a verdict, the causes with their evidence, and what was compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from .case import Cause
+from .experiment import Finding
+
+CORRECT, WRONG, UNDECIDED = "correct", "wrong", "undecided"
+
+
+@dataclass
+class CheckResult:
+    """What `check` found.
+
+    `verdict` is "correct", "wrong" or "undecided" (randomness, or nothing that could be compared),
+    `causes` the explanations that fit, the first-ranked first, `line` where the wrong op was
+    applied or defined, `notes` what was noticed and not blamed on the code, `nodes` the results
+    for the single nodes of a model.
+    """
+
+    subject: str
+    verdict: str = CORRECT
+    causes: list[Cause] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    line: str = ""
+    compared: int = 0
+    nodes: list[CheckResult] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gradients were compared and found right."""
+        return self.verdict == CORRECT
+
+    @property
+    def wrong(self) -> list[CheckResult]:
+        """The nodes of a model that are wrong, in the order of the forward pass."""
+        return [n for n in self.nodes if n.verdict == WRONG]
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """(style, text) for each line."""
+        mark = {CORRECT: ("green", "✓"), WRONG: ("red", "✗"), UNDECIDED: ("yellow", "?")}
+        style, sign = mark[self.verdict]
+        lines = [(f"bold {style}", f"{sign} {self.subject}: {self._headline()}")]
+        if self.line:
+            lines.append(("cyan", f"  at {self.line}"))
+        wrong = [f for f in self.findings if f.wrong]
+        for f in wrong:
+            lines.append(("", f"  {f.wrong} of {f.compared} elements wrong; {f.worst}"))
+        for place, cause in enumerate(self.causes, 1):
+            lines.append(("bold", f"  {place}. {cause.title}"))
+            if cause.evidence:
+                lines.append(("dim", f"     evidence: {cause.evidence}"))
+            if cause.fix:
+                lines.append(("", f"     fix: {cause.fix}"))
+        if self.verdict == WRONG and not self.causes:
+            lines.append(
+                ("bold", "  no usual mistake fits: read the derivation again, term by term")
+            )
+        lines += [("yellow", f"  note: {n}") for n in self.notes]
+        return lines
+
+    def _headline(self) -> str:
+        if self.verdict == UNDECIDED:
+            return "cannot be judged"
+        if self.nodes:
+            bad = len(self.wrong)
+            if self.verdict == CORRECT:
+                return f"the gradients of all {len(self.nodes)} nodes are right"
+            return (
+                f"{bad} of {len(self.nodes)} nodes are wrong" if bad
+                else f"all {len(self.nodes)} nodes are right, yet the whole is wrong"
+            )  # fmt: skip
+        if self.verdict == CORRECT:
+            return f"the gradient is right in {self.compared} elements"
+        names = [f.name for f in self.findings if f.wrong]
+        return f"the gradient of {', '.join(names)} is wrong" if names else "the backward is wrong"
+
+    def __repr__(self) -> str:
+        return "\n".join(text for _, text in self._lines())
+
+    def __rich__(self) -> RenderableType:
+        return Group(*[Text(text, style=style) for style, text in self._lines()])
+
+
+def merge(causes: Sequence[list[Cause]]) -> list[Cause]:
+    """The causes of several inputs in one ranking; the same mistake in all inputs is one cause."""
+    result: list[Cause] = []
+    for cause in sorted((c for group in causes for c in group), key=lambda c: c.rank):
+        same = next(
+            (
+                c
+                for c in result
+                if c.kind == cause.kind
+                and c.title.replace(c.input, "") == cause.title.replace(cause.input, "")
+            ),
+            None,
+        )
+        if same is None:
+            result.append(cause)
+        elif cause.input and cause.input not in same.input.split(", "):
+            same.input += f", {cause.input}"
+            same.title = f"{same.title} (and {cause.input})"
+    return result
