@@ -12,6 +12,7 @@ from .capture import Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
 from .plan import Plan
+from .report import Profile, Table, kernel_table, plan_table, profile
 from .tree import flatten
 
 class Runner(Protocol):
@@ -124,6 +125,43 @@ class CompiledFunction:
         runner = self.executor(trace(self.function, args, kwargs))
         runners.insert(0, runner)
         return leaves, runner
+
+    def profile(self, *args: Any, times: int = 20, **kwargs: Any) -> Profile:
+        """Time every kernel of a call, `times` times; parameters and state are put back afterwards.
+
+        Printing it gives a table: time, GFLOP/s, GB/s, share of this machine's limits, and the
+        user's line; `save_trace` writes a Chrome trace.
+        """
+        if times < 1:
+            raise ArgumentError(f"profile: times must be at least 1, got {times}")
+        leaves, runner = self._find(args, kwargs)
+        return profile(self._plan("profile", runner), leaves, times)
+
+    def _latest(self, what: str) -> Runner:
+        for group in reversed(list(self._runners.values())):
+            for runner in group:
+                return runner
+        raise ArgumentError(f"{what}: the function has not been called, so nothing is captured yet")
+
+    def _plan(self, what: str, runner: Runner) -> Plan:
+        if not isinstance(runner, Plan):
+            raise ArgumentError(f"{what}: only native code has kernels; this one is interpreted")
+        return runner
+
+    @property
+    def graph(self) -> Graph:
+        """The graph captured last."""
+        return self._latest("graph").captured.graph
+
+    @property
+    def kernels(self) -> Table:
+        """The kernels compiled last: what was fused, from which lines, bytes and operations."""
+        return kernel_table(self._plan("kernels", self._latest("kernels")))
+
+    @property
+    def plan(self) -> Table:
+        """The buffers of what was compiled last: sizes, places in memory, lifetimes."""
+        return plan_table(self._plan("plan", self._latest("plan")))
 
     @property
     def graphs(self) -> list[Graph]:

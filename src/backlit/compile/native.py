@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -81,10 +81,16 @@ def engine() -> _Engine:
 
 
 class Library:
-    """Compiled functions. Their addresses are valid as long as this object lives."""
+    """Compiled functions by address.
+
+    Code is never unloaded: a worker thread may still be on its way out of a function when the last
+    object that knows it is gone, and machine code is small.
+    """
+
+    _kept: ClassVar[list[Any]] = []
 
     def __init__(self, tracker: Any, addresses: dict[str, int]):
-        self._tracker = tracker
+        self._kept.append(tracker)
         self.addresses = addresses
 
 

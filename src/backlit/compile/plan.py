@@ -35,8 +35,9 @@ _WORTH_SHARING = 50_000
 class Plan:
     """One captured function, compiled."""
 
-    def __init__(self, captured: Capture):
+    def __init__(self, captured: Capture, split: bool = False):
         self.captured = captured
+        self.split = split  # a driver for each kernel, so that each can be timed
         graph = optimise(captured.graph)
         # The passes keep the order of outputs; each distinct variable gets one buffer.
         self.graph = graph
@@ -151,7 +152,7 @@ class Plan:
                 open_driver = None
                 self.steps.append(kernel)
                 continue
-            if open_driver is None:
+            if open_driver is None or self.split:
                 open_driver = _DriverWriter(self, f"driver{len(drivers)}")
                 drivers.append(open_driver)
                 self.steps.append(open_driver)
