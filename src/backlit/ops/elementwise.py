@@ -115,8 +115,8 @@ class Remainder(Elementwise):
 class Pow(Elementwise):
     """y = aᵇ;  ga = gy b aᵇ⁻¹, gb = gy y log a.
 
-    Where b = 0 the first is 0, and where y = 0 the second is 0: the limits, where the products
-    would be 0 · ∞.
+    Where b = 0 the first is 0, and where a = 0 and b ≥ 0 the second is 0, as in PyTorch: the
+    products would be 0 · ∞.
     """
 
     primitive = True
@@ -132,8 +132,9 @@ class Pow(Elementwise):
             return xp.where(b == 0, 0.0, grad_y * b * xp.pow(xp.where(b == 0, 1.0, a), b - 1))
 
         def grad_b():
-            safe = xp.where(y == 0, xp.ones_like(y), a)  # of y's type, also where a is a number
-            return xp.where(y == 0, 0.0, grad_y * y * xp.log(safe))
+            flat = xp.logical_and(a == 0, xp.isfinite(y))
+            safe = xp.where(flat, xp.ones_like(y), a)  # of y's type, also where a is a number
+            return xp.where(flat, 0.0, grad_y * y * xp.log(safe))
 
         return grad_a, grad_b
 
