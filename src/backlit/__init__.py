@@ -1,6 +1,6 @@
 """Backlit: a deep-learning framework you can see through."""
 
-from . import data, functional, nn, optim, random, train
+from . import data, functional, models, nn, optim, random, train
 from .autograd import (
     backward,
     enable_grad,

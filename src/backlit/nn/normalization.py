@@ -157,6 +157,17 @@ class BatchNorm1d(_BatchNorm):
     shapes = "(N, C) or (N, C, L)"
 
 
+class BatchNorm2d(_BatchNorm):
+    """`BatchNorm1d` for images, x: (N, C, H, W).
+
+    >>> BatchNorm2d(3)(ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
+
+    accepted = (4,)
+    shapes = "(N, C, H, W)"
+
+
 class LayerNorm(Module):
     """The last axes with mean 0 and variance 1, then a learned scale and shift.
 
@@ -202,3 +213,51 @@ class LayerNorm(Module):
         """Shape and ε."""
         affine = "" if self.elementwise_affine else ", elementwise_affine=False"
         return f"{self.normalized_shape}, eps={self.eps}{affine}"
+
+
+class GroupNorm(Module):
+    """Each group of channels of each row with mean 0 and variance 1, then scaled and shifted.
+
+        x: (N, C, ...), scale and shift: (C);  C/num_groups neighbouring channels are a group
+
+    Source: Wu & He, ECCV 2018, eq. 7.
+
+    >>> GroupNorm(2, 4)(ones((3, 4, 5))).shape
+    (3, 4, 5)
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: Any = float32,
+    ):
+        super().__init__()
+        positive(self, num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ArgumentError(
+                f"GroupNorm: num_channels must be a multiple of num_groups, got {num_channels} "
+                f"and {num_groups}"
+            )
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.weight: Parameter | None
+        self.bias: Parameter | None
+        if affine:
+            self.weight = Parameter(ones((num_channels,), dtype=dtype))
+            self.bias = Parameter(zeros((num_channels,), dtype=dtype))
+        else:
+            self.register_parameter("weight", None)
+            self.register_parameter("bias", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x normalised over each group."""
+        return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Sizes and ε."""
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"

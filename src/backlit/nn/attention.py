@@ -1,0 +1,284 @@
+"""Attention with several heads, and the layer of a transformer's encoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import functional
+from ..dtypes import bool_, float32
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..functional.attention import attention_weights
+from ..functions import matmul, mean, permute_dims, reshape, zeros
+from ..functions import where as choose
+from ..op import describe
+from ..random import Generator
+from ..tensor import STATE, Tensor, as_tensor
+from . import init
+from .linear import Linear, positive
+from .module import Module, Parameter
+from .normalization import Dropout, LayerNorm
+
+
+def _allowed(name: str, mask: Any, dtype: Any) -> Tensor:
+    """A mask whose True forbids, as numbers to add: 0, or -∞ where it forbids."""
+    mask = as_tensor(mask)
+    if mask.dtype == bool_:
+        return choose(mask, -math.inf, zeros(mask.shape, dtype=dtype))
+    if mask.dtype != dtype:
+        raise DTypeError(
+            f"MultiheadAttention: {name} must be bool or {dtype.name}, got {describe(mask)}"
+        )
+    return mask
+
+
+class MultiheadAttention(Module):
+    """Attention of `num_heads` heads of E/num_heads columns each, between learned linear maps.
+
+        query: (L, N, E), key: (S, N, kdim), value: (S, N, vdim) -> (L, N, E), weights (N, L, S)
+
+    With `batch_first` the batch is the first axis; without a batch axis it is left out. In boolean
+    masks True means *may not be seen*, as in PyTorch's module (its function, and ours, have it the
+    other way round). Source: Vaswani et al., NeurIPS 2017, sec. 3.2.2.
+
+    >>> x = zeros((2, 5, 8))
+    >>> y, weights = MultiheadAttention(8, 2, batch_first=True)(x, x, x)
+    >>> y.shape, weights.shape
+    ((2, 5, 8), (2, 5, 5))
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        *,
+        dtype: Any = float32,
+        generator: Generator | None = None,
+    ):
+        super().__init__()
+        positive(self, embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
+            raise ArgumentError(
+                f"MultiheadAttention: embed_dim must be a multiple of num_heads, got {embed_dim} "
+                f"and {num_heads}"
+            )
+        if not 0 <= dropout <= 1:
+            raise ArgumentError(f"MultiheadAttention: dropout must lie in [0, 1], got {dropout}")
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self.batch_first = batch_first
+        self.generator = generator
+        self.in_proj_weight: Parameter | None
+        self.in_proj_bias: Parameter | None
+        if self.kdim == self.vdim == embed_dim:
+            self.in_proj_weight = Parameter(zeros((3 * embed_dim, embed_dim), dtype=dtype))
+        else:
+            self.q_proj_weight = Parameter(zeros((embed_dim, embed_dim), dtype=dtype))
+            self.k_proj_weight = Parameter(zeros((embed_dim, self.kdim), dtype=dtype))
+            self.v_proj_weight = Parameter(zeros((embed_dim, self.vdim), dtype=dtype))
+            self.register_parameter("in_proj_weight", None)
+        if bias:
+            self.in_proj_bias = Parameter(zeros((3 * embed_dim,), dtype=dtype))
+        else:
+            self.register_parameter("in_proj_bias", None)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, generator=generator)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """New starting values: Xavier's for the maps of inputs, 0 for biases."""
+        if self.in_proj_weight is not None:
+            init.xavier_uniform_(self.in_proj_weight, generator=generator)
+        else:
+            for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
+                init.xavier_uniform_(weight, generator=generator)
+        if self.in_proj_bias is not None and self.out_proj.bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(N, L, E) -> (N, heads, L, E/heads)."""
+        n, length, width = x.shape
+        split = reshape(x, (n, length, self.num_heads, width // self.num_heads))
+        return permute_dims(split, (0, 2, 1, 3))
+
+    def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+        e, bias = self.embed_dim, self.in_proj_bias
+        if self.in_proj_weight is not None and query is key is value:
+            y = functional.linear(query, self.in_proj_weight, bias)
+            return [self._heads(y[..., i * e : (i + 1) * e]) for i in range(3)]
+        result = []
+        for i, (x, name) in enumerate(zip((query, key, value), "qkv", strict=True)):
+            if self.in_proj_weight is not None:
+                weight: Tensor = self.in_proj_weight[i * e : (i + 1) * e]
+            else:
+                weight = getattr(self, f"{name}_proj_weight")
+            part = None if bias is None else bias[i * e : (i + 1) * e]
+            result.append(self._heads(functional.linear(x, weight, part)))
+        return result
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Any = None,
+        need_weights: bool = True,
+        attn_mask: Any = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The attended values, and the weights (the mean over the heads) if they are needed.
+
+        `key_padding_mask`: (N, S); `attn_mask`: (L, S) or (N·heads, L, S). Boolean masks forbid
+        where True, others are added. With `is_causal` query l sees the keys up to l.
+        """
+        same = query is key is value
+        inputs = [as_tensor(x) for x in (query, key, value)]
+        lone = inputs[0].ndim == 2
+        widths = (self.embed_dim, self.kdim, self.vdim)
+        for name, x, width in zip(("query", "key", "value"), inputs, widths, strict=True):
+            if x.ndim != (2 if lone else 3) or x.shape[-1] != width:
+                where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
+                raise ShapeError(
+                    f"MultiheadAttention: query, key and value must all have 3 axes (or 2), the "
+                    f"last {widths}, got {name}: {describe(x)}{where}"
+                )
+        if lone:
+            inputs = [reshape(x, (1, *x.shape)) for x in inputs]
+        elif not self.batch_first:
+            inputs = [permute_dims(x, (1, 0, 2)) for x in inputs]
+        if same:
+            inputs = [inputs[0]] * 3
+        q, k, v = self._projected(*inputs)
+        mask = self._mask(key_padding_mask, attn_mask, q, k)
+        weights = attention_weights(q, k, mask, is_causal and mask is None, None)
+        p = self.dropout if self.training else 0.0
+        attended = matmul(functional.dropout(weights, p, generator=self.generator), v)
+        n, _, length, _ = attended.shape
+        y = reshape(permute_dims(attended, (0, 2, 1, 3)), (n, length, self.embed_dim))
+        y = self.out_proj(y)
+        if lone:
+            y = y[0]
+        elif not self.batch_first:
+            y = permute_dims(y, (1, 0, 2))
+        if not need_weights:
+            return y, None
+        if average_attn_weights:
+            weights = mean(weights, axis=1)
+        return y, weights[0] if lone else weights
+
+    def _mask(self, padding: Any, attn_mask: Any, q: Tensor, k: Tensor) -> Tensor | None:
+        """Numbers to add to the scores (N, heads, L, S)."""
+        n, heads, length, _ = q.shape
+        total: Tensor | None = None
+        if attn_mask is not None:
+            total = _allowed("attn_mask", attn_mask, q.dtype)
+            if total.shape == (n * heads, length, k.shape[2]):
+                total = reshape(total, (n, heads, length, k.shape[2]))
+            elif total.shape != (length, k.shape[2]):
+                raise ShapeError(
+                    f"MultiheadAttention: attn_mask must have shape ({length}, {k.shape[2]}) or "
+                    f"({n * heads}, {length}, {k.shape[2]}), got {describe(total)}"
+                )
+        if padding is not None:
+            mask = _allowed("key_padding_mask", padding, q.dtype)
+            if mask.size != n * k.shape[2]:
+                raise ShapeError(
+                    f"MultiheadAttention: key_padding_mask must have shape ({n}, {k.shape[2]}), "
+                    f"got {describe(mask)}"
+                )
+            mask = reshape(mask, (n, 1, 1, k.shape[2]))
+            total = mask if total is None else total + mask
+        return total
+
+    def extra_repr(self) -> str:
+        """Sizes."""
+        dropout = f", dropout={self.dropout}" if self.dropout else ""
+        return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}{dropout}"
+
+
+class TransformerEncoderLayer(Module):
+    """Self-attention and two linear layers, each added to its input and normalised.
+
+        x: (T, N, E), with `batch_first` (N, T, E) -> the same shape
+
+    `norm_first` normalises the inputs of the two parts instead of the sums.
+    Source: Vaswani et al., NeurIPS 2017, sec. 3.1; Xiong et al., ICML 2020 (norm first).
+
+    >>> TransformerEncoderLayer(8, 2, 16, batch_first=True)(zeros((2, 5, 8))).shape
+    (2, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: Any = float32,
+        generator: Generator | None = None,
+    ):
+        super().__init__()
+        if isinstance(activation, str) and activation not in ("relu", "gelu"):
+            raise ArgumentError(
+                f"TransformerEncoderLayer: activation must be 'relu', 'gelu' or a function, got "
+                f"{activation!r}"
+            )
+        self.self_attn = MultiheadAttention(
+            d_model,
+            nhead,
+            dropout,
+            bias,
+            batch_first=batch_first,
+            dtype=dtype,
+            generator=generator,
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, generator=generator)
+        self.dropout = Dropout(dropout, generator=generator)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, generator=generator)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.dropout1 = Dropout(dropout, generator=generator)
+        self.dropout2 = Dropout(dropout, generator=generator)
+        self.norm_first = norm_first
+        self.activation = (
+            getattr(functional, activation) if isinstance(activation, str) else activation
+        )
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The layer's result; masks as in `MultiheadAttention`."""
+        x = as_tensor(src)
+        masks = (src_key_padding_mask, src_mask, is_causal)
+        if self.norm_first:
+            x = x + self._attended(self.norm1(x), *masks)
+            return x + self._fed_forward(self.norm2(x))
+        x = self.norm1(x + self._attended(x, *masks))
+        return self.norm2(x + self._fed_forward(x))
+
+    def _attended(self, x: Tensor, padding: Any, mask: Any, is_causal: bool) -> Tensor:
+        y, _ = self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)
+        return self.dropout1(y)
+
+    def _fed_forward(self, x: Tensor) -> Tensor:
+        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))

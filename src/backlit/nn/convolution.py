@@ -1,0 +1,397 @@
+"""Convolution and pooling layers for signals (N, C, L) and images (N, C, H, W)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from .. import functional
+from ..dtypes import float32
+from ..errors import ArgumentError
+from ..functional.convolution import Sizes, several
+from ..functions import zeros
+from ..random import Generator
+from ..tensor import Tensor
+from . import init
+from .linear import positive
+from .module import Module, Parameter
+
+
+class _Convolution(Module):
+    """Base of the convolutions, which differ in the number of axes and the direction."""
+
+    axes: ClassVar[int] = 2
+    transposed: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes,
+        padding: Sizes | str,
+        dilation: Sizes,
+        groups: int,
+        bias: bool,
+        dtype: Any,
+        generator: Generator | None,
+    ):
+        super().__init__()
+        name = type(self).__name__
+        positive(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ArgumentError(
+                f"{name}: in_channels and out_channels must be multiples of groups={groups}, got "
+                f"{in_channels} and {out_channels}"
+            )
+        if isinstance(padding, str) and (self.transposed or padding not in ("same", "valid")):
+            raise ArgumentError(
+                f"{name}: padding must be integers"
+                f"{'' if self.transposed else ', same or valid'}, got {padding!r}"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = several(name, "kernel_size", kernel_size, self.axes, 1)
+        self.stride = several(name, "stride", stride, self.axes, 1)
+        self.padding = (
+            padding if isinstance(padding, str) else several(name, "padding", padding, self.axes, 0)
+        )
+        self.dilation = several(name, "dilation", dilation, self.axes, 1)
+        self.groups = groups
+        if padding == "same" and any(s != 1 for s in self.stride):
+            raise ArgumentError(f"{name}: padding='same' needs stride 1, got {stride}")
+        first, second = (
+            (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        )
+        shape = (first, second // groups, *self.kernel_size)
+        self.weight = Parameter(zeros(shape, dtype=dtype))
+        self.bias: Parameter | None
+        if bias:
+            self.bias = Parameter(zeros((out_channels,), dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """New starting values, uniform in ±1/√(fan in)."""
+        bound = 1 / math.sqrt(init.fans(self.weight)[0])
+        init.uniform_(self.weight, -bound, bound, generator)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound, generator)
+
+    def extra_repr(self) -> str:
+        """Channels, kernel, and what is not usual."""
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        for name, usual in (
+            ("stride", (1,) * self.axes),
+            ("padding", (0,) * self.axes),
+            ("output_padding", (0,) * self.axes),
+            ("dilation", (1,) * self.axes),
+            ("groups", 1),
+        ):
+            value = getattr(self, name, usual)
+            if value != usual:
+                text += f", {name}={value!r}"
+        return text if self.bias is not None else f"{text}, bias=False"
+
+
+class Conv1d(_Convolution):
+    """y = b + x ⋆ W, a learned kernel slid along a signal: see `functional.conv1d`.
+
+        x: (N, C, L) or (C, L) -> (N, O, P),  weight: (O, C/groups, I), bias: (O)
+
+    >>> Conv1d(3, 8, 5, padding="same")(zeros((2, 3, 20))).shape
+    (2, 8, 20)
+    """
+
+    axes = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = float32,
+        generator: Generator | None = None,
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            dtype,
+            generator,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, L) -> (N, O, P)."""
+        return functional.conv1d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class Conv2d(_Convolution):
+    """y = b + x ⋆ W, a learned kernel slid over an image: see `functional.conv2d`.
+
+        x: (N, C, H, W) or (C, H, W) -> (N, O, P, Q),  weight: (O, C/groups, I, J), bias: (O)
+
+    >>> Conv2d(3, 8, 3, stride=2, padding=1)(zeros((2, 3, 32, 32))).shape
+    (2, 8, 16, 16)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = float32,
+        generator: Generator | None = None,
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            dtype,
+            generator,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, P, Q)."""
+        return functional.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class _Transposed(_Convolution):
+    """Base of the transposed convolutions."""
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Sizes = 1,
+        *,
+        dtype: Any = float32,
+        generator: Generator | None = None,
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            dtype,
+            generator,
+        )
+        self.output_padding = several(
+            type(self).__name__, "output_padding", output_padding, self.axes, 0
+        )
+
+
+class ConvTranspose1d(_Transposed):
+    """Each input element times a learned kernel, added up: see `functional.conv_transpose1d`.
+
+        x: (N, I, L),  weight: (I, O/groups, K), bias: (O)
+
+    >>> ConvTranspose1d(8, 3, 4, stride=2, padding=1)(zeros((2, 8, 10))).shape
+    (2, 3, 20)
+    """
+
+    axes = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, L) -> (N, O, P)."""
+        return functional.conv_transpose1d(
+            x,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,  # type: ignore[arg-type]
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+
+class ConvTranspose2d(_Transposed):
+    """Each input element times a learned kernel, added up: see `functional.conv_transpose2d`.
+
+        x: (N, I, H, W),  weight: (I, O/groups, K, L), bias: (O)
+
+    >>> ConvTranspose2d(8, 3, 2, stride=2)(zeros((2, 8, 4, 5))).shape
+    (2, 3, 8, 10)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) -> (N, O, P, Q)."""
+        return functional.conv_transpose2d(
+            x,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,  # type: ignore[arg-type]
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+
+class _Pooling(Module):
+    """Base of the poolings: kernel, stride (the kernel if None) and padding."""
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        *,
+        ceil_mode: bool = False,
+    ):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+
+    def extra_repr(self) -> str:
+        """The windows."""
+        text = f"kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != 0:
+            text += f", padding={self.padding}"
+        return text + (", ceil_mode=True" if self.ceil_mode else "")
+
+
+class MaxPool1d(_Pooling):
+    """The largest element of each window of a signal: see `functional.max_pool1d`."""
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        ceil_mode: bool = False,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
+        self.dilation = dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, L) -> (N, C, P)."""
+        return functional.max_pool1d(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
+
+class MaxPool2d(MaxPool1d):
+    """The largest element of each window of an image: see `functional.max_pool2d`.
+
+    >>> MaxPool2d(2)(zeros((1, 3, 8, 8))).shape
+    (1, 3, 4, 4)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, P, Q)."""
+        return functional.max_pool2d(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
+
+class AvgPool1d(_Pooling):
+    """The mean of each window of a signal: see `functional.avg_pool1d`."""
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, L) -> (N, C, P)."""
+        return functional.avg_pool1d(
+            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
+        )
+
+
+class AvgPool2d(AvgPool1d):
+    """The mean of each window of an image: see `functional.avg_pool2d`."""
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        self.divisor_override = divisor_override
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, P, Q)."""
+        return functional.avg_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
+
+
+class AdaptiveAvgPool2d(Module):
+    """The means of a fixed number of windows: see `functional.adaptive_avg_pool2d`.
+
+    >>> AdaptiveAvgPool2d((6, 6))(zeros((1, 3, 13, 9))).shape
+    (1, 3, 6, 6)
+    """
+
+    def __init__(self, output_size: Any):
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, *output_size)."""
+        return functional.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        """The size."""
+        return f"output_size={self.output_size}"
