@@ -1,0 +1,264 @@
+"""The repository's outside: commands, dependencies, floors, the picture, the benchmark."""
+
+import ast
+import html
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import backlit
+from bench import __main__ as bench_command
+from bench.measure import Measurement, _agreed, measure
+from bench.peers import PEERS
+from bench.workloads import WORKLOADS
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "backlit"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+# -- commands -----------------------------------------------------------------------------------
+
+
+def test_every_make_target_is_explained():
+    targets = set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.M)[1].split()) - {"help"}
+    explained = set(re.findall(r"^#     make (\w+)", MAKEFILE, re.M))
+    defined = set(re.findall(r"^([a-z]+):", MAKEFILE, re.M)) - {"help"}
+    assert targets == explained == defined
+
+
+def test_every_stamp_is_an_extra():
+    stamps = set(re.findall(r"\$\(VENV\)/\.(\w+)", MAKEFILE)) - {"created"}
+    assert stamps <= set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_the_gate_runs_tests_linters_and_parity():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "for step in test lint parity; do" in script.read_text("utf-8")
+
+
+def test_the_gate_fails_when_one_step_fails(tmp_path):
+    (tmp_path / ".ci").mkdir()
+    gate = tmp_path / ".ci" / "run"
+    gate.write_text((ROOT / ".ci" / "run").read_text("utf-8"))
+    makefile = "test:\n\t@echo '===== 3 passed in 0.12s ====='\nlint:\n\t@false\nparity:\n\t@true\n"
+    (tmp_path / "Makefile").write_text(makefile)
+    quiet = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    failed = subprocess.run(["sh", gate], capture_output=True, text=True, env=quiet, check=False)
+    assert failed.returncode == 1
+    assert failed.stdout.endswith(
+        "make test: passed  ===== 3 passed in 0.12s =====\nmake lint: FAILED\nmake parity: passed\n"
+    )
+    (tmp_path / "Makefile").write_text(makefile.replace("false", "true"))
+    passed = subprocess.run(["sh", gate], capture_output=True, text=True, env=quiet, check=False)
+    assert passed.returncode == 0
+
+
+def test_make_says_so_when_python_is_missing(tmp_path):
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "pyproject.toml").touch()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("make", "sh"):
+        (tools / tool).symlink_to(
+            next(p for d in os.get_exec_path() if (p := Path(d) / tool).exists())
+        )
+    done = subprocess.run(
+        [str(tools / "make"), "test"],
+        cwd=tmp_path,
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed and was not found" in done.stderr
+
+
+# -- the package --------------------------------------------------------------------------------
+
+
+def test_core_dependencies_are_few():
+    names = {re.match(r"[\w-]+", d)[0] for d in PROJECT["project"]["dependencies"]}
+    assert names == {"numpy", "ml_dtypes", "llvmlite", "safetensors", "rich", "click"}
+
+
+def test_the_package_says_what_it_is():
+    project = PROJECT["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert project["version"] == backlit.__version__
+    assert (SOURCE / "py.typed").exists()
+    assert "MIT License" in (ROOT / "LICENSE").read_text("utf-8")
+    assert f"## {backlit.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_importing_the_package_does_not_need_optional_packages():
+    code = (
+        "import sys\n"
+        "for name in ('sklearn', 'scipy', 'torch', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"
+        "import backlit, backlit.see, backlit.cli, backlit.train\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+#: The floors of the house, lowest first. A module imports from its own floor and from those below.
+FLOORS = [
+    {"errors"},
+    {"dtypes"},
+    {"backend", "op"},
+    {"ops"},
+    {"tensor"},
+    {"autograd", "functions", "gradcheck"},
+    {"random", "compile"},
+    {"functional"},
+    {"nn", "optim", "data"},
+    {"see", "models", "interop"},
+    {"train"},
+    {"cli", "studio"},
+]
+FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def imports(path, anywhere):
+    """(line, part of the package) for each import in a file, at its top or anywhere."""
+    package = ("backlit", *path.relative_to(SOURCE).parts[:-1])
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree) if anywhere else tree.body:
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            full = (*base, *(node.module.split(".") if node.module else ()))
+            names = [(*full, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name[0] == "backlit" and len(name) > 1 and name[1] in FLOOR_OF:
+                yield node.lineno, name[1]
+
+
+def modules():
+    for path in sorted(SOURCE.rglob("*.py")):
+        part = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if part != "__init__":
+            yield path, part
+
+
+def test_every_part_of_the_package_has_a_floor():
+    assert {part for _, part in modules()} <= set(FLOOR_OF)
+
+
+def test_imports_run_downward():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {part} imports {other}"
+        for path, part in modules()
+        for line, other in imports(path, anywhere=False)
+        if FLOOR_OF[other] > FLOOR_OF[part]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_below_knows_what_stands_above_even_late():
+    """Imports inside functions may close a circle within the core, but never reach above it."""
+    core = FLOOR_OF["compile"]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {part} imports {other}"
+        for path, part in modules()
+        for line, other in imports(path, anywhere=True)
+        if FLOOR_OF[part] <= core < FLOOR_OF[other]
+        or (other == "see" and part in ("nn", "optim", "data", "functional"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_module_says_what_it_is():
+    for path in SOURCE.rglob("*.py"):
+        doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        assert doc, f"{path} has no docstring"
+        assert len(doc.splitlines()[0]) <= 100
+
+
+def test_no_paths_of_one_machine_and_no_registries_in_the_tree():
+    private = re.compile(
+        "|".join(("/ro" + "ot/", "/wo" + "rk/", "pypi" + r"\.org", "index" + "-url"))
+    )
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is not a git checkout")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        readable = path.suffix in (".py", ".md", ".rst", ".toml", ".css") or "." not in path.name
+        if readable and path.exists():
+            found = private.search(path.read_text("utf-8"))
+            assert found is None, f"{name}: {found}"
+
+
+# -- the picture --------------------------------------------------------------------------------
+
+
+def test_the_picture_shows_what_is_printed_today():
+    spec = importlib.util.spec_from_file_location("draw", ROOT / "scripts" / "draw_picture.py")
+    draw = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(draw)
+
+    def words(svg):
+        pieces = re.findall(r"<text[^>]*>(.*?)</text>", svg, re.S)
+        return " ".join(" ".join(map(html.unescape, pieces)).split())
+
+    kept = (ROOT / "docs" / "picture.svg").read_text("utf-8")
+    assert words(kept) == words(draw.picture()), "run `make picture`"
+    assert "mul switches" in words(kept)
+    assert "url(http" not in kept
+
+
+# -- the benchmark ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_benchmark_steps_learn(name):
+    step = PEERS["backlit"](WORKLOADS[name])
+    losses = [step().item() for _ in range(5)]
+    assert losses[-1] < losses[0]
+
+
+def test_benchmark_measures_in_turns():
+    m = measure(WORKLOADS["playground"], ["backlit"], rounds=2, turn=0.002)
+    assert len(m.losses) == 5
+    assert [len(times) for times in m.seconds.values()] == [2]
+    assert m.median("backlit") > 0
+
+
+def test_benchmark_ratios_are_of_one_round_each():
+    m = Measurement([1.0], {"a": [1.0, 10.0, 2.0], "b": [2.0, 20.0, 8.0]})
+    assert m.ratio("b", "a") == 2.0
+    assert m.median("a") == 2.0
+
+
+def test_benchmark_refuses_peers_that_compute_something_else():
+    with pytest.raises(SystemExit, match="playground: the peers must compute the same losses"):
+        _agreed(WORKLOADS["playground"], {"backlit": [1.0, 0.5], "other": [1.0, 0.6]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "unknown workload 'nothing'; there are playground, two-layer"),
+        (["--peers", "nobody"], "unknown peer 'nobody'; there are backlit, backlit compiled"),
+    ],
+)
+def test_benchmark_names_what_it_does_not_know(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+    with pytest.raises(SystemExit):
+        bench_command.main()
+    assert message in capsys.readouterr().err
