@@ -4,6 +4,7 @@ from .check import Cause, CheckResult, check
 from .draw import Drawing, draw
 from .explain import Explanation, explain
 from .formula import ExpressionError, differentiate
+from .jacobians import Jacobian, jacobian
 from .record import NodeRecord, Record, ScopeRecord
 from .recorder import as_record, record
 from .steps import Stop, breakpoint_at, steps
@@ -16,6 +17,7 @@ __all__ = [
     "Drawing",
     "Explanation",
     "ExpressionError",
+    "Jacobian",
     "NodeRecord",
     "Record",
     "Recording",
@@ -28,6 +30,7 @@ __all__ = [
     "differentiate",
     "draw",
     "explain",
+    "jacobian",
     "record",
     "recording",
     "steps",

@@ -1,0 +1,145 @@
+"""The structure of a Jacobian: its name, its price, and that it applies like the whole matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import see
+from backlit.errors import ArgumentError, ShapeError
+from backlit.ops import activation, contraction, elementwise, indexing, movement, reductions
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3, 4))
+
+
+def convolve(x, w):
+    """A valid one-dimensional cross-correlation, written with slices."""
+    n = x.shape[-1] - w.shape[-1] + 1
+    total = x[..., 0:n] * w[0]
+    for i in range(1, w.shape[-1]):
+        total = total + x[..., i : i + n] * w[i]
+    return total
+
+
+CASES = {
+    "reshape": (lambda x: x.reshape(2, 6), (X,), 0, "identity"),
+    "doubling": (lambda x: 2 * x, (X,), 0, "scaled identity"),
+    "floor": (elementwise.Floor(), (X,), 0, "zero"),
+    "tanh": (elementwise.Tanh(), (X,), 0, "diagonal"),
+    "relu": (activation.Relu(), (X,), 0, "diagonal"),
+    "transpose": (movement.PermuteDims(axes=(1, 0)), (X,), 0, "permutation"),
+    "flip": (movement.Flip(axis=(0,)), (X,), 0, "permutation"),
+    "row choice": (
+        indexing.Take(axis=0), (X, np.array([2, 0, 2])), 0, "one-hot rows",
+    ),
+    "max": (reductions.Max(axis=(1,), keepdims=False), (X,), 0, "one-hot rows"),
+    "slice": (lambda x: x[:, 1:3], (X,), 0, "one-hot rows"),
+    "softmax rows": (activation.Softmax(axis=1), (X,), 0, "block-diagonal"),
+    "softmax of one": (activation.Softmax(axis=0), (X[:, 0],), 0, "diagonal plus rank one"),
+    "product, left": (
+        contraction.Matmul(), (X, RNG.normal(size=(4, 2))), 0, "Kronecker",
+    ),
+    "product, right": (
+        contraction.Matmul(), (X, RNG.normal(size=(4, 2))), 1, "Kronecker",
+    ),
+    "convolution": (convolve, (RNG.normal(size=12), RNG.normal(size=3)), 0, "Toeplitz"),
+    "convolution of a batch": (
+        convolve, (RNG.normal(size=(2, 9)), RNG.normal(size=3)), 0, "Kronecker",
+    ),
+    "sum of products": (
+        lambda x: (x * 2).sum() * bl.tensor(np.arange(1.0, 7.0)) + bl.exp(x[0]) * 0, (X[:, 0],), 0,
+        "low rank",
+    ),
+    "dense": (
+        lambda x: bl.tanh(bl.tensor(RNG.normal(size=(4, 4))) @ x), (X[0],), 0, "dense",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_structure_is_named_and_applies_like_the_matrix(name):
+    f, inputs, position, structure = CASES[name]
+    state = RNG.bit_generator.state
+    j = see.jacobian(f, *map(np.asarray, inputs), position=position)
+    assert j.structure == structure, j
+    RNG.bit_generator.state = state
+
+    def function(x):
+        points = [bl.tensor(v) for v in inputs]
+        points[position] = x
+        return f(*points) if not isinstance(f, bl.Op) else bl.apply(f, *points)
+
+    if name != "dense":  # whose function draws numbers
+        x = bl.tensor(inputs[position])
+        matrix = bl.jacobian(function, x).numpy().reshape(j.shape)
+        np.testing.assert_allclose(j.dense(), matrix, rtol=1e-9, atol=1e-12)
+        u, v = RNG.normal(size=j.y_shape), RNG.normal(size=j.x_shape)
+        np.testing.assert_allclose(
+            j.pull(u).reshape(-1), u.reshape(-1) @ matrix, rtol=1e-8, atol=1e-10
+        )
+        np.testing.assert_allclose(
+            j.push(v).reshape(-1), matrix @ v.reshape(-1), rtol=1e-8, atol=1e-10
+        )
+    if structure not in ("dense", "diagonal plus rank one", "low rank"):
+        assert j.bytes < j.dense_bytes
+
+
+def test_the_price_of_a_relu():
+    x = bl.tensor(RNG.normal(size=4096).astype("float32"))
+    j = see.jacobian(activation.Relu(), x)
+    assert (j.bytes, j.dense_bytes) == (16 * 1024, 64 * 1024**2)
+    assert repr(j) == "Jacobian(4096×4096, diagonal: 16 kB instead of 64 MB)"
+    with pytest.raises(ArgumentError, match=r"would take 1e\+06 GB|would take [\d.e+]+ GB"):
+        see.jacobian(activation.Relu(), bl.zeros(1 << 15) + 1).dense()
+
+
+def test_large_and_of_low_rank_is_probed():
+    a = bl.tensor(RNG.normal(size=(2000, 3)))
+    j = see.jacobian(lambda x: a @ (a.mT @ x), RNG.normal(size=2000))
+    assert j.structure == "low rank"
+    u = RNG.normal(size=2000)
+    want = a.numpy() @ (a.numpy().T @ u)
+    np.testing.assert_allclose(j.pull(u), want, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(j.push(u), want, rtol=1e-7, atol=1e-7)
+    assert j.picture(8).count("\n") == 7
+
+
+def test_large_and_dense_applies_through_the_function():
+    w = bl.tensor(RNG.normal(size=(1100, 1000)))
+    j = see.jacobian(lambda x: bl.tanh(w @ x), 0.01 * RNG.normal(size=1000))
+    assert j.structure == "dense"
+    u, v = RNG.normal(size=1100), RNG.normal(size=1000)
+    np.testing.assert_allclose(j.pull(u) @ v, u @ j.push(v), rtol=1e-8)
+
+
+def test_repr_names_the_parts():
+    product = see.jacobian(contraction.Matmul(), X, RNG.normal(size=(4, 2)))
+    assert "Kronecker I3 ⊗ B(2×4)" in repr(product)
+    rows = see.jacobian(activation.Softmax(axis=1), X)
+    assert "3 blocks of 4×4" in repr(rows)
+    assert "different numbers" in repr(
+        see.jacobian(*CASES["convolution"][:1], *CASES["convolution"][1])
+    )
+    assert "nothing to be saved" in repr(see.jacobian(CASES["dense"][0], X[0]))
+    assert "rank 1" in repr(see.jacobian(CASES["sum of products"][0], X[:, 0]))
+
+
+def test_pictures():
+    j = see.jacobian(elementwise.Tanh(), np.array([0.1, 0.2, 3.0]))
+    assert j.picture().splitlines()[1].startswith("  ██")
+    svg = j.svg()
+    assert svg.startswith("<svg")
+    assert svg.count("<rect") == 4
+    assert j._repr_svg_() == svg
+
+
+def test_bad_input():
+    with pytest.raises(ArgumentError, match=r"position must be that of one of 1 inputs, got 1"):
+        see.jacobian(elementwise.Tanh(), X, position=1)
+    with pytest.raises(ArgumentError, match=r"input 0 must be a floating Tensor, got int64\[3\]"):
+        see.jacobian(elementwise.Negative(), np.arange(3))
+    j = see.jacobian(elementwise.Tanh, X)
+    with pytest.raises(ShapeError, match=r"pull: the vector must have shape \(3, 4\), got \(3,\)"):
+        j.pull(np.ones(3))
