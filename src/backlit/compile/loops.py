@@ -19,9 +19,10 @@ from ..ops import creation, indexing, movement
 from . import scalar_ops
 from .builder import Function, Value
 from .graph import Equation, Variable
-from .lower import Kernel, Lowering, View, row_major, total
+from .lower import Kernel, Lowering, View, gathered_block, row_major, total
 from .products import batched
 from .scalar_ops import TYPES, is_signed, memory_type
+from .windows import Windows
 
 #: Elements in one unit of a flat loop.
 GRAIN = 4096
@@ -58,6 +59,10 @@ class KernelWriter:
             self._matmul(kernel.roots[0])
         elif kernel.kind == "random":
             self._random(kernel.roots[0])
+        elif kernel.kind == "window":
+            Windows(self, kernel.roots[0]).write()
+        elif kernel.kind == "running":
+            self._running(kernel.roots[0])
         else:
             self._scatter(kernel.roots[0])
         self.f.finish()
@@ -103,7 +108,7 @@ class KernelWriter:
             return own[1]
         view = self.lowering.view(v)
         if view is not None:
-            return self._load(view, index)
+            return self.load(view, index)
         return self.expand(self.lowering.made[v], index)
 
     def _offset(self, view: View, index: tuple[Value, ...]) -> Value:
@@ -117,7 +122,12 @@ class KernelWriter:
             first = False
         return at
 
-    def _load(self, view: View, index: tuple[Value, ...]) -> Value:
+    def strides(self, v: Variable) -> tuple[int, ...]:
+        """The strides of a value of its own memory."""
+        return row_major(v.shape)
+
+    def load(self, view: View, index: tuple[Value, ...]) -> Value:
+        """The element of a view at an index."""
         type = memory_type(view.base.dtype)
         base = self.f.argument(self._parameter(view.base))
         value = self.f.load(type, self.f.address(base, type, self._offset(view, index)))
@@ -144,7 +154,7 @@ class KernelWriter:
             return self._arange(e, index)
         whole = self.lowering.reshaped(e)
         if whole is not None:
-            return self._load(whole, index)
+            return self.load(whole, index)
         if isinstance(op, movement.Reshape):
             left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
             return self.read(x, tuple(self.zero if n == 1 else next(left) for n in x.shape))
@@ -173,6 +183,8 @@ class KernelWriter:
             a = op.axis
             at = self._checked(e.inputs[1], index[a : a + n], x.shape[a])
             return self.read(x, self.index(x.shape, (*index[:a], at, *index[a + n :])))
+        if isinstance(op, indexing.Gather):
+            return self.read(x, self._gathered(op.pattern, e.inputs[1:], x.shape, index))
         if isinstance(op, indexing.TakeAlongAxis):
             a = op.axis
             at = self._checked(e.inputs[1], index, x.shape[a])
@@ -265,6 +277,28 @@ class KernelWriter:
             start += n
         assert result is not None
         return result
+
+    def _gathered(
+        self, pattern: tuple, indices: Sequence[Any], shape: Shape, index: tuple[Value, ...]
+    ) -> tuple[Value, ...]:
+        """The place in an array of that shape that indexing by arrays reads for an index."""
+        start, block = gathered_block(pattern, indices)
+        inner = index[start : start + block]
+        basic = iter((*index[:start], *index[start + block :]))
+        arrays = iter(indices)
+        own: list[Value] = []
+        for entry in pattern:
+            if entry is None:
+                next(basic)
+            elif entry == "array":
+                array = next(arrays)
+                at = self.index(array.shape, inner[block - len(array.shape) :])
+                own.append(self._checked(array, at, shape[len(own)]))
+            elif isinstance(entry, int):
+                own.append(self.f.const("i64", entry))
+            else:
+                own.append(next(basic) * entry[2] + entry[0])
+        return self.index(shape, own)
 
     def _checked(self, indices: Variable, index: tuple[Value, ...], size: int) -> Value:
         """An index read from data: counted from the end if negative, flagged if out of range."""
@@ -372,7 +406,7 @@ class KernelWriter:
             return
         if x.size == 0:
             with self.nest(e.output.shape, outer=False) as loops:
-                start = self._identity(op.name, e.output)
+                start = self.identity(op.name, e.output)
                 self.store(e.output, self.index(e.output.shape, loops), start)
             return
         ndim = len(x.shape)
@@ -404,9 +438,9 @@ class KernelWriter:
 
     def _start(self, e: Equation) -> list[Value]:
         if not e.op.name.startswith("arg"):
-            return [self._identity(e.op.name, e.output)]
+            return [self.identity(e.op.name, e.output)]
         x = e.inputs[0]
-        worst = self._identity("max" if e.op.name == "argmax" else "min", x)
+        worst = self.identity("max" if e.op.name == "argmax" else "min", x)
         return [worst, self.f.const("i64", 0)]
 
     def _fold(
@@ -473,7 +507,7 @@ class KernelWriter:
         f = self.f
         with f.loop(low, high) as loop:
             index = self._target(e, x, {**at, last[-1]: loop.index})
-            self.store(e.output, index, self._identity(e.op.name, e.output))
+            self.store(e.output, index, self.identity(e.op.name, e.output))
         view = View(e.output, e.output.shape, row_major(e.output.shape))
         with contextlib.ExitStack() as stack:
             inner = dict(at)
@@ -484,7 +518,7 @@ class KernelWriter:
                 inner[last[-1]] = loop.index
                 value = self._operand(e, self.read(x, tuple(inner.values())), x)
                 target = self._target(e, x, inner)
-                before = self._load(view, target)
+                before = self.load(view, target)
                 self.store(e.output, target, self._combine(e, before, value))
 
     def _operand(self, e: Equation, value: Value, x: Variable) -> Value:
@@ -492,7 +526,7 @@ class KernelWriter:
             return value.compare("ne", 0)
         return value
 
-    def _identity(self, name: str, out: Variable) -> Value:
+    def identity(self, name: str, out: Variable) -> Value:
         """What a fold of nothing gives."""
         type = TYPES[out.dtype.name]
         if name in ("sum", "any"):
@@ -520,11 +554,35 @@ class KernelWriter:
             return a & b
         return scalar_ops.larger(a, b, "ge" if name == "max" else "le", e.output.dtype)
 
+    # -- running folds ------------------------------------------------------------------------
+
+    def _running(self, e: Equation) -> None:
+        """A running sum or product: along its axis one element after the other."""
+        x: Variable = e.inputs[0]
+        op: Any = e.op
+        f = self.f
+        if x.size == 0:
+            return
+        others = [a for a in range(len(x.shape)) if a != op.axis and x.shape[a] != 1]
+        name = "sum" if op.name == "cumulative_sum" else "prod"
+        with self.nest([x.shape[a] for a in others], outer=True) as outer:
+            at = dict.fromkeys(range(len(x.shape)), self.zero)
+            at.update(zip(others, outer, strict=True))
+            high = f.const("i64", x.shape[op.axis])
+            with f.loop(self.zero, high, [self.identity(name, e.output)]) as loop:
+                at[op.axis] = loop.index
+                index = tuple(self.zero if x.shape[a] == 1 else i for a, i in at.items())
+                value = self.read(x, index)
+                before = loop.carried[0]
+                total_ = before + value if name == "sum" else before * value
+                loop.following.append(total_)
+                self.store(e.output, index, total_)
+
     # -- scatter ------------------------------------------------------------------------------
 
     def _scatter(self, e: Equation) -> None:
         """Zeros, then x added one element after the other: repeated indices add up in order."""
-        x, indices = e.inputs
+        x, indices = e.inputs[:2]
         op: Any = e.op
         out = e.output
         f = self.f
@@ -536,19 +594,20 @@ class KernelWriter:
             self.store(out, self.index(out.shape, loops), zero)
         if x.size == 0:
             return
-        a = op.axis
         with self.nest(x.shape, outer=False) as loops:
             index = self.index(x.shape, loops)
-            if isinstance(op, indexing.TakeAdd):
-                n = len(indices.shape)
+            if isinstance(op, indexing.ScatterAdd):
+                target = self._gathered(op.pattern, e.inputs[1:], out.shape, index)
+            elif isinstance(op, indexing.TakeAdd):
+                a, n = op.axis, len(indices.shape)
                 at = self._checked(indices, index[a : a + n], op.size)
                 target = (*index[:a], at, *index[a + n :])
             else:
                 at = self._checked(indices, index, op.size)
-                target = (*index[:a], at, *index[a + 1 :])
+                target = (*index[: op.axis], at, *index[op.axis + 1 :])
             target = self.index(out.shape, target)
             value = self.read(x, index)
-            self.store(out, target, self._load(view, target) + value)
+            self.store(out, target, self.load(view, target) + value)
 
     # -- small products -----------------------------------------------------------------------
 
@@ -569,18 +628,18 @@ class KernelWriter:
                 with f.loop(self.zero, high) as loop:
                     self.store(e.output, (*lead, m, loop.index), f.const(type, 0))
                 with f.loop(self.zero, f.const("i64", depth)) as k:
-                    left = self._load(a, (*lead, m, k.index))
+                    left = self.load(a, (*lead, m, k.index))
                     with f.loop(self.zero, high) as loop:
                         n = loop.index
-                        product = left * self._load(b, (*lead, k.index, n))
-                        before = self._load(out, (*lead, m, n))
+                        product = left * self.load(b, (*lead, k.index, n))
+                        before = self.load(out, (*lead, m, n))
                         self.store(e.output, (*lead, m, n), before + product)
                 return
             with f.loop(self.zero, high) as loop:
                 n = loop.index
                 start = f.const(type, 0)
                 with f.loop(self.zero, f.const("i64", depth), [start]) as k:
-                    product = self._load(a, (*lead, m, k.index)) * self._load(
+                    product = self.load(a, (*lead, m, k.index)) * self.load(
                         b, (*lead, k.index, n)
                     )
                     text = f"fadd reassoc contract {type} {k.carried[0].text}, {product.text}"
@@ -596,7 +655,7 @@ class KernelWriter:
         if size == 0:
             return
         views = [self.lowering.view(x) for x in e.inputs]
-        key, counter = (self._load(v, ()) for v in views if v is not None)
+        key, counter = (self.load(v, ()) for v in views if v is not None)
         out = f.argument(self._parameter(e.output))
         blocks = size // 8
         per_unit = GRAIN // 8

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..op import Elementwise, Reduction, Shape
-from ..ops import contraction, creation, indexing, movement
+from ..ops import contraction, creation, indexing, movement, pooling, reductions
 from .graph import Equation, Graph, Variable
 from .passes import is_movement
 from .scalar_ops import llvm_type, supports
@@ -21,7 +21,7 @@ from .scalar_ops import llvm_type, supports
 _COSTS = {
     "exp": 10, "expm1": 12, "log": 12, "log1p": 16, "tanh": 16, "erf": 30, "pow": 40, "sqrt": 4,
     "divide": 4, "reciprocal": 4, "sin": 20, "cos": 20, "tan": 30, "take": 4,
-    "take_along_axis": 4, "gather": 4,
+    "take_along_axis": 4, "gather": 4, "logaddexp": 30, "floor_divide": 10, "remainder": 10,
 }  # fmt: skip
 _CHEAP = 3
 #: Up to this many multiplications a matrix product is a plain loop nest.
@@ -33,7 +33,11 @@ _LONG = 120
 Index = tuple[Any, ...]
 
 #: Kernels that read their inputs from memory with strides, not by expressions.
-MEMORY_KINDS = ("host", "matmul", "contraction", "random")
+MEMORY_KINDS = ("host", "matmul", "contraction", "random", "window", "running")
+#: Ops that add into zeros at indices.
+SCATTERS = (indexing.TakeAdd, indexing.PutAlongAxisAdd, indexing.ScatterAdd)
+#: Windows with more places are left to NumPy: each place is written out.
+MAX_WINDOW = 128
 
 
 class _Zero:
@@ -157,10 +161,14 @@ class Lowering:
             return True
         if is_movement(op) or isinstance(op, creation.Arange):
             return True
-        if isinstance(op, indexing.Take | indexing.TakeAlongAxis):
+        if isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather):
             return True
-        if isinstance(op, indexing.TakeAdd | indexing.PutAlongAxisAdd):
+        if isinstance(op, SCATTERS):
             return e.output.dtype.kind == "f"
+        if isinstance(op, pooling.Windows):
+            return math.prod(op.kernel) <= MAX_WINDOW and e.output.dtype.kind in "fiu"
+        if isinstance(op, reductions.CumulativeSum | reductions.CumulativeProd):
+            return e.output.dtype.kind in "fiu"
         if isinstance(op, creation.RandomBits):
             return True
         if isinstance(op, contraction.Matmul):
@@ -230,7 +238,7 @@ class Lowering:
         if self.uses[x] > 1 and cost > _CHEAP:
             return True
         repeats = consumer.output.size > x.size or isinstance(
-            consumer.op, indexing.Take | indexing.TakeAlongAxis
+            consumer.op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather
         )
         return repeats and cost > _CHEAP and not isinstance(consumer.op, Reduction)
 
@@ -340,8 +348,12 @@ class Lowering:
             return "host"
         if isinstance(e.op, Reduction):
             return "reduce"
-        if isinstance(e.op, indexing.TakeAdd | indexing.PutAlongAxisAdd):
+        if isinstance(e.op, SCATTERS):
             return "scatter"
+        if isinstance(e.op, pooling.Windows):
+            return "window"
+        if isinstance(e.op, reductions.CumulativeSum | reductions.CumulativeProd):
+            return "running"
         if isinstance(e.op, contraction.Matmul):
             work = e.output.size * e.inputs[0].shape[-1]
             return "matmul" if work <= SMALL_PRODUCT else "contraction"
@@ -388,8 +400,15 @@ class Lowering:
             if kind == "scatter":
                 indices = e.inputs[1]
                 n = len(indices.shape)
-                own = loops[e.op.axis : e.op.axis + n] if e.op.name == "take_add" else loops  # type: ignore[attr-defined]
-                reader.read(indices, own)
+                if isinstance(e.op, indexing.ScatterAdd):
+                    start, block = gathered_block(e.op.pattern, e.inputs[1:])
+                    inner = loops[start : start + block]
+                    for array in e.inputs[1:]:
+                        reader.read(array, inner[block - len(array.shape) :])
+                elif isinstance(e.op, indexing.TakeAdd):
+                    reader.read(indices, loops[e.op.axis : e.op.axis + n])
+                else:
+                    reader.read(indices, loops)
         return reader
 
 
@@ -446,6 +465,8 @@ class Reading:
                 inner = index[op.axis : op.axis + n]
                 taken = self._mixed(inner)
                 own = inner if position else (*index[: op.axis], taken, *index[op.axis + n :])
+            elif isinstance(op, indexing.Gather):
+                own = self._gathered(op.pattern, e.inputs, index, position)
             elif isinstance(op, indexing.TakeAlongAxis):
                 taken = self._mixed(index)
                 own = index if position else (*index[: op.axis], taken, *index[op.axis + 1 :])
@@ -455,6 +476,16 @@ class Reading:
                 mixed = self._mixed(index)
                 own = [mixed] * len(x.shape)
             self.read(x, tuple(own))
+
+    def _gathered(
+        self, pattern: tuple, inputs: tuple[Any, ...], index: Index, position: int
+    ) -> Index:
+        start, block = gathered_block(pattern, inputs[1:])
+        inner = index[start : start + block]
+        if position:
+            return inner[block - len(inputs[position].shape) :]
+        self._mixed(index)
+        return tuple(Mixed(loops_of(index)) for _ in inputs[0].shape)
 
     def _mixed(self, entries: Index) -> Any:
         loops = loops_of(entries)
@@ -475,6 +506,14 @@ class Reading:
                 n, entry = next(axes), next(entries)
                 own.append(entry if i == (0, n, 1) else self._mixed((entry,)))
         return tuple(own)
+
+
+def gathered_block(pattern: tuple, indices: Any) -> tuple[int, int]:
+    """Where the axes of index arrays stand in the result of indexing, and how many there are."""
+    block = max(len(i.shape) for i in indices)
+    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
+    adjacent = advanced == list(range(advanced[0], advanced[-1] + 1))
+    return (advanced[0] if adjacent else 0), block
 
 
 def total(shape: Shape) -> int:

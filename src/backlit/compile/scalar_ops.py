@@ -72,6 +72,7 @@ _FLOAT: dict[str, Emit] = {
     "isinf": lambda x: x.call("llvm.fabs").compare("eq", math.inf),
     "isfinite": lambda x: x.call("llvm.fabs").compare("lt", math.inf),
     "signbit": lambda x: _sign_bit(x),
+    "logaddexp": lambda a, b: _logaddexp(a, b),
 }
 # Functions of the C library: one call an element, exact as NumPy's are.
 _LIBRARY = {
@@ -84,6 +85,46 @@ _LIBRARY = {
 def _sign_bit(x: Value) -> Value:
     integer = "i32" if x.type == "float" else "i64"
     return x.cast("bitcast", integer).compare("lt", 0)
+
+
+def _logaddexp(a: Value, b: Value) -> Value:
+    """log(eᵃ + eᵇ): the larger plus log(1 + e^-difference); equal infinities have none."""
+    top = a.call("llvm.maximum", b)
+    gap = a.compare("eq", b).select(a._other(0.0), (a - b).call("llvm.fabs"))
+    return top + mathematics.log1p(mathematics.exp(-gap))
+
+
+def _floored(a: Value, b: Value, dtype: DType) -> tuple[Value, Value]:
+    """(⌊a / b⌋, a - b ⌊a / b⌋) as NumPy defines them; integers divided by 0 give 0."""
+    f = a.function
+    if a.is_float:
+        rest = f.emit(f"frem {a.type} {a.text}, {b.text}", a.type)
+        whole = (a - rest) / b
+        off = rest.compare("ne", 0.0) & (rest.compare("lt", 0.0) ^ b.compare("lt", 0.0))
+        whole = off.select(whole - 1.0, whole)
+        rest = off.select(rest + b, rest)
+        rest = rest.compare("eq", 0.0).select(rest._other(0.0).call("llvm.copysign", b), rest)
+        floor = whole.call("llvm.floor")
+        floor = (whole - floor).compare("gt", 0.5).select(floor + 1.0, floor)
+        zero = whole._other(0.0).call("llvm.copysign", a / b)
+        floor = whole.compare("eq", 0.0).select(zero, floor)
+        by_zero = b.compare("eq", 0.0)
+        return by_zero.select(a / b, floor), rest
+    by_zero = b.compare("eq", 0)
+    divisor = by_zero.select(b._other(1), b)
+    if not is_signed(dtype):
+        quotient = f.emit(f"udiv {a.type} {a.text}, {divisor.text}", a.type)
+        rest = a - quotient * divisor
+        return by_zero.select(a._other(0), quotient), by_zero.select(a._other(0), rest)
+    minus = divisor.compare("eq", -1)  # the smallest integer by -1 overflows
+    safe = minus.select(divisor._other(1), divisor)
+    quotient = a / safe
+    rest = a - quotient * safe
+    off = rest.compare("ne", 0) & (rest.compare("lt", 0) ^ safe.compare("lt", 0))
+    quotient = off.select(quotient - 1, quotient)
+    rest = off.select(rest + safe, rest)
+    quotient = minus.select(-a, quotient)
+    return by_zero.select(a._other(0), quotient), by_zero.select(a._other(0), rest)
 
 
 def _library(name: str, *args: Value) -> Value:
@@ -156,6 +197,8 @@ def supports(op: Op, dtypes: list[DType], out: DType) -> bool:
     if name in ("add", "subtract", "multiply", "negative", "abs", "sign", "square", "maximum",
                 "minimum"):  # fmt: skip
         return "b" not in kinds
+    if name in ("floor_divide", "remainder"):
+        return "b" not in kinds
     if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"):
         return kinds <= {"i", "u", "b"}
     if name in ("bitwise_left_shift", "bitwise_right_shift"):
@@ -188,6 +231,8 @@ def emit(
             return truths[0] ^ 1
         how = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}[name]
         return truths[0]._bits(how, truths[1])
+    if name in ("floor_divide", "remainder"):
+        return _floored(values[0], values[1], dtype)[name == "remainder"]
     simple: dict[str, Callable[[], Value]] = {
         "add": lambda: values[0] + values[1],
         "subtract": lambda: values[0] - values[1],
