@@ -252,8 +252,8 @@ class RNN(_Recurrent):
         self, x: Tensor, state: list[Tensor], weights: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """One layer in one direction."""
-        w_ih, w_hh, b_ih, b_hh = weights if self.use_bias else (*weights, None, None)
-        y = functional.rnn(x, state[0], w_ih, w_hh, b_ih, b_hh, self.nonlinearity)
+        b_ih, b_hh = weights[2:] if self.use_bias else (None, None)
+        y = functional.rnn(x, state[0], weights[0], weights[1], b_ih, b_hh, self.nonlinearity)
         return y, [y[-1]]
 
 
