@@ -13,6 +13,7 @@ gradient that it sends to the value below.
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -155,9 +156,10 @@ def _matrix(matrix: np.ndarray) -> str:
 
 def render(d: Differentiation, width: int = 80) -> Group:
     """The tree, the gradients and what the gates do, for a rich console."""
-    return Group(
-        _heading(d), Text(), _tree(d, width), Text(), _gradients(d, width), Text(), _legend(d)
-    )
+    parts: list[Any] = [_heading(d, width), _tree(d, width), _gradients(d, width)]
+    if d.gates[d.result].inputs:
+        parts.append(_legend(d))
+    return Group(*[piece for part in parts for piece in (part, Text())][:-1])
 
 
 def _result_name(d: Differentiation) -> str:
@@ -165,17 +167,20 @@ def _result_name(d: Differentiation) -> str:
     return "f" if "f" not in taken else "result"
 
 
-def _heading(d: Differentiation) -> Text:
+def _heading(d: Differentiation, width: int) -> Text:
     *definitions, formula = d.expression.split(";") if d.names else [d.expression]
     text = Text()
     for definition in definitions:
         text.append(f"{definition.strip()}; ", WORD)
     text.append(f"{_result_name(d)} = ", WORD).append(formula.strip(), "bold")
-    given = [g for g in d.gates if g.kind == "variable"]
-    text.append("\n")
-    for i, g in enumerate(given):
-        text.append(f"{'' if i == 0 else '  '}{g.label} = ", WORD)
-        text.append(numbers(g.value), VALUE)
+    line = Text("\n")
+    for g in (g for g in d.gates if g.kind == "variable"):
+        item = Text.assemble((f"{g.label} = ", WORD), (numbers(g.value), VALUE))
+        if line.cell_len > 1 and line.cell_len + item.cell_len + 2 > width:
+            text.append(line)
+            line = Text("\n")
+        line.append("" if line.cell_len <= 1 else "  ").append(item)
+    text.append(line)
     return text
 
 
@@ -241,12 +246,25 @@ def _value_line(d: Differentiation, gate: Gate, room: int) -> Text:
     return Text("\n").join(_joined(value, about, room))
 
 
+def _rows(text: Text, room: int) -> Text:
+    """A line with a matrix that is too long for the room, with a line for each row instead."""
+    plain = text.plain
+    if text.cell_len <= room or "], [" not in plain:
+        return text
+    indent = " " * (plain.index("[[") + 1)
+    breaks = [match.end() for match in re.finditer(r"\], ", plain)]
+    pieces = text.divide(breaks)
+    for piece in pieces:
+        piece.rstrip()
+    return Text(f"\n{indent}").join(pieces)
+
+
 def _joined(left: Text, right: Text, room: int) -> list[Text]:
     """The two on one line if there is room, else one below the other."""
     if left.cell_len + right.cell_len + 3 <= room:
         return [Text.assemble(left, "   ", right)]
     right.pad_left(2)
-    return [left, right]
+    return [_rows(left, room), _rows(right, room)]
 
 
 def _shortened(text: str, width: int) -> str:
@@ -269,7 +287,7 @@ def _gradients(d: Differentiation, width: int) -> Table:
         if gradient is None:
             line.append(f"none: {result} does not depend on {name}", WORD)
         else:
-            line.append(numbers(gradient, width - 20), GRADIENT)
+            line = _rows(Text(numbers(gradient, width - 20), GRADIENT), width - 20)
             parts = d.contributions(d.gates[_number_of(d, name)])
             if len(parts) > 1 and gradient.ndim == 0:
                 line.append(f" = {_sum(parts)}", WORD)
