@@ -144,6 +144,12 @@ def test_an_assigned_tensor_is_input_and_output():
     assert total.item() == 22.0
 
 
+def test_a_tensor_that_is_only_assigned_is_an_input_too():
+    total = bl.tensor([0.0, 0.0])
+    graph = bl.capture(lambda x: total.assign(x * 2) is None)(bl.zeros((2,)))
+    assert [repr(v) for v in graph.inputs] == ["float32[2]"] * 2
+
+
 def test_the_capture_itself_changes_nothing():
     total = bl.tensor(0.0)
     w = bl.tensor(1.0, requires_grad=True)
@@ -445,6 +451,53 @@ def test_a_graph_prints_as_typed_equations():
     assert lines[-2].startswith("i: float32[1,2] = matmul g h")
     assert lines[-2].endswith(", backward of matmul")
     assert lines[-1] == "return  i"
+
+
+def test_what_follows_a_backward_is_not_part_of_it():
+    w = bl.tensor([1.0, 2.0], requires_grad=True)
+
+    def f():
+        bl.sin(w).sum().backward()
+        return w.grad * 3
+
+    equations = bl.capture(f)().equations
+    assert [e.backward for e in equations if e.op.name in ("cos", "sin")] == [None, "sin"]
+    assert equations[-1].backward is None
+
+
+def test_checks_of_compound_ops_are_made_in_a_capture():
+    with pytest.raises(
+        ShapeError, match=r"linear: x.shape\[-1\] must equal in_features, got 4 and 3"
+    ):
+        bl.capture(bl.nn.Linear(3, 2))(bl.zeros((5, 4)))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        -1,
+        (slice(None), -2),
+        (slice(None, None, -2), None),
+        ([0, 2], [1, -1]),
+        ([0, 1], slice(None), [2, 3]),
+        (slice(None), [0, 1], [2, 3]),
+        ([0, 1], None, [2, 3]),
+        (0, slice(None), [1, 2]),
+        (slice(1), [[0, 1], [1, 2]]),
+    ],
+)
+def test_captured_indexing_has_numpy_s_shapes(index):
+    x = np.arange(60.0).reshape(3, 4, 5)
+    f = compiled(lambda x: x[index])
+    got = f(bl.tensor(x))
+    f.graphs[0].check()
+    assert f.graphs[0].outputs[0].shape == x[index].shape
+    assert got.tolist() == x[index].tolist()
+
+
+def test_captured_integers_in_an_index_count_from_the_front():
+    (equation,) = bl.capture(lambda x: x[-1, ..., -2])(bl.zeros((3, 4, 5))).equations
+    assert equation.op.index == (2, (0, 4, 1), 3)
 
 
 def test_equations_know_module_and_line():

@@ -575,6 +575,7 @@ def test_dlpack_to_numpy_and_back():
 def test_what_dlpack_exports_cannot_change_the_tensor():
     x = bl.tensor([1.0, 2.0])
     array = np.from_dlpack(x)
+    assert not np.shares_memory(array, x.array)
     if array.flags.writeable:
         array[0] = 9.0
     assert x.tolist() == [1.0, 2.0]

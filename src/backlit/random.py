@@ -85,6 +85,8 @@ class Generator:
     ) -> Tensor:
         """Normally distributed numbers, by Box and Muller (Ann. Math. Stat. 29, 1958)."""
         size, dtype = shape_tuple("normal", shape), as_dtype(dtype)
+        if dtype not in FLOATING:
+            raise DTypeError(f"normal: dtype must be floating, got {dtype}; use integers()")
         wide = float64 if dtype == float64 else float32
         count = math.prod(size)
         half = (count + 1) // 2
