@@ -180,13 +180,16 @@ def test_special_value(record: Record, special) -> None:
             np.testing.assert_allclose(got.numpy(), want, special.rtol, 0)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @each_case(has_floats)
-def test_low_precision_is_close_to_float64(record: Record, case: Case, dtype: str) -> None:
+def test_low_precision_is_close_to_float64(record: Record, case: Case) -> None:
     """Value and gradients keep the dtype and agree with float64 at the same (rounded) inputs."""
-    if dtype != "float32" and not record.low_precision:
-        return
-    dtype = np.dtype(dtype) if dtype != "bfloat16" else bl.bfloat16
+    compare_with_float64(record, case, bl.float32)
+    if record.low_precision:
+        compare_with_float64(record, case, bl.float16)
+        compare_with_float64(record, case, bl.bfloat16)
+
+
+def compare_with_float64(record: Record, case: Case, dtype: np.dtype) -> None:
     low = as_tensors(case, dtype, record.op.differentiable)
     high = [t.astype("float64") if is_float(getattr(t, "array", None)) else t for t in low]
     high = [
@@ -228,9 +231,13 @@ def scattered(x: np.ndarray, layout: str) -> np.ndarray:
     return np.array(x, order="F")
 
 
-@pytest.mark.parametrize("layout", ["strided", "reversed", "fortran"])
 @each_case(lambda record, case: any(getattr(x, "size", 0) > 1 for x in case.inputs))
-def test_memory_layout_does_not_matter(record: Record, case: Case, layout: str) -> None:
+def test_memory_layout_does_not_matter(record: Record, case: Case) -> None:
+    for layout in ("strided", "reversed", "fortran"):
+        compare_layouts(record, case, layout)
+
+
+def compare_layouts(record: Record, case: Case, layout: str) -> None:
     plain = as_tensors(case, None, record.op.differentiable)
     other = [
         wrap(scattered(t.numpy(), layout)).requires_grad_(t.requires_grad)
@@ -302,11 +309,13 @@ def with_gradients(record: Record, case: Case):
     return step
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @each_case()
-def test_captured_equals_eager(record: Record, case: Case, dtype: str) -> None:
-    if dtype != "float32" and not has_floats(record, case):
-        return
+def test_captured_equals_eager(record: Record, case: Case) -> None:
+    for dtype in (bl.float32, bl.float64, bl.float16) if has_floats(record, case) else (None,):
+        compare_captured(record, case, dtype)
+
+
+def compare_captured(record: Record, case: Case, dtype: np.dtype | None) -> None:
     step = with_gradients(record, case)
     tensors = as_tensors(case, dtype, True)
     eager = step(*tensors)
@@ -318,16 +327,16 @@ def test_captured_equals_eager(record: Record, case: Case, dtype: str) -> None:
         assert_same_bits(got, want, f"output {i} of\n{graph}")
 
 
-@pytest.mark.parametrize("dtype", sorted(FLOATING, key=str), ids=str)
 @each_case(lambda record, case: record.op.primitive)
-def test_infer_gives_the_type_that_eager_gives(record: Record, case: Case, dtype) -> None:
-    tensors = as_tensors(case, dtype)
-    if dtype == bl.bfloat16 and not all(isinstance(t, Tensor) for t in tensors):
-        return  # numbers meet bfloat16 as Tensors
+def test_infer_gives_the_type_that_eager_gives(record: Record, case: Case) -> None:
     op = record.op(**case.attributes)
-    arrays = [t.array if isinstance(t, Tensor) else t for t in tensors]
-    y = record(case, *tensors)
-    assert op.infer(*arrays) == (y.shape, y.dtype)
+    for dtype in sorted(FLOATING, key=str):
+        tensors = as_tensors(case, dtype)
+        if dtype == bl.bfloat16 and not all(isinstance(t, Tensor) for t in tensors):
+            continue  # numbers meet bfloat16 as Tensors
+        arrays = [t.array if isinstance(t, Tensor) else t for t in tensors]
+        y = record(case, *tensors)
+        assert op.infer(*arrays) == (y.shape, y.dtype)
 
 
 # -- bodies ---------------------------------------------------------------------------------------
