@@ -19,6 +19,9 @@ _COMMANDS = {
     "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
     "grad": ("backlit.cli.grad", "Show every gradient of an expression."),
+    "draw": ("backlit.cli.draw", "Draw the graph of a script, a record or a formula."),
+    "step": ("backlit.cli.step", "Go through a computation gate by gate."),
+    "explain": ("backlit.cli.explain", "Explain gradients path by path."),
 }
 _FUNCTIONS = {"eval": "evaluate"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -75,6 +76,12 @@ class Recording:
             # The names that the block itself uses come first, then those further inside.
             frames += [f for f in steps if not _INTERNAL[f.f_code.co_filename]]
         self._names = names_of(frames)
+
+    def add_names(self, variables: Mapping[str, Any]) -> None:
+        """Take down the names of variables that hold Tensors, as of a script that has ended."""
+        for name, x in variables.items():
+            if isinstance(x, Tensor) and not name.startswith("_"):
+                self._names.setdefault(id(x), name)
 
     @property
     def record(self) -> Record:
@@ -153,8 +160,6 @@ class Recording:
                     f"recording: the output ({describe(output)}) was not computed in the block"
                 )
             return numbers[id(output)], seed_of(output, gradient)
-        if self._failure is not None and self._failure.node is None:
-            return None, None  # the forward pass did not end
         used = {e.source for e in add.edges}
         for call in reversed(calls):
             y = call[3]

@@ -25,8 +25,10 @@ def draw(source: Any, *, title: str | None = None) -> Drawing:
 
     >>> from backlit import tensor
     >>> x = tensor(3.0, requires_grad=True)
-    >>> print(draw(x * 2).text(width=40))  # doctest: +ELLIPSIS
-    ...× 2...
+    >>> print(draw(x * 2).text())
+    node                value  gradient  local, role
+    x  leaf                 3         2
+    multiply_1 = x × 2      6         1  x ×2  scaler
     """
     return Drawing(as_record(source), title)
 

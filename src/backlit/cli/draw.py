@@ -1,0 +1,52 @@
+"""`backlit draw`: the graph of a script, a saved record or a formula as a picture."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ..errors import ArgumentError
+from ..see.draw import draw as draw_record
+from .source import HELP, load
+
+
+@click.command(
+    help=f"""Draw the graph of SOURCE, in the terminal or into a file.
+
+\b
+  backlit draw net.py -o net.html --open
+  backlit draw "(x + y) * max(y, z)" x=-2 y=5 z=-4
+
+{HELP}""",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("source")
+@click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="A .html, .svg, .dot, .txt or .json (the record itself) file. Without: the terminal.",
+)
+@click.option("--open", "show", is_flag=True, help="Open the .html file in the browser.")
+@click.option("--title", help="The title of the picture.")
+def draw(
+    source: str, values: tuple[str, ...], output: str | None, show: bool, title: str | None
+) -> None:
+    """Draw a graph in the terminal or into a file."""
+    if show and (output is None or not output.endswith(".html")):
+        raise ArgumentError("draw: --open needs an .html file, as in -o graph.html --open")
+    record = load(source, values)
+    if output is None:
+        Console().print(draw_record(record, title=title))
+        return
+    if output.endswith(".json"):
+        record.save(output)
+    else:
+        draw_record(record, title=title).save(output)
+    click.echo(f"{output}: {len(record.nodes)} nodes, {len(record.edges)} edges")
+    if show:
+        webbrowser.open(Path(output).resolve().as_uri())

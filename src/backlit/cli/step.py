@@ -1,0 +1,178 @@
+"""`backlit step`: going through a computation in the terminal, gate by gate."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import BacklitError
+from ..see.explain import explain as explain_gradient
+from ..see.record import Record
+from ..see.steps import Stop, name_of, steps
+from .source import HELP, load
+
+_KEYS = """\
+  Enter, n     next stop                 p            previous stop
+  b            to the backward pass      g NUMBER     go to a stop
+  c            on to the next breakpoint (else to the end)
+  at NAME      break at a node in the backward pass
+  norm X       break where a gradient's norm is above X
+  nan          break at the first gradient that is not finite
+  clear        no breakpoints            w            values and gradients here
+  x NAME       explain a gradient        !            a Python prompt with everything at hand
+  h            this help                 q            quit"""
+
+
+class _Session:
+    """One walk through the stops, with its breakpoints."""
+
+    def __init__(self, record: Record, console: Console):
+        self.record = record
+        self.console = console
+        self.stops: list[Stop] = list(steps(record))
+        self.place = 0
+        self.nodes: set[int] = set()
+        self.norm: float | None = None
+        self.nonfinite = False
+
+    def show(self) -> None:
+        """The current stop between its neighbours, and its sentence."""
+        total = len(self.stops)
+        first = max(0, min(self.place - 2, total - 5))
+        for s in self.stops[first : first + 5]:
+            here = s.number == self.place
+            color = "green" if s.phase == "forward" else "red"
+            line = Text("▶ " if here else "  ", style="bold")
+            line.append(f"{s.number + 1:>4} {s.phase:<8} ", style=color)
+            line.append(s.node.label, style="bold" if here else "dim")
+            self.console.print(line)
+        stop = self.stops[self.place]
+        self.console.print(Text(stop.sentence), style="bold")
+        where = self.record.location(stop.node)
+        if where:
+            self.console.print(Text(where), style="dim")
+
+    def hit(self, stop: Stop) -> bool:
+        """Whether a breakpoint holds at a stop."""
+        if stop.phase == "forward":
+            return False
+        norm = stop.norm
+        above = self.norm is not None and norm is not None and norm > self.norm
+        return stop.node.id in self.nodes or above or (self.nonfinite and stop.bad)
+
+    def run(self, command: str) -> bool:
+        """Do what was typed; False ends the session."""
+        word, _, rest = command.strip().partition(" ")
+        last = len(self.stops) - 1
+        if word in ("q", "quit", "exit"):
+            return False
+        if word in ("", "n"):
+            if self.place == last:
+                self.console.print("The end: every gradient is computed. q quits.")
+                return True
+            self.place += 1
+        elif word == "p":
+            self.place = max(self.place - 1, 0)
+        elif word == "b":
+            self.place = next((s.number for s in self.stops if s.phase == "backward"), last)
+        elif word == "g" and rest.strip().isdecimal():
+            self.place = min(max(int(rest) - 1, 0), last)
+        elif word == "c":
+            found = (s.number for s in self.stops[self.place + 1 :] if self.hit(s))
+            self.place = next(found, last)
+        elif word == "at" and rest:
+            node = self.record.find(rest.strip())
+            self.nodes.add(node.id)
+            self.console.print(f"Breaks at {name_of(node)} in the backward pass.")
+            return True
+        elif word == "norm" and _is_number(rest):
+            self.norm = float(rest)
+            self.console.print(f"Breaks where a gradient's norm is above {self.norm:g}.")
+            return True
+        elif word == "nan":
+            self.nonfinite = True
+            self.console.print("Breaks at the first gradient that is not finite.")
+            return True
+        elif word == "clear":
+            self.nodes, self.norm, self.nonfinite = set(), None, False
+            self.console.print("No breakpoints.")
+            return True
+        elif word == "w":
+            self._values()
+            return True
+        elif word == "x" and rest:
+            self.console.print(Text(str(explain_gradient(rest.strip(), self.record))))
+            return True
+        elif word == "!":
+            self.stops[self.place].interact()
+        elif word in ("h", "help", "?"):
+            self.console.print(_KEYS, highlight=False)
+            return True
+        else:
+            self.console.print(Text(f"Not understood: {command.strip()}. h lists the commands."))
+            return True
+        self.show()
+        return True
+
+    def _values(self) -> None:
+        stop = self.stops[self.place]
+        for name, value, style in (
+            ("value", stop.node.value, "green"),
+            ("upstream", stop.node.upstream, "red"),
+            *((f"to {self._source(e)}", e.gradient, "red") for e in stop.downstream),
+        ):
+            shown = "not computed" if value is None else f"{value.type} {value.text(6, 6)}"
+            self.console.print(Text(f"  {name}: "), Text(shown, style=style), sep="")
+
+    def _source(self, edge: object) -> str:
+        return name_of(self.record.nodes[edge.source])  # type: ignore[attr-defined]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@click.command(
+    help=f"""Go through SOURCE gate by gate: forward, then backward.
+
+\b
+  backlit step "(x + y) * max(y, z)" x=-2 y=5 z=-4
+  backlit step net.py
+
+\b
+Commands:
+{_KEYS}
+
+{HELP}""",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("source")
+@click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--list", "whole", is_flag=True, help="Print all sentences and end.")
+def step(source: str, values: tuple[str, ...], whole: bool) -> None:
+    """Go through a computation gate by gate."""
+    record = load(source, values)
+    console = Console(highlight=False)
+    session = _Session(record, console)
+    if whole or not session.stops:
+        for stop in session.stops:
+            click.echo(f"{stop.number + 1:>4} {stop.phase:<8} {stop.sentence}")
+        return
+    console.print(f"{len(session.stops)} stops. Enter goes on, h helps, q quits.")
+    session.show()
+    while True:
+        try:
+            command = click.prompt("step", default="", show_default=False, prompt_suffix="> ")
+        except (EOFError, click.Abort):
+            click.echo()
+            return
+        try:
+            if not session.run(command):
+                return
+        except BacklitError as error:
+            console.print(Text(str(error), style="red"))

@@ -1,0 +1,162 @@
+"""`backlit draw`, `step` and `explain` from the command line."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from backlit import see
+from backlit.cli import main
+
+FORMULA = ["q = x + y; q * max(y, z)", "x=-2", "y=5", "z=-4"]
+
+SCRIPT = """
+import backlit as bl
+
+x = bl.tensor([1.0, 2.0], requires_grad=True)
+h = bl.tanh(x * 2)
+loss = (h * h).sum()
+loss.backward()
+"""
+
+
+def backlit(*args, typed=None):
+    return CliRunner().invoke(main, list(args), input=typed, terminal_width=100)
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_drawing_a_formula_in_the_terminal():
+    result = backlit("draw", *FORMULA)
+    assert result.exit_code == 0
+    assert "q = x + y" in result.output
+    assert "distributor" in result.output
+
+
+def test_drawing_into_files(tmp_path, script):
+    for name, start in [("a.html", "<!doctype html>"), ("a.svg", "<svg"), ("a.dot", "digraph")]:
+        result = backlit("draw", str(script), "-o", str(tmp_path / name))
+        assert result.exit_code == 0, result.output
+        assert "5 nodes, 5 edges" in result.output
+        assert (tmp_path / name).read_text().startswith(start)
+    backlit("draw", str(script), "-o", str(tmp_path / "a.json"))
+    assert json.loads((tmp_path / "a.json").read_text())["format"] == "backlit-record"
+    again = backlit("draw", str(tmp_path / "a.json"))
+    assert "h = tanh(multiply_1)" in again.output
+
+
+def test_a_script_that_raises_is_drawn_up_to_there(script):
+    script.write_text(SCRIPT + "x @ bl.tensor([1.0, 2.0, 3.0])\n")
+    result = backlit("draw", str(script))
+    assert result.exit_code == 0
+    assert "net.py: ShapeError: " in result.output
+    assert "raised:" in result.output
+
+
+def test_a_script_that_exits(script):
+    script.write_text(SCRIPT + "raise SystemExit(0)\n")
+    assert backlit("draw", str(script)).exit_code == 0
+
+
+def test_opening_the_page(tmp_path, script, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    backlit("draw", str(script), "-o", str(tmp_path / "a.html"), "--open")
+    assert opened == [(tmp_path / "a.html").as_uri()]
+    result = backlit("draw", str(script), "--open")
+    assert result.exit_code == 1
+    assert "--open needs an .html file" in result.output
+
+
+def test_explaining():
+    result = backlit("explain", *FORMULA, "--of", "y")
+    assert "2 paths lead from y" in result.output
+    assert "add up to the gradient" in result.output
+    everything = backlit("explain", *FORMULA)
+    assert everything.output.count("Gradient of") == 3
+    assert r"\frac" in backlit("explain", *FORMULA, "--of", "y", "--as", "latex").output
+    assert "∂q/∂y" in backlit("explain", *FORMULA, "--of", "y", "--as", "unicode").output
+
+
+def test_explaining_needs_a_gradient(script):
+    script.write_text("import backlit as bl\nbl.tensor([1.0]) * 2\n")
+    result = backlit("explain", str(script))
+    assert result.exit_code == 1
+    assert "computed no gradient" in result.output
+
+
+def test_stepping():
+    commands = ["", "p", "b", "w", "at x", "at q", "c", "clear", "norm 2", "g 1", "c", "nan"]
+    commands += ["x y", "h", "what", "at nowhere", "g 6", "n", "q"]
+    result = backlit("step", *FORMULA, typed="\n".join(commands) + "\n")
+    assert result.exit_code == 0
+    for expected in (
+        "6 stops. Enter goes on",
+        "q = x + y = −2 + 5 = 3",
+        "max(5, −4) = 5",
+        "× switches: upstream 1",
+        "upstream: float64[] 1",
+        "to q: float64[] 5",
+        "Breaks at q in the backward pass",
+        "+ distributes: upstream 5",
+        "No breakpoints.",
+        "Breaks where a gradient's norm is above 2.",
+        "max routes: upstream 3",
+        "Breaks at the first gradient that is not finite.",
+        "2 paths lead from y",
+        "previous stop",
+        "Not understood: what. h lists the commands.",
+        "no node is named 'nowhere'",
+        "The end: every gradient is computed.",
+    ):
+        assert expected in result.output, expected
+
+
+def test_stepping_into_python(monkeypatch):
+    opened = []
+    monkeypatch.setattr(see.Stop, "interact", lambda stop: opened.append(stop))
+    backlit("step", *FORMULA, typed="!\nq\n")
+    assert opened[0].node.name == "q"
+
+
+def test_stepping_ends_with_the_input():
+    assert backlit("step", *FORMULA, typed="n\n").exit_code == 0
+
+
+def test_listing_all_stops(script):
+    result = backlit("step", str(script), "--list")
+    lines = result.output.splitlines()
+    assert len(lines) == 8
+    assert lines[0].startswith("   1 forward  multiply_1 = x × 2")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["draw", "none.py"], "none.py: there is no such file"),
+        (["draw", "x * 2"], "x has no value; add one, as in x=2"),
+        (["draw", "x * 2", "x=1", "y=2"], "y does not occur in it; leave out y="),
+        (["draw", "x * 2", "x"], "a value must be written NAME=VALUE"),
+        (["draw", "x * 2", "x=1", "-o", "a.pdf"], "must end in .html, .svg, .dot, .txt"),
+    ],
+)
+def test_mistakes_are_one_line(args, message):
+    result = backlit(*args)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_values_are_for_formulas(script):
+    result = backlit("draw", str(script), "x=1")
+    assert "values are for formulas, got x=1" in result.output
+
+
+def test_a_script_without_ops(script):
+    script.write_text("print('hello')\n")
+    assert "applied no op, so there is nothing to see" in backlit("draw", str(script)).output
