@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..op import Elementwise, Reduction, Shape
-from ..ops import contraction, creation, indexing, movement, pooling, reductions
+from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from .graph import Equation, Graph, Variable
 from .passes import is_movement
 from .scalar_ops import llvm_type, supports
@@ -173,6 +173,8 @@ class Lowering:
             return True
         if isinstance(op, contraction.Matmul):
             return e.output.dtype.kind == "f"
+        if isinstance(op, convolution.Product):
+            return e.output.dtype.kind == "f" and all(a == b for a, b in op.padding)
         if isinstance(op, Elementwise):
             return supports(op, dtypes, e.output.dtype)
         if isinstance(op, Reduction):
@@ -197,6 +199,8 @@ class Lowering:
                 for x in e.inputs:
                     if isinstance(x, Variable):
                         self._want_view(x)
+                        if isinstance(e.op, convolution.Product) and not self._is_plain(x):
+                            self._force(x)
                 continue
             if isinstance(e.op, movement.Reshape) and not self._same_but_ones(e):
                 self._want_view(e.inputs[0])
@@ -206,6 +210,11 @@ class Lowering:
                 if isinstance(x, Variable) and self._is_dear(x, e):
                     self._force(x)
             self.costs[e.output] = self._cost(e)
+
+    def _is_plain(self, x: Variable) -> bool:
+        """Whether x's elements fill a buffer in row-major order."""
+        view = self.view(x)
+        return view is not None and view.contiguous and view.base.size == x.size
 
     def _same_but_ones(self, e: Equation) -> bool:
         """Whether a reshape only adds or drops axes of size 1."""
@@ -357,6 +366,8 @@ class Lowering:
         if isinstance(e.op, contraction.Matmul):
             work = e.output.size * e.inputs[0].shape[-1]
             return "matmul" if work <= SMALL_PRODUCT else "contraction"
+        if isinstance(e.op, convolution.Product):
+            return "contraction"
         if isinstance(e.op, creation.RandomBits):
             return "random"
         return "map"

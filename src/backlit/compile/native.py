@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import llvmlite
@@ -34,13 +35,12 @@ class _Engine:
         version = ".".join(map(str, llvm.llvm_version_info))
         self.identity = (version, llvmlite.__version__, self.cpu, self.features, self.layout)
 
-    def code(self, text: str, effort: str) -> bytes:
+    def code(self, text: str) -> bytes:
         """The object file of a module, from the cache if it was compiled before."""
-        name = cache.key(text, effort, *self.identity)
+        name = cache.key(text, *self.identity)
         content = cache.load(name)
         if content is None:
-            module = self.optimised(text) if effort == "full" else self.tidied(text)
-            content = bytes(self.machine.emit_object(module))
+            content = bytes(self.machine.emit_object(self.optimised(text)))
             cache.store(name, content)
         return content
 
@@ -109,19 +109,22 @@ def attributes() -> str:
     )
 
 
-def build(texts: list[str], names: list[str], light: tuple[str, ...] = ()) -> Library:
-    """Compile modules together and return the addresses of the named functions.
+def tidy_code(text: str) -> bytes:
+    """The object file of a module (without target lines) whose loops are in their final form."""
+    with _LOCK:
+        e = engine()
+        return bytes(e.machine.emit_object(e.tidied(header() + text)))
 
-    `light` are modules whose loops are already in their final form.
-    """
+
+def build(text: str, names: list[str], objects: Iterable[bytes] = ()) -> Library:
+    """Compile a module, link it with object files and return the addresses of its functions."""
     with _LOCK:
         e = engine()
         e.count += 1
         library = llvm.JITLibraryBuilder()
-        for text in texts:
-            library.add_object_img(e.code(text, "full"))
-        for text in light:
-            library.add_object_img(e.code(text, "light"))
+        library.add_object_img(e.code(text))
+        for code in objects:
+            library.add_object_img(code)
         library.add_current_process()
         for name in names:
             library.export_symbol(name)

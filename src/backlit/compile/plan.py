@@ -25,7 +25,7 @@ from .graph import Graph, Variable
 from .loops import KernelWriter
 from .lower import Kernel, Lowering, View
 from .passes import optimise
-from .products import Products
+from .products import Product, Products
 
 _ALIGN = 64
 #: A kernel with this much work (about a multiplication each) is divided among the threads.
@@ -146,7 +146,6 @@ class Plan:
         self.steps: list[Any] = []
         open_driver: _DriverWriter | None = None
         products = Products(self.lowering)
-        self.work = 0
         for kernel in self.kernels:
             if kernel.kind == "host":
                 open_driver = None
@@ -157,16 +156,14 @@ class Plan:
                 drivers.append(open_driver)
                 self.steps.append(open_driver)
             if kernel.kind == "contraction":
-                product, buffers = products.kernel(kernel.roots[0])
-                open_driver.add_product(product, [self.storage(v) for v in buffers])
-                self.work += product.spec.flops // 16
+                for product, buffers in products.of(kernel.roots[0]):
+                    open_driver.add_product(product, [self.storage(v) for v in buffers])
                 continue
             writer = KernelWriter(self.lowering, kernel, self.storage)
             declarations.update(writer.f.declarations)
             body = writer.f.text()
             name = definitions.setdefault(body, f"kernel{len(definitions)}")
             open_driver.add(writer, name)
-            self.work += writer.work
         self.library = None
         if drivers:
             kernels = [
@@ -180,8 +177,8 @@ class Plan:
                 parts.append(f"declare void @{product.name}(ptr, i64, i64, i64, ptr)")
             self.text = "\n".join(parts)
             names = [d.name for d in drivers]
-            light = (native.header() + _body(products.module),) if products.kernels else ()
-            self.library = native.build([self.text], names, light)
+            codes = [product.code for product in products.kernels.values()]
+            self.library = native.build(self.text, names, codes)
         self.arena = _aligned(self.scratch_offset + products.scratch)
 
     def _pointer(self, storage: Variable, name: str) -> list[str]:
@@ -407,12 +404,12 @@ class _DriverWriter:
             lines.append(f"  call void @{name}({listed}, ptr %flag, i64 0, i64 {writer.units})")
             self._serial += lines
 
-    def add_product(self, product: Any, storages: list[Variable]) -> None:
+    def add_product(self, product: Product, storages: list[Variable]) -> None:
         """The next kernel, a contraction: every phase on all threads."""
         self._flush()
         self._count += 1
         tag = self._count
-        self.parallel = self.parallel or product.spec.flops >= 16 * _WORTH_SHARING
+        self.parallel = self.parallel or product.flops >= 16 * _WORTH_SHARING
         self._head.append(f"  %t{tag} = alloca [{len(storages)} x ptr]")
         lines = []
         for i, storage in enumerate(storages):
@@ -516,12 +513,6 @@ def _merged(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             result.append((offset, size))
     return result
-
-
-def _body(module: Any) -> str:
-    """A module's text without its target lines."""
-    lines = str(module).splitlines()
-    return "\n".join(line for line in lines if not line.startswith(("target ", "; ModuleID")))
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
 
 from ..ops import contraction as ops
-from .contraction import Contraction, Kernel, Operand, build
+from ..ops import convolution as convolutions
+from . import cache, contraction, native
+from .contraction import Contraction, Operand, build
+from .contraction.conv import Convolution
 from .graph import Equation, Variable
 from .lower import Lowering, View, row_major
 
 
-def specification(lowering: Lowering, e: Equation) -> tuple[Contraction, list[Variable]]:
-    """What an equation contracts, and the buffers in the order of the kernel's table."""
-    assert isinstance(e.op, ops.Matmul)
+Specification = tuple[Contraction, list[Variable]]
+
+
+def specifications(lowering: Lowering, e: Equation) -> list[Specification]:
+    """The contractions that make an equation's output, each with the buffers of its table."""
+    if isinstance(e.op, ops.Matmul):
+        return [_matmul(lowering, e)]
+    bases = [lowering.view(x).base for x in e.inputs]  # type: ignore[union-attr]
+    geometry = convolution(e)
+    if isinstance(e.op, convolutions.Convolution):
+        return [(geometry.forward(), [*bases, e.output])]
+    if isinstance(e.op, convolutions.ConvolutionWeight):
+        return [(geometry.weight_gradient(), [*bases[::-1], e.output])]
+    return [(spec, [*bases, e.output]) for spec in geometry.input_gradient()]
+
+
+def convolution(e: Equation) -> Convolution:
+    """The sizes of a convolution or of one of its two gradients."""
+    op: Any = e.op
+    first, second = (x.shape for x in e.inputs)
+    if isinstance(op, convolutions.Convolution):
+        image, weight = first, second
+    elif isinstance(op, convolutions.ConvolutionInput):
+        image, weight = e.output.shape, second
+    else:
+        image, weight = second, e.output.shape
+    return Convolution(
+        batch=image[0],
+        inputs=image[1],
+        outputs=weight[0],
+        sizes=image[2:],
+        kernel=weight[2:],
+        stride=op.stride,
+        padding=tuple(before for before, _ in op.padding),
+        dilation=op.dilation,
+        groups=op.groups,
+        dtype=e.output.dtype,
+    )
+
+
+def _matmul(lowering: Lowering, e: Equation) -> Specification:
     a, b = (batched(lowering, x, e.output) for x in e.inputs)
     *batch, m, n = e.output.shape
     k = a.shape[-1]
@@ -71,24 +117,68 @@ def batched(lowering: Lowering, x: Variable, out: Variable) -> View:
     return View(view.base, shape, (*strides, *view.strides[-2:]), view.offset)
 
 
+@dataclass(frozen=True)
+class Product:
+    """A compiled contraction: `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)`.
+
+    Each phase is run by all threads, with a barrier before the next.
+    """
+
+    name: str
+    phases: int
+    scratch: int
+    flops: int
+    code: bytes
+
+
 class Products:
-    """The contraction kernels of one plan, equal ones shared, in a module of their own."""
+    """The contraction kernels of one plan; equal ones are shared."""
 
     def __init__(self, lowering: Lowering):
         self.lowering = lowering
-        self.module = ir.Module()
-        self.kernels: dict[Any, Kernel] = {}
+        self.kernels: dict[Contraction, Product] = {}
 
-    def kernel(self, e: Equation) -> tuple[Kernel, list[Variable]]:
-        """The kernel of an equation and its buffers."""
-        spec, buffers = specification(self.lowering, e)
-        known = self.kernels.get(spec)
-        if known is None:
-            known = build(self.module, f"contraction{len(self.kernels)}", spec)
-            self.kernels[spec] = known
-        return known, buffers
+    def of(self, e: Equation) -> list[tuple[Product, list[Variable]]]:
+        """The kernels of an equation with their buffers."""
+        found = []
+        for spec, buffers in specifications(self.lowering, e):
+            known = self.kernels.get(spec)
+            if known is None:
+                known = self.kernels[spec] = _compiled(spec)
+            found.append((known, buffers))
+        return found
 
     @property
     def scratch(self) -> int:
         """The bytes of scratch that any one of them needs."""
         return max((k.scratch for k in self.kernels.values()), default=0)
+
+
+def _compiled(spec: Contraction) -> Product:
+    """The kernel of a specification, from the cache if it was compiled before."""
+    key = cache.key("contraction", repr(spec), _generator(), *native.engine().identity)
+    name = f"contraction_{key[:24]}"
+    content = cache.load(key)
+    if content is None:
+        module = ir.Module()
+        kernel = build(module, name, spec)
+        facts = json.dumps({"phases": kernel.phases, "scratch": kernel.scratch}).encode()
+        content = facts + b"\n" + native.tidy_code(_body(module))
+        cache.store(key, content)
+    facts, _, code = content.partition(b"\n")
+    return Product(name, flops=spec.flops, code=code, **json.loads(facts))
+
+
+def _body(module: ir.Module) -> str:
+    """A module's text without its target lines."""
+    lines = str(module).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("target ", "; ModuleID")))
+
+
+@functools.cache
+def _generator() -> str:
+    """A checksum of the code that writes the kernels: another version makes other entries."""
+    h = hashlib.sha256()
+    for path in sorted(Path(contraction.__file__).parent.glob("*.py")):
+        h.update(path.read_bytes())
+    return h.hexdigest()

@@ -152,7 +152,7 @@ class _Pool:
         """Compile the helpers and start the missing workers."""
         if self.library is None:
             text = native.header() + helpers(_HELPERS) + native.attributes()
-            self.library = native.build([text], ["backlit_work", "backlit_post", "backlit_start"])
+            self.library = native.build(text, ["backlit_work", "backlit_post", "backlit_start"])
             i64, ptr = ctypes.c_int64, ctypes.c_void_p
             addresses = self.library.addresses
             self.start = ctypes.CFUNCTYPE(None, ptr)(addresses["backlit_start"])
