@@ -1,5 +1,6 @@
 """What happens at every gate of a computation: values, gradients, and how they got there."""
 
+from .bad_numbers import BadNumber, BadNumbers, bad_numbers
 from .check import Cause, CheckResult, check
 from .draw import Drawing, draw
 from .explain import Explanation, explain
@@ -12,6 +13,8 @@ from .value import Value
 from .watching import Recording, recording
 
 __all__ = [
+    "BadNumber",
+    "BadNumbers",
     "Cause",
     "CheckResult",
     "Drawing",
@@ -25,6 +28,7 @@ __all__ = [
     "Stop",
     "Value",
     "as_record",
+    "bad_numbers",
     "breakpoint_at",
     "check",
     "differentiate",
