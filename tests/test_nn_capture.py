@@ -7,12 +7,38 @@ import pytest
 
 import backlit as bl
 from backlit import nn
+from backlit.compile.api import interpreter
 
 STEPS = 4
 rng = np.random.default_rng(0)
 ROWS = rng.normal(size=(6, 4)).astype(np.float32)
 SIGNALS = rng.normal(size=(3, 4, 6)).astype(np.float32)
+IMAGES = rng.normal(size=(2, 4, 5, 5)).astype(np.float32)
+SEQUENCES = rng.normal(size=(5, 2, 4)).astype(np.float32)
+TOKENS = rng.integers(0, 7, (4, 5))
 LABELS = rng.integers(0, 4, 6)
+
+
+class First(nn.Module):
+    """The first of several results."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        y = self.inner(x)
+        return y[0] if isinstance(y, tuple) else y
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x, x, x, is_causal=True)[0]
+
 
 #: name -> (maker of the module, input)
 LAYERS = {
@@ -34,6 +60,41 @@ LAYERS = {
     "layer norm": (lambda: nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3)), ROWS),
     "flatten": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(24, 2)), SIGNALS),
     "unflatten": (lambda: nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3))), ROWS),
+    "batch norm of images": (
+        lambda: nn.Sequential(nn.Conv2d(4, 3, 2, bias=False), nn.BatchNorm2d(3), nn.ReLU()),
+        IMAGES,
+    ),
+    "group norm": (lambda: nn.GroupNorm(2, 4), IMAGES),
+    "convolution of signals": (lambda: nn.Conv1d(4, 6, 3, 2, 1, groups=2), SIGNALS),
+    "convolution, same": (lambda: nn.Conv2d(4, 3, (2, 3), padding="same", dilation=2), IMAGES),
+    "transposed convolution of signals": (lambda: nn.ConvTranspose1d(4, 3, 3, 2), SIGNALS),
+    "transposed convolution": (lambda: nn.ConvTranspose2d(4, 2, 3, 2, 1, 1, groups=2), IMAGES),
+    "maximum pooling": (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.MaxPool2d(3, 1, 1)), IMAGES),
+    "mean pooling": (
+        lambda: nn.Sequential(
+            nn.Conv1d(4, 3, 2), nn.AvgPool1d(2, padding=1, count_include_pad=False)
+        ),
+        SIGNALS,
+    ),
+    "adaptive pooling": (
+        lambda: nn.Sequential(nn.Conv2d(4, 3, 1), nn.AdaptiveAvgPool2d((2, 3))),
+        IMAGES,
+    ),
+    "embedding": (lambda: nn.Embedding(7, 3, padding_idx=1), TOKENS),
+    **{
+        f"{kind.__name__}{options}": (lambda k=kind, o=options: First(k(4, 3, **o)), SEQUENCES)
+        for kind in (nn.RNN, nn.LSTM, nn.GRU)
+        for options in (
+            {},
+            {"num_layers": 2, "bidirectional": True, "batch_first": True, "dropout": 0.3},
+        )
+    },
+    **{
+        kind.__name__: (lambda k=kind: First(k(4, 3)), ROWS)
+        for kind in (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+    },
+    "attention": (lambda: SelfAttention(nn.MultiheadAttention(4, 2, dropout=0.2)), SEQUENCES),
+    "encoder layer": (lambda: nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), SEQUENCES),
     **{
         activation.__name__: (lambda a=activation: nn.Sequential(nn.Linear(4, 3), a()), ROWS)
         for activation in (
@@ -77,7 +138,7 @@ def train(make, x, loss, target, compiled: bool) -> list[bytes]:
                 p.assign(p - 0.1 * p.grad)
         return value
 
-    run = bl.compile(step) if compiled else step
+    run = bl.compile(step, executor=interpreter) if compiled else step
     inputs = bl.tensor(x), None if target is None else bl.tensor(target)
     losses = [run(*inputs).numpy().tobytes() for _ in range(STEPS)]
     model.eval()
