@@ -172,7 +172,7 @@ TABLE = [
         cases=[
             Case((x(2), x(3)), {"axis": 0}),
             Case((x(2, 1), x(2, 3), x(2, 0)), {"axis": 1}),
-            Case((x(1, 2), x(2, 2)), {"axis": 0}),
+            Case((x(1, 2, 2), x(2, 2, 2)), {"axis": 0}),
             Case((x(3),), {"axis": 0}),
         ],
         function=lambda *arrays, axis: bl.concat(arrays, axis=axis),
@@ -180,6 +180,9 @@ TABLE = [
             Bad(lambda: bl.concat((bl.ones((2, 3)), bl.ones((2, 4))), axis=0), ShapeError,
                 r"concat: shapes must agree on every axis but 0, got float32\[2,3\] and "
                 r"arrays\[1\]: float32\[2,4\]"),
+            Bad(lambda: bl.concat((bl.ones((2, 3)), bl.ones((4, 3))), axis=1), ShapeError,
+                r"concat: shapes must agree on every axis but 1, got float32\[2,3\] and "
+                r"arrays\[1\]: float32\[4,3\]"),
             Bad(lambda: bl.concat(()), ArgumentError, r"concat: at least one Tensor is required"),
         ],
     ),

@@ -13,7 +13,7 @@ from backlit.errors import ArgumentError, ShapeError
 from backlit.ops import activation
 from backlit.ops import reductions as ops
 
-from .record import Bad, Record, Special, distinct, folded, grid, integers, truth, uniform
+from .record import Bad, Case, Record, Special, distinct, folded, grid, integers, truth, uniform
 
 inf, nan = math.inf, math.nan
 
@@ -32,6 +32,9 @@ EMPTY = ((0, 2), (0,), False)
 ONE_AXIS = [fold for fold in FOLDS if len(fold[1]) == 1]
 
 ALL = {"axis": (0,), "keepdims": False}
+
+#: Products are smooth at 0, where quotients are not.
+ZEROS = np.array([[0.5, 0.0, 2.0, -1.5], [0.0, 1.5, 0.0, 3.0]])
 
 
 def folds(name, make, places=FOLDS, **more):
@@ -179,8 +182,9 @@ TABLE = [
         specials=[
             Special(([1.0, 3.0, 3.0],), 3.0, ([0.0, 0.5, 0.5],), ALL),
             Special(([2.0, 2.0, 2.0, 2.0],), 2.0, ([0.25] * 4,), ALL),
+            Special(([-inf, 3.0, 0.0],), 3.0, ([0.0, 1.0, 0.0],), ALL),
             Special(([nan, 3.0],), nan, None, ALL),
-            Special(([-inf, -inf],), -inf, None, ALL),
+            Special(([-inf, -inf],), -inf, ([0.5, 0.5],), ALL),
         ],
         bad=[empty(bl.max, "max"), outside(bl.max, "max")],
     ),
@@ -191,6 +195,7 @@ TABLE = [
         function=bl.min,
         specials=[
             Special(([1.0, 1.0, 3.0],), 1.0, ([0.5, 0.5, 0.0],), ALL),
+            Special(([inf, -3.0, 0.0],), -3.0, ([0.0, 1.0, 0.0],), ALL),
             Special(([nan, 3.0],), nan, None, ALL),
         ],
         bad=[empty(bl.min, "min"), outside(bl.min, "min")],
@@ -199,6 +204,7 @@ TABLE = [
         op=ops.Prod,
         reference=whole_or_float(math.prod),
         cases=[
+            Case((ZEROS,), {"axis": (1,), "keepdims": False}),
             *folds("prod", uniform(-2, 2), [*ONE_AXIS, EMPTY]),
             *folds("prod", integers(-5, 5), ONE_AXIS[:2]),
         ],
@@ -260,6 +266,7 @@ TABLE = [
         op=ops.CumulativeProd,
         reference=running(math.prod),
         cases=[
+            Case((ZEROS,), {"axis": 1}),
             *along("cumulative_prod", uniform(0.5, 2)),
             *along("cumulative_prod", integers(-5, 5)),
         ],
@@ -292,6 +299,7 @@ TABLE = [
         specials=[
             Special(([0.0, 0.0],), 0.0, ([0.0, 0.0],), ALL),
             Special(([3e200, 4e200],), 5e200, ([0.6, 0.8],), ALL, rtol=1e-15),
+            Special(([0.0, 3e200, -4e200],), 5e200, ([0.0, 0.6, -0.8],), ALL, rtol=1e-15),
             Special(([3e-200, 4e-200],), 5e-200, ([0.6, 0.8],), ALL, rtol=1e-15),
             Special(([3e30, 4e30],), 5e30, None, ALL, dtype="float32", rtol=1e-6),
             Special(([-inf, 1.0],), inf, None, ALL),

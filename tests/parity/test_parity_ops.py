@@ -404,9 +404,10 @@ DIFFERENT = {
     "hypot-1": "the gradient at (0, 0) is 0, as the norm's; theirs is NaN",
     "logaddexp-2": "the gradient at (-inf, -inf) is 0; theirs is NaN",
     "norm-1": "theirs overflows where squares do",
-    "norm-3": "theirs overflows where squares do",
+    "norm-3": "theirs underflows where squares do",
     "logsumexp-4": "the gradient at all -inf is 0; theirs is NaN",
-    "norm-2": "theirs underflows where squares do",
+    "norm-2": "theirs overflows where squares do",
+    "norm-4": "theirs overflows where squares do",
 }
 
 

@@ -74,7 +74,7 @@ class Extreme(Reduction):
     saves = ("x", "y")
 
     def backward(self, xp, grad_y, x, y):
-        hit = xp.where(x == self.spread(xp, y), 1.0, 0.0 * x)
+        hit = xp.where(x == self.spread(xp, y), xp.ones_like(x), xp.zeros_like(x))
         return self.spread(xp, grad_y) * (hit / xp.sum(hit, axis=self.axis, keepdims=True))
 
 
@@ -190,24 +190,36 @@ class CumulativeSum(Running):
 
 
 class CumulativeProd(Running):
-    """yᵢ = Π_{j≤i} xⱼ;  gxᵢ = Σ_{j≥i} gyⱼ Π_{k≤j, k≠i} xₖ.
+    """yᵢ = Π_{j≤i} xⱼ;  gxᵢ = (Π_{k<i} xₖ) rᵢ with rᵢ = gyᵢ + xᵢ₊₁ rᵢ₊₁, exact where x is 0.
 
-    Before the first 0 that is Σ gy y / x; at it, the same with the 0 replaced by 1; after it, 0.
+    The recurrence for r is a linear one, folded in log₂ n steps: Blelloch, "Prefix sums and their
+    applications" (1990), sec. 1.4.1.
     """
 
-    saves = ("x", "y")
+    saves = ("x",)
 
     def forward(self, xp, x):
         return xp.cumulative_prod(x, axis=self.axis)
 
-    def backward(self, xp, grad_y, x, y):
-        zero = x == 0
-        zeros_seen = xp.cumulative_sum(xp.where(zero, 1.0, 0.0 * y), axis=self.axis)
-        first_zero = xp.logical_and(zero, zeros_seen == 1)
-        before = self.backwards(xp, grad_y * y) / xp.where(zero, 1.0, x)
-        without = xp.cumulative_prod(xp.where(first_zero, 1.0, x), axis=self.axis)
-        at = self.backwards(xp, grad_y * without)
-        return xp.where(zeros_seen == 0, before, xp.where(first_zero, at, 0.0))
+    def backward(self, xp, grad_y, x):
+        r, factor, step = grad_y, _moved_up(xp, x, self.axis, 1), 1
+        while step < x.shape[self.axis]:
+            r = r + factor * _moved_up(xp, r, self.axis, step)
+            factor = factor * _moved_up(xp, factor, self.axis, step)
+            step *= 2
+        return _before(xp, x, self.axis) * r
+
+
+def _moved_up(xp, x, axis, step):
+    """xᵢ₊ₛ in place of xᵢ along `axis`, zeros at the end."""
+    n = x.shape[axis]
+    whole = [(0, size, 1) for size in x.shape]
+    head, tail = tuple(whole[:axis]), tuple(whole[axis + 1 :])
+    if step >= n:
+        return xp.zeros_like(x)
+    rest = xp.slice(x, index=(*head, (step, n - step, 1), *tail))
+    end = xp.zeros_like(xp.slice(x, index=(*head, (0, step, 1), *tail)))
+    return xp.concat((rest, end), axis=axis)
 
 
 class Argsort(Op):
