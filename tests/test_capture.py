@@ -495,6 +495,12 @@ def test_captured_indexing_has_numpy_s_shapes(index):
     assert got.tolist() == x[index].tolist()
 
 
+def test_captured_index_arrays_that_are_apart_come_first():
+    x = np.zeros((3, 4, 5, 6))
+    (equation,) = bl.capture(lambda x: x[:, [0, 1], :, [2, 3]])(bl.tensor(x)).equations
+    assert equation.output.shape == x[:, [0, 1], :, [2, 3]].shape == (2, 3, 5)
+
+
 def test_captured_integers_in_an_index_count_from_the_front():
     (equation,) = bl.capture(lambda x: x[-1, ..., -2])(bl.zeros((3, 4, 5))).equations
     assert equation.op.index == (2, (0, 4, 1), 3)

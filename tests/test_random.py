@@ -117,6 +117,14 @@ def test_uniform_numbers_are_multiples_of_a_power_of_two():
     assert (b % 2 == 1).any()
 
 
+def test_uniform_numbers_use_the_leading_bits():
+    w = bl.Generator(1).bits((50,)).numpy().astype(np.float64)
+    assert bl.Generator(1).uniform((50,)).tolist() == (np.floor(w / 2**8) / 2**24).tolist()
+    high, low = bl.Generator(1).bits((2, 50)).numpy().astype(np.float64)
+    want = (np.floor(high / 2**5) * 2**26 + np.floor(low / 2**6)) / 2**53
+    assert bl.Generator(1).uniform((50,), dtype="float64").tolist() == want.tolist()
+
+
 def test_uniform_between_limits():
     x = bl.Generator(2).uniform((N,), -3.0, 5.0).numpy()
     assert x.min() >= -3
@@ -141,6 +149,13 @@ def test_normal_with_mean_and_deviation_and_odd_sizes():
     x = bl.Generator(3).normal((333, 333), 10.0, 0.5).numpy().astype(np.float64)
     assert x.shape == (333, 333)
     assert stats.kstest(x.ravel(), "norm", (10, 0.5)).pvalue > 1e-3
+
+
+def test_normal_of_the_smallest_uniform_number_is_finite(monkeypatch):
+    generator = bl.Generator(0)
+    monkeypatch.setattr(generator, "bits", lambda shape: bl.zeros(shape, dtype="uint32"))
+    assert generator.uniform((2,)).tolist() == [0.0, 0.0]
+    assert np.isfinite(generator.normal((4,)).numpy()).all()
 
 
 def test_normal_halves_are_independent():
