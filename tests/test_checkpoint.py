@@ -138,15 +138,14 @@ def test_damaged_and_foreign_checkpoints(tmp_path):
         load_checkpoint(path)
     backlit.save_tensors(path, {"x": [1.0]})
     with pytest.raises(
-        DataError, match="with the format None; read mere Tensors with load_tensors"
+        DataError, match=r"metadata backlit-checkpoint-1, got a safeten.* none; read mere"
     ):
         load_checkpoint(path)
     import zlib
 
     for text in ("{", '{"x": {"$tensor": "x"}}'):
         check = f"{zlib.crc32(text.encode()):08x}"
-        meta = {"format": "backlit-checkpoint-1", "state": text, "crc32": check}
-        backlit.save_tensors(path, {}, meta)
+        backlit.save_tensors(path, {}, {"backlit-checkpoint-1": f"{check} {text}"})
         with pytest.raises(DataError, match="has a state that cannot be read"):
             load_checkpoint(path)
 
@@ -319,7 +318,7 @@ for i in range(1, 100000):
 def test_killing_a_saver_at_any_moment_loses_nothing_that_was_saved(tmp_path):
     path = tmp_path / "run.safetensors"
     rng = random.Random(7)
-    for _ in range(6):
+    for _ in range(5):
         process = subprocess.Popen(
             [sys.executable, "-c", _SAVER, str(path)], stdout=subprocess.PIPE, text=True
         )

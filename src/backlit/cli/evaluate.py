@@ -48,7 +48,7 @@ def evaluate(run: Path, data: str | None, checkpoint: str, as_json: bool) -> Non
         click.echo(json.dumps(_as_json(task, matrix, loss), indent=2))
         return
     console = Console(highlight=False)
-    accuracy = Text("test accuracy  ", style="cyan")
+    accuracy = Text.assemble(("test accuracy  ", "cyan"))
     accuracy.append(f"{100 * matrix.compute():.2f} %", style="bold green")
     right, total = int(np.trace(matrix.counts)), int(matrix.counts.sum())
     accuracy.append(f"  {right:,} of {total:,} right, loss {loss.compute():.4f}", style="dim")
@@ -109,7 +109,7 @@ def _print_confusion(console: Console, task: Task, counts: np.ndarray) -> None:
     titles = [name[: width - 1].rjust(width) for name in task.classes]
     console.print(Text(" " * name_width + "".join(titles), style="dim"), soft_wrap=True)
     for i, name in enumerate(task.classes):
-        line = Text(name.rjust(name_width), style="dim")
+        line = Text.assemble((name.rjust(name_width), "dim"))
         for j, n in enumerate(counts[i]):
             style = "green" if i == j else "bold red" if n else "bright_black"
             line.append((f"{n:,}" if n else "·").rjust(width), style=style)

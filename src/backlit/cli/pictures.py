@@ -8,6 +8,7 @@ from rich.text import Text
 
 _SHADES = " .:-=+*#%@"
 _ORANGE, _PALE, _BLUE = (245, 147, 34), (232, 234, 235), (8, 119, 189)
+_DARK_ORANGE, _DARK_BLUE = (150, 70, 0), (0, 62, 120)
 
 
 def has_colours(console: Console) -> bool:
@@ -48,18 +49,19 @@ def beside(pictures: list[list[Text]], gap: int = 3) -> list[Text]:
     return lines
 
 
-def _mixed(share: float) -> tuple[int, int, int]:
+def _mixed(share: float) -> tuple[int, ...]:
     """Orange at 0, pale at a half, blue at 1."""
     end, weight = (_BLUE, 2 * share - 1) if share > 0.5 else (_ORANGE, 1 - 2 * share)
-    return tuple(round(p + (e - p) * weight) for p, e in zip(_PALE, end, strict=True))  # type: ignore[return-value]
+    return tuple(round(p + (e - p) * weight) for p, e in zip(_PALE, end, strict=True))
 
 
 def region(shares: np.ndarray, points: np.ndarray, labels: np.ndarray, reach: float) -> list[Text]:
     """What a network says in the square [-reach, reach]², with points in their true colours.
 
-    `shares` (H, W) is the probability of blue, its first row at the top.
+    `shares` (H, W) is the probability of blue, its first row at the top; H is even, because a
+    character shows two rows.
     """
-    height, width = shares.shape
+    height, width = len(shares) // 2, shares.shape[1]
     marks: dict[tuple[int, int], int] = {}
     for (x, y), label in zip(points, labels, strict=True):
         column = int((x + reach) / (2 * reach) * width)
@@ -70,20 +72,24 @@ def region(shares: np.ndarray, points: np.ndarray, labels: np.ndarray, reach: fl
     for r in range(height):
         line = Text()
         for c in range(width):
-            red, green, blue = _mixed(float(shares[r, c]))
+            upper, lower = shares[2 * r, c], shares[2 * r + 1, c]
             if (r, c) in marks:
-                colour = "rgb(0,62,120)" if marks[r, c] else "rgb(150,70,0)"
-                line.append("●", style=f"{colour} on rgb({red},{green},{blue})")
+                mark = _DARK_BLUE if marks[r, c] else _DARK_ORANGE
+                line.append("●", style=f"{_rgb(mark)} on {_rgb(_mixed((upper + lower) / 2))}")
             else:
-                line.append(" ", style=f"on rgb({red},{green},{blue})")
+                line.append("▀", style=f"{_rgb(_mixed(upper))} on {_rgb(_mixed(lower))}")
         lines.append(line)
     return lines
+
+
+def _rgb(colour: tuple[int, ...]) -> str:
+    return f"rgb({','.join(map(str, colour))})"
 
 
 def plain_region(shares: np.ndarray) -> list[Text]:
     """The same without colours: `#` where blue is likely, `.` where orange is."""
     signs = np.array(list("..:-+*##"))
-    return [Text("".join(signs[np.minimum((row * 8).astype(int), 7)])) for row in shares]
+    return [Text("".join(signs[np.minimum((row * 8).astype(int), 7)])) for row in shares[::2]]
 
 
 def bar(share: float, width: int) -> str:

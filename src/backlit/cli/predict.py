@@ -22,7 +22,7 @@ from .runs import load_network
 from .tasks import Task, load_test
 
 _REACH = 6.0  # of the drawn region
-_COLUMNS, _ROWS = 60, 30
+_COLUMNS, _ROWS = 64, 64  # two rows make a line
 
 
 @click.command()
@@ -125,7 +125,7 @@ def _print_predictions(console: Console, task: Task, given: str, shares: np.ndar
     for i, row in enumerate(shares):
         best = int(row.argmax())
         name = given if len(shares) == 1 else f"{given}[{i}]"
-        line = Text(f"{name}  ", style="dim")
+        line = Text.assemble((f"{name}  ", "dim"))
         line.append(task.classes[best], style="bold")
         line.append(f"  {100 * row[best]:.1f} %")
         console.print(line, soft_wrap=True)
@@ -137,7 +137,7 @@ def _print_example(
     """The picture of an example, beside the network's three likeliest classes."""
     best = np.argsort(-shares, kind="stable")[:3]
     right = int(best[0]) == label
-    title = Text(f"test example {number}: ", style="dim")
+    title = Text.assemble((f"test example {number}: ", "dim"))
     title.append(task.classes[label])
     title.append("  right" if right else "  wrong", style="green" if right else "bold red")
     lines = [title, Text()]

@@ -28,11 +28,11 @@ _IMAGES = {
     "batch_norm": True,
     "dropout": 0.3,
     "optimizer": "adamw",
-    "lr": 3e-3,
+    "lr": 5e-3,
     "weight_decay": 1e-2,
     "schedule": "cosine",
-    "epochs": 30,
-    "batch_size": 32,
+    "epochs": 20,
+    "batch_size": 64,
 }
 _POINTS = {
     "model": "mlp:8-8",

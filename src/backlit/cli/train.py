@@ -116,14 +116,16 @@ def train(
     if not resume:
         moved = _make_room(folder)
         if moved is not None:
-            console.print(Text(f"The earlier run in {folder} is now {moved}.", style="dim"))
+            text = Text(f"The earlier run in {folder} is now {moved}.", style="dim")
+            console.print(text, soft_wrap=True)
         write_settings(folder, task, settings)
     _introduce(console, task, settings, model, (len(training), len(validation), len(test)))
     started = time.monotonic()
     trainer.fit(loader, DataLoader(validation, 1000), epochs=settings["epochs"], resume=resume)
     seconds = time.monotonic() - started
     if trainer.stopped == "interrupted":
-        console.print(f"Continue with: backlit train {dataset} --resume --out {folder}")
+        cure = f"Continue with: backlit train {dataset} --resume --out {folder}"
+        console.print(Text(cure), soft_wrap=True)
         context.exit(INTERRUPTED)
     trainer.load_best()
     results = trainer.evaluate(DataLoader(test, 1000))
@@ -226,7 +228,7 @@ def _conclude(
     seconds: float,
 ) -> None:
     right = round(results["accuracy"] * examples)
-    accuracy = Text(f"{100 * results['accuracy']:.2f} %", style="bold green")
+    accuracy = Text.assemble((f"{100 * results['accuracy']:.2f} %", "bold green"))
     accuracy.append(f"  {right:,} of {examples:,} right, none seen before", style="dim")
     console.print()
     _table(
@@ -244,6 +246,6 @@ def _conclude(
 def _table(console: Console, rows: list[tuple[str, Any]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        line = Text(name.ljust(width) + "  ", style="cyan")
-        line.append_text(value if isinstance(value, Text) else Text(str(value), style="default"))
+        line = Text.assemble((name.ljust(width) + "  ", "cyan"))
+        line.append_text(value if isinstance(value, Text) else Text(str(value)))
         console.print(line, soft_wrap=True)

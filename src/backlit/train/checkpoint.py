@@ -40,8 +40,8 @@ def encode_state(state: Mapping[str, Any]) -> bytes:
     """The bytes of a checkpoint of a state."""
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_without_tensors(state, "", tensors))
-    check = f"{_checksum(text, tensors):08x}"
-    return encode(tensors, {"format": FORMAT, "state": text, "crc32": check})
+    # One entry only: the library writes several in any order, and equal states make equal files.
+    return encode(tensors, {FORMAT: f"{_checksum(text, tensors):08x} {text}"})
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -50,16 +50,18 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises DataError if the file is missing, truncated, damaged or not a checkpoint.
     """
     tensors, metadata = decode(read_bytes(path, "load_checkpoint"), path)
-    if metadata.get("format") != FORMAT or not {"state", "crc32"} <= set(metadata):
+    if FORMAT not in metadata:
         raise DataError(
-            f"load_checkpoint: {path} must be a checkpoint ({FORMAT}), got a safetensors file "
-            f"with the format {metadata.get('format')!r}; read mere Tensors with load_tensors"
+            f"load_checkpoint: {path} must be a checkpoint with the metadata {FORMAT}, got a "
+            f"safetensors file with {', '.join(metadata) or 'none'}; "
+            "read mere Tensors with load_tensors"
         )
-    text = metadata["state"]
-    if f"{_checksum(text, tensors):08x}" != metadata["crc32"]:
+    check, _, text = metadata[FORMAT].partition(" ")
+    found = f"{_checksum(text, tensors):08x}"
+    if found != check:
         raise DataError(
-            f"load_checkpoint: {path} is damaged: its checksum must be {metadata['crc32']}, "
-            f"got {_checksum(text, tensors):08x}; use an earlier checkpoint"
+            f"load_checkpoint: {path} is damaged: its checksum must be {check:.8}, got {found}; "
+            "use an earlier checkpoint"
         )
     try:
         return _with_tensors(json.loads(text), tensors)

@@ -81,7 +81,7 @@ class Lines:
             return
         if not self.columns:
             self._header(record)
-        line = Text(f"{number:>{len(str(self.epochs))}}/{self.epochs}".rjust(9), style="bold")
+        line = Text(f"{number}/{self.epochs}".rjust(9))
         for name, width in self.columns:
             value = self.formats[name](record[name]) if name in record else "-"
             watched = best and name.startswith("validation")
