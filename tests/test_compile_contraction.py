@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import mmap
 
 import ml_dtypes
@@ -14,6 +15,7 @@ from backlit.compile.contraction import (
     PLAIN,
     Consumer,
     Contraction,
+    Convolution,
     Epilogue,
     Machine,
     Operand,
@@ -506,3 +508,91 @@ def test_specifications_are_well_formed():
         )
     with pytest.raises(ShapeError, match="a needs one stride for each index of k"):
         Contraction(m=(4,), n=(5,), k=(6, 1), a=good.a, b=good.b, outputs=good.outputs)
+
+
+CONVOLUTIONS = {
+    "padded": ((2, 3, 5), (7, 8), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "valid": ((3, 2, 4), (9, 6), (4, 3), (1, 1), (0, 0), (1, 1), 1),
+    "strided": ((2, 4, 17), (11, 10), (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "pointwise, strided": ((2, 5, 6), (8, 7), (1, 1), (2, 2), (0, 0), (1, 1), 1),
+    "stride beyond the kernel": ((1, 3, 3), (11, 11), (2, 2), (3, 3), (0, 0), (1, 1), 1),
+    "dilated": ((2, 3, 4), (9, 10), (3, 2), (1, 1), (2, 1), (2, 3), 1),
+    "dilated and strided": ((1, 2, 3), (12, 13), (3, 3), (2, 4), (2, 3), (3, 2), 1),
+    "grouped": ((2, 6, 4), (6, 6), (3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "depthwise": ((2, 5, 5), (6, 7), (3, 3), (2, 1), (1, 1), (1, 1), 5),
+    "one axis": ((3, 4, 6), (40,), (5,), (2,), (2,), (1,), 1),
+    "three axes": ((1, 2, 3), (5, 6, 4), (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 1, 1), 1),
+    "big first kernel": ((1, 3, 20), (31, 31), (11, 11), (4, 4), (2, 2), (1, 1), 1),
+}
+
+
+def convolution(name: str) -> Convolution:
+    (n, c, o), sizes, kernel, stride, padding, dilation, groups = CONVOLUTIONS[name]
+    return Convolution(n, c, o, sizes, kernel, stride, padding, dilation, groups)
+
+
+def convolve(conv: Convolution, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The definition, tap by tap, on padded copies."""
+    pads = [(0, 0), (0, 0), *((p, p) for p in conv.padding)]
+    x = np.pad(x, pads)
+    y = np.zeros((conv.batch, conv.outputs, *conv.out))
+    per_x, per_y = conv.inputs // conv.groups, conv.outputs // conv.groups
+    for taps in np.ndindex(*conv.kernel):
+        window = tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, d, s, n in zip(taps, conv.dilation, conv.stride, conv.out, strict=True)
+        )
+        for g in range(conv.groups):
+            part = x[(slice(None), slice(g * per_x, (g + 1) * per_x), *window)]
+            rows = slice(g * per_y, (g + 1) * per_y)
+            y[:, rows] += np.einsum("bc...,oc->bo...", part, w[(rows, slice(None), *taps)])
+    return y
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions(name):
+    conv = convolution(name)
+    random = np.random.default_rng(0)
+    x = random.standard_normal((conv.batch, conv.inputs, *conv.sizes))
+    w = random.standard_normal((conv.outputs, conv.inputs // conv.groups, *conv.kernel))
+    y = convolve(conv, x, w)
+    spec = conv.forward()
+    got = reference(spec, [x.ravel(), w.ravel(), np.zeros(y.size)])[0]
+    np.testing.assert_allclose(got.reshape(y.shape), y, rtol=1e-10, atol=1e-10)
+    run(spec)
+    run(dataclasses.replace(conv, dtype=F64).forward())
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_gradients_of_convolutions(name):
+    """Both are transposes of the forward map: <gy, conv(x, w)> = <gx, x> = <gw, w>."""
+    conv = convolution(name)
+    random = np.random.default_rng(1)
+    gy = random.standard_normal((conv.batch, conv.outputs, *conv.out))
+    x = random.standard_normal((conv.batch, conv.inputs, *conv.sizes))
+    w = random.standard_normal((conv.outputs, conv.inputs // conv.groups, *conv.kernel))
+    gx = np.full(x.size, np.nan)
+    for spec in conv.input_gradient():
+        gx = reference(spec, [gy.ravel(), w.ravel(), gx])[0]
+        run(spec)
+    gw = reference(conv.weight_gradient(), [x.ravel(), gy.ravel(), np.zeros(w.size)])[0]
+    run(conv.weight_gradient())
+    run(conv.weight_gradient(accumulate=True))
+    for _ in range(3):
+        dx, dw = random.standard_normal(x.shape), random.standard_normal(w.shape)
+        assert np.isclose((gy * convolve(conv, dx, w)).sum(), (gx * dx.ravel()).sum())
+        assert np.isclose((gy * convolve(conv, x, dw)).sum(), (gw * dw.ravel()).sum())
+
+
+@pytest.mark.parametrize("which", ["forward", "weight_gradient"])
+def test_convolutions_in_several_steps(which):
+    """Caches so small that images are padded and packed a few at a time."""
+    conv = Convolution(5, 3, 20, (9, 17), (3, 3), (1, 1), (1, 1), (1, 1))
+    machine = Machine(l2=8 * 1024, packed=16 * 1024)
+    run(getattr(conv, which)(), machine=machine)
+
+
+def test_convolutions_store_half_precision():
+    conv = Convolution(2, 3, 5, (7, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
+    for spec in (conv.forward(), conv.weight_gradient(), *conv.input_gradient()):
+        run(spec)

@@ -18,6 +18,7 @@ key to share kernels by. Every address is proved to lie inside its buffer when a
 made; one that could leave it raises `ShapeError`.
 """
 
+from .conv import Convolution
 from .kernel import PLAIN, Consumer, Epilogue, Kernel, build
 from .schedule import Machine, Schedule, choose
 from .spec import Contraction, Operand, Window, matmul
@@ -26,6 +27,7 @@ __all__ = [
     "PLAIN",
     "Consumer",
     "Contraction",
+    "Convolution",
     "Epilogue",
     "Kernel",
     "Machine",

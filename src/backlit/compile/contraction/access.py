@@ -41,6 +41,8 @@ class Access:
         self, b: ir.IRBuilder, group: str, index: Index, what: Operand | Window | None = None
     ) -> Index:
         """How far a flat index of a group moves the address, or a window's coordinate."""
+        if emit.known(index) == 0:
+            return 0
         strides = getattr(what or self.operand, group)
         merged = merge(self.extents[group], strides)
         total: Index = 0
@@ -52,6 +54,14 @@ class Access:
             if position:
                 digit = emit.rem(b, digit, extent)
             total = emit.add(b, total, emit.mul(b, digit, stride))
+        return total
+
+    def local(self, group: str, index: int) -> int:
+        """How far a small flat index, counted from a tile's first, moves the address."""
+        total = 0
+        for extent, stride in reversed(merge(self.extents[group], getattr(self.operand, group))):
+            total += index % extent * stride
+            index //= extent
         return total
 
     def lane_offsets(
@@ -85,53 +95,67 @@ class Access:
         return total
 
     def load_lanes(
-        self,
-        b: ir.IRBuilder,
-        base: Value,
-        first: Index,
-        width: int,
-        mask: Value,
-        group: str = "n",
+        self, b: ir.IRBuilder, base: Value, lanes: Value, width: int, mask: Value
     ) -> Value:
-        """Elements at `width` flat indices from `first` on, as they lie in memory.
-
-        `base` is the address for the other groups' indices.
-        """
+        """Elements at a base and the offsets of lanes (see `lanes`), as they lie in memory."""
         kind = ir.VectorType(self.element, width)
-        stride = self.stride(group)
-        if stride == 0:
-            return emit.splat(
-                b, b.load(base, align=emit.element_bytes(self.element), typ=self.element), width
-            )
-        if stride == 1:
-            address = emit.pointer(b, base, first, self.element)
-            return emit.load(b, address, kind, mask)
-        base, offsets = self._lanes(b, base, first, width, stride, group)
-        addresses = emit.lane_addresses(b, base, offsets, self.element)
-        return emit.gather(b, addresses, kind, mask)
+        if lanes == "equal":
+            align = emit.element_bytes(self.element)
+            return emit.splat(b, b.load(base, align=align, typ=self.element), width)
+        if lanes == "contiguous":
+            return emit.load(b, base, kind, mask)
+        if isinstance(lanes, int):
+            return emit.load_apart(b, base, kind, lanes, mask)
+        return emit.gather(b, emit.lane_addresses(b, base, lanes, self.element), kind, mask)
 
     def store_lanes(
+        self, b: ir.IRBuilder, value: Value, base: Value, lanes: Value, mask: Value
+    ) -> None:
+        """Store at a base and the offsets of lanes (see `lanes`)."""
+        if isinstance(lanes, str):  # one address means one lane: outputs write no element twice
+            emit.store(b, value, base, mask)
+            return
+        if isinstance(lanes, int):
+            emit.store_apart(b, value, base, lanes, mask)
+            return
+        emit.scatter(b, value, emit.lane_addresses(b, base, lanes, self.element), mask)
+
+    def lanes(
         self,
         b: ir.IRBuilder,
-        value: Value,
         base: Value,
+        group: str,
         first: Index,
-        mask: Value,
-        group: str = "n",
-    ) -> None:
-        """Store lanes at flat indices of a group from `first` on."""
-        width = value.type.count
-        stride = self.stride(group)
-        if stride == 1:
-            emit.store(b, value, emit.pointer(b, base, first, self.element), mask)
-            return
-        base, offsets = self._lanes(b, base, first, width, stride, group)
-        emit.scatter(b, value, emit.lane_addresses(b, base, offsets, self.element), mask)
-
-    def _lanes(
-        self, b: ir.IRBuilder, base: Value, first: Index, width: int, stride: int | None, group: str
+        local: int,
+        width: int,
+        steady: bool,
     ) -> tuple[Value, Value]:
-        if stride is None:
+        """Where `width` lanes from the flat index `first` + `local` on lie: a base and offsets.
+
+        `first` begins a tile; `steady` says that the steps inside it are the same in every tile.
+        The offsets are a vector, or "contiguous", or a small number of elements from lane to lane,
+        or "equal" where there is one address.
+        """
+        stride = self.stride(group)
+        merged = merge(self.extents[group], getattr(self.operand, group))
+        if stride is None and not steady and merged[-1][1] == 1 and merged[-1][0] % width == 0:
+            at = self.offset(b, group, emit.add(b, first, local))
+            return emit.pointer(b, base, at, self.element), "contiguous"
+        if stride is None and not steady:
+            first = emit.add(b, first, local)
             return base, self.lane_offsets(b, group, first, width, self.operand)
-        base = emit.pointer(b, base, emit.mul(b, first, stride), self.element)
-        return base, emit.constants(emit.I64, [i * stride for i in range(width)])
+        base = emit.pointer(b, base, self.offset(b, group, first), self.element)
+        start = self.local(group, local) if stride is None else local * stride
+        base = emit.pointer(b, base, start, self.element)
+        steps = [
+            (self.local(group, local + i) - start if stride is None else i * stride)
+            for i in range(width)
+        ]
+        if steps == list(range(width)):
+            return base, "contiguous"
+        if not any(steps):
+            return base, "equal"
+        apart = width > 1 and steps[1]
+        if 2 <= apart <= 4 and steps == list(range(0, width * apart, apart)):
+            return base, apart
+        return base, emit.constants(emit.I64, steps)

@@ -170,6 +170,15 @@ def pointer(b: ir.IRBuilder, base: Value, offset: Index, element: ir.Type) -> Va
     return b.gep(base, [const(offset)], source_etype=element)
 
 
+def renewed(b: ir.IRBuilder, address: Value) -> Value:
+    """The same address, unknown to the optimiser as such.
+
+    Loads through it are not joined with earlier ones. Joined loads of overlapping windows live long
+    and push accumulators out of the registers.
+    """
+    return b.asm(ir.FunctionType(POINTER, [POINTER]), "", "=r,0", [address], False)
+
+
 def splat(b: ir.IRBuilder, value: Value, width: int) -> Value:
     """A vector with the value in every lane."""
     kind = ir.VectorType(value.type, width)
@@ -251,6 +260,47 @@ def scatter(b: ir.IRBuilder, value: Value, addresses: Value, mask: Value) -> Non
     name = f"llvm.masked.scatter.{suffix(value.type)}.v{value.type.count}p0"
     args = [value, addresses, mask if mask is not None else _full(value.type)]
     _masked(b, name, ir.VoidType(), args, size, pointer_at=1)
+
+
+def _spread(width: int, stride: int, mask: Value, j: int) -> tuple[list[int], list[int]]:
+    """For part j of memory with a lane every `stride` elements: source lanes, and which exist."""
+    exist = [int(str(c.constant)) for c in mask.constant] if mask is not None else [1] * width
+    lanes, inside = [], []
+    for p in range(j * width, (j + 1) * width):
+        lane = p // stride
+        lanes.append(lane)
+        inside.append(int(p % stride == 0 and bool(exist[lane])))
+    return lanes, inside
+
+
+def store_apart(b: ir.IRBuilder, value: Value, address: Value, stride: int, mask: Value) -> None:
+    """Lanes to every `stride`-th element: spread by shuffles and stored through masks."""
+    width = value.type.count
+    for j in range(stride):
+        lanes, inside = _spread(width, stride, mask, j)
+        if any(inside):
+            part = shuffle(b, value, ir.Constant(value.type, ir.Undefined), lanes)
+            at = pointer(b, address, j * width, value.type.element)
+            store(b, part, at, ir.Constant(ir.VectorType(I1, width), inside))
+
+
+def load_apart(
+    b: ir.IRBuilder, address: Value, kind: ir.VectorType, stride: int, mask: Value
+) -> Value:
+    """Lanes from every `stride`-th element: loaded through masks and drawn together by shuffles."""
+    width = kind.count
+    result = ir.Constant(kind, None)
+    for j in range(stride):
+        _, inside = _spread(width, stride, mask, j)
+        if any(inside):
+            at = pointer(b, address, j * width, kind.element)
+            part = load(b, at, kind, ir.Constant(ir.VectorType(I1, width), inside))
+            lanes = []
+            for lane in range(width):
+                p = lane * stride - j * width
+                lanes.append(width + p if 0 <= p < width else lane)
+            result = shuffle(b, result, part, lanes)
+    return result
 
 
 def element_bytes(kind: ir.Type) -> int:

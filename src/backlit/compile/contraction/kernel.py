@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,8 +14,9 @@ from . import emit
 from .access import Access
 from .emit import Index, Value
 from .pack import Packer
-from .schedule import Machine, Schedule, choose
-from .spec import Contraction
+from .pad import PadCopier, Padded, padded, simplified
+from .schedule import Machine, Schedule, choose, structure
+from .spec import Contraction, Operand, merge
 
 ALIGNMENT = 64
 
@@ -88,6 +91,7 @@ def build(
     machine = machine or Machine()
     chosen_spec, chosen = choose(spec, machine)
     if schedule is not None:
+        spec = simplified(spec)
         chosen_spec, chosen = (spec.swapped() if schedule.swapped else spec), schedule
     if isinstance(epilogue, Consumer):
         chosen = replace(chosen, turn=chosen.swapped)
@@ -120,17 +124,24 @@ class _Builder:
             return -(-size // block) if block else 1
 
         s = schedule
+        self.padding = padded(spec, spec.a) if schedule.pad else None
+        if self.padding is not None:
+            self.a = Access(spec, self.padding.operand)
+            replace(spec, a=self.padding.operand)  # proves the addresses in the copy
+        self.inner = schedule.inner or self.M
         self.k_blocks = max(1, blocks(self.K, s.kc))
         self.m_blocks, self.n_blocks = blocks(self.M, s.mc), blocks(self.N, s.nc)
         self.b_blocks = blocks(self.B, s.bc)
         self.steps = self.k_blocks * self.m_blocks * self.n_blocks * self.b_blocks
-        self.packs = schedule.pack_a or schedule.pack_b
+        self.packs = schedule.pack_a or schedule.pack_b or schedule.pad
         self.a_panel = s.kc * s.rows
         self.b_panel = s.kc * self.wide
         self.a_matrix = blocks(s.mc, s.rows) * self.a_panel
         self.b_matrix = blocks(s.nc, self.wide) * self.b_panel
         itemsize = self.dtype.itemsize
         a_bytes = s.bc * self.a_matrix * itemsize if s.pack_a else 0
+        if self.padding is not None:
+            a_bytes = self._chunk_size() * self.padding.unit * itemsize
         self.b_scratch = -(-a_bytes // ALIGNMENT) * ALIGNMENT
         self.scratch = self.b_scratch + (s.bc * self.b_matrix * itemsize if s.pack_b else 0)
 
@@ -145,7 +156,7 @@ class _Builder:
             self.tile_memory = b.alloca(ir.ArrayType(self.scalar, room))
             self.tile_memory.align = ALIGNMENT
             self.tile_memory.type = emit.POINTER
-        self.buffers = buffers
+        self.buffers, self.entry = buffers, b
         phases = 0
         if self.B * self.M * self.N > 0:
             phases = self.steps * (2 if self.packs else 1)
@@ -156,9 +167,10 @@ class _Builder:
             ]
             if self.s.swapped:
                 pointers[:2] = pointers[1::-1]
+            operands = [self.spec.a, self.spec.b, *self.spec.outputs, *self.spec.extras]
             self.pointers = [
-                emit.pointer(b, p, x.operand.offset, x.element)
-                for p, x in zip(pointers, self._accesses(), strict=True)
+                emit.pointer(b, p, x.offset, emit.storage(x.dtype))
+                for p, x in zip(pointers, operands, strict=True)
             ]
             self.packed_a = scratch
             self.packed_b = emit.pointer(b, scratch, self.b_scratch, emit.I8)
@@ -175,6 +187,15 @@ class _Builder:
                 self._compute(b)
         b.ret_void()
         return Kernel(self.name, phases, self.scratch if phases else 0, self.spec, self.s)
+
+    def _chunk_size(self) -> int:
+        """How many values of the chunked index a step covers at most."""
+        assert self.padding is not None
+        if self.padding.chunked is None:
+            return 1
+        step = {"m": self.s.mc, "k": self.s.kc}[self.padding.chunked]
+        inner = self.spec.size(self.padding.chunked) // self.padding.chunks
+        return -(-step // inner)
 
     def _accesses(self) -> list[Access]:
         return [self.a, self.b, *self.outputs, *self.extras]
@@ -198,6 +219,7 @@ class _Builder:
         self.n0, self.n_count = span(n_block, s.nc, self.N)
         self.m0, self.m_count = span(m_block, s.mc, self.M)
         self.b0, self.b_count = span(b_block, s.bc, self.B)
+        self.m_block, self.step = m_block, step
 
     def _share(self, b: ir.IRBuilder, total: Index) -> tuple[Index, Index]:
         """The part's range of `total` pieces of work."""
@@ -210,16 +232,47 @@ class _Builder:
 
     def _pack(self, b: ir.IRBuilder) -> None:
         s = self.s
+        if self.padding is not None:
+            self._pad(b, self.padding)
         if s.pack_a:
             self._pack_operand(
                 b, 0, self.a, "m", s.rows, self.m0, self.m_count,
                 self.packed_a, self.a_panel, self.a_matrix,
             )  # fmt: skip
         if s.pack_b:
-            self._pack_operand(
-                b, 1, self.b, "n", self.wide, self.n0, self.n_count,
-                self.packed_b, self.b_panel, self.b_matrix,
-            )  # fmt: skip
+            kept = self.steps > 1 and self.m_blocks == self.steps
+            first = b.icmp_unsigned("==", emit.const(self.step), emit.const(0))
+            with b.if_then(first) if kept else nullcontext():
+                self._pack_operand(
+                    b, 1, self.b, "n", self.wide, self.n0, self.n_count,
+                    self.packed_b, self.b_panel, self.b_matrix,
+                )  # fmt: skip
+
+    def _pad(self, b: ir.IRBuilder, plan: Padded) -> None:
+        copier = PadCopier(plan, self.spec.a, self.lanes, self.scalar)
+        start, count = self._chunk()
+        total = emit.mul(b, count, copier.per_chunk)
+        if plan.chunked is None and self.steps > 1:
+            done = b.icmp_unsigned("!=", emit.const(self.step), emit.const(0))
+            total = b.select(done, emit.const(0), emit.const(total))
+        first, last = self._share(b, total)
+
+        def one(u: Index, _: list[Value]) -> list[Value]:
+            copier.copy(b, self.pointers[0], self.packed_a, start, u)
+            return []
+
+        emit.loop(b, first, last, one)
+
+    def _chunk(self) -> tuple[Index, Index]:
+        """The first value and the number of values of the chunked index in this step."""
+        assert self.padding is not None
+        if self.padding.chunked is None:
+            return 0, 1
+        start, count = {"m": (self.m0, self.m_count), "k": (self.k0, self.k_count)}[
+            self.padding.chunked
+        ]
+        inner = self.spec.size(self.padding.chunked) // self.padding.chunks
+        return emit.div(self.entry, start, inner), emit.div(self.entry, count, inner)
 
     def _pack_operand(
         self,
@@ -281,7 +334,11 @@ class _Builder:
 
     def _compute(self, b: ir.IRBuilder) -> None:
         s = self.s
-        tiles = emit.ceil_div(b, self.m_count, s.rows)
+        self.per_inner = -(-self.inner // s.rows)
+        if s.inner:
+            tiles = emit.mul(b, emit.div(b, self.m_count, self.inner), self.per_inner)
+        else:
+            tiles = emit.ceil_div(b, self.m_count, s.rows)
         panels = emit.ceil_div(b, self.n_count, self.wide)
         per_matrix = emit.mul(b, tiles, panels)
         first, last = self._share(b, emit.mul(b, self.b_count, per_matrix))
@@ -302,36 +359,67 @@ class _Builder:
     def _tile_of(self, b: ir.IRBuilder, matrix: Index, tile: Index, panel: Index) -> None:
         s = self.s
         batch = emit.add(b, self.b0, matrix)
-        m = emit.add(b, self.m0, emit.mul(b, tile, s.rows))
+        if s.inner:
+            outer, within = emit.div(b, tile, self.per_inner), emit.rem(b, tile, self.per_inner)
+            within = emit.mul(b, within, s.rows)
+            m = emit.add(b, self.m0, emit.add(b, emit.mul(b, outer, self.inner), within))
+        else:
+            m = within = emit.add(b, self.m0, emit.mul(b, tile, s.rows))
         n = emit.add(b, self.n0, emit.mul(b, panel, self.wide))
         bases = [self._at_batch(b, i, batch) for i in range(len(self.pointers))]
         if s.pack_a:
             place = emit.add(b, emit.mul(b, matrix, self.a_matrix), emit.mul(b, tile, self.a_panel))
-            a_row, a_k = 1, s.rows
             a_base = emit.pointer(b, self.packed_a, place, self.scalar)
         else:
-            a_row, a_k = self.a.the_stride("m"), self.a.the_stride("k")
-            place = emit.add(b, emit.mul(b, m, a_row), emit.mul(b, self.k0, a_k))
-            a_base = emit.pointer(b, bases[0], place, self.scalar)
+            if self.padding is not None:
+                start = self._chunk()[0] if self.padding.chunked else 0
+                back = emit.sub(b, 0, emit.mul(b, start, self.padding.unit))
+                a_base = emit.pointer(b, self.packed_a, back, self.scalar)
+                a_base = emit.pointer(b, a_base, self.a.operand.offset, self.scalar)
+                batch_at = self.a.offset(b, "batch", batch)
+                a_base = emit.pointer(b, a_base, batch_at, self.scalar)
+            else:
+                a_base = bases[0]
+            place = emit.add(b, self.a.offset(b, "m", m), self.a.offset(b, "k", self.k0))
+            a_base = emit.pointer(b, a_base, place, self.scalar)
         if s.pack_b:
             place = emit.add(
                 b, emit.mul(b, matrix, self.b_matrix), emit.mul(b, panel, self.b_panel)
             )
-            b_k = self.wide
             b_base = emit.pointer(b, self.packed_b, place, self.scalar)
         else:
-            b_k = self.b.the_stride("k")
-            place = emit.add(b, n, emit.mul(b, self.k0, b_k))
+            place = emit.add(b, n, self.b.offset(b, "k", self.k0))
             b_base = emit.pointer(b, bases[1], place, self.scalar)
 
         def rows_known(rows: int) -> None:
             def columns_known(columns: int) -> None:
-                a, right = (a_base, a_row, a_k), (b_base, b_k)
-                self._tile(b, rows, columns, batch, m, n, bases, a, right)
+                self._tile(b, rows, columns, batch, m, n, bases, a_base, b_base)
 
             self._with_tail(b, n, self.N, self.wide, self.N % self.wide, columns_known)
 
-        self._with_tail(b, m, self.M, s.rows, self.M % s.rows, rows_known)
+        self._with_tail(b, within, self.inner, s.rows, self.inner % s.rows, rows_known)
+
+    def steady(self, x: Operand) -> bool:
+        """Whether the steps along m inside a tile are the same in every tile."""
+        if not self.s.inner:
+            return False
+        plain = structure(self.spec, self.a.operand, self.s.turn)
+        return len(structure(self.spec, self.a.operand, self.s.turn, x)) == len(plain)
+
+    def _k_dims(self) -> list[tuple[int, ...]]:
+        """(extent, step in A, step in B) of the indices of k that are stepped through as one."""
+        extents = self.spec.k
+
+        def steps(packed: bool, width: int, access: Access) -> tuple[int, ...]:
+            if not packed:
+                return access.operand.k or (0,) * len(extents)
+            return tuple(width * math.prod(extents[i + 1 :]) for i in range(len(extents)))
+
+        a = steps(self.s.pack_a, self.s.rows, self.a)
+        right = steps(self.s.pack_b, self.wide, self.b)
+        if self.K == 0:
+            return [(0, 0, 0)]
+        return merge(extents, a, right) or [(1, 0, 0)]
 
     def _tile(
         self,
@@ -342,25 +430,29 @@ class _Builder:
         m: Index,
         n: Index,
         bases: list[Value],
-        a: tuple[Value, int, int],
-        right: tuple[Value, int],
+        a_base: Value,
+        b_base: Value,
     ) -> None:
         vectors = -(-columns // self.lanes)
         masks = [
             None if self.s.pack_b else emit.tail_mask(columns - v * self.lanes, self.lanes)
             for v in range(vectors)
         ]
-        a_base, a_row, a_k = a
-        b_base, b_k = right
         zero = ir.Constant(self.vector, None)
+        if self.s.pack_a:
+            row_offsets = list(range(rows))
+        else:
+            row_offsets = [self.a.local("m", r) for r in range(rows)]
+        dims = self._k_dims()
 
-        def one(a_at: Value, b_at: Value, ahead: int, sums: list[Value]) -> list[Value]:
+        def one(a_at: Value, b_at: Value, sums: list[Value]) -> list[Value]:
             row_of_b = []
             for v in range(vectors):
-                address = emit.pointer(b, b_at, ahead * b_k + v * self.lanes, self.scalar)
+                address = emit.pointer(b, b_at, v * self.lanes, self.scalar)
                 row_of_b.append(emit.load(b, address, self.vector, masks[v]))
+            sums = list(sums)
             for r in range(rows):
-                address = emit.pointer(b, a_at, ahead * a_k + r * a_row, self.scalar)
+                address = emit.pointer(b, a_at, row_offsets[r], self.scalar)
                 value = b.load(address, align=self.dtype.itemsize, typ=self.scalar)
                 value = emit.splat(b, value, self.lanes)
                 for v in range(vectors):
@@ -368,23 +460,47 @@ class _Builder:
                     sums[at] = emit.fma(b, value, row_of_b[v], sums[at])
             return sums
 
-        def several(count: int, k: Index, sums: list[Value]) -> list[Value]:
-            a_at = emit.pointer(b, a_base, emit.mul(b, k, a_k), self.scalar)
-            b_at = emit.pointer(b, b_base, emit.mul(b, k, b_k), self.scalar)
-            for ahead in range(count):
-                sums = one(a_at, b_at, ahead, sums)
-            if count > 1:
-                for r in range(rows):
-                    place = r * a_row + self.s.prefetch * a_k
-                    emit.prefetch(b, emit.pointer(b, a_at, place, self.scalar))
-            return sums
+        def moved(a_at: Value, b_at: Value, level: int, k: Index) -> tuple[Value, Value]:
+            _, a_k, b_k = dims[level]
+            return (
+                emit.pointer(b, a_at, emit.mul(b, k, a_k), self.scalar),
+                emit.pointer(b, b_at, emit.mul(b, k, b_k), self.scalar),
+            )
 
-        sums = [zero] * (rows * vectors)
-        start: Index = 0
-        if self.s.prefetch:
-            start = emit.mul(b, emit.div(b, self.k_count, self.lanes), self.lanes)
-            sums = emit.loop(b, 0, start, partial(several, self.lanes), sums, step=self.lanes)
-        sums = emit.loop(b, start, self.k_count, partial(several, 1), sums)
+        def nest(
+            level: int, a_at: Value, b_at: Value, unrolled: int, k: Index, sums: list[Value]
+        ) -> list[Value]:
+            a_at, b_at = moved(a_at, b_at, level, k)
+            if unrolled > 1 and level == len(dims) - 1:
+                for ahead in range(unrolled):
+                    sums = one(*moved(a_at, b_at, level, ahead), sums)
+                for r in range(rows):
+                    place = row_offsets[r] + self.s.prefetch * dims[level][1]
+                    emit.prefetch(b, emit.pointer(b, a_at, place, self.scalar))
+                return sums
+            if level == len(dims) - 1:
+                return one(a_at, b_at, sums)
+            return walk(level + 1, a_at, b_at, dims[level + 1][0], sums)
+
+        def walk(
+            level: int, a_at: Value, b_at: Value, count: Index, sums: list[Value]
+        ) -> list[Value]:
+            start: Index = 0
+            inside = math.prod(e for e, _, _ in dims[level:])
+            if level > 0 and inside <= 16 and inside * rows * vectors <= 300:
+                for k in range(count):
+                    a_at = emit.renewed(b, a_at)
+                    sums = nest(level, a_at, b_at, 1, k, sums)
+                return sums
+            if self.s.prefetch and level == len(dims) - 1:
+                step = self.lanes
+                start = emit.mul(b, emit.div(b, count, step), step)
+                body = partial(nest, level, a_at, b_at, step)
+                sums = emit.loop(b, 0, start, body, sums, step=step)
+            return emit.loop(b, start, count, partial(nest, level, a_at, b_at, 1), sums)
+
+        count = emit.div(b, self.k_count, math.prod(e for e, _, _ in dims[1:]))
+        sums = walk(0, a_base, b_base, count, [zero] * (rows * vectors))
         self._finish(b, rows, columns, sums, batch, m, n, bases)
 
     def _finish(
@@ -472,6 +588,7 @@ class _Tile:
         self.kernel, self.rows, self.columns, self.bases = kernel, rows, columns, bases[2:]
         self.batch = batch
         self.accesses = [*kernel.outputs, *kernel.extras]
+        self.steady = [kernel.steady(x.operand) for x in self.accesses]
         self.across, self.along = ("n", "m") if kernel.s.turn else ("m", "n")
         self.line0, self.lane0 = (n, m) if kernel.s.turn else (m, n)
         lines, length = (columns, rows) if kernel.s.turn else (rows, columns)
@@ -496,31 +613,34 @@ class _Tile:
                     found[v * lanes + i, high // lanes] = column
         return [found[place] for place in self.places]
 
-    def _base(self, b: ir.IRBuilder, i: int, line: int) -> Value:
-        access, base = self.accesses[i], self.bases[i]
-        stride = access.stride(self.across)
-        if stride is not None:
-            start = emit.pointer(b, base, emit.mul(b, self.line0, stride), access.element)
-            return emit.pointer(b, start, line * stride, access.element)
-        offset = access.offset(b, self.across, emit.add(b, self.line0, line))
-        return emit.pointer(b, base, offset, access.element)
+    def _at(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> tuple[Value, Value]:
+        """The base and the lanes of an output or extra at a place."""
+        access, (line, v) = self.accesses[i], place
+        lanes = self.kernel.lanes
+        base = self.bases[i]
+        steady = {"m": self.steady[i], "n": False}
+        if access.stride(self.across) is not None or steady[self.across]:
+            base = emit.pointer(b, base, access.offset(b, self.across, self.line0), access.element)
+            base = emit.pointer(b, base, access.local(self.across, line), access.element)
+        else:
+            offset = access.offset(b, self.across, emit.add(b, self.line0, line))
+            base = emit.pointer(b, base, offset, access.element)
+        along = self.along
+        return access.lanes(b, base, along, self.lane0, v * lanes, lanes, steady[along])
 
     def load(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> Value:
         """The vector of an output or extra at a place, ready for arithmetic."""
-        access, (line, v) = self.accesses[i], place
-        lanes = self.kernel.lanes
-        first = emit.add(b, self.lane0, v * lanes)
-        base = self._base(b, i, line)
-        value = access.load_lanes(b, base, first, lanes, self.masks[v], self.along)
+        access = self.accesses[i]
+        base, lanes = self._at(b, i, place)
+        value = access.load_lanes(b, base, lanes, self.kernel.lanes, self.masks[place[1]])
         return emit.widen(b, value, access.operand.dtype, self.kernel.scalar)
 
     def store(self, b: ir.IRBuilder, i: int, place: tuple[int, int], value: Value) -> None:
         """Write the vector of an output at a place."""
-        access, (line, v) = self.accesses[i], place
+        access = self.accesses[i]
         value = emit.narrow(b, value, access.operand.dtype)
-        first = emit.add(b, self.lane0, v * self.kernel.lanes)
-        base = self._base(b, i, line)
-        access.store_lanes(b, value, base, first, self.masks[v], self.along)
+        base, lanes = self._at(b, i, place)
+        access.store_lanes(b, value, base, lanes, self.masks[place[1]])
 
     def consume(self, b: ir.IRBuilder, consumer: Consumer, sums: list[Value]) -> None:
         """Put the tile into memory, line after line, and hand it over."""

@@ -6,12 +6,14 @@ the last vector that is used, and elements outside a window, are zero.
 
 from __future__ import annotations
 
+from functools import partial
+
 from llvmlite import ir
 
 from . import emit
 from .access import Access
 from .emit import Index, Value
-from .spec import Contraction, Operand
+from .spec import Contraction, Operand, merge
 
 
 class Packer:
@@ -32,8 +34,8 @@ class Packer:
         self.size = spec.size(group)
         self.vector = ir.VectorType(accumulator, lanes)
         self.stride_lane = self.access.stride(group)
-        self.stride_k = self.access.stride("k")
-        self.affine = not (operand.windows or self.stride_lane is None or self.stride_k is None)
+        self.runs = merge(spec.k, operand.k) or [(1, 0)]
+        self.affine = not operand.windows and self.stride_lane is not None
 
     def panel(
         self,
@@ -95,11 +97,43 @@ class Packer:
             return
         element = self.access.element
         base = emit.pointer(b, base, emit.mul(b, index, self.stride_lane), element)
-        base = emit.pointer(b, base, emit.mul(b, k0, self.stride_k), element)
-        if self.stride_k == 1 and self.stride_lane != 1:
+        run, stride = self.runs[-1]
+        if len(self.runs) == 1:
+            base = emit.pointer(b, base, emit.mul(b, k0, stride), element)
+            self._run(b, base, stride, exist, kept, count, target)
+            return
+
+        def one(o: Index, _: list[Value]) -> list[Value]:
+            k = emit.add(b, k0, emit.mul(b, o, run))
+            start = emit.pointer(b, base, self.access.offset(b, "k", k), element)
+            into = emit.mul(b, emit.mul(b, o, run), self.width)
+            into = emit.pointer(b, target, into, self.accumulator)
+            self._run(b, start, stride, exist, kept, run, into)
+            return []
+
+        emit.loop(b, 0, emit.div(b, count, run), one)
+
+    def _run(
+        self,
+        b: ir.IRBuilder,
+        base: Value,
+        stride: int,
+        exist: int,
+        kept: int,
+        count: Index,
+        target: Value,
+    ) -> None:
+        """Copy along k where one stride steps through it."""
+        known = emit.known(count)
+        if abs(stride) != 1 or self.stride_lane == 1 or (known is not None and known < 4):
+            self._strided(b, base, stride, exist, kept, 0, count, target)
+        elif stride == 1:
             self._transposed(b, base, exist, kept, count, target)
         else:
-            self._strided(b, base, exist, kept, 0, count, target)
+            last = emit.sub(b, count, 1)
+            base = emit.pointer(b, base, emit.sub(b, 0, last), self.access.element)
+            target = emit.pointer(b, target, emit.mul(b, last, self.width), self.accumulator)
+            self._transposed(b, base, exist, kept, count, target, backwards=True)
 
     def _put(self, b: ir.IRBuilder, value: Value, target: Value, k: Index, kept: int) -> None:
         address = emit.pointer(b, target, emit.mul(b, k, self.width), self.accumulator)
@@ -109,17 +143,19 @@ class Packer:
         self,
         b: ir.IRBuilder,
         base: Value,
+        stride_k: int,
         exist: int,
         kept: int,
         start: Index,
         count: Index,
         target: Value,
+        sign: int = 1,
     ) -> None:
         """One k after the other: contiguous lanes, or lanes a stride apart."""
         element = self.access.element
         kind = ir.VectorType(element, self.lanes)
         mask = emit.tail_mask(exist, self.lanes)
-        stride, stride_k = self.access.the_stride(self.group), self.access.the_stride("k")
+        stride = self.access.the_stride(self.group)
         offsets = emit.constants(emit.I64, [i * stride for i in range(self.lanes)])
 
         def step(k: Index, _: list[Value]) -> list[Value]:
@@ -129,7 +165,7 @@ class Packer:
             else:
                 value = emit.gather(b, emit.lane_addresses(b, row, offsets, element), kind, mask)
             value = emit.widen(b, value, self.operand.dtype, self.accumulator)
-            self._put(b, value, target, k, kept)
+            self._put(b, value, target, emit.mul(b, k, sign), kept)
             return []
 
         emit.loop(b, start, count, step)
@@ -142,28 +178,36 @@ class Packer:
         kept: int,
         count: Index,
         target: Value,
+        *,
+        backwards: bool = False,
     ) -> None:
-        """Square blocks along contiguous k, turned in registers."""
+        """Square blocks along contiguous k, turned in registers; `backwards` reverses k."""
         element = self.access.element
         kind = ir.VectorType(element, self.lanes)
         whole = emit.mul(b, emit.div(b, count, self.lanes), self.lanes)
-
         stride_lane = self.access.the_stride(self.group)
+        sign = -1 if backwards else 1
 
-        def block(k: Index, _: list[Value]) -> list[Value]:
+        def block(columns: int, k: Index, _: list[Value]) -> list[Value]:
             corner = emit.pointer(b, base, k, element)
             rows = [ir.Constant(self.vector, None)] * self.lanes
+            mask = emit.tail_mask(columns, self.lanes)
             for i in range(exist):
                 address = emit.pointer(b, corner, i * stride_lane, element)
-                value = emit.load(b, address, kind, None)
+                value = emit.load(b, address, kind, mask)
                 rows[i] = emit.widen(b, value, self.operand.dtype, self.accumulator)
-            into = emit.pointer(b, target, emit.mul(b, k, self.width), self.accumulator)
-            for i, column in enumerate(emit.transpose(b, rows)):
-                self._put(b, column, into, i, kept)
+            step = emit.mul(b, k, sign * self.width)
+            into = emit.pointer(b, target, step, self.accumulator)
+            for i, column in enumerate(emit.transpose(b, rows)[:columns]):
+                self._put(b, column, into, sign * i, kept)
             return []
 
-        emit.loop(b, 0, whole, block, step=self.lanes)
-        self._strided(b, base, exist, kept, whole, count, target)
+        emit.loop(b, 0, whole, partial(block, self.lanes), step=self.lanes)
+        known = emit.known(count)
+        if known is None or known < 4:
+            self._strided(b, base, 1, exist, kept, whole, count, target, sign)
+        elif known % self.lanes:
+            block(known % self.lanes, whole, [])
 
     def _general(
         self,

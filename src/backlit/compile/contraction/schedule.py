@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from .access import Access
-from .spec import Contraction
+from .pad import padded, simplified
+from .spec import Contraction, Operand, merge
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Schedule:
     taken in blocks of `block` tiles along m. With `swapped` the contraction's (A, m) and (B, n)
     have exchanged roles; with `turn` tiles are transposed in registers before they are stored.
     `prefetch` is how many
-    k ahead the rows of a direct A are fetched. None of it depends on the number of threads.
+    k ahead the rows of a direct A are fetched. If `inner` is not 0, m is taken in pieces of `inner`
+    whose tiles have the same steps inside, wherever they begin. With `pad` a windowed A is copied
+    with zeros around it. None of it depends on the number of threads.
     """
 
     rows: int
@@ -48,6 +52,8 @@ class Schedule:
     swapped: bool = False
     turn: bool = False
     prefetch: int = 0
+    inner: int = 0
+    pad: bool = False
 
 
 # Estimated cycles for each element: copied in order, turned in registers, gathered; stored turned,
@@ -60,6 +66,7 @@ _CACHED = 16 * 1024 * 1024
 
 def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
     """The schedule for a contraction, and the contraction with the roles it wants."""
+    spec = simplified(spec)
     candidates = []
     for swapped in (False, True):
         turned_spec = spec.swapped() if swapped else spec
@@ -72,40 +79,62 @@ def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
 def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     """The schedule with lanes along n, and its estimated cycles."""
     batch, m, n, k = (max(1, x) for x in spec.sizes)
-    itemsize = spec.accumulator.itemsize
-    lanes = machine.lanes(itemsize)
-    a, b, c = Access(spec, spec.a), Access(spec, spec.b), Access(spec, spec.outputs[0])
     plain = spec.accumulator
-    affine_a = a.stride("m") is not None and a.stride("k") is not None and not spec.a.windows
-    affine_b = b.stride("n") is not None and b.stride("k") is not None and not spec.b.windows
-    direct_a = affine_a and spec.a.dtype == plain
-    direct_b = affine_b and spec.b.dtype == plain and (b.stride("n") == 1 or n == 1)
-    turn = c.stride("n") != 1 and c.stride("m") == 1 and m > 1 and n > 1
-    rows, vectors, cycles = tile_shape(m, -(-n // lanes), machine)
-    wide = vectors * lanes
+    itemsize = plain.itemsize
+    lanes = machine.lanes(itemsize)
+    pad = padded(spec, spec.a) if spec.a.windows else None
+    a, b = Access(spec, pad.operand if pad else spec.a), Access(spec, spec.b)
+    affine_a = a.stride("m") is not None and a.stride("k") is not None
+    direct_a = pad is not None or spec.a.dtype == plain
+    direct_b = not spec.b.windows and spec.b.dtype == plain and (b.stride("n") == 1 or n == 1)
+    c_m = merge(spec.m, spec.outputs[0].m)
+    c_n = merge(spec.n, spec.outputs[0].n) or [(1, 0)]
+    turn = bool(c_m) and m > 1 and 1 <= c_m[-1][1] <= 4 and (n == 1 or c_n[-1][1] > c_m[-1][1])
     large = m * n * k >= 256**3
-    pack_a = not direct_a or (large and n > 4 * wide)
+    pack_a = not direct_a or (affine_a and not pad and large and n > 256)
+    dims = [m] if pack_a or not spec.sizes[1] else structure(spec, a.operand, turn) or [1]
+    rows, vectors, inner, cycles = tile_shape(_pieces(dims), -(-n // lanes), machine)
+    wide = vectors * lanes
+    if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
+        pack_a = True
     pack_b = not direct_b or (large and m >= 8 * rows)
 
-    kc = k
-    if spec.outputs[0].dtype == plain and k > 512 and (pack_a or pack_b):
-        blocks = -(-k // 384)
-        kc = (k + 4 * blocks - 1) // (4 * blocks) * 4
+    # Blocks of k begin where its outermost index does.
+    unit = 1
+    for x in (a.operand, spec.b):
+        merged = merge(spec.k, x.k)
+        unit = max(unit, k // merged[0][0] if merged and spec.sizes[3] else 1)
+    if pad and pad.chunked == "k":
+        unit = max(unit, k // pad.chunks)
+    kc, nc, mc, bc = k, n, m, 1
+    block = max(1, (machine.l2 // 3) // (min(k, 512) * itemsize * rows))
+    splittable = spec.outputs[0].dtype == plain and k > 512 and (pack_a or pack_b)
     prefetch = 0
-    streams = direct_a and not pack_a and a.stride("k") == 1 and n <= 2 * lanes
-    if streams and m * k * itemsize > 2 * machine.l2 and k * wide * itemsize <= machine.l2:
+    streams = direct_a and not pack_a and a.stride("k") == 1 and n <= 2 * lanes and not pad
+    if pad:
+        bc, block = batch, m
+        chunk = max(1, machine.l2 // 2 // max(1, pad.unit * itemsize))
+        if pad.chunked == "m":
+            mc = min(m, chunk * (m // pad.chunks))
+        elif pad.chunked == "k" and splittable:
+            kc = min(k, max(chunk, -(-1024 // unit)) * unit)
+    elif streams and m * k * itemsize > 2 * machine.l2 and k * wide * itemsize <= machine.l2:
         # Rows of A come from memory once: few at a time, far ahead, and whole.
-        rows, kc, prefetch = min(m, 8), k, 1024 // itemsize
-    room = max(1, machine.packed // (kc * itemsize))
-    nc = min(n, max(1, room // wide) * wide) if pack_b else n
-    mc = min(m, max(1, room // rows) * rows) if pack_a else m
-    bc = 1
-    if mc == m and nc == n:
-        packed = max(1, (mc * pack_a + nc * pack_b) * kc * itemsize)
-        bc = min(batch, max(1, machine.packed // packed))
-    block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
-    if -(-nc // wide) < 4:
-        block = 1
+        rows, prefetch = min(m, 8), 1024 // itemsize
+    elif splittable:
+        blocks = -(-k // 384)
+        step = max(unit, 4)
+        kc = min(k, math.ceil(math.ceil(k / blocks) / step) * step)
+    if not pad:
+        room = max(1, machine.packed // (kc * itemsize))
+        nc = min(n, max(1, room // wide) * wide) if pack_b else n
+        mc = min(m, max(1, room // rows) * rows) if pack_a else m
+        if mc == m and nc == n:
+            packed = max(1, (mc * pack_a + nc * pack_b) * kc * itemsize)
+            bc = min(batch, max(1, machine.packed // packed))
+        block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
+        if -(-nc // wide) < 4:
+            block = 1
     schedule = Schedule(
         rows,
         vectors,
@@ -118,46 +147,75 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         min(block, -(-mc // rows)),
         turn=turn,
         prefetch=prefetch,
+        inner=inner if len(dims) > 1 else 0,
+        pad=pad is not None,
     )
 
-    cost = cycles * k + (2000 if pack_a or pack_b else 0)
-    for size, packed_too, affine, lane_stride, k_stride in (
-        (m * k, pack_a, affine_a, a.stride("m"), a.stride("k")),
-        (n * k, pack_b, affine_b, b.stride("n"), b.stride("k")),
-    ):
+    cost = cycles * k + (2000 if pack_a or pack_b or pad else 0)
+    if pad:
+        cost += pad.unit * pad.chunks * _COPY
+    for size, packed_too, x, group in ((m * k, pack_a, a, "m"), (n * k, pack_b, b, "n")):
         if not packed_too:
             continue
         each = _GATHER
-        if affine:
-            each = _COPY if lane_stride == 1 else _TURN if k_stride == 1 else _GATHER
+        run = merge(x.extents["k"], x.operand.k) or [(1, 0)]
+        if x.stride(group) == 1 and not x.operand.windows:
+            each = _COPY
+        elif x.stride(group) is not None and abs(run[-1][1]) == 1 and not x.operand.windows:
+            each = _TURN * max(1, 8 / max(1, run[-1][0]))
         if batch * size * itemsize > _CACHED:
             each += 2 * _MEMORY
         cost += size * each
     if turn:
-        cost += m * n * _STORE_TURNED
-    elif c.stride("n") not in (0, 1) and n > 1:
+        cost += m * n * _STORE_TURNED * c_m[-1][1]
+    elif c_n[-1][1] not in (0, 1) and n > 1:
         cost += m * n * _STORE_SCATTERED
     return cost, schedule
 
 
-def tile_shape(m: int, vectors: int, machine: Machine) -> tuple[int, int, float]:
-    """The tile (rows, vectors) that covers m × vectors in the least estimated cycles for each k.
+def structure(spec: Contraction, a: Operand, turn: bool, *more: Operand) -> list[int]:
+    """The extents of m after joining the indices that a tile's operands step through as one."""
+    operands = [a, *(spec.outputs + spec.extras if turn else ()), *more]
+    return [merged[0] for merged in merge(spec.m, *(x.m for x in operands))]
+
+
+#: A way to cut m into tiles: rows, the piece that tiles repeat in, and (height, times) of tiles.
+Cut = tuple[int, int, list[tuple[int, int]]]
+
+
+def _pieces(dims: list[int]) -> list[Cut]:
+    """The ways to cut the indices of m into tiles of equal steps: along one of the last indices."""
+    cuts: list[Cut] = []
+    trail, outer = 1, math.prod(dims)
+    for extent in reversed(dims):
+        outer //= extent
+        for r in range(1, min(extent, 24 // trail) + 1):
+            heights = [(r * trail, outer * (extent // r)), (extent % r * trail, outer)]
+            cuts.append((r * trail, extent * trail, [h for h in heights if h[0] and h[1]]))
+        trail *= extent
+        if trail > 24:
+            break
+    return cuts or [(1, dims[-1], [(1, math.prod(dims))])]
+
+
+def tile_shape(cuts: list[Cut], vectors: int, machine: Machine) -> tuple[int, int, int, float]:
+    """The tile (rows, vectors, piece of m) that takes the least estimated cycles for each k.
 
     A row of a tile costs half a cycle for each fused multiply-add, and at least what its loads
     cost; short tiles are bound by the latency of the additions.
     """
-    best: tuple[float, int, int] | None = None
-    for w in range(1, min(vectors, 6) + 1):
-        for r in range(1, 25):
-            if r * w + min(w, 4) + 1 > machine.registers or (r > m and r > 1):
+    best: tuple[float, int, int, int] | None = None
+    for r, inner, heights in cuts:
+        for w in range(1, min(vectors, 6) + 1):
+            if r * w + min(w, 4) + 1 > machine.registers and (r, w) != (1, 1):
                 continue
             cost = 0.0
-            for height, times in ((r, m // r), (m % r, int(m % r > 0))):
+            for height, times in heights:
                 for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
                     if times and count:
                         busy = max(height * width / 2, (height + width) / 2, 4)
                         cost += times * count * (busy + 0.05 * (height + 4 * width))
             if best is None or cost < best[0]:
-                best = (cost, r, w)
+                best = (cost, r, w, inner)
     assert best is not None
-    return best[1], best[2], best[0]
+    return best[1], best[2], best[3], best[0]

@@ -146,7 +146,7 @@ class Contraction:
             accumulate=self.accumulate,
         )
 
-    def _range(self, what: Operand | Window, start: int, name: str) -> tuple[int, int]:
+    def reach(self, what: Operand | Window, start: int, name: str = "operand") -> tuple[int, int]:
         """The smallest and the largest value of an affine form over the whole index space."""
         low = high = start
         for group in GROUPS:
@@ -162,12 +162,12 @@ class Contraction:
         return low, high
 
     def _check_bounds(self, name: str, x: Operand) -> None:
-        low, high = self._range(x, x.offset, name)
+        low, high = self.reach(x, x.offset, name)
         empty = math.prod(self.batch) == 0 or any(
             getattr(x, g) != () and math.prod(getattr(self, g)) == 0 for g in ("m", "n", "k")
         )
         for w in x.windows:
-            first, last = self._range(w, w.start, name)
+            first, last = self.reach(w, w.start, name)
             first, last = max(first, 0), min(last, w.extent - 1)
             empty = empty or first > last
             low += min(w.stride * first, w.stride * last)

@@ -1,0 +1,193 @@
+"""Windowed operands copied into scratch memory with zeros around them, so that no window is left.
+
+Outside the windows the copy keeps the operand's order of indices. If its outermost index is the
+first of m or of k, it is copied in chunks of that index, as the steps need them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from llvmlite import ir
+
+from . import emit
+from .emit import Index, Value
+from .spec import GROUPS, Contraction, Extents, Operand, Window
+
+
+@dataclass(frozen=True)
+class Padded:
+    """How an operand is copied, and the operand that the copy is.
+
+    `dims` are (extent, source stride) of the indices outside the windows after the chunked one,
+    `windows` are (first coordinate, coordinates, window). `chunked` is the group of the chunked
+    index, of which one copy takes `unit` elements.
+    """
+
+    operand: Operand
+    dims: tuple[tuple[int, int], ...]
+    windows: tuple[tuple[int, int, Window], ...]
+    chunked: str | None
+    chunks: int
+    chunk_stride: int
+    unit: int
+
+
+def simplified(spec: Contraction) -> Contraction:
+    """The contraction without the windows that every index is inside of."""
+    return replace(spec, a=_without_idle(spec, spec.a), b=_without_idle(spec, spec.b))
+
+
+def _without_idle(spec: Contraction, x: Operand) -> Operand:
+    for w in x.windows:
+        low, high = spec.reach(w, w.start)
+        if low >= 0 and high < w.extent:
+            rest = tuple(v for v in x.windows if v is not w)
+            return _without_idle(spec, _moved(spec, replace(x, windows=rest), w, w.start, w.stride))
+    return x
+
+
+def _moved(spec: Contraction, x: Operand, w: Window, start: int, stride: int) -> Operand:
+    """The operand with a window's coordinate as a part of its address."""
+    values = {}
+    for group in GROUPS:
+        count = len(getattr(spec, group))
+        own = getattr(x, group) or (0,) * count
+        more = getattr(w, group) or (0,) * count
+        values[group] = tuple(s + c * stride for s, c in zip(own, more, strict=True))
+    return replace(x, offset=x.offset + start * stride, **values)
+
+
+def padded(spec: Contraction, x: Operand) -> Padded:
+    """How to copy a windowed operand. Address arithmetic only; see `copy` for the code."""
+    found = []
+    for group in GROUPS:
+        extents: Extents = getattr(spec, group)
+        for position, (e, s) in enumerate(zip(extents, getattr(x, group), strict=False)):
+            if s and e > 1:
+                found.append((abs(s), s, e, group, position))
+    found.sort(key=lambda f: -f[0])
+    windows = []
+    for w in sorted(x.windows, key=lambda w: -abs(w.stride)):
+        low, high = spec.reach(w, w.start)
+        windows.append((low, high - low + 1, w))
+    size = 1
+    strides: dict[tuple[str, int], int] = {}
+    moved = Operand(spec.accumulator, 0)
+    for low, count, w in reversed(windows):
+        moved = _moved(spec, moved, w, w.start - low, size)
+        size *= count
+    for _, _, e, group, position in reversed(found):
+        strides[group, position] = size
+        size *= e
+    values = {}
+    for group in GROUPS:
+        own = getattr(moved, group) or (0,) * len(getattr(spec, group))
+        values[group] = tuple(s + strides.get((group, i), 0) for i, s in enumerate(own))
+    moved = replace(moved, size=size, **values)
+    chunked, chunks, chunk_stride, unit = None, 1, 0, size
+    if found and found[0][3] in ("m", "k") and found[0][4] == 0:
+        _, chunk_stride, chunks, chunked, _ = found[0]
+        unit = size // chunks
+        found = found[1:]
+    return Padded(
+        moved,
+        tuple((e, s) for _, s, e, _, _ in found),
+        tuple(windows),
+        chunked,
+        chunks,
+        chunk_stride,
+        unit,
+    )
+
+
+class PadCopier:
+    """Writes the code that copies planes (the windows' coordinates) of a padded operand."""
+
+    def __init__(self, plan: Padded, source: Operand, lanes: int, accumulator: ir.Type):
+        self.plan, self.source = plan, source
+        self.lanes, self.accumulator = lanes, accumulator
+        self.element = emit.storage(source.dtype)
+        self.per_chunk = math.prod(e for e, _ in plan.dims)
+        self.plane = math.prod(count for _, count, _ in plan.windows)
+
+    def copy(self, b: ir.IRBuilder, source: Value, target: Value, chunk0: Index, u: Index) -> None:
+        """Copy the plane number `u` of the chunks from `chunk0` on."""
+        chunk, rest = emit.div(b, u, self.per_chunk), emit.rem(b, u, self.per_chunk)
+        at = emit.mul(b, emit.add(b, chunk0, chunk), self.plan.chunk_stride)
+        for position, (extent, stride) in enumerate(self.plan.dims):
+            inner = math.prod(e for e, _ in self.plan.dims[position + 1 :])
+            digit = emit.rem(b, emit.div(b, rest, inner), extent)
+            at = emit.add(b, at, emit.mul(b, digit, stride))
+        source = emit.pointer(b, source, at, self.element)
+        target = emit.pointer(b, target, emit.mul(b, u, self.plane), self.accumulator)
+        self._level(b, source, target, 0)
+
+    def _level(self, b: ir.IRBuilder, source: Value, target: Value, level: int) -> None:
+        low, count, w = self.plan.windows[level]
+        if level == len(self.plan.windows) - 1:
+            self._line(b, source, target, low, count, w)
+            return
+        size = math.prod(c for _, c, _ in self.plan.windows[level + 1 :])
+
+        def one(i: Index, _: list[Value]) -> list[Value]:
+            p = emit.add(b, i, low)
+            into = emit.pointer(b, target, emit.mul(b, i, size), self.accumulator)
+            inside = b.icmp_unsigned("<", emit.const(p), emit.const(w.extent))
+            with b.if_else(inside) as (then, otherwise):
+                with then:
+                    row = emit.pointer(b, source, emit.mul(b, p, w.stride), self.element)
+                    self._level(b, row, into, level + 1)
+                with otherwise:
+                    self._zero(b, into, size)
+            return []
+
+        emit.loop(b, 0, count, one)
+
+    def _pieces(self, b: ir.IRBuilder, count: int, body) -> None:  # type: ignore[no-untyped-def]
+        """`body(first, mask)` for each vector of a line: a loop, and the masked rest."""
+        whole = count // self.lanes * self.lanes
+        if count % self.lanes:
+            body(whole, emit.tail_mask(count - whole, self.lanes))
+
+        def one(i: Index, _: list[Value]) -> list[Value]:
+            body(i, None)
+            return []
+
+        emit.loop(b, 0, whole, one, step=self.lanes)
+
+    def _zero(self, b: ir.IRBuilder, target: Value, count: int) -> None:
+        zero = ir.Constant(ir.VectorType(self.accumulator, self.lanes), None)
+
+        def put(first: Index, mask: Value) -> None:
+            emit.store(b, zero, emit.pointer(b, target, first, self.accumulator), mask)
+
+        self._pieces(b, count, put)
+
+    def _line(
+        self, b: ir.IRBuilder, source: Value, target: Value, low: int, count: int, w: Window
+    ) -> None:
+        """One line of coordinates: zeros before, the elements, zeros behind."""
+        before = min(max(0, -low), count)
+        exist = max(0, min(low + count, w.extent) - max(low, 0))
+        behind = count - before - exist
+        first = low + before
+        self._zero(b, target, before)
+        self._zero(b, emit.pointer(b, target, before + exist, self.accumulator), behind)
+        source = emit.pointer(b, source, first * w.stride, self.element)
+        target = emit.pointer(b, target, before, self.accumulator)
+        kind = ir.VectorType(self.element, self.lanes)
+        offsets = emit.constants(emit.I64, [i * w.stride for i in range(self.lanes)])
+
+        def move(i: Index, mask: Value) -> None:
+            at = emit.pointer(b, source, emit.mul(b, i, w.stride), self.element)
+            if w.stride == 1:
+                value = emit.load(b, at, kind, mask)
+            else:
+                addresses = emit.lane_addresses(b, at, offsets, self.element)
+                value = emit.gather(b, addresses, kind, mask)
+            value = emit.widen(b, value, self.source.dtype, self.accumulator)
+            emit.store(b, value, emit.pointer(b, target, i, self.accumulator), mask)
+
+        self._pieces(b, exist, move)
