@@ -11,6 +11,7 @@ from .recorder import as_record, record
 from .steps import Stop, breakpoint_at, steps
 from .value import Value
 from .watching import Recording, recording
+from .why import Why, why
 
 __all__ = [
     "BadNumber",
@@ -27,6 +28,7 @@ __all__ = [
     "ScopeRecord",
     "Stop",
     "Value",
+    "Why",
     "as_record",
     "bad_numbers",
     "breakpoint_at",
@@ -38,4 +40,5 @@ __all__ = [
     "record",
     "recording",
     "steps",
+    "why",
 ]

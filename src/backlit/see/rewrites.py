@@ -68,7 +68,7 @@ def _stable(node: NodeRecord) -> str:
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Div):
             soft = _softmax_of(e)
             if soft:
-                return f"{lib}softmax({soft})"
+                return f"{lib}functional.softmax({soft})"
         if _called(e) == "log":
             x = _argument(e)
             folded = _sum_of_exp(x)

@@ -1,0 +1,383 @@
+"""Why a parameter's gradient is None, zero or stale, with the line that made it so.
+
+frozen            requires_grad is False
+overwritten       the name holds the result of an op now, or got a new value since
+not used          no op of the forward pass read it
+detached          a value computed from it went on without its gradient
+no derivative     it went through an op that has none (argmax, a comparison, an integer cast)
+not reached       what was computed from it does not lead to this loss
+masked            a mask or a factor of zeros stopped the gradient
+dead units        every unit behind it is off (ReLU below 0, clip outside its limits)
+flat              an op whose derivative is 0 (floor, round, sign), or one that saturated
+not chosen        an index, a maximum or a `where` never chose it
+no backward yet, accumulated, stale
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..errors import ArgumentError
+from ..op import REGISTRY, describe
+from ..tensor import Tensor
+from .record import Edge, NodeRecord, Record
+from .recorder import as_record
+
+_STEPS = ("floor", "ceil", "trunc", "round", "sign", "floor_divide")
+_UNITS = ("relu", "clip", "leaky_relu", "elu")
+_SATURATING = ("sigmoid", "tanh", "erf", "softmax", "log_softmax", "exp")
+_CHOOSING = ("max", "min", "maximum", "minimum", "where", "take", "gather", "take_along_axis",
+             "slice")  # fmt: skip
+
+
+@dataclass
+class Reason:
+    """One reason: its kind, the sentence, the user's line, and what to do."""
+
+    kind: str
+    text: str
+    line: str = ""
+    fix: str = ""
+
+
+@dataclass
+class Why:
+    """What is known of a parameter's gradient: its state ("none", "zero", "partly zero", "stale" or
+    "fine") and the reasons for it.
+    """
+
+    name: str
+    state: str
+    reasons: list[Reason] = field(default_factory=list)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        heads = {
+            "none": "has no gradient",
+            "zero": "has a gradient of zeros",
+            "partly zero": "has a gradient that is zero in part",
+            "stale": "has a gradient that is not this loss's",
+            "fine": "has a gradient, and it is this loss's",
+        }
+        style = "green" if self.state == "fine" else "bold red"
+        lines = [(style, f"{self.name} {heads[self.state]}")]
+        for r in self.reasons:
+            lines.append(("bold", f"  {r.kind}: {r.text}"))
+            if r.line:
+                lines.append(("cyan", f"    at {r.line}"))
+            if r.fix:
+                lines.append(("", f"    fix: {r.fix}"))
+        return lines
+
+    def __repr__(self) -> str:
+        return "\n".join(text for _, text in self._lines())
+
+    def __rich__(self) -> RenderableType:
+        return Group(*[Text(text, style=style) for style, text in self._lines()])
+
+
+def why(parameter: Tensor, source: Any = None) -> Why:
+    """Say why the gradient of a parameter is None, zero or stale.
+
+    `source` is the loss (before its graph is freed), or better a recording of the forward pass,
+    which also knows what happened outside the tape: `with see.recording() as r: ...`.
+
+    >>> import backlit as bl
+    >>> w = bl.tensor([1.0, -2.0], requires_grad=True)
+    >>> print(why(w, bl.round(w).sum()))  # doctest: +ELLIPSIS
+    w has a gradient of zeros
+      flat: round has the derivative 0 everywhere
+        at ...
+        fix: use a smooth function, or pass the gradient straight through in an op of your own
+    """
+    if not isinstance(parameter, Tensor):
+        raise ArgumentError(f"why: needs a Tensor, got {type(parameter).__name__}")
+    name = parameter.name or "the tensor"
+    if parameter.node is not None:
+        node = parameter.node
+        return Why(
+            name,
+            "none",
+            [
+                Reason(
+                    "overwritten",
+                    f"this is the result of {node.op.name}, no leaf: only leaves keep a gradient",
+                    _source(*node.line, node.location),
+                    "ask for the leaf it was computed from; to update a parameter use assign(); "
+                    "to see this gradient call retain_grad() before backward",
+                )
+            ],
+        )
+    if not parameter.requires_grad:
+        fix = "requires_grad_() on the tensor or its module, before the forward pass"
+        return Why(name, "none", [Reason("frozen", "requires_grad is False", fix=fix)])
+    if source is None:
+        return _alone(parameter, name)
+    record = as_record(source)
+    return _in_record(parameter, record, name)
+
+
+def _alone(parameter: Tensor, name: str) -> Why:
+    if parameter.grad is None:
+        text = "no backward has reached it since its gradient was last cleared"
+        fix = "call loss.backward(); give why(parameter, loss) to see the path"
+        return Why(name, "none", [Reason("no backward yet", text, fix=fix)])
+    if not parameter.grad.numpy().any():
+        fix = "give why(parameter, loss), or a recording, to see where it became 0"
+        return Why(name, "zero", [Reason("unknown", "the loss is needed to tell", fix=fix)])
+    return Why(name, "fine")
+
+
+def _in_record(parameter: Tensor, record: Record, name: str) -> Why:
+    number = record._tensors.get(id(parameter))
+    if number is None:
+        text = f"none of the {len(record.nodes)} recorded tensors is this one"
+        twins = [
+            n for n in record.nodes
+            if n.kind in ("parameter", "leaf") and n.shape == parameter.shape
+        ]  # fmt: skip
+        if twins:
+            text += f"; {twins[0].label} has its shape: was it replaced by another tensor?"
+        fix = "use it in forward(), and make the optimizer after the last replacement"
+        return Why(name, "none", [Reason("not used", text, fix=fix)])
+    node = record.nodes[number]
+    name = node.name or name
+    if record.output is None:
+        fix = "record the loss too, or name it: recording.of(loss)"
+        text = "the record has no single number to start from"
+        return Why(name, "none", [Reason("no backward yet", text, fix=fix)])
+    if node.upstream is None or node.upstream.array is None:
+        return Why(name, "none", _cut(record, node))
+    gradient = node.upstream.array
+    if not gradient.any():
+        return Why(name, "zero", _zeros(record, node))
+    stale = _stale(parameter, node, gradient)
+    if stale is not None:
+        return Why(name, "stale", [stale])
+    dead = _dead_part(gradient)
+    if dead:
+        return Why(name, "partly zero", [Reason("dead units", dead), *_zeros(record, node, True)])
+    if parameter.grad is None:
+        text = "this loss gives it a gradient; backward() has not been called"
+        return Why(name, "none", [Reason("no backward yet", text, fix="call loss.backward()")])
+    return Why(name, "fine")
+
+
+# -- None: the gradient never comes -------------------------------------------------------------
+
+
+def _cut(record: Record, start: NodeRecord) -> list[Reason]:
+    """Follow the value forward to every place where the way to the loss ends."""
+    reached = _descendants(record, start)
+    reasons: list[Reason] = []
+    for node in reached:
+        carrying = [e for e in record.incoming[node.id] if record.nodes[e.source].requires_grad]
+        if node.kind != "op" or node.requires_grad or not carrying:
+            continue
+        cls = REGISTRY.get(node.op)
+        if cls is not None and not cls.differentiable:
+            reasons.append(
+                Reason(
+                    "no derivative",
+                    f"it goes through {node.op}, which has none",
+                    _at(record, node),
+                    "use a smooth relaxation (softmax for argmax), or a loss on what comes before",
+                )
+            )
+        else:
+            reasons.append(
+                Reason(
+                    "detached",
+                    f"{node.op} was computed under no_grad",
+                    _at(record, node),
+                    "compute it outside the no_grad block",
+                )
+            )
+    sources = {n.id for n in reached} | {start.id}
+    for node in record.nodes:
+        same = node.value is not None and start.value is not None
+        twin = same and node is not start and node.value.array is start.value.array  # type: ignore[union-attr]
+        if node.detached_from in sources or (node.kind == "constant" and twin):
+            uses = record.outgoing[node.id]
+            if uses:
+                user = record.nodes[uses[0].target]
+                origin = record.nodes[node.detached_from] if node.detached_from else start
+                reasons.append(
+                    Reason(
+                        "detached",
+                        f"the value of {origin.label} goes on into {user.op} without its gradient",
+                        _at(record, user),
+                        "take out detach() or numpy() there",
+                    )
+                )
+    if reasons:
+        return reasons
+    if not record.outgoing[start.id]:
+        return [Reason("not used", "no op of the forward pass reads it", fix="use it in forward()")]
+    ends = [n for n in reached if not record.outgoing[n.id]]
+    last = ends[0] if ends else reached[0]
+    loss = record.nodes[record.output].label if record.output is not None else "the loss"
+    return [
+        Reason(
+            "not reached",
+            f"what is computed from it ends in {last.label}, which {loss} does not use",
+            _at(record, last),
+            "add that part to the loss, or leave the parameter out of the optimizer",
+        )
+    ]
+
+
+def _descendants(record: Record, start: NodeRecord) -> list[NodeRecord]:
+    """Every node computed from one, in order, also across a detach."""
+    seen = {start.id}
+    detached: dict[int, list[int]] = {}
+    for n in record.nodes:
+        if n.detached_from is not None:
+            detached.setdefault(n.detached_from, []).append(n.id)
+    stack = [start.id]
+    while stack:
+        i = stack.pop()
+        following = [e.target for e in record.outgoing[i]] + detached.get(i, [])
+        for j in following:
+            if j not in seen:
+                seen.add(j)
+                stack.append(j)
+    return [record.nodes[i] for i in sorted(seen) if i != start.id]
+
+
+# -- zero: the gradient comes and is 0 ----------------------------------------------------------
+
+
+def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason]:
+    """The ops on the way from the loss where a gradient that is not 0 becomes 0."""
+    behind = {start.id} | {n.id for n in _descendants(record, start)}
+    reasons: list[Reason] = []
+    for node in record.backward_nodes():
+        if node.id not in behind or node.upstream is None or node.upstream.array is None:
+            continue
+        if not node.upstream.array.any():
+            continue
+        for edge in record.incoming[node.id]:
+            g = edge.gradient.array if edge.gradient is not None else None
+            if edge.source not in behind or g is None or not g.size:
+                continue
+            if not g.any() or (part and node.op in _UNITS and _dead_part(g)):
+                reasons.append(_stopped(record, node, edge))
+    return reasons[:3]
+
+
+def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
+    """What an op did to turn a gradient into zeros."""
+    op, at = node.op, _at(record, node)
+    others = [record.nodes[e.source] for e in record.incoming[node.id] if e.id != edge.id]
+    if op in _STEPS:
+        fix = "use a smooth function, or pass the gradient straight through in an op of your own"
+        return Reason("flat", f"{op} has the derivative 0 everywhere", at, fix)
+    if op in ("multiply", "matmul", "linear", "divide", "dropout"):
+        zero = [o for o in others if o.value is not None and _all_zero(o)]
+        if zero:
+            what = zero[0]
+            kind = "a mask" if what.kind == "constant" or what.dtype.kind == "b" else what.label
+            fix = (
+                "let the mask keep something" if kind == "a mask"
+                else "initialise it with random numbers, not zeros"
+            )  # fmt: skip
+            return Reason("masked", f"{op} multiplies its gradient by {kind} of zeros", at, fix)
+    if op in _UNITS:
+        share = _off(record, edge)
+        fix = "lower the learning rate, initialise the bias at 0 or above, or use leaky_relu"
+        return Reason("dead units", f"every unit{share} is off at this {op}", at, fix)
+    if op in _CHOOSING:
+        text = "its mask never chooses it" if op == "where" else f"{op} never chooses it"
+        return Reason("not chosen", text, at, "check the condition, the index or the labels")
+    if op in _SATURATING:
+        fix = "scale its input down, or use the loss that takes logits"
+        return Reason("flat", f"{op} is saturated: its derivative is 0 to rounding", at, fix)
+    return Reason("flat", f"the derivative of {op} is 0 here", at)
+
+
+def _all_zero(node: NodeRecord) -> bool:
+    array = node.value.array if node.value is not None else None
+    return array is not None and not array.any()
+
+
+def _off(record: Record, edge: Edge) -> str:
+    source = record.nodes[edge.source]
+    array = source.value.array if source.value is not None else None
+    if array is None or array.size == 0:
+        return ""
+    return f" of {array.size} (inputs {float(array.min()):.3g} to {float(array.max()):.3g})"
+
+
+def _dead_part(gradient: np.ndarray) -> str:
+    """Rows or columns of a matrix that get nothing at all."""
+    if gradient.ndim == 0 or gradient.size < 2:
+        return ""
+    for axis, word in ((0, "rows"), (gradient.ndim - 1, "columns")):
+        rest = tuple(a for a in range(gradient.ndim) if a != axis)
+        idle = ~np.any(gradient != 0, axis=rest) if rest else gradient == 0
+        count = int(np.sum(idle))
+        if count:
+            word = word if gradient.ndim > 1 else "elements"
+            return f"{count} of {idle.size} {word} of its gradient are 0"
+    return ""
+
+
+# -- stale: the gradient is of something else ---------------------------------------------------
+
+
+def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason | None:
+    value = node.value.array if node.value is not None else None
+    if value is not None and value is not parameter.array:
+        return Reason(
+            "overwritten",
+            "it got a new value after this forward pass: the gradient belongs to the old one",
+            fix="run forward and backward again after every update",
+        )
+    kept = parameter.grad
+    if kept is None:
+        return None
+    now, then = gradient.astype(np.float64), kept.numpy().astype(np.float64)
+    scale = max(float(np.max(np.abs(now))), 1e-30)
+    if np.allclose(now, then, rtol=1e-4, atol=1e-6 * scale):
+        return None
+    times = float(np.sum(now * then) / np.sum(now * now))
+    if round(times) > 1 and np.allclose(then, round(times) * now, rtol=1e-3, atol=1e-5 * scale):
+        text = f".grad is {round(times)} times this loss's gradient: it was added up"
+        return Reason("accumulated", text, fix="call optimizer.zero_grad() before each backward")
+    text = f".grad differs from this loss's gradient ({describe(parameter)}): from another backward"
+    fix = "call optimizer.zero_grad() before backward, and backward() after this loss"
+    return Reason("stale", text, fix=fix)
+
+
+# -- words --------------------------------------------------------------------------------------
+
+
+def _at(record: Record, node: NodeRecord) -> str:
+    return _source(node.file, node.line, record.location(node))
+
+
+def _source(filename: str, line: int, location: str) -> str:
+    text = linecache.getline(filename, line).strip() if filename else ""
+    return f"{location}: {text}" if text else location
+
+
+def why_all(parameters: Iterable[tuple[str, Tensor]], source: Any) -> list[Why]:
+    """`why` for named parameters, only those whose gradient is not fine."""
+    record = as_record(source)
+    found = []
+    for name, p in parameters:
+        result = why(p, record)
+        if result.state != "fine" and not (
+            result.reasons and result.reasons[0].kind == "no backward yet"
+        ):
+            if result.name == "the tensor":
+                result.name = name
+            found.append(result)
+    return found

@@ -1,0 +1,210 @@
+"""`see.why`: None, zero and stale gradients, each with its reason and line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn, see
+from backlit.errors import ArgumentError
+from backlit.ops import activation
+from backlit.see.why import why_all
+from backlit.tensor import apply
+
+
+def weight(data=(1.0, 2.0)):
+    return bl.tensor(np.array(data, "float32"), requires_grad=True)
+
+
+def reason(parameter, source, state, kind):
+    result = see.why(parameter, source)
+    assert result.state == state, result
+    assert [r.kind for r in result.reasons][:1] == [kind], result
+    assert result.__rich__() is not None
+    return result.reasons[0]
+
+
+def test_frozen():
+    w = bl.tensor([1.0])
+    assert reason(w, None, "none", "frozen").text == "requires_grad is False"
+
+
+def test_overwritten_by_a_computed_tensor():
+    w = weight()
+    w = w * 0.9
+    found = reason(w, None, "none", "overwritten")
+    assert "result of multiply" in found.text
+    assert "w = w * 0.9" in found.line
+
+
+def test_no_backward_yet():
+    w = weight()
+    reason(w, None, "none", "no backward yet")
+    reason(w, (w * 2).sum(), "none", "no backward yet")
+
+
+def test_detached():
+    w = weight()
+    with see.recording() as r:
+        h = w * 3
+        (h.detach() * weight()).sum()
+    found = reason(w, r, "none", "detached")
+    assert "without its gradient" in found.text
+    assert "(h.detach() * weight()).sum()" in found.line
+
+
+def test_the_parameter_itself_detached():
+    w = weight()
+    with see.recording() as r:
+        (w.detach() * weight()).sum()
+    result = see.why(w, r)
+    assert result.state == "none"
+    assert result.reasons[0].kind in ("detached", "not used")
+
+
+def test_under_no_grad():
+    w = weight()
+    with see.recording() as r:
+        with bl.no_grad():
+            h = bl.exp(w)
+        (h * weight()).sum()
+    found = reason(w, r, "none", "detached")
+    assert "no_grad" in found.text
+    assert "h = bl.exp(w)" in found.line
+
+
+def test_through_an_op_without_a_derivative():
+    w = weight()
+    with see.recording() as r:
+        c = w > 1.5
+        (c * weight()).sum()
+    found = reason(w, r, "none", "no derivative")
+    assert "greater" in found.text
+
+
+def test_not_used():
+    w = weight()
+    with see.recording() as r:
+        (weight() * 2).sum()
+    assert "was it replaced" in reason(w, r, "none", "not used").text
+
+
+def test_not_reached_by_this_loss():
+    w, v = weight(), weight()
+    with see.recording() as r:
+        aside = bl.exp(w)
+        loss = (v * 2).sum()
+    assert aside.shape == (2,)
+    assert loss.size == 1
+    found = reason(w, r, "none", "not reached")
+    assert "aside" in found.text or "exp" in found.text
+
+
+def test_an_all_zero_mask():
+    w = weight()
+    mask = bl.tensor([0.0, 0.0])
+    found = reason(w, (w * mask).sum(), "zero", "masked")
+    assert "a mask of zeros" in found.text
+    assert "(w * mask).sum()" in found.line
+
+
+def test_a_factor_of_zeros():
+    w, v = weight(), weight((0.0, 0.0))
+    assert "zeros" in reason(w, (w * v).sum(), "zero", "masked").text
+
+
+def test_dead_units():
+    w = weight((-1.0, -2.0))
+    found = reason(w, apply(activation.Relu(), w).sum(), "zero", "dead units")
+    assert "every unit of 2 (inputs -2 to -1)" in found.text
+
+
+def test_some_dead_units():
+    x = bl.tensor(np.ones((3, 2), "float32"))
+    w = weight(((1.0, -1.0), (1.0, -1.0)))
+    y = apply(activation.Relu(), x @ w).sum()
+    result = see.why(w, y)
+    assert result.state == "partly zero"
+    assert result.reasons[0].text == "1 of 2 columns of its gradient are 0"
+    assert "relu" in repr(result)
+
+
+def test_a_step_function():
+    w = weight((1.2, 2.4))
+    assert "floor has the derivative 0" in reason(w, bl.floor(w).sum(), "zero", "flat").text
+
+
+def test_saturated():
+    w = weight((200.0, 300.0))
+    assert "saturated" in reason(w, bl.tanh(w).sum(), "zero", "flat").text
+
+
+def test_not_chosen():
+    w = weight()
+    y = bl.where(bl.tensor([False, False]), w, 0.0).sum()
+    assert "never chooses" in reason(w, y, "zero", "not chosen").text
+
+
+def test_accumulated():
+    w = weight()
+    for _ in range(3):
+        (w * w).sum().backward()
+    found = reason(w, (w * w).sum(), "stale", "accumulated")
+    assert "3 times" in found.text
+
+
+def test_of_another_loss():
+    w = weight()
+    (w * w * w).sum().backward()
+    reason(w, (w * 2).sum(), "stale", "stale")
+
+
+def test_overwritten_after_the_forward_pass():
+    w = weight()
+    with see.recording() as r:
+        (w * w).sum()
+    w.assign([5.0, 6.0])
+    assert "belongs to the old one" in reason(w, r, "stale", "overwritten").text
+
+
+def test_fine():
+    w = weight()
+    y = (w * w).sum()
+    y.backward(retain_graph=True)
+    result = see.why(w, y)
+    assert result.state == "fine"
+    assert result.reasons == []
+    assert "it is this loss's" in repr(result)
+    assert see.why(w).state == "fine"
+    w.grad = bl.tensor([0.0, 0.0])
+    assert see.why(w).state == "zero"
+
+
+def test_without_a_loss():
+    w = weight()
+    with see.recording() as r:
+        w * 2
+    assert see.why(w, r).reasons[0].kind in ("no backward yet", "not reached")
+
+
+def test_all_parameters_of_a_module():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used = nn.Parameter(np.ones(2, "float32"))
+            self.idle = nn.Parameter(np.ones(2, "float32"))
+
+        def forward(self, x):
+            return (x * self.used).sum()
+
+    net = Net()
+    with see.recording() as r:
+        net(bl.tensor([1.0, 2.0]))
+    found = why_all(net.named_parameters(), r)
+    assert [(w.name, w.reasons[0].kind) for w in found] == [("idle", "not used")]
+
+
+def test_bad_input():
+    with pytest.raises(ArgumentError, match=r"why: needs a Tensor, got int"):
+        see.why(3)
