@@ -8,6 +8,7 @@ import numpy as np
 
 from ..autograd import fit
 from ..backend import numpy_backend
+from ..dtypes import FLOATING
 from ..op import Elementwise
 from .record import Applied, Local
 from .value import Value, number
@@ -33,7 +34,7 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
     a gradient, in words.
     """
     op = applied.op
-    if not op.differentiable:
+    if not op.differentiable or target.dtype not in FLOATING:
         return None
     if isinstance(op, Elementwise):
         return _diagonal(applied, position, target)

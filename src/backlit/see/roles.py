@@ -18,11 +18,15 @@ ROLES = {
 }
 
 _ROLE = {
-    "distributor": "add subtract sum positive negative astype broadcast_to cumulative_sum",
-    "router": "maximum minimum max min where clip relu leaky_relu abs max_pool max_pool2d",
-    "switcher": "multiply divide matmul linear prod hypot atan2",
-    "sharer": "mean avg_pool avg_pool2d",
-    "mixer": "softmax log_softmax var norm logsumexp cross_entropy layer_norm batch_norm conv2d",
+    "distributor": "add subtract sum positive negative astype broadcast_to cumulative_sum "
+    "window_sum window_spread",
+    "router": "maximum minimum max min where clip relu leaky_relu abs max_pool max_pool_route "
+    "max_pool_pick",
+    "switcher": "multiply divide matmul linear prod hypot atan2 convolution convolution_input "
+    "convolution_weight",
+    "sharer": "mean avg_pool",
+    "mixer": "softmax log_softmax var norm logsumexp cumulative_prod layer_norm group_norm "
+    "batch_norm nll_loss cross_entropy soft_cross_entropy kl_div rnn_scan lstm_scan gru_scan",
     "mover": "reshape permute_dims flip concat slice place gather scatter_add take take_add "
     "take_along_axis put_along_axis_add",
     "blocker": "floor ceil trunc round sign floor_divide",

@@ -144,6 +144,14 @@ def statistics(array: np.ndarray) -> dict[str, float | None]:
     result.update(nan=0, inf=0)
     if size == 0:
         return result
+    if size == 1:
+        one = float(array.reshape(())[()])
+        result["zeros"] = float(one == 0)
+        if math.isfinite(one):
+            result.update(min=one, max=one, mean=one, std=0.0, norm=abs(one))
+        else:
+            result["nan" if math.isnan(one) else "inf"] = 1
+        return result
     x = array if array.dtype.itemsize > 2 else array.astype(np.float32)
     low, high = float(x.min()), float(x.max())
     none_is_zero = low > 0 or high < 0

@@ -135,8 +135,11 @@ def _wires(
         result.wires.append((path, h.net, None, (x2, y2)))
     for (start, net), used in leaving.items():
         kind, ref = box.slots[start]
-        if used > 1 and kind not in (BEND, IN):
+        if used > 1 and kind != BEND:
             x, y = left + frame.x[start], top + frame.y[start]
+            if kind == IN:
+                result.dots.append((net, x + 6, y))
+                continue
             if ref < tree.count:
                 x += labels.size(ref)[0]
             else:

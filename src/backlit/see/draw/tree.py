@@ -173,12 +173,18 @@ class Tree:
         return result
 
     def _place_leaves(self) -> None:
-        """Parameters stand in the innermost box that holds all their uses, other inputs outside."""
+        """Parameters stand in the innermost box that holds all their uses, as do unnamed constants
+        (the mask of a dropout); what the user named or gave to the first op stands outside.
+        """
+        ops = (n.id for n in self.record.nodes if n.kind == "op")
+        opening = next(ops, -1)
         for node in self.record.nodes:
             if node.kind == "op":
                 continue
             uses = self.record.outgoing[node.id]
-            inside = bool(uses) and (node.kind == "parameter" or (not node.shape and not node.name))
+            inside = bool(uses) and (
+                node.kind == "parameter" or (not node.name and uses[0].target != opening)
+            )
             if inside:
                 common = self.chain(uses[0].target)
                 for e in uses[1:]:

@@ -190,7 +190,7 @@ function lead(box, f, left, top) {
       x += g.w; y += g.outputs.get(net) - g.h / 2; bend = g.x ? 0 : startRoom[net];
     }
     const key = start + ":" + net;
-    const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === ITEM && (ref < COUNT || folded[ref - COUNT])};
+    const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === IN || kind === ITEM && (ref < COUNT || folded[ref - COUNT])};
     so.used += Math.max(edges.length, 1); so.net = net; leaving.set(key, so);
     const kind2 = box.slots[2 * stop], ref2 = box.slots[2 * stop + 1];
     const x2 = left + f.x[stop], y2 = top + f.y[stop];
@@ -314,7 +314,8 @@ function draw() {
   const wires = scene.wires.filter((q) => q.x < r && Math.max(q.x2, q.label) > l && Math.min(q.y, q.y2) < b + 20 && Math.max(q.y, q.y2) > t - 20);
   for (const q of wires) {
     const on = ways && ways.has(q.net) && (q.edge < 0 || ways.has(E.target[q.edge]));
-    parts.push(`<path class="wire${ways ? on ? " on" : " dim" : ""}" d="${pathOf(q)}"/>`);
+    const flow = now >= 0 && q.edge >= 0 && E.target[q.edge] === now ? D.stops[stop - 1][1] ? edgeAt[q.edge] >= 0 ? " back" : "" : " forth" : "";
+    parts.push(`<path class="wire${flow}${ways ? on ? " on" : " dim" : ""}" d="${pathOf(q)}"/>`);
   }
   for (const s of scene.starts) if (s.x < r && s.x > l - 300 && s.y < b && s.y > t) parts.push(svgStart(s));
   for (const d of scene.dots) if (d.x < r && d.x > l && d.y < b && d.y > t) {
