@@ -734,6 +734,31 @@ def test_a_user_s_op_runs_compiled():
     assert "tanh" in str(f.graphs[0])
 
 
+def test_a_user_s_op_takes_a_number_first_and_may_take_nothing():
+    class Scaled(bl.Op):
+        """y = a x."""
+
+        saves = ("a",)
+
+        def forward(self, xp, a, x):
+            return a * x
+
+        def backward(self, xp, grad_y, a):
+            return None, grad_y * a
+
+    class Ones(bl.Op):
+        """y = (1, 1)."""
+
+        def forward(self, xp):
+            return xp.full((2,), 1.0, dtype=bl.float32)
+
+    x = leaf([1.0, 2.0])
+    y = bl.apply(Scaled(), 3.0, x)
+    y.sum().backward()
+    assert (y.tolist(), x.grad.tolist()) == ([3.0, 6.0], [3.0, 3.0])
+    assert bl.apply(Ones()).tolist() == [1.0, 1.0]
+
+
 def test_attributes_are_checked_and_make_ops_equal():
     assert SoftClip(limit=2.0) == SoftClip(limit=2.0) != SoftClip(limit=3.0)
     assert hash(SoftClip(limit=2.0)) == hash(SoftClip(limit=2.0))

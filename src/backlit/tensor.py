@@ -235,7 +235,7 @@ def apply(op: Op, *inputs: Any) -> Tensor:
             raise _explained(op, arrays, error) from None
         if type(array) is not np.ndarray:
             array = np.asarray(array)
-        if not op.primitive and array.dtype is not arrays[0].dtype:
+        if not op.primitive and arrays and array.dtype is not getattr(arrays[0], "dtype", None):
             array = _narrowed(arrays, array)
     else:
         arrays, array = state.trace.run(op, inputs)
