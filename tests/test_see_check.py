@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import backlit as bl
 from backlit import Elementwise, Op, nn, see
+from backlit.cli import main
 from backlit.errors import ArgumentError, DTypeError
 from backlit.ops import activation, contraction, elementwise, reductions
 from backlit.random import default_generator
@@ -440,3 +442,95 @@ def test_one_experiment_judges_many_bodies():
     experiment = Experiment(elementwise.Tanh(), [X])
     assert judge(experiment).ok
     assert not judge(experiment, broken(elementwise.Tanh, lambda s, xp, g, y: g)).ok
+
+
+# -- the command line --------------------------------------------------------------------------
+
+OPS = """
+import numpy as np
+from backlit import Elementwise, nn, tanh
+
+class Cube(Elementwise):
+    saves = ("x",)
+    def forward(self, xp, x):
+        return x * x * x
+    def backward(self, xp, grad_y, x):
+        return 3 * grad_y * x * x
+
+class Scaled(Cube):
+    attributes = ("k",)
+    def forward(self, xp, x):
+        return self.k * x * x * x
+    def backward(self, xp, grad_y, x):
+        return 3 * grad_y * x * x
+
+class Layer(nn.Module):
+    def forward(self, x):
+        return tanh(x).sum()
+
+class Needy(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+
+def pick(x, i):
+    return x[i].sum()
+
+def noise(x):
+    return x * np.random.default_rng().normal()
+"""
+
+
+@pytest.fixture
+def ops(tmp_path):
+    path = tmp_path / "ops.py"
+    path.write_text(OPS)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["check", *map(str, arguments)])
+
+
+def test_the_command_says_right_or_wrong(ops):
+    right = run(f"{ops}:Cube")
+    assert (right.exit_code, "the gradient is right" in right.output) == (0, True)
+    wrong = run(f"{ops}:Scaled", "--shape", "2x3", "-a", "k=5.0")
+    assert wrong.exit_code == 1
+    assert "1/k" in wrong.output
+    assert "ops.py" in wrong.output
+    assert run(f"{ops}:Layer", "--shape", "8x20").exit_code == 0
+    assert run(f"{ops}:pick", "--shape", "6x2", "--shape", "4:6").exit_code == 0
+    assert run(f"{ops}:noise", "--shape", "3").exit_code == 2
+
+
+def test_the_command_takes_inputs_from_the_file(tmp_path):
+    path = tmp_path / "more.py"
+    path.write_text(OPS + "\nexample_inputs = (np.ones((2, 2)),)\n")
+    assert run(f"{path}:Layer").exit_code == 0
+    path.write_text(OPS + "\ndef example_inputs():\n    return np.ones(3)\n")
+    assert run(f"{path}:Cube").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["{}"], "the target must be FILE.py:NAME"),
+        (["{}:Nothing"], "has no 'Nothing'; it has"),
+        (["{}.py:Cube"], "there is no such file"),
+        (["{}:Cube", "-a", "k"], "an attribute must be NAME=VALUE, got 'k'"),
+        (["{}:pick", "-a", "k=1"], "pick takes no attributes"),
+        (["{}:Needy"], "Needy cannot be made"),
+        (["{}:Layer"], "a layer or function needs inputs"),
+        (["{}:Cube", "--shape", "3,4"], "a shape must be numbers with x between"),
+    ],
+)
+def test_bad_arguments_are_one_line(ops, arguments, text):
+    result = run(*[a.format(ops) for a in arguments])
+    assert result.exit_code == 1
+    assert text in " ".join(result.output.split())
+
+
+def test_a_file_that_raises(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("1 / 0\n")
+    assert "raised ZeroDivisionError" in run(f"{path}:X").output

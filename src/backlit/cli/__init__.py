@@ -19,6 +19,7 @@ _COMMANDS = {
     "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
     "grad": ("backlit.cli.grad", "Show every gradient of an expression."),
+    "check": ("backlit.cli.check", "Check a hand-written gradient, and say why it is wrong."),
     "draw": ("backlit.cli.draw", "Draw the graph of a script, a record or a formula."),
     "step": ("backlit.cli.step", "Go through a computation gate by gate."),
     "explain": ("backlit.cli.explain", "Explain gradients path by path."),

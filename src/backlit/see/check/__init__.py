@@ -16,9 +16,19 @@ from .case import KINDS, Cause
 from .experiment import Experiment
 from .judge import check_op, judge
 from .model import check_function
-from .report import CheckResult
+from .report import CORRECT, UNDECIDED, WRONG, CheckResult
 
-__all__ = ["KINDS", "Cause", "CheckResult", "Experiment", "check", "judge"]
+__all__ = [
+    "CORRECT",
+    "KINDS",
+    "UNDECIDED",
+    "WRONG",
+    "Cause",
+    "CheckResult",
+    "Experiment",
+    "check",
+    "judge",
+]
 
 
 def check(

@@ -1,0 +1,131 @@
+"""`backlit check`: is a hand-written gradient right, and if not, why?"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+
+from ..errors import ArgumentError
+from ..nn.module import Module
+from ..op import Op
+from ..see.check import WRONG
+from ..see.check import check as check_gradient
+
+
+@click.command(
+    help="""Check the gradients of FILE.py:NAME, an op, a layer, a model or a function.
+
+\b
+  backlit check ops.py:MySoftmax --shape 3x4 -a axis=1
+  backlit check net.py:Net --shape 8x20
+  backlit check loss.py:my_loss --shape 5x3 --shape 5:3
+
+Inputs are one random array for each --shape (`5x2:7` are integers below 7); else the file's
+`example_inputs` (a tuple, or a function that returns one); else, for an op, one array of 3x4 for
+each input. The exit status is 1 if a gradient is wrong, 2 if it cannot be judged.
+"""
+)
+@click.argument("target", metavar="FILE.py:NAME")
+@click.option("--shape", "shapes", multiple=True, help="Shape of one input, as 3x4 or 5:10.")
+@click.option("-a", "--attribute", "attributes", multiple=True, help="NAME=VALUE for the op.")
+@click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
+def check(target: str, shapes: tuple[str, ...], attributes: tuple[str, ...], seed: int) -> None:
+    """Check gradients."""
+    filename, colon, name = target.rpartition(":")
+    if not colon or not filename.endswith(".py"):
+        raise ArgumentError(f"check: the target must be FILE.py:NAME, got {target!r}")
+    variables = _run(Path(filename))
+    if name not in variables:
+        callables = [
+            n for n, v in variables.items() if callable(v) and not n.startswith("_")
+        ]  # fmt: skip
+        known = ", ".join(callables) or "nothing to check"
+        raise ArgumentError(f"check: {filename} has no {name!r}; it has {known}")
+    subject = _subject(variables[name], name, attributes)
+    inputs = _inputs(subject, variables, shapes, seed)
+    result = check_gradient(subject, *inputs, seed=seed)
+    Console(soft_wrap=True, highlight=False).print(result)
+    if not result.ok:
+        raise SystemExit(1 if result.verdict == WRONG else 2)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """The file's variables; it stays importable, so that its source can be quoted."""
+    if not path.is_file():
+        raise ArgumentError(f"check: {path}: there is no such file")
+    name = f"checked_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's file may raise anything
+        raise ArgumentError(f"check: {path} raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return vars(module)
+
+
+def _subject(found: Any, name: str, attributes: tuple[str, ...]) -> Any:
+    given: dict[str, Any] = {}
+    for text in attributes:
+        key, equals, value = text.partition("=")
+        try:
+            given[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            equals = ""
+        if not equals:
+            raise ArgumentError(f"check: an attribute must be NAME=VALUE, got {text!r}")
+    if isinstance(found, type) and issubclass(found, Op | Module):
+        try:
+            return found(**given)
+        except TypeError as error:
+            raise ArgumentError(
+                f"check: {name} cannot be made: {error}; name an instance, or give -a NAME=VALUE"
+            ) from None
+    if given:
+        raise ArgumentError(f"check: {name} takes no attributes, it is no class of ops or modules")
+    return found
+
+
+def _inputs(
+    subject: Any, variables: dict[str, Any], shapes: tuple[str, ...], seed: int
+) -> list[Any]:
+    if not shapes and "example_inputs" in variables:
+        given = variables["example_inputs"]
+        given = given() if callable(given) else given
+        return list(given) if isinstance(given, tuple | list) else [given]
+    rng = np.random.default_rng(seed)
+    if not shapes:
+        if not isinstance(subject, Op):
+            raise ArgumentError(
+                "check: a layer or function needs inputs: give --shape 8x20, or define "
+                "example_inputs in the file"
+            )
+        shapes = ("3x4",) * len(subject.parameters)
+    return [_random(text, rng) for text in shapes]
+
+
+def _random(text: str, rng: np.random.Generator) -> np.ndarray:
+    """Numbers from 0.3 to 1.5 in size, of both signs; or integers below a limit."""
+    size, colon, limit = text.partition(":")
+    try:
+        shape = tuple(int(n) for n in size.split("x")) if size else ()
+        below = int(limit) if colon else 0
+    except ValueError:
+        raise ArgumentError(
+            f"check: a shape must be numbers with x between, as 3x4, got {text!r}"
+        ) from None
+    if colon:
+        return rng.integers(0, below, shape)
+    return np.asarray(rng.uniform(0.3, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
