@@ -3,7 +3,10 @@
     python bench/contractions.py [--filter text] [--seconds 0.3]
 
 Results are checked before anything is timed. Both sides run in turn, in short runs, many times; the
-best run of each counts, and the median is shown beside it. Ratio above 1: ours is faster.
+best run of each counts, and the ratio of medians is shown beside it. Ratio above 1: ours is faster.
+One thread is timed by its own processor time, so that other work on the machine counts little.
+Convolutions are compared with the better of PyTorch's two layouts, contiguous and channels last;
+ours are always contiguous.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ import ctypes
 import statistics
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import llvmlite.binding as llvm
 import numpy as np
 import torch
 from llvmlite import ir
 
-from backlit.compile.contraction import Contraction, build, matmul
+from backlit.compile.contraction import Contraction, Convolution, build, matmul
 from backlit.compile.contraction.native import Call, Library, target_machine
 
 FLOAT = np.dtype("float32")
@@ -65,6 +70,11 @@ done:
 """
 
 
+def clock(threads: int) -> Callable[[], float]:
+    """Processor time of the calling thread if it works alone, else time on the wall."""
+    return time.thread_time if threads == 1 else time.perf_counter
+
+
 class Runner:
     """Runs calls natively with one or two threads."""
 
@@ -97,9 +107,10 @@ class Runner:
             t.start()
         if others:
             time.sleep(0.0002)
-        start = time.perf_counter()
+        now = clock(parts)
+        start = now()
         work(0)
-        taken = time.perf_counter() - start
+        taken = now() - start
         for t in others:
             t.join()
         return taken / repeats
@@ -172,10 +183,11 @@ class Product:
             FLOAT, m, n, k, batch=outer, transpose_a=kind[0] == "T", transpose_b=kind[1] == "T"
         )
         module = ir.Module()
-        start = time.perf_counter()
+        self.flops = self.spec.flops
+        start = time.thread_time()
         self.kernel = build(module, "kernel", self.spec)
         self.library = Library(module)
-        self.compile_seconds = time.perf_counter() - start
+        self.compile_seconds = time.thread_time() - start
         self.call = Call(self.library, self.kernel, [a, b, self.c])
         self.multiply = torch.bmm if batch > 1 else torch.mm
 
@@ -188,25 +200,119 @@ class Product:
             if not error < scale:
                 raise SystemExit(f"wrong result: error {error}, allowed {scale}")
 
-    def other(self, repeats: int) -> float:
-        start = time.perf_counter()
-        for _ in range(repeats):
-            self.multiply(self.ta, self.tb, out=self.tc)
-        return (time.perf_counter() - start) / repeats
+    def ours(self, runner: Runner, threads: int, repeats: int) -> float:
+        return runner.time(self.call, threads, repeats)
+
+    def others(self) -> list[Callable[[], object]]:
+        return [lambda: self.multiply(self.ta, self.tb, out=self.tc)]
 
 
-def compare(product: Product, runner: Runner, threads: int, seconds: float) -> tuple[float, ...]:
+def convolutions() -> list[tuple[str, Convolution]]:
+    """The convolutions of LeNet, AlexNet and ResNet-18 in the CIFAR shape."""
+
+    def square(n: int, c: int, o: int, size: int, k: int, s: int, p: int) -> Convolution:
+        return Convolution(n, c, o, (size, size), (k, k), (s, s), (p, p), (1, 1))
+
+    return [
+        ("lenet 1", square(64, 1, 32, 28, 5, 1, 2)),
+        ("lenet 2", square(64, 32, 64, 14, 5, 1, 2)),
+        ("alexnet 1", square(16, 3, 64, 224, 11, 4, 2)),
+        ("alexnet 2", square(16, 64, 192, 27, 5, 1, 2)),
+        ("alexnet 3", square(16, 192, 384, 13, 3, 1, 1)),
+        ("alexnet 4", square(16, 384, 256, 13, 3, 1, 1)),
+        ("alexnet 5", square(16, 256, 256, 13, 3, 1, 1)),
+        ("resnet stem", square(32, 3, 64, 32, 3, 1, 1)),
+        ("resnet 64", square(32, 64, 64, 32, 3, 1, 1)),
+        ("resnet 64-128", square(32, 64, 128, 32, 3, 2, 1)),
+        ("resnet 64-128 1", square(32, 64, 128, 32, 1, 2, 0)),
+        ("resnet 128", square(32, 128, 128, 16, 3, 1, 1)),
+        ("resnet 128-256", square(32, 128, 256, 16, 3, 2, 1)),
+        ("resnet 128-256 1", square(32, 128, 256, 16, 1, 2, 0)),
+        ("resnet 256", square(32, 256, 256, 8, 3, 1, 1)),
+        ("resnet 256-512", square(32, 256, 512, 8, 3, 2, 1)),
+        ("resnet 256-512 1", square(32, 256, 512, 8, 1, 2, 0)),
+        ("resnet 512", square(32, 512, 512, 4, 3, 1, 1)),
+    ]
+
+
+class Convolved:
+    """One convolution or one of its gradients, by us and by PyTorch in both layouts."""
+
+    def __init__(self, conv: Convolution, kind: str):
+        torch.manual_seed(0)
+        x = torch.randn(conv.batch, conv.inputs, *conv.sizes)
+        w = torch.randn(conv.outputs, conv.inputs, *conv.kernel)
+        gy = torch.randn(conv.batch, conv.outputs, *conv.out)
+        stride, padding = list(conv.stride), list(conv.padding)
+
+        def call(x, w, gy):  # type: ignore[no-untyped-def]
+            if kind == "y":
+                return lambda: torch.conv2d(x, w, None, stride, padding)
+            mask = [kind == "gx", kind == "gw", False]
+            return lambda: torch.ops.aten.convolution_backward(
+                gy, x, w, None, stride, padding, [1, 1], False, [0, 0], 1, mask
+            )[mask.index(True)]
+
+        last = [t.contiguous(memory_format=torch.channels_last) for t in (x, w, gy)]
+        self.calls = [call(x, w, gy), call(*last)]
+        self.expected = self.calls[0]().numpy()
+        specs, left, right = {
+            "y": ((conv.forward(),), x, w),
+            "gx": (conv.input_gradient(), gy, w),
+            "gw": ((conv.weight_gradient(),), x, gy),
+        }[kind]
+        self.flops = 2 * conv.batch * conv.outputs * conv.inputs
+        self.flops *= int(np.prod(conv.out)) * int(np.prod(conv.kernel))
+        self.result = np.empty(self.expected.shape, FLOAT)
+        self.parts = []
+        start = time.thread_time()
+        for spec in specs:
+            module = ir.Module()
+            kernel = build(module, "kernel", spec)
+            arrays = [left.numpy(), right.numpy(), self.result]
+            self.parts.append(Call(Library(module), kernel, arrays))
+        self.compile_seconds = time.thread_time() - start
+
+    def check(self) -> None:
+        for parts in (1, 2):
+            self.result.fill(np.nan)
+            for call in self.parts:
+                call.run(parts)
+            error = np.abs(self.result - self.expected).max() / np.abs(self.expected).max()
+            if not error < 1e-4:
+                raise SystemExit(f"wrong result: relative error {error}")
+
+    def ours(self, runner: Runner, threads: int, repeats: int) -> float:
+        return sum(runner.time(call, threads, repeats) for call in self.parts)
+
+    def others(self) -> list[Callable[[], object]]:
+        return self.calls
+
+
+def compare(
+    work: Product | Convolved, runner: Runner, threads: int, seconds: float
+) -> tuple[float, ...]:
     """Best and median seconds of both sides."""
     torch.set_num_threads(threads)
-    ours, theirs = [], []
-    once = max(runner.time(product.call, threads, 2), 1e-7)
+    now = clock(threads)
+    others = work.others()
+    ours: list[float] = []
+    theirs: list[list[float]] = [[] for _ in others]
+    once = max(work.ours(runner, threads, 2), 1e-7)
     repeats = max(1, int(seconds / 40 / once))
-    product.other(3)
+    for call in others:
+        call()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(ours) < 5:
-        ours.append(runner.time(product.call, threads, repeats))
-        theirs.append(product.other(repeats))
-    return min(ours), statistics.median(ours), min(theirs), statistics.median(theirs)
+        ours.append(work.ours(runner, threads, repeats))
+        for call, times in zip(others, theirs, strict=True):
+            start = now()
+            for _ in range(repeats):
+                call()
+            times.append((now() - start) / repeats)
+    best = min(map(min, theirs))
+    median = min(map(statistics.median, theirs))
+    return min(ours), statistics.median(ours), best, median
 
 
 def main() -> None:
@@ -215,27 +321,33 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--threads", default="1,2")
     options = parser.parse_args()
+    threads = list(map(int, options.threads.split(",")))
     runner = Runner()
-    print(f"{'product':<16} {'M':>5} {'N':>5} {'K':>5}      compile", end="")
-    for threads in options.threads.split(","):
-        print(f" | {threads} thread: ours theirs GFLOP/s, ratio best median", end="")
-    print()
-    for name, m, n, k, kind, batch in products():
-        if options.filter not in f"{name} {m}x{n}x{k} {kind}":
-            continue
-        product = Product(m, n, k, kind, batch)
-        product.check()
-        shape = f"{m:>5} {n:>5} {k:>5} {kind}"
-        print(f"{name:<16} {shape} {product.compile_seconds * 1e3:5.0f} ms", end="", flush=True)
-        for threads in map(int, options.threads.split(",")):
-            a, am, b, bm = compare(product, runner, threads, options.seconds)
-            work = product.spec.flops / 1e9
-            print(
-                f" | {work / a:7.1f} {work / b:7.1f} {b / a:6.2f} {bm / am:6.2f}",
-                end="",
-                flush=True,
-            )
+    header = f"{'kernel':<21} {'':<16} {'compile':>8}"
+    for t in threads:
+        header += f" | {t} thread: ours, theirs GFLOP/s, ratio best, median"
+    print(header)
+
+    def report(name: str, shape: str, make: Callable[[], Product | Convolved]) -> None:
+        if options.filter not in f"{name} {shape}":
+            return
+        work = make()
+        work.check()
+        print(f"{name:<21} {shape:<16} {work.compile_seconds * 1e3:5.0f} ms", end="", flush=True)
+        for t in threads:
+            a, am, b, bm = compare(work, runner, t, options.seconds)
+            rate = work.flops / 1e9
+            print(f" | {rate / a:7.1f} {rate / b:7.1f} {b / a:6.2f} {bm / am:6.2f}", end="")
+            print(end="", flush=True)
         print()
+
+    for name, m, n, k, kind, batch in products():
+        report(name, f"{m}x{n}x{k} {kind}", partial(Product, m, n, k, kind, batch))
+    for name, conv in convolutions():
+        for kind in ("y", "gx", "gw"):
+            if kind == "gx" and conv.inputs <= 3:
+                continue  # the data's gradient is never wanted
+            report(f"conv {name}", kind, partial(Convolved, conv, kind))
 
 
 if __name__ == "__main__":

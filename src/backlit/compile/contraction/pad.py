@@ -7,7 +7,9 @@ first of m or of k, it is copied in chunks of that index, as the steps need them
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from llvmlite import ir
 
@@ -50,7 +52,7 @@ def _without_idle(spec: Contraction, x: Operand) -> Operand:
 
 def _moved(spec: Contraction, x: Operand, w: Window, start: int, stride: int) -> Operand:
     """The operand with a window's coordinate as a part of its address."""
-    values = {}
+    values: dict[str, Any] = {}
     for group in GROUPS:
         count = len(getattr(spec, group))
         own = getattr(x, group) or (0,) * count
@@ -81,7 +83,7 @@ def padded(spec: Contraction, x: Operand) -> Padded:
     for _, _, e, group, position in reversed(found):
         strides[group, position] = size
         size *= e
-    values = {}
+    values: dict[str, Any] = {}
     for group in GROUPS:
         own = getattr(moved, group) or (0,) * len(getattr(spec, group))
         values[group] = tuple(s + strides.get((group, i), 0) for i, s in enumerate(own))
@@ -145,7 +147,7 @@ class PadCopier:
 
         emit.loop(b, 0, count, one)
 
-    def _pieces(self, b: ir.IRBuilder, count: int, body) -> None:  # type: ignore[no-untyped-def]
+    def _pieces(self, b: ir.IRBuilder, count: int, body: Callable[[Index, Value], None]) -> None:
         """`body(first, mask)` for each vector of a line: a loop, and the masked rest."""
         whole = count // self.lanes * self.lanes
         if count % self.lanes:

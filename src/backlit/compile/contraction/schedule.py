@@ -56,9 +56,9 @@ class Schedule:
     pad: bool = False
 
 
-# Estimated cycles for each element: copied in order, turned in registers, gathered; stored turned,
-# stored one by one. Only their proportions matter, and only where two schedules are close.
-_COPY, _TURN, _GATHER, _STORE_TURNED, _STORE_SCATTERED = 0.15, 0.4, 2.0, 0.4, 1.5
+# Estimated cycles for each element: copied in order, turned in registers, gathered, scattered. Only
+# their proportions matter, and only where two schedules are close.
+_COPY, _TURN, _GATHER, _SCATTER = 0.15, 0.4, 2.0, 1.5
 # Elements beyond the last cache: each pass over them costs this much.
 _MEMORY = 0.6
 _CACHED = 16 * 1024 * 1024
@@ -93,7 +93,10 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     large = m * n * k >= 256**3
     pack_a = not direct_a or (affine_a and not pad and large and n > 256)
     dims = [m] if pack_a or not spec.sizes[1] else structure(spec, a.operand, turn) or [1]
-    rows, vectors, inner, cycles = tile_shape(_pieces(dims), -(-n // lanes), machine)
+    apart = c_m[-1][1] if turn else 0
+    rows, vectors, inner, cycles = tile_shape(
+        _pieces(dims), -(-n // lanes), k, apart, lanes, machine.registers
+    )
     wide = vectors * lanes
     if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
         pack_a = True
@@ -151,25 +154,24 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         pad=pad is not None,
     )
 
-    cost = cycles * k + (2000 if pack_a or pack_b or pad else 0)
+    cost = cycles + (2000 if pack_a or pack_b or pad else 0)
     if pad:
         cost += pad.unit * pad.chunks * _COPY
-    for size, packed_too, x, group in ((m * k, pack_a, a, "m"), (n * k, pack_b, b, "n")):
+    for size, packed_too, access, group in ((m * k, pack_a, a, "m"), (n * k, pack_b, b, "n")):
         if not packed_too:
             continue
         each = _GATHER
-        run = merge(x.extents["k"], x.operand.k) or [(1, 0)]
-        if x.stride(group) == 1 and not x.operand.windows:
+        run = merge(spec.k, access.operand.k) or [(1, 0)]
+        stride, plainly = access.stride(group), not access.operand.windows
+        if stride == 1 and plainly:
             each = _COPY
-        elif x.stride(group) is not None and abs(run[-1][1]) == 1 and not x.operand.windows:
+        elif stride is not None and abs(run[-1][1]) == 1 and plainly:
             each = _TURN * max(1, 8 / max(1, run[-1][0]))
         if batch * size * itemsize > _CACHED:
             each += 2 * _MEMORY
         cost += size * each
-    if turn:
-        cost += m * n * _STORE_TURNED * c_m[-1][1]
-    elif c_n[-1][1] not in (0, 1) and n > 1:
-        cost += m * n * _STORE_SCATTERED
+    if not turn and c_n[-1][1] not in (0, 1) and n > 1:
+        cost += m * n * _SCATTER
     return cost, schedule
 
 
@@ -198,23 +200,31 @@ def _pieces(dims: list[int]) -> list[Cut]:
     return cuts or [(1, dims[-1], [(1, math.prod(dims))])]
 
 
-def tile_shape(cuts: list[Cut], vectors: int, machine: Machine) -> tuple[int, int, int, float]:
-    """The tile (rows, vectors, piece of m) that takes the least estimated cycles for each k.
+def tile_shape(
+    cuts: list[Cut], vectors: int, k: int, apart: int, lanes: int, registers: int
+) -> tuple[int, int, int, float]:
+    """The tile (rows, vectors, piece of m) that takes the least estimated cycles, and these.
 
-    A row of a tile costs half a cycle for each fused multiply-add, and at least what its loads
-    cost; short tiles are bound by the latency of the additions.
+    For each k, a row of a tile costs half a cycle for each fused multiply-add, and at least what
+    its loads cost; short tiles are bound by the latency of the additions. At the end a tile is
+    stored, or, if `apart` is not 0, turned and stored with its lanes so far apart.
     """
     best: tuple[float, int, int, int] | None = None
     for r, inner, heights in cuts:
         for w in range(1, min(vectors, 6) + 1):
-            if r * w + min(w, 4) + 1 > machine.registers and (r, w) != (1, 1):
+            if r * w + min(w, 4) + 1 > registers and (r, w) != (1, 1):
                 continue
             cost = 0.0
             for height, times in heights:
                 for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
-                    if times and count:
-                        busy = max(height * width / 2, (height + width) / 2, 4)
-                        cost += times * count * (busy + 0.05 * (height + 4 * width))
+                    if not times or not count:
+                        continue
+                    busy = max(height * width / 2, (height + width) / 2, 4)
+                    end = 2.0 * height * width
+                    if apart:
+                        turns = -(-height // lanes) * width
+                        end = turns * lanes * (math.log2(lanes) / 2 + apart)
+                    cost += times * count * (k * (busy + 0.05 * (height + 4 * width)) + end + 20)
             if best is None or cost < best[0]:
                 best = (cost, r, w, inner)
     assert best is not None
