@@ -28,8 +28,7 @@ demo: $(VENV)/.data
 	$(BIN)/backlit train digits --out runs/digits
 
 test: $(VENV)/.test
-	$(RUN) -m pytest -n $(JOBS) -m "not parity" --doctest-modules --ignore tests/parity \
-		src/backlit tests
+	$(RUN) -m pytest -n $(JOBS) -m "not parity" --doctest-modules src/backlit tests
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
@@ -37,7 +36,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 
 parity: $(VENV)/.parity
-	$(RUN) -m pytest -n $(JOBS) -m parity tests
+	$(RUN) -m pytest -n $(JOBS) -m parity tests/parity
 
 docs: $(VENV)/.docs
 	$(RUN) -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet \

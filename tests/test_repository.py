@@ -39,6 +39,19 @@ def test_every_stamp_is_an_extra():
     assert stamps <= set(PROJECT["project"]["optional-dependencies"])
 
 
+def test_all_comparisons_with_pytorch_stand_in_one_folder():
+    """`make parity` looks nowhere else, and nobody else needs PyTorch."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        text = path.read_text("utf-8")
+        marked = "pytest.mark." + "parity" in text
+        imported = re.search(r"^\s*(import|from) torch\b|importorskip\(.torch", text, re.M)
+        if path.parent.name == "parity":
+            assert path.name == "conftest.py" or marked, f"{path} is not marked"
+        else:
+            assert not marked, path
+            assert not imported, path
+
+
 def test_the_gate_runs_tests_linters_and_parity():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
