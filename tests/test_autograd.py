@@ -427,6 +427,26 @@ def test_a_hook_must_keep_the_shape():
     assert x.grad is None
 
 
+@pytest.mark.parametrize(
+    ("hook", "text"),
+    [
+        (
+            lambda g: g.astype("float32"),
+            "hook: the gradient must keep its dtype float64, got float32",
+        ),
+        (lambda g: g.numpy(), "hook: a hook must return a Tensor or None, got ndarray"),
+        (lambda g: 0.5, "hook: a hook must return a Tensor or None, got float"),
+    ],
+)
+def test_a_hook_must_keep_the_type_and_changes_no_gradient_if_not(hook, text):
+    a, b = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+    b.register_hook(hook)
+    with pytest.raises(DTypeError, match=text):
+        (a * b).sum().backward()
+    assert a.grad is None
+    assert b.grad is None
+
+
 def test_a_hook_needs_a_gradient():
     with pytest.raises(
         GradientError, match="register_hook: this Tensor does not require a gradient"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .backend import numpy_backend as NUMPY
-from .errors import ArgumentError, BacklitError, GradientError, ShapeError
+from .errors import ArgumentError, BacklitError, DTypeError, GradientError, ShapeError
 from .op import describe
 from .ops import elementwise
 from .tensor import STATE, Node, Tensor, apply, as_tensor, wrap
@@ -237,9 +237,18 @@ def _run_hooks(hooks: list[Callable[[Tensor], Tensor | None]], gradient: Any, te
     for hook in list(hooks):
         replaced = hook(value)
         if replaced is not None:
+            if not isinstance(replaced, Tensor):
+                raise DTypeError(
+                    f"hook: a hook must return a Tensor or None, got {type(replaced).__name__}"
+                )
             if replaced.shape != value.shape:
                 raise ShapeError(
                     f"hook: the gradient must keep its shape {value.shape}, got {replaced.shape}"
+                )
+            if replaced.dtype != value.dtype:
+                raise DTypeError(
+                    f"hook: the gradient must keep its dtype {value.dtype}, got {replaced.dtype}; "
+                    "use astype"
                 )
             value = replaced
     return value if tensors else value.array
