@@ -20,6 +20,7 @@ _COMMANDS = {
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
     "grad": ("backlit.cli.grad", "Show every gradient of an expression."),
     "check": ("backlit.cli.check", "Check a hand-written gradient, and say why it is wrong."),
+    "diagnose": ("backlit.cli.diagnose", "Look for reasons why a model does not train."),
     "draw": ("backlit.cli.draw", "Draw the graph of a script, a record or a formula."),
     "step": ("backlit.cli.step", "Go through a computation gate by gate."),
     "explain": ("backlit.cli.explain", "Explain gradients path by path."),

@@ -41,7 +41,7 @@ def check(target: str, shapes: tuple[str, ...], attributes: tuple[str, ...], see
     filename, colon, name = target.rpartition(":")
     if not colon or not filename.endswith(".py"):
         raise ArgumentError(f"check: the target must be FILE.py:NAME, got {target!r}")
-    variables = _run(Path(filename))
+    variables = run_file(Path(filename), "check")
     if name not in variables:
         callables = [
             n for n, v in variables.items() if callable(v) and not n.startswith("_")
@@ -56,11 +56,11 @@ def check(target: str, shapes: tuple[str, ...], attributes: tuple[str, ...], see
         raise SystemExit(1 if result.verdict == WRONG else 2)
 
 
-def _run(path: Path) -> dict[str, Any]:
+def run_file(path: Path, command: str) -> dict[str, Any]:
     """The file's variables; it stays importable, so that its source can be quoted."""
     if not path.is_file():
-        raise ArgumentError(f"check: {path}: there is no such file")
-    name = f"checked_{path.stem}"
+        raise ArgumentError(f"{command}: {path}: there is no such file")
+    name = f"{command}ed_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -70,7 +70,7 @@ def _run(path: Path) -> dict[str, Any]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's file may raise anything
-        raise ArgumentError(f"check: {path} raised {type(error).__name__}: {error}") from error
+        raise ArgumentError(f"{command}: {path} raised {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent))
     return vars(module)

@@ -2,6 +2,7 @@
 
 from .bad_numbers import BadNumber, BadNumbers, bad_numbers
 from .check import Cause, CheckResult, check
+from .diagnose import Diagnosis, Finding, diagnose
 from .draw import Drawing, draw
 from .explain import Explanation, explain
 from .formula import ExpressionError, differentiate
@@ -18,9 +19,11 @@ __all__ = [
     "BadNumbers",
     "Cause",
     "CheckResult",
+    "Diagnosis",
     "Drawing",
     "Explanation",
     "ExpressionError",
+    "Finding",
     "Jacobian",
     "NodeRecord",
     "Record",
@@ -33,6 +36,7 @@ __all__ = [
     "bad_numbers",
     "breakpoint_at",
     "check",
+    "diagnose",
     "differentiate",
     "draw",
     "explain",

@@ -1,0 +1,62 @@
+"""`backlit diagnose`: why does this model not train?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ..errors import ArgumentError
+from ..see.diagnose import ERROR
+from ..see.diagnose import diagnose as diagnose_model
+from .check import run_file
+
+
+@click.command(
+    help="""Look for the usual reasons why the model of FILE.py does not train.
+
+\b
+  backlit diagnose train.py
+  backlit diagnose train.py --model net --no-rehearse
+
+The file is run and must leave a `model`, a `loss_fn`, and a `batch` (the model's inputs, then the
+target) or a `loader` that gives one; an `optimizer` is looked at too if there is one. Put the
+training itself under `if __name__ == "__main__":`. The exit status is 1 if an error was found.
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", "model_name", default="model", show_default=True)
+@click.option("--loss", "loss_name", default="loss_fn", show_default=True)
+@click.option("--batch", "batch_name", default="batch", show_default=True)
+@click.option("--optimizer", "optimizer_name", default="optimizer", show_default=True)
+@click.option("--rehearse/--no-rehearse", default=True, help="Train on the batch for a moment.")
+def diagnose(
+    file: Path,
+    model_name: str,
+    loss_name: str,
+    batch_name: str,
+    optimizer_name: str,
+    rehearse: bool,
+) -> None:
+    """Diagnose a model."""
+    variables = run_file(file, "diagnose")
+    for name in (model_name, loss_name):
+        if name not in variables:
+            raise ArgumentError(f"diagnose: {file} must leave a variable {name!r}")
+    if batch_name in variables:
+        batch = variables[batch_name]
+    elif "loader" in variables:
+        batch = next(iter(variables["loader"]))
+    else:
+        raise ArgumentError(f"diagnose: {file} must leave a {batch_name!r} or a 'loader'")
+    found = diagnose_model(
+        variables[model_name],
+        batch,
+        variables[loss_name],
+        variables.get(optimizer_name),
+        rehearse=rehearse,
+    )
+    Console(soft_wrap=True, highlight=False).print(found)
+    if any(f.severity == ERROR for f in found):
+        raise SystemExit(1)
