@@ -284,6 +284,19 @@ def test_a_loader_resumes_in_the_middle_of_an_epoch(stop, prefetch):
         assert batches(resumed) == third
 
 
+def test_an_epoch_after_a_broken_off_one_resumes():
+    loader = DataLoader(rows(), 3, shuffle=True, seed=2)
+    next(iter(loader))
+    iterator = iter(loader)
+    head = [next(iterator)[1].tolist()]
+    state = loader.state_dict()
+    rest = [y.tolist() for _, y in iterator]
+    resumed = DataLoader(rows(), 3, shuffle=True)
+    resumed.load_state_dict(state)
+    assert order(resumed) == rest
+    assert sorted(i for batch in head + rest for i in batch) == list(range(10))
+
+
 def test_streams_and_samplers_resume():
     class Sampler:
         def __init__(self):

@@ -201,7 +201,7 @@ def test_early_stopping_survives_an_interruption(tmp_path):
     whole = run(tmp_path / "whole", Callback())
     whole[0].fit(*whole[1:], epochs=40)
     assert whole[0].stopped is not None
-    before = (len(whole[0].history) - 1) * STEPS - 2  # while the stopping is waiting
+    before = (len(whole[0].history) - 1) * STEPS + 3  # while the stopping is waiting
     first = run(tmp_path / "broken", Interrupts(before))
     first[0].fit(*first[1:], epochs=40)
     second = run(tmp_path / "broken", Callback())
