@@ -117,6 +117,18 @@ def test_stepping():
         assert expected in result.output, expected
 
 
+def test_stepping_stops_at_breakpoints():
+    def place(typed):
+        output = backlit("step", *FORMULA, typed=typed).output
+        return output[output.rindex("▶") :].split()[1:3]
+
+    assert place("at maximum_4\nc\n") == ["5", "backward"]
+    assert place("norm 4\nc\n") == ["6", "backward"]
+    assert place("at maximum_4\nnorm 0.5\nc\n") == ["4", "backward"]
+    assert place("at x\nc\n") == ["6", "backward"]  # a leaf is no stop: on to the end
+    assert place("at maximum_4\nclear\nc\n") == ["6", "backward"]
+
+
 def test_stepping_into_python(monkeypatch):
     opened = []
     monkeypatch.setattr(see.Stop, "interact", lambda stop: opened.append(stop))

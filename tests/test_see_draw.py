@@ -471,6 +471,18 @@ def test_coloring_by_a_statistic(browser, tmp_path):
 
 
 @pytest.mark.browser
+def test_the_panel_writes_out_the_chain_rule(browser, tmp_path):
+    record = lecture()
+    show(browser, tmp_path, record)
+    run(browser, "backlit.go(arguments[0])", record.find("y").id)
+    fractions = "document.querySelectorAll('#panel math mfrac').length"
+    assert run(browser, fractions) == 5
+    run(browser, "backlit.go(arguments[0])", record.output)
+    assert run(browser, fractions) == 0
+    assert see.draw(see.Record.from_json(record.to_json())).html()
+
+
+@pytest.mark.browser
 def test_a_crash_opens_at_the_failing_node(browser, tmp_path):
     record = crashed()
     show(browser, tmp_path, record)

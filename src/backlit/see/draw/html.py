@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..explain import explain
 from ..record import Record
 from ..roles import ROLES
 from ..steps import steps
@@ -22,6 +23,11 @@ from .layout import METRICS
 
 if TYPE_CHECKING:
     from .drawing import Drawing
+
+#: Up to this many nodes the chain rule is written out for each.
+MAX_CHAINS = 60
+#: Longer formulas are left out.
+MAX_CHAIN = 260
 
 #: Above this many stops their sentences are left out, to keep the page small.
 MAX_SENTENCES = 3000
@@ -117,6 +123,7 @@ def _data(drawing: Drawing) -> dict[str, Any]:
         ],
         "parent": tree.parent,
         "stops": _stops(record),
+        "chains": _chains(record),
     }
 
 
@@ -139,6 +146,22 @@ def _stops(record: Record) -> list[list[Any]]:
         return [[s.node.id, int(s.phase == "backward"), s.sentence] for s in steps(record)]
     forward = [[n.id, 0, ""] for n in record.nodes if n.kind == "op"]
     return forward + [[n.id, 1, ""] for n in record.backward_nodes() if n.kind == "op"]
+
+
+def _chains(record: Record) -> dict[int, str]:
+    """The chain rule for every node of a small graph, as MathML."""
+    if record.seed is None or record.output is None or len(record.nodes) > MAX_CHAINS:
+        return {}
+    if any(n.kind == "op" and n.requires_grad and n.applied is None for n in record.nodes):
+        return {}
+    found: dict[int, str] = {}
+    for n in record.nodes:
+        if n.upstream is None or n.id == record.output:
+            continue
+        explained = explain(n, record, top=4)
+        if explained.count and len(explained.unicode()) <= MAX_CHAIN:
+            found[n.id] = explained.mathml()
+    return found
 
 
 def _sources(record: Record) -> dict[str, str]:

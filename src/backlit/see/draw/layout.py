@@ -35,7 +35,8 @@ METRICS = {
 class Frame:
     """A box laid out: its size, where wires cross its borders, and its slots (unfolded boxes).
 
-    `x` is the left side of a slot, `y` its middle, both from the box's own corner.
+    `x` is the left side of a slot, `y` its middle, both from the box's own corner. `span` is how
+    far a wire runs straight at a bend: past everything in its column.
     """
 
     width: float
@@ -44,6 +45,7 @@ class Frame:
     outputs: dict[int, float]
     x: list[float] = field(default_factory=list)
     y: list[float] = field(default_factory=list)
+    span: list[float] = field(default_factory=list)
 
 
 def seen(tree: Tree, folded: list[bool]) -> list[int]:
@@ -92,7 +94,7 @@ class _Layout:
     def run(self) -> Frame:
         m, box = METRICS, self.box
         sizes = [self._size(s) for s in range(len(box.slots))]
-        x, width = self._across([w for w, _ in sizes])
+        x, width, span = self._across([w for w, _ in sizes])
         y = self._down([h for _, h in sizes])
         top = min((y[s] - sizes[s][1] / 2 for s in range(len(y))), default=0.0)
         bottom = max((y[s] + sizes[s][1] / 2 for s in range(len(y))), default=0.0)
@@ -107,7 +109,7 @@ class _Layout:
             for s, (kind, _) in enumerate(box.slots):
                 if kind == OUT:
                     x[s] = width
-        return Frame(width, height, inputs, outputs, x, y)
+        return Frame(width, height, inputs, outputs, x, y, span)
 
     def _size(self, slot: int) -> tuple[float, float]:
         m = METRICS
@@ -122,7 +124,7 @@ class _Layout:
         width, height = self.labels.size(ref)
         return width, height + (m["around"] if self.labels.is_gate[ref] else m["leaf"] - 34)
 
-    def _across(self, widths: list[float]) -> tuple[list[float], float]:
+    def _across(self, widths: list[float]) -> tuple[list[float], float, list[float]]:
         m, box = METRICS, self.box
         starts = [0.0] * len(box.columns)  # widest label behind a column
         ends = [0.0] * len(box.columns)  # widest label before a column
@@ -137,13 +139,17 @@ class _Layout:
             for e in h.edges:
                 ends[column[h.stop]] = max(ends[column[h.stop]], self.labels.end_width(e))
         x = [0.0] * len(box.slots)
+        span = [0.0] * len(box.slots)
         left = float(m["pad"])
         for c, slots in enumerate(box.columns):
             if c:
                 left += m["gap"] + starts[c - 1] + ends[c]
             width = max((widths[s] for s in slots), default=0.0)
             for s in slots:
-                x[s] = left + (width - widths[s]) / 2
+                if box.slots[s][0] == BEND:
+                    x[s], span[s] = left, width
+                else:
+                    x[s] = left + (width - widths[s]) / 2
             left += width
         width = left + m["pad"] + (starts[-1] if starts else 0)
         for s, (kind, _) in enumerate(box.slots):
@@ -151,7 +157,7 @@ class _Layout:
                 x[s] = 0.0
             elif kind == OUT:
                 x[s] = width
-        return x, width
+        return x, width, span
 
     def _label_after(self, item: int) -> float:
         if item < self.tree.count:

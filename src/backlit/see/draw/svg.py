@@ -115,6 +115,8 @@ def _wires(
             x += inner.width
             y += inner.outputs[h.net] - inner.height / 2
             room = 0.0 if inner.x else labels.start_width(h.net)
+        elif kind == BEND:
+            x += frame.span[h.start]
         used = leaving.get((h.start, h.net), 0) + max(len(h.edges), 1)
         leaving[h.start, h.net] = used
         kind2, ref2 = box.slots[h.stop]
@@ -131,7 +133,7 @@ def _wires(
         if kind2 == ITEM:
             inner = frames[ref2 - tree.count]
             y2 += inner.inputs[h.net] - inner.height / 2
-        path = _curve(x, y, x + room, x2, x2, y2)
+        path = _curve(x, y, x + room, x2, x2 + frame.span[h.stop], y2)
         result.wires.append((path, h.net, None, (x2, y2)))
     for (start, net), used in leaving.items():
         kind, ref = box.slots[start]

@@ -5,7 +5,7 @@
 const D = JSON.parse(document.getElementById("data").textContent);
 const N = D.nodes, E = D.edges, M = D.metrics, B = D.boxes;
 const COUNT = N.kind.length;
-const ITEM = 0, IN = 1, OUT = 2;
+const ITEM = 0, IN = 1, OUT = 2, BEND = 3;
 const $ = (id) => document.getElementById(id);
 const stage = $("stage"), world = $("world"), far = $("far"), near = $("near"), panel = $("panel");
 const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
@@ -54,7 +54,7 @@ function frameOf(b) {
   const kind = (s) => box.slots[2 * s], ref = (s) => box.slots[2 * s + 1];
   const ws = new Float64Array(slots), hs = new Float64Array(slots);
   for (let s = 0; s < slots; s++) {
-    if (kind(s) === 3) hs[s] = M.bend;
+    if (kind(s) === BEND) hs[s] = M.bend;
     else if (kind(s) !== ITEM) hs[s] = M.port;
     else if (ref(s) >= COUNT) { const f = frames.get(ref(s) - COUNT); ws[s] = f.w; hs[s] = f.h + 24; }
     else { const [w, h] = sizes[ref(s)]; ws[s] = w; hs[s] = h + (isOp[ref(s)] ? M.around : M.leaf - 34); }
@@ -67,13 +67,13 @@ function frameOf(b) {
     if (kind(s) === ITEM) starts[c] = Math.max(starts[c], labelAfter(ref(s)));
   } });
   for (const [, stop, , edges] of box.hops) for (const e of edges) ends[column[stop]] = Math.max(ends[column[stop]], endRoom[e]);
-  const x = new Float64Array(slots);
+  const x = new Float64Array(slots), span = new Float64Array(slots);
   let left = M.pad;
   box.columns.forEach((list, c) => {
     if (c) left += M.gap + starts[c - 1] + ends[c];
     let width = 0;
     for (const s of list) width = Math.max(width, ws[s]);
-    for (const s of list) x[s] = left + (width - ws[s]) / 2;
+    for (const s of list) if (kind(s) === BEND) { x[s] = left; span[s] = width; } else x[s] = left + (width - ws[s]) / 2;
     left += width;
   });
   let width = left + M.pad + (starts.length ? starts[starts.length - 1] : 0);
@@ -115,7 +115,7 @@ function frameOf(b) {
     if (kind(s) === IN) { x[s] = 0; inputs.set(ref(s), y[s]); }
     else if (kind(s) === OUT) { x[s] = width; outputs.set(ref(s), y[s]); }
   }
-  return {w: width, h: bottom - top + above + M.pad / 2, inputs, outputs, x, y};
+  return {w: width, h: bottom - top + above + M.pad / 2, inputs, outputs, x, y, span};
 }
 
 function labelAfter(item) {
@@ -188,7 +188,7 @@ function lead(box, f, left, top) {
     else if (kind === ITEM) {
       const g = frames.get(ref - COUNT);
       x += g.w; y += g.outputs.get(net) - g.h / 2; bend = g.x ? 0 : startRoom[net];
-    }
+    } else if (kind === BEND) x += f.span[start];
     const key = start + ":" + net;
     const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === IN || kind === ITEM && (ref < COUNT || folded[ref - COUNT])};
     so.used += Math.max(edges.length, 1); so.net = net; leaving.set(key, so);
@@ -204,7 +204,7 @@ function lead(box, f, left, top) {
     }
     let y3 = y2;
     if (kind2 === ITEM) { const g = frames.get(ref2 - COUNT); y3 += g.inputs.get(net) - g.h / 2; }
-    scene.wires.push({x, y, bend: x + bend, back: x2, x2, y2: y3, net, edge: -1, label: x2});
+    scene.wires.push({x, y, bend: x + bend, back: x2, x2: x2 + f.span[stop], y2: y3, net, edge: -1, label: x2});
   }
   for (const so of leaving.values()) if (so.used > 1 && so.dot) scene.dots.push({net: so.net, x: so.x + so.bend + 6, y: so.y});
 }
@@ -512,6 +512,7 @@ function details(item) {
   text += `<div class="buttons"><button data-from="${n}">Paths from here (a)</button><button data-to="${n}">Paths to here (b)</button></div>`;
   text += `<h3>Value</h3><div class="row mono v">${N.values[n] ? escape(N.values[n]) : none}</div>`;
   text += `<h3>Gradient (upstream)</h3><div class="row mono g">${N.gradients[n] ? escape(N.gradients[n]) : none}</div>`;
+  if (D.chains[n]) text += `<h3>Chain rule</h3><div class="chain">${D.chains[n]}</div>`;
   if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
     `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${E.gradient[e] ? escape(E.gradient[e]) : none}</span></div>`).join("");
   if (outgoing[n].length) text += `<h3>Uses</h3>` + outgoing[n].slice(0, 40).map((e) => `<div class="row mono">${link(E.target[e])} <span class="g">${E.gradient[e] ? escape(E.gradient[e]) : ""}</span></div>`).join("");
