@@ -212,6 +212,19 @@ def test_a_gradient_from_before_the_call_is_an_input():
     assert len(f.graphs) == 1
 
 
+def test_an_argument_gets_no_gradient_and_that_is_said():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    f = compiled(lambda x: (x * x).sum().backward())
+    with pytest.raises(
+        TraceError,
+        match=r"backward: a captured function leaves no gradient in the grad of its arguments, but "
+        r"float32\[2\] requires one; return backlit.grad",
+    ):
+        f(x)
+    assert STATE.trace is None
+    assert compiled(lambda x: bl.grad((x * x).sum(), x))(x).tolist() == [2.0, 4.0]
+
+
 def test_gradients_that_are_cleared_are_gone():
     w = bl.tensor([1.0], requires_grad=True)
 

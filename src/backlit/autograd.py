@@ -1,8 +1,8 @@
 """Gradients: the reverse walk over the tape, and what is built on it.
 
-The walk visits nodes in reverse order of their making, which is a reverse topological order. At each
-it multiplies the upstream gradient by the local one (the op's `backward`), fits the result to the
-input, and adds it to what the input already has. There is no recursion, so depth costs nothing.
+The walk visits nodes in reverse order of their making, which is a reverse topological order. At
+each it multiplies the upstream gradient by the local one (the op's `backward`), fits the result to
+the input, and adds it to what the input already has. There is no recursion, so depth costs nothing.
 
 The same walk reads op bodies with NumPy (plain gradients), with Tensors (gradients that can be
 differentiated again) or with abstract Tensors (inside `capture`).

@@ -16,7 +16,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..errors import TraceError
 from ..functions.namespace import TENSORS
-from ..op import Op
+from ..op import Op, describe
 from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
 from .graph import Equation, Graph, Variable
 from .tree import flatten, unflatten
@@ -158,7 +158,9 @@ class Capture:
 def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
     """Run a function on abstract twins of the Tensors in its arguments."""
     if STATE.trace is not None:
-        raise TraceError("capture: a captured function cannot itself capture; capture the outer one")
+        raise TraceError(
+            "capture: a captured function cannot itself capture; capture the outer one"
+        )
     leaves, tree = flatten((args, kwargs))
     tracer = Trace()
     inputs: list[Variable] = []
@@ -190,6 +192,12 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         gradients = []
         for tensor, gradient in tracer.gradients.items():
             if type(tensor.array) is Variable:
+                if gradient is not None and any(tensor is twin for twin in twins):
+                    raise TraceError(
+                        "backward: a captured function leaves no gradient in the grad of its "
+                        f"arguments, but {describe(tensor)} requires one; return backlit.grad(…), "
+                        "detach the argument, or let the function find it in its surroundings"
+                    )
                 continue  # the gradient of a Tensor made inside
             gradients.append((tensor, gradient is not None))
             if gradient is not None:
