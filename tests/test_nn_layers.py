@@ -87,6 +87,7 @@ def test_flatten_and_unflatten() -> None:
     assert nn.Unflatten(1, (3, 1))(x).shape == (2, 3, 1, 4)
     assert nn.Unflatten(-1, (2, -1))(x).tolist() == x.reshape(2, 3, 2, 2).tolist()
     assert nn.Flatten()(bl.zeros((0, 2, 3))).shape == (0, 6)
+    assert nn.Flatten()(bl.zeros((2, 0, 3))).shape == (2, 0)
 
 
 def test_layer_errors() -> None:

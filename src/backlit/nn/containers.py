@@ -35,7 +35,7 @@ class _Numbered(Module):
             raise IndexRangeError(
                 f"{type(self).__name__}: the index must lie in [-{n}, {n}), got {position}"
             )
-        return position % n
+        return position
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -165,7 +165,7 @@ class ModuleDict(Module):
         return self._modules[name]
 
     def __delitem__(self, name: str) -> None:
-        delattr(self, name if self[name] is not None else "")
+        self.pop(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules

@@ -30,7 +30,7 @@ def _part(xp, x, start: int, count: int):
 
 def _rows(xp, steps):
     """A list of (N, H) as (T, N, H)."""
-    return xp.concat([xp.expand_dims(s, 0) for s in steps], axis=0)
+    return xp.reshape(xp.concat(steps, axis=0), (len(steps), *steps[0].shape))
 
 
 def _grad_weight(xp, grads, states, first):
@@ -87,8 +87,9 @@ class RnnScan(Recurrence):
 
     def forward(self, xp, x, h, weight):
         states = []
+        transposed = weight.mT
         for t in range(x.shape[0]):
-            a = _row(xp, x, t) + xp.matmul(h, weight.mT)
+            a = _row(xp, x, t) + xp.matmul(h, transposed)
             h = xp.tanh(a) if self.nonlinearity == "tanh" else xp.maximum(a, 0)
             states.append(h)
         return _rows(xp, states)
@@ -128,8 +129,9 @@ class LstmScan(Recurrence):
     def forward(self, xp, x, h, c, weight):
         size = h.shape[1]
         blocks: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        transposed = weight.mT
         for t in range(x.shape[0]):
-            a = _row(xp, x, t) + xp.matmul(h, weight.mT)
+            a = _row(xp, x, t) + xp.matmul(h, transposed)
             both = _sigmoid(xp, _part(xp, a, 0, 2 * size))
             i, f = _part(xp, both, 0, size), _part(xp, both, size, size)
             g = xp.tanh(_part(xp, a, 2 * size, size))
@@ -145,7 +147,7 @@ class LstmScan(Recurrence):
         grads: list[Any] = []
         carried_h = carried_c = None
         for t in reversed(range(steps)):
-            _, c_t, i, f, g, o = (_row(xp, y, b * steps + t) for b in range(6))
+            c_t, i, f, g, o = (_row(xp, y, b * steps + t) for b in range(1, 6))
             gh, gc, gi, gf, gg, go = (_row(xp, grad_y, b * steps + t) for b in range(6))
             before = _row(xp, y, steps + t - 1) if t else c
             if carried_h is not None:
@@ -188,8 +190,9 @@ class GruScan(Recurrence):
     def forward(self, xp, x, h, weight, *bias):
         size = h.shape[1]
         blocks: tuple[list[Any], ...] = ([], [], [], [], [])
+        transposed = weight.mT
         for t in range(x.shape[0]):
-            x_t, a = _row(xp, x, t), xp.matmul(h, weight.mT)
+            x_t, a = _row(xp, x, t), xp.matmul(h, transposed)
             if bias:
                 a = a + bias[0]
             both = _sigmoid(xp, _part(xp, x_t, 0, 2 * size) + _part(xp, a, 0, 2 * size))
@@ -207,7 +210,7 @@ class GruScan(Recurrence):
         grads_a: list[Any] = []
         carried = None
         for t in reversed(range(steps)):
-            _, r, z, n, inner = (_row(xp, y, b * steps + t) for b in range(5))
+            r, z, n, inner = (_row(xp, y, b * steps + t) for b in range(1, 5))
             gh, gr, gz, gn, ga = (_row(xp, grad_y, b * steps + t) for b in range(5))
             before = _row(xp, y, t - 1) if t else h
             if carried is not None:
