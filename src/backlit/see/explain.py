@@ -11,6 +11,7 @@ at each node is by the norm of the partial contribution.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -213,7 +214,10 @@ class Explanation:
                 notation.product(_elided([notation.partial(a, b) for a, b in pairs], notation.dots))
             )
             if p.numbers():
-                terms = [notation.text(_bracketed(number(x))) for x in p.factors]
+                terms = [number(x) for x in p.factors]
+                if len(terms) > 1 or self.count > 1:
+                    terms = [_bracketed(t) for t in terms]
+                terms = [notation.text(t) for t in terms]
                 numbers.append(notation.product(_elided(terms, notation.dots)))
         more = [notation.dots] if self.rest is not None else []
         parts = [left, notation.sum([*symbols, *more])]
@@ -222,7 +226,8 @@ class Explanation:
         value = None if self.gradient is None else self.gradient.item()
         if value is not None:
             parts.append(notation.text(number(value)))
-        return notation.equation(parts)
+        # A path of one step repeats itself: ∂y/∂x = ∂y/∂x = 3 = 3.
+        return notation.equation([k for k, _ in itertools.groupby(parts)])
 
     def unicode(self) -> str:
         """`∂f/∂y = ∂f/∂q·∂q/∂y + ∂f/∂m·∂m/∂y = 5·1 + 3·1 = 8`."""
