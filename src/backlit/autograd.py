@@ -159,7 +159,7 @@ def _step(
         if STATE.trace is not None:
             STATE.trace.forward = node
     try:
-        saved = node.linked_saves() if on_tensors else node.saved
+        saved: Any = node.linked_saves() if on_tensors else node.saved
         gradients = op.backward(xp, upstream, *saved)
         if type(gradients) is not tuple:
             gradients = (gradients,)
@@ -504,7 +504,7 @@ def value_and_grad(
     Tensor([2., 4.], shape=(2,), dtype=float32)
     """
     many = not isinstance(argnums, int)
-    positions = list(argnums) if many else [argnums]  # type: ignore[arg-type]
+    positions: list[int] = [argnums] if isinstance(argnums, int) else list(argnums)
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
         with enable_grad():

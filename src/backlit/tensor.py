@@ -131,7 +131,9 @@ class Node:
     hooks: list[Callable[[Tensor], Tensor | None]] | None
     shape: Shape
     dtype: DType
+    order: int
     code: CodeType
+    instruction: int
     scope: Scope | None
 
     def release(self) -> None:
@@ -210,12 +212,12 @@ def make_node(op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], array: A
         [(x.node or x) if isinstance(x, Tensor) else x for x in inputs]
     )
     node.saved = op.save(arrays, array) if op.saves else ()
-    node.order = next(Node._counter)  # type: ignore[attr-defined]
+    node.order = next(Node._counter)
     node.hooks = None
     node.shape = array.shape
     node.dtype = array.dtype
     node.scope = STATE.scope
-    node.code, node.instruction = _user_site()  # type: ignore[attr-defined]
+    node.code, node.instruction = _user_site()
     return node
 
 
@@ -931,7 +933,8 @@ def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndar
             f"tensor: the data must be numbers in a regular nesting, got {data!r:.60}: {error}"
         ) from None
     if target is None:
-        default = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}.get(array.dtype.kind)
+        defaults: dict[str, DType] = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}
+        default = defaults.get(array.dtype.kind)
         # A list of NumPy arrays keeps their dtype; only Python numbers have a default.
         target = default if default and _python_numbers(data) else as_dtype(array.dtype)
         array = array.astype(target, copy=False)
