@@ -179,7 +179,7 @@ def margins():
     for p, margin, reduction in itertools.product((1, 2), (1.0, 0.5), REDUCTIONS):
         values = {"p": p, "margin": margin, "reduction": reduction}
         scores = 0.3 * _RNG.permutation(12).reshape(3, 4) + 0.07  # off every hinge
-        inputs = (scores, np.array([0, 3, 1]))
+        inputs = (scores, np.array([1, 3, 1]))
         result += [Case(inputs, values), Case((*inputs, _CLASS_WEIGHTS), values)]
     return result
 
@@ -237,7 +237,9 @@ TABLE = [
     Record(
         op=ops.HuberLoss,
         reference=pairs(huber),
-        cases=cases(apart, [{"delta": 1.0, "scale": 1.0}, {"delta": 0.8, "scale": 1.25}]),
+        cases=cases(apart, [
+            {"delta": 1.0, "scale": 1.0}, {"delta": 0.8, "scale": 1.25}, {"delta": 0.8, "scale": 2},
+        ]),
         specials=[
             Special(([1.0, 3.0, 0.0], [0.0, 0.0, 0.0]), [0.5, 2.5, 0.0],
                     ([1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]),
@@ -273,6 +275,8 @@ TABLE = [
                     {"reduction": "none"}),
             Special(([0.5], [1.0]), math.log(2), ([-2.0], [0.0]), {"reduction": "sum"},
                     rtol=1e-15),
+            Special(([0.0, 1.0], [1.0, 0.0]), [100.0, 100.0], ([-1e12, 1e12], [100.0, -100.0]),
+                    {"reduction": "none"}, rtol=1e-15),
         ],
         bad=[
             Bad(lambda: functional.binary_cross_entropy(bl.tensor([0.5, 1.5]), f32(2)),
@@ -329,7 +333,8 @@ TABLE = [
                     ([[-0.25, 0.25], [0.25, -0.25]],),
                     {"label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean"},
                     rtol=1e-15),
-            Special(([[1e4, -1e4], [1e4, -1e4]], np.array([0, 1])), [0.0, 2e4], None,
+            Special(([[1e4, -1e4], [1e4, -1e4]], np.array([0, 1])), [0.0, 2e4],
+                    ([[0.0, 0.0], [1.0, -1.0]],),
                     {"label_smoothing": 0.0, "ignore_index": -100, "reduction": "none"},
                     dtype="float32"),
             Special(([[-inf, 0.0], [inf, 0.0]], np.array([1, -100])), [0.0, 0.0], None,
@@ -361,6 +366,11 @@ TABLE = [
         op=ops.SoftCrossEntropy,
         reference=soft_cross_entropy,
         cases=soft(),
+        specials=[
+            Special(([[1e4, -1e4], [1e4, -1e4]], [[0.0, 1.0], [1.0, 0.0]]), [2e4, 0.0],
+                    ([[1.0, -1.0], [0.0, 0.0]], [[0.0, 2e4], [0.0, 2e4]]),
+                    {"label_smoothing": 0.0, "reduction": "none"}, dtype="float32"),
+        ],
         bad=[
             Bad(lambda: functional.cross_entropy(f32((2, 3)), f32((2, 4))), ShapeError,
                 r"soft_cross_entropy: x and target must have one shape"),
