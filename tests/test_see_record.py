@@ -150,6 +150,18 @@ def test_a_leaf_replaced_since_is_not_available():
     assert bias.upstream is not None
 
 
+def test_values_can_be_asked_for_after_the_graph_is_gone():
+    net, _, _, loss = step()
+    r = see.record(loss)
+    before = first(see.record(loss), "add").value.array
+    loss.backward()
+    net.fc1.bias.assign(net.fc1.bias + 1.0)
+    net.fc1.weight.assign(net.fc1.weight * 0.0)
+    np.testing.assert_array_equal(first(r, "add").value.array, before)
+    assert r.find("fc1.bias").note is None
+    assert first(r, "add").applied.inputs[1] is r.find("fc1.bias").value.array
+
+
 def test_non_scalar_output_needs_a_gradient():
     x = bl.tensor([1.0, 2.0], requires_grad=True)
     y = x * x

@@ -44,7 +44,7 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
         return Local("copy", "1, copied to every element that was added")
     if op.name in ("matmul", "linear"):
         return _product(applied, position)
-    size = int(np.prod(applied.y.shape))
+    size = int(np.prod(applied.type.shape))
     if op.name == "mean":
         count = int(np.prod(target.shape)) // max(size, 1)
         return Local("copy", f"1/{count}, copied to every element that was averaged")
@@ -62,7 +62,7 @@ def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:
     if entry is None:
         return None
     entry = np.asarray(entry)
-    repeated = applied.y.shape != target.shape
+    repeated = applied.type.shape != target.shape
     summed = "; summed over the axes along which the input was repeated" if repeated else ""
     first = entry.flat[0] if entry.size else 1.0
     if entry.size and bool((entry == first).all()):
@@ -71,8 +71,8 @@ def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:
         if factor == 1:
             return Local("identity", f"1{summed}", one)
         return Local("scale", f"{number(factor)}{summed}", one)
-    if entry.shape != applied.y.shape:
-        entry = fit(numpy_backend, entry, applied.y)
+    if entry.shape != applied.type.shape:
+        entry = fit(numpy_backend, entry, applied.type)
     return Local("diagonal", f"element by element{summed}", Value(entry))
 
 
@@ -98,4 +98,4 @@ def _operand(applied: Applied, position: int) -> Value | None:
 
 
 def _ones(applied: Applied) -> np.ndarray:
-    return np.ones(applied.y.shape, applied.y.dtype)
+    return np.ones(applied.type.shape, applied.type.dtype)

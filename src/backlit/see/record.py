@@ -22,7 +22,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,15 +50,45 @@ class Applied:
     A record read from a file has none.
     """
 
-    __slots__ = ("inputs", "op", "saved", "y")
+    __slots__ = ("_inputs", "_y", "fill", "op", "saved")
 
     def __init__(
-        self, op: Op, inputs: tuple[Any, ...], y: Any, saved: tuple[Any, ...] | None = None
+        self,
+        op: Op,
+        inputs: tuple[Any, ...],
+        y: Any,
+        saved: tuple[Any, ...] | None = None,
+        fill: Callable[[], None] | None = None,
     ):
         self.op = op
-        self.inputs = inputs  # arrays and Python numbers; None: an array that is not available
-        self.y = y
+        self._inputs = inputs
+        self._y = y
         self.saved = op.save(inputs, y) if saved is None else saved
+        #: Computes what is still missing, for a record of a live graph. None: nothing is.
+        self.fill = fill
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """Arrays and Python numbers; None stands for an array that is not available."""
+        if self.fill is not None:
+            self.fill()
+        return self._inputs
+
+    @property
+    def y(self) -> Any:
+        """The result; where that is not available, something that has its shape and dtype."""
+        if self.fill is not None:
+            self.fill()
+        return self._y
+
+    def set(self, inputs: tuple[Any, ...], y: Any) -> None:
+        """Take over what has been computed."""
+        self._inputs, self._y, self.fill = inputs, y, None
+
+    @property
+    def type(self) -> Any:
+        """Something that has the result's shape and dtype."""
+        return self._y
 
     def backward(self, upstream: np.ndarray) -> tuple[Any, ...]:
         """What the op's own `backward` returns, as a tuple; entries may be functions or None."""
@@ -155,18 +185,41 @@ class NodeRecord:
     file: str = ""
     line: int = 0
     requires_grad: bool = False
-    value: Value | None = None
     upstream: Value | None = None
     #: When it was visited by the backward pass: 0 is the output. None: not reached.
     backward_order: int | None = None
     #: "ok", "failed" (the op raised) or "failed in backward".
     status: str = "ok"
     error: str | None = None
-    #: Why something is missing or may differ from the user's own pass.
-    note: str | None = None
     #: The node whose values a leaf shares: it was detached from there.
     detached_from: int | None = None
     applied: Applied | None = None
+    _value: Value | None = None
+    _note: str | None = None
+    #: Computes a value that no op saved, when it is asked for. None: there is nothing to compute.
+    fill: Callable[[], None] | None = field(default=None, repr=False)
+
+    @property
+    def value(self) -> Value | None:
+        """The forward value; None if it is not available, and then `note` says why."""
+        if self.fill is not None:
+            self.fill()
+        return self._value
+
+    @value.setter
+    def value(self, value: Value | None) -> None:
+        self._value = value
+
+    @property
+    def note(self) -> str | None:
+        """Why something is missing or may differ from the user's own pass."""
+        if self.fill is not None:
+            self.fill()
+        return self._note
+
+    @note.setter
+    def note(self, note: str | None) -> None:
+        self._note = note
 
     @property
     def type(self) -> str:
@@ -424,11 +477,13 @@ class Record:
                 "shape": tuple(n["shape"]),
                 "dtype": as_dtype(n["dtype"]),
                 "saves": tuple(n["saves"]),
-                "value": value(n["value"]),
                 "upstream": value(n["upstream"]),
                 "arguments": arguments,
             }
-            nodes.append(NodeRecord(**{**n, **changed}))
+            rest = {k: v for k, v in n.items() if k not in ("value", "note")}
+            node = NodeRecord(**{**rest, **changed})
+            node.value, node.note = value(n["value"]), n["note"]
+            nodes.append(node)
         edges = []
         for e in data["edges"]:
             got = e["local"]

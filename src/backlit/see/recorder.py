@@ -18,7 +18,8 @@ from ..errors import ArgumentError, GradientError
 from ..op import describe
 from ..tensor import STATE, Node, Tensor
 from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
-from .record import Applied, Record
+from .record import Applied, NodeRecord, Record
+from .value import Value
 from .watching import Recording
 
 
@@ -65,7 +66,11 @@ def as_record(source: Any) -> Record:
 
 
 class _Tape:
-    """Reads the live graph behind a Tensor."""
+    """Reads the live graph behind a Tensor.
+
+    Values that no op saved are computed again when one of them is first asked for, from what is
+    kept here: the edges, the saved values, and the leaves' arrays of now.
+    """
 
     def __init__(self, output: Tensor, gradient: Any, names: dict[int, str], step: int | None):
         self.output = output
@@ -75,47 +80,70 @@ class _Tape:
         for node in self.order:
             if node.saved is None:
                 node.require_live()
+        self.inputs: dict[Node, tuple[Any, ...]] = {n: n.inputs for n in self.order}
         self.values: dict[Any, np.ndarray] = {}  # nodes and leaves: the values that were used
         self.known: set[Any] = set()  # those that an op saved
         self.missing: dict[Any, str] = {}
+        self.made: dict[Any, NodeRecord] = {}
 
     def build(self) -> Record:
         self._collect_saved()
-        self._recompute()
         add = self.builder
-        numbers: dict[Any, int] = {}
         for node in self.order:
             add.scope(node.scope)  # outermost modules know the names of the leaves
         for node in self.order:
             sources: list[int | None] = []
             for x in node.inputs:
-                if isinstance(x, Tensor) and x not in numbers:  # a leaf at its first use
-                    numbers[x] = add.leaf(x, self.values.get(x), self.missing.get(x))
-                sources.append(numbers[x] if isinstance(x, Node | Tensor) else None)
+                if isinstance(x, Tensor) and x not in self.made:  # a leaf at its first use
+                    self._add_leaf(x)
+                sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
             site = node.code, node.instruction  # type: ignore[attr-defined]
             made = add.op(node.op, node.inputs, sources, node, node.scope, site)
-            numbers[node] = add.tensors[id(node)] = made.id
+            self.made[node] = made
+            add.tensors[id(node)] = made.id
             add.alive.append(node)
             made.requires_grad = True
             made.name = add.names.get(id(node))
-            made.note = self.missing.get(node)
             if node.hooks:
-                made.note = join(made.note, HOOKS)
-            value = self.values.get(node)
-            if value is not None:
-                add.made(made, value)
-            inputs = tuple(
-                self.values.get(x) if isinstance(x, Node | Tensor) else x for x in node.inputs
-            )
-            made.applied = Applied(
-                node.op, inputs, value if value is not None else node, node.saved
-            )
+                made.note = HOOKS
+            if node in self.known:
+                add.made(made, self.values[node])
+            else:
+                made.fill = self._fill
+            made.applied = Applied(node.op, (), node, node.saved, self._fill)
         key = self.output.node or self.output
-        if key not in numbers:
-            numbers[key] = add.leaf(self.output, self.output.array)
-        add.tensors[id(self.output)] = numbers[key]
+        if key not in self.made:
+            self._add_leaf(self.output)
+        add.tensors[id(self.output)] = self.made[key].id
         add.alive.append(self.output)
-        return add.finish(numbers[key], self.seed, None)
+        return add.finish(self.made[key].id, self.seed, None)
+
+    def _add_leaf(self, x: Tensor) -> None:
+        known = x in self.known
+        value = self.values.setdefault(x, x.array)
+        made = self.builder.nodes[self.builder.leaf(x, value)]
+        made.fill = None if known else self._fill
+        self.made[x] = made
+
+    def _fill(self) -> None:
+        """Compute what no op saved, and hand it to the nodes."""
+        for made in self.made.values():
+            made.fill = None
+            if made.applied is not None:
+                made.applied.fill = None
+        self._recompute()
+        for key, made in self.made.items():
+            value = self.values.get(key)
+            if value is None or made.value is None:
+                made.value = None if value is None else Value(value)
+            if key in self.missing:
+                made.note = join(made.note, self.missing[key])
+            if made.applied is not None:
+                inputs = tuple(
+                    self.values.get(x) if isinstance(x, Node | Tensor) else x
+                    for x in self.inputs[key]
+                )
+                made.applied.set(inputs, key if value is None else value)
 
     def _collect_saved(self) -> None:
         """Take the values that ops saved; they are the ones that were used."""
@@ -148,9 +176,7 @@ class _Tape:
         """
         for node in self.order:
             unsure = False
-            for x in node.inputs:
-                if isinstance(x, Tensor) and x not in self.values:
-                    self.values[x] = x.array
+            for x in self.inputs[node]:
                 if isinstance(x, Node | Tensor) and x not in self.known:
                     unsure = True
             if node in self.known and not unsure:
@@ -162,12 +188,12 @@ class _Tape:
                 else:
                     self.values[node] = computed
             elif computed is None or not _same(computed, self.values[node]):
-                for x in node.inputs:
+                for x in self.inputs[node]:
                     self._lose(x)
 
     def _run(self, node: Node) -> np.ndarray | None:
         inputs = []
-        for x in node.inputs:
+        for x in self.inputs[node]:
             if isinstance(x, Node | Tensor):
                 if x not in self.values:
                     return None
@@ -195,7 +221,7 @@ class _Tape:
                 self.missing[key] = (
                     "value not available: a leaf that it was computed from was replaced since"
                 )
-                stack.extend(key.inputs)
+                stack.extend(self.inputs[key])
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
