@@ -395,6 +395,51 @@ def test_a_model_with_its_loss():
     assert result.ok, result
 
 
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cells, self.out = nn.LSTM(6, 8, batch_first=True), nn.Linear(8, 5)
+
+    def forward(self, x):
+        h, _ = self.cells(x)
+        return self.out(h[:, -1])
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(30, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm, self.out = nn.LayerNorm(8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        h = self.embedding(x)
+        a, _ = self.attention(h, h, h)
+        return self.out(self.norm(h + a).mean(axis=1))
+
+
+def pictures_net():
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(48, 5),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        (pictures_net, RNG.normal(size=(4, 1, 8, 8)).astype("float32")),
+        (Recurrent, RNG.normal(size=(4, 5, 6)).astype("float32")),
+        (Attending, RNG.integers(0, 30, (4, 6))),
+    ],
+)
+def test_ordinary_networks_are_not_accused(make, x):
+    bl.manual_seed(0)
+    result = see.check(make(), x, np.array([0, 4, 2, 1]), loss=nn.CrossEntropyLoss())
+    assert result.ok, result
+    assert len(result.nodes) > 8
+
+
 def test_a_function_of_several_inputs():
     assert see.check(lambda a, b: a @ b, X, RNG.normal(size=(4, 2))).ok
 

@@ -514,21 +514,23 @@ def test_a_correct_op_is_not_accused(name):
 
 
 def test_named_mutants_are_named_right():
-    verdicts = run(OPS, "named", every=9)
+    verdicts = run(OPS[::3], "named", every=5)
     right = sum(v.right for v in verdicts)
     assert all(v.noticed for v in verdicts), summary([v for v in verdicts if not v.noticed])
     assert right >= 0.9 * len(verdicts), summary(verdicts)
 
 
 def test_source_mutants_are_named_right(monkeypatch):
-    monkeypatch.setattr("backlit.see.check.edits.SECONDS", 0.7)
-    verdicts = run(OPS[::10], "source", every=13)
+    monkeypatch.setattr(importlib.import_module("backlit.see.check.edits"), "SECONDS", 0.7)
+    ops = ["tanh", "softmax", "multiply", "matmul", "divide", "mean", "square"]
+    verdicts = run(ops, "source")
     right = sum(v.right for v in verdicts)
-    assert right >= 0.5 * len(verdicts), summary(verdicts)
+    assert all(v.noticed for v in verdicts), summary([v for v in verdicts if not v.noticed])
+    assert right >= 0.9 * len(verdicts), summary(verdicts)
 
 
 def test_most_ops_are_mutated_in_at_least_twelve_ways():
-    counts = Counter({name: len(named_mutations(name)) for name in OPS[::6]})
+    counts = Counter({name: len(named_mutations(name)) for name in OPS[::12]})
     few = [name for name, n in counts.items() if 0 < n < 12]
     constant = [name for name, n in counts.items() if n == 0]
     assert len(few) + len(constant) <= 0.35 * len(counts), (few, constant)
