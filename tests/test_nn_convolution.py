@@ -73,6 +73,9 @@ def test_pooling_by_hand() -> None:
     x = bl.tensor([[[1.0, 2.0, 0.0], [4.0, 3.0, 9.0]]])
     assert f.max_pool2d(x, 2, 1).tolist() == [[[4.0, 9.0]]]
     assert f.avg_pool2d(x, 2, 1).tolist() == [[[2.5, 3.5]]]
+    assert f.max_pool1d(x, 2, 3, 1, ceil_mode=True).tolist() == [[[1.0, 0.0], [4.0, 9.0]]]
+    assert f.max_pool1d(x, 1, 2, 0, ceil_mode=True).tolist() == [[[1.0, 0.0], [4.0, 9.0]]]
+    assert f.max_pool1d(bl.ones((1, 1, 2)), 2, 4, 1, ceil_mode=True).shape == (1, 1, 1)
     assert f.max_pool2d(x, (1, 2), ceil_mode=True).tolist() == [[[2.0, 0.0], [4.0, 9.0]]]
     assert f.avg_pool2d(x, 2, 2, 1, count_include_pad=False).tolist() == [[[1, 1], [4, 6]]]
     assert f.avg_pool2d(x, 2, 1, divisor_override=1).tolist() == [[[10.0, 14.0]]]

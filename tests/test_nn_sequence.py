@@ -91,6 +91,66 @@ def test_attention_drops_weights_in_training_only() -> None:
     assert (a == b).all()
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_sequence_without_a_batch_axis_is_a_batch_of_one(kind) -> None:
+    layer = kind(3, 4, bidirectional=True)
+    x = bl.tensor(rng.normal(size=(5, 3)).astype(np.float32))
+    one, end = layer(x)
+    many, ends = layer(x.reshape(5, 1, 3))
+    np.testing.assert_array_equal(one.numpy(), many.numpy()[:, 0])
+    for a, b in zip(end, ends, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy().reshape(a.shape))
+    again, _ = layer(x, end)
+    assert again.shape == (5, 8)
+
+
+def test_a_masked_key_might_as_well_not_be_there() -> None:
+    layer = nn.MultiheadAttention(4, 2, kdim=3, vdim=5, batch_first=True)
+    sizes = ((1, 2, 4), (1, 3, 3), (1, 3, 5))
+    q, k, v = (bl.tensor(rng.normal(size=size).astype(np.float32)) for size in sizes)
+    without, weights = layer(q, k[:, :2], v[:, :2])
+    padded, padded_weights = layer(q, k, v, bl.tensor([[False, False, True]]))
+    added = np.array([[0, 0, -np.inf]] * 2, np.float32)
+    summed, _ = layer(q, k, v, attn_mask=bl.tensor(added))
+    np.testing.assert_allclose(padded.numpy(), without.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(summed.numpy(), without.numpy(), rtol=1e-5, atol=1e-6)
+    assert padded_weights.numpy()[0, :, 2].tolist() == [0, 0]
+    np.testing.assert_allclose(padded_weights.numpy()[..., :2], weights.numpy(), rtol=1e-5)
+    per_head, each = layer(
+        q, k, v, bl.tensor([[False, False, True]]), attn_mask=bl.zeros((2, 2, 3)),
+        average_attn_weights=False,
+    )  # fmt: skip
+    assert each.shape == (1, 2, 2, 3)
+    np.testing.assert_array_equal(per_head.numpy(), padded.numpy())
+
+
+def test_attention_without_a_batch_axis_is_a_batch_of_one() -> None:
+    layer = nn.MultiheadAttention(4, 2, bias=False)
+    x = bl.tensor(rng.normal(size=(5, 4)).astype(np.float32))
+    rows = x.reshape(5, 1, 4)
+    one, weights = layer(x, x, x)
+    many, all_weights = layer(rows, rows, rows)
+    np.testing.assert_array_equal(one.numpy(), many.numpy()[:, 0])
+    np.testing.assert_array_equal(weights.numpy(), all_weights.numpy()[0])
+
+
+def test_an_encoder_layer_that_normalises_first_passes_its_input_on() -> None:
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, norm_first=True, activation="gelu")
+    for name in ("linear2", "self_attn.out_proj"):
+        inner = layer.get_submodule(name)
+        nn.init.zeros_(inner.weight)
+        nn.init.zeros_(inner.bias)
+    x = bl.tensor(rng.normal(size=(3, 2, 4)).astype(np.float32))
+    np.testing.assert_array_equal(layer(x).numpy(), x.numpy())
+
+
+def test_one_bias_is_enough_for_the_functions() -> None:
+    x, h, w = bl.ones((2, 1, 3)), bl.zeros((1, 2)), bl.ones((2, 3))
+    one = f.rnn(x, h, w, bl.ones((2, 2)), bias_hh=bl.ones(2))
+    two = f.rnn(x, h, w, bl.ones((2, 2)), bl.zeros(2), bl.ones(2))
+    np.testing.assert_array_equal(one.numpy(), two.numpy())
+
+
 def test_printing() -> None:
     assert repr(nn.LSTM(3, 4, 2, bias=False, bidirectional=True)).startswith(
         "LSTM(3, 4, num_layers=2, bidirectional=True, bias=False)"
@@ -130,6 +190,7 @@ X = bl.ones((5, 2, 3))
          r"LSTM: dropout must lie in \[0, 1\], got 2"),
         (lambda: nn.LSTM(3, 0), ArgumentError,
          r"LSTM: hidden_size must be a positive integer, got 0"),
+        (lambda: nn.recurrent._Recurrent(3, 2)(X), NotImplementedError, r"^_Recurrent.run$"),
         (lambda: nn.LSTMCell(3, 2)(X), ShapeError,
          r"LSTMCell: x must have shape \(N, I\) or \(I\) with I = input_size = 3, got float32"),
         (lambda: nn.GRUCell(3, 2)(X[0], bl.ones((2, 3))), ShapeError,
