@@ -487,7 +487,7 @@ class _Builder:
         ) -> list[Value]:
             start: Index = 0
             inside = math.prod(e for e, _, _ in dims[level:])
-            if level > 0 and inside <= 16 and inside * rows * vectors <= 300:
+            if level > 0 and inside <= 16 and inside * rows * vectors <= 100:
                 for k in range(count):
                     a_at = emit.renewed(b, a_at)
                     sums = nest(level, a_at, b_at, 1, k, sums)

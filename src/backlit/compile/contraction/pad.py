@@ -175,6 +175,9 @@ class PadCopier:
         exist = max(0, min(low + count, w.extent) - max(low, 0))
         behind = count - before - exist
         first = low + before
+        if count <= 6 * self.lanes and w.stride == 1 and exist:
+            self._short_line(b, source, target, low, count, w)
+            return
         self._zero(b, target, before)
         self._zero(b, emit.pointer(b, target, before + exist, self.accumulator), behind)
         source = emit.pointer(b, source, first * w.stride, self.element)
@@ -193,3 +196,22 @@ class PadCopier:
             emit.store(b, value, emit.pointer(b, target, i, self.accumulator), mask)
 
         self._pieces(b, exist, move)
+
+    def _short_line(
+        self, b: ir.IRBuilder, source: Value, target: Value, low: int, count: int, w: Window
+    ) -> None:
+        """A line of a few vectors: each is one load, of the lanes that exist, and one store."""
+        kind = ir.VectorType(self.element, self.lanes)
+        for first in range(0, count, self.lanes):
+            p = range(low + first, low + first + self.lanes)
+            inside = [int(0 <= x < w.extent) for x in p]
+            mask = None
+            if not all(inside):
+                mask = ir.Constant(ir.VectorType(emit.I1, self.lanes), inside)
+            value = ir.Constant(kind, None)
+            if any(inside):
+                at = emit.pointer(b, source, p[0], self.element)
+                value = emit.load(b, at, kind, mask)
+            value = emit.widen(b, value, self.source.dtype, self.accumulator)
+            kept = emit.tail_mask(count - first, self.lanes)
+            emit.store(b, value, emit.pointer(b, target, first, self.accumulator), kept)

@@ -95,7 +95,7 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     dims = [m] if pack_a or not spec.sizes[1] else structure(spec, a.operand, turn) or [1]
     apart = c_m[-1][1] if turn else 0
     rows, vectors, inner, cycles = tile_shape(
-        _pieces(dims), -(-n // lanes), k, apart, lanes, machine.registers
+        _pieces(dims), -(-n // lanes), k, apart, lanes, machine
     )
     wide = vectors * lanes
     if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
@@ -191,39 +191,43 @@ def _pieces(dims: list[int]) -> list[Cut]:
     trail, outer = 1, math.prod(dims)
     for extent in reversed(dims):
         outer //= extent
-        for r in range(1, min(extent, 24 // trail) + 1):
+        for r in range(1, min(extent, 26 // trail) + 1):
             heights = [(r * trail, outer * (extent // r)), (extent % r * trail, outer)]
             cuts.append((r * trail, extent * trail, [h for h in heights if h[0] and h[1]]))
         trail *= extent
-        if trail > 24:
+        if trail > 26:
             break
     return cuts or [(1, dims[-1], [(1, math.prod(dims))])]
 
 
 def tile_shape(
-    cuts: list[Cut], vectors: int, k: int, apart: int, lanes: int, registers: int
+    cuts: list[Cut], vectors: int, k: int, apart: int, lanes: int, machine: Machine
 ) -> tuple[int, int, int, float]:
     """The tile (rows, vectors, piece of m) that takes the least estimated cycles, and these.
 
-    For each k, a row of a tile costs half a cycle for each fused multiply-add, and at least what
-    its loads cost; short tiles are bound by the latency of the additions. At the end a tile is
-    stored, or, if `apart` is not 0, turned and stored with its lanes so far apart.
+    For each k, a row of a tile costs half a cycle for each fused multiply-add, at least what its
+    loads cost, and at least what bringing B's panel from the cache that holds it costs; short tiles
+    are bound by the latency of the additions. At the end a tile is stored, or, if `apart` is not 0,
+    turned and stored with its lanes so far apart.
     """
     best: tuple[float, int, int, int] | None = None
     for r, inner, heights in cuts:
         for w in range(1, min(vectors, 6) + 1):
-            if r * w + min(w, 4) + 1 > registers and (r, w) != (1, 1):
+            if r * w + min(w, 4) + 1 > machine.registers and (r, w) != (1, 1):
                 continue
+            panel = k * w * machine.vector
+            fetch = 0.0 if 2 * panel < machine.l1 else 3.0 if 2 * panel < machine.l2 else 6.0
             cost = 0.0
             for height, times in heights:
                 for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
                     if not times or not count:
                         continue
-                    busy = max(height * width / 2, (height + width) / 2, 4)
+                    busy = max(height * width / 2, (height + width) / 2, fetch * width, 4)
                     end = 2.0 * height * width
                     if apart:
                         turns = -(-height // lanes) * width
-                        end = turns * lanes * (math.log2(lanes) / 2 + apart)
+                        store = apart + 0.5 * (height % lanes > 0)
+                        end = turns * lanes * (math.log2(lanes) / 2 + store)
                     cost += times * count * (k * (busy + 0.05 * (height + 4 * width)) + end + 20)
             if best is None or cost < best[0]:
                 best = (cost, r, w, inner)
