@@ -46,10 +46,12 @@ def main() -> None:
         print(f"\n{name}: {workload.about}")
         print(f"  losses agree: {losses[0]:.6g}, {losses[1]:.6g}, … {losses[-1]:.6g}")
         width = max(map(len, peers))
+        print(f"  {'':<{width}}  {'median':>10}  {'quietest':>10}  µs a step")
         for peer in peers:
-            line = f"  {peer:<{width}}  {m.median(peer) * 1e6:10.1f} µs a step"
+            line = f"  {peer:<{width}}  {m.median(peer) * 1e6:10.1f}  {m.best(peer) * 1e6:10.1f}"
             if peer != peers[0]:
-                line += f"   {m.ratio(peer, peers[0]):6.2f} × the time of {peers[0]}"
+                quiet = m.best(peer) / m.best(peers[0])
+                line += f"  {m.ratio(peer, peers[0]):.2f} × and {quiet:.2f} × {peers[0]}"
             print(line)
         results.append(
             {
@@ -58,6 +60,7 @@ def main() -> None:
                 "losses": losses,
                 "seconds": m.seconds,
                 "median": {p: m.median(p) for p in peers},
+                "quietest": {p: m.best(p) for p in peers},
                 "ratio": {p: m.ratio(p, peers[0]) for p in peers},
             }
         )

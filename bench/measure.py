@@ -36,6 +36,10 @@ class Measurement:
         """The median time of a step."""
         return median(self.seconds[peer])
 
+    def best(self, peer: str) -> float:
+        """The time of a step in the quietest round, the one that other programs disturbed least."""
+        return min(self.seconds[peer])
+
     def ratio(self, peer: str, to: str) -> float:
         """The median over rounds of how many times as long `peer` took as `to`."""
         pairs = zip(self.seconds[peer], self.seconds[to], strict=True)

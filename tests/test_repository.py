@@ -256,6 +256,7 @@ def test_benchmark_ratios_are_of_one_round_each():
     m = Measurement([1.0], {"a": [1.0, 10.0, 2.0], "b": [2.0, 20.0, 8.0]})
     assert m.ratio("b", "a") == 2.0
     assert m.median("a") == 2.0
+    assert m.best("b") == 2.0
 
 
 def test_benchmark_refuses_peers_that_compute_something_else():
