@@ -373,16 +373,32 @@ def test_files_that_are_not_records(tmp_path):
     with pytest.raises(DataError, match=r"save: .* cannot be written"):
         see.record(f).save(tmp_path / "no" / "r.json")
     good = json.loads(path.read_text())
+
+    def changed(key, value):
+        return {"nodes": [{**good["nodes"][0], key: value}, *good["nodes"][1:]]}
+
     for change, message in [
         ({"format": "other"}, 'must have "format": "backlit-record"'),
         ({"version": 9}, "has version 9, this Backlit reads 1"),
         ({"nodes": [{}]}, "lacks a part or has one of a wrong type: KeyError 'arguments'"),
         ({"nodes": good["nodes"][::-1]}, "numbers must run from 0, got 5 at place 0"),
         ({"edges": [{**good["edges"][0], "target": 0}]}, "must lead from an earlier node"),
+        ({"output": 6}, r"output must be null or lie in \[0, 6\), got 6"),
+        ({"output": "0"}, r"output must be null or lie in \[0, 6\), got '0'"),
+        (changed("kind", '"><script>'), "the kind of node 0 must be op, parameter, leaf, constant"),
+        (changed("scope", 0), r"the scope of node 0 must be null or lie in \[0, 0\), got 0"),
+        (changed("name", 5), "node 0 must have text here, got 5"),
+        (changed("shape", [-1]), r"a shape must be sizes of 0 or more, got \[-1\]"),
+        (changed("dtype", "float31"), "has one of a wrong type: DTypeError"),
+        (changed("value", {**good["nodes"][0]["value"], "shape": [-1]}), "a shape must be sizes"),
+        (changed("value", {**good["nodes"][0]["value"], "head": ["x"]}), "ValueError"),
     ]:
         path.write_text(json.dumps({**good, **change}))
         with pytest.raises(DataError, match=message):
             Record.load(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"r.json is not JSON"):
+        Record.load(path)
     path.write_text("{")
     with pytest.raises(DataError, match=r"r.json is not JSON"):
         Record.load(path)

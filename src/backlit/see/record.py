@@ -35,7 +35,7 @@ from ..backend import numpy_backend
 from ..dtypes import DType, as_dtype
 from ..errors import ArgumentError, DataError
 from ..op import Op, Shape
-from .value import Value, decode, encode
+from .value import Value, decode, encode, shape_of
 
 FORMAT = "backlit-record"
 VERSION = 1
@@ -332,7 +332,8 @@ class Record:
             return self.find(int(what))
         known = [*self._by_name, *self._by_label]
         near = difflib.get_close_matches(what, known, 3) or known[:3]
-        raise ArgumentError(f"record: no node is named {what!r}; did you mean {' or '.join(near)}?")
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; it has no nodes"
+        raise ArgumentError(f"record: no node is named {what!r}{hint}")
 
     @cached_property
     def _by_name(self) -> dict[str, NodeRecord]:
@@ -449,7 +450,7 @@ class Record:
         """The record that `to_json` wrote."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise DataError(f"record: {source} is not JSON: {error}") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f'record: {source} must have "format": "{FORMAT}"')
@@ -459,7 +460,9 @@ class Record:
             )
         try:
             return cls._from_dict(data)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except DataError:
+            raise
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise DataError(
                 f"record: {source} lacks a part or has one of a wrong type: "
                 f"{type(error).__name__} {error}"
@@ -474,7 +477,7 @@ class Record:
         for n in data["nodes"]:
             arguments = [{k: decode(v) for k, v in a.items()} for a in n["arguments"]]
             changed = {
-                "shape": tuple(n["shape"]),
+                "shape": shape_of(n["shape"]),
                 "dtype": as_dtype(n["dtype"]),
                 "saves": tuple(n["saves"]),
                 "upstream": value(n["upstream"]),
@@ -509,8 +512,36 @@ class Record:
                     f"record: edge {e.id} must lead from an earlier node to a later one, got "
                     f"{e.source} and {e.target} of {len(nodes)}"
                 )
+        _check_references(nodes, edges, scopes, data["output"])
         seed = value(data["seed"])
         return cls(nodes, edges, scopes, data["output"], seed, data["error"], data["step"])
+
+
+def _check_references(
+    nodes: list[NodeRecord], edges: list[Edge], scopes: list[ScopeRecord], output: Any
+) -> None:
+    """Raise unless every number in a file stands for something that is there."""
+
+    def check(what: str, number: Any, count: int) -> None:
+        if number is not None and (type(number) is not int or not 0 <= number < count):
+            raise DataError(f"record: {what} must be null or lie in [0, {count}), got {number!r}")
+
+    check("output", output, len(nodes))
+    for s in scopes:
+        check(f"the parent of scope {s.id}", s.parent, s.id)
+    for n in nodes:
+        if n.kind not in KINDS:
+            raise DataError(
+                f"record: the kind of node {n.id} must be {', '.join(KINDS)}, got {n.kind!r}"
+            )
+        check(f"the scope of node {n.id}", n.scope, len(scopes))
+        check(f"detached_from of node {n.id}", n.detached_from, n.id)
+        for a in n.arguments:
+            if "edge" in a:
+                check(f"an argument of node {n.id}", a["edge"], len(edges))
+        for text in (n.op, n.file, n.name or "", n.error or "", n.note or ""):
+            if not isinstance(text, str):
+                raise DataError(f"record: node {n.id} must have text here, got {text!r}")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -97,7 +97,7 @@ class _Tape:
                 if isinstance(x, Tensor) and x not in self.made:  # a leaf at its first use
                     self._add_leaf(x)
                 sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
-            site = node.code, node.instruction  # type: ignore[attr-defined]
+            site = node.code, node.instruction
             made = add.op(node.op, node.inputs, sources, node, node.scope, site)
             self.made[node] = made
             add.tensors[id(node)] = made.id

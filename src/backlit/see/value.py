@@ -119,7 +119,7 @@ class Value:
     def from_dict(cls, data: dict[str, Any]) -> Value:
         """The value that `to_dict` wrote."""
         new = cls.__new__(cls)
-        new.shape = tuple(data["shape"])
+        new.shape = shape_of(data["shape"])
         new.dtype = as_dtype(data["dtype"])
         new._statistics = {k: decode(v) for k, v in data["statistics"].items()}
         new._head = [decode(x) for x in data["head"]]  # type: ignore[misc]
@@ -173,6 +173,13 @@ def statistics(array: np.ndarray) -> dict[str, float | None]:
     result.update(min=low, max=high, mean=scale * mean, std=scale * math.sqrt(variance))
     result["norm"] = scale * math.sqrt((variance + mean * mean) * x.size)
     return result
+
+
+def shape_of(sizes: Any) -> Shape:
+    """A shape from a file."""
+    if not all(type(n) is int and n >= 0 for n in sizes):
+        raise DataError(f"record: a shape must be sizes of 0 or more, got {sizes!r:.60}")
+    return tuple(sizes)
 
 
 def encode(x: float | None) -> Any:
