@@ -45,6 +45,7 @@ CASES = {
         contraction.Matmul(), (X, RNG.normal(size=(4, 2))), 1, "Kronecker",
     ),
     "convolution": (convolve, (RNG.normal(size=12), RNG.normal(size=3)), 0, "Toeplitz"),
+    "running sum": (reductions.CumulativeSum(axis=0), (X[:, 0],), 0, "Toeplitz"),
     "convolution of a batch": (
         convolve, (RNG.normal(size=(2, 9)), RNG.normal(size=3)), 0, "Kronecker",
     ),
@@ -116,7 +117,7 @@ def test_large_and_dense_applies_through_the_function():
 
 def test_repr_names_the_parts():
     product = see.jacobian(contraction.Matmul(), X, RNG.normal(size=(4, 2)))
-    assert "Kronecker I3 ⊗ B(2×4)" in repr(product)
+    assert "Kronecker I3 ⊗ B(2×4): 64 B instead of 576 B" in repr(product)
     rows = see.jacobian(activation.Softmax(axis=1), X)
     assert "3 blocks of 4×4" in repr(rows)
     assert "different numbers" in repr(

@@ -66,7 +66,7 @@ class Jacobian:
         """What the structure takes."""
         total = 0
         for value in self.parts.values():
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray) and not (value.ndim == 2 and _is_identity(value)):
                 width = self.itemsize if value.dtype.kind == "f" else value.dtype.itemsize
                 total += value.size * width
         return total if self.structure != "dense" else self.dense_bytes
@@ -465,7 +465,8 @@ def _toeplitz(
             if _close(low, high) and (members[high != 0] > 1).any():
                 kernel = high[(high != 0) | (low != 0)]
                 distinct = np.unique(np.round(kernel, 9))
-                if 2 * distinct.size < np.count_nonzero(flat) and distinct.size > 1:
+                sparse = np.count_nonzero(flat) < flat.size
+                if 2 * distinct.size < np.count_nonzero(flat) and (distinct.size > 1 or sparse):
                     return "Toeplitz", {"kernel": distinct, "stride": stride}
     return None
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...op import REGISTRY, Op
 
-#: At most this many changed texts are tried, and for at most this many seconds.
+#: At most this many changed texts are tried, and for at most this many seconds of the processor.
 LIMIT = 4000
 SECONDS = 2.0
 
@@ -58,14 +58,14 @@ def repairs(op: Op, right: Callable[[Op], bool], most: int = 3) -> Iterator[Edit
     tried: set[str] = set()
     candidates = sorted(_candidates(places, names, op), key=lambda c: c[2])
     found = 0
-    end = time.perf_counter() + SECONDS
+    end = time.process_time() + SECONDS
     for place, new, rank in candidates[:LIMIT]:
         changed = _replaced(tree, place, new)
         text = ast.unparse(changed)
         if text in tried:
             continue
         tried.add(text)
-        if time.perf_counter() > end:
+        if time.process_time() > end:
             return
         edited = _compiled(op, changed)
         if edited is not None and right(edited):
