@@ -7,7 +7,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn
-from backlit.compile.api import interpreter
+from backlit.compile.api import interpreter, native
 
 STEPS = 4
 rng = np.random.default_rng(0)
@@ -178,3 +178,33 @@ def test_changing_the_mode_captures_again() -> None:
     layer.eval()
     assert run(bl.ones((64,))).tolist() == [1.0] * 64
     assert len(run.graphs) == 2
+
+
+@pytest.mark.parametrize(
+    ("function", "size"),
+    [
+        (lambda i: bl.functional.embedding(i, bl.ones((3, 2))), 3),
+        (lambda i: bl.functional.cross_entropy(bl.ones((2, 3)), i), 3),
+        (lambda i: bl.functional.nll_loss(bl.ones((2, 3)), i), 3),
+        (lambda i: bl.functional.multi_margin_loss(bl.ones((2, 3)), i), 3),
+    ],
+    ids=["embedding", "cross_entropy", "nll_loss", "multi_margin_loss"],
+)
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+@pytest.mark.parametrize("executor", [interpreter, native])
+def test_captured_code_refuses_indices_outside_the_axis(function, size, dtype, executor) -> None:
+    """Also negative ones, which a gather would count from the end."""
+    run = bl.compile(function, executor=executor)
+    good = bl.tensor([0, size - 1], dtype=dtype)
+    np.testing.assert_allclose(run(good).numpy(), function(good).numpy(), rtol=1e-6)
+    for wrong in (-1, -size, size):
+        with pytest.raises(IndexError):
+            run(bl.tensor([0, wrong], dtype=dtype))
+
+
+def test_captured_losses_still_ignore_what_is_to_be_ignored() -> None:
+    run = bl.compile(bl.functional.cross_entropy, executor=interpreter)
+    x, labels = bl.tensor(ROWS), bl.tensor([0, -100, 3, -100, 1, 2])
+    assert run(x, labels).item() == bl.functional.cross_entropy(x, labels).item()
+    unsigned = bl.tensor([0, 3, 3, 1, 1, 2], dtype="uint8")
+    assert run(x, unsigned).item() == bl.functional.cross_entropy(x, unsigned).item()

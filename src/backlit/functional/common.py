@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ..dtypes import SIGNED, int64
+from ..functions import logical_and
+from ..functions import where as choose
 from ..tensor import STATE, Tensor, as_tensor
 
 
@@ -15,3 +20,18 @@ def given(x: Any) -> Tensor:
 def where() -> str:
     """The module in which an error happened, to end its message with."""
     return f"; in {STATE.scope.path}" if STATE.scope is not None else ""
+
+
+def counted_from_front(indices: Tensor, size: int, ignored: int | None = None) -> Tensor:
+    """Indices for captured code, in which those below 0 are errors, as they are in eager code.
+
+    Their values are not known yet, and a gather would count them from the end; so they are sent
+    behind the end, where it raises. `ignored` is let through.
+    """
+    if type(indices.array) is np.ndarray or indices.dtype not in SIGNED:
+        return indices
+    wide = indices.astype(int64)
+    wrong = wide < 0
+    if ignored is not None and ignored < 0:
+        wrong = logical_and(wrong, wide != ignored)
+    return choose(wrong, size, wide)

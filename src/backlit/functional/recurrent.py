@@ -14,7 +14,7 @@ from ..functions.arguments import cached
 from ..op import describe
 from ..ops import recurrence
 from ..tensor import Tensor, apply
-from .common import given, where
+from .common import counted_from_front, given, where
 from .linear import linear
 
 
@@ -46,6 +46,7 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
             f"embedding: indices must lie in [0, {rows}), got {wrong}; the table has {rows} rows "
             f"({describe(weight)}){where()}"
         )
+    indices = counted_from_front(indices, rows)
     y = take(weight, indices, axis=0)
     if padding_idx is None:
         return y

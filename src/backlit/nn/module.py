@@ -95,6 +95,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must define forward()")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """The result of `forward`; what happens inside belongs to this module."""
         state = STATE
         outer = state.scope
         state.scope = Scope(self, outer)
