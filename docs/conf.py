@@ -35,6 +35,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
+smartquotes = False  # what stands in quotes is often code
 highlight_language = "python"
 pygments_style = "friendly"
 
