@@ -399,17 +399,35 @@ def test_a_loss_that_is_not_finite_names_step_and_layer(compiled):
     assert t.steps == 3
 
 
-def test_the_model_is_put_back_to_before_the_bad_step():
-    x, y = (t.numpy().copy() for t in TRAIN.tensors)
-    x[16 * 3] = np.nan
-    t, good = trainer(), trainer()
-    good.fit(DataLoader(TensorDataset(x[:48], y[:48]), 16), epochs=1)
-    with pytest.raises(
-        NonFiniteError, match=r"the batch itself holds 2 NaN of 32 numbers \(input 0\)"
-    ):
-        t.fit(DataLoader(TensorDataset(x, y), 16), epochs=1)
-    assert bits(t.model) == bits(good.model)
-    one, other = t.optimizer.state_dict(), good.optimizer.state_dict()
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("bad", [0, 5, 70])
+def test_the_run_is_put_back_to_before_the_bad_step(bad, compiled):
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(80, 4, 2)).astype(np.float32), rng.integers(0, 2, (80, 4))
+    batches = list(zip(x, y, strict=True))
+    x[bad, 1] = np.nan
+
+    def scheduled():
+        t = trainer(network(dropout=0.2), compile=compiled)
+        t.schedule = optim.lr_scheduler.ExponentialLR(t.optimizer, 0.99)
+        t.schedule_every = "step"
+        return t
+
+    failed, good = scheduled(), scheduled()
+    backlit.manual_seed(3)
+    if bad:
+        good.fit(batches[:bad], epochs=1)
+    random_state = int(backlit.random.default_generator().counter)
+    backlit.manual_seed(3)
+    message = rf"step {bad + 1} of 80; first: the batch itself holds 2 NaN of 8 numbers \(input 0\)"
+    with pytest.raises(NonFiniteError, match=message):
+        failed.fit(batches, epochs=1)
+    assert bits(failed.model) == bits(good.model)
+    assert int(backlit.random.default_generator().counter) == random_state
+    assert failed.schedule.state_dict() == good.schedule.state_dict()
+    one, other = failed.optimizer.state_dict(), good.optimizer.state_dict()
+    assert one["param_groups"] == other["param_groups"]
+    assert one["state"].keys() == other["state"].keys()
     for number, state in one["state"].items():
         for name, tensor in state.items():
             assert tensor.tolist() == other["state"][number][name].tolist()

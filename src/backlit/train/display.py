@@ -167,7 +167,6 @@ class Bar(Lines):
 
     def close(self) -> None:
         """Remove the bar."""
-        self.progress.refresh()
         self.progress.stop()
 
 

@@ -26,6 +26,7 @@ from .display import Display, make_display
 from .finite import first_non_finite
 from .interrupt import Interruption
 from .metrics import Mean, Metric
+from .rewind import Rewind
 from .storage import write_whole
 
 LATEST, BEST = "latest.safetensors", "best.safetensors"
@@ -221,25 +222,24 @@ class Trainer:
         self.model.train()
         if self.position == 0:
             self._reset()
-        tensors = self._tensors()
+        rewind = Rewind(
+            self._updated_parts(), 2 * sum(p.array.nbytes for p in self.model.parameters())
+        )
         wanted = False
         for batch in self._batches(loader):
-            *inputs, target = batch
-            before = [(t, t.array) for t in tensors]
+            rewind.note(batch)
             loss, prediction = step(*batch)
             value = float(loss)
             if not math.isfinite(value):
-                self._raise_non_finite(value, before, tuple(inputs), target, loader)
+                self._raise_non_finite(value, batch, rewind, loader)
             self.position += 1
             self.steps += 1
-            examples = len(target)
+            examples = len(batch[-1])
             self._loss.add(value, examples)
             for metric in self.metrics:
-                metric.update(prediction, target)
+                metric.update(prediction, batch[-1])
             if self.schedule is not None and self.schedule_every == "step":
                 self._step_schedule({"loss": value})
-            if self.steps == 1:
-                tensors = self._tensors()  # the optimizer has made its state
             for callback in self.callbacks:
                 callback.on_step_end(self, value)
             wanted = display.step(examples, self._running() if wanted else None)
@@ -346,28 +346,30 @@ class Trainer:
 
     # -- losses that are not finite -----------------------------------------------------------
 
-    def _tensors(self) -> list[Tensor]:
-        """Every Tensor that a step may replace."""
-        found = [*self.model.parameters(), *self.model.buffers()]
-        for state in self.optimizer.state.values():
-            found.extend(t for t in state.values() if isinstance(t, Tensor))
-        for generator in self._generators().values():
-            found.extend((generator.key, generator.counter))
-        return list({id(t): t for t in found}.values())
+    def _updated_parts(self) -> dict[str, Any]:
+        """What a step changes."""
+        parts = {"model": self.model, "optimizer": self.optimizer}
+        if self.schedule is not None:
+            parts["schedule"] = self.schedule
+        return {**parts, **{f"generator.{n}": g for n, g in self._generators().items()}}
 
     def _raise_non_finite(
-        self,
-        value: float,
-        before: list[tuple[Tensor, Any]],
-        inputs: tuple[Tensor, ...],
-        target: Any,
-        loader: Iterable[Any],
+        self, value: float, batch: tuple[Any, ...], rewind: Rewind, loader: Iterable[Any]
     ) -> None:
-        for tensor, array in before:
-            tensor.array = array
-        where = first_non_finite(self.model, self.loss_fn, inputs, target)
-        for tensor, array in before:
-            tensor.array = array
+        step = self._compiled(self._train_step)
+
+        def repeat(earlier: tuple[Any, ...]) -> None:
+            loss, _ = step(*earlier)
+            if self.schedule is not None and self.schedule_every == "step":
+                self._step_schedule({"loss": float(loss)})
+
+        rewind.go_back(repeat)
+        generators = self._generators()
+        before = {name: generator.state_dict() for name, generator in generators.items()}
+        *inputs, target = batch
+        where = first_non_finite(self.model, self.loss_fn, tuple(inputs), target)
+        for name, generator in generators.items():
+            generator.load_state_dict(before[name])
         batches = _length(loader)
         raise NonFiniteError(
             f"fit: the loss must be finite, got {value} in epoch {self.epoch + 1}, "
