@@ -79,6 +79,12 @@ def zero_times_inf():
     return (x * mask).sum()
 
 
+def masked_everywhere():
+    scores = leaf([[1.0, 2.0], [3.0, 4.0]])
+    mask = bl.tensor([[-math.inf, -math.inf], [0.0, 0.0]])
+    return bl.functional.softmax(scores + mask, 1).sum()
+
+
 def float16_range():
     x = leaf([300.0, 2.0], "float16")
     return (x * x).sum()
@@ -121,7 +127,8 @@ FORWARD = {
     logsumexp_by_hand: ("exp overflow", (0, 1), "bl.logsumexp(x, axis=1)"),
     softplus_by_hand: ("exp overflow", (1,), "bl.logaddexp(x, 0.0)"),
     inf_minus_inf: ("overflow", (0,), ""),
-    zero_times_inf: ("it was not finite from the start", (0,), ""),
+    zero_times_inf: ("0 · ∞", (0,), "bl.where(x != 0, x * mask, 0.0)"),
+    masked_everywhere: ("every element of this row is −∞", (0, 0), ""),
     float16_range: ("float16 range: float16 ends at 65504", (0,), ""),
     negative_to_a_broken_power: ("a negative number to a broken power", (0,), "(x + 1e-12) ** 0.5"),
     zero_to_a_negative_power: ("0 to a negative power", (0,), "(x + 1e-12) ** -1.5"),

@@ -180,7 +180,23 @@ def _source_of(
         return None
     # A mask of −∞ given on purpose is not the cause if another input is bad too.
     found.sort(key=lambda f: (f[2].kind == "constant", f[0], f[1]))
+    array = _array(node)
+    made_nan = array is not None and bool(np.isnan(array[index].astype(np.float64)))
+    if made_nan and found[0][0] == 1 and _given(record, found[0][2], found[0][3], bad):
+        return None  # an infinity given on purpose: the NaN is made here
     return found[0][2], found[0][3]
+
+
+def _given(record: Record, node: NodeRecord, index: Index, bad: dict[int, np.ndarray]) -> bool:
+    """Whether an infinity was in the data or a constant from the start."""
+    for _ in range(len(record.nodes)):
+        if node.kind == "constant":
+            return True
+        before = _source_of(record, node, index, bad)
+        if before is None:
+            return False
+        node, index = before
+    return False
 
 
 def _element(node: NodeRecord, source: NodeRecord, index: Index) -> Index | None:
@@ -208,6 +224,10 @@ def _described(record: Record, node: NodeRecord, index: Index, chain: list[str])
     op, inputs = node.applied.op, list(node.applied.inputs)
     name, step_inputs, at = _primitive(op, inputs, index, array)
     found.rule, found.values = _forward_rule(name, step_inputs, at, value, array.dtype)
+    if op.name in ("softmax", "log_softmax") and found.rule == "∞ − ∞":
+        found.rule += ": every element of this row is −∞, its mask leaves nothing"
+        found.advice = "let every row keep one element, or drop the row"
+        return found
     found.rewrite, found.advice = rewrite(record, node, name, found.rule, "forward")
     return found
 
