@@ -25,7 +25,7 @@ def digits(
     Source: Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998.
     """
     try:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits
     except ImportError:
         raise MissingDependencyError(
             "digits: scikit-learn, which brings the images, is not installed; "
