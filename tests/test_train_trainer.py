@@ -433,6 +433,15 @@ def test_the_run_is_put_back_to_before_the_bad_step(bad, compiled):
             assert tensor.tolist() == other["state"][number][name].tolist()
 
 
+def test_looking_for_the_cause_leaves_the_random_numbers_alone():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5), Exploding(), nn.Linear(2, 2))
+    generator = backlit.random.default_generator()
+    before = int(generator.counter)
+    with pytest.raises(NonFiniteError, match=r"the output of exp in Sequential\.2"):
+        trainer(model).fit([(np.full((8, 2), 1e6, np.float32), [0, 1] * 4)], epochs=1)
+    assert int(generator.counter) == before
+
+
 def test_bad_targets_parameters_and_losses_are_named():
     def failing(model, loss_fn, x, y):
         optimizer = optim.SGD(model.parameters(), lr=1.0)
