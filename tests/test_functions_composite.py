@@ -359,3 +359,16 @@ def test_unique_results_have_names() -> None:
     assert found.indices.tolist() == [1, 0]
     assert found.inverse_indices.tolist() == [1, 0, 1]
     assert found.counts.tolist() == [1, 2]
+
+
+def test_lists_are_as_good_as_tuples() -> None:
+    x = bl.asarray(M)
+    assert bl.reshape(x, [2, -1]).shape == (2, 6)
+    assert bl.reshape(x, 12).shape == bl.reshape(x, [12]).shape == (12,)
+    assert bl.moveaxis(bl.asarray(T), [0, 2], [2, 0]).shape == (2, 3, 2)
+    assert bl.expand_dims(x, axis=[0, -1]).shape == (1, 3, 4, 1)
+    assert bl.sum(x, axis=[0, 1]).shape == ()
+    rolled = np.roll(M, 1, axis=(0, 1))
+    np.testing.assert_array_equal(bl.roll(x, 1, axis=(0, 1)).numpy(), rolled)
+    np.testing.assert_array_equal(bl.roll(x, [1], axis=[0, 1]).numpy(), rolled)
+    np.testing.assert_array_equal(bl.tile(x, [2]).numpy(), np.tile(M, 2))
