@@ -110,6 +110,14 @@ def test_names_scopes_and_lines():
     assert ", in Net.fc1" in r.location(node)
 
 
+def test_elements_of_lists_and_dictionaries_have_names():
+    xs = [bl.tensor(1.0, requires_grad=True), bl.tensor(2.0, requires_grad=True)]
+    d = {"w": bl.tensor(3.0, requires_grad=True)}
+    r = see.record(xs[0] * d["w"] + xs[1])
+    assert {n.name for n in r.leaves} == {"xs[0]", "xs[1]", "d['w']"}
+    assert r.find("xs[1]").value.item() == 2
+
+
 def test_recording_changes_nothing():
     net, _, _, loss = step()
     calls = []

@@ -138,6 +138,9 @@ class Builder:
         return result
 
 
+#: The elements of longer lists are not named.
+MAX_NAMED = 1000
+
 HOOKS = "it has hooks, which the record does not call: the user's own gradient may differ"
 
 
@@ -231,11 +234,22 @@ def names_of(frames: Iterable[FrameType]) -> dict[int, str]:
     for frame in frames:
         for variables in (frame.f_locals, frame.f_globals):
             for name, x in list(variables.items()):
-                if isinstance(x, Tensor) and not name.startswith("_"):
-                    names.setdefault(id(x), name)
-                    if x.node is not None:
-                        names.setdefault(id(x.node), name)
+                if not name.startswith("_"):
+                    for t, text in _tensors_in(name, x):
+                        names.setdefault(id(t), text)
+                        if t.node is not None:
+                            names.setdefault(id(t.node), text)
     return names
+
+
+def _tensors_in(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:
+    """A variable's Tensor, or those in its list or dictionary, with their names: `xs[0]`."""
+    if isinstance(x, Tensor):
+        yield x, name
+    elif isinstance(x, list | tuple) and len(x) <= MAX_NAMED:
+        yield from ((t, f"{name}[{i}]") for i, t in enumerate(x) if isinstance(t, Tensor))
+    elif type(x) is dict and len(x) <= MAX_NAMED:
+        yield from ((t, f"{name}[{key!r}]") for key, t in x.items() if isinstance(t, Tensor))
 
 
 @functools.lru_cache(maxsize=4096)

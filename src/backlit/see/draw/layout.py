@@ -27,7 +27,7 @@ METRICS = {
     "space": 8,  # between the slots of a column
     "header": 30,
     "pad": 18,
-    "gap": 40,  # between columns, in addition to the labels on the wires
+    "gap": 54,  # between columns, in addition to the labels on the wires
 }
 
 

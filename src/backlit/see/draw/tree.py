@@ -135,7 +135,7 @@ class Tree:
 
     def _repeat(self, outer: Box, run: list[int], period: int, times: int) -> int:
         names = [self._short(m) for m in run[:period]]
-        title = " + ".join(names[:3]) + (" + …" if period > 3 else "")
+        title = ", ".join(names[:3]) + (", …" if period > 3 else "")
         group = Box(len(self.boxes), outer.id, f"{title} ×{times}", kind="repeat")
         self.boxes.append(group)
         for i in range(times):
@@ -183,7 +183,9 @@ class Tree:
                 continue
             uses = self.record.outgoing[node.id]
             inside = bool(uses) and (
-                node.kind == "parameter" or (not node.name and uses[0].target != opening)
+                node.kind == "parameter"
+                or "[" in (node.name or "")  # an element of a list, for one step of a loop
+                or (not node.name and uses[0].target != opening)
             )
             if inside:
                 common = self.chain(uses[0].target)

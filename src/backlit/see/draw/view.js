@@ -761,7 +761,7 @@ if (failed !== undefined) go(+failed);
 
 // For tests and for scripts of the user's own.
 window.backlit = {
-  data: D, view, fit, whole, toggle, seek, paths, go, setAll,
+  data: D, view, redraw, fit, whole, toggle, seek, paths, go, setAll,
   position: (n) => { const at = scene.at.get(n); return at ? [at.x, at.y] : null; },
   head: (b) => headOf(b).map((v, i) => v * view.k + (i ? view.y : view.x)),
   size: () => [frames.get(0).w, frames.get(0).h],
