@@ -113,7 +113,9 @@ def test_processes_share_the_cache(folder: Path) -> None:
     )
     with ThreadPoolExecutor(4) as pool:
         runs = [
-            pool.submit(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True)
+            pool.submit(
+                subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True
+            )
             for _ in range(4)
         ]
         outputs = {(r.result().returncode, r.result().stdout, r.result().stderr) for r in runs}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_ops import as_tensors, each_case, has_floats, with_gradients
 
 import backlit as bl
 from backlit.compile import native
+from test_ops import as_tensors, each_case, has_floats, with_gradients
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "float16": 2e-2}
 

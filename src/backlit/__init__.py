@@ -14,7 +14,7 @@ from .autograd import (
     value_and_grad,
     vjp,
 )
-from .compile import capture, compile
+from .compile import capture, compile, get_threads, set_threads
 from .dtypes import (
     bfloat16,
     can_cast,

@@ -4,6 +4,18 @@ from .api import CompiledFunction, compile, interpreter, native
 from .capture import capture
 from .graph import Equation, Graph, Variable
 from .interpreter import interpret
+from .threads import get_threads, set_threads
 
-__all__ = ["CompiledFunction", "Equation", "Graph", "Variable", "capture", "compile", "interpret",
-    "interpreter", "native"]
+__all__ = [
+    "CompiledFunction",
+    "Equation",
+    "Graph",
+    "Variable",
+    "capture",
+    "compile",
+    "get_threads",
+    "interpret",
+    "interpreter",
+    "native",
+    "set_threads",
+]

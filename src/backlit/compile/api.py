@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import threading
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,6 +16,10 @@ from .interpreter import interpret
 from .plan import Plan
 from .report import Profile, Table, kernel_table, plan_table, profile
 from .tree import flatten
+
+#: So many captures of one function are more than its user expects.
+_STORM = 9
+
 
 class Runner(Protocol):
     """Runs one captured function."""
@@ -88,8 +94,12 @@ class CompiledFunction:
         self.function = function
         self.executor = executor
         self._runners: dict[Any, list[Runner]] = {}
+        self._lock = threading.RLock()
+        self._captures = 0
+        self._last_key: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what the function does."""
         if STATE.trace is not None:
             return self.function(*args, **kwargs)  # part of an outer capture
         leaves, runner = self._find(args, kwargs)
@@ -122,9 +132,26 @@ class CompiledFunction:
         for runner in runners:
             if runner.valid():
                 return leaves, runner
-        runner = self.executor(trace(self.function, args, kwargs))
-        runners.insert(0, runner)
+        with self._lock:  # another thread may have captured the same kind meanwhile
+            for runner in runners:
+                if runner.valid():
+                    return leaves, runner
+            runner = self.executor(trace(self.function, args, kwargs))
+            runners.insert(0, runner)
+            self._count(key)
         return leaves, runner
+
+    def _count(self, key: Any) -> None:
+        """Warn once if the function is captured again and again, with the cause."""
+        self._captures += 1
+        if self._captures == _STORM:
+            warnings.warn(
+                f"compile: {getattr(self, '__name__', 'the function')} was captured "
+                f"{_STORM} times, the last time because {_difference(self._last_key, key)}; "
+                "pass what changes as a Tensor of one shape",
+                stacklevel=4,
+            )
+        self._last_key = key
 
     def profile(self, *args: Any, times: int = 20, **kwargs: Any) -> Profile:
         """Time every kernel of a call, `times` times; parameters and state are put back afterwards.
@@ -180,6 +207,28 @@ def _kind(leaf: Any) -> Any:
             f"{type(leaf).__name__}; pass arrays as backlit.asarray(array)"
         ) from None
     return (type(leaf), leaf)
+
+
+def _difference(before: Any, after: Any) -> str:
+    """What distinguishes the kinds of two calls, in words."""
+    if before == after:
+        return "a module's mode, a parameter's kind or the presence of a gradient changed"
+    if before[0] != after[0]:
+        return "the number or nesting of the arguments changed"
+    if before[1] != after[1]:
+        return "gradients were switched on or off"
+    for i, (a, b) in enumerate(zip(before[2:], after[2:], strict=True)):
+        if a != b:
+            return f"argument {i} was {_named(a)} and then {_named(b)}"
+    return "the arguments changed"
+
+
+def _named(kind: Any) -> str:
+    if len(kind) == 3:
+        shape, dtype, requires_grad = kind
+        grad = " that requires a gradient" if requires_grad else ""
+        return f"{dtype.name}[{','.join(map(str, shape))}]{grad}"
+    return repr(kind[1])
 
 
 def compile(function: Callable[..., Any] | None = None, *, executor: Executor = interpreter) -> Any:

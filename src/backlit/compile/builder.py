@@ -151,7 +151,7 @@ class Function:
         """The definition."""
         listed = ", ".join(f"{t} %{n}" for t, n in self.parameters)
         body = "\n".join(self.lines)
-        return f"define {self.result} @{self.name}({listed}) #0 {{\n{body}\n}}\n"
+        return f"define {self.result} @{self.name}({listed}) noinline #0 {{\n{body}\n}}\n"
 
     def argument(self, name: str) -> Value:
         """The parameter of that name."""
@@ -235,9 +235,7 @@ class Function:
         self.lines[phi_at] = (
             f"  {index.text} = phi i64 [ {low.text}, %{before} ], [ {step.text}, %{last} ]"
         )
-        for k, (value, first, after) in enumerate(
-            zip(carried, start, loop.following, strict=True)
-        ):
+        for k, (value, first, after) in enumerate(zip(carried, start, loop.following, strict=True)):
             self.lines[phi_at + 1 + k] = (
                 f"  {value.text} = phi {value.type} [ {first.text}, %{before} ], "
                 f"[ {after.text}, %{last} ]"

@@ -247,5 +247,3 @@ def capture(function: Callable[..., Any]) -> Callable[..., Graph]:
         return trace(function, args, kwargs).graph
 
     return captured
-
-

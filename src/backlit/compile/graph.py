@@ -1,8 +1,8 @@
 """The captured graph: typed equations in order, printable, checkable, and executable by anyone.
 
-    a: float32[2,3], b: float32[3]            inputs
-    c: float32[2] = matmul a b                equations
-    return c                                  outputs
+a: float32[2,3], b: float32[3]            inputs
+c: float32[2] = matmul a b                equations
+return c                                  outputs
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class Graph:
         for number, e in enumerate(self.equations):
             for x in e.inputs:
                 if isinstance(x, Variable) and x not in defined:
-                    raise ShapeError(f"graph: equation {number} ({e.op}) uses an undefined variable")
+                    raise ShapeError(
+                        f"graph: equation {number} ({e.op}) uses an undefined variable"
+                    )
             if e.output in defined:
                 raise ShapeError(f"graph: equation {number} ({e.op}) defines a variable again")
             shape, dtype = e.op.infer(*e.inputs)
@@ -134,5 +136,3 @@ def _name(i: int) -> str:
         i, r = divmod(i - 1, 26)
         letters = chr(ord("a") + r) + letters
     return letters
-
-

@@ -11,7 +11,7 @@ from .graph import Graph, Variable
 
 
 def interpret(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """The outputs for the inputs, one equation after the other; each value lives until its last use."""
+    """The outputs for the inputs, equation by equation; a value lives until its last use."""
     values: dict[Variable, Any] = dict(zip(graph.inputs, arrays, strict=True))
     values.update(graph.constants)
     last = graph.last_uses()

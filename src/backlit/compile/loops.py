@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import DType, float64, int64
 from ..op import Elementwise, Shape
 from ..ops import creation, indexing, movement
 from . import scalar_ops
@@ -147,7 +148,7 @@ class KernelWriter:
         op = e.op
         if isinstance(op, Elementwise):
             return self._elementwise(e, index)
-        x = e.inputs[0] if e.inputs else None
+        x: Any = e.inputs[0] if e.inputs else None
         if isinstance(op, creation.Full):
             return self.f.const(TYPES[e.output.dtype.name], op.value)
         if isinstance(op, creation.Arange):
@@ -206,11 +207,12 @@ class KernelWriter:
 
     def _arange(self, e: Equation, index: tuple[Value, ...]) -> Value:
         op: Any = e.op
+        source: DType
         if isinstance(op.start, int) and isinstance(op.step, int):
-            value, source = index[0] * op.step + op.start, np.dtype("int64")
+            value, source = index[0] * op.step + op.start, int64
         else:
             value = index[0].cast("sitofp", "double") * float(op.step) + float(op.start)
-            source = np.dtype("float64")
+            source = float64
         return scalar_ops.convert(value, source, op.dtype)
 
     def _slice(self, op: movement.Slice, x: Variable, index: tuple[Value, ...]) -> Value:
@@ -639,9 +641,7 @@ class KernelWriter:
                 n = loop.index
                 start = f.const(type, 0)
                 with f.loop(self.zero, f.const("i64", depth), [start]) as k:
-                    product = self.load(a, (*lead, m, k.index)) * self.load(
-                        b, (*lead, k.index, n)
-                    )
+                    product = self.load(a, (*lead, m, k.index)) * self.load(b, (*lead, k.index, n))
                     text = f"fadd reassoc contract {type} {k.carried[0].text}, {product.text}"
                     k.following.append(f.emit(text, type))
                 self.store(e.output, (*lead, m, n), k.results[0])

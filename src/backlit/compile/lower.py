@@ -229,7 +229,9 @@ class Lowering:
     def _cost(self, e: Equation) -> int:
         if e.output in self.in_memory:
             return 0
-        return self.own_cost(e) + sum(self.costs.get(x, 0) for x in e.inputs if isinstance(x, Variable))
+        return self.own_cost(e) + sum(
+            self.costs.get(x, 0) for x in e.inputs if isinstance(x, Variable)
+        )
 
     def own_cost(self, e: Equation) -> int:
         """The cost of one element of an op, its inputs given."""
@@ -313,9 +315,7 @@ class Lowering:
         if isinstance(op, movement.Flip):
             if 0 in source.shape:
                 return None
-            strides = tuple(
-                -s if a in op.axis else s for a, s in enumerate(source.strides)
-            )
+            strides = tuple(-s if a in op.axis else s for a, s in enumerate(source.strides))
             offset = source.offset + sum(
                 s * (source.shape[a] - 1) for a, s in enumerate(source.strides) if a in op.axis
             )
@@ -323,9 +323,7 @@ class Lowering:
         if source.contiguous:
             return View(source.base, e.output.shape, row_major(e.output.shape), source.offset)
         if self._same_but_ones(e):
-            steps = iter(
-                s for n, s in zip(source.shape, source.strides, strict=True) if n != 1
-            )
+            steps = iter(s for n, s in zip(source.shape, source.strides, strict=True) if n != 1)
             strides = tuple(next(steps) if n != 1 else 0 for n in e.output.shape)
             return View(source.base, e.output.shape, strides, source.offset)
         return None
@@ -372,10 +370,8 @@ class Lowering:
             return "random"
         return "map"
 
-    def _fitting(
-        self, e: Equation, kind: str, accesses: list[Access], earliest: int
-    ) -> int | None:
-        """A kernel that can also make this value: the same loop, and nothing it needs comes later."""
+    def _fitting(self, e: Equation, kind: str, accesses: list[Access], earliest: int) -> int | None:
+        """A kernel that can make this value too: the same loop, all it needs made before."""
         if kind != "map":
             return None
         shape = e.output.shape
@@ -530,5 +526,3 @@ def gathered_block(pattern: tuple, indices: Any) -> tuple[int, int]:
 def total(shape: Shape) -> int:
     """The number of elements."""
     return math.prod(shape)
-
-

@@ -47,7 +47,7 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
 
 def _two_to(n: Value, like: str) -> Value:
     """2ⁿ for an integer n in the range of normal exponents."""
-    integer, shift, bias = _BITS[like]
+    _, shift, bias = _BITS[like]
     return ((n + bias) << shift).cast("bitcast", like)
 
 

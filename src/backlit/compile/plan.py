@@ -11,6 +11,7 @@ import ctypes
 import functools
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..errors import IndexRangeError
 from ..tensor import Tensor, wrap
 from . import native, threads
 from .capture import Capture, fill_result
-from .graph import Graph, Variable
+from .graph import Variable
 from .loops import KernelWriter
 from .lower import Kernel, Lowering, View
 from .passes import optimise
@@ -30,6 +31,8 @@ from .products import Product, Products
 _ALIGN = 64
 #: A kernel with this much work (about a multiplication each) is divided among the threads.
 _WORTH_SHARING = 50_000
+#: Seconds that native code may run before Python can react to Ctrl-C.
+_PATIENCE = 0.1
 
 
 class Plan:
@@ -93,7 +96,11 @@ class Plan:
     def _number_slots(self) -> dict[Variable, int]:
         """A table entry for every buffer that is not temporary."""
         slots: dict[Variable, int] = {}
-        for v in [*self.graph.inputs, *self.graph.constants, *map(self.storage, self.graph.outputs)]:
+        for v in [
+            *self.graph.inputs,
+            *self.graph.constants,
+            *map(self.storage, self.graph.outputs),
+        ]:
             slots.setdefault(v, len(slots))
         return slots
 
@@ -139,7 +146,7 @@ class Plan:
     # -- code ---------------------------------------------------------------------------------
 
     def _compile(self) -> None:
-        """Write and compile all loops, and one driver for each run of kernels between host calls."""
+        """Write and compile all loops, and a driver for each run of kernels between host calls."""
         definitions: dict[str, str] = {}  # body -> name: equal kernels are compiled once
         declarations: dict[str, None] = {}
         drivers: list[_DriverWriter] = []
@@ -257,8 +264,8 @@ class Plan:
     @property
     def repeatable(self) -> bool:
         """Whether native code can run the plan many times without returning."""
-        return len(self.calls) == 1 and not self.updates and isinstance(
-            self.steps[0], _DriverWriter
+        return (
+            len(self.calls) == 1 and not self.updates and isinstance(self.steps[0], _DriverWriter)
         )
 
     # -- running ------------------------------------------------------------------------------
@@ -268,8 +275,6 @@ class Plan:
         for module, training in self.modules:
             if module.training != training:
                 return False
-        if not self.captured.same_gradients():
-            return False
         if not self.captured.same_gradients():
             return False
         arrays = self.arrays
@@ -288,13 +293,19 @@ class Plan:
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run the plan `times` times on the same arguments; return the last result."""
         with self._lock:
-            turns, each = (1, times) if self.repeatable else (times, 1)
-            for _ in range(turns):
+            each = 1  # how many turns native code makes before Python looks at signals again
+            while True:
+                turns = min(times, each) if self.repeatable else 1
+                start = time.perf_counter()
                 self._bind(leaves)
                 for call in self.calls:
-                    call(each)
+                    call(turns)
                 result = self._finish()
-            return result
+                times -= turns
+                if times == 0:
+                    return result
+                if time.perf_counter() - start < _PATIENCE / 2:
+                    each *= 2
 
     def _bind(self, leaves: Any) -> None:
         """Put the addresses of this call's arrays into the table."""
@@ -520,5 +531,3 @@ def _aligned(size: int) -> np.ndarray:
     raw = np.empty(size + _ALIGN, np.uint8)
     start = -raw.ctypes.data % _ALIGN
     return raw[start : start + size]
-
-

@@ -19,7 +19,6 @@ from .contraction.conv import Convolution
 from .graph import Equation, Variable
 from .lower import Lowering, View, row_major
 
-
 Specification = tuple[Contraction, list[Variable]]
 
 
@@ -110,16 +109,16 @@ def batched(lowering: Lowering, x: Variable, out: Variable) -> View:
     assert view is not None
     batch = out.shape[:-2]
     strides = [0] * (len(batch) - (len(x.shape) - 2))
-    strides += [
-        0 if n == 1 else s for n, s in zip(view.shape[:-2], view.strides[:-2], strict=True)
-    ]
+    strides += [0 if n == 1 else s for n, s in zip(view.shape[:-2], view.strides[:-2], strict=True)]
     shape = (*batch, *view.shape[-2:])
     return View(view.base, shape, (*strides, *view.strides[-2:]), view.offset)
 
 
 @dataclass(frozen=True)
 class Product:
-    """A compiled contraction: `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)`.
+    """A compiled contraction.
+
+        void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)
 
     Each phase is run by all threads, with a barrier before the next.
     """

@@ -199,7 +199,7 @@ class Profile:
 
     def table(self) -> Table:
         """A row a kernel, slowest first, with its share of this machine's limits."""
-        listed = []
+        listed: list[list[Any]] = []
         for r, times in zip(self.rows, self.seconds, strict=True):
             t = float(np.median(times))
             flops, bandwidth = r.operations / t / 1e9, r.bytes / t / 1e9

@@ -260,11 +260,9 @@ def emit(
 
 
 def _shift(values: list[Value], how: str, dtype: DType) -> Value:
-    """A shift by at least the width is 0 (or the sign) as in NumPy, where LLVM leaves it undefined."""
+    """A shift; by the width or more it is 0 or the sign, where LLVM leaves it undefined."""
     x, n = values
     width = dtype.itemsize * 8
     far = n.compare("ge", width, signed=False)
     y = x._bits(how, far.select(n._other(width - 1), n))
     return y if how == "ashr" else far.select(x._other(0), y)
-
-

@@ -63,7 +63,8 @@ define void @backlit_run(ptr %job, i64 %thread) #0 {
   %p6 = getelementptr i64, ptr %job, i64 8
   %p7 = getelementptr i64, ptr %job, i64 7
   %times = load i64, ptr %p7
-  call void %driver(ptr %table, ptr %arena, ptr %flag, i64 %thread, i64 %threads, ptr %p6, i64 %times)
+  call void %driver(ptr %table, ptr %arena, ptr %flag,
+                    i64 %thread, i64 %threads, ptr %p6, i64 %times)
   ret void
 }
 
@@ -236,7 +237,8 @@ def set_threads(count: int) -> None:
         raise ArgumentError(f"set_threads: count must be an integer in [1, 256], got {count!r}")
     global _POOL
     with _POOL.busy:
-        if count - 1 < len(_POOL.workers):
+        if count != _POOL.wanted:
+            # A barrier counts tickets for one number of threads: another number, another pool.
             for worker in _POOL.workers:
                 worker.ended = True
                 worker.call()

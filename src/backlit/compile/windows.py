@@ -36,7 +36,8 @@ class Windows:
         spreads = isinstance(op, pooling.MaxPoolRoute | pooling.WindowSpread)
         image = out.shape if spreads else self.e.inputs[-1].shape
         pooled = self.e.inputs[0].shape if spreads else out.shape
-        self.height, self.width = image[2:]
+        self.height: int = image[2]
+        self.width: int = image[3]
         if math.prod(image[:2]) == 0:
             return
         w.units = math.prod(image[:2])

@@ -1,0 +1,523 @@
+"""What could go wrong with compiled functions: each case raises, or does what eager does."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn, optim
+from backlit.compile import native
+from backlit.errors import ArgumentError, IndexRangeError, ShapeError, TraceError
+
+
+def compiled(function):
+    return bl.compile(function, executor=native)
+
+
+def same(a: bl.Tensor, b: bl.Tensor) -> bool:
+    return bool(np.allclose(a.numpy(), b.numpy(), rtol=1e-6, atol=1e-7))
+
+
+# -- values that Python knows and the graph does not ----------------------------------------------
+
+
+def test_a_python_number_in_an_argument_makes_a_graph_of_its_own() -> None:
+    f = compiled(lambda x, n: x * n)
+    x = bl.tensor([1.0, 2.0])
+    assert [f(x, n).tolist() for n in (2, 3, 2)] == [[2.0, 4.0], [3.0, 6.0], [2.0, 4.0]]
+    assert len(f.graphs) == 2
+
+
+def test_none_and_zero_and_false_and_true_and_one_are_different_arguments() -> None:
+    f = compiled(lambda x, flag: x + 1 if flag is None else x * 2 if flag is True else x * 0)
+    x = bl.tensor([3.0])
+    assert [f(x, v).item() for v in (None, 0, True, 1, False, 0.0)] == [4, 0, 6, 0, 0, 0]
+
+
+def test_a_list_that_grows_during_capture_holds_no_values() -> None:
+    seen = []
+    f = compiled(lambda x: seen.append(x) or x * 2)
+    f(bl.tensor([1.0]))
+    with pytest.raises(TraceError, match=r"numpy\(\): a captured function cannot ask for a value"):
+        seen[0].numpy()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: bool((x > 0).all()),
+        lambda x: float(x.sum()),
+        lambda x: x.numpy(),
+        lambda x: str(x),
+        lambda x: f"{x.sum():.3f}",
+        lambda x: bl.nonzero(x),
+        lambda x: x[x > 0],
+    ],
+    ids=["branch", "float", "numpy", "print", "format", "nonzero", "mask"],
+)
+def test_asking_for_a_value_is_an_error_with_the_line(ask) -> None:
+    with pytest.raises(TraceError, match=r"test_compile_footguns\.py:\d+"):
+        compiled(lambda x: (ask(x), x)[1])(bl.tensor([1.0, 2.0]))
+    assert compiled(lambda x: x + 1)(bl.tensor([1.0])).item() == 2  # nothing is left behind
+
+
+# -- what changes between steps -------------------------------------------------------------------
+
+
+def make_step(seed: int = 0, **options):
+    bl.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Linear(3, 8, bias=False),  # a bias would be taken off again: its gradient is rounding
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(8, 2),
+    )
+    optimizer = optim.Adam(net.parameters(), lr=0.05)
+
+    def step(x, y):
+        loss = nn.CrossEntropyLoss()(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return net, optimizer, step
+
+
+def batch(seed: int, size: int = 16):
+    rng = np.random.default_rng(seed)
+    return bl.tensor(rng.normal(size=(size, 3)).astype(np.float32)), bl.tensor(
+        rng.integers(0, 2, size)
+    )
+
+
+def test_whole_steps_with_everything_that_changes_follow_eager() -> None:
+    net, optimizer, step = make_step()
+    twin, twin_optimizer, twin_step = make_step()
+    fast = compiled(twin_step)
+    for i in range(12):
+        optimizer.param_groups[0]["lr"] = twin_optimizer.param_groups[0]["lr"] = 0.05 / (i + 1)
+        bl.manual_seed(i)
+        eager = step(*batch(i))
+        bl.manual_seed(i)
+        assert fast(*batch(i)).item() == pytest.approx(eager.item(), rel=1e-4)
+    assert len(fast.graphs) == 1
+    for (name, p), q in zip(net.named_parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(q.numpy(), p.numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-2, atol=1e-4)
+    for p, q in zip(net.buffers(), twin.buffers(), strict=True):
+        np.testing.assert_allclose(q.numpy(), p.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_differs_from_step_to_step_and_equals_eager() -> None:
+    f = compiled(lambda x: nn.Dropout(0.5)(x))
+    x = bl.ones((64,))
+    bl.manual_seed(3)
+    first, second = f(x), f(x)
+    assert not bool((first == second).all())
+    bl.manual_seed(3)
+    drop = nn.Dropout(0.5)
+    assert bool((drop(x) == first).all())
+    assert bool((drop(x) == second).all())
+
+
+def test_evaluation_mode_makes_a_graph_of_its_own() -> None:
+    drop = nn.Dropout(0.5)
+    f = compiled(drop)
+    x = bl.ones((64,))
+    assert 0 < int((f(x) == 0).sum()) < 64
+    drop.eval()
+    assert bool((f(x) == x).all())
+    drop.train()
+    assert 0 < int((f(x) == 0).sum()) < 64
+    assert len(f.graphs) == 2
+
+
+def test_loaded_weights_are_used() -> None:
+    net = nn.Linear(2, 2)
+    f = compiled(net)
+    x = bl.ones((1, 2))
+    f(x)
+    net.load_state_dict({"weight": bl.zeros((2, 2)), "bias": bl.tensor([5.0, 6.0])})
+    assert f(x).tolist() == [[5.0, 6.0]]
+
+
+def test_a_shared_weight_is_one_weight() -> None:
+    def build():
+        bl.manual_seed(0)
+        a, b = nn.Linear(3, 3), nn.Linear(3, 3)
+        b.weight = a.weight
+        o = optim.SGD([*a.parameters(), b.bias], lr=0.01)
+
+        def step(x):
+            loss = (b(bl.tanh(a(x))) ** 2).sum()
+            o.zero_grad()
+            loss.backward()
+            o.step()
+            return loss
+
+        return a, step
+
+    (a, eager), (twin, step) = build(), build()
+    fast = compiled(step)
+    x = batch(0)[0]
+    for _ in range(4):
+        assert fast(x).item() == pytest.approx(eager(x).item(), rel=1e-5)
+    assert same(a.weight, twin.weight)
+
+
+def test_a_frozen_parameter_makes_a_graph_of_its_own() -> None:
+    net = nn.Linear(2, 1)
+
+    def loss(x):
+        net.zero_grad()
+        net(x).sum().backward()
+        return x
+
+    f = compiled(loss)
+    f(bl.ones((1, 2)))
+    assert net.weight.grad is not None
+    net.weight.requires_grad_(False)
+    net.zero_grad()
+    f(bl.ones((1, 2)))
+    assert net.weight.grad is None
+    assert net.bias.grad is not None
+
+
+def test_gradients_add_up_without_zero_grad_as_in_eager() -> None:
+    w, v = (bl.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    eager = lambda x: (w * x).sum().backward()  # noqa: E731
+    fast = compiled(lambda x: (v * x).sum().backward())
+    for i in range(4):
+        eager(bl.tensor([float(i), 1.0]))
+        fast(bl.tensor([float(i), 1.0]))
+        assert v.grad.tolist() == w.grad.tolist()
+
+
+# -- shapes, types and kinds of arguments ---------------------------------------------------------
+
+
+def test_shapes_and_dtypes_make_graphs_of_their_own() -> None:
+    f = compiled(lambda x: x.sum() * 2)
+    for shape in ((3,), (4,), (2, 2), ()):
+        for dtype in ("float32", "int64"):
+            x = bl.ones(shape, dtype=dtype)
+            got = f(x)
+            assert (got.item(), got.dtype) == (2 * x.size, x.dtype)
+    assert len(f.graphs) == 8
+
+
+def test_strided_reversed_and_read_only_inputs() -> None:
+    base = np.arange(24, dtype=np.float32).reshape(4, 6)
+    f = compiled(lambda x: x * 2 + 1)
+    for view in (
+        base.T,
+        base[::-1],
+        base[:, ::2],
+        base[1:3, 1:4],
+        np.broadcast_to(base[0], (4, 6)),
+    ):
+        np.testing.assert_array_equal(f(bl.asarray(view)).numpy(), view * 2 + 1)
+
+
+def test_the_same_array_as_two_arguments() -> None:
+    x = bl.tensor([1.0, 2.0])
+    assert compiled(lambda a, b: a * b + b)(x, x).tolist() == [2.0, 6.0]
+
+
+def test_an_argument_that_is_also_a_parameter() -> None:
+    w = bl.tensor([1.0, 2.0])
+
+    def f(x):
+        w.assign(w + 1)
+        return x * 10
+
+    fast = compiled(f)
+    assert fast(w).tolist() == [10.0, 20.0]
+    assert w.tolist() == [2.0, 3.0]
+    assert fast(w.detach()).tolist() == [20.0, 30.0]
+    assert w.tolist() == [3.0, 4.0]
+
+
+def test_what_others_hold_of_a_parameter_stays() -> None:
+    w = bl.tensor([1.0, 2.0])
+
+    def f():
+        w.assign(w * 2)
+
+    fast = compiled(f)
+    before, view = w.detach(), w.numpy()[:1]
+    fast()
+    after = w.numpy()
+    fast()
+    assert before.tolist() == [1.0, 2.0]
+    assert view.tolist() == [1.0]
+    assert after.tolist() == [2.0, 4.0]
+    assert w.tolist() == [4.0, 8.0]
+
+
+def test_a_kept_result_is_never_overwritten() -> None:
+    f = compiled(lambda x: (x + 1, x.sum(), x))
+    results = [f(bl.full((3,), float(i))) for i in range(5)]
+    gc.collect()
+    for i, (a, b, c) in enumerate(results):
+        assert a.tolist() == [i + 1.0] * 3
+        assert b.item() == 3.0 * i
+        assert c.tolist() == [float(i)] * 3
+
+
+def test_a_kept_gradient_is_never_overwritten() -> None:
+    w = bl.tensor([1.0, 2.0], requires_grad=True)
+
+    def f(x):
+        w.grad = None
+        (w * x).sum().backward()
+
+    fast = compiled(f)
+    kept = []
+    for i in range(4):
+        fast(bl.full((2,), float(i)))
+        kept.append(w.grad if i % 2 else w.grad.numpy())
+    assert [np.asarray(k).tolist() for k in kept] == [[float(i)] * 2 for i in range(4)]
+
+
+def test_a_result_fed_back_as_argument() -> None:
+    f = compiled(lambda x: x * 2 + 1)
+    x = y = bl.tensor([1.0, 2.0])
+    for _ in range(6):
+        x, y = f(x), y * 2 + 1
+    assert x.tolist() == y.tolist()
+
+
+def test_results_of_every_form() -> None:
+    f = compiled(lambda x: {"a": [x, x + 1], "b": (x * 2, None, 7, "text")})
+    got = f(bl.tensor([1.0]))
+    assert got["a"][1].item() == 2
+    assert got["b"][0].item() == 2
+    assert got["b"][1:] == (None, 7, "text")
+
+
+def test_empty_scalar_and_single_arrays() -> None:
+    f = compiled(lambda x: (x * 2, bl.sum(x), bl.exp(x)[..., None]))
+    for shape in ((0,), (0, 3), (3, 0), (1,), (1, 1), ()):
+        for got, want in zip(f(bl.ones(shape)), (2, None, None), strict=True):
+            assert got.shape in (shape, (), (*shape, 1))
+            if want and got.size:
+                assert float(got.sum()) == want * got.size
+
+
+def test_non_finite_values_are_as_in_eager() -> None:
+    x = bl.tensor([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, -1e38, 1e-42, 88.9, -104.5])
+    y = bl.tensor([1.0, np.nan, np.inf, 0.0, 0.0, 1e38, 1e38, 0.0, -1.0, 2.0])
+
+    def f(x, y):
+        return (
+            bl.exp(x), bl.log(x), bl.tanh(x), bl.sqrt(x), x / y, bl.maximum(x, y),
+            bl.minimum(x, y), bl.where(x > y, x, y), bl.sigmoid(x), x**2, bl.sign(x), bl.log1p(x),
+            bl.expm1(x), bl.erf(x), x.max(), x.min(), x.sum(), bl.argmax(x), bl.argmin(x),
+            bl.isnan(x), bl.isinf(x), bl.isfinite(x), bl.floor(x), bl.round(x), abs(x), x % 3.0,
+            bl.softplus(x) if hasattr(bl, "softplus") else x, bl.logaddexp(x, y),
+        )  # fmt: skip
+
+    for i, (got, want) in enumerate(zip(compiled(f)(x, y), f(x, y), strict=True)):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=3e-6, err_msg=str(i))
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+def test_an_index_out_of_range_is_an_error_and_the_function_goes_on() -> None:
+    table = bl.tensor([1.0, 2.0, 3.0])
+    count = bl.tensor(0.0)
+
+    def f(i):
+        count.assign(count + 1)
+        return bl.take(table, i, axis=0)
+
+    fast = compiled(f)
+    assert fast(bl.tensor([0, -1])).tolist() == [1.0, 3.0]
+    for bad in (3, -4, 10**12, -(10**12)):
+        with pytest.raises(IndexRangeError, match="an index lies outside its axis"):
+            fast(bl.tensor([0, bad]))
+    assert fast(bl.tensor([2, 1])).tolist() == [3.0, 2.0]
+
+
+def test_a_shape_error_in_the_capture_is_the_eager_one() -> None:
+    with pytest.raises(ShapeError, match=r"matmul: a\.shape\[-1\] must equal b\.shape\[-2\]"):
+        compiled(lambda a, b: a @ b)(bl.ones((2, 3)), bl.ones((2, 3)))
+
+
+def test_an_error_in_the_middle_leaves_nothing_behind() -> None:
+    w = bl.tensor([1.0], requires_grad=True)
+
+    def f(x):
+        w.assign(w + 1)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        compiled(f)(bl.ones((1,)))
+    assert w.item() == 1.0
+    assert (w * 2).item() == 2.0
+
+
+def test_an_argument_that_cannot_be_a_key_is_explained() -> None:
+    with pytest.raises(TraceError, match="must be hashable, got ndarray; pass arrays as"):
+        compiled(lambda x: x)(np.ones(3))
+
+
+def test_before_the_first_call_there_is_nothing_to_show() -> None:
+    f = compiled(lambda x: x)
+    for what in ("graph", "kernels", "plan"):
+        with pytest.raises(ArgumentError, match=f"{what}: the function has not been called"):
+            getattr(f, what)
+    with pytest.raises(ArgumentError, match="repeat: times must be at least 1, got 0"):
+        f.repeat(0, bl.ones((1,)))
+    with pytest.raises(ArgumentError, match="profile: times must be at least 1, got 0"):
+        f.profile(bl.ones((1,)), times=0)
+    interpreted = bl.compile(lambda x: x + 1, executor=bl_interpreter())
+    interpreted(bl.ones((1,)))
+    with pytest.raises(ArgumentError, match="kernels: only native code has kernels"):
+        interpreted.kernels  # noqa: B018
+
+
+def bl_interpreter():
+    from backlit.compile import interpreter
+
+    return interpreter
+
+
+def test_many_captures_are_warned_about_with_the_cause() -> None:
+    f = compiled(lambda x, n: x * n)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for n in range(20):
+            f(bl.ones((1,)), n)
+    messages = [str(w.message) for w in caught if "captured" in str(w.message)]
+    assert len(messages) == 1
+    assert "argument 1" in messages[0]
+    assert "7 and then 8" in messages[0]
+
+
+# -- calls inside calls, threads, processes --------------------------------------------------------
+
+
+def test_a_compiled_function_inside_a_compiled_function() -> None:
+    inner = compiled(lambda x: x * 3)
+    outer = compiled(lambda x: inner(x) + 1)
+    assert outer(bl.tensor([2.0])).item() == 7
+    assert len(inner.graphs) == 0
+
+
+def test_two_threads_compile_and_run_at_once() -> None:
+    f = compiled(lambda x: bl.tanh(x @ x.mT).sum(axis=0))
+    x = {n: bl.random.Generator(n).normal((n, 40)) for n in (30, 31, 32, 33)}
+    want = {n: bl.tanh(v @ v.mT).sum(axis=0).numpy() for n, v in x.items()}
+    failures = []
+
+    def work() -> None:
+        try:
+            for _ in range(20):
+                for n, v in x.items():
+                    np.testing.assert_allclose(f(v).numpy(), want[n], rtol=1e-4, atol=1e-4)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failures
+
+
+def test_results_do_not_depend_on_the_number_of_threads() -> None:
+    x = bl.random.Generator(0).normal((300, 257))
+
+    def f(x):
+        return bl.exp(x).sum(axis=0), x.sum(), x @ x.mT, bl.tanh(x) * 2, x.max(axis=1)
+
+    results = []
+    before = bl.get_threads()
+    try:
+        for count in (1, 2, 3):
+            bl.set_threads(count)
+            results.append([r.numpy() for r in compiled(f)(x)])
+    finally:
+        bl.set_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, 1000])
+def test_the_number_of_threads_must_make_sense(count) -> None:
+    with pytest.raises(ArgumentError, match=r"set_threads: count must be an integer in \[1, 256\]"):
+        bl.set_threads(count)
+
+
+def run_script(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+BIG = "x = b.ones((400, 400)); f = b.compile(lambda x: b.tanh(x @ x), executor=native)\n"
+IMPORT = "import os, backlit as b; from backlit.compile import native\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_workers_of_its_own() -> None:
+    code = (
+        IMPORT
+        + BIG
+        + (
+            "f(x)\n"
+            "pid = os.fork()\n"
+            "y = float(f(x).sum())\n"
+            "if pid: assert os.waitpid(pid, 0)[1] == 0\n"
+            "print(round(y))\n"
+        )
+    )
+    assert run_script(code).split() == ["160000", "160000"]
+
+
+def test_the_interpreter_ends_while_workers_spin() -> None:
+    assert run_script(IMPORT + BIG + "for _ in range(3): f(x)\nprint('done')") == "done\n"
+
+
+def test_ctrl_c_during_many_repetitions_stops_soon() -> None:
+    code = IMPORT + (
+        "import signal, threading, time\n"
+        "w = b.tensor([0.0])\n"
+        "def count(): w.assign(w + 1)\n"
+        "f = b.compile(count, executor=native)\n"
+        "f()\n"
+        "threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "start = time.monotonic()\n"
+        "try: f.repeat(10**12)\n"
+        "except KeyboardInterrupt: print(time.monotonic() - start < 5, w.item() > 0)\n"
+    )
+    assert run_script(code) == "True True\n"
+
+
+def test_repeat_is_that_many_calls() -> None:
+    w = bl.tensor(np.zeros((), np.float64))
+
+    def f(x):
+        w.assign(w + x.sum())
+        return w * 1
+
+    fast = compiled(f)
+    assert fast.repeat(1000, bl.ones((3,), dtype="float64")).item() == 3000
+    assert fast(bl.ones((3,), dtype="float64")).item() == 3003
