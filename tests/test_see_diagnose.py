@@ -547,6 +547,11 @@ def test_a_healthy_run_is_left_in_peace(name):
     assert not found, found
 
 
+@pytest.mark.parametrize("name", BUGS)
+def test_a_seeded_bug_is_found(name):
+    assert {f.rule for f in findings("bug", name)} & set(BUGS[name][0]), findings("bug", name)
+
+
 #: What is true beside the seeded bug, because the bug causes it.
 CAUSED = {
     ("multiplied_by_zero", "no gradient"),
