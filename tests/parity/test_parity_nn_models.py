@@ -135,7 +135,7 @@ class Tagger(T.Module):
 
 def sequence(*sizes, activation, bias=True, last=()):
     layers = [T.Linear(sizes[0], sizes[1], bias)]
-    for a, b in itertools.pairwise(sizes):
+    for a, b in itertools.pairwise(sizes[1:]):
         layers += [activation(), T.Linear(a, b, bias)]
     return sequential(*layers, *last)
 
