@@ -315,6 +315,35 @@ def test_blocks(swapped, pack_a, epilogue):
         run(spec, 1, relu if epilogue else PLAIN, function, schedule=schedule)
 
 
+@pytest.mark.parametrize("size", [(5, 20, 1100), (3, 2, 2500)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_long_sums(size, transposed):
+    run(matmul(F32, *size, transpose_b=transposed))
+
+
+def test_long_sums_in_segments_of_rows_fetched_ahead():
+    spec = matmul(F32, 20, 10, 1500, transpose_b=True)
+    _, schedule = choose(spec, Machine())
+    schedule = dataclasses.replace(
+        schedule, rows=8, vectors=1, kc=1500, nc=10, mc=20, pack_a=False, pack_b=True,
+        swapped=False, turn=False, prefetch=64, block=1,
+    )  # fmt: skip
+    run(spec, schedule=schedule)
+
+
+def test_long_sums_keep_their_accuracy():
+    """In one register 9216 products would lose six times as much."""
+    spec = matmul(F32, 16, 64, 9216, transpose_b=True)
+    module = ir.Module()
+    kernel = build(module, "kernel", spec)
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal(s).astype(F32) for s in ((16, 9216), (64, 9216)))
+    c = np.zeros((16, 64), F32)
+    Call(Library(module), kernel, [a, b, c]).run()
+    error = c - a.astype(F64) @ b.T.astype(F64)
+    assert np.sqrt((error**2).mean()) < 6e-5
+
+
 def _relu(b, x, extras):
     zero = ir.Constant(x.type, None)
     return [b.select(b.fcmp_ordered(">", x, zero), x, zero)]

@@ -19,6 +19,8 @@ from .schedule import Machine, Schedule, choose, structure
 from .spec import Contraction, Operand, merge
 
 ALIGNMENT = 64
+#: Products added up in one register before the sum moves on.
+SEGMENT = 512
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ class _Builder:
         function.attributes.add("nounwind")
         buffers, phase, self.part, self.parts, scratch = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
-        if isinstance(self.epilogue, Consumer):
+        inner = math.prod(e for e, _, _ in self._k_dims()[1:])
+        self.segment = max(1, SEGMENT // inner) if self.s.kc > 2 * SEGMENT else 0
+        if self.segment or isinstance(self.epilogue, Consumer):
             lanes = self.lanes
             room = max(self.s.rows * self.wide, self.wide * -(-self.s.rows // lanes) * lanes)
             self.tile_memory = b.alloca(ir.ArrayType(self.scalar, room))
@@ -499,9 +503,43 @@ class _Builder:
                 sums = emit.loop(b, 0, start, body, sums, step=step)
             return emit.loop(b, start, count, partial(nest, level, a_at, b_at, 1), sums)
 
-        count = emit.div(b, self.k_count, math.prod(e for e, _, _ in dims[1:]))
-        sums = walk(0, a_base, b_base, count, [zero] * (rows * vectors))
+        zeros = [zero] * (rows * vectors)
+        inner = math.prod(e for e, _, _ in dims[1:])
+        count = emit.div(b, self.k_count, inner)
+        if self.segment:
+
+            def segment(first: Index, length: Index) -> list[Value]:
+                return walk(0, *moved(a_base, b_base, 0, first), length, zeros)
+
+            sums = self._in_segments(b, segment, count, zeros)
+        else:
+            sums = walk(0, a_base, b_base, count, zeros)
         self._finish(b, rows, columns, sums, batch, m, n, bases)
+
+    def _in_segments(
+        self,
+        b: ir.IRBuilder,
+        segment: Callable[[Index, Index], list[Value]],
+        count: Index,
+        zeros: list[Value],
+    ) -> list[Value]:
+        """Sum a long k piece by piece; pieces meet in memory: rounding errors stay small."""
+
+        def place(i: int) -> Value:
+            return emit.pointer(b, self.tile_memory, i * self.lanes, self.scalar)
+
+        for i, x in enumerate(zeros):
+            emit.store(b, x, place(i), None)
+
+        def one(first: Index, _: list[Value]) -> list[Value]:
+            left = emit.sub(b, count, first)
+            for i, x in enumerate(segment(first, emit.minimum(b, self.segment, left))):
+                before = emit.load(b, place(i), self.vector, None)
+                emit.store(b, b.fadd(before, x), place(i), None)
+            return []
+
+        emit.loop(b, 0, count, one, step=self.segment)
+        return [emit.load(b, place(i), self.vector, None) for i in range(len(zeros))]
 
     def _finish(
         self,

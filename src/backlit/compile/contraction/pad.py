@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -124,28 +125,32 @@ class PadCopier:
             at = emit.add(b, at, emit.mul(b, digit, stride))
         source = emit.pointer(b, source, at, self.element)
         target = emit.pointer(b, target, emit.mul(b, u, self.plane), self.accumulator)
-        self._level(b, source, target, 0)
+        self._level(b, source, target, 0, spill=False)
 
-    def _level(self, b: ir.IRBuilder, source: Value, target: Value, level: int) -> None:
+    def _level(
+        self, b: ir.IRBuilder, source: Value, target: Value, level: int, *, spill: bool
+    ) -> None:
+        """Copy one index of the windows above; `spill`: memory behind it is written later."""
         low, count, w = self.plan.windows[level]
         if level == len(self.plan.windows) - 1:
-            self._line(b, source, target, low, count, w)
+            self._line(b, source, target, low, count, w, spill)
             return
         size = math.prod(c for _, c, _ in self.plan.windows[level + 1 :])
 
-        def one(i: Index, _: list[Value]) -> list[Value]:
+        def one(spill: bool, i: Index, _: list[Value]) -> list[Value]:
             p = emit.add(b, i, low)
             into = emit.pointer(b, target, emit.mul(b, i, size), self.accumulator)
             inside = b.icmp_unsigned("<", emit.const(p), emit.const(w.extent))
             with b.if_else(inside) as (then, otherwise):
                 with then:
                     row = emit.pointer(b, source, emit.mul(b, p, w.stride), self.element)
-                    self._level(b, row, into, level + 1)
+                    self._level(b, row, into, level + 1, spill=spill)
                 with otherwise:
                     self._zero(b, into, size)
             return []
 
-        emit.loop(b, 0, count, one)
+        emit.loop(b, 0, count - 1, partial(one, size >= self.lanes))
+        one(spill, count - 1, [])
 
     def _pieces(self, b: ir.IRBuilder, count: int, body: Callable[[Index, Value], None]) -> None:
         """`body(first, mask)` for each vector of a line: a loop, and the masked rest."""
@@ -168,7 +173,14 @@ class PadCopier:
         self._pieces(b, count, put)
 
     def _line(
-        self, b: ir.IRBuilder, source: Value, target: Value, low: int, count: int, w: Window
+        self,
+        b: ir.IRBuilder,
+        source: Value,
+        target: Value,
+        low: int,
+        count: int,
+        w: Window,
+        spill: bool,
     ) -> None:
         """One line of coordinates: zeros before, the elements, zeros behind."""
         before = min(max(0, -low), count)
@@ -176,7 +188,7 @@ class PadCopier:
         behind = count - before - exist
         first = low + before
         if count <= 6 * self.lanes and w.stride == 1 and exist:
-            self._short_line(b, source, target, low, count, w)
+            self._short_line(b, source, target, low, count, w, spill)
             return
         self._zero(b, target, before)
         self._zero(b, emit.pointer(b, target, before + exist, self.accumulator), behind)
@@ -198,7 +210,14 @@ class PadCopier:
         self._pieces(b, exist, move)
 
     def _short_line(
-        self, b: ir.IRBuilder, source: Value, target: Value, low: int, count: int, w: Window
+        self,
+        b: ir.IRBuilder,
+        source: Value,
+        target: Value,
+        low: int,
+        count: int,
+        w: Window,
+        spill: bool,
     ) -> None:
         """A line of a few vectors: each is one load, of the lanes that exist, and one store."""
         kind = ir.VectorType(self.element, self.lanes)
@@ -213,5 +232,5 @@ class PadCopier:
                 at = emit.pointer(b, source, p[0], self.element)
                 value = emit.load(b, at, kind, mask)
             value = emit.widen(b, value, self.source.dtype, self.accumulator)
-            kept = emit.tail_mask(count - first, self.lanes)
+            kept = None if spill else emit.tail_mask(count - first, self.lanes)
             emit.store(b, value, emit.pointer(b, target, first, self.accumulator), kept)

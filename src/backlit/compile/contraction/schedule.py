@@ -124,7 +124,9 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     elif streams and m * k * itemsize > 2 * machine.l2 and k * wide * itemsize <= machine.l2:
         # Rows of A come from memory once: few at a time, far ahead, and whole.
         rows, prefetch = min(m, 8), 1024 // itemsize
-    elif splittable:
+    elif direct_a and not pack_a and a.stride("m") == 1 and n <= lanes < m:
+        rows = lanes if m * k * itemsize > 2 * machine.l2 else rows  # whole cache lines of A
+    if splittable and not pad and not prefetch:
         blocks = -(-k // 384)
         step = max(unit, 4)
         kc = min(k, math.ceil(math.ceil(k / blocks) / step) * step)
