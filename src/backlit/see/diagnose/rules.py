@@ -278,7 +278,7 @@ def dead_units(m: Material) -> Iterator[Finding]:
         axis = 1 if y.ndim > 3 else y.ndim - 1
         rest = tuple(a for a in range(y.ndim) if a != axis)
         dead = float(np.mean(~np.any(y > 0, axis=rest)))
-        if dead >= 0.4 and y.shape[axis] >= 4:
+        if dead >= 0.6 and y.shape[axis] >= 4:
             severity = ERROR if dead > 0.95 else WARNING
             yield Finding(
                 "dead units",
