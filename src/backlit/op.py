@@ -8,11 +8,12 @@
 
 `forward` takes the namespace and the inputs and returns one array. `backward` takes the namespace,
 the upstream gradient and what `saves` names, in that order, and returns the downstream gradient, or
-a tuple with one for each input. An entry may be a function of no arguments: the engine calls it only
-if that input needs a gradient. None means that the input has no derivative. The engine fits every
-gradient to its input: summed over broadcast axes, expanded over reduced ones, cast to its dtype.
+a tuple with one for each input. An entry may be a function of no arguments: the engine calls it
+only if that input needs a gradient. None means that the input has no derivative. The engine fits
+every gradient to its input: summed over broadcast axes, expanded over reduced ones, cast to its
+dtype.
 
-What is saved is named: an input, the output (`"y"`), or a property of one (`"x.shape"`, `"x.dtype"`).
+What is saved is named: an input, the output (`"y"`), or a property of one (`"x.shape"`).
 """
 
 from __future__ import annotations

@@ -208,9 +208,7 @@ def make_node(op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], array: A
     """Put one application of an op on the tape."""
     node = Node()
     node.op = op
-    node.inputs = tuple(
-        [(x.node or x) if isinstance(x, Tensor) else x for x in inputs]
-    )
+    node.inputs = tuple([(x.node or x) if isinstance(x, Tensor) else x for x in inputs])
     node.saved = op.save(arrays, array) if op.saves else ()
     node.order = next(Node._counter)
     node.hooks = None
@@ -517,9 +515,7 @@ class Tensor:
             )
         new = value if isinstance(value, Tensor) else wrap(_as_array(value, self.dtype, copy=True))
         if new.shape != self.shape:
-            raise ShapeError(
-                f"assign: the value must have shape {self.shape}, got {describe(new)}"
-            )
+            raise ShapeError(f"assign: the value must have shape {self.shape}, got {describe(new)}")
         if new.dtype != self.dtype:
             new = new.detach().astype(self.dtype)
         if STATE.trace is not None:

@@ -6,6 +6,7 @@ Everything not defined here is NumPy's own function under its Array API name.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy import (
@@ -99,6 +100,7 @@ from .numpy_windows import (
 )
 
 _slice = slice
+Axis = Any  # None, an axis or a tuple of axes
 Index = tuple[int | tuple[int, int, int] | None, ...]
 
 max = np.maximum.reduce
@@ -116,13 +118,13 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.matmul(a, b)
 
 
-def sum(x: np.ndarray, axis: int | tuple[int, ...] | None = None, keepdims: bool = False):
+def sum(x: np.ndarray, axis: Axis = None, keepdims: Any = False) -> Any:
     if x.dtype in LOW_PRECISION:
         return np.add.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
     return np.add.reduce(x, axis, keepdims=keepdims)
 
 
-def prod(x: np.ndarray, axis: int | tuple[int, ...] | None = None, keepdims: bool = False):
+def prod(x: np.ndarray, axis: Axis = None, keepdims: Any = False) -> Any:
     if x.dtype in LOW_PRECISION:
         return np.multiply.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
     return np.multiply.reduce(x, axis, keepdims=keepdims)
@@ -212,7 +214,7 @@ def scatter_add(
 
 def put_along_axis_add(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
     shape = x.shape[:axis] + (size,) + x.shape[axis + 1 :]
-    grid = list(np.indices(indices.shape, sparse=True))
+    grid: list[Any] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     return scatter_add(x, *grid, pattern=("array",) * x.ndim, shape=shape)
 

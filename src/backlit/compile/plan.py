@@ -30,7 +30,9 @@ from .products import Product, Products
 
 _ALIGN = 64
 #: A kernel with this much work (about a multiplication each) is divided among the threads.
-_WORTH_SHARING = 50_000
+_WORTH_SHARING = 200_000
+#: A product with fewer operations is left to one thread.
+_LARGE_PRODUCT = 4_000_000
 #: Seconds that native code may run before Python can react to Ctrl-C.
 _PATIENCE = 0.1
 
@@ -416,11 +418,9 @@ class _DriverWriter:
             self._serial += lines
 
     def add_product(self, product: Product, storages: list[Variable]) -> None:
-        """The next kernel, a contraction: every phase on all threads."""
-        self._flush()
+        """The next kernel, a contraction: if it is large, every phase on all threads."""
         self._count += 1
         tag = self._count
-        self.parallel = self.parallel or product.flops >= 16 * _WORTH_SHARING
         self._head.append(f"  %t{tag} = alloca [{len(storages)} x ptr]")
         lines = []
         for i, storage in enumerate(storages):
@@ -429,12 +429,21 @@ class _DriverWriter:
             lines.append(f"  store ptr %q{tag}.{i}, ptr %r{tag}.{i}")
         offset = self.plan.scratch_offset
         lines.append(f"  %s{tag} = getelementptr i8, ptr %arena, i64 {offset}")
+        call = f"  call void @{product.name}(ptr %t{tag}, i64 %d, %s, ptr %s{tag})"
+        if product.flops < _LARGE_PRODUCT:
+            if self._pending:
+                self._barrier()
+            self._serial += lines
+            for phase in range(product.phases):
+                self._serial.append(call.replace("%d", str(phase)).replace("%s,", "i64 0, i64 1,"))
+            return
+        self._flush()
+        self.parallel = True
         self._body += lines
         for phase in range(product.phases):
             self._barrier()
             self._body.append(
-                f"  call void @{product.name}(ptr %t{tag}, i64 {phase}, i64 %thread, "
-                f"i64 %threads, ptr %s{tag})"
+                call.replace("%d", str(phase)).replace("%s,", "i64 %thread, i64 %threads,")
             )
         self._pending = True
 

@@ -1,1 +1,1 @@
-"""The ops: every function with its derivative, as mathematics, by topic. Nothing here knows Tensors."""
+"""The ops: every function with its derivative, by topic. Nothing here knows Tensors."""

@@ -1,4 +1,4 @@
-"""Activation functions, softmax and its logarithm, each in the form that neither over- nor underflows.
+"""Activation functions, softmax and its logarithm, in forms that neither over- nor underflow.
 
 Source of the shifted softmax forms: Blanchard, Higham & Higham, "Accurately computing the
 log-sum-exp and softmax functions", IMA J. Numer. Anal. 41 (2021), sec. 4.

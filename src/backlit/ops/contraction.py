@@ -44,8 +44,8 @@ class Matmul(Op):
 class Linear(Op):
     """Y = X Wᵀ + b.
 
-        x: (..., I), weight: (O, I), bias: (O) -> y: (..., O)
-        gx = gy W,  gW = gyᵀ x,  gb = Σ gy, each summed over the axes before the last.
+    x: (..., I), weight: (O, I), bias: (O) -> y: (..., O)
+    gx = gy W,  gW = gyᵀ x,  gb = Σ gy, each summed over the axes before the last.
     """
 
     saves = ("x", "weight", "bias.shape")
