@@ -91,7 +91,8 @@ def gradcheck(
                 from .functions import concat, zeros_like
 
                 full = [
-                    zeros_like(live[i]) if g is None else g for i, g in zip(checked, gs, strict=True)
+                    zeros_like(live[i]) if g is None else g
+                    for i, g in zip(checked, gs, strict=True)
                 ]
                 return concat([g.flatten() for g in full])
 

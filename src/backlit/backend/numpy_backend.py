@@ -213,14 +213,14 @@ def scatter_add(
 
 
 def put_along_axis_add(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
-    shape = x.shape[:axis] + (size,) + x.shape[axis + 1 :]
+    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
     grid: list[Any] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     return scatter_add(x, *grid, pattern=("array",) * x.ndim, shape=shape)
 
 
 def take_add(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
-    shape = x.shape[:axis] + (size,) + x.shape[axis + indices.ndim :]
+    shape = (*x.shape[:axis], size, *x.shape[axis + indices.ndim :])
     whole = tuple((0, n, 1) for n in shape[:axis])
     return scatter_add(x, indices, pattern=(*whole, "array"), shape=shape)
 
@@ -267,8 +267,8 @@ def erf(x: np.ndarray) -> np.ndarray:
     """Error function, to 2 units in the last place of float64."""
     wide = np.asarray(x, np.float64)
     size = np.minimum(np.abs(wide), 6.0)
-    square = size * size
-    near = wide + wide * (_polynomial(_ERF_P_MINUS_Q, square) / _polynomial(_ERF_Q, square))
-    tail = np.exp(-square) * _polynomial(_ERF_R, size) / _polynomial(_ERF_S, size)
+    squared = size * size
+    near = wide + wide * (_polynomial(_ERF_P_MINUS_Q, squared) / _polynomial(_ERF_Q, squared))
+    tail = np.exp(-squared) * _polynomial(_ERF_R, size) / _polynomial(_ERF_S, size)
     far = np.copysign(1.0 - tail, wide)
     return np.where(size <= 0.46875, near, far).astype(x.dtype, copy=False)
