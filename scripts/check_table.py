@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 import numpy as np  # noqa: E402
 
 import test_see_check_mutations as mutations  # noqa: E402
-from backlit.op import REGISTRY  # noqa: E402
 from backlit.see.check import Experiment, judge  # noqa: E402
 
 
@@ -29,7 +28,7 @@ def accusations() -> tuple[int, int]:
         for case in mutations.RECORDS[name].cases:
             arrays = [x for x in case.inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
             if any(x.size for x in arrays):
-                op = REGISTRY[name](**case.attributes)
+                op = mutations.BUILT_IN[name](**case.attributes)
                 checked += 1
                 accused += judge(Experiment(op, case.inputs, points=2)).verdict == "wrong"
     return checked, accused

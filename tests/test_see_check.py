@@ -196,7 +196,7 @@ def test_a_missing_term_of_a_normalisation(missing):
 
 
 def test_the_change_that_makes_it_right_is_found():
-    class Silu(Elementwise):
+    class SiluByHand(Elementwise):
         saves = ("x",)
 
         def forward(self, xp, x):
@@ -206,7 +206,7 @@ def test_the_change_that_makes_it_right_is_found():
             s = xp.reciprocal(1 + xp.exp(-x))
             return grad_y * (s * (1 + x * (1 + s)))
 
-    cause = first(Silu, X)
+    cause = first(SiluByHand, X)
     assert cause.kind == "edit"
     assert cause.fix == "1 + s  →  1 - s"
 
