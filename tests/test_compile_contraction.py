@@ -229,7 +229,7 @@ def layout(random: np.random.Generator, dims: list[tuple[str, int, int]], **kwar
     return Operand(size=size + offset + int(random.integers(3)), offset=offset, **tuples, **kwargs)
 
 
-def random_contraction(seed: int) -> Contraction:
+def random_contraction(seed: int, dtype: np.dtype | None = None) -> Contraction:
     random = np.random.default_rng(seed + 1000)
 
     def extents(most: int) -> tuple[int, ...]:
@@ -240,7 +240,7 @@ def random_contraction(seed: int) -> Contraction:
     def dims(*names: str) -> list[tuple[str, int, int]]:
         return [(g, i, e) for g in names for i, e in enumerate(groups[g])]
 
-    dtype = F32 if seed % 4 else F64
+    dtype = dtype or (F32 if seed % 4 else F64)
     return Contraction(
         **groups,
         a=layout(random, dims("batch", "m", "k"), dtype=dtype),
@@ -253,6 +253,23 @@ def random_contraction(seed: int) -> Contraction:
 @pytest.mark.parametrize("seed", range(40))
 def test_random_address_maps(seed):
     run(random_contraction(seed), seed)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_address_maps_of_half_precision(seed):
+    """Operands that are always packed, for their dtype."""
+    run(random_contraction(seed, BF16 if seed % 2 else F16), seed)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_blocks_of_an_index_with_several_parts(transposed):
+    """k = (25, 36) with a gap between its rows, more than one block of it."""
+    m, n = 20, 40
+    a = Operand(F32, m * 25 * 40, m=(1000,), k=(40, 1))
+    steps = (n * 40, n) if not transposed else (40, 1)
+    b = Operand(F32, n * 1000, n=(1000 if transposed else 1,), k=steps)
+    spec = Contraction(m=(m,), n=(n,), k=(25, 36), a=a, b=b, outputs=(matmul(F32, m, n, 1).outputs))
+    run(spec)
 
 
 def conv_spec(
@@ -453,6 +470,14 @@ def test_bfloat16_rounds_to_nearest_even_and_keeps_nan():
     wanted = (x.astype(BF16).astype(np.float32) * third.astype(np.float32)).astype(BF16)
     np.testing.assert_array_equal(c.astype(F32), wanted.astype(F32))
 
+    ties = matmul(BF16, 1, 2, 2)
+    module = ir.Module()
+    kernel = build(module, "kernel", ties)
+    ones, c = np.ones(2, BF16), np.zeros(2, BF16)
+    b = np.array([[1, 1.0078125], [2**-8, 2**-8]], BF16)
+    Call(Library(module), kernel, [ones, b, c]).run()
+    assert c.astype(F32).tolist() == [1.0, 1.015625]
+
 
 def test_non_finite_values_stay_where_they_are():
     spec = matmul(F32, 9, 20, 11)
@@ -551,6 +576,7 @@ CONVOLUTIONS = {
     "depthwise": ((2, 5, 5), (6, 7), (3, 3), (2, 1), (1, 1), (1, 1), 5),
     "one axis": ((3, 4, 6), (40,), (5,), (2,), (2,), (1,), 1),
     "three axes": ((1, 2, 3), (5, 6, 4), (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 1, 1), 1),
+    "small planes side by side": ((2, 16, 100), (4, 4), (3, 3), (1, 1), (1, 1), (1, 1), 1),
     "big first kernel": ((1, 3, 20), (31, 31), (11, 11), (4, 4), (2, 2), (1, 1), 1),
 }
 
