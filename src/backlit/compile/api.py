@@ -89,7 +89,7 @@ class CompiledFunction:
     running statistics, gradients) is replaced after each call as the function itself would.
     """
 
-    def __init__(self, function: Callable[..., Any], executor: Executor = interpreter):
+    def __init__(self, function: Callable[..., Any], executor: Executor = native):
         functools.update_wrapper(self, function)
         self.function = function
         self.executor = executor
@@ -231,7 +231,7 @@ def _named(kind: Any) -> str:
     return repr(kind[1])
 
 
-def compile(function: Callable[..., Any] | None = None, *, executor: Executor = interpreter) -> Any:
+def compile(function: Callable[..., Any] | None = None, *, executor: Executor = native) -> Any:
     """Capture a function once for each kind of arguments and run the captured graph from then on.
 
     Usable as a decorator. The function is ordinary code over Tensors: modules, `backward()`,
