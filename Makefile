@@ -27,6 +27,11 @@ help:
 demo: $(VENV)/.data
 	$(BIN)/backlit train digits --out runs/digits
 
+# Each test process has one core's share: BLAS threads of its own would only get in the way.
+# Machine code that tests compile is kept inside the environment, not in the user's home.
+test parity: export OPENBLAS_NUM_THREADS = 1
+test parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
+
 test: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) -m "not parity" --doctest-modules src/backlit tests
 
