@@ -499,6 +499,8 @@ def test_the_interpreter_ends_while_workers_spin() -> None:
 def test_ctrl_c_during_many_repetitions_stops_soon() -> None:
     code = IMPORT + (
         "import signal, threading, time\n"
+        # A parent that runs in the background may have switched the signal off.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "w = b.tensor([0.0])\n"
         "def count(): w.assign(w + 1)\n"
         "f = b.compile(count, executor=native)\n"

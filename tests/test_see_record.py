@@ -12,7 +12,6 @@ import pytest
 import backlit as bl
 from backlit import nn, see
 from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
-from backlit.op import REGISTRY
 from backlit.ops.activation import Softmax
 from backlit.see.record import Record
 from backlit.see.value import Value, number
@@ -310,8 +309,6 @@ class Broken(bl.Op):
 
     def backward(self, xp, grad_y, x):
         raise KeyError("forgotten")
-
-
 
 
 def test_a_backward_that_raises_is_marked_and_the_rest_is_not_computed():
