@@ -523,3 +523,55 @@ def test_repeat_is_that_many_calls() -> None:
     fast = compiled(f)
     assert fast.repeat(1000, bl.ones((3,), dtype="float64")).item() == 3000
     assert fast(bl.ones((3,), dtype="float64")).item() == 3003
+
+
+# -- pieces of concatenations, which are made in their places --------------------------------------
+
+
+CONCATENATIONS = {
+    "expressions": lambda x, y: bl.concat((x * 2, bl.exp(y), x + y)),
+    "pieces used elsewhere": lambda x, y: (lambda a: (bl.concat((a, y * 2)), a @ a.mT))(bl.tanh(x)),
+    "a piece twice": lambda x, y: (lambda a: bl.concat((a, a, y)))(bl.tanh(x @ x.mT @ x)),
+    "an input as piece": lambda x, y: bl.concat((x, y, x)),
+    "nested": lambda x, y: bl.concat((bl.concat((x @ x.mT @ x, y * 3)), bl.exp(x))),
+    "a result and a piece": lambda x, y: (lambda a: (a, bl.concat((a, y))))(x @ x.mT @ x),
+    "read at once": lambda x, y: (lambda c: c[1:-1] + c[2:])(bl.concat((x @ x.mT @ x, y * 2))),
+    "many": lambda x, y: bl.concat([x * i + y for i in range(9)]),
+    "many columns": lambda x, y: bl.concat([x * i + y for i in range(9)], axis=1),
+    "steps": lambda x, y: steps(x, y),
+    "empty pieces": lambda x, y: bl.concat((x[:0], bl.tanh(y), x[:0])),
+    "reshaped": lambda x, y: bl.stack([bl.tanh(x), bl.exp(y), x @ x.mT @ y]),
+    "sliced": lambda x, y: bl.concat((bl.tanh(x)[1:], bl.flip(bl.exp(y)))),
+}
+
+
+def steps(x, y):
+    """A recurrence whose states are collected and used again."""
+    states = []
+    for _ in range(6):
+        x = bl.tanh(x @ y.mT @ y * 0.1 + x)
+        states.append(x)
+    all_of_them = bl.concat(states)
+    return all_of_them, all_of_them[2:5] * states[3][:3] + states[0][1:4]
+
+
+@pytest.mark.parametrize("name", CONCATENATIONS)
+def test_concatenations_and_their_gradients(name: str) -> None:
+    function = CONCATENATIONS[name]
+    generator = bl.random.Generator(1)
+    x, y = (generator.normal((4, 5)).requires_grad_() for _ in range(2))
+
+    def step(x, y):
+        results = function(x, y)
+        results = results if isinstance(results, tuple) else (results,)
+        total = sum(bl.sum(r * r) for r in results)
+        return (*results, *bl.grad(total, [x, y], allow_unused=True))
+
+    fast = compiled(step)
+    for _ in range(2):
+        for got, want in zip(fast(x, y), step(x, y), strict=True):
+            if want is None:
+                assert got is None
+            else:
+                np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=2e-4, atol=1e-4)
+    str(fast.plan)

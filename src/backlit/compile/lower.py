@@ -8,6 +8,7 @@ loop makes all values of one shape that can be made together.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ Index = tuple[Any, ...]
 
 #: Kernels that read their inputs from memory with strides, not by expressions.
 MEMORY_KINDS = ("host", "matmul", "contraction", "random", "window", "running")
+#: More pieces than this are not chosen among by comparing indices.
+FEW_PIECES = 4
 #: Ops that add into zeros at indices.
 SCATTERS = (indexing.TakeAdd, indexing.PutAlongAxisAdd, indexing.ScatterAdd)
 #: Windows with more places are left to NumPy: each place is written out.
@@ -144,7 +147,11 @@ class Lowering:
         self.costs: dict[Variable, int] = {}
         self.views: dict[Variable, View] = {}
         self.kernels: list[Kernel] = []
+        #: Values made right where a concatenation wants them: the whole, and the first element.
+        self.inside: dict[Variable, tuple[Variable, int]] = {}
+        self.joined: set[Variable] = set()
         self._choose()
+        self._join()
         self._group()
 
     # -- what lives in memory -----------------------------------------------------------------
@@ -209,6 +216,8 @@ class Lowering:
             for x in e.inputs:
                 if isinstance(x, Variable) and self._is_dear(x, e):
                     self._force(x)
+            if isinstance(e.op, movement.Concat) and len(e.inputs) > FEW_PIECES:
+                self._force(e.output)
             self.costs[e.output] = self._cost(e)
 
     def _is_plain(self, x: Variable) -> bool:
@@ -328,6 +337,38 @@ class Lowering:
             return View(source.base, e.output.shape, strides, source.offset)
         return None
 
+    def _join(self) -> None:
+        """Let the pieces of a concatenation be made in their places, so that nothing is copied."""
+        for e in self.graph.equations:
+            if not isinstance(e.op, movement.Concat) or e.output not in self.in_memory:
+                continue
+            if not self.is_native(e) or math.prod(e.output.shape[: e.op.axis]) != 1:
+                continue  # the pieces would not be contiguous
+            owners = [self._owner(x) for x in e.inputs if x.size]
+            if owners and all(owners) and len(set(owners)) == len(owners):
+                start = 0
+                for owner in owners:
+                    assert owner is not None
+                    self.inside[owner] = (e.output, start)
+                    start += owner.size
+                self.joined.add(e.output)
+
+    def _wholes(self, v: Variable) -> Iterator[Variable]:
+        """The concatenations in whose memory a value is made."""
+        while v in self.inside:
+            v, _ = self.inside[v]
+            yield v
+
+    def _owner(self, x: Variable) -> Variable | None:
+        """The value whose memory holds exactly x and may lie elsewhere; None if there is none."""
+        view = self.view(x)
+        if view is None or not view.contiguous or view.base.size != x.size:
+            self._force(x)
+            return x
+        base = view.base
+        fixed = {*self.graph.inputs, *self.graph.constants, *self.graph.outputs}
+        return None if base in fixed or base in self.inside else base
+
     # -- which loops --------------------------------------------------------------------------
 
     def _group(self) -> None:
@@ -336,6 +377,10 @@ class Lowering:
         for e in self.graph.equations:
             v = e.output
             if v not in self.in_memory:
+                continue
+            if v in self.joined:
+                pieces = [x for x, (whole, _) in self.inside.items() if whole is v]
+                where[v] = max(where[x] for x in pieces)
                 continue
             kind = self._kind(e)
             accesses = self.accesses(e)
@@ -380,6 +425,9 @@ class Lowering:
             if kernel.kind != "map" or kernel.domain != shape:
                 continue
             own = {r.output for r in kernel.roots}
+            wholes = {whole for r in own for whole in self._wholes(r)}
+            if any(x.view.base in wholes for x in accesses):
+                continue  # it would read what this loop is still writing
             if all(x.is_at(shape) for x in accesses if x.view.base in own):
                 return number
         return None

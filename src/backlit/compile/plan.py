@@ -95,6 +95,14 @@ class Plan:
         """The variable whose memory holds v."""
         return self.in_place.get(v, v)
 
+    def place(self, v: Variable) -> tuple[Variable, int]:
+        """The buffer that holds a value's memory, and the byte at which it begins."""
+        start = 0
+        while v in self.lowering.inside:
+            v, elements = self.lowering.inside[v]
+            start += elements * v.dtype.itemsize
+        return self.storage(v), start
+
     def _number_slots(self) -> dict[Variable, int]:
         """A table entry for every buffer that is not temporary."""
         slots: dict[Variable, int] = {}
@@ -112,12 +120,14 @@ class Plan:
         dies: dict[Variable, int] = {}
         for number, kernel in enumerate(self.kernels):
             for r in kernel.roots:
-                if self.storage(r.output) not in self.slots:
-                    born[r.output] = number
-                    dies[r.output] = number
+                whole, _ = self.place(r.output)
+                if whole not in self.slots:
+                    born.setdefault(whole, number)
+                    dies[whole] = number
             for v in kernel.reads:
-                if v in born:
-                    dies[v] = number
+                whole, _ = self.place(v)
+                if whole in born:
+                    dies[whole] = number
         offsets: dict[Variable, int] = {}
         free: list[tuple[int, int]] = []  # (offset, size), by offset
         top = 0
@@ -192,12 +202,15 @@ class Plan:
 
     def _pointer(self, storage: Variable, name: str) -> list[str]:
         """The instructions that put a buffer's address under a name."""
-        slot = self.slots.get(storage)
+        whole, start = self.place(storage)
+        slot = self.slots.get(whole)
         if slot is None:
-            return [f"  {name} = getelementptr i8, ptr %arena, i64 {self.offsets[storage]}"]
+            offset = self.offsets[whole] + start
+            return [f"  {name} = getelementptr i8, ptr %arena, i64 {offset}"]
         return [
             f"  {name}.a = getelementptr ptr, ptr %table, i64 {slot}",
-            f"  {name} = load ptr, ptr {name}.a",
+            f"  {name}.b = load ptr, ptr {name}.a",
+            f"  {name} = getelementptr i8, ptr {name}.b, i64 {start}",
         ]
 
     # -- running ------------------------------------------------------------------------------
@@ -235,7 +248,7 @@ class Plan:
         self.modules = list(captured.modules.items())
         # What a kernel makes for the outside gets an array that nobody else holds; an output that
         # is an input, or an output twice, is a copy.
-        made = {r.output for k in self.kernels for r in k.roots}
+        made = {r.output for k in self.kernels for r in k.roots} | self.lowering.joined
         output_slots = [self.slots[self.storage(v)] for v in graph.outputs]
         seen: set[int] = set()
         copied = []
@@ -506,11 +519,15 @@ class _Host:
 
     def _buffer(self, v: Variable) -> np.ndarray:
         plan = self.plan
-        storage = plan.storage(v)
-        slot = plan.slots.get(storage)
+        whole, start = plan.place(v)
+        slot = plan.slots.get(whole)
         if slot is not None:
-            return plan.arrays[slot]
-        start = plan.offsets[storage]
+            array = plan.arrays[slot]
+            if whole is v or (array.dtype == v.dtype and array.shape == v.shape):
+                return array
+            first = start // v.dtype.itemsize
+            return array.reshape(-1)[first : first + v.size].reshape(v.shape)
+        start += plan.offsets[whole]
         return plan.arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
 
     def _array(self, view: View) -> np.ndarray:

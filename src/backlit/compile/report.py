@@ -167,11 +167,13 @@ def plan_table(plan: Plan) -> Table:
     names = plan.graph.names()
     listed = []
     for v in dict.fromkeys([*plan.graph.inputs, *born]):
-        storage = plan.storage(v)
-        if storage in plan.offsets:
-            place = f"arena + {plan.offsets[storage]:,}"
-        elif storage is not v:
-            place = f"in place of {names[storage]}"
+        whole, start = plan.place(v)
+        if whole in plan.offsets:
+            place = f"arena + {plan.offsets[whole] + start:,}"
+        elif v in plan.lowering.inside:
+            place = f"in {names[whole]} + {start:,}"
+        elif whole is not v:
+            place = f"in place of {names[whole]}"
         else:
             place = "input" if v in plan.graph.inputs else "output"
         first = f"{born[v]}" if v in born else "-"
