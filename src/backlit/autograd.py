@@ -360,9 +360,7 @@ def grad(
     on_tensors = create_graph or STATE.trace is not None
     seeds = _start("grad", results, grad_outputs, on_tensors)
     keep = create_graph if retain_graph is None else retain_graph
-    found = walk(
-        seeds, wanted={_key(t) for t in targets}, keep=keep, differentiable=create_graph
-    )
+    found = walk(seeds, wanted={_key(t) for t in targets}, keep=keep, differentiable=create_graph)
     gradients = []
     for i, t in enumerate(targets):
         g = found.get(_key(t))
