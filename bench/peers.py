@@ -25,10 +25,12 @@ def backlit_eager(workload: Workload) -> Step:
         "linear without bias": lambda i, o: nn.Linear(i, o, bias=False),
         "tanh": nn.Tanh,
         "sigmoid": nn.Sigmoid,
+        "relu": nn.ReLU,
     }
     losses = {
         "mean of squares": nn.MSELoss(),
         "sum of squares": nn.MSELoss(reduction="sum"),
+        "cross-entropy": nn.CrossEntropyLoss(),
     }
     optimizers = {"adam": optim.Adam, "sgd": optim.SGD}
     model = nn.Sequential(*(kinds[kind](*sizes) for kind, *sizes in workload.layers))
@@ -65,10 +67,12 @@ def pytorch_eager(workload: Workload, **options: Any) -> Step:
         "linear without bias": lambda i, o: nn.Linear(i, o, bias=False),
         "tanh": nn.Tanh,
         "sigmoid": nn.Sigmoid,
+        "relu": nn.ReLU,
     }
     losses = {
         "mean of squares": nn.MSELoss(),
         "sum of squares": nn.MSELoss(reduction="sum"),
+        "cross-entropy": nn.CrossEntropyLoss(),
     }
     optimizers = {"adam": optim.Adam, "sgd": optim.SGD}
     model = nn.Sequential(*(kinds[kind](*sizes) for kind, *sizes in workload.layers))
@@ -101,4 +105,4 @@ PEERS: dict[str, Builder] = {
     "pytorch fused": pytorch_fused,
 }
 #: Measured when nothing else is asked for; all are compared with the first.
-DEFAULT_PEERS = ("backlit", "pytorch", "pytorch fused")
+DEFAULT_PEERS = ("backlit", "backlit compiled", "pytorch", "pytorch fused")

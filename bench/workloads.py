@@ -31,6 +31,9 @@ class Workload:
         """One batch, the same for every framework."""
         rng = np.random.default_rng(seed)
         x = rng.standard_normal(self.batch).astype(np.float32)
+        if self.loss == "cross-entropy":
+            classes = self.layers[-1][-1]
+            return x, rng.integers(0, classes, self.targets)
         return x, rng.standard_normal(self.targets).astype(np.float32)
 
     def parameters(self, seed: int = 1) -> list[np.ndarray]:
@@ -76,6 +79,22 @@ WORKLOADS = {
             1e-4,
             (64, 1000),
             (64, 10),
+        ),
+        Workload(
+            "mlp",
+            "784-512-512-10 ReLU, batch 128, Adam, cross-entropy",
+            (
+                ("linear", 784, 512),
+                ("relu",),
+                ("linear", 512, 512),
+                ("relu",),
+                ("linear", 512, 10),
+            ),
+            "cross-entropy",
+            "adam",
+            1e-3,
+            (128, 784),
+            (128,),
         ),
     )
 }
