@@ -71,10 +71,6 @@ def main() -> None:
     unnoticed = [v for v in source if not v.noticed]
     which = "every one" if every == 1 else f"every {every}th one"
     lines = [
-        "---",
-        "orphan: true",
-        "---",
-        "",
         "# How often `see.check` names the mistake",
         "",
         "Written by `python scripts/check_table.py`; the mutants are those of",

@@ -21,10 +21,6 @@ def main() -> None:
     recall, precision, missed, wrong = suite.measured()
     false = sum(n in suite.HEALTHY for n, _ in wrong)
     lines = [
-        "---",
-        "orphan: true",
-        "---",
-        "",
         "# What `see.diagnose` finds",
         "",
         "Written by `python scripts/diagnose_table.py`; the runs are those of",
