@@ -8,14 +8,19 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..errors import ArgumentError, TraceError
-from ..tensor import STATE, Tensor, wrap
+import numpy as np
+
+from ..errors import ArgumentError, IndexRangeError, ShapeError, TraceError
+from ..functions.indexing import take
+from ..functions.manipulation import stack
+from ..op import describe
+from ..tensor import STATE, Tensor, as_tensor, wrap
 from .capture import Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
 from .plan import Plan
 from .report import Profile, Table, kernel_table, plan_table, profile
-from .tree import flatten
+from .tree import flatten, unflatten
 
 #: So many captures of one function are more than its user expects.
 _STORM = 9
@@ -120,6 +125,43 @@ class CompiledFunction:
             return runner(leaves)
         return runner.repeat(leaves, times)
 
+    def epoch(self, order: Any, *arrays: Any) -> Any:
+        """Call the function once for each row of `order`; return the results, stacked.
+
+        `order` holds row numbers, int64 of shape (steps, batch): step t calls the function with the
+        rows `order[t]` of each array. Each Tensor of the result gets one more axis of length
+        `steps` in front. Where everything is native code, so are the loop and the picking of rows.
+
+        >>> from backlit import arange
+        >>> batch_sum = compile(lambda x: x.sum())
+        >>> batch_sum.epoch([[0, 1], [3, 2]], arange(4.0))
+        Tensor([1., 5.], shape=(2,), dtype=float32)
+        """
+        rows, tensors = _checked_epoch(order, arrays)
+        runner = None
+        if self.executor is native and STATE.trace is None:
+            first = (wrap(rows[0]), *tensors)
+            runner = self._runner(
+                ("epoch", STATE.grad_enabled, *map(_kind, first)),
+                lambda: Plan(trace(self._on_rows, first, {}), rows=True),
+            )
+        if isinstance(runner, Plan) and not runner.captured.asked:
+            return runner.epoch(rows, tensors)
+        results = [
+            flatten(self(*[take(t, row, axis=0) for t in tensors])) for row in map(wrap, rows)
+        ]
+        leaves, structure = results[0]
+        return unflatten(
+            structure,
+            [
+                stack([r[i] for r, _ in results]) if isinstance(leaf, Tensor) else leaf
+                for i, leaf in enumerate(leaves)
+            ],
+        )
+
+    def _on_rows(self, row: Tensor, *tensors: Tensor) -> Any:
+        return self.function(*[take(t, row, axis=0) for t in tensors])
+
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Runner]:
         """The leaves of the arguments and the runner for their kind."""
         if not kwargs and all(isinstance(x, Tensor) for x in args):
@@ -128,18 +170,22 @@ class CompiledFunction:
         else:
             leaves, structure = flatten((args, kwargs))
         key = (structure, STATE.grad_enabled, *[_kind(x) for x in leaves])
+        return leaves, self._runner(key, lambda: self.executor(trace(self.function, args, kwargs)))
+
+    def _runner(self, key: Any, make: Callable[[], Runner]) -> Runner:
+        """The runner for a kind of call, made if there is none for the surroundings as they are."""
         runners = self._runners.setdefault(key, [])
         for runner in runners:
             if runner.valid():
-                return leaves, runner
+                return runner
         with self._lock:  # another thread may have captured the same kind meanwhile
             for runner in runners:
                 if runner.valid():
-                    return leaves, runner
-            runner = self.executor(trace(self.function, args, kwargs))
+                    return runner
+            runner = make()
             runners.insert(0, runner)
             self._count(key)
-        return leaves, runner
+        return runner
 
     def _count(self, key: Any) -> None:
         """Warn once if the function is captured again and again, with the cause."""
@@ -194,6 +240,28 @@ class CompiledFunction:
     def graphs(self) -> list[Graph]:
         """The graphs captured so far."""
         return [runner.captured.graph for group in self._runners.values() for runner in group]
+
+
+def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, list[Tensor]]:
+    """The arguments of `epoch`, in order."""
+    rows = np.ascontiguousarray(as_tensor(order).array)
+    tensors = [as_tensor(a) for a in arrays]
+    if rows.ndim != 2 or not len(rows) or rows.dtype.kind not in "iu":
+        raise ArgumentError(
+            "epoch: order must be whole numbers of shape (steps, batch) with at least one step, "
+            f"got {describe(wrap(rows))}"
+        )
+    counts = {t.shape[0] if t.shape else None for t in tensors}
+    if len(counts) != 1 or None in counts:
+        raise ShapeError(
+            "epoch: all arrays must have equally many rows, got "
+            f"{' and '.join(map(describe, tensors)) or 'none'}"
+        )
+    n = tensors[0].shape[0]
+    outside = rows[(rows < 0) | (rows >= n)]
+    if outside.size:
+        raise IndexRangeError(f"epoch: row numbers must lie in [0, {n}), got {int(outside[0])}")
+    return rows.astype(np.int64, copy=False), tensors
 
 
 def _kind(leaf: Any) -> Any:

@@ -8,7 +8,7 @@ loop makes all values of one shape that can be made together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,10 +139,10 @@ class Kernel:
 class Lowering:
     """One graph's decisions."""
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, kept: Iterable[Variable] = ()):
         self.graph = graph
         self.made: dict[Variable, Equation] = {e.output: e for e in graph.equations}
-        self.in_memory: set[Variable] = {*graph.inputs, *graph.constants, *graph.outputs}
+        self.in_memory: set[Variable] = {*graph.inputs, *graph.constants, *graph.outputs, *kept}
         self.uses: dict[Variable, int] = {}
         self.costs: dict[Variable, int] = {}
         self.views: dict[Variable, View] = {}

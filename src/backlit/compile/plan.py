@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,21 @@ _PATIENCE = 0.1
 class Plan:
     """One captured function, compiled."""
 
-    def __init__(self, captured: Capture, split: bool = False):
+    def __init__(self, captured: Capture, split: bool = False, rows: bool = False):
         self.captured = captured
         self.split = split  # a driver for each kernel, so that each can be timed
+        self.rows = rows  # the first argument and the results are one of many, for `epoch`
         graph = optimise(captured.graph)
         # The passes keep the order of outputs; each distinct variable gets one buffer.
         self.graph = graph
-        self.lowering = Lowering(graph)
+        # What `epoch` picks has memory of its own, as a call's arguments have: the same loops, and
+        # bits, follow.
+        picked = [e.output for e in graph.equations if rows and graph.inputs[0] in e.inputs]
+        self.lowering = Lowering(graph, picked)
         self.kernels = self.lowering.kernels
         self.in_place = self._choose_in_place()
         self.slots = self._number_slots()
+        self.stacked = self._choose_stacked()
         self.offsets, self.scratch_offset = self._place_temporaries()
         self._lock = threading.Lock()
         self._compile()
@@ -113,6 +118,20 @@ class Plan:
         ]:
             slots.setdefault(v, len(slots))
         return slots
+
+    def _choose_stacked(self) -> set[Variable]:
+        """The buffers that are other ones at each turn of `epoch`, one behind the other."""
+        if not self.rows:
+            return set()
+        outputs = list(map(self.storage, self.graph.outputs))
+        results = outputs[: self.captured.results]
+        own = [v for v in results if outputs.count(v) == 1 and v in self.made]
+        return {self.graph.inputs[0], *own}
+
+    @functools.cached_property
+    def made(self) -> set[Variable]:
+        """What a kernel writes."""
+        return {r.output for k in self.kernels for r in k.roots} | self.lowering.joined
 
     def _place_temporaries(self) -> tuple[dict[Variable, int], int]:
         """Offsets in the arena such that buffers that live at the same time do not overlap."""
@@ -207,11 +226,17 @@ class Plan:
         if slot is None:
             offset = self.offsets[whole] + start
             return [f"  {name} = getelementptr i8, ptr %arena, i64 {offset}"]
-        return [
+        lines = [
             f"  {name}.a = getelementptr ptr, ptr %table, i64 {slot}",
             f"  {name}.b = load ptr, ptr {name}.a",
-            f"  {name} = getelementptr i8, ptr {name}.b, i64 {start}",
         ]
+        if whole in self.stacked:
+            lines.append(f"  {name}.t = mul i64 %turn, {whole.nbytes}")
+            lines.append(f"  {name}.c = getelementptr i8, ptr {name}.b, i64 {name}.t")
+            lines.append(f"  {name} = getelementptr i8, ptr {name}.c, i64 {start}")
+        else:
+            lines.append(f"  {name} = getelementptr i8, ptr {name}.b, i64 {start}")
+        return lines
 
     # -- running ------------------------------------------------------------------------------
 
@@ -248,7 +273,7 @@ class Plan:
         self.modules = list(captured.modules.items())
         # What a kernel makes for the outside gets an array that nobody else holds; an output that
         # is an input, or an output twice, is a copy.
-        made = {r.output for k in self.kernels for r in k.roots} | self.lowering.joined
+        made = self.made
         output_slots = [self.slots[self.storage(v)] for v in graph.outputs]
         seen: set[int] = set()
         copied = []
@@ -303,24 +328,47 @@ class Plan:
 
     def __call__(self, leaves: Any) -> Any:
         """Run the plan once on the call's arguments; update the surroundings; return the result."""
-        return self.repeat(leaves, 1)
+        with self._lock:
+            return fill_result(self.captured.result_tree, self._run(leaves, 1))
 
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run the plan `times` times on the same arguments; return the last result."""
         with self._lock:
-            each = 1  # how many turns native code makes before Python looks at signals again
-            while True:
-                turns = min(times, each) if self.repeatable else 1
-                start = time.perf_counter()
-                self._bind(leaves)
-                for call in self.calls:
-                    call(turns)
-                result = self._finish()
-                times -= turns
-                if times == 0:
-                    return result
-                if time.perf_counter() - start < _PATIENCE / 2:
-                    each *= 2
+            for _, turns in _portions(times, self.repeatable):
+                results = self._run(leaves, turns)
+            return fill_result(self.captured.result_tree, results)
+
+    def epoch(self, order: np.ndarray, arrays: Any) -> Any:
+        """Run the plan once for each row of `order`; return the results, stacked.
+
+        The plan is one with `rows`: its first argument is the row.
+        """
+        kinds = self.graph.outputs[: self.captured.results]
+        stacks = [np.empty((len(order), *v.shape), v.dtype) for v in kinds]
+        native = self.repeatable and len(self.stacked) == 1 + len(stacks)
+        slots = [slot for slot, _ in self.results]
+        with self._lock:
+            for done, turns in _portions(len(order), native):
+                if native:
+                    for slot, stack in zip(slots, stacks, strict=True):
+                        self._put(slot, stack[done:])
+                    self._run((wrap(order[done:]), *arrays), turns)
+                else:
+                    results = self._run((wrap(order[done]), *arrays), turns)
+                    for stack, result in zip(stacks, results, strict=True):
+                        stack[done] = result
+            for slot in [*self.argument_slots, *slots]:
+                self.arrays[slot] = (
+                    None  # a whole data set, which is not to be kept alive from here
+                )
+        return fill_result(self.captured.result_tree, stacks)
+
+    def _run(self, leaves: Any, turns: int) -> list[np.ndarray]:
+        """Run `turns` turns; update the surroundings; return the last results."""
+        self._bind(leaves)
+        for call in self.calls:
+            call(turns)
+        return self._finish()
 
     def _bind(self, leaves: Any) -> None:
         """Put the addresses of this call's arrays into the table."""
@@ -349,7 +397,7 @@ class Plan:
             if array is None or sys.getrefcount(array) > 3:
                 self._put(slot, np.empty(shape, dtype))
 
-    def _finish(self) -> Any:
+    def _finish(self) -> list[np.ndarray]:
         if self.flag.value:
             self.flag.value = 0
             raise IndexRangeError(
@@ -366,8 +414,7 @@ class Plan:
                 self.own_gradients[slot] = gradient
         for t in self.cleared:
             t._grad = None
-        results = [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
-        return fill_result(self.captured.result_tree, results)
+        return [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
 
     def _put(self, slot: int, array: np.ndarray) -> None:
         if array is not self.arrays[slot]:
@@ -375,6 +422,18 @@ class Plan:
                 array = np.ascontiguousarray(array)
             self.arrays[slot] = array
             self.table[slot] = array.__array_interface__["data"][0]
+
+
+def _portions(times: int, native: bool) -> Iterator[tuple[int, int]]:
+    """How many turns are done, and how many are next: in native code as many as Ctrl-C can wait."""
+    done, each = 0, 1
+    while done < times:
+        turns = min(times - done, each) if native else 1
+        start = time.perf_counter()
+        yield done, turns
+        done += turns
+        if time.perf_counter() - start < _PATIENCE / 2:
+            each *= 2
 
 
 def _exclusive(array: np.ndarray, references: int) -> np.ndarray:

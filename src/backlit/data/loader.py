@@ -12,8 +12,8 @@ import numpy as np
 
 from ..errors import ArgumentError, DataError, ShapeError
 from ..random import Generator, default_generator
-from ..tensor import as_tensor, wrap
-from .dataset import IterableDataset
+from ..tensor import Tensor, as_tensor, wrap
+from .dataset import IterableDataset, Subset, TensorDataset
 
 _POSITIONS = 2**32  # random blocks set aside for each batch
 
@@ -120,11 +120,15 @@ class DataLoader:
         n = len(source)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
-    def __iter__(self) -> Iterator[Any]:
+    def _begin(self) -> None:
+        """An epoch begins, or goes on where a saved state stands."""
         if not self._resumed:
             self._position = 0
             self._started = self._random_state()
         self._resumed = False
+
+    def __iter__(self) -> Iterator[Any]:
+        self._begin()
         jobs = self._jobs(self._position)
         batches = _prefetched(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)
         return self._deliver(batches)
@@ -139,20 +143,77 @@ class DataLoader:
         finally:
             batches.close()  # type: ignore[attr-defined]
 
+    # -- many batches at once -----------------------------------------------------------------
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...] | None:
+        """The Tensors whose rows the batches are; None if batches are made in another way."""
+        dataset = self.dataset
+        while type(dataset) is Subset:
+            dataset = dataset.dataset
+        plain = type(self) is DataLoader and type(dataset) is TensorDataset
+        return dataset.tensors if plain and self.collate_fn is None else None
+
+    def rows(self, steps: Callable[[], int]) -> Iterator[np.ndarray]:
+        """The row numbers in `tensors` of an epoch's batches, instead of the batches.
+
+        Each array has shape (steps, batch), for as many batches as `steps` then says, or fewer at
+        the epoch's end. Position, order and random state are those of a loop over the loader.
+
+        >>> from backlit.data import TensorDataset
+        >>> loader = DataLoader(TensorDataset(np.arange(5.0)), batch_size=2)
+        >>> [rows.tolist() for rows in loader.rows(lambda: 8)]
+        [[[0, 1], [2, 3]], [[4]]]
+        """
+        if self.tensors is None:
+            raise ArgumentError(
+                "DataLoader.rows: the dataset must be a TensorDataset, or a Subset of one, without "
+                f"a collate_fn, got {self.dataset!r}"
+            )
+        self._begin()
+        self._epoch_key()
+        order = self._order()
+        dataset = self.dataset
+        order = np.where(order < 0, order + len(dataset), order)
+        while type(dataset) is Subset:
+            order = dataset.indices[order]
+            dataset = dataset.dataset
+        return self._deliver_rows(order, steps)
+
+    def _deliver_rows(self, order: np.ndarray, steps: Callable[[], int]) -> Iterator[np.ndarray]:
+        size = self.batch_size
+        whole = len(order) // size
+        while self._position < whole:
+            start = self._position
+            self._position = min(whole, start + max(1, steps()))
+            yield order[start * size : self._position * size].reshape(-1, size)
+        if whole * size < len(order) and not self.drop_last and self._position == whole:
+            self._position += 1
+            yield order[whole * size :][np.newaxis]
+        self._position = 0
+        self._started = self._random_state()
+
     def _jobs(self, skipped: int) -> Iterator[Callable[[], Any]]:
         """For each batch of the epoch after the skipped ones a function that makes it."""
-        epoch_key = int.from_bytes(self.generator.bits((2,)).numpy().tobytes(), "little")
+        epoch_key = self._epoch_key()
         make = self._examples if self.streams else self._indexed
         return make(skipped, epoch_key)
 
-    def _indexed(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
-        n, size = len(self.dataset), self.batch_size
+    def _epoch_key(self) -> int:
+        """What the random numbers of this epoch's batches start from."""
+        return int.from_bytes(self.generator.bits((2,)).numpy().tobytes(), "little")
+
+    def _order(self) -> np.ndarray:
+        """The example numbers of this epoch, in order."""
         if self.sampler is not None:
-            order = np.fromiter(self.sampler, np.int64)
-        elif self.shuffle:
-            order = self.generator.permutation(n).numpy()
-        else:
-            order = np.arange(n)
+            return np.fromiter(self.sampler, np.int64)
+        if self.shuffle:
+            return self.generator.permutation(len(self.dataset)).numpy()
+        return np.arange(len(self.dataset))
+
+    def _indexed(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
+        size = self.batch_size
+        order = self._order()
         whole = self.collate_fn is None and hasattr(self.dataset, "batch")
         stop = len(order) - size + 1 if self.drop_last else len(order)
 

@@ -24,8 +24,8 @@ class Display(Protocol):
     def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         """A training begins (or goes on) with epoch number `epoch`, `done` steps into it."""
 
-    def step(self, examples: int, values: Mapping[str, float] | None) -> bool:
-        """A step is done; True if the display wants the running values next time."""
+    def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
+        """Steps are done; True if the display wants the running values next time."""
 
     def epoch(self, record: Mapping[str, float], best: bool, seconds: float, examples: int) -> None:
         """An epoch is done."""
@@ -43,7 +43,7 @@ class Quiet:
     def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         """Nothing."""
 
-    def step(self, examples: int, values: Mapping[str, float] | None) -> bool:
+    def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
         """Nothing."""
         return False
 
@@ -70,7 +70,7 @@ class Lines:
         self.epochs = epochs
         self.every = max(1, epochs // _LINES)
 
-    def step(self, examples: int, values: Mapping[str, float] | None) -> bool:
+    def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
         """Nothing until the epoch's end."""
         return False
 
@@ -143,9 +143,9 @@ class Bar(Lines):
             texts.append(f"{self.examples / max(time.monotonic() - self.begun, 1e-9):,.0f}/s")
         return {"head": f"epoch {self.now}/{self.epochs}", "values": "  ".join(texts)}
 
-    def step(self, examples: int, values: Mapping[str, float] | None) -> bool:
+    def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
         """Move the bar on, a few times in a second."""
-        self.pending += 1
+        self.pending += steps
         self.examples += examples
         if values is not None and self.task is not None:
             fields: Any = self._fields(values)

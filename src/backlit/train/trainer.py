@@ -6,12 +6,15 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from ..autograd import no_grad
+from ..compile import CompiledFunction
 from ..compile import compile as compile_function
 from ..data import DataLoader
 from ..errors import ArgumentError, DataError, NonFiniteError
@@ -19,7 +22,7 @@ from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm_, clip_grad_value_
 from ..optim.lr_scheduler import ReduceLROnPlateau
 from ..random import Generator, default_generator
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, wrap
 from .callbacks import Callback
 from .checkpoint import encode_state, load_checkpoint, restore
 from .display import Display, make_display
@@ -29,6 +32,9 @@ from .metrics import Mean, Metric
 from .rewind import Rewind
 from .storage import write_whole
 
+#: Steps in native code without a look from Python: at most so many, with predictions of so many
+#: bytes, for about so many seconds.
+_MANY, _ROOM, _REFRESH = 2**16, 2**25, 0.1
 LATEST, BEST = "latest.safetensors", "best.safetensors"
 _TRAINING, _VALIDATING = "training", "validating"
 
@@ -53,7 +59,10 @@ class Trainer:
     - `schedule` steps after each epoch, or with `schedule_every="step"` after each batch.
     - `metrics` are gathered in training and validation under their names.
     - `clip_norm` and `clip_value` limit the gradients before each update.
-    - `compile`: run steps through `backlit.compile`, with the same bits as without.
+    - `compile`: run steps through `backlit.compile`: the same numbers up to rounding, much faster.
+      Where batches are rows of Tensors in memory (a DataLoader of a TensorDataset), many steps run
+      in native code without Python in between, unless a callback looks at each step or the schedule
+      changes at each.
     - `checkpoints` is a directory: `latest.safetensors` is saved after each epoch, after every
       `checkpoint_steps` steps and on Ctrl-C; `best.safetensors` whenever `monitor` (by default
       `validation_loss`, without validation `loss`) gets better.
@@ -181,7 +190,7 @@ class Trainer:
 
     def _one_epoch(
         self,
-        step: Callable[..., tuple[Tensor, Tensor]],
+        step: Callable[..., Any],
         loader: Iterable[Any],
         validation: Iterable[Any] | None,
         display: Display,
@@ -213,7 +222,7 @@ class Trainer:
 
     def _train_epoch(
         self,
-        step: Callable[..., tuple[Tensor, Tensor]],
+        step: Callable[..., Any],
         loader: Iterable[Any],
         validation: Iterable[Any] | None,
         display: Display,
@@ -226,23 +235,26 @@ class Trainer:
             self._updated_parts(), 2 * sum(p.array.nbytes for p in self.model.parameters())
         )
         wanted = False
-        for batch in self._batches(loader):
-            rewind.note(batch)
-            loss, prediction = step(*batch)
-            value = float(loss)
-            if not math.isfinite(value):
-                self._raise_non_finite(value, batch, rewind, loader)
-            self.position += 1
-            self.steps += 1
-            examples = len(batch[-1])
-            self._loss.add(value, examples)
-            for metric in self.metrics:
-                metric.update(prediction, batch[-1])
+        for done in self._portions(step, loader, rewind):
+            finite = list(itertools.takewhile(math.isfinite, done.losses))
+            self.position += len(finite)
+            self.steps += len(finite)
+            for i, value in enumerate(finite):
+                self._loss.add(value, done.examples)
+                for metric in self.metrics:
+                    metric.update(done.prediction(i), done.batch(i)[-1])
+            if len(finite) < len(done.losses):
+                done.go_back(len(finite))
+                self._raise_non_finite(
+                    done.losses[len(finite)], done.batch(len(finite)), _length(loader)
+                )
             if self.schedule is not None and self.schedule_every == "step":
                 self._step_schedule({"loss": value})
             for callback in self.callbacks:
                 callback.on_step_end(self, value)
-            wanted = display.step(examples, self._running() if wanted else None)
+            wanted = display.step(
+                len(finite), done.examples * len(finite), self._running() if wanted else None
+            )
             if interruption.requested:
                 self.stopped = "interrupted"
                 return
@@ -254,7 +266,83 @@ class Trainer:
                 "size must not exceed the number of examples"
             )
 
-    def _train_step(self, *batch: Any) -> tuple[Tensor, Tensor]:
+    def _portions(
+        self, step: Callable[..., Any], loader: Iterable[Any], rewind: Rewind
+    ) -> Iterator[_Portion]:
+        """Do the steps of the epoch that are still to be done: one by one, or many in native code.
+
+        Many where a batch is some rows of Tensors, and where nobody wants to look between them.
+        """
+        tensors = loader.tensors if isinstance(loader, DataLoader) else None
+        looks = any(type(c).on_step_end is not Callback.on_step_end for c in self.callbacks)
+        by_step = self.schedule is not None and self.schedule_every == "step"
+        if tensors is None or len(tensors) < 2 or looks or by_step:
+            return self._single(step, loader, rewind)
+        if isinstance(step, CompiledFunction) and isinstance(loader, DataLoader):
+            return self._many(step, loader, tensors, rewind)
+        return self._single(step, loader, rewind)
+
+    def _single(
+        self, step: Callable[..., Any], loader: Iterable[Any], rewind: Rewind
+    ) -> Iterator[_Portion]:
+        def again(batch: tuple[Any, ...]) -> None:
+            loss, _ = step(*batch)
+            if self.schedule is not None and self.schedule_every == "step":
+                self._step_schedule({"loss": float(loss)})
+
+        for batch in self._batches(loader):
+            rewind.note(batch)
+            loss, prediction = step(*batch)
+            yield _Portion(
+                [float(loss)],
+                len(batch[-1]),
+                batch=lambda i, batch=batch: batch,  # type: ignore[misc]
+                prediction=lambda i, prediction=prediction: prediction,  # type: ignore[misc]
+                go_back=lambda count: rewind.go_back(again),
+            )
+
+    def _many(
+        self,
+        step: CompiledFunction,
+        loader: DataLoader,
+        tensors: tuple[Tensor, ...],
+        rewind: Rewind,
+    ) -> Iterator[_Portion]:
+        length, most = 1, _MANY
+
+        def steps() -> int:
+            """How many steps are next: about as many as a bar on a terminal can wait for."""
+            wait = self.checkpoint_steps or _MANY
+            return min(length, most, wait - self.steps % wait)
+
+        def again(rows: tuple[Any, ...]) -> None:
+            step.epoch(rows[0], *tensors)
+
+        for rows in loader.rows(steps):
+            rewind.note((wrap(rows),))
+            begun = time.monotonic()
+            losses, predictions = step.epoch(rows, *tensors)
+            if time.monotonic() - begun < _REFRESH / 2:
+                length = 2 * length
+            if predictions is not None:
+                most = max(1, _ROOM * len(rows) // max(predictions.array.nbytes, 1))
+
+            def go_back(count: int, rows: np.ndarray = rows) -> None:
+                rewind.go_back(again)
+                if count:
+                    step.epoch(rows[:count], *tensors)
+
+            yield _Portion(
+                losses.tolist(),
+                rows.shape[1],
+                batch=lambda i, rows=rows: tuple(  # type: ignore[misc]
+                    wrap(t.array[rows[i]]) for t in tensors
+                ),
+                prediction=lambda i, all=predictions: wrap(all.array[i]),  # type: ignore[misc]
+                go_back=go_back,
+            )
+
+    def _train_step(self, *batch: Any) -> tuple[Tensor, Tensor | None]:
         *inputs, target = batch
         prediction = self.model(*inputs)
         loss = self.loss_fn(prediction, target)
@@ -266,7 +354,7 @@ class Trainer:
             clip_grad_value_(self.model.parameters(), self.clip_value)
         self.optimizer.step()
         self.optimizer.zero_grad()  # so that a compiled step need not hand them out
-        return loss.detach(), prediction.detach()
+        return loss.detach(), prediction.detach() if self.metrics else None
 
     def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return compile_function(step) if self.compile else step
@@ -353,24 +441,13 @@ class Trainer:
             parts["schedule"] = self.schedule
         return {**parts, **{f"generator.{n}": g for n, g in self._generators().items()}}
 
-    def _raise_non_finite(
-        self, value: float, batch: tuple[Any, ...], rewind: Rewind, loader: Iterable[Any]
-    ) -> None:
-        step = self._compiled(self._train_step)
-
-        def repeat(earlier: tuple[Any, ...]) -> None:
-            loss, _ = step(*earlier)
-            if self.schedule is not None and self.schedule_every == "step":
-                self._step_schedule({"loss": float(loss)})
-
-        rewind.go_back(repeat)
+    def _raise_non_finite(self, value: float, batch: tuple[Any, ...], batches: int | None) -> None:
         generators = self._generators()
         before = {name: generator.state_dict() for name, generator in generators.items()}
         *inputs, target = batch
         where = first_non_finite(self.model, self.loss_fn, tuple(inputs), target)
         for name, generator in generators.items():
             generator.load_state_dict(before[name])
-        batches = _length(loader)
         raise NonFiniteError(
             f"fit: the loss must be finite, got {value} in epoch {self.epoch + 1}, "
             f"step {self.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
@@ -487,6 +564,17 @@ class Trainer:
                 if isinstance(value, Generator) and value not in found.values():
                     found[f"{path}.{name}" if path else name] = value
         return found
+
+
+@dataclass
+class _Portion:
+    """Steps that are done: their losses, and how to come by the rest if it is wanted."""
+
+    losses: list[float]
+    examples: int  # in each batch
+    batch: Callable[[int], tuple[Any, ...]]
+    prediction: Callable[[int], Tensor]
+    go_back: Callable[[int], None]  # put the run back to after so many of the steps
 
 
 class _Numbers:
