@@ -137,9 +137,14 @@ class CompiledFunction:
         >>> batch_sum.epoch([[0, 1], [3, 2]], arange(4.0))
         Tensor([1., 5.], shape=(2,), dtype=float32)
         """
+        if STATE.trace is not None:
+            raise TraceError(
+                "epoch: a captured function cannot run the epoch of another; call epoch from "
+                "outside, or loop over the steps"
+            )
         rows, tensors = _checked_epoch(order, arrays)
         runner = None
-        if self.executor is native and STATE.trace is None:
+        if self.executor is native:
             first = (wrap(rows[0]), *tensors)
             runner = self._runner(
                 ("epoch", STATE.grad_enabled, *map(_kind, first)),
@@ -244,7 +249,7 @@ class CompiledFunction:
 
 def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, list[Tensor]]:
     """The arguments of `epoch`, in order."""
-    rows = np.ascontiguousarray(as_tensor(order).array)
+    rows = np.ascontiguousarray(as_tensor(order).numpy())
     tensors = [as_tensor(a) for a in arrays]
     if rows.ndim != 2 or not len(rows) or rows.dtype.kind not in "iu":
         raise ArgumentError(

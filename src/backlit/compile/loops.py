@@ -42,13 +42,14 @@ class KernelWriter:
         self.storage = storage
         self.buffers: dict[Any, str] = {}  # storage -> parameter name
         written = [r.output for r in kernel.roots]
-        for v in [*written, *sorted(kernel.reads, key=id)]:
+        for v in [*written, *sorted(kernel.reads, key=lowering.numbers.__getitem__)]:
             self._parameter(v)
         parameters = [("ptr noalias", n) for n in self.buffers.values()]
         parameters += [("ptr noalias", "flag"), ("i64", "begin"), ("i64", "end")]
         self.f = Function("KERNEL", parameters)
         self.zero = self.f.const("i64", 0)
         self.units = 1
+        self.checks = False  # whether it sets the flag
         self.memo: dict[Any, Value] = {}
         self.indices: list[Any] = []  # keeps index values alive while the memo names them by id
         self.made: dict[Variable, tuple[tuple[int, ...], Value]] = {}
@@ -309,6 +310,7 @@ class KernelWriter:
         if is_signed(indices.dtype):
             at = at.compare("lt", 0).select(at + size, at)
         good = at.compare("lt", size, signed=False)
+        self.checks = True
         flag = self.f.argument("flag")
         bad = (good ^ 1).cast("zext", "i32")
         self.f.store(self.f.load("i32", flag) | bad, flag)

@@ -142,6 +142,8 @@ class Lowering:
     def __init__(self, graph: Graph, kept: Iterable[Variable] = ()):
         self.graph = graph
         self.made: dict[Variable, Equation] = {e.output: e for e in graph.equations}
+        #: Each variable's place in the graph: an order that is the same in every process.
+        self.numbers = {v: i for i, v in enumerate([*graph.inputs, *graph.constants, *self.made])}
         self.in_memory: set[Variable] = {*graph.inputs, *graph.constants, *graph.outputs, *kept}
         self.uses: dict[Variable, int] = {}
         self.costs: dict[Variable, int] = {}

@@ -201,6 +201,8 @@ class Plan:
             declarations.update(writer.f.declarations)
             body = writer.f.text()
             name = definitions.setdefault(body, f"kernel{len(definitions)}")
+            if any(r.output in self.in_place for r in kernel.roots):
+                open_driver.stop_if_flagged()
             open_driver.add(writer, name)
         self.library = None
         if drivers:
@@ -368,6 +370,8 @@ class Plan:
         self._bind(leaves)
         for call in self.calls:
             call(turns)
+            if self.flag.value:
+                break
         return self._finish()
 
     def _bind(self, leaves: Any) -> None:
@@ -460,9 +464,11 @@ class _DriverWriter:
         self._head: list[str] = []
         self._count = 0
         self._pending = False  # whether all threads have worked since the last barrier
+        self._unchecked = False  # whether an index out of range may have been met
 
     def add(self, writer: KernelWriter, name: str) -> None:
         """The next kernel."""
+        self._unchecked |= writer.checks
         lines, arguments = [], []
         for storage in writer.buffers:
             self._count += 1
@@ -518,6 +524,24 @@ class _DriverWriter:
                 call.replace("%d", str(phase)).replace("%s,", "i64 %thread, i64 %threads,")
             )
         self._pending = True
+
+    def stop_if_flagged(self) -> None:
+        """Go no further if an index was out of range: the next kernel overwrites a parameter."""
+        if not self._unchecked:
+            return
+        self._unchecked = False
+        self._flush()
+        self._barrier()
+        self._count += 1
+        tag = self._count
+        # All threads read the flag before any can go on to a kernel that sets it.
+        self._body.append(f"  %f{tag} = load i32, ptr %flag")
+        self._barrier()
+        self._body += [
+            f"  %bad{tag} = icmp ne i32 %f{tag}, 0",
+            f"  br i1 %bad{tag}, label %done, label %good{tag}",
+            f"good{tag}:",
+        ]
 
     def _barrier(self) -> None:
         self._body.append("  call void @barrier(ptr %counter, i64 %threads)")

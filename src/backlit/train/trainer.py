@@ -131,6 +131,7 @@ class Trainer:
         self.best_epoch: int | None = None
         #: Why the training ended early: None, "interrupted" or what a callback said.
         self.stopped: str | None = None
+        self._pace = 1  # steps that native code makes without a look from Python
         self._loss = Mean("loss")
         self._best_weights: dict[str, Tensor] | None = None
         formats: dict[str, Callable[[float], str]] = {"lr": lambda v: f"{v:.3g}"}
@@ -308,12 +309,12 @@ class Trainer:
         tensors: tuple[Tensor, ...],
         rewind: Rewind,
     ) -> Iterator[_Portion]:
-        length, most = 1, _MANY
+        most = _MANY
 
         def steps() -> int:
             """How many steps are next: about as many as a bar on a terminal can wait for."""
             wait = self.checkpoint_steps or _MANY
-            return min(length, most, wait - self.steps % wait)
+            return min(self._pace, most, wait - self.steps % wait)
 
         def again(rows: tuple[Any, ...]) -> None:
             step.epoch(rows[0], *tensors)
@@ -323,7 +324,7 @@ class Trainer:
             begun = time.monotonic()
             losses, predictions = step.epoch(rows, *tensors)
             if time.monotonic() - begun < _REFRESH / 2:
-                length = 2 * length
+                self._pace = min(2 * self._pace, _MANY)
             if predictions is not None:
                 most = max(1, _ROOM * len(rows) // max(predictions.array.nbytes, 1))
 
