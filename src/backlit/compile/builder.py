@@ -11,8 +11,9 @@ Text, because LLVM parses it in a millisecond and a person can read it.
 from __future__ import annotations
 
 import contextlib
+import operator
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,14 +22,19 @@ FLOATS = {"float", "double"}
 
 
 class Value:
-    """One SSA value: its name or constant text, its LLVM type, and the function it belongs to."""
+    """One SSA value: its name or constant text, its LLVM type, and the function it belongs to.
 
-    __slots__ = ("function", "text", "type")
+    Arithmetic of integer constants is done at once (`number` is their value), so that kernels that
+    compute the same have the same text.
+    """
 
-    def __init__(self, function: Function, text: str, type: str):
+    __slots__ = ("function", "number", "text", "type")
+
+    def __init__(self, function: Function, text: str, type: str, number: int | None = None):
         self.function = function
         self.text = text
         self.type = type
+        self.number = number
 
     def __repr__(self) -> str:
         return f"{self.type} {self.text}"
@@ -43,7 +49,17 @@ class Value:
 
     def _binary(self, float_op: str, int_op: str, other: Value | float) -> Value:
         b = self._other(other)
-        op = f"{float_op} contract" if self.is_float else int_op
+        if not self.is_float:
+            return self.bits(int_op, b)
+        return self.function.emit(
+            f"{float_op} contract {self.type} {self.text}, {b.text}", self.type
+        )
+
+    def bits(self, op: str, b: Value) -> Value:
+        """An LLVM instruction on two integers or truth values."""
+        known = _fold(op, self, b)
+        if known is not None:
+            return known if isinstance(known, Value) else self.function.const(self.type, known)
         return self.function.emit(f"{op} {self.type} {self.text}, {b.text}", self.type)
 
     def __add__(self, other: Value | float) -> Value:
@@ -76,20 +92,16 @@ class Value:
         return self.function.const(self.type, 0) - self
 
     def __and__(self, other: Value | int) -> Value:
-        return self._bits("and", other)
+        return self.bits("and", self._other(other))
 
     def __or__(self, other: Value | int) -> Value:
-        return self._bits("or", other)
+        return self.bits("or", self._other(other))
 
     def __xor__(self, other: Value | int) -> Value:
-        return self._bits("xor", other)
+        return self.bits("xor", self._other(other))
 
     def __lshift__(self, other: Value | int) -> Value:
-        return self._bits("shl", other)
-
-    def _bits(self, op: str, other: Value | int) -> Value:
-        b = self._other(other)
-        return self.function.emit(f"{op} {self.type} {self.text}, {b.text}", self.type)
+        return self.bits("shl", self._other(other))
 
     def compare(self, how: str, other: Value | float, signed: bool = True) -> Value:
         """`how` is eq, ne, lt, le, gt or ge; comparisons with NaN are false, but ne is true."""
@@ -97,6 +109,8 @@ class Value:
         if self.is_float:
             code = {"ne": "une"}.get(how, "o" + how)
             op = f"fcmp {code}"
+        elif signed and self.number is not None and b.number is not None:
+            return self.function.const("i1", getattr(operator, how)(self.number, b.number))
         else:
             prefix = "" if how in ("eq", "ne") else "s" if signed else "u"
             op = f"icmp {prefix}{how}"
@@ -106,6 +120,8 @@ class Value:
         """a where this truth value holds, else b; at least one of them is a Value."""
         first = a if isinstance(a, Value) else b._other(a)  # type: ignore[union-attr]
         second = b if isinstance(b, Value) else first._other(b)
+        if self.number is not None:
+            return first if self.number else second
         text = f"select i1 {self.text}, {first!r}, {second!r}"
         return self.function.emit(text, first.type)
 
@@ -182,7 +198,8 @@ class Function:
         key = (type, struct.pack("d", value) if type in FLOATS else int(value))
         known = self._constants.get(key)
         if known is None:
-            known = self._constants[key] = Value(self, constant(type, value), type)
+            number = None if type in FLOATS else _wrapped(int(value), type)
+            known = self._constants[key] = Value(self, constant(type, value), type, number)
         return known
 
     def address(self, base: Value, type: str, offset: Value) -> Value:
@@ -246,6 +263,39 @@ class Function:
     def finish(self, value: Value | None = None) -> None:
         """Return."""
         self.do("ret void" if value is None else f"ret {value!r}")
+
+
+def _wrapped(number: int, type: str) -> int:
+    """A number as an integer type of two's complement holds it; a truth value is 0 or 1."""
+    if type == "i1":
+        return number & 1
+    half = 1 << (int(type[1:]) - 1)
+    return (number + half) % (2 * half) - half
+
+
+def _fold(op: str, a: Value, b: Value) -> Value | int | None:
+    """The result of an integer instruction, where it is known before the code runs."""
+    x, y = a.number, b.number
+    if x is not None and y is not None:
+        if op in _ARITHMETIC:
+            return _wrapped(_ARITHMETIC[op](x, y), a.type)
+        return None
+    if op in ("add", "or", "xor", "sub", "shl") and y == 0:
+        return a
+    if op in ("add", "or", "xor") and x == 0:
+        return b
+    one = -1 if op == "and" and a.type != "i1" else 1
+    if op in ("mul", "and"):
+        if x == one or y == one:
+            return b if x == one else a
+        return 0 if x == 0 or y == 0 else None
+    return None
+
+
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul,
+    "and": operator.and_, "or": operator.or_, "xor": operator.xor,
+}  # fmt: skip
 
 
 def constant(type: str, value: float) -> str:

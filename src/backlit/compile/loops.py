@@ -44,6 +44,15 @@ class KernelWriter:
         written = [r.output for r in kernel.roots]
         for v in [*written, *sorted(kernel.reads, key=lowering.numbers.__getitem__)]:
             self._parameter(v)
+        self.readings = [lowering.reading(r) for r in kernel.roots]
+        #: The first element read of each buffer, at which its parameter points: kernels that differ
+        #: only in where they read are one.
+        self.starts: dict[Any, int] = {}
+        for reading in self.readings:
+            for access in reading.found:
+                key = storage(access.view.base)
+                self.starts[key] = min(access.start, self.starts.get(key, access.start))
+        self.starts.update((storage(v), 0) for v in written)
         parameters = [("ptr noalias", n) for n in self.buffers.values()]
         parameters += [("ptr noalias", "flag"), ("i64", "begin"), ("i64", "end")]
         self.f = Function("KERNEL", parameters)
@@ -114,15 +123,14 @@ class KernelWriter:
         return self.expand(self.lowering.made[v], index)
 
     def _offset(self, view: View, index: tuple[Value, ...]) -> Value:
-        at = self.f.const("i64", view.offset)
-        first = True
+        fixed = view.offset - self.starts.get(self.storage(view.base), 0)
+        at = self.zero
         for i, s in zip(index, view.strides, strict=True):
-            if i is self.zero or s == 0:
-                continue
-            term = i if s == 1 else i * s
-            at = term if first and view.offset == 0 else at + term
-            first = False
-        return at
+            if i.number is None:
+                at = at + i * s
+            else:
+                fixed += i.number * s
+        return at + fixed
 
     def strides(self, v: Variable) -> tuple[int, ...]:
         """The strides of a value of its own memory."""
@@ -233,31 +241,29 @@ class KernelWriter:
         type = TYPES[x.dtype.name]
         if x.size == 0:
             return self.f.const(type, 0)
-        inside: Value | None = None
-        own: list[Value] = []
+        inside = self.f.const("i1", 1)
+        own: list[tuple[Value, Value]] = []  # where x is read, and whether that is in x
         axis = iter(index)
         for i in op.index:
             if i is None:
-                own.append(self.zero)
+                own.append((self.zero, self.f.const("i1", 1)))
                 continue
             at = next(axis)
-            if isinstance(i, int):
-                hit = at.compare("eq", i)
-            else:
-                start, count, step = i
-                place = at - start
-                if step != 1:
-                    place_by = place / step
-                    exact = (place_by * step).compare("eq", place)
-                    place = place_by
-                hit = place.compare("ge", 0) & place.compare("lt", count)
-                if step != 1:
-                    hit = hit & exact
-                own.append(place)
-            inside = hit if inside is None else inside & hit
-        if inside is None:
-            return self.read(x, tuple(own))
-        safe = tuple(inside.select(i, self.zero) for i in own)
+            start, count, step = (i, 1, 1) if isinstance(i, int) else i
+            place = at - start
+            hit = self.f.const("i1", 1)
+            if step != 1:
+                turns = place / step
+                hit = (turns * step).compare("eq", place)
+                place = turns
+            hit = hit & place.compare("ge", 0) & place.compare("lt", count)
+            if not isinstance(i, int):
+                own.append((place, hit))
+            inside = inside & hit
+        if inside.number == 0:
+            return self.f.const(type, 0)
+        # Outside, the first element is read, and thrown away.
+        safe = [at if hit.number else inside.select(at, self.zero) for at, hit in own]
         value = self.read(x, self.index(x.shape, safe))
         return inside.select(value, self.f.const(type, 0))
 
@@ -326,8 +332,7 @@ class KernelWriter:
         """
         fixed = set(apart)
         steps = []
-        for r in self.kernel.roots:
-            reading = self.lowering.reading(r)
+        for reading in self.readings:
             fixed |= reading.exact | {a + 1 for a in reading.exact}
             steps += [access.moves(len(shape)) for access in reading.found]
         groups: list[list[int]] = []

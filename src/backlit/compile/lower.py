@@ -8,7 +8,7 @@ loop makes all values of one shape that can be made together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,8 @@ SMALL_PRODUCT = 32_768
 _LONG = 120
 
 #: An index as known before any code is written: for each axis the number of the loop that counts
-#: it, ZERO where the axis has size 1, or Mixed where it is computed from loops otherwise.
+#: it, ZERO where the axis has size 1, Fixed where it is always the same, or Mixed where it is
+#: computed from loops otherwise.
 Index = tuple[Any, ...]
 
 #: Kernels that read their inputs from memory with strides, not by expressions.
@@ -58,13 +59,20 @@ class Mixed:
     loops: frozenset[int]
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """One index for all turns of all loops."""
+
+    number: int
+
+
 def loops_of(entries: Index) -> frozenset[int]:
     """The loops that index entries depend on."""
     found: set[int] = set()
     for entry in entries:
         if isinstance(entry, Mixed):
             found |= entry.loops
-        elif entry is not ZERO:
+        elif isinstance(entry, int):
             found.add(entry)
     return frozenset(found)
 
@@ -76,6 +84,12 @@ class Access:
     view: View
     index: Index
 
+    @property
+    def start(self) -> int:
+        """The first element read, counted from the base's first, computed indices left aside."""
+        fixed = zip(self.index, self.view.strides, strict=True)
+        return self.view.offset + sum(i.number * s for i, s in fixed if isinstance(i, Fixed))
+
     def moves(self, loops: int) -> list[int]:
         """How far one turn of each loop moves in memory, computed indices left aside."""
         steps = [0] * loops
@@ -86,7 +100,7 @@ class Access:
 
     def is_at(self, shape: Shape) -> bool:
         """Whether each turn of loops over `shape` reads the element that it would write."""
-        if self.view.offset or self.view.base.size != math.prod(shape):
+        if self.start or self.view.base.size != math.prod(shape):
             return False
         if any(isinstance(entry, Mixed) for entry in self.index):
             return False
@@ -139,8 +153,15 @@ class Kernel:
 class Lowering:
     """One graph's decisions."""
 
-    def __init__(self, graph: Graph, kept: Iterable[Variable] = ()):
+    def __init__(
+        self,
+        graph: Graph,
+        kept: Iterable[Variable] = (),
+        replaces: Mapping[Variable, Variable] | None = None,
+    ):
         self.graph = graph
+        #: New values for which the memory of old ones is to be used: new -> old.
+        self.replaces = replaces or {}
         self.made: dict[Variable, Equation] = {e.output: e for e in graph.equations}
         #: Each variable's place in the graph: an order that is the same in every process.
         self.numbers = {v: i for i, v in enumerate([*graph.inputs, *graph.constants, *self.made])}
@@ -388,6 +409,8 @@ class Lowering:
             accesses = self.accesses(e)
             reads = {access.view.base for access in accesses}
             earliest = max((where[b] for b in reads if b in where), default=-1)
+            if v in self.replaces:
+                earliest = max(earliest, self._last_reader(self.replaces[v]))
             placed = self._fitting(e, kind, accesses, earliest)
             if placed is None:
                 self.kernels.append(Kernel(kind, [e], reads))
@@ -396,6 +419,15 @@ class Lowering:
                 self.kernels[placed].roots.append(e)
                 self.kernels[placed].reads |= reads
             where[v] = placed
+
+    def _last_reader(self, old: Variable) -> int:
+        """The first kernel in which an old value may be overwritten, element by element."""
+        for number in reversed(range(len(self.kernels))):
+            kernel = self.kernels[number]
+            if old in kernel.reads:
+                found = [x for r in kernel.roots for x in self.accesses(r) if x.view.base is old]
+                return number if all(x.is_at(kernel.domain) for x in found) else number + 1
+        return -1
 
     def _kind(self, e: Equation) -> str:
         if not self.is_native(e):
@@ -529,7 +561,12 @@ class Reading:
                 own = index if position else (*index[: op.axis], taken, *index[op.axis + 1 :])
             elif isinstance(op, movement.Slice):
                 own = self._sliced(op, x, index)
-            else:  # flip, place
+            elif isinstance(op, movement.Place):
+                placed = self._placed(op, index)
+                if placed is None:
+                    continue
+                own = placed
+            else:  # flip
                 mixed = self._mixed(index)
                 own = [mixed] * len(x.shape)
             self.read(x, tuple(own))
@@ -558,10 +595,34 @@ class Reading:
                 next(entries)
             elif isinstance(i, int):
                 next(axes)
-                own.append(Mixed(frozenset()))
+                own.append(Fixed(i))
             else:
                 n, entry = next(axes), next(entries)
-                own.append(entry if i == (0, n, 1) else self._mixed((entry,)))
+                if isinstance(entry, Fixed):
+                    own.append(Fixed(i[0] + entry.number * i[2]))
+                else:
+                    own.append(entry if i == (0, n, 1) else self._mixed((entry,)))
+        return tuple(own)
+
+    def _placed(self, op: movement.Place, index: Index) -> Index | None:
+        """Where the placed array is read; None where it never is, being elsewhere."""
+        own: list[Any] = []
+        entries = iter(zip(index, op.shape, strict=True))
+        for i in op.index:
+            if i is None:
+                own.append(ZERO)
+                continue
+            entry, n = next(entries)
+            start, count, step = (i, 1, 1) if isinstance(i, int) else i
+            if isinstance(entry, Fixed):
+                place, rest = divmod(entry.number - start, step)
+                if rest or not 0 <= place < count:
+                    return None
+                entry = Fixed(place)
+            elif (start, count, step) != (0, n, 1):
+                entry = self._mixed((entry,))
+            if not isinstance(i, int):
+                own.append(entry)
         return tuple(own)
 
 

@@ -12,6 +12,7 @@ import functools
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,6 +34,8 @@ _ALIGN = 64
 _WORTH_SHARING = 200_000
 #: A product with fewer operations is left to one thread.
 _LARGE_PRODUCT = 4_000_000
+#: A driver with more addresses than this is not optimised: that would take longer than it saves.
+_LONG_DRIVER = 300
 #: Seconds that native code may run before Python can react to Ctrl-C.
 _PATIENCE = 0.1
 
@@ -50,7 +53,7 @@ class Plan:
         # What `epoch` picks has memory of its own, as a call's arguments have: the same loops, and
         # bits, follow.
         picked = [e.output for e in graph.equations if rows and graph.inputs[0] in e.inputs]
-        self.lowering = Lowering(graph, picked)
+        self.lowering = Lowering(graph, picked, self._replacements())
         self.kernels = self.lowering.kernels
         self.in_place = self._choose_in_place()
         self.slots = self._number_slots()
@@ -67,22 +70,33 @@ class Plan:
         """How many inputs are the call's own Tensors."""
         return len(self.graph.inputs) - len(self.captured.found)
 
-    def _choose_in_place(self) -> dict[Variable, Variable]:
-        """For each new value of a Tensor that may overwrite the old one: new -> old."""
+    def _replacements(self) -> dict[Variable, Variable]:
+        """For each new value of a Tensor that the function replaces: new -> old."""
         captured, graph = self.captured, self.graph
         old_of = dict(zip(captured.found, graph.inputs[self.arguments :], strict=True))
-        first = captured.results
+        outputs = Counter(graph.outputs)
+        pairs = {
+            new: old_of[tensor]
+            for tensor, new in zip(
+                captured.updated, graph.outputs[captured.results :], strict=False
+            )
+        }
+        return {
+            new: old
+            for new, old in pairs.items()
+            if outputs[new] == 1
+            and not outputs[old]
+            and new.shape == old.shape
+            and new.dtype == old.dtype
+        }
+
+    def _choose_in_place(self) -> dict[Variable, Variable]:
+        """For each new value of a Tensor that may overwrite the old one: new -> old."""
         made_in = {r.output: i for i, k in enumerate(self.kernels) for r in k.roots}
         chosen: dict[Variable, Variable] = {}
-        results = {*graph.outputs[:first], *graph.outputs[first + len(captured.updated) :]}
-        for tensor, new in zip(captured.updated, graph.outputs[first:], strict=False):
-            old = old_of[tensor]
-            if new not in made_in or new in results or old in graph.outputs or new in chosen:
-                continue
-            if graph.outputs.count(new) > 1:
-                continue
-            kernel = made_in[new]
-            if self.kernels[kernel].kind != "map":
+        for new, old in self._replacements().items():
+            kernel = made_in.get(new)
+            if kernel is None or self.kernels[kernel].kind != "map":
                 continue
             if any(old in k.reads for k in self.kernels[kernel + 1 :]):
                 continue
@@ -221,9 +235,10 @@ class Plan:
             self.library = native.build(self.text, names, codes)
         self.arena = _aligned(self.scratch_offset + products.scratch)
 
-    def _pointer(self, storage: Variable, name: str) -> list[str]:
-        """The instructions that put a buffer's address under a name."""
+    def _pointer(self, storage: Variable, name: str, first: int = 0) -> list[str]:
+        """The instructions that put the address of a buffer's element under a name."""
         whole, start = self.place(storage)
+        start += first * storage.dtype.itemsize
         slot = self.slots.get(whole)
         if slot is None:
             offset = self.offsets[whole] + start
@@ -473,7 +488,8 @@ class _DriverWriter:
         for storage in writer.buffers:
             self._count += 1
             arguments.append(f"ptr %p{self._count}")
-            lines.extend(self.plan._pointer(storage, f"%p{self._count}"))
+            first = writer.starts.get(storage, 0)
+            lines.extend(self.plan._pointer(storage, f"%p{self._count}", first))
         listed = ", ".join(arguments)
         if writer.units > 1 and writer.work >= _WORTH_SHARING:
             self._flush()
@@ -566,9 +582,10 @@ class _DriverWriter:
         """The function."""
         self._flush()
         body = "\n".join(self._body)
+        note = "noinline optnone " if self._count > _LONG_DRIVER else ""
         return (
             f"define void @{self.name}(ptr %table, ptr %arena, ptr %flag, i64 %thread, "
-            "i64 %threads, ptr %counter, i64 %times) #0 {\n"
+            f"i64 %threads, ptr %counter, i64 %times) {note}#0 {{\n"
             "entry:\n  %first = icmp eq i64 %thread, 0\n"
             + "".join(line + "\n" for line in self._head)
             + "  br label %again\n"

@@ -230,7 +230,7 @@ def emit(
         if name == "logical_not":
             return truths[0] ^ 1
         how = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}[name]
-        return truths[0]._bits(how, truths[1])
+        return truths[0].bits(how, truths[1])
     if name in ("floor_divide", "remainder"):
         return _floored(values[0], values[1], dtype)[name == "remainder"]
     simple: dict[str, Callable[[], Value]] = {
@@ -264,5 +264,5 @@ def _shift(values: list[Value], how: str, dtype: DType) -> Value:
     x, n = values
     width = dtype.itemsize * 8
     far = n.compare("ge", width, signed=False)
-    y = x._bits(how, far.select(n._other(width - 1), n))
+    y = x.bits(how, far.select(n._other(width - 1), n))
     return y if how == "ashr" else far.select(x._other(0), y)

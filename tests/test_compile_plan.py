@@ -1,0 +1,104 @@
+"""The plan: which kernels are shared, what is overwritten in place, what can be repeated."""
+
+import numpy as np
+import pytest
+
+import backlit
+from backlit import nn, optim
+from backlit.compile.builder import Function
+from backlit.compile.capture import trace
+from backlit.compile.plan import Plan
+
+
+def plan_of(function, *args) -> Plan:
+    return Plan(trace(function, args, {}))
+
+
+def distinct(plan: Plan) -> int:
+    return plan.text.count("define internal void @kernel")
+
+
+def training(model, loss_fn, lr=0.1):
+    optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+
+    def step(x, y):
+        loss = loss_fn(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def test_steps_of_a_recurrence_share_their_kernels() -> None:
+    lstm = nn.LSTM(3, 40, batch_first=True)
+
+    def step(x, y):
+        return training(lstm, lambda out, y: ((out[0] - y) ** 2).sum())(x, y)
+
+    counts = [
+        distinct(plan_of(step, backlit.zeros((2, t, 3)), backlit.zeros((2, t, 40))))
+        for t in (8, 24)
+    ]
+    assert counts[0] == counts[1] < 40
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)),
+        nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Tanh(), nn.Linear(4, 2)),
+    ],
+    ids=["batch norm", "layer norm"],
+)
+def test_a_training_step_overwrites_all_it_replaces(model) -> None:
+    """A weight that the backward pass reads, too, is overwritten only after that."""
+    x, y = backlit.random.normal((6, 3)), backlit.random.normal((6, 2))
+    plan = plan_of(training(model, nn.MSELoss()), x, y)
+    assert plan.repeatable
+    assert len(plan.in_place) == len(plan.captured.updated)
+
+
+def test_places_known_before_the_code_runs_make_no_code() -> None:
+    """A slice of a placed array reads the array, or nothing."""
+
+    @backlit.compile
+    def gradient(w):
+        return backlit.grad((w[1] * w[1]).sum() + w[3].sum() + w[1:, 2].sum(), w)
+
+    w = backlit.asarray(np.arange(20.0).reshape(5, 4)).requires_grad_()
+    expected = np.zeros((5, 4))
+    expected[1] = 2 * np.arange(4, 8)
+    expected[3] = 1
+    expected[1:, 2] += 1
+    assert np.array_equal(gradient(w).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("op", "a", "b", "expected"),
+    [
+        ("add", 2**31 - 1, 1, "-2147483648"),
+        ("sub", 3, 5, "-2"),
+        ("mul", 65536, 65536, "0"),
+        ("and", 12, 10, "8"),
+        ("or", 12, 10, "14"),
+        ("xor", 12, 10, "6"),
+    ],
+)
+def test_integer_constants_are_folded_as_the_processor_would(op, a, b, expected) -> None:
+    f = Function("f", [])
+    assert f.const("i32", a).bits(op, f.const("i32", b)).text == expected
+
+
+def test_integer_identities_make_no_code() -> None:
+    f = Function("f", [("i64", "x"), ("i1", "t")])
+    x, t = f.argument("x"), f.argument("t")
+    assert [x + 0, x - 0, x * 1] == [x, x, x]
+    assert (x * 0).text == "0"
+    assert (t & 1) is t
+    assert (t & 0).text == "false"
+    assert (f.const("i8", -1) & 3).text == "3"
+    assert f.const("i64", 3).compare("lt", 4).select(x, 7) is x
+    assert f.const("i64", 5).compare("lt", 4).select(x, 7).text == "7"
+    assert f.lines == ["entry:"]
