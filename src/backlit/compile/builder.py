@@ -158,6 +158,7 @@ class Function:
         self.parameters = list(parameters)
         self.result = result
         self.lines: list[str] = ["entry:"]
+        self._rooms: list[str] = []
         self.declarations: dict[str, None] = {}
         self.block = "entry"
         self._count = 0
@@ -166,7 +167,7 @@ class Function:
     def text(self) -> str:
         """The definition."""
         listed = ", ".join(f"{t} %{n}" for t, n in self.parameters)
-        body = "\n".join(self.lines)
+        body = "\n".join([self.lines[0], *self._rooms, *self.lines[1:]])
         return f"define {self.result} @{self.name}({listed}) noinline #0 {{\n{body}\n}}\n"
 
     def argument(self, name: str) -> Value:
@@ -206,6 +207,12 @@ class Function:
         """The address of element `offset` of an array of `type`."""
         text = f"getelementptr inbounds {type}, ptr {base.text}, i64 {offset.text}"
         return self.emit(text, "ptr")
+
+    def room(self, type: str, count: int) -> Value:
+        """The address of so many elements that the function has for itself."""
+        name = self.name_value("room")
+        self._rooms.append(f"  {name} = alloca [{count} x {type}]")
+        return Value(self, name, "ptr")
 
     def load(self, type: str, address: Value, note: str = "") -> Value:
         """The value in memory."""

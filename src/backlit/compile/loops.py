@@ -64,6 +64,8 @@ class KernelWriter:
         self.made: dict[Variable, tuple[tuple[int, ...], Value]] = {}
         if kernel.kind == "map":
             self._map()
+        elif kernel.kind == "concat":
+            self._pieces(kernel.roots[0])
         elif kernel.kind == "reduce":
             self._reduce(kernel.roots[0])
         elif kernel.kind == "matmul":
@@ -352,15 +354,17 @@ class KernelWriter:
         return groups
 
     @contextlib.contextmanager
-    def nest(self, sizes: Sequence[int], outer: bool) -> Iterator[list[Value]]:
-        """Loops over all of `sizes`; the first is divided into units if `outer`."""
+    def nest(
+        self, sizes: Sequence[int], outer: bool, grain: int | None = None
+    ) -> Iterator[list[Value]]:
+        """Loops over all of `sizes`; the first is divided into units of `grain` if `outer`."""
         f = self.f
         with contextlib.ExitStack() as stack:
             indices: list[Value] = []
             for position, n in enumerate(sizes):
                 low, high = self.zero, f.const("i64", n)
                 if outer and position == 0:
-                    grain = GRAIN if len(sizes) == 1 else 1
+                    grain = grain or (GRAIN if len(sizes) == 1 else 1)
                     if n > grain:
                         self.units = -(-n // grain)
                         unit = stack.enter_context(f.loop(f.argument("begin"), f.argument("end")))
@@ -405,6 +409,23 @@ class KernelWriter:
             self.memo[(r.output, *key)] = value
         for r in roots:
             self.store(r.output, index, self.made[r.output][1])
+
+    def _pieces(self, e: Equation) -> None:
+        """A concatenation row by row, in every row piece by piece."""
+        axis: int = e.op.axis  # type: ignore[attr-defined]
+        lead = e.output.shape[:axis]
+        with self.nest([n for n in lead if n != 1], outer=True, grain=1) as counters:
+            counter = iter(counters)
+            outer = [self.zero if n == 1 else next(counter) for n in lead]
+            start = 0
+            for x in e.inputs:
+                assert isinstance(x, Variable)
+                with self.nest(x.shape[axis:], outer=False) as inner:
+                    value = self.read(x, self.index(x.shape, (*outer, *inner)))
+                    at = (*outer, inner[0] + start, *inner[1:])
+                    self.store(e.output, self.index(e.output.shape, at), value)
+                self.memo.clear()  # what this loop has read is not known after it
+                start += x.shape[axis]
 
     # -- reductions ---------------------------------------------------------------------------
 
@@ -561,6 +582,10 @@ class KernelWriter:
             return a | b
         if name == "all":
             return a & b
+        if b.is_float:
+            # LLVM would turn the larger of a and "b where true, else -inf" into a choice between
+            # the two, which it cannot vectorise.
+            b = self.f.emit(f"freeze {b!r}", b.type)
         return scalar_ops.larger(a, b, "ge" if name == "max" else "le", e.output.dtype)
 
     # -- running folds ------------------------------------------------------------------------

@@ -36,6 +36,8 @@ Index = tuple[Any, ...]
 
 #: Kernels that read their inputs from memory with strides, not by expressions.
 MEMORY_KINDS = ("host", "matmul", "contraction", "random", "window", "running")
+#: From so many elements on, a row of a piece of a concatenation is worth a loop of its own.
+LONG_PIECE = 8
 #: More pieces than this are not chosen among by comparing indices.
 FEW_PIECES = 4
 #: Ops that add into zeros at indices.
@@ -140,7 +142,7 @@ def row_major(shape: Shape) -> tuple[int, ...]:
 class Kernel:
     """One loop nest: the values it makes, all over one iteration space."""
 
-    kind: str  # "map", "reduce", "scatter", "host"
+    kind: str  # "map", "concat", "reduce", "scatter", "host"...
     roots: list[Equation]
     reads: set[Variable] = field(default_factory=set)
 
@@ -447,7 +449,17 @@ class Lowering:
             return "contraction"
         if isinstance(e.op, creation.RandomBits):
             return "random"
+        if e.output in self.in_memory and self._has_long_pieces(e):
+            return "concat"
         return "map"
+
+    def _has_long_pieces(self, e: Equation) -> bool:
+        """Whether a concatenation has rows, to be made piece by piece."""
+        if not isinstance(e.op, movement.Concat):
+            return False
+        axis = e.op.axis
+        shortest = min(math.prod(x.shape[axis:]) for x in e.inputs)
+        return math.prod(e.output.shape[:axis]) > 1 and shortest >= LONG_PIECE
 
     def _fitting(self, e: Equation, kind: str, accesses: list[Access], earliest: int) -> int | None:
         """A kernel that can make this value too: the same loop, all it needs made before."""
@@ -481,7 +493,7 @@ class Lowering:
             mixed = Mixed(frozenset())
             views = [self.view(x) for x in e.inputs if isinstance(x, Variable)]
             reader.found = [Access(v, (mixed,) * len(v.shape)) for v in views if v is not None]
-        elif kind == "map":
+        elif kind in ("map", "concat"):
             reader.expand(e, loop_index(e.output.shape))
         else:
             loops = loop_index(e.inputs[0].shape)

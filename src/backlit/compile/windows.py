@@ -7,8 +7,10 @@ what several windows add to one place is added in a fixed order.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..op import Shape
 from ..ops import pooling
 from .builder import Value
 from .graph import Equation, Variable
@@ -17,6 +19,12 @@ from .scalar_ops import TYPES, is_signed, larger
 
 if TYPE_CHECKING:
     from .loops import KernelWriter
+
+
+#: Windows whose largest places are found before anything is added to them.
+ROW = 1024
+#: One place of a window: see `Windows._places`.
+Place = tuple[int, int, Value, Value, Value | None]
 
 
 class Windows:
@@ -45,18 +53,56 @@ class Windows:
         with f.loop(f.argument("begin"), f.argument("end")) as unit:
             n = unit.index / channels
             self.at = (n, unit.index - n * channels)
-            if spreads:
+            self.apart = isinstance(op, pooling.MaxPoolRoute) and self._are_apart(pooled)
+            if spreads and not (self.apart and self._cover(pooled)):
                 with (
                     f.loop(w.zero, f.const("i64", self.height)) as h,
                     f.loop(w.zero, f.const("i64", self.width)) as v,
                 ):
                     zero = f.const(self.type, 0)
                     w.store(out, (*self.at, h.index, v.index), zero)
-            with (
-                f.loop(w.zero, f.const("i64", pooled[2])) as p,
-                f.loop(w.zero, f.const("i64", pooled[3])) as q,
-            ):
-                self._window(p.index, q.index)
+            with f.loop(w.zero, f.const("i64", pooled[2])) as p:
+                if isinstance(op, pooling.MaxPoolRoute) and not self.apart:
+                    self._route_row(p.index, pooled[3])
+                else:
+                    with f.loop(w.zero, f.const("i64", pooled[3])) as q:
+                        self._window(p.index, q.index)
+
+    def _route_row(self, p: Value, windows: int) -> None:
+        """A row of windows that may share places, a part after the other: find the largest, add."""
+        op, f, w, out = self.op, self.f, self.w, self.e.output
+        largest = f.room("i32", min(windows, ROW))
+        view = View(out, out.shape, w.strides(out))
+        names = [
+            (f.const("i32", i * op.dilation[0] * self.width + j * op.dilation[1]),)
+            for i in range(op.kernel[0])
+            for j in range(op.kernel[1])
+        ]
+        corner = (p * op.stride[0] - op.padding[0][0]) * self.width - op.padding[1][0]
+        for low in range(0, windows, ROW):
+            high = min(low + ROW, windows)
+            with f.loop(f.const("i64", low), f.const("i64", high)) as q:
+                (found,) = self._largest(self.e.inputs[1], self._places(p, q.index), names)
+                f.store(found, f.address(largest, "i32", q.index - low))
+            w.memo.clear()  # what this loop has read is not known after it
+            with f.loop(f.const("i64", low), f.const("i64", high)) as q:
+                place = f.load("i32", f.address(largest, "i32", q.index - low)).cast("sext", "i64")
+                index = (*self.at, w.zero, corner + q.index * op.stride[1] + place)
+                value = w.read(self.e.inputs[0], (*self.at, p, q.index))
+                w.store(out, index, w.load(view, index) + value)
+            w.memo.clear()
+
+    def _are_apart(self, pooled: Shape) -> bool:
+        """Whether no two windows share a place, and all lie inside."""
+        op = self.op
+        extent = [(k - 1) * d + 1 for k, d in zip(op.kernel, op.dilation, strict=True)]
+        return not any(map(any, op.padding)) and all(
+            n == 1 or s >= e for n, s, e in zip(pooled[2:], op.stride, extent, strict=True)
+        )
+
+    def _cover(self, pooled: Shape) -> bool:
+        """Whether windows that do not share places leave none out."""
+        return math.prod(pooled[2:]) * math.prod(self.op.kernel) == self.height * self.width
 
     def _window(self, p: Value, q: Value) -> None:
         op, w, out = self.op, self.w, self.e.output
@@ -67,12 +113,18 @@ class Windows:
                 self._add(out, h, v, value, inside)
             return
         if isinstance(op, pooling.MaxPoolRoute | pooling.MaxPoolPick):
-            h, v = self._largest(self.e.inputs[1], p, q)
+            places = self._places(p, q)
             first = self.e.inputs[0]
             if isinstance(op, pooling.MaxPoolRoute):
-                self._add(out, h, v, w.read(first, here), None)
-            else:
-                w.store(out, here, w.read(first, (*self.at, h, v)))
+                numbers = [(self.f.const("i32", k),) for k in range(len(places))]
+                (largest,) = self._largest(self.e.inputs[1], places, numbers)
+                value = w.read(first, here)
+                for (number,), (_, _, h, v, _) in zip(numbers, places, strict=True):
+                    share = largest.compare("eq", number).select(value, 0)
+                    w.store(out, (*self.at, h, v), share)
+                return
+            h, v = self._largest(self.e.inputs[1], places, [(h, v) for _, _, h, v, _ in places])
+            w.store(out, here, w.read(first, (*self.at, h, v)))
             return
         x = self.e.inputs[0]
         is_max = isinstance(op, pooling.MaxPool)
@@ -88,7 +140,7 @@ class Windows:
                 result = larger(result, value, "ge", x.dtype) if is_max else result + value
         w.store(out, here, result if result is not None else nothing)
 
-    def _places(self, p: Value, q: Value) -> list[tuple[int, int, Value, Value, Value | None]]:
+    def _places(self, p: Value, q: Value) -> list[Place]:
         """(i, j, h, w, inside) for each place of a window; h and w are 0 where it is outside."""
         op = self.op
         (top, bottom), (left, right) = op.padding
@@ -111,15 +163,17 @@ class Windows:
     def _element(self, x: Variable, h: Value, v: Value) -> Value:
         return self.w.read(x, (*self.at, h, v))
 
-    def _largest(self, x: Variable, p: Value, q: Value) -> tuple[Value, Value]:
-        """The place of the first largest element of a window; NaN wins."""
+    def _largest(
+        self, x: Variable, places: list[Place], names: Sequence[tuple[Value, ...]]
+    ) -> tuple[Value, ...]:
+        """The name of the place of the first largest element of a window; NaN wins."""
         best: Value | None = None
-        row = column = found = self.w.zero
-        for _, _, h, v, inside in self._places(p, q):
+        winner, found = names[0], self.f.const("i1", 1)
+        for (_, _, h, v, inside), name in zip(places, names, strict=True):
             value = self._element(x, h, v)
             if best is None:
-                best, row, column = value, h, v
-                found = inside if inside is not None else self.f.const("i1", 1)
+                best = value
+                found = inside if inside is not None else found
                 continue
             wins = value.compare("gt", best, is_signed(x.dtype))
             if value.is_float:
@@ -129,8 +183,8 @@ class Windows:
                 wins = wins & inside
                 found = found | inside
             best = wins.select(value, best)
-            row, column = wins.select(h, row), wins.select(v, column)
-        return row, column
+            winner = tuple(wins.select(a, b) for a, b in zip(name, winner, strict=True))
+        return winner
 
     def _add(self, out: Variable, h: Value, v: Value, value: Value, inside: Value | None) -> None:
         w = self.w
