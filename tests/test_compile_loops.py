@@ -76,3 +76,39 @@ def test_largest_of_those_that_a_mask_lets_through(name) -> None:
         return getattr(backlit, name)(backlit.where(mask, x, worst), axis=1)
 
     same(f, x, mask)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((6, 40, 4, 5), (0, 2, 3)),  # short runs: as they lie in memory, in blocks of channels
+        ((3, 2, 600), (0, 2)),  # long runs
+        ((3, 700), 0),
+        ((3, 700), 1),
+        ((2, 3, 40, 2, 3), (1, 3)),
+        ((2, 3, 4), (0, 1, 2)),
+        ((1, 9, 1), 0),
+    ],
+)
+def test_folds_of_the_same_axes_share_a_loop(shape, axis) -> None:
+    """Small whole numbers, so that sums are exact in any order."""
+    rng = np.random.default_rng(3)
+    x = rng.integers(-3, 4, shape).astype(np.float32)
+    y = rng.integers(-3, 4, shape).astype(np.float32)
+
+    def f(x, y):
+        folds = [
+            (x * y).sum(axis=axis),
+            x.sum(axis=axis),
+            backlit.max(x + y, axis=axis),
+            backlit.astype(backlit.any(x > 2, axis=axis), x.dtype),
+        ]
+        return backlit.stack(folds)
+
+    expected = np.stack(
+        [(x * y).sum(axis), x.sum(axis), (x + y).max(axis), (x > 2).any(axis)], dtype=np.float32
+    )
+    compiled = backlit.compile(f, executor=native)
+    assert np.array_equal(compiled(backlit.asarray(x), backlit.asarray(y)).numpy(), expected)
+    plan = compiled._latest("kernels")
+    assert [k.kind for k in plan.kernels].count("reduce") == 1

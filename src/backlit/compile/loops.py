@@ -19,16 +19,15 @@ from ..op import Elementwise, Shape
 from ..ops import creation, indexing, movement
 from . import scalar_ops
 from .builder import Function, Value
+from .folds import Folds
 from .graph import Equation, Variable
 from .lower import Kernel, Lowering, View, gathered_block, row_major, total
 from .products import batched
-from .scalar_ops import TYPES, is_signed, memory_type
+from .scalar_ops import TYPES, identity, is_signed, memory_type
 from .windows import Windows
 
 #: Elements in one unit of a flat loop.
 GRAIN = 4096
-#: Columns of results that one unit of a column sum makes.
-COLUMNS = 256
 
 Storage = Callable[[Variable], Any]
 
@@ -67,7 +66,7 @@ class KernelWriter:
         elif kernel.kind == "concat":
             self._pieces(kernel.roots[0])
         elif kernel.kind == "reduce":
-            self._reduce(kernel.roots[0])
+            Folds(self, kernel.roots).write()
         elif kernel.kind == "matmul":
             self._matmul(kernel.roots[0])
         elif kernel.kind == "random":
@@ -427,167 +426,6 @@ class KernelWriter:
                 self.memo.clear()  # what this loop has read is not known after it
                 start += x.shape[axis]
 
-    # -- reductions ---------------------------------------------------------------------------
-
-    def _reduce(self, e: Equation) -> None:
-        x: Variable = e.inputs[0]
-        op: Any = e.op
-        if e.output.size == 0:
-            return
-        if x.size == 0:
-            with self.nest(e.output.shape, outer=False) as loops:
-                start = self.identity(op.name, e.output)
-                self.store(e.output, self.index(e.output.shape, loops), start)
-            return
-        ndim = len(x.shape)
-        edges = {a for a in range(1, ndim) if (a in op.axis) != (a - 1 in op.axis)}
-        groups = self.groups(x.shape, edges)
-        folded = [g for g in groups if g[0] in op.axis]
-        kept = [g for g in groups if g[0] not in op.axis]
-        if kept and (not folded or kept[-1] > folded[-1]) and not op.name.startswith("arg"):
-            self._reduce_columns(e, x, kept, folded)
-        else:
-            self._reduce_rows(e, x, kept, folded)
-
-    def _size(self, x: Variable, group: Sequence[int]) -> int:
-        return math.prod(x.shape[a] for a in group)
-
-    def _target(self, e: Equation, x: Variable, at: dict[int, Value]) -> tuple[Value, ...]:
-        """The output's index for the indices of x's kept axes."""
-        op: Any = e.op
-        axes = [a for a in range(len(x.shape)) if op.keepdims or a not in op.axis]
-        return tuple(at[a] if a not in op.axis else self.zero for a in axes)
-
-    def _reduce_rows(
-        self, e: Equation, x: Variable, kept: list[list[int]], folded: list[list[int]]
-    ) -> None:
-        with self.nest([self._size(x, g) for g in kept], outer=True) as outer:
-            at = self.spread(len(x.shape), kept, outer)
-            results = self._fold(e, x, at, folded, self._start(e))
-            self.store(e.output, self._target(e, x, at), results[-1])
-
-    def _start(self, e: Equation) -> list[Value]:
-        if not e.op.name.startswith("arg"):
-            return [self.identity(e.op.name, e.output)]
-        x = e.inputs[0]
-        worst = self.identity("max" if e.op.name == "argmax" else "min", x)
-        return [worst, self.f.const("i64", 0)]
-
-    def _fold(
-        self,
-        e: Equation,
-        x: Variable,
-        at: dict[int, Value],
-        folded: list[list[int]],
-        carried: list[Value],
-    ) -> list[Value]:
-        """Loops over the folded axes, innermost last, each carrying the result so far."""
-        if not folded:
-            value = self.read(x, tuple(at.values()))
-            if e.op.name.startswith("arg"):
-                return self._better(e, x, carried, value, at)
-            return [self._combine(e, carried[0], self._operand(e, value, x))]
-        high = self.f.const("i64", self._size(x, folded[0]))
-        with self.f.loop(self.zero, high, carried) as loop:
-            inner = {**at, folded[0][-1]: loop.index}
-            loop.following.extend(self._fold(e, x, inner, folded[1:], loop.carried))
-        return loop.results
-
-    def _better(
-        self, e: Equation, x: Variable, carried: list[Value], value: Value, at: dict[int, Value]
-    ) -> list[Value]:
-        best, where = carried
-        here = at[e.op.axis[0]]  # type: ignore[attr-defined]
-        how = "gt" if e.op.name == "argmax" else "lt"
-        wins = value.compare(how, best, is_signed(x.dtype))
-        if value.is_float:
-            wins = wins | (value.compare("ne", value) & best.compare("eq", best))
-        wins = wins | here.compare("eq", 0)
-        return [wins.select(value, best), wins.select(here, where)]
-
-    def _reduce_columns(
-        self, e: Equation, x: Variable, kept: list[list[int]], folded: list[list[int]]
-    ) -> None:
-        """The last axis is kept: whole rows are added to a row of results."""
-        *outer_groups, last = kept
-        f = self.f
-        n = self._size(x, last)
-        with self.nest([self._size(x, g) for g in outer_groups], outer=True) as outer:
-            at = self.spread(len(x.shape), outer_groups, outer)
-            if outer_groups or n <= COLUMNS:
-                self._columns(e, x, at, folded, last, self.zero, f.const("i64", n))
-            else:
-                self.units = -(-n // COLUMNS)
-                with f.loop(f.argument("begin"), f.argument("end")) as loop:
-                    low = loop.index * COLUMNS
-                    high = low + COLUMNS
-                    high = high.compare("lt", n).select(high, n)
-                    self._columns(e, x, at, folded, last, low, high)
-
-    def _columns(
-        self,
-        e: Equation,
-        x: Variable,
-        at: dict[int, Value],
-        folded: list[list[int]],
-        last: list[int],
-        low: Value,
-        high: Value,
-    ) -> None:
-        f = self.f
-        with f.loop(low, high) as loop:
-            index = self._target(e, x, {**at, last[-1]: loop.index})
-            self.store(e.output, index, self.identity(e.op.name, e.output))
-        view = View(e.output, e.output.shape, row_major(e.output.shape))
-        with contextlib.ExitStack() as stack:
-            inner = dict(at)
-            for g in folded:
-                high_g = f.const("i64", self._size(x, g))
-                inner[g[-1]] = stack.enter_context(f.loop(self.zero, high_g)).index
-            with f.loop(low, high) as loop:
-                inner[last[-1]] = loop.index
-                value = self._operand(e, self.read(x, tuple(inner.values())), x)
-                target = self._target(e, x, inner)
-                before = self.load(view, target)
-                self.store(e.output, target, self._combine(e, before, value))
-
-    def _operand(self, e: Equation, value: Value, x: Variable) -> Value:
-        if e.op.name in ("any", "all") and value.type != "i1":
-            return value.compare("ne", 0)
-        return value
-
-    def identity(self, name: str, out: Variable) -> Value:
-        """What a fold of nothing gives."""
-        type = TYPES[out.dtype.name]
-        if name in ("sum", "any"):
-            return self.f.const(type, 0)
-        if name in ("prod", "all"):
-            return self.f.const(type, 1)
-        if out.dtype.kind == "f":
-            return self.f.const(type, -math.inf if name == "max" else math.inf)
-        if out.dtype.kind == "b":
-            return self.f.const(type, 0 if name == "max" else 1)
-        info = np.iinfo(out.dtype)
-        return self.f.const(type, info.min if name == "max" else info.max)
-
-    def _combine(self, e: Equation, a: Value, b: Value) -> Value:
-        name = e.op.name
-        if name in ("sum", "prod"):
-            if not a.is_float:
-                return a + b if name == "sum" else a * b
-            how = "fadd" if name == "sum" else "fmul"
-            text = f"{how} reassoc contract {a.type} {a.text}, {b.text}"
-            return self.f.emit(text, a.type)
-        if name == "any":
-            return a | b
-        if name == "all":
-            return a & b
-        if b.is_float:
-            # LLVM would turn the larger of a and "b where true, else -inf" into a choice between
-            # the two, which it cannot vectorise.
-            b = self.f.emit(f"freeze {b!r}", b.type)
-        return scalar_ops.larger(a, b, "ge" if name == "max" else "le", e.output.dtype)
-
     # -- running folds ------------------------------------------------------------------------
 
     def _running(self, e: Equation) -> None:
@@ -603,7 +441,7 @@ class KernelWriter:
             at = dict.fromkeys(range(len(x.shape)), self.zero)
             at.update(zip(others, outer, strict=True))
             high = f.const("i64", x.shape[op.axis])
-            with f.loop(self.zero, high, [self.identity(name, e.output)]) as loop:
+            with f.loop(self.zero, high, [identity(f, name, e.output.dtype)]) as loop:
                 at[op.axis] = loop.index
                 index = tuple(self.zero if x.shape[a] == 1 else i for a, i in at.items())
                 value = self.read(x, index)

@@ -463,6 +463,8 @@ class Lowering:
 
     def _fitting(self, e: Equation, kind: str, accesses: list[Access], earliest: int) -> int | None:
         """A kernel that can make this value too: the same loop, all it needs made before."""
+        if kind == "reduce":
+            return self._fold_beside(e, accesses, earliest)
         if kind != "map":
             return None
         shape = e.output.shape
@@ -475,6 +477,25 @@ class Lowering:
             if any(x.view.base in wholes for x in accesses):
                 continue  # it would read what this loop is still writing
             if all(x.is_at(shape) for x in accesses if x.view.base in own):
+                return number
+        return None
+
+    def _fold_beside(self, e: Equation, accesses: list[Access], earliest: int) -> int | None:
+        """A kernel that folds the same axes of something it reads, too."""
+        op: Any = e.op
+        if op.name.startswith("arg"):
+            return None
+        large = {x.view.base for x in accesses if x.view.base.size == e.inputs[0].size}
+        for number in range(earliest + 1, len(self.kernels)):
+            kernel = self.kernels[number]
+            other: Any = kernel.roots[0].op
+            if (
+                kernel.kind == "reduce"
+                and kernel.roots[0].inputs[0].shape == e.inputs[0].shape
+                and not other.name.startswith("arg")
+                and other.axis == op.axis
+                and not large.isdisjoint(kernel.reads)
+            ):
                 return number
         return None
 

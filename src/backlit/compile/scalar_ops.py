@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..dtypes import DType, bool_
 from ..op import Op
 from . import mathematics
@@ -149,6 +151,21 @@ def _power(a: Value, b: Any) -> Value:
         # pow(-0, ½) is +0 and pow(-∞, ½) is ∞; the square root has neither.
         return _library("pow", a, a._other(0.5))
     return _library("pow", a, b if isinstance(b, Value) else a._other(b))
+
+
+def identity(function: Function, name: str, dtype: DType) -> Value:
+    """What a fold (`sum`, `max`, `any`...) of nothing gives."""
+    type = TYPES[dtype.name]
+    if name in ("sum", "any"):
+        return function.const(type, 0)
+    if name in ("prod", "all"):
+        return function.const(type, 1)
+    if dtype.kind == "f":
+        return function.const(type, -math.inf if name == "max" else math.inf)
+    if dtype.kind == "b":
+        return function.const(type, 0 if name == "max" else 1)
+    info = np.iinfo(dtype)
+    return function.const(type, info.min if name == "max" else info.max)
 
 
 def larger(a: Value, b: Value, how: str, dtype: DType) -> Value:

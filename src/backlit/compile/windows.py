@@ -15,7 +15,7 @@ from ..ops import pooling
 from .builder import Value
 from .graph import Equation, Variable
 from .lower import View
-from .scalar_ops import TYPES, is_signed, larger
+from .scalar_ops import TYPES, identity, is_signed, larger
 
 if TYPE_CHECKING:
     from .loops import KernelWriter
@@ -128,7 +128,7 @@ class Windows:
             return
         x = self.e.inputs[0]
         is_max = isinstance(op, pooling.MaxPool)
-        nothing = w.identity("max" if is_max else "sum", out)
+        nothing = identity(self.f, "max" if is_max else "sum", out.dtype)
         result: Value | None = None
         for _, _, h, v, inside in self._places(p, q):
             value = self._element(x, h, v)
