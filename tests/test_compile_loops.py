@@ -112,3 +112,17 @@ def test_folds_of_the_same_axes_share_a_loop(shape, axis) -> None:
     assert np.array_equal(compiled(backlit.asarray(x), backlit.asarray(y)).numpy(), expected)
     plan = compiled._latest("kernels")
     assert [k.kind for k in plan.kernels].count("reduce") == 1
+
+
+@pytest.mark.parametrize(("start", "count", "step"), [(0, 3, 1), (1, 1, 1), (1, 2, 2), (3, 4, -1)])
+def test_placed_arrays_whose_other_axes_are_one_loop(start, count, step) -> None:
+    """Axes that are placed whole are one loop, whose count passes the size of the last of them."""
+    x = np.random.default_rng(4).standard_normal((5, 2, 3, 4))
+
+    def gradient(x):
+        x = x.detach().requires_grad_()
+        stop = start + count * step
+        part = x[start : stop if stop >= 0 else None : step]
+        return backlit.grad((part * part).sum() + (x[2] * x[4]).sum(), x)
+
+    same(gradient, x)

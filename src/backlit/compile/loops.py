@@ -244,13 +244,17 @@ class KernelWriter:
             return self.f.const(type, 0)
         inside = self.f.const("i1", 1)
         own: list[tuple[Value, Value]] = []  # where x is read, and whether that is in x
-        axis = iter(index)
+        axis = iter(zip(index, op.shape, strict=True))
         for i in op.index:
             if i is None:
                 own.append((self.zero, self.f.const("i1", 1)))
                 continue
-            at = next(axis)
+            at, n = next(axis)
             start, count, step = (i, 1, 1) if isinstance(i, int) else i
+            if i == (0, n, 1):
+                # Not compared: this may be one loop over several axes, see `spread`.
+                own.append((at, self.f.const("i1", 1)))
+                continue
             place = at - start
             hit = self.f.const("i1", 1)
             if step != 1:
