@@ -60,7 +60,9 @@ class KernelWriter:
         self.checks = False  # whether it sets the flag
         self.memo: dict[Any, Value] = {}
         self.indices: list[Any] = []  # keeps index values alive while the memo names them by id
-        self.made: dict[Variable, tuple[tuple[int, ...], Value]] = {}
+        #: What this turn has made and not yet stored. The kernel reads these values where it makes
+        #: them, and nowhere else: see `Lowering._fitting`.
+        self.made: dict[Variable, Value] = {}
         if kernel.kind == "map":
             self._map()
         elif kernel.kind == "concat":
@@ -115,9 +117,6 @@ class KernelWriter:
         return known
 
     def _read(self, v: Variable, index: tuple[Value, ...]) -> Value:
-        own = self.made.get(v)
-        if own is not None and own[0] == tuple(map(id, index)):
-            return own[1]
         view = self.lowering.view(v)
         if view is not None:
             return self.load(view, index)
@@ -139,6 +138,8 @@ class KernelWriter:
 
     def load(self, view: View, index: tuple[Value, ...]) -> Value:
         """The element of a view at an index."""
+        if view.base in self.made:
+            return self.made[view.base]
         type = memory_type(view.base.dtype)
         base = self.f.argument(self._parameter(view.base))
         value = self.f.load(type, self.f.address(base, type, self._offset(view, index)))
@@ -404,14 +405,11 @@ class KernelWriter:
             self._body(self.kernel.roots, tuple(at.values()))
 
     def _body(self, roots: Sequence[Equation], index: tuple[Value, ...]) -> None:
-        key = tuple(map(id, index))
         self.indices.append(index)
         for r in roots:
-            value = self.expand(r, index)
-            self.made[r.output] = (key, value)
-            self.memo[(r.output, *key)] = value
+            self.made[r.output] = self.expand(r, index)
         for r in roots:
-            self.store(r.output, index, self.made[r.output][1])
+            self.store(r.output, index, self.made[r.output])
 
     def _pieces(self, e: Equation) -> None:
         """A concatenation row by row, in every row piece by piece."""

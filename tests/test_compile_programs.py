@@ -1,0 +1,25 @@
+"""Random programs: eager, the interpreter and native code agree, values and gradients."""
+
+import numpy as np
+import pytest
+from programs import program
+
+import backlit
+from backlit.compile import interpreter, native
+
+#: Programs that native code once got wrong, and some more.
+SEEDS = [*range(24), 81, 186, 274, 297, 413, 10036, 10057, 10090, 10184, 10204, 10311, 10563, 10595]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_compiled_programs_do_what_eager_ones_do(seed: int) -> None:
+    written = program(seed)
+    inputs = [backlit.asarray(a) for a in written.inputs]
+    eager = written.run(*inputs)
+    interpreted = backlit.compile(written.run, executor=interpreter)(*inputs)
+    compiled = backlit.compile(written.run, executor=native)(*inputs)
+    for e, i, n in zip(eager, interpreted, compiled, strict=True):
+        assert e.numpy().tobytes() == i.numpy().tobytes(), written
+        assert n.shape == e.shape
+        bound = 1e-9 * (1 + np.abs(e.numpy()).max(initial=0))
+        assert np.abs(n.numpy() - e.numpy()).max(initial=0) <= bound, written
