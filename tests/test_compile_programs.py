@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from programs import program
 
 import backlit
-from backlit.compile import interpreter, native
+from backlit.compile import interpreter, native, passes
+from backlit.compile.capture import trace
+from programs import program
 
 #: Programs that native code once got wrong, and some more.
 SEEDS = [*range(24), 81, 186, 274, 297, 413, 10036, 10057, 10090, 10184, 10204, 10311, 10563, 10595]
@@ -23,3 +24,15 @@ def test_compiled_programs_do_what_eager_ones_do(seed: int) -> None:
         assert n.shape == e.shape
         bound = 1e-9 * (1 + np.abs(e.numpy()).max(initial=0))
         assert np.abs(n.numpy() - e.numpy()).max(initial=0) <= bound, written
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_graphs_are_legal_after_every_pass_and_do_not_grow(seed: int) -> None:
+    written = program(seed)
+    graph = trace(written.run, tuple(map(backlit.asarray, written.inputs)), {}).graph
+    graph.check()
+    for step in passes.PASSES:
+        before, graph = graph, step(graph)
+        graph.check()
+        assert (graph.inputs, len(graph.outputs)) == (before.inputs, len(before.outputs))
+        assert len(graph.equations) <= len(before.equations)

@@ -15,7 +15,7 @@ from .graph import Equation, Graph, Variable
 
 def optimise(graph: Graph) -> Graph:
     """All passes in order."""
-    for step in (simplify, share_common, remove_dead):
+    for step in PASSES:
         graph = step(graph)
     return graph
 
@@ -91,6 +91,10 @@ def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
     while e is not None and isinstance(e.op, movement.Reshape | movement.BroadcastTo):
         e = made.get(e.inputs[0])
     return e is not None and isinstance(e.op, creation.Full) and e.op.value == value
+
+
+#: Algebra first: it makes equal what `share_common` then finds.
+PASSES = (simplify, share_common, remove_dead)
 
 
 def producers(graph: Graph) -> dict[Variable, Equation]:
