@@ -48,7 +48,7 @@ def test_compiled_code_is_kept_and_used_again(folder: Path, monkeypatch) -> None
 
 
 def native_engine():
-    from backlit.compile.native import engine
+    from backlit.compile.machine import engine
 
     return engine()
 

@@ -21,7 +21,7 @@ import numpy as np
 from ..backend import numpy_backend as NUMPY
 from ..errors import IndexRangeError
 from ..tensor import Tensor, wrap
-from . import native, threads
+from . import machine, threads
 from .capture import Capture, fill_result
 from .graph import Variable
 from .loops import KernelWriter
@@ -224,15 +224,14 @@ class Plan:
                 body.replace("define void @KERNEL", f"define internal void @{name}", 1)
                 for body, name in definitions.items()
             ]
-            parts = [native.header(), *declarations, threads.helpers(threads.BARRIER)]
-            parts += ["declare i32 @sched_yield()", "declare void @llvm.x86.sse2.pause()"]
-            parts += [*kernels, *(d.text() for d in drivers), native.attributes()]
+            parts = [machine.header(), *declarations, threads.helpers(threads.BARRIER)]
+            parts += [*kernels, *(d.text() for d in drivers), machine.attributes()]
             for product in products.kernels.values():
                 parts.append(f"declare void @{product.name}(ptr, i64, i64, i64, ptr)")
             self.text = "\n".join(parts)
             names = [d.name for d in drivers]
             codes = [product.code for product in products.kernels.values()]
-            self.library = native.build(self.text, names, codes)
+            self.library = machine.build(self.text, names, codes)
         self.arena = _aligned(self.scratch_offset + products.scratch)
 
     def _pointer(self, storage: Variable, name: str, first: int = 0) -> list[str]:

@@ -13,8 +13,8 @@ from llvmlite import ir
 
 from ..ops import contraction as ops
 from ..ops import convolution as convolutions
-from . import cache, contraction, native
-from .contraction import Contraction, Operand, build
+from . import cache, contraction, machine
+from .contraction import Contraction, Machine, Operand, build
 from .contraction.conv import Convolution
 from .graph import Equation, Variable
 from .lower import Lowering, View, row_major
@@ -155,14 +155,15 @@ class Products:
 
 def _compiled(spec: Contraction) -> Product:
     """The kernel of a specification, from the cache if it was compiled before."""
-    key = cache.key("contraction", repr(spec), _generator(), *native.engine().identity)
+    key = cache.key("contraction", repr(spec), _generator(), *machine.engine().identity)
     name = f"contraction_{key[:24]}"
     content = cache.load(key)
     if content is None:
         module = ir.Module()
-        kernel = build(module, name, spec)
+        vector, registers = machine.engine().registers
+        kernel = build(module, name, spec, machine=Machine(vector=vector, registers=registers))
         facts = json.dumps({"phases": kernel.phases, "scratch": kernel.scratch}).encode()
-        content = facts + b"\n" + native.tidy_code(_body(module))
+        content = facts + b"\n" + machine.tidy_code(_body(module))
         cache.store(key, content)
     facts, _, code = content.partition(b"\n")
     return Product(name, flops=spec.flops, code=code, **json.loads(facts))

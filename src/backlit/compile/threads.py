@@ -15,15 +15,12 @@ import threading
 from typing import Any
 
 from ..errors import ArgumentError
-from . import native
+from . import machine
 
 #: Spins before a worker parks: about 100 µs.
 _SPINS = 20_000
 
 _HELPERS = """
-declare i32 @sched_yield()
-declare void @llvm.x86.sse2.pause()
-
 ; Job: 0 epoch, 1 driver, 2 table, 3 arena, 4 flag, 5 threads, 6 barrier counter, 7 repetitions
 
 define i64 @backlit_work(ptr %job, i64 %thread, i64 %seen, i64 %spins) #0 {
@@ -114,11 +111,20 @@ done:
 """
 
 
+#: How to tell the processor that this is a waiting loop: for each kind, the function, its argument.
+_PAUSES = {
+    "x86_64": ("llvm.x86.sse2.pause", ""),
+    "aarch64": ("llvm.aarch64.hint", "i32 1"),  # "yield"
+    "arm64": ("llvm.aarch64.hint", "i32 1"),
+}
+
+
 def helpers(text: str) -> str:
-    """The IR with the processor's spin hint filled in."""
-    x86 = native.engine().triple.startswith("x86_64")
-    pause = "call void @llvm.x86.sse2.pause()" if x86 else 'call void asm sideeffect "yield", ""()'
-    return text.replace("PAUSE", pause)
+    """The IR with the processor's spin hint filled in, and with its declarations."""
+    processor = machine.engine().triple.partition("-")[0]
+    name, argument = _PAUSES.get(processor, ("llvm.donothing", ""))
+    declared = f"declare void @{name}({argument.partition(' ')[0]})\ndeclare i32 @sched_yield()\n"
+    return declared + text.replace("PAUSE", f"call void @{name}({argument})")
 
 
 _ENTRY = ctypes.CFUNCTYPE(
@@ -144,7 +150,7 @@ class _Pool:
         base = ctypes.addressof(self.memory)
         self.job = (ctypes.c_int64 * 16).from_address(base + (-base) % 64)
         self.address = ctypes.addressof(self.job)
-        self.library: native.Library | None = None
+        self.library: machine.Library | None = None
         self.start: Any = None
         self.post: Any = None
         self.work: Any = None
@@ -152,8 +158,8 @@ class _Pool:
     def prepare(self) -> None:
         """Compile the helpers and start the missing workers."""
         if self.library is None:
-            text = native.header() + helpers(_HELPERS) + native.attributes()
-            self.library = native.build(text, ["backlit_work", "backlit_post", "backlit_start"])
+            text = machine.header() + helpers(_HELPERS) + machine.attributes()
+            self.library = machine.build(text, ["backlit_work", "backlit_post", "backlit_start"])
             i64, ptr = ctypes.c_int64, ctypes.c_void_p
             addresses = self.library.addresses
             self.start = ctypes.CFUNCTYPE(None, ptr)(addresses["backlit_start"])

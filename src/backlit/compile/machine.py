@@ -14,26 +14,39 @@ from . import cache
 _LOCK = threading.RLock()
 
 
-class _Engine:
-    """One target machine and one JIT for the process."""
+class Engine:
+    """A target machine and, for the machine we run on, a JIT."""
 
-    def __init__(self) -> None:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        self.cpu = llvm.get_host_cpu_name()
-        features = llvm.get_host_cpu_features()
-        # LLVM would use half of a 512-bit register by default; full width is faster for us.
-        self.features = features.flatten() + ",-prefer-256-bit"
-        target = llvm.Target.from_default_triple()
-        self.machine = target.create_target_machine(
+    def __init__(self, triple: str | None = None, cpu: str = "") -> None:
+        if triple is None:
+            llvm.initialize_native_target()
+            llvm.initialize_native_asmprinter()
+            self.triple = llvm.get_process_triple()
+            self.cpu = llvm.get_host_cpu_name()
+            # LLVM would use half of a 512-bit register by default; full width is faster for us.
+            self.features = llvm.get_host_cpu_features().flatten() + ",-prefer-256-bit"
+        else:
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
+            self.triple, self.cpu, self.features = triple, cpu, ""
+        self.machine = llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
         )
-        self.triple = llvm.get_process_triple()
         self.layout = str(self.machine.target_data)
-        self.jit = llvm.create_lljit_compiler(self.machine, use_jit_link=False)
+        if triple is None:
+            self.jit = llvm.create_lljit_compiler(self.machine, use_jit_link=False)
         self.count = 0
         version = ".".join(map(str, llvm.llvm_version_info))
         self.identity = (version, llvmlite.__version__, self.cpu, self.features, self.layout)
+
+    @property
+    def registers(self) -> tuple[int, int]:
+        """The bytes of a vector register, and how many there are."""
+        if self.triple.startswith(("aarch64", "arm64")):
+            return 16, 32
+        if "+avx512f" in self.features.split(","):
+            return 64, 32
+        return (32 if "+avx" in self.features.split(",") else 16), 16
 
     def code(self, text: str) -> bytes:
         """The object file of a module, from the cache if it was compiled before."""
@@ -45,6 +58,7 @@ class _Engine:
         return content
 
     def optimised(self, text: str) -> llvm.ModuleRef:
+        """The module with all of LLVM's passes applied."""
         module = llvm.parse_assembly(text)
         module.verify()
         tuning = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -57,6 +71,7 @@ class _Engine:
         return module
 
     def tidied(self, text: str) -> llvm.ModuleRef:
+        """The module with what is marked for it inlined, and little else changed."""
         module = llvm.parse_assembly(text)
         module.verify()
         tuning = llvm.create_pipeline_tuning_options(speed_level=1)
@@ -68,15 +83,15 @@ class _Engine:
         return module
 
 
-_ENGINE: _Engine | None = None
+_ENGINE: Engine | None = None
 
 
-def engine() -> _Engine:
+def engine() -> Engine:
     """The process's engine, made on first use."""
     global _ENGINE
     with _LOCK:
         if _ENGINE is None:
-            _ENGINE = _Engine()
+            _ENGINE = Engine()
         return _ENGINE
 
 
