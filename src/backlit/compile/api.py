@@ -14,12 +14,13 @@ from ..errors import ArgumentError, IndexRangeError, ShapeError, TraceError
 from ..functions.indexing import take
 from ..functions.manipulation import stack
 from ..op import describe
+from ..table import Table
 from ..tensor import STATE, Tensor, as_tensor, wrap
 from .capture import Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
 from .plan import Plan
-from .report import Profile, Table, kernel_table, plan_table, profile
+from .report import Profile, kernel_table, plan_table, profile
 from .tree import flatten, unflatten
 
 #: So many captures of one function are more than its user expects.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,51 +13,12 @@ import numpy as np
 
 from ..op import Elementwise, describe
 from ..ops import contraction
+from ..table import Table
 from .graph import Equation, Variable
 
 if TYPE_CHECKING:
     from .lower import Kernel
     from .plan import Plan
-
-
-class Table:
-    """Rows under headings; prints aligned, numbers to the right."""
-
-    def __init__(self, headings: Sequence[str], rows: Sequence[Sequence[Any]], foot: str = ""):
-        self.headings = list(headings)
-        self.rows = [list(r) for r in rows]
-        self.foot = foot
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __str__(self) -> str:
-        cells = [[_cell(x) for x in row] for row in self.rows]
-        widths = [
-            max([len(h), *(len(row[i]) for row in cells)]) for i, h in enumerate(self.headings)
-        ]
-        numeric = [
-            all(isinstance(row[i], int | float) for row in self.rows) and bool(self.rows)
-            for i in range(len(self.headings))
-        ]
-
-        def line(texts: Sequence[str]) -> str:
-            aligned = (
-                t.rjust(w) if n else t.ljust(w)
-                for t, w, n in zip(texts, widths, numeric, strict=True)
-            )
-            return "  ".join(aligned).rstrip()
-
-        lines = [line(self.headings), line(["-" * w for w in widths]), *map(line, cells)]
-        return "\n".join(lines + ([self.foot] if self.foot else []))
-
-    __repr__ = __str__
-
-
-def _cell(x: Any) -> str:
-    if isinstance(x, float):
-        return f"{x:.3g}" if abs(x) < 100 else f"{x:,.0f}"
-    return f"{x:,}" if isinstance(x, int) else str(x)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from .bad_numbers import BadNumber, BadNumbers, bad_numbers
 from .check import Cause, CheckResult, check
+from .curvature import Curvature, Eigenvalue, curvature
 from .diagnose import Diagnosis, Finding, diagnose
 from .draw import Drawing, draw
 from .explain import Explanation, explain
@@ -9,6 +10,8 @@ from .formula import ExpressionError, differentiate
 from .jacobians import Jacobian, jacobian
 from .record import NodeRecord, Record, ScopeRecord
 from .recorder import as_record, record
+from .samples import Noise, SampleGradients, sample_gradients
+from .saved import Saved, SavedArray, saved
 from .steps import Stop, breakpoint_at, steps
 from .value import Value
 from .watching import Recording, recording
@@ -19,15 +22,21 @@ __all__ = [
     "BadNumbers",
     "Cause",
     "CheckResult",
+    "Curvature",
     "Diagnosis",
     "Drawing",
+    "Eigenvalue",
     "Explanation",
     "ExpressionError",
     "Finding",
     "Jacobian",
     "NodeRecord",
+    "Noise",
     "Record",
     "Recording",
+    "SampleGradients",
+    "Saved",
+    "SavedArray",
     "ScopeRecord",
     "Stop",
     "Value",
@@ -36,6 +45,7 @@ __all__ = [
     "bad_numbers",
     "breakpoint_at",
     "check",
+    "curvature",
     "diagnose",
     "differentiate",
     "draw",
@@ -43,6 +53,8 @@ __all__ = [
     "jacobian",
     "record",
     "recording",
+    "sample_gradients",
+    "saved",
     "steps",
     "why",
 ]
