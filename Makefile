@@ -5,7 +5,7 @@
 #     make lint      style, format and types
 #     make parity    compare values and gradients with PyTorch (installs it)
 #     make docs      build the guide and the reference into docs/_build/html
-#     make bench     time training steps beside PyTorch (installs it)
+#     make bench     time training steps beside PyTorch and JAX (installs them)
 #     make picture   draw the README's picture anew from real output
 #     make clean     remove what the commands above have made
 #
@@ -48,7 +48,8 @@ docs: $(VENV)/.docs
 		--doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "Open docs/_build/html/index.html."
 
-bench: $(VENV)/.parity
+# For example: make bench BENCH="--only mlp,gpt --quick"
+bench: $(VENV)/.bench
 	$(RUN) -m bench $(BENCH)
 
 picture: $(VENV)/.test

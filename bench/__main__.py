@@ -1,94 +1,88 @@
-"""`python -m bench`: measure, print the ratios, keep them as JSON."""
+"""`python -m bench`: measure, print the ratios, keep them as JSON and as a picture."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
 import sys
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .measure import measure
-from .peers import DEFAULT_PEERS, PEERS
+from . import report
+from .measure import Measurement, Plan, caches, limits, measure
+from .peers import PEERS
+from .picture import picture
 from .workloads import WORKLOADS
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; 1 if a peer disagreed or Backlit could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
-    parser.add_argument("--peers", default=",".join(DEFAULT_PEERS), help=", ".join(PEERS))
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--turn", type=float, default=0.05, help="seconds a turn")
+    parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(WORKLOADS)}")
+    parser.add_argument("--peers", metavar="NAMES", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each peer, at most")
+    parser.add_argument("--turn", type=float, default=0.05, help="seconds a turn, at least a step")
     parser.add_argument("--threads", type=int, help="for each peer; all cores if not given")
-    options = parser.parse_args()
-    if options.threads is not None:
-        for library in ("OMP", "OPENBLAS", "MKL"):
-            os.environ[f"{library}_NUM_THREADS"] = str(options.threads)
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"The machine is busy (load {load:.1f}): times with threads mean little now.")
-    peers = [name.strip() for name in options.peers.split(",")]
-    names = options.workloads or list(WORKLOADS)
-    for kind, given, known in (("workload", names, WORKLOADS), ("peer", peers, PEERS)):
-        for name in given:
-            if name not in known:
-                parser.error(f"unknown {kind} {name!r}; there are {', '.join(known)}")
-    results = []
-    for name in names:
-        workload = WORKLOADS[name]
-        m = measure(workload, peers, options.rounds, options.turn)
-        losses = m.losses
-        print(f"\n{name}: {workload.about}")
-        print(f"  losses agree: {losses[0]:.6g}, {losses[1]:.6g}, … {losses[-1]:.6g}")
-        width = max(map(len, peers))
-        print(f"  {'':<{width}}  {'median':>10}  {'quietest':>10}  µs a step")
-        for peer in peers:
-            line = f"  {peer:<{width}}  {m.median(peer) * 1e6:10.1f}  {m.best(peer) * 1e6:10.1f}"
-            if peer != peers[0]:
-                quiet = m.best(peer) / m.best(peers[0])
-                line += f"  {m.ratio(peer, peers[0]):.2f} × and {quiet:.2f} × {peers[0]}"
-            print(line)
-        results.append(
-            {
-                "workload": name,
-                "about": workload.about,
-                "losses": losses,
-                "seconds": m.seconds,
-                "median": {p: m.median(p) for p in peers},
-                "quietest": {p: m.best(p) for p in peers},
-                "ratio": {p: m.ratio(p, peers[0]) for p in peers},
-            }
-        )
-    RESULTS.mkdir(exist_ok=True)
-    now = datetime.now(UTC)
-    path = RESULTS / f"{now:%Y%m%d-%H%M%S}.json"
-    path.write_text(
-        json.dumps({"when": now.isoformat(), **_machine(), "results": results}, indent=1)
+    parser.add_argument("--quick", action="store_true", help="fewer turns, no cold first calls")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for JSON and picture")
+    options = parser.parse_args(arguments)
+    names = _chosen(parser, "workload", options.only, list(WORKLOADS))
+    peers = _chosen(parser, "peer", options.peers, list(PEERS))
+    plan = Plan(tuple(peers), options.rounds, options.turn, threads=options.threads)
+    if options.quick:
+        plan = Plan(tuple(peers), 3, options.turn, budget=1.0, cold=False, threads=options.threads)
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print("The machine is busy: times mean less now.")
+    began = time.perf_counter()
+    found: list[Measurement] = []
+    with caches():
+        frameworks = tuple(dict.fromkeys(PEERS[p].framework for p in peers))
+        known = limits(plan.threads, tuple(f for f in ("backlit", "pytorch") if f in frameworks))
+        print(report.describe_limits(known))
+        for name in names:
+            found.append(measure(WORKLOADS[name], plan, _progress))
+            _progress("")
+            print("\n" + report.describe(found[-1], known), flush=True)
+    print("\n" + report.describe_ratios(found))
+    print("\n" + report.describe_others(found))
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
+    path.write_text(json.dumps(report.as_json(found, known), indent=1), "utf-8")
+    path.with_suffix(".svg").write_text(picture(found), "utf-8")
+    taken = time.perf_counter() - began
+    print(f"\nKept in {os.path.relpath(path)} and .svg, after {taken / 60:.1f} minutes.")
+    return int(any(_wrong(m) for m in found))
+
+
+def _wrong(m: Measurement) -> bool:
+    return any(
+        o.error.startswith("disagrees") or (o.error and PEERS[name].framework == "backlit")
+        for name, o in m.peers.items()
     )
-    print(f"\nKept in {os.path.relpath(path)}.")
 
 
-def _machine() -> dict[str, object]:
-    versions = {}
-    for package in ("backlit", "numpy", "torch", "jax"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
-        "load": os.getloadavg()[0],
-        "python": sys.version.split()[0],
-        "versions": versions,
-    }
+def _chosen(
+    parser: argparse.ArgumentParser, kind: str, given: str | None, known: list[str]
+) -> list[str]:
+    if given is None:
+        return known
+    names = [name.strip() for name in given.split(",")]
+    for name in names:
+        if name not in known:
+            parser.error(f"unknown {kind} {name!r}; there are {', '.join(known)}")
+    return names
+
+
+def _progress(text: str) -> None:
+    """What is going on, on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

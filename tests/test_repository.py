@@ -1,4 +1,4 @@
-"""The repository's outside: commands, dependencies, floors, the picture, the benchmark."""
+"""The repository's outside: commands, dependencies, floors, the picture."""
 
 import ast
 import html
@@ -13,10 +13,6 @@ from pathlib import Path
 import pytest
 
 import backlit
-from bench import __main__ as bench_command
-from bench.measure import Measurement, _agreed, measure
-from bench.peers import PEERS
-from bench.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "backlit"
@@ -233,46 +229,3 @@ def test_the_picture_shows_what_is_printed_today():
     assert words(kept) == words(draw.picture()), "run `make picture`"
     assert "mul switches" in words(kept)
     assert "url(http" not in kept
-
-
-# -- the benchmark ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_benchmark_steps_learn(name):
-    step = PEERS["backlit"](WORKLOADS[name])
-    losses = [step().item() for _ in range(5)]
-    assert losses[-1] < losses[0]
-
-
-def test_benchmark_measures_in_turns():
-    m = measure(WORKLOADS["playground"], ["backlit"], rounds=2, turn=0.002)
-    assert len(m.losses) == 5
-    assert [len(times) for times in m.seconds.values()] == [2]
-    assert m.median("backlit") > 0
-
-
-def test_benchmark_ratios_are_of_one_round_each():
-    m = Measurement([1.0], {"a": [1.0, 10.0, 2.0], "b": [2.0, 20.0, 8.0]})
-    assert m.ratio("b", "a") == 2.0
-    assert m.median("a") == 2.0
-    assert m.best("b") == 2.0
-
-
-def test_benchmark_refuses_peers_that_compute_something_else():
-    with pytest.raises(SystemExit, match="playground: the peers must compute the same losses"):
-        _agreed(WORKLOADS["playground"], {"backlit": [1.0, 0.5], "other": [1.0, 0.6]})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing"], "unknown workload 'nothing'; there are playground, two-layer"),
-        (["--peers", "nobody"], "unknown peer 'nobody'; there are backlit, backlit compiled"),
-    ],
-)
-def test_benchmark_names_what_it_does_not_know(arguments, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    with pytest.raises(SystemExit):
-        bench_command.main()
-    assert message in capsys.readouterr().err

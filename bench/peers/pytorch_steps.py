@@ -1,0 +1,275 @@
+"""Steps of PyTorch: eager, with the fused optimizer, channels last, and `torch.compile`.
+
+The networks have the module names of Backlit's, so that the starting weights fit by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn, optim
+from torch.nn import functional
+
+from ..workloads import Arrays, Workload
+from . import Steps
+
+
+def _convolutions(*parts: Any) -> nn.Sequential:
+    """Convolutions with ReLU, given by the arguments of Conv2d; an int is a pooling window."""
+    layers: list[nn.Module] = []
+    for part in parts:
+        if isinstance(part, dict):
+            layers.append(nn.MaxPool2d(**part))
+        else:
+            inputs, outputs, size, stride, padding = part
+            layers += [nn.Conv2d(inputs, outputs, size, stride, padding), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class LeNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        pool = {"kernel_size": 2}
+        self.features = _convolutions((1, 32, 5, 1, 2), pool, (32, 64, 5, 1, 2), pool)
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(64 * 7 * 7, 512), nn.ReLU(), nn.Linear(512, 10)
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.features(x))
+
+
+class AlexNet(nn.Module):
+    def __init__(self, dropout: float):
+        super().__init__()
+        pool = {"kernel_size": 3, "stride": 2}
+        self.features = _convolutions(
+            (3, 64, 11, 4, 2),
+            pool,
+            (64, 192, 5, 1, 2),
+            pool,
+            (192, 384, 3, 1, 1),
+            (384, 256, 3, 1, 1),
+            (256, 256, 3, 1, 1),
+            pool,
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(256 * 6 * 6, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Linear(4096, 1000),
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Any) -> Any:
+        y = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+class ResNet18(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        stages, inputs = [], 64
+        for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+            first, second = (
+                ResidualBlock(inputs, outputs, stride),
+                ResidualBlock(outputs, outputs, 1),
+            )
+            stages.append(nn.Sequential(first, second))
+            inputs = outputs
+        self.stages = nn.Sequential(*stages)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(512, 10)
+
+    def forward(self, x: Any) -> Any:
+        y = self.stages(functional.relu(self.bn1(self.conv1(x))))
+        return self.fc(torch.flatten(self.pool(y), 1))
+
+
+class CharLSTM(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(65, 64)
+        self.lstm = nn.LSTM(64, 256, batch_first=True)
+        self.head = nn.Linear(256, 65)
+
+    def forward(self, x: Any) -> Any:
+        y, _ = self.lstm(self.embedding(x))
+        return self.head(y)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Any) -> Any:
+        n, t, width = x.shape
+        parts = self.qkv(x).view(n, t, 3, self.heads, width // self.heads)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(y.transpose(1, 2).reshape(n, t, width))
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.perceptron = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Any) -> Any:
+        x = x + self.attention(self.norm1(x))
+        return x + self.perceptron(self.norm2(x))
+
+
+class GPT(nn.Module):
+    def __init__(self, vocabulary: int = 65, context: int = 64, layers: int = 4, width: int = 128):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(Block(width, 4) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Any) -> Any:
+        y = self.tokens(x) + self.positions(torch.arange(x.shape[1]))
+        for block in self.blocks:
+            y = block(y)
+        return functional.linear(self.norm(y), self.tokens.weight)
+
+
+class WindowTagger(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20_000, 50)
+        self.hidden = nn.Linear(250, 100)
+        self.output = nn.Linear(100, 9)
+
+    def forward(self, x: Any) -> Any:
+        y = torch.flatten(self.embedding(x), 1)
+        return self.output(torch.tanh(self.hidden(y)))
+
+
+def _network(name: str, dropout: float) -> nn.Module:
+    if name == "playground":
+        layers = [nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2), nn.Tanh(), nn.Linear(2, 1)]
+        return nn.Sequential(*layers, nn.Tanh())
+    if name == "two-layer":
+        return nn.Sequential(
+            nn.Linear(1000, 100, bias=False), nn.Sigmoid(), nn.Linear(100, 10, bias=False)
+        )
+    if name == "mlp":
+        layers = [nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(512, 10))
+    if name == "alexnet":
+        return AlexNet(dropout)
+    kinds = {
+        "lenet": LeNet,
+        "resnet18": ResNet18,
+        "lstm": CharLSTM,
+        "gpt": GPT,
+        "ner": WindowTagger,
+    }
+    return kinds[name]()
+
+
+def _loss(workload: Workload) -> Callable[[Any, Any], Any]:
+    if workload.loss != "cross-entropy":
+        mean = workload.loss == "mean of squares"
+        return nn.MSELoss(reduction="mean" if mean else "sum")
+    entropy = nn.CrossEntropyLoss()
+    if len(workload.targets) == 1:
+        return entropy
+    return lambda y, targets: entropy(y.view(-1, workload.classes), targets.view(-1))
+
+
+def _steps(
+    workload: Workload,
+    weights: Arrays,
+    data: Any,
+    dropout: float,
+    *,
+    fused: bool = True,
+    channels_last: bool = False,
+    compile: bool = False,
+) -> Steps:
+    model = _network(workload.name, dropout)
+    given = {k: torch.from_numpy(v) for k, v in weights.items()}
+    have = model.state_dict()
+    for k in have.keys() - given.keys():  # a counter of batches, under another name or none
+        if not k.endswith("num_batches_tracked"):
+            raise KeyError(f"{workload.name}: no starting value for {k}")
+    model.load_state_dict({k: v.view(have[k].shape) for k, v in given.items()}, strict=False)
+    x, y = map(torch.from_numpy, data)
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+    kinds: dict[str, Any] = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
+    options = {"fused": True} if fused else {}
+    optimizer = kinds[workload.optimizer](model.parameters(), **workload.settings, **options)
+    loss_fn = _loss(workload)
+
+    def forward(x: Any, y: Any) -> Any:
+        return loss_fn(model(x), y)
+
+    if compile:
+        forward = torch.compile(forward)
+
+    def steps(n: int) -> Any:
+        for _ in range(n):
+            loss = forward(x, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return loss.detach()
+
+    return steps
+
+
+def eager(workload: Workload, weights: Arrays, data: Any, dropout: float) -> Steps:
+    """As a user writes it."""
+    return _steps(workload, weights, data, dropout, fused=False)
+
+
+def fused(workload: Workload, weights: Arrays, data: Any, dropout: float) -> Steps:
+    """With `fused=True` for the optimizer."""
+    return _steps(workload, weights, data, dropout)
+
+
+def channels_last(workload: Workload, weights: Arrays, data: Any, dropout: float) -> Steps:
+    """With images and weights in the layout that oneDNN prefers, and the fused optimizer."""
+    return _steps(workload, weights, data, dropout, channels_last=True)
+
+
+def compiled(workload: Workload, weights: Arrays, data: Any, dropout: float) -> Steps:
+    """Forward and backward by `torch.compile`, the fused optimizer, images channels last."""
+    return _steps(workload, weights, data, dropout, channels_last=workload.images, compile=True)
