@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import report
-from .measure import Measurement, Plan, caches, limits, measure
+from .measure import Measurement, Plan, limits, measure, surroundings
 from .peers import PEERS
 from .picture import picture
 from .workloads import WORKLOADS
@@ -29,18 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turn", type=float, default=0.05, help="seconds a turn, at least a step")
     parser.add_argument("--threads", type=int, help="for each peer; all cores if not given")
     parser.add_argument("--quick", action="store_true", help="fewer turns, no cold first calls")
+    parser.add_argument("--no-cold", action="store_true", help="no first calls with empty caches")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for JSON and picture")
     options = parser.parse_args(arguments)
     names = _chosen(parser, "workload", options.only, list(WORKLOADS))
     peers = _chosen(parser, "peer", options.peers, list(PEERS))
-    plan = Plan(tuple(peers), options.rounds, options.turn, threads=options.threads)
-    if options.quick:
-        plan = Plan(tuple(peers), 3, options.turn, budget=1.0, cold=False, threads=options.threads)
+    plan = Plan(
+        tuple(peers),
+        rounds=3 if options.quick else options.rounds,
+        turn=options.turn,
+        budget=1.0 if options.quick else 4.0,
+        cold=not (options.quick or options.no_cold),
+        threads=options.threads,
+    )
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print("The machine is busy: times mean less now.")
     began = time.perf_counter()
     found: list[Measurement] = []
-    with caches():
+    with surroundings():
         frameworks = tuple(dict.fromkeys(PEERS[p].framework for p in peers))
         known = limits(plan.threads, tuple(f for f in ("backlit", "pytorch") if f in frameworks))
         print(report.describe_limits(known))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ class Outcome:
     """The same with an empty cache, for peers that compile."""
     memory: dict[str, int] = field(default_factory=dict)
     idle: float = 0.0
-    """Share of a core that the peer used while it was not its turn, after the pause."""
+    """Seconds of processor time that the peer used between two of its turns, waiting busily."""
 
     @property
     def median(self) -> float:
@@ -87,11 +88,13 @@ class Plan:
 
 
 @contextlib.contextmanager
-def caches() -> Iterator[None]:
-    """Empty caches for compiled code, for all frameworks and to the end of the block."""
+def surroundings() -> Iterator[None]:
+    """Empty caches for compiled code and threads that soon sleep, to the end of the block."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         os.environ |= {
+            # Else the idle threads of NumPy's products wait busily for a tenth of a second.
+            "OPENBLAS_THREAD_TIMEOUT": "20",
             "BACKLIT_CACHE": f"{folder}/backlit",
             "TORCHINDUCTOR_CACHE_DIR": f"{folder}/pytorch",
             "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax",
@@ -168,26 +171,20 @@ def _turns(found: Measurement, workers: Mapping[str, Worker], plan: Plan) -> Non
         wanted = int(plan.budget / (counts[name] * seconds))
         rounds[name] = min(plan.rounds, max(FEWEST_ROUNDS, wanted))
     idle: dict[str, list[float]] = {name: [] for name in workers}
-    ended = {name: time.perf_counter() for name in workers}
     names = list(workers)
     for number in range(plan.rounds):
-        first = number % max(1, len(names))  # nobody always follows the same one
-        for name in names[first:] + names[:first]:
+        random.Random(number).shuffle(names)  # nobody always follows the same one
+        for name in names:
             if (number * rounds[name]) // plan.rounds == (
                 (number + 1) * rounds[name]
             ) // plan.rounds:
                 continue
             time.sleep(PAUSE)
-            away = time.perf_counter() - ended[name] - PAUSE
             seconds, used = workers[name].ask("time", counts[name], short[name])
-            ended[name] = time.perf_counter()
             found.peers[name].seconds.append(seconds)
-            if len(found.peers[name].seconds) > 1:
-                # What was used in the pause itself disturbed nobody.
-                threads = os.cpu_count() or 1
-                idle[name].append(max(0.0, used - PAUSE * threads) / max(away, PAUSE))
-    for name, shares in idle.items():
-        found.peers[name].idle = median(shares) if shares else 0.0
+            idle[name].append(used)
+    for name, used in idle.items():
+        found.peers[name].idle = median(used) if used else 0.0
 
 
 def _calibrated(one: Worker, turn: float) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .measure import Measurement
+from .measure import PAUSE, Measurement
 from .peers import PEERS
 from .workloads import WORKLOADS
 
@@ -107,10 +107,8 @@ def describe(m: Measurement, limits: Mapping[str, Any]) -> str:
     for name, o in m.peers.items():
         if o.error:
             lines.append(f"  {name}: {o.error}")
-        if o.idle > 0.05:
-            lines.append(
-                f"  {name} kept {100 * o.idle:.0f} % of a core busy in the turns of others"
-            )
+        if o.idle > PAUSE:
+            lines.append(f"  {name} waits busily for {o.idle * 1e3:.0f} ms, in the turns of others")
     return "\n".join(lines)
 
 

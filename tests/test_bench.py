@@ -172,7 +172,7 @@ def test_the_table_of_a_workload_shows_everything(measured):
     assert "4 peers agree on the losses 1, 0.5, …, 0.5 (step 2)" in text
     assert re.search(r"backlit +2,000,000\.0 +1,000,000\.0 +1\.00 +3 +3\.00 s +0\.20 s", text)
     assert "pytorch compile: no C++ compiler" in text
-    assert "pytorch fused kept 50 % of a core busy in the turns of others" in text
+    assert "pytorch fused waits busily for 500 ms, in the turns of others" in text
     assert "2.0 GFLOP/s, 100 % of the limit" in text
     assert "backlit        1        2   1.0" in report.describe_limits(limits)
 
