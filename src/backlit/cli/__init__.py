@@ -18,6 +18,7 @@ _COMMANDS = {
     "train": ("backlit.cli.train", "Train a network on a data set and save the run."),
     "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
+    "replay": ("backlit.cli.replay", "Do a failed step of training again, and look at it."),
     "grad": ("backlit.cli.grad", "Show every gradient of an expression."),
     "check": ("backlit.cli.check", "Check a hand-written gradient, and say why it is wrong."),
     "diagnose": ("backlit.cli.diagnose", "Look for reasons why a model does not train."),

@@ -158,6 +158,11 @@ def step(source: str, values: tuple[str, ...], whole: bool) -> None:
     """Go through a computation gate by gate."""
     record = load(source, values)
     console = Console(highlight=False)
+    walk(record, console, whole)
+
+
+def walk(record: Record, console: Console, whole: bool = False) -> None:
+    """Let the user go through a record; with `whole` only print all its sentences."""
     session = _Session(record, console)
     if whole or not session.stops:
         for stop in session.stops:

@@ -2,6 +2,7 @@
 
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
+from .flight import Flight, Replay, load_flight
 from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
 from .storage import load_tensors, save_tensors
 from .trainer import Trainer
@@ -11,11 +12,14 @@ __all__ = [
     "Callback",
     "ConfusionMatrix",
     "EarlyStopping",
+    "Flight",
     "Mean",
     "Metric",
+    "Replay",
     "TopK",
     "Trainer",
     "load_checkpoint",
+    "load_flight",
     "load_tensors",
     "save_checkpoint",
     "save_tensors",

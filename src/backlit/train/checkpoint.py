@@ -71,7 +71,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         ) from None
 
 
-def restore(objects: Mapping[str, Any], state: Mapping[str, Any], path: Any) -> None:
+def restore(
+    objects: Mapping[str, Any], state: Mapping[str, Any], path: Any, what: str = "resume"
+) -> None:
     """Load parts of a state into the objects of the same names, all of them or none.
 
     The objects have `state_dict` and `load_state_dict`. Raises DataError, with every object as it
@@ -80,7 +82,7 @@ def restore(objects: Mapping[str, Any], state: Mapping[str, Any], path: Any) -> 
     missing = [name for name in objects if name not in state]
     if missing:
         raise DataError(
-            f"resume: {path} must hold {', '.join(objects)}, but has no {', '.join(missing)}; "
+            f"{what}: {path} must hold {', '.join(objects)}, but has no {', '.join(missing)}; "
             "the run that saved it was set up otherwise"
         )
     before: dict[str, Any] = {}
@@ -92,8 +94,8 @@ def restore(objects: Mapping[str, Any], state: Mapping[str, Any], path: Any) -> 
             for done, earlier in before.items():
                 objects[done].load_state_dict(earlier)
             raise DataError(
-                f"resume: the {name} in {path} does not fit {type(thing).__name__}: {error}; "
-                "nothing was loaded; resume with the model and settings that were saved"
+                f"{what}: the {name} in {path} does not fit {type(thing).__name__}: {error}; "
+                f"nothing was loaded; {what} with the model and settings that were saved"
             ) from error
 
 

@@ -27,6 +27,8 @@ from .callbacks import Callback
 from .checkpoint import encode_state, load_checkpoint, restore
 from .display import Display, make_display
 from .finite import first_non_finite
+from .flight import STEPS, look_at
+from .flight import write as write_flight
 from .interrupt import Interruption
 from .metrics import Mean, Metric
 from .rewind import Rewind
@@ -35,7 +37,7 @@ from .storage import write_whole
 #: Steps in native code without a look from Python: at most so many, with predictions of so many
 #: bytes, for about so many seconds.
 _MANY, _ROOM, _REFRESH = 2**16, 2**25, 0.1
-LATEST, BEST = "latest.safetensors", "best.safetensors"
+LATEST, BEST, FLIGHT = "latest.safetensors", "best.safetensors", "flight.safetensors"
 _TRAINING, _VALIDATING = "training", "validating"
 
 
@@ -68,6 +70,9 @@ class Trainer:
       `validation_loss`, without validation `loss`) gets better.
     - `progress`: "auto" (a bar on a terminal, lines elsewhere), "bar", "lines" or "quiet".
 
+    - `flight` is where the flight recorder writes when a step fails, by default
+      `flight.safetensors` among the checkpoints; see `load_flight` and `backlit replay`.
+
     A loss that is not finite stops the run with NonFiniteError, which names the epoch, the step and
     the first layer with such an output; the model is put back to before that step.
     """
@@ -87,6 +92,7 @@ class Trainer:
         compile: bool = True,
         checkpoints: str | Path | None = None,
         checkpoint_steps: int | None = None,
+        flight: str | Path | None = None,
         monitor: str | None = None,
         progress: str = "auto",
         console: Console | None = None,
@@ -118,6 +124,9 @@ class Trainer:
         self.compile = compile
         self.checkpoints = None if checkpoints is None else Path(checkpoints)
         self.checkpoint_steps = checkpoint_steps
+        if flight is None and self.checkpoints is not None:
+            flight = self.checkpoints / FLIGHT
+        self.flight = None if flight is None else Path(flight)
         self.monitor = monitor
         self.progress = progress
         self.console = console
@@ -131,6 +140,7 @@ class Trainer:
         self.best_epoch: int | None = None
         #: Why the training ended early: None, "interrupted" or what a callback said.
         self.stopped: str | None = None
+        self._predicts = bool(self.metrics)
         self._pace = 1  # steps that native code makes without a look from Python
         self._loss = Mean("loss")
         self._best_weights: dict[str, Tensor] | None = None
@@ -232,11 +242,8 @@ class Trainer:
         self.model.train()
         if self.position == 0:
             self._reset()
-        rewind = Rewind(
-            self._updated_parts(), 2 * sum(p.array.nbytes for p in self.model.parameters())
-        )
         wanted = False
-        for done in self._portions(step, loader, rewind):
+        for done in self._portions(step, loader):
             finite = list(itertools.takewhile(math.isfinite, done.losses))
             self.position += len(finite)
             self.steps += len(finite)
@@ -245,10 +252,9 @@ class Trainer:
                 for metric in self.metrics:
                     metric.update(done.prediction(i), done.batch(i)[-1])
             if len(finite) < len(done.losses):
-                done.go_back(len(finite))
-                self._raise_non_finite(
-                    done.losses[len(finite)], done.batch(len(finite)), _length(loader)
-                )
+                bad = done.losses[len(finite)]
+                written = self._record_flight(done, len(finite), bad)
+                self._raise_non_finite(bad, done.batch(len(finite)), _length(loader), written)
             if self.schedule is not None and self.schedule_every == "step":
                 self._step_schedule({"loss": value})
             for callback in self.callbacks:
@@ -267,47 +273,52 @@ class Trainer:
                 "size must not exceed the number of examples"
             )
 
-    def _portions(
-        self, step: Callable[..., Any], loader: Iterable[Any], rewind: Rewind
-    ) -> Iterator[_Portion]:
+    def _portions(self, step: Callable[..., Any], loader: Iterable[Any]) -> Iterator[_Portion]:
         """Do the steps of the epoch that are still to be done: one by one, or many in native code.
 
         Many where a batch is some rows of Tensors, and where nobody wants to look between them.
         """
         tensors = loader.tensors if isinstance(loader, DataLoader) else None
         looks = any(type(c).on_step_end is not Callback.on_step_end for c in self.callbacks)
-        by_step = self.schedule is not None and self.schedule_every == "step"
-        if tensors is None or len(tensors) < 2 or looks or by_step:
-            return self._single(step, loader, rewind)
+        if tensors is None or len(tensors) < 2 or looks or self._by_step:
+            return self._single(step, loader)
         if isinstance(step, CompiledFunction) and isinstance(loader, DataLoader):
-            return self._many(step, loader, tensors, rewind)
-        return self._single(step, loader, rewind)
+            return self._many(step, loader, tensors)
+        return self._single(step, loader)
 
-    def _single(
-        self, step: Callable[..., Any], loader: Iterable[Any], rewind: Rewind
-    ) -> Iterator[_Portion]:
-        def again(batch: tuple[Any, ...]) -> None:
-            loss, _ = step(*batch)
-            if self.schedule is not None and self.schedule_every == "step":
-                self._step_schedule({"loss": float(loss)})
+    @property
+    def _by_step(self) -> bool:
+        return self.schedule is not None and self.schedule_every == "step"
 
+    def _rewind(self, run: Callable[[Any], list[float]]) -> Rewind:
+        room = 2 * sum(p.array.nbytes for p in self.model.parameters())
+        return Rewind(self._updated_parts(), run, room)
+
+    def _single(self, step: Callable[..., Any], loader: Iterable[Any]) -> Iterator[_Portion]:
+        def run(batches: list[tuple[Any, ...]]) -> list[float]:
+            losses = []
+            for batch in batches:
+                loss, _ = step(*batch)
+                losses.append(float(loss))
+                if self._by_step:
+                    self._step_schedule({"loss": losses[-1]})
+            return losses
+
+        rewind = self._rewind(run)
         for batch in self._batches(loader):
-            rewind.note(batch)
-            loss, prediction = step(*batch)
-            yield _Portion(
-                [float(loss)],
-                len(batch[-1]),
-                batch=lambda i, batch=batch: batch,  # type: ignore[misc]
-                prediction=lambda i, prediction=prediction: prediction,  # type: ignore[misc]
-                go_back=lambda count: rewind.go_back(again),
-            )
+            rewind.note([batch], sum(t.array.nbytes for t in batch if isinstance(t, Tensor)))
+            portion = _Portion([], len(batch[-1]), [batch], rewind, lambda batch: (batch, None))
+            try:
+                loss, prediction = step(*batch)
+            except Exception as error:
+                self._explain_failure(portion, 0, error)
+                raise
+            portion.losses = [float(loss)]
+            portion.prediction = lambda i, prediction=prediction: prediction  # type: ignore[misc]
+            yield portion
 
     def _many(
-        self,
-        step: CompiledFunction,
-        loader: DataLoader,
-        tensors: tuple[Tensor, ...],
-        rewind: Rewind,
+        self, step: CompiledFunction, loader: DataLoader, tensors: tuple[Tensor, ...]
     ) -> Iterator[_Portion]:
         most = _MANY
 
@@ -316,31 +327,60 @@ class Trainer:
             wait = self.checkpoint_steps or _MANY
             return min(self._pace, most, wait - self.steps % wait)
 
-        def again(rows: tuple[Any, ...]) -> None:
-            step.epoch(rows[0], *tensors)
+        def run(rows: np.ndarray) -> list[float]:
+            return step.epoch(rows, *tensors)[0].tolist()
 
+        def item(row: np.ndarray) -> tuple[tuple[Any, ...], list[int]]:
+            return tuple(wrap(t.array[row]) for t in tensors), row.tolist()
+
+        rewind = self._rewind(run)
         for rows in loader.rows(steps):
-            rewind.note((wrap(rows),))
+            rewind.note(rows, rows.nbytes)
+            portion = _Portion([], rows.shape[1], rows, rewind, item)
             begun = time.monotonic()
-            losses, predictions = step.epoch(rows, *tensors)
+            try:
+                losses, predictions = step.epoch(rows, *tensors)
+            except Exception as error:
+                self._explain_failure(portion, portion.first_to_fail(), error)
+                raise
             if time.monotonic() - begun < _REFRESH / 2:
                 self._pace = min(2 * self._pace, _MANY)
             if predictions is not None:
                 most = max(1, _ROOM * len(rows) // max(predictions.array.nbytes, 1))
+            portion.losses = losses.tolist()
+            portion.prediction = lambda i, all=predictions: wrap(all.array[i])  # type: ignore[misc]
+            yield portion
 
-            def go_back(count: int, rows: np.ndarray = rows) -> None:
-                rewind.go_back(again)
-                if count:
-                    step.epoch(rows[:count], *tensors)
+    # -- when a step fails --------------------------------------------------------------------
 
-            yield _Portion(
-                losses.tolist(),
-                rows.shape[1],
-                batch=lambda i, rows=rows: tuple(  # type: ignore[misc]
-                    wrap(t.array[rows[i]]) for t in tensors
-                ),
-                prediction=lambda i, all=predictions: wrap(all.array[i]),  # type: ignore[misc]
-                go_back=go_back,
+    def _record_flight(self, portion: _Portion, count: int, failure: float | Exception) -> bool:
+        """Put the run back to after `count` steps of a portion; write down the next if wanted."""
+        if self.flight is None:
+            portion.rewind.go_back(count)
+            return False
+
+        def look(item: Any) -> dict[str, Any]:
+            return look_at(self, *portion.item(item))
+
+        past = portion.rewind.go_back(count, look, STEPS)
+        batch, rows = portion.item(portion.unit[count])
+        write_flight(self.flight, self, self._updated_parts(), past, batch, rows, failure)
+        return True
+
+    def _explain_failure(self, portion: _Portion, count: int | None, error: Exception) -> None:
+        """Add to an exception of a step where its flight was written."""
+        if self.flight is None or count is None:
+            return
+        self.position += count
+        self.steps += count
+        try:
+            self._record_flight(portion, count, error)
+        except Exception as other:
+            error.add_note(f"The flight recorder failed, too: {type(other).__name__}: {other}")
+        else:
+            error.add_note(
+                f"In epoch {self.epoch + 1}, step {self.position + 1}; the model is as before this "
+                f"step. Look at it with: backlit replay {self.flight}"
             )
 
     def _train_step(self, *batch: Any) -> tuple[Tensor, Tensor | None]:
@@ -355,7 +395,7 @@ class Trainer:
             clip_grad_value_(self.model.parameters(), self.clip_value)
         self.optimizer.step()
         self.optimizer.zero_grad()  # so that a compiled step need not hand them out
-        return loss.detach(), prediction.detach() if self.metrics else None
+        return loss.detach(), prediction.detach() if self._predicts else None
 
     def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return compile_function(step) if self.compile else step
@@ -442,7 +482,9 @@ class Trainer:
             parts["schedule"] = self.schedule
         return {**parts, **{f"generator.{n}": g for n, g in self._generators().items()}}
 
-    def _raise_non_finite(self, value: float, batch: tuple[Any, ...], batches: int | None) -> None:
+    def _raise_non_finite(
+        self, value: float, batch: tuple[Any, ...], batches: int | None, written: bool
+    ) -> None:
         generators = self._generators()
         before = {name: generator.state_dict() for name, generator in generators.items()}
         *inputs, target = batch
@@ -454,6 +496,7 @@ class Trainer:
             f"step {self.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
             "the model is as before this step; lower the learning rate, limit the gradients with "
             "clip_norm, or mend what is named here"
+            + (f"; look at this step with: backlit replay {self.flight}" if written else "")
         )
 
     # -- evaluation ---------------------------------------------------------------------------
@@ -573,9 +616,24 @@ class _Portion:
 
     losses: list[float]
     examples: int  # in each batch
-    batch: Callable[[int], tuple[Any, ...]]
-    prediction: Callable[[int], Tensor]
-    go_back: Callable[[int], None]  # put the run back to after so many of the steps
+    unit: Any  # a sequence with an item for each step
+    rewind: Rewind
+    item: Callable[[Any], tuple[tuple[Any, ...], list[int] | None]]  # its batch, and its rows
+    prediction: Callable[[int], Any] = lambda i: None
+
+    def batch(self, i: int) -> tuple[Any, ...]:
+        """The batch of a step."""
+        return self.item(self.unit[i])[0]
+
+    def first_to_fail(self) -> int | None:
+        """The step that raises, when they are done one by one; None if none does."""
+        self.rewind.go_back(0)
+        for i in range(len(self.unit)):
+            try:
+                self.rewind.run(self.unit[i : i + 1])
+            except Exception:
+                return i
+        return None
 
 
 class _Numbers:

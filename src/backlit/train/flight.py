@@ -1,0 +1,272 @@
+"""The flight recorder: one file that brings a failed step back, bit for bit.
+
+When a step fails, by a loss that is not finite or by an exception, the Trainer goes back to just
+before it and writes down the whole state, the step's batch, and what the steps before it were like.
+Until then nothing is recorded beyond what `Rewind` holds anyway, so it costs a run nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import see
+from ..autograd import enable_grad, grad
+from ..errors import DataError
+from ..nn import Module
+from ..optim import Optimizer
+from ..random import default_generator
+from ..table import Table
+from ..tensor import Tensor
+from .checkpoint import load_checkpoint, restore, save_checkpoint
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+FORMAT = "backlit-flight-1"
+#: The steps before the failed one that are described.
+STEPS = 16
+
+
+def look_at(trainer: Trainer, batch: tuple[Any, ...], rows: list[int] | None) -> dict[str, Any]:
+    """What a step is going to be like: learning rate, norms, rows. Changes nothing."""
+    parameters = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad]
+    *inputs, target = batch
+    with _unchanged(trainer.model), enable_grad():
+        loss = trainer.loss_fn(trainer.model(*inputs), target)
+        found = grad(loss, [p for _, p in parameters], allow_unused=True)
+    norms = {n: 0.0 if g is None else _norm(g) for (n, _), g in zip(parameters, found, strict=True)}
+    worst = max(norms, key=lambda n: -1.0 if math.isnan(norms[n]) else norms[n])
+    return {
+        "lr": float(trainer.optimizer.param_groups[0]["lr"]),
+        "gradient_norm": math.hypot(*norms.values()),
+        "weight_norm": math.hypot(*(_norm(p) for _, p in parameters)),
+        "largest": worst,
+        "rows": rows,
+    }
+
+
+def write(
+    path: str | os.PathLike[str],
+    trainer: Trainer,
+    parts: Mapping[str, Any],
+    past: list[tuple[dict[str, Any], float]],
+    batch: tuple[Any, ...],
+    rows: list[int] | None,
+    failure: float | Exception,
+) -> None:
+    """Write the file. The Trainer and `parts` are as before the step that failed."""
+    first = trainer.steps - len(past) + 1
+    failed = isinstance(failure, Exception)
+    state = {
+        "format": FORMAT,
+        "epoch": trainer.epoch + 1,
+        "position": trainer.position + 1,
+        "step": trainer.steps + 1,
+        "loss": None if failed else _bits(failure),
+        "error": f"{type(failure).__name__}: {failure}" if failed else None,
+        "compile": trainer.compile,
+        "clip_norm": trainer.clip_norm,
+        "clip_value": trainer.clip_value,
+        "predictions": bool(trainer.metrics),
+        "lr": float(trainer.optimizer.param_groups[0]["lr"]),
+        "rows": rows,
+        "past": [
+            {"step": first + i, "loss": loss, **noticed} for i, (noticed, loss) in enumerate(past)
+        ],
+        "batch": list(batch),
+        "parts": {name: part.state_dict() for name, part in parts.items() if name != "schedule"},
+    }
+    save_checkpoint(path, state)
+
+
+@dataclass
+class Flight:
+    """A failed step as the recorder wrote it down. `replay` does it again."""
+
+    path: str
+    state: dict[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the failed step, from 1."""
+        return self.state["epoch"]
+
+    @property
+    def step(self) -> int:
+        """The number of the failed step in all epochs, from 1."""
+        return self.state["step"]
+
+    @property
+    def loss(self) -> float | None:
+        """The loss that was not finite; None if the step raised."""
+        return None if self.state["loss"] is None else _number(self.state["loss"])
+
+    @property
+    def error(self) -> str | None:
+        """What the step raised; None if its loss was not finite."""
+        return self.state["error"]
+
+    @property
+    def rows(self) -> list[int] | None:
+        """The rows of the data set in the batch, where they are known."""
+        return self.state["rows"]
+
+    @property
+    def batch(self) -> tuple[Any, ...]:
+        """The failed step's batch."""
+        return tuple(self.state["batch"])
+
+    @property
+    def past(self) -> Table:
+        """The steps before, the last one last."""
+        rows = [
+            [p["step"], p["loss"], p["lr"], p["gradient_norm"], p["weight_norm"], p["largest"]]
+            for p in self.state["past"]
+        ]
+        headings = ["step", "loss", "lr", "‖gradient‖", "‖weights‖", "largest gradient"]
+        return Table(headings, rows)
+
+    @property
+    def reason(self) -> str:
+        """One line."""
+        what = f"it raised {self.error}" if self.error else f"its loss was {self.loss}"
+        where = f"step {self.state['position']} of epoch {self.epoch}"
+        return f"step {self.step} ({where}) failed: {what}"
+
+    def __repr__(self) -> str:
+        return f"{self.reason}\n{self.past}" if self.state["past"] else self.reason
+
+    def replay(self, model: Module, loss_fn: Callable[..., Tensor], optimizer: Optimizer) -> Replay:
+        """Do the failed step again, with a model and an optimizer made as they were then.
+
+        They are put to the state before the step, where they also end. The step is run as it ran
+        then, compiled or not, to compare its bits with those recorded; then once more eagerly, for
+        a record of every value and gradient. The process's random state stays as it is.
+        """
+        from .trainer import Trainer
+
+        trainer = Trainer(
+            model,
+            loss_fn,
+            optimizer,
+            clip_norm=self.state["clip_norm"],
+            clip_value=self.state["clip_value"],
+            compile=self.state["compile"],
+            progress="quiet",
+        )
+        trainer._predicts = self.state["predictions"]
+        parts = {n: p for n, p in trainer._updated_parts().items() if n in self.state["parts"]}
+        missing = set(self.state["parts"]) - set(parts)
+        if missing:
+            raise DataError(
+                f"replay: {self.path} has the state of {', '.join(sorted(missing))}, which this "
+                "model does not have; give the model that was trained"
+            )
+        process = default_generator().state_dict()
+        was_training = model.training
+        try:
+            self._restore(parts)
+            model.train()
+            loss, error = self._again(trainer)
+            self._restore(parts)
+            record = self._record(model, loss_fn)
+            self._restore(parts)
+        finally:
+            model.train(was_training)
+            default_generator().load_state_dict(process)
+        return Replay(self, loss, error, record)
+
+    def _restore(self, parts: dict[str, Any]) -> None:
+        restore(parts, self.state["parts"], self.path, "replay")
+
+    def _again(self, trainer: Trainer) -> tuple[float | None, str | None]:
+        try:
+            loss, _ = trainer._compiled(trainer._train_step)(*self.batch)
+        except Exception as error:
+            return None, f"{type(error).__name__}: {error}"
+        return float(loss), None
+
+    def _record(self, model: Module, loss_fn: Callable[..., Tensor]) -> see.Record:
+        *inputs, target = self.batch
+        watched = see.Recording(step=self.step)
+        loss = None
+        with contextlib.suppress(Exception), watched:
+            loss = loss_fn(model(*inputs), target)
+        if isinstance(loss, Tensor) and loss.requires_grad:
+            return watched.of(loss)
+        return watched.record
+
+
+@dataclass
+class Replay:
+    """A failed step done again: `record` has every value and gradient of it, computed eagerly."""
+
+    flight: Flight
+    loss: float | None
+    error: str | None
+    record: see.Record
+
+    @property
+    def same(self) -> bool:
+        """Whether it went as it did then: the same bits of the loss, or the same exception."""
+        then = self.flight
+        if then.error is not None:
+            return self.error == then.error
+        return self.loss is not None and _bits(self.loss) == then.state["loss"]
+
+    def __repr__(self) -> str:
+        if self.same:
+            went = "done again, it went the same, bit for bit"
+        else:
+            now = f"raised {self.error}" if self.error else f"had the loss {self.loss}"
+            went = f"done again, it {now}: model, loss function or machine are not those of then"
+        return f"{self.flight!r}\n{went}\n{see.bad_numbers(self.record)!r}"
+
+
+def load_flight(path: str | os.PathLike[str]) -> Flight:
+    """The failed step that a Trainer wrote down.
+
+    Raises DataError if the file is missing, damaged or something else.
+    """
+    state = load_checkpoint(path)
+    if state.get("format") != FORMAT:
+        raise DataError(
+            f"load_flight: {path} must be a flight recorder's file ({FORMAT}), got a checkpoint "
+            f"with {', '.join(list(state)[:4])}; the Trainer writes flight.safetensors when a step "
+            "fails"
+        )
+    return Flight(os.fspath(path), state)
+
+
+@contextlib.contextmanager
+def _unchanged(model: Module) -> Iterator[None]:
+    """Running statistics and random state stay as they are, whatever happens inside."""
+    held = [(t, t.array, t._grad) for t in (*model.parameters(), *model.buffers())]
+    generator = default_generator()
+    random = generator.state_dict()
+    try:
+        yield
+    finally:
+        for t, array, gradient in held:
+            t.array, t._grad = array, gradient
+        generator.load_state_dict(random)
+
+
+def _norm(t: Tensor) -> float:
+    return float(np.sqrt(np.sum(np.square(t.array, dtype=np.float64))))
+
+
+def _bits(number: Any) -> str:
+    return struct.pack(">d", float(number)).hex()
+
+
+def _number(bits: str) -> float:
+    return struct.unpack(">d", bytes.fromhex(bits))[0]
