@@ -14,7 +14,14 @@ from .autograd import (
     value_and_grad,
     vjp,
 )
-from .compile import capture, compile, get_threads, set_threads
+from .compile import (
+    capture,
+    compile,
+    get_native_ops,
+    get_threads,
+    set_native_ops,
+    set_threads,
+)
 from .dtypes import (
     bfloat16,
     can_cast,

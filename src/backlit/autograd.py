@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import numpy_backend as NUMPY
+from .backend import eager
 from .errors import ArgumentError, BacklitError, DTypeError, GradientError, ShapeError
 from .op import describe
 from .ops import elementwise
@@ -104,7 +104,7 @@ def walk(
     order = topological(key for key, _ in seeds)
     useful = None if wanted is None else _useful(order, wanted)
     on_tensors = differentiable or STATE.trace is not None
-    xp: Any = _tensors() if on_tensors else NUMPY
+    xp: Any = _tensors() if on_tensors else eager.EAGER
     pending: dict[Key, Gradient] = {}
     found: dict[Key, Gradient] = {}
     for key, gradient in seeds:
@@ -160,7 +160,10 @@ def _step(
             STATE.trace.forward = node
     try:
         saved: Any = node.linked_saves() if on_tensors else node.saved
-        gradients = op.backward(xp, upstream, *saved)
+        if op.whole and not on_tensors:
+            gradients = eager.backward(op, upstream, saved)
+        else:
+            gradients = op.backward(xp, upstream, *saved)
         if type(gradients) is not tuple:
             gradients = (gradients,)
         if len(gradients) != len(node.inputs):

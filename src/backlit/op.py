@@ -47,6 +47,8 @@ class Op:
     saves: ClassVar[tuple[str, ...]] = ()
     #: True if executors know the op itself; False if they read its body instead.
     primitive: ClassVar[bool] = False
+    #: True if eager execution may give a body away as a whole; then `work` says what it costs.
+    whole: ClassVar[bool] = False
     #: False for ops whose backward body cannot itself be differentiated.
     twice_differentiable: ClassVar[bool] = True
     name: ClassVar[str] = "op"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .backend import numpy_backend as NUMPY
+from .backend import eager
 from .dtypes import DType, as_dtype
 from .errors import (
     ArgumentError,
@@ -51,6 +51,7 @@ class State(threading.local):
 
 
 STATE = State()
+EAGER = eager.EAGER
 
 
 class Scope:
@@ -230,7 +231,7 @@ def apply(op: Op, *inputs: Any) -> Tensor:
         try:
             if op.check is not None:
                 op.check(*arrays)
-            array = op.forward(NUMPY, *arrays)
+            array = op.forward(EAGER, *arrays) if not op.whole else eager.forward(op, arrays)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise _explained(op, arrays, error) from None
         if type(array) is not np.ndarray:

@@ -2,6 +2,7 @@
 
 from .api import CompiledFunction, compile, interpreter, native
 from .capture import capture
+from .eager import get_native_ops, set_native_ops
 from .graph import Equation, Graph, Variable
 from .interpreter import interpret
 from .threads import get_threads, set_threads
@@ -13,9 +14,11 @@ __all__ = [
     "Variable",
     "capture",
     "compile",
+    "get_native_ops",
     "get_threads",
     "interpret",
     "interpreter",
     "native",
+    "set_native_ops",
     "set_threads",
 ]

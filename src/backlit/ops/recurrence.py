@@ -48,6 +48,13 @@ class Recurrence(Op):
     """Base of the recurrences: the shapes that must fit."""
 
     gates = 1
+    #: How many blocks of T rows the result has.
+    blocks = 1
+    whole = True
+
+    def work(self, first, h, *others):
+        """About how many multiplications; `first` is the input or the upstream gradient."""
+        return first.size * h.shape[1]
 
     def check(self, x, *others):
         """(T, N, gates·H) inputs, (N, H) states, (gates·H, H) weights, one dtype."""
@@ -124,6 +131,7 @@ class LstmScan(Recurrence):
     """
 
     gates = 4
+    blocks = 6
     saves = ("h", "c", "weight", "y")
 
     def forward(self, xp, x, h, c, weight):
@@ -185,6 +193,7 @@ class GruScan(Recurrence):
     """
 
     gates = 3
+    blocks = 5
     saves = ("h", "weight", "bias.shape", "y")
 
     def forward(self, xp, x, h, weight, *bias):

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import fit
-from ..backend import numpy_backend
+from ..backend import eager, numpy_backend
 from ..dtypes import DType, as_dtype
 from ..errors import ArgumentError, DataError
 from ..op import Op, Shape
@@ -92,7 +92,7 @@ class Applied:
 
     def backward(self, upstream: np.ndarray) -> tuple[Any, ...]:
         """What the op's own `backward` returns, as a tuple; entries may be functions or None."""
-        gradients = self.op.backward(numpy_backend, upstream, *self.saved)
+        gradients = eager.backward(self.op, upstream, self.saved)
         return gradients if type(gradients) is tuple else (gradients,)
 
     def vjp(self, upstream: np.ndarray, position: int, target: Any) -> np.ndarray | None:

@@ -1,0 +1,337 @@
+"""Eager heavy ops: convolutions, pooling, scattering and recurrences in native code.
+
+Each is compiled by the same lowering as a captured function, once for each op and each shape and
+dtype of its inputs. What is given to native code depends on the op, the shapes and the dtypes
+alone, never on values, timing or the number of threads, so results are reproducible: small work,
+integers and 16-bit floats stay with NumPy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..backend import eager
+from ..backend import numpy_backend as NUMPY
+from ..dtypes import float32, float64, int32, int64
+from ..errors import ArgumentError
+from ..functions.arguments import cached
+from ..functions.namespace import TENSORS
+from ..op import Op
+from ..ops import convolution, indexing, pooling
+from ..tensor import STATE, Tensor, wrap
+from . import threads
+from .capture import Capture, trace
+from .graph import Variable
+from .plan import Plan, _aligned, _DriverWriter
+
+#: Multiplications from which a convolution or a recurrence is given to native code.
+PRODUCT = 1 << 20
+#: Elements read from which pooling is.
+WINDOW = 1 << 18
+#: Elements from which scattering is.
+SCATTER = 1 << 13
+#: Steps up to which a recurrence is: code for longer ones takes too long to make.
+STEPS = 256
+#: How many kinds of work are kept; then the oldest are forgotten.
+KINDS = 1024
+#: Arenas kept for the next call: how many, and up to how many bytes each.
+_ARENAS, _ARENA_BYTES = 4, 64 << 20
+
+_FLOATS = (float32, float64)
+_INDICES = (int32, int64)
+
+
+class Program:
+    """One op for one kind of inputs, as native code.
+
+    It holds no arrays and has no state, so any number of threads may run it at once.
+    """
+
+    def __init__(self, captured: Capture):
+        plan = Plan(captured)
+        step = plan.steps[0]
+        if len(plan.steps) > 1 or not isinstance(step, _DriverWriter) or plan.library is None:
+            raise ArgumentError("compile: the op has a part without native code")
+        self.driver = threads.Driver(plan.library.addresses[step.name])
+        self.parallel = step.parallel
+        self.room = plan.arena.size
+        self.slots = len(plan.table)
+        graph = plan.graph
+        self.inputs = [plan.slots[v] for v in graph.inputs]
+        self.constants = [
+            (plan.slots[v], np.ascontiguousarray(array)) for v, array in graph.constants.items()
+        ]
+        made = plan.made
+        self.outputs = [(plan.slots[plan.storage(v)], v, v in made) for v in graph.outputs]
+
+    def __call__(self, arrays: tuple[np.ndarray, ...]) -> list[np.ndarray] | None:
+        """The results, or None if an index was out of range."""
+        table = (ctypes.c_void_p * self.slots)()
+        held: dict[int, np.ndarray] = {}
+        for slot, array in self.constants:
+            held[slot] = array
+        for slot, array in zip(self.inputs, arrays, strict=True):
+            flags = array.flags
+            if not flags.c_contiguous or not flags.aligned:
+                array = np.array(array, order="C")
+            held[slot] = array
+        for slot, v, made in self.outputs:
+            if made and slot not in held:
+                held[slot] = np.empty(v.shape, v.dtype)
+        for slot, array in held.items():
+            table[slot] = array.__array_interface__["data"][0]
+        flag = ctypes.c_int32(0)
+        arena = _borrow(self.room)
+        threads.run(
+            self.driver,
+            ctypes.addressof(table),
+            arena.__array_interface__["data"][0],
+            ctypes.addressof(flag),
+            self.parallel,
+        )
+        _give_back(arena)
+        if flag.value:
+            return None
+        results: list[np.ndarray] = []
+        for slot, _, made in self.outputs:
+            array = held[slot]
+            fresh = made and not any(array is r for r in results)
+            results.append(array if fresh else array.copy())
+        return results
+
+
+_arenas: list[np.ndarray] = []
+
+
+def _borrow(size: int) -> np.ndarray:
+    """An arena that nobody else uses; lists hand out their elements one at a time."""
+    try:
+        arena = _arenas.pop()
+    except IndexError:
+        return _aligned(size)
+    return arena if arena.size >= size else _aligned(size)
+
+
+def _give_back(arena: np.ndarray) -> None:
+    if arena.size <= _ARENA_BYTES and len(_arenas) < _ARENAS:
+        _arenas.append(arena)
+
+
+_programs: dict[Any, Program] = {}
+_lock = threading.RLock()
+
+
+def _after_fork() -> None:
+    """The thread that held the lock may not exist in the child."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _program(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program:
+    """The program for a key, made on first use from a function of Tensors."""
+    program = _programs.get(key)
+    if program is None:
+        with _lock:
+            program = _programs.get(key)
+            if program is None:
+                program = Program(_traced(function, arrays))
+                while len(_programs) >= KINDS:
+                    del _programs[next(iter(_programs))]
+                _programs[key] = program
+    return program
+
+
+def _traced(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Capture:
+    """The captured function; whoever watches ops does not see it."""
+    observer, STATE.observer = STATE.observer, None
+    try:
+        with no_grad():
+            return trace(function, tuple(wrap(Variable(a.shape, a.dtype)) for a in arrays), {})
+    finally:
+        STATE.observer = observer
+
+
+def _kind(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([(a.shape, a.dtype.char) for a in arrays])
+
+
+def _one(cls: Any, values: tuple[Any, ...], arrays: tuple[Any, ...]) -> np.ndarray | None:
+    """The value of a primitive."""
+    program = _programs.get(key := (cls, values, *_kind(arrays)))
+    if program is None:
+        op = cached(cls, *values)
+        program = _program(key, lambda *xs: op.forward(TENSORS, *xs), arrays)
+    results = program(arrays)
+    return None if results is None else results[0]
+
+
+def _floats(*arrays: Any) -> bool:
+    """Whether all are float32 or all float64, in this machine's byte order."""
+    dtype = arrays[0].dtype
+    return dtype in _FLOATS and all(a.dtype == dtype for a in arrays)
+
+
+# -- the heavy functions of the namespace -------------------------------------------------------
+
+
+def _convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    work = x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
+    geometry = (stride, padding, dilation, groups)
+    if work >= PRODUCT and _floats(x, weight):
+        return _one(convolution.Convolution, geometry, (x, weight))
+    return NUMPY.convolution(x, weight, *geometry)
+
+
+def _convolution_input(
+    y: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int, size: Any
+) -> Any:
+    work = y.size * weight.size // max(1, y.shape[1])
+    attributes = (stride, padding, dilation, groups, size)
+    if work >= PRODUCT and _floats(y, weight):
+        return _one(convolution.ConvolutionInput, attributes, (y, weight))
+    return NUMPY.convolution_input(y, weight, *attributes)
+
+
+def _convolution_weight(
+    y: Any, x: Any, stride: Any, padding: Any, dilation: Any, groups: int, kernel: Any
+) -> Any:
+    work = y.size * x.shape[1] // groups * math.prod(kernel)
+    attributes = (stride, padding, dilation, groups, kernel)
+    if work >= PRODUCT and _floats(y, x):
+        return _one(convolution.ConvolutionWeight, attributes, (y, x))
+    return NUMPY.convolution_weight(y, x, *attributes)
+
+
+def _window(cls: type[Op], name: str) -> Callable[..., Any]:
+    """A function of pooling: arrays first, then the attributes."""
+    count = len(cls.parameters)
+    plain = getattr(NUMPY, name)
+
+    def function(*args: Any, **named: Any) -> Any:
+        arrays = args[:count]
+        values = (*args[count:], *[named[a] for a in cls.attributes[len(args) - count :]])
+        if max(a.size for a in arrays) >= WINDOW and _floats(*arrays):
+            return _one(cls, values, arrays)
+        return plain(*arrays, *values)
+
+    return function
+
+
+def _scatter_add(x: Any, *indices: Any, pattern: Any, shape: Any) -> Any:
+    if x.size >= SCATTER and _floats(x) and all(i.dtype in _INDICES for i in indices):
+        y = _one(indexing.ScatterAdd, (pattern, shape), (x, *indices))
+        if y is not None:
+            return y
+    return NUMPY.scatter_add(x, *indices, pattern=pattern, shape=shape)
+
+
+def _take_add(x: Any, indices: Any, axis: int, size: int) -> Any:
+    if x.size >= SCATTER and _floats(x) and indices.dtype in _INDICES:
+        y = _one(indexing.TakeAdd, (axis, size), (x, indices))
+        if y is not None:
+            return y
+    return NUMPY.take_add(x, indices, axis=axis, size=size)
+
+
+def _put_along_axis_add(x: Any, indices: Any, axis: int, size: int) -> Any:
+    if x.size >= SCATTER and _floats(x) and indices.dtype in _INDICES:
+        y = _one(indexing.PutAlongAxisAdd, (axis, size), (x, indices))
+        if y is not None:
+            return y
+    return NUMPY.put_along_axis_add(x, indices, axis=axis, size=size)
+
+
+_HEAVY: dict[str, Callable[..., Any]] = {
+    "convolution": _convolution,
+    "convolution_input": _convolution_input,
+    "convolution_weight": _convolution_weight,
+    "max_pool": _window(pooling.MaxPool, "max_pool"),
+    "max_pool_route": _window(pooling.MaxPoolRoute, "max_pool_route"),
+    "max_pool_pick": _window(pooling.MaxPoolPick, "max_pool_pick"),
+    "window_sum": _window(pooling.WindowSum, "window_sum"),
+    "window_spread": _window(pooling.WindowSpread, "window_spread"),
+    "scatter_add": _scatter_add,
+    "take_add": _take_add,
+    "put_along_axis_add": _put_along_axis_add,
+}
+
+# -- ops that are run as a whole ----------------------------------------------------------------
+
+
+def _worth(op: Any, arrays: tuple[Any, ...], steps: int) -> bool:
+    return op.work(*arrays) >= PRODUCT and steps <= STEPS and _floats(*arrays)
+
+
+def _forward(op: Any, arrays: tuple[Any, ...]) -> Any:
+    """The value of a whole op, or None if that is NumPy's to compute."""
+    if not _worth(op, arrays, arrays[0].shape[0]):
+        return None
+    program = _programs.get(key := (op, *_kind(arrays)))
+    if program is None:
+        program = _program(key, lambda *xs: op.forward(TENSORS, *xs), arrays)
+    results = program(arrays)
+    return None if results is None else results[0]
+
+
+def _backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
+    """All gradients of a whole op: the same program, and bits, whichever of them are wanted."""
+    arrays = (upstream, *[s for s in saved if type(s) is np.ndarray])
+    if not _worth(op, arrays, upstream.shape[0] // op.blocks):
+        return None
+    shapes = tuple([None if type(s) is np.ndarray else s for s in saved])
+
+    def gradients(grad_y: Tensor, *rest: Tensor) -> Any:
+        following = iter(rest)
+        returned = op.backward(
+            TENSORS, grad_y, *[next(following) if s is None else s for s in shapes]
+        )
+        returned = returned if type(returned) is tuple else (returned,)
+        return [g() if callable(g) else g for g in returned]
+
+    program = _programs.get(key := ("backward", op, shapes, *_kind(arrays)))
+    if program is None:
+        program = _program(key, gradients, arrays)
+    results = program(arrays)
+    return None if results is None else tuple(results)
+
+
+# -- the switch ---------------------------------------------------------------------------------
+
+
+def set_native_ops(enabled: bool) -> None:
+    """Say whether heavy eager ops run in native code (they do) or in NumPy.
+
+    The environment variable `BACKLIT_NATIVE_OPS=0` switches them off from the start. Results differ
+    in the last digits, because sums are taken in another order.
+
+    >>> set_native_ops(False); get_native_ops()
+    False
+    >>> set_native_ops(True)
+    """
+    if not isinstance(enabled, bool):
+        raise ArgumentError(f"set_native_ops: enabled must be True or False, got {enabled!r}")
+    for name, function in _HEAVY.items():
+        setattr(eager.EAGER, name, function if enabled else getattr(NUMPY, name))
+    eager.Given.forward = _forward if enabled else None
+    eager.Given.backward = _backward if enabled else None
+
+
+def get_native_ops() -> bool:
+    """Whether heavy eager ops run in native code."""
+    return eager.Given.forward is not None
+
+
+if os.environ.get("BACKLIT_NATIVE_OPS", "1") != "0":
+    set_native_ops(True)

@@ -1,0 +1,361 @@
+"""Eager heavy ops in native code: the same values as NumPy's, whoever calls them and how often."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backlit
+from backlit import functional, models, nn, see
+from backlit.backend import eager as given
+from backlit.backend import numpy_backend as NUMPY
+from backlit.compile import eager
+from backlit.errors import ArgumentError
+from backlit.functions.primitives import take_add
+from backlit.tensor import STATE, Tensor, wrap
+
+
+@pytest.fixture(autouse=True)
+def everything_is_heavy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """However small, so that the tests are fast; and nothing is known from before."""
+    for name in ("PRODUCT", "WINDOW", "SCATTER"):
+        monkeypatch.setattr(eager, name, 1)
+    monkeypatch.setattr(eager, "_programs", {})
+    yield
+    backlit.set_native_ops(True)
+
+
+def normal(*shape: int, dtype: str = "float64", scale: float = 1.0) -> Tensor:
+    rng = np.random.default_rng(sum(shape))
+    return wrap((rng.standard_normal(shape) * scale).astype(dtype)).requires_grad_()
+
+
+def whole(*shape: int, below: int) -> Tensor:
+    return wrap(np.random.default_rng(3).integers(-below, below, shape))
+
+
+def scan(cls: type[nn.Module]):
+    layer = cls(3, 4, batch_first=True).to(backlit.float64)
+    return lambda x: layer(x)[0]
+
+
+#: name -> (function of Tensors, Tensors, how many programs: forwards and gradients)
+CASES = {
+    "convolution": (
+        lambda x, w: functional.conv2d(x, w, stride=2, padding=1),
+        (normal(2, 3, 9, 8), normal(4, 3, 3, 2)),
+        3,
+    ),
+    "groups": (
+        lambda x, w: functional.conv2d(x, w, dilation=2, groups=2),
+        (normal(2, 4, 7, 7), normal(6, 2, 3, 3)),
+        3,
+    ),
+    "transposed": (
+        lambda x, w: functional.conv_transpose2d(x, w, stride=2),
+        (normal(2, 3, 4, 4), normal(3, 2, 3, 3)),
+        3,
+    ),
+    "max_pool": (lambda x: functional.max_pool2d(x, 3, 2, 1), (normal(2, 3, 9, 9),), 2),
+    "avg_pool": (lambda x: functional.avg_pool2d(x, 2), (normal(2, 3, 8, 8),), 2),
+    "take": (lambda x, i: backlit.take(x, i, axis=1), (normal(3, 5, 2), whole(7, below=5)), 1),
+    "take_along_axis": (
+        lambda x, i: backlit.take_along_axis(x, i, axis=1),
+        (normal(3, 5), whole(3, 7, below=5)),
+        1,
+    ),
+    "gather": (lambda x, i: x[i, 1:], (normal(6, 4), whole(9, below=6)), 1),
+    "rnn": (scan(nn.RNN), (normal(2, 5, 3),), 2),
+    "lstm": (scan(nn.LSTM), (normal(2, 5, 3),), 2),
+    "gru": (scan(nn.GRU), (normal(2, 5, 3),), 2),
+}
+
+
+def results(name: str, dtype: str = "float64") -> list[np.ndarray]:
+    """The value and all gradients of a case."""
+    function, inputs, _ = CASES[name]
+    given_inputs = [
+        x.detach().astype(dtype).requires_grad_() if x.requires_grad else x for x in inputs
+    ]
+    y = function(*given_inputs)
+    rng = np.random.default_rng(1)
+    upstream = wrap(rng.standard_normal(y.shape).astype(y.dtype))
+    gradients = backlit.grad(y, [x for x in given_inputs if x.requires_grad], [upstream])
+    return [t.numpy() for t in (y, *gradients)]
+
+
+def bits(arrays: list[np.ndarray]) -> list[bytes]:
+    return [a.tobytes() for a in arrays]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_heavy_ops_agree_with_numpy(name: str) -> None:
+    mine = results(name)
+    assert len(eager._programs) == CASES[name][2]
+    backlit.set_native_ops(False)
+    reference = results(name)
+    assert len(eager._programs) == CASES[name][2]
+    for a, b in zip(mine, reference, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["convolution", "max_pool", "take"])
+def test_heavy_ops_in_float32(name: str) -> None:
+    mine = results(name, "float32")
+    assert {a.dtype for a in mine} == {np.dtype("float32")}
+    assert len(eager._programs) == CASES[name][2]
+    for a, b in zip(mine, results(name), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_small_integer_and_16_bit_work_stays_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(dtype: Any) -> None:
+        x, w = (wrap(np.ones(s, dtype)) for s in ((1, 2, 5, 5), (2, 2, 3, 3)))
+        if dtype != "int64":
+            functional.conv2d(x, w)
+            functional.max_pool2d(x, 2)
+        take_add(x, wrap(np.zeros(2, np.int64)), axis=1, size=3)
+
+    for dtype in ("float16", "int64"):
+        run(dtype)
+    run(backlit.bfloat16)
+    assert not eager._programs
+    monkeypatch.undo()
+    run("float32")
+    functional.conv2d(normal(2, 3, 8, 8), normal(4, 3, 3, 3))
+    nn.LSTM(3, 4)(normal(5, 2, 3, dtype="float32"))
+    assert not any("Lstm" in str(key) for key in eager._programs)
+
+
+def test_long_recurrences_stay_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their code would take too long to make."""
+    monkeypatch.setattr(eager, "STEPS", 4)
+    results("lstm")
+    assert not eager._programs
+
+
+@pytest.mark.parametrize("name", ["convolution", "lstm"])
+def test_bits_do_not_depend_on_threads(name: str) -> None:
+    before = backlit.get_threads()
+    try:
+        seen = []
+        for count in (1, 2, 3):
+            backlit.set_threads(count)
+            seen.append(bits(results(name)))
+    finally:
+        backlit.set_threads(before)
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_large_work_is_shared_and_its_bits_do_not_depend_on_threads() -> None:
+    x, w = normal(4, 16, 24, 24, dtype="float32"), normal(32, 16, 3, 3, dtype="float32")
+    before = backlit.get_threads()
+    try:
+        seen = set()
+        for count in (1, 2, 3):
+            backlit.set_threads(count)
+            seen.add(functional.conv2d(x, w).numpy().tobytes())
+    finally:
+        backlit.set_threads(before)
+    (program,) = eager._programs.values()
+    assert program.parallel
+    assert len(seen) == 1
+
+
+def test_inputs_need_not_be_contiguous() -> None:
+    x, w = normal(2, 9, 8, 3), normal(4, 3, 3, 3)
+    turned = backlit.permute_dims(x, (0, 3, 1, 2)).detach()
+    straight = wrap(np.ascontiguousarray(turned.numpy()))
+    a, b = functional.conv2d(turned, w), functional.conv2d(straight, w)
+    assert not turned.array.flags.c_contiguous
+    assert a.numpy().tobytes() == b.numpy().tobytes()
+
+
+def test_an_index_out_of_range_is_the_same_error() -> None:
+    x = normal(3, 4)
+    with pytest.raises(ArgumentError, match="index 7 is out of bounds") as mine:
+        take_add(x, wrap(np.array([0, 1, 7])), axis=0, size=3)
+    backlit.set_native_ops(False)
+    with pytest.raises(ArgumentError, match="index 7 is out of bounds") as reference:
+        take_add(x, wrap(np.array([0, 1, 7])), axis=0, size=3)
+    assert str(mine.value) == str(reference.value)
+
+
+def test_derivatives_of_derivatives() -> None:
+    x, w = normal(1, 2, 5, 5), normal(2, 2, 3, 3)
+
+    def value() -> np.ndarray:
+        y = functional.max_pool2d(functional.conv2d(x, w), 2)
+        (g,) = backlit.grad((y * y).sum(), [w], create_graph=True)
+        return backlit.grad((g * g).sum(), x).numpy()
+
+    mine = value()
+    backlit.set_native_ops(False)
+    np.testing.assert_allclose(mine, value(), rtol=1e-11, atol=1e-11)
+
+
+def test_bodies_may_name_the_attributes() -> None:
+    x, w = normal(1, 2, 5, 5).array, normal(2, 2, 3, 3).array
+    geometry = {
+        "stride": (1, 1),
+        "padding": ((0, 0), (0, 0)),
+        "dilation": (1, 1),
+    }
+    y = given.EAGER.convolution(x, w, groups=1, **geometry)
+    np.testing.assert_allclose(y, NUMPY.convolution(x, w, groups=1, **geometry))
+    y = given.EAGER.max_pool(x, (2, 2), **geometry)
+    assert (y == NUMPY.max_pool(x, kernel=(2, 2), **geometry)).all()
+    assert len(eager._programs) == 2
+
+
+def test_in_many_threads_at_once() -> None:
+    """Also while the code is being made; nobody sees another's numbers."""
+    start, found = threading.Barrier(6), {}
+
+    def work(i: int) -> None:
+        x, w = normal(2, 3, 20, 20, dtype="float32"), normal(8, 3, 3, 3, dtype="float32")
+        start.wait()
+        outputs = [functional.conv2d(x * float(i), w).numpy() for _ in range(20)]
+        found[i] = {y.tobytes() for y in outputs}, outputs[0]
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for t in workers:
+        t.start()
+    for t in workers:
+        t.join()
+    assert len(eager._programs) == 1
+    for i in range(6):
+        several, y = found[i]
+        assert len(several) == 1
+        np.testing.assert_allclose(y, found[1][1] * i, rtol=1e-4, atol=1e-4)
+
+
+def test_results_and_inputs_are_not_kept() -> None:
+    x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
+    first = functional.conv2d(x, w)
+    kept = first.numpy().copy()
+    second = functional.conv2d(x * 2.0, w)
+    assert not np.shares_memory(first.array, second.array)
+    assert (first.numpy() == kept).all()
+    array = weakref.ref(x.array)
+    del x, first, second
+    gc.collect()
+    assert array() is None
+
+
+def test_the_number_of_programs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eager, "KINDS", 2)
+    for n in (1, 2, 3):
+        functional.max_pool2d(normal(n, 1, 4, 4), 2)
+        assert len(eager._programs) == min(n, 2)
+    for _ in range(eager._ARENAS + 2):
+        eager._give_back(np.empty(64, np.uint8))
+    assert len(eager._arenas) <= eager._ARENAS
+
+
+@pytest.mark.parametrize("network", [models.LeNet, models.CharLSTM])
+def test_a_record_shows_the_same_numbers(network: type[nn.Module]) -> None:
+    """And not what is compiled on the way."""
+    backlit.manual_seed(0)
+    model = network()
+    if network is models.LeNet:
+        x = normal(2, 1, 28, 28, dtype="float32").detach()
+    else:
+        x = wrap(np.arange(12).reshape(2, 6))
+
+    def loss() -> Tensor:
+        y = model(x)
+        return ((y[0] if isinstance(y, tuple) else y) ** 2).sum()
+
+    value = loss()
+    record = see.record(value)
+    assert eager._programs
+    value.backward()
+    assert record.nodes[record.output].value.item() == value.item()
+    for name, p in model.named_parameters():
+        np.testing.assert_array_equal(record.find(name).upstream.array, p.grad.numpy())
+    backlit.set_native_ops(False)
+    assert [n.op for n in see.record(loss())] == [n.op for n in record]
+
+
+def test_whoever_watches_does_not_see_the_compiler() -> None:
+    seen = []
+    STATE.observer = lambda op, inputs, y: seen.append(op.name)
+    try:
+        nn.LSTM(3, 4)(normal(5, 2, 3, dtype="float32"))
+        assert eager._programs
+        first, seen = seen, []
+        nn.LSTM(3, 4)(normal(5, 2, 3, dtype="float32"))
+    finally:
+        STATE.observer = None
+    assert "lstm_scan" in first
+    assert first[-5:] == seen[-5:]
+
+
+def run_script(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+SCRIPT = """
+import os, threading, backlit
+from backlit.compile import eager
+x, w = backlit.ones((8, 8, 32, 32)), backlit.ones((16, 8, 3, 3))
+y = backlit.functional.conv2d(x, w)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_in_a_child_forked_while_another_thread_compiles() -> None:
+    code = SCRIPT + (
+        "assert len(eager._programs) == 1\n"
+        "held, leave = threading.Event(), threading.Event()\n"
+        "def hold():\n"
+        "    with eager._lock: held.set(); leave.wait()\n"
+        "t = threading.Thread(target=hold); t.start(); held.wait()\n"
+        "pid = os.fork()\n"
+        "leave.set()\n"
+        "if pid: assert os.waitpid(pid, 0)[1] == 0\n"
+        "else: backlit.functional.conv2d(x[:4], w)\n"
+        "print(int(backlit.functional.conv2d(x, w).sum()), len(eager._programs), flush=True)\n"
+        "if not pid: os._exit(0)\n"
+    )
+    total = 8 * 16 * 30 * 30 * 72
+    assert run_script(code).splitlines() == [f"{total} 2", f"{total} 1"]
+
+
+def test_the_environment_switches_them_off() -> None:
+    code = SCRIPT + "print(backlit.get_native_ops(), len(eager._programs))"
+    assert run_script(code, BACKLIT_NATIVE_OPS="0") == "False 0\n"
+    assert run_script(code, BACKLIT_NATIVE_OPS="1") == "True 1\n"
+
+
+def test_the_switch() -> None:
+    assert backlit.get_native_ops()
+    backlit.set_native_ops(False)
+    assert not backlit.get_native_ops()
+    functional.max_pool2d(normal(1, 1, 4, 4), 2)
+    assert not eager._programs
+    with pytest.raises(ArgumentError, match="enabled must be True or False, got 0"):
+        backlit.set_native_ops(0)
+
+
+def test_ops_without_native_code_are_refused() -> None:
+    captured = eager._traced(lambda x: backlit.sort(x), (np.ones(4),))
+    with pytest.raises(ArgumentError, match="the op has a part without native code"):
+        eager.Program(captured)
