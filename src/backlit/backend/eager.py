@@ -1,8 +1,8 @@
 """The namespace of eager execution: NumPy, with places where heavy work can be given away.
 
 `EAGER` has the functions of `NAMESPACE`, at first all of them NumPy's. `backlit.compile` puts
-faster ones, made by its own lowering, in the place of the heavy ones. The two functions below run an
-op's body with it; ops that are best run as a whole (`Op.whole`) are given away as a whole.
+faster ones, made by its own lowering, in the place of the heavy ones. The two functions below run
+an op's body with it; ops that are best run as a whole (`Op.whole`) are given away as a whole.
 """
 
 from __future__ import annotations
