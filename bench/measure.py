@@ -26,6 +26,8 @@ from .workloads import WORKLOADS, Workload
 #: Seconds before a turn, in which threads that wait busily for more work go to sleep.
 PAUSE = 0.03
 FEWEST_ROUNDS = 3
+#: Seconds a step above which a peer has no turns beside the first.
+SLOW = 8.0
 
 
 @dataclass
@@ -120,6 +122,9 @@ def measure(
         workers: dict[str, Worker] = {}
         for name, outcome in found.peers.items():
             say(name)
+            outcome.error = PEERS[name].excuse(workload)
+            if outcome.error:
+                continue
             try:
                 if plan.cold and PEERS[name].compiles:
                     with worker(name, workload.name, weights, plan.threads) as one:
@@ -169,6 +174,10 @@ def _turns(found: Measurement, workers: Mapping[str, Worker], plan: Plan) -> Non
         counts[name] = max(1, round(plan.turn / seconds))
         short[name] = seconds < SHORT
         wanted = int(plan.budget / (counts[name] * seconds))
+        if seconds > SLOW:
+            found.peers[name].seconds.append(seconds)  # once is enough
+            rounds[name] = 0
+            continue
         rounds[name] = min(plan.rounds, max(FEWEST_ROUNDS, wanted))
     idle: dict[str, list[float]] = {name: [] for name in workers}
     names = list(workers)

@@ -43,6 +43,11 @@ class Workload:
         """Whether the inputs are images, (N, C, H, W)."""
         return len(self.inputs) == 4
 
+    @property
+    def large(self) -> bool:
+        """Whether a step takes a good part of a second."""
+        return self.name in ("alexnet", "resnet18")
+
     def data(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """One batch, the same for every framework."""
         rng = np.random.default_rng(seed)

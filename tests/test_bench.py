@@ -114,6 +114,25 @@ def test_a_slow_peer_takes_part_in_fewer_rounds_evenly(monkeypatch):
     assert min(b - a for a, b in itertools.pairwise(slow)) > 2
 
 
+def test_a_very_slow_peer_is_timed_once(monkeypatch):
+    class One:
+        def ask(self, what, count, short):
+            return 20.0, 0.0
+
+    m = Measurement("mlp", {"slow": Outcome()})
+    measuring._turns(m, {"slow": One()}, Plan(rounds=9))
+    assert m.peers["slow"].seconds == [20.0]
+
+
+def test_what_is_left_out_is_shown():
+    left_out = PEERS["jax loop"].excuse(WORKLOADS["resnet18"])
+    assert left_out.startswith("left out: XLA's convolutions inside a loop")
+    assert not PEERS["jax loop"].excuse(WORKLOADS["lenet"])
+    assert not PEERS["jax"].excuse(WORKLOADS["resnet18"])
+    m = measure(WORKLOADS["resnet18"], Plan(("jax loop",)))
+    assert "  jax loop: left out" in report.describe(m, {})
+
+
 def test_a_peer_that_computes_something_else_is_named():
     curves = {
         "a": {1: 1.0, 2: 0.5, 3: 0.25},
