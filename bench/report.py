@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .measure import PAUSE, Measurement
+from .measure import PAUSE, Measurement, Outcome
 from .peers import PEERS
 from .workloads import WORKLOADS
 
@@ -180,19 +180,25 @@ def describe_ratios(found: Sequence[Measurement]) -> str:
 def describe_others(found: Sequence[Measurement]) -> str:
     """First calls and memory beside what is wanted."""
     rows = [["", "first call, cold", "target", "warm", "target", "MB a step", "PyTorch's", ""]]
+    fixed = {}
+    for m in found:
+        if m.workload == "playground":
+            fixed = {name: o.memory["steps"] for name, o in m.timed().items()}
+
+    def held(name: str, o: Outcome) -> int:
+        """Memory of a step without that of the smallest one, which is the framework's own."""
+        return max(0, o.memory["steps"] - fixed.get(name, 0))
+
     for m in found:
         ours = m.timed().get("backlit")
         if ours is None:
             continue
         cold, limit = ours.cold.get("first"), COLD_LARGE if m.workload in LARGE else COLD
         warm = ours.start["first"] if cold is not None else None
-        theirs = [o.memory["steps"] for o in m.timed("pytorch").values()]
+        mine = held("backlit", ours)
+        theirs = [held(name, o) for name, o in m.timed("pytorch").items()]
         least = min(theirs) if theirs else None
-        missed = (
-            (cold or 0) > limit
-            or (warm or 0) > WARM
-            or (least is not None and ours.memory["steps"] > least)
-        )
+        missed = (cold or 0) > limit or (warm or 0) > WARM or (least is not None and mine > least)
         rows.append(
             [
                 m.workload,
@@ -200,12 +206,13 @@ def describe_others(found: Sequence[Measurement]) -> str:
                 f"< {limit:g} s",
                 _seconds(warm),
                 f"< {WARM:g} s",
-                f"{ours.memory['steps'] / 1e6:,.0f}",
+                f"{mine / 1e6:,.0f}",
                 "" if least is None else f"{least / 1e6:,.0f}",
                 "MISSED" if missed else "met",
             ]
         )
-    return table(rows)
+    text = table(rows)
+    return text + ("\n  MB above those of the playground" if fixed else "")
 
 
 def machine() -> dict[str, Any]:
@@ -265,8 +272,6 @@ def as_json(found: Sequence[Measurement], limits: Mapping[str, Any]) -> dict[str
 
 def read(kept: Mapping[str, Any]) -> list[Measurement]:
     """The measurements of a JSON file, as `as_json` writes it."""
-    from .measure import Outcome
-
     fields = {f.name for f in dataclasses.fields(Outcome)}
     found = []
     for result in kept["results"]:

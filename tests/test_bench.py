@@ -202,6 +202,14 @@ def test_first_calls_and_memory_have_targets(measured):
     assert "MISSED" in _others(measured)
 
 
+def test_memory_is_compared_without_what_every_step_needs(measured):
+    measured[0].peers["backlit"].memory["steps"] = 5_000_000
+    measured[1].peers["backlit"].memory["steps"] = 4_500_000
+    text = report.describe_others(measured)
+    assert re.search(r"mlp .* 0 +1 +met", text)
+    assert "MB above those of the playground" in text
+
+
 def _others(measured):
     return report.describe_others(measured[:1])
 
