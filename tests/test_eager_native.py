@@ -17,7 +17,7 @@ from backlit import functional, models, nn, see
 from backlit.backend import eager as given
 from backlit.backend import numpy_backend as NUMPY
 from backlit.compile import eager
-from backlit.errors import ArgumentError
+from backlit.errors import ArgumentError, ShapeError
 from backlit.functions.primitives import take_add
 from backlit.tensor import STATE, Tensor, wrap
 
@@ -25,7 +25,7 @@ from backlit.tensor import STATE, Tensor, wrap
 @pytest.fixture(autouse=True)
 def everything_is_heavy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """However small, so that the tests are fast; and nothing is known from before."""
-    for name in ("PRODUCT", "WINDOW", "SCATTER"):
+    for name in ("PRODUCT", "MATRIX", "WINDOW", "SCATTER"):
         monkeypatch.setattr(eager, name, 1)
     monkeypatch.setattr(eager, "_programs", {})
     yield
@@ -46,8 +46,17 @@ def scan(cls: type[nn.Module]):
     return lambda x: layer(x)[0]
 
 
+def linear(*shape: int):
+    layer = nn.Linear(shape[-1], 8).to(backlit.float64)
+    return layer, (normal(*shape),), 2
+
+
 #: name -> (function of Tensors, Tensors, how many programs: forwards and gradients)
 CASES = {
+    "matmul": (lambda a, b: a @ b, (normal(9, 10), normal(10, 8)), 3),
+    "batches": (lambda a, b: a @ b.mT, (normal(2, 9, 10), normal(2, 8, 10)), 3),
+    "linear": linear(2, 9, 10),
+    "turned": (lambda a, b: a.mT @ b.mT, (normal(10, 9), normal(8, 10)), 3),
     "convolution": (
         lambda x, w: functional.conv2d(x, w, stride=2, padding=1),
         (normal(2, 3, 9, 8), normal(4, 3, 3, 2)),
@@ -142,7 +151,17 @@ def test_long_recurrences_stay_with_numpy(monkeypatch: pytest.MonkeyPatch) -> No
     assert not eager._programs
 
 
-@pytest.mark.parametrize("name", ["convolution", "lstm"])
+def test_other_products_stay_with_numpy() -> None:
+    a, b = normal(9, 10), normal(10)
+    a @ b
+    b @ a.mT
+    normal(2, 1, 9, 10) @ normal(4, 10, 8)
+    with pytest.raises(ShapeError, match=r"a\.shape\[-1\] must equal b\.shape\[-2\]"):
+        a @ a
+    assert not eager._programs
+
+
+@pytest.mark.parametrize("name", ["matmul", "convolution", "lstm"])
 def test_bits_do_not_depend_on_threads(name: str) -> None:
     before = backlit.get_threads()
     try:

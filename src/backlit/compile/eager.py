@@ -1,9 +1,9 @@
-"""Eager heavy ops: convolutions, pooling, scattering and recurrences in native code.
+"""Eager heavy ops: products, convolutions, pooling, scattering and recurrences in native code.
 
 Each is compiled by the same lowering as a captured function, once for each op and each shape and
-dtype of its inputs. What is given to native code depends on the op, the shapes and the dtypes
-alone, never on values, timing or the number of threads, so results are reproducible: small work,
-integers and 16-bit floats stay with NumPy.
+dtype of its inputs (for matrix products, also for each way in which they lie in memory). What is
+given to native code depends on nothing else, neither on values nor on timing or the number of
+threads, so results are reproducible: small work, integers and 16-bit floats stay with NumPy.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ from .plan import Plan, _aligned, _DriverWriter
 
 #: Multiplications from which a convolution or a recurrence is given to native code.
 PRODUCT = 1 << 20
+#: Multiplications from which a matrix product is: below, NumPy is nearly as fast.
+MATRIX = 1 << 24
 #: Elements read from which pooling is.
 WINDOW = 1 << 18
 #: Elements from which scattering is.
 SCATTER = 1 << 13
 #: Steps up to which a recurrence is: code for longer ones takes too long to make.
 STEPS = 256
+#: Rows and columns that a product must have at least: others read memory more than they multiply.
+_BLOCK = 8
 #: How many kinds of work are kept; then the oldest are forgotten.
 KINDS = 1024
 #: Arenas kept for the next call: how many, and up to how many bytes each.
@@ -186,6 +190,39 @@ def _floats(*arrays: Any) -> bool:
 # -- the heavy functions of the namespace -------------------------------------------------------
 
 
+def _matmul(a: Any, b: Any) -> Any:
+    if (
+        a.ndim > 1
+        and b.ndim > 1
+        and a.size * b.shape[-1] >= MATRIX
+        and a.shape[-1] == b.shape[-2]
+        and a.shape[-2] >= _BLOCK <= b.shape[-1]
+        and (b.ndim == 2 or a.shape[:-2] == b.shape[:-2])
+        and _floats(a, b)
+    ):
+        turned = _lies_turned(a), _lies_turned(b)
+        arrays = (a.mT if turned[0] else a, b.mT if turned[1] else b)
+        program = _programs.get(key := ("matmul", turned, *_kind(arrays)))
+        if program is None:
+            program = _program(key, _PRODUCTS[turned], arrays)
+        results = program(arrays)
+        assert results is not None  # there are no indices
+        return results[0]
+    return NUMPY.matmul(a, b)
+
+
+def _lies_turned(x: np.ndarray) -> bool:
+    return not x.flags.c_contiguous and bool(x.mT.flags.c_contiguous)
+
+
+_PRODUCTS: dict[tuple[bool, bool], Callable[..., Any]] = {
+    (False, False): lambda a, b: TENSORS.matmul(a, b),
+    (False, True): lambda a, b: TENSORS.matmul(a, b.mT),
+    (True, False): lambda a, b: TENSORS.matmul(a.mT, b),
+    (True, True): lambda a, b: TENSORS.matmul(a.mT, b.mT),
+}
+
+
 def _convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     work = x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
     geometry = (stride, padding, dilation, groups)
@@ -254,6 +291,7 @@ def _put_along_axis_add(x: Any, indices: Any, axis: int, size: int) -> Any:
 
 
 _HEAVY: dict[str, Callable[..., Any]] = {
+    "matmul": _matmul,
     "convolution": _convolution,
     "convolution_input": _convolution_input,
     "convolution_weight": _convolution_weight,
