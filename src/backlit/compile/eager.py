@@ -59,11 +59,9 @@ class Program:
     It holds no arrays and has no state, so any number of threads may run it at once.
     """
 
-    def __init__(self, captured: Capture):
-        plan = Plan(captured)
+    def __init__(self, plan: Plan):
         step = plan.steps[0]
-        if len(plan.steps) > 1 or not isinstance(step, _DriverWriter) or plan.library is None:
-            raise ArgumentError("compile: the op has a part without native code")
+        assert plan.library is not None
         self.driver = threads.Driver(plan.library.addresses[step.name])
         self.parallel = step.parallel
         self.room = plan.arena.size
@@ -129,7 +127,8 @@ def _give_back(arena: np.ndarray) -> None:
         _arenas.append(arena)
 
 
-_programs: dict[Any, Program] = {}
+#: None for what has a part that only NumPy can do.
+_programs: dict[Any, Program | None] = {}
 _lock = threading.RLock()
 
 
@@ -143,18 +142,27 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _program(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program:
-    """The program for a key, made on first use from a function of Tensors."""
-    program = _programs.get(key)
-    if program is None:
-        with _lock:
-            program = _programs.get(key)
-            if program is None:
-                program = Program(_traced(function, arrays))
-                while len(_programs) >= KINDS:
-                    del _programs[next(iter(_programs))]
-                _programs[key] = program
-    return program
+def _run(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Any:
+    """The results of a function of Tensors by the program for a key, made on first use.
+
+    None if NumPy is to compute them: there is no program, or it met an index out of range.
+    """
+    try:
+        program = _programs[key]
+    except KeyError:
+        program = _made(key, function, arrays)
+    return None if program is None else program(arrays)
+
+
+def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program | None:
+    with _lock:
+        if key not in _programs:
+            plan = Plan(_traced(function, arrays))
+            native = len(plan.steps) == 1 and isinstance(plan.steps[0], _DriverWriter)
+            while len(_programs) >= KINDS:
+                del _programs[next(iter(_programs))]
+            _programs[key] = Program(plan) if native else None
+        return _programs[key]
 
 
 def _traced(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Capture:
@@ -173,11 +181,8 @@ def _kind(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _one(cls: Any, values: tuple[Any, ...], arrays: tuple[Any, ...]) -> np.ndarray | None:
     """The value of a primitive."""
-    program = _programs.get(key := (cls, values, *_kind(arrays)))
-    if program is None:
-        op = cached(cls, *values)
-        program = _program(key, lambda *xs: op.forward(TENSORS, *xs), arrays)
-    results = program(arrays)
+    op = cached(cls, *values)
+    results = _run((op, *_kind(arrays)), lambda *xs: op.forward(TENSORS, *xs), arrays)
     return None if results is None else results[0]
 
 
@@ -202,12 +207,9 @@ def _matmul(a: Any, b: Any) -> Any:
     ):
         turned = _lies_turned(a), _lies_turned(b)
         arrays = (a.mT if turned[0] else a, b.mT if turned[1] else b)
-        program = _programs.get(key := ("matmul", turned, *_kind(arrays)))
-        if program is None:
-            program = _program(key, _PRODUCTS[turned], arrays)
-        results = program(arrays)
-        assert results is not None  # there are no indices
-        return results[0]
+        results = _run(("matmul", turned, *_kind(arrays)), _PRODUCTS[turned], arrays)
+        if results is not None:
+            return results[0]
     return NUMPY.matmul(a, b)
 
 
@@ -227,7 +229,9 @@ def _convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, 
     work = x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
     geometry = (stride, padding, dilation, groups)
     if work >= PRODUCT and _floats(x, weight):
-        return _one(convolution.Convolution, geometry, (x, weight))
+        result = _one(convolution.Convolution, geometry, (x, weight))
+        if result is not None:
+            return result
     return NUMPY.convolution(x, weight, *geometry)
 
 
@@ -237,7 +241,9 @@ def _convolution_input(
     work = y.size * weight.size // max(1, y.shape[1])
     attributes = (stride, padding, dilation, groups, size)
     if work >= PRODUCT and _floats(y, weight):
-        return _one(convolution.ConvolutionInput, attributes, (y, weight))
+        result = _one(convolution.ConvolutionInput, attributes, (y, weight))
+        if result is not None:
+            return result
     return NUMPY.convolution_input(y, weight, *attributes)
 
 
@@ -247,7 +253,9 @@ def _convolution_weight(
     work = y.size * x.shape[1] // groups * math.prod(kernel)
     attributes = (stride, padding, dilation, groups, kernel)
     if work >= PRODUCT and _floats(y, x):
-        return _one(convolution.ConvolutionWeight, attributes, (y, x))
+        result = _one(convolution.ConvolutionWeight, attributes, (y, x))
+        if result is not None:
+            return result
     return NUMPY.convolution_weight(y, x, *attributes)
 
 
@@ -260,7 +268,9 @@ def _window(cls: type[Op], name: str) -> Callable[..., Any]:
         arrays = args[:count]
         values = (*args[count:], *[named[a] for a in cls.attributes[len(args) - count :]])
         if max(a.size for a in arrays) >= WINDOW and _floats(*arrays):
-            return _one(cls, values, arrays)
+            result = _one(cls, values, arrays)
+            if result is not None:
+                return result
         return plain(*arrays, *values)
 
     return function
@@ -316,10 +326,7 @@ def _forward(op: Any, arrays: tuple[Any, ...]) -> Any:
     """The value of a whole op, or None if that is NumPy's to compute."""
     if not _worth(op, arrays, arrays[0].shape[0]):
         return None
-    program = _programs.get(key := (op, *_kind(arrays)))
-    if program is None:
-        program = _program(key, lambda *xs: op.forward(TENSORS, *xs), arrays)
-    results = program(arrays)
+    results = _run((op, *_kind(arrays)), lambda *xs: op.forward(TENSORS, *xs), arrays)
     return None if results is None else results[0]
 
 
@@ -338,10 +345,7 @@ def _backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
         returned = returned if type(returned) is tuple else (returned,)
         return [g() if callable(g) else g for g in returned]
 
-    program = _programs.get(key := ("backward", op, shapes, *_kind(arrays)))
-    if program is None:
-        program = _program(key, gradients, arrays)
-    results = program(arrays)
+    results = _run(("backward", op, shapes, *_kind(arrays)), gradients, arrays)
     return None if results is None else tuple(results)
 
 
