@@ -27,7 +27,7 @@ from .workloads import WORKLOADS, Workload
 PAUSE = 0.03
 FEWEST_ROUNDS = 3
 #: Seconds a step above which a peer has no turns beside the first.
-SLOW = 8.0
+SLOW = 3.0
 
 
 @dataclass

@@ -15,7 +15,7 @@ from .peers import PEERS
 
 WIDTH, LEFT, RIGHT = 860, 170, 120
 BAR, GAP, HEAD = 13, 3, 26
-LEAST, MOST = 1 / 128, 16.0
+LEAST, MOST = 1 / 32, 64.0
 COLOURS = {"backlit": "#d1495b", "pytorch": "#6c757d", "jax": "#2a7f9e", "numpy": "#b8a14a"}
 
 
@@ -59,7 +59,7 @@ def picture(found: Sequence[Measurement]) -> str:
             y += BAR + GAP
         y += 10
     lines = []
-    for power in range(-7, 5):
+    for power in range(-5, 7):
         x, strong = _place(2.0**power), power == 0
         lines.append(
             f'<line x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{y:.1f}" '

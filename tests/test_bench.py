@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import backlit
+from backlit import functional
 from bench import __main__ as bench_command
 from bench import measure as measuring
 from bench import report
@@ -93,6 +95,22 @@ def test_peers_agree_and_take_turns():
         assert o.memory["life"] >= o.memory["steps"] > 0
     assert m.operations > 0
     assert not m.peers["backlit loop"].cold
+
+
+def test_operations_of_convolutions_are_those_of_their_products():
+    """Also where the weights, or the image that a stride thins out, are larger than the result."""
+    x = backlit.zeros((2, 8, 6, 6)).requires_grad_()
+    weight = backlit.zeros((16, 8, 3, 3)).requires_grad_()
+
+    @backlit.compile
+    def step(x, weight):
+        return backlit.grad(functional.conv2d(x, weight, stride=2, padding=1).sum(), (x, weight))
+
+    step(x, weight)
+    products = 2 * (2 * 16 * 3 * 3) * (8 * 3 * 3)
+    counted = [row[4] for row in step.kernels.rows if "convolution" in row[3]]
+    assert counted
+    assert all(products <= n < 1.1 * products for n in counted)
 
 
 def test_a_slow_peer_takes_part_in_fewer_rounds_evenly(monkeypatch):

@@ -67,11 +67,13 @@ def operations(e: Equation) -> int:
 
 
 def _convolution_operations(e: Equation) -> int:
-    """Twice the products: every output place with every element of its window."""
-    shapes = [e.inputs[0].shape, e.inputs[1].shape, e.output.shape]
-    kernel = min(shapes, key=lambda s: s[-1] * s[-2])
-    largest = max(int(np.prod(s)) for s in shapes)
-    return 2 * largest * int(np.prod(kernel[1:]))
+    """Twice the products: every place of the convolution's result with every weight of its window.
+
+    The result is what `convolution` makes, and what comes first into its two gradients.
+    """
+    result = e.output if e.op.name == "convolution" else e.inputs[0]
+    weight = e.output if e.op.name == "convolution_weight" else e.inputs[1]
+    return 2 * int(np.prod(result.shape)) * int(np.prod(weight.shape[1:]))
 
 
 def rows(plan: Plan) -> list[KernelRow]:
