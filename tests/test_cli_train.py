@@ -91,8 +91,13 @@ def test_digits_reach_97_percent_and_say_how_to_look_at_the_run(tmp_path):
     assert evaluated["accuracy"] == result["test_accuracy"]
     assert evaluated["examples"] == 359
     assert {p.name for p in folder.iterdir()} == {
-        *("run.json", "result.json", "best.safetensors", "latest.safetensors")
+        *("run.json", "result.json", "best.safetensors", "latest.safetensors", "report.html")
     }
+    assert f"report         {folder / 'report.html'}" in output
+    page = (folder / "report.html").read_text("utf-8")
+    assert f'"test accuracy":"{accuracy:.2f} %"' in page
+    assert '"state":"finished"' in page
+    assert len(page) < 400_000
 
 
 @pytest.mark.parametrize("name", ["circle", "xor", "gauss"])

@@ -15,7 +15,7 @@ from ..train.trainer import BEST, LATEST
 from .tasks import TASKS, Task
 
 FORMAT = "backlit-run-1"
-SETTINGS, RESULT = "run.json", "result.json"
+SETTINGS, RESULT, REPORT = "run.json", "result.json", "report.html"
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "elu": nn.ELU}
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adagrad", "adam", "adamw")

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ..data import DataLoader
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, DataError, NonFiniteError
 from ..nn import CrossEntropyLoss, Module
-from ..train import Accuracy, Trainer
+from ..train import Accuracy, Report, Trainer
 from .runs import (
     ACTIVATIONS,
     OPTIMIZERS,
+    REPORT,
     SCHEDULES,
     SETTINGS,
     build_network,
@@ -101,6 +102,10 @@ def train(
     loader = DataLoader(training, size, shuffle=True, seed=settings["seed"])
     model = build_network(task, settings)
     optimizer = build_optimizer(model, settings)
+    report = Report(
+        folder / REPORT, test, classes=task.classes, title=f"{task.name}: {settings['model']}"
+    )
+    report.facts = _facts(settings, (len(training), len(validation), len(test)))
     trainer = Trainer(
         model,
         CrossEntropyLoss(),
@@ -108,6 +113,7 @@ def train(
         schedule=build_schedule(optimizer, settings, settings["epochs"] * len(loader)),
         schedule_every="step",
         metrics=[Accuracy()],
+        callbacks=[report],
         checkpoints=folder,
         compile=compile,
         progress=progress,
@@ -121,7 +127,11 @@ def train(
         write_settings(folder, task, settings)
     _introduce(console, task, settings, model, (len(training), len(validation), len(test)))
     started = time.monotonic()
-    trainer.fit(loader, DataLoader(validation, 1000), epochs=settings["epochs"], resume=resume)
+    try:
+        trainer.fit(loader, DataLoader(validation, 1000), epochs=settings["epochs"], resume=resume)
+    except NonFiniteError:
+        report.write(trainer, "failed: the loss was not finite")
+        raise
     seconds = time.monotonic() - started
     if trainer.stopped == "interrupted":
         cure = f"Continue with: backlit train {dataset} --resume --out {folder}"
@@ -129,6 +139,9 @@ def train(
         context.exit(INTERRUPTED)
     trainer.load_best()
     results = trainer.evaluate(DataLoader(test, 1000))
+    report.facts["test accuracy"] = f"{100 * results['accuracy']:.2f} %"
+    report.facts["examples below"] = f"the {len(test):,} of the test, by the best epoch's weights"
+    report.write(trainer)
     write_result(
         folder,
         {
@@ -181,6 +194,17 @@ def _require_free(folder: Path, resume: bool) -> None:
         return
     if any(folder.iterdir()):
         raise DataError(f"--out: {folder} has files that are no run; choose another folder")
+
+
+def _facts(settings: dict[str, Any], sizes: tuple[int, ...]) -> dict[str, str]:
+    """What the report says of the run besides what the Trainer knows."""
+    parts = zip(sizes, ("training", "validation", "test"), strict=True)
+    return {
+        "data": " · ".join(f"{n:,} {part}" for n, part in parts),
+        "settings": f"{settings['optimizer']}, learning rate {settings['lr']:g} "
+        f"({settings['schedule']}), batches of {settings['batch_size']}, seed {settings['seed']}",
+        "examples below": "of the test, never trained on",
+    }
 
 
 def _make_room(folder: Path) -> Path | None:
@@ -237,6 +261,7 @@ def _conclude(
             ("test accuracy", accuracy),
             ("trained in", f"{seconds:.1f} s, best epoch {best_epoch}"),
             ("saved run", str(folder)),
+            ("report", str(folder / REPORT)),
             ("look at it", f"backlit eval {folder}"),
             ("", f"backlit predict {folder}"),
         ],

@@ -4,6 +4,7 @@ from .callbacks import Callback, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .flight import Flight, Replay, load_flight
 from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
+from .report import Report
 from .storage import load_tensors, save_tensors
 from .trainer import Trainer
 
@@ -16,6 +17,7 @@ __all__ = [
     "Mean",
     "Metric",
     "Replay",
+    "Report",
     "TopK",
     "Trainer",
     "load_checkpoint",

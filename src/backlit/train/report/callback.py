@@ -1,0 +1,269 @@
+"""The callback that watches a run and writes its report."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...data import DataLoader, collate
+from ...errors import ArgumentError, DataError
+from ...see import draw, record
+from ...tensor import Tensor, as_tensor
+from ..callbacks import Callback
+from ..storage import write_whole
+from .examples import EXAMPLES, Describe, look_at_examples
+from .looking import kept, look
+from .page import page
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+#: Looks at the layers that are kept; when there are more, every second one is let go.
+LOOKS = 32
+#: Examples of the batch on which layers are looked at.
+PROBE = 32
+#: While the run goes on the page is written again when this many times its price has passed.
+PATIENCE = 30
+#: A graph of more nodes is left out of the page.
+NODES = 4000
+
+
+class Report(Callback):
+    """Write one self-contained HTML page about a run: curves, layers, mistakes, the graph.
+
+    >>> import os, tempfile
+    >>> from backlit import nn, optim
+    >>> from backlit.data import DataLoader, playground
+    >>> from backlit.train import Trainer
+    >>> train, test = playground("gauss", 100)
+    >>> model = nn.Linear(2, 2)
+    >>> path = os.path.join(tempfile.mkdtemp(), "report.html")
+    >>> report = Report(path, test, classes=["orange", "blue"])
+    >>> optimizer = optim.Adam(model.parameters(), lr=0.1)
+    >>> trainer = Trainer(
+    ...     model, nn.CrossEntropyLoss(), optimizer, callbacks=[report], progress="quiet"
+    ... )
+    >>> _ = trainer.fit(DataLoader(train, 20), epochs=2)
+    >>> os.path.exists(path)
+    True
+
+    `examples` are what the page looks at: a data set, a DataLoader (its data set is read, the
+    loader stays where it is), or a tuple of arrays (the model's inputs, then the target). At most
+    10,000 of them. The first 32 are the batch on which the layers are looked at after an epoch;
+    without examples the page has the curves only. `classes` names the labels. `describe` turns the
+    inputs of one example into text, where a picture or its numbers would not do:
+    `lambda tokens: " ".join(words[i] for i in tokens)`.
+
+    Training is the same to the last bit with and without the report: it takes what it needs after
+    epochs, on copies, and puts back all random numbers. Of a long run at most 32 epochs' layers are
+    kept. The page is written when the training starts, now and then while it goes on, and at its
+    end, each time whole. An earlier page at the same path is renamed (`report.1.html`), unless the
+    run is resumed. `write(trainer)` writes it at any other time, say after an error.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        examples: Any = None,
+        *,
+        classes: Sequence[str] | None = None,
+        describe: Describe | None = None,
+        title: str = "Training report",
+    ):
+        self.path = Path(path)
+        if self.path.suffix.lower() not in (".html", ".htm"):
+            raise ArgumentError(
+                f"Report: the file's name must end in .html, got {os.fspath(path)!r}"
+            )
+        self.examples = examples
+        self.classes = classes
+        self.describe = describe
+        self.title = title
+        #: More lines for the top of the page: name to text.
+        self.facts: dict[str, str] = {}
+        #: What was seen of the layers: an entry for an epoch, see `backlit.see.plot`.
+        self.looks: list[dict[str, Any]] = []
+        #: What went wrong with looking, if something did; training went on.
+        self.problems: list[str] = []
+        self._stride = 1
+        self._last: dict[str, Any] | None = None  # of the last epoch, if that is none of the kept
+        self._columns: tuple[Tensor, ...] | None = None
+        self._total = 0
+        self._drawing: str | None = None
+        self._own = False  # whether the file at the path is this run's
+        self._next = 0.0
+
+    # -- what the Trainer calls ---------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Make room for the page, and write it as things stand before the first step."""
+        if not self._own and self.path.exists():
+            self._set_aside()
+        if self._columns is None and self.examples is not None:
+            with kept(trainer.model, trainer._generators().values()):
+                self._columns, self._total = _columns(self.examples)
+        if not self.looks and trainer.epoch == 0 and trainer.position == 0:
+            self._look(trainer)
+        self._write(trainer, "running")
+        self._own = True
+
+    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+        """Look at the layers, if it is this epoch's turn, and write the page now and then."""
+        if trainer.epoch % self._stride == 0:
+            self._look(trainer)
+            if len(self.looks) > LOOKS:
+                self._stride *= 2
+                self.looks = [s for s in self.looks if s["epoch"] % self._stride == 0]
+        if time.monotonic() >= self._next:
+            self._try_to_write(trainer, "running")
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Write the page."""
+        newest = self.looks[-1]["epoch"] if self.looks else None
+        self._last = None
+        if trainer.position == 0 and newest != trainer.epoch:
+            self._look(trainer, last=True)
+        self._try_to_write(trainer, trainer.stopped or "finished")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far."""
+        return {"stride": self._stride, "looks": list(self.looks)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what was seen; the page at the path is this run's."""
+        self._stride, self.looks = state["stride"], list(state["looks"])
+        self._own = True
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _look(self, trainer: Trainer, last: bool = False) -> None:
+        if self._columns is None:
+            return
+        batch = tuple(c[:PROBE] for c in self._columns)
+        try:
+            with kept(trainer.model, trainer._generators().values()):
+                seen = look(
+                    trainer.model,
+                    trainer.loss_fn,
+                    batch,
+                    trainer.optimizer,
+                    trainer.clip_norm,
+                    trainer.clip_value,
+                )
+        except Exception as error:  # looking must not end a training
+            self._problem("layers", error)
+            return
+        seen = {"epoch": trainer.epoch, **seen}
+        if last:
+            self._last = seen
+        else:
+            self.looks.append(seen)
+
+    def _problem(self, what: str, error: Exception) -> None:
+        text = f"{what}: {type(error).__name__}: {error}"
+        if text not in self.problems:
+            self.problems.append(text)
+
+    def _results(self, trainer: Trainer) -> dict[str, Any]:
+        if self._columns is None:
+            return {"kind": "none", "why": "the report was given no examples"}
+        try:
+            with kept(trainer.model, trainer._generators().values()):
+                found = look_at_examples(
+                    trainer.model, trainer.loss_fn, self._columns, self.classes, self.describe
+                )
+            return {**found, "of": self._total}
+        except Exception as error:  # looking must not end a training
+            self._problem("examples", error)
+            return {"kind": "none", "why": "the model could not be applied to the examples"}
+
+    def _graph(self, trainer: Trainer) -> str | None:
+        """The page that draws one example's way through the network, with its gradients."""
+        if self._columns is None:
+            return None
+        try:
+            with kept(trainer.model, trainer._generators().values()):
+                trainer.model.eval()
+                *inputs, target = (c[:1] for c in self._columns)
+                seen = record(trainer.loss_fn(trainer.model(*inputs), target))
+            if len(seen) > NODES:
+                self._problem("graph", DataError(f"it has {len(seen):,} nodes, too many for here"))
+                return None
+            return draw(seen, title="One example").html()
+        except Exception as error:  # looking must not end a training
+            self._problem("graph", error)
+            return None
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def write(self, trainer: Trainer, state: str = "finished") -> None:
+        """Write the page as things stand; the file appears whole or not at all."""
+        if not self._own and self.path.exists():
+            self._set_aside()
+        self._write(trainer, state)
+        self._own = True
+
+    def _write(self, trainer: Trainer, state: str) -> None:
+        started = time.monotonic()
+        if state != "running":
+            self._drawing = self._graph(trainer)
+        looks = self.looks if self._last is None else [*self.looks, self._last]
+        text = page(self, trainer, state, looks, self._results(trainer), self._drawing)
+        write_whole(self.path, text.encode())
+        now = time.monotonic()
+        self._next = now + PATIENCE * (now - started)
+
+    def _try_to_write(self, trainer: Trainer, state: str) -> None:
+        try:
+            self._write(trainer, state)
+        except DataError as error:
+            warnings.warn(f"Report: {error}; the training goes on", stacklevel=4)
+            self._next = time.monotonic() + 60
+
+    def _set_aside(self) -> None:
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.stem}.{number}.html")).exists():
+            number += 1
+        self.path.rename(aside)
+
+
+def _columns(source: Any) -> tuple[tuple[Tensor, ...], int]:
+    """The examples as Tensors, the model's inputs, then the target; and how many there are."""
+    make = None
+    if isinstance(source, DataLoader):
+        make, source = source.collate_fn, source.dataset
+    if isinstance(source, tuple | list):
+        return _checked(source, None)
+    if not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
+        raise ArgumentError(
+            "Report: examples must be a data set with a length, a DataLoader of one, or a tuple of "
+            f"arrays, got {type(source).__name__}"
+        )
+    total = len(source)
+    count = min(total, EXAMPLES)
+    if count and make is None and hasattr(source, "batch"):
+        return _checked(source.batch(np.arange(count)), total)
+    first = [source[i] for i in range(count)]
+    return _checked((make or collate)(first) if first else ([], []), total)
+
+
+def _checked(columns: Any, total: int | None) -> tuple[tuple[Tensor, ...], int]:
+    if not isinstance(columns, tuple | list) or len(columns) < 2:
+        raise ArgumentError(
+            "Report: examples must be the model's inputs, then the target, got "
+            f"{type(columns).__name__}"
+        )
+    tensors = tuple(as_tensor(c) for c in columns)
+    lengths = [t.shape[0] if t.shape else 0 for t in tensors]
+    if len(set(lengths)) > 1 or 0 in lengths:
+        raise ArgumentError(
+            "Report: examples must be equally many inputs and targets, at least one, got "
+            f"{' and '.join(map(str, lengths))}"
+        )
+    return tuple(t[:EXAMPLES] for t in tensors), lengths[0] if total is None else total

@@ -1,0 +1,244 @@
+"""What a report says of examples: the confusion matrix, the worst mistakes, the errors of numbers.
+
+Which of these it can say is read off the predictions and targets: labels with scores for each
+class, one score for each truth value, or numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...autograd import no_grad
+from ...dtypes import FLOATING
+from ...nn import BCELoss, BCEWithLogitsLoss, Module
+from ...tensor import Tensor
+
+#: Examples that are looked at, and in one go; mistakes that are shown; classes of a whole matrix.
+EXAMPLES, BATCH, WORST, CLASSES = 10_000, 256, 24, 40
+#: Pictures are thinned out to this many pixels a side; text and tables to so many entries.
+PIXELS, ENTRIES, POINTS = 96, 12, 400
+
+Describe = Callable[..., str]
+
+
+def look_at_examples(
+    model: Module,
+    loss_fn: Any,
+    columns: Sequence[Tensor],
+    classes: Sequence[str] | None,
+    describe: Describe | None,
+) -> dict[str, Any]:
+    """What the model says of examples, in evaluation mode: see this module's first line.
+
+    `columns` are the model's inputs for all examples, then the target.
+    """
+    *inputs, target = (c[:EXAMPLES] for c in columns)
+    model.eval()
+    parts = []
+    with no_grad(), np.errstate(all="ignore"):
+        for start in range(0, len(target), BATCH):
+            prediction = model(*(x[start : start + BATCH] for x in inputs))
+            if not isinstance(prediction, Tensor):
+                return {"kind": "none", "why": "the model gives no single Tensor"}
+            parts.append(prediction.numpy())
+    if not parts:
+        return {"kind": "none", "why": "there were no examples"}
+    scores, truth = np.concatenate(parts), target.numpy()
+    if len(scores) != len(truth):
+        return {"kind": "none", "why": "the model does not give one prediction for each example"}
+    arrays = [x.numpy() for x in inputs]
+    result: dict[str, Any]
+    if truth.dtype.kind in "iub" and scores.ndim == truth.ndim + 1 and scores.shape[1] > 1:
+        result = _labels(scores, truth.astype(np.int64), arrays, classes, describe)
+    elif scores.size == truth.size and _is_binary(loss_fn, truth):
+        logits = scores.reshape(truth.shape).astype(np.float64)
+        if isinstance(loss_fn, BCELoss):
+            logits = np.log(logits) - np.log1p(-logits)
+        both = np.stack([np.zeros_like(logits), logits], axis=1)
+        result = _labels(both, truth.astype(np.int64), arrays, classes or ("0", "1"), describe)
+    elif scores.size == truth.size and scores.dtype in FLOATING:
+        result = _numbers(scores.reshape(truth.shape), truth, arrays, describe)
+    else:
+        return {"kind": "none", "why": "predictions and targets are neither labels nor numbers"}
+    result["examples"] = len(truth)
+    return result
+
+
+def _is_binary(loss_fn: Any, truth: np.ndarray) -> bool:
+    known = isinstance(loss_fn, BCELoss | BCEWithLogitsLoss)
+    return (known or truth.dtype.kind == "b") and bool(np.isin(truth, (0, 1)).all())
+
+
+def _labels(
+    scores: np.ndarray,
+    truth: np.ndarray,
+    inputs: list[np.ndarray],
+    classes: Sequence[str] | None,
+    describe: Describe | None,
+) -> dict[str, Any]:
+    """Scores (N, C, ...) for labels (N, ...): who was taken for whom, and the worst of it."""
+    count = scores.shape[1]
+    names = [str(c) for c in classes] if classes and len(classes) == count else None
+    names = names or [str(i) for i in range(count)]
+    wide = np.moveaxis(scores.astype(np.float64), 1, -1)
+    known = (truth >= 0) & (truth < count)  # others are ignored, as padding is
+    finite = np.isfinite(wide).all(axis=-1)
+    shifted = wide - wide.max(axis=-1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    label = np.where(known, truth, 0)
+    losses = -np.take_along_axis(logs, label[..., None], -1)[..., 0]
+    guess = wide.argmax(axis=-1)
+    usable = known & finite
+    confusion = np.zeros((count, count), np.int64)
+    np.add.at(confusion, (label[usable], guess[usable]), 1)
+    wrong = usable & (guess != label)
+    rows = np.where(wrong, losses, -np.inf).reshape(len(truth), -1)
+    order = np.argsort(-rows.max(axis=1, initial=-np.inf), kind="stable")
+    worst = []
+    for i in order[:WORST].tolist():
+        place = int(rows[i].argmax())
+        if rows[i, place] == -np.inf:
+            break
+        where = np.unravel_index(place, truth.shape[1:]) if truth.ndim > 1 else ()
+        says, right = int(guess[(i, *where)]), int(label[(i, *where)])
+        sure = float(np.exp(logs[(i, *where)][says]))
+        worst.append(
+            {
+                "row": i,
+                "truth": names[right],
+                "says": names[says],
+                "sure": round(sure, 4),
+                "loss": float(f"{rows[i, place]:.4g}"),
+                **({"where": [int(w) for w in where]} if where else {}),
+                **_shown([x[i] for x in inputs], describe),
+            }
+        )
+    shown = _shrunk(confusion, names)
+    return {
+        "kind": "labels",
+        **shown,
+        "right": int(np.trace(confusion)),
+        "total": int(confusion.sum()),
+        "unusable": int((known & ~finite).sum()),
+        "wrong": int(wrong.reshape(len(truth), -1).any(axis=1).sum()),
+        "worst": worst,
+    }
+
+
+def _shrunk(confusion: np.ndarray, names: list[str]) -> dict[str, Any]:
+    """The matrix; of many classes only those that are confused most often."""
+    if len(names) <= CLASSES:
+        return {"classes": names, "confusion": confusion.tolist(), "classes_of": len(names)}
+    errors = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
+    chosen = np.sort(np.argsort(-errors, kind="stable")[:CLASSES])
+    return {
+        "classes": [names[i] for i in chosen],
+        "confusion": confusion[np.ix_(chosen, chosen)].tolist(),
+        "classes_of": len(names),
+    }
+
+
+def _numbers(
+    said: np.ndarray, truth: np.ndarray, inputs: list[np.ndarray], describe: Describe | None
+) -> dict[str, Any]:
+    """Numbers (N, ...): what was said against what is, and where they are furthest apart."""
+    said, truth = said.astype(np.float64), truth.astype(np.float64)
+    pairs = np.stack([truth.reshape(-1), said.reshape(-1)])
+    pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
+    step = max(1, -(-pairs.shape[1] // POINTS))
+    errors = np.abs(said - truth).reshape(len(truth), -1)
+    errors = np.where(np.isfinite(errors), errors, -np.inf)
+    order = np.argsort(-errors.max(axis=1, initial=-np.inf), kind="stable")
+    worst = []
+    for i in order[:WORST].tolist():
+        place = int(errors[i].argmax()) if errors.shape[1] else 0
+        if not errors.shape[1] or errors[i, place] <= 0:
+            break
+        worst.append(
+            {
+                "row": i,
+                "truth": f"{truth.reshape(len(truth), -1)[i, place]:.4g}",
+                "says": f"{said.reshape(len(truth), -1)[i, place]:.4g}",
+                "loss": float(f"{errors[i, place]:.4g}"),
+                **_shown([x[i] for x in inputs], describe),
+            }
+        )
+    residual = pairs[1] - pairs[0]
+    spread = float(((pairs[0] - pairs[0].mean()) ** 2).sum()) if residual.size else 0.0
+    return {
+        "kind": "numbers",
+        "points": [[float(f"{v:.5g}") for v in p] for p in pairs[:, ::step].T],
+        "shown_of": int(pairs.shape[1]),
+        "unusable": int(truth.size - pairs.shape[1]),
+        "mean_absolute": float(np.abs(residual).mean()) if residual.size else None,
+        "root_mean_square": math.sqrt(float((residual**2).mean())) if residual.size else None,
+        "r2": 1 - float((residual**2).sum()) / spread if spread > 0 else None,
+        "worst": worst,
+    }
+
+
+def _shown(example: list[np.ndarray], describe: Describe | None) -> dict[str, Any]:
+    """An example as a picture or as text."""
+    if describe is not None:
+        return {"text": str(describe(*example))[:400]}
+    if len(example) == 1 and is_picture(example[0]):
+        return {"picture": data_uri(example[0]), "size": list(example[0].shape[-2:])}
+    return {"text": " · ".join(_entries(a) for a in example)}
+
+
+def _entries(a: np.ndarray) -> str:
+    flat = a.reshape(-1)
+    number = "{:.3g}" if a.dtype in FLOATING else "{}"
+    text = ", ".join(number.format(float(v) if a.dtype in FLOATING else v) for v in flat[:ENTRIES])
+    return text + (f", … ({flat.size} in all)" if flat.size > ENTRIES else "")
+
+
+def is_picture(a: np.ndarray) -> bool:
+    """Whether an example is (H, W), (1, H, W) or (3, H, W) with at least 4 pixels a side.
+
+    >>> is_picture(np.zeros((1, 8, 8))), is_picture(np.zeros(8))
+    (True, False)
+    """
+    if a.dtype.kind not in "fu" and a.dtype not in FLOATING:
+        return False
+    shape = a.shape[1:] if a.ndim == 3 and a.shape[0] in (1, 3) else a.shape
+    return len(shape) == 2 and min(shape) >= 4 and max(shape) <= 8192
+
+
+def data_uri(a: np.ndarray) -> str:
+    """A picture as the address of a PNG that holds it, from its darkest to its lightest value.
+
+    >>> data_uri(np.eye(4))[:22]
+    'data:image/png;base64,'
+    """
+    image = a[None] if a.ndim == 2 else a
+    step = max(1, -(-max(image.shape[1:]) // PIXELS))
+    image = image[:, ::step, ::step].astype(np.float64)
+    image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(image.min()), float(image.max())
+    scaled = (image - low) * (255 / (high - low)) if high > low else image * 0
+    pixels = np.rint(scaled).astype(np.uint8).transpose(1, 2, 0)
+    return "data:image/png;base64," + base64.b64encode(_png(pixels)).decode()
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """A PNG file of (H, W, 1) or (H, W, 3): ISO/IEC 15948:2004, chapters 5 and 11."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    height, width, colours = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if colours == 3 else 0, 0, 0, 0)
+    rows = np.hstack([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)])
+    body = zlib.compress(rows.tobytes(), 9)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )

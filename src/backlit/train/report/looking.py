@@ -1,0 +1,209 @@
+"""What a report takes down of each layer: histograms of values and gradients, and the next update.
+
+Everything is read off one recorded step on a small fixed batch. Nothing of the run is changed: the
+update is worked out beside the optimizer, and the model, its modes and all sources of random
+numbers are put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...backend import numpy_backend
+from ...dtypes import FLOATING
+from ...nn import Module
+from ...optim import Optimizer
+from ...random import Generator
+from ...see import Record, record
+from ...tensor import Tensor
+
+#: Bins of a histogram, layers that are kept (the first and last of more), elements that are looked
+#: at in one array (evenly spaced ones of more).
+BINS, LAYERS, ELEMENTS = 24, 24, 1 << 18
+
+
+@contextlib.contextmanager
+def kept(model: Module, generators: Iterable[Generator]) -> Iterator[None]:
+    """Whatever happens inside, afterwards the model and all random numbers are as before."""
+    tensors = [*model.parameters(), *model.buffers()]
+    held = [(t, t.array, t._grad) for t in tensors]
+    modes = [(m, m.training) for m in model.modules()]
+    sources = [(g, g.key.array, g.counter.array) for g in generators]
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        for t, array, grad in held:
+            t.array, t._grad = array, grad
+        for module, training in modes:
+            module.training = training
+        for generator, key, counter in sources:
+            generator.key.array, generator.counter.array = key, counter
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def look(
+    model: Module,
+    loss_fn: Callable[..., Tensor],
+    batch: tuple[Any, ...],
+    optimizer: Optimizer | None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+) -> dict[str, Any]:
+    """One recorded step in training mode: `loss`, `layers` (parameters) and `outputs` (modules).
+
+    A layer has `name`, `shape`, `value` and `gradient` (histograms), `norm`, `gradient_norm` and
+    `update` (the norm of what one step of the optimizer would add, divided by `norm`); what was not
+    computed is None. An output has `name`, `value` and `gradient`.
+    """
+    model.train()
+    *inputs, target = batch
+    with np.errstate(all="ignore"):
+        loss = loss_fn(model(*inputs), target)
+        seen = record(loss)
+        gradients = {
+            id(p): seen.nodes[seen._tensors[id(p)]].upstream
+            for p in model.parameters()
+            if id(p) in seen._tensors
+        }
+        arrays = {i: v.array for i, v in gradients.items() if v is not None and v.array is not None}
+        updates = _updates(optimizer, arrays, clip_norm, clip_value)
+        layers, left_out = _some(list(model.named_parameters()))
+        return {
+            "loss": _number(loss.array),
+            "left_out": left_out,
+            "layers": [_layer(n, p, arrays.get(id(p)), updates.get(id(p))) for n, p in layers],
+            "outputs": _outputs(seen),
+        }
+
+
+def _some(items: list[Any]) -> tuple[list[Any], int]:
+    """The first and last of many, and how many are left out between them."""
+    if len(items) <= LAYERS:
+        return items, 0
+    return [*items[: LAYERS // 2], *items[-LAYERS // 2 :]], len(items) - LAYERS
+
+
+def _layer(
+    name: str, p: Tensor, gradient: np.ndarray | None, update: np.ndarray | None
+) -> dict[str, Any]:
+    norm = _norm(p.array)
+    return {
+        "name": name,
+        "shape": list(p.shape),
+        "value": histogram(p.array),
+        "gradient": None if gradient is None else histogram(gradient, logarithmic=True),
+        "norm": norm,
+        "gradient_norm": None if gradient is None else _norm(gradient),
+        "update": None if update is None or not norm else _divided(_norm(update), norm),
+    }
+
+
+def _outputs(seen: Record) -> list[dict[str, Any]]:
+    """What each innermost module gave, with the gradient that arrived there."""
+    outer = {s.parent for s in seen.scopes}
+    last = {n.scope: n for n in seen.nodes if n.kind == "op" and n.scope is not None}
+    found = []
+    for scope in seen.scopes:
+        node = last.get(scope.id)
+        if scope.id in outer or node is None or node.dtype not in FLOATING or node.value is None:
+            continue
+        value, upstream = node.value.array, node.upstream
+        if value is None:
+            continue
+        gradient = None if upstream is None else upstream.array
+        path = seen.scope_path(scope.id)
+        found.append(
+            {
+                "name": f"{path.partition('.')[2] or path} ({scope.type})",
+                "value": histogram(value),
+                "gradient": None if gradient is None else histogram(gradient, logarithmic=True),
+            }
+        )
+    return _some(found)[0]
+
+
+def histogram(array: np.ndarray, logarithmic: bool = False) -> dict[str, Any]:
+    """How often which values occur: `low`, `high`, `counts`; beside them `zeros`, `bad`, `size`.
+
+    With `logarithmic` the values are log₁₀|x|, without the zeros. `bad` counts NaN and infinity.
+    Of a large array evenly spaced elements are counted.
+
+    >>> histogram(np.array([0.0, 0.1, 10.0, np.nan]), logarithmic=True)["bad"]
+    1
+    """
+    flat = np.asarray(array).reshape(-1)
+    flat = flat[:: max(1, -(-flat.size // ELEMENTS))].astype(np.float64)
+    finite = flat[np.isfinite(flat)]
+    zeros = int(np.count_nonzero(finite == 0))
+    shown = np.log10(np.abs(finite[finite != 0])) if logarithmic else finite
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 0.0)
+    if high - low > 1e-9 * max(abs(low), abs(high)) and math.isfinite(high - low):
+        places = np.minimum(((shown - low) * (BINS / (high - low))).astype(int), BINS - 1)
+        counts = np.bincount(places, minlength=BINS).tolist()
+    else:
+        counts = [int(shown.size)]
+    return {
+        "low": float(f"{low:.6g}"),
+        "high": float(f"{high:.6g}"),
+        "counts": counts,
+        "zeros": zeros,
+        "bad": int(flat.size - finite.size),
+        "size": int(flat.size),
+    }
+
+
+def _updates(
+    optimizer: Optimizer | None,
+    gradients: dict[int, np.ndarray],
+    clip_norm: float | None,
+    clip_value: float | None,
+) -> dict[int, np.ndarray]:
+    """What one step of the optimizer would add to each parameter; the optimizer stays as it is."""
+    if optimizer is None or type(optimizer).step is not Optimizer.step:
+        return {}
+    wide = {i: g.astype(np.float64) for i, g in gradients.items()}
+    if clip_norm is not None:
+        total = math.sqrt(sum(float(np.vdot(g, g)) for g in wide.values()))
+        if total > clip_norm:
+            wide = {i: g * (clip_norm / total) for i, g in wide.items()}
+    if clip_value is not None:
+        wide = {i: np.clip(g, -clip_value, clip_value) for i, g in wide.items()}
+    found: dict[int, np.ndarray] = {}
+    for group in optimizer.param_groups:
+        settings = group.floats()
+        names = optimizer.initial_state(settings)
+        for p in group["params"]:
+            if id(p) not in wide:
+                continue
+            kept_state = optimizer.state.get(p)
+            step, state = 1.0, [np.full(p.shape, v) for v in names.values()]
+            if kept_state is not None:
+                step = float(kept_state["step"].array) + 1.0
+                state = [kept_state[n].array.astype(np.float64) for n in names]
+            numbers = optimizer.coefficients(numpy_backend, settings, np.float64(step))
+            value = p.array.astype(np.float64)
+            new = optimizer.update(numpy_backend, settings, numbers, value, wide[id(p)], *state)[0]
+            found[id(p)] = np.asarray(new) - value
+    return found
+
+
+def _norm(array: np.ndarray) -> float | None:
+    return _number(np.linalg.norm(np.asarray(array, np.float64)))
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, rounded for reading; None for another."""
+    number = float(value)
+    return float(f"{number:.6g}") if math.isfinite(number) else None
+
+
+def _divided(a: float | None, b: float | None) -> float | None:
+    return None if a is None or not b else _number(a / b)

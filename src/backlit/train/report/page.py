@@ -1,0 +1,118 @@
+"""The report as one page: data, styles and script inside, nothing fetched."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+    from .callback import Report
+
+#: Points of a curve; of a longer run evenly spaced epochs and the last are shown.
+EPOCHS = 1500
+#: Lines of the model's description.
+LINES = 60
+
+
+@cache
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def page(
+    report: Report,
+    trainer: Trainer,
+    state: str,
+    looks: list[dict[str, Any]],
+    results: dict[str, Any],
+    drawing: str | None,
+) -> str:
+    """The whole page as text."""
+    data = {
+        "title": report.title,
+        "state": state,
+        "epochs": trainer.epoch,
+        "best_epoch": trainer.best_epoch,
+        "monitor": _monitored(trainer),
+        "curves": _curves(trainer.history),
+        "percent": [n for n in _metrics(trainer) if _formats(trainer, n).endswith("%")],
+        "facts": {**report.facts, **_facts(trainer)},
+        "model": _model(trainer),
+        "looks": looks,
+        "results": results,
+        "graph": drawing,
+        "problems": report.problems,
+    }
+    text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    parts = {
+        "title": escape(report.title),
+        "style": _asset("report.css"),
+        "script": _asset("report.js"),
+        "data": text.replace("<", "\\u003c"),
+    }
+    page = _asset("report.html")
+    for name, part in parts.items():
+        page = page.replace(f"{{{{{name}}}}}", part, 1)
+    return page
+
+
+def _monitored(trainer: Trainer) -> str | None:
+    return trainer.monitored(trainer.history[-1]) if trainer.history else None
+
+
+def _metrics(trainer: Trainer) -> list[str]:
+    return [f"{part}{m.name}" for m in trainer.metrics for part in ("", "validation_")]
+
+
+def _formats(trainer: Trainer, name: str) -> str:
+    return trainer._formats[name](0.5)
+
+
+def _curves(history: list[dict[str, float]]) -> dict[str, list[Any]]:
+    """A list for each number, by its name; None where an epoch has none or it is not finite."""
+    step = max(1, -(-len(history) // EPOCHS))
+    shown = history[::step]
+    if history and shown[-1] is not history[-1]:
+        shown = [*shown, history[-1]]
+    names = dict.fromkeys(name for r in shown for name in r)
+    return {name: [r.get(name) for r in shown] for name in names}
+
+
+def _facts(trainer: Trainer) -> dict[str, str]:
+    parameters = sum(p.size for p in trainer.model.parameters())
+    loss = type(trainer.loss_fn).__name__
+    if loss in ("function", "method", "builtin_function_or_method"):
+        loss = getattr(trainer.loss_fn, "__name__", loss)
+    facts = {
+        "model": f"{type(trainer.model).__name__}, {parameters:,} parameters",
+        "loss": loss,
+        "optimizer": type(trainer.optimizer).__name__,
+        "steps": f"{trainer.steps:,}",
+    }
+    if trainer.schedule is not None:
+        facts["schedule"] = f"{type(trainer.schedule).__name__}, each {trainer.schedule_every}"
+    return facts
+
+
+def _model(trainer: Trainer) -> str:
+    lines = repr(trainer.model).splitlines()
+    if len(lines) > LINES:
+        more = f"… {len(lines) - LINES} more lines"
+        lines = [*lines[: LINES - 10], more, *lines[-10:]]
+    return "\n".join(line[:160] for line in lines)
+
+
+def _finite(value: Any) -> Any:
+    """The value as JSON has it: null for numbers that are not finite, rounded others."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

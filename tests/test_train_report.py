@@ -1,0 +1,496 @@
+"""The report of a run: it changes nothing, says what there is to say, and works in a browser."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import backlit
+from backlit import nn, optim
+from backlit.data import DataLoader, Dataset, TensorDataset
+from backlit.errors import ArgumentError, DataError, NonFiniteError
+from backlit.train import Accuracy, Report, Trainer
+from backlit.train.report import callback
+from backlit.train.report.examples import data_uri
+from backlit.train.report.looking import histogram, look
+
+
+def pictures(n=60, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, classes, n)
+    x = rng.normal(0, 1, (n, 1, 6, 6)).astype(np.float32)
+    x[np.arange(n), 0, y, y] += 2
+    return TensorDataset(x, y)
+
+
+def network(classes=3):
+    backlit.manual_seed(3)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(36, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3),
+        nn.Linear(8, classes),
+    )  # fmt: skip
+
+
+def trained(callbacks=(), *, epochs=3, model=None, data=None, loss=None, lr=0.01, **options):
+    model = model or network()
+    loader = DataLoader(data or pictures(), 16, shuffle=True, seed=1)
+    options = {"metrics": [Accuracy()], "progress": "quiet", "compile": False, **options}
+    trainer = Trainer(
+        model,
+        loss or nn.CrossEntropyLoss(),
+        optim.Adam(model.parameters(), lr=lr),
+        callbacks=callbacks,
+        **options,
+    )
+    trainer.fit(loader, DataLoader(data or pictures(20, seed=5), 10), epochs=epochs)
+    return trainer
+
+
+def content(path):
+    text = path.read_text("utf-8")
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+
+
+def state(trainer):
+    parts = [trainer.model.state_dict(), trainer.optimizer.state_dict()["state"]]
+    arrays = [t.numpy() for t in parts[0].values()]
+    arrays += [t.numpy() for s in parts[1].values() for t in s.values()]
+    return [a.tobytes() for a in arrays], trainer.history
+
+
+# -- training is the same -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_training_is_the_same_to_the_last_bit(tmp_path, compiled):
+    plain = trained(compile=compiled)
+    numbers = np.random.get_state()[1].copy(), backlit.random.normal((4,)).numpy()
+    report = Report(tmp_path / "r.html", pictures(20, seed=5))
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    watched = trained([report], compile=compiled)
+    assert np.array_equal(np.random.get_state()[1], before)
+    assert backlit.random.normal((4,)).numpy().tobytes() == numbers[1].tobytes()
+    assert state(plain) == state(watched)
+    assert all(p.grad is None for p in watched.model.parameters())
+    assert report.problems == []
+    assert len(report.looks) == 4
+
+
+def test_the_report_lets_the_trainer_run_many_steps_at_once(tmp_path):
+    report = Report(tmp_path / "r.html", pictures())
+    assert type(report).on_step_end is backlit.train.Callback.on_step_end
+
+
+def test_a_loader_stays_where_it_is(tmp_path):
+    loader = DataLoader(pictures(20), 5, shuffle=True, seed=2)
+    before = json.dumps(loader.state_dict(), default=str)
+    trained([Report(tmp_path / "r.html", loader)], epochs=1)
+    assert json.dumps(loader.state_dict(), default=str) == before
+
+
+# -- what is on the page --------------------------------------------------------------------------
+
+
+def test_a_classifier_of_pictures(tmp_path):
+    path = tmp_path / "r.html"
+    test = pictures(50, seed=9)
+    trainer = trained([Report(path, test, classes=["ant", "bee", "cat"])])
+    data = content(path)
+    assert data["state"] == "finished"
+    assert data["curves"]["epoch"] == [1, 2, 3]
+    assert data["curves"]["loss"] == pytest.approx([r["loss"] for r in trainer.history], rel=1e-6)
+    assert data["percent"] == ["accuracy", "validation_accuracy"]
+    results = data["results"]
+    trainer.model.eval()
+    with backlit.no_grad():
+        scores = trainer.model(test.tensors[0]).numpy()
+    truth, guess = test.tensors[1].numpy(), scores.argmax(1)
+    expected = np.zeros((3, 3), int)
+    for t, g in zip(truth, guess, strict=True):
+        expected[t, g] += 1
+    assert results["confusion"] == expected.tolist()
+    assert results["classes"] == ["ant", "bee", "cat"]
+    wrong = truth != guess
+    assert results["wrong"] == wrong.sum() > 0
+    worst = results["worst"][0]
+    shifted = np.exp(scores - scores.max(1, keepdims=True))
+    share = shifted[np.arange(50), truth] / shifted.sum(1)
+    assert worst["row"] == np.where(wrong, -np.log(share), -1).argmax()
+    assert worst["picture"].startswith("data:image/png;base64,")
+    assert [k["epoch"] for k in data["looks"]] == [0, 1, 2, 3]
+    assert "backlit" in data["graph"]
+    assert data["problems"] == []
+
+
+def test_the_page_fetches_nothing_and_names_cannot_break_out_of_it(tmp_path):
+    path = tmp_path / "r.html"
+    evil = "</script><script>alert(1)</script>"
+    trained([Report(path, pictures(20), classes=[evil, "b", "c"], title=evil)], epochs=1)
+    text = path.read_text("utf-8")
+    assert evil not in text
+    assert text.count("</script>") == 2
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//|@import|url\(""", text)
+    assert content(path)["title"] == evil
+
+
+def test_numbers_instead_of_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3)).astype(np.float32)
+    data = TensorDataset(x, x.sum(1, keepdims=True))
+    path = tmp_path / "r.html"
+    model = nn.Linear(3, 1)
+    trained([Report(path, data)], model=model, data=data, loss=nn.MSELoss(), metrics=[], epochs=2)
+    results = content(path)["results"]
+    assert results["kind"] == "numbers"
+    with backlit.no_grad():
+        error = np.abs(model(data.tensors[0]).numpy() - data.tensors[1].numpy())[:, 0]
+    assert results["mean_absolute"] == pytest.approx(error.mean(), rel=1e-5)
+    assert results["worst"][0]["row"] == error.argmax()
+    assert results["worst"][0]["text"].count(",") == 2
+    assert len(results["points"]) == 40
+
+
+@pytest.mark.parametrize("loss", [nn.BCEWithLogitsLoss(), nn.BCELoss()])
+def test_two_classes_by_one_score(tmp_path, loss):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2)).astype(np.float32)
+    data = TensorDataset(x, (x[:, :1] > 0).astype(np.float32))
+    layers = [nn.Linear(2, 1)] + ([nn.Sigmoid()] if isinstance(loss, nn.BCELoss) else [])
+    model, path = nn.Sequential(*layers), tmp_path / "r.html"
+    trained([Report(path, data)], model=model, data=data, loss=loss, metrics=[], epochs=1)
+    results = content(path)["results"]
+    with backlit.no_grad():
+        guess = model(data.tensors[0]).numpy() > (0.5 if isinstance(loss, nn.BCELoss) else 0)
+    assert results["right"] == (guess == (data.tensors[1].numpy() > 0)).sum()
+    assert results["classes"] == ["0", "1"]
+
+
+def test_text_is_shown_as_the_user_describes_it(tmp_path):
+    words = ["the", "cat", "sat", "down"]
+    rng = np.random.default_rng(0)
+    data = TensorDataset(rng.integers(0, 4, (30, 5)), rng.integers(0, 3, 30))
+    model = nn.Sequential(nn.Embedding(4, 6), nn.Flatten(), nn.Linear(30, 3))
+    path = tmp_path / "r.html"
+    report = Report(path, data, describe=lambda tokens: " ".join(words[i] for i in tokens))
+    trained([report], model=model, data=data, epochs=1)
+    worst = content(path)["results"]["worst"][0]
+    assert worst["text"] == " ".join(words[i] for i in data.tensors[0].numpy()[worst["row"]])
+
+
+def test_labels_of_positions_and_ignored_ones():
+    scores = np.zeros((2, 3, 4))
+    scores[:, 1] = 5
+    truth = np.full((2, 4), 1)
+    truth[1, 2], truth[0, 0] = 2, -100
+    results = callback.look_at_examples(
+        _Says(scores), None, (backlit.zeros((2, 1)), backlit.tensor(truth)), None, None
+    )
+    assert results["confusion"] == [[0, 0, 0], [0, 6, 0], [0, 1, 0]]
+    assert [w["where"] for w in results["worst"]] == [[2]]
+
+
+class _Says(nn.Module):
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = scores
+
+    def forward(self, x):
+        return backlit.tensor(self.scores[: len(x)])
+
+
+def test_many_classes_are_limited_to_the_most_confused():
+    scores = np.eye(200)
+    scores[7, 9] = 5
+    x = backlit.zeros((200, 1)), backlit.tensor(np.arange(200))
+    results = callback.look_at_examples(_Rows(scores), None, x, None, None)
+    assert results["classes_of"] == 200
+    assert len(results["classes"]) == 40
+    assert {"7", "9"} <= set(results["classes"])
+
+
+class _Rows(nn.Module):
+    def __init__(self, scores):
+        super().__init__()
+        self.scores, self.done = scores, 0
+
+    def forward(self, x):
+        self.done += len(x)
+        return backlit.tensor(self.scores[self.done - len(x) : self.done])
+
+
+# -- layers ---------------------------------------------------------------------------------------
+
+
+def test_updates_are_what_the_optimizer_would_do():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+    rng = np.random.default_rng(0)
+    batch = backlit.tensor(rng.normal(size=(8, 4)).astype(np.float32)), backlit.tensor([0, 1] * 4)
+    loss_fn = nn.CrossEntropyLoss()
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+    for _ in range(3):
+        seen = look(model, loss_fn, batch, optimizer, clip_norm=0.1)
+        before = {n: p.numpy().copy() for n, p in model.named_parameters()}
+        optimizer.zero_grad()
+        loss_fn(model(batch[0]), batch[1]).backward()
+        found = {n: p.grad.numpy().copy() for n, p in model.named_parameters()}
+        optim.clip_grad_norm_(model.parameters(), 0.1)
+        optimizer.step()
+        for layer in seen["layers"]:
+            old = before[layer["name"]]
+            moved = model.get_submodule(layer["name"][0])
+            new = getattr(moved, layer["name"][2:]).numpy()
+            ratio = np.linalg.norm(new - old) / np.linalg.norm(old)
+            assert layer["update"] == pytest.approx(ratio, rel=1e-3)
+            assert layer["gradient_norm"] == pytest.approx(
+                np.linalg.norm(found[layer["name"]]), rel=1e-4
+            )
+
+
+def test_histograms():
+    h = histogram(np.array([0.0, 1.0, 24.0, np.nan, np.inf, -np.inf]))
+    assert (h["low"], h["high"], h["zeros"], h["bad"], h["size"]) == (0, 24, 1, 3, 6)
+    assert sum(h["counts"]) == 3
+    h = histogram(np.array([0.0, -0.01, 100.0]), logarithmic=True)
+    assert (h["low"], h["high"], sum(h["counts"])) == (-2, 2, 2)
+    assert histogram(np.zeros((0, 3)))["counts"] == [0]
+    assert histogram(np.full(5, 2.0))["counts"] == [5]
+    assert sum(histogram(np.arange(10.0**6))["counts"]) <= 1 << 18
+
+
+def test_a_long_run_and_a_large_model_stay_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(callback, "LOOKS", 4)
+    layers = [layer for _ in range(20) for layer in (nn.Linear(6, 6), nn.Tanh())]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 6), *layers, nn.Linear(6, 3))
+    report = Report(tmp_path / "r.html", pictures(40))
+    trained([report], epochs=18, model=model)
+    looks = content(report.path)["looks"]
+    assert [k["epoch"] for k in looks] == [0, 8, 16, 18]
+    assert len(looks[0]["layers"]) == len(looks[0]["outputs"]) == 24
+    assert looks[0]["left_out"] == 44 - 24
+    monkeypatch.setattr(callback, "NODES", 10)
+    report.write(trained(epochs=1))
+    assert content(report.path)["graph"] is None
+    assert "too many" in content(report.path)["problems"][0]
+
+
+# -- when things go wrong -------------------------------------------------------------------------
+
+
+def test_an_earlier_page_is_renamed(tmp_path):
+    path = tmp_path / "r.html"
+    for _ in range(3):
+        trained([Report(path)], epochs=1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.1.html", "r.2.html", "r.html"]
+
+
+def test_a_resumed_run_goes_on_with_its_page(tmp_path):
+    path, data = tmp_path / "r.html", pictures(20)
+
+    def go(epochs, resume):
+        model = network()
+        report = Report(path, data)
+        trainer = Trainer(
+            model, nn.CrossEntropyLoss(), optim.Adam(model.parameters()), callbacks=[report],
+            checkpoints=tmp_path / "saved", progress="quiet", compile=False,
+        )  # fmt: skip
+        trainer.fit(DataLoader(pictures(), 16), epochs=epochs, resume=resume)
+
+    go(2, resume=False)
+    go(4, resume=True)
+    assert [k["epoch"] for k in content(path)["looks"]] == [0, 1, 2, 3, 4]
+    assert content(path)["curves"]["epoch"] == [1, 2, 3, 4]
+    assert not (tmp_path / "r.1.html").exists()
+
+
+def test_without_examples_and_before_the_first_epoch(tmp_path):
+    class Stops(backlit.train.Callback):
+        def on_train_start(self, trainer):
+            raise KeyboardInterrupt
+
+    path = tmp_path / "new" / "r.html"
+    with pytest.raises(KeyboardInterrupt):
+        trained([Report(path), Stops()])
+    data = content(path)
+    assert (data["state"], data["epochs"], data["curves"]) == ("running", 0, {})
+    assert data["results"]["why"] == "the report was given no examples"
+
+
+def test_a_loss_that_is_not_finite(tmp_path):
+    class Bad(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(36, 3)
+
+        def forward(self, x):
+            return backlit.log(self.layer(x.reshape((-1, 36))))
+
+    path = tmp_path / "r.html"
+    report = Report(path, pictures(20))
+    with pytest.raises(NonFiniteError):
+        trained([report], model=Bad())
+    data = content(path)
+    assert data["looks"][0]["loss"] is None
+    assert data["results"]["unusable"] > 0
+    assert "NaN" not in path.read_text("utf-8").split('id="data">')[1].split("</script>")[0][:2000]
+
+
+def test_looking_never_ends_a_training(tmp_path):
+    report = Report(tmp_path / "r.html", (np.zeros((5, 7)), np.zeros(5, int)))  # of a wrong width
+    trainer = trained([report], epochs=2)
+    assert trainer.epoch == 2
+    problems = content(report.path)["problems"]
+    assert [p.partition(":")[0] for p in problems] == ["layers", "examples", "graph"]
+
+
+def test_a_page_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"r\.html"):
+        trained([Report(tmp_path / "file" / "r.html")])
+
+    class Closes(backlit.train.Callback):
+        def on_epoch_end(self, trainer, record):
+            shutil.rmtree(tmp_path / "folder")
+            (tmp_path / "folder").write_text("")
+
+    with pytest.warns(UserWarning, match=r"Report: .*; the training goes on"):
+        trainer = trained([Report(tmp_path / "folder" / "r.html"), Closes()], epochs=1)
+    assert trainer.epoch == 1
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(ArgumentError, match=r"name must end in \.html, got 'r\.txt'"):
+        Report("r.txt")
+    path = tmp_path / "r.html"
+    for examples, text in (
+        (iter([1]), "a data set with a length, a DataLoader of one, or a tuple of arrays, got"),
+        ((np.zeros(3),), "the model's inputs, then the target, got tuple"),
+        ((np.zeros((3, 36)), np.zeros(2)), "equally many inputs and targets, .* got 3 and 2"),
+        (TensorDataset(np.zeros((0, 36)), np.zeros(0)), "at least one, got 0 and 0"),
+    ):
+        with pytest.raises(ArgumentError, match=text):
+            trained([Report(path, examples)])
+
+
+def test_a_data_set_without_batches(tmp_path):
+    class Rows(Dataset):
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, i):
+            return np.full((1, 6, 6), i, np.float32), i % 3
+
+    report = Report(tmp_path / "r.html", Rows())
+    trained([report], epochs=1)
+    assert content(report.path)["results"]["total"] == 12
+
+
+def test_pictures_are_png_files():
+    import base64
+
+    image = np.arange(16.0).reshape(1, 4, 4)
+    raw = base64.b64decode(data_uri(image).partition(",")[2])
+    assert raw[:8] == b"\x89PNG\r\n\x1a\n"
+    assert raw[16:24] == (4).to_bytes(4, "big") * 2
+    assert len(data_uri(np.random.default_rng(0).normal(size=(3, 900, 700)))) < 40_000
+
+
+# -- in a browser ---------------------------------------------------------------------------------
+
+CHROMIUM = next(
+    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
+)
+DRIVER = shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None or DRIVER is None:
+        missing = "Chromium" if CHROMIUM is None else "chromedriver"
+        pytest.skip(f"{missing} was not found: the page is not tested in a browser")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="selenium is not installed: pip install 'backlit[browser]'"
+    )
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1300,850",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--proxy-server=127.0.0.1:9",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def show(browser, path):
+    browser.get(path.as_uri())
+    assert browser.get_log("browser") == []
+
+
+def run(browser, script, *args):
+    return browser.execute_script(f"return {script}", *args)
+
+
+@pytest.mark.browser
+def test_the_page_shows_everything(browser, tmp_path):
+    path = tmp_path / "r.html"
+    trainer = trained([Report(path, pictures(50, seed=9))])
+    show(browser, path)
+    titles = run(browser, "[...document.querySelectorAll('h2[id]')].map(h => h.textContent)")
+    assert titles == ["Curves", "Layers", "Confusion matrix", "Worst mistakes", "Graph"]
+    assert run(browser, "document.getElementById('state').textContent") == "finished after 3 epochs"
+    wrong = content(path)["results"]["wrong"]
+    loaded = "[...document.querySelectorAll('.worst img')].map(i => (i.loading = 'eager', i.alt))"
+    assert len(run(browser, loaded)) == min(24, wrong)
+    assert len(run(browser, "[...document.querySelectorAll('.heat canvas')]")) >= 12
+    assert run(browser, "document.documentElement.scrollWidth <= innerWidth")
+    unnamed = "[...document.querySelectorAll('[role=img]')].filter(e => !e.ariaLabel).length"
+    assert run(browser, unnamed) == 0
+    from selenium.webdriver.common.by import By
+
+    chart = browser.find_element(By.CSS_SELECTOR, "#curves svg[role=img]")
+    chart.send_keys("\ue010")  # End
+    text = run(browser, "document.getElementById('tip').textContent")
+    assert text.splitlines()[0] == "epoch 3"
+    assert f"{trainer.history[-1]['loss']:.3g}"[:4] in text
+    button = browser.find_element(By.CSS_SELECTOR, "#curves button")
+    button.send_keys("\n")
+    assert button.get_attribute("aria-pressed") == "true"
+    run(browser, "document.getElementById('graph').scrollIntoView()")
+    browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    ready = "return document.querySelectorAll('#world .gate').length"
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready) > 0)
+    browser.switch_to.default_content()
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.browser
+def test_a_phone_and_an_empty_run(browser, tmp_path):
+    path = tmp_path / "r.html"
+    report = Report(path)
+    trainer = trained(epochs=1)
+    trainer.history, trainer.epoch = [], 0
+    report.write(trainer, "interrupted")
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        show(browser, path)
+        assert "No epoch was finished" in run(browser, "document.body.textContent")
+        trained([report], epochs=2)
+        show(browser, path)
+        assert run(browser, "document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
