@@ -87,7 +87,7 @@ from numpy import (
     where,
 )
 
-from ..dtypes import LOW_PRECISION, float32
+from ..dtypes import LOW_PRECISION, bfloat16, float32
 from .numpy_windows import (
     convolution,
     convolution_input,
@@ -143,7 +143,9 @@ def cumulative_prod(x: np.ndarray, axis: int):
 
 
 def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
-    """Stable in both directions: equal elements keep their order, NaN last."""
+    """Stable in both directions: equal elements keep their order, NaN as the largest."""
+    if x.dtype == bfloat16:
+        x = _wide(x)  # NumPy's sort does not know which of its elements are NaN
     if not descending:
         return np.argsort(x, axis=axis, stable=True)
     backwards = np.argsort(np.flip(x, axis), axis=axis, stable=True)

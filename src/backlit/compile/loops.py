@@ -24,6 +24,7 @@ from .graph import Equation, Variable
 from .lower import Kernel, Lowering, View, gathered_block, row_major, total
 from .products import batched
 from .scalar_ops import TYPES, identity, is_signed, memory_type
+from .sort import Sort
 from .windows import Windows
 
 #: Elements in one unit of a flat loop.
@@ -77,6 +78,8 @@ class KernelWriter:
             Windows(self, kernel.roots[0]).write()
         elif kernel.kind == "running":
             self._running(kernel.roots[0])
+        elif kernel.kind == "sort":
+            Sort(self, kernel.roots[0]).write()
         else:
             self._scatter(kernel.roots[0])
         self.f.finish()
@@ -161,7 +164,7 @@ class KernelWriter:
             return self._elementwise(e, index)
         x: Any = e.inputs[0] if e.inputs else None
         if isinstance(op, creation.Full):
-            return self.f.const(TYPES[e.output.dtype.name], op.value)
+            return scalar_ops.number(self.f, e.output.dtype, op.value)
         if isinstance(op, creation.Arange):
             return self._arange(e, index)
         whole = self.lowering.reshaped(e)
@@ -514,8 +517,10 @@ class KernelWriter:
                 start = f.const(type, 0)
                 with f.loop(self.zero, f.const("i64", depth), [start]) as k:
                     product = self.load(a, (*lead, m, k.index)) * self.load(b, (*lead, k.index, n))
-                    text = f"fadd reassoc contract {type} {k.carried[0].text}, {product.text}"
-                    k.following.append(f.emit(text, type))
+                    before = k.carried[0]
+                    text = f"fadd reassoc contract {type} {before.text}, {product.text}"
+                    sum_ = f.emit(text, type) if before.is_float else before + product
+                    k.following.append(sum_)
                 self.store(e.output, (*lead, m, n), k.results[0])
 
     # -- random bits --------------------------------------------------------------------------

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..dtypes import LOW_PRECISION
 from ..op import Elementwise, Reduction, Shape
 from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from .graph import Equation, Graph, Variable
+from .legal import STORAGE
 from .passes import is_movement
 from .scalar_ops import llvm_type, supports
 
@@ -35,7 +37,7 @@ _LONG = 120
 Index = tuple[Any, ...]
 
 #: Kernels that read their inputs from memory with strides, not by expressions.
-MEMORY_KINDS = ("host", "matmul", "contraction", "random", "window", "running")
+MEMORY_KINDS = ("host", "matmul", "contraction", "random", "window", "running", "sort")
 #: From so many elements on, a row of a piece of a concatenation is worth a loop of its own.
 LONG_PIECE = 8
 #: More pieces than this are not chosen among by comparing indices.
@@ -189,6 +191,8 @@ class Lowering:
             return False
         if len(dtypes) < len(e.inputs) and not isinstance(op, Elementwise):
             return False
+        if not isinstance(op, STORAGE) and not LOW_PRECISION.isdisjoint([*dtypes, e.output.dtype]):
+            return False
         if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
             return True
         if is_movement(op) or isinstance(op, creation.Arange):
@@ -204,11 +208,13 @@ class Lowering:
         if isinstance(op, creation.RandomBits):
             return True
         if isinstance(op, contraction.Matmul):
-            return e.output.dtype.kind == "f"
+            return e.output.dtype.kind in "fiu"
+        if isinstance(op, reductions.Argsort):
+            return True
         if isinstance(op, convolution.Product):
             return e.output.dtype.kind == "f" and all(a == b for a, b in op.padding)
         if isinstance(op, Elementwise):
-            return supports(op, dtypes, e.output.dtype)
+            return supports(op, e.inputs, e.output.dtype)
         if isinstance(op, Reduction):
             known = {"sum", "max", "min", "prod", "any", "all", "argmax", "argmin"}
             return op.name in known and (e.output.dtype.kind in "fiu" or op.name in ("any", "all"))
@@ -442,9 +448,12 @@ class Lowering:
             return "window"
         if isinstance(e.op, reductions.CumulativeSum | reductions.CumulativeProd):
             return "running"
+        if isinstance(e.op, reductions.Argsort):
+            return "sort"
         if isinstance(e.op, contraction.Matmul):
             work = e.output.size * e.inputs[0].shape[-1]
-            return "matmul" if work <= SMALL_PRODUCT else "contraction"
+            small = work <= SMALL_PRODUCT or e.output.dtype.kind != "f"
+            return "matmul" if small else "contraction"
         if isinstance(e.op, convolution.Product):
             return "contraction"
         if isinstance(e.op, creation.RandomBits):

@@ -24,6 +24,7 @@ from ..tensor import Tensor, wrap
 from . import machine, threads
 from .capture import Capture, fill_result
 from .graph import Variable
+from .legal import legalise
 from .loops import KernelWriter
 from .lower import Kernel, Lowering, View
 from .passes import optimise
@@ -47,7 +48,7 @@ class Plan:
         self.captured = captured
         self.split = split  # a driver for each kernel, so that each can be timed
         self.rows = rows  # the first argument and the results are one of many, for `epoch`
-        graph = optimise(captured.graph)
+        graph = optimise(legalise(captured.graph))
         # The passes keep the order of outputs; each distinct variable gets one buffer.
         self.graph = graph
         # What `epoch` picks has memory of its own, as a call's arguments have: the same loops, and

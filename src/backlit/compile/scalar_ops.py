@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, bool_
+from ..dtypes import LOW_PRECISION, DType, bool_, float16, float32
 from ..op import Op
-from . import mathematics
+from . import machine, mathematics
 from .builder import Function, Value
 
-TYPES = {"float32": "float", "float64": "double", "bool": "i1"}
+#: 16-bit floats are storage: their bits are moved, and converted to compute. See `legal`.
+TYPES = {"float32": "float", "float64": "double", "bool": "i1", "float16": "i16", "bfloat16": "i16"}
 for _bits in (8, 16, 32, 64):
     TYPES[f"int{_bits}"] = TYPES[f"uint{_bits}"] = f"i{_bits}"
 
 
 def llvm_type(dtype: DType) -> str | None:
-    """The LLVM type of one element in a register, or None if it has none yet (16-bit floats)."""
+    """The LLVM type of one element in a register, or None if it has none."""
     return TYPES.get(dtype.name)
 
 
@@ -37,6 +38,13 @@ def convert(x: Value, source: DType, target: DType) -> Value:
     """x as another dtype, as NumPy casts."""
     if source == target:
         return x
+    if source in LOW_PRECISION:
+        wide = _half_to_float(x) if source == float16 else _high_half(x)
+        return convert(wide, float32, target)
+    if target in LOW_PRECISION:
+        if source == bool_ or source.kind in "iu":
+            x = convert(x, source, float32)
+        return _float_to_half(_to_odd(x)) if target == float16 else _to_high_half(_to_single(x))
     to = TYPES[target.name]
     if target == bool_:
         return x.compare("ne", 0)
@@ -52,6 +60,124 @@ def convert(x: Value, source: DType, target: DType) -> Value:
     if int(x.type[1:]) > int(to[1:]):
         return x.cast("trunc", to)
     return x.cast("sext" if signed else "zext", to)
+
+
+def _shifted(x: Value, right: int) -> Value:
+    return x.bits("lshr", x._other(right))
+
+
+def _to_single(x: Value) -> Value:
+    return x.cast("fptrunc", "float") if x.type == "double" else x
+
+
+def _to_odd(x: Value) -> Value:
+    """x as float32; if inexact then with an odd last bit, so that it can be rounded once more.
+
+    Source: Boldo & Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
+    using rounding to odd", IEEE Trans. Computers 57 (2008), sec. 3.
+    """
+    if x.type != "double":
+        return x
+    y = x.cast("fptrunc", "float")
+    back = y.cast("fpext", "double")
+    bits = y.cast("bitcast", "i32")
+    beyond = back.call("llvm.fabs").compare("gt", x.call("llvm.fabs"))
+    odd = beyond.select(bits - 1, bits) | 1
+    return back.compare("ne", x).select(odd, bits).cast("bitcast", "float")
+
+
+def _high_half(x: Value) -> Value:
+    """The float32 whose upper half a bfloat16 is."""
+    return (x.cast("zext", "i32") << 16).cast("bitcast", "float")
+
+
+def _to_high_half(x: Value) -> Value:
+    """A float32 as bfloat16: to nearest, ties to even."""
+    bits = x.cast("bitcast", "i32")
+    rounded = _shifted(bits + (_shifted(bits, 16) & 1) + 0x7FFF, 16)
+    quiet = _shifted(bits, 16) | 0x40
+    return x.compare("ne", x).select(quiet, rounded).cast("trunc", "i16")
+
+
+def _has_half() -> bool:
+    """Whether the processor converts between float16 and float32."""
+    e = machine.engine()
+    return e.triple.startswith(("aarch64", "arm64")) or "+f16c" in e.features.split(",")
+
+
+def _half_to_float(x: Value) -> Value:
+    """A float16 as float32, which holds all of them."""
+    if _has_half():
+        return x.cast("bitcast", "half").cast("fpext", "float")
+    bits = x.cast("zext", "i32")
+    size = (bits & 0x7FFF) << 13
+    exponent = size & (0x7C00 << 13)
+    normal = size + ((127 - 15) << 23)
+    special = normal + ((128 - 16) << 23)
+    tiny = (normal + (1 << 23)).cast("bitcast", "float") - 2.0**-14
+    plain = exponent.compare("eq", 0x7C00 << 13).select(special, normal)
+    y = exponent.compare("eq", 0).select(tiny.cast("bitcast", "i32"), plain)
+    return (y | ((bits & 0x8000) << 16)).cast("bitcast", "float")
+
+
+def _float_to_half(x: Value) -> Value:
+    """A float32 as float16: to nearest, ties to even."""
+    if _has_half():
+        return x.cast("fptrunc", "half").cast("bitcast", "i16")
+    bits = x.cast("bitcast", "i32")
+    size = bits & 0x7FFFFFFF
+    # Adding ½ leaves in the last bits what a subnormal has; the addition rounds.
+    tiny = (size.cast("bitcast", "float") + 0.5).cast("bitcast", "i32") - 0x3F000000
+    normal = _shifted(size + (_shifted(size, 13) & 1) + (0xFFF - ((127 - 15) << 23)), 13)
+    y = size.compare("lt", (127 - 14) << 23).select(tiny, normal)
+    special = size.compare("gt", 0x7F800000).select(size._other(0x7E00), size._other(0x7C00))
+    y = size.compare("lt", (127 + 16) << 23).select(y, special)
+    return (y | _shifted(bits & -0x80000000, 16)).cast("trunc", "i16")
+
+
+def number(function: Function, dtype: DType, value: float) -> Value:
+    """A number as an element of that dtype in a register."""
+    if dtype in LOW_PRECISION:
+        with np.errstate(over="ignore"):
+            bits = np.array(value, dtype).view(np.int16)
+        return function.const("i16", int(bits))
+    return function.const(TYPES[dtype.name], value)
+
+
+def _next_after(a: Value, b: Value, dtype: DType) -> Value:
+    """The neighbour of a on the way to b: numbers of one sign are ordered as their bits are."""
+    integer = f"i{dtype.itemsize * 8}"
+    if dtype in LOW_PRECISION:
+        x, y, bits, last = convert(a, dtype, float32), convert(b, dtype, float32), a, b
+    else:
+        x, y, bits, last = a, b, a.cast("bitcast", integer), b.cast("bitcast", integer)
+    away = x.compare("lt", y) ^ x.compare("lt", 0.0)
+    stepped = away.select(bits + 1, bits - 1)
+    least = (last & (-1 << (dtype.itemsize * 8 - 1))) | 1
+    stepped = x.compare("eq", 0.0).select(least, stepped)
+    stepped = x.compare("eq", y).select(last, stepped)
+    stepped = y.compare("ne", y).select(last, stepped)
+    stepped = x.compare("ne", x).select(bits, stepped)
+    return stepped if dtype in LOW_PRECISION else stepped.cast("bitcast", a.type)
+
+
+def _whole_power(a: Value, b: Any, dtype: DType) -> Value:
+    """aᵇ of integers, b at least 0, by repeated squaring; it wraps around as products do."""
+    result, square = a._other(1), a
+    if not isinstance(b, Value):
+        n = int(b)
+        while n:
+            if n & 1:
+                result = result * square
+            n >>= 1
+            if n:
+                square = square * square
+        return result
+    for place in range(dtype.itemsize * 8):
+        bit = _shifted(b, place) & 1
+        result = bit.compare("ne", 0).select(result * square, result)
+        square = square * square
+    return result
 
 
 Emit = Callable[..., Value]
@@ -191,29 +317,36 @@ def _abs(x: Value, dtype: DType) -> Value:
     return x.compare("lt", 0).select(-x, x) if is_signed(dtype) else x
 
 
+#: Arithmetic of truth values, as NumPy defines it.
+_OF_TRUTHS = {"add": "or", "multiply": "and", "maximum": "or", "minimum": "and", "square": "and"}
 _COMPARE = {
     "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt",
     "greater_equal": "ge",
 }  # fmt: skip
 
 
-def supports(op: Op, dtypes: list[DType], out: DType) -> bool:
-    """Whether `emit` knows the op for these operand dtypes."""
+def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
+    """Whether `emit` knows the op for these operands: numbers, and what has a dtype."""
+    dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
     if any(d.name not in TYPES for d in [*dtypes, out]):
         return False
     name = op.name
     kinds = {d.kind for d in dtypes}
-    if name in ("astype", "convert"):
+    if name in ("astype", "convert", "where", "nextafter"):
         return True
-    if name == "where":
-        return True
+    if not LOW_PRECISION.isdisjoint(dtypes):
+        return False
+    if name == "pow" and kinds <= {"i", "u"}:
+        # NumPy raises where an integer's power is negative, so that must be known before.
+        exponent = inputs[1]
+        return exponent.dtype.kind == "u" if hasattr(exponent, "dtype") else exponent >= 0
     if name in _COMPARE:
         return kinds <= {"f", "i", "u"} or (kinds == {"b"} and name in ("equal", "not_equal"))
     if name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
         return True
     if name in ("add", "subtract", "multiply", "negative", "abs", "sign", "square", "maximum",
                 "minimum"):  # fmt: skip
-        return "b" not in kinds
+        return "b" not in kinds or (kinds == {"b"} and name in _OF_TRUTHS)
     if name in ("floor_divide", "remainder"):
         return "b" not in kinds
     if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"):
@@ -231,14 +364,21 @@ def emit(
     known = [d for d in dtypes if d is not None]
     if name == "where":
         condition = args[0]
-        a, b = (x if isinstance(x, Value) else function.const(TYPES[out.name], x) for x in args[1:])
+        a, b = (x if isinstance(x, Value) else number(function, out, x) for x in args[1:])
         return condition.select(a, b)
     if name in ("astype", "convert"):
         return convert(args[0], known[0], op.dtype)  # type: ignore[attr-defined]
     dtype = known[0]
     if name == "pow":
         a = args[0] if isinstance(args[0], Value) else function.const(TYPES[dtype.name], args[0])
-        return _power(a, args[1])
+        return _power(a, args[1]) if a.is_float else _whole_power(a, args[1], dtype)
+    if name == "nextafter":
+        a, b = (x if isinstance(x, Value) else number(function, dtype, x) for x in args)
+        return _next_after(a, b, dtype)
+    if dtype == bool_ and name in _OF_TRUTHS:
+        a, b = args * 2 if name == "square" else args
+        known_a, known_b = (x if isinstance(x, Value) else function.const("i1", x) for x in (a, b))
+        return known_a.bits(_OF_TRUTHS[name], known_b)
     values = [x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args]
     if name in _COMPARE:
         return values[0].compare(_COMPARE[name], values[1], is_signed(dtype))

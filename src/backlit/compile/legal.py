@@ -1,0 +1,142 @@
+"""What native code does not know, said in what it knows: the graph before the passes.
+
+- 16-bit floats are storage. An op of them becomes the op of float32, between conversions that are
+  done where elements are loaded and stored; so each result is rounded as eager execution rounds it,
+  and sums and products accumulate in float32. Ops that only move elements move 16 bits.
+- A convolution with unequal padding at the two ends of an axis gets the difference as zeros in its
+  image, and its gradient for the image is cut.
+- Elements are put in order along the last axis only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import LOW_PRECISION, DType, float32
+from ..op import Op, Shape
+from ..ops import convolution, creation, elementwise, indexing, movement, reductions
+from .graph import Equation, Graph, Variable
+
+#: Ops that take 16-bit floats as they are.
+STORAGE = (
+    movement.Reshape,
+    movement.PermuteDims,
+    movement.BroadcastTo,
+    movement.Slice,
+    movement.Place,
+    movement.Flip,
+    movement.Concat,
+    indexing.Take,
+    indexing.TakeAlongAxis,
+    indexing.Gather,
+    creation.Full,
+    creation.Arange,
+    elementwise.Where,
+    elementwise.Astype,
+    elementwise.Convert,
+    elementwise.Nextafter,
+)
+
+
+def legalise(graph: Graph) -> Graph:
+    """The same function in ops and dtypes that loops and contractions are written for."""
+    writer = _Writer()
+    for e in graph.equations:
+        writer.write(e)
+    return Graph(graph.inputs, writer.equations, graph.outputs, graph.constants)
+
+
+class _Writer:
+    """Writes equations anew, in order."""
+
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+        self.wide: dict[Variable, Variable] = {}  # 16-bit floats as float32
+
+    def write(self, e: Equation) -> None:
+        """One equation, by as many as it takes."""
+        dtypes = {x.dtype for x in (*e.inputs, e.output) if isinstance(x, Variable)}
+        if isinstance(e.op, STORAGE) or dtypes.isdisjoint(LOW_PRECISION):
+            self._fit(e)
+            return
+        inputs = [x if isinstance(x, Variable) else _rounded(x, dtypes) for x in e.inputs]
+        wide = tuple([self._widened(x, e) if isinstance(x, Variable) else x for x in inputs])
+        shape, dtype = e.op.infer(*wide)
+        if dtype == e.output.dtype:
+            self._fit(Equation(e.op, wide, e.output, e.site, e.backward))
+            return
+        result = Variable(shape, dtype)
+        self._fit(Equation(e.op, wide, result, e.site, e.backward))
+        self._emit(elementwise.Astype(dtype=e.output.dtype), (result,), e, e.output)
+
+    def _emit(
+        self, op: Op, inputs: tuple[Any, ...], like: Equation, output: Variable | None = None
+    ) -> Variable:
+        """An equation that stands where `like` stood."""
+        output = output or Variable(*op.infer(*inputs))
+        self.equations.append(Equation(op, inputs, output, like.site, like.backward))
+        return output
+
+    def _widened(self, x: Variable, user: Equation) -> Variable:
+        if x.dtype not in LOW_PRECISION:
+            return x
+        if x not in self.wide:
+            self.wide[x] = self._emit(elementwise.Astype(dtype=float32), (x,), user)
+        return self.wide[x]
+
+    def _fit(self, e: Equation) -> None:
+        op: Any = e.op
+        if isinstance(op, convolution.Product) and any(a != b for a, b in op.padding):
+            self._pad(e)
+        elif isinstance(op, reductions.Argsort) and op.axis != len(e.output.shape) - 1:
+            self._turn(e)
+        else:
+            self.equations.append(e)
+
+    def _turn(self, e: Equation) -> None:
+        op: Any = e.op
+        axes = list(range(len(e.output.shape)))
+        axes[op.axis], axes[-1] = axes[-1], axes[op.axis]
+        swap = movement.PermuteDims(axes=tuple(axes))
+        turned = self._emit(swap, e.inputs, e)
+        last = reductions.Argsort(axis=len(axes) - 1, descending=op.descending)
+        self._emit(swap, (self._emit(last, (turned,), e),), e, e.output)
+
+    def _pad(self, e: Equation) -> None:
+        op: Any = e.op
+        both = [min(pair) for pair in op.padding]
+        before = [a - n for (a, _), n in zip(op.padding, both, strict=True)]
+        extra = [abs(a - b) for a, b in op.padding]
+        attributes = {name: getattr(op, name) for name in op.attributes}
+        attributes["padding"] = tuple((n, n) for n in both)
+        if isinstance(op, convolution.ConvolutionInput):
+            attributes["size"] = tuple(n + m for n, m in zip(op.size, extra, strict=True))
+            whole = self._emit(type(op)(**attributes), e.inputs, e)
+            cut = movement.Slice(index=_inside(e.output.shape, before))
+            self._emit(cut, (whole,), e, e.output)
+            return
+        inputs = list(e.inputs)
+        position = 0 if isinstance(op, convolution.Convolution) else 1
+        image = inputs[position]
+        n, c, *sizes = image.shape
+        shape = (n, c, *(a + b for a, b in zip(sizes, extra, strict=True)))
+        place = movement.Place(index=_inside(image.shape, before), shape=shape)
+        inputs[position] = self._emit(place, (image,), e)
+        self._emit(type(op)(**attributes), tuple(inputs), e, e.output)
+
+
+def _inside(shape: Shape, before: list[int]) -> tuple[tuple[int, int, int], ...]:
+    """The index of an image of that shape in one with so many more places before it."""
+    n, c, h, w = shape
+    return ((0, n, 1), (0, c, 1), (before[0], h, 1), (before[1], w, 1))
+
+
+def _rounded(number: Any, dtypes: set[DType]) -> Any:
+    """A number as the 16-bit float that it is in eager execution."""
+    (dtype,) = [d for d in dtypes if d in LOW_PRECISION][:1]
+    if isinstance(number, bool):
+        return number
+    with np.errstate(over="ignore"):
+        return float(dtype.type(number))
