@@ -463,3 +463,35 @@ def test_local_gradients_name_their_structure():
     assert "summed over the axes" in summed[0].local.text
     tanh = next(e for e in r.edges if r.nodes[e.target].op == "tanh")
     np.testing.assert_allclose(tanh.local.value.array, 1 - h.numpy() ** 2, rtol=1e-6)
+
+
+def test_the_gradients_of_the_users_own_backward_are_taken_over_and_not_computed_again():
+    x = bl.tensor([1.0, -2.0], requires_grad=True)
+    calls = []
+
+    class Counted(bl.Elementwise):
+        saves = ("x",)
+
+        def forward(self, xp, x):
+            return x * x
+
+        def backward(self, xp, grad_y, x):
+            calls.append(1)
+            return grad_y * 2 * x
+
+    op = Counted()
+    with see.recording() as r:
+        loss = (bl.apply(op, x) * 3).sum()
+        loss.backward()
+    record = r.record
+    np.testing.assert_array_equal(record.find("x").upstream.array, x.grad.numpy())
+    assert len(calls) == 1
+    with see.recording() as r:
+        loss = (bl.apply(op, x) * 3).sum()
+        loss.backward(bl.tensor(7.0))
+    np.testing.assert_array_equal(r.record.find("x").upstream.array, [6, -12])  # started with 1
+    assert len(calls) == 3
+    with see.recording() as r:
+        loss = (bl.apply(op, x) * x).sum()
+        (g,) = bl.grad(loss, [x], create_graph=True)
+    np.testing.assert_array_equal(r.of(loss).find("x").upstream.array, g.numpy())

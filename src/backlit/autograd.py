@@ -110,6 +110,7 @@ def walk(
     for key, gradient in seeds:
         pending[key] = gradient if key not in pending else pending[key] + gradient
     scope = STATE.scope
+    observer = STATE.backward_observer if STATE.trace is None else None
     with _GradMode(differentiable):
         while order:
             node = order.pop()
@@ -125,7 +126,12 @@ def walk(
             if wanted is not None and node in wanted:
                 found[node] = upstream
             if useful is None or node in useful:
-                _step(node, upstream, xp, on_tensors, useful, pending)
+                if observer is None:
+                    _step(node, upstream, xp, on_tensors, useful, pending)
+                else:
+                    sent: list[tuple[int, Gradient]] = []
+                    _step(node, upstream, xp, on_tensors, useful, pending, sent)
+                    observer(node, upstream, sent)
             if not keep:
                 node.release()
     if on_tensors:
@@ -146,8 +152,12 @@ def _step(
     on_tensors: bool,
     useful: set[Key] | None,
     pending: dict[Key, Gradient],
+    sent: list[tuple[int, Gradient]] | None = None,
 ) -> None:
-    """Send the upstream gradient of one node through its op to its inputs."""
+    """Send the upstream gradient of one node through its op to its inputs.
+
+    Whoever watches is told in `sent` what went to which input.
+    """
     op = node.op
     if on_tensors and STATE.grad_enabled and not op.twice_differentiable:
         raise GradientError(
@@ -168,7 +178,7 @@ def _step(
             gradients = (gradients,)
         if len(gradients) != len(node.inputs):
             _check_count(node, len(gradients))
-        for edge, gradient in zip(node.inputs, gradients, strict=False):
+        for position, (edge, gradient) in enumerate(zip(node.inputs, gradients, strict=False)):
             if gradient is None:
                 continue
             if type(edge) is not Node and not (isinstance(edge, Tensor) and edge.requires_grad):
@@ -179,6 +189,8 @@ def _step(
                 gradient = gradient()
             if gradient.shape != edge.shape or gradient.dtype != edge.dtype:
                 gradient = fit(xp, gradient, edge)
+            if sent is not None:
+                sent.append((position, gradient))
             before = pending.get(edge)
             pending[edge] = gradient if before is None else before + gradient
     except (BacklitError, ValueError, TypeError, IndexError, AttributeError) as error:

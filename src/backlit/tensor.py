@@ -46,6 +46,8 @@ class State(threading.local):
     trace: Any = None
     #: Called after each op with (op, inputs, output). None: nobody is watching.
     observer: Callable[[Op, tuple[Any, ...], Tensor], None] | None = None
+    #: Called in a walk after each node with (node, upstream, [(position, downstream), ...]).
+    backward_observer: Callable[[Node, Any, list[tuple[int, Any]]], None] | None = None
     #: The module call in progress.
     scope: Scope | None = None
 

@@ -8,6 +8,7 @@ from .draw import Drawing, draw
 from .explain import Explanation, explain
 from .formula import ExpressionError, differentiate
 from .jacobians import Jacobian, jacobian
+from .live import Breakpoints, breakpoints
 from .record import NodeRecord, Record, ScopeRecord
 from .recorder import as_record, record
 from .samples import Noise, SampleGradients, sample_gradients
@@ -20,6 +21,7 @@ from .why import Why, why
 __all__ = [
     "BadNumber",
     "BadNumbers",
+    "Breakpoints",
     "Cause",
     "CheckResult",
     "Curvature",
@@ -44,6 +46,7 @@ __all__ = [
     "as_record",
     "bad_numbers",
     "breakpoint_at",
+    "breakpoints",
     "check",
     "curvature",
     "diagnose",

@@ -7,7 +7,7 @@ single numbers, else the shapes, the norms and the numbers at one chosen element
 from __future__ import annotations
 
 import code
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,11 @@ class Stop:
         made += [e.gradient for e in self.downstream]
         return any(v is not None and (v.statistics["nan"] or v.statistics["inf"]) for v in made)
 
-    def interact(self) -> None:
-        """Open a Python prompt with everything of this stop: record, node, value, gradients."""
+    def interact(self, variables: Mapping[str, Any] | None = None) -> None:
+        """Open a Python prompt with everything of this stop: record, node, value, gradients.
+
+        `variables` are at hand, too, under names that are not among these.
+        """
         downstream = {
             self.record.nodes[e.source].label: _array(e.gradient) for e in self.downstream
         }
@@ -76,8 +79,11 @@ class Stop:
             "downstream": downstream,
             "np": np,
         }
-        banner = f"{self.sentence}\nAt hand: {', '.join(names)}. Ctrl-D goes on."
-        code.interact(banner=banner, local=names, exitmsg="")
+        where = self.record.location(self.node)
+        at = f"at {where}\n" if where else ""
+        also = ", and your own variables" if variables else ""
+        banner = f"{self.sentence}\n{at}At hand: {', '.join(names)}{also}. Ctrl-D goes on."
+        code.interact(banner=banner, local={**(variables or {}), **names}, exitmsg="")
 
 
 def _array(v: Value | None) -> Any:
@@ -102,7 +108,7 @@ def steps(source: Any) -> Iterator[Stop]:
             count += 1
     for node in record.backward_nodes():
         if node.kind == "op":
-            yield Stop(count, "backward", node, _backward(record, node), record)
+            yield Stop(count, "backward", node, describe_backward(record, node), record)
             count += 1
 
 
@@ -189,7 +195,8 @@ def _forward(record: Record, node: NodeRecord) -> str:
     return f"{text}; at {_index(index)}: {result}"
 
 
-def _backward(record: Record, node: NodeRecord) -> str:
+def describe_backward(record: Record, node: NodeRecord) -> str:
+    """The sentence of a gate in the backward pass."""
     verb = _VERBS.get(role_of(node), "passes on")
     assert node.upstream is not None
     text = f"{symbol_of(node)} {verb}: upstream {_gradient(node.upstream)}"
@@ -222,13 +229,13 @@ def _product(node: NodeRecord, e: Edge, record: Record) -> str:
         shapes = _matrix_shapes(node, e, record)
         return f"{shapes} = {_shape(e.gradient)}"
     if one is not None and e.gradient.shape == node.upstream.shape:
-        index = _chosen(node.upstream)
+        index = _chosen(_telling(node.upstream, e.gradient))
         if index is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
             at = f"{number(u)} · {_in_product(one)} = {number(g)}"
             return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
     if local.kind == "diagonal" and factor is not None and e.gradient.shape == factor.shape:
-        index = _chosen(node.upstream)
+        index = _chosen(_telling(node.upstream, e.gradient))
         d = None if index is None else factor.at(index)
         if index is not None and d is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
@@ -299,6 +306,12 @@ def _chosen(v: Value) -> tuple[int, ...] | None:
     bad = ~np.isfinite(size)
     flat = int(bad.argmax()) if bad.any() else int(size.argmax())
     return tuple(int(i) for i in np.unravel_index(flat, v.shape))
+
+
+def _telling(upstream: Value, gradient: Value) -> Value:
+    """The array whose largest element is shown: what leaves, if that is where numbers go bad."""
+    bad = gradient.statistics["nan"] or gradient.statistics["inf"]
+    return gradient if bad and gradient.shape == upstream.shape else upstream
 
 
 def _index(index: tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from ..errors import ArgumentError
 from ..nn.module import Module
 from ..op import Op, describe
 from ..tensor import _INTERNAL, STATE, Node, Scope, Tensor, _user_site, apply, wrap
-from .builder import Builder, names_of, one_line, seed_of, user_frames
+from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .record import Applied, NodeRecord, Record
 
 
@@ -44,15 +44,17 @@ class Recording:
         self._failure: _Failure | None = None
         self._names: dict[int, str] = {}
         self._before: list[Any] = []
+        self._walked: dict[Node, Walked] = {}
         self._record: Record | None = None
 
     def __enter__(self) -> Recording:
-        self._before.append(STATE.observer)
+        self._before.append((STATE.observer, STATE.backward_observer))
         STATE.observer = self._observe
+        STATE.backward_observer = self._observe_backward
         return self
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        before = self._before[-1]
+        before, _ = self._before[-1]
         if before is not None:
             before(op, inputs, y)
         if type(y.array) is not np.ndarray:
@@ -61,13 +63,20 @@ class Recording:
         site = _user_site()
         self._calls.append((op, inputs, arrays, y, y.array, STATE.scope, site))
 
+    def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
+        _, before = self._before[-1]
+        if before is not None:
+            before(node, upstream, sent)
+        if isinstance(upstream, np.ndarray):  # in a differentiable pass it is a Tensor
+            self._walked[node] = upstream, sent
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        STATE.observer = self._before.pop()
+        STATE.observer, STATE.backward_observer = self._before.pop()
         self.error = error
         frames = list(user_frames(sys._getframe(1)))
         if error is not None:
@@ -133,6 +142,8 @@ class Recording:
             numbers[id(y)] = add.tensors[id(y)] = node.id
             if y.node is not None:
                 add.tensors[id(y.node)] = node.id
+                if y.node in self._walked:
+                    add.walked[node.id] = self._walked[y.node]
             add.alive.append(y)
         error = None if self.error is None else one_line(self.error)
         if failure is not None and failure.node is None:
