@@ -1,5 +1,6 @@
 """What happens at every gate of a computation: values, gradients, and how they got there."""
 
+from . import plot
 from .bad_numbers import BadNumber, BadNumbers, bad_numbers
 from .check import Cause, CheckResult, check
 from .curvature import Curvature, Eigenvalue, curvature
@@ -54,6 +55,7 @@ __all__ = [
     "draw",
     "explain",
     "jacobian",
+    "plot",
     "record",
     "recording",
     "sample_gradients",

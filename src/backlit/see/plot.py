@@ -1,0 +1,316 @@
+"""Pictures for papers and slides: curves, histograms, gradient flow, updates, confusions, filters.
+
+Every function takes what Backlit has seen and returns a matplotlib `Figure`: save it with
+`figure.savefig("curves.pdf")`, or let a notebook show it. No window opens and no global state of
+matplotlib is touched. matplotlib is needed: `pip install "backlit[plot]"`.
+
+The colours are those of Okabe & Ito ("Color universal design", 2008), told apart with any common
+colour blindness; lines differ in their dashes, too. Maps of numbers use cividis or, around 0,
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dtypes import FLOATING
+from ..errors import ArgumentError, MissingDependencyError
+from ..tensor import as_tensor
+from .jacobians import Jacobian, _cells
+from .record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "confusion",
+    "curves",
+    "filters",
+    "gradient_flow",
+    "histograms",
+    "jacobian",
+    "update_ratios",
+]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a08b00", "#56b4e9", "#333333")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+#: Layers in one picture: the first and last of more are shown.
+LAYERS = 30
+#: Filters in one picture.
+FILTERS = 256
+
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.grid": False,
+}
+
+
+def curves(history: Sequence[Mapping[str, float]], names: Sequence[str] | None = None) -> Figure:
+    """The numbers of a run over its epochs, one panel for each, validation beside training.
+
+    `history` is what `Trainer.fit` returns. `names` chooses: `["loss", "accuracy"]`; by default all
+    but the learning rate.
+    """
+    known = dict.fromkeys(n.removeprefix("validation_") for r in history for n in r)
+    known.pop("epoch", None)
+    if not known:
+        raise ArgumentError("curves: the history must have at least one epoch, got none")
+    chosen = [n for n in known if n != "lr"] if names is None else list(names)
+    unknown = [n for n in chosen if n not in known]
+    if unknown or not chosen:
+        raise ArgumentError(f"curves: names must be of {', '.join(known)}, got {unknown or chosen}")
+    figure, panels = _panels(len(chosen), 3.4, 2.6)
+    epochs = [r.get("epoch", i + 1) for i, r in enumerate(history)]
+    for panel, name in zip(panels, chosen, strict=True):
+        for i, key in enumerate((name, f"validation_{name}")):
+            if any(key in r for r in history):
+                values = [_finite(r.get(key)) for r in history]
+                label = "validation" if i else "training"
+                marker = "o" if len(history) < 3 else None
+                panel.plot(epochs, values, DASHES[i], color=COLOURS[i], label=label, marker=marker)
+        panel.set_title(name)
+        panel.set_xlabel("epoch")
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        if f"validation_{name}" in history[-1]:
+            panel.legend(frameon=False)
+    return figure
+
+
+def histograms(record: Record, what: str = "values", bins: int = 50) -> Figure:
+    """How the numbers of each parameter are distributed; `what` is "values" or "gradients".
+
+    A parameter without gradients says so in its panel.
+    """
+    if what not in ("values", "gradients"):
+        raise ArgumentError(f"histograms: what must be 'values' or 'gradients', got {what!r}")
+    parameters = _parameters(record, "histograms")
+    figure, panels = _panels(len(parameters), 2.5, 1.8)
+    for panel, (name, value, gradient) in zip(panels, parameters, strict=True):
+        array = value if what == "values" else gradient
+        panel.set_title(name, fontsize=8)
+        panel.set_yticks([])
+        if array is None:
+            _say(panel, "not computed")
+            continue
+        finite = array[np.isfinite(array)]
+        if not finite.size:
+            _say(panel, "no finite number")
+            continue
+        colour = COLOURS[2] if what == "values" else COLOURS[1]
+        panel.hist(finite, bins, color=colour, edgecolor="none")
+        if finite.size < array.size:
+            panel.set_xlabel(f"{array.size - finite.size} not finite", fontsize=7)
+    return figure
+
+
+def gradient_flow(record: Record) -> Figure:
+    """The size of each parameter's gradient from the first layer to the last.
+
+    The bar is the mean of |g|, the mark its largest. What was not computed or is 0 has no bar, and
+    says so.
+    """
+    parameters = _parameters(record, "gradient_flow")
+    names = [name for name, _, _ in parameters]
+    figure, (panel,) = _panels(1, max(3.5, 0.36 * len(names) + 1.2), 3.2)
+    bars = []
+    for _, _, g in parameters:
+        size = None if g is None or not g.size else np.abs(g.astype(np.float64))
+        bars.append(None if size is None else (float(size.mean()), float(size.max())))
+    shown = [i for i, b in enumerate(bars) if b and b[0] > 0 and math.isfinite(b[1])]
+    means, tops = [bars[i][0] for i in shown], [bars[i][1] for i in shown]  # type: ignore[index]
+    panel.bar(shown, means, color=COLOURS[1], label="mean |g|")
+    panel.plot(shown, tops, "_", color=COLOURS[6], markersize=9, label="max |g|")
+    if shown:
+        panel.set_yscale("log")
+        panel.set_ylim(bottom=10.0 ** math.floor(math.log10(min(means)) - 1e-9))
+        panel.legend(frameon=False)
+    for i, b in enumerate(bars):
+        if i not in shown:
+            why = "not computed" if b is None else "0" if b[0] == 0 else "not finite"
+            transform = panel.get_xaxis_transform()
+            panel.text(i, 0.02, why, rotation=90, ha="center", fontsize=7, transform=transform)
+    panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
+    panel.set_xlim(-0.7, len(names) - 0.3)
+    panel.set_ylabel("gradient")
+    return figure
+
+
+def update_ratios(looks: Sequence[Mapping[str, Any]]) -> Figure:
+    """By how much one step changes each weight, of its own size, over the epochs.
+
+    `looks` is what a `train.Report` took down: `report.looks`. The band from 3e-4 to 3e-3 is what
+    is usual in healthy training.
+    """
+    if not looks:
+        raise ArgumentError(
+            "update_ratios: there must be at least one look at the layers, got none"
+        )
+    names = [x["name"] for x in looks[-1]["layers"] if len(x["shape"]) >= 2]
+    names = names or [x["name"] for x in looks[-1]["layers"]]
+    figure, (panel,) = _panels(1, 5.6, 3.2)
+    panel.axhspan(3e-4, 3e-3, color="#56b4e9", alpha=0.15, linewidth=0)
+    epochs = [k["epoch"] for k in looks]
+    for i, name in enumerate(names):
+        found = [{x["name"]: x["update"] for x in k["layers"]}.get(name) for k in looks]
+        values = [v if v else math.nan for v in found]
+        colour, dash = _line(i, len(names))
+        panel.plot(epochs, values, color=colour, linestyle=dash, label=name, marker=".")
+    panel.set_yscale("log")
+    panel.set_xlabel("epoch")
+    panel.set_ylabel("‖Δw‖ / ‖w‖ of one step")
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "ncols": -(-len(names) // 15)}
+    panel.legend(fontsize=7, frameon=False, **beside)
+    return figure
+
+
+def confusion(counts: Any, classes: Sequence[str] | None = None) -> Figure:
+    """A confusion matrix: true classes in rows, shaded by their share of the row.
+
+    `counts` is a `train.ConfusionMatrix` or an array (C, C).
+    """
+    matrix = np.asarray(getattr(counts, "counts", counts))
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ArgumentError(f"confusion: the counts must have shape (C, C), got {matrix.shape}")
+    n = len(matrix)
+    names = [str(c) for c in classes] if classes is not None else [str(i) for i in range(n)]
+    if len(names) != n:
+        raise ArgumentError(f"confusion: there must be {n} class names, got {len(names)}")
+    size = min(9.0, max(3.0, 0.42 * n + 1))
+    figure, (panel,) = _panels(1, size, size)
+    total = matrix.sum(axis=1, keepdims=True)
+    share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if n <= 30:
+        for i, j in zip(*np.nonzero(matrix), strict=True):
+            colour = "white" if share[i, j] > 0.55 else "black"
+            size = 8 if n <= 15 else 6
+            panel.text(
+                j, i, f"{matrix[i, j]}", ha="center", va="center", color=colour, fontsize=size
+            )
+    turned = max(map(len, names)) > 2
+    panel.set_xticks(
+        range(n), names, rotation=60 if turned else 0, ha="right" if turned else "center"
+    )
+    panel.set_yticks(range(n), names)
+    panel.set_xlabel("taken for")
+    panel.set_ylabel("true class")
+    return figure
+
+
+def filters(weight: Any, columns: int | None = None) -> Figure:
+    """The filters of a convolution (F, C, H, W) as pictures: in colour for 3 channels, else grey.
+
+    With other numbers of channels each filter is a row of its channels. All share one scale; grey
+    is 0. At most 256 pictures.
+    """
+    array = np.asarray(as_tensor(weight).numpy(), np.float64)
+    if array.ndim != 4 or not array.size:
+        raise ArgumentError(f"filters: the weight must have shape (F, C, H, W), got {array.shape}")
+    count, channels, height, width = array.shape
+    if channels == 3:
+        tiles = array.transpose(0, 2, 3, 1)
+    else:
+        tiles = array.reshape(count * channels, height, width)
+        columns = columns or (channels if 1 < channels <= 32 else None)
+    tiles = tiles[:FILTERS]
+    columns = columns or math.ceil(math.sqrt(len(tiles)))
+    rows = -(-len(tiles) // columns)
+    top = float(np.abs(tiles[np.isfinite(tiles)]).max(initial=0.0)) or 1.0
+    sheet = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, *tiles.shape[3:]), np.nan)
+    for i, tile in enumerate(tiles):
+        y, x = (i // columns) * (height + 1) + 1, (i % columns) * (width + 1) + 1
+        sheet[y : y + height, x : x + width] = 0.5 + tile / (2 * top)
+    figure, (panel,) = _panels(1, 5.0, max(0.8, min(9.0, 5.0 * sheet.shape[0] / sheet.shape[1])))
+    if sheet.ndim == 3:
+        panel.imshow(np.where(np.isfinite(sheet), sheet, 1.0), interpolation="nearest")
+    else:
+        panel.imshow(
+            np.ma.masked_invalid(sheet), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+        )
+    panel.set_axis_off()
+    panel.set_title(f"{len(tiles)} of {count * (1 if channels == 3 else channels)}, ±{top:.2g}")
+    return figure
+
+
+def jacobian(found: Jacobian, size: int = 256) -> Figure:
+    """The structure of a derivative: where the matrix of a `see.jacobian` is not 0, and how large.
+
+    At most `size` cells a side; a cell of a larger matrix shows its largest element.
+    """
+    shown = _cells(found, size)
+    figure, (panel,) = _panels(1, 3.6, 3.6)
+    top = float(shown.max(initial=0.0)) or 1.0
+    panel.imshow(
+        np.ma.masked_equal(shown, 0), cmap="cividis_r", vmin=0, vmax=top, interpolation="nearest"
+    )
+    rows, columns = found.shape
+    panel.set_title(f"{found.structure}, {rows} × {columns}")
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_xlabel("elements of x")
+    panel.set_ylabel("elements of y")
+    for spine in panel.spines.values():
+        spine.set_visible(True)
+    return figure
+
+
+# -- beneath --------------------------------------------------------------------------------------
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Any]]:
+    """A figure with so many panels, each of a size in inches, about four in a row."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError(
+            "see.plot: matplotlib must be installed for pictures, but is not; "
+            'pip install "backlit[plot]"'
+        ) from None
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for unused in axes[count:]:
+        unused.set_axis_off()
+    return figure, list(axes[:count])
+
+
+def _parameters(record: Record, who: str) -> list[tuple[str, np.ndarray | None, np.ndarray | None]]:
+    """Name, values and gradients of the parameters of a record, in the order of their use."""
+    if not isinstance(record, Record):
+        raise ArgumentError(f"{who}: needs a Record, got {type(record).__name__}; see.record(loss)")
+    found = []
+    for n in record.nodes:
+        if n.kind == "parameter" and n.dtype in FLOATING:
+            value, gradient = (None if v is None else v.array for v in (n.value, n.upstream))
+            found.append((n.label.partition(".")[2] or n.label, value, gradient))
+    if not found:
+        raise ArgumentError(f"{who}: the record must have parameters, got none of {len(record)}")
+    return found if len(found) <= LAYERS else [*found[: LAYERS // 2], *found[-LAYERS // 2 :]]
+
+
+def _line(i: int, count: int) -> tuple[Any, Any]:
+    """The colour and dash of a line: told apart where there are few, in order where many."""
+    if count <= len(COLOURS):
+        return COLOURS[i], DASHES[i % len(DASHES)]
+    from matplotlib import colormaps
+
+    return colormaps["cividis"](i / (count - 1)), "-"
+
+
+def _finite(value: float | None) -> float:
+    return value if value is not None and math.isfinite(value) else math.nan
+
+
+def _say(panel: Any, text: str) -> None:
+    panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, color="#666666")
+    panel.set_xticks([])
