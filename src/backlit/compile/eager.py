@@ -34,8 +34,9 @@ from .plan import Plan, _aligned, _DriverWriter
 
 #: Multiplications from which a convolution or a recurrence is given to native code.
 PRODUCT = 1 << 20
-#: Multiplications from which a matrix product is: below, NumPy is nearly as fast.
-MATRIX = 1 << 24
+#: Multiplications from which a matrix product is: from here on OpenBLAS would use threads of its
+#: own, which go on spinning while ours work.
+MATRIX = 1 << 18
 #: Elements read from which pooling is.
 WINDOW = 1 << 18
 #: Elements from which scattering is.
