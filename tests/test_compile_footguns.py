@@ -14,7 +14,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn, optim
-from backlit.compile import native
+from backlit.compile import interpreter, native
 from backlit.errors import ArgumentError, IndexRangeError, ShapeError, TraceError
 
 
@@ -142,6 +142,38 @@ def test_evaluation_mode_makes_a_graph_of_its_own() -> None:
     assert len(f.graphs) == 2
 
 
+@pytest.mark.parametrize("executor", [interpreter, native])
+def test_changed_numbers_of_modules_make_graphs_of_their_own(executor) -> None:
+    drop, norm = nn.Dropout(0.5), nn.BatchNorm1d(2)
+    f = bl.compile(lambda x: drop(norm(x)), executor=executor)
+    x = bl.tensor([[0.0, 1.0], [2.0, 5.0]])
+    f(x)
+    drop.p = 0.0
+    norm.momentum, norm.eps = 1.0, 4.0
+    twin = nn.BatchNorm1d(2, momentum=1.0, eps=4.0)
+    for _ in range(2):
+        np.testing.assert_allclose(f(x).numpy(), twin(x).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(norm.running_mean.numpy(), twin.running_mean.numpy(), rtol=1e-6)
+    drop.p = 0.0 * 1  # an equal number
+    f(x)
+    assert len(f.graphs) == 2
+
+
+def test_a_number_that_a_module_itself_counts_is_frozen_without_captures() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return x + 1
+
+    f = compiled(Counting())
+    assert [f(bl.tensor(1.0)).item() for _ in range(3)] == [2.0, 2.0, 2.0]
+    assert len(f.graphs) == 1
+
+
 def test_loaded_weights_are_used() -> None:
     net = nn.Linear(2, 2)
     f = compiled(net)
@@ -232,6 +264,20 @@ def test_strided_reversed_and_read_only_inputs() -> None:
 def test_the_same_array_as_two_arguments() -> None:
     x = bl.tensor([1.0, 2.0])
     assert compiled(lambda a, b: a * b + b)(x, x).tolist() == [2.0, 6.0]
+
+
+@pytest.mark.parametrize("executor", [interpreter, native])
+def test_an_argument_that_the_function_also_finds_for_itself(executor) -> None:
+    w = bl.tensor([1.0, 2.0], requires_grad=True)
+
+    def f(x):
+        return (x * w).sum()
+
+    fast = bl.compile(f, executor=executor)
+    for value in ([1.0, 2.0], [3.0, 5.0]):
+        w.assign(bl.tensor(value))
+        assert fast(w).item() == f(w).item()
+        assert fast(w.detach()).item() == f(w.detach()).item()
 
 
 def test_an_argument_that_is_also_a_parameter() -> None:
@@ -335,7 +381,8 @@ def test_non_finite_values_are_as_in_eager() -> None:
 # -- errors ---------------------------------------------------------------------------------------
 
 
-def test_an_index_out_of_range_is_an_error_and_the_function_goes_on() -> None:
+@pytest.mark.parametrize("executor", [interpreter, native])
+def test_an_index_out_of_range_is_an_error_and_the_function_goes_on(executor) -> None:
     table = bl.tensor([1.0, 2.0, 3.0])
     count = bl.tensor(0.0)
 
@@ -343,7 +390,7 @@ def test_an_index_out_of_range_is_an_error_and_the_function_goes_on() -> None:
         count.assign(count + 1)
         return bl.take(table, i, axis=0)
 
-    fast = compiled(f)
+    fast = bl.compile(f, executor=executor)
     assert fast(bl.tensor([0, -1])).tolist() == [1.0, 3.0]
     for bad in (3, -4, 10**12, -(10**12)):
         with pytest.raises(IndexRangeError, match="an index lies outside its axis"):

@@ -16,7 +16,7 @@ from ..functions.manipulation import stack
 from ..op import describe
 from ..table import Table
 from ..tensor import STATE, Tensor, as_tensor, wrap
-from .capture import Capture, fill_result, trace
+from .capture import OUTSIDE, Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
 from .plan import Plan
@@ -59,7 +59,7 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         """Whether the surroundings are still of the kind that was captured."""
         captured = self.captured
         return (
-            all(m.training == flag for m, flag in captured.modules.items())
+            captured.same_settings()
             and captured.same_gradients()
             and all(
                 t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
@@ -72,7 +72,10 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         captured = self.captured
         arrays = [x.array for x in leaves if isinstance(x, Tensor)]
         arrays.extend(t.array for t in captured.found)
-        outputs = interpret(captured.graph, arrays)
+        try:
+            outputs = interpret(captured.graph, arrays)
+        except IndexError:
+            raise IndexRangeError(OUTSIDE) from None
         following = iter(outputs[captured.results :])
         for t in captured.updated:
             t.array = next(following)
@@ -286,7 +289,7 @@ def _kind(leaf: Any) -> Any:
 def _difference(before: Any, after: Any) -> str:
     """What distinguishes the kinds of two calls, in words."""
     if before == after:
-        return "a module's mode, a parameter's kind or the presence of a gradient changed"
+        return "a module's mode or number, a parameter's kind or the presence of a gradient changed"
     if before[0] != after[0]:
         return "the number or nesting of the arguments changed"
     if before[1] != after[1]:

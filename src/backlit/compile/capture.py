@@ -21,6 +21,16 @@ from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
 from .graph import Equation, Graph, Variable
 from .tree import flatten, unflatten
 
+#: Which index it was is known only to eager execution.
+OUTSIDE = (
+    "compiled function: an index lies outside its axis; call the function without "
+    "backlit.compile to see which"
+)
+#: A module's attributes, and the name and the value of one of them.
+Setting = tuple[dict[str, Any], str, Any]
+#: Types of attributes that a capture freezes.
+_FROZEN = (bool, int, float, str, type(None))
+
 
 class GradientOf:
     """The gradient that a Tensor of the surroundings has when a captured function is called.
@@ -64,7 +74,7 @@ class Trace:
         self.current: dict[Tensor, Variable] = {}  # their values by now
         self.updated: dict[Tensor, Variable] = {}
         self.gradients: dict[Tensor, Tensor | None] = {}
-        self.modules: dict[Any, bool] = {}  # each module called and its training flag
+        self.modules: dict[Any, list[Setting]] = {}  # each module called and its settings
         self.forward: Node | None = None  # the node whose derivative is being computed
 
     def read(self, tensor: Tensor) -> Variable:
@@ -126,8 +136,17 @@ class Trace:
         self.gradients[tensor] = gradient
 
     def called(self, module: Any) -> None:
-        """A module was called: its training flag is frozen into the graph."""
-        self.modules[module] = module.training
+        """A module was called: its mode and its numbers are frozen into the graph."""
+        if module not in self.modules:
+            own = vars(module)
+            self.modules[module] = [
+                (own, name, value) for name, value in own.items() if type(value) in _FROZEN
+            ]
+
+    def settings(self) -> list[Setting]:
+        """What the graph has frozen of modules, but for what the function itself replaces."""
+        found = [setting for own in self.modules.values() for setting in own]
+        return [(own, name, value) for own, name, value in found if own.get(name) is value]
 
 
 @dataclass(eq=False)
@@ -143,13 +162,21 @@ class Capture:
     asked: list[tuple[Tensor, bool]]  # each Tensor asked for a gradient, and whether it had one
     updated: list[Tensor]
     gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
-    modules: dict[Any, bool]
+    settings: list[Setting]
     result_tree: Any
     results: int
 
     def same_gradients(self) -> bool:
         """Whether the Tensors asked for a gradient have one now if they had one then."""
         return all((t._grad is not None) is present for t, present in self.asked)
+
+    def same_settings(self) -> bool:
+        """Whether modules have the mode and the numbers that they were captured with."""
+        for own, name, value in self.settings:
+            now = own.get(name)
+            if now is not value and (type(now) is not type(value) or now != value):
+                return False
+        return True
 
     def __str__(self) -> str:
         return str(self.graph)
@@ -211,7 +238,7 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         list(tracer.asked.items()),
         list(tracer.updated),
         gradients,
-        tracer.modules,
+        tracer.settings(),
         (result_tree, kept),
         count,
     )

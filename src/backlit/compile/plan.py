@@ -22,7 +22,7 @@ from ..backend import numpy_backend as NUMPY
 from ..errors import IndexRangeError
 from ..tensor import Tensor, wrap
 from . import machine, threads
-from .capture import Capture, fill_result
+from .capture import OUTSIDE, Capture, fill_result
 from .graph import Variable
 from .legal import legalise
 from .loops import KernelWriter
@@ -287,7 +287,6 @@ class Plan:
                 strict=True,
             )
         ]
-        self.modules = list(captured.modules.items())
         # What a kernel makes for the outside gets an array that nobody else holds; an output that
         # is an input, or an output twice, is a copy.
         made = self.made
@@ -329,10 +328,7 @@ class Plan:
 
     def valid(self) -> bool:
         """Whether the surroundings are still of the kind that was captured."""
-        for module, training in self.modules:
-            if module.training != training:
-                return False
-        if not self.captured.same_gradients():
+        if not (self.captured.same_settings() and self.captured.same_gradients()):
             return False
         arrays = self.arrays
         for t, slot, _, shape, dtype, requires_grad in self.surroundings:
@@ -419,10 +415,7 @@ class Plan:
     def _finish(self) -> list[np.ndarray]:
         if self.flag.value:
             self.flag.value = 0
-            raise IndexRangeError(
-                "compiled function: an index lies outside its axis; call the function without "
-                "backlit.compile to see which"
-            )
+            raise IndexRangeError(OUTSIDE)
         arrays = self.arrays
         for t, slot, copy in self.updates:
             t.array = arrays[slot].copy() if copy else arrays[slot]
