@@ -15,8 +15,11 @@ from click.testing import CliRunner
 import backlit as bl
 from backlit import functional, nn, optim, see
 from backlit.cli import main
+from backlit.compile import CompiledFunction
+from backlit.data import DataLoader, TensorDataset
 from backlit.errors import ArgumentError
 from backlit.see.diagnose import diagnose
+from backlit.train import Diagnose, Trainer
 
 N = 32
 
@@ -393,6 +396,112 @@ def targets_in_another_order_each_time():
     return mlp(10, 16, 4), (vectors()[0], bl.tensor(rng(6).integers(0, 4, N))), loss
 
 
+def steps(made, count, zero=True, to_none=True):
+    """Train a run for some steps."""
+    net, batch, loss, optimizer = made
+    for _ in range(count):
+        if zero:
+            optimizer.zero_grad(set_to_none=to_none)
+        loss(net(batch[0]), batch[1]).backward()
+        optimizer.step()
+    return made
+
+
+def run(make=optim.Adam, seed=0, **settings):
+    net = mlp(10, 16, 4, seed=seed)
+    return net, vectors(seed=seed), CE, make(net.parameters(), **{"lr": 1e-3, **settings})
+
+
+def with_state(made, key, change):
+    """The run with one kind of state changed in every parameter."""
+    for p in made[0].parameters():
+        t = made[3].state[p][key]
+        t.assign(change(np.array(t.numpy())))
+    return made
+
+
+@bug("optimizer settings")
+def betas_exchanged():
+    return run(betas=(0.999, 0.9))
+
+
+@bug("optimizer settings", "learning rate too low")
+def epsilon_of_one_hundred():
+    return run(eps=100.0)
+
+
+@bug("optimizer settings")
+def epsilon_of_ten():
+    return run(optim.AdamW, eps=10.0)
+
+
+@bug("optimizer settings")
+def momentum_of_almost_one():
+    return run(optim.SGD, lr=0.01, momentum=0.9999)
+
+
+@bug("optimizer state")
+def nan_in_the_second_moment():
+    def change(a):
+        a.flat[0] = np.nan
+        return a
+
+    return with_state(steps(run(), 3), "exp_avg_sq", change)
+
+
+@bug("optimizer state")
+def moments_exchanged():
+    made = steps(run(), 5)
+    for p in made[0].parameters():
+        state = made[3].state[p]
+        m, v = np.array(state["exp_avg"].numpy()), np.array(state["exp_avg_sq"].numpy())
+        state["exp_avg"].assign(v)
+        state["exp_avg_sq"].assign(m)
+    return made
+
+
+@bug("optimizer state")
+def second_moment_exploded_on_one_batch():
+    made = steps(run(), 10)
+    net, (x, t), loss, optimizer = made
+    optimizer.zero_grad()
+    (loss(net(x), t) * 1e6).backward()
+    optimizer.step()
+    return steps(made, 3)
+
+
+@bug("optimizer state")
+def momentum_of_another_training():
+    made = steps(run(optim.SGD, lr=1e-6, momentum=0.9), 3)
+    return with_state(made, "momentum_buffer", lambda a: a + 500.0)
+
+
+@bug("frozen but moving")
+def frozen_with_gradients_of_zero():
+    made = steps(run(optim.SGD, lr=0.01, momentum=0.9), 5)
+    made[3].zero_grad(set_to_none=False)
+    made[0][0].requires_grad_(False)
+    return made
+
+
+@bug("frozen but moving")
+def frozen_in_adam_with_gradients_of_zero():
+    made = steps(run(), 5, to_none=False)
+    made[3].zero_grad(set_to_none=False)
+    made[0][2].requires_grad_(False)
+    return made
+
+
+@bug("zero_grad forgotten")
+def zero_grad_forgotten():
+    return steps(run(), 40, zero=False)
+
+
+@bug("zero_grad forgotten")
+def zero_grad_forgotten_with_sgd():
+    return steps(run(optim.SGD, lr=1e-3), 40, zero=False)
+
+
 # -- healthy runs -------------------------------------------------------------------------------
 
 HEALTHY = {}
@@ -534,6 +643,64 @@ def trained_already():
     return net, batch, loss, optimizer
 
 
+@healthy
+def adam_after_many_steps():
+    return steps(run(lr=1e-2), 300)
+
+
+@healthy
+def momentum_after_many_steps():
+    return steps(run(optim.SGD, lr=0.05, momentum=0.9), 200)
+
+
+@healthy
+def trained_with_gradients_set_to_zero():
+    return steps(run(seed=3), 30, to_none=False)
+
+
+@healthy
+def frozen_and_forgotten_by_the_optimizer():
+    made = steps(run(optim.SGD, lr=0.05, momentum=0.9), 10)
+    made[0][0].requires_grad_(False)
+    made[3].zero_grad()
+    return made
+
+
+@healthy
+def frozen_with_the_gradient_of_the_last_step():
+    made = steps(run(optim.SGD, lr=0.05, momentum=0.9), 10)
+    made[0][0].requires_grad_(False)
+    return made
+
+
+@healthy
+def a_large_epsilon_that_does_not_matter():
+    return run(eps=1e-4)
+
+
+@healthy
+def other_usual_betas():
+    return run(betas=(0.5, 0.9))
+
+
+@healthy
+def gradients_of_four_batches():
+    made = steps(run(), 12)
+    net, (x, t), loss, optimizer = made
+    optimizer.zero_grad()
+    for _ in range(4):
+        loss(net(x), t).backward()
+    return made
+
+
+@healthy
+def loaded_into_a_new_optimizer():
+    net, batch, loss, optimizer = steps(run(seed=5), 20)
+    other = optim.Adam(net.parameters(), lr=1e-3)
+    other.load_state_dict(optimizer.state_dict())
+    return net, batch, loss, other
+
+
 @functools.cache
 def findings(kind, name):
     made = BUGS[name][1]() if kind == "bug" else HEALTHY[name]()
@@ -620,7 +787,7 @@ def test_everything_is_as_before():
 
 
 def test_silence_is_said():
-    assert repr(findings("healthy", "relu_0")) == "Sequential: 17 rules found nothing"
+    assert repr(findings("healthy", "relu_0")) == "Sequential: 21 rules found nothing"
     assert findings("healthy", "relu_0").ok
 
 
@@ -636,6 +803,52 @@ def test_bad_input():
 
 def test_it_is_in_see():
     assert see.diagnose is diagnose
+
+
+# -- while training ----------------------------------------------------------------------------
+
+
+def trained(callbacks, **options):
+    bl.manual_seed(0)
+    net = nn.Sequential(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2),
+                        nn.Linear(16, 4))  # fmt: skip
+    optimizer = optim.Adam(net.parameters(), lr=1e-2)
+    trainer = Trainer(net, CE, optimizer, callbacks=callbacks, progress="quiet", **options)
+    loader = DataLoader(TensorDataset(*vectors(n=96)), 32, shuffle=True)
+    trainer.fit(loader, DataLoader(TensorDataset(*vectors(seed=3)), 32), epochs=4)
+    return trainer
+
+
+def test_as_a_callback_it_changes_no_bit_and_leaves_steps_native(monkeypatch):
+    epochs = []
+    whole = CompiledFunction.epoch
+    monkeypatch.setattr(
+        CompiledFunction, "epoch", lambda *a: (epochs.append(len(a[1])), whole(*a))[1]
+    )
+    look = Diagnose(vectors(), every=2)
+    plain, watched = trained([]), trained([look])
+    assert sorted(look.diagnoses) == [0, 2, 4]
+    assert not any(look.diagnoses.values()), look.diagnoses
+    assert sum(epochs) == 2 * 4 * 3  # all steps of both runs
+    assert plain.history == watched.history
+    for (n, a), b in zip(
+        plain.model.state_dict().items(), watched.model.state_dict().values(), strict=True
+    ):
+        assert a.numpy().tobytes() == b.numpy().tobytes(), n
+
+
+def test_as_a_callback_it_can_stop_the_run():
+    x, t = vectors()
+    net = nn.Sequential(mlp(10, 16, 4), nn.Softmax(dim=1))
+    optimizer = optim.Adam(net.parameters(), lr=1e-2)
+    for stop, epochs in ((True, 1), (False, 3)):
+        look = Diagnose((x, t), stop=stop)
+        trainer = Trainer(net, CE, optimizer, callbacks=[look], progress="quiet")
+        trainer.fit([(x, t)], epochs=3)
+        assert trainer.epoch == epochs
+        assert look.diagnoses[1].findings[0].rule == "double softmax"
+    with pytest.raises(ArgumentError, match=r"Diagnose: every must be a positive integer, got 0"):
+        Diagnose((x, t), every=0)
 
 
 # -- the command line --------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Training: the Trainer, metrics, callbacks, checkpoints."""
 
-from .callbacks import Callback, EarlyStopping
+from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .flight import Flight, Replay, load_flight
 from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
@@ -12,6 +12,7 @@ __all__ = [
     "Accuracy",
     "Callback",
     "ConfusionMatrix",
+    "Diagnose",
     "EarlyStopping",
     "Flight",
     "Mean",

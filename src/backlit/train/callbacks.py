@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
+    from ..see import Diagnosis
     from .trainer import Trainer
 
 
@@ -75,3 +77,64 @@ class EarlyStopping(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue counting."""
         self.best, self.waited = state["best"], state["waited"]
+
+
+class Diagnose(Callback):
+    """Look over the run with `see.diagnose`, before it and after every `every` epochs.
+
+    `batch` is what the loader gives: the model's inputs, then the target. It is looked at between
+    epochs, so steps stay native; training goes on as if nobody had looked, to the bit. `diagnoses`
+    has what was said, by epochs done. With `stop`, a finding that is an error ends the training.
+
+    >>> from backlit import nn, optim, tensor
+    >>> from backlit.train import Trainer
+    >>> net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax(dim=1))
+    >>> batch = tensor([[0.5, -1.0], [1.0, 0.3], [-0.2, 0.7]]), tensor([0, 1, 1])
+    >>> look = Diagnose(batch, stop=True)
+    >>> optimizer = optim.SGD(net.parameters(), lr=0.1)
+    >>> loss_fn = nn.CrossEntropyLoss()
+    >>> trainer = Trainer(net, loss_fn, optimizer, callbacks=[look], progress="quiet")
+    >>> _ = trainer.fit([batch], epochs=5)
+    >>> trainer.stopped, trainer.epoch
+    ('diagnose: double softmax', 1)
+    """
+
+    def __init__(self, batch: Sequence[Any], every: int = 1, *, stop: bool = False):
+        if not isinstance(every, int) or every < 1:
+            raise ArgumentError(f"Diagnose: every must be a positive integer, got {every!r}")
+        self.batch = batch
+        self.every = every
+        self.stop = stop
+        self.diagnoses: dict[int, Diagnosis] = {}
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Diagnose before the first step, with a rehearsal."""
+        self._look(trainer, rehearse=True)
+
+    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+        """Diagnose, and stop if that was asked for."""
+        if trainer.epoch % self.every:
+            return
+        found = self._look(trainer, rehearse=False)
+        errors = [f.rule for f in found if f.severity == "error"]
+        if self.stop and errors:
+            trainer.stop(f"diagnose: {', '.join(dict.fromkeys(errors))}")
+
+    def _look(self, trainer: Trainer, rehearse: bool) -> Diagnosis:
+        from ..see import diagnose  # only those who look need `see`
+
+        generators = trainer._generators().values()
+        before = [g.state_dict() for g in generators]
+        modes = [(m, m.training) for m in trainer.model.modules()]
+        trainer.model.train()
+        try:
+            found = diagnose(
+                trainer.model, self.batch, trainer.loss_fn, trainer.optimizer, rehearse=rehearse
+            )
+        finally:
+            for module, training in modes:
+                module.training = training
+            for generator, state in zip(generators, before, strict=True):
+                generator.load_state_dict(state)
+        self.diagnoses[trainer.epoch] = found
+        return found

@@ -13,8 +13,9 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...optim import Optimizer
 from ...tensor import Tensor
+from .finding import ERROR, HINT, WARNING, Finding
 from .material import Material
-from .rules import ERROR, HINT, REHEARSING, RULES, WARNING, Finding
+from .rules import REHEARSING, RULES
 
 __all__ = ["ERROR", "HINT", "WARNING", "Diagnosis", "Finding", "diagnose"]
 

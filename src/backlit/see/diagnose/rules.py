@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,22 +13,9 @@ from ..bad_numbers import bad_numbers
 from ..record import NodeRecord
 from ..value import number
 from ..why import why
+from .finding import ERROR, WARNING, Finding
 from .material import Material
-
-ERROR, WARNING, HINT = "error", "warning", "hint"
-
-
-@dataclass
-class Finding:
-    """One finding: its rule, how serious it is, what was seen, and what to do next."""
-
-    rule: str
-    severity: str
-    text: str
-    evidence: str
-    line: str = ""
-    next: str = ""
-
+from .state import RULES as STATE_RULES
 
 Rule = Callable[[Material], Iterator[Finding]]
 
@@ -473,6 +459,7 @@ RULES: tuple[Rule, ...] = (
     not_finite,
     no_gradient,
     optimizer_parameters,
+    *STATE_RULES,
     double_softmax,
     broadcast_in_loss,
     mixes_samples,
