@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 import click
 from rich.console import Console
 from rich.text import Text
@@ -9,8 +12,9 @@ from rich.text import Text
 from ..errors import BacklitError
 from ..see.explain import explain as explain_gradient
 from ..see.record import Record
-from ..see.steps import Stop, name_of, steps
+from ..see.steps import name_of
 from .source import HELP, load
+from .walking import Walk
 
 _KEYS = """\
   Enter, n     next stop                 p            previous stop
@@ -24,17 +28,12 @@ _KEYS = """\
   h            this help                 q            quit"""
 
 
-class _Session:
-    """One walk through the stops, with its breakpoints."""
+class _Session(Walk):
+    """A walk whose commands are typed line by line."""
 
     def __init__(self, record: Record, console: Console):
-        self.record = record
+        super().__init__(record)
         self.console = console
-        self.stops: list[Stop] = list(steps(record))
-        self.place = 0
-        self.nodes: set[int] = set()
-        self.norm: float | None = None
-        self.nonfinite = False
 
     def show(self) -> None:
         """The current stop between its neighbours, and its sentence."""
@@ -47,24 +46,16 @@ class _Session:
             line.append(f"{s.number + 1:>4} {s.phase:<8} ", style=color)
             line.append(s.node.label, style="bold" if here else "dim")
             self.console.print(line)
-        stop = self.stops[self.place]
+        stop = self.stop
         self.console.print(Text(stop.sentence), style="bold")
         where = self.record.location(stop.node)
         if where:
             self.console.print(Text(where), style="dim")
 
-    def hit(self, stop: Stop) -> bool:
-        """Whether a breakpoint holds at a stop."""
-        if stop.phase == "forward":
-            return False
-        norm = stop.norm
-        above = self.norm is not None and norm is not None and norm > self.norm
-        return stop.node.id in self.nodes or above or (self.nonfinite and stop.bad)
-
-    def run(self, command: str) -> bool:
+    def do(self, command: str) -> bool:
         """Do what was typed; False ends the session."""
         word, _, rest = command.strip().partition(" ")
-        last = len(self.stops) - 1
+        last = self.last
         if word in ("q", "quit", "exit"):
             return False
         if word in ("", "n"):
@@ -73,14 +64,13 @@ class _Session:
                 return True
             self.place += 1
         elif word == "p":
-            self.place = max(self.place - 1, 0)
+            self.go(self.place - 1)
         elif word == "b":
-            self.place = next((s.number for s in self.stops if s.phase == "backward"), last)
+            self.place = self.turn
         elif word == "g" and rest.strip().isdecimal():
-            self.place = min(max(int(rest) - 1, 0), last)
+            self.go(int(rest) - 1)
         elif word == "c":
-            found = (s.number for s in self.stops[self.place + 1 :] if self.hit(s))
-            self.place = next(found, last)
+            self.run()
         elif word == "at" and rest:
             node = self.record.find(rest.strip())
             self.nodes.add(node.id)
@@ -95,7 +85,7 @@ class _Session:
             self.console.print("Breaks at the first gradient that is not finite.")
             return True
         elif word == "clear":
-            self.nodes, self.norm, self.nonfinite = set(), None, False
+            self.clear()
             self.console.print("No breakpoints.")
             return True
         elif word == "w":
@@ -105,7 +95,7 @@ class _Session:
             self.console.print(Text(str(explain_gradient(rest.strip(), self.record))))
             return True
         elif word == "!":
-            self.stops[self.place].interact()
+            self.stop.interact()
         elif word in ("h", "help", "?"):
             self.console.print(_KEYS, highlight=False)
             return True
@@ -116,7 +106,7 @@ class _Session:
         return True
 
     def _values(self) -> None:
-        stop = self.stops[self.place]
+        stop = self.stop
         for name, value, style in (
             ("value", stop.node.value, "green"),
             ("upstream", stop.node.upstream, "red"),
@@ -144,8 +134,12 @@ def _is_number(text: str) -> bool:
   backlit step "(x + y) * max(y, z)" x=-2 y=5 z=-4
   backlit step net.py
 
+In a terminal this takes the whole screen; ? lists the keys there. It needs the extra
+`pip install 'backlit[terminal]'`. Without it, with --plain, or where input or output is not a
+terminal, commands are typed line by line.
+
 \b
-Commands:
+Commands, line by line:
 {_KEYS}
 
 {HELP}""",
@@ -154,20 +148,38 @@ Commands:
 @click.argument("source")
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--list", "whole", is_flag=True, help="Print all sentences and end.")
-def step(source: str, values: tuple[str, ...], whole: bool) -> None:
+@click.option("--plain", is_flag=True, help="Line by line, not on the whole screen.")
+def step(source: str, values: tuple[str, ...], whole: bool, plain: bool) -> None:
     """Go through a computation gate by gate."""
     record = load(source, values)
     console = Console(highlight=False)
-    walk(record, console, whole)
+    walk(record, console, whole, plain, " ".join((source, *values)))
 
 
-def walk(record: Record, console: Console, whole: bool = False) -> None:
+def walk(
+    record: Record, console: Console, whole: bool = False, plain: bool = False, title: str = ""
+) -> None:
     """Let the user go through a record; with `whole` only print all its sentences."""
     session = _Session(record, console)
     if whole or not session.stops:
         for stop in session.stops:
             click.echo(f"{stop.number + 1:>4} {stop.phase:<8} {stop.sentence}")
         return
+    if not plain and console.is_terminal and sys.stdin.isatty():
+        if find_spec("textual") is not None:
+            from .terminal import Stepper
+
+            Stepper(record, title).run()
+            return
+        missing = (
+            "The full screen needs textual: pip install 'backlit[terminal]'. Line by line now."
+        )
+        console.print(Text(missing))
+    _lines(session, console)
+
+
+def _lines(session: _Session, console: Console) -> None:
+    """Read commands until the end of the input."""
     console.print(f"{len(session.stops)} stops. Enter goes on, h helps, q quits.")
     session.show()
     while True:
@@ -177,7 +189,7 @@ def walk(record: Record, console: Console, whole: bool = False) -> None:
             click.echo()
             return
         try:
-            if not session.run(command):
+            if not session.do(command):
                 return
         except BacklitError as error:
             console.print(Text(str(error), style="red"))

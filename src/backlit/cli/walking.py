@@ -1,0 +1,118 @@
+"""Where a walk through a record stands: its stops, the present one, the breakpoints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+from ..see.record import Record
+from ..see.steps import Stop, steps
+
+
+class Walk:
+    """A place among the stops of a record, forward gate by gate, then backward gate by gate."""
+
+    def __init__(self, record: Record, related: bool = False):
+        self.record = record
+        #: With `related` only the output and what it is computed from.
+        self.nodes_shown = leading_to_output(record) if related else set(range(len(record.nodes)))
+        stops = list(steps(record))
+        if related:
+            stops = [s for s in stops if s.node.id in self.nodes_shown]
+            stops = [replace(s, number=i) for i, s in enumerate(stops)]
+        self.stops: list[Stop] = stops
+        self.place = 0
+        #: Breakpoints: nodes by id, a norm, any gradient that is not finite.
+        self.nodes: set[int] = set()
+        self.norm: float | None = None
+        self.nonfinite = False
+
+    @property
+    def stop(self) -> Stop:
+        """The present stop."""
+        return self.stops[self.place]
+
+    @property
+    def last(self) -> int:
+        """The last stop's number."""
+        return len(self.stops) - 1
+
+    @property
+    def turn(self) -> int:
+        """The first stop of the backward pass; the last stop where there is none."""
+        return next((s.number for s in self.stops if s.phase == "backward"), self.last)
+
+    def go(self, place: int) -> None:
+        """Stand at a stop; before the first is the first, after the last is the last."""
+        self.place = min(max(place, 0), self.last)
+
+    def hit(self, stop: Stop) -> bool:
+        """Whether a breakpoint holds at a stop."""
+        if stop.phase == "forward":
+            return False
+        norm = stop.norm
+        above = self.norm is not None and norm is not None and norm > self.norm
+        return stop.node.id in self.nodes or above or (self.nonfinite and stop.bad)
+
+    def run(self) -> bool:
+        """Go on to the next breakpoint, else to the end; whether there was one."""
+        found = next((s.number for s in self.stops[self.place + 1 :] if self.hit(s)), None)
+        self.go(self.last if found is None else found)
+        return found is not None
+
+    def clear(self) -> None:
+        """Forget all breakpoints."""
+        self.nodes, self.norm, self.nonfinite = set(), None, False
+
+    # -- what is known by now -----------------------------------------------------------------
+
+    @cached_property
+    def made(self) -> list[int]:
+        """For each node the stop that computes its value; -1 for what was there before."""
+        result = [-1] * len(self.record.nodes)
+        for s in self.stops:
+            if s.phase == "forward":
+                result[s.node.id] = s.number
+        return result
+
+    @cached_property
+    def reached(self) -> list[int | None]:
+        """For each node the stop after which its gradient is complete; None: it never is."""
+        result: list[int | None] = [None] * len(self.record.nodes)
+        for s in self.stops:
+            if s.phase == "backward":
+                if s.node.id == self.record.output:
+                    result[s.node.id] = s.number
+                for e in s.downstream:
+                    result[e.source] = s.number
+        return result
+
+    def has_value(self, node: int) -> bool:
+        """Whether the node's value is computed by now."""
+        return self.made[node] <= self.place
+
+    def has_gradient(self, node: int) -> bool:
+        """Whether the node's gradient is complete by now."""
+        reached = self.reached[node]
+        return reached is not None and reached <= self.place
+
+    def sends(self, node: int) -> bool:
+        """Whether the node has sent its gradient on to its inputs by now."""
+        at = self.sent.get(node)
+        return at is not None and at <= self.place
+
+    @cached_property
+    def sent(self) -> dict[int, int]:
+        """For each gate the stop of the backward pass that visits it."""
+        return {s.node.id: s.number for s in self.stops if s.phase == "backward"}
+
+
+def leading_to_output(record: Record) -> set[int]:
+    """The output and all that it is computed from; every node where there is no output."""
+    if record.output is None or record.error is not None:
+        return set(range(len(record.nodes)))
+    found = {record.output}
+    for n in range(record.output, -1, -1):
+        if n in found:
+            found.update(e.source for e in record.incoming[n])
+    return found
