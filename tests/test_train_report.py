@@ -488,7 +488,9 @@ def test_a_phone_and_an_empty_run(browser, tmp_path):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
         show(browser, path)
-        assert "No epoch was finished" in run(browser, "document.body.textContent")
+        assert "No epoch was finished" in run(
+            browser, "document.getElementById('curves').textContent"
+        )
         trained([report], epochs=2)
         show(browser, path)
         assert run(browser, "document.documentElement.scrollWidth") <= 390

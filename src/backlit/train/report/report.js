@@ -83,7 +83,7 @@ function chart(title, lines, options = {}) {
   const format = options.format || show;
 
   function draw() {
-    const W = 560, H = options.height || 230, L = 52, R = 12, T = 10, B = 30;
+    const W = 560, H = options.height || 230, narrow = innerWidth < 640, L = narrow ? 62 : 52, R = 12, T = 10, B = narrow ? 38 : 30;
     const f = v => v === null || v === undefined || (log && v <= 0) ? null : log ? Math.log10(v) : v;
     const xs = [...new Set(lines.flatMap(l => l.x))].sort((a, b) => a - b);
     const ys = lines.flatMap(l => l.y.map(f)).filter(v => v !== null);
@@ -113,7 +113,7 @@ function chart(title, lines, options = {}) {
     }
     const whole = xs.length > 1 ? [...new Set(ticks(x0, x1, 6).map(Math.round))] : xs;
     for (const t of whole) if (t >= x0 && t <= x1)
-      svg.append(make("text", {x: X(t), y: H - B + 15, "text-anchor": "middle"}, String(t)));
+      svg.append(make("text", {x: X(t), y: H - B + (narrow ? 18 : 15), "text-anchor": "middle"}, String(t)));
     svg.append(make("text", {x: W - R, y: H - 2, "text-anchor": "end"}, options.label || "epoch"));
     svg.append(make("line", {class: "axis", x1: L, x2: W - R, y1: H - B, y2: H - B}));
     if (options.mark && options.mark.x >= x0 && options.mark.x <= x1) {
@@ -350,7 +350,7 @@ function scatter(r) {
   svg.append(make("line", {class: "mark", x1: X(low), y1: Y(low), x2: X(high), y2: Y(high)}));
   for (const [x, y] of r.points) svg.append(make("circle", {cx: X(x).toFixed(1), cy: Y(y).toFixed(1), r: 3, style: "fill:var(--c0)", "fill-opacity": 0.55}));
   svg.append(make("text", {x: W - R, y: H - 6, "text-anchor": "end"}, "true →"), make("text", {x: L + 6, y: T + 6}, "↑ predicted"));
-  return make("div", {class: "card"}, make("h3", {}, "Predicted against true"), svg);
+  return make("div", {class: "card", style: "max-width:640px"}, make("h3", {}, "Predicted against true"), svg);
 }
 
 function examples() {
