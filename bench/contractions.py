@@ -6,7 +6,8 @@ Results are checked before anything is timed. Both sides run in turn, in short r
 best run of each counts, and the ratio of medians is shown beside it. Ratio above 1: ours is faster.
 One thread is timed by its own processor time, so that other work on the machine counts little.
 Convolutions are compared with the better of PyTorch's two layouts, contiguous and channels last;
-ours are always contiguous.
+ours are always contiguous. With more threads than one, ours wait before their turn until the other
+side's idle threads, which wait busily for more work, have gone to sleep.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from backlit.compile.contraction import Contraction, Convolution, build, matmul
 from backlit.compile.contraction.native import Call, Library, target_machine
 
 FLOAT = np.dtype("float32")
+#: Seconds before our turn, in which PyTorch's idle threads stop waiting busily on our processors.
+ASLEEP = 0.02
 
 #: Calls a kernel `repeats` times as one part of `parts`, meeting the others after each phase.
 RUNNER = """
@@ -304,6 +307,8 @@ def compare(
         call()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(ours) < 5:
+        if threads > 1:
+            time.sleep(ASLEEP)
         ours.append(work.ours(runner, threads, repeats))
         for call, times in zip(others, theirs, strict=True):
             start = now()

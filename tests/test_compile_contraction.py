@@ -647,6 +647,47 @@ def test_convolutions_in_several_steps(which):
     run(getattr(conv, which)(), machine=machine)
 
 
+def test_parts_of_a_convolution_take_whole_images():
+    """One phase packs the weights; in the other, parts copy images to places of their own."""
+    conv = Convolution(7, 5, 37, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
+    random = np.random.default_rng(0)
+    x = random.standard_normal((7, 5, 20, 20)).astype(F32)
+    w = random.standard_normal((37, 5, 3, 3)).astype(F32)
+    module = ir.Module()
+    kernel = build(module, "kernel", conv.forward())
+    library = Library(module)
+    assert kernel.phases == 2
+    expected = convolve(conv, x.astype(F64), w.astype(F64))
+    results = []
+    for parts in (1, 2, 3, 40):
+        y = np.full((7, 37, 20, 20), np.nan, F32)
+        call = Call(library, kernel, [x, w, y])
+        call.memory.fill(SENTINEL)
+        call.run_threads(parts)
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+        results.append(y.tobytes())
+    assert len(set(results)) == 1
+
+    call.memory.fill(SENTINEL)
+    written = np.zeros(call.memory.size, int)
+    for part in range(3):
+        before = call.memory.copy()
+        call.function(call.buffers, 1, part, 3, call.scratch)
+        written += call.memory != before
+        call.memory[:] = SENTINEL
+    assert written.max() == 1, "two parts wrote to the same place"
+
+
+def test_threads_of_a_convolution_get_equal_shares():
+    """128 columns are panels of 48, 48 and 32: the blocks of tiles must be shared, not they."""
+    conv = Convolution(32, 128, 128, (16, 16), (3, 3), (1, 1), (1, 1), (1, 1))
+    _, schedule = choose(conv.weight_gradient(), Machine())
+    piece = schedule.inner or schedule.mc
+    tiles = schedule.mc // piece * -(-piece // schedule.rows)
+    assert tiles > schedule.block
+    assert tiles % (2 * schedule.block) == 0
+
+
 def test_convolutions_store_half_precision():
     conv = Convolution(2, 3, 5, (7, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
     for spec in (conv.forward(), conv.weight_gradient(), *conv.input_gradient()):

@@ -77,7 +77,6 @@ class Engine:
         tuning = llvm.create_pipeline_tuning_options(speed_level=1)
         passes = llvm.create_new_module_pass_manager()
         passes.add_always_inliner_pass()
-        passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
         passes.run(module, llvm.create_pass_builder(self.machine, tuning))
         return module

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,12 +164,26 @@ def _compiled(spec: Contraction) -> Product:
     if content is None:
         module = ir.Module()
         vector, registers = machine.engine().registers
-        kernel = build(module, name, spec, machine=Machine(vector=vector, registers=registers))
+        with _without_collector():
+            kernel = build(module, name, spec, machine=Machine(vector=vector, registers=registers))
+            text = _body(module)
         facts = json.dumps({"phases": kernel.phases, "scratch": kernel.scratch}).encode()
-        content = facts + b"\n" + machine.tidy_code(_body(module))
+        content = facts + b"\n" + machine.tidy_code(text)
         cache.store(key, content)
     facts, _, code = content.partition(b"\n")
     return Product(name, flops=spec.flops, code=code, **json.loads(facts))
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """No garbage collection inside: writing a kernel makes many objects, and all of them live."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _body(module: ir.Module) -> str:

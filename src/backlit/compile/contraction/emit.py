@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -189,7 +190,13 @@ def splat(b: ir.IRBuilder, value: Value, width: int) -> Value:
 
 def shuffle(b: ir.IRBuilder, x: Value, y: Value, lanes: Sequence[int]) -> Value:
     """The lanes of x and y, numbered in one row, that are listed."""
-    return b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
+    return b.shuffle_vector(x, y, _lanes(tuple(lanes)))
+
+
+@functools.lru_cache(1024)
+def _lanes(lanes: tuple[int, ...]) -> Value:
+    """Lane numbers of a shuffle. One object for equal ones: its text is written once."""
+    return ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
 
 
 def constants(kind: ir.Type, values: Sequence[int]) -> Value:
@@ -197,6 +204,7 @@ def constants(kind: ir.Type, values: Sequence[int]) -> Value:
     return ir.Constant(ir.VectorType(kind, len(values)), list(values))
 
 
+@functools.lru_cache(256)
 def tail_mask(count: int, width: int) -> Value:
     """The mask of the first `count` lanes; None if that is all of them."""
     if count >= width:
@@ -349,19 +357,56 @@ def prefetch(b: ir.IRBuilder, address: Value, *, write: bool = False, locality: 
 
 
 def transpose(b: ir.IRBuilder, rows: list[Value]) -> list[Value]:
-    """Rows of a square block as its columns; the side is a power of two."""
+    """Rows of a square block as its columns; the side is a power of two.
+
+    First inside pieces of 16 bytes, then of whole pieces: on x86 each of these shuffles is one
+    instruction. A fence between the two keeps LLVM from trying, at length, to join them.
+    """
     width = rows[0].type.count
-    rows = list(rows)
-    distance = width // 2
-    while distance:
-        low = [i if not i & distance else i - distance + width for i in range(width)]
-        high = [i + distance if not i & distance else i + width for i in range(width)]
-        for i in range(width):
-            if not i & distance:
-                x, y = rows[i], rows[i + distance]
-                rows[i], rows[i + distance] = shuffle(b, x, y, low), shuffle(b, x, y, high)
-        distance //= 2
-    return rows
+    piece = min(width, 16 // element_bytes(rows[0].type.element))
+    groups = [_inside_pieces(b, rows[i : i + piece], piece) for i in range(0, width, piece)]
+    name = f"llvm.arithmetic.fence.{suffix(rows[0].type)}"
+    groups = [[intrinsic(b, name, x.type, [x]) for x in group] for group in groups]
+    columns = [_of_pieces(b, list(same), piece) for same in zip(*groups, strict=True)]
+    return [columns[i % piece][i // piece] for i in range(width)]
+
+
+def _inside_pieces(b: ir.IRBuilder, rows: list[Value], piece: int) -> list[Value]:
+    """For each j, element j of every piece, that of all rows side by side."""
+    width, size = rows[0].type.count, 1
+    joined = [[row] for row in rows]
+    while len(joined) > 1:
+        halves = []
+        for half in (0, piece // 2):
+            runs = [
+                range(run, run + size)
+                for start in range(half, half + width, piece)
+                for run in range(start, start + piece // 2, size)
+            ]
+            halves.append([i + of for run in runs for of in (0, width) for i in run])
+        joined = [
+            [shuffle(b, x, y, lanes) for x, y in zip(*pair, strict=True) for lanes in halves]
+            for pair in zip(joined[::2], joined[1::2], strict=True)
+        ]
+        size *= 2
+    return joined[0]
+
+
+def _of_pieces(b: ir.IRBuilder, rows: list[Value], piece: int) -> list[Value]:
+    """The pieces of rows as the pieces of columns."""
+    if len(rows) == 1:
+        return rows
+    starts = range(0, 2 * rows[0].type.count, piece)
+    pairs = list(zip(rows[::2], rows[1::2], strict=True))
+    even, odd = (
+        _of_pieces(
+            b,
+            [shuffle(b, x, y, [i + n for i in half for n in range(piece)]) for x, y in pairs],
+            piece,
+        )
+        for half in (starts[::2], starts[1::2])
+    )
+    return [column for pair in zip(even, odd, strict=True) for column in pair]
 
 
 def widen(b: ir.IRBuilder, x: Value, dtype: np.dtype, accumulator: ir.Type) -> Value:

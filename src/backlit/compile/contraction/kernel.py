@@ -134,6 +134,7 @@ class _Builder:
         self.k_blocks = max(1, blocks(self.K, s.kc))
         self.m_blocks, self.n_blocks = blocks(self.M, s.mc), blocks(self.N, s.nc)
         self.b_blocks = blocks(self.B, s.bc)
+        self.alone = False
         self.steps = self.k_blocks * self.m_blocks * self.n_blocks * self.b_blocks
         self.packs = schedule.pack_a or schedule.pack_b or schedule.pad
         self.a_panel = s.kc * s.rows
@@ -144,7 +145,14 @@ class _Builder:
         a_bytes = s.bc * self.a_matrix * itemsize if s.pack_a else 0
         if self.padding is not None:
             a_bytes = self._chunk_size() * self.padding.unit * itemsize
-        self.b_scratch = -(-a_bytes // ALIGNMENT) * ALIGNMENT
+        self.slot = -(-a_bytes // ALIGNMENT) * ALIGNMENT
+        # Steps that need nothing of each other but B: a part takes whole ones, with no barrier.
+        self.streams = (
+            self.padding is not None
+            and self.padding.chunked == "m"
+            and self.steps == self.m_blocks > 1
+        )
+        self.b_scratch = self.slot * (self.steps if self.streams else 1)
         self.scratch = self.b_scratch + (s.bc * self.b_matrix * itemsize if s.pack_b else 0)
 
     def build(self) -> Kernel:
@@ -179,6 +187,11 @@ class _Builder:
             self.packed_a = scratch
             self.packed_b = emit.pointer(b, scratch, self.b_scratch, emit.I8)
             step: Index = 0 if self.steps == 1 else emit.div(b, phase, 2 if self.packs else 1)
+            if self.streams:
+                phases = 1 + self.s.pack_b
+                self._stream(b, phase)
+                b.ret_void()
+                return Kernel(self.name, phases, self.scratch, self.spec, self.s)
             self._decode_step(b, step)
             if self.packs:
                 computing = b.icmp_unsigned("!=", b.and_(phase, emit.const(1)), emit.const(0))
@@ -191,6 +204,39 @@ class _Builder:
                 self._compute(b)
         b.ret_void()
         return Kernel(self.name, phases, self.scratch if phases else 0, self.spec, self.s)
+
+    def _stream(self, b: ir.IRBuilder, phase: Value) -> None:
+        """One phase that packs B for all; then each part copies and computes its own steps.
+
+        The copies of a part lie where those of its first step would: no two parts meet there.
+        """
+        assert self.padding is not None
+        padding, packed_a = self.padding, self.packed_a
+
+        def steps() -> None:
+            first, last = self._share(b, self.steps)
+            self.packed_a = emit.pointer(b, packed_a, emit.mul(b, first, self.slot), emit.I8)
+            self.alone = True
+
+            def one(step: Index, _: list[Value]) -> list[Value]:
+                self._decode_step(b, step)
+                self._pad(b, padding)
+                self._compute(b)
+                return []
+
+            emit.loop(b, first, last, one)
+
+        if not self.s.pack_b:
+            steps()
+            return
+        computing = b.icmp_unsigned("!=", phase, emit.const(0))
+        with b.if_else(computing) as (then, otherwise):
+            with then:
+                steps()
+            with otherwise:
+                self.alone = False
+                self._decode_step(b, 0)
+                self._pack_b(b)
 
     def _chunk_size(self) -> int:
         """How many values of the chunked index a step covers at most."""
@@ -228,6 +274,8 @@ class _Builder:
     def _share(self, b: ir.IRBuilder, total: Index) -> tuple[Index, Index]:
         """The part's range of `total` pieces of work."""
         total = emit.const(total)
+        if self.alone:
+            return 0, total
         first = b.udiv(b.mul(total, self.part), self.parts)
         last = b.udiv(b.mul(total, b.add(self.part, emit.const(1))), self.parts)
         return first, last
@@ -247,10 +295,13 @@ class _Builder:
             kept = self.steps > 1 and self.m_blocks == self.steps
             first = b.icmp_unsigned("==", emit.const(self.step), emit.const(0))
             with b.if_then(first) if kept else nullcontext():
-                self._pack_operand(
-                    b, 1, self.b, "n", self.wide, self.n0, self.n_count,
-                    self.packed_b, self.b_panel, self.b_matrix,
-                )  # fmt: skip
+                self._pack_b(b)
+
+    def _pack_b(self, b: ir.IRBuilder) -> None:
+        self._pack_operand(
+            b, 1, self.b, "n", self.wide, self.n0, self.n_count,
+            self.packed_b, self.b_panel, self.b_matrix,
+        )  # fmt: skip
 
     def _pad(self, b: ir.IRBuilder, plan: Padded) -> None:
         copier = PadCopier(plan, self.spec.a, self.lanes, self.scalar)

@@ -31,7 +31,8 @@ class Schedule:
 
     A tile is `rows` × `vectors` · lanes accumulators in registers. A step covers `mc` × `nc` × `kc`
     of `bc` matrices of the batch; the sums of the blocks of k meet in the first output, in order.
-    Each step is a phase that packs (if anything is packed) and a phase that computes. Tiles are
+    Each step is a phase that packs (if anything is packed) and a phase that computes; steps that
+    share nothing but B are one phase, in which a part copies and computes whole steps. Tiles are
     taken in blocks of `block` tiles along m. With `swapped` the contraction's (A, m) and (B, n)
     have exchanged roles; with `turn` tiles are transposed in registers before they are stored.
     `prefetch` is how many
@@ -62,6 +63,10 @@ _COPY, _TURN, _GATHER, _SCATTER = 0.15, 0.4, 2.0, 1.5
 # Elements beyond the last cache: each pass over them costs this much.
 _MEMORY = 0.6
 _CACHED = 16 * 1024 * 1024
+# Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
+_SHARES = 4
+# Chunks that there are at least, if that leaves enough for each of them to do.
+_STREAMS = 16
 
 
 def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
@@ -118,6 +123,10 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         bc, block = batch, m
         chunk = max(1, machine.l2 // 2 // max(1, pad.unit * itemsize))
         if pad.chunked == "m":
+            # A thread takes whole chunks: enough of them, in a number that a few threads share.
+            groups = max(-(-pad.chunks // chunk), min(_STREAMS, m // 256))
+            groups = -(-groups // _SHARES) * _SHARES if groups > 1 else 1
+            chunk = -(-pad.chunks // min(groups, pad.chunks))
             mc = min(m, chunk * (m // pad.chunks))
         elif pad.chunked == "k" and splittable:
             kc = min(k, max(chunk, -(-1024 // unit)) * unit)
@@ -140,6 +149,13 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
         if -(-nc // wide) < 4:
             block = 1
+    piece = inner if len(dims) > 1 and inner else mc
+    tiles = max(1, mc // piece) * -(-piece // rows)
+    block = min(block, tiles)
+    if pad and tiles >= _SHARES * 4:
+        # Panels of unequal width: shares of whole blocks are equal, shares of panels are not.
+        blocks = -(-tiles // block)
+        block = -(-tiles // (-(-blocks // _SHARES) * _SHARES))
     schedule = Schedule(
         rows,
         vectors,
@@ -149,7 +165,7 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         mc,
         nc,
         bc,
-        min(block, -(-mc // rows)),
+        block,
         turn=turn,
         prefetch=prefetch,
         inner=inner if len(dims) > 1 else 0,
