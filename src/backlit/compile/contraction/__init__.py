@@ -19,7 +19,8 @@ made; one that could leave it raises `ShapeError`.
 """
 
 from .conv import Convolution
-from .kernel import PLAIN, Consumer, Epilogue, Kernel, build
+from .interface import PLAIN, Consumer, Epilogue, Kernel
+from .kernel import build
 from .schedule import Machine, Schedule, choose
 from .spec import Contraction, Operand, Window, matmul
 

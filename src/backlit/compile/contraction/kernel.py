@@ -2,80 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 from llvmlite import ir
 
 from . import emit
 from .access import Access
 from .emit import Index, Value
+from .interface import PLAIN, Consumer, Epilogue, Kernel
 from .pack import Packer
 from .pad import PadCopier, Padded, padded, simplified
 from .schedule import Machine, Schedule, choose, structure
-from .spec import Contraction, Operand, merge
+from .spec import Contraction, Operand
+from .sums import Sums
+from .tile import Tile
 
 ALIGNMENT = 64
-#: Products added up in one register before the sum moves on.
-SEGMENT = 512
-
-
-@dataclass(frozen=True)
-class Epilogue:
-    """What becomes of a sum before it is stored.
-
-    `emit(builder, value, extras)` gets a vector of sums and one vector for each extra operand at
-    the same indices (floating ones in the accumulator's type, bool as i1, integers as they are) and
-    returns one vector for each output, in the accumulator's type (i1 for bool outputs). Equal keys
-    must mean equal code.
-    """
-
-    key: Hashable
-    emit: Callable[[ir.IRBuilder, Value, list[Value]], list[Value]]
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """A function that takes finished tiles instead of a store.
-
-        void name(ptr buffers, ptr tile, i64 stride, i64 batch, i64 m, i64 n, i64 rows, i64 columns)
-
-    The sum for the flat indices (batch, m + r, n + c) is tile[r · stride + c], in the accumulator's
-    type, for r < rows and c < columns. Every index comes exactly once; tiles of several parts come
-    at the same time. The function writes the outputs (of which the first may hold unfinished sums
-    before) and is defined by whoever links the module, best in the same module to be inlined.
-    """
-
-    name: str
-
-    @property
-    def key(self) -> Hashable:
-        """Equal keys mean equal code."""
-        return ("consumer", self.name)
-
-
-PLAIN = Epilogue("store", lambda builder, value, extras: [value])
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A function `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)` in a module.
-
-    Run every phase from 0 to phases - 1 with every part from 0 to parts - 1, parts in any order or
-    at once, with a barrier between phases. The result does not depend on `parts`. `scratch` points
-    to that many bytes, aligned to 64, shared by all parts; its contents need not be kept.
-    """
-
-    name: str
-    phases: int
-    scratch: int
-    spec: Contraction
-    schedule: Schedule
-
-
 SIGNATURE = ir.FunctionType(
     ir.VoidType(), [emit.POINTER, emit.I64, emit.I64, emit.I64, emit.POINTER]
 )
@@ -97,10 +41,12 @@ def build(
         chosen_spec, chosen = (spec.swapped() if schedule.swapped else spec), schedule
     if isinstance(epilogue, Consumer):
         chosen = replace(chosen, turn=chosen.swapped)
-    return _Builder(module, name, chosen_spec, epilogue, machine, chosen).build()
+    return Builder(module, name, chosen_spec, epilogue, machine, chosen).build()
 
 
-class _Builder:
+class Builder:
+    """Writes one kernel: which part does what in which phase, from packing to the last store."""
+
     def __init__(
         self,
         module: ir.Module,
@@ -156,13 +102,13 @@ class _Builder:
         self.scratch = self.b_scratch + (s.bc * self.b_matrix * itemsize if s.pack_b else 0)
 
     def build(self) -> Kernel:
+        """Add the function to the module."""
         function = ir.Function(self.module, SIGNATURE, self.name)
         function.attributes.add("nounwind")
         buffers, phase, self.part, self.parts, scratch = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
-        inner = math.prod(e for e, _, _ in self._k_dims()[1:])
-        self.segment = max(1, SEGMENT // inner) if self.s.kc > 2 * SEGMENT else 0
-        if self.segment or isinstance(self.epilogue, Consumer):
+        self.sums = Sums(self)
+        if self.sums.segment or isinstance(self.epilogue, Consumer):
             lanes = self.lanes
             room = max(self.s.rows * self.wide, self.wide * -(-self.s.rows // lanes) * lanes)
             self.tile_memory = b.alloca(ir.ArrayType(self.scalar, room))
@@ -448,7 +394,8 @@ class _Builder:
 
         def rows_known(rows: int) -> None:
             def columns_known(columns: int) -> None:
-                self._tile(b, rows, columns, batch, m, n, bases, a_base, b_base)
+                sums = self.sums.of(b, rows, columns, a_base, b_base)
+                self._finish(b, rows, columns, sums, batch, m, n, bases)
 
             self._with_tail(b, n, self.N, self.wide, self.N % self.wide, columns_known)
 
@@ -460,137 +407,6 @@ class _Builder:
             return False
         plain = structure(self.spec, self.a.operand, self.s.turn)
         return len(structure(self.spec, self.a.operand, self.s.turn, x)) == len(plain)
-
-    def _k_dims(self) -> list[tuple[int, ...]]:
-        """(extent, step in A, step in B) of the indices of k that are stepped through as one."""
-        extents = self.spec.k
-
-        def steps(packed: bool, width: int, access: Access) -> tuple[int, ...]:
-            if not packed:
-                return access.operand.k or (0,) * len(extents)
-            return tuple(width * math.prod(extents[i + 1 :]) for i in range(len(extents)))
-
-        a = steps(self.s.pack_a, self.s.rows, self.a)
-        right = steps(self.s.pack_b, self.wide, self.b)
-        if self.K == 0:
-            return [(0, 0, 0)]
-        return merge(extents, a, right) or [(1, 0, 0)]
-
-    def _tile(
-        self,
-        b: ir.IRBuilder,
-        rows: int,
-        columns: int,
-        batch: Index,
-        m: Index,
-        n: Index,
-        bases: list[Value],
-        a_base: Value,
-        b_base: Value,
-    ) -> None:
-        vectors = -(-columns // self.lanes)
-        masks = [
-            None if self.s.pack_b else emit.tail_mask(columns - v * self.lanes, self.lanes)
-            for v in range(vectors)
-        ]
-        zero = ir.Constant(self.vector, None)
-        if self.s.pack_a:
-            row_offsets = list(range(rows))
-        else:
-            row_offsets = [self.a.local("m", r) for r in range(rows)]
-        dims = self._k_dims()
-
-        def one(a_at: Value, b_at: Value, sums: list[Value]) -> list[Value]:
-            row_of_b = []
-            for v in range(vectors):
-                address = emit.pointer(b, b_at, v * self.lanes, self.scalar)
-                row_of_b.append(emit.load(b, address, self.vector, masks[v]))
-            sums = list(sums)
-            for r in range(rows):
-                address = emit.pointer(b, a_at, row_offsets[r], self.scalar)
-                value = b.load(address, align=self.dtype.itemsize, typ=self.scalar)
-                value = emit.splat(b, value, self.lanes)
-                for v in range(vectors):
-                    at = r * vectors + v
-                    sums[at] = emit.fma(b, value, row_of_b[v], sums[at])
-            return sums
-
-        def moved(a_at: Value, b_at: Value, level: int, k: Index) -> tuple[Value, Value]:
-            _, a_k, b_k = dims[level]
-            return (
-                emit.pointer(b, a_at, emit.mul(b, k, a_k), self.scalar),
-                emit.pointer(b, b_at, emit.mul(b, k, b_k), self.scalar),
-            )
-
-        def nest(
-            level: int, a_at: Value, b_at: Value, unrolled: int, k: Index, sums: list[Value]
-        ) -> list[Value]:
-            a_at, b_at = moved(a_at, b_at, level, k)
-            if unrolled > 1 and level == len(dims) - 1:
-                for ahead in range(unrolled):
-                    sums = one(*moved(a_at, b_at, level, ahead), sums)
-                for r in range(rows):
-                    place = row_offsets[r] + self.s.prefetch * dims[level][1]
-                    emit.prefetch(b, emit.pointer(b, a_at, place, self.scalar))
-                return sums
-            if level == len(dims) - 1:
-                return one(a_at, b_at, sums)
-            return walk(level + 1, a_at, b_at, dims[level + 1][0], sums)
-
-        def walk(
-            level: int, a_at: Value, b_at: Value, count: Index, sums: list[Value]
-        ) -> list[Value]:
-            start: Index = 0
-            inside = math.prod(e for e, _, _ in dims[level:])
-            if level > 0 and inside <= 16 and inside * rows * vectors <= 100:
-                for k in range(count):
-                    a_at = emit.renewed(b, a_at)
-                    sums = nest(level, a_at, b_at, 1, k, sums)
-                return sums
-            if self.s.prefetch and level == len(dims) - 1:
-                step = self.lanes
-                start = emit.mul(b, emit.div(b, count, step), step)
-                body = partial(nest, level, a_at, b_at, step)
-                sums = emit.loop(b, 0, start, body, sums, step=step)
-            return emit.loop(b, start, count, partial(nest, level, a_at, b_at, 1), sums)
-
-        zeros = [zero] * (rows * vectors)
-        inner = math.prod(e for e, _, _ in dims[1:])
-        count = emit.div(b, self.k_count, inner)
-        if self.segment:
-
-            def segment(first: Index, length: Index) -> list[Value]:
-                return walk(0, *moved(a_base, b_base, 0, first), length, zeros)
-
-            sums = self._in_segments(b, segment, count, zeros)
-        else:
-            sums = walk(0, a_base, b_base, count, zeros)
-        self._finish(b, rows, columns, sums, batch, m, n, bases)
-
-    def _in_segments(
-        self,
-        b: ir.IRBuilder,
-        segment: Callable[[Index, Index], list[Value]],
-        count: Index,
-        zeros: list[Value],
-    ) -> list[Value]:
-        """Sum a long k piece by piece; pieces meet in memory: rounding errors stay small."""
-
-        def place(i: int) -> Value:
-            return emit.pointer(b, self.tile_memory, i * self.lanes, self.scalar)
-
-        for i, x in enumerate(zeros):
-            emit.store(b, x, place(i), None)
-
-        def one(first: Index, _: list[Value]) -> list[Value]:
-            left = emit.sub(b, count, first)
-            for i, x in enumerate(segment(first, emit.minimum(b, self.segment, left))):
-                before = emit.load(b, place(i), self.vector, None)
-                emit.store(b, b.fadd(before, x), place(i), None)
-            return []
-
-        emit.loop(b, 0, count, one, step=self.segment)
-        return [emit.load(b, place(i), self.vector, None) for i in range(len(zeros))]
 
     def _finish(
         self,
@@ -604,7 +420,7 @@ class _Builder:
         bases: list[Value],
     ) -> None:
         """Add what earlier blocks of k left, then store or hand over to the epilogue."""
-        tile = _Tile(self, rows, columns, batch, m, n, bases)
+        tile = Tile(self, rows, columns, batch, m, n, bases)
         if self.s.turn:
             sums = tile.turned(b, sums)
 
@@ -636,7 +452,7 @@ class _Builder:
 
         def hand_over() -> None:
             if isinstance(self.epilogue, Consumer):
-                tile.consume(b, self.epilogue, sums)
+                tile.consume(b, self.epilogue.name, sums)
                 return
             count = len(self.outputs)
             for x, place in zip(sums, tile.places, strict=True):
@@ -655,92 +471,3 @@ class _Builder:
                     hand_over()
                 with otherwise:
                     store()
-
-
-class _Tile:
-    """Where the elements of one finished tile lie in the outputs and extras.
-
-    The tile is a list of vectors; each has a place (line, vector of the line). Lines are rows and
-    lanes run along n, or, in a tile that was turned, lines are columns and lanes run along m.
-    """
-
-    def __init__(
-        self,
-        kernel: _Builder,
-        rows: int,
-        columns: int,
-        batch: Index,
-        m: Index,
-        n: Index,
-        bases: list[Value],
-    ):
-        self.kernel, self.rows, self.columns, self.bases = kernel, rows, columns, bases[2:]
-        self.batch = batch
-        self.accesses = [*kernel.outputs, *kernel.extras]
-        self.steady = [kernel.steady(x.operand) for x in self.accesses]
-        self.across, self.along = ("n", "m") if kernel.s.turn else ("m", "n")
-        self.line0, self.lane0 = (n, m) if kernel.s.turn else (m, n)
-        lines, length = (columns, rows) if kernel.s.turn else (rows, columns)
-        lanes = kernel.lanes
-        vectors = -(-length // lanes)
-        self.masks = [emit.tail_mask(length - v * lanes, lanes) for v in range(vectors)]
-        self.places = [(line, v) for line in range(lines) for v in range(vectors)]
-
-    def turned(self, b: ir.IRBuilder, sums: list[Value]) -> list[Value]:
-        """Vectors of rows as vectors of columns, in the order of the places."""
-        lanes = self.kernel.lanes
-        vectors = -(-self.columns // lanes)
-        zero = ir.Constant(self.kernel.vector, None)
-        found: dict[tuple[int, int], Value] = {}
-        for high in range(0, self.rows, lanes):
-            for v in range(vectors):
-                block = [
-                    sums[r * vectors + v] if r < self.rows else zero
-                    for r in range(high, high + lanes)
-                ]
-                for i, column in enumerate(emit.transpose(b, block)):
-                    found[v * lanes + i, high // lanes] = column
-        return [found[place] for place in self.places]
-
-    def _at(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> tuple[Value, Value]:
-        """The base and the lanes of an output or extra at a place."""
-        access, (line, v) = self.accesses[i], place
-        lanes = self.kernel.lanes
-        base = self.bases[i]
-        steady = {"m": self.steady[i], "n": False}
-        if access.stride(self.across) is not None or steady[self.across]:
-            base = emit.pointer(b, base, access.offset(b, self.across, self.line0), access.element)
-            base = emit.pointer(b, base, access.local(self.across, line), access.element)
-        else:
-            offset = access.offset(b, self.across, emit.add(b, self.line0, line))
-            base = emit.pointer(b, base, offset, access.element)
-        along = self.along
-        return access.lanes(b, base, along, self.lane0, v * lanes, lanes, steady[along])
-
-    def load(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> Value:
-        """The vector of an output or extra at a place, ready for arithmetic."""
-        access = self.accesses[i]
-        base, lanes = self._at(b, i, place)
-        value = access.load_lanes(b, base, lanes, self.kernel.lanes, self.masks[place[1]])
-        return emit.widen(b, value, access.operand.dtype, self.kernel.scalar)
-
-    def store(self, b: ir.IRBuilder, i: int, place: tuple[int, int], value: Value) -> None:
-        """Write the vector of an output at a place."""
-        access = self.accesses[i]
-        value = emit.narrow(b, value, access.operand.dtype)
-        base, lanes = self._at(b, i, place)
-        access.store_lanes(b, value, base, lanes, self.masks[place[1]])
-
-    def consume(self, b: ir.IRBuilder, consumer: Consumer, sums: list[Value]) -> None:
-        """Put the tile into memory, line after line, and hand it over."""
-        kernel = self.kernel
-        memory = kernel.tile_memory
-        stride = len(self.masks) * kernel.lanes
-        for x, (line, v) in zip(sums, self.places, strict=True):
-            at = emit.pointer(b, memory, line * stride + v * kernel.lanes, kernel.scalar)
-            emit.store(b, x, at, None)
-        lines = self.columns if kernel.s.turn else self.rows
-        length = self.rows if kernel.s.turn else self.columns
-        numbers = [stride, self.batch, self.line0, self.lane0, lines, length]
-        arguments = [kernel.buffers, memory, *map(emit.const, numbers)]
-        emit.intrinsic(b, consumer.name, ir.VoidType(), arguments)

@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from .kernel import Kernel
+from .interface import Kernel
 
 _TUNED = "-prefer-256-bit"  # AVX-512 registers are used whole
 
