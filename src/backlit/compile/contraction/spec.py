@@ -8,6 +8,7 @@ batched, broadcast and windowed operands are the same contraction with different
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, fields
 
@@ -219,6 +220,11 @@ def merge(extents: Extents, *strides: Extents) -> list[tuple[int, ...]]:
     >>> merge((4, 3, 5), (15, 5, 1), (0, 0, 1))
     [(12, 5, 0), (5, 1, 1)]
     """
+    return list(_merged(extents, strides))
+
+
+@functools.lru_cache(4096)
+def _merged(extents: Extents, strides: tuple[Extents, ...]) -> tuple[tuple[int, ...], ...]:
     merged: list[tuple[int, ...]] = []
     rows = [s or (0,) * len(extents) for s in strides]
     for extent, *steps in zip(extents, *rows, strict=True):
@@ -228,7 +234,7 @@ def merge(extents: Extents, *strides: Extents) -> list[tuple[int, ...]]:
             merged[-1] = (merged[-1][0] * extent, *steps)
         else:
             merged.append((extent, *steps))
-    return merged
+    return tuple(merged)
 
 
 def matmul(
