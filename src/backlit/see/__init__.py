@@ -16,6 +16,7 @@ from .samples import Noise, SampleGradients, sample_gradients
 from .saved import Saved, SavedArray, saved
 from .steps import Stop, breakpoint_at, steps
 from .value import Value
+from .watch import Watch, watch
 from .watching import Recording, recording
 from .why import Why, why
 
@@ -43,6 +44,7 @@ __all__ = [
     "ScopeRecord",
     "Stop",
     "Value",
+    "Watch",
     "Why",
     "as_record",
     "bad_numbers",
@@ -61,5 +63,6 @@ __all__ = [
     "sample_gradients",
     "saved",
     "steps",
+    "watch",
     "why",
 ]
