@@ -113,6 +113,13 @@ class Run:
         arrays = [backlit.concat(pieces) for pieces in zip(*self.batches, strict=True)]
         return self.left(list(self.step.epoch(order, *arrays).numpy()))
 
+    def same(self, by_repeat: bool) -> list[np.ndarray]:
+        """Steps on the first batch only, by one call or by several."""
+        batch = self.batches[0]
+        if by_repeat:
+            return self.left([self.step.repeat(STEPS, *batch).numpy()])
+        return self.left([[self.step(*batch) for _ in range(STEPS)][-1].numpy()])
+
     def left(self, losses: list[np.ndarray]) -> list[np.ndarray]:
         state = [self.model.state_dict(), *self.optimizer.state_dict()["state"].values()]
         arrays = [t.numpy() for part in state for t in part.values()]
@@ -136,6 +143,7 @@ def test_a_compiled_step_agrees_with_the_interpreter(name: str) -> None:
         assert np.abs(mine - reference).max() <= 1e-9 * scale
     assert run.step._latest("plan").repeatable
     assert bits(Run(name, native).epoch()) == bits(result)
+    assert bits(Run(name, native).same(True)) == bits(Run(name, native).same(False))
     before = backlit.get_threads()
     try:
         for count in (1, 3):
