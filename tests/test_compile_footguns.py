@@ -622,3 +622,37 @@ def test_concatenations_and_their_gradients(name: str) -> None:
             else:
                 np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=2e-4, atol=1e-4)
     str(fast.plan)
+
+
+@pytest.mark.parametrize("executor", [native, interpreter])
+def test_a_function_that_changes_a_mode_itself(executor) -> None:
+    """It is captured at each call, for what it finds; it neither hangs nor keeps an old graph."""
+    norm = nn.BatchNorm1d(3)
+
+    def once(x):
+        y = norm(x)
+        norm.train(not norm.training)
+        return y
+
+    x = bl.asarray(np.random.default_rng(0).standard_normal((5, 3), dtype=np.float32))
+    compiled = bl.compile(once, executor=executor)
+    results = [compiled(x).numpy() for _ in range(4)]
+    norm = nn.BatchNorm1d(3)
+    for result in results:
+        np.testing.assert_allclose(result, once(x).numpy(), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(results[0], results[1])
+
+
+def test_another_thread_changing_a_shape_between_the_steps_of_repeat() -> None:
+    w = bl.ones(3)
+
+    def step(x):
+        w.assign(w + x)
+        return w.sum()
+
+    compiled = bl.compile(step)
+    compiled(bl.ones(3))
+    plan = compiled._latest("plan")
+    w.array = np.ones(4, np.float32)
+    with pytest.raises(TraceError, match="must not change between its steps, but the shape, dtype"):
+        plan.repeat((bl.ones(3),), 2)

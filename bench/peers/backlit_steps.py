@@ -36,9 +36,9 @@ def _step(workload: Workload, weights: Arrays, dropout: float) -> Callable[[Any,
 
     def step(x: Any, y: Any) -> Any:
         loss = loss_fn(model(x), y)
-        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss
 
     return step

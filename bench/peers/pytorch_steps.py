@@ -247,9 +247,9 @@ def _steps(
     def steps(n: int) -> Any:
         for _ in range(n):
             loss = forward(x, y)
-            optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            optimizer.zero_grad()
         return loss.detach()
 
     return steps

@@ -16,7 +16,7 @@ from ..functions.manipulation import stack
 from ..op import describe
 from ..table import Table
 from ..tensor import STATE, Tensor, as_tensor, wrap
-from .capture import OUTSIDE, Capture, fill_result, trace
+from .capture import MISS, OUTSIDE, Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
 from .plan import Plan
@@ -35,8 +35,12 @@ class Runner(Protocol):
     def valid(self) -> bool:
         """Whether the surroundings are still of the kind that was captured."""
 
-    def __call__(self, leaves: Any) -> Any:
-        """Run once on the leaves of a call's arguments: updates, then the result."""
+    def attempt(self, leaves: Any, fresh: bool = False) -> Any:
+        """Run once on the leaves of a call's arguments: updates, then the result; or MISS.
+
+        MISS, with nothing done, if the surroundings are of another kind. Those of a fresh capture
+        are not asked: the function may itself have changed a module's mode.
+        """
 
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run `times` times; return the last result."""
@@ -67,8 +71,11 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
             )
         )
 
-    def __call__(self, leaves: Any) -> Any:
-        """Interpret the graph once."""
+    def attempt(self, leaves: Any, fresh: bool = False) -> Any:
+        """Interpret the graph once, or MISS."""
+        return self._run(leaves) if fresh or self.valid() else MISS
+
+    def _run(self, leaves: Any) -> Any:
         captured = self.captured
         arrays = [x.array for x in leaves if isinstance(x, Tensor)]
         arrays.extend(t.array for t in captured.found)
@@ -86,8 +93,8 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
     def repeat(self, leaves: Any, times: int) -> Any:
         """Interpret the graph `times` times."""
         for _ in range(times - 1):
-            self(leaves)
-        return self(leaves)
+            self._run(leaves)
+        return self._run(leaves)
 
 
 class CompiledFunction:
@@ -111,8 +118,13 @@ class CompiledFunction:
         """Do what the function does."""
         if STATE.trace is not None:
             return self.function(*args, **kwargs)  # part of an outer capture
-        leaves, runner = self._find(args, kwargs)
-        return runner(leaves)
+        leaves, key = self._key(args, kwargs)
+        for runner in self._runners.get(key, ()):
+            result = runner.attempt(leaves)
+            if result is not MISS:
+                return result
+        runner = self._runner(key, lambda: self.executor(trace(self.function, args, kwargs)))
+        return runner.attempt(leaves, fresh=True)
 
     def repeat(self, times: int, *args: Any, **kwargs: Any) -> Any:
         """Call the function `times` times with the same arguments; return the last result.
@@ -124,9 +136,8 @@ class CompiledFunction:
         leaves, runner = self._find(args, kwargs)
         if runner.captured.asked:  # gradients add up: the second call may be of another kind
             for _ in range(times - 1):
-                runner(leaves)
-                leaves, runner = self._find(args, kwargs)
-            return runner(leaves)
+                self(*args, **kwargs)
+            return self(*args, **kwargs)
         return runner.repeat(leaves, times)
 
     def epoch(self, order: Any, *arrays: Any) -> Any:
@@ -173,13 +184,19 @@ class CompiledFunction:
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Runner]:
         """The leaves of the arguments and the runner for their kind."""
-        if not kwargs and all(isinstance(x, Tensor) for x in args):
-            leaves: Any = args
-            structure: Any = len(args)
-        else:
-            leaves, structure = flatten((args, kwargs))
-        key = (structure, STATE.grad_enabled, *[_kind(x) for x in leaves])
+        leaves, key = self._key(args, kwargs)
         return leaves, self._runner(key, lambda: self.executor(trace(self.function, args, kwargs)))
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """The leaves of the arguments, and their kind."""
+        if not kwargs:
+            for x in args:
+                if not isinstance(x, Tensor):
+                    break
+            else:
+                return args, (len(args), STATE.grad_enabled, *[_kind(x) for x in args])
+        leaves, structure = flatten((args, kwargs))
+        return leaves, (structure, STATE.grad_enabled, *[_kind(x) for x in leaves])
 
     def _runner(self, key: Any, make: Callable[[], Runner]) -> Runner:
         """The runner for a kind of call, made if there is none for the surroundings as they are."""
@@ -275,7 +292,8 @@ def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, lis
 
 def _kind(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        return (leaf.shape, leaf.dtype, leaf.requires_grad)
+        array = leaf.array
+        return (array.shape, array.dtype, leaf.requires_grad)
     try:
         hash(leaf)
     except TypeError:

@@ -244,6 +244,13 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     )
 
 
+class _Miss:
+    """Says that a runner does not fit its surroundings any more."""
+
+
+MISS = _Miss()
+
+
 class _Output:
     """Stands for a Tensor in the result of a captured function."""
 
@@ -254,6 +261,8 @@ _OUTPUT = _Output()
 def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
     """The function's result with arrays wrapped in Tensors where Tensors were."""
     structure, kept = tree
+    if structure is None and kept[0] is _OUTPUT:
+        return wrap(arrays[0])
     following = iter(arrays)
     leaves = [wrap(next(following)) if leaf is _OUTPUT else leaf for leaf in kept]
     return unflatten(structure, leaves)

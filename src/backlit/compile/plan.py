@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import numpy_backend as NUMPY
-from ..errors import IndexRangeError
+from ..errors import IndexRangeError, TraceError
 from ..tensor import Tensor, wrap
 from . import machine, threads
-from .capture import OUTSIDE, Capture, fill_result
+from .capture import MISS, OUTSIDE, Capture, fill_result
 from .graph import Variable
 from .legal import legalise
 from .loops import KernelWriter
@@ -326,9 +326,13 @@ class Plan:
 
     # -- running ------------------------------------------------------------------------------
 
+    def _in_mode(self) -> bool:
+        """Whether modules are set, and gradients there or not, as when it was captured."""
+        return self.captured.same_settings() and self.captured.same_gradients()
+
     def valid(self) -> bool:
         """Whether the surroundings are still of the kind that was captured."""
-        if not (self.captured.same_settings() and self.captured.same_gradients()):
+        if not self._in_mode():
             return False
         arrays = self.arrays
         for t, slot, _, shape, dtype, requires_grad in self.surroundings:
@@ -339,16 +343,22 @@ class Plan:
                 return False
         return True
 
-    def __call__(self, leaves: Any) -> Any:
-        """Run the plan once on the call's arguments; update the surroundings; return the result."""
+    def attempt(self, leaves: Any, fresh: bool = False) -> Any:
+        """Run the plan once on the call's arguments; update the surroundings; return the result.
+
+        MISS if the surroundings are not of the kind that was captured; if it is fresh they are.
+        """
         with self._lock:
-            return fill_result(self.captured.result_tree, self._run(leaves, 1))
+            if not (fresh or self._in_mode()) or not self._bind(leaves):
+                return MISS
+            return fill_result(self.captured.result_tree, self._run(1))
 
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run the plan `times` times on the same arguments; return the last result."""
         with self._lock:
             for _, turns in _portions(times, self.repeatable):
-                results = self._run(leaves, turns)
+                self._rebind(leaves)
+                results = self._run(turns)
             return fill_result(self.captured.result_tree, results)
 
     def epoch(self, order: np.ndarray, arrays: Any) -> Any:
@@ -365,9 +375,11 @@ class Plan:
                 if native:
                     for slot, stack in zip(slots, stacks, strict=True):
                         self._put(slot, stack[done:])
-                    self._run((wrap(order[done:]), *arrays), turns)
+                    self._rebind((wrap(order[done:]), *arrays))
+                    self._run(turns)
                 else:
-                    results = self._run((wrap(order[done]), *arrays), turns)
+                    self._rebind((wrap(order[done]), *arrays))
+                    results = self._run(turns)
                     for stack, result in zip(stacks, results, strict=True):
                         stack[done] = result
             for slot in [*self.argument_slots, *slots]:
@@ -376,25 +388,31 @@ class Plan:
                 )
         return fill_result(self.captured.result_tree, stacks)
 
-    def _run(self, leaves: Any, turns: int) -> list[np.ndarray]:
+    def _run(self, turns: int) -> list[np.ndarray]:
         """Run `turns` turns; update the surroundings; return the last results."""
-        self._bind(leaves)
         for call in self.calls:
             call(turns)
             if self.flag.value:
                 break
         return self._finish()
 
-    def _bind(self, leaves: Any) -> None:
-        """Put the addresses of this call's arrays into the table."""
+    def _bind(self, leaves: Any) -> bool:
+        """Put the addresses of this call's arrays into the table.
+
+        False if an array of the surroundings is not of the kind that was captured.
+        """
         arrays = self.arrays
         slots = iter(self.argument_slots)
         for x in leaves:
             if isinstance(x, Tensor):
                 self._put(next(slots), x.array)
-        for t, slot, own, _, _, _ in self.surroundings:
+        for t, slot, own, shape, dtype, requires_grad in self.surroundings:
             array = t.array
+            if t.requires_grad is not requires_grad:
+                return False
             if array is not arrays[slot]:
+                if array.shape != shape or array.dtype != dtype:
+                    return False
                 if own:
                     array = t.array = _exclusive(array, 4)
                 self._put(slot, array)
@@ -411,6 +429,14 @@ class Plan:
             array = arrays[slot]
             if array is None or sys.getrefcount(array) > 3:
                 self._put(slot, np.empty(shape, dtype))
+        return True
+
+    def _rebind(self, leaves: Any) -> None:
+        if not self._bind(leaves):
+            raise TraceError(
+                "compiled function: what it found around it must not change between its steps, but "
+                "the shape, dtype or requires_grad of a Tensor did"
+            )
 
     def _finish(self) -> list[np.ndarray]:
         if self.flag.value:
