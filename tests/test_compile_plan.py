@@ -5,9 +5,11 @@ import pytest
 
 import backlit
 from backlit import nn, optim
+from backlit.compile import report
 from backlit.compile.builder import Function
 from backlit.compile.capture import trace
 from backlit.compile.plan import Plan
+from backlit.errors import IndexRangeError
 
 
 def plan_of(function, *args) -> Plan:
@@ -102,3 +104,79 @@ def test_integer_identities_make_no_code() -> None:
     assert f.const("i64", 3).compare("lt", 4).select(x, 7) is x
     assert f.const("i64", 5).compare("lt", 4).select(x, 7).text == "7"
     assert f.lines == ["entry:"]
+
+
+def rows_step(weight, after=False):
+    def step(index, x):
+        picked = weight[index]
+        old = weight * 1.0 if after else weight
+        gradient = backlit.grad((picked * x).sum(), weight)
+        weight.assign(weight - 0.5 * gradient)
+        return (picked * x).sum(), old.sum() if after else picked.sum()
+
+    return step
+
+
+def table(n=30):
+    rng = np.random.default_rng(0)
+    weight = backlit.asarray(rng.standard_normal((n, 4))).requires_grad_()
+    index = backlit.asarray(np.array([3, 29, 3, -1, 7, 3]))
+    return weight, index, backlit.asarray(rng.standard_normal((6, 4)))
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("held", [False, True])
+def test_the_update_of_a_table_touches_the_rows_that_were_picked(after, held) -> None:
+    """Repeated and negative rows; also when somebody else sees the old values."""
+    weight, index, x = table()
+    expected = weight.numpy().copy()
+    np.add.at(expected, index.numpy(), -0.5 * x.numpy())
+    before = weight.numpy().copy()
+    keep = weight.numpy() if held else None
+    step = backlit.compile(rows_step(weight, after))
+    step(index, x)
+    np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-12)
+    if held:
+        assert np.array_equal(keep, before)
+    plan = step._latest("plan")
+    assert plan.repeatable
+    assert [e.op.name for e in plan.graph.equations].count("take_add_to") == 1
+    ((kernel, row),) = [
+        (k, r)
+        for k, r in zip(plan.kernels, report.rows(plan), strict=True)
+        if k.roots[0].op.name == "take_add_to"
+    ]
+    assert kernel.kind == "scatter"
+    assert row.bytes == 3 * x.array.nbytes
+
+
+def test_a_table_is_not_half_updated_when_a_row_is_out_of_range() -> None:
+    """Even where nothing but the gradient needs the rows."""
+    weight, index, x = table()
+
+    def step(index, x):
+        weight.assign(weight - backlit.grad((weight[index] * x).sum(), weight))
+
+    compiled = backlit.compile(step)
+    compiled(index, x)
+    before = weight.numpy().copy()
+    bad = backlit.asarray(np.array([3, 29, 30, -1, 7, 3]))
+    with pytest.raises(IndexRangeError):
+        compiled(bad, x)
+    assert np.array_equal(weight.numpy(), before)
+
+
+def test_a_table_whose_gradient_others_want_is_updated_whole() -> None:
+    weight, index, x = table()
+
+    def step(index, x):
+        gradient = backlit.grad((weight[index] * x).sum(), weight)
+        weight.assign(weight - 0.5 * gradient)
+        return gradient
+
+    before = weight.numpy().copy()
+    compiled = backlit.compile(step)
+    gradient = compiled(index, x)
+    np.testing.assert_allclose(weight.numpy(), before - 0.5 * gradient.numpy())
+    names = [e.op.name for e in compiled._latest("plan").graph.equations]
+    assert "take_add_to" not in names

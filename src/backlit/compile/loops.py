@@ -22,6 +22,7 @@ from .builder import Function, Value
 from .folds import Folds
 from .graph import Equation, Variable
 from .lower import Kernel, Lowering, View, gathered_block, row_major, total
+from .passes import TakeAddTo
 from .products import batched
 from .scalar_ops import TYPES, identity, is_signed, memory_type
 from .sort import Sort
@@ -466,16 +467,25 @@ class KernelWriter:
         if out.size == 0:
             return
         view = View(out, out.shape, row_major(out.shape))
-        with self.nest(out.shape, outer=False) as loops:
-            zero = f.const(TYPES[out.dtype.name], 0)
-            self.store(out, self.index(out.shape, loops), zero)
+        base = e.inputs[2] if isinstance(op, TakeAddTo) else None
+        if base is None or self.storage(base) is not self.storage(out):
+            with self.nest(out.shape, outer=False) as loops:
+                index = self.index(out.shape, loops)
+                start = (
+                    f.const(TYPES[out.dtype.name], 0) if base is None else self.read(base, index)
+                )
+                self.store(out, index, start)
+            self.memo.clear()
         if x.size == 0:
             return
-        with self.nest(x.shape, outer=False) as loops:
+        with contextlib.ExitStack() as stack:
+            if base is not None:
+                stack.enter_context(self._if_in_range(indices, op.size))
+            loops = stack.enter_context(self.nest(x.shape, outer=False))
             index = self.index(x.shape, loops)
             if isinstance(op, indexing.ScatterAdd):
                 target = self._gathered(op.pattern, e.inputs[1:], out.shape, index)
-            elif isinstance(op, indexing.TakeAdd):
+            elif isinstance(op, indexing.TakeAdd | TakeAddTo):
                 a, n = op.axis, len(indices.shape)
                 at = self._checked(indices, index[a : a + n], op.size)
                 target = (*index[:a], at, *index[a + n :])
@@ -485,6 +495,17 @@ class KernelWriter:
             target = self.index(out.shape, target)
             value = self.read(x, index)
             self.store(out, target, self.load(view, target) + value)
+
+    @contextlib.contextmanager
+    def _if_in_range(self, indices: Variable, size: int) -> Iterator[None]:
+        """The body, only if no index is out of range: it changes what must not be half changed."""
+        f = self.f
+        with self.nest(indices.shape, outer=False) as loops:
+            self._checked(indices, self.index(indices.shape, loops), size)
+        self.memo.clear()
+        good = f.load("i32", f.argument("flag")).compare("eq", 0)
+        with f.loop(self.zero, good.cast("zext", "i64")):
+            yield
 
     # -- small products -----------------------------------------------------------------------
 

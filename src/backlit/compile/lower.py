@@ -17,7 +17,7 @@ from ..op import Elementwise, Reduction, Shape
 from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from .graph import Equation, Graph, Variable
 from .legal import STORAGE
-from .passes import is_movement
+from .passes import TakeAddTo, is_movement
 from .scalar_ops import llvm_type, supports
 
 #: Estimated cost of one element, in multiplications.
@@ -43,7 +43,7 @@ LONG_PIECE = 8
 #: More pieces than this are not chosen among by comparing indices.
 FEW_PIECES = 4
 #: Ops that add into zeros at indices.
-SCATTERS = (indexing.TakeAdd, indexing.PutAlongAxisAdd, indexing.ScatterAdd)
+SCATTERS = (indexing.TakeAdd, indexing.PutAlongAxisAdd, indexing.ScatterAdd, TakeAddTo)
 #: Windows with more places are left to NumPy: each place is written out.
 MAX_WINDOW = 128
 
@@ -416,6 +416,8 @@ class Lowering:
             kind = self._kind(e)
             accesses = self.accesses(e)
             reads = {access.view.base for access in accesses}
+            if isinstance(e.op, TakeAddTo):
+                reads.add(e.inputs[2])  # each element once, where it is written
             earliest = max((where[b] for b in reads if b in where), default=-1)
             if v in self.replaces:
                 earliest = max(earliest, self._last_reader(self.replaces[v]))
@@ -536,7 +538,7 @@ class Lowering:
                     inner = loops[start : start + block]
                     for array in e.inputs[1:]:
                         reader.read(array, inner[block - len(array.shape) :])
-                elif isinstance(e.op, indexing.TakeAdd):
+                elif isinstance(e.op, indexing.TakeAdd | TakeAddTo):
                     reader.read(indices, loops[e.op.axis : e.op.axis + n])
                 else:
                     reader.read(indices, loops)

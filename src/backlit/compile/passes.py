@@ -6,18 +6,21 @@ can be left out and the graph can be checked between them.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from ..op import Op
-from ..ops import creation, elementwise, movement
+from ..dtypes import DType
+from ..op import Op, Shape
+from ..ops import creation, elementwise, indexing, movement
 from .graph import Equation, Graph, Variable
 
 
-def optimise(graph: Graph) -> Graph:
-    """All passes in order."""
+def optimise(graph: Graph, replaces: Mapping[Variable, Variable] | None = None) -> Graph:
+    """All passes in order. `replaces` maps new values of parameters to those they replace."""
     for step in PASSES:
         graph = step(graph)
-    return graph
+    return remove_dead(update_rows(graph, replaces or {}))
 
 
 def remove_dead(graph: Graph) -> Graph:
@@ -95,6 +98,87 @@ def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
 
 #: Algebra first: it makes equal what `share_common` then finds.
 PASSES = (simplify, share_common, remove_dead)
+
+
+class TakeAddTo(Op):
+    """y = base + TakeAdd(x, indices): what many updates of an embedding are."""
+
+    attributes = ("axis", "size")
+    primitive = True
+    axis: int
+    size: int
+
+    def forward(self, xp: Any, x: Any, indices: Any, base: Any) -> Any:
+        """Definition."""
+        return base + xp.take_add(x, indices, axis=self.axis, size=self.size)
+
+    def infer(self, x: Any, indices: Any, base: Any) -> tuple[Shape, DType]:
+        """As base."""
+        return base.shape, base.dtype
+
+
+def update_rows(graph: Graph, replaces: Mapping[Variable, Variable]) -> Graph:
+    """Updates that touch few rows of a parameter leave the others alone.
+
+    w - r · take_add(x, i), where it replaces w, becomes take_add_to(-(r · x), i, w): the table of
+    zeros that the gradient of an embedding is need not be made. Repeated rows are subtracted one
+    after the other, not summed first.
+    """
+    made = producers(graph)
+    uses = Counter(x for e in graph.equations for x in e.inputs if isinstance(x, Variable))
+    uses.update(graph.outputs)
+    kept: list[Equation] = []
+    for e in graph.equations:
+        found = None
+        if e.output in replaces and isinstance(e.op, elementwise.Add | elementwise.Subtract):
+            found = _rows_of(e, replaces[e.output], made, uses)
+        if found is None:
+            kept.append(e)
+            continue
+        scatter, factor = found
+        value: Any = scatter.inputs[0]
+        steps: list[tuple[Op, tuple[Any, ...]]] = []
+        if factor is not None:
+            steps.append((elementwise.Multiply(), (factor,)))
+        if isinstance(e.op, elementwise.Subtract):
+            steps.append((elementwise.Negative(), ()))
+        for op, before in steps:
+            output = Variable(value.shape, value.dtype)
+            kept.append(Equation(op, (*before, value), output, e.site, e.backward))
+            value = output
+        inner: Any = scatter.op
+        op = TakeAddTo(axis=inner.axis, size=inner.size)
+        inputs = (value, scatter.inputs[1], replaces[e.output])
+        kept.append(Equation(op, inputs, e.output, e.site, e.backward))
+    return Graph(graph.inputs, kept, graph.outputs, graph.constants)
+
+
+def _rows_of(
+    e: Equation, old: Variable, made: dict[Variable, Equation], uses: Mapping[Variable, int]
+) -> tuple[Equation, Any] | None:
+    """The TakeAdd that is added to or subtracted from the old value, and what it is multiplied by.
+
+    None unless nobody else wants it.
+    """
+    first, second = e.inputs
+    if first is not old and (second is not old or isinstance(e.op, elementwise.Subtract)):
+        return None
+    term, factor = second if first is old else first, None
+    inner = made.get(term)
+    if inner is not None and uses[term] == 1 and isinstance(inner.op, elementwise.Multiply):
+        for a, b in (inner.inputs, inner.inputs[::-1]):
+            source = made.get(b) if isinstance(b, Variable) else None
+            single = not isinstance(a, Variable) or not a.shape
+            if single and source is not None and isinstance(source.op, indexing.TakeAdd):
+                term, factor, inner = b, a, source
+                break
+    if inner is None or uses[term] != 1 or not isinstance(inner.op, indexing.TakeAdd):
+        return None
+    if inner.inputs[0].dtype != old.dtype or (factor is not None and old.dtype.kind != "f"):
+        return None
+    if isinstance(factor, Variable) and factor.dtype != old.dtype:
+        return None
+    return inner, factor
 
 
 def producers(graph: Graph) -> dict[Variable, Equation]:

@@ -23,11 +23,11 @@ from ..errors import IndexRangeError, TraceError
 from ..tensor import Tensor, wrap
 from . import machine, threads
 from .capture import MISS, OUTSIDE, Capture, fill_result
-from .graph import Variable
+from .graph import Graph, Variable
 from .legal import legalise
 from .loops import KernelWriter
 from .lower import Kernel, Lowering, View
-from .passes import optimise
+from .passes import TakeAddTo, optimise
 from .products import Product, Products
 
 _ALIGN = 64
@@ -48,13 +48,14 @@ class Plan:
         self.captured = captured
         self.split = split  # a driver for each kernel, so that each can be timed
         self.rows = rows  # the first argument and the results are one of many, for `epoch`
-        graph = optimise(legalise(captured.graph))
+        legal = legalise(captured.graph)
+        graph = optimise(legal, self._replacements(legal))
         # The passes keep the order of outputs; each distinct variable gets one buffer.
         self.graph = graph
         # What `epoch` picks has memory of its own, as a call's arguments have: the same loops, and
         # bits, follow.
         picked = [e.output for e in graph.equations if rows and graph.inputs[0] in e.inputs]
-        self.lowering = Lowering(graph, picked, self._replacements())
+        self.lowering = Lowering(graph, picked, self._replacements(graph))
         self.kernels = self.lowering.kernels
         self.in_place = self._choose_in_place()
         self.slots = self._number_slots()
@@ -71,10 +72,11 @@ class Plan:
         """How many inputs are the call's own Tensors."""
         return len(self.graph.inputs) - len(self.captured.found)
 
-    def _replacements(self) -> dict[Variable, Variable]:
+    def _replacements(self, graph: Graph) -> dict[Variable, Variable]:
         """For each new value of a Tensor that the function replaces: new -> old."""
-        captured, graph = self.captured, self.graph
-        old_of = dict(zip(captured.found, graph.inputs[self.arguments :], strict=True))
+        captured = self.captured
+        own = len(graph.inputs) - len(captured.found)
+        old_of = dict(zip(captured.found, graph.inputs[own:], strict=True))
         outputs = Counter(graph.outputs)
         pairs = {
             new: old_of[tensor]
@@ -95,9 +97,11 @@ class Plan:
         """For each new value of a Tensor that may overwrite the old one: new -> old."""
         made_in = {r.output: i for i, k in enumerate(self.kernels) for r in k.roots}
         chosen: dict[Variable, Variable] = {}
-        for new, old in self._replacements().items():
+        for new, old in self._replacements(self.graph).items():
             kernel = made_in.get(new)
-            if kernel is None or self.kernels[kernel].kind != "map":
+            if kernel is None:
+                continue
+            if self.kernels[kernel].kind != "map" and not isinstance(self.made_by(new), TakeAddTo):
                 continue
             if any(old in k.reads for k in self.kernels[kernel + 1 :]):
                 continue
@@ -110,6 +114,10 @@ class Plan:
             ):
                 chosen[new] = old
         return chosen
+
+    def made_by(self, v: Variable) -> Any:
+        """The op that makes a value."""
+        return self.lowering.made[v].op
 
     def storage(self, v: Variable) -> Variable:
         """The variable whose memory holds v."""

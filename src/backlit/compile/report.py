@@ -15,6 +15,8 @@ from ..op import Elementwise, describe
 from ..ops import contraction
 from ..table import Table
 from .graph import Equation, Variable
+from .lower import MEMORY_KINDS
+from .passes import TakeAddTo
 
 if TYPE_CHECKING:
     from .lower import Kernel
@@ -76,6 +78,19 @@ def _convolution_operations(e: Equation) -> int:
     return 2 * int(np.prod(result.shape)) * int(np.prod(weight.shape[1:]))
 
 
+def _bytes_read(plan: Plan, kernel: Kernel, v: Variable) -> int:
+    """The bytes of v that a kernel reads: of a table that is indexed only the rows."""
+    if kernel.kind in MEMORY_KINDS:
+        return v.nbytes
+    times = 0
+    for r in kernel.roots:
+        turns = max([r.output.size, *(x.size for x in r.inputs if isinstance(x, Variable))])
+        if kernel.kind == "map":
+            turns = r.output.size
+        times += turns * sum(a.view.base is v for a in plan.lowering.accesses(r))
+    return min(v.nbytes, times * v.dtype.itemsize)
+
+
 def rows(plan: Plan) -> list[KernelRow]:
     """A row for each kernel of a plan."""
     result = []
@@ -90,7 +105,9 @@ def rows(plan: Plan) -> list[KernelRow]:
                 kernel.kind,
                 ", ".join(dict.fromkeys(describe(v) for v in made)),
                 " ".join(e.op.name for e in equations),
-                sum(v.nbytes for v in [*made, *read]),
+                sum(v.nbytes for v in made) + sum(_bytes_read(plan, kernel, v) for v in read)
+                if not isinstance(kernel.roots[0].op, TakeAddTo)
+                else 3 * kernel.roots[0].inputs[0].nbytes,  # x; rows of base, read and written
                 sum(operations(e) for e in equations),
                 places[0] + (f" and {len(places) - 1} more" if len(places) > 1 else ""),
             )
