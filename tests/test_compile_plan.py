@@ -106,13 +106,14 @@ def test_integer_identities_make_no_code() -> None:
     assert f.lines == ["entry:"]
 
 
-def rows_step(weight, after=False):
+def rows_step(weight, pick, after):
     def step(index, x):
-        picked = weight[index]
-        old = weight * 1.0 if after else weight
-        gradient = backlit.grad((picked * x).sum(), weight)
+        picked = pick(weight, index)
+        old = weight.sum()
+        loss = (picked * x).sum()
+        gradient = backlit.grad(loss, weight)
         weight.assign(weight - 0.5 * gradient)
-        return (picked * x).sum(), old.sum() if after else picked.sum()
+        return loss, (weight * 1.0).sum() if after else old
 
     return step
 
@@ -124,18 +125,25 @@ def table(n=30):
     return weight, index, backlit.asarray(rng.standard_normal((6, 4)))
 
 
+PICKS = {"take": lambda w, i: backlit.take(w, i, axis=0), "index": lambda w, i: w[i]}
+
+
+@pytest.mark.parametrize("pick", PICKS)
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("held", [False, True])
-def test_the_update_of_a_table_touches_the_rows_that_were_picked(after, held) -> None:
+def test_the_update_of_a_table_touches_the_rows_that_were_picked(pick, after, held) -> None:
     """Repeated and negative rows; also when somebody else sees the old values."""
     weight, index, x = table()
+    if pick == "take":
+        index = index % 30
     expected = weight.numpy().copy()
     np.add.at(expected, index.numpy(), -0.5 * x.numpy())
     before = weight.numpy().copy()
     keep = weight.numpy() if held else None
-    step = backlit.compile(rows_step(weight, after))
-    step(index, x)
+    step = backlit.compile(rows_step(weight, PICKS[pick], after))
+    _, total = step(index, x)
     np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(total.item(), (expected if after else before).sum())
     if held:
         assert np.array_equal(keep, before)
     plan = step._latest("plan")

@@ -147,7 +147,8 @@ def update_rows(graph: Graph, replaces: Mapping[Variable, Variable]) -> Graph:
             kept.append(Equation(op, (*before, value), output, e.site, e.backward))
             value = output
         inner: Any = scatter.op
-        op = TakeAddTo(axis=inner.axis, size=inner.size)
+        axis = 0 if isinstance(inner, indexing.ScatterAdd) else inner.axis
+        op = TakeAddTo(axis=axis, size=e.output.shape[axis])
         inputs = (value, scatter.inputs[1], replaces[e.output])
         kept.append(Equation(op, inputs, e.output, e.site, e.backward))
     return Graph(graph.inputs, kept, graph.outputs, graph.constants)
@@ -156,7 +157,7 @@ def update_rows(graph: Graph, replaces: Mapping[Variable, Variable]) -> Graph:
 def _rows_of(
     e: Equation, old: Variable, made: dict[Variable, Equation], uses: Mapping[Variable, int]
 ) -> tuple[Equation, Any] | None:
-    """The TakeAdd that is added to or subtracted from the old value, and what it is multiplied by.
+    """The scatter that is added to or subtracted from the old value, and what it is multiplied by.
 
     None unless nobody else wants it.
     """
@@ -169,16 +170,26 @@ def _rows_of(
         for a, b in (inner.inputs, inner.inputs[::-1]):
             source = made.get(b) if isinstance(b, Variable) else None
             single = not isinstance(a, Variable) or not a.shape
-            if single and source is not None and isinstance(source.op, indexing.TakeAdd):
+            if single and source is not None and _adds_rows(source):
                 term, factor, inner = b, a, source
                 break
-    if inner is None or uses[term] != 1 or not isinstance(inner.op, indexing.TakeAdd):
+    if inner is None or uses[term] != 1 or not _adds_rows(inner):
         return None
     if inner.inputs[0].dtype != old.dtype or (factor is not None and old.dtype.kind != "f"):
         return None
     if isinstance(factor, Variable) and factor.dtype != old.dtype:
         return None
     return inner, factor
+
+
+def _adds_rows(e: Equation) -> bool:
+    """Whether an op adds slices into zeros along one axis: TakeAdd, or the adjoint of x[rows]."""
+    if isinstance(e.op, indexing.TakeAdd):
+        return True
+    if not isinstance(e.op, indexing.ScatterAdd) or len(e.inputs) != 2:
+        return False
+    whole = tuple((0, n, 1) for n in e.op.shape[1:])
+    return e.op.pattern == ("array", *whole)
 
 
 def producers(graph: Graph) -> dict[Variable, Equation]:
