@@ -13,6 +13,7 @@ import backlit as bl
 from backlit import nn, see
 from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
 from backlit.ops.activation import Softmax
+from backlit.see.draw.labels import local_text
 from backlit.see.record import Record
 from backlit.see.value import Value, number
 from backlit.tensor import STATE
@@ -495,3 +496,15 @@ def test_the_gradients_of_the_users_own_backward_are_taken_over_and_not_computed
         loss = (bl.apply(op, x) * x).sum()
         (g,) = bl.grad(loss, [x], create_graph=True)
     np.testing.assert_array_equal(r.of(loss).find("x").upstream.array, g.numpy())
+
+
+def test_the_local_gradient_of_a_convolution_names_its_structure():
+    x = bl.tensor(np.ones((1, 1, 4, 4)), requires_grad=True)
+    w = bl.tensor(np.ones((1, 1, 3, 3)), requires_grad=True)
+    y = bl.functional.conv2d(x, w)
+    record = see.record(y.sum())
+    of = {record.nodes[e.source].label: e for e in record.edges}
+    assert of["x"].local.text.startswith("Toeplitz: every window sends")
+    assert of["w"].local.text.startswith("each weight gets the upstream")
+    assert local_text(of["x"], "convolution") == "∗flip w"
+    assert local_text(of["w"], "convolution") == "∗x"

@@ -25,6 +25,13 @@ _MOVES = {
     "take_along_axis",
 }
 
+_CONVOLUTION = (
+    "Toeplitz: every window sends its upstream gradient back through the kernel, flipped, and "
+    "windows that overlap add up",
+    "each weight gets the upstream gradients times the elements of x that it met, over all places "
+    "and samples",
+)
+
 
 def local_gradient(applied: Applied, position: int, target: Any) -> Local | None:
     """The derivative of an op's result with respect to one of its inputs.
@@ -44,6 +51,8 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
         return Local("copy", "1, copied to every element that was added")
     if op.name in ("matmul", "linear"):
         return _product(applied, position)
+    if op.name == "convolution" and position in (0, 1):
+        return Local("map", _CONVOLUTION[position])
     size = int(np.prod(applied.type.shape))
     if op.name == "mean":
         count = int(np.prod(target.shape)) // max(size, 1)

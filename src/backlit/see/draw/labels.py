@@ -49,6 +49,8 @@ def local_text(e: Edge, op: str) -> str:
         return {"matmul": ("·bᵀ", "aᵀ·"), "linear": ("·W", "ᵀ·x")}[op][e.position]
     if local.kind == "copy":
         return "×" + local.text.split(",")[0]
+    if op == "convolution" and local.kind == "map":
+        return "∗flip w" if e.position == 0 else "∗x"
     return {"diagonal": "×f′", "move": "moved", "row": "·∇", "identity": "×1"}.get(local.kind, "·J")
 
 
