@@ -294,14 +294,23 @@ def take_turns(ways: dict[str, Step], seconds: float) -> dict[str, list[float]]:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times[names[0]]) < 5:
         random.shuffle(names)
+        gc.collect()
         for name in names:
-            gc.collect()
             time.sleep(0.005)  # threads that wait busily for more work go to sleep
             ways[name]()  # warms the caches again after the others
             began = time.perf_counter()
             ways[name]()
             times[name].append(time.perf_counter() - began)
     return times
+
+
+def ratio(times: list[float], base: list[float]) -> tuple[float, float, float]:
+    """The ratio of two medians, and where 90 % of it lie when the steps are drawn again."""
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(base), (1000, len(base)))
+    again = np.median(np.array(times)[drawn], 1) / np.median(np.array(base)[drawn], 1)
+    low, high = np.quantile(again, (0.05, 0.95)).tolist()
+    return median(times) / median(base), low, high
 
 
 def main() -> int:
@@ -311,22 +320,24 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    theirs = THEIRS if find_spec("torchlens") and find_spec("torch") else {}
+    missing = [package for package in ("torch", "torchlens") if find_spec(package) is None]
+    theirs = {} if missing else THEIRS
     result: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
         f"{platform.python_version()}, NumPy {np.__version__}",
     }
     print(result["machine"])
+    if missing:
+        print(f"Without PyTorch and TorchLens: {' and '.join(missing)} cannot be imported")
     for name in MODELS:
         ways = {n: make(name) for n, make in {**OURS, **theirs}.items()}
         compare(ways)
         times = take_turns(ways, options.seconds)
-        middle = {n: median(t) for n, t in times.items()}
         print(f"\n{name}: losses agree; median of {len(times['plain step'])} steps each")
-        for n, t in middle.items():
-            base = middle["PyTorch, plain step" if n in theirs else "plain step"]
-            print(f"  {n:34} {1e3 * t:9.2f} ms  {t / base:6.3f}x")
+        for n, t in times.items():
+            r, low, high = ratio(t, times["PyTorch, plain step" if n in theirs else "plain step"])
+            print(f"  {n:34} {1e3 * median(t):9.2f} ms  {r:6.3f}x  ({low:.3f} to {high:.3f})")
         result[name] = times
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"prices-{datetime.now(UTC):%Y%m%d-%H%M%S}.json"

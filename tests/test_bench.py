@@ -15,7 +15,7 @@ import backlit
 from backlit import functional
 from bench import __main__ as bench_command
 from bench import measure as measuring
-from bench import report
+from bench import prices, report
 from bench.measure import Measurement, Outcome, Plan, disagreements, measure
 from bench.peers import PEERS
 from bench.picture import picture
@@ -275,4 +275,27 @@ def test_failures_of_backlit_and_disagreements_fail_the_command(measured):
 
 def test_what_the_peers_need_is_an_extra():
     extras = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["optional-dependencies"]
-    assert {re.match(r"\w+", d)[0] for d in extras["bench"]} == {"jax", "torch"}
+    assert {re.match(r"\w+", d)[0] for d in extras["bench"]} == {
+        "jax",
+        "torch",
+        "torchlens",
+    }
+
+
+# -- what watching costs -------------------------------------------------------------------------
+
+
+def test_prices_say_which_packages_are_missing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(prices, "find_spec", lambda name: None if name == "torchlens" else 1)
+    monkeypatch.setattr(prices, "MODELS", {})
+    monkeypatch.setattr(sys, "argv", ["prices", "--out", str(tmp_path)])
+    assert prices.main() == 0
+    assert "Without PyTorch and TorchLens: torchlens cannot be imported" in capsys.readouterr().out
+
+
+def test_the_ratio_of_prices_has_a_range_around_it():
+    base = [1.0, 1.1, 0.9, 1.0, 1.2, 1.0, 0.8, 1.0]
+    assert prices.ratio(base, base) == (1, 1, 1)
+    middle, low, high = prices.ratio([2.0, 2.1, 2.2, 1.8, 2.0, 2.6, 2.0, 1.9], base)
+    assert middle == 2
+    assert 1.5 < low < 2 < high < 2.7

@@ -116,7 +116,8 @@ def watch(model: Module, layers: Sequence[str] | None = None) -> Watch:
     By default all innermost layers are watched; `layers` names some, as in `named_modules`. A row
     has for each layer the mean, the standard deviation and the share of zeros of its output (in a
     `with` block), the norms of its parameters and of their gradients, and the size of the update
-    relative to that of the parameters. A compiled step shows no outputs.
+    relative to that of the parameters. A compiled step shows no outputs, and only those gradients
+    that it leaves in `grad`. Under a Trainer use `train.Watch`.
 
     >>> import backlit
     >>> from backlit import nn, optim

@@ -7,6 +7,7 @@ from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
 from .report import Report
 from .storage import load_tensors, save_tensors
 from .trainer import Trainer
+from .watching import Watch
 
 __all__ = [
     "Accuracy",
@@ -21,6 +22,7 @@ __all__ = [
     "Report",
     "TopK",
     "Trainer",
+    "Watch",
     "load_checkpoint",
     "load_flight",
     "load_tensors",
