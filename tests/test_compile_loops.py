@@ -22,6 +22,10 @@ POOLS = {
     "shared": ((2, 3, 9, 11), {"kernel_size": 3, "stride": 2}),
     "shared, padded": ((2, 3, 9, 11), {"kernel_size": 3, "stride": 1, "padding": 1}),
     "dilated": ((2, 3, 9, 11), {"kernel_size": 2, "stride": 1, "dilation": 3}),
+    "dilated, some windows empty": (
+        (2, 3, 3, 9),
+        {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 4},
+    ),
     "long rows": ((1, 1, 3, 2500), {"kernel_size": 3, "stride": 1, "padding": 1}),
 }
 

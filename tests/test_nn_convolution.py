@@ -88,6 +88,21 @@ def test_the_first_of_several_largest_gets_the_gradient() -> None:
     assert x.grad.tolist() == [[1.0, 1.0, 0.0]]
 
 
+@pytest.mark.parametrize(
+    ("x", "padding", "expected"),
+    [
+        ([1.0, np.nan, 2.0], 0, [0.0, 11.0, 0.0]),  # NaN is the largest
+        ([np.nan, np.nan, 2.0], 0, [1.0, 10.0, 0.0]),
+        ([-np.inf, -np.inf, 2.0], 1, [11.0, 0.0, 1100.0]),  # the padding belongs to no window
+    ],
+)
+def test_gradients_of_largest_that_are_not_finite(x, padding, expected) -> None:
+    x = bl.tensor([x], requires_grad=True)
+    y = f.max_pool1d(x, 2, 1, padding)
+    y.backward(10.0 ** np.arange(y.size, dtype=np.float32).reshape(y.shape))
+    assert x.grad.tolist() == [expected]
+
+
 def test_infinite_upstream_gradients_stay_where_they_are() -> None:
     x = bl.tensor([[1.0, 2.0]], requires_grad=True)
     f.max_pool1d(x, 2).backward(np.array([[np.inf]], np.float32))

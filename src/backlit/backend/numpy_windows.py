@@ -6,6 +6,9 @@ time, so that the matrix of windows stays small and in the cache.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -182,15 +185,27 @@ def max_pool(
     return y
 
 
-def _winners(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair, places: Pair):
+def _winners(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, places: Pair
+):
     """For each kernel position, where its element is the first largest of the window."""
-    pieces = list(_pieces(x, kernel, stride, dilation, places))
+    image = _padded(x, padding, _lowest(x.dtype))
+    pieces = list(_pieces(image, kernel, stride, dilation, places))
     best = pieces[0].copy()
     for piece in pieces[1:]:
         np.maximum(best, piece, out=best)
+    nans = x.dtype.kind not in "iu" and bool(np.isnan(best).any())
+    allowed: Iterable[np.ndarray | None] = itertools.repeat(None)
+    if any(map(any, padding)):  # -inf in the image is as large as the padding
+        inside = _padded(np.ones((1, 1, *x.shape[2:]), bool), padding, False)
+        allowed = _pieces(inside, kernel, stride, dilation, places)
     free = np.ones(best.shape, bool)
-    for piece in pieces:
-        hit = ~(piece < best)
+    for piece, within in zip(pieces, allowed, strict=False):
+        hit = piece == best
+        if nans:
+            hit |= np.isnan(piece)
+        if within is not None:
+            hit &= within
         hit &= free
         free ^= hit
         yield hit
@@ -211,10 +226,10 @@ def max_pool_route(
     (top, _), (left, _) = padding
     h, w = x.shape[2:]
     places = y.shape[2:]
-    x = _padded(x, padding, _lowest(x.dtype))
-    total = np.zeros(x.shape, y.dtype)
+    total = _padded(np.zeros(x.shape, y.dtype), padding)
     targets = _pieces(total, kernel, stride, dilation, places)
-    for hit, target in zip(_winners(x, kernel, stride, dilation, places), targets, strict=True):
+    winners = _winners(x, kernel, stride, padding, dilation, places)
+    for hit, target in zip(winners, targets, strict=True):
         target += np.where(hit, y, 0)
     return total[:, :, top : top + h, left : left + w]
 
@@ -229,10 +244,10 @@ def max_pool_pick(
 ) -> np.ndarray:
     """See `ops.pooling.MaxPoolPick`."""
     places = _counts(x.shape[2:], kernel, stride, padding, dilation)
-    x = _padded(x, padding, _lowest(x.dtype))
     sources = _pieces(_padded(values, padding), kernel, stride, dilation, places)
     y = np.zeros((*x.shape[:2], *places), values.dtype)
-    for hit, source in zip(_winners(x, kernel, stride, dilation, places), sources, strict=True):
+    winners = _winners(x, kernel, stride, padding, dilation, places)
+    for hit, source in zip(winners, sources, strict=True):
         np.copyto(y, source, where=hit)
     return y
 

@@ -202,6 +202,10 @@ class Lowering:
         if isinstance(op, SCATTERS):
             return e.output.dtype.kind == "f"
         if isinstance(op, pooling.Windows):
+            if isinstance(op, pooling.MaxPoolRoute | pooling.MaxPoolPick):
+                images: Any = e.inputs[1]
+                if op.has_empty(images.shape[2:]):
+                    return False  # no place is the largest of an empty window
             return math.prod(op.kernel) <= MAX_WINDOW and e.output.dtype.kind in "fiu"
         if isinstance(op, reductions.CumulativeSum | reductions.CumulativeProd):
             return e.output.dtype.kind in "fiu"

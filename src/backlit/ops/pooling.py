@@ -39,6 +39,15 @@ class Windows(Op):
             for each in zip(x, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         )
 
+    def has_empty(self, x: Shape) -> bool:
+        """Whether some window, dilated, has no place inside an image with places (H, W)."""
+        along = zip(x, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return any(
+            not any(0 <= p * stride + i * dilation - before < size for i in range(kernel))
+            for size, kernel, stride, (before, after), dilation in along
+            for p in range(window_count(size, kernel, stride, (before, after), dilation))
+        )
+
     def pooled(self, x: Any) -> Shape:
         """(N, C, P, Q) for an image."""
         if len(x.shape) != 4:
