@@ -477,3 +477,9 @@ def test_line_breaks_in_an_expression_are_blanks():
         """
     )
     assert differentiate(text, {"x": 1, "y": 2}).value == 3
+
+
+def test_numbers_that_are_not_finite_are_shown():
+    result = CliRunner().invoke(main, ["grad", "sum(sqrt(x))", "x=[-1, 0, 1]"])
+    assert result.exit_code == 0
+    assert "∂f/∂x = [nan, inf, 0.5]" in result.output

@@ -1,6 +1,8 @@
 """`backlit draw`, `step` and `explain` from the command line."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -172,3 +174,32 @@ def test_values_are_for_formulas(script):
 def test_a_script_without_ops(script):
     script.write_text("print('hello')\n")
     assert "applied no op, so there is nothing to see" in backlit("draw", str(script)).output
+
+
+def test_a_script_is_seen_without_the_drawing_of_its_random_numbers(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import backlit as bl\nfrom backlit import nn\nmodel = nn.Linear(3, 2)\n"
+        "x = bl.random.normal((4, 3))\nloss = model(x).sum()\n"
+    )
+    result = backlit("draw", str(path))
+    assert "random_bits" not in result.output
+    assert result.output.count("\n") < 15
+    path.write_text(path.read_text() + "model(loss)\n")
+    result = backlit("draw", str(path))
+    assert "mod_globals" not in result.output
+    assert "x  constant" in result.output
+
+
+def test_no_line_is_claimed_where_the_command_calls_the_model(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(
+        "import backlit as bl\nfrom backlit import nn\n"
+        "model = nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))\n"
+        "loss_fn = nn.CrossEntropyLoss()\nbatch = bl.ones((2, 3)), bl.tensor([0, 1])\n"
+    )
+    program = [sys.executable, "-m", "backlit", "diagnose", "--no-rehearse", str(path)]
+    output = subprocess.run(program, capture_output=True, text=True).stdout
+    assert "double softmax" in output
+    assert "    at Sequential.1\n" in output
+    assert ".py:" not in output

@@ -508,3 +508,24 @@ def test_the_local_gradient_of_a_convolution_names_its_structure():
     assert of["w"].local.text.startswith("each weight gets the upstream")
     assert local_text(of["x"], "convolution") == "∗flip w"
     assert local_text(of["w"], "convolution") == "∗x"
+
+
+def test_drawn_numbers_are_inputs_of_a_recording():
+    with see.recording() as r:
+        layer = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+        x = bl.random.normal((4, 3))
+        loss = (layer(x) * bl.random.integers(0, 2, (4, 2))).sum()
+        loss.backward()
+    ops = [n.op for n in r.record.nodes if n.kind == "op"]
+    assert not {"random_bits", "bitwise_right_shift", "cos"} & set(ops)
+    assert ops[0] == "linear"
+    assert ops[-1] == "sum"
+    assert r.record.find("x").kind == "constant"
+    assert STATE.observer is None
+
+
+def test_one_input_of_many_that_may_be_needs_no_number():
+    loss = bl.concat([nn.Linear(3, 2)(bl.ones((1, 3))), bl.ones((1, 2))]).sum()
+    assert [e.argument for e in see.record(loss).edges][:5] == [
+        "x", "weight", "bias", "arrays[0]", "arrays[1]",
+    ]  # fmt: skip

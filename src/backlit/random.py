@@ -9,9 +9,11 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -21,9 +23,26 @@ from .errors import ArgumentError, DTypeError
 from .functions import argsort, concat, cos, floor, log, sin, sqrt
 from .functions.arguments import shape_tuple
 from .functions.primitives import random_bits
-from .tensor import Tensor, wrap
+from .tensor import STATE, Tensor, wrap
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _WORDS_PER_BLOCK = 8  # Philox 4x64 makes 256 bits a block
+
+
+def _unwatched(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Keep the ops inside a draw out of recordings: what was drawn is an input there."""
+
+    @functools.wraps(draw)
+    def quiet(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        before, STATE.observer = STATE.observer, None
+        try:
+            return draw(*args, **kwargs)
+        finally:
+            STATE.observer = before
+
+    return quiet
 
 
 class Generator:
@@ -55,6 +74,7 @@ class Generator:
         self.key.assign(state["key"])
         self.counter.assign(state["counter"])
 
+    @_unwatched
     def bits(self, shape: Any) -> Tensor:
         """Uniform uint32 integers."""
         size = shape_tuple("bits", shape)
@@ -62,6 +82,7 @@ class Generator:
         self.counter.assign(self.counter + -(-math.prod(size) // _WORDS_PER_BLOCK))
         return y
 
+    @_unwatched
     @no_grad()
     def uniform(
         self, shape: Any, low: float = 0.0, high: float = 1.0, *, dtype: Any = float32
@@ -79,6 +100,7 @@ class Generator:
         y = unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
         return y.astype(dtype)
 
+    @_unwatched
     @no_grad()
     def normal(
         self, shape: Any, mean: float = 0.0, std: float = 1.0, *, dtype: Any = float32
@@ -98,6 +120,7 @@ class Generator:
             y = mean + std * y
         return y.astype(dtype)
 
+    @_unwatched
     @no_grad()
     def integers(self, low: int, high: int, shape: Any) -> Tensor:
         """int64 integers in [low, high)."""
@@ -106,6 +129,7 @@ class Generator:
         unit = self.uniform(shape, dtype=float64)
         return floor(unit * (high - low)).astype(int64) + low
 
+    @_unwatched
     @no_grad()
     def permutation(self, n: int) -> Tensor:
         """The integers below n in random order."""

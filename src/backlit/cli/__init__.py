@@ -1,4 +1,4 @@
-"""The command line: `backlit train`, `eval`, `predict` and `grad`.
+"""The command line: `backlit train`, `eval`, `predict`, `grad`, `draw` and more.
 
 A subcommand is imported when it is used, so that `backlit --help` answers at once.
 """
@@ -6,12 +6,16 @@ A subcommand is imported when it is used, so that `backlit --help` answers at on
 from __future__ import annotations
 
 import importlib
+import runpy
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from .. import __version__
 from ..errors import BacklitError
+from ..tensor import _INTERNAL
 
 #: Each subcommand: the module it lives in (as a function of its own name) and its line of help.
 _COMMANDS = {
@@ -27,6 +31,12 @@ _COMMANDS = {
     "explain": ("backlit.cli.explain", "Explain gradients path by path."),
 }
 _FUNCTIONS = {"eval": "evaluate"}
+
+# What stands between a command and the user's script, or above the command, is no line of theirs.
+_LAUNCHERS = (click.core.__file__, click.decorators.__file__, runpy.__file__, "<frozen runpy>")
+_INTERNAL.update(dict.fromkeys(_LAUNCHERS, True))
+if Path(sys.argv[0]).stem in ("backlit", "backlit-script"):
+    _INTERNAL[sys.argv[0]] = True
 
 
 class _Lazy(click.Group):

@@ -116,7 +116,9 @@ class Builder:
             if source is None:
                 node.arguments.append({"number": x})
                 continue
-            edge = Edge(len(self.edges), source, number, position, _argument(op, position))
+            edge = Edge(
+                len(self.edges), source, number, position, _argument(op, position, len(sources))
+            )
             node.arguments.append({"edge": edge.id})
             self.edges.append(edge)
         self.nodes.append(node)
@@ -214,10 +216,10 @@ def _reached(record: Record) -> Iterator[NodeRecord]:
             yield node
 
 
-def _argument(op: Op, position: int) -> str:
+def _argument(op: Op, position: int, count: int) -> str:
     names = op.parameters
     last = len(names) - 1
-    if op.variadic and position >= last:
+    if op.variadic and position >= last and count > len(names):  # one alone needs no number
         return f"{names[last]}[{position - last}]"
     return names[position] if position < len(names) else f"input {position}"
 
@@ -282,6 +284,8 @@ def _line_table(code: CodeType) -> list[int]:
 
 
 def _line(code: CodeType, instruction: int) -> tuple[str, int]:
+    if _INTERNAL[code.co_filename]:
+        return "", 0  # a command called it, no line of the user's
     table = _line_table(code)
     place = instruction // 2
     return code.co_filename, table[place] if place < len(table) else code.co_firstlineno

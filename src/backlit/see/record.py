@@ -300,10 +300,10 @@ class Record:
         return ".".join(reversed(names))
 
     def location(self, node: NodeRecord) -> str:
-        """`file.py:12, in Net.fc1`; empty for a leaf."""
-        if not node.file:
-            return ""
+        """`file.py:12, in Net.fc1`; the module alone where no line is known; empty for a leaf."""
         where = self.scope_path(node.scope)
+        if not node.file:
+            return where
         return f"{os.path.basename(node.file)}:{node.line}" + (f", in {where}" if where else "")
 
     def find(self, what: Any) -> NodeRecord:

@@ -13,6 +13,7 @@ gradient that it sends to the value below.
 from __future__ import annotations
 
 import io
+import math
 import re
 from typing import Any
 
@@ -37,8 +38,12 @@ def number(value: Any) -> str:
 
     >>> number(6.0), number(-0.19661193), number(-0.0), number(1e9)
     ('6', '-0.1966', '0', '1e+09')
+    >>> number(math.nan), number(-math.inf)
+    ('nan', '-inf')
     """
     v = float(value)
+    if not math.isfinite(v):
+        return str(v)
     if v == 0:
         return "0"
     return f"{v:.0f}" if v == round(v) and abs(v) < 1e6 else f"{v:.4g}"
