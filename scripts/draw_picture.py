@@ -1,6 +1,7 @@
-"""Draw docs/picture.svg: what `backlit grad` prints for the README's circuit, in colour.
+"""Draw docs/picture.svg, what `backlit grad` prints for the README's circuit, in colour, and
+docs/graph.svg, the same circuit as `see.draw` draws it.
 
-The picture holds all it needs; a viewer's own monospaced font is used.
+The pictures hold all they need; a viewer's own monospaced font is used.
 """
 
 import io
@@ -11,7 +12,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from backlit.see import differentiate
+import backlit
+from backlit.see import differentiate, draw, record
 from backlit.see.formula.tree import render
 
 WIDTH = 81
@@ -46,7 +48,15 @@ def picture() -> str:
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
+def graph() -> str:
+    """The graph's SVG."""
+    x, y, z = (backlit.tensor(v, dtype="float64", requires_grad=True) for v in (1.0, 2.0, 0.0))
+    f = (x + y) * backlit.maximum(y, z)
+    return draw(record(f)).svg() + "\n"
+
+
 if __name__ == "__main__":
-    target = Path(__file__).parent.parent / "docs" / "picture.svg"
-    target.write_text(picture(), "utf-8")
-    print(f"{target} is drawn.")
+    for name, make in (("picture", picture), ("graph", graph)):
+        target = Path(__file__).parent.parent / "docs" / f"{name}.svg"
+        target.write_text(make(), "utf-8")
+        print(f"{target} is drawn.")

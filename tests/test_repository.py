@@ -213,13 +213,24 @@ def test_no_paths_of_one_machine_and_no_registries_in_the_tree():
             assert found is None, f"{name}: {found}"
 
 
-# -- the picture --------------------------------------------------------------------------------
+# -- the pictures -------------------------------------------------------------------------------
 
 
-def test_the_picture_shows_what_is_printed_today():
+@pytest.fixture
+def draw():
     spec = importlib.util.spec_from_file_location("draw", ROOT / "scripts" / "draw_picture.py")
-    draw = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(draw)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_drawn_graph_is_what_see_draws_today(draw):
+    kept = (ROOT / "docs" / "graph.svg").read_text("utf-8")
+    assert kept == draw.graph(), "run `make picture`"
+    assert "switcher" in kept
+
+
+def test_the_picture_shows_what_is_printed_today(draw):
 
     def words(svg):
         pieces = re.findall(r"<text[^>]*>(.*?)</text>", svg, re.S)

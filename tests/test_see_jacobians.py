@@ -127,6 +127,18 @@ def test_repr_names_the_parts():
     assert "rank 1" in repr(see.jacobian(CASES["sum of products"][0], X[:, 0]))
 
 
+def test_a_module_in_float32_is_looked_at_in_float64_and_keeps_its_own():
+    conv = bl.nn.Conv1d(1, 1, 3)
+    before = conv.weight.numpy()
+    j = see.jacobian(conv, bl.ones((1, 1, 8)))
+    assert j.structure == "Toeplitz"
+    rows = [np.concatenate([np.zeros(i), before[0, 0], np.zeros(5 - i)]) for i in range(6)]
+    np.testing.assert_allclose(j.dense(), rows)
+    np.testing.assert_allclose(j.push(np.ones((1, 1, 8)))[0, 0], [before.sum()] * 6, rtol=1e-6)
+    assert conv.weight.array.dtype == np.float32
+    assert conv.weight.numpy().tobytes() == before.tobytes()
+
+
 def test_pictures():
     j = see.jacobian(elementwise.Tanh(), np.array([0.1, 0.2, 3.0]))
     assert j.picture().splitlines()[1].startswith("  ██")

@@ -26,8 +26,10 @@ import numpy as np
 from ..autograd import jvp, vjp
 from ..dtypes import FLOATING
 from ..errors import ArgumentError, ShapeError
+from ..nn.module import Module
 from ..op import Op, Shape, describe
 from ..tensor import Tensor, apply, as_tensor
+from .check.model import in_float64
 
 #: Up to this many elements the matrix is built once, to look at it; above, it is probed.
 LIMIT = 1 << 20
@@ -233,7 +235,8 @@ def jacobian(subject: Any, *inputs: Any, position: int = 0) -> Jacobian:
             for p in points
         ]
         rest[position] = v
-        return f(*rest)
+        with in_float64([subject] if isinstance(subject, Module) else []):
+            return f(*rest)
 
     y, pull_tensor = vjp(of_one, wide)
 

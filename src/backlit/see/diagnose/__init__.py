@@ -46,7 +46,8 @@ class Diagnosis:
         if not self.findings:
             return [("green", f"{self.subject}: {self.asked} rules found nothing")]
         styles = {ERROR: "bold red", WARNING: "bold yellow", HINT: "bold"}
-        lines = [("bold", f"{self.subject}: {len(self.findings)} findings")]
+        count = f"{len(self.findings)} finding{'' if len(self.findings) == 1 else 's'}"
+        lines = [("bold", f"{self.subject}: {count}")]
         for f in self.findings:
             lines.append((styles[f.severity], f"  {f.severity}, {f.rule}: {f.text}"))
             lines.append(("", f"    evidence: {f.evidence}"))
