@@ -15,7 +15,15 @@ import backlit
 from backlit import nn, optim
 from backlit.data import DataLoader, playground
 from backlit.errors import DataError
-from backlit.train import Accuracy, Callback, ConfusionMatrix, EarlyStopping, Trainer
+from backlit.train import (
+    Accuracy,
+    Callback,
+    ConfusionMatrix,
+    EarlyStopping,
+    Report,
+    Trainer,
+    Watch,
+)
 from backlit.train.checkpoint import load_checkpoint
 
 TRAIN, TEST = playground("xor", 160, noise=0.1, seed=2)
@@ -294,13 +302,25 @@ def test_a_checkpoint_of_another_run_is_refused_and_changes_nothing(tmp_path):
     run = build(tmp_path, 5, [Callback()])
     run[0].metrics = [Accuracy()]
     refused(run, "the metrics must be loss, accuracy, confusion, got loss, accuracy")
-    refused(build(tmp_path, 5, [Callback(), Callback()]), r"but has no callback\.1")
+    refused(build(tmp_path, 5, [Callback(), EarlyStopping()]), r"but has no callback\.1")
 
     path = tmp_path / "latest.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     refused(build(tmp_path, 5, [Callback()]), "truncated, damaged or of another format")
     path.unlink()
     refused(build(tmp_path, 5, [Callback()]), "cannot be read: No such file")
+
+
+def test_callbacks_that_change_nothing_may_begin_in_a_resumed_run(tmp_path):
+    first = build(tmp_path, 1)
+    first[0].fit(*first[1:], epochs=1)
+    report = Report(tmp_path / "report.html", TRAIN)
+    watch = Watch()
+    trainer, *loaders = build(tmp_path, 5, [report, watch, Callback()])
+    trainer.fit(*loaders, epochs=3, resume=True)
+    assert list(watch.rows) == [2, 3]
+    assert [look["epoch"] for look in report.looks] == [2, 3]
+    assert "callback.0" in load_checkpoint(tmp_path / "latest.safetensors")
 
 
 def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):

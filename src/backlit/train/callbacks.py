@@ -18,6 +18,14 @@ class Callback:
     A callback with state overrides `state_dict` and `load_state_dict`; checkpoints hold it.
     """
 
+    @property
+    def required(self) -> bool:
+        """Whether a run that was saved without this callback must not be resumed with it.
+
+        By default, if it has state. One that does not change the training can begin at any time.
+        """
+        return bool(self.state_dict())
+
     def on_train_start(self, trainer: Trainer) -> None:
         """Before the first step of a `fit`."""
 

@@ -578,7 +578,11 @@ class Trainer:
         if self.checkpoints is None:
             raise ArgumentError("fit: resume needs a checkpoints directory; give the Trainer one")
         path = self.checkpoints / LATEST
-        restore(self._parts(loader, validation), load_checkpoint(path), path)
+        parts, state = self._parts(loader, validation), load_checkpoint(path)
+        for name, part in list(parts.items()):
+            if name not in state and isinstance(part, Callback) and not part.required:
+                del parts[name]  # it was not there when the run was saved, and begins now
+        restore(parts, state, path)
 
     def _parts(
         self, loader: Iterable[Any] | None, validation: Iterable[Any] | None

@@ -55,6 +55,11 @@ class Watch(Callback):
         self._model: Any = None
         self._resumed = False
 
+    @property
+    def required(self) -> bool:
+        """No: in a run that was saved without it, it begins where that is resumed."""
+        return False
+
     def on_train_start(self, trainer: Trainer) -> None:
         """Keep the parameters, from which the first update is measured."""
         if self._watch is not None and self._model is trainer.model and not self._resumed:

@@ -99,6 +99,11 @@ class Report(Callback):
         self._own = False  # whether the file at the path is this run's
         self._next = 0.0
 
+    @property
+    def required(self) -> bool:
+        """No: a run that was saved without a report gets one of what is still to come."""
+        return False
+
     # -- what the Trainer calls ---------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer) -> None:
