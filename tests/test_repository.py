@@ -133,6 +133,7 @@ FLOORS = [
     {"see", "models", "interop"},
     {"train"},
     {"cli", "studio"},
+    {"__main__"},
 ]
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
@@ -211,6 +212,25 @@ def test_no_paths_of_one_machine_and_no_registries_in_the_tree():
         if readable and path.exists():
             found = private.search(path.read_text("utf-8"))
             assert found is None, f"{name}: {found}"
+
+
+def test_the_map_of_the_house_names_every_module_of_its_two_largest_parts():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    chapters = text.split("### From a function to native code")[1].split("## Add an op")[0]
+    compiling, seeing = chapters.split("### From a computation to a picture")
+
+    def children(folder, files):
+        names = {f"{p.name}/" for p in folder.iterdir() if (p / "__init__.py").exists()}
+        return names | {p.stem for p in files if p.stem != "__init__"}
+
+    compile_, see = SOURCE / "compile", SOURCE / "see"
+    wanted = {
+        compiling: children(compile_, compile_.rglob("*.py")),
+        seeing: children(see, see.glob("*.py")),
+    }
+    for chapter, names in wanted.items():
+        missing = names - set(re.findall(r"`([\w/]+)`", chapter))
+        assert not missing, f"CONTRIBUTING.md does not say what is in {sorted(missing)}"
 
 
 # -- the pictures -------------------------------------------------------------------------------
