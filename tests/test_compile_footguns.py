@@ -36,6 +36,25 @@ def test_a_python_number_in_an_argument_makes_a_graph_of_its_own() -> None:
     assert len(f.graphs) == 2
 
 
+@pytest.mark.parametrize("executor", [native, interpreter])
+def test_what_is_detached_from_a_surrounding_tensor_is_its_value_by_then(executor) -> None:
+    def make():
+        w, average = bl.tensor([1.0, 2.0], requires_grad=True), bl.tensor([0.0, 0.0])
+
+        def step(x):
+            average.assign(0.5 * average + 0.5 * w.detach())
+            before = w.detach()
+            w.assign(before + x)
+            return w.detach() * 1.0, before, average * 1.0
+
+        return step
+
+    step, fast = make(), bl.compile(make(), executor=executor)
+    for _ in range(3):
+        x = bl.tensor([1.0, 10.0])
+        assert [t.tolist() for t in fast(x)] == [t.tolist() for t in step(x)]
+
+
 def test_none_and_zero_and_false_and_true_and_one_are_different_arguments() -> None:
     f = compiled(lambda x, flag: x + 1 if flag is None else x * 2 if flag is True else x * 0)
     x = bl.tensor([3.0])

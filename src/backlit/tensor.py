@@ -502,7 +502,8 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same values, cut off from the tape."""
-        return wrap(self.array)
+        trace = STATE.trace
+        return wrap(self.array if trace is None else trace.read(self))
 
     def assign(self, value: Any) -> Tensor:
         """Replace all values; shape and dtype stay. The tape keeps the values it has used.
