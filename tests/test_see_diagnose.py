@@ -890,3 +890,8 @@ def test_the_command_with_bad_files(tmp_path):
     assert "must leave a variable 'net'" in command(path, "--model", "net").output
     path.write_text("1 / 0")
     assert "raised ZeroDivisionError" in command(path).output
+
+
+def test_a_loss_that_is_no_function():
+    with pytest.raises(ArgumentError, match=r"loss_fn must be a function of .*, got Tensor"):
+        see.diagnose(nn.Linear(2, 1), (bl.ones((3, 2)), bl.ones((3, 1))), bl.tensor(1.0))

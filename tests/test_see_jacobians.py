@@ -156,3 +156,30 @@ def test_bad_input():
     j = see.jacobian(elementwise.Tanh, X)
     with pytest.raises(ShapeError, match=r"pull: the vector must have shape \(3, 4\), got \(3,\)"):
         j.pull(np.ones(3))
+
+
+def test_a_module_in_float32_is_taken_as_it_is():
+    net = bl.nn.Sequential(bl.nn.Linear(4, 3), bl.nn.Tanh())
+    x = bl.tensor(X.astype("float32"))
+    j = see.jacobian(net, x)
+    assert repr(j).startswith("Jacobian(9×12, block-diagonal, 3 blocks of 3×4")
+    v = np.linspace(-1, 1, 12)
+    _, expected = bl.jvp(net, x, bl.tensor(v.reshape(3, 4).astype("float32")))
+    np.testing.assert_allclose(j.push(v.reshape(3, 4)), expected.numpy(), rtol=1e-5, atol=1e-6)
+    assert net[0].weight.dtype == bl.float32
+
+
+_NET = bl.nn.Linear(4, 2)
+
+
+def test_a_module_is_found_by_the_global_name_that_a_function_uses():
+    x = bl.tensor(X.astype("float32"))
+    assert see.jacobian(lambda x: _NET(x), x).structure == "Kronecker"
+    assert see.check(lambda x: bl.tanh(_NET(x)), x).ok
+
+
+def test_arguments_in_the_wrong_order():
+    with pytest.raises(ArgumentError, match=r"subject must be an op, a module or a function, got"):
+        see.jacobian(bl.ones(3), bl.tanh)
+    with pytest.raises(ArgumentError, match=r"needs the inputs of the function, as in jacobian"):
+        see.jacobian(bl.tanh)

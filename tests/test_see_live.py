@@ -57,7 +57,6 @@ def test_at_a_tensor_with_the_numbers_of_both_sides():
         ("tanh", ["tanh"]),
         ("fc1", ["linear"]),
         ("Net", ["linear", "tanh", "linear"]),
-        ("nothing", []),
     ],
 )
 def test_at_an_op_or_a_module_by_name(node, ops):
@@ -215,3 +214,14 @@ def test_a_capture_is_not_stopped_in():
 def test_arguments_that_make_no_sense(arguments, text):
     with pytest.raises(ArgumentError, match=text):
         see.breakpoints(**arguments)
+
+
+def test_a_name_that_fits_no_step_is_said():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    with (
+        pytest.warns(UserWarning, match=r"no step of the backward pass is 'tahn'; it has tanh"),
+        see.breakpoints("tahn", action=pytest.fail),
+    ):
+        bl.tanh(x).sum().backward()
+    with see.breakpoints("tahn", norm_above=1e9, action=pytest.fail):
+        bl.tanh(x).sum().backward()  # may be meant for another pass

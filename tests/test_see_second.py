@@ -381,3 +381,9 @@ def test_bad_input_to_saved() -> None:
     x = bl.tensor(2.0, requires_grad=True)
     with pytest.raises(ArgumentError, match=r'"line", "module" or "op", got \'size\''):
         see.saved(x * x).by("size")
+
+
+def test_curvature_says_what_it_is():
+    model = bl.nn.Linear(2, 1)
+    c = see.curvature(model, (bl.ones((3, 2)), bl.ones((3, 1))), bl.nn.MSELoss())
+    assert repr(c).startswith("Curvature(Linear, 3 parameters; ask for diagonal(),")

@@ -132,3 +132,11 @@ def test_blocked_gradients_are_told():
     told = sentences(see.record(bl.floor(x) * x))
     assert "⌊" in told[0] or "floor(2.5) = 2" in told[0]
     assert told[-1].startswith("floor blocks: upstream 2.5; to x: 2.5 · 0 = 0")
+
+
+def test_reprs_are_short():
+    x = bl.tensor(3.0, requires_grad=True)
+    loss = x * 2
+    stop = list(see.steps(see.record(loss)))[-1]
+    assert repr(stop) == "Stop(1, backward: × 2 scales: upstream 1; to x: 1 · 2 = 2)"
+    assert repr(stop.node) == "NodeRecord(1: multiply 'loss', float32[])"

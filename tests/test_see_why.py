@@ -208,3 +208,14 @@ def test_all_parameters_of_a_module():
 def test_bad_input():
     with pytest.raises(ArgumentError, match=r"why: needs a Tensor, got int"):
         see.why(3)
+
+
+def test_after_backward_has_freed_the_graph():
+    used, unused = weight(), weight()
+    loss = (used * 2).sum()
+    loss.backward()
+    found = reason(unused, loss, "none", "not reached")
+    assert "left no gradient here; it freed the graph" in found.text
+    assert "ask before backward()" in found.fix
+    assert see.why(used, loss).state == "fine"
+    assert repr(see.why(unused, loss)).startswith("unused has no gradient")

@@ -263,3 +263,9 @@ def test_the_command_replays_a_run_of_backlit_train(tmp_path, monkeypatch) -> No
     result = run(main, ["replay", "runs/digits/flight.safetensors"])
     assert result.exit_code == 0, result.output
     assert "bit for bit" in result.output
+
+
+def test_the_command_takes_the_folder_and_says_when_nothing_failed(tmp_path) -> None:
+    result = CliRunner().invoke(main, ["replay", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "flight.safetensors; a Trainer writes one when a loss is not finite" in result.output

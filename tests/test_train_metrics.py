@@ -113,3 +113,8 @@ def test_metric_errors():
         ConfusionMatrix(2).update(np.zeros((2, 2)), [0, 5])
     with pytest.raises(IndexRangeError, match=r"prediction labels must lie in \[0, 2\), got 2"):
         ConfusionMatrix(2).update(np.eye(3), [0, 1, 1])
+
+
+def test_large_losses_keep_their_column():
+    assert Mean().format(32327890122.0323) == "3.23e+10"
+    assert Mean().format(0.5) == "0.5000"

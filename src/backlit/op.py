@@ -158,7 +158,7 @@ def describe(x: Any) -> str:
 def describe_inputs(op: Op, inputs: tuple[Any, ...]) -> str:
     """`a: float32[3,4], b: 2` for the inputs of an op."""
     names = op.parameters
-    if op.variadic:
+    if op.variadic and len(inputs) > len(names):
         fixed = len(names) - 1
         names = names[:fixed] + tuple(f"{names[-1]}[{i}]" for i in range(len(inputs) - fixed))
     return ", ".join(f"{n}: {describe(x)}" for n, x in zip(names, inputs, strict=False))

@@ -12,6 +12,8 @@ from ..errors import ArgumentError
 from ..see.draw import draw as draw_record
 from .source import HELP, load
 
+_FORMS = (".html", ".svg", ".dot", ".txt", ".json")
+
 
 @click.command(
     help=f"""Draw the graph of SOURCE, in the terminal or into a file.
@@ -39,6 +41,8 @@ def draw(
     """Draw a graph in the terminal or into a file."""
     if show and (output is None or not output.endswith(".html")):
         raise ArgumentError("draw: --open needs an .html file, as in -o graph.html --open")
+    if output is not None and Path(output).suffix.lower() not in _FORMS:  # before the script runs
+        raise ArgumentError(f"draw: FILE must end in {', '.join(_FORMS)}, got {output!r}")
     record = load(source, values)
     if output is None:
         Console().print(draw_record(record, title=title))

@@ -15,6 +15,7 @@ from ..errors import ArgumentError, DataError
 from ..nn import CrossEntropyLoss, Module
 from ..optim import Optimizer
 from ..train.flight import load_flight
+from ..train.trainer import FLIGHT
 from .runs import SETTINGS, build_network, build_optimizer, read_settings
 from .step import walk
 
@@ -27,11 +28,18 @@ from .step import walk
 def replay(file: Path, source: str | None, whole: bool, save: Path | None) -> None:
     """Do the failed step in FILE again, and go through it gate by gate.
 
-    FILE is a flight.safetensors that a Trainer wrote when a loss was not finite or a step raised.
-    For runs of `backlit train` it suffices while it lies in the run's folder. For others SOURCE is
-    file.py:function, a function without arguments that returns (model, loss_fn, optimizer), made as
-    they were for the run.
+    FILE is a flight.safetensors, or the folder with it, that a Trainer wrote when a loss was not
+    finite or a step raised. For runs of `backlit train` it suffices while it lies in the run's
+    folder. For others SOURCE is file.py:function, a function without arguments that returns
+    (model, loss_fn, optimizer), made as they were for the run.
     """
+    if file.is_dir():
+        file /= FLIGHT
+    if not file.is_file():
+        raise ArgumentError(
+            f"replay: there is no {file}; a Trainer writes one when a loss is not finite or a step "
+            "raises, so a run that ended well has none"
+        )
     flight = load_flight(file)
     model, loss_fn, optimizer = _parts(file, source)
     done = flight.replay(model, loss_fn, optimizer)

@@ -52,6 +52,13 @@ class Curvature:
         self.problem = problem
         self._multiply = Fast(self._product)
 
+    def __repr__(self) -> str:
+        problem = self.problem
+        return (
+            f"Curvature({type(problem.model).__name__}, {problem.size} parameters; "
+            "ask for diagonal(), gauss_newton_diagonal(), trace(), top_eigenvalue(), ...)"
+        )
+
     # -- products -----------------------------------------------------------------------------
 
     def _product(self, *vectors: Tensor) -> list[Tensor]:

@@ -29,6 +29,7 @@ from ..errors import ArgumentError, ShapeError
 from ..nn.module import Module
 from ..op import Op, Shape, describe
 from ..tensor import Tensor, apply, as_tensor
+from .check import modules_of
 from .check.model import in_float64
 
 #: Up to this many elements the matrix is built once, to look at it; above, it is probed.
@@ -217,6 +218,15 @@ def jacobian(subject: Any, *inputs: Any, position: int = 0) -> Jacobian:
     if isinstance(subject, type) and issubclass(subject, Op):
         subject = subject()
     f = (lambda *xs: apply(subject, *xs)) if isinstance(subject, Op) else subject
+    if not callable(f) or isinstance(f, Tensor):
+        raise ArgumentError(
+            f"jacobian: the subject must be an op, a module or a function, got "
+            f"{describe(subject)}; "
+            "then come the inputs, as in jacobian(f, x)"
+        )
+    if not inputs:
+        raise ArgumentError("jacobian: needs the inputs of the function, as in jacobian(f, x)")
+    modules = modules_of(f)
     points = [as_tensor(x) if not isinstance(x, int | float) else x for x in inputs]
     if not -len(points) <= position < len(points):
         raise ArgumentError(
@@ -235,19 +245,22 @@ def jacobian(subject: Any, *inputs: Any, position: int = 0) -> Jacobian:
             for p in points
         ]
         rest[position] = v
-        with in_float64([subject] if isinstance(subject, Module) else []):
+        with in_float64(modules):
             return f(*rest)
 
     y, pull_tensor = vjp(of_one, wide)
 
     def pull(u: np.ndarray) -> np.ndarray:
-        return np.asarray(pull_tensor(as_tensor(u.reshape(y.shape)))[0].numpy(), np.float64)
+        with in_float64(modules):
+            return np.asarray(pull_tensor(as_tensor(u.reshape(y.shape)))[0].numpy(), np.float64)
 
     def push(v: np.ndarray) -> np.ndarray:
         return np.asarray(jvp(of_one, wide, as_tensor(v.reshape(x.shape)))[1].numpy())
 
     name, parts = _structure(pull, y.shape, x.shape)
     label = repr(subject) if isinstance(subject, Op) else getattr(subject, "__name__", "function")
+    if isinstance(subject, Module):
+        label = type(subject).__name__
     return Jacobian(name, y.shape, x.shape, x.dtype.itemsize, parts, label, pull, push)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -31,6 +33,9 @@ class Breakpoints:
         limit: int | None,
     ):
         self._matches = None if node is None else _matcher(node)
+        alone = norm_above is None and not nonfinite and when is None
+        self._named: str | None = node if isinstance(node, str) and alone else None
+        self._seen: set[str] = set()  # the ops that were passed, for a name that is none of them
         self._norm_above = norm_above
         self._nonfinite = nonfinite
         self._when = when
@@ -55,12 +60,21 @@ class Breakpoints:
     ) -> None:
         STATE.backward_observer = self._before.pop()
         self._bad.clear()
+        name = self._named
+        if name is not None and error is None and self._seen and not self.stops:
+            near = difflib.get_close_matches(name, self._seen, 3) or sorted(self._seen)[:8]
+            warnings.warn(
+                f"breakpoints: no step of the backward pass is {name!r}; it has {', '.join(near)}",
+                stacklevel=2,
+            )
 
     def _observe(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
         outer = self._before[-1]
         if outer is not None:
             outer(node, upstream, sent)
         self._visited += 1
+        if self._named is not None:
+            self._seen.add(node.op.name)
         if self._limit is not None and len(self.stops) >= self._limit:
             return
         arrays = [(i, _array(g)) for i, g in sent]
@@ -111,7 +125,8 @@ def breakpoints(
     called with the `Stop` instead if it is given. After `limit` stops the rest runs through.
 
     Nothing is changed: gradients are the same to the last bit. What the prompt or `action` raises
-    ends the backward pass, and then no `grad` has changed. A compiled function runs no Python in
+    ends the backward pass, and then no `grad` has changed. A name that fits no step gives a warning
+    at the end. A compiled function runs no Python in
     its backward pass, so there is nothing to stop in: call the function under it.
 
     >>> from backlit import tensor

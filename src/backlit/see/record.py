@@ -164,7 +164,7 @@ class Local:
     value: Value | None = None
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class NodeRecord:
     """One tensor of the computation: a leaf, or the result of an op."""
 
@@ -230,6 +230,10 @@ class NodeRecord:
     def label(self) -> str:
         """The user's name, or else the op or kind with the node's number."""
         return self.name or f"{self.op}_{self.id}"
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"NodeRecord({self.id}: {self.op}{name}, {self.type})"
 
 
 class Record:
@@ -553,4 +557,4 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise DataError(f"save: {path} cannot be written: {error}") from None
+        raise DataError(f"save: {path} cannot be written: {error.strerror or error}") from None

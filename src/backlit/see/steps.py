@@ -42,6 +42,9 @@ class Stop:
     sentence: str
     record: Record
 
+    def __repr__(self) -> str:
+        return f"Stop({self.number}, {self.phase}: {self.sentence})"
+
     @property
     def downstream(self) -> list[Edge]:
         """The edges along which this stop sends a gradient; none in the forward pass."""

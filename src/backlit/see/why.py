@@ -16,6 +16,7 @@ no backward yet, accumulated, stale
 from __future__ import annotations
 
 import linecache
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +25,10 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, GraphFreedError
 from ..op import REGISTRY, describe
 from ..tensor import Tensor
+from .builder import names_of, user_frames
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
 
@@ -98,7 +100,8 @@ def why(parameter: Tensor, source: Any = None) -> Why:
     """
     if not isinstance(parameter, Tensor):
         raise ArgumentError(f"why: needs a Tensor, got {type(parameter).__name__}")
-    name = parameter.name or "the tensor"
+    variables = names_of(user_frames(sys._getframe(1)))
+    name = parameter.name or variables.get(id(parameter)) or "the tensor"
     if parameter.node is not None:
         node = parameter.node
         return Why(
@@ -119,8 +122,25 @@ def why(parameter: Tensor, source: Any = None) -> Why:
         return Why(name, "none", [Reason("frozen", "requires_grad is False", fix=fix)])
     if source is None:
         return _alone(parameter, name)
-    record = as_record(source)
+    try:
+        record = as_record(source)
+    except GraphFreedError:
+        return _freed(parameter, name)
     return _in_record(parameter, record, name)
+
+
+def _freed(parameter: Tensor, name: str) -> Why:
+    """What is known once a backward pass has freed the loss's graph."""
+    if parameter.grad is not None:
+        return _alone(parameter, name)
+    text = (
+        "a backward pass has run and left no gradient here; it freed the graph that would say why"
+    )
+    fix = (
+        "compute the loss again and ask before backward(), or ask a recording of it: "
+        "with see.recording() as r: ...; see.why(parameter, r)"
+    )
+    return Why(name, "none", [Reason("not reached", text, fix=fix)])
 
 
 def _alone(parameter: Tensor, name: str) -> Why:

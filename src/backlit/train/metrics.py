@@ -41,7 +41,7 @@ class Metric:
 
     def format(self, value: float) -> str:
         """A value as people read it."""
-        return f"{value:.4f}"
+        return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.2e}"
 
     def state_dict(self) -> dict[str, Any]:
         """The counts so far."""

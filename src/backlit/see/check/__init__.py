@@ -71,7 +71,7 @@ def check(
             f"check: the subject must be an op, a module or a function, got {kind}; "
             "give an instance"
         )
-    modules = _modules(subject, loss)
+    modules = modules_of(subject, loss)
     name = getattr(subject, "__name__", type(subject).__name__)
     function = subject
     if loss is not None:
@@ -99,12 +99,14 @@ def _array(op: Op, i: int, x: Any) -> Any:
     return x
 
 
-def _modules(*functions: Any) -> list[Module]:
-    """The modules among the functions and in their closures."""
+def modules_of(*functions: Any) -> list[Module]:
+    """The modules among the functions, in their closures, and by the global names they use."""
     found: list[Module] = []
     for f in functions:
         cells = getattr(f, "__closure__", None) or ()
         held = [f, getattr(f, "__self__", None), *(c.cell_contents for c in cells if _filled(c))]
+        code, globals_ = getattr(f, "__code__", None), getattr(f, "__globals__", {})
+        held += [globals_.get(n) for n in code.co_names] if code is not None else []
         found += [m for m in held if isinstance(m, Module) and m not in found]
     return found
 

@@ -46,6 +46,11 @@ class Material:
                 "diagnose: a batch is a tuple of the model's inputs, then the target, got "
                 f"{type(batch).__name__}; as DataLoader gives it"
             )
+        if not callable(loss_fn):
+            raise ArgumentError(
+                "diagnose: loss_fn must be a function of the model's output and the target, as "
+                f"nn.CrossEntropyLoss(), got {type(loss_fn).__name__}"
+            )
         self.inputs = tuple(as_tensor(x) for x in batch[:-1])
         self.target = as_tensor(batch[-1])
         self.loss_fn = loss_fn
