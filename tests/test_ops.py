@@ -27,7 +27,12 @@ from op_table import RECORDS, Case, Record
 for _module in pkgutil.iter_modules(backlit.ops.__path__):
     importlib.import_module(f"backlit.ops.{_module.name}")
 
-BUILT_IN = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("backlit.")}
+#: Those that the compiler alone makes are tested with it.
+BUILT_IN = {
+    name: cls
+    for name, cls in REGISTRY.items()
+    if cls.__module__.startswith("backlit.") and not cls.__module__.startswith("backlit.compile.")
+}
 
 
 def each_case(keep=lambda record, case: True):

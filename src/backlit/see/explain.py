@@ -23,6 +23,7 @@ from ..errors import ArgumentError, GradientError
 from .notation import Latex, MathML, Notation, Unicode
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
+from .revive import revive
 from .shapes import shape_sentence
 from .steps import name_of
 from .value import Value, number
@@ -323,10 +324,7 @@ def explain(what: Any, source: Any, *, top: int = 8) -> Explanation:
             "or give record() a gradient"
         )
     node = record.find(what)
-    if any(n.kind == "op" and n.requires_grad and n.applied is None for n in record.nodes):
-        raise ArgumentError(
-            "explain: a record from a file has no live ops to follow; explain before saving it"
-        )
+    revive(record, "explain")
     return Explanation(record, node, top)
 
 
