@@ -211,3 +211,11 @@ def test_a_wrong_ending_is_said_before_the_script_runs(script):
     result = backlit("draw", "x * 2", "x=1", "-o", "no/such/folder/net.svg")
     assert "no/such/folder/net.svg cannot be written: No such file or directory" in result.output
     assert ".tmp" not in result.output
+
+
+def test_no_breakpoint_at_a_leaf():
+    result = backlit(
+        "step", "x * y", "x=2", "y=3", "--plain", typed="at x\nat nothing_like_it\nq\n"
+    )
+    assert "x is no gate, so no step of the backward pass is its; break at" in result.output
+    assert "no node is named 'nothing_like_it'; there are x, y, multiply_2" in result.output

@@ -579,3 +579,10 @@ def test_a_file_that_raises(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("1 / 0\n")
     assert "raised ZeroDivisionError" in run(f"{path}:X").output
+
+
+def test_a_call_that_does_not_fit():
+    with pytest.raises(
+        ArgumentError, match=r"check: Linear cannot be called with 0 inputs: missing"
+    ):
+        see.check(bl.nn.Linear(2, 2))

@@ -530,3 +530,12 @@ def test_ten_thousand_nodes_open_in_two_seconds_and_stay_smooth(browser, tmp_pat
     )
     assert opened < 2
     assert np.median(gaps) < 50
+
+
+def test_wrapped_lines_keep_their_place_in_the_tree():
+    model = bl.nn.Sequential(bl.nn.Linear(3, 2))
+    text = see.draw(model(bl.ones((4, 3))).sum()).text(width=60)
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if "linear_" in line and "=" in line)
+    assert lines[at].startswith("    linear_")
+    assert lines[at + 1].startswith("    ")

@@ -47,7 +47,7 @@ def test_at_a_tensor_with_the_numbers_of_both_sides():
     assert stop.node.name == "h"
     np.testing.assert_array_equal(stop.node.upstream.array, [3, 3])
     assert [e.gradient.array.tolist() for e in stop.downstream] == [[3, -6], [3, -6]]
-    assert stop.sentence.startswith("× switches: upstream 2 of norm 4.243; to x:")
+    assert stop.sentence.startswith("× switches: upstream 2 numbers of norm 4.243; to x:")
     assert x.grad.numpy().tolist() == [6, -12]
 
 

@@ -387,3 +387,11 @@ def test_curvature_says_what_it_is():
     model = bl.nn.Linear(2, 1)
     c = see.curvature(model, (bl.ones((3, 2)), bl.ones((3, 1))), bl.nn.MSELoss())
     assert repr(c).startswith("Curvature(Linear, 3 parameters; ask for diagonal(),")
+
+
+def test_samples_of_a_parameter_that_is_not_there():
+    samples = see.sample_gradients(
+        bl.nn.Linear(2, 1), (bl.ones((3, 2)), bl.ones((3, 1))), bl.nn.MSELoss()
+    )
+    with pytest.raises(KeyError, match=r"'w'; there are weight, bias"):
+        samples["w"]

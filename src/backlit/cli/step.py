@@ -24,7 +24,7 @@ _KEYS = """\
   norm X       break where a gradient's norm is above X
   nan          break at the first gradient that is not finite
   clear        no breakpoints            w            values and gradients here
-  x NAME       explain a gradient        !            a Python prompt with everything at hand
+  x NAME       explain a gradient        !            Python, with all at hand
   h            this help                 q            quit"""
 
 
@@ -73,6 +73,13 @@ class _Session(Walk):
             self.run()
         elif word == "at" and rest:
             node = self.record.find(rest.strip())
+            if node.kind != "op":
+                uses = [name_of(self.record.nodes[e.target]) for e in self.record.outgoing[node.id]]
+                instead = f"; break at {' or '.join(dict.fromkeys(uses))}" if uses else ""
+                self.console.print(
+                    f"{name_of(node)} is no gate, so no step of the backward pass is its{instead}."
+                )
+                return True
             self.nodes.add(node.id)
             self.console.print(f"Breaks at {name_of(node)} in the backward pass.")
             return True

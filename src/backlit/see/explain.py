@@ -25,7 +25,7 @@ from .record import Edge, NodeRecord, Record
 from .recorder import as_record
 from .revive import revive
 from .shapes import shape_sentence
-from .steps import name_of
+from .steps import extent, name_of
 from .value import Value, number
 
 #: Longer paths than this are shown with their middle left out.
@@ -456,4 +456,4 @@ def _many(count: int) -> str:
 def _size(v: Value) -> str:
     if v.item() is not None:
         return v.text()
-    return f"{'×'.join(map(str, v.shape))} of norm {number(v.statistics['norm'])}"
+    return f"{extent(v.shape)} of norm {number(v.statistics['norm'])}"

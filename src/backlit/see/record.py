@@ -335,8 +335,14 @@ class Record:
         if what.isdecimal():
             return self.find(int(what))
         known = [*self._by_name, *self._by_label]
-        near = difflib.get_close_matches(what, known, 3) or known[:3]
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; it has no nodes"
+        near = difflib.get_close_matches(what, [*known, *self._by_tail], 3)
+        if near:
+            hint = f"; did you mean {' or '.join(near)}?"
+        elif known:
+            listed = [n.label for n in self.nodes]
+            hint = f"; there are {', '.join(listed[:8])}{', …' if len(listed) > 8 else ''}"
+        else:
+            hint = "; it has no nodes"
         raise ArgumentError(f"record: no node is named {what!r}{hint}")
 
     @cached_property

@@ -74,6 +74,8 @@ class SampleGradients(Mapping[str, np.ndarray]):
         self.total = _together(list(self.noise.values()))
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.gradients:
+            raise KeyError(f"{name!r}; there are {', '.join(self.gradients)}")
         return self.gradients[name]
 
     def __iter__(self) -> Iterator[str]:

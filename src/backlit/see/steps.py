@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..op import REGISTRY, Elementwise
+from ..op import REGISTRY, Elementwise, Shape
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
 from .roles import formula, role_of, symbol_of
@@ -321,8 +321,19 @@ def _index(index: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, index))}]"
 
 
+def extent(shape: Shape) -> str:
+    """A shape in a sentence.
+
+    >>> extent((5, 3)), extent((4,)), extent(())
+    ('5×3', '4 numbers', 'a number')
+    """
+    if len(shape) == 1:
+        return f"{shape[0]} number" if shape[0] == 1 else f"{shape[0]} numbers"
+    return "×".join(map(str, shape)) or "a number"
+
+
 def _shape(v: Value) -> str:
-    return f"{'×'.join(map(str, v.shape)) or 'a number'}, norm {number(v.statistics['norm'])}"
+    return f"{extent(v.shape)}, norm {number(v.statistics['norm'])}"
 
 
 def _gradient(v: Value) -> str:
@@ -330,4 +341,4 @@ def _gradient(v: Value) -> str:
         return number(v.item())
     bad = int(v.statistics["nan"] or 0) + int(v.statistics["inf"] or 0)
     found = f", {bad} not finite" if bad else ""
-    return f"{'×'.join(map(str, v.shape))} of norm {number(v.statistics['norm'])}{found}"
+    return f"{extent(v.shape)} of norm {number(v.statistics['norm'])}{found}"

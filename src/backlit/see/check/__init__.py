@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ def check(
             f"check: the subject must be an op, a module or a function, got {kind}; "
             "give an instance"
         )
+    if loss is None or len(inputs) > 1:
+        _fits(subject, inputs if loss is None else inputs[:-1])
     modules = modules_of(subject, loss)
     name = getattr(subject, "__name__", type(subject).__name__)
     function = subject
@@ -109,6 +112,23 @@ def modules_of(*functions: Any) -> list[Module]:
         held += [globals_.get(n) for n in code.co_names] if code is not None else []
         found += [m for m in held if isinstance(m, Module) and m not in found]
     return found
+
+
+def _fits(subject: Any, inputs: Sequence[Any]) -> None:
+    """Raise if a call cannot take so many inputs."""
+    function = subject.forward if isinstance(subject, Module) else subject
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # a function that does not tell
+    try:
+        signature.bind(*inputs)
+    except TypeError as error:
+        name = getattr(subject, "__name__", type(subject).__name__)
+        raise ArgumentError(
+            f"check: {name} cannot be called with {len(inputs)} inputs: {error}; give them after "
+            "it, as in check(model, x)"
+        ) from None
 
 
 def _filled(cell: Any) -> bool:

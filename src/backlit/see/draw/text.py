@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -82,7 +83,7 @@ def _ops(tree: Tree, box: int) -> int:
 
 def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str) -> tuple[Any, ...]:
     record = tree.record
-    name = Text(indent)
+    name = Text()
     name.append(name_of(n), style="bold" if n.name else "")
     if n.kind == "op":
         # The symbol says what a text drawing cannot show otherwise.
@@ -103,7 +104,7 @@ def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str) -> tuple[Any, .
         terms = " + ".join(labels.downstream[e.id] for e in reversed(uses[:4]))
         more = " + …" if len(uses) > 4 else ""
         notes.append(f" adder: {terms}{more}", style="red")
-    return name, labels.value[n.id], labels.upstream[n.id], notes
+    return Padding(name, (0, 0, 0, len(indent))), labels.value[n.id], labels.upstream[n.id], notes
 
 
 def text(tree: Tree, labels: Labels, width: int, color: bool) -> str:
