@@ -34,7 +34,7 @@ _ALIGN = 64
 #: A kernel with this much work (about a multiplication each) is divided among the threads.
 _WORTH_SHARING = 200_000
 #: A product with fewer operations is left to one thread.
-_LARGE_PRODUCT = 4_000_000
+_LARGE_PRODUCT = 1_000_000
 #: A driver with more addresses than this is not optimised: that would take longer than it saves.
 _LONG_DRIVER = 300
 #: Seconds that native code may run before Python can react to Ctrl-C.
