@@ -185,3 +185,16 @@ def test_the_callback_resumes_and_does_not_invent_an_update(tmp_path):
 def test_the_callback_refuses_what_makes_no_sense():
     with pytest.raises(ArgumentError, match=r"Watch: every must be a positive integer, got 0"):
         Watch(every=0)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.0])
+def test_a_small_spread_around_a_large_mean_is_seen(spread):
+    net = nn.Linear(1, 1)
+    net.weight.assign([[spread]])
+    net.bias.assign([100.0])
+    x = np.linspace(-1, 1, 1001, dtype=np.float32)[:, np.newaxis]
+    watch = see.watch(net)
+    with watch:
+        y = net(bl.tensor(x)).numpy()
+    expected = y.std(dtype=np.float64)
+    assert watch.rows[-1]["Linear"]["std"] == pytest.approx(expected, rel=1e-3, abs=1e-9)

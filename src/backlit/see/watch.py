@@ -74,7 +74,7 @@ class Watch:
         y = self._outputs.get(name)
         if y is not None and y.size:
             found["mean"] = mean = float(y.mean(dtype=np.float64 if y.itemsize < 4 else None))
-            found["std"] = math.sqrt(max((norm(y) ** 2) / y.size - mean * mean, 0.0))
+            found["std"] = _std(y, mean)
             found["zeros"] = 1 - int(np.count_nonzero(y)) / y.size
         parameters = list(layer.parameters())
         if not parameters:
@@ -108,6 +108,15 @@ class Watch:
         return str(Table(["layer", *COLUMNS], cells, f"step {len(self.rows)}"))
 
     __repr__ = __str__
+
+
+def _std(y: np.ndarray, mean: float) -> float:
+    """The standard deviation. In one pass without copies where that loses no digits."""
+    square = norm(y) ** 2 / y.size
+    variance = square - mean * mean
+    if variance < 1e-2 * square:  # the two nearly cancel
+        return float(y.std(dtype=np.float64))
+    return math.sqrt(variance)
 
 
 def watch(model: Module, layers: Sequence[str] | None = None) -> Watch:
