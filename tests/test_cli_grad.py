@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import backlit
 from backlit.cli import main
 from backlit.errors import ArgumentError
-from backlit.see import ExpressionError, differentiate
+from backlit.see import ExpressionError, as_record, differentiate
 from backlit.see.formula import parse, parse_value
-from backlit.see.formula.language import FUNCTIONS, MAX_CHARACTERS, MAX_STEPS
+from backlit.see.formula.language import FUNCTIONS, MAX_CHARACTERS, MAX_STEPS, OPERATORS
 from backlit.see.formula.tree import as_text
+from backlit.see.roles import VERBS, role_of
 
 
 def grad(*arguments, **environment):
@@ -309,7 +311,7 @@ def test_json_has_everything_in_full_precision():
     assert read["value"] == 2 * np.exp(1.0)
     assert read["gradients"] == {"x": 2 * np.exp(1.0), "y": np.exp(1.0)}
     product = read["gates"][read["result"]]
-    assert (product["name"], product["role"], product["upstream"]) == ("mul", "switch", 1.0)
+    assert (product["name"], product["role"], product["upstream"]) == ("mul", "switcher", 1.0)
     assert product["inputs"][0] == {
         "from": 1,
         "local": {"kind": "factor", "values": 2.0},
@@ -483,3 +485,35 @@ def test_numbers_that_are_not_finite_are_shown():
     result = CliRunner().invoke(main, ["grad", "sum(sqrt(x))", "x=[-1, 0, 1]"])
     assert result.exit_code == 0
     assert "∂f/∂x = [nan, inf, 0.5]" in result.output
+
+
+# -- one vocabulary -------------------------------------------------------------------------------
+
+
+def _formulas():
+    several = {"std", "dot", "outer", "transpose", "log2", "log10"}  # of these a record has the ops
+    for name, function in {**FUNCTIONS, **{g.name: g for g in OPERATORS.values()}}.items():
+        if name in several:
+            continue
+        if name in FUNCTIONS:
+            yield name, f"{name}({'x, y' if function.fewest == 2 else 'x'})"
+        else:
+            yield name, f"x {name} y"
+    yield "negate", "-x"
+
+
+@pytest.mark.parametrize(("name", "text"), list(_formulas()))
+def test_a_gate_of_a_formula_has_the_role_that_a_record_gives_it(name, text):
+    matrix = name in ("matmul", "@")
+    x = [[0.3, 0.4], [0.2, 0.6]] if matrix else [0.3, 0.4]
+    d = differentiate(f"sum({text})", {"x": x, **({"y": x} if "y" in text else {})})
+    gate = next(g for g in d.gates if g.role)
+    functions = {**FUNCTIONS, **{g.name: g for g in OPERATORS.values()}}
+    call = backlit.negative if name == "negate" else functions[name].call
+    inputs = [backlit.tensor(x, dtype="float64", requires_grad=True) for _ in "xy"]
+    y = call(*inputs[: 2 if "y" in text else 1])
+    node = as_record(y.sum() if y.size > 1 else y)
+    seen = next(n for n in node if n.kind == "op")
+    assert gate.role == role_of(seen), (gate.name, seen.op)
+    assert gate.title.endswith(VERBS[gate.role])
+    assert gate.does

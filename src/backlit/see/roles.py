@@ -17,15 +17,25 @@ ROLES = {
     "adder": "a value that is used more than once adds up the gradients of its uses",
 }
 
+#: What a gate of that role does, as a verb.
+VERBS = {
+    "distributor": "distributes",
+    "router": "routes",
+    "switcher": "switches",
+    "scaler": "scales",
+    "sharer": "shares",
+    "mixer": "mixes",
+    "mover": "moves",
+    "blocker": "blocks",
+}
+
 _ROLE = {
     "distributor": "add subtract sum positive negative astype broadcast_to cumulative_sum "
     "window_sum window_spread",
-    "router": "maximum minimum max min where clip relu leaky_relu abs max_pool max_pool_route "
-    "max_pool_pick",
-    "switcher": "multiply divide matmul linear prod hypot atan2 convolution convolution_input "
-    "convolution_weight",
+    "router": "maximum minimum max min where clip relu max_pool max_pool_route max_pool_pick",
+    "switcher": "multiply matmul linear convolution convolution_input convolution_weight",
     "sharer": "mean avg_pool",
-    "mixer": "softmax log_softmax var norm logsumexp cumulative_prod layer_norm group_norm "
+    "mixer": "softmax log_softmax var logsumexp cumulative_prod layer_norm group_norm "
     "batch_norm nll_loss cross_entropy soft_cross_entropy kl_div rnn_scan lstm_scan gru_scan",
     "mover": "reshape permute_dims flip concat slice place gather scatter_add take take_add "
     "take_along_axis put_along_axis_add",

@@ -17,19 +17,8 @@ from ..errors import ArgumentError
 from ..op import REGISTRY, Elementwise, Shape
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
-from .roles import formula, role_of, symbol_of
+from .roles import VERBS, formula, role_of, symbol_of
 from .value import Value, number
-
-_VERBS = {
-    "distributor": "distributes",
-    "router": "routes",
-    "switcher": "switches",
-    "scaler": "scales",
-    "sharer": "shares",
-    "mixer": "mixes",
-    "mover": "moves",
-    "blocker": "blocks",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +189,7 @@ def _forward(record: Record, node: NodeRecord) -> str:
 
 def describe_backward(record: Record, node: NodeRecord) -> str:
     """The sentence of a gate in the backward pass."""
-    verb = _VERBS.get(role_of(node), "passes on")
+    verb = VERBS.get(role_of(node), "passes on")
     assert node.upstream is not None
     text = f"{symbol_of(node)} {verb}: upstream {_gradient(node.upstream)}"
     if node.status == "failed in backward":

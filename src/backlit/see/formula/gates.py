@@ -24,6 +24,7 @@ from ...errors import ArgumentError, BacklitError
 from ...functions import positive
 from ...op import Elementwise
 from ...tensor import Tensor, wrap
+from ..roles import VERBS
 from .language import (
     CONSTANTS,
     MAX_ELEMENTS,
@@ -36,29 +37,25 @@ from .language import (
 #: Jacobians with more elements than this are not built.
 MAX_JACOBIAN = 10_000
 
+#: The roles of `see.roles` in the words of a formula, whose gates are few.
 ROLES = {
-    "distribute": "every input gets the upstream gradient unchanged",
-    "difference": "the first input gets the upstream gradient, the second minus it",
-    "share": "every element gets an equal share of the upstream gradient",
-    "route": "the winner gets the upstream gradient, the others 0; ties share",
-    "switch": "each input gets upstream times the other input",
-    "scale": "each input gets upstream times the slope there",
-    "mix": "each input element gets a mix of the upstream gradients",
-    "move": "every gradient goes back to where its value came from",
-    "copy": "a value used more than once adds up what its uses send",
+    "distributor": "every input gets the upstream gradient unchanged",
+    "sharer": "every element gets an equal share of the upstream gradient",
+    "router": "the winner gets the upstream gradient, the others 0; ties share",
+    "switcher": "each input gets upstream times the other input",
+    "scaler": "each input gets upstream times the slope there",
+    "mixer": "each input element gets a mix of the upstream gradients",
+    "mover": "every gradient goes back to where its value came from",
+    "blocker": "no gradient goes on: the slope is 0 wherever there is one",
+    "adder": "a value used more than once adds up what its uses send",
+}
+#: Distributors that turn a sign.
+_TURNED = {
+    "sub": "the first input gets the upstream gradient, the second minus it",
+    "negate": "the input gets minus the upstream gradient",
 }
 
 _GATE_NAMES = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "@": "matmul"}
-_VERBS = {
-    "distribute": "distributes",
-    "difference": "distributes",
-    "share": "shares",
-    "route": "routes",
-    "switch": "switches",
-    "scale": "scales",
-    "mix": "mixes",
-    "move": "moves",
-}
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,12 @@ class Gate:
     @property
     def title(self) -> str:
         """What the gate does with the gradient, as in "mul switches"."""
-        return f"{self.name} {_VERBS[self.role]}" if self.role else self.kind
+        return f"{self.name} {VERBS[self.role]}" if self.role else self.kind
+
+    @property
+    def does(self) -> str:
+        """What the gate does to a gradient, in words; empty for what is no gate."""
+        return _TURNED.get(self.name, ROLES[self.role]) if self.role else ""
 
 
 @dataclass

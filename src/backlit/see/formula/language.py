@@ -48,7 +48,10 @@ class ExpressionError(ArgumentError):
 
 @dataclass(frozen=True)
 class Function:
-    """What a name or an operator of the language means, and how its gate treats the gradient."""
+    """What a name or an operator of the language means, and how its gate treats the gradient.
+
+    `role` is one of `see.roles`.
+    """
 
     name: str
     call: Callable[..., Tensor]
@@ -124,50 +127,52 @@ def _transpose(x: Any) -> Tensor:
 def _slopes() -> Iterable[Function]:
     names = (
         "exp expm1 log log1p log2 log10 sqrt square abs sin cos tan asin acos atan sinh cosh tanh "
-        "asinh acosh atanh sigmoid erf sign floor ceil round"
+        "asinh acosh atanh sigmoid erf"
     )
     for name in names.split():
-        yield Function(name, getattr(f, name), "scale")
-    yield Function("softplus", lambda x: apply(cached(activation.Softplus), x), "scale")
-    yield Function("gelu", lambda x: apply(cached(activation.Gelu), x), "scale")
-    yield Function("silu", lambda x: apply(cached(activation.Silu), x), "scale")
-    yield Function("relu", lambda x: apply(cached(activation.Relu), x), "route")
+        yield Function(name, getattr(f, name), "scaler")
+    for name in ("sign", "floor", "ceil", "round"):
+        yield Function(name, getattr(f, name), "blocker")
+    yield Function("softplus", lambda x: apply(cached(activation.Softplus), x), "scaler")
+    yield Function("gelu", lambda x: apply(cached(activation.Gelu), x), "scaler")
+    yield Function("silu", lambda x: apply(cached(activation.Silu), x), "scaler")
+    yield Function("relu", lambda x: apply(cached(activation.Relu), x), "router")
 
 
 FUNCTIONS: dict[str, Function] = {
     g.name: g
     for g in (
         *_slopes(),
-        Function("max", _extreme(f.max, f.maximum), "route", 1, None, reduces=True),
-        Function("min", _extreme(f.min, f.minimum), "route", 1, None, reduces=True),
-        Function("maximum", f.maximum, "route", 2, 2),
-        Function("minimum", f.minimum, "route", 2, 2),
-        Function("sum", f.sum, "distribute", reduces=True),
-        Function("mean", f.mean, "share", reduces=True),
-        Function("prod", f.prod, "switch", reduces=True),
-        Function("var", f.var, "mix", reduces=True),
-        Function("std", f.std, "mix", reduces=True),
-        Function("norm", f.vector_norm, "scale", reduces=True),
-        Function("logsumexp", f.logsumexp, "mix", reduces=True),
-        Function("softmax", _softmax, "mix", reduces=True),
-        Function("log_softmax", _log_softmax, "mix", reduces=True),
-        Function("dot", f.vecdot, "switch", 2, 2),
-        Function("outer", f.outer, "switch", 2, 2),
-        Function("matmul", f.matmul, "switch", 2, 2),
-        Function("pow", f.pow, "scale", 2, 2),
-        Function("transpose", _transpose, "move"),
+        Function("max", _extreme(f.max, f.maximum), "router", 1, None, reduces=True),
+        Function("min", _extreme(f.min, f.minimum), "router", 1, None, reduces=True),
+        Function("maximum", f.maximum, "router", 2, 2),
+        Function("minimum", f.minimum, "router", 2, 2),
+        Function("sum", f.sum, "distributor", reduces=True),
+        Function("mean", f.mean, "sharer", reduces=True),
+        Function("prod", f.prod, "scaler", reduces=True),
+        Function("var", f.var, "mixer", reduces=True),
+        Function("std", f.std, "mixer", reduces=True),
+        Function("norm", f.vector_norm, "scaler", reduces=True),
+        Function("logsumexp", f.logsumexp, "mixer", reduces=True),
+        Function("softmax", _softmax, "mixer", reduces=True),
+        Function("log_softmax", _log_softmax, "mixer", reduces=True),
+        Function("dot", f.vecdot, "switcher", 2, 2),
+        Function("outer", f.outer, "switcher", 2, 2),
+        Function("matmul", f.matmul, "switcher", 2, 2),
+        Function("pow", f.pow, "scaler", 2, 2),
+        Function("transpose", _transpose, "mover"),
     )
 }
 
 OPERATORS: dict[type, Function] = {
-    ast.Add: Function("+", f.add, "distribute", 2, 2),
-    ast.Sub: Function("-", f.subtract, "difference", 2, 2),
-    ast.Mult: Function("*", f.multiply, "switch", 2, 2),
-    ast.Div: Function("/", f.divide, "scale", 2, 2),
-    ast.Pow: Function("**", f.pow, "scale", 2, 2),
-    ast.MatMult: Function("@", f.matmul, "switch", 2, 2),
+    ast.Add: Function("+", f.add, "distributor", 2, 2),
+    ast.Sub: Function("-", f.subtract, "distributor", 2, 2),
+    ast.Mult: Function("*", f.multiply, "switcher", 2, 2),
+    ast.Div: Function("/", f.divide, "scaler", 2, 2),
+    ast.Pow: Function("**", f.pow, "scaler", 2, 2),
+    ast.MatMult: Function("@", f.matmul, "switcher", 2, 2),
 }
-_NEGATE = Function("negate", f.negative, "scale")
+_NEGATE = Function("negate", f.negative, "distributor")
 _SYMBOLS = "+ - * / ** @"
 
 
@@ -294,7 +299,7 @@ class _Reader:
     def read_subscript(self, node: ast.Subscript) -> int:
         inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         index = tuple(self.index(entry) for entry in inside)
-        function = Function("index", lambda x: x[index], "move")
+        function = Function("index", lambda x: x[index], "mover")
         return self.add("gate", node, inputs=(self.visit(node.value),), function=function)
 
     def index(self, node: ast.expr) -> int | slice:

@@ -314,13 +314,13 @@ def _legend(d: Differentiation) -> Table:
     titles: dict[str, list[str]] = {}
     for gate in d.gates:
         if gate.role is not None and gate.upstream is not None:
-            found = titles.setdefault(gate.role, [])
+            found = titles.setdefault(gate.does, [])
             if gate.title not in found:
                 found.append(gate.title)
-    for role, found in titles.items():
-        table.add_row(Text("\n".join(found), ROLE), Text(ROLES[role], WORD))
+    for does, found in titles.items():
+        table.add_row(Text("\n".join(found), ROLE), Text(does, WORD))
     if any(len(d.contributions(g)) > 1 for g in d.gates):
-        table.add_row(Text("copy adds", ROLE), Text(ROLES["copy"], WORD))
+        table.add_row(Text("copy adds", ROLE), Text(ROLES["adder"], WORD))
     return table
 
 
