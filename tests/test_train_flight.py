@@ -269,3 +269,39 @@ def test_the_command_takes_the_folder_and_says_when_nothing_failed(tmp_path) -> 
     result = CliRunner().invoke(main, ["replay", str(tmp_path)])
     assert result.exit_code == 1
     assert "flight.safetensors; a Trainer writes one when a loss is not finite" in result.output
+
+
+class Noisy(nn.Module):
+    """Draws from a generator of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.noise = backlit.Generator(5)
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x):
+        """Noise, then a layer."""
+        return self.linear(x + 0.1 * self.noise.normal(x.shape))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_looking_at_the_steps_before_draws_nothing_from_the_models_generators(
+    tmp_path, compiled
+) -> None:
+    ends = []
+    for path in (None, tmp_path / "flight.safetensors"):
+        backlit.manual_seed(0)
+        model = Noisy()
+        optimizer = optim.SGD(model.parameters(), lr=0.05)
+        trainer = Trainer(
+            model,
+            nn.CrossEntropyLoss(),
+            optimizer,
+            flight=path,
+            compile=compiled,
+            progress="quiet",
+        )
+        with pytest.raises(NonFiniteError):
+            trainer.fit(DataLoader(TensorDataset(*data()), 5), epochs=3)
+        ends.append((trainer.steps, bits(model), bits(model.noise)))
+    assert ends[0] == ends[1]

@@ -39,7 +39,7 @@ def look_at(trainer: Trainer, batch: tuple[Any, ...], rows: list[int] | None) ->
     """What a step is going to be like: learning rate, norms, rows. Changes nothing."""
     parameters = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad]
     *inputs, target = batch
-    with _unchanged(trainer.model), enable_grad():
+    with _unchanged(trainer), enable_grad():
         loss = trainer.loss_fn(trainer.model(*inputs), target)
         found = grad(loss, [p for _, p in parameters], allow_unused=True)
     norms = {n: 0.0 if g is None else _norm(g) for (n, _), g in zip(parameters, found, strict=True)}
@@ -247,17 +247,18 @@ def load_flight(path: str | os.PathLike[str]) -> Flight:
 
 
 @contextlib.contextmanager
-def _unchanged(model: Module) -> Iterator[None]:
+def _unchanged(trainer: Trainer) -> Iterator[None]:
     """Running statistics and random state stay as they are, whatever happens inside."""
+    model = trainer.model
     held = [(t, t.array, t._grad) for t in (*model.parameters(), *model.buffers())]
-    generator = default_generator()
-    random = generator.state_dict()
+    random = [(g, g.state_dict()) for g in trainer._generators().values()]
     try:
         yield
     finally:
         for t, array, gradient in held:
             t.array, t._grad = array, gradient
-        generator.load_state_dict(random)
+        for generator, state in random:
+            generator.load_state_dict(state)
 
 
 def _norm(t: Tensor) -> float:
