@@ -11,6 +11,7 @@ import backlit
 from backlit import functional as F
 from backlit import nn, optim
 from backlit.compile import get_threads, interpreter, native, set_threads
+from backlit.compile.plan import Plan
 from backlit.data import DataLoader, Subset, TensorDataset
 from backlit.errors import ArgumentError, IndexRangeError, NonFiniteError, ShapeError, TraceError
 from backlit.train import Accuracy, Callback, Trainer
@@ -278,3 +279,44 @@ def test_rows_need_rows():
     with pytest.raises(ArgumentError, match="the dataset must be a TensorDataset"):
         squares.rows(lambda: 1)
     assert DataLoader(TensorDataset(X), collate_fn=list).tensors is None
+
+
+@pytest.mark.parametrize("clear", ["before", "after", "never"])
+def test_where_gradients_are_cleared_decides_whether_steps_need_python(clear, monkeypatch) -> None:
+    """After the update nothing is left to add to; never cleared, every step is looked at."""
+
+    def setup():
+        backlit.manual_seed(0)
+        layer = nn.Linear(3, 2)
+        optimizer = optim.SGD(layer.parameters(), lr=0.1)
+
+        def step(x):
+            loss = (layer(x) ** 2).mean()
+            if clear == "before":
+                optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if clear == "after":
+                optimizer.zero_grad()
+            return loss
+
+        return layer, backlit.compile(step)
+
+    x = backlit.random.normal((6, 3))
+    order = np.arange(6).reshape(3, 2)
+    one, single = setup()
+    losses = [single(x[rows.tolist()]).numpy() for rows in order]
+    many, whole = setup()
+    whole.epoch(order[:1], x)
+    _, repeated = setup()
+    repeated(x)
+    calls = []
+    run = Plan._run
+    monkeypatch.setattr(Plan, "_run", lambda plan, turns: calls.append(turns) or run(plan, turns))
+    rest = whole.epoch(order[1:], x).numpy()
+    np.testing.assert_array_equal(rest, losses[1:])
+    assert sum(calls) == 2
+    repeated.repeat(6, x)
+    assert sum(calls) == 8
+    assert (len(calls) < 8) == (clear != "never")
+    np.testing.assert_array_equal(many.weight.numpy(), one.weight.numpy())

@@ -134,7 +134,7 @@ class CompiledFunction:
         if times < 1:
             raise ArgumentError(f"repeat: times must be at least 1, got {times}")
         leaves, runner = self._find(args, kwargs)
-        if runner.captured.asked:  # gradients add up: the second call may be of another kind
+        if runner.captured.accumulates:  # gradients add up: the second call may be of another kind
             for _ in range(times - 1):
                 self(*args, **kwargs)
             return self(*args, **kwargs)
@@ -165,7 +165,7 @@ class CompiledFunction:
                 ("epoch", STATE.grad_enabled, *map(_kind, first)),
                 lambda: Plan(trace(self._on_rows, first, {}), rows=True),
             )
-        if isinstance(runner, Plan) and not runner.captured.asked:
+        if isinstance(runner, Plan) and not runner.captured.accumulates:
             return runner.epoch(rows, tensors)
         results = [
             flatten(self(*[take(t, row, axis=0) for t in tensors])) for row in map(wrap, rows)

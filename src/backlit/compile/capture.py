@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,12 @@ class Capture:
     settings: list[Setting]
     result_tree: Any
     results: int
+
+    @cached_property
+    def accumulates(self) -> bool:
+        """Whether a call finds gradients that a call before it has left."""
+        left = {id(t) for t, present in self.gradients if present}
+        return any(present or id(t) in left for t, present in self.asked)
 
     def same_gradients(self) -> bool:
         """Whether the Tensors asked for a gradient have one now if they had one then."""
