@@ -395,3 +395,20 @@ def test_samples_of_a_parameter_that_is_not_there():
     )
     with pytest.raises(KeyError, match=r"'w'; there are weight, bias"):
         samples["w"]
+
+
+def test_a_generator_of_the_model_is_put_back() -> None:
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.noise = bl.Generator(5)
+            self.linear = nn.Linear(2, 1)
+
+        def forward(self, x):
+            return self.linear(x) + 0.0 * self.noise.normal((1, 1))
+
+    net = Noisy()
+    batch = bl.ones((3, 2)), bl.zeros((3, 1))
+    see.sample_gradients(net, batch, nn.MSELoss())
+    see.curvature(net, batch, nn.MSELoss()).top_eigenvalue(steps=2)
+    assert int(net.noise.counter) == 0

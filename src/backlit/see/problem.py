@@ -13,7 +13,7 @@ from ..compile import compile
 from ..errors import ArgumentError, TraceError
 from ..functions import zeros
 from ..nn.module import Module
-from ..random import default_generator
+from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, describe
 
 #: Layers that make one sample's result depend on the others, or on chance, while they are trained.
@@ -126,14 +126,16 @@ class Problem:
         """Whatever happens inside, afterwards values, gradients and random state are as before."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         held = [(t, t.array, t._grad) for t in tensors]
-        generator = default_generator()
-        random = generator.state_dict()
+        own = [v for m in self.model.modules() for v in vars(m).values()]
+        generators = [default_generator(), *(g for g in own if isinstance(g, Generator))]
+        random = [(g, g.state_dict()) for g in generators]
         try:
             yield
         finally:
             for t, array, gradient in held:
                 t.array, t._grad = array, gradient
-            generator.load_state_dict(random)
+            for generator, state in random:
+                generator.load_state_dict(state)
 
 
 class Fast:
