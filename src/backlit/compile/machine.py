@@ -108,10 +108,17 @@ class Library:
         self.addresses = addresses
 
 
+#: The mark of loops whose vectors have a fixed length. Where LLVM (22.1) weighs lengths itself for
+#: loops that go through memory backwards and forwards, an assertion of its cost model may end the
+#: process.
+FIXED_WIDTH = ", !llvm.loop !0"
+_METADATA = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.vectorize.width", i32 8}\n'
+
+
 def header() -> str:
     """The lines that every module starts with."""
     e = engine()
-    return f'target triple = "{e.triple}"\ntarget datalayout = "{e.layout}"\n'
+    return f'target triple = "{e.triple}"\ntarget datalayout = "{e.layout}"\n{_METADATA}'
 
 
 def attributes() -> str:
