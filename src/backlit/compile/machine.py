@@ -112,13 +112,13 @@ class Library:
 #: loops that go through memory backwards and forwards, an assertion of its cost model may end the
 #: process.
 FIXED_WIDTH = ", !llvm.loop !0"
-_METADATA = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.vectorize.width", i32 8}\n'
+METADATA = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.vectorize.width", i32 8}\n'
 
 
 def header() -> str:
     """The lines that every module starts with."""
     e = engine()
-    return f'target triple = "{e.triple}"\ntarget datalayout = "{e.layout}"\n{_METADATA}'
+    return f'target triple = "{e.triple}"\ntarget datalayout = "{e.layout}"\n'
 
 
 def attributes() -> str:
