@@ -895,3 +895,22 @@ def test_the_command_with_bad_files(tmp_path):
 def test_a_loss_that_is_no_function():
     with pytest.raises(ArgumentError, match=r"loss_fn must be a function of .*, got Tensor"):
         see.diagnose(nn.Linear(2, 1), (bl.ones((3, 2)), bl.ones((3, 1))), bl.tensor(1.0))
+
+
+class Noisy(nn.Module):
+    """Draws from a generator of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.source = bl.random.Generator(3)
+
+    def forward(self, x):
+        return self.linear(x + 0.1 * self.source.normal(x.shape))
+
+
+def test_a_model_s_own_random_numbers_are_left_alone() -> None:
+    model = Noisy()
+    before = int(model.source.counter)
+    diagnose(model, (bl.ones((4, 2)), bl.asarray([0, 1, 0, 1])), nn.CrossEntropyLoss())
+    assert int(model.source.counter) == before

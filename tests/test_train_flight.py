@@ -305,3 +305,17 @@ def test_looking_at_the_steps_before_draws_nothing_from_the_models_generators(
             trainer.fit(DataLoader(TensorDataset(*data()), 5), epochs=3)
         ends.append((trainer.steps, bits(model), bits(model.noise)))
     assert ends[0] == ends[1]
+
+
+def test_looking_for_the_bad_layer_leaves_running_statistics_alone() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    before = bits(model)
+    trainer = Trainer(
+        model,
+        lambda p, t: backlit.log(p - p).sum(),
+        optim.SGD(model.parameters(), lr=0.1),
+        progress="quiet",
+    )
+    with pytest.raises(NonFiniteError, match="the output of log"):
+        trainer.fit([(np.eye(2, dtype=np.float32), np.zeros(2))], epochs=1)
+    assert bits(model) == before

@@ -15,6 +15,7 @@ import backlit
 from backlit import nn, optim
 from backlit.data import DataLoader, playground
 from backlit.errors import DataError
+from backlit.nn.keeping import generators
 from backlit.train import (
     Accuracy,
     Callback,
@@ -88,15 +89,14 @@ def everything(trainer, loader, validation):
         for i, state in trainer.optimizer.state_dict()["state"].items()
         for n, t in state.items()
     }
-    generators = {
-        n: {k: int(v) for k, v in g.state_dict().items()} for n, g in trainer._generators().items()
-    }
+    sources = generators(trainer.model)
+    random = {n: {k: int(v) for k, v in g.state_dict().items()} for n, g in sources.items()}
     return {
         "model": model,
         "optimizer": optimizer,
         "groups": trainer.optimizer.state_dict()["param_groups"],
         "schedule": trainer.schedule.state_dict(),
-        "generators": generators,
+        "generators": random,
         "loader": loader.state_dict(),
         "validation": validation.state_dict(),
         "history": trainer.history,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from ..autograd import enable_grad, grad
 from ..compile import compile
 from ..errors import ArgumentError, TraceError
 from ..functions import zeros
+from ..nn.keeping import kept
 from ..nn.module import Module
-from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, describe
 
 #: Layers that make one sample's result depend on the others, or on chance, while they are trained.
@@ -121,21 +121,9 @@ class Problem:
             "(see.diagnose shows which)"
         )
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Whatever happens inside, afterwards values, gradients and random state are as before."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        held = [(t, t.array, t._grad) for t in tensors]
-        own = [v for m in self.model.modules() for v in vars(m).values()]
-        generators = [default_generator(), *(g for g in own if isinstance(g, Generator))]
-        random = [(g, g.state_dict()) for g in generators]
-        try:
-            yield
-        finally:
-            for t, array, gradient in held:
-                t.array, t._grad = array, gradient
-            for generator, state in random:
-                generator.load_state_dict(state)
+    def kept(self) -> contextlib.AbstractContextManager[None]:
+        """Whatever happens inside, afterwards the model and all random numbers are as before."""
+        return kept(self.model)
 
 
 class Fast:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..nn.keeping import kept
 
 if TYPE_CHECKING:
     from ..see import Diagnosis
@@ -131,18 +132,10 @@ class Diagnose(Callback):
     def _look(self, trainer: Trainer, rehearse: bool) -> Diagnosis:
         from ..see import diagnose  # only those who look need `see`
 
-        generators = trainer._generators().values()
-        before = [g.state_dict() for g in generators]
-        modes = [(m, m.training) for m in trainer.model.modules()]
-        trainer.model.train()
-        try:
+        with kept(trainer.model):
+            trainer.model.train()
             found = diagnose(
                 trainer.model, self.batch, trainer.loss_fn, trainer.optimizer, rehearse=rehearse
             )
-        finally:
-            for module, training in modes:
-                module.training = training
-            for generator, state in zip(generators, before, strict=True):
-                generator.load_state_dict(state)
         self.diagnoses[trainer.epoch] = found
         return found

@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .. import see
 from ..autograd import enable_grad, grad
 from ..errors import DataError
 from ..nn import Module
+from ..nn.keeping import kept
 from ..optim import Optimizer
 from ..random import default_generator
 from ..table import Table
@@ -39,7 +40,7 @@ def look_at(trainer: Trainer, batch: tuple[Any, ...], rows: list[int] | None) ->
     """What a step is going to be like: learning rate, norms, rows. Changes nothing."""
     parameters = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad]
     *inputs, target = batch
-    with _unchanged(trainer), enable_grad():
+    with kept(trainer.model), enable_grad():
         loss = trainer.loss_fn(trainer.model(*inputs), target)
         found = grad(loss, [p for _, p in parameters], allow_unused=True)
     norms = {n: 0.0 if g is None else _norm(g) for (n, _), g in zip(parameters, found, strict=True)}
@@ -244,21 +245,6 @@ def load_flight(path: str | os.PathLike[str]) -> Flight:
             "fails"
         )
     return Flight(os.fspath(path), state)
-
-
-@contextlib.contextmanager
-def _unchanged(trainer: Trainer) -> Iterator[None]:
-    """Running statistics and random state stay as they are, whatever happens inside."""
-    model = trainer.model
-    held = [(t, t.array, t._grad) for t in (*model.parameters(), *model.buffers())]
-    random = [(g, g.state_dict()) for g in trainer._generators().values()]
-    try:
-        yield
-    finally:
-        for t, array, gradient in held:
-            t.array, t._grad = array, gradient
-        for generator, state in random:
-            generator.load_state_dict(state)
 
 
 def _norm(t: Tensor) -> float:

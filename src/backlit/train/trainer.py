@@ -19,9 +19,9 @@ from ..compile import compile as compile_function
 from ..data import DataLoader
 from ..errors import ArgumentError, DataError, NonFiniteError
 from ..nn import Module
+from ..nn.keeping import generators, kept
 from ..optim import Optimizer, clip_grad_norm_, clip_grad_value_
 from ..optim.lr_scheduler import ReduceLROnPlateau
-from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, wrap
 from .callbacks import Callback
 from .checkpoint import encode_state, load_checkpoint, restore
@@ -480,17 +480,14 @@ class Trainer:
         parts = {"model": self.model, "optimizer": self.optimizer}
         if self.schedule is not None:
             parts["schedule"] = self.schedule
-        return {**parts, **{f"generator.{n}": g for n, g in self._generators().items()}}
+        return {**parts, **{f"generator.{n}": g for n, g in generators(self.model).items()}}
 
     def _raise_non_finite(
         self, value: float, batch: tuple[Any, ...], batches: int | None, written: bool
     ) -> None:
-        generators = self._generators()
-        before = {name: generator.state_dict() for name, generator in generators.items()}
         *inputs, target = batch
-        where = first_non_finite(self.model, self.loss_fn, tuple(inputs), target)
-        for name, generator in generators.items():
-            generator.load_state_dict(before[name])
+        with kept(self.model):
+            where = first_non_finite(self.model, self.loss_fn, tuple(inputs), target)
         raise NonFiniteError(
             f"fit: the loss must be finite, got {value} in epoch {self.epoch + 1}, "
             f"step {self.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
@@ -594,7 +591,7 @@ class Trainer:
             "schedule": self.schedule,
             "training": _Numbers(self),
         }
-        for name, generator in self._generators().items():
+        for name, generator in generators(self.model).items():
             parts[f"generator.{name}"] = generator
         for i, callback in enumerate(self.callbacks):
             parts[f"callback.{i}"] = callback
@@ -603,15 +600,6 @@ class Trainer:
         if hasattr(validation, "load_state_dict"):
             parts["validation"] = _FromItsStart(validation)
         return {name: part for name, part in parts.items() if part is not None}
-
-    def _generators(self) -> dict[str, Generator]:
-        """The sources of random numbers: this thread's default one, and the model's own."""
-        found = {"default": default_generator()}
-        for path, module in self.model.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Generator) and value not in found.values():
-                    found[f"{path}.{name}" if path else name] = value
-        return found
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..nn.keeping import kept
 from .callbacks import Callback
-from .report.looking import kept
 
 if TYPE_CHECKING:
     from ..see import Watch as Rows
@@ -78,7 +78,7 @@ class Watch(Callback):
             row = self._watch.step()
         else:
             *inputs, target = self.batch
-            with kept(trainer.model, trainer._generators().values()):
+            with kept(trainer.model):
                 trainer.model.train()
                 for p in trainer.model.parameters():
                     p.grad = None

@@ -16,10 +16,10 @@ import numpy as np
 from ...autograd import backward, no_grad
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, BacklitError
+from ...nn.keeping import kept
 from ...nn.module import Module
 from ...op import describe
 from ...optim import Adam, Optimizer
-from ...random import default_generator
 from ...tensor import Tensor, as_tensor, wrap
 from ..record import NodeRecord, Record
 from ..watching import recording
@@ -74,21 +74,12 @@ class Material:
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Whatever happens inside, afterwards the model and its surroundings are as before."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        held = [(t, t.array, t._grad) for t in tensors]
-        modes = [(m, m.training) for m in self.model.modules()]
-        generator = default_generator()
-        random = generator.state_dict()
         optimizer = self.optimizer
         state = optimizer.state_dict() if optimizer is not None else None
         try:
-            yield
+            with kept(self.model):
+                yield
         finally:
-            for t, array, grad in held:
-                t.array, t._grad = array, grad
-            for module, training in modes:
-                module.training = training
-            generator.load_state_dict(random)
             if optimizer is not None and state is not None:
                 optimizer.load_state_dict(state)
 

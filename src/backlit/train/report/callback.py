@@ -13,12 +13,13 @@ import numpy as np
 
 from ...data import DataLoader, collate
 from ...errors import ArgumentError, DataError
+from ...nn.keeping import kept
 from ...see import draw, record
 from ...tensor import Tensor, as_tensor
 from ..callbacks import Callback
 from ..storage import write_whole
 from .examples import EXAMPLES, Describe, look_at_examples
-from .looking import kept, look
+from .looking import look
 from .page import page
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Report(Callback):
         if not self._own and self.path.exists():
             self._set_aside()
         if self._columns is None and self.examples is not None:
-            with kept(trainer.model, trainer._generators().values()):
+            with kept(trainer.model):
                 self._columns, self._total = _columns(self.examples)
         if not self.looks and trainer.epoch == 0 and trainer.position == 0:
             self._look(trainer)
@@ -152,7 +153,7 @@ class Report(Callback):
             return
         batch = tuple(c[:PROBE] for c in self._columns)
         try:
-            with kept(trainer.model, trainer._generators().values()):
+            with kept(trainer.model):
                 seen = look(
                     trainer.model,
                     trainer.loss_fn,
@@ -179,7 +180,7 @@ class Report(Callback):
         if self._columns is None:
             return {"kind": "none", "why": "the report was given no examples"}
         try:
-            with kept(trainer.model, trainer._generators().values()):
+            with kept(trainer.model):
                 found = look_at_examples(
                     trainer.model, trainer.loss_fn, self._columns, self.classes, self.describe
                 )
@@ -193,7 +194,7 @@ class Report(Callback):
         if self._columns is None:
             return None
         try:
-            with kept(trainer.model, trainer._generators().values()):
+            with kept(trainer.model):
                 trainer.model.eval()
                 *inputs, target = (c[:1] for c in self._columns)
                 seen = record(trainer.loss_fn(trainer.model(*inputs), target))

@@ -7,10 +7,8 @@ numbers are put back.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,34 +17,12 @@ from ...backend import numpy_backend
 from ...dtypes import FLOATING
 from ...nn import Module
 from ...optim import Optimizer
-from ...random import Generator
 from ...see import Record, record
 from ...tensor import Tensor
 
 #: Bins of a histogram, layers that are kept (the first and last of more), elements that are looked
 #: at in one array (evenly spaced ones of more).
 BINS, LAYERS, ELEMENTS = 24, 24, 1 << 18
-
-
-@contextlib.contextmanager
-def kept(model: Module, generators: Iterable[Generator]) -> Iterator[None]:
-    """Whatever happens inside, afterwards the model and all random numbers are as before."""
-    tensors = [*model.parameters(), *model.buffers()]
-    held = [(t, t.array, t._grad) for t in tensors]
-    modes = [(m, m.training) for m in model.modules()]
-    sources = [(g, g.key.array, g.counter.array) for g in generators]
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        for t, array, grad in held:
-            t.array, t._grad = array, grad
-        for module, training in modes:
-            module.training = training
-        for generator, key, counter in sources:
-            generator.key.array, generator.counter.array = key, counter
-        random.setstate(python)
-        np.random.set_state(numpy)
 
 
 def look(
