@@ -16,6 +16,7 @@ from ..functions.manipulation import stack
 from ..op import describe
 from ..table import Table
 from ..tensor import STATE, Tensor, as_tensor, wrap
+from . import forks
 from .capture import MISS, OUTSIDE, Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
@@ -105,12 +106,14 @@ class CompiledFunction:
     running statistics, gradients) is replaced after each call as the function itself would.
     """
 
+    _lock: Any
+
     def __init__(self, function: Callable[..., Any], executor: Executor = native):
         functools.update_wrapper(self, function)
         self.function = function
         self.executor = executor
         self._runners: dict[Any, list[Runner]] = {}
-        self._lock = threading.RLock()
+        forks.give_lock(self, threading.RLock)
         self._captures = 0
         self._last_key: Any = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -11,7 +12,14 @@ import llvmlite.binding as llvm
 
 from . import cache
 
+#: Held by whoever uses LLVM, which one thread may do at a time.
 _LOCK = threading.RLock()
+
+if hasattr(os, "register_at_fork"):
+    # A fork waits until no thread is inside LLVM: a child would find its tables half written.
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
 
 
 class Engine:

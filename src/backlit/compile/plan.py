@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import numpy as np
 from ..backend import numpy_backend as NUMPY
 from ..errors import IndexRangeError, TraceError
 from ..tensor import Tensor, wrap
-from . import machine, threads
+from . import forks, machine, threads
 from .capture import MISS, OUTSIDE, Capture, fill_result
 from .graph import Graph, Variable
 from .legal import legalise
@@ -44,6 +43,8 @@ _PATIENCE = 0.1
 class Plan:
     """One captured function, compiled."""
 
+    _lock: Any
+
     def __init__(self, captured: Capture, split: bool = False, rows: bool = False):
         self.captured = captured
         self.split = split  # a driver for each kernel, so that each can be timed
@@ -61,7 +62,7 @@ class Plan:
         self.slots = self._number_slots()
         self.stacked = self._choose_stacked()
         self.offsets, self.scratch_offset = self._place_temporaries()
-        self._lock = threading.Lock()
+        forks.give_lock(self)
         self._compile()
         self._prepare()
 

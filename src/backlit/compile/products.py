@@ -6,6 +6,7 @@ import functools
 import gc
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -177,13 +178,30 @@ def _compiled(spec: Contraction) -> Product:
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """No garbage collection inside: writing a kernel makes many objects, and all of them live."""
+    global _paused
     enabled = gc.isenabled()
     gc.disable()
+    _paused |= enabled
     try:
         yield
     finally:
         if enabled:
             gc.enable()
+            _paused = False
+
+
+#: Whether there would be garbage collection if a kernel was not being written.
+_paused = False
+
+
+def _after_fork() -> None:
+    """The thread that was to switch garbage collection on again does not exist in the child."""
+    if _paused:
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _body(module: ir.Module) -> str:
