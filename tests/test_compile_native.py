@@ -97,7 +97,7 @@ WHOLE = np.arange(65536, dtype=np.uint16)  # every 16-bit pattern
 def test_conversions_of_16_bit_floats_are_exact(monkeypatch, target, has_half) -> None:
     """With the processor's instructions and without them."""
     if not has_half:
-        monkeypatch.setattr(scalar_ops, "_has_half", lambda: False)
+        monkeypatch.setattr(scalar_ops, "has_half", lambda: False)
     halves = WHOLE.view(bl.float16)
     exact = halves.astype(np.float64)
     with np.errstate(all="ignore"):

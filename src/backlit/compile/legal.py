@@ -2,7 +2,8 @@
 
 - 16-bit floats are storage. An op of them becomes the op of float32, between conversions that are
   done where elements are loaded and stored; so each result is rounded as eager execution rounds it,
-  and sums and products accumulate in float32. Ops that only move elements move 16 bits.
+  and sums and products accumulate in float32. Ops that only move elements move 16 bits, and large
+  products read and write them as they are.
 - A convolution with unequal padding at the two ends of an axis gets the difference as zeros in its
   image, and its gradient for the image is cut.
 - Elements are put in order along the last axis only.
@@ -14,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import LOW_PRECISION, DType, float32
+from ..dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, float16, float32
 from ..op import Op, Shape
-from ..ops import convolution, creation, elementwise, indexing, movement, reductions
+from ..ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
 from .graph import Equation, Graph, Variable
+from .scalar_ops import has_half
 
 #: Ops that take 16-bit floats as they are.
 STORAGE = (
@@ -38,6 +40,16 @@ STORAGE = (
     elementwise.Convert,
     elementwise.Nextafter,
 )
+#: Up to this many multiplications a matrix product is a plain loop nest.
+SMALL_PRODUCT = 32_768
+
+
+def is_contraction(e: Equation) -> bool:
+    """Whether the equation is a sum of products that gets a kernel of its own, not a plain loop."""
+    if isinstance(e.op, contraction.Matmul):
+        large = e.output.size * e.inputs[0].shape[-1] > SMALL_PRODUCT
+        return large and e.output.dtype in FLOATING
+    return isinstance(e.op, convolution.Product)
 
 
 def legalise(graph: Graph) -> Graph:
@@ -58,7 +70,7 @@ class _Writer:
     def write(self, e: Equation) -> None:
         """One equation, by as many as it takes."""
         dtypes = {x.dtype for x in (*e.inputs, e.output) if isinstance(x, Variable)}
-        if isinstance(e.op, STORAGE) or dtypes.isdisjoint(LOW_PRECISION):
+        if isinstance(e.op, STORAGE) or dtypes.isdisjoint(LOW_PRECISION) or _reads_halves(e):
             self._fit(e)
             return
         inputs = [x if isinstance(x, Variable) else _rounded(x, dtypes) for x in e.inputs]
@@ -125,6 +137,14 @@ class _Writer:
         place = movement.Place(index=_inside(image.shape, before), shape=shape)
         inputs[position] = self._emit(place, (image,), e)
         self._emit(type(op)(**attributes), tuple(inputs), e, e.output)
+
+
+def _reads_halves(e: Equation) -> bool:
+    """Whether the equation is a product whose kernel takes 16-bit floats as they are."""
+    if not is_contraction(e):
+        return False
+    dtypes = {x.dtype for x in (*e.inputs, e.output)}
+    return dtypes == {bfloat16} or (dtypes == {float16} and has_half())
 
 
 def _inside(shape: Shape, before: list[int]) -> tuple[tuple[int, int, int], ...]:

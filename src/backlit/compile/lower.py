@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..dtypes import LOW_PRECISION
+from ..dtypes import FLOATING, LOW_PRECISION, bool_
 from ..op import Elementwise, Reduction, Shape
 from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from .graph import Equation, Graph, Variable
-from .legal import STORAGE
+from .legal import STORAGE, is_contraction
 from .passes import TakeAddTo, is_movement
 from .scalar_ops import llvm_type, supports
 
@@ -27,8 +27,6 @@ _COSTS = {
     "take_along_axis": 4, "gather": 4, "logaddexp": 30, "floor_divide": 10, "remainder": 10,
 }  # fmt: skip
 _CHEAP = 3
-#: Up to this many multiplications a matrix product is a plain loop nest.
-SMALL_PRODUCT = 32_768
 _LONG = 120
 
 #: An index as known before any code is written: for each axis the number of the loop that counts
@@ -191,7 +189,8 @@ class Lowering:
             return False
         if len(dtypes) < len(e.inputs) and not isinstance(op, Elementwise):
             return False
-        if not isinstance(op, STORAGE) and not LOW_PRECISION.isdisjoint([*dtypes, e.output.dtype]):
+        narrow = not LOW_PRECISION.isdisjoint([*dtypes, e.output.dtype])
+        if narrow and not (isinstance(op, STORAGE) or is_contraction(e)):
             return False
         if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
             return True
@@ -212,11 +211,11 @@ class Lowering:
         if isinstance(op, creation.RandomBits):
             return True
         if isinstance(op, contraction.Matmul):
-            return e.output.dtype.kind in "fiu"
+            return e.output.dtype != bool_
         if isinstance(op, reductions.Argsort):
             return True
         if isinstance(op, convolution.Product):
-            return e.output.dtype.kind == "f" and all(a == b for a, b in op.padding)
+            return e.output.dtype in FLOATING and all(a == b for a, b in op.padding)
         if isinstance(op, Elementwise):
             return supports(op, e.inputs, e.output.dtype)
         if isinstance(op, Reduction):
@@ -456,12 +455,10 @@ class Lowering:
             return "running"
         if isinstance(e.op, reductions.Argsort):
             return "sort"
-        if isinstance(e.op, contraction.Matmul):
-            work = e.output.size * e.inputs[0].shape[-1]
-            small = work <= SMALL_PRODUCT or e.output.dtype.kind != "f"
-            return "matmul" if small else "contraction"
-        if isinstance(e.op, convolution.Product):
+        if is_contraction(e):
             return "contraction"
+        if isinstance(e.op, contraction.Matmul):
+            return "matmul"
         if isinstance(e.op, creation.RandomBits):
             return "random"
         if e.output in self.in_memory and self._has_long_pieces(e):

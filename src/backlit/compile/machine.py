@@ -56,6 +56,11 @@ class Engine:
             return 64, 32
         return (32 if "+avx" in self.features.split(",") else 16), 16
 
+    @property
+    def pairs(self) -> bool:
+        """Whether it multiplies and adds pairs of bfloat16, as processors with AMX do, too."""
+        return "+avx512bf16" in self.features.split(",")
+
     def code(self, text: str) -> bytes:
         """The object file of a module, from the cache if it was compiled before."""
         name = cache.key(text, *self.identity)

@@ -165,8 +165,9 @@ def _compiled(spec: Contraction) -> Product:
     if content is None:
         module = ir.Module()
         vector, registers = machine.engine().registers
+        target = Machine(vector=vector, registers=registers, pairs=machine.engine().pairs)
         with _without_collector():
-            kernel = build(module, name, spec, machine=Machine(vector=vector, registers=registers))
+            kernel = build(module, name, spec, machine=target)
             text = _body(module)
         facts = json.dumps({"phases": kernel.phases, "scratch": kernel.scratch}).encode()
         content = facts + b"\n" + machine.tidy_code(text)

@@ -99,7 +99,7 @@ def _to_high_half(x: Value) -> Value:
     return x.compare("ne", x).select(quiet, rounded).cast("trunc", "i16")
 
 
-def _has_half() -> bool:
+def has_half() -> bool:
     """Whether the processor converts between float16 and float32."""
     e = machine.engine()
     return e.triple.startswith(("aarch64", "arm64")) or "+f16c" in e.features.split(",")
@@ -107,7 +107,7 @@ def _has_half() -> bool:
 
 def _half_to_float(x: Value) -> Value:
     """A float16 as float32, which holds all of them."""
-    if _has_half():
+    if has_half():
         return x.cast("bitcast", "half").cast("fpext", "float")
     bits = x.cast("zext", "i32")
     size = (bits & 0x7FFF) << 13
@@ -122,7 +122,7 @@ def _half_to_float(x: Value) -> Value:
 
 def _float_to_half(x: Value) -> Value:
     """A float32 as float16: to nearest, ties to even."""
-    if _has_half():
+    if has_half():
         return x.cast("fptrunc", "half").cast("bitcast", "i16")
     bits = x.cast("bitcast", "i32")
     size = bits & 0x7FFFFFFF

@@ -14,6 +14,16 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 POINTER = ir.PointerType()
 
+
+class _BFloatType(ir.Type):
+    """LLVM's bfloat, which llvmlite lacks: for an instruction. In memory bfloat16 is I16."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+
+_BFLOAT = _BFloatType()
+
 Value = Any  # an ir.Value of llvmlite, which has no type information
 Index = Any  # an int that is known now, or a Value of type i64
 
@@ -348,6 +358,23 @@ def lane_addresses(b: ir.IRBuilder, base: Value, offsets: Value, element: ir.Typ
 def fma(b: ir.IRBuilder, x: Value, y: Value, z: Value) -> Value:
     """x · y + z, rounded once."""
     return intrinsic(b, f"llvm.fma.{suffix(x.type)}", x.type, [x, y, z])
+
+
+def pairs(b: ir.IRBuilder, first: Value, second: Value | None) -> Value:
+    """Lanes of pairs of bfloat16, each as a float32 with the second in its upper half."""
+    wide = ir.VectorType(I32, first.type.count)
+    bits = b.zext(first, wide)
+    if second is not None:
+        upper = b.shl(b.zext(second, wide), constants(I32, [16] * wide.count))
+        bits = b.or_(bits, upper)
+    return b.bitcast(bits, ir.VectorType(F32, wide.count))
+
+
+def dot(b: ir.IRBuilder, x: Value, y: Value, z: Value) -> Value:
+    """x₁ · y₁ + x₂ · y₂ + z of lanes of pairs (see `pairs`) and sums in float32."""
+    kind = ir.VectorType(_BFLOAT, 2 * z.type.count)
+    name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * z.type.count}"
+    return intrinsic(b, name, z.type, [z, b.bitcast(x, kind), b.bitcast(y, kind)])
 
 
 def prefetch(b: ir.IRBuilder, address: Value, *, write: bool = False, locality: int = 3) -> None:

@@ -13,8 +13,8 @@ from .access import Access
 from .emit import Index, Value
 from .interface import PLAIN, Consumer, Epilogue, Kernel
 from .pack import Packer
-from .pad import PadCopier, Padded, padded, simplified
-from .schedule import Machine, Schedule, choose, structure
+from .pad import PadCopier, Padded, padded
+from .schedule import Machine, Schedule, choose, prepared, structure
 from .spec import Contraction, Operand
 from .sums import Sums
 from .tile import Tile
@@ -37,7 +37,7 @@ def build(
     machine = machine or Machine()
     chosen_spec, chosen = choose(spec, machine)
     if schedule is not None:
-        spec = simplified(spec)
+        spec = prepared(spec, machine)
         chosen_spec, chosen = (spec.swapped() if schedule.swapped else spec), schedule
     if isinstance(epilogue, Consumer):
         chosen = replace(chosen, turn=chosen.swapped)
@@ -250,7 +250,7 @@ class Builder:
         )  # fmt: skip
 
     def _pad(self, b: ir.IRBuilder, plan: Padded) -> None:
-        copier = PadCopier(plan, self.spec.a, self.lanes, self.scalar)
+        copier = PadCopier(self.spec, plan, self.lanes, self.scalar)
         start, count = self._chunk()
         total = emit.mul(b, count, copier.per_chunk)
         if plan.chunked is None and self.steps > 1:
@@ -382,7 +382,7 @@ class Builder:
             else:
                 a_base = bases[0]
             place = emit.add(b, self.a.offset(b, "m", m), self.a.offset(b, "k", self.k0))
-            a_base = emit.pointer(b, a_base, place, self.scalar)
+            a_base = emit.pointer(b, a_base, place, self.a.element)
         if s.pack_b:
             place = emit.add(
                 b, emit.mul(b, matrix, self.b_matrix), emit.mul(b, panel, self.b_panel)

@@ -1,11 +1,14 @@
 """Packing: panels of an operand copied side by side, in the order the tiles read them.
 
 A panel holds, for each k of a block, `width` neighbouring indices of m or n. Lanes past the end of
-the last vector that is used, and elements outside a window, are zero.
+the last vector that is used, and elements outside a window, are zero. Operands that are narrower
+than the sums are widened, or put together in pairs, on the way.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import partial
 
 from llvmlite import ir
@@ -13,7 +16,8 @@ from llvmlite import ir
 from . import emit
 from .access import Access
 from .emit import Index, Value
-from .spec import Contraction, Operand, merge
+from .pairs import runs, spacing
+from .spec import Contraction, Operand
 
 
 class Packer:
@@ -34,7 +38,8 @@ class Packer:
         self.size = spec.size(group)
         self.vector = ir.VectorType(accumulator, lanes)
         self.stride_lane = self.access.stride(group)
-        self.runs = merge(spec.k, operand.k) or [(1, 0)]
+        self.runs = runs(spec, operand)
+        self.spec, self.step = spec, spacing(operand)
         self.affine = not operand.windows and self.stride_lane is not None
 
     def panel(
@@ -100,7 +105,7 @@ class Packer:
         run, stride = self.runs[-1]
         if len(self.runs) == 1:
             base = emit.pointer(b, base, emit.mul(b, k0, stride), element)
-            self._run(b, base, stride, exist, kept, count, target)
+            self._whole_or_not(b, base, stride, exist, kept, k0, count, target)
             return
 
         def one(o: Index, _: list[Value]) -> list[Value]:
@@ -108,10 +113,56 @@ class Packer:
             start = emit.pointer(b, base, self.access.offset(b, "k", k), element)
             into = emit.mul(b, emit.mul(b, o, run), self.width)
             into = emit.pointer(b, target, into, self.accumulator)
-            self._run(b, start, stride, exist, kept, run, into)
+            self._whole_or_not(b, start, stride, exist, kept, k, run, into)
             return []
 
         emit.loop(b, 0, emit.div(b, count, run), one)
+
+    def _whole_or_not(
+        self,
+        b: ir.IRBuilder,
+        base: Value,
+        stride: int,
+        exist: int,
+        kept: int,
+        k: Index,
+        count: Index,
+        target: Value,
+    ) -> None:
+        """Copy a run that begins at k; the last pair of an odd index is one element and a zero."""
+        if not self.spec.odd:
+            self._run(b, base, stride, exist, kept, count, target)
+            return
+        pairs, inner = self._odd_index()
+        digit = emit.rem(b, emit.div(b, k, inner), pairs)
+        if inner == 1:
+            whole = emit.minimum(b, count, emit.sub(b, pairs - 1, digit))
+            self._run(b, base, stride, exist, kept, whole, target)
+            self._strided(b, base, stride, exist, kept, whole, count, target, half=True)
+            return
+        last = b.icmp_unsigned("==", emit.const(digit), emit.const(pairs - 1))
+        with b.if_else(last) as (then, otherwise):
+            with then:
+                self._strided(b, base, stride, exist, kept, 0, count, target, half=True)
+            with otherwise:
+                self._run(b, base, stride, exist, kept, count, target)
+
+    def _odd_index(self) -> tuple[int, int]:
+        """How many pairs the index of pairs counts, and how many k each of them stands for."""
+        at = self.spec.pairs
+        assert at is not None
+        return self.spec.k[at], math.prod(self.spec.k[at + 1 :])
+
+    def _read(
+        self, b: ir.IRBuilder, at: Value, load: Callable[[Value], Value], half: bool = False
+    ) -> Value:
+        """The lanes at an address as tiles want them; of `half` a pair the second is zero."""
+        if self.spec.pairs is None:
+            return emit.widen(b, load(at), self.operand.dtype, self.accumulator)
+        second = None
+        if not half:
+            second = load(emit.pointer(b, at, self.operand.pair, self.access.element))
+        return emit.pairs(b, load(at), second)
 
     def _run(
         self,
@@ -125,13 +176,14 @@ class Packer:
     ) -> None:
         """Copy along k where one stride steps through it."""
         known = emit.known(count)
-        if abs(stride) != 1 or self.stride_lane == 1 or (known is not None and known < 4):
+        apart = abs(stride) != self.step
+        if apart or self.stride_lane == 1 or (known is not None and known < 4):
             self._strided(b, base, stride, exist, kept, 0, count, target)
-        elif stride == 1:
+        elif stride > 0:
             self._transposed(b, base, exist, kept, count, target)
         else:
             last = emit.sub(b, count, 1)
-            base = emit.pointer(b, base, emit.sub(b, 0, last), self.access.element)
+            base = emit.pointer(b, base, emit.mul(b, last, stride), self.access.element)
             target = emit.pointer(b, target, emit.mul(b, last, self.width), self.accumulator)
             self._transposed(b, base, exist, kept, count, target, backwards=True)
 
@@ -150,6 +202,7 @@ class Packer:
         count: Index,
         target: Value,
         sign: int = 1,
+        half: bool = False,
     ) -> None:
         """One k after the other: contiguous lanes, or lanes a stride apart."""
         element = self.access.element
@@ -158,13 +211,14 @@ class Packer:
         stride = self.access.the_stride(self.group)
         offsets = emit.constants(emit.I64, [i * stride for i in range(self.lanes)])
 
+        def load(at: Value) -> Value:
+            if stride == 1:
+                return emit.load(b, at, kind, mask)
+            return emit.gather(b, emit.lane_addresses(b, at, offsets, element), kind, mask)
+
         def step(k: Index, _: list[Value]) -> list[Value]:
             row = emit.pointer(b, base, emit.mul(b, k, stride_k), element)
-            if stride == 1:
-                value = emit.load(b, row, kind, mask)
-            else:
-                value = emit.gather(b, emit.lane_addresses(b, row, offsets, element), kind, mask)
-            value = emit.widen(b, value, self.operand.dtype, self.accumulator)
+            value = self._read(b, row, load, half)
             self._put(b, value, target, emit.mul(b, k, sign), kept)
             return []
 
@@ -183,19 +237,25 @@ class Packer:
     ) -> None:
         """Square blocks along contiguous k, turned in registers; `backwards` reverses k."""
         element = self.access.element
-        kind = ir.VectorType(element, self.lanes)
+        kind = ir.VectorType(element, self.step * self.lanes)
         whole = emit.mul(b, emit.div(b, count, self.lanes), self.lanes)
         stride_lane = self.access.the_stride(self.group)
         sign = -1 if backwards else 1
 
         def block(columns: int, k: Index, _: list[Value]) -> list[Value]:
-            corner = emit.pointer(b, base, k, element)
+            corner = emit.pointer(b, base, emit.mul(b, k, self.step), element)
             rows = [ir.Constant(self.vector, None)] * self.lanes
-            mask = emit.tail_mask(columns, self.lanes)
+            mask = emit.tail_mask(self.step * columns, kind.count)
+
+            def load(at: Value) -> Value:
+                return emit.load(b, at, kind, mask)
+
             for i in range(exist):
-                address = emit.pointer(b, corner, i * stride_lane, element)
-                value = emit.load(b, address, kind, mask)
-                rows[i] = emit.widen(b, value, self.operand.dtype, self.accumulator)
+                at = emit.pointer(b, corner, i * stride_lane, element)
+                if self.step == 2:
+                    rows[i] = b.bitcast(load(at), self.vector)
+                else:
+                    rows[i] = self._read(b, at, load)
             step = emit.mul(b, k, sign * self.width)
             into = emit.pointer(b, target, step, self.accumulator)
             for i, column in enumerate(emit.transpose(b, rows)[:columns]):
@@ -205,7 +265,7 @@ class Packer:
         emit.loop(b, 0, whole, partial(block, self.lanes), step=self.lanes)
         known = emit.known(count)
         if known is None or known < 4:
-            self._strided(b, base, 1, exist, kept, whole, count, target, sign)
+            self._strided(b, base, self.step, exist, kept, whole, count, target, sign)
         elif known % self.lanes:
             block(known % self.lanes, whole, [])
 
@@ -247,10 +307,21 @@ class Packer:
                 stride = emit.constants(integer, [w.stride] * self.lanes)
                 total = b.add(total, b.mul(p, stride))
             source = emit.pointer(b, base, row, access.element)
-            addresses = emit.lane_addresses(b, source, total, access.element)
-            value = emit.gather(b, addresses, kind, mask)
-            value = emit.widen(b, value, operand.dtype, self.accumulator)
-            self._put(b, value, target, k, kept)
+
+            def load(at: Value) -> Value:
+                return emit.gather(b, emit.lane_addresses(b, at, total, access.element), kind, mask)
+
+            if not self.spec.odd:
+                self._put(b, self._read(b, source, load), target, k, kept)
+                return []
+            pairs, inner = self._odd_index()
+            digit = emit.rem(b, emit.div(b, flat, inner), pairs)
+            last = b.icmp_unsigned("==", emit.const(digit), emit.const(pairs - 1))
+            with b.if_else(last) as (then, otherwise):
+                with then:
+                    self._put(b, self._read(b, source, load, half=True), target, k, kept)
+                with otherwise:
+                    self._put(b, self._read(b, source, load), target, k, kept)
             return []
 
         emit.loop(b, 0, count, step)

@@ -25,7 +25,8 @@ class Padded:
 
     `dims` are (extent, source stride) of the indices outside the windows after the chunked one,
     `windows` are (first coordinate, coordinates, window). `chunked` is the group of the chunked
-    index, of which one copy takes `unit` elements.
+    index, of which one copy takes `unit` elements. `pairs` is the place in `dims` of the index that
+    counts pairs, -1 if that is the chunked one.
     """
 
     operand: Operand
@@ -35,6 +36,7 @@ class Padded:
     chunks: int
     chunk_stride: int
     unit: int
+    pairs: int | None
 
 
 def simplified(spec: Contraction) -> Contraction:
@@ -94,6 +96,11 @@ def padded(spec: Contraction, x: Operand) -> Padded:
         _, chunk_stride, chunks, chunked, _ = found[0]
         unit = size // chunks
         found = found[1:]
+    places = [(group, position) for _, _, _, group, position in found]
+    at = ("k", spec.pairs)
+    counts_pairs = None
+    if spec.pairs is not None:
+        counts_pairs = places.index(at) if at in places else -1
     return Padded(
         moved,
         tuple((e, s) for _, s, e, _, _ in found),
@@ -102,30 +109,51 @@ def padded(spec: Contraction, x: Operand) -> Padded:
         chunks,
         chunk_stride,
         unit,
+        counts_pairs,
     )
 
 
 class PadCopier:
     """Writes the code that copies planes (the windows' coordinates) of a padded operand."""
 
-    def __init__(self, plan: Padded, source: Operand, lanes: int, accumulator: ir.Type):
-        self.plan, self.source = plan, source
+    def __init__(self, spec: Contraction, plan: Padded, lanes: int, accumulator: ir.Type):
+        self.spec, self.plan, self.source = spec, plan, spec.a
         self.lanes, self.accumulator = lanes, accumulator
-        self.element = emit.storage(source.dtype)
+        self.element = emit.storage(self.source.dtype)
         self.per_chunk = math.prod(e for e, _ in plan.dims)
         self.plane = math.prod(count for _, count, _ in plan.windows)
+        self.half = False
 
     def copy(self, b: ir.IRBuilder, source: Value, target: Value, chunk0: Index, u: Index) -> None:
         """Copy the plane number `u` of the chunks from `chunk0` on."""
         chunk, rest = emit.div(b, u, self.per_chunk), emit.rem(b, u, self.per_chunk)
-        at = emit.mul(b, emit.add(b, chunk0, chunk), self.plan.chunk_stride)
+        digits = {-1: emit.add(b, chunk0, chunk)}
+        at = emit.mul(b, digits[-1], self.plan.chunk_stride)
         for position, (extent, stride) in enumerate(self.plan.dims):
             inner = math.prod(e for e, _ in self.plan.dims[position + 1 :])
-            digit = emit.rem(b, emit.div(b, rest, inner), extent)
+            digit = digits[position] = emit.rem(b, emit.div(b, rest, inner), extent)
             at = emit.add(b, at, emit.mul(b, digit, stride))
         source = emit.pointer(b, source, at, self.element)
         target = emit.pointer(b, target, emit.mul(b, u, self.plane), self.accumulator)
-        self._level(b, source, target, 0, spill=False)
+        if not self.spec.odd:
+            self._level(b, source, target, 0, spill=False)
+            return
+        assert self.spec.pairs is not None
+        assert self.plan.pairs is not None
+        whole = emit.const(self.spec.k[self.spec.pairs] - 1)
+        with b.if_else(b.icmp_unsigned("<", emit.const(digits[self.plan.pairs]), whole)) as arms:
+            for arm, self.half in zip(arms, (False, True), strict=True):
+                with arm:
+                    self._level(b, source, target, 0, spill=False)
+
+    def _read(self, b: ir.IRBuilder, at: Value, load: Callable[[Value], Value]) -> Value:
+        """The lanes at an address as tiles want them; of half a pair the second is zero."""
+        if self.spec.pairs is None:
+            return emit.widen(b, load(at), self.source.dtype, self.accumulator)
+        second = None
+        if not self.half:
+            second = load(emit.pointer(b, at, self.source.pair, self.element))
+        return emit.pairs(b, load(at), second)
 
     def _level(
         self, b: ir.IRBuilder, source: Value, target: Value, level: int, *, spill: bool
@@ -198,13 +226,14 @@ class PadCopier:
         offsets = emit.constants(emit.I64, [i * w.stride for i in range(self.lanes)])
 
         def move(i: Index, mask: Value) -> None:
-            at = emit.pointer(b, source, emit.mul(b, i, w.stride), self.element)
-            if w.stride == 1:
-                value = emit.load(b, at, kind, mask)
-            else:
+            def load(at: Value) -> Value:
+                if w.stride == 1:
+                    return emit.load(b, at, kind, mask)
                 addresses = emit.lane_addresses(b, at, offsets, self.element)
-                value = emit.gather(b, addresses, kind, mask)
-            value = emit.widen(b, value, self.source.dtype, self.accumulator)
+                return emit.gather(b, addresses, kind, mask)
+
+            at = emit.pointer(b, source, emit.mul(b, i, w.stride), self.element)
+            value = self._read(b, at, load)
             emit.store(b, value, emit.pointer(b, target, i, self.accumulator), mask)
 
         self._pieces(b, exist, move)
@@ -227,10 +256,9 @@ class PadCopier:
             mask = None
             if not all(inside):
                 mask = ir.Constant(ir.VectorType(emit.I1, self.lanes), inside)
-            value = ir.Constant(kind, None)
+            value = ir.Constant(ir.VectorType(self.accumulator, self.lanes), None)
             if any(inside):
                 at = emit.pointer(b, source, p[0], self.element)
-                value = emit.load(b, at, kind, mask)
-            value = emit.widen(b, value, self.source.dtype, self.accumulator)
+                value = self._read(b, at, partial(emit.load, b, kind=kind, mask=mask))
             kept = None if spill else emit.tail_mask(count - first, self.lanes)
             emit.store(b, value, emit.pointer(b, target, first, self.accumulator), kept)

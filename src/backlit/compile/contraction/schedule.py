@@ -7,18 +7,23 @@ from dataclasses import dataclass, replace
 
 from .access import Access
 from .pad import padded, simplified
+from .pairs import paired, runs, spacing
 from .spec import Contraction, Operand, merge
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the choice of a schedule depends on. Sizes in bytes."""
+    """What the choice of a schedule depends on. Sizes in bytes.
+
+    With `pairs` it adds two products of bfloat16 at a time to a sum in float32.
+    """
 
     vector: int = 64
     registers: int = 32
     l1: int = 48 * 1024
     l2: int = 1024 * 1024
     packed: int = 8 * 1024 * 1024
+    pairs: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """Elements in a vector."""
@@ -69,9 +74,15 @@ _SHARES = 4
 _STREAMS = 16
 
 
+def prepared(spec: Contraction, machine: Machine) -> Contraction:
+    """The contraction without idle windows, over pairs where the processor has them."""
+    spec = simplified(spec)
+    return paired(spec) if machine.pairs else spec
+
+
 def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
     """The schedule for a contraction, and the contraction with the roles it wants."""
-    spec = simplified(spec)
+    spec = prepared(spec, machine)
     candidates = []
     for swapped in (False, True):
         turned_spec = spec.swapped() if swapped else spec
@@ -90,7 +101,8 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     pad = padded(spec, spec.a) if spec.a.windows else None
     a, b = Access(spec, pad.operand if pad else spec.a), Access(spec, spec.b)
     affine_a = a.stride("m") is not None and a.stride("k") is not None
-    direct_a = pad is not None or spec.a.dtype == plain
+    beside = spec.a.pair == 1 and not spec.odd  # pairs in memory as a tile wants them
+    direct_a = pad is not None or spec.a.dtype == plain or beside
     direct_b = not spec.b.windows and spec.b.dtype == plain and (b.stride("n") == 1 or n == 1)
     c_m = merge(spec.m, spec.outputs[0].m)
     c_n = merge(spec.n, spec.outputs[0].n) or [(1, 0)]
@@ -110,8 +122,8 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     # Blocks of k begin where its outermost index does.
     unit = 1
     for x in (a.operand, spec.b):
-        merged = merge(spec.k, x.k)
-        unit = max(unit, k // merged[0][0] if merged and spec.sizes[3] else 1)
+        if spec.sizes[3]:
+            unit = max(unit, k // runs(spec, x)[0][0])
     if pad and pad.chunked == "k":
         unit = max(unit, k // pad.chunks)
     kc, nc, mc, bc = k, n, m, 1
@@ -179,11 +191,11 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         if not packed_too:
             continue
         each = _GATHER
-        run = merge(spec.k, access.operand.k) or [(1, 0)]
+        run = runs(spec, access.operand)
         stride, plainly = access.stride(group), not access.operand.windows
         if stride == 1 and plainly:
             each = _COPY
-        elif stride is not None and abs(run[-1][1]) == 1 and plainly:
+        elif stride is not None and abs(run[-1][1]) == spacing(access.operand) and plainly:
             each = _TURN * max(1, 8 / max(1, run[-1][0]))
         if batch * size * itemsize > _CACHED:
             each += 2 * _MEMORY

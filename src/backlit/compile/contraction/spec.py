@@ -46,6 +46,7 @@ class Operand:
         address = offset + Σ stride · index + Σ window.stride · window.p
 
     A stride is given for each index of each group; () means zeros. `size` is the buffer's length.
+    In a contraction over pairs the second of two elements lies `pair` behind the first.
     """
 
     dtype: np.dtype
@@ -56,6 +57,7 @@ class Operand:
     k: Extents = ()
     offset: int = 0
     windows: tuple[Window, ...] = ()
+    pair: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Contraction:
     the first output holds, before the epilogue. Buffers are passed in the order
     a, b, outputs, extras. Outputs overlap nothing; only an extra may be an output's own buffer with
     the same address map (an update in place), and then k must fit one block: see `Schedule`.
+    `pairs` is the index of k that counts pairs, if one does, and with `odd` the last of them is one
+    element: see `pairs`.
 
     >>> f = np.dtype("float32")
     >>> spec = matmul(f, 4, 5, 6)
@@ -83,6 +87,8 @@ class Contraction:
     extras: tuple[Operand, ...] = ()
     batch: Extents = ()
     accumulate: bool = False
+    pairs: int | None = None
+    odd: bool = False
 
     def __post_init__(self) -> None:
         for group in GROUPS:
@@ -145,6 +151,8 @@ class Contraction:
             extras=tuple(map(_swap, self.extras)),
             batch=self.batch,
             accumulate=self.accumulate,
+            pairs=self.pairs,
+            odd=self.odd,
         )
 
     def reach(self, what: Operand | Window, start: int, name: str = "operand") -> tuple[int, int]:

@@ -65,6 +65,10 @@ class Sums:
         else:
             row_offsets = [kernel.a.local("m", r) for r in range(rows)]
         dims = self.dims
+        # Direct operands are counted in their own elements, of which a pair is two.
+        a_unit = kernel.scalar if kernel.s.pack_a else kernel.a.element
+        align = emit.element_bytes(a_unit)
+        multiply_add = emit.fma if kernel.spec.pairs is None else emit.dot
 
         def one(a_at: Value, b_at: Value, sums: list[Value]) -> list[Value]:
             row_of_b = []
@@ -73,18 +77,18 @@ class Sums:
                 row_of_b.append(emit.load(b, address, kernel.vector, masks[v]))
             sums = list(sums)
             for r in range(rows):
-                address = emit.pointer(b, a_at, row_offsets[r], kernel.scalar)
-                value = b.load(address, align=kernel.dtype.itemsize, typ=kernel.scalar)
+                address = emit.pointer(b, a_at, row_offsets[r], a_unit)
+                value = b.load(address, align=align, typ=kernel.scalar)
                 value = emit.splat(b, value, lanes)
                 for v in range(vectors):
                     at = r * vectors + v
-                    sums[at] = emit.fma(b, value, row_of_b[v], sums[at])
+                    sums[at] = multiply_add(b, value, row_of_b[v], sums[at])
             return sums
 
         def moved(a_at: Value, b_at: Value, level: int, k: Index) -> tuple[Value, Value]:
             _, a_k, b_k = dims[level]
             return (
-                emit.pointer(b, a_at, emit.mul(b, k, a_k), kernel.scalar),
+                emit.pointer(b, a_at, emit.mul(b, k, a_k), a_unit),
                 emit.pointer(b, b_at, emit.mul(b, k, b_k), kernel.scalar),
             )
 
@@ -97,7 +101,7 @@ class Sums:
                     sums = one(*moved(a_at, b_at, level, ahead), sums)
                 for r in range(rows):
                     place = row_offsets[r] + kernel.s.prefetch * dims[level][1]
-                    emit.prefetch(b, emit.pointer(b, a_at, place, kernel.scalar))
+                    emit.prefetch(b, emit.pointer(b, a_at, place, a_unit))
                 return sums
             if level == len(dims) - 1:
                 return one(a_at, b_at, sums)
