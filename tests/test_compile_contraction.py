@@ -647,6 +647,14 @@ def test_convolutions_in_several_steps(which):
     run(getattr(conv, which)(), machine=machine)
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (3, 1), (1, 4)])
+@pytest.mark.parametrize("inputs", [60, 77, 130])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_tiles_of_a_weight_gradient_that_go_on_from_channel_to_channel(inputs, outputs, kernel):
+    """Of one image: its channels are copied in chunks, and tiles are of several channels."""
+    run(Convolution(1, inputs, outputs, (7, 7), kernel, (1, 1), (1, 1), (1, 1)).weight_gradient())
+
+
 def test_parts_of_a_convolution_take_whole_images():
     """One phase packs the weights; in the other, parts copy images to places of their own."""
     conv = Convolution(7, 5, 37, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))

@@ -336,7 +336,7 @@ class Builder:
     def _compute(self, b: ir.IRBuilder) -> None:
         s = self.s
         self.per_inner = -(-self.inner // s.rows)
-        if s.inner:
+        if 0 < s.inner < self.M:
             tiles = emit.mul(b, emit.div(b, self.m_count, self.inner), self.per_inner)
         else:
             tiles = emit.ceil_div(b, self.m_count, s.rows)
@@ -360,7 +360,7 @@ class Builder:
     def _tile_of(self, b: ir.IRBuilder, matrix: Index, tile: Index, panel: Index) -> None:
         s = self.s
         batch = emit.add(b, self.b0, matrix)
-        if s.inner:
+        if 0 < s.inner < self.M:
             outer, within = emit.div(b, tile, self.per_inner), emit.rem(b, tile, self.per_inner)
             within = emit.mul(b, within, s.rows)
             m = emit.add(b, self.m0, emit.add(b, emit.mul(b, outer, self.inner), within))

@@ -42,7 +42,8 @@ class Schedule:
     have exchanged roles; with `turn` tiles are transposed in registers before they are stored.
     `prefetch` is how many
     k ahead the rows of a direct A are fetched. If `inner` is not 0, m is taken in pieces of `inner`
-    whose tiles have the same steps inside, wherever they begin. With `pad` a windowed A is copied
+    whose tiles have the same steps inside, wherever they begin; a step takes whole pieces, or whole
+    tiles of the only one. With `pad` a windowed A is copied
     with zeros around it. None of it depends on the number of threads.
     """
 
@@ -139,7 +140,11 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
             groups = max(-(-pad.chunks // chunk), min(_STREAMS, m // 256))
             groups = -(-groups // _SHARES) * _SHARES if groups > 1 else 1
             chunk = -(-pad.chunks // min(groups, pad.chunks))
-            mc = min(m, chunk * (m // pad.chunks))
+            each = m // pad.chunks
+            if len(dims) == 1 or inner > each:  # tiles go on from one chunk into the next
+                whole = rows // math.gcd(rows, each)
+                chunk = -(-chunk // whole) * whole
+            mc = min(m, chunk * each)
         elif pad.chunked == "k" and splittable:
             kc = min(k, max(chunk, -(-1024 // unit)) * unit)
     elif streams and m * k * itemsize > 2 * machine.l2 and k * wide * itemsize <= machine.l2:
@@ -161,7 +166,7 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
         if -(-nc // wide) < 4:
             block = 1
-    piece = inner if len(dims) > 1 and inner else mc
+    piece = min(inner, mc) if len(dims) > 1 and inner else mc
     tiles = max(1, mc // piece) * -(-piece // rows)
     block = min(block, tiles)
     if pad and tiles >= _SHARES * 4:
