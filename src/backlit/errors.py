@@ -31,6 +31,10 @@ class TraceError(BacklitError, TypeError):
     """A concrete value was requested while a function was being captured."""
 
 
+class CompileError(BacklitError, RuntimeError):
+    """No machine code could be made of a captured function."""
+
+
 class GradientError(BacklitError, RuntimeError):
     """A gradient was requested where none exists."""
 

@@ -159,8 +159,6 @@ class Function:
         self.result = result
         self.lines: list[str] = ["entry:"]
         self._rooms: list[str] = []
-        #: What is written at the end of every loop: metadata for LLVM.
-        self.loop_note = ""
         self.declarations: dict[str, None] = {}
         self.block = "entry"
         self._count = 0
@@ -256,7 +254,7 @@ class Function:
         loop = Loop(index, carried)
         yield loop
         step = self.emit(f"add nsw i64 {index.text}, 1", "i64")
-        self.do(f"br label %{head}{note or self.loop_note}")
+        self.do(f"br label %{head}{note}")
         last = self.block
         self.lines[phi_at] = (
             f"  {index.text} = phi i64 [ {low.text}, %{before} ], [ {step.text}, %{last} ]"

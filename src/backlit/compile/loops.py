@@ -17,7 +17,7 @@ import numpy as np
 from ..dtypes import DType, float64, int64
 from ..op import Elementwise, Shape
 from ..ops import creation, indexing, movement
-from . import machine, scalar_ops
+from . import scalar_ops
 from .builder import Function, Value
 from .folds import Folds
 from .graph import Equation, Variable
@@ -57,8 +57,6 @@ class KernelWriter:
         parameters = [("ptr noalias", n) for n in self.buffers.values()]
         parameters += [("ptr noalias", "flag"), ("i64", "begin"), ("i64", "end")]
         self.f = Function("KERNEL", parameters)
-        if any(reading.backwards for reading in self.readings):
-            self.f.loop_note = machine.FIXED_WIDTH
         self.zero = self.f.const("i64", 0)
         self.units = 1
         self.checks = False  # whether it sets the flag

@@ -560,8 +560,6 @@ class Reading:
         #: Loops whose very value matters, not only the address they lead to.
         self.exact: set[int] = set()
         self.seen: set[tuple[Variable, Index]] = set()
-        #: Whether something is read from its end to its beginning.
-        self.backwards = False
 
     def read(self, v: Variable, index: Index) -> None:
         """v at an index: from memory, or by its expression."""
@@ -571,7 +569,6 @@ class Reading:
         self.seen.add((v, index))
         view = self.lowering.view(v)
         if view is not None:
-            self.backwards |= any(s < 0 for s in view.strides)
             self.found.append(Access(view, index))
         else:
             self.expand(self.lowering.made[v], index)
@@ -581,7 +578,6 @@ class Reading:
         op: Any = e.op
         if isinstance(op, creation.Arange):
             self.exact |= loops_of(index)
-        self.backwards |= isinstance(op, movement.Flip)
         whole = self.lowering.reshaped(e)
         if whole is not None:
             self.found.append(Access(whole, index))

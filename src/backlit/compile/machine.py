@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -10,7 +12,9 @@ from typing import Any, ClassVar
 import llvmlite
 import llvmlite.binding as llvm
 
+from ..errors import CompileError
 from . import cache
+from .guard import AVAILABLE, CODE, NAMES, Guard, PassesError
 
 #: Held by whoever uses LLVM, which one thread may do at a time.
 _LOCK = threading.RLock()
@@ -37,15 +41,20 @@ class Engine:
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
             self.triple, self.cpu, self.features = triple, cpu, ""
-        self.machine = llvm.Target.from_triple(self.triple).create_target_machine(
-            cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
-        )
+        self.machine = self._target_machine()
+        self.guard: Guard | None = None
+        self.guardable = AVAILABLE and triple is None
         self.layout = str(self.machine.target_data)
         if triple is None:
             self.jit = llvm.create_lljit_compiler(self.machine, use_jit_link=False)
         self.count = 0
         version = ".".join(map(str, llvm.llvm_version_info))
         self.identity = (version, llvmlite.__version__, self.cpu, self.features, self.layout)
+
+    def _target_machine(self) -> Any:
+        return llvm.Target.from_triple(self.triple).create_target_machine(
+            cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
+        )
 
     @property
     def registers(self) -> tuple[int, int]:
@@ -66,21 +75,43 @@ class Engine:
         name = cache.key(text, *self.identity)
         content = cache.load(name)
         if content is None:
-            content = bytes(self.machine.emit_object(self.optimised(text)))
+            module = self.optimised(text)  # which may renew the machine
+            content = bytes(self.machine.emit_object(module))
             cache.store(name, content)
         return content
 
     def optimised(self, text: str) -> llvm.ModuleRef:
-        """The module with all of LLVM's passes applied."""
-        module = llvm.parse_assembly(text)
+        """The module with all of LLVM's passes applied, or with fewer where these fail."""
+        for variant, vectorise in ((text, True), (with_fixed_width(text), True), (text, False)):
+            try:
+                return self._passed(variant, vectorise)
+            except PassesError:
+                self.machine.detach()
+                self.machine = self._target_machine()
+        raise CompileError("compile: LLVM fails at this code, also without vectors")
+
+    def _passed(self, text: str, vectorise: bool) -> llvm.ModuleRef:
+        context = llvm.create_context()
+        module = llvm.parse_assembly(text, context)
         module.verify()
         tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-        tuning.loop_vectorization = True
-        tuning.slp_vectorization = True
+        tuning.loop_vectorization = tuning.slp_vectorization = vectorise
         tuning.loop_interleaving = True
         tuning.loop_unrolling = True
         builder = llvm.create_pass_builder(self.machine, tuning)
-        builder.getModulePassManager().run(module, builder)
+        passes = builder.getModulePassManager()
+        if self.guardable:
+            self.guardable = False  # while the guard itself is compiled
+            with contextlib.suppress(OSError, AttributeError, RuntimeError):  # a C library without
+                self.guard = Guard(build(header() + CODE, NAMES).addresses)
+        if self.guard is None:
+            passes.run(module, builder)
+            return module
+        try:
+            self.guard.run(passes, module, builder)
+        except PassesError:
+            context.detach()
+            raise
         return module
 
     def tidied(self, text: str) -> llvm.ModuleRef:
@@ -121,11 +152,16 @@ class Library:
         self.addresses = addresses
 
 
-#: The mark of loops whose vectors have a fixed length. Where LLVM (22.1) weighs lengths itself for
-#: loops that go through memory backwards and forwards, an assertion of its cost model may end the
-#: process.
-FIXED_WIDTH = ", !llvm.loop !0"
-METADATA = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.vectorize.width", i32 8}\n'
+_METADATA = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.vectorize.width", i32 8}\n'
+_LOOP_END = re.compile(r"(= add nsw i64 %i(\d+), 1\n  br label %loop\2)\n")
+
+
+def with_fixed_width(text: str) -> str:
+    """A module whose loops get vectors of eight elements: LLVM does not weigh what is best.
+
+    It would write remarks about the loops that cannot have vectors to the terminal.
+    """
+    return _LOOP_END.sub(r"\1, !llvm.loop !0\n", text) + _METADATA
 
 
 def header() -> str:
@@ -154,11 +190,12 @@ def build(text: str, names: list[str], objects: Iterable[bytes] = ()) -> Library
     """Compile a module, link it with object files and return the addresses of its functions."""
     with _LOCK:
         e = engine()
+        code = e.code(text)  # which may build another one
         e.count += 1
         library = llvm.JITLibraryBuilder()
-        library.add_object_img(e.code(text))
-        for code in objects:
-            library.add_object_img(code)
+        library.add_object_img(code)
+        for more in objects:
+            library.add_object_img(more)
         library.add_current_process()
         for name in names:
             library.export_symbol(name)

@@ -236,7 +236,6 @@ class Plan:
             ]
             parts = [machine.header(), *declarations, threads.helpers(threads.BARRIER)]
             parts += [*kernels, *(d.text() for d in drivers), machine.attributes()]
-            parts.append(machine.METADATA)
             for product in products.kernels.values():
                 parts.append(f"declare void @{product.name}(ptr, i64, i64, i64, ptr)")
             self.text = "\n".join(parts)

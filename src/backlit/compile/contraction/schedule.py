@@ -140,11 +140,11 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
             groups = max(-(-pad.chunks // chunk), min(_STREAMS, m // 256))
             groups = -(-groups // _SHARES) * _SHARES if groups > 1 else 1
             chunk = -(-pad.chunks // min(groups, pad.chunks))
-            each = m // pad.chunks
-            if len(dims) == 1 or inner > each:  # tiles go on from one chunk into the next
-                whole = rows // math.gcd(rows, each)
+            height = m // pad.chunks
+            if len(dims) == 1 or inner > height:  # tiles go on from one chunk into the next
+                whole = rows // math.gcd(rows, height)
                 chunk = -(-chunk // whole) * whole
-            mc = min(m, chunk * each)
+            mc = min(m, chunk * height)
         elif pad.chunked == "k" and splittable:
             kc = min(k, max(chunk, -(-1024 // unit)) * unit)
     elif streams and m * k * itemsize > 2 * machine.l2 and k * wide * itemsize <= machine.l2:
