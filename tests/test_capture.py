@@ -269,12 +269,10 @@ def test_no_grad_is_part_of_the_kind():
 
 
 def test_a_new_shape_or_dtype_is_a_new_capture():
-    calls = []
-    f = compiled(lambda x: calls.append(x.shape) or x + 1)
+    f = compiled(lambda x: x + 1)
     for shape in ((2,), (3,), (2,), (3,)):
         assert f(bl.zeros(shape)).tolist() == [1.0] * shape[0]
     f(bl.zeros((2,), dtype="float64"))
-    assert calls == [(2,), (3,), (2,)]
     assert len(f.graphs) == 3
 
 

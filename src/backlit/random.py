@@ -146,7 +146,10 @@ _DEFAULT = _Default()
 
 def default_generator() -> Generator:
     """This thread's generator, used wherever none is given."""
-    return _DEFAULT.generator
+    generator = _DEFAULT.generator
+    if STATE.trace is not None:
+        STATE.trace.default_generator(generator)
+    return generator
 
 
 def manual_seed(seed: int) -> Generator:

@@ -22,6 +22,7 @@ import numpy as np
 
 from . import dtypes
 from .backend import eager
+from .changes import CHANGES
 from .dtypes import DType, as_dtype
 from .errors import (
     ArgumentError,
@@ -306,7 +307,11 @@ class Tensor:
     _hooks: list[Callable[[Tensor], Tensor | None]] | None
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False):
-        self.array = _as_array(data, dtype, copy=True)
+        if STATE.trace is None or type(data) is not np.ndarray:
+            self.array = _as_array(data, dtype, copy=True)
+        else:
+            source = _traced_array(data, dtype)
+            self.array = STATE.trace.read(source)
         self.node = self._grad = self._hooks = self.name = None
         self.requires_grad = False
         if requires_grad:
@@ -517,7 +522,12 @@ class Tensor:
                 f"assign: only leaf Tensors take new values, this one was computed by {self.op}; "
                 "assign to t.detach() or make a new Tensor"
             )
-        new = value if isinstance(value, Tensor) else wrap(_as_array(value, self.dtype, copy=True))
+        if isinstance(value, Tensor):
+            new = value
+        elif STATE.trace is None or type(value) is not np.ndarray:
+            new = wrap(_as_array(value, self.dtype, copy=True))
+        else:
+            new = _traced_array(value, self.dtype)
         if new.shape != self.shape:
             raise ShapeError(f"assign: the value must have shape {self.shape}, got {describe(new)}")
         if new.dtype != self.dtype:
@@ -673,10 +683,12 @@ class Tensor:
             hooks = []
             setattr(holder, name, hooks)
         hooks.append(hook)
+        CHANGES.mark = object()
 
         def remove() -> None:
             if hook in hooks:
                 hooks.remove(hook)
+                CHANGES.mark = object()
 
         return remove
 
@@ -960,13 +972,23 @@ def _operand(x: Any) -> Any:
     if isinstance(x, Tensor | bool | int | float):
         return x
     if isinstance(x, np.ndarray | np.generic | list | tuple):
-        return wrap(_as_array(x))
+        return as_tensor(x)
     raise DTypeError(f"operand: must be a Tensor, an array or a number, got {type(x).__name__}")
 
 
 def as_tensor(x: Any) -> Tensor:
     """The Tensor itself, or one around an array or number."""
-    return x if isinstance(x, Tensor) else wrap(_as_array(x))
+    if isinstance(x, Tensor):
+        return x
+    if STATE.trace is None or type(x) is not np.ndarray:
+        return wrap(_as_array(x))
+    return _traced_array(x)
+
+
+def _traced_array(array: np.ndarray, dtype: Any = None) -> Tensor:
+    """What a captured function makes of a NumPy array: its elements are read at each call."""
+    t = STATE.trace.array(_as_array(array, copy=None))
+    return t if dtype is None else t.astype(dtype)
 
 
 def _promoted(a: Any, b: Any) -> tuple[Any, Any]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import os
+import sys
 import threading
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -22,10 +26,14 @@ from .graph import Graph
 from .interpreter import interpret
 from .plan import Plan
 from .report import Profile, kernel_table, plan_table, profile
+from .surroundings import settled as _settled
 from .tree import flatten, unflatten
 
 #: So many captures of one function are more than its user expects.
 _STORM = 9
+#: A function whose captures each changed what they depend on, so many in a row, is run eagerly.
+_RESTLESS = 3
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Runner(Protocol):
@@ -64,7 +72,7 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         """Whether the surroundings are still of the kind that was captured."""
         captured = self.captured
         return (
-            captured.same_settings()
+            captured.guards.hold()
             and captured.same_gradients()
             and all(
                 t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
@@ -109,6 +117,8 @@ class CompiledFunction:
     _lock: Any
 
     def __init__(self, function: Callable[..., Any], executor: Executor = native):
+        if not callable(function):
+            raise ArgumentError(f"compile: a function is required, got {function!r:.60}")
         functools.update_wrapper(self, function)
         self.function = function
         self.executor = executor
@@ -116,6 +126,40 @@ class CompiledFunction:
         forks.give_lock(self, threading.RLock)
         self._captures = 0
         self._last_key: Any = None
+        self._name: str | None = None  # the attribute of a class that this is
+        self._restless = 0  # so many captures in a row changed what they depend on
+        self._warned: set[str] = set()
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: each object has a compiled function of its own, with its own graphs."""
+        if instance is None:
+            return self
+        bound = types.MethodType(self.function, instance)
+        own = CompiledFunction(bound, self.executor)
+        if self._name is not None and hasattr(instance, "__dict__"):
+            instance.__dict__[self._name] = own
+        return own
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
+        return CompiledFunction(copy.deepcopy(self.function, memo), self.executor)
+
+    def __copy__(self) -> CompiledFunction:
+        return CompiledFunction(self.function, self.executor)
+
+    def __reduce__(self) -> Any:
+        """Code and graphs are not pickled: a function of a module goes by its name."""
+        function: Any = self.function
+        name = getattr(function, "__qualname__", "")
+        found: Any = sys.modules.get(getattr(function, "__module__", None) or "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (CompiledFunction, (function, self.executor))
+
+    def __repr__(self) -> str:
+        return f"compile({self.function!r})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do what the function does."""
@@ -126,8 +170,45 @@ class CompiledFunction:
             result = runner.attempt(leaves)
             if result is not MISS:
                 return result
-        runner = self._runner(key, lambda: self.executor(trace(self.function, args, kwargs)))
+        if self._restless >= _RESTLESS:
+            return self.function(*args, **kwargs)
+        runner = self._runner(key, lambda: self._made(trace(self.function, args, kwargs)))
         return runner.attempt(leaves, fresh=True)
+
+    def _made(self, captured: Capture, make: Executor | None = None) -> Runner:
+        """What runs a capture. One that the function's own changes outdate is run once only."""
+        for effect in captured.effects:
+            self._warn(
+                effect,
+                f"{self._label} {effect} while it is captured, not at every call; do it outside, "
+                "with what the function returns",
+            )
+        if not captured.changes:
+            self._restless = 0
+            return (make or self.executor)(captured)
+        self._restless += 1
+        if self._restless == _RESTLESS:
+            self._warn(
+                "restless",
+                f"{self._label} changes at every call what it depends on, the last time because "
+                f"{captured.changes[0]}; it is run eagerly from now on; keep what changes in a "
+                "Tensor and replace it with assign()",
+            )
+        return interpreter(captured)
+
+    @property
+    def _label(self) -> str:
+        name = getattr(self, "__name__", None) or type(self.function).__name__
+        return f"compile: {name}"
+
+    def _warn(self, what: str, message: str) -> None:
+        """Say something once."""
+        if what not in self._warned:
+            self._warned.add(what)
+            level, frame = 1, sys._getframe(1)
+            while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+                level, frame = level + 1, frame.f_back
+            warnings.warn(message, stacklevel=level + 1)
 
     def repeat(self, times: int, *args: Any, **kwargs: Any) -> Any:
         """Call the function `times` times with the same arguments; return the last result.
@@ -136,7 +217,14 @@ class CompiledFunction:
         """
         if times < 1:
             raise ArgumentError(f"repeat: times must be at least 1, got {times}")
+        if self._restless >= _RESTLESS:
+            for _ in range(times - 1):
+                self.function(*args, **kwargs)
+            return self.function(*args, **kwargs)
         leaves, runner = self._find(args, kwargs)
+        if runner.captured.changes:  # this one is for one call
+            result = runner.attempt(leaves, fresh=True)
+            return result if times == 1 else self.repeat(times - 1, *args, **kwargs)
         if runner.captured.accumulates:  # gradients add up: the second call may be of another kind
             for _ in range(times - 1):
                 self(*args, **kwargs)
@@ -162,16 +250,20 @@ class CompiledFunction:
             )
         rows, tensors = _checked_epoch(order, arrays)
         runner = None
-        if self.executor is native:
+        results = []
+        if self.executor is native and self._restless < _RESTLESS:
             first = (wrap(rows[0]), *tensors)
             runner = self._runner(
                 ("epoch", STATE.grad_enabled, *map(_kind, first)),
-                lambda: Plan(trace(self._on_rows, first, {}), rows=True),
+                lambda: self._made(trace(self._on_rows, first, {}), _plan_of_rows),
             )
+            if runner.captured.changes:  # this one is for one call
+                results.append(flatten(runner.attempt(first, fresh=True)))
         if isinstance(runner, Plan) and not runner.captured.accumulates:
             return runner.epoch(rows, tensors)
-        results = [
-            flatten(self(*[take(t, row, axis=0) for t in tensors])) for row in map(wrap, rows)
+        results += [
+            flatten(self(*[take(t, row, axis=0) for t in tensors]))
+            for row in map(wrap, rows[len(results) :])
         ]
         leaves, structure = results[0]
         return unflatten(
@@ -188,7 +280,7 @@ class CompiledFunction:
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Runner]:
         """The leaves of the arguments and the runner for their kind."""
         leaves, key = self._key(args, kwargs)
-        return leaves, self._runner(key, lambda: self.executor(trace(self.function, args, kwargs)))
+        return leaves, self._runner(key, lambda: self._made(trace(self.function, args, kwargs)))
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """The leaves of the arguments, and their kind."""
@@ -211,20 +303,22 @@ class CompiledFunction:
             for runner in runners:
                 if runner.valid():
                     return runner
+            cause = _outdated(runners[0]) if runners else ""
             runner = make()
-            runners.insert(0, runner)
-            self._count(key)
+            if not runner.captured.changes:
+                runners.insert(0, runner)
+                self._count(key, cause)
         return runner
 
-    def _count(self, key: Any) -> None:
+    def _count(self, key: Any, cause: str) -> None:
         """Warn once if the function is captured again and again, with the cause."""
         self._captures += 1
         if self._captures == _STORM:
-            warnings.warn(
-                f"compile: {getattr(self, '__name__', 'the function')} was captured "
-                f"{_STORM} times, the last time because {_difference(self._last_key, key)}; "
+            self._warn(
+                "storm",
+                f"{self._label} was captured {_STORM} times, the last time because "
+                f"{cause or _difference(self._last_key, key)}; "
                 "pass what changes as a Tensor of one shape",
-                stacklevel=4,
             )
         self._last_key = key
 
@@ -297,6 +391,11 @@ def _kind(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         array = leaf.array
         return (array.shape, array.dtype, leaf.requires_grad)
+    kind = type(leaf)
+    if kind in (float, complex) or isinstance(leaf, np.inexact):
+        return (kind, _Text(repr(leaf)))  # -0.0 equals 0.0, and nan is not itself
+    if kind.__eq__ is not object.__eq__ and not _settled(kind.__module__):
+        return (kind, _Same(leaf))  # what its equality passes over is frozen, too
     try:
         hash(leaf)
     except TypeError:
@@ -304,13 +403,46 @@ def _kind(leaf: Any) -> Any:
             f"compile: an argument that is not a Tensor must be hashable, got "
             f"{type(leaf).__name__}; pass arrays as backlit.asarray(array)"
         ) from None
-    return (type(leaf), leaf)
+    return (kind, leaf)
+
+
+class _Text(str):
+    """A text that prints without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+class _Same:
+    """An object that equals nothing but itself."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return f"one {type(self.value).__name__}"
+
+
+def _outdated(runner: Runner) -> str:
+    """Why a runner does not fit its surroundings any more."""
+    for change in runner.captured.guards.changes():
+        return str(change)
+    for t, present in runner.captured.asked:
+        if (t._grad is None) is present:
+            return f"a {describe(t)} had {'a' if present else 'no'} gradient before"
+    return "the shape, dtype or requires_grad of a Tensor it found around it changed"
 
 
 def _difference(before: Any, after: Any) -> str:
     """What distinguishes the kinds of two calls, in words."""
-    if before == after:
-        return "a module's mode or number, a parameter's kind or the presence of a gradient changed"
     if before[0] != after[0]:
         return "the number or nesting of the arguments changed"
     if before[1] != after[1]:
@@ -327,6 +459,10 @@ def _named(kind: Any) -> str:
         grad = " that requires a gradient" if requires_grad else ""
         return f"{dtype.name}[{','.join(map(str, shape))}]{grad}"
     return repr(kind[1])
+
+
+def _plan_of_rows(captured: Capture) -> Runner:
+    return Plan(captured, rows=True)
 
 
 def compile(function: Callable[..., Any] | None = None, *, executor: Executor = native) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,11 @@ from ..autograd import no_grad
 from ..errors import TraceError
 from ..functions.namespace import TENSORS
 from ..op import Op, describe
+from ..random import default_generator
 from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
 from .graph import Equation, Graph, Variable
+from .guards import Change, Containers, Guards, snapshot
+from .surroundings import Surroundings
 from .tree import flatten, unflatten
 
 #: Which index it was is known only to eager execution.
@@ -27,10 +31,6 @@ OUTSIDE = (
     "compiled function: an index lies outside its axis; call the function without "
     "backlit.compile to see which"
 )
-#: A module's attributes, and the name and the value of one of them.
-Setting = tuple[dict[str, Any], str, Any]
-#: Types of attributes that a capture freezes.
-_FROZEN = (bool, int, float, str, type(None))
 
 
 class GradientOf:
@@ -75,7 +75,11 @@ class Trace:
         self.current: dict[Tensor, Variable] = {}  # their values by now
         self.updated: dict[Tensor, Variable] = {}
         self.gradients: dict[Tensor, Tensor | None] = {}
-        self.modules: dict[Any, list[Setting]] = {}  # each module called and its settings
+        self.used: dict[int, Any] = {}  # each module called and each optimizer stepped
+        self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
+        self.knows: Callable[[np.ndarray], bool] = lambda array: False
+        self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
+        self.generators: dict[int, Any] = {}  # default generators that were asked for
         self.forward: Node | None = None  # the node whose derivative is being computed
 
     def read(self, tensor: Tensor) -> Variable:
@@ -122,6 +126,7 @@ class Trace:
             return self.gradients[tensor]
         gradient = tensor._grad
         if type(tensor.array) is Variable:
+            self._require_no_gradient(tensor)
             return gradient
         self.asked[tensor] = gradient is not None
         if gradient is None:
@@ -134,20 +139,35 @@ class Trace:
 
     def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """A Tensor's gradient was set or cleared."""
+        if gradient is None:
+            self._require_no_gradient(tensor)
         self.gradients[tensor] = gradient
 
-    def called(self, module: Any) -> None:
-        """A module was called: its mode and its numbers are frozen into the graph."""
-        if module not in self.modules:
-            own = vars(module)
-            self.modules[module] = [
-                (own, name, value) for name, value in own.items() if type(value) in _FROZEN
-            ]
+    def _require_no_gradient(self, tensor: Tensor) -> None:
+        """Raise if an argument has brought along a gradient, which is no part of it here."""
+        argument = self.twins.get(tensor)
+        if argument is not None and argument._grad is not None:
+            raise TraceError(
+                f"grad: a captured function does not see the grad of its arguments, but "
+                f"{describe(tensor)} has one; pass x.grad as an argument of its own, or let the "
+                "function find x in its surroundings"
+            )
 
-    def settings(self) -> list[Setting]:
-        """What the graph has frozen of modules, but for what the function itself replaces."""
-        found = [setting for own in self.modules.values() for setting in own]
-        return [(own, name, value) for own, name, value in found if own.get(name) is value]
+    def called(self, used: Any) -> None:
+        """A module was called, or an optimizer stepped: the graph depends on its attributes."""
+        self.used.setdefault(id(used), used)
+
+    def default_generator(self, generator: Any) -> None:
+        """A thread's default generator was asked for: another thread has another one."""
+        self.generators[id(generator)] = generator
+
+    def array(self, array: np.ndarray) -> Tensor:
+        """A Tensor of a NumPy array; one that was there before the call is read at each call."""
+        if not self.knows(array):
+            return wrap(array.copy())
+        if id(array) not in self.arrays:
+            self.arrays[id(array)] = wrap(array), array
+        return self.arrays[id(array)][0]
 
 
 @dataclass(eq=False)
@@ -163,7 +183,9 @@ class Capture:
     asked: list[tuple[Tensor, bool]]  # each Tensor asked for a gradient, and whether it had one
     updated: list[Tensor]
     gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
-    settings: list[Setting]
+    guards: Guards  # what else it depends on
+    changes: list[Change]  # what the function itself has changed of that
+    effects: list[str]  # calls of functions whose effects are not repeated, and where
     result_tree: Any
     results: int
 
@@ -180,26 +202,113 @@ class Capture:
                 return False
         return True
 
-    def same_settings(self) -> bool:
-        """Whether modules have the mode and the numbers that they were captured with."""
-        for own, name, value in self.settings:
-            now = own.get(name)
-            if now is not value and (type(now) is not type(value) or now != value):
-                return False
-        return True
-
     def __str__(self) -> str:
         return str(self.graph)
 
 
-def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
-    """Run a function on abstract twins of the Tensors in its arguments."""
+def trace(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    guarded: bool = True,
+) -> Capture:
+    """Run a function on abstract twins of the Tensors in its arguments.
+
+    Unless `guarded`, the function depends on its arguments only.
+    """
     if STATE.trace is not None:
         raise TraceError(
             "capture: a captured function cannot itself capture; capture the outer one"
         )
     leaves, tree = flatten((args, kwargs))
+    if not guarded:
+        return _finish(_record(function, leaves, tree, lambda array: False), Guards(), [], [])
+    roots = [(function, getattr(function, "__qualname__", None) or type(function).__name__)]
+    roots += [(x, f"argument {i}") for i, x in enumerate(leaves) if not isinstance(x, Tensor)]
+    before = Surroundings(roots, first=True)
+    before.guard_arrays(set())
+    with before.watch_effects() as effects:
+        record = _record(function, leaves, tree, before.knows)
+    before.require_undrawn()
+    changes = before.guards.changes()
+    scratch: set[str] = set()
+    if any(_holds_abstract(c.after) for c in changes):
+        scratch = _scratch_places(function, leaves, tree, roots)
+        changes = [c for c in changes if c.path not in scratch]
+    tracer = record[0]
+    called = [(m, type(m).__name__) for m in tracer.used.values()]
+    after = Surroundings([*roots, *called])
+    guards = after.guards
+    guards.forget(scratch)
+    for t in tracer.found:
+        if isinstance(t, Tensor) and t.requires_grad:
+            guards.announced.slots.append([_getter(t), "_hooks", t._hooks, "the hooks of a Tensor"])
+            if t._hooks:
+                guards.announced.contents.append(
+                    [t._hooks, list(t._hooks), "the hooks of a Tensor"]
+                )
+    for generator in tracer.generators.values():
+        path = "the thread and its default generator"
+        guards.open.results.append([default_generator, generator, path])
+    read = {key for key, (_, array) in tracer.arrays.items()}
+    read |= {id(array.base) for _, array in tracer.arrays.values()}
+    for path in after.guard_arrays(read):
+        effects.append(f"computes with the NumPy array {path}, whose elements are read")
+    return _finish(record, guards, changes, effects)
+
+
+def _getter(t: Tensor) -> Callable[[str, Any], Any]:
+    return lambda name, default: getattr(t, name, default)
+
+
+def _holds_abstract(value: Any) -> bool:
+    """Whether a Tensor without a value is somewhere in a value."""
+    pending = [value]
+    seen: set[int] = set()
+    while pending and len(seen) < 10_000:
+        value = pending.pop()
+        if isinstance(value, Tensor):
+            if type(value.array) is Variable:
+                return True
+        elif id(value) not in seen:
+            seen.add(id(value))
+            if isinstance(value, Containers):
+                pending += snapshot(value)
+            elif not isinstance(value, type | ModuleType | FunctionType):
+                pending += list(getattr(value, "__dict__", {}).values())
+    return False
+
+
+def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any]) -> set[str]:
+    """The places where the function leaves Tensors that it has not read before writing them.
+
+    A second capture tells: it fails if it reads what the first has left.
+    """
+    before = Surroundings(roots, first=True)
+    _record(function, leaves, tree, before.knows)
+    places = set()
+    for change in before.guards.changes():
+        if not _holds_abstract(change.after):
+            continue
+        if change.container is not None and len(change.before) != len(change.after):
+            raise TraceError(
+                f"compile: a captured function cannot put Tensors into what it finds around it, "
+                f"but {change.path} has grown by {len(change.after) - len(change.before)}; they "
+                "have no values and later calls would add none; return them instead"
+            )
+        places.add(change.path)
+    return places
+
+
+Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any]]
+
+
+def _record(
+    function: Callable[..., Any], leaves: list[Any], tree: Any, knows: Callable[[Any], bool]
+) -> Record:
+    """The tracer of one run, the inputs and outputs, the result's structure and leaves."""
     tracer = Trace()
+    tracer.knows = knows
     inputs: list[Variable] = []
     twins: list[Any] = []
     for leaf in leaves:
@@ -209,12 +318,14 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
             twin = wrap(variable)
             twin.requires_grad = leaf.requires_grad
             twins.append(twin)
+            tracer.twins[twin] = leaf
         else:
             twins.append(leaf)
     abstract_args, abstract_kwargs = unflatten(tree, twins)
     STATE.trace = tracer
     try:
         result = function(*abstract_args, **abstract_kwargs)
+        _require_same_arguments((abstract_args, abstract_kwargs), twins, tree)
         result_leaves, result_tree = flatten(result)
         outputs: list[Variable] = []
         kept: list[Any] = []
@@ -223,13 +334,14 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                 outputs.append(tracer.read(leaf))
                 kept.append(_OUTPUT)
             else:
+                _require_constant(leaf, tracer)
                 kept.append(leaf)
         count = len(outputs)
         outputs.extend(tracer.updated.values())
         gradients = []
         for tensor, gradient in tracer.gradients.items():
             if type(tensor.array) is Variable:
-                if gradient is not None and any(tensor is twin for twin in twins):
+                if gradient is not None and tensor in tracer.twins:
                     raise TraceError(
                         "backward: a captured function leaves no gradient in the grad of its "
                         f"arguments, but {describe(tensor)} requires one; return backlit.grad(…), "
@@ -241,16 +353,71 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                 outputs.append(tracer.read(gradient))
     finally:
         STATE.trace = None
-    graph = Graph([*inputs, *tracer.found.values()], tracer.equations, outputs)
+    _require_own(inputs, tracer, outputs)
+    return tracer, inputs, outputs, (result_tree, kept), [count], gradients
+
+
+def _finish(record: Record, guards: Guards, changes: list[Change], effects: list[str]) -> Capture:
+    tracer, inputs, outputs, result, (count,), gradients = record
     return Capture(
-        graph,
+        Graph([*inputs, *tracer.found.values()], tracer.equations, outputs),
         list(tracer.found),
         list(tracer.asked.items()),
         list(tracer.updated),
         gradients,
-        tracer.settings(),
-        (result_tree, kept),
+        guards,
+        changes,
+        effects,
+        result,
         count,
+    )
+
+
+def _require_own(inputs: list[Variable], tracer: Trace, outputs: list[Variable]) -> None:
+    """Raise if a Tensor is read that an earlier capture has left somewhere."""
+    known = {*inputs, *tracer.found.values()}
+    for e in tracer.equations:
+        for x in e.inputs:
+            if isinstance(x, Variable) and x not in known:
+                raise _left(x, f" by {e.op.name} ({e.location})")
+        known.add(e.output)
+    for x in outputs:
+        if x not in known:
+            raise _left(x, "")
+
+
+def _left(x: Variable, reader: str) -> TraceError:
+    return TraceError(
+        f"compile: a {describe(x)} is read{reader} that an earlier captured call has made and left "
+        "behind: it has no value; make it outside the function, keep what changes in a Tensor "
+        "with assign(), or return it"
+    )
+
+
+def _require_same_arguments(arguments: Any, twins: list[Any], tree: Any) -> None:
+    """Raise if the function has changed a list, a dict or the like that was passed to it."""
+    leaves, structure = flatten(arguments)
+    if structure != tree or any(a is not b for a, b in zip(leaves, twins, strict=True)):
+        raise TraceError(
+            "compile: a captured function cannot change a list, dict or dataclass among its "
+            "arguments, because later calls would not; return what it puts there"
+        )
+
+
+def _require_constant(leaf: Any, tracer: Trace) -> None:
+    """Raise if a value in the result is one that differs from call to call in eager execution."""
+    kind = type(leaf)
+    if hasattr(kind, "__next__") or hasattr(kind, "__await__"):
+        problem = "it runs once"
+    elif isinstance(leaf, np.ndarray) and not tracer.knows(leaf):
+        problem = "NumPy computes it once"
+    elif _holds_abstract(leaf):
+        problem = "Tensors inside it have no values"
+    else:
+        return
+    raise TraceError(
+        f"compile: a captured function returned a {kind.__name__}, but {problem}; return Tensors, "
+        "alone or in tuples, lists, dicts and dataclasses"
     )
 
 

@@ -171,7 +171,8 @@ def _traced(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Capture:
     observer, STATE.observer = STATE.observer, None
     try:
         with no_grad():
-            return trace(function, tuple(wrap(Variable(a.shape, a.dtype)) for a in arrays), {})
+            abstract = tuple(wrap(Variable(a.shape, a.dtype)) for a in arrays)
+            return trace(function, abstract, {}, guarded=False)
     finally:
         STATE.observer = observer
 

@@ -337,7 +337,7 @@ class Plan:
 
     def _in_mode(self) -> bool:
         """Whether modules are set, and gradients there or not, as when it was captured."""
-        return self.captured.same_settings() and self.captured.same_gradients()
+        return self.captured.guards.hold() and self.captured.same_gradients()
 
     def valid(self) -> bool:
         """Whether the surroundings are still of the kind that was captured."""

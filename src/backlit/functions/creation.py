@@ -11,7 +11,7 @@ from .. import dtypes
 from ..dtypes import as_dtype
 from ..errors import ArgumentError, ShapeError
 from ..ops import creation as ops
-from ..tensor import Tensor, _as_array, apply, as_tensor, check_device, wrap
+from ..tensor import STATE, Tensor, _as_array, _traced_array, apply, as_tensor, check_device, wrap
 from .arguments import shape_tuple
 from .elementwise import where
 
@@ -32,6 +32,8 @@ def asarray(
             f"asarray: copy=False needs an array to share memory with, got {type(obj).__name__}; "
             "leave copy out"
         )
+    if STATE.trace is not None and type(obj) is np.ndarray:
+        return _traced_array(obj, dtype)
     try:
         return wrap(_as_array(obj, dtype, copy))
     except ValueError as error:

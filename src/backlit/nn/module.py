@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ..changes import CHANGES, Announcing, WatchedDict
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import describe
 from ..tensor import STATE, Scope, Tensor, as_tensor, check_device
@@ -23,12 +24,15 @@ class Parameter(Tensor):
         self.requires_grad_(requires_grad)
 
 
-class Module:
+class Module(Announcing):
     """The base of all layers and networks: subclass it, set attributes, define `forward`.
 
     Attributes that are Parameters, Modules or (through `register_buffer`) Tensors are found by
     their names.
     """
+
+    guarded: ClassVar = ("training", "_parameters", "_buffers", "_modules")
+    called: ClassVar = ("forward",)
 
     training: bool
     _parameters: dict[str, Any]
@@ -38,9 +42,9 @@ class Module:
 
     def __init__(self) -> None:
         self.__dict__.update(
-            _parameters=OrderedDict(),
-            _buffers=OrderedDict(),
-            _modules=OrderedDict(),
+            _parameters=WatchedDict(),
+            _buffers=WatchedDict(),
+            _modules=WatchedDict(),
             _not_saved=set(),
             training=True,
         )
@@ -62,6 +66,7 @@ class Module:
             for kind in ("_parameters", "_buffers", "_modules"):
                 self.__dict__.get(kind, {}).pop(name, None)
             self.__dict__[name] = value
+        CHANGES.mark = object()
 
     def _set(self, name: str, value: Any, where: dict[str, Any]) -> None:
         for kind in (self._parameters, self._buffers, self._modules):
@@ -69,11 +74,13 @@ class Module:
                 kind.pop(name, None)
         where[name] = value
         self.__dict__[name] = value
+        CHANGES.mark = object()
 
     def __delattr__(self, name: str) -> None:
         for kind in (self._parameters, self._buffers, self._modules):
             kind.pop(name, None)
         object.__delattr__(self, name)
+        CHANGES.mark = object()
 
     def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
         """Add a Tensor that is state but not learned; it is saved unless `persistent` is False."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ..changes import CHANGES, Announcing, WatchedList, announce
 from ..dtypes import float64
-from ..errors import ArgumentError
 from ..tensor import Tensor, wrap
 
 
-class Group(dict):
+@announce
+class Group(dict, Announcing):
     """`params` and the settings of one group.
 
     Numbers are kept as float64 Tensors: `group["lr"] = 0.1` changes the value of the same Tensor.
@@ -30,12 +31,10 @@ class Group(dict):
         optional: Iterable[str],
         check: Callable[[dict[str, Any]], None],
     ):
-        super().__init__(params=params)
+        super().__init__(params=WatchedList(params))
         self._optional = frozenset(optional)
         self._names = tuple(settings)
         self._check = check
-        #: Whether a captured step was built from this group, so that on and off are settled.
-        self.captured = False
         self._sources: list[tuple[Tensor, Any]] = []
         self._floats: dict[str, Any] = {}
         for name, value in settings.items():
@@ -53,6 +52,7 @@ class Group(dict):
     def __setitem__(self, name: str, value: Any) -> None:
         if name not in self._names:
             super().__setitem__(name, value)
+            CHANGES.mark = object()
             return
         value = tuple(value) if isinstance(value, list) else value
         if not isinstance(value, Tensor):
@@ -63,13 +63,9 @@ class Group(dict):
         elif isinstance(old, tuple):
             for tensor, v in zip(old, value, strict=True):
                 tensor.assign(v if isinstance(v, Tensor) else np.array(float(v), float64))
-        elif self.captured and value != old:
-            raise ArgumentError(
-                f"group[{name!r}]: a captured step was built with {name}={old}, which leaves the "
-                f"term out, and cannot follow {value!r}; set it before the first captured step"
-            )
         else:
             super().__setitem__(name, self._kept(name, value))
+            CHANGES.mark = object()
         self._sources = []
 
     def update(self, *args: Any, **kwargs: Any) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..backend import numpy_backend
+from ..changes import CHANGES, Announcing, WatchedDict, WatchedList
 from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions.namespace import TENSORS
@@ -29,7 +30,7 @@ JOINED_SIZE = 4096
 STEP = "step"
 
 
-class Optimizer:
+class Optimizer(Announcing):
     """The base of all optimizers: subclass it and write `update`.
 
     >>> from backlit import tensor
@@ -44,6 +45,11 @@ class Optimizer:
     >>> w
     Tensor([0.5, 1.5], shape=(2,), dtype=float32, requires_grad=True)
     """
+
+    guarded: ClassVar = ("param_groups", "state")
+    called: ClassVar = ("initial_state", "coefficients", "update")
+    prepared: ClassVar = ("state", "param_groups")
+    ignored: ClassVar = ("_plans",)
 
     #: Numeric settings for which 0 means that their term is left out.
     optional: ClassVar[tuple[str, ...]] = ()
@@ -62,11 +68,15 @@ class Optimizer:
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.defaults = dict(defaults)
-        self.param_groups: list[Group] = []
-        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        self.param_groups: list[Group] = WatchedList()
+        self.state: dict[Tensor, dict[str, Tensor]] = WatchedDict()
         self._plans: list[_Plan | None] = []
         for group in groups:
             self.add_param_group(group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        CHANGES.mark = object()
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`."""
@@ -163,6 +173,7 @@ class Optimizer:
         Parameters of 16-bit types are updated in float32, as is their state, and rounded.
         """
         if STATE.trace is not None:
+            STATE.trace.called(self)
             self._step_tensors()
             return
         for number, group in enumerate(self.param_groups):
@@ -177,7 +188,6 @@ class Optimizer:
         xp: Any = TENSORS
         for group in self.param_groups:
             settings = group.tensors()
-            group.captured = True
             shared: dict[Tensor, tuple[Any, ...]] = {}
             for p, state in self._active(group):
                 counter = state[STEP]
@@ -216,7 +226,7 @@ class Optimizer:
         return result
 
     def _fresh(self, p: Tensor, group: Group, counter: Tensor) -> dict[str, Tensor]:
-        state = {STEP: counter}
+        state: dict[str, Tensor] = WatchedDict({STEP: counter})
         for name, value in self.initial_state(group.floats()).items():
             state[name] = wrap(np.full(p.shape, value, _wide(p.dtype)))
         return state
@@ -256,7 +266,7 @@ class Optimizer:
                 f"load_state_dict: there are {sum(sizes)} parameters, got state for "
                 f"{', '.join(sorted(unknown))}"
             )
-        new: dict[Tensor, dict[str, Tensor]] = {}
+        new: dict[Tensor, dict[str, Tensor]] = WatchedDict()
         number = 0
         for group in twins:
             counters: dict[float, Tensor] = {}
@@ -302,7 +312,8 @@ class Optimizer:
                 f"got {', '.join(tensors)}"
             )
         steps = float(as_tensor(tensors[STEP]))
-        state = {STEP: counters.setdefault(steps, wrap(np.array(steps, float64)))}
+        state: dict[str, Tensor] = WatchedDict()
+        state[STEP] = counters.setdefault(steps, wrap(np.array(steps, float64)))
         for name in names[1:]:
             value = as_tensor(tensors[name])
             if value.shape != p.shape:

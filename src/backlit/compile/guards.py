@@ -1,0 +1,191 @@
+"""Guards: whether what a captured function read of Python's state is still as it was."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..changes import CHANGES
+from ..op import describe
+
+
+class _Missing:
+    """Stands for an attribute that is not there."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING: Any = _Missing()
+_PLAIN = (int, bool, str, bytes)
+
+
+def exactly(a: Any, b: Any) -> bool:
+    """Whether two values are the same, or plain values of one type that nothing can tell apart.
+
+    >>> exactly((1, "a"), (1, "a")), exactly(1, True), exactly(0.0, -0.0)
+    (True, False, False)
+    """
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is not type(b):
+        return False
+    if kind is float:
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
+    if kind in _PLAIN:
+        return a == b
+    if kind is tuple:
+        return len(a) == len(b) and all(map(exactly, a, b))
+    if isinstance(a, np.generic):
+        return a.tobytes() == b.tobytes() and a.dtype == b.dtype
+    if kind in (complex, slice, range):
+        return repr(a) == repr(b)
+    if kind is types.MethodType:
+        return a.__func__ is b.__func__ and a.__self__ is b.__self__
+    return False
+
+
+def snapshot(container: Any) -> list[Any]:
+    """What is in a list, tuple, dict, set or deque, to be compared by `exactly`."""
+    if isinstance(container, dict):
+        return [*container.keys(), *container.values()]
+    if isinstance(container, set):
+        return sorted(container, key=id)
+    return list(container)
+
+
+@dataclass
+class Change:
+    """One thing that is not as it was."""
+
+    path: str
+    before: Any
+    after: Any
+    #: The list, dict or set that was changed in place, if it was one.
+    container: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.path} was {named(self.before)} and then {named(self.after)}"
+
+
+def named(value: Any) -> str:
+    """A value in words that fit into a line."""
+    if isinstance(value, list | tuple) and len(value) > 8:
+        return f"{type(value).__name__} of {len(value)}"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return describe(value)
+    text = repr(value) if isinstance(value, (*_PLAIN, float, tuple, list)) else ""
+    if text and len(text) < 80 and "\n" not in text:
+        return text
+    if value is None or value is MISSING:
+        return repr(value)
+    return getattr(value, "__qualname__", None) or f"another {type(value).__name__}"
+
+
+class _Checks:
+    """Values read from cells, from attributes and out of containers, each with where it was.
+
+    Entries are lists, because an equal value that takes a value's place is remembered instead.
+    """
+
+    def __init__(self) -> None:
+        self.cells: list[list[Any]] = []  # [cell, value, path]
+        self.slots: list[list[Any]] = []  # [get, name, value, path]
+        self.contents: list[list[Any]] = []  # [container, snapshot, path]
+        self.arrays: list[list[Any]] = []  # [array, bytes, path]
+        self.results: list[list[Any]] = []  # [function, value, path]
+
+    def changes(self) -> Iterator[Change]:
+        """Whatever is not as it was."""
+        for entry in self.cells:
+            now = contents_of(entry[0])
+            if exactly(now, entry[1]):
+                entry[1] = now
+            else:
+                yield Change(entry[2], entry[1], now)
+        for entry in self.slots:
+            now = entry[0](entry[1], MISSING)
+            if exactly(now, entry[2]):
+                entry[2] = now
+            else:
+                yield Change(entry[3], entry[2], now)
+        for entry in self.contents:
+            inside = snapshot(entry[0])
+            if len(inside) == len(entry[1]) and all(map(exactly, inside, entry[1])):
+                entry[1] = inside
+            else:
+                yield Change(entry[2], entry[1], inside, entry[0])
+        for array, then, path in self.arrays:
+            if array.tobytes() != then:
+                yield Change(path, "one array", "another")
+        for function, value, path in self.results:
+            if function() is not value:
+                yield Change(path, "one", "another")
+
+
+def contents_of(cell: Any) -> Any:
+    """What a closure's cell holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
+
+
+class Guards:
+    """All that a capture depends on but for the values of Tensors.
+
+    What announces its changes is asked only after an announcement.
+    """
+
+    def __init__(self) -> None:
+        self.announced = _Checks()
+        self.open = _Checks()
+        self.mark = CHANGES.mark
+
+    def hold(self) -> bool:
+        """Whether everything is as it was. Asked at every call: identity first."""
+        mark = CHANGES.mark
+        if mark is not self.mark:
+            for _ in self.announced.changes():
+                return False
+            self.mark = mark
+        open = self.open
+        try:
+            for cell, value, _ in open.cells:
+                if cell.cell_contents is not value:
+                    return self._compare()
+        except ValueError:
+            return self._compare()
+        for get, name, value, _ in open.slots:
+            if get(name, MISSING) is not value:
+                return self._compare()
+        if open.contents or open.arrays or open.results:
+            return self._compare()
+        return True
+
+    def _compare(self) -> bool:
+        for _ in self.open.changes():
+            return False
+        return True
+
+    def changes(self) -> list[Change]:
+        """Everything that is not as it was."""
+        return [*self.announced.changes(), *self.open.changes()]
+
+    def forget(self, paths: set[str]) -> None:
+        """Guard some places no more."""
+        for checks in (self.announced, self.open):
+            checks.cells = [e for e in checks.cells if e[2] not in paths]
+            checks.slots = [e for e in checks.slots if e[3] not in paths]
+            checks.contents = [e for e in checks.contents if e[2] not in paths]
+
+
+Containers = (list, tuple, dict, set, deque)
+Reader = Callable[[str, Any], Any]
