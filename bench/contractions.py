@@ -261,7 +261,7 @@ class Convolved:
         self.expected = self.calls[0]().numpy()
         specs, left, right = {
             "y": ((conv.forward(),), x, w),
-            "gx": (conv.input_gradient(), gy, w),
+            "gx": ((conv.input_gradient(),), gy, w),
             "gw": ((conv.weight_gradient(),), x, gy),
         }[kind]
         self.flops = 2 * conv.batch * conv.outputs * conv.inputs

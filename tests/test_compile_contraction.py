@@ -87,8 +87,9 @@ def values(
     address = grid(spec, x, x.offset, groups)
     exists = np.ones(address.shape, bool)
     for w in x.windows:
-        p = grid(spec, w, w.start, groups)
-        exists &= (p >= 0) & (p < w.extent)
+        q = grid(spec, w, w.start, groups)
+        p = q // w.step
+        exists &= (q % w.step == 0) & (p >= 0) & (p < w.extent)
         address = address + w.stride * p
     found = buffer[np.where(exists, address, 0)] if address.size else np.zeros(address.shape)
     if x.dtype.kind not in "biu":
@@ -627,9 +628,8 @@ def test_gradients_of_convolutions(name):
     x = random.standard_normal((conv.batch, conv.inputs, *conv.sizes))
     w = random.standard_normal((conv.outputs, conv.inputs // conv.groups, *conv.kernel))
     gx = np.full(x.size, np.nan)
-    for spec in conv.input_gradient():
-        gx = reference(spec, [gy.ravel(), w.ravel(), gx])[0]
-        run(spec)
+    gx = reference(conv.input_gradient(), [gy.ravel(), w.ravel(), gx])[0]
+    run(conv.input_gradient())
     gw = reference(conv.weight_gradient(), [x.ravel(), gy.ravel(), np.zeros(w.size)])[0]
     run(conv.weight_gradient())
     run(conv.weight_gradient(accumulate=True))
@@ -637,6 +637,65 @@ def test_gradients_of_convolutions(name):
         dx, dw = random.standard_normal(x.shape), random.standard_normal(w.shape)
         assert np.isclose((gy * convolve(conv, dx, w)).sum(), (gx * dx.ravel()).sum())
         assert np.isclose((gy * convolve(conv, x, dw)).sum(), (gw * dw.ravel()).sum())
+
+
+def random_convolution(random: np.random.Generator) -> Convolution:
+    """Any kernel, stride, padding and dilation for which there is an output."""
+    rank = int(random.choice([1, 2, 2, 2, 3]))
+    kernel = tuple(int(random.integers(1, 6 - rank)) for _ in range(rank))
+    stride = tuple(int(random.integers(1, 4)) for _ in range(rank))
+    dilation = tuple(int(random.integers(1, 4)) for _ in range(rank))
+    padding = tuple(
+        int(random.integers(0, d * (k - 1) + 2)) for k, d in zip(kernel, dilation, strict=True)
+    )
+    sizes = tuple(
+        max(int(random.choice([1, 2, 4, 5, 8, 13, 16])), d * (k - 1) + 1 - 2 * p)
+        for k, d, p in zip(kernel, dilation, padding, strict=True)
+    )
+    n, groups = int(random.integers(1, 4)), int(random.choice([1, 1, 2]))
+    c, o = (groups * int(random.choice([1, 2, 5, 17])) for _ in range(2))
+    return Convolution(n, c, o, sizes, kernel, stride, padding, dilation, groups)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_convolutions(seed):
+    """Also with the narrow tiles and the few registers of other processors."""
+    random = np.random.default_rng(seed)
+    conv = random_convolution(random)
+    vector = (64, 32, 16)[seed % 3]
+    machine = Machine(vector=vector, registers=16 if vector == 32 else 32)
+    for spec in (conv.forward(), conv.weight_gradient(), conv.input_gradient()):
+        run(spec, seed, machine=machine)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_spread_windows_are_packed(blocks, swapped):
+    """Where the taps of a tile are not known, lanes are gathered and what is between is zero."""
+    conv = Convolution(2, 3, 5, (7, 9), (3, 2), (2, 3), (1, 1), (1, 2))
+    spec = conv.input_gradient()
+    _, schedule = choose(spec, Machine())
+    schedule = dataclasses.replace(schedule, swapped=swapped, turn=False, inner=0, pad=False)
+    schedule = dataclasses.replace(schedule, rows=5, vectors=1, pack_a=True, pack_b=True)
+    _, m, n, k = (spec.swapped() if swapped else spec).sizes
+    run(spec, schedule=dataclasses.replace(schedule, mc=m, nc=n, kc=12 if blocks else k))
+
+
+def test_products_with_padding_are_left_out():
+    """An infinite weight that only meets padding leaves no trace."""
+    conv = Convolution(2, 3, 20, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
+    random = np.random.default_rng(0)
+    x = random.standard_normal((2, 3, 8, 8)).astype(F32)
+    w = random.standard_normal((20, 3, 3, 3)).astype(F32)
+    w[:, :, 0, :] = np.inf
+    module = ir.Module()
+    _, schedule = choose(conv.forward(), Machine())
+    schedule = dataclasses.replace(schedule, rows=8, inner=8)
+    kernel = build(module, "kernel", conv.forward(), schedule=schedule)
+    y = np.empty((2, 20, 8, 8), F32)
+    Call(Library(module), kernel, [x, w, y]).run()
+    assert np.isfinite(y[:, :, 0]).all()
+    assert not np.isfinite(y[:, :, 1:]).any()
 
 
 @pytest.mark.parametrize("which", ["forward", "weight_gradient"])
@@ -698,5 +757,5 @@ def test_threads_of_a_convolution_get_equal_shares():
 
 def test_convolutions_store_half_precision():
     conv = Convolution(2, 3, 5, (7, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
-    for spec in (conv.forward(), conv.weight_gradient(), *conv.input_gradient()):
+    for spec in (conv.forward(), conv.weight_gradient(), conv.input_gradient()):
         run(spec)

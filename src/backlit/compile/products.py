@@ -36,7 +36,7 @@ def specifications(lowering: Lowering, e: Equation) -> list[Specification]:
         return [(geometry.forward(), [*bases, e.output])]
     if isinstance(e.op, convolutions.ConvolutionWeight):
         return [(geometry.weight_gradient(), [*bases[::-1], e.output])]
-    return [(spec, [*bases, e.output]) for spec in geometry.input_gradient()]
+    return [(geometry.input_gradient(), [*bases, e.output])]
 
 
 def convolution(e: Equation) -> Convolution:

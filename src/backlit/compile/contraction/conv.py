@@ -8,7 +8,6 @@ Arrays are contiguous: x (N, C, *sizes), w (O, C / groups, *kernel), y (N, O, *o
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -141,60 +140,30 @@ class Convolution:
             accumulate=accumulate,
         )
 
-    def input_gradient(self) -> tuple[Contraction, ...]:
-        """gx from buffers (gy, w, gx), one contraction for each residue of a position mod stride.
+    def input_gradient(self) -> Contraction:
+        """gx from buffers (gy, w, gx): m = (batch, positions), n = inputs, k = (outputs, taps).
 
-        x[i] is read by y[j] through tap t where j · stride + t · dilation - padding = i. For
-        positions i = r + stride · i' the taps that can are an arithmetic progression, and j is i'
-        plus a multiple of the tap's number: a convolution of stride 1. Residues that no tap reaches
-        are zero: one empty sum over all of gx comes first, so the contractions run in order.
+        x[i] is read by y[j] through tap t where j · stride = i + padding - t · dilation.
         """
-        each = [
-            [_Residue.of(r, size, k, s, p, d) for r in range(min(s, size))]
-            for size, k, s, p, d in zip(
-                self.sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True
-            )
-        ]
-        every = list(itertools.product(*each))
-        reached = [r for r in every if all(one.taps for one in r)]
-        found = [self._residue(r) for r in reached]
-        if len(reached) < len(every):
-            found.insert(0, self._zeros())
-        return tuple(found)
-
-    def _zeros(self) -> Contraction:
-        x, w, y = self._channels()
-        lines = Operand(self.dtype, x.size, m=(math.prod(self.sizes),), n=(1,))
-        return Contraction(
-            m=(x.size // max(1, math.prod(self.sizes)),),
-            n=(math.prod(self.sizes),),
-            k=(0,),
-            a=Operand(self.dtype, y.size),
-            b=Operand(self.dtype, w.size),
-            outputs=(lines,),
-        )
-
-    def _residue(self, residues: tuple[_Residue, ...]) -> Contraction:
         rank = len(self.sizes)
         taps, out = math.prod(self.kernel), self.out
         x, w, y = self._channels()
-        lines = _row_major(self.sizes)
-        steps = _row_major(self.kernel)
         windows = tuple(
             Window(
                 out[i],
                 _row_major(out)[i],
-                r.start,
+                self.padding[i],
                 m=(0, *_unit(rank, i, 1)),
-                k=(0, *_unit(rank, i, -r.back)),
+                k=(0, *_unit(rank, i, -self.dilation[i])),
+                step=self.stride[i],
             )
-            for i, r in enumerate(residues)
+            for i in range(rank)
         )
         return Contraction(
             batch=(self.groups,),
-            m=(self.batch, *(r.positions for r in residues)),
+            m=(self.batch, *self.sizes),
             n=(x.per_group,),
-            k=(y.per_group, *(r.taps for r in residues)),
+            k=(y.per_group, *self.kernel),
             a=Operand(
                 self.dtype,
                 y.size,
@@ -208,17 +177,15 @@ class Convolution:
                 w.size,
                 batch=(y.per_group * w.image,),
                 n=(taps,),
-                k=(w.image, *(r.step * s for r, s in zip(residues, steps, strict=True))),
-                offset=sum(r.first * s for r, s in zip(residues, steps, strict=True)),
+                k=(w.image, *_row_major(self.kernel)),
             ),
             outputs=(
                 Operand(
                     self.dtype,
                     x.size,
                     batch=(x.per_group * x.channel,),
-                    m=(x.image, *(s * n for s, n in zip(self.stride, lines, strict=True))),
+                    m=(x.image, *_row_major(self.sizes)),
                     n=(x.channel,),
-                    offset=sum(r.number * n for r, n in zip(residues, lines, strict=True)),
                 ),
             ),
         )
@@ -245,32 +212,6 @@ class _Channels:
     @property
     def size(self) -> int:
         return self.image * self.images
-
-
-@dataclass(frozen=True)
-class _Residue:
-    """The positions number + stride · i' of one axis and the taps that reach them.
-
-    Tap first + step · t reads y at start + i' - back · t.
-    """
-
-    number: int
-    positions: int
-    first: int
-    step: int
-    taps: int
-    start: int
-    back: int
-
-    @staticmethod
-    def of(r: int, size: int, kernel: int, stride: int, padding: int, dilation: int) -> _Residue:
-        reach = [t for t in range(kernel) if (r + padding - t * dilation) % stride == 0]
-        positions = len(range(r, size, stride))
-        if not reach:
-            return _Residue(r, positions, 0, 1, 0, 0, 0)
-        step = stride // math.gcd(stride, dilation)
-        start = (r + padding - reach[0] * dilation) // stride
-        return _Residue(r, positions, reach[0], step, len(reach), start, step * dilation // stride)
 
 
 def _row_major(sizes: Extents) -> Extents:

@@ -17,6 +17,7 @@ from .pad import PadCopier, Padded, padded
 from .schedule import Machine, Schedule, choose, prepared, structure
 from .spec import Contraction, Operand
 from .sums import Sums
+from .taps import taps_of
 from .tile import Tile
 
 ALIGNMENT = 64
@@ -77,6 +78,11 @@ class Builder:
             self.a = Access(spec, self.padding.operand)
             replace(spec, a=self.padding.operand)  # proves the addresses in the copy
         self.inner = schedule.inner or self.M
+        self.taps = []
+        if self.padding is not None:
+            taps = taps_of(spec, self.padding.places, self.inner, s.rows)
+            assert taps is not None
+            self.taps = taps
         self.k_blocks = max(1, blocks(self.K, s.kc))
         self.m_blocks, self.n_blocks = blocks(self.M, s.mc), blocks(self.N, s.nc)
         self.b_blocks = blocks(self.B, s.bc)
@@ -310,20 +316,23 @@ class Builder:
         size: int,
         width: int,
         tail: int,
-        body: Callable[[int], None],
+        body: Callable[[int, int], None],
     ) -> None:
-        """The body for a whole piece of a size, or for the shorter last one."""
+        """The body for a whole piece of a size, or for the last one, if that has a length `tail`.
+
+        It is given the length and where the piece begins, if there are no more than two.
+        """
         if tail == 0:
-            body(width)
-        elif size < width:
-            body(tail)
+            body(width, 0)
+        elif size <= width:
+            body(tail, 0)
         else:
-            last = b.icmp_unsigned(">", emit.const(index), emit.const(size - width))
+            last = b.icmp_unsigned(">=", emit.const(index), emit.const(size - tail))
             with b.if_else(last) as (then, otherwise):
                 with then:
-                    body(tail)
+                    body(tail, size - tail)
                 with otherwise:
-                    body(width)
+                    body(width, 0)
 
     def _at_batch(self, b: ir.IRBuilder, number: int, batch: Index) -> Value:
         access = self._accesses()[number]
@@ -382,6 +391,9 @@ class Builder:
             else:
                 a_base = bases[0]
             place = emit.add(b, self.a.offset(b, "m", m), self.a.offset(b, "k", self.k0))
+            for tap in self.taps:
+                if tap.step > 1 and not tap.fixed:
+                    place = emit.add(b, place, tap.base(b, m))
             a_base = emit.pointer(b, a_base, place, self.a.element)
         if s.pack_b:
             place = emit.add(
@@ -392,14 +404,17 @@ class Builder:
             place = emit.add(b, n, self.b.offset(b, "k", self.k0))
             b_base = emit.pointer(b, bases[1], place, self.scalar)
 
-        def rows_known(rows: int) -> None:
-            def columns_known(columns: int) -> None:
-                sums = self.sums.of(b, rows, columns, a_base, b_base)
+        def rows_known(rows: int, start: int) -> None:
+            def columns_known(columns: int, _: int) -> None:
+                sums = self.sums.of(b, rows, columns, a_base, b_base, m, start)
                 self._finish(b, rows, columns, sums, batch, m, n, bases)
 
             self._with_tail(b, n, self.N, self.wide, self.N % self.wide, columns_known)
 
-        self._with_tail(b, within, self.inner, s.rows, self.inner % s.rows, rows_known)
+        tail = self.inner % s.rows
+        if self.inner == 2 * s.rows and any(tap.exact for tap in self.taps):
+            tail = s.rows
+        self._with_tail(b, within, self.inner, s.rows, tail, rows_known)
 
     def steady(self, x: Operand) -> bool:
         """Whether the steps along m inside a tile are the same in every tile."""

@@ -301,6 +301,11 @@ class Packer:
             for w, place in zip(operand.windows, places, strict=True):
                 shift = emit.add(b, access.offset(b, "k", flat, w), w.start)
                 p = b.add(place, scalar(shift))
+                if w.step > 1:
+                    step = emit.constants(integer, [w.step] * self.lanes)
+                    whole = b.icmp_signed("==", b.srem(p, step), ir.Constant(p.type, None))
+                    mask = whole if mask is None else b.and_(mask, whole)
+                    p = b.sdiv(p, step)
                 extent = emit.constants(integer, [w.extent] * self.lanes)
                 inside = b.icmp_unsigned("<", p, extent)
                 mask = inside if mask is None else b.and_(mask, inside)

@@ -26,7 +26,8 @@ class Padded:
     `dims` are (extent, source stride) of the indices outside the windows after the chunked one,
     `windows` are (first coordinate, coordinates, window). `chunked` is the group of the chunked
     index, of which one copy takes `unit` elements. `pairs` is the place in `dims` of the index that
-    counts pairs, -1 if that is the chunked one.
+    counts pairs, -1 if that is the chunked one. Windows of a step above 1 stay windows
+    of the copy, which has all their coordinates.
     """
 
     operand: Operand
@@ -38,16 +39,24 @@ class Padded:
     unit: int
     pairs: int | None
 
+    @property
+    def places(self) -> tuple[tuple[int, int, Window], ...]:
+        """(first coordinate, stride in the copy, window) of the windows."""
+        found = []
+        for i, (low, _, w) in enumerate(self.windows):
+            found.append((low, math.prod(count for _, count, _ in self.windows[i + 1 :]), w))
+        return tuple(found)
+
 
 def simplified(spec: Contraction) -> Contraction:
-    """The contraction without the windows that every index is inside of."""
+    """The contraction without the windows of step 1 that every index is inside of."""
     return replace(spec, a=_without_idle(spec, spec.a), b=_without_idle(spec, spec.b))
 
 
 def _without_idle(spec: Contraction, x: Operand) -> Operand:
     for w in x.windows:
         low, high = spec.reach(w, w.start)
-        if low >= 0 and high < w.extent:
+        if low >= 0 and high < w.extent and w.step == 1:
             rest = tuple(v for v in x.windows if v is not w)
             return _without_idle(spec, _moved(spec, replace(x, windows=rest), w, w.start, w.stride))
     return x
@@ -75,13 +84,18 @@ def padded(spec: Contraction, x: Operand) -> Padded:
     found.sort(key=lambda f: -f[0])
     windows = []
     for w in sorted(x.windows, key=lambda w: -abs(w.stride)):
-        low, high = spec.reach(w, w.start)
+        low, high = (x // w.step for x in spec.reach(w, w.start))
         windows.append((low, high - low + 1, w))
     size = 1
+    spread: list[Window] = []
     strides: dict[tuple[str, int], int] = {}
     moved = Operand(spec.accumulator, 0)
     for low, count, w in reversed(windows):
-        moved = _moved(spec, moved, w, w.start - low, size)
+        if w.step == 1:
+            moved = _moved(spec, moved, w, w.start - low, size)
+        else:
+            start = w.start - low * w.step
+            spread.append(replace(w, extent=count, stride=size, start=start))
         size *= count
     for _, _, e, group, position in reversed(found):
         strides[group, position] = size
@@ -90,7 +104,7 @@ def padded(spec: Contraction, x: Operand) -> Padded:
     for group in GROUPS:
         own = getattr(moved, group) or (0,) * len(getattr(spec, group))
         values[group] = tuple(s + strides.get((group, i), 0) for i, s in enumerate(own))
-    moved = replace(moved, size=size, **values)
+    moved = replace(moved, size=size, windows=tuple(spread), **values)
     chunked, chunks, chunk_stride, unit = None, 1, 0, size
     if found and found[0][3] in ("m", "k") and found[0][4] == 0:
         _, chunk_stride, chunks, chunked, _ = found[0]

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 
 from .access import Access
-from .pad import padded, simplified
+from .pad import Padded, padded, simplified
 from .pairs import paired, runs, spacing
 from .spec import Contraction, Operand, merge
+from .taps import taps_of
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,14 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     plain = spec.accumulator
     itemsize = plain.itemsize
     lanes = machine.lanes(itemsize)
-    pad = padded(spec, spec.a) if spec.a.windows else None
+    pad = padded(spec, spec.a) if spec.a.windows and all(spec.sizes) else None
+    if pad and not _cuts(spec, pad, structure(spec, pad.operand, False)):
+        pad = None
     a, b = Access(spec, pad.operand if pad else spec.a), Access(spec, spec.b)
     affine_a = a.stride("m") is not None and a.stride("k") is not None
     beside = spec.a.pair == 1 and not spec.odd  # pairs in memory as a tile wants them
-    direct_a = pad is not None or spec.a.dtype == plain or beside
+    plain_a = spec.a.dtype == plain or beside
+    direct_a = pad is not None or (plain_a and not spec.a.windows)
     direct_b = not spec.b.windows and spec.b.dtype == plain and (b.stride("n") == 1 or n == 1)
     c_m = merge(spec.m, spec.outputs[0].m)
     c_n = merge(spec.n, spec.outputs[0].n) or [(1, 0)]
@@ -112,16 +116,15 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     pack_a = not direct_a or (affine_a and not pad and large and n > 256)
     dims = [m] if pack_a or not spec.sizes[1] else structure(spec, a.operand, turn) or [1]
     apart = c_m[-1][1] if turn else 0
-    rows, vectors, inner, cycles = tile_shape(
-        _pieces(dims), -(-n // lanes), k, apart, lanes, machine
-    )
+    cuts = _cuts(spec, pad, dims) if pad else _pieces(dims)
+    rows, vectors, inner, cycles = tile_shape(cuts, -(-n // lanes), k, apart, lanes, machine)
     wide = vectors * lanes
     if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
         pack_a = True
     pack_b = not direct_b or (large and m >= 8 * rows)
 
     # Blocks of k begin where its outermost index does.
-    unit = 1
+    unit = math.prod(spec.k[1:]) if pad else 1
     for x in (a.operand, spec.b):
         if spec.sizes[3]:
             unit = max(unit, k // runs(spec, x)[0][0])
@@ -213,11 +216,22 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
 def structure(spec: Contraction, a: Operand, turn: bool, *more: Operand) -> list[int]:
     """The extents of m after joining the indices that a tile's operands step through as one."""
     operands = [a, *(spec.outputs + spec.extras if turn else ()), *more]
-    return [merged[0] for merged in merge(spec.m, *(x.m for x in operands))]
+    windows = [w.m for w in a.windows]
+    return [merged[0] for merged in merge(spec.m, *(x.m for x in operands), *windows)]
 
 
-#: A way to cut m into tiles: rows, the piece that tiles repeat in, and (height, times) of tiles.
-Cut = tuple[int, int, list[tuple[int, int]]]
+@dataclass(frozen=True)
+class Cut:
+    """A way to cut m into tiles: rows, the piece that tiles repeat in, (height, times) of tiles.
+
+    One of `period` values of k exists for a tile, and of these one of `spread` for each row.
+    """
+
+    rows: int
+    piece: int
+    heights: tuple[tuple[int, int], ...]
+    period: int = 1
+    spread: int = 1
 
 
 def _pieces(dims: list[int]) -> list[Cut]:
@@ -227,12 +241,26 @@ def _pieces(dims: list[int]) -> list[Cut]:
     for extent in reversed(dims):
         outer //= extent
         for r in range(1, min(extent, 26 // trail) + 1):
-            heights = [(r * trail, outer * (extent // r)), (extent % r * trail, outer)]
-            cuts.append((r * trail, extent * trail, [h for h in heights if h[0] and h[1]]))
+            heights = ((r * trail, outer * (extent // r)), (extent % r * trail, outer))
+            cut = Cut(r * trail, extent * trail, tuple(h for h in heights if h[0] and h[1]))
+            cuts.append(cut)
         trail *= extent
         if trail > 26:
             break
-    return cuts or [(1, dims[-1], [(1, math.prod(dims))])]
+    return cuts or [Cut(1, dims[-1], ((1, math.prod(dims)),))]
+
+
+def _cuts(spec: Contraction, pad: Padded, dims: list[int]) -> list[Cut]:
+    """Those of `dims` in whose tiles the taps of the windows that need it are known."""
+    found = []
+    for cut in _pieces(dims or [1]):
+        piece = cut.piece if len(dims) > 1 else max(1, spec.sizes[1])
+        taps = taps_of(spec, pad.places, piece, cut.rows)
+        if taps is not None:
+            period = math.prod(t.step for t in taps if t.fixed)
+            spread = math.prod(t.step for t in taps if not t.fixed)
+            found.append(replace(cut, period=period, spread=spread))
+    return found
 
 
 def tile_shape(
@@ -246,9 +274,10 @@ def tile_shape(
     turned and stored with its lanes so far apart.
     """
     best: tuple[float, int, int, int] | None = None
-    for r, inner, heights in cuts:
+    for cut in cuts:
+        r, inner, heights, spread = cut.rows, cut.piece, cut.heights, cut.spread
         for w in range(1, min(vectors, 6) + 1):
-            if r * w + min(w, 4) + 1 > machine.registers and (r, w) != (1, 1):
+            if r * w + min(w, 4) + 1 > machine.registers and (w > 1 or cut is not cuts[0]):
                 continue
             panel = k * w * machine.vector
             fetch = 0.0 if 2 * panel < machine.l1 else 3.0 if 2 * panel < machine.l2 else 6.0
@@ -257,13 +286,15 @@ def tile_shape(
                 for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
                     if not times or not count:
                         continue
-                    busy = max(height * width / 2, (height + width) / 2, fetch * width, 4)
+                    products, loads = height * width / spread, height / spread + width
+                    busy = max(products / 2, loads / 2, fetch * width, 4 / spread)
                     end = 2.0 * height * width
                     if apart:
                         turns = -(-height // lanes) * width
                         store = apart + 0.5 * (height % lanes > 0)
                         end = turns * lanes * (math.log2(lanes) / 2 + store)
-                    cost += times * count * (k * (busy + 0.05 * (height + 4 * width)) + end + 20)
+                    taken = k / cut.period * (busy + 0.05 * (height / spread + 4 * width))
+                    cost += times * count * (taken + end + 20)
             if best is None or cost < best[0]:
                 best = (cost, r, w, inner)
     assert best is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,10 +24,11 @@ GROUPS = ("batch", "m", "n", "k")
 class Window:
     """One coordinate of an operand that may fall outside it, as in a padded convolution.
 
-        p = start + Σ coefficient · index
+        p = (start + Σ coefficient · index) / step
 
-    Where 0 ≤ p < extent the element exists and p adds stride · p to its address; elsewhere the
-    element reads as zero. Coefficients are given for each index of each group; () means zeros.
+    Where p is whole and 0 ≤ p < extent the element exists and p adds stride · p to its address;
+    elsewhere the element reads as zero. Coefficients are given for each index of each group; ()
+    means zeros. A step above 1 spreads the operand out, as the upstream of a strided convolution.
     """
 
     extent: int
@@ -37,6 +38,7 @@ class Window:
     m: Extents = ()
     n: Extents = ()
     k: Extents = ()
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,9 @@ class Contraction:
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions."""
-        return 2 * math.prod(self.sizes)
+        """Multiplications and additions, but for those that steps of windows leave out."""
+        steps = math.prod(w.step for x in (self.a, self.b) for w in x.windows)
+        return 2 * math.prod(self.sizes) // steps
 
     def swapped(self) -> Contraction:
         """The same contraction with the roles of (A, m) and (B, n) exchanged."""
@@ -177,7 +180,7 @@ class Contraction:
         )
         for w in x.windows:
             first, last = self.reach(w, w.start, name)
-            first, last = max(first, 0), min(last, w.extent - 1)
+            first, last = max(-(-first // w.step), 0), min(last // w.step, w.extent - 1)
             empty = empty or first > last
             low += min(w.stride * first, w.stride * last)
             high += max(w.stride * first, w.stride * last)
@@ -210,12 +213,8 @@ class Contraction:
 
 
 def _swap(x: Operand) -> Operand:
-    values = {f.name: getattr(x, f.name) for f in fields(x)}
-    values["m"], values["n"] = x.n, x.m
-    values["windows"] = tuple(
-        Window(w.extent, w.stride, w.start, w.batch, w.n, w.m, w.k) for w in x.windows
-    )
-    return Operand(**values)
+    windows = tuple(replace(w, m=w.n, n=w.m) for w in x.windows)
+    return replace(x, m=x.n, n=x.m, windows=windows)
 
 
 def merge(extents: Extents, *strides: Extents) -> list[tuple[int, ...]]:

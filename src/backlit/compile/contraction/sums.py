@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,42 @@ from . import emit
 from .access import Access
 from .emit import Index, Value
 from .spec import merge
+from .taps import Tap
 
 if TYPE_CHECKING:
     from .kernel import Builder
 
+#: Rows of a tile that have data at a place, and how far from it that is.
+Shifts = dict[int, int]
+
 #: Products added up in one register before the sum moves on.
 SEGMENT = 512
+
+
+@dataclass(frozen=True)
+class Level:
+    """One loop over k: its extent, its steps in A and in B, and the window that it moves."""
+
+    extent: int
+    a: int
+    b: int
+    tap: Tap | None = None
+
+    @property
+    def spread(self) -> bool:
+        """Whether values exist for some rows only, in a way that is known."""
+        return self.tap is not None and not self.tap.fixed and self.tap.step > 1
+
+    def seen(self, shifts: Shifts, within: int, k: int) -> Shifts:
+        """The rows that exist for a value, of those given, and where their elements are."""
+        tap = self.tap
+        if tap is None or tap.fixed:
+            return shifts
+        return {
+            r: shift + (tap.shift(within, r, k) if tap.step > 1 else 0)
+            for r, shift in shifts.items()
+            if tap.exists(within, r, k)
+        }
 
 
 class Sums:
@@ -30,30 +61,53 @@ class Sums:
 
     def __init__(self, kernel: Builder):
         self.kernel = kernel
-        self.dims = self._k_dims()
-        inner = math.prod(e for e, _, _ in self.dims[1:])
+        self.levels = self._levels()
+        inner = math.prod(level.extent for level in self.levels[1:])
         self.segment = max(1, SEGMENT // inner) if kernel.s.kc > 2 * SEGMENT else 0
 
-    def _k_dims(self) -> list[tuple[int, ...]]:
-        """(extent, step in A, step in B) of the indices of k that are stepped through as one."""
-        extents = self.kernel.spec.k
+    def _levels(self) -> list[Level]:
+        """The loops over k: indices that are stepped through as one are one; taps are alone."""
+        kernel, extents = self.kernel, self.kernel.spec.k
+        if kernel.K == 0:
+            return [Level(0, 0, 0)]
 
         def steps(packed: bool, width: int, access: Access) -> tuple[int, ...]:
             if not packed:
                 return access.operand.k or (0,) * len(extents)
             return tuple(width * math.prod(extents[i + 1 :]) for i in range(len(extents)))
 
-        a = steps(self.kernel.s.pack_a, self.kernel.s.rows, self.kernel.a)
-        right = steps(self.kernel.s.pack_b, self.kernel.wide, self.kernel.b)
-        if self.kernel.K == 0:
-            return [(0, 0, 0)]
-        return merge(extents, a, right) or [(1, 0, 0)]
+        a = steps(kernel.s.pack_a, kernel.s.rows, kernel.a)
+        right = steps(kernel.s.pack_b, kernel.wide, kernel.b)
+        taps = {tap.level: tap for tap in kernel.taps}
+        levels: list[Level] = []
+        start = 0
+        for i in range(len(extents) + 1):
+            if i == len(extents) or i in taps:
+                run = slice(start, i)
+                levels += [Level(e, x, y) for e, x, y in merge(extents[run], a[run], right[run])]
+                start = i + 1
+            if i in taps:
+                levels.append(Level(extents[i], a[i], right[i], taps[i]))
+        if not levels or levels[0].tap:
+            levels.insert(0, Level(1, 0, 0))
+        levels[1:1] = [Level(1, 0, 0, tap) for tap in kernel.taps if tap.level < 0]
+        return levels
 
     def of(
-        self, b: ir.IRBuilder, rows: int, columns: int, a_base: Value, b_base: Value
+        self,
+        b: ir.IRBuilder,
+        rows: int,
+        columns: int,
+        a_base: Value,
+        b_base: Value,
+        m: Index,
+        within: int,
     ) -> list[Value]:
-        """The sums of a tile, row after row, from where its operands begin."""
-        kernel, lanes = self.kernel, self.kernel.lanes
+        """The sums of a tile, row after row, from where its operands begin.
+
+        `m` is its first row, `within` the place of that in its piece, if it is known.
+        """
+        kernel, lanes, levels = self.kernel, self.kernel.lanes, self.levels
         vectors = -(-columns // lanes)
         masks = [
             None if kernel.s.pack_b else emit.tail_mask(columns - v * lanes, lanes)
@@ -64,20 +118,21 @@ class Sums:
             row_offsets = list(range(rows))
         else:
             row_offsets = [kernel.a.local("m", r) for r in range(rows)]
-        dims = self.dims
         # Direct operands are counted in their own elements, of which a pair is two.
         a_unit = kernel.scalar if kernel.s.pack_a else kernel.a.element
         align = emit.element_bytes(a_unit)
         multiply_add = emit.fma if kernel.spec.pairs is None else emit.dot
+        whole = dict.fromkeys(range(rows), 0)
+        ranges = {x: x.range(b, m) for x in kernel.taps if x.fixed}
 
-        def one(a_at: Value, b_at: Value, sums: list[Value]) -> list[Value]:
+        def one(a_at: Value, b_at: Value, shifts: Shifts, sums: list[Value]) -> list[Value]:
             row_of_b = []
-            for v in range(vectors):
+            for v in range(vectors if shifts else 0):
                 address = emit.pointer(b, b_at, v * lanes, kernel.scalar)
                 row_of_b.append(emit.load(b, address, kernel.vector, masks[v]))
             sums = list(sums)
-            for r in range(rows):
-                address = emit.pointer(b, a_at, row_offsets[r], a_unit)
+            for r, shift in shifts.items():
+                address = emit.pointer(b, a_at, row_offsets[r] + shift, a_unit)
                 value = b.load(address, align=align, typ=kernel.scalar)
                 value = emit.splat(b, value, lanes)
                 for v in range(vectors):
@@ -85,57 +140,109 @@ class Sums:
                     sums[at] = multiply_add(b, value, row_of_b[v], sums[at])
             return sums
 
-        def moved(a_at: Value, b_at: Value, level: int, k: Index) -> tuple[Value, Value]:
-            _, a_k, b_k = dims[level]
+        def moved(a_at: Value, b_at: Value, a: Index, at_b: Index) -> tuple[Value, Value]:
             return (
-                emit.pointer(b, a_at, emit.mul(b, k, a_k), a_unit),
-                emit.pointer(b, b_at, emit.mul(b, k, b_k), kernel.scalar),
+                emit.pointer(b, a_at, a, a_unit),
+                emit.pointer(b, b_at, at_b, kernel.scalar),
             )
 
+        def step(level: Level, k: Index) -> tuple[Index, Index]:
+            """How far the value k of a level is in A and B; of a range of taps, the k-th one."""
+            tap = level.tap
+            if tap is None or not tap.fixed:
+                return emit.mul(b, k, level.a), emit.mul(b, k, level.b)
+            first, _, place = ranges[tap]
+            number = emit.add(b, first, emit.mul(b, k, tap.period))
+            to_a = emit.mul(b, number, level.a)
+            if tap.step > 1:
+                along = tap.period * tap.back // tap.step * tap.stride
+                to_a = emit.add(b, place, emit.mul(b, k, along))
+            return to_a, emit.mul(b, number, level.b)
+
+        def written(depth: int, shifts: Shifts) -> list[tuple[int, int, Shifts]]:
+            """Steps in A and B and the rows that exist, for each value of the inner levels."""
+            if depth == len(levels):
+                return [(0, 0, shifts)]
+            level = levels[depth]
+            return [
+                (k * level.a + to_a, k * level.b + to_b, rest)
+                for k in range(level.extent)
+                for to_a, to_b, rest in written(depth + 1, level.seen(shifts, within, k))
+            ]
+
+        def is_written(depth: int) -> bool:
+            """Whether the levels from `depth` on are written out, not loops."""
+            inside = levels[depth:]
+            if any(x.tap and x.tap.fixed for x in inside):
+                return False
+            if all(x.spread for x in inside):
+                return True
+            taps = math.prod(x.extent for x in inside)
+            if depth == 0 or taps > 16:
+                return False
+            products = sum(len(shifts) for _, _, shifts in written(depth, whole))
+            return products * vectors <= (100 if products == taps * rows else 150)
+
         def nest(
-            level: int, a_at: Value, b_at: Value, unrolled: int, k: Index, sums: list[Value]
+            depth: int,
+            a_at: Value,
+            b_at: Value,
+            shifts: Shifts,
+            ahead: int,
+            k: Index,
+            sums: list[Value],
         ) -> list[Value]:
-            a_at, b_at = moved(a_at, b_at, level, k)
-            if unrolled > 1 and level == len(dims) - 1:
-                for ahead in range(unrolled):
-                    sums = one(*moved(a_at, b_at, level, ahead), sums)
-                for r in range(rows):
-                    place = row_offsets[r] + kernel.s.prefetch * dims[level][1]
-                    emit.prefetch(b, emit.pointer(b, a_at, place, a_unit))
-                return sums
-            if level == len(dims) - 1:
-                return one(a_at, b_at, sums)
-            return walk(level + 1, a_at, b_at, dims[level + 1][0], sums)
+            level = levels[depth]
+            a_at, b_at = moved(a_at, b_at, *step(level, k))
+            for i in range(ahead):
+                sums = one(*moved(a_at, b_at, *step(level, i)), shifts, sums)
+            for r in range(rows if ahead else 0):
+                place = row_offsets[r] + kernel.s.prefetch * level.a
+                emit.prefetch(b, emit.pointer(b, a_at, place, a_unit))
+            return sums if ahead else walk(depth + 1, a_at, b_at, shifts, sums)
 
         def walk(
-            level: int, a_at: Value, b_at: Value, count: Index, sums: list[Value]
+            depth: int,
+            a_at: Value,
+            b_at: Value,
+            shifts: Shifts,
+            sums: list[Value],
+            count: Index | None = None,
         ) -> list[Value]:
-            start: Index = 0
-            inside = math.prod(e for e, _, _ in dims[level:])
-            if level > 0 and inside <= 16 and inside * rows * vectors <= 100:
-                for k in range(count):
+            if depth == len(levels):
+                return one(a_at, b_at, shifts, sums)
+            level = levels[depth]
+            if is_written(depth):
+                for to_a, to_b, some in written(depth, shifts):
                     a_at = emit.renewed(b, a_at)
-                    sums = nest(level, a_at, b_at, 1, k, sums)
+                    sums = one(*moved(a_at, b_at, to_a, to_b), some, sums)
                 return sums
-            if kernel.s.prefetch and level == len(dims) - 1:
-                step = lanes
-                start = emit.mul(b, emit.div(b, count, step), step)
-                body = partial(nest, level, a_at, b_at, step)
-                sums = emit.loop(b, 0, start, body, sums, step=step)
-            return emit.loop(b, start, count, partial(nest, level, a_at, b_at, 1), sums)
+            if level.spread:
+                for k in range(level.extent):
+                    some = level.seen(shifts, within, k)
+                    sums = nest(depth, a_at, b_at, some, 0, k, sums)
+                return sums
+            start: Index = 0
+            if count is None:
+                count = ranges[level.tap][1] if level.tap in ranges else level.extent
+            if kernel.s.prefetch and depth == len(levels) - 1:
+                start = emit.mul(b, emit.div(b, count, lanes), lanes)
+                body = partial(nest, depth, a_at, b_at, shifts, lanes)
+                sums = emit.loop(b, 0, start, body, sums, step=lanes)
+            body = partial(nest, depth, a_at, b_at, shifts, 0)
+            return emit.loop(b, start, count, body, sums)
 
         zeros = [zero] * (rows * vectors)
-        inner = math.prod(e for e, _, _ in dims[1:])
+        inner = math.prod(level.extent for level in levels[1:])
         count = emit.div(b, kernel.k_count, inner)
         if self.segment:
 
             def segment(first: Index, length: Index) -> list[Value]:
-                return walk(0, *moved(a_base, b_base, 0, first), length, zeros)
+                a_at, b_at = moved(a_base, b_base, *step(levels[0], first))
+                return walk(0, a_at, b_at, whole, zeros, length)
 
-            sums = self._in_segments(b, segment, count, zeros)
-        else:
-            sums = walk(0, a_base, b_base, count, zeros)
-        return sums
+            return self._in_segments(b, segment, count, zeros)
+        return walk(0, a_base, b_base, whole, zeros, count)
 
     def _in_segments(
         self,
