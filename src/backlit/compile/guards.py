@@ -96,6 +96,7 @@ class _Checks:
     """
 
     def __init__(self) -> None:
+        self.functions: list[list[Any]] = []  # [function, code, defaults, path]
         self.cells: list[list[Any]] = []  # [cell, value, path]
         self.slots: list[list[Any]] = []  # [get, name, value, path]
         self.contents: list[list[Any]] = []  # [container, snapshot, path]
@@ -104,6 +105,9 @@ class _Checks:
 
     def changes(self) -> Iterator[Change]:
         """Whatever is not as it was."""
+        for function, code, defaults, path in self.functions:
+            if function.__code__ is not code or function.__defaults__ is not defaults:
+                yield Change(path, "one function", "another")
         for entry in self.cells:
             now = contents_of(entry[0])
             if exactly(now, entry[1]):
@@ -157,6 +161,9 @@ class Guards:
                 return False
             self.mark = mark
         open = self.open
+        for function, code, defaults, _ in open.functions:
+            if function.__code__ is not code or function.__defaults__ is not defaults:
+                return False
         try:
             for cell, value, _ in open.cells:
                 if cell.cell_contents is not value:

@@ -242,9 +242,9 @@ class Surroundings:
             return
         get = own.get if own is not None and not slots else _attributes_of(value)
         holder = _Holder(get, lambda: {*(own or ()), *slots}, path)
-        holder.always = _own_names(cls)  # type: ignore[arg-type]
         holder.announced = isinstance(value, Announcing)
         if holder.announced:
+            holder.always = _own_names(cls) | {*cls.called}  # type: ignore[arg-type]
             holder.hidden = frozenset((*cls.ignored, *(cls.prepared if self._first else ())))
         holder.classes = tuple(c for c in cls.__mro__ if c is not object)
         self._holders.append(holder)
@@ -274,7 +274,7 @@ class Surroundings:
     def _read_attributes(self, holder: _Holder) -> None:
         """Guard the attributes that some code names, and look at their values."""
         own = holder.names()
-        wanted = (self._names | holder.always) - holder.done - holder.hidden
+        wanted = (self._names | self._asked | holder.always) - holder.done - holder.hidden
         present = wanted & set(own)
         absent = set()
         for cls in holder.classes:
@@ -317,8 +317,9 @@ class Surroundings:
                 value = contents_of(cell)
                 self.guards.open.cells.append([cell, value, f"{name} (in {where})"])
                 self._later(value, name)
-        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            self._later(default, f"a default of {where}")
+        self.guards.open.functions.append([function, code, function.__defaults__, where])
+        for defaults in (function.__defaults__, function.__kwdefaults__):
+            self._later(defaults, f"the defaults of {where}")
         if settled(function.__module__):
             return
         own = function.__globals__

@@ -9,6 +9,7 @@ captured step does not freeze it.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -178,7 +179,7 @@ class Optimizer(Announcing):
             return
         for number, group in enumerate(self.param_groups):
             plan = self._plans[number]
-            if plan is None or not plan.fits(group["params"]):
+            if plan is None or not plan.fits(self, group):
                 plan = self._plans[number] = _Plan(self, group)
             plan.run(self, group.floats())
 
@@ -219,6 +220,9 @@ class Optimizer(Announcing):
                 counter = wrap(np.zeros((), float64)) if counter is None else counter
                 state = self.state[p] = self._fresh(p, group, counter)
             wide = _wide(p.dtype)
+            for name, value in self.initial_state(group.floats()).items():
+                if name not in state:  # its term was switched on meanwhile
+                    state[name] = wrap(np.full(p.shape, value, wide))
             for name, t in state.items():
                 if name != STEP and t.dtype != wide:  # the parameter was cast meanwhile
                     t.array = t.array.astype(wide)
@@ -451,7 +455,8 @@ class _Plan:
     """How one group is stepped: its bundles by step counter, for the parameters with gradients."""
 
     def __init__(self, optimizer: Optimizer, group: Group):
-        self.active: list[bool] = [p._grad is not None for p in group["params"]]
+        self.params: list[Tensor] = list(group["params"])
+        self.active: list[bool] = [p._grad is not None for p in self.params]
         self.parts: list[tuple[Tensor, list[_Bundle]]] = []
         bundles: dict[tuple[Tensor, DType, Any], list[tuple[Tensor, dict[str, Tensor]]]] = {}
         for p, state in optimizer._active(group):
@@ -464,9 +469,27 @@ class _Plan:
             states = [[s[n] for _, s in members] for n in names]
             parts.setdefault(counter, []).append(_Bundle([p for p, _ in members], states))
         self.parts = list(parts.items())
+        self.states = self._states(optimizer)
+        self.kept = {*optimizer.initial_state(group.floats())}
+        self.mark = CHANGES.mark
 
-    def fits(self, params: list[Tensor]) -> bool:
+    def _states(self, optimizer: Optimizer) -> list[list[Tensor]]:
+        """The Tensors of state of each parameter."""
+        return [list(optimizer.state.get(p, {}).values()) for p in self.params]
+
+    def fits(self, optimizer: Optimizer, group: Group) -> bool:
         """Whether the same parameters have gradients and the state is as this plan left it."""
+        params = group["params"]
+        mark = CHANGES.mark
+        if mark is not self.mark:  # something may have been put in or taken out
+            if len(params) != len(self.params) or not all(map(operator.is_, params, self.params)):
+                return False
+            for now, then in zip(self._states(optimizer), self.states, strict=True):
+                if len(now) != len(then) or not all(map(operator.is_, now, then)):
+                    return False
+            if self.kept != {*optimizer.initial_state(group.floats())}:
+                return False
+            self.mark = mark
         for p, active in zip(params, self.active, strict=True):
             if (p._grad is not None) is not active:
                 return False
