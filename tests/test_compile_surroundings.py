@@ -21,7 +21,6 @@ import pytest
 import backlit as bl
 from backlit import nn, optim
 from backlit.compile import CompiledFunction, interpreter, native
-from backlit.errors import TraceError
 
 SCENARIOS = {}
 
