@@ -159,6 +159,8 @@ class Function:
         self.result = result
         self.lines: list[str] = ["entry:"]
         self._rooms: list[str] = []
+        #: Further attributes, as LLVM writes them.
+        self.attributes: list[str] = []
         self.declarations: dict[str, None] = {}
         self.block = "entry"
         self._count = 0
@@ -168,7 +170,8 @@ class Function:
         """The definition."""
         listed = ", ".join(f"{t} %{n}" for t, n in self.parameters)
         body = "\n".join([self.lines[0], *self._rooms, *self.lines[1:]])
-        return f"define {self.result} @{self.name}({listed}) noinline #0 {{\n{body}\n}}\n"
+        attributes = " ".join(["noinline", *self.attributes, "#0"])
+        return f"define {self.result} @{self.name}({listed}) {attributes} {{\n{body}\n}}\n"
 
     def argument(self, name: str) -> Value:
         """The parameter of that name."""

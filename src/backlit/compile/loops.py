@@ -19,6 +19,7 @@ from ..op import Elementwise, Shape
 from ..ops import creation, indexing, movement
 from . import scalar_ops
 from .builder import Function, Value
+from .exact import Exact
 from .folds import Folds
 from .graph import Equation, Variable
 from .lower import Kernel, Lowering, View, gathered_block, row_major, total
@@ -79,6 +80,8 @@ class KernelWriter:
             Windows(self, kernel.roots[0]).write()
         elif kernel.kind == "running":
             self._running(kernel.roots[0])
+        elif kernel.kind == "exact":
+            Exact(self, kernel.roots[0]).write()
         elif kernel.kind == "sort":
             Sort(self, kernel.roots[0]).write()
         else:

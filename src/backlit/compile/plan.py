@@ -22,6 +22,7 @@ from ..errors import IndexRangeError, TraceError
 from ..tensor import Tensor, wrap
 from . import forks, machine, threads
 from .capture import MISS, OUTSIDE, Capture, fill_result
+from .exact import may_spoil
 from .graph import Graph, Variable
 from .legal import legalise
 from .loops import KernelWriter
@@ -220,7 +221,9 @@ class Plan:
             if kernel.kind == "contraction":
                 for product, buffers in products.of(kernel.roots[0]):
                     open_driver.add_product(product, [self.storage(v) for v in buffers])
-                continue
+                if not may_spoil(kernel.roots[0]):
+                    continue
+                kernel = Kernel("exact", kernel.roots, kernel.reads)
             writer = KernelWriter(self.lowering, kernel, self.storage)
             declarations.update(writer.f.declarations)
             body = writer.f.text()
