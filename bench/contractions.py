@@ -1,6 +1,6 @@
 """Speed of the contraction kernels beside the matrix products and convolutions of PyTorch.
 
-    python bench/contractions.py [--filter text] [--seconds 0.3]
+    python bench/contractions.py [--filter text] [--seconds 0.3] [--dtype bfloat16]
 
 Results are checked before anything is timed. Both sides run in turn, in short runs, many times; the
 best run of each counts, and the ratio of medians is shown beside it. Ratio above 1: ours is faster.
@@ -18,6 +18,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import llvmlite.binding as llvm
@@ -25,10 +26,16 @@ import numpy as np
 import torch
 from llvmlite import ir
 
-from backlit.compile.contraction import Contraction, Convolution, build, matmul
+from backlit.compile import machine
+from backlit.compile.contraction import Contraction, Convolution, Machine, build, matmul
 from backlit.compile.contraction.native import Call, Library, target_machine
+from backlit.dtypes import bfloat16
 
-FLOAT = np.dtype("float32")
+#: The dtypes to compare in, and the largest error that is let through.
+DTYPES = {
+    "float32": (torch.float32, np.dtype("float32"), 1e-4),
+    "bfloat16": (torch.bfloat16, bfloat16, 1e-2),
+}
 #: Seconds before our turn, in which PyTorch's idle threads stop waiting busily on our processors.
 ASLEEP = 0.02
 
@@ -71,6 +78,17 @@ done:
   ret void
 }
 """
+
+
+#: This processor, as the compiler sees it.
+TARGET = Machine(pairs=machine.engine().pairs)
+
+
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    """The memory of a tensor of PyTorch as an array; NumPy has no bfloat16 of its own."""
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(bfloat16)
+    return tensor.numpy()
 
 
 def clock(threads: int) -> Callable[[], float]:
@@ -167,41 +185,38 @@ def products() -> list[tuple[str, int, int, int, str, int]]:
 class Product:
     """One matrix product, by us and by PyTorch, on the same arrays."""
 
-    def __init__(self, m: int, n: int, k: int, kind: str, batch: int):
-        random = np.random.default_rng(0)
+    def __init__(self, m: int, n: int, k: int, kind: str, batch: int, dtype: str):
+        torch_dtype, self.dtype, self.tolerance = DTYPES[dtype]
+        torch.manual_seed(0)
         outer = (batch,) if batch > 1 else ()
-        a = random.standard_normal((*outer, m, k)).astype(FLOAT)
-        b = random.standard_normal((*outer, k, n)).astype(FLOAT)
-        self.expected = a.astype(np.float64) @ b.astype(np.float64)
-        if kind[0] == "T":
-            a = np.ascontiguousarray(a.swapaxes(-1, -2))
-        if kind[1] == "T":
-            b = np.ascontiguousarray(b.swapaxes(-1, -2))
-        self.c = np.empty((*outer, m, n), FLOAT)
-        ta, tb = torch.from_numpy(a), torch.from_numpy(b)
-        self.ta = ta.mT if kind[0] == "T" else ta
-        self.tb = tb.mT if kind[1] == "T" else tb
-        self.tc = torch.empty((*outer, m, n))
-        self.spec: Contraction = matmul(
-            FLOAT, m, n, k, batch=outer, transpose_a=kind[0] == "T", transpose_b=kind[1] == "T"
-        )
+        a = torch.randn(*outer, m, k).to(torch_dtype)
+        b = torch.randn(*outer, k, n).to(torch_dtype)
+        self.expected = (a.double() @ b.double()).numpy()
+        # Transposed operands lie in memory the other way round.
+        a = a.mT.contiguous() if kind[0] == "T" else a
+        b = b.mT.contiguous() if kind[1] == "T" else b
+        self.ta = a.mT if kind[0] == "T" else a
+        self.tb = b.mT if kind[1] == "T" else b
+        self.c = np.empty((*outer, m, n), self.dtype)
+        self.tc = torch.empty((*outer, m, n), dtype=torch_dtype)
+        turned = {"transpose_a": kind[0] == "T", "transpose_b": kind[1] == "T"}
+        self.spec: Contraction = matmul(self.dtype, m, n, k, batch=outer, **turned)
         module = ir.Module()
         self.flops = self.spec.flops
         start = time.thread_time()
-        self.kernel = build(module, "kernel", self.spec)
+        self.kernel = build(module, "kernel", self.spec, machine=TARGET)
         self.library = Library(module)
         self.compile_seconds = time.thread_time() - start
-        self.call = Call(self.library, self.kernel, [a, b, self.c])
+        self.call = Call(self.library, self.kernel, [array_of(a), array_of(b), self.c])
         self.multiply = torch.bmm if batch > 1 else torch.mm
 
     def check(self) -> None:
         for parts in (1, 2):
             self.c.fill(np.nan)
             self.call.run(parts)
-            error = np.abs(self.c - self.expected).max()
-            scale = np.sqrt(self.spec.sizes[3]) * 3e-5
-            if not error < scale:
-                raise SystemExit(f"wrong result: error {error}, allowed {scale}")
+            error = np.abs(self.c - self.expected).max() / np.abs(self.expected).max()
+            if not error < self.tolerance:
+                raise SystemExit(f"wrong result: relative error {error}")
 
     def ours(self, runner: Runner, threads: int, repeats: int) -> float:
         return runner.time(self.call, threads, repeats)
@@ -241,11 +256,13 @@ def convolutions() -> list[tuple[str, Convolution]]:
 class Convolved:
     """One convolution or one of its gradients, by us and by PyTorch in both layouts."""
 
-    def __init__(self, conv: Convolution, kind: str):
+    def __init__(self, conv: Convolution, kind: str, dtype: str):
+        torch_dtype, numpy_dtype, self.tolerance = DTYPES[dtype]
+        conv = replace(conv, dtype=numpy_dtype)
         torch.manual_seed(0)
-        x = torch.randn(conv.batch, conv.inputs, *conv.sizes)
-        w = torch.randn(conv.outputs, conv.inputs, *conv.kernel)
-        gy = torch.randn(conv.batch, conv.outputs, *conv.out)
+        x = torch.randn(conv.batch, conv.inputs, *conv.sizes).to(torch_dtype)
+        w = torch.randn(conv.outputs, conv.inputs, *conv.kernel).to(torch_dtype)
+        gy = torch.randn(conv.batch, conv.outputs, *conv.out).to(torch_dtype)
         stride, padding = list(conv.stride), list(conv.padding)
 
         def call(x, w, gy):  # type: ignore[no-untyped-def]
@@ -258,7 +275,7 @@ class Convolved:
 
         last = [t.contiguous(memory_format=torch.channels_last) for t in (x, w, gy)]
         self.calls = [call(x, w, gy), call(*last)]
-        self.expected = self.calls[0]().numpy()
+        self.expected = self.calls[0]().float().numpy()
         specs, left, right = {
             "y": ((conv.forward(),), x, w),
             "gx": ((conv.input_gradient(),), gy, w),
@@ -266,13 +283,13 @@ class Convolved:
         }[kind]
         self.flops = 2 * conv.batch * conv.outputs * conv.inputs
         self.flops *= int(np.prod(conv.out)) * int(np.prod(conv.kernel))
-        self.result = np.empty(self.expected.shape, FLOAT)
+        self.result = np.empty(self.expected.shape, numpy_dtype)
         self.parts = []
         start = time.thread_time()
         for spec in specs:
             module = ir.Module()
-            kernel = build(module, "kernel", spec)
-            arrays = [left.numpy(), right.numpy(), self.result]
+            kernel = build(module, "kernel", spec, machine=TARGET)
+            arrays = [array_of(left), array_of(right), self.result]
             self.parts.append(Call(Library(module), kernel, arrays))
         self.compile_seconds = time.thread_time() - start
 
@@ -282,7 +299,7 @@ class Convolved:
             for call in self.parts:
                 call.run(parts)
             error = np.abs(self.result - self.expected).max() / np.abs(self.expected).max()
-            if not error < 1e-4:
+            if not error < self.tolerance:
                 raise SystemExit(f"wrong result: relative error {error}")
 
     def ours(self, runner: Runner, threads: int, repeats: int) -> float:
@@ -325,6 +342,7 @@ def main() -> None:
     parser.add_argument("--filter", default="")
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--dtype", default="float32", choices=DTYPES)
     options = parser.parse_args()
     threads = list(map(int, options.threads.split(",")))
     runner = Runner()
@@ -347,12 +365,12 @@ def main() -> None:
         print()
 
     for name, m, n, k, kind, batch in products():
-        report(name, f"{m}x{n}x{k} {kind}", partial(Product, m, n, k, kind, batch))
+        report(name, f"{m}x{n}x{k} {kind}", partial(Product, m, n, k, kind, batch, options.dtype))
     for name, conv in convolutions():
         for kind in ("y", "gx", "gw"):
             if kind == "gx" and conv.inputs <= 3:
                 continue  # the data's gradient is never wanted
-            report(f"conv {name}", kind, partial(Convolved, conv, kind))
+            report(f"conv {name}", kind, partial(Convolved, conv, kind, options.dtype))
 
 
 if __name__ == "__main__":

@@ -105,7 +105,16 @@ class Builder:
             and self.steps == self.m_blocks > 1
         )
         self.b_scratch = self.slot * (self.steps if self.streams else 1)
-        self.scratch = self.b_scratch + (s.bc * self.b_matrix * itemsize if s.pack_b else 0)
+        b_bytes = s.bc * self.b_matrix * itemsize if s.pack_b else 0
+        self.kept_scratch = self.b_scratch + -(-b_bytes // ALIGNMENT) * ALIGNMENT
+        # Where the first output is too narrow, the sums of blocks of k meet in scratch memory.
+        self.keeps = self.k_blocks > 1 and spec.outputs[0].dtype != self.dtype
+        self.per_inner = -(-self.inner // s.rows)
+        tiles = blocks(s.mc, s.rows)
+        if 0 < s.inner < self.M:
+            tiles = s.mc // self.inner * self.per_inner
+        kept = s.bc * tiles * blocks(s.nc, self.wide) * s.rows * self.wide
+        self.scratch = self.kept_scratch + (kept * itemsize if self.keeps else 0)
 
     def build(self) -> Kernel:
         """Add the function to the module."""
@@ -138,6 +147,7 @@ class Builder:
             ]
             self.packed_a = scratch
             self.packed_b = emit.pointer(b, scratch, self.b_scratch, emit.I8)
+            self.kept = emit.pointer(b, scratch, self.kept_scratch, emit.I8)
             step: Index = 0 if self.steps == 1 else emit.div(b, phase, 2 if self.packs else 1)
             if self.streams:
                 phases = 1 + self.s.pack_b
@@ -344,7 +354,6 @@ class Builder:
 
     def _compute(self, b: ir.IRBuilder) -> None:
         s = self.s
-        self.per_inner = -(-self.inner // s.rows)
         if 0 < s.inner < self.M:
             tiles = emit.mul(b, emit.div(b, self.m_count, self.inner), self.per_inner)
         else:
@@ -361,6 +370,7 @@ class Builder:
             height = emit.minimum(b, s.block, emit.sub(b, tiles, first_tile))
             panel, tile = emit.div(b, rest, height), emit.rem(b, rest, height)
             tile = emit.add(b, tile, first_tile)
+            self.tile_number = u
             self._tile_of(b, matrix, tile, panel)
             return []
 
@@ -407,7 +417,11 @@ class Builder:
         def rows_known(rows: int, start: int) -> None:
             def columns_known(columns: int, _: int) -> None:
                 sums = self.sums.of(b, rows, columns, a_base, b_base, m, start)
-                self._finish(b, rows, columns, sums, batch, m, n, bases)
+                tile = Tile(self, rows, columns, batch, m, n, bases)
+                if self.keeps:
+                    self._keep_or_finish(b, tile, sums)
+                else:
+                    self._finish(b, tile, sums)
 
             self._with_tail(b, n, self.N, self.wide, self.N % self.wide, columns_known)
 
@@ -423,43 +437,55 @@ class Builder:
         plain = structure(self.spec, self.a.operand, self.s.turn)
         return len(structure(self.spec, self.a.operand, self.s.turn, x)) == len(plain)
 
-    def _finish(
-        self,
-        b: ir.IRBuilder,
-        rows: int,
-        columns: int,
-        sums: list[Value],
-        batch: Index,
-        m: Index,
-        n: Index,
-        bases: list[Value],
-    ) -> None:
-        """Add what earlier blocks of k left, then store or hand over to the epilogue."""
-        tile = Tile(self, rows, columns, batch, m, n, bases)
+    def _keep_or_finish(self, b: ir.IRBuilder, tile: Tile, sums: list[Value]) -> None:
+        """Add what earlier blocks of k left in scratch memory; the last block writes the tile."""
+        at = emit.mul(b, self.tile_number, self.s.rows * self.wide)
+        places = [
+            emit.pointer(b, self.kept, emit.add(b, at, i * self.lanes), self.scalar)
+            for i in range(len(sums))
+        ]
+        sums = self._added_later(
+            b, sums, lambda: [emit.load(b, place, self.vector, None) for place in places]
+        )
+        with b.if_else(self._is_last(b)) as (then, otherwise):
+            with then:
+                self._finish(b, tile, sums)
+            with otherwise:
+                for x, place in zip(sums, places, strict=True):
+                    emit.store(b, x, place, None)
+
+    def _added_later(
+        self, b: ir.IRBuilder, sums: list[Value], earlier: Callable[[], list[Value]]
+    ) -> list[Value]:
+        """The sums, from the second block of k on with the earlier ones added."""
+        before = b.block
+        with b.if_then(b.icmp_unsigned("!=", emit.const(self.k_block), emit.const(0))):
+            added = [b.fadd(x, old) for x, old in zip(sums, earlier(), strict=True)]
+            inside = b.block
+        merged = []
+        for x, y in zip(sums, added, strict=True):
+            phi = b.phi(self.vector)
+            phi.add_incoming(x, before)
+            phi.add_incoming(y, inside)
+            merged.append(phi)
+        return merged
+
+    def _is_last(self, b: ir.IRBuilder) -> Value:
+        """Whether this is the last block of k."""
+        return b.icmp_unsigned("==", emit.const(self.k_block), emit.const(self.k_blocks - 1))
+
+    def _finish(self, b: ir.IRBuilder, tile: Tile, sums: list[Value]) -> None:
+        """Store the sums, added to what the output holds, or hand them over to the epilogue."""
         if self.s.turn:
             sums = tile.turned(b, sums)
 
-        def add_old() -> list[Value]:
-            return [
-                b.fadd(x, tile.load(b, 0, place))
-                for x, place in zip(sums, tile.places, strict=True)
-            ]
+        def old() -> list[Value]:
+            return [tile.load(b, 0, place) for place in tile.places]
 
         if self.spec.accumulate:
-            sums = add_old()
-        elif self.k_blocks > 1:
-            before = b.block
-            later = b.icmp_unsigned("!=", emit.const(self.k_block), emit.const(0))
-            with b.if_then(later):
-                added = add_old()
-                inside = b.block
-            merged = []
-            for x, y in zip(sums, added, strict=True):
-                phi = b.phi(self.vector)
-                phi.add_incoming(x, before)
-                phi.add_incoming(y, inside)
-                merged.append(phi)
-            sums = merged
+            sums = [b.fadd(x, y) for x, y in zip(sums, old(), strict=True)]
+        elif self.k_blocks > 1 and not self.keeps:
+            sums = self._added_later(b, sums, old)
 
         def store() -> None:
             for x, place in zip(sums, tile.places, strict=True):
@@ -477,11 +503,10 @@ class Builder:
 
         if self.epilogue is PLAIN:
             store()
-        elif self.k_blocks == 1:
+        elif self.k_blocks == 1 or self.keeps:
             hand_over()
         else:
-            last = b.icmp_unsigned("==", emit.const(self.k_block), emit.const(self.k_blocks - 1))
-            with b.if_else(last) as (then, otherwise):
+            with b.if_else(self._is_last(b)) as (then, otherwise):
                 with then:
                     hand_over()
                 with otherwise:

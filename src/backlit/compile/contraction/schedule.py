@@ -36,16 +36,16 @@ class Schedule:
     """Blocks of a contraction; lanes run along n.
 
     A tile is `rows` × `vectors` · lanes accumulators in registers. A step covers `mc` × `nc` × `kc`
-    of `bc` matrices of the batch; the sums of the blocks of k meet in the first output, in order.
-    Each step is a phase that packs (if anything is packed) and a phase that computes; steps that
-    share nothing but B are one phase, in which a part copies and computes whole steps. Tiles are
-    taken in blocks of `block` tiles along m. With `swapped` the contraction's (A, m) and (B, n)
-    have exchanged roles; with `turn` tiles are transposed in registers before they are stored.
-    `prefetch` is how many
-    k ahead the rows of a direct A are fetched. If `inner` is not 0, m is taken in pieces of `inner`
-    whose tiles have the same steps inside, wherever they begin; a step takes whole pieces, or whole
-    tiles of the only one. With `pad` a windowed A is copied
-    with zeros around it. None of it depends on the number of threads.
+    of `bc` matrices of the batch; the sums of the blocks of k meet in the first output, in order,
+    or in scratch memory if it is narrower than they are. Each step is a phase that packs (if
+    anything is packed) and a phase that computes; steps that share nothing but B are one phase, in
+    which a part copies and computes whole steps. Tiles are taken in blocks of `block` tiles along
+    m. With `swapped` the contraction's (A, m) and (B, n) have exchanged roles; with `turn` tiles
+    are transposed in registers before they are stored. `prefetch` is how many k ahead the rows of a
+    direct A are fetched. If `inner` is not 0, m is taken in pieces of `inner` whose tiles have the
+    same steps inside, wherever they begin; a step takes whole pieces, or whole tiles of the only
+    one. With `pad` a windowed A is copied with zeros around it. None of it depends on the number of
+    threads.
     """
 
     rows: int
@@ -132,7 +132,10 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         unit = max(unit, k // pad.chunks)
     kc, nc, mc, bc = k, n, m, 1
     block = max(1, (machine.l2 // 3) // (min(k, 512) * itemsize * rows))
-    splittable = spec.outputs[0].dtype == plain and k > 512 and (pack_a or pack_b)
+    # Sums that meet in scratch memory are written and read once more: in fewer blocks of k.
+    narrow = spec.outputs[0].dtype != plain
+    depth = 1024 if narrow else 384
+    splittable = k > depth * 4 // 3 and (pack_a or pack_b)
     prefetch = 0
     streams = direct_a and not pack_a and a.stride("k") == 1 and n <= 2 * lanes and not pad
     if pad:
@@ -156,15 +159,18 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     elif direct_a and not pack_a and a.stride("m") == 1 and n <= lanes < m:
         rows = lanes if m * k * itemsize > 2 * machine.l2 else rows  # whole cache lines of A
     if splittable and not pad and not prefetch:
-        blocks = -(-k // 384)
+        blocks = -(-k // depth)
         step = max(unit, 4)
         kc = min(k, math.ceil(math.ceil(k / blocks) / step) * step)
     if not pad:
         room = max(1, machine.packed // (kc * itemsize))
-        nc = min(n, max(1, room // wide) * wide) if pack_b else n
-        mc = min(m, max(1, room // rows) * rows) if pack_a else m
+        nc = _equal(n, room, wide) if pack_b else n
+        keeps = narrow and kc < k
+        if narrow:
+            room = min(room // 2, machine.packed // (nc * itemsize) if keeps else room)
+        mc = _equal(m, room, rows) if pack_a or keeps else m
         if mc == m and nc == n:
-            packed = max(1, (mc * pack_a + nc * pack_b) * kc * itemsize)
+            packed = max(1, (mc * pack_a + nc * pack_b) * kc, mc * nc * keeps) * itemsize
             bc = min(batch, max(1, machine.packed // packed))
         block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
         if -(-nc // wide) < 4:
@@ -211,6 +217,12 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     if not turn and c_n[-1][1] not in (0, 1) and n > 1:
         cost += m * n * _SCATTER
     return cost, schedule
+
+
+def _equal(size: int, room: int, piece: int) -> int:
+    """Blocks of about equal sizes, each of whole pieces and of no more than `room`."""
+    count = -(-size // max(piece, room // piece * piece))
+    return min(size, -(-size // (count * piece)) * piece)
 
 
 def structure(spec: Contraction, a: Operand, turn: bool, *more: Operand) -> list[int]:
