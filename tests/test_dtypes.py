@@ -10,8 +10,9 @@ import pytest
 
 import backlit as bl
 from backlit import dtypes
-from backlit.compile import interpreter
+from backlit.compile import interpreter, native
 from backlit.errors import ArgumentError, DTypeError
+from backlit.ops import elementwise
 
 FLOATS = [bl.float16, bl.bfloat16, bl.float32, bl.float64]
 INTEGERS = [bl.int8, bl.int16, bl.int32, bl.int64, bl.uint8, bl.uint16, bl.uint32, bl.uint64]
@@ -97,6 +98,33 @@ def test_numbers_take_on_the_floats_dtype(dtype, number) -> None:
     ):  # fmt: skip
         assert y.dtype == dtype
     assert ((x < number).dtype, (x == number).dtype) == (bl.bool, bl.bool)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("number", [2, 0.3, True])
+def test_numbers_are_as_weak_where_an_op_is_applied_to_them(dtype, number) -> None:
+    """Without the user's functions between: the same elements, eager, interpreted and compiled."""
+    x = bl.tensor([1.5, 0.7, -3.1], dtype=dtype)
+    for op in (elementwise.Add(), elementwise.Multiply(), elementwise.Maximum()):
+        for f in (
+            lambda x, op=op: bl.apply(op, x, number),
+            lambda x, op=op: bl.apply(op, number, x),
+        ):
+            y = f(x)
+            assert y.dtype == dtype
+            for executor in (interpreter, native):
+                z = bl.compile(f, executor=executor)(x)
+                assert (z.dtype, z.tolist()) == (dtype, y.tolist())
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_the_float_of_numpy_is_as_weak_as_that_of_python(dtype) -> None:
+    """np.float64 is a subclass of float: `x * np.sqrt(2)` is no step to float64."""
+    x = bl.tensor([1.5, 0.7], dtype=dtype)
+    two = np.float64(2.0)
+    for y in (x * two, two * x, bl.maximum(x, two), bl.compile(lambda x: x * two)(x)):
+        assert y.dtype == dtype
+    assert (x * two).tolist() == (x * 2).tolist()
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, bl.bool], ids=str)

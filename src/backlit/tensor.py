@@ -22,6 +22,7 @@ import numpy as np
 
 from . import dtypes
 from .backend import eager
+from .backend.numpy_backend import without_numbers
 from .changes import CHANGES
 from .dtypes import DType, as_dtype
 from .errors import (
@@ -239,8 +240,8 @@ def apply(op: Op, *inputs: Any) -> Tensor:
             raise _explained(op, arrays, error) from None
         if type(array) is not np.ndarray:
             array = np.asarray(array)
-        if not op.primitive and arrays and array.dtype is not getattr(arrays[0], "dtype", None):
-            array = _narrowed(arrays, array)
+        if arrays and array.dtype is not getattr(arrays[0], "dtype", None):
+            array = _narrowed(op, arrays, array)
     else:
         arrays, array = state.trace.run(op, inputs)
     y = _new(Tensor)
@@ -258,15 +259,20 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     return y
 
 
-def _narrowed(arrays: tuple[Any, ...], array: np.ndarray) -> np.ndarray:
-    """The result of a compound op in bfloat16 if its inputs are.
+def _narrowed(op: Op, arrays: tuple[Any, ...], array: np.ndarray) -> np.ndarray:
+    """The result of a compound op, or of an op of numbers, in bfloat16 if its arrays are.
 
-    A number in a body makes float32 of bfloat16: ml_dtypes does not know weak scalars.
+    A number makes float32 of bfloat16: ml_dtypes does not know weak scalars.
     """
     given = {x.dtype for x in arrays if hasattr(x, "dtype")} & dtypes.FLOATING
-    if given == {dtypes.bfloat16} and array.dtype in dtypes.FLOATING:
+    if given != {dtypes.bfloat16} or array.dtype not in dtypes.FLOATING:
+        return array
+    if not op.primitive:
         return array.astype(dtypes.bfloat16)
-    return array
+    numberless = without_numbers(arrays)
+    if all(x is y for x, y in zip(arrays, numberless, strict=True)):
+        return array
+    return np.asarray(op.forward(EAGER, *numberless))
 
 
 def _explained(op: Op, arrays: tuple[Any, ...], error: Exception) -> Exception:
@@ -969,8 +975,10 @@ def _python_numbers(data: Any) -> bool:
 
 def _operand(x: Any) -> Any:
     """Tensors and Python numbers as they are; arrays and nested lists as Tensors."""
-    if isinstance(x, Tensor | bool | int | float):
+    if isinstance(x, Tensor | bool | int):
         return x
+    if isinstance(x, float):
+        return float(x)  # np.float64 is one, too, and no reason to go to float64
     if isinstance(x, np.ndarray | np.generic | list | tuple):
         return as_tensor(x)
     raise DTypeError(f"operand: must be a Tensor, an array or a number, got {type(x).__name__}")

@@ -107,6 +107,16 @@ max = np.maximum.reduce
 min = np.minimum.reduce
 
 
+def without_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python numbers that meet bfloat16 as elements of it; for other dtypes NumPy sees to that.
+
+    ml_dtypes takes them for float32, and so would the result be.
+    """
+    if bfloat16 not in [getattr(x, "dtype", None) for x in inputs]:
+        return inputs
+    return tuple([np.asarray(x, bfloat16) if type(x) in (bool, int, float) else x for x in inputs])
+
+
 def _wide(x: np.ndarray) -> np.ndarray:
     """16-bit floats are storage: sums and products accumulate in float32."""
     return x.astype(float32)

@@ -17,8 +17,8 @@ def interpret(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
     last = graph.last_uses()
     kept = set(graph.outputs)
     for number, e in enumerate(graph.equations):
-        args = [values[x] if isinstance(x, Variable) else x for x in e.inputs]
-        values[e.output] = np.asarray(e.op.forward(NUMPY, *args))
+        args = tuple([values[x] if isinstance(x, Variable) else x for x in e.inputs])
+        values[e.output] = np.asarray(e.op.forward(NUMPY, *NUMPY.without_numbers(args)))
         for x in e.inputs:
             if isinstance(x, Variable) and last[x] == number and x not in kept:
                 values.pop(x, None)

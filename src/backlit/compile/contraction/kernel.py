@@ -412,7 +412,7 @@ class Builder:
             b_base = emit.pointer(b, self.packed_b, place, self.scalar)
         else:
             place = emit.add(b, n, self.b.offset(b, "k", self.k0))
-            b_base = emit.pointer(b, bases[1], place, self.scalar)
+            b_base = emit.pointer(b, bases[1], place, self.b.element)
 
         def rows_known(rows: int, start: int) -> None:
             def columns_known(columns: int, _: int) -> None:

@@ -70,6 +70,8 @@ _COPY, _TURN, _GATHER, _SCATTER = 0.15, 0.4, 2.0, 1.5
 # Elements beyond the last cache: each pass over them costs this much.
 _MEMORY = 0.6
 _CACHED = 16 * 1024 * 1024
+# Rows of A up to which pairs of B are not packed.
+_FEW = 32
 # Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
 _SHARES = 4
 # Chunks that there are at least, if that leaves enough for each of them to do.
@@ -108,7 +110,10 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     beside = spec.a.pair == 1 and not spec.odd  # pairs in memory as a tile wants them
     plain_a = spec.a.dtype == plain or beside
     direct_a = pad is not None or (plain_a and not spec.a.windows)
-    direct_b = not spec.b.windows and spec.b.dtype == plain and (b.stride("n") == 1 or n == 1)
+    # Rows of B make pairs in registers where few tiles read them.
+    few = spec.pairs is not None and not spec.odd and m <= _FEW
+    direct_b = spec.b.dtype == plain or few
+    direct_b = direct_b and not spec.b.windows and (b.stride("n") == 1 or n == 1)
     c_m = merge(spec.m, spec.outputs[0].m)
     c_n = merge(spec.n, spec.outputs[0].n) or [(1, 0)]
     turn = bool(c_m) and m > 1 and 1 <= c_m[-1][1] <= 4 and (n == 1 or c_n[-1][1] > c_m[-1][1])
@@ -134,10 +139,11 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     block = max(1, (machine.l2 // 3) // (min(k, 512) * itemsize * rows))
     # Sums that meet in scratch memory are written and read once more: in fewer blocks of k.
     narrow = spec.outputs[0].dtype != plain
-    depth = 1024 if narrow else 384
+    depth = 1024 if narrow and pack_b else 384
     splittable = k > depth * 4 // 3 and (pack_a or pack_b)
     prefetch = 0
-    streams = direct_a and not pack_a and a.stride("k") == 1 and n <= 2 * lanes and not pad
+    along = a.stride("k") == spacing(spec.a)
+    streams = direct_a and not pack_a and along and n <= 2 * lanes and not pad
     if pad:
         bc, block = batch, m
         chunk = max(1, machine.l2 // 2 // max(1, pad.unit * itemsize))
@@ -173,8 +179,9 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
             packed = max(1, (mc * pack_a + nc * pack_b) * kc, mc * nc * keeps) * itemsize
             bc = min(batch, max(1, machine.packed // packed))
         block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
-        if -(-nc // wide) < 4:
-            block = 1
+        storing = not turn and kc <= 64 and nc * kc * itemsize <= machine.l2 // 2
+        if -(-nc // wide) < 4 or storing:
+            block = 1  # rows of the output are finished one after the other
     piece = min(inner, mc) if len(dims) > 1 and inner else mc
     tiles = max(1, mc // piece) * -(-piece // rows)
     block = min(block, tiles)
@@ -209,6 +216,8 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         stride, plainly = access.stride(group), not access.operand.windows
         if stride == 1 and plainly:
             each = _COPY
+            if group == "m":
+                each *= -(-rows // lanes) * lanes / rows  # vectors that are not full
         elif stride is not None and abs(run[-1][1]) == spacing(access.operand) and plainly:
             each = _TURN * max(1, 8 / max(1, run[-1][0]))
         if batch * size * itemsize > _CACHED:

@@ -120,6 +120,7 @@ class Sums:
             row_offsets = [kernel.a.local("m", r) for r in range(rows)]
         # Direct operands are counted in their own elements, of which a pair is two.
         a_unit = kernel.scalar if kernel.s.pack_a else kernel.a.element
+        b_unit = kernel.scalar if kernel.s.pack_b else kernel.b.element
         align = emit.element_bytes(a_unit)
         multiply_add = emit.fma if kernel.spec.pairs is None else emit.dot
         whole = dict.fromkeys(range(rows), 0)
@@ -128,8 +129,8 @@ class Sums:
         def one(a_at: Value, b_at: Value, shifts: Shifts, sums: list[Value]) -> list[Value]:
             row_of_b = []
             for v in range(vectors if shifts else 0):
-                address = emit.pointer(b, b_at, v * lanes, kernel.scalar)
-                row_of_b.append(emit.load(b, address, kernel.vector, masks[v]))
+                address = emit.pointer(b, b_at, v * lanes, b_unit)
+                row_of_b.append(self._lanes_of_b(b, address, masks[v]))
             sums = list(sums)
             for r, shift in shifts.items():
                 address = emit.pointer(b, a_at, row_offsets[r] + shift, a_unit)
@@ -143,7 +144,7 @@ class Sums:
         def moved(a_at: Value, b_at: Value, a: Index, at_b: Index) -> tuple[Value, Value]:
             return (
                 emit.pointer(b, a_at, a, a_unit),
-                emit.pointer(b, b_at, at_b, kernel.scalar),
+                emit.pointer(b, b_at, at_b, b_unit),
             )
 
         def step(level: Level, k: Index) -> tuple[Index, Index]:
@@ -243,6 +244,15 @@ class Sums:
 
             return self._in_segments(b, segment, count, zeros)
         return walk(0, a_base, b_base, whole, zeros, count)
+
+    def _lanes_of_b(self, b: ir.IRBuilder, address: Value, mask: Value) -> Value:
+        """A vector of B's row; where pairs are not packed they are put together here."""
+        kernel = self.kernel
+        if kernel.s.pack_b or kernel.spec.pairs is None:
+            return emit.load(b, address, kernel.vector, mask)
+        kind = ir.VectorType(kernel.b.element, kernel.lanes)
+        second = emit.pointer(b, address, kernel.spec.b.pair, kernel.b.element)
+        return emit.pairs(b, emit.load(b, address, kind, mask), emit.load(b, second, kind, mask))
 
     def _in_segments(
         self,
