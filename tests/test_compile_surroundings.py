@@ -9,11 +9,18 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
+import datetime
 import enum
 import functools
+import gc
+import pickle
+import random
 import threading
+import time
 import types
 import warnings
+import weakref
+from random import uniform
 
 import numpy as np
 import pytest
@@ -21,6 +28,7 @@ import pytest
 import backlit as bl
 from backlit import nn, optim
 from backlit.compile import CompiledFunction, interpreter, native
+from backlit.errors import ArgumentError, GradientError, TraceError
 
 SCENARIOS = {}
 
@@ -639,6 +647,31 @@ def dictionaries_of_modules(compile):
     return [*out, f(X)]
 
 
+@scenario
+def what_a_module_writes_down(compile):
+    class Noting(nn.Module):
+        def forward(self, x):
+            self.size = x.shape[0]
+            return x + 1
+
+    net = Noting()
+    f = compile(lambda x: net(x))
+    out = []
+    for n in (2, 3, 2, 3, 2):
+        f(bl.ones((n,)))
+        out.append(net.size)
+    return out
+
+
+@scenario
+def signed_zeros(compile):
+    f = compile(lambda x: [
+        1 / y for y in (x * 0.0, x * -0.0, bl.full((2,), 0.0) * x, bl.full((2,), -0.0) * x,
+                        bl.clip(x - 9, -0.0, 5.0), bl.clip(x - 9, 0.0, 5.0))
+    ])  # fmt: skip
+    return f(bl.tensor([1.0, 2.0]))
+
+
 # -- optimizers -----------------------------------------------------------------------------------
 
 
@@ -738,6 +771,20 @@ def optimizer_replaced(compile):
     opt = optim.Adam([w], lr=0.5)
     step()
     return w
+
+
+@scenario
+def steps_and_modes_in_turn(compile):
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    net[0].weight.assign(np.eye(2))
+    f = compile(lambda x: net(x))
+    out = []
+    for i in range(6):
+        net.train(i % 2 == 0)
+        bl.manual_seed(i)
+        out.append(f(X) if i % 2 else f(X) * 0)
+        net[0].bias.assign([0.5 * i, 1.0])
+    return out
 
 
 @scenario
@@ -896,3 +943,331 @@ def copies_of_compiled_functions(compile):
 def test_compiled_is_eager(name, executor):
     eager, compiled = both(SCENARIOS[name], executor)
     assert compiled == eager
+
+
+# -- what raises ----------------------------------------------------------------------------------
+
+
+def numpy_numbers(x):
+    return x * float(np.random.rand())
+
+
+def python_numbers(x):
+    return x * random.random()
+
+
+def imported_function(x):
+    return x * uniform(0, 1)
+
+
+OWN_NUMBERS = np.random.default_rng(0)
+LETTERS = iter([1.0, 2.0])
+
+
+def own_numbers(x):
+    return x * OWN_NUMBERS.normal()
+
+
+def elements(x):
+    return x * next(LETTERS)
+
+
+def generator(x):
+    yield x
+
+
+async def coroutine(x):
+    return x
+
+
+def array(x):
+    return x, np.ones(2)
+
+
+def holder(x):
+    return types.SimpleNamespace(x=x)
+
+
+def fresh_object(x):
+    return Config()
+
+
+def fresh_set(x):
+    return {1, 2}
+
+
+def changed_dict(x, d):
+    d["y"] = x * 2
+    return x
+
+
+def changed_list(x, d):
+    d["list"].append(1)
+    return x
+
+
+def replaced_leaf(x, d):
+    d["a"] = x
+    return x
+
+
+STATE = {"h": bl.tensor([0.0, 0.0])}
+
+
+def state_in_a_dict(x):
+    STATE["h"] = STATE["h"] * 0.5 + x
+    return STATE["h"] * 1
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.h = None
+
+    def forward(self, x):
+        self.h = x if self.h is None else self.h * 0.5 + x
+        return self.h * 1
+
+
+RAISING = [
+    (numpy_numbers, r"cannot draw random numbers from numpy\.random, because every call would see"),
+    (python_numbers, "cannot draw random numbers from random"),
+    (imported_function, "cannot draw random numbers from uniform"),
+    (own_numbers, "cannot draw random numbers from OWN_NUMBERS.*draw with backlit.random"),
+    (
+        elements,
+        "cannot read from an iterator.*but LETTERS is a list_iterator; take from it",
+    ),
+    (generator, "returned a generator, but it runs once"),
+    (coroutine, "returned a coroutine, but it runs once"),
+    (array, "returned a ndarray, but NumPy computes it once"),
+    (holder, "returned a SimpleNamespace, but Tensors inside it have no values"),
+    (fresh_object, "returned a Config, but every call would return the same one"),
+    (fresh_set, "returned a set, but every call would return the same one"),
+    (
+        state_in_a_dict,
+        r"a float32\[2\] is read by multiply .* that an earlier captured call",
+    ),
+    (Recurrent(), r"a float32\[2\] is read by multiply .* it has no value; make it outside"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+@pytest.mark.parametrize(("function", "text"), RAISING)
+def test_what_cannot_be_as_in_eager_is_an_error(function, text):
+    with pytest.raises(TraceError, match=text):
+        bl.compile(function)(X)
+    assert bl.compile(lambda x: x + 1)(X).tolist() == [2.0, -1.0]  # nothing is left behind
+
+
+@pytest.mark.parametrize("function", [changed_dict, changed_list, replaced_leaf])
+def test_containers_among_the_arguments_are_not_changed(function):
+    with pytest.raises(TraceError, match="cannot change a list, dict or dataclass among its arg"):
+        bl.compile(function)(X, {"a": 1, "list": []})
+
+
+def test_an_iterator_as_argument_is_an_error():
+    with pytest.raises(TraceError, match=r"cannot read from an iterator.*but argument 1 is a list"):
+        bl.compile(lambda x, i: x * next(i))(X, iter([1.0]))
+
+
+def test_only_functions_are_compiled():
+    with pytest.raises(ArgumentError, match="compile: a function is required, got 3"):
+        bl.compile(3)
+
+
+def test_gradients_of_arguments_are_not_seen():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+
+    def clears(x):
+        x.grad = None
+        return x * 1
+
+    for f in (lambda x: x * x.grad, clears):
+        with pytest.raises(TraceError, match=r"does not see the grad of its arguments, but fl"):
+            bl.compile(f)(x)
+
+
+@pytest.mark.parametrize("executor", [interpreter, native])
+def test_no_gradient_is_lost_at_the_border_of_a_compiled_function(executor):
+    body, head = nn.Linear(2, 2), nn.Linear(2, 1)
+    f = bl.compile(lambda x: (body(x), x * 1), executor=executor)
+    out, same = f(X)
+    assert out.requires_grad
+    assert not same.requires_grad
+    with pytest.raises(GradientError, match=r"no gradient goes through a compiled function from o"):
+        head(out).sum().backward()
+    with bl.no_grad():
+        out = f(X)[0]
+    head(out).sum().backward()
+    assert head.weight.grad is not None
+    step = bl.compile(lambda x: bl.value_and_grad(lambda w: (w * x).sum())(body.bias))
+    assert not step(X)[1].requires_grad  # nothing could be differentiated further
+
+
+def test_tensors_left_behind_say_so():
+    net = nn.Identity()
+
+    def f(x):
+        net.last = x * 2
+        return x
+
+    bl.compile(f)(X)
+    with pytest.raises(TraceError, match=r"numpy\(\): this float32\[2\] has no value, because"):
+        net.last.numpy()
+
+
+# -- what warns -----------------------------------------------------------------------------------
+
+LARGE = np.ones(100_000, np.float32)
+
+
+def prints(x):
+    print("here")
+    return x
+
+
+def clock(x):
+    return x * time.time()
+
+
+def date(x):
+    return x * datetime.datetime.now().year
+
+
+def large(x):
+    return x * float(LARGE.sum())
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (
+            prints,
+            r"prints calls print \(test_compile_surroundings.py:\d+\) while it is captured",
+        ),
+        (clock, r"clock calls time\.time \("),
+        (date, r"date calls datetime\.now \("),
+        (large, "large computes with the NumPy array LARGE, whose elements are read while it is"),
+    ],
+)
+def test_what_happens_at_the_capture_only_is_warned_about_once(function, text):
+    f = bl.compile(function)
+    with pytest.warns(UserWarning, match=text):
+        f(X)
+    f(X)
+    f(bl.ones(3))
+
+
+def test_captures_because_of_surroundings_are_warned_about_with_the_cause():
+    c = Config()
+    f = bl.compile(lambda x: x * c.scale)
+    for i in range(8):
+        c.scale = i
+        f(X)
+    c.scale = 99
+    with pytest.warns(
+        UserWarning, match=r"captured 9 times, .* because c\.scale was 7 and then 99"
+    ):
+        f(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in range(40):
+            c.scale = 100 + i
+            f(X)
+    assert len(f.graphs) == 32
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda net: setattr(net[1], "p", 0.1), r"net\._modules\['1'\]\.p was 0\.5 and then 0\.1"),
+        (lambda net: setattr(net[0].weight, "grad", bl.ones((2, 2))), "had no gradient before"),
+        (lambda net: net[0].weight.requires_grad_(False), "requires_grad of a Tensor it found"),
+        (lambda net: net.append(nn.ReLU()), r"net\._modules was a list of 4 and then"),
+    ],
+)
+def test_the_cause_of_a_capture_is_named(change, text):
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    f = bl.compile(lambda x: (net(x), net[0].weight.grad)[0])
+    f(X)
+    f._captures = 8
+    change(net)
+    with pytest.warns(UserWarning, match=text):
+        f(X)
+
+
+# -- what changes nothing -------------------------------------------------------------------------
+
+
+def test_changes_that_the_function_does_not_read_make_no_captures():
+    class Fit:
+        def __init__(self):
+            self.net, self.losses, self.epoch, self.notes = nn.Linear(2, 1), [], 0, {}
+            self.optimizer = optim.SGD(self.net.parameters(), lr=0.1)
+            self.step = bl.compile(self._step)
+
+        def _step(self, x):
+            loss = (self.net(x) ** 2).sum()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            return loss
+
+        def run(self):
+            for _ in range(5):
+                self.net.train()
+                self.losses.append(self.step(X).item())
+                self.epoch += 1
+                self.notes[self.epoch] = self.losses[-1]
+                self.net.seen = self.epoch
+                self.optimizer.param_groups[0]["lr"] = 0.1 / self.epoch
+                self.optimizer.last = self.epoch
+
+    fit = Fit()
+    fit.run()
+    assert len(fit.step.graphs) == 1
+
+
+def test_models_and_functions_are_given_back():
+    net = nn.Linear(2, 2)
+    gone = weakref.ref(net)
+    f = bl.compile(net)
+    f(X)
+    del net, f
+    gc.collect()
+    assert gone() is None
+
+
+@bl.compile
+def module_level(x):
+    return x + 1
+
+
+def test_functions_of_modules_are_pickled_by_name():
+    assert pickle.loads(pickle.dumps(module_level)) is module_level
+    other = pickle.loads(pickle.dumps(bl.compile(helper)))
+    assert other(X).tolist() == helper(X).tolist()
+    assert repr(other).startswith("compile(<function helper")
+    assert Config.__name__ in repr(bl.compile(Config))
+
+
+def test_threads_that_compile_the_same_function_in_different_modes():
+    net, failures = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), []
+    f = bl.compile(lambda x, mode: net(x) * (2 if mode else 3))
+    want = {mode: (net(X) * (2 if mode else 3)).tolist() for mode in (True, False)}
+
+    def work(mode):
+        for i in range(50):
+            net[1].note = i  # announced, but nothing that is read
+            if not np.allclose(f(X, mode).numpy(), want[mode], rtol=1e-5):
+                failures.append(mode)
+
+    threads = [threading.Thread(target=work, args=(i % 2 == 0,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failures
+    assert len(f.graphs) == 2

@@ -19,6 +19,7 @@ What is saved is named: an input, the output (`"y"`), or a property of one (`"x.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from operator import attrgetter
@@ -77,7 +78,10 @@ class Op:
         if tuple(attributes) != self.attributes:
             attributes = self._in_order(attributes)
         self.__dict__.update(attributes)
-        self._key = (type(self), *attributes.values())
+        self._key: tuple[Any, ...] = (type(self), *attributes.values())
+        for name, value in attributes.items():
+            if type(value) is float and value == 0 and math.copysign(1, value) < 0:
+                self._key += (f"{name}=-0.0",)  # equals 0.0, but not as a divisor
 
     def _in_order(self, given: dict[str, Any]) -> dict[str, Any]:
         if set(given) != set(self.attributes):

@@ -396,7 +396,13 @@ class Tensor:
         return view
 
     def _concrete(self, what: str) -> np.ndarray:
-        if STATE.trace is not None or type(self.array) is not np.ndarray:
+        if STATE.trace is None and type(self.array) is not np.ndarray:
+            raise TraceError(
+                f"{what}: this {describe(self.array)} has no value, because it was made while a "
+                "function was captured and left behind, in a list or an attribute; return it from "
+                "the function"
+            )
+        if STATE.trace is not None:
             code, instruction = _user_site()
             line = next((n for i, _, n in _lines(code) if i == instruction // 2), None)
             raise TraceError(

@@ -31,6 +31,8 @@ from .tree import flatten, unflatten
 
 #: So many captures of one function are more than its user expects.
 _STORM = 9
+#: So many captures are kept for one kind of arguments.
+_KEPT = 32
 #: A function whose captures each changed what they depend on, so many in a row, is run eagerly.
 _RESTLESS = 3
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -97,6 +99,8 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
             t.array = next(following)
         for t, present in captured.gradients:
             t._grad = wrap(next(following)) if present else None
+        for own, name, value in captured.writes:
+            own[name] = value
         return fill_result(captured.result_tree, outputs[: captured.results])
 
     def repeat(self, leaves: Any, times: int) -> Any:
@@ -307,6 +311,7 @@ class CompiledFunction:
             runner = make()
             if not runner.captured.changes:
                 runners.insert(0, runner)
+                del runners[_KEPT:]
                 self._count(key, cause)
         return runner
 

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..autograd import no_grad
-from ..errors import TraceError
+from ..changes import Announcing
+from ..errors import GradientError, TraceError
 from ..functions.namespace import TENSORS
 from ..op import Op, describe
 from ..random import default_generator
 from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
 from .graph import Equation, Graph, Variable
 from .guards import Change, Containers, Guards, snapshot
-from .surroundings import Surroundings
+from .surroundings import ATOMS, Surroundings, settled
 from .tree import flatten, unflatten
 
 #: Which index it was is known only to eager execution.
@@ -79,6 +80,7 @@ class Trace:
         self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
         self.knows: Callable[[np.ndarray], bool] = lambda array: False
         self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
+        self.written: dict[tuple[int, str], tuple[Any, Any]] = {}  # attributes of modules
         self.generators: dict[int, Any] = {}  # default generators that were asked for
         self.forward: Node | None = None  # the node whose derivative is being computed
 
@@ -157,6 +159,10 @@ class Trace:
         """A module was called, or an optimizer stepped: the graph depends on its attributes."""
         self.used.setdefault(id(used), used)
 
+    def wrote(self, module: Any, name: str, value: Any) -> None:
+        """An attribute of a module was set: it is set at every call."""
+        self.written[id(module), name] = module, value
+
     def default_generator(self, generator: Any) -> None:
         """A thread's default generator was asked for: another thread has another one."""
         self.generators[id(generator)] = generator
@@ -185,6 +191,7 @@ class Capture:
     gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
     guards: Guards  # what else it depends on
     changes: list[Change]  # what the function itself has changed of that
+    writes: list[tuple[dict[str, Any], str, Any]]  # attributes of modules that it sets
     effects: list[str]  # calls of functions whose effects are not repeated, and where
     result_tree: Any
     results: int
@@ -222,13 +229,13 @@ def trace(
         )
     leaves, tree = flatten((args, kwargs))
     if not guarded:
-        return _finish(_record(function, leaves, tree, lambda array: False), Guards(), [], [])
+        return _finish(_record(function, leaves, tree, Surroundings([])), Guards(), [], [], [])
     roots = [(function, getattr(function, "__qualname__", None) or type(function).__name__)]
     roots += [(x, f"argument {i}") for i, x in enumerate(leaves) if not isinstance(x, Tensor)]
     before = Surroundings(roots, first=True)
     before.guard_arrays(set())
     with before.watch_effects() as effects:
-        record = _record(function, leaves, tree, before.knows)
+        record = _record(function, leaves, tree, before)
     before.require_undrawn()
     changes = before.guards.changes()
     scratch: set[str] = set()
@@ -236,8 +243,7 @@ def trace(
         scratch = _scratch_places(function, leaves, tree, roots)
         changes = [c for c in changes if c.path not in scratch]
     tracer = record[0]
-    called = [(m, type(m).__name__) for m in tracer.used.values()]
-    after = Surroundings([*roots, *called])
+    after = Surroundings(roots, used=tracer.used.values())
     guards = after.guards
     guards.forget(scratch)
     for t in tracer.found:
@@ -254,7 +260,16 @@ def trace(
     read |= {id(array.base) for _, array in tracer.arrays.values()}
     for path in after.guard_arrays(read):
         effects.append(f"computes with the NumPy array {path}, whose elements are read")
-    return _finish(record, guards, changes, effects)
+    changed = {c.path for c in changes}
+    writes = [
+        (vars(module), name, value)
+        for (_, name), (module, value) in tracer.written.items()
+        if before.has(module)
+        and f"{type(module).__name__}.{name}" not in changed
+        and not isinstance(value, Announcing | Tensor)
+        and not _holds_abstract(value)
+    ]
+    return _finish(record, guards, changes, writes, effects)
 
 
 def _getter(t: Tensor) -> Callable[[str, Any], Any]:
@@ -285,7 +300,7 @@ def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any
     A second capture tells: it fails if it reads what the first has left.
     """
     before = Surroundings(roots, first=True)
-    _record(function, leaves, tree, before.knows)
+    _record(function, leaves, tree, before)
     places = set()
     for change in before.guards.changes():
         if not _holds_abstract(change.after):
@@ -304,11 +319,11 @@ Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any
 
 
 def _record(
-    function: Callable[..., Any], leaves: list[Any], tree: Any, knows: Callable[[Any], bool]
+    function: Callable[..., Any], leaves: list[Any], tree: Any, before: Surroundings
 ) -> Record:
     """The tracer of one run, the inputs and outputs, the result's structure and leaves."""
     tracer = Trace()
-    tracer.knows = knows
+    tracer.knows = before.knows
     inputs: list[Variable] = []
     twins: list[Any] = []
     for leaf in leaves:
@@ -332,9 +347,9 @@ def _record(
         for leaf in result_leaves:
             if isinstance(leaf, Tensor):
                 outputs.append(tracer.read(leaf))
-                kept.append(_OUTPUT)
+                kept.append(_LINKED if _is_linked(leaf) else _OUTPUT)
             else:
-                _require_constant(leaf, tracer)
+                _require_constant(leaf, before)
                 kept.append(leaf)
         count = len(outputs)
         outputs.extend(tracer.updated.values())
@@ -357,7 +372,13 @@ def _record(
     return tracer, inputs, outputs, (result_tree, kept), [count], gradients
 
 
-def _finish(record: Record, guards: Guards, changes: list[Change], effects: list[str]) -> Capture:
+def _finish(
+    record: Record,
+    guards: Guards,
+    changes: list[Change],
+    writes: list[tuple[dict[str, Any], str, Any]],
+    effects: list[str],
+) -> Capture:
     tracer, inputs, outputs, result, (count,), gradients = record
     return Capture(
         Graph([*inputs, *tracer.found.values()], tracer.equations, outputs),
@@ -367,6 +388,7 @@ def _finish(record: Record, guards: Guards, changes: list[Change], effects: list
         gradients,
         guards,
         changes,
+        writes,
         effects,
         result,
         count,
@@ -404,15 +426,23 @@ def _require_same_arguments(arguments: Any, twins: list[Any], tree: Any) -> None
         )
 
 
-def _require_constant(leaf: Any, tracer: Trace) -> None:
+def _require_constant(leaf: Any, before: Surroundings) -> None:
     """Raise if a value in the result is one that differs from call to call in eager execution."""
     kind = type(leaf)
-    if hasattr(kind, "__next__") or hasattr(kind, "__await__"):
-        problem = "it runs once"
-    elif isinstance(leaf, np.ndarray) and not tracer.knows(leaf):
+    if isinstance(leaf, ATOMS):
+        return
+    if isinstance(leaf, np.ndarray):
+        if before.knows(leaf):
+            return
         problem = "NumPy computes it once"
+    elif before.has(leaf):
+        return
+    elif hasattr(kind, "__next__") or hasattr(kind, "__await__"):
+        problem = "it runs once"
     elif _holds_abstract(leaf):
         problem = "Tensors inside it have no values"
+    elif isinstance(leaf, Containers) or not settled(kind.__module__):
+        problem = "every call would return the same one"
     else:
         return
     raise TraceError(
@@ -433,6 +463,30 @@ class _Output:
 
 
 _OUTPUT = _Output()
+#: One that eager execution could differentiate further.
+_LINKED = _Output()
+
+
+class Compiled(Op):
+    """Stands on the tape for a compiled function, through which no gradient goes."""
+
+    def backward(self, xp: Any, grad_y: Any) -> Any:
+        """Raise: a result that silently got no gradient would leave weights untrained."""
+        raise GradientError(
+            "compiled: no gradient goes through a compiled function from outside; call backward() "
+            "or backlit.grad inside it, or call it under backlit.no_grad() if none is wanted"
+        )
+
+
+_COMPILED = Compiled()
+
+
+def _is_linked(result: Tensor) -> bool:
+    return result.requires_grad and (result.node is None or result.node.saved is not None)
+
+
+def _wrapped(array: np.ndarray, kind: _Output) -> Tensor:
+    return wrap(array, make_node(_COMPILED, (), (), array) if kind is _LINKED else None)
 
 
 def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
@@ -441,7 +495,7 @@ def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
     if structure is None and kept[0] is _OUTPUT:
         return wrap(arrays[0])
     following = iter(arrays)
-    leaves = [wrap(next(following)) if leaf is _OUTPUT else leaf for leaf in kept]
+    leaves = [_wrapped(next(following), leaf) if type(leaf) is _Output else leaf for leaf in kept]
     return unflatten(structure, leaves)
 
 

@@ -77,8 +77,6 @@ class Change:
 
 def named(value: Any) -> str:
     """A value in words that fit into a line."""
-    if isinstance(value, list | tuple) and len(value) > 8:
-        return f"{type(value).__name__} of {len(value)}"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return describe(value)
     text = repr(value) if isinstance(value, (*_PLAIN, float, tuple, list)) else ""
@@ -86,6 +84,8 @@ def named(value: Any) -> str:
         return text
     if value is None or value is MISSING:
         return repr(value)
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
     return getattr(value, "__qualname__", None) or f"another {type(value).__name__}"
 
 
@@ -110,12 +110,16 @@ class _Checks:
                 yield Change(path, "one function", "another")
         for entry in self.cells:
             now = contents_of(entry[0])
+            if now is entry[1]:
+                continue
             if exactly(now, entry[1]):
                 entry[1] = now
             else:
                 yield Change(entry[2], entry[1], now)
         for entry in self.slots:
             now = entry[0](entry[1], MISSING)
+            if now is entry[2]:
+                continue
             if exactly(now, entry[2]):
                 entry[2] = now
             else:

@@ -41,7 +41,8 @@ def share_common(graph: Graph) -> Graph:
     kept: list[Equation] = []
     for e in graph.equations:
         inputs = tuple([same.get(x, x) if isinstance(x, Variable) else x for x in e.inputs])
-        key = (e.op, *((type(x), x) for x in inputs))
+        # 0.0 equals -0.0, but not as a divisor.
+        key = (e.op, *((type(x), x if x else repr(x)) for x in inputs))
         first = known.setdefault(key, e.output)
         if first is e.output:
             kept.append(Equation(e.op, inputs, e.output, e.site, e.backward))

@@ -464,6 +464,8 @@ class Plan:
                 self.own_gradients[slot] = gradient
         for t in self.cleared:
             t._grad = None
+        for own, name, value in self.captured.writes:
+            own[name] = value
         return [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
 
     def _put(self, slot: int, array: np.ndarray) -> None:

@@ -17,8 +17,9 @@ import io
 import os
 import random
 import sys
+import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from ..errors import TraceError
 from ..tensor import Tensor
 from .guards import MISSING, Change, Containers, Guards, contents_of, snapshot
 
-_ATOMS = (
+ATOMS = (
     type(None), bool, int, float, complex, str, bytes, range, slice, types.EllipsisType,
     type(NotImplemented), np.dtype, np.generic, Tensor, enum.Enum, types.CodeType,
     types.GenericAlias, io.IOBase,
@@ -40,8 +41,6 @@ _SETTLED = frozenset({*sys.stdlib_module_names, "backlit", "numpy", "ml_dtypes",
 _SMALL = 1 << 16
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _NOT_CALLED = frozenset({"__init__", "__new__", "__del__", "__repr__", "__str__", "__setattr__"})
-#: Functions of Python whose effects a graph does not repeat.
-_EFFECTS = {"builtins": ("print", "input", "open"), "time": None, "datetime": None}
 
 
 class _Reads(NamedTuple):
@@ -124,10 +123,11 @@ class _Holder:
 class Surroundings:
     """All that a function may read, as guards; found anew by each walk.
 
-    With `first` set what objects make ready at their first use is left out.
+    With `first` set what objects make ready at their first use is left out. `used` are objects that
+    a capture has met.
     """
 
-    def __init__(self, roots: Iterator[tuple[Any, str]] | list[Any], first: bool = False):
+    def __init__(self, roots: list[Any], first: bool = False, used: Iterable[Any] = ()):
         self.guards = Guards()
         self.arrays: dict[int, tuple[np.ndarray, str]] = {}
         self.generators: dict[int, tuple[Any, str]] = {}
@@ -140,8 +140,12 @@ class Surroundings:
         self._holders: list[_Holder] = []
         self._codes: set[types.CodeType] = set()
         self._classes: set[tuple[type, bool]] = set()
-        self._pending: list[tuple[Any, str, bool]] = [(v, p, False) for v, p in roots]
+        self._pending: list[tuple[Any, str, bool]] = [(v, p, False) for v, p in roots][::-1]
         self._walk()
+        for value in used:  # most have been found already, and have a better name
+            if id(value) not in self._seen:
+                self._visit(value, type(value).__name__, False)
+                self._walk()
         self._drawn = {i: _state(g) for i, (g, _) in self.generators.items()}
 
     # -- the walk -----------------------------------------------------------------------------
@@ -156,7 +160,7 @@ class Surroundings:
                 self._read_attributes(holder)
 
     def _visit(self, value: Any, path: str, announced: bool) -> None:
-        if isinstance(value, _ATOMS) or id(value) in self._seen:
+        if isinstance(value, ATOMS) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):
@@ -194,7 +198,7 @@ class Surroundings:
             self._visit_object(value, path)
 
     def _later(self, value: Any, path: str, announced: bool = False) -> None:
-        if not isinstance(value, _ATOMS):
+        if not isinstance(value, ATOMS):
             self._pending.append((value, path, announced))
 
     def _visit_container(self, value: Any, path: str, announced: bool) -> None:
@@ -213,11 +217,11 @@ class Surroundings:
             self._later(random.random.__self__, "random")  # type: ignore[attr-defined]
         if module.__name__ == "numpy.random":
             self._later(np.random.mtrand._rand, "numpy.random")
-        if module.__name__ in _EFFECTS:
-            self.dates |= module.__name__ == "datetime"
+        self.dates |= module is datetime
+        if module is time:
             for name, function in vars(module).items():
                 if isinstance(function, types.BuiltinFunctionType):
-                    self.effects[id(function)] = f"{module.__name__}.{name}"
+                    self.effects[id(function)] = f"time.{name}"
         if not settled(module.__name__):
             own = vars(module)
             self._holders.append(_Holder(own.get, own.keys, path))
@@ -338,13 +342,14 @@ class Surroundings:
             self._later(value, name)
 
     def _note_effect(self, function: Any, path: str) -> None:
-        module = getattr(function, "__module__", None)
-        if module in _EFFECTS and isinstance(function, types.BuiltinFunctionType):
-            names = _EFFECTS[module]
-            if names is None or function.__name__ in names:
-                self.effects[id(function)] = path
+        if function in (print, input, open) or getattr(function, "__module__", None) == "time":
+            self.effects[id(function)] = path
 
     # -- after the call -----------------------------------------------------------------------
+
+    def has(self, value: Any) -> bool:
+        """Whether an object was there before the call."""
+        return id(value) in self._seen
 
     def knows(self, array: np.ndarray) -> bool:
         """Whether an array, or what it is a view of, was there before the call."""

@@ -184,7 +184,9 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(min, int | float | None) and isinstance(max, int | float | None):
         if x.dtype not in dtypes.FLOATING and isinstance(min, float) | isinstance(max, float):
             x = floating(x)
-        return apply(cached(ops.Clip, min, max), x)
+        # The cache takes 0.0 and -0.0 for the same.
+        bounds = (min, max)
+        return apply(ops.Clip(low=min, high=max) if 0.0 in bounds else cached(ops.Clip, *bounds), x)
     y = x if min is None else maximum(x, min)
     return y if max is None else minimum(y, max)
 

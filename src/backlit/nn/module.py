@@ -52,6 +52,10 @@ class Module(Announcing):
     # -- attributes ---------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if STATE.trace is not None:
+            STATE.trace.wrote(self, name, value)
+        if self.__dict__.get(name, STATE) is value:
+            return  # nothing to announce, as in `model.train()` before every step
         if isinstance(value, Parameter | Module) and "_parameters" not in self.__dict__:
             raise ArgumentError(
                 f"{type(self).__name__}.{name}: call super().__init__() before setting attributes"

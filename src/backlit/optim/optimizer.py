@@ -76,8 +76,9 @@ class Optimizer(Announcing):
             self.add_param_group(group)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-        CHANGES.mark = object()
+        if self.__dict__.get(name, STATE) is not value:
+            object.__setattr__(self, name, value)
+            CHANGES.mark = object()
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`."""
