@@ -11,6 +11,7 @@ from llvmlite import ir
 
 import backlit as bl
 from backlit import functional as F
+from backlit import models, nn, optim
 from backlit.compile import legal, machine, native, products
 from backlit.compile.contraction import Contraction, Convolution, Machine, Operand, build, matmul
 from backlit.compile.contraction.native import Call, Library
@@ -223,3 +224,72 @@ def test_without_conversions_in_hardware_float16_goes_through_float32(monkeypatc
     multiply, plans = compiled(lambda a, b: a @ b)
     np.testing.assert_allclose(wide(multiply(a, b)), wide(a @ b), rtol=0.01, atol=0.01)
     assert {v.dtype for v in plans[0].lowering.in_memory} == {bl.float16, bl.float32}
+
+
+# -- training ----------------------------------------------------------------------------------
+
+
+class Wide(nn.Module):
+    """Weights are kept in float32; the products are of their 16-bit roundings."""
+
+    def __init__(self, dtype: str):
+        super().__init__()
+        self.first, self.second = nn.Linear(20, 64), nn.Linear(64, 5)
+        self.dtype = dtype
+
+    def forward(self, x):
+        first, second = (m.weight.astype(self.dtype) for m in (self.first, self.second))
+        y = F.relu(F.linear(x.astype(self.dtype), first).astype("float32") + self.first.bias)
+        return F.linear(y.astype(self.dtype), second).astype("float32") + self.second.bias
+
+
+def perceptron(dtype: str):
+    return models.mlp((20, 64, 64, 5)).to(dtype)
+
+
+def transformer(dtype: str):
+    return models.GPT(vocabulary=11, context=16, layers=1, heads=2, width=32).to(dtype)
+
+
+def losses(make, dtype: str) -> list[float]:
+    """A short training in native code, from the same weights on the same data for every dtype."""
+    bl.manual_seed(0)
+    random = np.random.default_rng(0)
+    if make is transformer:
+        text = (np.arange(17) * random.integers(1, 4, (8, 1)) + random.integers(0, 9, (8, 1))) % 11
+        x, y = bl.asarray(text[:, :-1]), bl.asarray(text[:, 1:])
+    else:
+        classes = random.integers(0, 5, 64)
+        images = random.standard_normal((5, 20))[classes] + random.standard_normal((64, 20)) / 2
+        x, y = bl.asarray(images.astype(F32)).astype(dtype), bl.asarray(classes)
+    model, loss_fn = make(dtype), nn.CrossEntropyLoss()
+    optimizer = optim.AdamW(model.parameters(), lr=3e-3)
+
+    def step(x, y):
+        scores = model(x)
+        loss = loss_fn(scores.reshape(-1, scores.shape[-1]), y.reshape(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run_it, plans = compiled(step)
+    curve = [float(run_it(x, y)) for _ in range(25)]
+    assert {"contraction"} <= {kernel.kind for kernel in plans[0].kernels}
+    assert "host" not in {kernel.kind for kernel in plans[0].kernels}
+    return curve
+
+
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [
+        (perceptron, "float16"),
+        (perceptron, "bfloat16"),
+        (Wide, "bfloat16"),
+        (transformer, "bfloat16"),
+    ],
+)
+def test_training_in_16_bits_follows_training_in_float32(make, dtype) -> None:
+    expected, curve = losses(make, "float32"), losses(make, dtype)
+    assert expected[-1] < 0.7 * expected[0]
+    np.testing.assert_allclose(curve, expected, atol=0.06)
