@@ -13,6 +13,7 @@ import datetime
 import enum
 import functools
 import gc
+import os
 import pickle
 import random
 import threading
@@ -1196,6 +1197,43 @@ def test_the_cause_of_a_capture_is_named(change, text):
     change(net)
     with pytest.warns(UserWarning, match=text):
         f(X)
+
+
+# -- what is frozen, as the guide says ------------------------------------------------------------
+
+
+def test_the_environment_of_the_process_is_frozen(monkeypatch):
+    monkeypatch.setenv("SCALE", "2")
+    f = bl.compile(lambda x: x * float(os.environ["SCALE"]))
+    assert f(X).tolist() == [2.0, -4.0]
+    monkeypatch.setenv("SCALE", "3")
+    assert f(X).tolist() == [2.0, -4.0]
+
+
+def test_what_is_written_past_a_module_is_seen_with_its_next_change():
+    drop = nn.Dropout(0.5)
+    f = bl.compile(drop)
+    f(X)
+    vars(drop)["p"] = 0.0
+    assert f(bl.ones(64)).tolist() == [1.0] * 64  # other arguments: another capture
+    assert len(f.graphs) == 2
+    f(X)
+    drop.note = "this is announced"
+    assert f(X).tolist() == X.tolist()
+    assert len(f.graphs) == 3
+
+
+def test_attributes_that_are_only_set_on_other_objects_are_set_at_the_capture():
+    c = Config()
+
+    def f(x):
+        c.size = x.shape[0]
+        return x
+
+    fast = bl.compile(f)
+    for n, size in ((2, 2), (3, 3), (2, 3)):
+        fast(bl.ones(n))
+        assert c.size == size
 
 
 # -- what changes nothing -------------------------------------------------------------------------
