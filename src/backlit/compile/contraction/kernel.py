@@ -61,6 +61,7 @@ class Builder:
         self.s = schedule
         self.dtype = spec.accumulator
         self.lanes = machine.lanes(self.dtype.itemsize)
+        self.registers = machine.registers
         self.scalar = emit.storage(self.dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.B, self.M, self.N, self.K = spec.sizes

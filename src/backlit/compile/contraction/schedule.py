@@ -245,14 +245,17 @@ def structure(spec: Contraction, a: Operand, turn: bool, *more: Operand) -> list
 class Cut:
     """A way to cut m into tiles: rows, the piece that tiles repeat in, (height, times) of tiles.
 
-    One of `period` values of k exists for a tile, and of these one of `spread` for each row.
+    Of the values of k the part `taken` exists for a tile, and of these `share` for each row.
+    `together` taps that follow each other read overlapping elements of A.
     """
 
     rows: int
     piece: int
     heights: tuple[tuple[int, int], ...]
-    period: int = 1
-    spread: int = 1
+    taken: float = 1.0
+    share: float = 1.0
+    together: int = 1
+    windowed: bool = False
 
 
 def _pieces(dims: list[int]) -> list[Cut]:
@@ -278,9 +281,10 @@ def _cuts(spec: Contraction, pad: Padded, dims: list[int]) -> list[Cut]:
         piece = cut.piece if len(dims) > 1 else max(1, spec.sizes[1])
         taps = taps_of(spec, pad.places, piece, cut.rows)
         if taps is not None:
-            period = math.prod(t.step for t in taps if t.fixed)
-            spread = math.prod(t.step for t in taps if not t.fixed)
-            found.append(replace(cut, period=period, spread=spread))
+            taken = math.prod(t.share for t in taps if t.fixed)
+            share = math.prod(t.share for t in taps if not t.fixed)
+            together = math.prod(t.extent for t in taps if not t.fixed)
+            found.append(replace(cut, taken=taken, share=share, together=together, windowed=True))
     return found
 
 
@@ -296,7 +300,7 @@ def tile_shape(
     """
     best: tuple[float, int, int, int] | None = None
     for cut in cuts:
-        r, inner, heights, spread = cut.rows, cut.piece, cut.heights, cut.spread
+        r, inner, heights = cut.rows, cut.piece, cut.heights
         for w in range(1, min(vectors, 6) + 1):
             if r * w + min(w, 4) + 1 > machine.registers and (w > 1 or cut is not cuts[0]):
                 continue
@@ -307,15 +311,18 @@ def tile_shape(
                 for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
                     if not times or not count:
                         continue
-                    products, loads = height * width / spread, height / spread + width
-                    busy = max(products / 2, loads / 2, fetch * width, 4 / spread)
+                    active = loads = height * cut.share
+                    if cut.together <= 16 and (r + cut.together) * width + 1 < machine.registers:
+                        loads = min(loads, 2 * active / cut.together)
+                    latency = (5 if cut.windowed else 4) * cut.share
+                    busy = max(active * width / 2, (loads + width) / 2, fetch * width, latency)
+                    busy += 0.05 * (loads + (8 if cut.windowed else 4) * width)
                     end = 2.0 * height * width
                     if apart:
                         turns = -(-height // lanes) * width
                         store = apart + 0.5 * (height % lanes > 0)
                         end = turns * lanes * (math.log2(lanes) / 2 + store)
-                    taken = k / cut.period * (busy + 0.05 * (height / spread + 4 * width))
-                    cost += times * count * (taken + end + 20)
+                    cost += times * count * (k * cut.taken * busy + end + 20)
             if best is None or cost < best[0]:
                 best = (cost, r, w, inner)
     assert best is not None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Rows of a tile that have data at a place, and how far from it that is.
 Shifts = dict[int, int]
+#: The step of a tap in A and in B, and the rows that it exists for.
+Written = tuple[int, int, Shifts]
 
 #: Products added up in one register before the sum moves on.
 SEGMENT = 512
@@ -126,20 +128,34 @@ class Sums:
         whole = dict.fromkeys(range(rows), 0)
         ranges = {x: x.range(b, m) for x in kernel.taps if x.fixed}
 
-        def one(a_at: Value, b_at: Value, shifts: Shifts, sums: list[Value]) -> list[Value]:
-            row_of_b = []
-            for v in range(vectors if shifts else 0):
-                address = emit.pointer(b, b_at, v * lanes, b_unit)
-                row_of_b.append(self._lanes_of_b(b, address, masks[v]))
+        def add(a_at: Value, b_at: Value, taps: list[Written], sums: list[Value]) -> list[Value]:
+            """Add the products of some taps; an element of A is loaded once for all of them."""
+            rows_of_b: list[list[Value]] = []
+            uses: dict[int, list[tuple[int, int]]] = {}
+            for t, (to_a, to_b, shifts) in enumerate(taps):
+                rows_of_b.append([])
+                for v in range(vectors if shifts else 0):
+                    address = emit.pointer(b, b_at, to_b + v * lanes, b_unit)
+                    rows_of_b[t].append(self._lanes_of_b(b, address, masks[v]))
+                for r, shift in shifts.items():
+                    uses.setdefault(to_a + row_offsets[r] + shift, []).append((r, t))
             sums = list(sums)
-            for r, shift in shifts.items():
-                address = emit.pointer(b, a_at, row_offsets[r] + shift, a_unit)
+            places = sorted(uses) if len(taps) > 1 else list(uses)
+            half = -(-len(places) // 2)
+            # Neighbours add to the same sums: from both halves in turn, these wait less.
+            order = [x for i in range(half) for x in places[i::half]]
+            for place in order if len(taps) > 1 else places:
+                address = emit.pointer(b, a_at, place, a_unit)
                 value = b.load(address, align=align, typ=kernel.scalar)
                 value = emit.splat(b, value, lanes)
-                for v in range(vectors):
-                    at = r * vectors + v
-                    sums[at] = multiply_add(b, value, row_of_b[v], sums[at])
+                for r, t in uses[place]:
+                    for v in range(vectors):
+                        at = r * vectors + v
+                        sums[at] = multiply_add(b, value, rows_of_b[t][v], sums[at])
             return sums
+
+        def one(a_at: Value, b_at: Value, shifts: Shifts, sums: list[Value]) -> list[Value]:
+            return add(a_at, b_at, [(0, 0, shifts)], sums)
 
         def moved(a_at: Value, b_at: Value, a: Index, at_b: Index) -> tuple[Value, Value]:
             return (
@@ -160,7 +176,7 @@ class Sums:
                 to_a = emit.add(b, place, emit.mul(b, k, along))
             return to_a, emit.mul(b, number, level.b)
 
-        def written(depth: int, shifts: Shifts) -> list[tuple[int, int, Shifts]]:
+        def written(depth: int, shifts: Shifts) -> list[Written]:
             """Steps in A and B and the rows that exist, for each value of the inner levels."""
             if depth == len(levels):
                 return [(0, 0, shifts)]
@@ -214,9 +230,11 @@ class Sums:
                 return one(a_at, b_at, shifts, sums)
             level = levels[depth]
             if is_written(depth):
-                for to_a, to_b, some in written(depth, shifts):
+                taps = written(depth, shifts)
+                together = (rows + len(taps)) * vectors + 1 < kernel.registers
+                for group in [taps] if together else [[tap] for tap in taps]:
                     a_at = emit.renewed(b, a_at)
-                    sums = one(*moved(a_at, b_at, to_a, to_b), some, sums)
+                    sums = add(a_at, b_at, group, sums)
                 return sums
             if level.spread:
                 for k in range(level.extent):

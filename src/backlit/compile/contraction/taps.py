@@ -7,6 +7,7 @@ different but known when the code is written, each tap is written for those rows
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -50,6 +51,14 @@ class Tap:
         """Taps from one that exists for an element to the next."""
         return self.step // math.gcd(self.step, self.back)
 
+    @property
+    def share(self) -> float:
+        """Of all pairs of an index of m and a tap, the part that exists."""
+        if not self.fixed and not self.exact:
+            return 1 / self.step
+        qs = range(self.start, self.start + self.ahead * self.around, self.ahead or 1)
+        return _share(qs, range(0, self.back * self.extent, self.back), self.size, self.step)
+
     def _digit(self, within: int, row: int) -> int:
         return (within + row) // self.inner % self.around
 
@@ -81,10 +90,10 @@ class Tap:
         The taps are `period` apart.
         """
         q = emit.const(self._q_of(b, m))
-        first: Value = ir.Constant(emit.I64, 0)
-        count: Value = ir.Constant(emit.I64, 0)
         low = self.low * self.step
         last = (self.size - 1) * self.step - low
+        first: Value = ir.Constant(emit.I64, 0)
+        count: Value = ir.Constant(emit.I64, 0)
         for k in reversed(range(self.extent)):
             at = emit.const(emit.add(b, q, self.back * k))
             inside = b.icmp_signed(">=", at, emit.const(-low))
@@ -96,6 +105,12 @@ class Tap:
             count = b.add(count, b.zext(inside, emit.I64))
         at = emit.add(b, q, emit.mul(b, first, self.back))
         return first, count, emit.mul(b, emit.div(b, at, self.step), self.stride)
+
+
+@functools.lru_cache(1024)
+def _share(qs: range, moves: range, size: int, step: int) -> float:
+    found = sum((q + d) % step == 0 and 0 <= q + d < size * step for q in qs for d in moves)
+    return found / (len(qs) * len(moves))
 
 
 def taps_of(
