@@ -56,8 +56,9 @@ class Tap:
         """Of all pairs of an index of m and a tap, the part that exists."""
         if not self.fixed and not self.exact:
             return 1 / self.step
-        qs = range(self.start, self.start + self.ahead * self.around, self.ahead or 1)
-        return _share(qs, range(0, self.back * self.extent, self.back), self.size, self.step)
+        qs = tuple(self._q(digit, 0) for digit in range(self.around))
+        moves = tuple(self.back * k for k in range(self.extent))
+        return _share(qs, moves, self.size, self.step)
 
     def _digit(self, within: int, row: int) -> int:
         return (within + row) // self.inner % self.around
@@ -108,7 +109,7 @@ class Tap:
 
 
 @functools.lru_cache(1024)
-def _share(qs: range, moves: range, size: int, step: int) -> float:
+def _share(qs: Extents, moves: Extents, size: int, step: int) -> float:
     found = sum((q + d) % step == 0 and 0 <= q + d < size * step for q in qs for d in moves)
     return found / (len(qs) * len(moves))
 
