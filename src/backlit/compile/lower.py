@@ -145,6 +145,21 @@ class Kernel:
     kind: str  # "map", "concat", "reduce", "scatter", "host"...
     roots: list[Equation]
     reads: set[Variable] = field(default_factory=set)
+    #: For a contraction with a map over its sums, the first root: see `epilogue`.
+    fused: Any = None
+
+    @property
+    def makes(self) -> list[Variable]:
+        """What it writes to memory."""
+        made = [r.output for r in self.roots]
+        if self.fused is None:
+            return made
+        kept = {v for v, _ in self.fused.buffers}
+        return [v for v in made if v in kept]
+
+    def is_map_of(self, v: Variable) -> bool:
+        """Whether it makes each element of v from what it reads at the same place."""
+        return self.kind == "map" or (self.fused is not None and v is not self.roots[0].output)
 
     @property
     def domain(self) -> Shape:
@@ -167,7 +182,9 @@ class Lowering:
         self.made: dict[Variable, Equation] = {e.output: e for e in graph.equations}
         #: Each variable's place in the graph: an order that is the same in every process.
         self.numbers = {v: i for i, v in enumerate([*graph.inputs, *graph.constants, *self.made])}
-        self.in_memory: set[Variable] = {*graph.inputs, *graph.constants, *graph.outputs, *kept}
+        #: What is in memory when all kernels are done.
+        self.wanted: set[Variable] = {*graph.outputs, *kept}
+        self.in_memory: set[Variable] = {*graph.inputs, *graph.constants, *self.wanted}
         self.uses: dict[Variable, int] = {}
         self.costs: dict[Variable, int] = {}
         self.views: dict[Variable, View] = {}

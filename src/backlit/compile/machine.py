@@ -114,14 +114,25 @@ class Engine:
             raise
         return module
 
-    def tidied(self, text: str) -> llvm.ModuleRef:
-        """The module with what is marked for it inlined, and little else changed."""
+    def tidied(self, text: str, called: str = "") -> llvm.ModuleRef:
+        """The module with what is marked for it inlined, and little else changed.
+
+        `called` are functions that it calls, which are optimised first.
+        """
         module = llvm.parse_assembly(text)
         module.verify()
         tuning = llvm.create_pipeline_tuning_options(speed_level=1)
         passes = llvm.create_new_module_pass_manager()
+        if called:
+            functions = llvm.parse_assembly(str(self.optimised(called)))
+            names = [f.name for f in functions.functions if not f.is_declaration]
+            module.link_in(functions)
+            for name in names:
+                module.get_function(name).linkage = "internal"
         passes.add_always_inliner_pass()
         passes.add_simplify_cfg_pass()
+        if called:
+            passes.add_sroa_pass()
         passes.run(module, llvm.create_pass_builder(self.machine, tuning))
         return module
 
@@ -179,11 +190,15 @@ def attributes() -> str:
     )
 
 
-def tidy_code(text: str) -> bytes:
-    """The object file of a module (without target lines) whose loops are in their final form."""
+def tidy_code(text: str, called: str = "") -> bytes:
+    """The object file of a module (without target lines) whose loops are in their final form.
+
+    `called` are functions that it calls, whose loops are not.
+    """
     with _LOCK:
         e = engine()
-        return bytes(e.machine.emit_object(e.tidied(header() + text)))
+        called = header() + called if called else ""
+        return bytes(e.machine.emit_object(e.tidied(header() + text, called)))
 
 
 def build(text: str, names: list[str], objects: Iterable[bytes] = ()) -> Library:

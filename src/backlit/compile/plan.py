@@ -22,6 +22,7 @@ from ..errors import IndexRangeError, TraceError
 from ..tensor import Tensor, wrap
 from . import forks, machine, threads
 from .capture import MISS, OUTSIDE, Capture, fill_result
+from .epilogue import fuse
 from .exact import may_spoil
 from .graph import Graph, Variable
 from .legal import legalise
@@ -58,6 +59,7 @@ class Plan:
         # bits, follow.
         picked = [e.output for e in graph.equations if rows and graph.inputs[0] in e.inputs]
         self.lowering = Lowering(graph, picked, self._replacements(graph))
+        fuse(self.lowering)
         self.kernels = self.lowering.kernels
         self.in_place = self._choose_in_place()
         self.slots = self._number_slots()
@@ -100,17 +102,17 @@ class Plan:
         made_in = {r.output: i for i, k in enumerate(self.kernels) for r in k.roots}
         chosen: dict[Variable, Variable] = {}
         for new, old in self._replacements(self.graph).items():
-            kernel = made_in.get(new)
-            if kernel is None:
+            number = made_in.get(new)
+            if number is None:
                 continue
-            if self.kernels[kernel].kind != "map" and not isinstance(self.made_by(new), TakeAddTo):
+            kernel = self.kernels[number]
+            if not kernel.is_map_of(new) and not isinstance(self.made_by(new), TakeAddTo):
                 continue
-            if any(old in k.reads for k in self.kernels[kernel + 1 :]):
+            if any(old in k.reads for k in self.kernels[number + 1 :]):
                 continue
-            domain = self.kernels[kernel].domain
             if all(
-                access.is_at(domain)
-                for r in self.kernels[kernel].roots
+                access.is_at(kernel.domain)
+                for r in kernel.roots
                 for access in self.lowering.accesses(r)
                 if access.view.base is old
             ):
@@ -156,15 +158,15 @@ class Plan:
     @functools.cached_property
     def made(self) -> set[Variable]:
         """What a kernel writes."""
-        return {r.output for k in self.kernels for r in k.roots} | self.lowering.joined
+        return {v for k in self.kernels for v in k.makes} | self.lowering.joined
 
     def _place_temporaries(self) -> tuple[dict[Variable, int], int]:
         """Offsets in the arena such that buffers that live at the same time do not overlap."""
         born: dict[Variable, int] = {}
         dies: dict[Variable, int] = {}
         for number, kernel in enumerate(self.kernels):
-            for r in kernel.roots:
-                whole, _ = self.place(r.output)
+            for v in kernel.makes:
+                whole, _ = self.place(v)
                 if whole not in self.slots:
                     born.setdefault(whole, number)
                     dies[whole] = number
@@ -219,8 +221,10 @@ class Plan:
                 drivers.append(open_driver)
                 self.steps.append(open_driver)
             if kernel.kind == "contraction":
-                for product, buffers in products.of(kernel.roots[0]):
-                    open_driver.add_product(product, [self.storage(v) for v in buffers])
+                if any(v in self.in_place for v in kernel.makes):
+                    open_driver.stop_if_flagged()
+                for product, buffers in products.of(kernel):
+                    open_driver.add_product(product, buffers)
                 if not may_spoil(kernel.roots[0]):
                     continue
                 kernel = Kernel("exact", kernel.roots, kernel.reads)
@@ -544,14 +548,14 @@ class _DriverWriter:
             lines.append(f"  call void @{name}({listed}, ptr %flag, i64 0, i64 {writer.units})")
             self._serial += lines
 
-    def add_product(self, product: Product, storages: list[Variable]) -> None:
+    def add_product(self, product: Product, buffers: list[tuple[Variable, int]]) -> None:
         """The next kernel, a contraction: if it is large, every phase on all threads."""
         self._count += 1
         tag = self._count
-        self._head.append(f"  %t{tag} = alloca [{len(storages)} x ptr]")
+        self._head.append(f"  %t{tag} = alloca [{len(buffers)} x ptr]")
         lines = []
-        for i, storage in enumerate(storages):
-            lines.extend(self.plan._pointer(storage, f"%q{tag}.{i}"))
+        for i, (v, first) in enumerate(buffers):
+            lines.extend(self.plan._pointer(self.plan.storage(v), f"%q{tag}.{i}", first))
             lines.append(f"  %r{tag}.{i} = getelementptr ptr, ptr %t{tag}, i64 {i}")
             lines.append(f"  store ptr %q{tag}.{i}, ptr %r{tag}.{i}")
         offset = self.plan.scratch_offset

@@ -7,21 +7,24 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 
 from ..ops import contraction as ops
 from ..ops import convolution as convolutions
 from . import cache, contraction, machine
-from .contraction import Contraction, Machine, Operand, build
+from .contraction import PLAIN, Contraction, Epilogue, Machine, Operand, build
 from .contraction.conv import Convolution
 from .graph import Equation, Variable
-from .lower import Lowering, View, row_major
+from .lower import Kernel, Lowering, View, row_major
+
+if TYPE_CHECKING:
+    from .epilogue import Fused
 
 Specification = tuple[Contraction, list[Variable]]
 
@@ -139,17 +142,21 @@ class Products:
 
     def __init__(self, lowering: Lowering):
         self.lowering = lowering
-        self.kernels: dict[Contraction, Product] = {}
+        self.kernels: dict[tuple[Contraction, Hashable], Product] = {}
 
-    def of(self, e: Equation) -> list[tuple[Product, list[Variable]]]:
-        """The kernels of an equation with their buffers."""
-        found = []
-        for spec, buffers in specifications(self.lowering, e):
-            known = self.kernels.get(spec)
-            if known is None:
-                known = self.kernels[spec] = _compiled(spec)
-            found.append((known, buffers))
-        return found
+    def of(self, kernel: Kernel) -> list[tuple[Product, list[tuple[Variable, int]]]]:
+        """The compiled contractions of a kernel; their buffers, and where in each it begins."""
+        if kernel.fused is not None:
+            fused: Fused = kernel.fused
+            return [(self._known(fused.spec, fused.epilogue, fused.code), fused.buffers)]
+        found = specifications(self.lowering, kernel.roots[0])
+        return [(self._known(spec), [(v, 0) for v in buffers]) for spec, buffers in found]
+
+    def _known(self, spec: Contraction, epilogue: Epilogue = PLAIN, code: str = "") -> Product:
+        key = (spec, epilogue.key)
+        if key not in self.kernels:
+            self.kernels[key] = _compiled(spec, epilogue, code)
+        return self.kernels[key]
 
     @property
     def scratch(self) -> int:
@@ -157,23 +164,27 @@ class Products:
         return max((k.scratch for k in self.kernels.values()), default=0)
 
 
-def _compiled(spec: Contraction) -> Product:
+def _compiled(spec: Contraction, epilogue: Epilogue, called: str) -> Product:
     """The kernel of a specification, from the cache if it was compiled before."""
-    key = cache.key("contraction", repr(spec), _generator(), *machine.engine().identity)
+    key = cache.key("contraction", repr(spec), called, _generator(), *machine.engine().identity)
     name = f"contraction_{key[:24]}"
     content = cache.load(key)
     if content is None:
         module = ir.Module()
-        vector, registers = machine.engine().registers
-        target = Machine(vector=vector, registers=registers, pairs=machine.engine().pairs)
         with _without_collector():
-            kernel = build(module, name, spec, machine=target)
+            kernel = build(module, name, spec, epilogue, target())
             text = _body(module)
         facts = json.dumps({"phases": kernel.phases, "scratch": kernel.scratch}).encode()
-        content = facts + b"\n" + machine.tidy_code(text)
+        content = facts + b"\n" + machine.tidy_code(text, called)
         cache.store(key, content)
     facts, _, code = content.partition(b"\n")
     return Product(name, flops=spec.flops, code=code, **json.loads(facts))
+
+
+def target() -> Machine:
+    """The processor that kernels are written for."""
+    vector, registers = machine.engine().registers
+    return Machine(vector=vector, registers=registers, pairs=machine.engine().pairs)
 
 
 @contextmanager

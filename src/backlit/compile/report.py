@@ -96,7 +96,7 @@ def rows(plan: Plan) -> list[KernelRow]:
     result = []
     for number, kernel in enumerate(plan.kernels):
         equations = fused(plan, kernel)
-        made = [r.output for r in kernel.roots]
+        made = kernel.makes
         read = [v for v in kernel.reads if v not in made]
         places = list(dict.fromkeys(e.location for e in equations))
         result.append(
@@ -138,7 +138,7 @@ def _short(text: str, limit: int = 48) -> str:
 
 def plan_table(plan: Plan) -> Table:
     """The buffers of a plan: where each lies and which kernels it lives through."""
-    born = {r.output: i for i, k in enumerate(plan.kernels) for r in k.roots}
+    born = {v: i for i, k in enumerate(plan.kernels) for v in k.makes}
     last: dict[Variable, int] = dict(born)
     for i, k in enumerate(plan.kernels):
         for v in k.reads:

@@ -10,8 +10,8 @@ from 0 to parts - 1, in any order or at once; a barrier stands between two phase
 to `kernel.scratch` bytes aligned to 64 that the parts share; nothing in it is kept between calls.
 Results are bitwise equal for every number of parts.
 
-The element-wise consumer of the sums is fused in one of two ways: an `Epilogue` writes vector code
-into the kernel, a `Consumer` is a function of its own that is given each finished tile.
+An element-wise consumer of the sums is fused as an `Epilogue`, which writes vector code into the
+kernel.
 
 Equal (specification, epilogue key, machine) give equal code up to the name, so those three are the
 key to share kernels by. Every address is proved to lie inside its buffer when a specification is
@@ -19,14 +19,13 @@ made; one that could leave it raises `ShapeError`.
 """
 
 from .conv import Convolution
-from .interface import PLAIN, Consumer, Epilogue, Kernel
+from .interface import PLAIN, Epilogue, Kernel
 from .kernel import build
 from .schedule import Machine, Schedule, choose
 from .spec import Contraction, Operand, Window, matmul
 
 __all__ = [
     "PLAIN",
-    "Consumer",
     "Contraction",
     "Convolution",
     "Epilogue",

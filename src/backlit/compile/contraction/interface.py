@@ -16,37 +16,19 @@ from .spec import Contraction
 class Epilogue:
     """What becomes of a sum before it is stored.
 
-    `emit(builder, value, extras)` gets a vector of sums and one vector for each extra operand at
-    the same indices (floating ones in the accumulator's type, bool as i1, integers as they are) and
-    returns one vector for each output, in the accumulator's type (i1 for bool outputs). Equal keys
+    `prepare(builder, constants)` gets the extra operands that are one element each, once, and
+    returns what `emit` wants of them. `emit(builder, sums, extras, prepared)` gets a vector of sums
+    and one vector for each other extra operand at the same indices, and returns one vector for each
+    output. Elements are as they lie in memory: truth values bytes, bfloat16 16 bits. Equal keys
     must mean equal code.
     """
 
     key: Hashable
-    emit: Callable[[ir.IRBuilder, Value, list[Value]], list[Value]]
+    emit: Callable[[ir.IRBuilder, Value, list[Value], list[Value]], list[Value]]
+    prepare: Callable[[ir.IRBuilder, list[Value]], list[Value]] = lambda builder, values: values
 
 
-@dataclass(frozen=True)
-class Consumer:
-    """A function that takes finished tiles instead of a store.
-
-        void name(ptr buffers, ptr tile, i64 stride, i64 batch, i64 m, i64 n, i64 rows, i64 columns)
-
-    The sum for the flat indices (batch, m + r, n + c) is tile[r · stride + c], in the accumulator's
-    type, for r < rows and c < columns. Every index comes exactly once; tiles of several parts come
-    at the same time. The function writes the outputs (of which the first may hold unfinished sums
-    before) and is defined by whoever links the module, best in the same module to be inlined.
-    """
-
-    name: str
-
-    @property
-    def key(self) -> Hashable:
-        """Equal keys mean equal code."""
-        return ("consumer", self.name)
-
-
-PLAIN = Epilogue("store", lambda builder, value, extras: [value])
+PLAIN = Epilogue("store", lambda builder, value, extras, prepared: [value])
 
 
 @dataclass(frozen=True)

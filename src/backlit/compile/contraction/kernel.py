@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from llvmlite import ir
 
 from . import emit
 from .access import Access
 from .emit import Index, Value
-from .interface import PLAIN, Consumer, Epilogue, Kernel
+from .interface import PLAIN, Epilogue, Kernel
 from .pack import Packer
 from .pad import PadCopier, Padded, padded
 from .schedule import Machine, Schedule, choose, prepared, structure
@@ -30,7 +31,7 @@ def build(
     module: ir.Module,
     name: str,
     spec: Contraction,
-    epilogue: Epilogue | Consumer = PLAIN,
+    epilogue: Epilogue = PLAIN,
     machine: Machine | None = None,
     schedule: Schedule | None = None,
 ) -> Kernel:
@@ -40,8 +41,6 @@ def build(
     if schedule is not None:
         spec = prepared(spec, machine)
         chosen_spec, chosen = (spec.swapped() if schedule.swapped else spec), schedule
-    if isinstance(epilogue, Consumer):
-        chosen = replace(chosen, turn=chosen.swapped)
     return Builder(module, name, chosen_spec, epilogue, machine, chosen).build()
 
 
@@ -53,7 +52,7 @@ class Builder:
         module: ir.Module,
         name: str,
         spec: Contraction,
-        epilogue: Epilogue | Consumer,
+        epilogue: Epilogue,
         machine: Machine,
         schedule: Schedule,
     ):
@@ -124,7 +123,7 @@ class Builder:
         buffers, phase, self.part, self.parts, scratch = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         self.sums = Sums(self)
-        if self.sums.segment or isinstance(self.epilogue, Consumer):
+        if self.sums.segment:
             lanes = self.lanes
             room = max(self.s.rows * self.wide, self.wide * -(-self.s.rows // lanes) * lanes)
             self.tile_memory = b.alloca(ir.ArrayType(self.scalar, room))
@@ -146,6 +145,7 @@ class Builder:
                 emit.pointer(b, p, x.offset, emit.storage(x.dtype))
                 for p, x in zip(pointers, operands, strict=True)
             ]
+            self._prepare(b)
             self.packed_a = scratch
             self.packed_b = emit.pointer(b, scratch, self.b_scratch, emit.I8)
             self.kept = emit.pointer(b, scratch, self.kept_scratch, emit.I8)
@@ -167,6 +167,19 @@ class Builder:
                 self._compute(b)
         b.ret_void()
         return Kernel(self.name, phases, self.scratch if phases else 0, self.spec, self.s)
+
+    def _prepare(self, b: ir.IRBuilder) -> None:
+        """Load the extras that are one element each, for the epilogue."""
+        extras = [(i, x.operand) for i, x in enumerate(self.extras)]
+        self.varying = [i for i, x in extras if any((*x.batch, *x.m, *x.n))]
+        first = 2 + len(self.outputs)
+        constants = []
+        for i, x in extras:
+            if i not in self.varying:
+                size = x.dtype.itemsize
+                value = b.load(self.pointers[first + i], align=size, typ=emit.storage(x.dtype))
+                constants.append(value)
+        self.prepared = self.epilogue.prepare(b, constants)
 
     def _stream(self, b: ir.IRBuilder, phase: Value) -> None:
         """One phase that packs B for all; then each part copies and computes its own steps.
@@ -480,35 +493,18 @@ class Builder:
         if self.s.turn:
             sums = tile.turned(b, sums)
 
-        def old() -> list[Value]:
-            return [tile.load(b, 0, place) for place in tile.places]
-
         if self.spec.accumulate:
-            sums = [b.fadd(x, y) for x, y in zip(sums, old(), strict=True)]
+            sums = [b.fadd(x, old) for x, old in zip(sums, tile.sums(b), strict=True)]
         elif self.k_blocks > 1 and not self.keeps:
-            sums = self._added_later(b, sums, old)
-
-        def store() -> None:
-            for x, place in zip(sums, tile.places, strict=True):
-                tile.store(b, 0, place, x)
-
-        def hand_over() -> None:
-            if isinstance(self.epilogue, Consumer):
-                tile.consume(b, self.epilogue.name, sums)
-                return
-            count = len(self.outputs)
-            for x, place in zip(sums, tile.places, strict=True):
-                extras = [tile.load(b, count + i, place) for i in range(len(self.extras))]
-                for i, value in enumerate(self.epilogue.emit(b, x, extras)):
-                    tile.store(b, i, place, value)
+            sums = self._added_later(b, sums, partial(tile.sums, b))
 
         if self.epilogue is PLAIN:
-            store()
+            tile.store_sums(b, sums)
         elif self.k_blocks == 1 or self.keeps:
-            hand_over()
+            tile.finish(b, sums)
         else:
             with b.if_else(self._is_last(b)) as (then, otherwise):
                 with then:
-                    hand_over()
+                    tile.finish(b, sums)
                 with otherwise:
-                    store()
+                    tile.store_sums(b, sums)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import re
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -45,22 +44,14 @@ def optimise(text: str, machine: Any) -> Any:
     return module
 
 
-def _defined(text: str, more: str) -> str:
-    """A module's text with definitions added, whose own declarations are dropped."""
-    names = re.findall(r"^define [^@]*@(\w+)", more, re.M)
-    for name in names:
-        text = re.sub(rf'^declare [^@]*@"?{name}"?\(.*$', "", text, flags=re.M)
-    return text + more
-
-
 class Library:
     """The compiled functions of a module."""
 
-    def __init__(self, module: ir.Module, more: str = ""):
+    def __init__(self, module: ir.Module):
         machine = target_machine()
         module.triple = machine.triple
         module.data_layout = str(machine.target_data)
-        self.assembly_module = optimise(_defined(str(module), more), machine)
+        self.assembly_module = optimise(str(module), machine)
         self.machine = machine
         self.engine = llvm.create_mcjit_compiler(self.assembly_module, machine)
         self.engine.finalize_object()

@@ -74,6 +74,10 @@ _CACHED = 16 * 1024 * 1024
 _FEW = 32
 # Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
 _SHARES = 4
+# With so little of k for each array that is read or written beside the operands, these arrays come
+# from memory and go there at its full speed: tiles then follow each other along the arrays' lines,
+# of which they take few, so that the processor can fetch ahead.
+_STREAMED, _LINES = 20, 8
 # Chunks that there are at least, if that leaves enough for each of them to do.
 _STREAMS = 16
 
@@ -122,6 +126,10 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     dims = [m] if pack_a or not spec.sizes[1] else structure(spec, a.operand, turn) or [1]
     apart = c_m[-1][1] if turn else 0
     cuts = _cuts(spec, pad, dims) if pad else _pieces(dims)
+    planes = sum(bool(any(x.m) and any(x.n)) for x in (*spec.outputs, *spec.extras))
+    touched = batch * m * n * planes * itemsize
+    if k <= _STREAMED * planes and touched > _CACHED and not turn and not pad:
+        cuts = [cut for cut in cuts if cut.rows <= _LINES] or cuts
     rows, vectors, inner, cycles = tile_shape(cuts, -(-n // lanes), k, apart, lanes, machine)
     wide = vectors * lanes
     if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
@@ -180,7 +188,8 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
             bc = min(batch, max(1, machine.packed // packed))
         block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
         storing = not turn and kc <= 64 and nc * kc * itemsize <= machine.l2 // 2
-        if -(-nc // wide) < 4 or storing:
+        beside = not turn and planes > 1 and k * n * itemsize < machine.l2 * 3 // 4
+        if -(-nc // wide) < 4 or storing or beside:
             block = 1  # rows of the output are finished one after the other
     piece = min(inner, mc) if len(dims) > 1 and inner else mc
     tiles = max(1, mc // piece) * -(-piece // rows)

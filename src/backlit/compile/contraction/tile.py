@@ -1,4 +1,4 @@
-"""Finished tiles: turned, loaded beside, stored and handed over."""
+"""Finished tiles: turned, loaded beside, given to the epilogue and stored."""
 
 from __future__ import annotations
 
@@ -74,29 +74,31 @@ class Tile:
         return access.lanes(b, base, along, self.lane0, v * lanes, lanes, steady[along])
 
     def load(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> Value:
-        """The vector of an output or extra at a place, ready for arithmetic."""
-        access = self.accesses[i]
+        """The vector of an output or extra at a place, as it lies in memory."""
         base, lanes = self._at(b, i, place)
-        value = access.load_lanes(b, base, lanes, self.kernel.lanes, self.masks[place[1]])
-        return emit.widen(b, value, access.operand.dtype, self.kernel.scalar)
+        return self.accesses[i].load_lanes(b, base, lanes, self.kernel.lanes, self.masks[place[1]])
 
     def store(self, b: ir.IRBuilder, i: int, place: tuple[int, int], value: Value) -> None:
-        """Write the vector of an output at a place."""
-        access = self.accesses[i]
-        value = emit.narrow(b, value, access.operand.dtype)
+        """Write the vector of an output at a place, as it is to lie in memory."""
         base, lanes = self._at(b, i, place)
-        access.store_lanes(b, value, base, lanes, self.masks[place[1]])
+        self.accesses[i].store_lanes(b, value, base, lanes, self.masks[place[1]])
 
-    def consume(self, b: ir.IRBuilder, consumer: str, sums: list[Value]) -> None:
-        """Put the tile into memory, line after line, and hand it over."""
+    def sums(self, b: ir.IRBuilder) -> list[Value]:
+        """What the first output holds."""
+        dtype, scalar = self.kernel.outputs[0].operand.dtype, self.kernel.scalar
+        return [emit.widen(b, self.load(b, 0, place), dtype, scalar) for place in self.places]
+
+    def store_sums(self, b: ir.IRBuilder, sums: list[Value]) -> None:
+        """Write the sums to the first output."""
+        dtype = self.kernel.outputs[0].operand.dtype
+        for x, place in zip(sums, self.places, strict=True):
+            self.store(b, 0, place, emit.narrow(b, x, dtype))
+
+    def finish(self, b: ir.IRBuilder, sums: list[Value]) -> None:
+        """Store what the epilogue makes of the sums."""
         kernel = self.kernel
-        memory = kernel.tile_memory
-        stride = len(self.masks) * kernel.lanes
-        for x, (line, v) in zip(sums, self.places, strict=True):
-            at = emit.pointer(b, memory, line * stride + v * kernel.lanes, kernel.scalar)
-            emit.store(b, x, at, None)
-        lines = self.columns if kernel.s.turn else self.rows
-        length = self.rows if kernel.s.turn else self.columns
-        numbers = [stride, self.batch, self.line0, self.lane0, lines, length]
-        arguments = [kernel.buffers, memory, *map(emit.const, numbers)]
-        emit.intrinsic(b, consumer, ir.VoidType(), arguments)
+        first = len(kernel.outputs)
+        for x, place in zip(sums, self.places, strict=True):
+            extras = [self.load(b, first + i, place) for i in kernel.varying]
+            for i, value in enumerate(kernel.epilogue.emit(b, x, extras, kernel.prepared)):
+                self.store(b, i, place, value)
