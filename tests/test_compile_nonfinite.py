@@ -10,6 +10,7 @@ import pytest
 
 import backlit as bl
 from backlit import functional as F
+from backlit.backend import numpy_backend
 from backlit.compile import interpreter, native
 
 Arrays = list[np.ndarray]
@@ -104,6 +105,27 @@ def test_transposed_convolutions_and_their_gradients(name: str, dtype: str) -> N
         [x, weight],
         dtype,
     )
+
+
+def test_numpy_has_no_terms_outside_the_image() -> None:
+    """Convolution and weight gradient by their definition, term by term."""
+    rng = np.random.default_rng(0)
+    x, weight, up = (rng.standard_normal(s) for s in ((2, 2, 4, 5), (3, 2, 3, 2), (2, 3, 3, 6)))
+    weight[0, 1, 0, 0], weight[2, 0, 2, 1], up[1, 0, 0, 0], up[0, 2, 2, 5] = np.inf, *[np.nan] * 3
+    y, gradient = np.zeros(up.shape), np.zeros(weight.shape)
+    for n, o, p, q, c, i, j in np.ndindex(*up.shape, *weight.shape[1:]):
+        h, w = 2 * p + i - 1, q + j - 1
+        if 0 <= h < 4 and 0 <= w < 5:
+            y[n, o, p, q] += weight[o, c, i, j] * x[n, c, h, w]
+            gradient[o, c, i, j] += up[n, o, p, q] * x[n, c, h, w]
+    padding = ((1, 2), (1, 1))
+    geometry = ((2, 1), padding, (1, 1), 1)
+    assert np.isnan(y).any()
+    assert np.isfinite(y).any()
+    assert np.isfinite(gradient).any()
+    np.testing.assert_allclose(numpy_backend.convolution(x, weight, *geometry), y)
+    got = numpy_backend.convolution_weight(up, x, *geometry, (3, 2))
+    np.testing.assert_allclose(got, gradient)
 
 
 def test_upstream_gradients_of_a_convolution() -> None:

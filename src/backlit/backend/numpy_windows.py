@@ -7,7 +7,7 @@ time, so that the matrix of windows stays small and in the cache.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -65,6 +65,28 @@ def _at(i: int, dilation: int, stride: int, count: int) -> slice:
     return slice(start, start + stride * (count - 1) + 1, stride)
 
 
+def _taps(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, places: Pair
+) -> Iterator[tuple[int, int, np.ndarray, tuple[slice, ...]]]:
+    """For each tap (i, j) the elements of the image that it meets, and the places where it does."""
+
+    def meets(axis: int, tap: int) -> tuple[slice, slice]:
+        at = range(places[axis])
+        reach = [p * stride[axis] + tap * dilation[axis] - padding[axis][0] for p in at]
+        inside = [p for p in at if 0 <= reach[p] < x.shape[2 + axis]]
+        if not inside:
+            return slice(0, 0), slice(0, 0)
+        low, high = inside[0], inside[-1]
+        return slice(reach[low], reach[high] + 1, stride[axis]), slice(low, high + 1)
+
+    every = slice(None)
+    for i in range(kernel[0]):
+        rows, p = meets(0, i)
+        for j in range(kernel[1]):
+            columns, q = meets(1, j)
+            yield i, j, x[:, :, rows, columns], (every, every, p, q)
+
+
 def convolution(
     x: np.ndarray,
     weight: np.ndarray,
@@ -82,13 +104,21 @@ def convolution(
     n, c = x.shape[:2]
     outputs, kernel = weight.shape[0], weight.shape[2:]
     p, q = _counts(x.shape[2:], kernel, stride, padding, dilation)
-    x = _padded(x, padding)
+    whole, x = x, _padded(x, padding)
     matrix = weight.reshape(groups, outputs // groups, -1)
     y = np.empty((n, outputs, p, q), x.dtype)
     for some in _blocks(n, c * kernel[0] * kernel[1] * p * q):
         windows = _windows(x[some], kernel, stride, dilation, (p, q))
         columns = windows.reshape(groups, matrix.shape[2], -1)
         y[some] = (matrix @ columns).reshape(outputs, -1, p, q).swapaxes(0, 1)
+    if any(map(any, padding)) and np.isnan(y).any():
+        # Where there is no image there is no term, but zeros times infinities have been added.
+        y[...] = 0
+        grouped = weight.reshape(groups, outputs // groups, c // groups, *kernel)
+        for i, j, image, place in _taps(whole, kernel, stride, padding, dilation, (p, q)):
+            part = image.reshape(n, groups, c // groups, -1)
+            sums = grouped[:, :, :, i, j] @ part
+            y[place] += sums.reshape(n, outputs, *image.shape[2:])
     return y
 
 
@@ -147,14 +177,20 @@ def convolution_weight(
         return wide.astype(y.dtype)
     n, outputs, p, q = y.shape
     c = x.shape[1]
-    x = _padded(x, padding)
+    whole, x = x, _padded(x, padding)
     total = np.zeros((groups, outputs // groups, c // groups * kernel[0] * kernel[1]), y.dtype)
     for some in _blocks(n, c * kernel[0] * kernel[1] * p * q):
         windows = _windows(x[some], kernel, stride, dilation, (p, q))
         columns = windows.reshape(groups, total.shape[2], -1)
         upstream = y[some].swapaxes(0, 1).reshape(groups, outputs // groups, -1)
         total += upstream @ columns.mT
-    return total.reshape(outputs, c // groups, *kernel)
+    weight = total.reshape(outputs, c // groups, *kernel)
+    if any(map(any, padding)) and np.isnan(weight).any():  # as in `convolution`
+        for i, j, image, place in _taps(whole, kernel, stride, padding, dilation, (p, q)):
+            part = image.reshape(n, groups, c // groups, -1)
+            above = y[place].reshape(n, groups, outputs // groups, -1)
+            weight[:, :, i, j] = (above @ part.mT).sum(0).reshape(outputs, -1)
+    return weight
 
 
 # -- pooling ------------------------------------------------------------------------------------

@@ -232,12 +232,18 @@ class Function:
 
     @contextlib.contextmanager
     def loop(
-        self, low: Value, high: Value, start: Sequence[Value] = (), note: str = ""
+        self,
+        low: Value,
+        high: Value,
+        start: Sequence[Value] = (),
+        note: str = "",
+        go_on: Callable[[list[Value]], Value] | None = None,
     ) -> Iterator[Loop]:
         """The body for each index in [low, high). `start` are the first carried values.
 
         The body fills `following`; `results` are the carried values after the loop. The loop is
         entered at least once if both bounds are constants with low < high; otherwise it is guarded.
+        It ends early where `go_on` of the carried values does not hold.
         """
         self._count += 1
         tag = self._count
@@ -252,6 +258,8 @@ class Function:
         for _ in carried:
             self.lines.append("")
         inside = self.emit(f"icmp slt i64 {index.text}, {high.text}", "i1")
+        if go_on is not None:
+            inside = inside & go_on(carried)
         self.do(f"br i1 {inside.text}, label %{body}, label %{done}")
         self.start_block(body)
         loop = Loop(index, carried)

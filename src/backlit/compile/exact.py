@@ -1,130 +1,261 @@
-"""Input gradients of padded convolutions, made exact where weights are infinite or NaN.
+"""Padded convolutions and their gradients, made exact where something is infinite or NaN.
 
-The contraction reads zeros beyond the edge of the upstream gradient and multiplies weights with
-them. That adds nothing, unless the weight is infinite or NaN: 0 · ∞ is NaN, where there is no term.
-What such a weight spoils, it spoils in every image: if the first image has no NaN, there is nothing
-to do, and so the check costs next to nothing. Otherwise each NaN near an edge is summed anew.
+Beyond the edge of an image there are no terms. A contraction may read zeros there and multiply:
+that adds nothing, unless the other factor is infinite or NaN, for 0 · ∞ is NaN. What such a factor
+spoils, it spoils in every image (a weight) or for every input channel (an upstream gradient). So
+one image or channel is looked at, which costs next to nothing; if it has a NaN, each NaN near an
+edge is summed anew. So are the places between those that a strided upstream gradient reaches. The
+functions that do this know no sizes: a module has them once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..dtypes import LOW_PRECISION, float32
+from ..dtypes import LOW_PRECISION, DType, float32
 from ..ops import convolution
-from .builder import Value
+from .builder import Function, Value
 from .contraction.pad import simplified
 from .graph import Equation
-from .lower import View, row_major
 from .products import convolution as geometry
-from .scalar_ops import TYPES, convert
+from .scalar_ops import TYPES, convert, memory_type
 
 if TYPE_CHECKING:
     from .loops import KernelWriter
 
+#: What is known of the image, the output, the kernel and where they meet, in this order.
+SIZES = "n c h w o p q i j stride_h stride_w dilation_h dilation_w top left groups".split()
+
 
 def may_spoil(e: Equation) -> bool:
-    """Whether the equation's contractions read beyond the edge."""
-    if not isinstance(e.op, convolution.ConvolutionInput):
+    """Whether the equation's contraction reads beyond an edge."""
+    if not isinstance(e.op, convolution.Product):
         return False
-    return bool(simplified(geometry(e).input_gradient()).a.windows)
+    sizes = geometry(e)
+    if isinstance(e.op, convolution.Convolution):
+        return bool(simplified(sizes.forward()).a.windows)
+    if isinstance(e.op, convolution.ConvolutionWeight):
+        return bool(simplified(sizes.weight_gradient()).a.windows)
+    return bool(simplified(sizes.input_gradient()).a.windows)
 
 
-class Exact:
-    """Writes the check, and the sums anew."""
-
-    def __init__(self, writer: KernelWriter, e: Equation):
-        self.w = writer
-        self.f = writer.f
-        self.op: Any = e.op
-        self.y, self.weight = e.inputs
-        self.out = e.output
-        self.view = View(self.out, self.out.shape, row_major(self.out.shape))
-        self.dtype = float32 if self.out.dtype in LOW_PRECISION else self.out.dtype
-        self.zero = self.f.const(TYPES[self.dtype.name], 0)
-
-    def write(self) -> None:
-        """The whole kernel."""
-        f, shape = self.f, self.out.shape
-        if self.out.size == 0:
-            return
-        f.attributes.append("minsize")  # it hardly ever has anything to do
-        with f.loop(self.w.zero, f.const("i64", self.out.size // shape[0]), [self.zero]) as loop:
-            x = self._read(self.view, (*[self.w.zero] * 3, loop.index))
-            loop.following.append(self._sum(loop.carried[0], x * 0.0))
-        (sum_,) = loop.results
-        images = sum_.compare("ne", sum_).select(f.const("i64", shape[0]), 0)
-        with (
-            f.loop(self.w.zero, images) as n,
-            self._each(shape[1]) as c,
-            self._each(shape[2]) as h,
-            self._each(shape[3]) as v,
-        ):
-            index = (n.index, c.index, h.index, v.index)
-            old = self._read(self.view, index)
-            at_edge = self._is_at_edge(h.index, 0) | self._is_at_edge(v.index, 1)
-            with self._where(old.compare("ne", old) & at_edge):
-                self.w.store(self.out, index, self._rounded(self._anew(index)))
-
-    def _each(self, count: int) -> Any:
-        return self.f.loop(self.w.zero, self.f.const("i64", count))
-
-    def _where(self, holds: Value) -> Any:
-        return self.f.loop(self.w.zero, holds.cast("zext", "i64"))
-
-    def _sum(self, a: Value, b: Value) -> Value:
-        return self.f.emit(f"fadd reassoc contract {a.type} {a.text}, {b.text}", a.type)
-
-    def _read(self, view: View, index: tuple[Value, ...]) -> Value:
-        return convert(self.w.load(view, index), view.base.dtype, self.dtype)
-
-    def _rounded(self, x: Value) -> Value:
-        return convert(x, self.dtype, self.out.dtype)
-
-    def _anew(self, index: tuple[Value, ...]) -> Value:
-        """The element as a sum over outputs and taps; it ends where it is NaN."""
-        f, op = self.f, self.op
-        n, c, h, v = index
-        outputs = self.y.shape[1] // op.groups
-        inputs, height, width = self.weight.shape[1:]
-        group = c / inputs
-        sum_ = self.zero
-        with f.loop(self.w.zero, f.const("i64", outputs), [sum_]) as o:
-            (start,) = o.carried
-            left = start.compare("eq", start).select(f.const("i64", height * width), 0)
-            with f.loop(self.w.zero, left, [start]) as tap:
-                i = tap.index / width
-                j = tap.index - i * width
-                p, in_rows = self._place(h, i, 0)
-                q, in_columns = self._place(v, j, 1)
-                inside = in_rows & in_columns
-                channel = group * outputs + o.index
-                at = (n, channel, inside.select(p, 0), inside.select(q, 0))
-                y = self._read(self._plain(self.y), at)
-                w = self._read(self._plain(self.weight), (channel, c - group * inputs, i, j))
-                (before,) = tap.carried
-                tap.following.append(inside.select(before + w * y, before))
-            o.following.append(tap.results[0])
-        return o.results[0]
-
-    def _plain(self, x: Any) -> View:
-        view = self.w.lowering.view(x)
+def write(writer: KernelWriter, e: Equation) -> None:
+    """The kernel: it looks for NaN, and sums anew if there is one."""
+    f, out, op = writer.f, e.output, e.op
+    if out.size == 0:
+        return
+    sizes = geometry(e)
+    (height, width), (p, q) = sizes.sizes, sizes.out
+    numbers = [
+        sizes.batch, sizes.inputs, height, width, sizes.outputs, p, q, *sizes.kernel,
+        *sizes.stride, *sizes.dilation, *sizes.padding, sizes.groups,
+    ]  # fmt: skip
+    if isinstance(op, convolution.ConvolutionWeight):
+        count = sizes.kernel[0] * sizes.kernel[1]
+        rows, apart = sizes.outputs, count * (sizes.inputs // sizes.groups)
+    else:
+        rows, count, apart = 1, out.size // out.shape[0], 0
+    pointers = []
+    for x in (out, *e.inputs):
+        view = writer.lowering.view(x)
         assert view is not None
-        return View(view.base, x.shape, row_major(x.shape))
+        pointers.append(repr(f.argument(writer.buffers[writer.storage(view.base)])))
+    looks, anew = _looks(out.dtype), _Anew(op, out.dtype).function()
+    for helper in (looks, anew):
+        for declaration in helper.declarations:
+            f.declare(declaration)
+        f.declare(helper.text().replace("define void", "define internal void", 1))
+    found = f.room("i64", 1)
+    listed = ", ".join(f"i64 {n}" for n in (rows, count, apart))
+    f.do(f"call void @{looks.name}({pointers[0]}, {listed}, {found!r})")
+    with f.loop(writer.zero, f.load("i64", found)):
+        listed = ", ".join([*pointers, *(f"i64 {n}" for n in numbers)])
+        f.do(f"call void @{anew.name}({listed})")
 
-    def _is_at_edge(self, at: Value, axis: int) -> Value:
-        """Whether some tap may meet this place of an axis of the image from beyond y's edge."""
-        op = self.op
-        last = at + op.padding[axis][0]
-        first = last - (self.weight.shape[2 + axis] - 1) * op.dilation[axis]
-        end = (self.y.shape[2 + axis] - 1) * op.stride[axis]
-        return first.compare("lt", 0) | last.compare("gt", end)
 
-    def _place(self, at: Value, tap: Value, axis: int) -> tuple[Value, Value]:
-        """Where along an axis y meets a place of the image by a tap, and whether it does."""
-        op = self.op
-        stride, count = op.stride[axis], self.y.shape[2 + axis]
-        moved = at + op.padding[axis][0] - tap * op.dilation[axis]
-        place = moved / stride
-        meets = moved.compare("ge", 0) & place.compare("lt", count)
-        return place, meets & (place * stride).compare("eq", moved)
+def _wide(dtype: DType) -> DType:
+    """The dtype that sums are made in."""
+    return float32 if dtype in LOW_PRECISION else dtype
+
+
+def _read(f: Function, pointer: str, at: Value, dtype: DType) -> Value:
+    type = memory_type(dtype)
+    return convert(f.load(type, f.address(f.argument(pointer), type, at)), dtype, _wide(dtype))
+
+
+def _looks(dtype: DType) -> Function:
+    """Whether there is a NaN among rows of `count` elements, `apart` from each other: 1 or 0."""
+    listed = [("ptr", "x"), ("i64", "rows"), ("i64", "count"), ("i64", "apart"), ("ptr", "found")]
+    f = Function(f"looks_{dtype.name}", listed)
+    nothing, zero = f.const("i64", 0), f.const(TYPES[_wide(dtype).name], 0)
+    with f.loop(nothing, f.argument("rows"), [zero]) as row:
+        start = row.index * f.argument("apart")
+        with f.loop(nothing, f.argument("count"), [row.carried[0]]) as loop:
+            term = _read(f, "x", start + loop.index, dtype) * 0.0
+            before = loop.carried[0]
+            text = f"fadd reassoc contract {term.type} {before.text}, {term.text}"
+            loop.following.append(f.emit(text, term.type))
+        row.following.append(loop.results[0])
+    (total,) = row.results
+    f.store(total.compare("ne", total).cast("zext", "i64"), f.argument("found"))
+    f.finish()
+    return f
+
+
+class _Anew:
+    """Writes the function that sums each NaN near an edge anew; a sum ends where it is NaN."""
+
+    def __init__(self, op: Any, dtype: DType):
+        self.op, self.dtype = op, dtype
+        self.name = f"anew_{op.name}_{dtype.name}"
+        pointers = [("ptr noalias", name) for name in ("out", "first", "second")]
+        self.f = Function(self.name, [*pointers, *(("i64", name) for name in SIZES)])
+        self.f.attributes.append("minsize")  # it hardly ever runs
+
+    def size(self, name: str) -> Value:
+        return self.f.argument(name)
+
+    def function(self) -> Function:
+        """The function."""
+        f = self.f
+        inputs, outputs = (self.size(x) / self.size("groups") for x in "co")
+        n, c, h, w, o, p, q, i, j = (self.size(x) for x in "nchwopqij")
+        if isinstance(self.op, convolution.Convolution):
+            self._all([n, o, p, q], [inputs, i, j], self._forward)
+        elif isinstance(self.op, convolution.ConvolutionWeight):
+            self._all([o, inputs, i, j], [n, p, q], self._weight)
+        else:
+            self._all([n, c, h, w], [outputs, i, j], self._input)
+        f.finish()
+        return f
+
+    def _all(
+        self,
+        shape: list[Value],
+        terms: list[Value],
+        term: Callable[[list[Value], list[Value]], tuple[Value, Value, Value]],
+    ) -> None:
+        """All elements of `out`; `term(element, number)` gives two places and whether they meet."""
+        f, zero = self.f, self.f.const("i64", 0)
+        nothing = f.const(TYPES[_wide(self.dtype).name], 0)
+        with f.loop(zero, _product(shape)) as element:
+            old = _read(f, "out", element.index, self.dtype)
+            at = _digits(element.index, shape)
+            holds = old.compare("ne", old) & self._is_at_edge(at)
+            with f.loop(zero, holds.cast("zext", "i64")):
+
+                def goes_on(carried: list[Value]) -> Value:
+                    return carried[0].compare("eq", carried[0])
+
+                with f.loop(zero, _product(terms), [nothing], go_on=goes_on) as sum_:
+                    a, b, meet = term(at, _digits(sum_.index, terms))
+                    x = _read(f, "first", meet.select(a, zero), self.dtype)
+                    y = _read(f, "second", meet.select(b, zero), self.dtype)
+                    before = sum_.carried[0]
+                    sum_.following.append(meet.select(before + x * y, before))
+                type = memory_type(self.dtype)
+                place = f.address(f.argument("out"), type, element.index)
+                f.store(convert(sum_.results[0], _wide(self.dtype), self.dtype), place)
+
+    def _reach(self, axis: int, p: Value, i: Value) -> Value:
+        """The place of the image that output p and tap i meet."""
+        names = (("stride_h", "dilation_h", "top"), ("stride_w", "dilation_w", "left"))[axis]
+        stride, dilation, before = map(self.size, names)
+        return p * stride + i * dilation - before
+
+    def _is_at_edge(self, at: list[Value]) -> Value:
+        """Whether an element has, or may have, terms beyond an edge or between reached places."""
+        found = self.f.const("i1", 0)
+        for axis in (0, 1):
+            here = at[2 + axis]
+            size, count, taps = (
+                self.size("hw"[axis]),
+                self.size("pq"[axis]),
+                self.size("ij"[axis]),
+            )
+            if isinstance(self.op, convolution.Convolution):
+                first = self._reach(axis, here, self.f.const("i64", 0))
+                last = self._reach(axis, here, taps - 1)
+                beyond = first.compare("lt", 0) | (size - 1 - last).compare("lt", 0)
+            elif isinstance(self.op, convolution.ConvolutionWeight):
+                first = self._reach(axis, self.f.const("i64", 0), here)
+                last = self._reach(axis, count - 1, here)
+                beyond = first.compare("lt", 0) | (size - 1 - last).compare("lt", 0)
+            else:
+                first = here - self._reach(axis, self.f.const("i64", 0), taps - 1)
+                last = here - self._reach(axis, count - 1, self.f.const("i64", 0))
+                beyond = first.compare("lt", 0) | last.compare("gt", 0)
+                beyond = beyond | self.size(("stride_h", "stride_w")[axis]).compare("gt", 1)
+            found = found | beyond
+        return found
+
+    def _inside(self, v: Value, w: Value) -> Value:
+        height, width = self.size("h"), self.size("w")
+        return (
+            v.compare("ge", 0)
+            & v.compare("lt", height)
+            & w.compare("ge", 0)
+            & w.compare("lt", width)
+        )
+
+    def _image(self, n: Value, c: Value, h: Value, w: Value) -> Value:
+        return ((n * self.size("c") + c) * self.size("h") + h) * self.size("w") + w
+
+    def _place(self, n: Value, o: Value, p: Value, q: Value) -> Value:
+        return ((n * self.size("o") + o) * self.size("p") + p) * self.size("q") + q
+
+    def _kernel(self, o: Value, c: Value, i: Value, j: Value) -> Value:
+        inputs = self.size("c") / self.size("groups")
+        return ((o * inputs + c) * self.size("i") + i) * self.size("j") + j
+
+    def _forward(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
+        (n, o, p, q), (c, i, j) = at, number
+        group = o / (self.size("o") / self.size("groups"))
+        channel = group * (self.size("c") / self.size("groups")) + c
+        h, w = self._reach(0, p, i), self._reach(1, q, j)
+        return self._image(n, channel, h, w), self._kernel(o, c, i, j), self._inside(h, w)
+
+    def _weight(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
+        (o, c, i, j), (n, p, q) = at, number
+        group = o / (self.size("o") / self.size("groups"))
+        channel = group * (self.size("c") / self.size("groups")) + c
+        h, w = self._reach(0, p, i), self._reach(1, q, j)
+        return self._place(n, o, p, q), self._image(n, channel, h, w), self._inside(h, w)
+
+    def _input(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
+        (n, channel, h, w), (o, i, j) = at, number
+        inputs = self.size("c") / self.size("groups")
+        group = channel / inputs
+        output = group * (self.size("o") / self.size("groups")) + o
+        meet = self.f.const("i1", 1)
+        found = []
+        for axis, (here, tap) in enumerate(((h, i), (w, j))):
+            stride = self.size(("stride_h", "stride_w")[axis])
+            moved = here - self._reach(axis, self.f.const("i64", 0), tap)
+            place = moved / stride
+            meet = meet & moved.compare("ge", 0) & place.compare("lt", self.size("pq"[axis]))
+            meet = meet & (place * stride).compare("eq", moved)
+            found.append(place)
+        return (
+            self._place(n, output, *found),
+            self._kernel(output, channel - group * inputs, i, j),
+            meet,
+        )
+
+
+def _product(sizes: list[Value]) -> Value:
+    total = sizes[0]
+    for size in sizes[1:]:
+        total = total * size
+    return total
+
+
+def _digits(number: Value, sizes: list[Value]) -> list[Value]:
+    """The index of that number in an array of these sizes, in row-major order."""
+    found: list[Value] = []
+    for size in reversed(sizes[1:]):
+        rest = number / size
+        found.append(number - rest * size)
+        number = rest
+    return [number, *reversed(found)]

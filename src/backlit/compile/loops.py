@@ -17,9 +17,8 @@ import numpy as np
 from ..dtypes import DType, float64, int64
 from ..op import Elementwise, Shape
 from ..ops import creation, indexing, movement
-from . import scalar_ops
+from . import exact, scalar_ops
 from .builder import Function, Value
-from .exact import Exact
 from .folds import Folds
 from .graph import Equation, Variable
 from .lower import Kernel, Lowering, View, gathered_block, row_major, total
@@ -81,7 +80,7 @@ class KernelWriter:
         elif kernel.kind == "running":
             self._running(kernel.roots[0])
         elif kernel.kind == "exact":
-            Exact(self, kernel.roots[0]).write()
+            exact.write(self, kernel.roots[0])
         elif kernel.kind == "sort":
             Sort(self, kernel.roots[0]).write()
         else:
