@@ -200,6 +200,18 @@ class Sums:
             products = sum(len(shifts) for _, _, shifts in written(depth, whole))
             return products * vectors <= (100 if products == taps * rows else 150)
 
+        def alike(depth: int, shifts: Shifts) -> list[tuple[int, int, Shifts]]:
+            """The first and the last value of runs of an outer level with the same rows."""
+            level = levels[depth]
+            if level.tap is None or level.tap.fixed or (level is levels[-1] and not level.spread):
+                return []
+            runs: list[tuple[int, int, Shifts]] = []
+            for k in range(level.extent):
+                some = level.seen(shifts, within, k)
+                first = runs.pop()[0] if runs and runs[-1][2] == some else k
+                runs.append((first, k, some))
+            return [run for run in runs if run[2]]
+
         def nest(
             depth: int,
             a_at: Value,
@@ -236,10 +248,11 @@ class Sums:
                     a_at = emit.renewed(b, a_at)
                     sums = add(a_at, b_at, group, sums)
                 return sums
-            if level.spread:
-                for k in range(level.extent):
-                    some = level.seen(shifts, within, k)
-                    sums = nest(depth, a_at, b_at, some, 0, k, sums)
+            runs = alike(depth, shifts)
+            if level.spread or 1 < len(runs) <= 8:
+                for first, last, some in runs:
+                    body = partial(nest, depth, a_at, b_at, some, 0)
+                    sums = emit.loop(b, first, last + 1, body, sums)
                 return sums
             start: Index = 0
             if count is None:
