@@ -6,6 +6,7 @@
   products read and write them as they are.
 - A convolution with unequal padding at the two ends of an axis gets the difference as zeros in its
   image, and its gradient for the image is cut.
+- Numbers in the place of arrays are arrays, but for element-wise ops.
 - Elements are put in order along the last axis only.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, float16, float32
-from ..op import Op, Shape
+from ..op import Elementwise, Op, Shape
 from ..ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
 from .graph import Equation, Graph, Variable
 from .scalar_ops import has_half
@@ -69,6 +70,9 @@ class _Writer:
 
     def write(self, e: Equation) -> None:
         """One equation, by as many as it takes."""
+        if not isinstance(e.op, Elementwise) and not all(isinstance(x, Variable) for x in e.inputs):
+            arrays = tuple([x if isinstance(x, Variable) else self._full(x, e) for x in e.inputs])
+            e = Equation(e.op, arrays, e.output, e.site, e.backward)
         dtypes = {x.dtype for x in (*e.inputs, e.output) if isinstance(x, Variable)}
         if isinstance(e.op, STORAGE) or dtypes.isdisjoint(LOW_PRECISION) or _reads_halves(e):
             self._fit(e)
@@ -90,6 +94,11 @@ class _Writer:
         output = output or Variable(*op.infer(*inputs))
         self.equations.append(Equation(op, inputs, output, like.site, like.backward))
         return output
+
+    def _full(self, number: Any, user: Equation) -> Variable:
+        """A number where an array is expected."""
+        value = np.asarray(number)
+        return self._emit(creation.Full(shape=(), value=value.item(), dtype=value.dtype), (), user)
 
     def _widened(self, x: Variable, user: Equation) -> Variable:
         if x.dtype not in LOW_PRECISION:

@@ -220,6 +220,8 @@ class KernelWriter:
             own = self.index(x.shape, index[len(index) - len(x.shape) :])
             args.append(self.read(x, own))
             dtypes.append(x.dtype)
+        if scalar_ops.is_checked_power(e):
+            self._flag(args[1].compare("lt", 0).cast("zext", "i32") << 1)
         return scalar_ops.emit(self.f, e.op, args, dtypes, e.output.dtype)
 
     def _arange(self, e: Equation, index: tuple[Value, ...]) -> Value:
@@ -328,11 +330,14 @@ class KernelWriter:
         if is_signed(indices.dtype):
             at = at.compare("lt", 0).select(at + size, at)
         good = at.compare("lt", size, signed=False)
+        self._flag((good ^ 1).cast("zext", "i32"))
+        return good.select(at, self.zero)
+
+    def _flag(self, bits: Value) -> None:
+        """Tell the plan, after the kernel, that an error was met: see `plan.ERRORS`."""
         self.checks = True
         flag = self.f.argument("flag")
-        bad = (good ^ 1).cast("zext", "i32")
-        self.f.store(self.f.load("i32", flag) | bad, flag)
-        return good.select(at, self.zero)
+        self.f.store(self.f.load("i32", flag) | bits, flag)
 
     # -- loops --------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ..ops import contraction, convolution, creation, indexing, movement, poolin
 from .graph import Equation, Graph, Variable
 from .legal import STORAGE, is_contraction
 from .passes import TakeAddTo, is_movement
-from .scalar_ops import llvm_type, supports
+from .scalar_ops import is_checked_power, llvm_type, supports
 
 #: Estimated cost of one element, in multiplications.
 _COSTS = {
@@ -577,6 +577,8 @@ class Reading:
         #: Loops whose very value matters, not only the address they lead to.
         self.exact: set[int] = set()
         self.seen: set[tuple[Variable, Index]] = set()
+        #: Whether an element may turn out to be an error: an index out of range, a negative power.
+        self.may_fail = False
 
     def read(self, v: Variable, index: Index) -> None:
         """v at an index: from memory, or by its expression."""
@@ -595,6 +597,8 @@ class Reading:
         op: Any = e.op
         if isinstance(op, creation.Arange):
             self.exact |= loops_of(index)
+        lookup = isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather)
+        self.may_fail |= lookup or is_checked_power(e)
         whole = self.lowering.reshaped(e)
         if whole is not None:
             self.found.append(Access(whole, index))

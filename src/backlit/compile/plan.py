@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import numpy_backend as NUMPY
-from ..errors import IndexRangeError, TraceError
+from ..errors import ArgumentError, IndexRangeError, TraceError
 from ..tensor import Tensor, wrap
 from . import forks, machine, threads
 from .capture import MISS, OUTSIDE, Capture, fill_result
@@ -38,6 +38,15 @@ _WORTH_SHARING = 200_000
 _LARGE_PRODUCT = 1_000_000
 #: A driver with more addresses than this is not optimised: that would take longer than it saves.
 _LONG_DRIVER = 300
+#: What the bits of the flag of kernels mean.
+ERRORS = {
+    1: (IndexRangeError, OUTSIDE),
+    2: (
+        ArgumentError,
+        "pow: Integers to negative integer powers are not allowed, and compiled code met one; "
+        "use a.astype('float32')",
+    ),
+}
 #: Seconds that native code may run before Python can react to Ctrl-C.
 _PATIENCE = 0.1
 
@@ -110,10 +119,13 @@ class Plan:
                 continue
             if any(old in k.reads for k in self.kernels[number + 1 :]):
                 continue
+            readings = [self.lowering.reading(r) for r in kernel.roots]
+            if kernel.is_map_of(new) and any(r.may_fail for r in readings):
+                continue  # it would be half overwritten when the error is met
             if all(
                 access.is_at(kernel.domain)
-                for r in kernel.roots
-                for access in self.lowering.accesses(r)
+                for r in readings
+                for access in r.found
                 if access.view.base is old
             ):
                 chosen[new] = old
@@ -456,8 +468,9 @@ class Plan:
 
     def _finish(self) -> list[np.ndarray]:
         if self.flag.value:
+            error, message = ERRORS[self.flag.value & -self.flag.value]
             self.flag.value = 0
-            raise IndexRangeError(OUTSIDE)
+            raise error(message)
         arrays = self.arrays
         for t, slot, copy in self.updates:
             t.array = arrays[slot].copy() if copy else arrays[slot]

@@ -12,6 +12,7 @@ from ..dtypes import LOW_PRECISION, DType, bool_, float16, float32
 from ..op import Op
 from . import machine, mathematics
 from .builder import Function, Value
+from .graph import Equation
 
 #: 16-bit floats are storage: their bits are moved, and converted to compute. See `legal`.
 TYPES = {"float32": "float", "float64": "double", "bool": "i1", "float16": "i16", "bfloat16": "i16"}
@@ -337,9 +338,8 @@ def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
     if not LOW_PRECISION.isdisjoint(dtypes):
         return False
     if name == "pow" and kinds <= {"i", "u"}:
-        # NumPy raises where an integer's power is negative, so that must be known before.
-        exponent = inputs[1]
-        return exponent.dtype.kind == "u" if hasattr(exponent, "dtype") else exponent >= 0
+        # A negative power of an integer is an error: that of a number is met before, by NumPy.
+        return hasattr(inputs[1], "dtype") or inputs[1] >= 0
     if name in _COMPARE:
         return kinds <= {"f", "i", "u"} or (kinds == {"b"} and name in ("equal", "not_equal"))
     if name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
@@ -354,6 +354,13 @@ def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
     if name in ("bitwise_left_shift", "bitwise_right_shift"):
         return kinds <= {"i", "u"}
     return kinds <= {"f"} and (name in _FLOAT or name in _LIBRARY or name == "pow")
+
+
+def is_checked_power(e: Equation) -> bool:
+    """Whether the equation is a power of integers by ones that may be negative, an error."""
+    if e.op.name != "pow" or e.output.dtype.kind == "f":
+        return False
+    return hasattr(e.inputs[1], "dtype") and is_signed(e.inputs[1].dtype)
 
 
 def emit(
