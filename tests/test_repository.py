@@ -109,6 +109,11 @@ def test_the_package_says_what_it_is():
     assert f"## {backlit.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
+def test_importing_the_package_does_not_load_llvm():
+    code = "import sys, backlit; assert not [m for m in sys.modules if m.startswith('llvmlite')]"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_importing_the_package_does_not_need_optional_packages():
     code = (
         "import sys\n"

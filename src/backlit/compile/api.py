@@ -10,7 +10,7 @@ import threading
 import types
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -24,10 +24,12 @@ from . import forks
 from .capture import MISS, OUTSIDE, Capture, fill_result, trace
 from .graph import Graph
 from .interpreter import interpret
-from .plan import Plan
-from .report import Profile, kernel_table, plan_table, profile
 from .surroundings import settled as _settled
 from .tree import flatten, unflatten
+
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .report import Profile
 
 #: So many captures of one function are more than its user expects.
 _STORM = 9
@@ -59,8 +61,12 @@ class Runner(Protocol):
 
 Executor = Callable[[Capture], Runner]
 
-#: The executor that compiles the graph to machine code.
-native: Executor = Plan
+
+def native(captured: Capture) -> Runner:
+    """The executor that compiles the graph to machine code."""
+    from .plan import Plan  # with LLVM, which is loaded when something is to be compiled
+
+    return Plan(captured)
 
 
 class interpreter:  # noqa: N801  (an executor is called like a function)
@@ -124,6 +130,8 @@ class CompiledFunction:
         if not callable(function):
             raise ArgumentError(f"compile: a function is required, got {function!r:.60}")
         functools.update_wrapper(self, function)
+        if executor is native:
+            from . import plan  # noqa: F401  (LLVM is loaded now and not in the first call)
         self.function = function
         self.executor = executor
         self._runners: dict[Any, list[Runner]] = {}
@@ -263,7 +271,7 @@ class CompiledFunction:
             )
             if runner.captured.changes:  # this one is for one call
                 results.append(flatten(runner.attempt(first, fresh=True)))
-        if isinstance(runner, Plan) and not runner.captured.accumulates:
+        if _is_plan(runner) and not runner.captured.accumulates:
             return runner.epoch(rows, tensors)
         results += [
             flatten(self(*[take(t, row, axis=0) for t in tensors]))
@@ -333,6 +341,8 @@ class CompiledFunction:
         Printing it gives a table: time, GFLOP/s, GB/s, share of this machine's limits, and the
         user's line; `save_trace` writes a Chrome trace.
         """
+        from .report import profile
+
         if times < 1:
             raise ArgumentError(f"profile: times must be at least 1, got {times}")
         leaves, runner = self._find(args, kwargs)
@@ -345,7 +355,7 @@ class CompiledFunction:
         raise ArgumentError(f"{what}: the function has not been called, so nothing is captured yet")
 
     def _plan(self, what: str, runner: Runner) -> Plan:
-        if not isinstance(runner, Plan):
+        if not _is_plan(runner):
             raise ArgumentError(f"{what}: only native code has kernels; this one is interpreted")
         return runner
 
@@ -357,11 +367,15 @@ class CompiledFunction:
     @property
     def kernels(self) -> Table:
         """The kernels compiled last: what was fused, from which lines, bytes and operations."""
+        from .report import kernel_table
+
         return kernel_table(self._plan("kernels", self._latest("kernels")))
 
     @property
     def plan(self) -> Table:
         """The buffers of what was compiled last: sizes, places in memory, lifetimes."""
+        from .report import plan_table
+
         return plan_table(self._plan("plan", self._latest("plan")))
 
     @property
@@ -466,7 +480,15 @@ def _named(kind: Any) -> str:
     return repr(kind[1])
 
 
+def _is_plan(runner: Runner | None) -> TypeGuard[Plan]:
+    from .plan import Plan
+
+    return isinstance(runner, Plan)
+
+
 def _plan_of_rows(captured: Capture) -> Runner:
+    from .plan import Plan
+
     return Plan(captured, rows=True)
 
 

@@ -13,7 +13,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from ..tensor import STATE, Tensor, wrap
 from . import threads
 from .capture import Capture, trace
 from .graph import Variable
-from .plan import Plan, _aligned, _DriverWriter
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 #: Multiplications from which a convolution or a recurrence is given to native code.
 PRODUCT = 1 << 20
@@ -116,6 +118,8 @@ _arenas: list[np.ndarray] = []
 
 def _borrow(size: int) -> np.ndarray:
     """An arena that nobody else uses; lists hand out their elements one at a time."""
+    from .plan import _aligned
+
     try:
         arena = _arenas.pop()
     except IndexError:
@@ -158,6 +162,8 @@ def _run(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Any
 def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program | None:
     with _lock:
         if key not in _programs:
+            from .plan import Plan, _DriverWriter  # with LLVM, loaded when it is needed
+
             plan = Plan(_traced(function, arrays))
             native = len(plan.steps) == 1 and isinstance(plan.steps[0], _DriverWriter)
             while len(_programs) >= KINDS:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
-from . import machine
+
+if TYPE_CHECKING:
+    from . import machine
 
 #: Spins before a worker parks: about 100 µs.
 _SPINS = 20_000
@@ -121,6 +123,8 @@ _PAUSES = {
 
 def helpers(text: str) -> str:
     """The IR with the processor's spin hint filled in, and with its declarations."""
+    from . import machine
+
     processor = machine.engine().triple.partition("-")[0]
     name, argument = _PAUSES.get(processor, ("llvm.donothing", ""))
     declared = f"declare void @{name}({argument.partition(' ')[0]})\ndeclare i32 @sched_yield()\n"
@@ -158,6 +162,8 @@ class _Pool:
     def prepare(self) -> None:
         """Compile the helpers and start the missing workers."""
         if self.library is None:
+            from . import machine
+
             text = machine.header() + helpers(_HELPERS) + machine.attributes()
             self.library = machine.build(text, ["backlit_work", "backlit_post", "backlit_start"])
             i64, ptr = ctypes.c_int64, ctypes.c_void_p
