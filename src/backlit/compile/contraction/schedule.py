@@ -72,6 +72,8 @@ _MEMORY = 0.6
 _CACHED = 16 * 1024 * 1024
 # Rows of A up to which pairs of B are not packed.
 _FEW = 32
+# Bytes after which cache lines share places in the first cache, and how many it has room for there.
+_PAGE, _WAYS = 4096, 8
 # Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
 _SHARES = 4
 # With so little of k for each array that is read or written beside the operands, these arrays come
@@ -130,7 +132,9 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
     touched = batch * m * n * planes * itemsize
     if k <= _STREAMED * planes and touched > _CACHED and not turn and not pad:
         cuts = [cut for cut in cuts if cut.rows <= _LINES] or cuts
-    rows, vectors, inner, cycles = tile_shape(cuts, -(-n // lanes), k, apart, lanes, machine)
+    rows, vectors, inner, cycles = tile_shape(
+        cuts, -(-n // lanes), k, apart, abs(c_n[-1][1]) * itemsize, lanes, machine
+    )
     wide = vectors * lanes
     if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
         pack_a = True
@@ -255,7 +259,8 @@ class Cut:
     """A way to cut m into tiles: rows, the piece that tiles repeat in, (height, times) of tiles.
 
     Of the values of k the part `taken` exists for a tile, and of these `share` for each row.
-    `together` taps that follow each other read overlapping elements of A.
+    `together` taps that follow each other read overlapping elements of A. The sums of all but
+    `live` rows are zero.
     """
 
     rows: int
@@ -265,6 +270,7 @@ class Cut:
     share: float = 1.0
     together: int = 1
     windowed: bool = False
+    live: int = 0
 
 
 def _pieces(dims: list[int]) -> list[Cut]:
@@ -293,35 +299,50 @@ def _cuts(spec: Contraction, pad: Padded, dims: list[int]) -> list[Cut]:
             taken = math.prod(t.share for t in taps if t.fixed)
             share = math.prod(t.share for t in taps if not t.fixed)
             together = math.prod(t.extent for t in taps if not t.fixed)
-            found.append(replace(cut, taken=taken, share=share, together=together, windowed=True))
+            live = sum(
+                all(any(t.exists(0, r, k) for k in range(t.extent)) for t in taps if not t.fixed)
+                for r in range(cut.rows)
+            )
+            found.append(Cut(cut.rows, cut.piece, cut.heights, taken, share, together, True, live))
     return found
 
 
 def tile_shape(
-    cuts: list[Cut], vectors: int, k: int, apart: int, lanes: int, machine: Machine
+    cuts: list[Cut],
+    vectors: int,
+    k: int,
+    apart: int,
+    column: int,
+    lanes: int,
+    machine: Machine,
 ) -> tuple[int, int, int, float]:
     """The tile (rows, vectors, piece of m) that takes the least estimated cycles, and these.
 
     For each k, a row of a tile costs half a cycle for each fused multiply-add, at least what its
     loads cost, and at least what bringing B's panel from the cache that holds it costs; short tiles
     are bound by the latency of the additions. At the end a tile is stored, or, if `apart` is not 0,
-    turned and stored with its lanes so far apart.
+    turned and stored with its lanes so far apart and `column` bytes from column to column: lines at
+    multiples of a page are in each other's way.
     """
+    crowd = _WAYS * (_PAGE // math.gcd(_PAGE, column))
     best: tuple[float, int, int, int] | None = None
     for cut in cuts:
         r, inner, heights = cut.rows, cut.piece, cut.heights
         for w in range(1, min(vectors, 6) + 1):
-            if r * w + min(w, 4) + 1 > machine.registers and (w > 1 or cut is not cuts[0]):
+            sums = (cut.live or r) * w
+            if sums + min(w, 4) + 1 > machine.registers and (w > 1 or cut is not cuts[0]):
                 continue
             panel = k * w * machine.vector
             fetch = 0.0 if 2 * panel < machine.l1 else 3.0 if 2 * panel < machine.l2 else 6.0
+            if cut.windowed and fetch:
+                fetch = 2.0 if panel < machine.l2 else 6.0
             cost = 0.0
             for height, times in heights:
                 for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
                     if not times or not count:
                         continue
                     active = loads = height * cut.share
-                    if cut.together <= 16 and (r + cut.together) * width + 1 < machine.registers:
+                    if cut.together <= 16 and sums + cut.together * width + 1 < machine.registers:
                         loads = min(loads, 2 * active / cut.together)
                     latency = (5 if cut.windowed else 4) * cut.share
                     busy = max(active * width / 2, (loads + width) / 2, fetch * width, latency)
@@ -329,8 +350,10 @@ def tile_shape(
                     end = 2.0 * height * width
                     if apart:
                         turns = -(-height // lanes) * width
-                        store = apart + 0.5 * (height % lanes > 0)
+                        store = apart + (1.5 if cut.windowed else 0.5) * (height % lanes > 0)
                         end = turns * lanes * (math.log2(lanes) / 2 + store)
+                        if cut.windowed:
+                            end += 20.0 * max(0, width * lanes - crowd)
                     cost += times * count * (k * cut.taken * busy + end + 20)
             if best is None or cost < best[0]:
                 best = (cost, r, w, inner)

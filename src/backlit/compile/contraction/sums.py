@@ -243,7 +243,8 @@ class Sums:
             level = levels[depth]
             if is_written(depth):
                 taps = written(depth, shifts)
-                together = (rows + len(taps)) * vectors + 1 < kernel.registers
+                live = {r for _, _, some in taps for r in some}
+                together = (len(live) + len(taps)) * vectors + 1 < kernel.registers
                 for group in [taps] if together else [[tap] for tap in taps]:
                     a_at = emit.renewed(b, a_at)
                     sums = add(a_at, b_at, group, sums)
