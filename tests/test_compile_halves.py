@@ -58,6 +58,37 @@ def test_whole_numbers_are_multiplied_exactly(ta, tb, target) -> None:
         exact(spec, [a, b], target)
 
 
+def long_sums() -> list[Contraction]:
+    conv = Convolution(6, 3, 20, (24, 25), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
+    return [
+        matmul(BF16, 70, 37, 1500),
+        matmul(BF16, 70, 37, 1501, transpose_a=True),
+        matmul(BF16, 70, 20, 1300, transpose_b=True, batch=(3,)),
+        matmul(BF16, 70, 20, 1300, accumulate=True),
+        matmul(np.dtype("float16"), 40, 37, 1500),
+        conv.weight_gradient(),
+    ]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_blocks_of_long_sums_are_not_rounded_to_16_bits(number) -> None:
+    """Whole numbers: the sums in float32 are exact, so the result is rounded once, at the end."""
+    spec = long_sums()[number]
+    module = ir.Module()
+    kernel = build(module, "kernel", spec, machine=SMALL if spec.a.windows else PAIRS)
+    assert kernel.schedule.kc < kernel.spec.size("k"), "not long enough"
+    random = np.random.default_rng(0)
+    dtype = spec.a.dtype
+    a, b = (random.integers(0, 3, x.size).astype(dtype) for x in (spec.a, spec.b))
+    start = np.full(spec.outputs[0].size, 3, dtype)
+    expected = reference(spec, [a, b, start])[0].astype(dtype)
+    library = Library(module)
+    for parts in (1, 3):
+        out = start.copy()
+        Call(library, kernel, [a, b, out]).run(parts)
+        np.testing.assert_array_equal(out.astype(F32), expected.astype(F32))
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_random_address_maps(seed) -> None:
     run(random_contraction(seed, BF16), seed, machine=PAIRS)

@@ -149,9 +149,10 @@ def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
         unit = max(unit, k // pad.chunks)
     kc, nc, mc, bc = k, n, m, 1
     block = max(1, (machine.l2 // 3) // (min(k, 512) * itemsize * rows))
-    # Sums that meet in scratch memory are written and read once more: in fewer blocks of k.
+    # Sums that meet in scratch memory are written and read once more: in fewer blocks of k, if
+    # they do not fit the cache.
     narrow = spec.outputs[0].dtype != plain
-    depth = 1024 if narrow and pack_b else 384
+    depth = 1024 if narrow and pack_b and m * n * itemsize > machine.l2 // 2 else 384
     splittable = k > depth * 4 // 3 and (pack_a or pack_b)
     prefetch = 0
     along = a.stride("k") == spacing(spec.a)
