@@ -4,14 +4,16 @@ All threads execute the same driver (SPMD); each takes its share of every kernel
 worker is a Python thread that spends its life in native code: it spins for the next job for a
 short while, then parks on a lock until it is called. Which thread runs which unit never changes a
 result. While the workers are busy for one caller, another caller's plan runs on its own thread
-alone.
+alone, and so it does while other programs hold the cores: see `Pace`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
@@ -258,17 +260,24 @@ def set_threads(count: int) -> None:
         _POOL.wanted = count
 
 
-def run(driver: Any, table: int, arena: int, flag: int, parallel: bool, times: int = 1) -> None:
+def run(driver: Driver, table: int, arena: int, flag: int, parallel: bool, times: int = 1) -> None:
     """Run a driver `times` times: on all threads if it is worth it and they are free."""
     pool = _POOL
+    pace = driver.pace
     if parallel and pool.wanted > 1 and pool.busy.acquire(blocking=False):
         try:
-            pool.run(driver.address, table, arena, flag, times)
+            start = time.perf_counter()
+            together = pace.together(start)
+            if together:
+                pool.run(driver.address, table, arena, flag, times)
+            else:
+                driver.run_alone(table, arena, flag, times)
+            end = time.perf_counter()
+            pace.record(together, end, (end - start) / times)
         finally:
             pool.busy.release()
     else:
-        counter = ctypes.c_int64(0)
-        driver.entry(table, arena, flag, 0, 1, ctypes.addressof(counter), times)
+        driver.run_alone(table, arena, flag, times)
 
 
 class Driver:
@@ -277,3 +286,55 @@ class Driver:
     def __init__(self, address: int):
         self.address = address
         self.entry = _ENTRY(address)
+        self.pace = Pace()
+
+    def run_alone(self, table: int, arena: int, flag: int, times: int) -> None:
+        """Run it on the caller's thread."""
+        counter = ctypes.c_int64(0)
+        self.entry(table, arena, flag, 0, 1, ctypes.addressof(counter), times)
+
+
+class Pace:
+    """Whether a driver is faster on all threads, or on one while other programs hold the cores.
+
+    At every barrier the threads wait for one whose core another program has: that can take many
+    times longer than one thread alone. Early on, a few calls alone are measured. After a few calls
+    in a row that took longer than those, calls are made alone, and now and then all threads are
+    tried again.
+    """
+
+    #: Calls, and seconds in them, before some are made alone; and how many calls are a few.
+    FIRST, AFTER, FEW = 5, 0.02, 3
+    #: Seconds until all threads are tried again: at first, and at most.
+    SOON, LATE = 0.1, 3.2
+
+    def __init__(self) -> None:
+        self.calls, self.seconds = 0, 0.0
+        self.measured, self.alone = 0, math.inf  # calls alone, and what they take
+        self.slow = 0  # calls in a row on all threads that took longer
+        self.retry: float | None = None  # when to try all threads again, while calls are alone
+        self.wait = self.SOON
+
+    def together(self, now: float) -> bool:
+        """Whether the next call is for all threads."""
+        if self.measured < self.FEW:
+            return self.calls < self.FIRST or self.seconds < self.AFTER
+        return self.retry is None or now >= self.retry
+
+    def record(self, together: bool, now: float, seconds: float) -> None:
+        """What a call took."""
+        if not together:
+            first = self.measured < self.FEW
+            self.alone = min(self.alone, seconds) if first else seconds
+            self.measured += 1
+            return
+        self.calls += 1
+        self.seconds += seconds
+        if seconds <= self.alone:
+            self.slow, self.retry, self.wait = 0, None, self.SOON
+            return
+        self.slow += 1
+        if self.slow % self.FEW == 0:
+            if self.retry is not None:
+                self.wait = min(2 * self.wait, self.LATE)
+            self.retry = now + self.wait
