@@ -472,6 +472,16 @@ def test_threads_give_the_same_bits():
     assert library_kernel.phases > 1
 
 
+@pytest.mark.parametrize("vector", [64, 16])
+def test_products_of_one_row_take_long_runs(vector):
+    """A tile of one row is as wide as the registers allow; the last one is narrower."""
+    machine = Machine(vector=vector)
+    spec = matmul(F32, 1, 1100, 70)
+    assert vector < 64 or choose(spec, machine)[1].vectors > 6
+    run(spec, machine=machine)
+    run(matmul(F32, 1100, 1, 70, transpose_a=True), machine=machine)
+
+
 def test_merging_indices():
     assert merge((4, 3, 5), (15, 5, 1)) == [(60, 1)]
     assert merge((4, 3, 5), (16, 5, 1)) == [(4, 16), (15, 1)]

@@ -326,16 +326,21 @@ def tile_shape(
     multiples of a page are in each other's way.
     """
     crowd = _WAYS * (_PAGE // math.gcd(_PAGE, column))
+    # A single row reads B once: no panel is kept, and long runs open few pages.
+    single = cuts[-1].rows == 1 and vectors >= 32
+    widest = min(24, vectors // 4) if single else 6
     best: tuple[float, int, int, int] | None = None
     for cut in cuts:
         r, inner, heights = cut.rows, cut.piece, cut.heights
-        for w in range(1, min(vectors, 6) + 1):
+        for w in range(1, min(vectors, widest) + 1):
             sums = (cut.live or r) * w
             if sums + min(w, 4) + 1 > machine.registers and (w > 1 or cut is not cuts[0]):
                 continue
             panel = k * w * machine.vector
             fetch = 0.0 if 2 * panel < machine.l1 else 3.0 if 2 * panel < machine.l2 else 6.0
-            if cut.windowed and fetch:
+            if single:
+                fetch = 3.0
+            elif cut.windowed and fetch:
                 fetch = 2.0 if panel < machine.l2 else 6.0
             cost = 0.0
             for height, times in heights:
