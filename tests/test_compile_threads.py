@@ -29,6 +29,8 @@ class Machine:
 def test_a_few_calls_alone_are_measured_early():
     machine = Machine(together=0.01, alone=0.018)
     assert machine.call(20) == [True] * 5 + [False] * 3 + [True] * 12
+    machine = Machine(together=0.1, alone=0.18)
+    assert machine.call(20) == [True] * 5 + [False] + [True] * 14
 
 
 def test_short_calls_are_measured_when_they_have_added_up():

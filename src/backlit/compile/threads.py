@@ -298,9 +298,9 @@ class Pace:
     """Whether a driver is faster on all threads, or on one while other programs hold the cores.
 
     At every barrier the threads wait for one whose core another program has: that can take many
-    times longer than one thread alone. Early on, a few calls alone are measured. After a few calls
-    in a row that took longer than those, calls are made alone, and now and then all threads are
-    tried again.
+    times longer than one thread alone. Early on, a few calls alone are measured, or a long one.
+    After a few calls in a row that took longer than those, calls are made alone, and now and then
+    all threads are tried again.
     """
 
     #: Calls, and seconds in them, before some are made alone; and how many calls are a few.
@@ -326,7 +326,7 @@ class Pace:
         if not together:
             first = self.measured < self.FEW
             self.alone = min(self.alone, seconds) if first else seconds
-            self.measured += 1
+            self.measured += self.FEW if seconds > self.AFTER else 1
             return
         self.calls += 1
         self.seconds += seconds
