@@ -117,6 +117,21 @@ def test_a_system_without_what_the_guard_needs_compiles_without_it(
     assert machine.engine().guard is None
 
 
+def test_one_lane_of_a_vector_is_stored_without_a_mask() -> None:
+    """LLVM would write four bytes."""
+    code = (
+        "declare void @llvm.masked.store.v8i16.p0(<8 x i16>, ptr, <8 x i1>)\n"
+        "define void @f(<8 x i32> %x, ptr %p) {\n"
+        "  %y = trunc <8 x i32> %x to <8 x i16>\n"
+        "  call void @llvm.masked.store.v8i16.p0(<8 x i16> %y, ptr align 2 %p, "
+        f"<8 x i1> <i1 true{', i1 false' * 7}>)\n"
+        "  ret void\n}\n"
+    )
+    text = str(machine.engine().optimised(machine.header() + code))
+    assert "store i16" in text
+    assert "call void @llvm.masked.store" not in text
+
+
 def test_every_loop_can_be_given_a_fixed_width() -> None:
     f = bl.compile(lambda x: bl.sum(bl.flip(x, axis=1) * bl.flip(x, axis=0), axis=1))
     f(bl.ones((5, 7)))

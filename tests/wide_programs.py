@@ -110,7 +110,7 @@ class WideWriter(Writer):
         for _ in range(100):
             if len(self.program.steps) >= wanted:
                 break
-            with contextlib.suppress(ValueError):  # an axis without elements
+            with contextlib.suppress(ValueError, IndexError):  # an axis without elements
                 getattr(self, kinds[int(self.rng.integers(len(kinds)))])()
         if stateful:
             self.keep()
