@@ -513,6 +513,10 @@ def _exclusive(array: np.ndarray, references: int) -> np.ndarray:
     return array
 
 
+#: Each thread has a flag of its own, which kernels may set without regard to others.
+_TELL = "  call void @tell(ptr %flag, ptr %own)"
+
+
 class _DriverWriter:
     """Writes the function that runs kernels in order, on one thread or on all of them in step.
 
@@ -551,14 +555,14 @@ class _DriverWriter:
                 f"  %begin{tag} = udiv i64 %s{tag}, %threads",
                 f"  %t{tag} = add i64 %s{tag}, {writer.units}",
                 f"  %end{tag} = udiv i64 %t{tag}, %threads",
-                f"  call void @{name}({listed}, ptr %flag, i64 %begin{tag}, i64 %end{tag})",
+                f"  call void @{name}({listed}, ptr %own, i64 %begin{tag}, i64 %end{tag})",
             ]
             self._body += lines
             self._pending = True
         else:
             if self._pending:
                 self._barrier()
-            lines.append(f"  call void @{name}({listed}, ptr %flag, i64 0, i64 {writer.units})")
+            lines.append(f"  call void @{name}({listed}, ptr %own, i64 0, i64 {writer.units})")
             self._serial += lines
 
     def add_product(self, product: Product, buffers: list[tuple[Variable, int]]) -> None:
@@ -597,10 +601,11 @@ class _DriverWriter:
             return
         self._unchecked = False
         self._flush()
+        self._body.append(_TELL)
         self._barrier()
         self._count += 1
         tag = self._count
-        # All threads read the flag before any can go on to a kernel that sets it.
+        # All threads read the flag before any can go on to where it is told of more.
         self._body.append(f"  %f{tag} = load i32, ptr %flag")
         self._barrier()
         self._body += [
@@ -637,11 +642,13 @@ class _DriverWriter:
             f"define void @{self.name}(ptr %table, ptr %arena, ptr %flag, i64 %thread, "
             f"i64 %threads, ptr %counter, i64 %times) {note}#0 {{\n"
             "entry:\n  %first = icmp eq i64 %thread, 0\n"
+            "  %own = alloca i32\n  store i32 0, ptr %own\n"
             + "".join(line + "\n" for line in self._head)
             + "  br label %again\n"
             "again:\n  %turn = phi i64 [ 0, %entry ], [ %next, %last ]\n"
             f"{body}\n"
             "  br label %last\nlast:\n"
+            f"{_TELL}\n"
             "  call void @barrier(ptr %counter, i64 %threads)\n"
             "  %next = add i64 %turn, 1\n"
             "  %more = icmp slt i64 %next, %times\n"

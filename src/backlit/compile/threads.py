@@ -80,7 +80,8 @@ define void @backlit_start(ptr %job) #0 {
 }
 """
 
-#: A barrier for drivers: every thread draws a ticket and waits until its round is full.
+#: A barrier for drivers: every thread draws a ticket and waits until its round is full. And how a
+#: thread tells all of what its own kernels have flagged.
 BARRIER = """
 define internal void @barrier(ptr %counter, i64 %threads) noinline #0 {
 entry:
@@ -109,6 +110,18 @@ yield:
   br label %again
 again:
   br label %check
+done:
+  ret void
+}
+
+define internal void @tell(ptr %flag, ptr %own) #0 {
+entry:
+  %bits = load i32, ptr %own
+  %bad = icmp ne i32 %bits, 0
+  br i1 %bad, label %set, label %done
+set:
+  %old = atomicrmw or ptr %flag, i32 %bits acq_rel
+  br label %done
 done:
   ret void
 }
