@@ -142,23 +142,25 @@ def test_the_last_of_two_products_takes_the_map():
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_convolutions(groups, stride):
+@pytest.mark.parametrize("padding", [0, 1])
+def test_convolutions(groups, stride, padding):
+    """Where an image is padded, what infinite weights spoil is mended before anybody reads it."""
     x, w, bias = tensor(3, 8, 13, 11), tensor(12, 8 // groups, 3, 3, seed=1), tensor(12, seed=2)
 
     def function(x, w, bias):
-        y = F.conv2d(x, w, bias, stride=stride, padding=1, groups=groups)
+        y = F.conv2d(x, w, bias, stride=stride, padding=padding, groups=groups)
         return F.relu(y)
 
-    check(function, x, w, bias)
+    check(function, x, w, bias, fused=int(not padding))
 
 
 def test_gradients_of_a_residual_block():
-    x, w, bias = tensor(4, 8, 12, 12), tensor(8, 8, 3, 3, seed=1), tensor(8, seed=2)
+    x, w, bias = tensor(4, 8, 12, 12), tensor(8, 8, 1, 1, seed=1), tensor(8, seed=2)
     for t in (x, w, bias):
         t.requires_grad = True
 
     def function(x, w, bias):
-        y = F.relu(F.conv2d(F.relu(x), w, bias, padding=1) + x)
+        y = F.relu(F.conv2d(F.relu(x), w, bias) + x)
         return backlit.grad((y * y).sum(), [x, w, bias])
 
     compiled = backlit.compile(lambda *a: tuple(function(*a)), executor=native)

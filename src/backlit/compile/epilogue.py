@@ -92,7 +92,7 @@ def _fused(
     if len(found) != 1 or kernel.domain != total.output.shape or not total.output.size:
         return None
     if may_spoil(total):
-        return None  # the sums are to be looked at first
+        return None  # the sums are looked at, and perhaps mended, before anybody reads them
     spec, buffers = found[0]
     kind = total.output.dtype
     if {spec.a.dtype, spec.b.dtype, kind} != {spec.accumulator} or spec.accumulate:
