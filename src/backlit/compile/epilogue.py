@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,17 +52,20 @@ def fuse(lowering: Lowering) -> None:
     The contraction moves to where the map was, so that everything the map reads is made before.
     """
     kernels: list[Kernel | None] = list(lowering.kernels)
+    products = {
+        k.roots[0].output: n for n, k in enumerate(kernels) if k and k.kind == "contraction"
+    }
+    readers = Counter(v for k in lowering.kernels for v in k.reads)
     for position, kernel in enumerate(lowering.kernels):
         if kernel.kind != "map":
             continue
-        for number in reversed(range(position)):
+        for number in sorted((products[v] for v in kernel.reads if v in products), reverse=True):
             product = kernels[number]
-            if product is None or product.kind != "contraction" or product.fused is not None:
+            if product is None:
                 continue
             total = product.roots[0]
-            if total.output not in kernel.reads:
-                continue
-            fused = _fused(lowering, kernels, total, kernel)
+            wanted = total.output in lowering.wanted or readers[total.output] > 1
+            fused = _fused(lowering, total, wanted, kernel)
             if fused is not None and _can_move(lowering, kernels, number, position):
                 reads = product.reads | kernel.reads - {total.output}
                 kernels[position] = Kernel("contraction", [total, *kernel.roots], reads, fused)
@@ -84,10 +88,11 @@ def _can_move(lowering: Lowering, kernels: list[Kernel | None], number: int, pos
     return replaced.isdisjoint(product.reads)
 
 
-def _fused(
-    lowering: Lowering, kernels: list[Kernel | None], total: Equation, kernel: Kernel
-) -> Fused | None:
-    """The contraction with the map as its epilogue, if the map reads element by element."""
+def _fused(lowering: Lowering, total: Equation, wanted: bool, kernel: Kernel) -> Fused | None:
+    """The contraction with the map as its epilogue, if the map reads element by element.
+
+    `wanted` says whether anybody else reads the sums.
+    """
     found = specifications(lowering, total)
     if len(found) != 1 or kernel.domain != total.output.shape or not total.output.size:
         return None
@@ -101,10 +106,6 @@ def _fused(
         if reading.exact or not all(_is_plain(x, total.output, kernel) for x in reading.found):
             return None
     writer = _Writer(lowering, kernel, total.output, target().lanes(kind.itemsize))
-    others = [kernel for kernel in kernels if kernel is not None]
-    wanted = total.output in lowering.wanted or any(
-        total.output in k.reads for k in others if k is not kernel
-    )
     made = [r.output for r in kernel.roots]
     extras = [*writer.varying, *writer.constants]
     if len(made) + len(extras) > MOST_ARRAYS:
