@@ -226,6 +226,7 @@ def _body(module: ir.Module) -> str:
 def _generator() -> str:
     """A checksum of the code that writes the kernels: another version makes other entries."""
     h = hashlib.sha256()
-    for path in sorted(Path(contraction.__file__).parent.glob("*.py")):
+    folder = Path(contraction.__file__).parent
+    for path in [*sorted(folder.glob("*.py")), folder.parent / "epilogue.py"]:
         h.update(path.read_bytes())
     return h.hexdigest()
