@@ -189,6 +189,7 @@ class Lowering:
         self.costs: dict[Variable, int] = {}
         self.views: dict[Variable, View] = {}
         self.kernels: list[Kernel] = []
+        self._native: dict[Variable, bool] = {}
         #: Values made right where a concatenation wants them: the whole, and the first element.
         self.inside: dict[Variable, tuple[Variable, int]] = {}
         self.joined: set[Variable] = set()
@@ -200,45 +201,10 @@ class Lowering:
 
     def is_native(self, e: Equation) -> bool:
         """Whether the equation can be part of a loop; otherwise NumPy runs it."""
-        op = e.op
-        dtypes = [x.dtype for x in e.inputs if isinstance(x, Variable)]
-        if any(llvm_type(d) is None for d in [*dtypes, e.output.dtype]):
-            return False
-        if len(dtypes) < len(e.inputs) and not isinstance(op, Elementwise):
-            return False
-        narrow = not LOW_PRECISION.isdisjoint([*dtypes, e.output.dtype])
-        if narrow and not (isinstance(op, STORAGE) or is_contraction(e)):
-            return False
-        if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
-            return True
-        if is_movement(op) or isinstance(op, creation.Arange):
-            return True
-        if isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather):
-            return True
-        if isinstance(op, SCATTERS):
-            return e.output.dtype.kind == "f"
-        if isinstance(op, pooling.Windows):
-            if isinstance(op, pooling.MaxPoolRoute | pooling.MaxPoolPick):
-                images: Any = e.inputs[1]
-                if op.has_empty(images.shape[2:]):
-                    return False  # no place is the largest of an empty window
-            return math.prod(op.kernel) <= MAX_WINDOW and e.output.dtype.kind in "fiu"
-        if isinstance(op, reductions.CumulativeSum | reductions.CumulativeProd):
-            return e.output.dtype.kind in "fiu"
-        if isinstance(op, creation.RandomBits):
-            return True
-        if isinstance(op, contraction.Matmul):
-            return e.output.dtype != bool_
-        if isinstance(op, reductions.Argsort):
-            return True
-        if isinstance(op, convolution.Product):
-            return e.output.dtype in FLOATING and all(a == b for a, b in op.padding)
-        if isinstance(op, Elementwise):
-            return supports(op, e.inputs, e.output.dtype)
-        if isinstance(op, Reduction):
-            known = {"sum", "max", "min", "prod", "any", "all", "argmax", "argmin"}
-            return op.name in known and (e.output.dtype.kind in "fiu" or op.name in ("any", "all"))
-        return False
+        known = self._native.get(e.output)
+        if known is None:
+            known = self._native[e.output] = _is_native(e)
+        return known
 
     def is_root(self, e: Equation) -> bool:
         """Whether the equation is a kernel of its own kind, not part of an expression."""
@@ -561,6 +527,49 @@ class Lowering:
                 else:
                     reader.read(indices, loops)
         return reader
+
+
+def _is_native(e: Equation) -> bool:
+    """Whether loops and contractions are written for such an equation."""
+    op = e.op
+    dtypes = [x.dtype for x in e.inputs if isinstance(x, Variable)]
+    if any(llvm_type(d) is None for d in [*dtypes, e.output.dtype]):
+        return False
+    if len(dtypes) < len(e.inputs) and not isinstance(op, Elementwise):
+        return False
+    narrow = not LOW_PRECISION.isdisjoint([*dtypes, e.output.dtype])
+    if narrow and not (isinstance(op, STORAGE) or is_contraction(e)):
+        return False
+    if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
+        return True
+    if is_movement(op) or isinstance(op, creation.Arange):
+        return True
+    if isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather):
+        return True
+    if isinstance(op, SCATTERS):
+        return e.output.dtype.kind == "f"
+    if isinstance(op, pooling.Windows):
+        if isinstance(op, pooling.MaxPoolRoute | pooling.MaxPoolPick):
+            images: Any = e.inputs[1]
+            if op.has_empty(images.shape[2:]):
+                return False  # no place is the largest of an empty window
+        return math.prod(op.kernel) <= MAX_WINDOW and e.output.dtype.kind in "fiu"
+    if isinstance(op, reductions.CumulativeSum | reductions.CumulativeProd):
+        return e.output.dtype.kind in "fiu"
+    if isinstance(op, creation.RandomBits):
+        return True
+    if isinstance(op, contraction.Matmul):
+        return e.output.dtype != bool_
+    if isinstance(op, reductions.Argsort):
+        return True
+    if isinstance(op, convolution.Product):
+        return e.output.dtype in FLOATING and all(a == b for a, b in op.padding)
+    if isinstance(op, Elementwise):
+        return supports(op, e.inputs, e.output.dtype)
+    if isinstance(op, Reduction):
+        known = {"sum", "max", "min", "prod", "any", "all", "argmax", "argmin"}
+        return op.name in known and (e.output.dtype.kind in "fiu" or op.name in ("any", "all"))
+    return False
 
 
 def loop_index(shape: Shape) -> Index:

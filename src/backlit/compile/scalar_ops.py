@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ for _bits in (8, 16, 32, 64):
     TYPES[f"int{_bits}"] = TYPES[f"uint{_bits}"] = f"i{_bits}"
 
 
+@functools.cache
 def llvm_type(dtype: DType) -> str | None:
     """The LLVM type of one element in a register, or None if it has none."""
     return TYPES.get(dtype.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -90,6 +91,7 @@ def prepared(spec: Contraction, machine: Machine) -> Contraction:
     return paired(spec) if machine.pairs else spec
 
 
+@functools.lru_cache(1024)
 def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
     """The schedule for a contraction, and the contraction with the roles it wants."""
     spec = prepared(spec, machine)
