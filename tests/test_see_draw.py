@@ -1,5 +1,6 @@
 """Drawing: everything is in the picture, nothing overlaps, and the page works in a browser."""
 
+import gc
 import itertools
 import json
 import re
@@ -179,11 +180,15 @@ def test_the_layout_is_linear():
         record = large(nodes)
         labels = Labels(record, METRICS)
         runs = []
-        for _ in range(2):
-            start = time.process_time()
-            tree = Tree(record)
-            layout(tree, labels, [False] * len(tree.boxes))
-            runs.append(time.process_time() - start)
+        gc.disable()  # what else is alive in this process is not to be counted
+        try:
+            for _ in range(3):
+                start = time.process_time()
+                tree = Tree(record)
+                layout(tree, labels, [False] * len(tree.boxes))
+                runs.append(time.process_time() - start)
+        finally:
+            gc.enable()
         times.append(min(runs))
     assert times[1] < 4 * 3 * times[0]
 
