@@ -61,12 +61,13 @@ def fuse(lowering: Lowering) -> None:
             continue
         for number in sorted((products[v] for v in kernel.reads if v in products), reverse=True):
             product = kernels[number]
-            if product is None:
+            later = [k for k in kernels[number + 1 : position + 1] if k is not None]
+            if product is None or not _can_move(lowering, product, later):
                 continue
             total = product.roots[0]
             wanted = total.output in lowering.wanted or readers[total.output] > 1
             fused = _fused(lowering, total, wanted, kernel)
-            if fused is not None and _can_move(lowering, kernels, number, position):
+            if fused is not None:
                 reads = product.reads | kernel.reads - {total.output}
                 kernels[position] = Kernel("contraction", [total, *kernel.roots], reads, fused)
                 kernels[number] = None
@@ -74,17 +75,12 @@ def fuse(lowering: Lowering) -> None:
     lowering.kernels = [kernel for kernel in kernels if kernel is not None]
 
 
-def _can_move(lowering: Lowering, kernels: list[Kernel | None], number: int, position: int) -> bool:
-    """Whether a contraction may be as late as a kernel that reads what it makes."""
-    product = kernels[number]
-    assert product is not None
+def _can_move(lowering: Lowering, product: Kernel, later: list[Kernel]) -> bool:
+    """Whether a contraction may be as late as the last of these, which reads what it makes."""
     total = product.roots[0].output
-    between = [k for k in kernels[number + 1 : position] if k is not None]
-    if any(total in k.reads for k in between):
+    if any(total in k.reads for k in later[:-1]):
         return False
-    last = kernels[position]
-    assert last is not None
-    replaced = {lowering.replaces.get(r.output) for k in [*between, last] for r in k.roots}
+    replaced = {lowering.replaces.get(r.output) for k in later for r in k.roots}
     return replaced.isdisjoint(product.reads)
 
 
@@ -249,12 +245,7 @@ class _Writer(KernelWriter):
         functions = "".join(
             x.text().replace(" noinline #0", " alwaysinline nounwind", 1) for x in (f, once)
         )
-        body = "\n".join(
-            [
-                *f.declarations,
-                functions + _METADATA,
-            ]
-        )
+        body = "\n".join([*f.declarations, functions + _METADATA])
         self.name = f"fused_{hashlib.sha256(body.encode()).hexdigest()[:24]}"
         self.code = body.replace("@KERNEL(", f"@{self.name}(", 1)
         self.code = self.code.replace("@ONCE(", f"@{self.name}_once(", 1)

@@ -174,19 +174,21 @@ class _Anew:
                 self.size("pq"[axis]),
                 self.size("ij"[axis]),
             )
-            if isinstance(self.op, convolution.Convolution):
-                first = self._reach(axis, here, self.f.const("i64", 0))
-                last = self._reach(axis, here, taps - 1)
-                beyond = first.compare("lt", 0) | (size - 1 - last).compare("lt", 0)
-            elif isinstance(self.op, convolution.ConvolutionWeight):
-                first = self._reach(axis, self.f.const("i64", 0), here)
-                last = self._reach(axis, count - 1, here)
-                beyond = first.compare("lt", 0) | (size - 1 - last).compare("lt", 0)
-            else:
-                first = here - self._reach(axis, self.f.const("i64", 0), taps - 1)
-                last = here - self._reach(axis, count - 1, self.f.const("i64", 0))
+            zero = self.f.const("i64", 0)
+            if isinstance(self.op, convolution.ConvolutionInput):
+                first = here - self._reach(axis, zero, taps - 1)
+                last = here - self._reach(axis, count - 1, zero)
                 beyond = first.compare("lt", 0) | last.compare("gt", 0)
                 beyond = beyond | self.size(("stride_h", "stride_w")[axis]).compare("gt", 1)
+            else:
+                forward = isinstance(self.op, convolution.Convolution)
+                ends = (
+                    ((here, zero), (here, taps - 1))
+                    if forward
+                    else ((zero, here), (count - 1, here))
+                )
+                first, last = (self._reach(axis, p, i) for p, i in ends)
+                beyond = first.compare("lt", 0) | (size - 1 - last).compare("lt", 0)
             found = found | beyond
         return found
 
@@ -209,19 +211,28 @@ class _Anew:
         inputs = self.size("c") / self.size("groups")
         return ((o * inputs + c) * self.size("i") + i) * self.size("j") + j
 
+    def _channel(self, o: Value, c: Value) -> Value:
+        """The image's channel that is the c-th of those that output channel o reads."""
+        group = o / (self.size("o") / self.size("groups"))
+        return group * (self.size("c") / self.size("groups")) + c
+
     def _forward(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
         (n, o, p, q), (c, i, j) = at, number
-        group = o / (self.size("o") / self.size("groups"))
-        channel = group * (self.size("c") / self.size("groups")) + c
         h, w = self._reach(0, p, i), self._reach(1, q, j)
-        return self._image(n, channel, h, w), self._kernel(o, c, i, j), self._inside(h, w)
+        return (
+            self._image(n, self._channel(o, c), h, w),
+            self._kernel(o, c, i, j),
+            self._inside(h, w),
+        )
 
     def _weight(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
         (o, c, i, j), (n, p, q) = at, number
-        group = o / (self.size("o") / self.size("groups"))
-        channel = group * (self.size("c") / self.size("groups")) + c
         h, w = self._reach(0, p, i), self._reach(1, q, j)
-        return self._place(n, o, p, q), self._image(n, channel, h, w), self._inside(h, w)
+        return (
+            self._place(n, o, p, q),
+            self._image(n, self._channel(o, c), h, w),
+            self._inside(h, w),
+        )
 
     def _input(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
         (n, channel, h, w), (o, i, j) = at, number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,4 +199,3 @@ class Guards:
 
 
 Containers = (list, tuple, dict, set, deque)
-Reader = Callable[[str, Any], Any]
