@@ -10,6 +10,7 @@ import pytest
 
 import backlit as bl
 from backlit.compile import interpreter
+from backlit.dtypes import INTEGER
 
 RNG = np.random.default_rng(7)
 V = np.array([0.5, -1.25, 2.0, 0.75])
@@ -351,6 +352,11 @@ def test_erf_of_infinities_gives_no_warning() -> None:
 
 def test_arange_of_tensors_counts_in_integers() -> None:
     assert bl.arange(bl.asarray(3)).dtype == bl.int64
+
+
+def test_repeats_of_every_integer_type() -> None:
+    for dtype in sorted(d.name for d in INTEGER):
+        assert bl.repeat(bl.tensor([1, 2]), bl.tensor([2, 1], dtype=dtype)).tolist() == [1, 1, 2]
 
 
 def test_unique_results_have_names() -> None:

@@ -32,6 +32,12 @@ CALLS = [
     (lambda: bl.meshgrid(bl.ones(2), indexing="yx"), ArgumentError,
      r"meshgrid: indexing must be 'xy' or 'ij', got 'yx'"),
     (lambda: bl.arange(0, 1, 0), ArgumentError, r"arange: step must not be 0"),
+    (lambda: bl.arange(257, dtype="uint8"), ArgumentError,
+     r"arange: the elements must lie in \[0, 255\] for dtype uint8, got 256; use a larger type"),
+    (lambda: bl.arange(3, -4, -3, dtype="uint64"), ArgumentError,
+     r"arange: the elements must lie in \[0, 18446744073709551615\] for dtype uint64, got -3"),
+    (lambda: bl.linspace(0, -300, 4, dtype="int8"), ArgumentError,
+     r"linspace: the elements must lie in \[-128, 127\] for dtype int8, got -300.0; use"),
     # manipulation
     (lambda: bl.roll(bl.ones((2, 2)), (1, 2, 3), axis=(0, 1)), ArgumentError,
      r"roll: shift and axis must be as many, got 3 and 2"),
@@ -120,6 +126,10 @@ CALLS = [
      r"float32\[2,2\]"),
     (lambda: bl.ones((2, 2))[:, bl.asarray([True])], ShapeError,
      r"got size 1 for axis 1 of float32\[2,2\]"),
+    (lambda: bl.ones(3)[np.array([2**64 - 1], np.uint64)], IndexRangeError,
+     r"indexing: indices must lie below 2\*\*63, got 18446744073709551615"),
+    (lambda: bl.take(bl.ones(3), np.array([2**64 - 1], np.uint64)), IndexRangeError,
+     r"take: indices must lie below 2\*\*63, got 18446744073709551615"),
     # operands
     (lambda: bl.add("a", 1), DTypeError,
      r"operand: must be a Tensor, an array or a number, got str"),
@@ -166,6 +176,9 @@ def test_types_are_checked_when_captured_too() -> None:
 
 
 def test_arguments_at_the_edge_are_not_errors() -> None:
+    assert bl.arange(256, dtype="uint8").tolist() == list(range(256))
+    assert bl.arange(127, -129, -1, dtype="int8").tolist() == list(range(127, -129, -1))
+    assert bl.linspace(0, 255.9, 2, dtype="uint8").tolist() == [0, 255]
     assert bl.linspace(0, 1, 0).shape == (0,)
     assert bl.eye(0).shape == (0, 0)
     assert bl.diff(bl.ones(2), n=0).shape == (2,)

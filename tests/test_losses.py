@@ -9,6 +9,8 @@ import pytest
 
 import backlit as bl
 from backlit import functional, nn
+from backlit.compile import interpreter, native
+from backlit.dtypes import INTEGER
 from backlit.errors import ArgumentError, IndexRangeError, ShapeError
 
 rng = np.random.default_rng(0)
@@ -107,10 +109,59 @@ def test_if_every_row_is_ignored_the_mean_is_nan_as_in_pytorch() -> None:
     assert math.isnan(loss.item())
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
-def test_labels_of_every_integer_type(dtype) -> None:
-    want = functional.cross_entropy(t(LOGITS), t(LABELS)).item()
-    assert functional.cross_entropy(t(LOGITS), t(LABELS.astype(dtype))).item() == want
+MANY = rng.normal(size=(4, 300))  # more classes than a uint8 or an int8 counts
+CHOSEN = np.array([3, 0, 100, 27])
+EACH = rng.uniform(0.5, 2, 300)
+
+
+def losses_of_labels() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The loss and its gradient, row by row, in int64 and from the definition."""
+    p = np.exp(MANY - MANY.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    y, w, rows = np.eye(300)[CHOSEN], EACH[CHOSEN], np.arange(4)
+    w_ = w / w.sum()
+    q = 0.9 * y + 0.1 / 300
+    over = np.maximum(1 - MANY[rows, CHOSEN][:, None] + MANY, 0) * (1 - y)
+    slope = 2 * over - y * (2 * over).sum(1, keepdims=True)
+    kept = np.array([0.0, 1, 1, 1]) / 3
+    return {
+        "cross_entropy": (-np.log(p[rows, CHOSEN]).mean(), (p - y) / 4),
+        "smoothed": (-(q * np.log(p)).sum(1).mean(), (p - q) / 4),
+        "ignored": (-(np.log(p[rows, CHOSEN]) * kept).sum(), (p - y) * kept[:, None]),
+        "nll_loss": (-(MANY[rows, CHOSEN] * w_).sum(), -y * w_[:, None]),
+        "multi_margin_loss": (
+            ((over * over).sum(1) * w / 300).mean(),
+            slope * w[:, None] / 300 / 4,
+        ),
+    }
+
+
+@pytest.mark.parametrize("executor", [None, interpreter, native])
+@pytest.mark.parametrize("dtype", sorted(d.name for d in INTEGER))
+def test_labels_of_every_integer_type_with_more_classes_than_it_counts(dtype, executor) -> None:
+    functions = {
+        "cross_entropy": functional.cross_entropy,
+        "smoothed": lambda x, y: functional.cross_entropy(x, y, label_smoothing=0.1),
+        # -253 is 3 in 8 bits
+        "ignored": lambda x, y: (
+            functional.cross_entropy(x, y, ignore_index=3)
+            + 0 * functional.cross_entropy(x, y, ignore_index=-253)
+        ),
+        "nll_loss": lambda x, y: functional.nll_loss(x, y, t(EACH), ignore_index=256 + 100),
+        "multi_margin_loss": lambda x, y: functional.multi_margin_loss(x, y, p=2, weight=t(EACH)),
+    }
+    wanted = losses_of_labels()
+    for name, function in functions.items():
+
+        def both(x, y, function=function):
+            loss = function(x, y)
+            return loss, bl.grad(loss, x)
+
+        run = both if executor is None else bl.compile(both, executor=executor)
+        loss, grad = run(t(MANY, requires_grad=True), t(CHOSEN.astype(dtype)))
+        want, grad_want = wanted[name]
+        np.testing.assert_allclose(loss.numpy(), want, rtol=1e-12, err_msg=name)
+        np.testing.assert_allclose(grad.numpy(), grad_want, rtol=1e-9, atol=1e-13, err_msg=name)
 
 
 @pytest.mark.parametrize("size", [1e4, -1e4])

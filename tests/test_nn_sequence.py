@@ -8,6 +8,8 @@ import pytest
 import backlit as bl
 from backlit import functional as f
 from backlit import nn
+from backlit.compile import interpreter, native
+from backlit.dtypes import INTEGER
 from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 
 rng = np.random.default_rng(0)
@@ -19,6 +21,26 @@ def test_embedding_adds_up_the_gradients_of_repeated_rows() -> None:
     assert table.weight.grad.tolist() == [[0, 0], [2, 2], [1, 1], [0, 0]]
     assert table.weight.numpy()[0].tolist() == [0, 0]
     assert table.weight.numpy()[1].any()
+
+
+@pytest.mark.parametrize("executor", [None, interpreter, native])
+@pytest.mark.parametrize("dtype", sorted(d.name for d in INTEGER))
+def test_embedding_by_indices_of_types_that_do_not_count_all_rows(dtype, executor) -> None:
+    """283 is 27 in 8 bits, and no row 27 is the padding."""
+    weight = bl.asarray(rng.normal(size=(300, 2))).requires_grad_()
+    chosen = np.array([3, 27, 100, 27])
+
+    def rows(indices):
+        y = f.embedding(indices, weight, padding_idx=283)
+        return y, bl.grad((y * y).sum(), weight)
+
+    run = rows if executor is None else bl.compile(rows, executor=executor)
+    y, grad = run(bl.asarray(chosen.astype(dtype)))
+    wanted = np.zeros((300, 2))
+    for i in chosen:
+        wanted[i] += 2 * weight.numpy()[i]
+    np.testing.assert_array_equal(y.numpy(), weight.numpy()[chosen])
+    np.testing.assert_allclose(grad.numpy(), wanted, rtol=1e-14)
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])

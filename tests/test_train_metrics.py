@@ -44,6 +44,14 @@ def test_top_k_agrees_with_scikit_learn():
         assert gathered(TopK(k)).compute() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "float32"])
+def test_top_k_of_scores_of_any_type(dtype):
+    low, high = (0, 255) if dtype == "uint8" else (-128, 127)
+    top = TopK(2)
+    top.update(np.array([[low, 3, high, 4], [high, low, 3, 3]]).astype(dtype), np.array([3, 2]))
+    assert top.compute() == 1.0
+
+
 def test_confusion_matrix_agrees_with_scikit_learn():
     guesses = SCORES.argmax(axis=1)
     matrix = gathered(ConfusionMatrix(4))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SIGNED, int64
+from ..dtypes import SIGNED, UNSIGNED, int64, uint64
 from ..functions import logical_and
 from ..functions import where as choose
 from ..tensor import STATE, Tensor, as_tensor
@@ -26,12 +26,15 @@ def counted_from_front(indices: Tensor, size: int, ignored: int | None = None) -
     """Indices for captured code, in which those below 0 are errors, as they are in eager code.
 
     Their values are not known yet, and a gather would count them from the end; so they are sent
-    behind the end, where it raises. `ignored` is let through.
+    behind the end, where it raises, and with them those that int64 does not hold. `ignored` is let
+    through.
     """
-    if type(indices.array) is np.ndarray or indices.dtype not in SIGNED:
+    if type(indices.array) is np.ndarray:
         return indices
     wide = indices.astype(int64)
+    if indices.dtype in UNSIGNED and indices.dtype != uint64:
+        return wide
     wrong = wide < 0
-    if ignored is not None and ignored < 0:
+    if ignored is not None and ignored < 0 and indices.dtype in SIGNED:
         wrong = logical_and(wrong, wide != ignored)
     return choose(wrong, size, wide)

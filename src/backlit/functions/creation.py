@@ -130,7 +130,22 @@ def arange(
         whole = all(isinstance(v, int) for v in (start, stop, step))
         dtype = dtypes.DEFAULT_INT if whole else dtypes.DEFAULT_FLOAT
     count = max(0, math.ceil((stop - start) / step))
-    return apply(ops.Arange(start=start, count=count, step=step, dtype=as_dtype(dtype)))
+    dtype = as_dtype(dtype)
+    if count:
+        _require_room("arange", dtype, start, start + (count - 1) * step)
+    return apply(ops.Arange(start=start, count=count, step=step, dtype=dtype))
+
+
+def _require_room(name: str, dtype: dtypes.DType, *ends: float) -> None:
+    """Raise if an integer type is too small for a sequence: its elements would start again."""
+    if dtype in dtypes.INTEGER:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        for end in ends:
+            if not low <= end < high + 1:
+                raise ArgumentError(
+                    f"{name}: the elements must lie in [{low}, {high}] for dtype {dtype}, "
+                    f"got {end}; use a larger type, such as dtype='int64'"
+                )
 
 
 def linspace(
@@ -151,8 +166,11 @@ def linspace(
     check_device(device)
     if num < 0:
         raise ArgumentError(f"linspace: num must not be negative, got {num}")
+    dtype = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
     values = np.linspace(start, stop, num, endpoint=endpoint)
-    return wrap(values.astype(as_dtype(dtype or dtypes.DEFAULT_FLOAT)))
+    if num:
+        _require_room("linspace", dtype, values.min(), values.max())
+    return wrap(values.astype(dtype))
 
 
 def eye(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import bool_
+from ..dtypes import bool_, uint64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..op import describe
 from ..ops import indexing as ops
@@ -84,7 +84,15 @@ def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
         return [_FromMask(wrap(i), n) for i, n in zip(np.nonzero(mask), mask.shape, strict=True)]
     if array.dtype not in dtypes.INTEGER:
         raise DTypeError(f"indexing: index arrays must be integers or bool, got {describe(array)}")
-    return [array]
+    return [_within_int64("indexing", array)]
+
+
+def _within_int64(name: str, indices: Tensor) -> Tensor:
+    """The indices, unless one is so large that NumPy would take it for a negative one."""
+    array = indices.array
+    if array.dtype == uint64 and type(array) is np.ndarray and array.size and array.max() >= 2**63:
+        raise IndexRangeError(f"{name}: indices must lie below 2**63, got {array.max()}")
+    return indices
 
 
 def _basic(entry: Any, size: int, axis: int) -> int | tuple[int, int, int]:
@@ -113,7 +121,7 @@ def _indices(name: str, indices: Any) -> Tensor:
     indices = as_tensor(indices)
     if indices.dtype not in dtypes.INTEGER:
         raise DTypeError(f"{name}: indices must be integers, got {describe(indices)}")
-    return indices
+    return _within_int64(name, indices)
 
 
 def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Tensor:

@@ -260,7 +260,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
             f"repeat: repeats must be one number or one for each of {x.shape[axis]} slices, got "
             f"shape {counts.shape}"
         )
-    order = np.repeat(np.arange(x.shape[axis]), counts)
+    order = np.repeat(np.arange(x.shape[axis]), counts.astype(np.int64))
     return take(x, as_tensor(order), axis=axis)
 
 

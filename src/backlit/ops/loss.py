@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..dtypes import FLOATING, INTEGER
+from ..dtypes import FLOATING, INTEGER, int64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..op import Op, Shape, describe
 
@@ -303,9 +303,14 @@ def _column(xp, row, ndim: int):
     return xp.reshape(row, (-1, *(1,) * (ndim - 2))) if ndim > 2 else row
 
 
+def _wide(xp, labels):
+    """Labels in a type that holds every class and every `ignore_index`."""
+    return xp.astype(labels, int64)
+
+
 def _is_class(xp, labels, shape: Shape):
     """Whether the label of a row is the class of the column: (N, C, ...) for labels (N, ...)."""
-    classes = _column(xp, xp.arange(0, shape[1], 1, labels.dtype), len(shape))
+    classes = _column(xp, xp.arange(0, shape[1], 1, int64), len(shape))
     return xp.expand_dims(labels, 1) == classes
 
 
@@ -322,8 +327,9 @@ class Labelled(Classification):
 
     def rows(self, xp, dtype, target, weight):
         """Which rows count, labels that are always in range, and the weight of each row."""
-        counted = target != self.ignore_index
-        labels = xp.where(counted, target, 0)
+        labels = _wide(xp, target)
+        counted = labels != self.ignore_index
+        labels = xp.where(counted, labels, 0)
         if weight:
             return counted, labels, xp.where(counted, xp.take(weight[0], labels, axis=0), 0.0)
         return counted, labels, xp.astype(counted, dtype)
@@ -502,27 +508,29 @@ class MultiMarginLoss(Classification):
         self.check_labels(x, target)
         self.check_weight(x, weight)
 
-    def _excess(self, xp, x, target):
-        chosen = xp.take_along_axis(x, xp.expand_dims(target, 1), axis=1)
+    def _excess(self, xp, x, labels):
+        chosen = xp.take_along_axis(x, xp.expand_dims(labels, 1), axis=1)
         other = xp.maximum(self.margin - chosen + x, 0)
-        return xp.where(_is_class(xp, target, x.shape), 0.0, other)
+        return xp.where(_is_class(xp, labels, x.shape), 0.0, other)
 
     def _losses(self, xp, excess):
         total = xp.sum(excess if self.p == 1 else excess * excess, axis=1)
         return total / excess.shape[1]
 
     def forward(self, xp, x, target, *weight):
-        losses = self._losses(xp, self._excess(xp, x, target))
-        return self.reduced(xp, losses * xp.take(weight[0], target, axis=0) if weight else losses)
+        labels = _wide(xp, target)
+        losses = self._losses(xp, self._excess(xp, x, labels))
+        return self.reduced(xp, losses * xp.take(weight[0], labels, axis=0) if weight else losses)
 
     def backward(self, xp, grad_y, x, target, weight):
-        excess = self._excess(xp, x, target)
-        own = _is_class(xp, target, x.shape)
+        labels = _wide(xp, target)
+        excess = self._excess(xp, x, labels)
+        own = _is_class(xp, labels, x.shape)
         share = self.share(grad_y, x.shape[0])
 
         def grad_x():
             slope = xp.where(excess > 0, 1.0, 0.0 * x) if self.p == 1 else 2 * excess
-            row = share * xp.take(weight[0], target, axis=0) if weight else share
+            row = share * xp.take(weight[0], labels, axis=0) if weight else share
             if row.ndim:
                 row = xp.expand_dims(row, 1)
             total = xp.sum(slope, axis=1, keepdims=True)

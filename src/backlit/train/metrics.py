@@ -139,7 +139,9 @@ class TopK(Accuracy):
             )
         if not self.k <= scores.shape[1]:
             raise ShapeError(f"TopK: k = {self.k} must not exceed the {scores.shape[1]} classes")
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.k]
+        # The smallest integer has no negative, and an unsigned one wraps; ~x reverses their order.
+        backwards = -scores if scores.dtype in FLOATING else ~scores
+        best = np.argsort(backwards, axis=1, kind="stable")[:, : self.k]
         self.total += int((best == labels[:, None]).any(axis=1).sum())
         self.count += len(labels)
 
