@@ -21,7 +21,8 @@ CALLS = [
     (lambda: bl.asarray(np.ones(2), dtype="int8", copy=False), ArgumentError,
      r"asarray: copy=False, but a copy is needed"),
     (lambda: bl.asarray([[1], [2, 3]]), ArgumentError,
-     r"tensor: the data must be numbers in a regular nesting, got \[\[1\], \[2, 3\]\]"),
+     r"tensor: the data must be numbers in a regular nesting, got lists of different lengths or "
+     r"depths, \[\[1\], \[2, 3\]\]; give all of them one length"),
     (lambda: bl.asarray([1.0], device="moon"), ArgumentError,
      r"device: must be 'cpu', got 'moon'; Backlit computes on the CPU"),
     (lambda: bl.astype(bl.ones(1), "int8", device="moon"), ArgumentError, r"device: must be 'cpu'"),
@@ -132,7 +133,7 @@ CALLS = [
      r"take: indices must lie below 2\*\*63, got 18446744073709551615"),
     # operands
     (lambda: bl.add("a", 1), DTypeError,
-     r"operand: must be a Tensor, an array or a number, got str"),
+     r"tensor: the data must be numbers in a regular nesting, got a text, "),
     (lambda: bl.ones(1, dtype="int8") + 300, ArgumentError, r"add: .*300 out of bounds for int8"),
     (lambda: bl.tensor([True]) // bl.tensor([True]), DTypeError,
      r"floor_divide: a must be numbers, got bool\[1\]; use a.astype\('int64'\)"),

@@ -121,9 +121,7 @@ def test_reflected_operators_are_differentiated():
 
 def test_operators_refuse_what_is_no_number():
     for other in ("text", None, 1j, object()):
-        with pytest.raises(
-            DTypeError, match="operand: must be a Tensor, an array or a number, got"
-        ):
+        with pytest.raises(DTypeError, match="the data must be numbers in a regular nesting, got"):
             bl.tensor(A) + other
 
 
@@ -206,7 +204,7 @@ def test_unsupported_dtypes():
             DTypeError, match=r"dtype: .* is not supported; use one of bfloat16, bool"
         ):
             bl.zeros((2,), dtype=bad)
-    with pytest.raises(DTypeError, match="is not supported"):
+    with pytest.raises(DTypeError, match="got an array of complex numbers"):
         bl.tensor(np.array([1j]))
 
 
@@ -252,7 +250,7 @@ def test_irregular_data():
         ArgumentError, match="tensor: the data must be numbers in a regular nesting"
     ):
         bl.tensor([[1.0], [1.0, 2.0]])
-    with pytest.raises((ArgumentError, DTypeError), match=r"tensor: the data|is not supported"):
+    with pytest.raises(DTypeError, match="got a text, 'text'; number the classes first"):
         bl.tensor("text")
 
 

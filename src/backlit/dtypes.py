@@ -61,8 +61,8 @@ def as_dtype(dtype: Any) -> DType:
     if isinstance(dtype, str) and dtype in _BY_NAME:
         return _BY_NAME[dtype]
     try:
-        result = np.dtype(dtype)
-    except TypeError:
+        result = np.dtype(dtype).newbyteorder("=")
+    except (TypeError, ValueError):
         result = None
     if result not in SUPPORTED:
         names = ", ".join(sorted(_BY_NAME))

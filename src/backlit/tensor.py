@@ -34,6 +34,7 @@ from .errors import (
     ShapeError,
     TraceError,
 )
+from .foreign import words
 from .op import Op, Shape, describe, describe_inputs
 from .ops import elementwise, movement
 
@@ -275,9 +276,14 @@ def _narrowed(op: Op, arrays: tuple[Any, ...], array: np.ndarray) -> np.ndarray:
     return np.asarray(op.forward(EAGER, *numberless))
 
 
+def where_called() -> str:
+    """The module in which an error happened, to end its message with."""
+    return f"; in {STATE.scope.path}" if STATE.scope is not None else ""
+
+
 def _explained(op: Op, arrays: tuple[Any, ...], error: Exception) -> Exception:
     """The error for an op that failed, from its own rule if that finds the condition."""
-    where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
+    where = where_called()
     if not isinstance(error, BacklitError):
         try:
             if op.primitive:
@@ -431,7 +437,7 @@ class Tensor:
         if array.size != 1:
             raise ShapeError(
                 f"{what}: the truth or number of a Tensor of shape {self.shape} is ambiguous; "
-                "use any(), all() or an index"
+                "use any(), all() or an index, and `is` to look for a Tensor in a list"
             )
         return array.reshape(())[()]
 
@@ -459,7 +465,7 @@ class Tensor:
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self == value).any())
+        return not _never_equal(value) and bool((self == value).any())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self._concrete("numpy.asarray()")
@@ -787,9 +793,13 @@ class Tensor:
         return matmul(other, self)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        if _never_equal(other):
+            return NotImplemented
         return binary(_EQUAL, self, other)
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        if _never_equal(other):
+            return NotImplemented
         return binary(_NOT_EQUAL, self, other)
 
     def __lt__(self, other: Any) -> Tensor:
@@ -944,25 +954,61 @@ def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndar
     if isinstance(data, Tensor):
         data = data._concrete("asarray()")
     target = None if dtype is None else as_dtype(dtype)
-    if isinstance(data, np.ndarray | np.generic):
-        if target is None:
-            target = as_dtype(data.dtype)
-        return np.array(data, target, copy=copy)
+    if not isinstance(data, np.ndarray | np.generic):
+        if not hasattr(data, "__array__") or isinstance(data, type):
+            return _from_python(data, target)
+        try:
+            data = np.asarray(data)
+        except Exception as error:  # an array of another library's raises what it likes
+            raise DTypeError(_no_numbers(data, f": {error}")) from None
+    if data.dtype not in dtypes.SUPPORTED or type(data) is not np.ndarray:
+        _require_numbers(data, data, target)
+    return np.array(data, as_dtype(data.dtype) if target is None else target, copy=copy)
+
+
+def _from_python(data: Any, target: DType | None) -> np.ndarray:
+    """Numbers and nested lists as an array."""
     try:
-        array = np.array(_without_tensors(data), target)
-    except TraceError:
+        plain = _without_tensors(data)
+        array = np.array(plain)
+    except BacklitError:
         raise
-    except (ValueError, TypeError) as error:
-        raise ArgumentError(
-            f"tensor: the data must be numbers in a regular nesting, got {data!r:.60}: {error}"
-        ) from None
-    if target is None:
-        defaults: dict[str, DType] = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}
-        default = defaults.get(array.dtype.kind)
-        # A list of NumPy arrays keeps their dtype; only Python numbers have a default.
-        target = default if default and _python_numbers(data) else as_dtype(array.dtype)
-        array = array.astype(target, copy=False)
-    return array
+    except ValueError:
+        raise ArgumentError(_no_numbers(data)) from None
+    except Exception as error:  # and so does one in a list
+        raise DTypeError(_no_numbers(data, f": {error}")) from None
+    _require_numbers(array, data, target)
+    if target is not None:
+        try:
+            return np.array(plain, target)
+        except (ValueError, OverflowError) as error:
+            raise ArgumentError(f"tensor: the data must fit into {target}: {error}") from None
+    defaults: dict[str, DType] = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}
+    default = defaults.get(array.dtype.kind)
+    # A list of NumPy arrays keeps their dtype; only Python numbers have a default.
+    dtype = default if default and _python_numbers(data) else as_dtype(array.dtype)
+    return array.astype(dtype, copy=False)
+
+
+def _require_numbers(array: Any, data: Any, target: DType | None) -> None:
+    """Raise unless an array that was made of the data has numbers that `target` can take over."""
+    if np.ma.is_masked(array):
+        raise DTypeError(
+            f"tensor: the data must be numbers, got a masked array with {np.ma.count_masked(array)}"
+            " elements masked; say what stands there: x.filled(0)"
+        )
+    dtype = array.dtype
+    number = dtype.kind in "biuf" or (dtype.kind == "V" and dtype.type is not np.void)
+    if not number or (target is None and dtype.newbyteorder("=") not in dtypes.SUPPORTED):
+        raise DTypeError(_no_numbers(data))
+
+
+def _no_numbers(data: Any, error: str = "") -> str:
+    what, cure = words(data)
+    return (
+        f"tensor: the data must be numbers in a regular nesting, got {what}{error}; "
+        f"{cure}{where_called()}"
+    )
 
 
 def _without_tensors(data: Any) -> Any:
@@ -976,7 +1022,14 @@ def _without_tensors(data: Any) -> Any:
 def _python_numbers(data: Any) -> bool:
     while isinstance(data, list | tuple) and data:
         data = data[0]
-    return not isinstance(data, np.ndarray | np.generic | Tensor)
+    return not (isinstance(data, Tensor) or hasattr(data, "__array__"))
+
+
+def _never_equal(x: Any) -> bool:
+    """Whether `==` of a Tensor and this is Python's answer: that two different things differ."""
+    return not (
+        isinstance(x, Tensor | int | float | list | tuple | complex) or hasattr(x, "__array__")
+    )
 
 
 def _operand(x: Any) -> Any:
@@ -985,9 +1038,7 @@ def _operand(x: Any) -> Any:
         return x
     if isinstance(x, float):
         return float(x)  # np.float64 is one, too, and no reason to go to float64
-    if isinstance(x, np.ndarray | np.generic | list | tuple):
-        return as_tensor(x)
-    raise DTypeError(f"operand: must be a Tensor, an array or a number, got {type(x).__name__}")
+    return as_tensor(x)
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -1001,6 +1052,11 @@ def as_tensor(x: Any) -> Tensor:
 
 def _traced_array(array: np.ndarray, dtype: Any = None) -> Tensor:
     """What a captured function makes of a NumPy array: its elements are read at each call."""
+    if not array.dtype.isnative:
+        raise DTypeError(
+            f"compile: a captured function reads arrays as they lie in memory, got {array.dtype}; "
+            "convert it outside: x.astype(x.dtype.newbyteorder('='))"
+        )
     t = STATE.trace.array(_as_array(array, copy=None))
     return t if dtype is None else t.astype(dtype)
 

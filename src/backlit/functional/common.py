@@ -9,17 +9,15 @@ import numpy as np
 from ..dtypes import SIGNED, UNSIGNED, int64, uint64
 from ..functions import logical_and
 from ..functions import where as choose
-from ..tensor import STATE, Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, where_called
+
+#: The module in which an error happened, to end its message with.
+where = where_called
 
 
 def given(x: Any) -> Tensor:
     """An argument as a Tensor."""
     return x if isinstance(x, Tensor) else as_tensor(x)
-
-
-def where() -> str:
-    """The module in which an error happened, to end its message with."""
-    return f"; in {STATE.scope.path}" if STATE.scope is not None else ""
 
 
 def counted_from_front(indices: Tensor, size: int, ignored: int | None = None) -> Tensor:
