@@ -128,49 +128,72 @@ def test_splitting_and_joining_are_inverse(data, shape) -> None:
 
 @st.composite
 def keyed(draw):
-    """An array and a key of slices, integers, None, `...`, index arrays and masks."""
-    shape = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4).map(tuple))
+    """An array and a key of everything that NumPy's keys are made of, each in all its spellings.
+
+    A key is seldom right by chance: sizes, blocks and bounds are drawn so that it mostly is.
+    """
+    shape = draw(st.lists(st.integers(0, 3), max_size=4).map(tuple))
     x = draw(arrays(shape))
-    block = draw(st.sampled_from([(), (2,), (3,), (2, 2)]))
-    key, axis = [], 0
-    end = draw(st.integers(0, len(shape)))
-    masks = draw(st.booleans())
-    while axis < end:
-        n = shape[axis]
-        kind = draw(st.sampled_from(["slice", "int", "none", "array", "mask"]))
-        if kind == "none":
+    length = draw(st.integers(0, 3))
+    blocks = st.sampled_from([(), (length,), (1,), (2, length)])
+    left, key = list(shape[: draw(st.integers(0, len(shape)))]), []
+    while left and len(key) < 6:
+        n = left[0]
+        kind = draw(st.sampled_from(["slice", "integer", "new", "truth", "array", "mask"]))
+        if kind == "new":
             key.append(None)
-            if sum(k is None for k in key) > 2:
-                break
-            continue
-        if kind == "slice":
-            part = st.none() | st.integers(-4, 4)
-            step = draw(st.none() | st.sampled_from([-2, -1, 1, 2]))
+        elif kind == "truth":
+            truth = draw(st.sampled_from([True, True, False]))
+            key.append(draw(st.sampled_from([bool, np.bool_, np.array]))(truth))
+        elif kind == "slice":
+            part = st.none() | st.integers(-4, 4) | st.integers(-4, 4).map(np.int64)
+            step = draw(st.none() | st.sampled_from([-3, -2, -1, 1, 2, 3, 0]))
             key.append(slice(draw(part), draw(part), step))
-        elif kind == "int":
-            key.append(draw(st.integers(-n, n - 1)))
-        elif kind == "array" or not masks or block != (2,):
-            key.append(draw(hnp.arrays(np.int64, block, elements=st.integers(-n, n - 1))))
-        else:  # a mask with as many hits as the index arrays are long, where that is possible
-            mask = np.zeros(n, bool)
-            mask[: len(mask[:2])] = True
-            key.append(mask if n >= 2 else np.zeros(block, np.int64))
-        axis += 1
+        elif kind == "integer":
+            i = draw(st.integers(-n, max(n - 1, 0)))  # out of range where there is nothing
+            key.append(draw(st.sampled_from([int, np.int8, np.array]))(i))
+        elif kind == "array":
+            block = draw(blocks)
+            dtype = draw(st.sampled_from([np.int64, np.int8, np.uint8, np.uint64]))
+            low = 0 if np.dtype(dtype).kind == "u" else -n
+            values = hnp.arrays(dtype, block, elements=st.integers(low, max(n - 1, 0)))
+            i = draw(values)
+            spelling = draw(st.sampled_from(["array", "list", "tuple"]))
+            if spelling != "array" and i.ndim:
+                i = i.tolist() if spelling == "list" else tuple(i.tolist())
+            key.append(i)
+        elif n == 0:  # NumPy lets an empty mask pass wherever it stands
+            key.append(slice(None))
+        else:
+            axes = 1 if len(left) == 1 or not left[1] else draw(st.integers(1, 2))
+            mask = np.zeros(left[:axes], bool)
+            mask.flat[:length] = True
+            key.append(mask.tolist() if axes == 1 and draw(st.booleans()) else mask)
+            del left[: axes - 1]
+        if kind not in ("new", "truth"):
+            del left[0]
     if draw(st.booleans()):
         key.insert(draw(st.integers(0, len(key))), Ellipsis)
-    return x, tuple(key)
+    return x, key[0] if len(key) == 1 and draw(st.booleans()) else tuple(key)
 
 
-@given(keyed())
-@settings(LAW, max_examples=300)
-def test_indexing_is_numpys_and_its_gradient_counts_the_uses(case) -> None:
+def as_ours(key):
+    """The key with Tensors in the place of arrays."""
+    if isinstance(key, tuple) and not all(isinstance(k, int) for k in key):
+        return tuple(map(as_ours, key))
+    return bl.asarray(key) if isinstance(key, np.ndarray) else key
+
+
+@given(keyed(), st.booleans())
+@settings(LAW, max_examples=250)
+def test_indexing_is_numpys_and_its_gradient_counts_the_uses(case, tensors) -> None:
     array, key = case
     x = bl.tensor(array, requires_grad=True)
-    ours = tuple(bl.asarray(k) if isinstance(k, np.ndarray) else k for k in key)
+    ours = as_ours(key) if tensors else key
     try:
         want = array[key]
-    except IndexError:
-        with pytest.raises((IndexError, ValueError)):
+    except (IndexError, ValueError):
+        with pytest.raises(bl.errors.BacklitError, match=r"indexing|gather"):
             x[ours]
         return
     y = x[ours]
@@ -180,6 +203,30 @@ def test_indexing_is_numpys_and_its_gradient_counts_the_uses(case) -> None:
     uses = np.zeros(array.shape)
     np.add.at(uses, key, up)
     same(grad(y, x, bl.asarray(up)), uses)
+
+
+def has_truth(key) -> bool:
+    """Whether a key asks for truth values in an array, which a captured function has not."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(k, np.ndarray) and k.dtype == bool for k in parts)
+
+
+@given(keyed().filter(lambda case: not has_truth(case[1])))
+@settings(LAW, max_examples=40)
+def test_compiled_indexing_is_eager_indexing(case) -> None:
+    array, key = case
+
+    def step(x, up):
+        y = x[key]
+        return y, bl.grad(y, x, up)
+
+    x = bl.tensor(array, requires_grad=True)
+    try:
+        up = bl.asarray(np.random.default_rng(1).uniform(0.5, 1.5, x[key].shape))
+    except bl.errors.BacklitError:
+        return
+    for got, want in zip(bl.compile(step)(x, up), step(x, up), strict=True):
+        same(got, want.numpy(), 0, 0)
 
 
 @given(st.data())

@@ -282,7 +282,10 @@ INDICES = [
     np.array([], np.int64), ([],), (slice(0, 0), 1), (np.array([[0, 1], [1, 2]]), np.array([0, 1])),
     X > 30, X[:, :, 0] > 20, (X[:, 0, 0] > 10, 2), (0, X[0] % 2 == 0),
     (slice(None), X[0] % 3 == 0), np.zeros((3, 4, 5), bool),
-    (X[:, 0, 0] > 10, slice(None), [0, 1]), (np.int64(1), np.uint8(2)),
+    (X[:, 0, 0] > 10, slice(None), [0, 1]), (np.int64(1), np.uint8(2)), True, False, (0, True),
+    (slice(None), True), (True, [0, 1]), (True, True, slice(1)), np.array(True), np.bool_(False),
+    ((0, 1),), ((0, 1), [3, 2]), range(2), (range(2), 1), ([[]],), (None, 0, 1, ..., [3, -3]),
+    (slice(None), 0, ..., [3, -3]), ([0, 1], ..., 1, [3, -3]), (0, ..., True, [0, 1], 2),
 ]  # fmt: skip
 
 
@@ -337,7 +340,7 @@ def test_slices_of_every_kind(data):
             r"indexing: an index is an integer, slice, Tensor, None or ..., got 1\.0",
         ),
         ("a", DTypeError, "indexing: an index is an integer, .* got 'a'"),
-        (True, DTypeError, "indexing: True and False are not indices; use None for a new axis"),
+        (slice(0, 1, 0), ArgumentError, r"indexing: slice step cannot be zero, got slice\(0"),
         ([0.5], DTypeError, r"indexing: index arrays must be integers or bool, got float32\[1\]"),
         (([0, 1], [0, 1, 2]), ShapeError, "index arrays must broadcast"),
     ],
@@ -347,7 +350,15 @@ def test_bad_indices(index, error, text):
         bl.tensor(X)[index]
 
 
+def test_a_mask_of_nothing_selects_nothing():
+    x = bl.zeros((0, 3))
+    assert x[np.zeros(0, bool)].shape == (0, 3)
+    assert x[np.zeros((0, 3), bool)].shape == (0,)
+
+
 def test_a_mask_must_have_the_shape_of_what_it_selects():
+    with pytest.raises(ShapeError, match=r"got size 0 for axis 1 of float32\[0,3\]"):
+        bl.zeros((0, 3))[:, np.zeros(0, bool)]
     with pytest.raises(ShapeError, match=r"mask"):
         bl.tensor(X)[np.ones(2, bool)]
 

@@ -9,34 +9,70 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import bool_, uint64
-from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TraceError
 from ..op import describe
 from ..ops import indexing as ops
 from ..ops import movement
 from ..tensor import Tensor, apply, as_tensor, wrap
 from .arguments import cached, one_axis
 
-_NO_TRUTH = "indexing: True and False are not indices; use None for a new axis"
-
 
 class _FromMask(NamedTuple):
-    """The positions that a mask selects along one axis, and the mask's size there."""
+    """The positions that a mask selects along one axis, and the mask's size there.
+
+    A single truth value is a mask over an axis of its own, of size 1: `new`.
+    """
 
     indices: Tensor
     size: int
+    new: bool = False
+
+
+class Selection(NamedTuple):
+    """A key made canonical: x in `shape`, indexed by `pattern` with `arrays`, then `squeezed`.
+
+    `shape` is that of x with an axis of size 1 for each truth value in the key. `pattern` is the
+    `index` of a Slice or, with arrays, the `pattern` of a Gather. `squeezed` is an axis of size 1
+    that the result has too many, or None.
+    """
+
+    shape: tuple[int, ...]
+    pattern: tuple[Any, ...]
+    arrays: tuple[Tensor, ...]
+    squeezed: int | None
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] with NumPy's meaning."""
-    entries = _expanded(x, key if isinstance(key, tuple) else (key,))
-    index: list[Any] = []
+    shape, pattern, arrays, squeezed = select(x, key)
+    if not arrays:
+        return apply(cached(movement.Slice, pattern), x)
+    if len(shape) > x.ndim:
+        x = apply(cached(movement.Reshape, shape), x)
+    y = apply(cached(ops.Gather, pattern), x, *arrays)
+    if squeezed is None:
+        return y
+    kept = (*y.shape[:squeezed], *y.shape[squeezed + 1 :])
+    return apply(cached(movement.Reshape, kept), y)
+
+
+def select(x: Tensor, key: Any) -> Selection:
+    """What a key selects from x, or the error that names the part of the key that is wrong."""
+    entries, gap = _expanded(x, key if isinstance(key, tuple) else (key,))
+    shape: list[int] = []
+    pattern: list[Any] = []
     arrays: list[Tensor] = []
     axis = 0
     for entry in entries:
         if entry is None:
-            index.append(None)
+            pattern.append(None)
             continue
         if isinstance(entry, _FromMask):
+            if entry.new:
+                shape.append(1)
+                arrays.append(entry.indices)
+                pattern.append("array")
+                continue
             if entry.size != x.shape[axis]:
                 raise ShapeError(
                     f"indexing: a mask must have the sizes of the axes it selects from, got size "
@@ -45,42 +81,59 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             entry = entry.indices
         if isinstance(entry, Tensor):
             arrays.append(entry)
-            index.append("array")
+            pattern.append("array")
         else:
-            index.append(_basic(entry, x.shape[axis], axis))
+            pattern.append(_basic(entry, x.shape[axis], axis))
+        shape.append(x.shape[axis])
         axis += 1
-    if arrays:
-        return apply(cached(ops.Gather, tuple(index)), x, *arrays)
-    return apply(cached(movement.Slice, tuple(index)), x)
+    squeezed = None
+    if gap is not None and arrays:
+        # For NumPy a `...` between index arrays parts them even where it stands for no axis.
+        sides = pattern[:gap], pattern[gap:]
+        if all(any(i == "array" or isinstance(i, int) for i in side) for side in sides):
+            pattern.insert(gap, None)
+            before = sum(i is None or isinstance(i, tuple) for i in sides[0])
+            squeezed = max(a.ndim for a in arrays) + before
+    return Selection(tuple(shape), tuple(pattern), tuple(arrays), squeezed)
 
 
-def _expanded(x: Tensor, key: tuple[Any, ...]) -> list[Any]:
-    """One entry for each axis of x: `...` spelled out, masks as index arrays."""
+def _expanded(x: Tensor, key: tuple[Any, ...]) -> tuple[list[Any], int | None]:
+    """One entry for each axis of x, and where a `...` stood that is none of them.
+
+    `...` is spelled out, masks become index arrays.
+    """
     entries: list[Any] = []
     for entry in key:
-        if isinstance(entry, list | np.ndarray | Tensor):
+        if isinstance(entry, _ARRAYS):
             entries.extend(_index_arrays(entry))
         else:
             entries.append(entry)
-    used = sum(e is not None and e is not Ellipsis for e in entries)
-    if used > x.ndim:
-        raise ShapeError(f"indexing: {used} indices are too many for shape {x.shape}")
-    rest: list[Any] = [slice(None)] * (x.ndim - used)
     places = [i for i, e in enumerate(entries) if e is Ellipsis]
     if len(places) > 1:
         raise ShapeError("indexing: `...` may stand only once in an index")
+    new = sum(e is None or (isinstance(e, _FromMask) and e.new) for e in entries)
+    used = len(entries) - len(places) - new
+    if used > x.ndim:
+        raise ShapeError(f"indexing: {used} indices are too many for shape {x.shape}")
+    rest: list[Any] = [slice(None)] * (x.ndim - used)
     position = places[0] if places else len(entries)
-    return entries[:position] + rest + entries[position + len(places) :]
+    whole = entries[:position] + rest + entries[position + len(places) :]
+    return whole, position if places and not rest else None
+
+
+#: What a key may hold besides integers, slices, None and `...`.
+_ARRAYS = (Tensor, np.ndarray, np.bool_, bool, list, tuple, range)
 
 
 def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
-    array = (
-        as_tensor(entry) if not isinstance(entry, list) or entry else wrap(np.empty(0, np.int64))
-    )
+    array = as_tensor(entry)
+    written = not isinstance(entry, Tensor | np.ndarray)
+    if written and array.size == 0:
+        array = wrap(np.empty(array.shape, np.int64))  # for NumPy, [] holds floats
     if array.dtype == bool_:
-        mask = array._concrete("indexing by a mask")
+        mask = array.array if written else array._concrete("indexing by a mask")
         if mask.ndim == 0:
-            raise DTypeError(_NO_TRUTH)
+            return [_FromMask(wrap(np.nonzero(mask[None])[0]), 1, new=True)]
         return [_FromMask(wrap(i), n) for i, n in zip(np.nonzero(mask), mask.shape, strict=True)]
     if array.dtype not in dtypes.INTEGER:
         raise DTypeError(f"indexing: index arrays must be integers or bool, got {describe(array)}")
@@ -99,11 +152,11 @@ def _basic(entry: Any, size: int, axis: int) -> int | tuple[int, int, int]:
     if isinstance(entry, slice):
         try:
             start, stop, step = entry.indices(size)
+        except TraceError:
+            raise
         except (ValueError, TypeError) as error:
             raise ArgumentError(f"indexing: {error}, got {entry}") from None
         return start, len(range(start, stop, step)), step
-    if isinstance(entry, bool):
-        raise DTypeError(_NO_TRUTH)
     try:
         i = operator.index(entry)
     except TypeError:
