@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import subprocess
@@ -20,6 +21,9 @@ from backlit.errors import ArgumentError, IndexRangeError, ShapeError, TraceErro
 
 def compiled(function):
     return bl.compile(function, executor=native)
+
+
+SCHEDULE = optim.lr_scheduler.StepLR(optim.SGD([bl.tensor([1.0], requires_grad=True)]), 2)
 
 
 def same(a: bl.Tensor, b: bl.Tensor) -> bool:
@@ -97,6 +101,126 @@ def test_asking_for_a_value_is_an_error_with_the_line(ask) -> None:
     with pytest.raises(TraceError, match=r"test_compile_footguns\.py:\d+"):
         compiled(lambda x: (ask(x), x)[1])(bl.tensor([1.0, 2.0]))
     assert compiled(lambda x: x + 1)(bl.tensor([1.0])).item() == 2  # nothing is left behind
+
+
+def swallowed_by_except(ask):
+    try:
+        ask()
+    except Exception:
+        return False
+    return True
+
+
+def swallowed_by_a_bare_except(ask):
+    try:
+        ask()
+    except:  # noqa: E722
+        return False
+    return True
+
+
+def swallowed_by_suppress(ask):
+    with contextlib.suppress(TypeError):
+        ask()
+        return True
+    return False
+
+
+def swallowed_by_a_return(ask):
+    done = False
+    try:
+        ask()
+        done = True
+    finally:
+        return done  # noqa: B012
+
+
+def swallowed_by_another_error(ask):
+    try:
+        ask()
+    except TypeError:
+        raise KeyError("another error") from None
+    return True
+
+
+@pytest.mark.parametrize(
+    "swallowed",
+    [
+        swallowed_by_except,
+        swallowed_by_a_bare_except,
+        swallowed_by_suppress,
+        swallowed_by_a_return,
+        swallowed_by_another_error,
+    ],
+)
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (lambda x: bool(x.sum() > 0), r"bool\(\): a captured function cannot ask for a value"),
+        (lambda x: np.asarray(x), r"numpy\.asarray\(\): a captured function cannot ask"),
+        (lambda x: bl.capture(bl.sin)(x), "a captured function cannot itself capture"),
+        (lambda x: bl.compile(bl.sin).epoch([[0]], x), "cannot run the epoch of another"),
+        (lambda x: SCHEDULE.step(), "a schedule computes with Python numbers"),
+        (lambda x: x.grad, "does not see the grad of its arguments"),
+    ],
+    ids=["branch", "numpy", "capture", "epoch", "schedule", "grad"],
+)
+@pytest.mark.parametrize("executor", [native, interpreter])
+def test_a_swallowed_refusal_ends_the_capture(swallowed, ask, text, executor) -> None:
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    x.grad = bl.tensor([1.0, 1.0])
+    f = bl.compile(lambda x: x if swallowed(lambda: ask(x)) else 3 * x, executor=executor)
+    for _ in range(2):
+        with pytest.raises(TraceError, match=text):
+            f(x)
+    assert compiled(lambda x: x + 1)(bl.tensor([1.0])).item() == 2  # nothing is left behind
+
+
+def test_the_first_of_several_swallowed_refusals_is_told() -> None:
+    def f(x):
+        with contextlib.suppress(TypeError):
+            float(x)
+        return int(x)
+
+    with pytest.raises(TraceError, match=r"float\(\): a captured function"):
+        compiled(f)(bl.tensor(1.0))
+
+
+def test_other_errors_may_be_swallowed_as_ever() -> None:
+    def f(x):
+        try:
+            return x @ bl.ones((3, 1))
+        except ShapeError:
+            return x * 3
+
+    assert compiled(f)(bl.tensor([1.0, 2.0])).tolist() == [3.0, 6.0]
+
+
+# -- arrays that lie in memory in other ways ------------------------------------------------------
+
+
+def unaligned(values) -> np.ndarray:
+    plain = np.asarray(values, np.float32)
+    raw = np.frombuffer(b"." + plain.tobytes(), np.uint8)[1:]
+    array = raw.view(np.float32).reshape(plain.shape)
+    assert not array.flags.aligned
+    return array
+
+
+@pytest.mark.parametrize("executor", [native, interpreter])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (2, 3)])
+def test_an_unaligned_array_keeps_its_shape(shape, executor) -> None:
+    array = unaligned(np.arange(float(np.prod(shape))).reshape(shape))
+    state = bl.asarray(unaligned(np.ones(shape)))
+
+    def step(x):
+        state.assign(state + x)
+        return x, x * 2, state * 1
+
+    results = bl.compile(step, executor=executor)(bl.asarray(array))
+    assert [r.shape for r in (*results, state)] == [shape] * 4
+    assert results[2].tolist() == state.tolist() == (array + 1).tolist()
+    assert results[0].tolist() == array.tolist()
 
 
 # -- what changes between steps -------------------------------------------------------------------

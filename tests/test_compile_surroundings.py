@@ -16,6 +16,8 @@ import gc
 import os
 import pickle
 import random
+import subprocess
+import sys
 import threading
 import time
 import types
@@ -1197,6 +1199,82 @@ def test_the_cause_of_a_capture_is_named(change, text):
     change(net)
     with pytest.warns(UserWarning, match=text):
         f(X)
+
+
+# -- where a module lies says nothing about whose it is --------------------------------------------
+
+INSTALLED = """
+rates = {"dropout": 0.5}
+
+class Settings:
+    scale = 2.0
+
+settings = Settings()
+factor = 3.0
+
+def by_dict(x): return x * rates["dropout"]
+def by_class(x): return x * Settings.scale
+def by_object(x): return x * settings.scale
+def by_global(x): return x * factor
+def by_default(x, times=[1.0]): return x * times[0]
+"""
+SCRIPT = """
+import backlit, mytrain
+from backlit.compile import interpreter, native
+
+x = backlit.tensor([1.0, 2.0])
+own = {"rate": 1.0}
+functions = {name: f for name, f in vars(mytrain).items() if name.startswith("by_")}
+functions["script"] = lambda x: x * own["rate"] * mytrain.by_dict(x)
+functions["module"] = lambda x: x * mytrain.settings.scale * mytrain.factor
+
+def change():
+    mytrain.rates["dropout"] *= 0.5
+    mytrain.Settings.scale *= 2.0
+    mytrain.factor += 1.0
+    mytrain.by_default.__defaults__[0][0] += 1.0
+    own["rate"] += 1.0
+
+compiled = {(n, e): backlit.compile(f, executor=e)
+            for n, f in functions.items() for e in (native, interpreter)}
+for _ in range(3):
+    for (name, executor), f in compiled.items():
+        assert f(x).tolist() == functions[name](x).tolist(), name
+    change()
+for f in compiled.values():
+    assert len(f.graphs) == 3
+print("as eager")
+"""
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages", "plain"])
+def test_an_installed_package_of_the_user_is_followed_as_any_other(tmp_path, folder):
+    place = tmp_path / "lib" / folder
+    (place / "mytrain").mkdir(parents=True)
+    (place / "mytrain" / "__init__.py").write_text(INSTALLED)
+    (place / "launcher.py").write_text("import sys\nexec(sys.argv[1], {'__name__': '__main__'})\n")
+    path = os.pathsep.join([str(place), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "launcher", SCRIPT],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+    )
+    assert done.stdout == "as eager\n", done.stderr
+
+
+def test_a_script_that_has_the_name_of_a_standard_module_is_followed(tmp_path):
+    (tmp_path / "profile.py").write_text(INSTALLED)
+    script = SCRIPT.replace("import backlit, mytrain", "import backlit, profile as mytrain")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        cwd=tmp_path,
+    )
+    assert done.stdout == "as eager\n", done.stderr
 
 
 # -- what is frozen, as the guide says ------------------------------------------------------------

@@ -411,7 +411,7 @@ class Tensor:
         if STATE.trace is not None:
             code, instruction = _user_site()
             line = next((n for i, _, n in _lines(code) if i == instruction // 2), None)
-            raise TraceError(
+            raise STATE.trace.refuse(
                 f"{what}: a captured function cannot ask for a value, which differs from call to "
                 f"call ({os.path.basename(code.co_filename)}:{line}, {describe(self.array)}); use "
                 "backlit.where instead of a branch, and return the Tensor to print it"

@@ -256,7 +256,7 @@ class CompiledFunction:
         Tensor([1., 5.], shape=(2,), dtype=float32)
         """
         if STATE.trace is not None:
-            raise TraceError(
+            raise STATE.trace.refuse(
                 "epoch: a captured function cannot run the epoch of another; call epoch from "
                 "outside, or loop over the steps"
             )
@@ -386,7 +386,7 @@ class CompiledFunction:
 
 def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, list[Tensor]]:
     """The arguments of `epoch`, in order."""
-    rows = np.ascontiguousarray(as_tensor(order).numpy())
+    rows = np.asarray(as_tensor(order).numpy(), order="C")
     tensors = [as_tensor(a) for a in arrays]
     if rows.ndim != 2 or not len(rows) or rows.dtype.kind not in "iu":
         raise ArgumentError(

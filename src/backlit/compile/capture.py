@@ -83,6 +83,17 @@ class Trace:
         self.written: dict[tuple[int, str], tuple[Any, Any]] = {}  # attributes of modules
         self.generators: dict[int, Any] = {}  # default generators that were asked for
         self.forward: Node | None = None  # the node whose derivative is being computed
+        self.refused: TraceError | None = None  # the first thing that no captured function can do
+
+    def refuse(self, message: str) -> TraceError:
+        """The error to raise where the function does what it cannot do while it is captured.
+
+        It ends the capture even if the function catches it, because eager execution would go on
+        where there is no error.
+        """
+        error = TraceError(message)
+        self.refused = self.refused or error
+        return error
 
     def read(self, tensor: Tensor) -> Variable:
         """The variable that holds a Tensor's value by now."""
@@ -149,7 +160,7 @@ class Trace:
         """Raise if an argument has brought along a gradient, which is no part of it here."""
         argument = self.twins.get(tensor)
         if argument is not None and argument._grad is not None:
-            raise TraceError(
+            raise self.refuse(
                 f"grad: a captured function does not see the grad of its arguments, but "
                 f"{describe(tensor)} has one; pass x.grad as an argument of its own, or let the "
                 "function find x in its surroundings"
@@ -224,7 +235,7 @@ def trace(
     Unless `guarded`, the function depends on its arguments only.
     """
     if STATE.trace is not None:
-        raise TraceError(
+        raise STATE.trace.refuse(
             "capture: a captured function cannot itself capture; capture the outer one"
         )
     leaves, tree = flatten((args, kwargs))
@@ -339,7 +350,7 @@ def _record(
     abstract_args, abstract_kwargs = unflatten(tree, twins)
     STATE.trace = tracer
     try:
-        result = function(*abstract_args, **abstract_kwargs)
+        result = _run(function, abstract_args, abstract_kwargs, tracer)
         _require_same_arguments((abstract_args, abstract_kwargs), twins, tree)
         result_leaves, result_tree = flatten(result)
         outputs: list[Variable] = []
@@ -370,6 +381,19 @@ def _record(
         STATE.trace = None
     _require_own(inputs, tracer, outputs)
     return tracer, inputs, outputs, (result_tree, kept), [count], gradients
+
+
+def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) -> Any:
+    """The function's result, or the error of what it cannot do, whatever it has made of that."""
+    try:
+        result = function(*args, **kwargs)
+    except Exception as error:
+        if tracer.refused is None or error is tracer.refused:
+            raise
+        raise tracer.refused from None
+    if tracer.refused is not None:
+        raise tracer.refused
+    return result
 
 
 def _finish(

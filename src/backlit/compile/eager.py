@@ -73,7 +73,7 @@ class Program:
         graph = plan.graph
         self.inputs = [plan.slots[v] for v in graph.inputs]
         self.constants = [
-            (plan.slots[v], np.ascontiguousarray(array)) for v, array in graph.constants.items()
+            (plan.slots[v], np.asarray(array, order="C")) for v, array in graph.constants.items()
         ]
         made = plan.made
         self.outputs = [(plan.slots[plan.storage(v)], v, v in made) for v in graph.outputs]

@@ -488,7 +488,7 @@ class Plan:
     def _put(self, slot: int, array: np.ndarray) -> None:
         if array is not self.arrays[slot]:
             if not array.flags.c_contiguous or not array.flags.aligned:
-                array = np.ascontiguousarray(array)
+                array = np.array(array, order="C")
             self.arrays[slot] = array
             self.table[slot] = array.__array_interface__["data"][0]
 

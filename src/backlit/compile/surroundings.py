@@ -35,8 +35,12 @@ ATOMS = (
     types.GenericAlias, io.IOBase,
 )  # fmt: skip
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
-#: Packages whose own attributes do not change, and whose functions depend on arguments only.
-_SETTLED = frozenset({*sys.stdlib_module_names, "backlit", "numpy", "ml_dtypes", "llvmlite"})
+#: Packages beside the standard library whose own attributes do not change, and whose functions
+#: depend on arguments only. Where a package is installed says nothing: it may be the user's own.
+_SETTLED = frozenset(
+    "backlit numpy ml_dtypes llvmlite scipy pandas matplotlib torch jax jaxlib".split()
+)
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 #: Arrays of up to so many bytes are compared at each call if something computes with them.
 _SMALL = 1 << 16
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -79,14 +83,14 @@ def _reads(code: types.CodeType) -> _Reads:
 
 @functools.lru_cache(maxsize=4096)
 def settled(module: Any) -> bool:
-    """Whether a module belongs to Python, to Backlit or to an installed package."""
+    """Whether a module belongs to Python, to Backlit or to a package listed above."""
     if not isinstance(module, str):
         return False
     top = module.partition(".")[0]
-    if top in _SETTLED:
-        return True
-    file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
+    if top not in sys.stdlib_module_names:
+        return top in _SETTLED
+    file = getattr(sys.modules.get(top), "__file__", None)  # a script may be called profile.py
+    return file is None or (file.startswith(_LIBRARY) and "site-packages" not in file)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -20,7 +20,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import ArgumentError, TraceError
+from ..errors import ArgumentError
 from ..tensor import STATE
 from .group import Group
 from .optimizer import Optimizer
@@ -28,7 +28,7 @@ from .optimizer import Optimizer
 
 def _outside_capture(name: str) -> None:
     if STATE.trace is not None:
-        raise TraceError(
+        raise STATE.trace.refuse(
             f"{name}.step: a schedule computes with Python numbers, which a captured function "
             "would freeze; call it outside, the captured step follows the learning rate"
         )

@@ -72,7 +72,7 @@ class Curvature:
     def _apply(self, flat: np.ndarray) -> np.ndarray:
         """H times a vector of all parameters in a row."""
         parts = [
-            wrap(np.ascontiguousarray(v, p.dtype))
+            wrap(np.asarray(v, p.dtype, order="C"))
             for v, p in zip(self._split(flat), self.problem.parameters, strict=True)
         ]
         with self.problem.kept():

@@ -112,7 +112,7 @@ class Value:
         }
         if complete and self.array is not None:
             little = self.array.astype(self.array.dtype.newbyteorder("<"), copy=False)
-            result["data"] = base64.b64encode(np.ascontiguousarray(little).tobytes()).decode()
+            result["data"] = base64.b64encode(little.tobytes()).decode()
         return result
 
     @classmethod
