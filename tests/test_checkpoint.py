@@ -6,10 +6,12 @@ import os
 import pickle
 import random
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import ml_dtypes
@@ -20,9 +22,9 @@ import safetensors.numpy
 import backlit
 from backlit import nn, optim
 from backlit.errors import ArgumentError, DataError
+from backlit.files import write_whole
 from backlit.train import load_checkpoint, save_checkpoint
 from backlit.train.checkpoint import restore
-from backlit.train.storage import write_whole
 
 
 def leftovers(folder):
@@ -86,7 +88,52 @@ def test_files_that_are_no_tensors(tmp_path):
 def test_names_must_be_strings(tmp_path):
     with pytest.raises(ArgumentError, match="save_tensors: names must be strings, got 3"):
         backlit.save_tensors(tmp_path / "x", {3: [1.0]})
+    with pytest.raises(ArgumentError, match="no Tensor can be named __metadata__, which is where"):
+        backlit.save_tensors(tmp_path / "x", {"__metadata__": [1.0]})
+    with pytest.raises(ArgumentError, match="names must be whole Unicode text, got 'a"):
+        backlit.save_tensors(tmp_path / "x", {"a\udcff": [1.0]})
+    with pytest.raises(ArgumentError, match="the metadata's names must be strings, got 1"):
+        backlit.save_tensors(tmp_path / "x", {"w": [1.0]}, {1: "x"})
+    with pytest.raises(ArgumentError, match="the metadata 'epoch' must be strings, got 3"):
+        backlit.save_tensors(tmp_path / "x", {"w": [1.0]}, {"epoch": 3})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_long_and_odd_names_come_back(tmp_path):
+    names = ["w" * 5000, "", " ", "é✓", "a.b", 'quote"', "line\nbreak", "metadata"]
+    path = tmp_path / ("é" * 127)  # 254 bytes, where a name may have 255
+    backlit.save_tensors(path, {n: [float(i)] for i, n in enumerate(names)})
+    assert {n: t.item() for n, t in backlit.load_tensors(path).items()} == {
+        n: i for i, n in enumerate(names)
+    }
+    assert os.listdir(tmp_path) == [path.name]
+    with pytest.raises(DataError, match="could not be written: File name too long"):
+        backlit.save_tensors(tmp_path / ("x" * 300), {"w": [1.0]})
+    with pytest.raises(DataError, match="could not be written: embedded null byte"):
+        backlit.save_tensors(tmp_path / "x\0y", {"w": [1.0]})
+
+
+def test_a_header_with_a_name_twice_is_refused(tmp_path):
+    path = tmp_path / "x"
+    entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+    for header in (
+        f'{{"w":{entry},"w":{entry}}}',
+        f'{{"__metadata__":{{"a":"1","a":"2"}},"w":{entry}}}',
+        f'{{"__metadata__":{{}},"__metadata__":{{}},"w":{entry}}}',
+        '{"w":{"dtype":"I32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+    ):
+        path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(4))
+        with pytest.raises(DataError, match="must be a whole safetensors file"):
+            backlit.load_tensors(path)
+
+
+def test_a_tensor_with_too_many_axes_is_refused(tmp_path):
+    path = tmp_path / "x"
+    shape = [1] * 70
+    header = json.dumps({"w": {"dtype": "F32", "shape": shape, "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(DataError, match=r"w cannot have the shape \[1, 1, .*: maximum supported"):
+        backlit.load_tensors(path)
 
 
 # -- checkpoints ------------------------------------------------------------------------------
@@ -138,16 +185,103 @@ def test_damaged_and_foreign_checkpoints(tmp_path):
         load_checkpoint(path)
     backlit.save_tensors(path, {"x": [1.0]})
     with pytest.raises(
-        DataError, match=r"metadata backlit-checkpoint-1, got a safeten.* none; read mere"
+        DataError, match=r"metadata backlit-checkpoint-2, got a safeten.* none; read mere"
     ):
         load_checkpoint(path)
-    import zlib
 
-    for text in ("{", '{"x": {"$tensor": "x"}}'):
-        check = f"{zlib.crc32(text.encode()):08x}"
-        backlit.save_tensors(path, {}, {"backlit-checkpoint-1": f"{check} {text}"})
-        with pytest.raises(DataError, match="has a state that cannot be read"):
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"x": {"$tensor": "x"}}',
+        '{"x": {"$tensor": ["x"]}}',
+        '{"x": {"$tensor": null}}',
+        "[1]",
+        "3",
+        "[" * 100_000,
+        '{"a":' * 900 + "1" + "}" * 900,
+        '{"n": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda text: text[:24],
+)
+@pytest.mark.parametrize("format", ["backlit-checkpoint-1", "backlit-checkpoint-2"])
+def test_states_that_cannot_be_read(tmp_path, text, format):
+    path = tmp_path / "run"
+    check = f"{zlib.crc32(text.encode()):08x}"
+    backlit.save_tensors(path, {}, {format: f"{check} {text}"})
+    with pytest.raises(DataError, match="run has a state that cannot be read: "):
+        load_checkpoint(path)
+
+
+def test_the_checksum_covers_types_shapes_and_names(tmp_path):
+    path = tmp_path / "run"
+    save_checkpoint(path, {"ab": backlit.tensor(np.arange(6, dtype="float32").reshape(2, 3))})
+    whole = path.read_bytes()
+    for old, new in (
+        (b"F32", b"I32"),
+        (b"[2,3]", b"[3,2]"),
+        (b'"ab":', b'"ac":'),
+        (b'\\"ab\\"}', b'\\"ac\\"}'),
+    ):
+        assert whole.count(old) == 1, old
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(DataError, match="is damaged: its checksum must be"):
             load_checkpoint(path)
+
+
+def test_checkpoints_of_the_first_format_are_read(tmp_path):
+    """Its checksum is over the names and bytes alone."""
+    path = tmp_path / "run"
+    w = np.array([1.0, 2.0], "float32")
+    text = '{"w": {"$tensor": "w"}, "epoch": 3}'
+    check = zlib.crc32(w.tobytes(), zlib.crc32(b"w", zlib.crc32(text.encode())))
+    backlit.save_tensors(path, {"w": w}, {"backlit-checkpoint-1": f"{check:08x} {text}"})
+    assert load_checkpoint(path)["w"].tolist() == [1, 2]
+
+
+def test_every_place_of_a_state_keeps_its_own_tensor(tmp_path):
+    """Also where their dotted paths are the same, or a word of the format."""
+    path = tmp_path / "run"
+    t = [backlit.tensor(float(i)) for i in range(11)]
+    save_checkpoint(
+        path,
+        {
+            "model": {"weight": t[0]},
+            "model.weight": t[1],
+            "list": [t[2]],
+            "list.0": t[3],
+            "": t[4],
+            "__metadata__": t[5],
+            "model.weight'": t[6],
+            "a": {"": {"": t[7]}, ".": t[8]},
+            "\ud800": t[9],
+            "?": t[10],
+        },
+    )
+    state = load_checkpoint(path)
+    assert state["model"]["weight"].item() == 0
+    assert state["model.weight"].item() == 1
+    assert state["list"][0].item() == 2
+    assert state["list.0"].item() == 3
+    assert state[""].item() == 4
+    assert state["__metadata__"].item() == 5
+    assert state["model.weight'"].item() == 6
+    assert state["a"][""][""].item() == 7
+    assert state["a"]["."].item() == 8
+    assert state["\ud800"].item() == 9
+    assert state["?"].item() == 10
+
+
+def test_states_that_cannot_be_written(tmp_path):
+    path = tmp_path / "run"
+    state = {}
+    state["self"] = state
+    with pytest.raises(ArgumentError, match="state is nested too deeply, or a part of it contains"):
+        save_checkpoint(path, state)
+    with pytest.raises(ArgumentError, match="save_checkpoint: the state has Exceeds the limit"):
+        save_checkpoint(path, {"n": 10**5000})
+    assert not path.exists()
 
 
 def test_loading_never_runs_code_from_a_file(tmp_path):
@@ -289,6 +423,56 @@ def test_files_have_the_usual_permissions(tmp_path):
     write_whole(tmp_path / "x", b"")
     (tmp_path / "y").write_bytes(b"")
     assert (tmp_path / "x").stat().st_mode == (tmp_path / "y").stat().st_mode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path):
+    path = tmp_path / "x"
+    for mode in (0o600, 0o664, 0o755):
+        write_whole(path, b"old")
+        path.chmod(mode)
+        write_whole(path, b"new")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.read_bytes() == b"new"
+
+
+def test_a_link_stays_a_link_and_its_file_is_written(tmp_path):
+    far, near = tmp_path / "far", tmp_path / "near"
+    far.mkdir()
+    near.mkdir()
+    (near / "x").symlink_to("../far/x")
+    for data in (b"first", b"second"):  # the first time it points to nothing
+        write_whole(near / "x", data)
+        assert (near / "x").is_symlink()
+        assert (far / "x").read_bytes() == data
+    assert os.listdir(far) == os.listdir(near) == ["x"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_write_protected_file_is_left_alone(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+    with pytest.raises(DataError, match="could not be written: the file is write-protected"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_what_is_no_file_is_written_to_and_stays(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(path.read_bytes()))
+    reader.start()
+    write_whole(path, b"data")
+    reader.join()
+    assert got == [b"data"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    if os.path.exists("/dev/full"):
+        with pytest.raises(DataError, match=r"/dev/full .* could not be written: No space left on"):
+            write_whole("/dev/full", b"data")
+        assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
 def test_many_threads_may_save_the_same_file(tmp_path):

@@ -257,6 +257,34 @@ def test_an_earlier_run_is_moved_aside_and_never_lost(tmp_path):
     assert (tmp_path / "run.2" / "run.json").is_file()
 
 
+def test_a_run_in_the_current_folder_is_not_moved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("train", "xor", *QUICK, "--out", ".")
+    first = (tmp_path / "latest.safetensors").read_bytes()
+    for out in (".", tmp_path, tmp_path / "inner" / ".."):
+        (tmp_path / "inner").mkdir(exist_ok=True)
+        says = "is the current folder and has a run already"
+        refused("train", "xor", *QUICK, "--out", out, says=says)
+    assert (tmp_path / "latest.safetensors").read_bytes() == first
+
+
+def test_two_runs_do_not_mix_in_one_folder(tmp_path):
+    folder = tmp_path / "run"
+    first = process("train", "circle", "--epochs", 100000, "--out", folder)
+    try:
+        wait_for_steps(folder, 1, first)
+        settings = (folder / "run.json").read_bytes()
+        for options in ((), ("--resume",)):
+            says = f"train: {folder} is in use by process {first.pid} on"
+            refused("train", "circle", *options, "--out", folder, says=says)
+        assert first.poll() is None
+        assert (folder / "run.json").read_bytes() == settings
+        assert os.listdir(tmp_path) == ["run"]
+    finally:
+        first.kill()
+        first.communicate()
+
+
 def process(*arguments):
     return subprocess.Popen(
         [sys.executable, "-c", "from backlit.cli import main; main()", *map(str, arguments)],
@@ -361,7 +389,9 @@ def test_damaged_data_files(tmp_path, images):
     labels = images / "train-labels-idx1-ubyte"
     whole = labels.read_bytes()
     labels.write_bytes(whole[:-5])
-    refused("train", "mnist", *options, says="must hold 300 bytes .* got 295; it is truncated")
+    refused(
+        "train", "mnist", *options, says="must hold 300 bytes .* got at most 295; it is truncated"
+    )
     labels.write_bytes(idx(np.zeros(299)))
     refused("train", "mnist", *options, says="got 300 images in .* and 299 labels in")
     labels.write_bytes(whole)

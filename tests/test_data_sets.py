@@ -4,6 +4,7 @@ import builtins
 import gzip
 import math
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -174,11 +175,14 @@ def test_idx_files_that_are_not_whole(tmp_path):
         (b"\x89PNG\r\n\x1a\n" + whole, "magic number .* got 89 50 4e 47"),
         (b"\0\0\x07\3" + whole[4:], "magic number .* got 00 00 07 03"),
         (whole[:10], "a size for each of 3 axes, but ends after 10 bytes; it is truncated"),
-        (whole[:-1], r"must hold 20 bytes .* shape \(5, 2, 2\), got 19; it is truncated"),
+        (whole[:-1], r"must hold 20 bytes .* shape \(5, 2, 2\), got at most 19; it is truncated"),
+        (gzip.compress(whole[:-1]), r"must hold 20 bytes .* \(5, 2, 2\), got 19; it is truncated"),
         (whole + b"x", "must hold 20 bytes .* got more; it is damaged or of another format"),
         (gzip.compress(whole)[:-9], "is a truncated or damaged gzip file"),
         (gzip.compress(whole)[:-8] + b"12345678", "is a truncated or damaged gzip file"),
-        (struct.pack(">HBB3I", 0, 8, 3, 2**31, 2**31, 2**31), "got 0; it is truncated"),
+        (struct.pack(">HBB3I", 0, 8, 3, 2**31, 2**31, 2**31), "got at most 0; it is truncated"),
+        (struct.pack(">HBB65I", 0, 8, 65, *[1] * 65) + b"x", "for which no array can be made"),
+        (struct.pack(">HBB3I", 0, 8, 3, 0, 2**32 - 1, 2**32 - 1), "no array can be made: array is"),
     ]
     for data, message in cases:
         path.write_bytes(data)
@@ -187,6 +191,44 @@ def test_idx_files_that_are_not_whole(tmp_path):
         assert str(path) in str(caught.value)
     with pytest.raises(DataError, match="missing cannot be read: No such file"):
         read_idx(tmp_path / "missing")
+
+
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path):
+    def peak():
+        tracemalloc.start()
+        try:
+            read_idx(path)
+        except DataError as error:
+            return str(error), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        return "", tracemalloc.get_traced_memory()[1]
+
+    path = tmp_path / "bomb.gz"
+    n = 1 << 24
+    zeros = bytes(n)
+    claims = struct.pack(">HBB2I", 0, 8, 2, 1 << 16, 1 << 16)  # 4 GiB, in 16 KiB of a file
+    path.write_bytes(gzip.compress(claims + zeros))
+    message, memory = peak()
+    assert "must hold 4,294,967,296 bytes of elements" in message
+    assert "it is truncated" in message
+    assert memory < 1 << 20
+    path.write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, 10) + zeros))
+    message, memory = peak()
+    assert "must hold 10 bytes of elements for the shape (10,), got more" in message
+    assert memory < 1 << 20
+
+
+def test_an_idx_file_takes_the_memory_that_it_says_once(tmp_path):
+    path = tmp_path / "zeros.gz"
+    n = 1 << 22
+    path.write_bytes(gzip.compress(struct.pack(">HBBI", 0, 12, 1, n) + bytes(4 * n)))
+    tracemalloc.start()
+    array = read_idx(path)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert array.nbytes == 4 * n
+    assert memory < 4 * n + (4 << 20)
 
 
 def test_idx_folders_that_do_not_fit(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -282,3 +284,79 @@ def test_repr_shows_the_tree_with_shapes_and_counts() -> None:
         "  )\n"
         ")"
     )
+
+
+# -- shared Tensors -----------------------------------------------------------------------------
+
+
+def tied():
+    """A Tensor shared by two modules, and a module that stands at two places."""
+    model = nn.Sequential(
+        nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.BatchNorm1d(2)
+    )
+    model[1].weight = model[0].weight
+    model.append(model[2])
+    return model
+
+
+def values(model):
+    return {n: t.numpy().copy() for n, t in model.state_dict().items()}
+
+
+def test_a_shared_tensor_is_saved_once_and_read_under_any_of_its_names():
+    model = tied()
+    saved = model.state_dict()
+    assert [n for n in saved if "weight" in n] == ["0.weight", "2.weight"]
+    w = bl.tensor([[1.0, 2.0], [3.0, 4.0]])
+    rest = {n: t for n, t in saved.items() if n != "0.weight"}
+    for names in (("0.weight",), ("1.weight",), ("0.weight", "1.weight")):
+        model = tied()
+        model.load_state_dict({**rest, **dict.fromkeys(names, w)})
+        assert model[0].weight is model[1].weight
+        assert model[1].weight.tolist() == w.tolist()
+
+
+def test_pytorchs_state_has_every_name_of_a_shared_module():
+    model = tied()
+    state = model.state_dict()
+    full = {**state, "1.weight": state["0.weight"]}
+    full |= {f"3.{n[2:]}": t for n, t in state.items() if n.startswith("2.")}
+    assert len(full) == 12
+    model.load_state_dict(full)
+    assert model[2] is model[3]
+    full["3.running_mean"] = full["3.running_mean"] + 1
+    before = values(model)
+    with pytest.raises(
+        ArgumentError,
+        match=r"2.running_mean and 3.running_mean are one shared Tensor in this Sequential, but",
+    ):
+        model.load_state_dict(full)
+    after = values(model)
+    assert all(np.array_equal(before[n], after[n]) for n in before)
+
+
+def test_a_name_that_no_shared_tensor_has_is_still_unexpected():
+    model = tied()
+    state = model.state_dict()
+    with pytest.raises(ArgumentError, match=r"missing: none; unexpected: 4.weight; strict=False"):
+        model.load_state_dict({**state, "4.weight": state["0.weight"]})
+    del state["0.weight"]
+    with pytest.raises(ArgumentError, match=r"missing: 0.weight; unexpected: none"):
+        model.load_state_dict(state)
+
+
+def test_a_state_of_two_layers_does_not_fit_one_shared_layer_silently():
+    apart = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    together = nn.Sequential(apart[0], apart[0])
+    with pytest.raises(ArgumentError, match=r"0.weight and 1.weight are one shared Tensor"):
+        together.load_state_dict(apart.state_dict())
+
+
+def test_shared_tensors_stay_shared_through_a_file_and_a_copy(tmp_path):
+    model = tied()
+    bl.save_tensors(tmp_path / "w", model.state_dict())
+    model.load_state_dict(bl.load_tensors(tmp_path / "w"))
+    twin = copy.deepcopy(model)
+    assert twin[0].weight is twin[1].weight
+    assert twin[0].weight is not model[0].weight
+    assert twin[2] is twin[3]

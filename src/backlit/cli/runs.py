@@ -9,8 +9,8 @@ from typing import Any
 
 from .. import __version__, manual_seed, nn, optim
 from ..errors import ArgumentError, DataError
+from ..files import read_bytes, write_whole
 from ..train.checkpoint import load_checkpoint, restore
-from ..train.storage import read_bytes, write_whole
 from ..train.trainer import BEST, LATEST
 from .tasks import TASKS, Task
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from ..data import DataLoader
 from ..errors import ArgumentError, DataError, NonFiniteError
+from ..files import LOCK, hold
 from ..nn import CrossEntropyLoss, Module
 from ..train import Accuracy, Report, Trainer
 from .runs import (
@@ -119,6 +121,7 @@ def train(
         progress=progress,
         console=console,
     )
+    context.with_resource(hold(folder, "train"))
     if not resume:
         moved = _make_room(folder)
         if moved is not None:
@@ -192,7 +195,7 @@ def _require_free(folder: Path, resume: bool) -> None:
         raise DataError(f"--out: {folder} must be a folder, but is a file")
     if resume or not folder.exists() or (folder / SETTINGS).is_file():
         return
-    if any(folder.iterdir()):
+    if any(entry.name != LOCK for entry in folder.iterdir()):
         raise DataError(f"--out: {folder} has files that are no run; choose another folder")
 
 
@@ -208,13 +211,25 @@ def _facts(settings: dict[str, Any], sizes: tuple[int, ...]) -> dict[str, str]:
 
 
 def _make_room(folder: Path) -> Path | None:
-    """Rename an earlier run in the folder, so that nothing of it is lost."""
+    """Move an earlier run out of the folder, so that nothing of it is lost.
+
+    The folder itself stays: it may be a mount, and its lock is held.
+    """
     if not (folder / SETTINGS).is_file():
         return None
+    folder = folder.resolve()
+    if Path.cwd().is_relative_to(folder):
+        raise DataError(
+            f"--out: {folder} is the current folder and has a run already, which would have to be "
+            "moved; choose another folder, or continue the run with --resume"
+        )
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
-    folder.rename(aside)
+    aside.mkdir()
+    for entry in folder.iterdir():
+        if entry.name != LOCK:
+            shutil.move(entry, aside)
     return aside
 
 

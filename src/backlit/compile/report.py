@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..files import write_whole
 from ..op import Elementwise, describe
 from ..ops import contraction
 from ..table import Table
@@ -215,7 +216,8 @@ class Profile:
                 }
             )
             start += duration
-        Path(path).write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
+        text = json.dumps({"traceEvents": events, "displayTimeUnit": "ns"})
+        write_whole(path, text.encode())
 
     def __str__(self) -> str:
         return str(self.table())

@@ -22,6 +22,8 @@ from .dataset import TensorDataset
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
+_DEFLATE = 1032  # bytes that one compressed byte can stand for: RFC 1951, matches of 258 in 2 bits
+_PIECE = 1 << 20  # bytes that are read at a time
 
 #: What the classes of the data sets in IDX files are called.
 CLASSES = {
@@ -50,8 +52,10 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     try:
         with open(path, "rb") as file:
             compressed = file.read(2) == _GZIP
-        with gzip.open(path, "rb") if compressed else open(path, "rb") as stream:
-            return _read(stream, path)
+            file.seek(0)
+            most = os.fstat(file.fileno()).st_size * (_DEFLATE if compressed else 1)
+            stream = gzip.GzipFile(fileobj=file, mode="rb") if compressed else file
+            return _read(stream, path, most)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"read_idx: {path} is a truncated or damaged gzip file ({error}); fetch it again"
@@ -62,7 +66,8 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         ) from None
 
 
-def _read(stream: Any, path: str | os.PathLike[str]) -> np.ndarray:
+def _read(stream: Any, path: str | os.PathLike[str], most: int) -> np.ndarray:
+    """The array in a stream that has at most so many bytes."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise DataError(
@@ -79,24 +84,29 @@ def _read(stream: Any, path: str | os.PathLike[str]) -> np.ndarray:
     shape = tuple(np.frombuffer(sizes, ">u4").tolist())
     dtype = np.dtype(_TYPES[magic[2]])
     expected = math.prod(shape) * dtype.itemsize
-    data = _read_up_to(stream, expected + 1)
-    if len(data) != expected:
-        found = f"{len(data):,}" if len(data) < expected else "more"
-        what = "truncated" if len(data) < expected else "damaged or of another format"
-        raise DataError(
-            f"read_idx: {path} must hold {expected:,} bytes of elements for the shape {shape}, "
-            f"got {found}; it is {what}"
-        )
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    must = f"read_idx: {path} must hold {expected:,} bytes of elements for the shape {shape}"
+    most -= len(magic) + len(sizes)
+    if expected > most:  # a size in a header is not trusted with memory
+        raise DataError(f"{must}, got at most {most:,}; it is truncated")
+    try:
+        array = np.empty(shape, dtype.newbyteorder("="))
+    except (MemoryError, ValueError) as error:
+        raise DataError(f"{must}, for which no array can be made: {error}") from None
+    found = _fill(stream, array)
+    if found < expected:
+        raise DataError(f"{must}, got {found:,}; it is truncated")
+    if stream.read(1):
+        raise DataError(f"{must}, got more; it is damaged or of another format")
+    return array if dtype.isnative else array.byteswap(inplace=True)
 
 
-def _read_up_to(stream: Any, limit: int) -> bytes:
-    """At most `limit` bytes, in pieces: a size in a header is not trusted with memory."""
-    pieces = []
-    while limit > 0 and (piece := stream.read(min(limit, 1 << 24))):
-        pieces.append(piece)
-        limit -= len(piece)
-    return b"".join(pieces)
+def _fill(stream: Any, array: np.ndarray) -> int:
+    """Read the bytes of an array; how many there were."""
+    room = array.reshape(-1).view(np.uint8)
+    found = 0
+    while count := stream.readinto(room[found : found + _PIECE]):
+        found += count
+    return found
 
 
 def idx_folder(

@@ -232,12 +232,25 @@ class Module(Announcing):
     # -- saving -------------------------------------------------------------------------------
 
     def _saved(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything that is saved, under every name it has: a shared Tensor is saved once."""
+        """Everything that is saved: a shared parameter once, under its first name."""
         yield from self.named_parameters()
         for path, module in self.named_modules():
             for name, value in module._buffers.items():
                 if value is not None and name not in module._not_saved:
                     yield f"{path}.{name}" if path else name, value
+
+    def _all_names(self) -> Iterator[tuple[str, Tensor]]:
+        """Everything that is saved, under every name it has through shared modules and Tensors."""
+        stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
+        while stack:
+            prefix, module, outer = stack.pop()
+            for name, value in (*module._parameters.items(), *module._buffers.items()):
+                if value is not None and name not in module._not_saved:
+                    yield prefix + name, value
+            outer = (*outer, id(module))
+            for name, inner in module._modules.items():
+                if inner is not None and id(inner) not in outer:
+                    stack.append((f"{prefix}{name}.", inner, outer))
 
     def state_dict(self) -> dict[str, Tensor]:
         """All parameters and saved buffers by name, with their values as they are now."""
@@ -246,25 +259,42 @@ class Module(Announcing):
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
         """Take over values by name. Nothing changes if a name or a shape does not fit.
 
-        With `strict=False` missing and unexpected names are passed over; shapes must still fit.
+        A shared Tensor may stand in the state under any of its names, or under several with the
+        same values. With `strict=False` missing and unexpected names are passed over; shapes must
+        still fit.
         """
         own = dict(self._saved())
-        missing = [n for n in own if n not in state]
-        unexpected = [n for n in state if n not in own]
+        aliases: dict[int, list[str]] = {}
+        for name, t in self._all_names():
+            aliases.setdefault(id(t), []).append(name)
+        names = {n: [a for a in (n, *aliases[id(t)]) if a in state] for n, t in own.items()}
+        missing = [n for n, given in names.items() if not given]
+        known = {a for given in names.values() for a in given}
+        unexpected = [n for n in state if n not in known]
         if strict and (missing or unexpected):
             raise ArgumentError(
                 f"load_state_dict: names must agree with {type(self).__name__}; "
                 f"missing: {', '.join(missing) or 'none'}; "
                 f"unexpected: {', '.join(unexpected) or 'none'}; strict=False passes over them"
             )
-        fitting = {n: as_tensor(state[n]) for n in own if n in state}
-        for name, value in fitting.items():
-            if value.shape != own[name].shape:
-                raise ShapeError(
-                    f"load_state_dict: {name} must be {describe(own[name])}, got {describe(value)}"
-                )
-        for name, value in fitting.items():
-            own[name].assign(np.array(value.numpy(), own[name].dtype))
+        fitting: dict[str, np.ndarray] = {}
+        for name, given in names.items():
+            for alias in given:
+                value = as_tensor(state[alias])
+                if value.shape != own[name].shape:
+                    raise ShapeError(
+                        f"load_state_dict: {alias} must be {describe(own[name])}, "
+                        f"got {describe(value)}"
+                    )
+                array = np.array(value.numpy(), own[name].dtype)
+                if array.tobytes() != fitting.setdefault(name, array).tobytes():
+                    raise ArgumentError(
+                        f"load_state_dict: {given[0]} and {alias} are one shared Tensor in this "
+                        f"{type(self).__name__}, but the state has different values for them; "
+                        "give one of them, or load into a model that does not share it"
+                    )
+        for name, array in fitting.items():
+            own[name].assign(array)
 
     # -- printing -----------------------------------------------------------------------------
 

@@ -25,7 +25,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from ..autograd import fit
 from ..backend import eager, numpy_backend
 from ..dtypes import DType, as_dtype
 from ..errors import ArgumentError, DataError
+from ..files import read_bytes, write_whole
 from ..op import Op, Shape
 from .value import Value, decode, encode, shape_of
 
@@ -444,14 +444,14 @@ class Record:
 
     def save(self, path: str | os.PathLike[str], arrays: str = "complete") -> None:
         """Write the record to a file, which appears whole or not at all."""
-        write_text(path, self.to_json(arrays))
+        write_whole(path, self.to_json(arrays).encode(errors="replace"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Record:
         """Read a record from a file."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_bytes(path, "record").decode()
+        except UnicodeDecodeError as error:
             raise DataError(f"record: {path} cannot be read: {error}") from None
         return cls.from_json(text, str(path))
 
@@ -552,15 +552,3 @@ def _check_references(
         for text in (n.op, n.file, n.name or "", n.error or "", n.note or ""):
             if not isinstance(text, str):
                 raise DataError(f"record: node {n.id} must have text here, got {text!r}")
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file so that it appears whole or not at all."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(f"save: {path} cannot be written: {error.strerror or error}") from None

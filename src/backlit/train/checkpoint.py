@@ -1,7 +1,8 @@
 """How the state of a run gets into one file, and back into objects, all of it or nothing.
 
 A checkpoint is a safetensors file. Its Tensors are those found in a nested state, under their
-dotted paths; the rest of the state is JSON in the file's metadata, with a checksum over both.
+dotted paths; the rest of the state is JSON in the file's metadata. A checksum covers that JSON and
+every Tensor's name, type, shape and bytes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ArgumentError, DataError
+from ..files import read_bytes, write_whole
 from ..tensor import Tensor
-from .storage import decode, encode, read_bytes, write_whole
+from .storage import _METADATA, decode, encode
 
-FORMAT = "backlit-checkpoint-1"
+FORMAT = "backlit-checkpoint-2"
+_EARLIER = "backlit-checkpoint-1"  # its checksum left out types and shapes
 _REFERENCE = "$tensor"  # the key that stands for a Tensor in the JSON
 
 
@@ -39,9 +42,18 @@ def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> N
 def encode_state(state: Mapping[str, Any]) -> bytes:
     """The bytes of a checkpoint of a state."""
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(_without_tensors(state, "", tensors))
+    try:
+        text = json.dumps(_without_tensors(state, "", tensors))
+    except RecursionError:
+        raise ArgumentError(
+            "save_checkpoint: the state is nested too deeply, or a part of it contains itself"
+        ) from None
+    except ValueError as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ArgumentError(f"save_checkpoint: the state has {error}") from None
     # One entry only: the library writes several in any order, and equal states make equal files.
-    return encode(tensors, {FORMAT: f"{_checksum(text, tensors):08x} {text}"})
+    return encode(tensors, {FORMAT: f"{_checksum(text, tensors, FORMAT):08x} {text}"})
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -50,25 +62,30 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises DataError if the file is missing, truncated, damaged or not a checkpoint.
     """
     tensors, metadata = decode(read_bytes(path, "load_checkpoint"), path)
-    if FORMAT not in metadata:
+    kind = next((name for name in (FORMAT, _EARLIER) if name in metadata), None)
+    if kind is None:
         raise DataError(
             f"load_checkpoint: {path} must be a checkpoint with the metadata {FORMAT}, got a "
             f"safetensors file with {', '.join(metadata) or 'none'}; "
             "read mere Tensors with load_tensors"
         )
-    check, _, text = metadata[FORMAT].partition(" ")
-    found = f"{_checksum(text, tensors):08x}"
+    check, _, text = metadata[kind].partition(" ")
+    found = f"{_checksum(text, tensors, kind):08x}"
     if found != check:
         raise DataError(
             f"load_checkpoint: {path} is damaged: its checksum must be {check:.8}, got {found}; "
             "use an earlier checkpoint"
         )
     try:
-        return _with_tensors(json.loads(text), tensors)
-    except (KeyError, ValueError) as error:
+        state = _with_tensors(json.loads(text), tensors)
+        if not isinstance(state, dict):
+            raise ValueError(f"it must have names, got a {type(state).__name__}")
+    except (LookupError, ValueError, TypeError, RecursionError) as error:
+        what = f"there is no Tensor {error}" if isinstance(error, KeyError) else error
         raise DataError(
-            f"load_checkpoint: {path} has a state that cannot be read: {error}"
+            f"load_checkpoint: {path} has a state that cannot be read: {what}"
         ) from None
+    return state
 
 
 def restore(
@@ -99,18 +116,24 @@ def restore(
             ) from error
 
 
-def _checksum(text: str, tensors: Mapping[str, Tensor]) -> int:
+def _checksum(text: str, tensors: Mapping[str, Tensor], kind: str) -> int:
     check = zlib.crc32(text.encode())
     for name in sorted(tensors):
-        check = zlib.crc32(tensors[name].array.tobytes(), zlib.crc32(name.encode(), check))
+        array = tensors[name].array
+        head = name if kind == _EARLIER else f"{name} {array.dtype.name} {array.shape}"
+        check = zlib.crc32(array.tobytes(), zlib.crc32(head.encode(), check))
     return check
 
 
 def _without_tensors(value: Any, path: str, found: dict[str, Tensor]) -> Any:
     """The value as JSON, with a reference in the place of each Tensor; those go into `found`."""
     if isinstance(value, Tensor):
-        found[path] = value
-        return {_REFERENCE: path}
+        name = path.encode(errors="replace").decode()  # half a character stays in the JSON only
+        # {"a": {"b": t}, "a.b": u} has the path a.b twice.
+        while name in found or name == _METADATA:
+            name += "'"
+        found[name] = value
+        return {_REFERENCE: name}
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str) or key == _REFERENCE:

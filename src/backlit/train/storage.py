@@ -1,19 +1,13 @@
 """How Tensors get into files and back: safetensors, written whole or not at all, read with care.
 
-A file is written under a temporary name in the same directory, synced, renamed over the old one,
-and the directory is synced. So at any moment the path holds the old file or the new one, and what
-was saved stays saved. Nothing here ever loads a pickle: a file is numbers and JSON.
+Nothing here ever loads a pickle: a file is numbers and JSON.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -22,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from ..errors import ArgumentError, DataError
+from ..files import read_bytes, write_whole
 from ..tensor import Tensor, as_tensor, wrap
 
 _DTYPES: dict[str, Any] = {
@@ -39,86 +34,36 @@ _DTYPES: dict[str, Any] = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
+_METADATA = "__metadata__"  # the key of the texts in a safetensors file
 _HEADER_LENGTH = 8  # bytes, little-endian, at the start of a safetensors file
-
-
-def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that its path holds the old bytes or the new ones, whole, at any moment.
-
-    On return the new bytes are on the disk. Raises DataError if that fails; the old file is then
-    untouched.
-    """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target)
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_directory(target.parent)
-    except OSError as error:
-        raise DataError(
-            f"save: {target} ({len(data):,} bytes) could not be written: "
-            f"{error.strerror or error}; what the file held before is untouched; "
-            "free space or choose another place"
-        ) from error
-
-
-def _remove_abandoned(target: Path) -> None:
-    """Remove what processes that were killed while they saved this file have left behind."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)-\d+\.partial")
-    for entry in os.listdir(target.parent):
-        match = pattern.fullmatch(entry)
-        if match is not None and not _is_running(int(match[1])):
-            with suppress(OSError):
-                (target.parent / entry).unlink()
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename in the directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
-    """The bytes of a file, or a DataError that names it."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{what}: {path} cannot be read: {error.strerror or error}; check the path"
-        ) from None
 
 
 def encode(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
     """Named Tensors (or arrays) and texts as the bytes of a safetensors file."""
     arrays = {}
     for name, value in tensors.items():
-        if not isinstance(name, str):
-            raise ArgumentError(f"save_tensors: names must be strings, got {name!r}")
+        _check_text("names", name)
+        if name == _METADATA:
+            raise ArgumentError(
+                f"save_tensors: no Tensor can be named {_METADATA}, which is where a safetensors "
+                "file has its texts; choose another name"
+            )
         arrays[name] = np.asarray(as_tensor(value).numpy(), order="C")
+    for name, text in (metadata or {}).items():
+        _check_text("the metadata's names", name)
+        _check_text(f"the metadata {name!r}", text)
     return safetensors.numpy.save(arrays, dict(metadata) if metadata else None)
+
+
+def _check_text(what: str, text: Any) -> None:
+    if not isinstance(text, str):
+        raise ArgumentError(f"save_tensors: {what} must be strings, got {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"save_tensors: {what} must be whole Unicode text, got {text!r} with half a character"
+        ) from None
 
 
 def decode(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -126,8 +71,10 @@ def decode(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Tensor]
     try:
         entries = safetensors.deserialize(data)
         length = int.from_bytes(data[:_HEADER_LENGTH], "little")
-        header = json.loads(data[_HEADER_LENGTH : _HEADER_LENGTH + length])
-    except (safetensors.SafetensorError, ValueError) as error:
+        header = json.loads(
+            data[_HEADER_LENGTH : _HEADER_LENGTH + length], object_pairs_hook=_without_repeats
+        )
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise DataError(
             f"load: {path} must be a whole safetensors file, got {len(data):,} bytes that are not "
             f"({error}); it is truncated, damaged or of another format"
@@ -140,9 +87,24 @@ def decode(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Tensor]
                 f"got {entry['dtype']}"
             )
         flat = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
-        tensors[name] = wrap(flat.reshape(entry["shape"]).copy())
+        try:
+            tensors[name] = wrap(flat.reshape(entry["shape"]).copy())
+        except (ValueError, OverflowError) as error:  # more axes than an array can have
+            raise DataError(
+                f"load: {path}: {name} cannot have the shape {entry['shape']!r:.80}: {error}"
+            ) from None
     order = [name for name in header if name in tensors]
-    return {name: tensors[name] for name in order}, header.get("__metadata__", {})
+    return {name: tensors[name] for name in order}, header.get(_METADATA, {})
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, if each of its keys stands there once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has {twice!r:.80} twice")
+    return found
 
 
 def save_tensors(

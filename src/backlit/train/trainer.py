@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..compile import CompiledFunction
 from ..compile import compile as compile_function
 from ..data import DataLoader
 from ..errors import ArgumentError, DataError, NonFiniteError
+from ..files import hold, write_whole
 from ..nn import Module
 from ..nn.keeping import generators, kept
 from ..optim import Optimizer, clip_grad_norm_, clip_grad_value_
@@ -32,7 +34,6 @@ from .flight import write as write_flight
 from .interrupt import Interruption
 from .metrics import Mean, Metric
 from .rewind import Rewind
-from .storage import write_whole
 
 #: Steps in native code without a look from Python: at most so many, with predictions of so many
 #: bytes, for about so many seconds.
@@ -67,7 +68,8 @@ class Trainer:
       changes at each.
     - `checkpoints` is a directory: `latest.safetensors` is saved after each epoch, after every
       `checkpoint_steps` steps and on Ctrl-C; `best.safetensors` whenever `monitor` (by default
-      `validation_loss`, without validation `loss`) gets better.
+      `validation_loss`, without validation `loss`) gets better. While `fit` runs no other process
+      can save there.
     - `progress`: "auto" (a bar on a terminal, lines elsewhere), "bar", "lines" or "quiet".
 
     - `flight` is where the flight recorder writes when a step fails, by default
@@ -168,6 +170,12 @@ class Trainer:
         """
         if not isinstance(epochs, int) or epochs < 1:
             raise ArgumentError(f"fit: epochs must be a positive integer, got {epochs!r}")
+        with nullcontext() if self.checkpoints is None else hold(self.checkpoints, "fit"):
+            return self._fit(loader, validation, epochs, resume)
+
+    def _fit(
+        self, loader: Iterable[Any], validation: Iterable[Any] | None, epochs: int, resume: bool
+    ) -> list[dict[str, float]]:
         if resume:
             self._resume(loader, validation)
         elif self.stopped is not None:
@@ -549,9 +557,10 @@ class Trainer:
         if self.checkpoints is None:
             return
         data = encode_state({n: o.state_dict() for n, o in self._parts(loader, validation).items()})
-        if best:
-            write_whole(self.checkpoints / BEST, data)
-        write_whole(self.checkpoints / LATEST, data)
+        with hold(self.checkpoints, "save"):
+            if best:
+                write_whole(self.checkpoints / BEST, data)
+            write_whole(self.checkpoints / LATEST, data)
 
     def load_best(self) -> None:
         """Give the model the weights of the best epoch so far."""

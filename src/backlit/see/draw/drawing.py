@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ArgumentError
-from ..record import Record, write_text
+from ...files import write_whole
+from ..record import Record
 from ..recorder import as_record
 from .labels import Labels
 from .layout import METRICS, layout
@@ -81,7 +82,7 @@ class Drawing:
             raise ArgumentError(
                 f"draw: the file's name must end in {', '.join(forms)}, got {os.fspath(path)!r}"
             )
-        write_text(path, forms[suffix]())
+        write_whole(path, forms[suffix]().encode(errors="replace"))
 
     def __str__(self) -> str:
         return self.text()

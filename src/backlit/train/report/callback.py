@@ -13,11 +13,11 @@ import numpy as np
 
 from ...data import DataLoader, collate
 from ...errors import ArgumentError, DataError
+from ...files import write_whole
 from ...nn.keeping import kept
 from ...see import draw, record
 from ...tensor import Tensor, as_tensor
 from ..callbacks import Callback
-from ..storage import write_whole
 from .examples import EXAMPLES, Describe, look_at_examples
 from .looking import look
 from .page import page
