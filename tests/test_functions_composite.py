@@ -43,6 +43,16 @@ COMPOSITES = {
         lambda x: np.sort(x)[:, ::-1],
         (M,),
     ),
+    "linspace of end points": (
+        lambda a, b: bl.linspace(a, b, 5, dtype=a.dtype),
+        lambda a, b: np.linspace(a, b, 5),
+        (V[:2], V[2:]),
+    ),
+    "linspace from a number": (
+        lambda b: bl.linspace(-1, b, 3, dtype=b.dtype, endpoint=False),
+        lambda b: np.linspace(-1, b, 3, endpoint=False),
+        (np.array(2.0),),
+    ),
     "diff": (lambda x: bl.diff(x, n=2), lambda x: np.diff(x, n=2), (M,)),
     "diff with pieces": (
         lambda x, a: bl.diff(x, prepend=a, append=a),

@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import backlit as bl
+from backlit import functional, nn
 from backlit.errors import (
     ArgumentError,
     DTypeError,
     GradientError,
     IndexRangeError,
     ShapeError,
+    TraceError,
 )
+from backlit.ops import reductions
 
 A = np.array([[1.0, -2.0, 3.5], [0.5, 4.0, -1.5]], np.float32)
 B = np.array([2.0, -3.0, 0.5], np.float32)
@@ -265,6 +268,185 @@ def test_only_floating_leaves_require_a_gradient():
         GradientError, match="requires_grad_: this Tensor was computed by multiply; only"
     ):
         y.requires_grad_(False)
+
+
+def test_the_attribute_requires_grad_asks_as_the_method_does():
+    whole = bl.tensor([1, 2])
+    with pytest.raises(DTypeError, match="only floating Tensors have gradients, got int64; use"):
+        whole.requires_grad = True
+    assert not whole.requires_grad
+    x = bl.tensor([1.0])
+    x.requires_grad = True
+    y = x * 2
+    assert bl.grad(y.sum(), x).tolist() == [2.0]
+    y.requires_grad = True  # it does already
+    with pytest.raises(GradientError, match="computed by multiply; only leaves are asked"):
+        y.requires_grad = False
+    x.requires_grad = False
+    assert not (x * 2).requires_grad
+
+
+# -- where a gradient would end --------------------------------------------------------------------
+
+W = bl.tensor([1.0, 2.0, 3.0], requires_grad=True)
+S = bl.tensor(0.5, requires_grad=True)
+ONES = bl.ones(3)
+
+LISTS = {
+    "mean": lambda: bl.mean([S, S * 2]),
+    "max": lambda: bl.max([S, 1.0]),
+    "left": lambda: [S, S, S] * ONES,
+    "right": lambda: ONES * (S, 1.0, 2.0),
+    "nested": lambda: bl.zeros((2, 1)) - [[S], (1.0,)],
+    "tensor": lambda: bl.tensor([S, S]),
+    "asarray": lambda: bl.asarray([S, S]),
+    "Parameter": lambda: nn.Parameter([S, S]),
+    "concat": lambda: bl.concat([[S, S], ONES]),
+    "where": lambda: bl.where(ONES > 0, [S, S, S], 0.0),
+    "einsum": lambda: bl.einsum("i,i", [S, S], [1.0, 2.0]),
+    "matmul": lambda: ONES @ [S, S, S],
+    "loss": lambda: functional.mse_loss(ONES, [S, S, S]),
+    "layer": lambda: nn.Linear(3, 1)([S, S, S]),
+    "assign": lambda: bl.zeros(2).assign([S, S]),
+}
+
+
+@pytest.mark.parametrize("call", LISTS.values(), ids=LISTS)
+def test_a_list_of_tensors_does_not_cut_their_gradients(call):
+    text = (
+        r"a list of Tensors: a Tensor that requires a gradient \(float32\[\].* would lose it here.*"
+    )
+    for way in (call, bl.compile(lambda: call())):
+        with pytest.raises(GradientError, match=text + r"; use backlit.stack, or t.detach\(\)"):
+            way()
+    with bl.no_grad():
+        call()
+
+
+def test_a_list_of_tensors_without_gradients_is_an_array():
+    a, b = bl.tensor(1.0), bl.tensor(2.0)
+    assert bl.mean([a, b]).item() == 1.5
+    assert (bl.ones(2) * (a, S.detach())).tolist() == [1.0, 0.5]
+    text = r"a list of Tensors: a captured function cannot ask for a value.*; use backlit.stack"
+    with pytest.raises(TraceError, match=text):
+        bl.compile(lambda x: bl.mean([x, x]))(a)
+
+
+NUMPY = {
+    "asarray": (lambda t: np.asarray(t), "numpy"),
+    "array": (lambda t: np.array([t, t]), "numpy"),
+    "ufunc": (lambda t: np.sqrt(t), "numpy"),
+    "ufunc of two": (lambda t: np.add(np.ones(3), t), "numpy"),
+    "list": (lambda t: np.mean([t, t]), "numpy"),
+    "dot": (lambda t: np.dot(t, t), "numpy.dot"),
+    "sum": (lambda t: np.sum(t), "numpy.sum"),
+    "max": (lambda t: np.max(t, axis=0), "numpy.max"),
+    "concatenate": (lambda t: np.concatenate([t, np.ones(3)]), "numpy.concatenate"),
+    "where": (lambda t: np.where(np.ones(3) > 0, 1.0, t), "numpy.where"),
+    "linalg": (lambda t: np.linalg.norm(t), "numpy.linalg.norm"),
+    "keyword": (lambda t: np.clip(a=np.ones(3), a_min=0.0, a_max=t), "numpy.clip"),
+}
+
+
+@pytest.mark.parametrize(("call", "name"), NUMPY.values(), ids=NUMPY)
+def test_a_numpy_function_does_not_cut_a_gradient(call, name):
+    text = rf"{name}: a Tensor that requires a gradient \(float32\[3\].*\) would lose it here; use "
+    for t in (W, W * 2):
+        with pytest.raises(GradientError, match=text + r".*or t.detach\(\).numpy\(\)"):
+            call(t)
+    np.testing.assert_array_equal(call(W.detach()), call(W.numpy()))
+    with bl.no_grad():
+        np.testing.assert_array_equal(call(W), call(W.numpy()))
+    with pytest.raises(TraceError, match=r"numpy.*: a captured function cannot ask for a value"):
+        bl.compile(lambda t: call(t))(ONES)
+
+
+def test_the_error_names_the_function_and_the_module():
+    class Net(nn.Module):
+        def forward(self, t):
+            return np.concatenate([t, t])
+
+    with pytest.raises(GradientError, match=r"lose it here; in Net; use backlit.concat, or"):
+        Net()(W)
+    with pytest.raises(GradientError, match=r"computed by multiply.*use backlit.sum, or t.detach"):
+        np.sum(W * 2)
+
+
+def test_numpy_reads_a_shape_and_mixed_operators_keep_the_gradient():
+    assert (np.shape(W), np.ndim(W), np.size(W)) == ((3,), 1, 3)
+    for y in (np.ones(3) * W, np.float64(1) * W, np.ones((3, 3)) @ W - 3, np.ones(3) + W - 1):
+        assert y.requires_grad
+    assert bl.grad((np.full(3, 2.0) * W).sum(), W).tolist() == [2.0] * 3
+    total = np.zeros(3)
+    total += W
+    assert total.requires_grad
+    kept = np.zeros(3)
+    kept[1] = S  # like float(S)
+    assert kept.tolist() == [0.0, 0.5, 0.0]
+
+
+def test_a_tensor_is_copied_with_its_gradient_or_not_at_all():
+    with pytest.raises(GradientError, match=r"tensor: .* lose it here; use the Tensor itself"):
+        bl.tensor(W)
+    with pytest.raises(GradientError, match=r"tensor: .* lose it here; use the Tensor itself"):
+        bl.compile(lambda: bl.tensor(W))()
+    copied = bl.asarray(W, copy=True)
+    assert copied.op == "positive"
+    assert copied.array is not W.array
+    assert bl.asarray(W.detach(), copy=True).array is not W.array
+    assert bl.compile(lambda x: bl.tensor(x, "float64") * 2)(ONES).dtype == np.float64
+    parameter = nn.Parameter(W * 2)  # a new leaf
+    assert parameter.is_leaf
+    assert parameter.tolist() == [2.0, 4.0, 6.0]
+
+
+SETTINGS = {
+    "leaky_relu: negative_slope": lambda: functional.leaky_relu(ONES, S),
+    "elu: alpha": lambda: functional.elu(ONES, S),
+    "dropout: p": lambda: functional.dropout(ONES, S),
+    "huber_loss: delta": lambda: functional.huber_loss(ONES, ONES, delta=S),
+    "smooth_l1_loss: beta": lambda: functional.smooth_l1_loss(ONES, ONES, beta=S),
+    "hinge_embedding_loss: margin": lambda: functional.hinge_embedding_loss(ONES, ONES, margin=S),
+    "multi_margin_loss: margin": lambda: functional.multi_margin_loss(ONES, 1, margin=S),
+    "cross_entropy: label_smoothing": lambda: functional.cross_entropy(
+        ONES, bl.tensor(1), label_smoothing=S
+    ),
+    "batch_norm: eps": lambda: functional.batch_norm(bl.ones((2, 3)), training=True, eps=S),
+    "layer_norm: eps": lambda: functional.layer_norm(ONES, 3, eps=S),
+    "group_norm: eps": lambda: functional.group_norm(ONES[None], 1, eps=S),
+    "var: correction": lambda: bl.std(ONES, correction=S),
+    "arange": lambda: bl.arange(S, 3),
+    "normal": lambda: bl.random.normal((2,), S),
+    "uniform": lambda: bl.random.uniform((2,), high=S),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_takes_no_gradient_away(name):
+    call = SETTINGS[name]
+    with pytest.raises(
+        GradientError, match=rf"{name}: .*\(float32\[\]\) would lose it here; write "
+    ):
+        call()
+    with bl.no_grad():
+        call()
+
+
+def test_an_attribute_of_an_op_takes_no_gradient_away():
+    with pytest.raises(
+        GradientError, match="mean: axis is an attribute, to which no gradient goes"
+    ):
+        reductions.Mean(axis=S, keepdims=False)
+
+
+def test_a_value_for_all_elements_and_a_rounded_one_keep_the_gradient():
+    for y in (bl.full((3,), S), bl.full_like(ONES, S)):
+        assert bl.grad(y.sum(), S).item() == 3.0
+    assert round(bl.tensor(1.234), 2).item() == pytest.approx(1.23)
+    assert round(bl.tensor([1.5, 2.5, -1.2])).tolist() == [2.0, 2.0, -1.0]
+    assert round(bl.tensor([14, 16])).dtype == np.int64
+    assert round(bl.tensor(167.0), -1).item() == 170.0
+    assert round(S, 1).requires_grad
 
 
 # -- indexing --------------------------------------------------------------------------------------
@@ -552,7 +734,7 @@ def test_numpy_is_a_view_that_cannot_be_written():
 
 
 def test_numpy_functions_take_tensors():
-    x = bl.tensor(A, requires_grad=True)
+    x = bl.tensor(A)
     assert np.asarray(x).dtype == np.float32
     assert np.array(x, dtype=np.float64).dtype == np.float64
     assert np.asarray(x).flags.writeable is False

@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .dtypes import FLOATING, INTEGER, DType, bool_, promote
-from .errors import ArgumentError, DTypeError, ShapeError
+from .errors import ArgumentError, DTypeError, GradientError, ShapeError
 
 Shape = tuple[int, ...]
 Saver = Callable[[tuple[Any, ...], Any], Any]
@@ -80,8 +80,14 @@ class Op:
         self.__dict__.update(attributes)
         self._key: tuple[Any, ...] = (type(self), *attributes.values())
         for name, value in attributes.items():
-            if type(value) is float and value == 0 and math.copysign(1, value) < 0:
-                self._key += (f"{name}=-0.0",)  # equals 0.0, but not as a divisor
+            if type(value) is float:
+                if value == 0 and math.copysign(1, value) < 0:
+                    self._key += (f"{name}=-0.0",)  # equals 0.0, but not as a divisor
+            elif getattr(value, "requires_grad", False):
+                raise GradientError(
+                    f"{self.name}: {name} is an attribute, to which no gradient goes, but got a "
+                    "Tensor that requires one; make it an input, or pass item() or t.detach()"
+                )
 
     def _in_order(self, given: dict[str, Any]) -> dict[str, Any]:
         if set(given) != set(self.attributes):

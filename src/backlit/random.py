@@ -32,10 +32,16 @@ _WORDS_PER_BLOCK = 8  # Philox 4x64 makes 256 bits a block
 
 
 def _unwatched(draw: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Keep the ops inside a draw out of recordings: what was drawn is an input there."""
+    """Keep the ops inside a draw out of recordings: what was drawn is an input there.
+
+    No gradient goes through a draw, so none may be wanted of its arguments.
+    """
 
     @functools.wraps(draw)
     def quiet(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for x in (*args, *kwargs.values()):
+            if isinstance(x, Tensor):
+                x._require_cut(draw.__name__, "write mean + std * backlit.random.normal(shape)")
         before, STATE.observer = STATE.observer, None
         try:
             return draw(*args, **kwargs)

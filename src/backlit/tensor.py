@@ -40,6 +40,9 @@ from .ops import elementwise, movement
 
 Number = bool | int | float
 
+_KEEP = "use the Tensor itself, or t.detach() if none is wanted"
+_RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to print it"
+
 
 class State(threading.local):
     """What one thread is doing: read by `apply`, set by context managers."""
@@ -248,12 +251,12 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     y = _new(Tensor)
     y.array = array
     y.node = y._grad = y._hooks = y.name = None
-    y.requires_grad = False
+    y._requires_grad = False
     if op.differentiable and state.grad_enabled:
         for x in inputs:
-            if isinstance(x, Tensor) and x.requires_grad:
+            if isinstance(x, Tensor) and x._requires_grad:
                 y.node = make_node(op, inputs, arrays, array)
-                y.requires_grad = True
+                y._requires_grad = True
                 break
     if state.observer is not None:
         state.observer(op, inputs, y)
@@ -307,25 +310,24 @@ class Tensor:
     `requires_grad` and `detach`. Its elements change only by `assign` and item assignment.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_hooks", "array", "name", "node", "requires_grad")
-    __array_ufunc__ = None  # NumPy arrays leave mixed operators to Tensor
-    __array_priority__ = 1000
+    __slots__ = ("__weakref__", "_grad", "_hooks", "_requires_grad", "array", "name", "node")
+    __array_priority__ = 1000  # NumPy arrays leave mixed operators to Tensor
 
     array: Any
     node: Node | None
-    requires_grad: bool
     name: str | None
+    _requires_grad: bool
     _grad: Tensor | None
     _hooks: list[Callable[[Tensor], Tensor | None]] | None
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False):
-        if STATE.trace is None or type(data) is not np.ndarray:
+        if STATE.trace is None or not isinstance(data, np.ndarray | Tensor):
             self.array = _as_array(data, dtype, copy=True)
         else:
-            source = _traced_array(data, dtype)
+            source = _traced(data, dtype)
             self.array = STATE.trace.read(source)
         self.node = self._grad = self._hooks = self.name = None
-        self.requires_grad = False
+        self._requires_grad = False
         if requires_grad:
             self.requires_grad_()
 
@@ -394,6 +396,9 @@ class Tensor:
     def numpy(self) -> np.ndarray:
         """The elements as a NumPy array that shares memory and cannot be written to.
 
+        No gradient goes through it. Unlike `numpy.asarray(t)`, which raises, and unlike in PyTorch
+        this is no error for a Tensor that requires a gradient: whoever calls it wants the numbers.
+
         >>> tensor([1.0, 2.0]).numpy()
         array([1., 2.], dtype=float32)
         """
@@ -401,7 +406,7 @@ class Tensor:
         view.flags.writeable = False
         return view
 
-    def _concrete(self, what: str) -> np.ndarray:
+    def _concrete(self, what: str, cure: str = _RETURN_IT) -> np.ndarray:
         if STATE.trace is None and type(self.array) is not np.ndarray:
             raise TraceError(
                 f"{what}: this {describe(self.array)} has no value, because it was made while a "
@@ -413,8 +418,8 @@ class Tensor:
             line = next((n for i, _, n in _lines(code) if i == instruction // 2), None)
             raise STATE.trace.refuse(
                 f"{what}: a captured function cannot ask for a value, which differs from call to "
-                f"call ({os.path.basename(code.co_filename)}:{line}, {describe(self.array)}); use "
-                "backlit.where instead of a branch, and return the Tensor to print it"
+                f"call ({os.path.basename(code.co_filename)}:{line}, {describe(self.array)}); "
+                f"{cure}"
             )
         return self.array
 
@@ -456,6 +461,12 @@ class Tensor:
             raise DTypeError(f"index: only integer Tensors can be an index, got {self.dtype}")
         return int(value)
 
+    def __round__(self, digits: int | None = None) -> Tensor:
+        """To whole numbers, or so many decimals: a Tensor, also of one number."""
+        if digits is None or self.dtype not in dtypes.FLOATING:
+            return _functions().round(self)
+        return _functions().round(self * 10.0**digits) / 10.0**digits
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
@@ -467,7 +478,32 @@ class Tensor:
     def __contains__(self, value: Any) -> bool:
         return not _never_equal(value) and bool((self == value).any())
 
+    def _require_cut(self, what: str, cure: str) -> None:
+        """Raise if the way of a gradient would end here: in something that only takes numbers."""
+        if self._requires_grad and STATE.grad_enabled:
+            op = f", computed by {self.op}" if self.node is not None else ""
+            raise GradientError(
+                f"{what}: a Tensor that requires a gradient ({describe(self.array)}{op}) would "
+                f"lose it here{where_called()}; {cure}"
+            )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions compute with the elements, as NumPy does with any array."""
+
+        def plain(x: Any) -> Any:
+            if isinstance(x, Tensor):
+                x._require_cut(f"{function.__module__}.{name}", _numpy_cure(name))
+                x._concrete(f"{function.__module__}.{name}", _numpy_cure(name))
+                return x.numpy()
+            return type(x)(map(plain, x)) if type(x) in (list, tuple) else x
+
+        name = function.__name__
+        if name in ("shape", "ndim", "size"):
+            return function._implementation(*args, **kwargs)
+        return function(*plain(args), **{key: plain(x) for key, x in kwargs.items()})
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._require_cut("numpy", _numpy_cure(""))
         array = self._concrete("numpy.asarray()")
         if dtype is not None and array.dtype != dtype:
             if copy is False:
@@ -511,7 +547,7 @@ class Tensor:
         twin.array = self._concrete("copy").copy()
         twin.node = twin._grad = twin._hooks = None
         twin.name = self.name
-        twin.requires_grad = self.requires_grad
+        twin._requires_grad = self._requires_grad
         memo[id(self)] = twin
         return twin
 
@@ -545,7 +581,7 @@ class Tensor:
         elif STATE.trace is None or type(value) is not np.ndarray:
             new = wrap(_as_array(value, self.dtype, copy=True))
         else:
-            new = _traced_array(value, self.dtype)
+            new = _traced(value, self.dtype)
         if new.shape != self.shape:
             raise ShapeError(f"assign: the value must have shape {self.shape}, got {describe(new)}")
         if new.dtype != self.dtype:
@@ -657,6 +693,16 @@ class Tensor:
         else:
             STATE.trace.set_grad(self, value)
 
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` is asked for its gradient, or that of what it was computed from."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not (value and self._requires_grad):
+            self.requires_grad_(value)
+
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask `backward` for the gradient of this leaf, or stop asking; returns the Tensor."""
         if self.node is not None:
@@ -668,7 +714,7 @@ class Tensor:
                 f"requires_grad: only floating Tensors have gradients, got {self.dtype}; "
                 "use t.astype(backlit.float32)"
             )
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         return self
 
     def backward(
@@ -927,9 +973,16 @@ def wrap(array: Any, node: Node | None = None) -> Tensor:
     t = _new(Tensor)
     t.array = array
     t.node = node
-    t.requires_grad = node is not None
+    t._requires_grad = node is not None
     t._grad = t._hooks = t.name = None
     return t
+
+
+def _numpy_cure(name: str) -> str:
+    """What to write instead of a function of NumPy's."""
+    name = {"concatenate": "concat", "dot": "matmul"}.get(name, name)
+    function = f"backlit.{name}" if hasattr(_functions(), name) else "the function in backlit"
+    return f"use {function}, or t.detach().numpy() (of one number item()) if none is wanted"
 
 
 def _raw(x: Any) -> Any:
@@ -952,6 +1005,7 @@ def check_device(device: Any) -> None:
 def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """A NumPy array of a supported dtype; Python floats become float32, ints int64."""
     if isinstance(data, Tensor):
+        data._require_cut("tensor", _KEEP)
         data = data._concrete("asarray()")
     target = None if dtype is None else as_dtype(dtype)
     if not isinstance(data, np.ndarray | np.generic):
@@ -1013,7 +1067,11 @@ def _no_numbers(data: Any, error: str = "") -> str:
 
 def _without_tensors(data: Any) -> Any:
     if isinstance(data, Tensor):
-        return data._concrete("asarray()")
+        data._require_cut(
+            "a list of Tensors",
+            "use backlit.stack, or t.detach() (of one number item()) in the list if none is wanted",
+        )
+        return data._concrete("a list of Tensors", "use backlit.stack, which needs no values")
     if isinstance(data, list | tuple):
         return [_without_tensors(d) for d in data]
     return data
@@ -1047,17 +1105,21 @@ def as_tensor(x: Any) -> Tensor:
         return x
     if STATE.trace is None or type(x) is not np.ndarray:
         return wrap(_as_array(x))
-    return _traced_array(x)
+    return _traced(x)
 
 
-def _traced_array(array: np.ndarray, dtype: Any = None) -> Tensor:
-    """What a captured function makes of a NumPy array: its elements are read at each call."""
-    if not array.dtype.isnative:
-        raise DTypeError(
-            f"compile: a captured function reads arrays as they lie in memory, got {array.dtype}; "
-            "convert it outside: x.astype(x.dtype.newbyteorder('='))"
-        )
-    t = STATE.trace.array(_as_array(array, copy=None))
+def _traced(data: np.ndarray | Tensor, dtype: Any = None) -> Tensor:
+    """What a captured function makes of an array: its elements are read at each call."""
+    if isinstance(data, Tensor):
+        data._require_cut("tensor", _KEEP)
+        t = data.detach()
+    else:
+        if not data.dtype.isnative:
+            raise DTypeError(
+                f"compile: a captured function reads arrays as they lie in memory, got "
+                f"{data.dtype}; convert it outside: x.astype(x.dtype.newbyteorder('='))"
+            )
+        t = STATE.trace.array(_as_array(data, copy=None))
     return t if dtype is None else t.astype(dtype)
 
 

@@ -74,7 +74,7 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
 
     def __init__(self, captured: Capture):
         self.captured = captured
-        self._kinds = [(t, t.shape, t.dtype, t.requires_grad) for t in captured.found]
+        self._kinds = [(t, t.shape, t.dtype, t._requires_grad) for t in captured.found]
 
     def valid(self) -> bool:
         """Whether the surroundings are still of the kind that was captured."""
@@ -83,7 +83,7 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
             captured.guards.hold()
             and captured.same_gradients()
             and all(
-                t.shape == shape and t.dtype == dtype and t.requires_grad == requires_grad
+                t.shape == shape and t.dtype == dtype and t._requires_grad == requires_grad
                 for t, shape, dtype, requires_grad in self._kinds
             )
         )
@@ -409,7 +409,7 @@ def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, lis
 def _kind(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         array = leaf.array
-        return (array.shape, array.dtype, leaf.requires_grad)
+        return (array.shape, array.dtype, leaf._requires_grad)
     kind = type(leaf)
     if kind in (float, complex) or isinstance(leaf, np.inexact):
         return (kind, _Text(repr(leaf)))  # -0.0 equals 0.0, and nan is not itself

@@ -41,7 +41,7 @@ class GradientOf:
     """
 
     __slots__ = ("tensor",)
-    requires_grad = False
+    _requires_grad = False
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
@@ -342,7 +342,7 @@ def _record(
             variable = Variable(leaf.shape, leaf.dtype)
             inputs.append(variable)
             twin = wrap(variable)
-            twin.requires_grad = leaf.requires_grad
+            twin._requires_grad = leaf.requires_grad
             twins.append(twin)
             tracer.twins[twin] = leaf
         else:

@@ -307,7 +307,7 @@ class Plan:
         self.argument_slots = input_slots[: self.arguments]
         owned = set(self.in_place.values())
         self.surroundings = [
-            (t, slot, v in owned, v.shape, v.dtype, t.requires_grad)
+            (t, slot, v in owned, v.shape, v.dtype, t._requires_grad)
             for t, slot, v in zip(
                 captured.found,
                 input_slots[self.arguments :],
@@ -365,7 +365,7 @@ class Plan:
         arrays = self.arrays
         for t, slot, _, shape, dtype, requires_grad in self.surroundings:
             array = t.array
-            if t.requires_grad is not requires_grad:
+            if t._requires_grad is not requires_grad:
                 return False
             if array is not arrays[slot] and (array.shape != shape or array.dtype != dtype):
                 return False
@@ -436,7 +436,7 @@ class Plan:
                 self._put(next(slots), x.array)
         for t, slot, own, shape, dtype, requires_grad in self.surroundings:
             array = t.array
-            if t.requires_grad is not requires_grad:
+            if t._requires_grad is not requires_grad:
                 return False
             if array is not arrays[slot]:
                 if array.shape != shape or array.dtype != dtype:

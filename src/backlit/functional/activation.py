@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import ArgumentError, ShapeError
 from ..functions import max, reshape
-from ..functions.arguments import cached, one_axis
+from ..functions.arguments import cached, number, one_axis
 from ..op import describe
 from ..ops import activation
 from ..tensor import Tensor, apply, floating
@@ -36,7 +36,10 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     >>> leaky_relu(tensor([-1.0, 2.0]), 0.5)
     Tensor([-0.5,  2. ], shape=(2,), dtype=float32)
     """
-    return apply(cached(activation.LeakyRelu, float(negative_slope)), floating(given(x)))
+    return apply(
+        cached(activation.LeakyRelu, number("leaky_relu: negative_slope", negative_slope)),
+        floating(given(x)),
+    )
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
@@ -46,7 +49,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     >>> elu(tensor([0.0, 2.0]))
     Tensor([0., 2.], shape=(2,), dtype=float32)
     """
-    return apply(cached(activation.Elu, float(alpha)), floating(given(x)))
+    return apply(cached(activation.Elu, number("elu: alpha", alpha)), floating(given(x)))
 
 
 def softplus(x: Any) -> Tensor:

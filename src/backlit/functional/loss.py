@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ArgumentError, ShapeError
 from ..functions import abs, mean, reshape, square, sum
-from ..functions.arguments import cached
+from ..functions.arguments import cached, number
 from ..op import describe
 from ..ops import loss
 from ..tensor import Tensor, apply, as_tensor, floating
@@ -56,7 +56,9 @@ def huber_loss(x: Any, target: Any, reduction: str = "mean", delta: float = 1.0)
     """
     if not delta > 0:
         raise ArgumentError(f"huber_loss: delta must be positive, got {delta}")
-    return _loss(loss.HuberLoss, reduction, x, target, attributes=(float(delta), 1.0))
+    return _loss(
+        loss.HuberLoss, reduction, x, target, attributes=(number("huber_loss: delta", delta), 1.0)
+    )
 
 
 def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -66,11 +68,12 @@ def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1
     >>> smooth_l1_loss(tensor([1.0, 3.0]), tensor([0.0, 0.0]), reduction="none")
     Tensor([0.5, 2.5], shape=(2,), dtype=float32)
     """
+    beta = number("smooth_l1_loss: beta", beta)
     if beta == 0:
         return l1_loss(x, target, reduction)
     if not beta > 0:
         raise ArgumentError(f"smooth_l1_loss: beta must not be negative, got {beta}")
-    return _loss(loss.HuberLoss, reduction, x, target, attributes=(float(beta), 1 / beta))
+    return _loss(loss.HuberLoss, reduction, x, target, attributes=(beta, 1 / beta))
 
 
 def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
@@ -99,7 +102,13 @@ def hinge_embedding_loss(
     >>> hinge_embedding_loss(tensor([0.25, 0.25]), tensor([1.0, -1.0]), reduction="none")
     Tensor([0.25, 0.75], shape=(2,), dtype=float32)
     """
-    return _loss(loss.HingeEmbeddingLoss, reduction, x, target, attributes=(float(margin),))
+    return _loss(
+        loss.HingeEmbeddingLoss,
+        reduction,
+        x,
+        target,
+        attributes=(number("hinge_embedding_loss: margin", margin),),
+    )
 
 
 def _weighted(name: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
@@ -181,6 +190,7 @@ def cross_entropy(
     >>> cross_entropy(tensor([[0.0, 0.0], [0.0, 0.0]]), tensor([0, 1]))
     Tensor(0.6931, shape=(), dtype=float32)
     """
+    label_smoothing = number("cross_entropy: label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(
             f"cross_entropy: label_smoothing must lie in [0, 1], got {label_smoothing}"
@@ -188,11 +198,11 @@ def cross_entropy(
     x, target, lone = _rows("cross_entropy", x, target)
     inputs = (x, target) if weight is None else (x, target, weight)
     if target.ndim == x.ndim and target.array.dtype.kind not in "iub":
-        smoothing: tuple[Any, ...] = (float(label_smoothing),)
+        smoothing: tuple[Any, ...] = (label_smoothing,)
         y = _loss(loss.SoftCrossEntropy, reduction, *inputs, attributes=smoothing)
     else:
         inputs = _labelled(inputs, ignore_index)
-        attributes = (float(label_smoothing), ignore_index)
+        attributes = (label_smoothing, ignore_index)
         y = _loss(loss.CrossEntropy, reduction, *inputs, attributes=attributes)
     return reshape(y, ()) if lone else y
 
@@ -236,7 +246,12 @@ def multi_margin_loss(
     x, target, lone = _rows("multi_margin_loss", x, target)
     inputs = (x, target) if weight is None else (x, target, weight)
     inputs = _labelled(inputs, None)
-    y = _loss(loss.MultiMarginLoss, reduction, *inputs, attributes=(p, float(margin)))
+    y = _loss(
+        loss.MultiMarginLoss,
+        reduction,
+        *inputs,
+        attributes=(p, number("multi_margin_loss: margin", margin)),
+    )
     return reshape(y, ()) if lone else y
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..autograd import no_grad
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import full, mean, reshape, var
-from ..functions.arguments import cached
+from ..functions.arguments import cached, number
 from ..op import describe
 from ..ops import normalization
 from ..random import Generator, default_generator
@@ -30,6 +30,7 @@ def dropout(
     >>> sorted(set(y.tolist()))
     [0.0, 2.0]
     """
+    p = number("dropout: p", p)
     if not 0 <= p <= 1:
         raise ArgumentError(f"dropout: p must lie in [0, 1], got {p}{where()}")
     x = floating(given(x))
@@ -37,7 +38,7 @@ def dropout(
         return x
     source = default_generator() if generator is None else generator
     kept = source.bits(x.shape) >= int(p * 2**32) if p < 1 else full(x.shape, False)
-    return apply(cached(normalization.Dropout, float(p)), x, kept)
+    return apply(cached(normalization.Dropout, p), x, kept)
 
 
 def _channels(name: str, x: Tensor, statistics: Iterable[tuple[str, Tensor | None]]) -> None:
@@ -113,7 +114,7 @@ def batch_norm(
         raise ArgumentError(f"batch_norm: evaluation needs running_mean and running_var{where()}")
     else:
         mu, variance = running_mean, running_var
-    op = cached(normalization.BatchNorm, float(eps))
+    op = cached(normalization.BatchNorm, number("batch_norm: eps", eps))
     if weight is None:
         return apply(op, x, mu, variance)
     return apply(op, x, mu, variance, weight, bias)
@@ -142,7 +143,7 @@ def layer_norm(
             f"layer_norm: the last axes of x must be normalized_shape {shape}, got "
             f"{describe(x)}{where()}"
         )
-    op = cached(normalization.LayerNorm, count, float(eps))
+    op = cached(normalization.LayerNorm, count, number("layer_norm: eps", eps))
     if weight is None:
         if bias is not None:
             raise ArgumentError(f"layer_norm: a bias needs a weight{where()}")
@@ -177,7 +178,8 @@ def group_norm(
             f"{describe(x)}{where()}"
         )
     rows = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
-    y = reshape(apply(cached(normalization.LayerNorm, 1, float(eps)), rows), x.shape)
+    op = cached(normalization.LayerNorm, 1, number("group_norm: eps", eps))
+    y = reshape(apply(op, rows), x.shape)
     column = (channels, *(1,) * (x.ndim - 2))
     if weight is not None:
         y = y * reshape(weight, column)

@@ -8,12 +8,20 @@ from typing import Any
 
 from ..errors import ArgumentError, ShapeError
 from ..op import Op
+from ..tensor import Tensor
 
 
 @functools.lru_cache(maxsize=8192, typed=True)
 def cached(cls: type[Op], *values: Any) -> Op:
     """The op of a class with the attribute values in their declared order, made once."""
     return cls(**dict(zip(cls.attributes, values, strict=True)))
+
+
+def number(name: str, x: Any) -> float:
+    """A setting as a Python number. No gradient goes to a setting, so none may be wanted."""
+    if isinstance(x, Tensor):
+        x._require_cut(name, "write the formula with Tensors, or pass item() if none is wanted")
+    return float(x)
 
 
 def one_axis(name: str, axis: Any, ndim: int) -> int:

@@ -11,9 +11,9 @@ from .. import dtypes
 from ..dtypes import as_dtype
 from ..errors import ArgumentError, ShapeError
 from ..ops import creation as ops
-from ..tensor import STATE, Tensor, _as_array, _traced_array, apply, as_tensor, check_device, wrap
+from ..tensor import STATE, Tensor, _as_array, _traced, apply, as_tensor, check_device, wrap
 from .arguments import shape_tuple
-from .elementwise import where
+from .elementwise import positive, where
 
 
 def asarray(
@@ -25,15 +25,19 @@ def asarray(
     Tensor([1., 2.], shape=(2,), dtype=float64)
     """
     check_device(device)
-    if isinstance(obj, Tensor) and not copy:
-        return obj if dtype is None else obj.astype(dtype)
+    if isinstance(obj, Tensor):
+        cast = obj if dtype is None else obj.astype(dtype)
+        if not copy or cast is not obj:
+            return cast
+        if obj.requires_grad:
+            return positive(obj)
     if copy is False and not hasattr(obj, "__array__"):
         raise ArgumentError(
             f"asarray: copy=False needs an array to share memory with, got {type(obj).__name__}; "
             "leave copy out"
         )
     if STATE.trace is not None and type(obj) is np.ndarray:
-        return _traced_array(obj, dtype)
+        return _traced(obj, dtype)
     try:
         return wrap(_as_array(obj, dtype, copy))
     except ValueError as error:
@@ -123,7 +127,7 @@ def arange(
     check_device(device)
     if stop is None:
         start, stop = 0, start
-    start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+    start, stop, step = map(_end_point, (start, stop, step))
     if step == 0:
         raise ArgumentError("arange: step must not be 0")
     if dtype is None:
@@ -148,9 +152,17 @@ def _require_room(name: str, dtype: dtypes.DType, *ends: float) -> None:
                 )
 
 
+def _end_point(x: Any) -> Any:
+    """A number of a Tensor's kind: how many elements there are depends on its value."""
+    if not isinstance(x, Tensor):
+        return x
+    x._require_cut("arange", "write start + step * backlit.arange(n), which has one")
+    return x.item()
+
+
 def linspace(
-    start: float,
-    stop: float,
+    start: Any,
+    stop: Any,
     /,
     num: int,
     *,
@@ -160,6 +172,10 @@ def linspace(
 ) -> Tensor:
     """`num` evenly spaced numbers from start to stop.
 
+    Where start or stop is a Tensor, the gradient goes to it, and other axes follow the first:
+
+        y_i = (1 - s_i) start + s_i stop,   s from 0 to 1
+
     >>> linspace(0, 1, 3)
     Tensor([0. , 0.5, 1. ], shape=(3,), dtype=float32)
     """
@@ -167,7 +183,16 @@ def linspace(
     if num < 0:
         raise ArgumentError(f"linspace: num must not be negative, got {num}")
     dtype = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
-    values = np.linspace(start, stop, num, endpoint=endpoint)
+    if dtype in dtypes.FLOATING and (isinstance(start, Tensor) or isinstance(stop, Tensor)):
+        from .manipulation import expand_dims
+
+        start, stop = as_tensor(start).astype(dtype), as_tensor(stop).astype(dtype)
+        share = wrap(np.linspace(0, 1, num, endpoint=endpoint).astype(dtype))
+        for _ in range(max(start.ndim, stop.ndim)):
+            share = expand_dims(share, axis=-1)
+        return (1 - share) * start + share * stop
+    ends = (x.detach() if isinstance(x, Tensor) else x for x in (start, stop))
+    values = np.linspace(*ends, num, endpoint=endpoint)
     if num:
         _require_room("linspace", dtype, values.min(), values.max())
     return wrap(values.astype(dtype))

@@ -14,7 +14,7 @@ from ..ops import activation
 from ..ops import reductions as ops
 from ..tensor import Tensor, apply, as_tensor, floating, wrap
 from . import elementwise
-from .arguments import axes, cached, one_axis
+from .arguments import axes, cached, number, one_axis
 from .indexing import take_along_axis
 from .manipulation import concat, expand_dims, permute_dims, reshape
 
@@ -77,7 +77,10 @@ def var(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool 
     Tensor(7., shape=(), dtype=float32)
     """
     x = floating(as_tensor(x))
-    return apply(cached(ops.Var, axes("var", axis, x.ndim), keepdims, float(correction)), x)
+    return apply(
+        cached(ops.Var, axes("var", axis, x.ndim), keepdims, number("var: correction", correction)),
+        x,
+    )
 
 
 def std(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:

@@ -15,12 +15,15 @@ from ..tensor import STATE, Scope, Tensor, as_tensor, check_device
 
 
 class Parameter(Tensor):
-    """A Tensor that a module learns: it requires a gradient and is listed by `parameters()`."""
+    """A Tensor that a module learns: it requires a gradient and is listed by `parameters()`.
+
+    It is a leaf with a copy of the values of `data`, also where that was itself computed.
+    """
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(data)
+        super().__init__(data.detach() if isinstance(data, Tensor) else data)
         self.requires_grad_(requires_grad)
 
 
