@@ -776,6 +776,33 @@ def test_what_dlpack_exports_cannot_change_the_tensor():
     same(bl.from_dlpack(bl.tensor(A.T.copy()).T), A)
 
 
+@pytest.mark.parametrize(
+    "view",
+    [lambda x: x, lambda x: x[1::2, ::3], lambda x: x.T, lambda x: x[::-1],
+     lambda x: bl.broadcast_to(x[:1], x.shape), lambda x: x[0, 0], lambda x: x[:0]],
+    ids=["whole", "strided", "transposed", "reversed", "broadcast", "scalar", "empty"],
+)  # fmt: skip
+def test_dlpack_without_a_copy_shares_memory_whatever_the_strides(view):
+    x = view(bl.tensor(np.arange(24.0).reshape(4, 6)))
+    array = np.from_dlpack(x, copy=False)
+    np.testing.assert_array_equal(array, x.numpy())
+    assert array.strides == x.array.strides or x.size < 2
+    assert np.shares_memory(array, x.array) or not x.size
+    assert not array.flags.writeable
+    assert np.shares_memory(bl.from_dlpack(x, copy=False).array, x.array) or not x.size
+    for copies in (np.from_dlpack(x), np.from_dlpack(x, copy=True)):
+        np.testing.assert_array_equal(copies, x.numpy())
+        assert not np.shares_memory(copies, x.array)
+
+
+def test_a_conversion_is_no_sharing():
+    with pytest.raises(
+        ArgumentError, match=r"asarray: copy=False, but float32\[2,3\] as float64 is a copy; leave"
+    ):
+        bl.asarray(bl.tensor(A), dtype="float64", copy=False)
+    assert bl.asarray(bl.tensor(A), dtype="float32", copy=False).dtype == bl.float32
+
+
 def test_array_namespace():
     x = bl.tensor(A)
     assert x.__array_namespace__() is bl

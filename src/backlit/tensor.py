@@ -530,8 +530,7 @@ class Tensor:
         if self.requires_grad:
             raise GradientError("__dlpack__: gradients do not cross DLPack; export t.detach()")
         # Not every consumer heeds "read only": a copy of its own keeps this Tensor safe.
-        array = self._concrete("__dlpack__()")
-        array = self.numpy() if copy is False and array.flags.forc else array.copy()
+        array = self.numpy() if copy is False else self._concrete("__dlpack__()").copy()
         return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device)
 
     def __dlpack_device__(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import as_dtype
 from ..errors import ArgumentError, ShapeError
+from ..op import describe
 from ..ops import creation as ops
 from ..tensor import STATE, Tensor, _as_array, _traced, apply, as_tensor, check_device, wrap
 from .arguments import shape_tuple
@@ -27,6 +28,11 @@ def asarray(
     check_device(device)
     if isinstance(obj, Tensor):
         cast = obj if dtype is None else obj.astype(dtype)
+        if copy is False and cast is not obj:
+            raise ArgumentError(
+                f"asarray: copy=False, but {describe(obj)} as {cast.dtype.name} is a copy; "
+                "leave copy out"
+            )
         if not copy or cast is not obj:
             return cast
         if obj.requires_grad:
@@ -49,7 +55,8 @@ def asarray(
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A Tensor from any array with DLPack (NumPy, PyTorch, JAX), without copying if possible."""
     check_device(device)
-    return wrap(_as_array(np.from_dlpack(x), copy=copy))
+    shared = np.from_dlpack(x, copy=False) if copy is False else np.from_dlpack(x)
+    return wrap(_as_array(shared, copy=copy))
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
