@@ -79,6 +79,18 @@ TABLE = [
         ],
     ),
     Record(
+        op=ops.MaskedSoftmax,
+        reference=lambda x, axis: scipy.special.softmax(x, axis=axis),
+        cases=_ALONG,
+        specials=[
+            Special(([1e4, 1e4, -1e4],), [0.5, 0.5, 0.0], ([0.0, 0.0, 0.0],), {"axis": 0}),
+            Special(([[-inf, -inf], [-inf, 0.0]],), [[0.0, 0.0], [0.0, 1.0]],
+                    ([[0.0, 0.0], [0.0, 0.0]],), {"axis": 1}),
+            Special(([-inf, -inf],), [0.0, 0.0], ([0.0, 0.0],), {"axis": 0}, dtype="float32"),
+            Special(([[-inf, nan], [-1e300, -inf]],), [[nan, nan], [1.0, 0.0]], None, {"axis": 1}),
+        ],
+    ),
+    Record(
         op=ops.LogSoftmax,
         reference=lambda x, axis: scipy.special.log_softmax(x, axis=axis),
         cases=_ALONG,

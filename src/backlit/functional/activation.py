@@ -105,6 +105,13 @@ def maxout(x: Any, pieces: int, dim: int = -1) -> Tensor:
     return max(reshape(x, shape), axis=axis + 1)
 
 
+def _along(op: type, name: str, x: Any, dim: int) -> Tensor:
+    """An op along an axis; nothing of nothing."""
+    x = floating(given(x))
+    axis = one_axis(name, dim, x.ndim)
+    return apply(cached(op, axis), x) if x.shape[axis] else x
+
+
 def softmax(x: Any, dim: int = -1) -> Tensor:
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ along an axis;  gxᵢ = yᵢ (gyᵢ - Σⱼ gyⱼ yⱼ).
 
@@ -112,8 +119,17 @@ def softmax(x: Any, dim: int = -1) -> Tensor:
     >>> softmax(tensor([0.0, 0.0]))
     Tensor([0.5, 0.5], shape=(2,), dtype=float32)
     """
-    x = floating(given(x))
-    return apply(cached(activation.Softmax, one_axis("softmax", dim, x.ndim)), x)
+    return _along(activation.Softmax, "softmax", x, dim)
+
+
+def masked_softmax(x: Any, dim: int = -1) -> Tensor:
+    """The softmax along an axis, and 0 where all x along it are −∞, where the softmax is NaN.
+
+    >>> from backlit import inf, tensor
+    >>> masked_softmax(tensor([[0.0, -inf], [-inf, -inf]])).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    return _along(activation.MaskedSoftmax, "softmax", x, dim)
 
 
 def log_softmax(x: Any, dim: int = -1) -> Tensor:
@@ -123,5 +139,4 @@ def log_softmax(x: Any, dim: int = -1) -> Tensor:
     >>> log_softmax(tensor([0.0, 1e4]))
     Tensor([-10000.,      0.], shape=(2,), dtype=float32)
     """
-    x = floating(given(x))
-    return apply(cached(activation.LogSoftmax, one_axis("log_softmax", dim, x.ndim)), x)
+    return _along(activation.LogSoftmax, "log_softmax", x, dim)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import bool_
-from ..errors import ArgumentError, ShapeError
-from ..functions import arange, expand_dims, matmul
+from ..dtypes import FLOATING, DType, bool_
+from ..errors import DTypeError, ShapeError
+from ..functions import arange, expand_dims, logical_and, matmul
 from ..functions import where as choose
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, floating
-from .activation import softmax
+from .activation import masked_softmax, softmax
 from .common import given, where
 from .normalization import dropout
 
@@ -26,19 +26,53 @@ def causal_mask(queries: int, keys: int) -> Tensor:
     return expand_dims(arange(queries), axis=1) >= arange(keys)
 
 
+def read_mask(name: str, mask: Any, dtype: DType) -> Tensor:
+    """A mask as truth values, or as numbers of the scores' type that are added to them."""
+    mask = given(mask)
+    if mask.dtype != bool_ and mask.dtype not in FLOATING:
+        raise DTypeError(
+            f"{name} must be truth values or floating numbers to add to the scores, got "
+            f"{describe(mask)}{where()}; for 0 and 1 use mask.astype(bool)"
+        )
+    return mask if mask.dtype == bool_ else mask.astype(dtype)
+
+
+def combined(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """One mask for two: keys that either forbids are forbidden, numbers add up."""
+    if a is None or b is None:
+        return b if a is None else a
+    if a.dtype == b.dtype == bool_:
+        return logical_and(a, b)
+    if a.dtype == bool_:
+        return choose(a, b, -math.inf)
+    return choose(b, a, -math.inf) if b.dtype == bool_ else a + b
+
+
+def _fits(mask: tuple[int, ...], scores: tuple[int, ...]) -> bool:
+    pairs = zip(mask[::-1], scores[::-1], strict=False)
+    return len(mask) <= len(scores) and all(m in (1, n) for m, n in pairs)
+
+
 def attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None
 ) -> Tensor:
-    """softmax(Q Kᵀ · scale) along the keys, 0 where the mask forbids."""
+    """softmax(Q Kᵀ · scale) along the keys, 0 where a mask forbids, also if it forbids all."""
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = matmul(query * factor, key.mT)
+    if mask is not None and not _fits(mask.shape, scores.shape):
+        raise ShapeError(
+            f"attention: attn_mask must broadcast to the scores (..., L, S), got {describe(mask)} "
+            f"for {describe(scores)}{where()}"
+        )
     if is_causal:
-        if mask is not None:
-            raise ArgumentError("attention: give a mask or is_causal=True, not both")
-        mask = causal_mask(query.shape[-2], key.shape[-2])
-    if mask is not None:
-        scores = choose(mask, scores, -math.inf) if mask.dtype == bool_ else scores + mask
-    return softmax(scores, -1)
+        causal = causal_mask(query.shape[-2], key.shape[-2])
+        if mask is None:
+            return softmax(choose(causal, scores, -math.inf), -1)
+        mask = combined(mask, causal)
+    if mask is None:
+        return softmax(scores, -1)
+    scores = choose(mask, scores, -math.inf) if mask.dtype == bool_ else scores + mask
+    return masked_softmax(scores, -1)
 
 
 def scaled_dot_product_attention(
@@ -55,8 +89,9 @@ def scaled_dot_product_attention(
 
         query: (..., L, E), key: (..., S, E), value: (..., S, D) -> (..., L, D)
 
-    `attn_mask` broadcasts to (..., L, S): truth values (True: may be seen) or numbers to add;
-    `is_causal` lets query l see the keys up to l. Weights are dropped with probability `dropout_p`.
+    `attn_mask` broadcasts to (..., L, S): truth values (True: may be seen) or floating numbers to
+    add; `is_causal` lets query l see the keys up to l; with both, both hold. A query that may see
+    nothing gets 0 and no gradient. Weights are dropped with probability `dropout_p`.
     Source: Vaswani et al., NeurIPS 2017, eq. 1.
 
     >>> from backlit import ones, tensor
@@ -74,6 +109,6 @@ def scaled_dot_product_attention(
             f"attention: key and value must have as many rows, got key: {describe(key)}, "
             f"value: {describe(value)}{where()}"
         )
-    mask = None if attn_mask is None else given(attn_mask)
+    mask = None if attn_mask is None else read_mask("attention: attn_mask", attn_mask, query.dtype)
     weights = attention_weights(query, key, mask, is_causal, scale)
     return matmul(dropout(weights, dropout_p, generator=generator), value)

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from .. import functional
-from ..dtypes import bool_, float32
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..functional.attention import attention_weights
-from ..functions import matmul, mean, permute_dims, reshape, zeros
-from ..functions import where as choose
+from ..dtypes import DType, bool_, float32
+from ..errors import ArgumentError, ShapeError
+from ..functional.attention import attention_weights, combined, read_mask
+from ..functions import logical_not, matmul, mean, permute_dims, reshape, zeros
 from ..op import describe
 from ..random import Generator
-from ..tensor import STATE, Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, where_called
 from . import init
 from .linear import Linear, positive
 from .module import Module, Parameter
 from .normalization import Dropout, LayerNorm
 
 
-def _allowed(name: str, mask: Any, dtype: Any) -> Tensor:
-    """A mask whose True forbids, as numbers to add: 0, or -∞ where it forbids."""
-    mask = as_tensor(mask)
-    if mask.dtype == bool_:
-        return choose(mask, -math.inf, zeros(mask.shape, dtype=dtype))
-    if mask.dtype != dtype:
-        raise DTypeError(
-            f"MultiheadAttention: {name} must be bool or {dtype.name}, got {describe(mask)}"
-        )
-    return mask
+def _allowed(name: str, mask: Any, dtype: DType) -> Tensor:
+    """A mask whose True forbids as one whose True allows, or as numbers to add to the scores."""
+    mask = read_mask(f"MultiheadAttention: {name}", mask, dtype)
+    return logical_not(mask) if mask.dtype == bool_ else mask
 
 
 class MultiheadAttention(Module):
@@ -40,7 +32,8 @@ class MultiheadAttention(Module):
 
     With `batch_first` the batch is the first axis; without a batch axis it is left out. In boolean
     masks True means *may not be seen*, as in PyTorch's module (its function, and ours, have it the
-    other way round). Source: Vaswani et al., NeurIPS 2017, sec. 3.2.2.
+    other way round). A query that may see nothing gets weights of 0.
+    Source: Vaswani et al., NeurIPS 2017, sec. 3.2.2.
 
     >>> x = zeros((2, 5, 8))
     >>> y, weights = MultiheadAttention(8, 2, batch_first=True)(x, x, x)
@@ -139,7 +132,8 @@ class MultiheadAttention(Module):
         """The attended values, and the weights (the mean over the heads) if they are needed.
 
         `key_padding_mask`: (N, S); `attn_mask`: (L, S) or (N·heads, L, S). Boolean masks forbid
-        where True, others are added. With `is_causal` query l sees the keys up to l.
+        where True, floating ones are added. With `is_causal` query l sees the keys up to l. What
+        one of the three forbids is forbidden.
         """
         same = query is key is value
         inputs = [as_tensor(x) for x in (query, key, value)]
@@ -147,10 +141,9 @@ class MultiheadAttention(Module):
         widths = (self.embed_dim, self.kdim, self.vdim)
         for name, x, width in zip(("query", "key", "value"), inputs, widths, strict=True):
             if x.ndim != (2 if lone else 3) or x.shape[-1] != width:
-                where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
                 raise ShapeError(
                     f"MultiheadAttention: query, key and value must all have 3 axes (or 2), the "
-                    f"last {widths}, got {name}: {describe(x)}{where}"
+                    f"last {widths}, got {name}: {describe(x)}{where_called()}"
                 )
         if lone:
             inputs = [reshape(x, (1, *x.shape)) for x in inputs]
@@ -158,9 +151,15 @@ class MultiheadAttention(Module):
             inputs = [permute_dims(x, (1, 0, 2)) for x in inputs]
         if same:
             inputs = [inputs[0]] * 3
+        elif len({x.shape[0] for x in inputs}) > 1 or inputs[1].shape[1] != inputs[2].shape[1]:
+            raise ShapeError(
+                f"MultiheadAttention: key and value must have query's N = {inputs[0].shape[0]} "
+                f"and one S, got (N, S) = {inputs[1].shape[:2]} and {inputs[2].shape[:2]}"
+                f"{where_called()}"
+            )
         q, k, v = self._projected(*inputs)
-        mask = self._mask(key_padding_mask, attn_mask, q, k)
-        weights = attention_weights(q, k, mask, is_causal and mask is None, None)
+        mask = self._mask(key_padding_mask, attn_mask, q, k, lone)
+        weights = attention_weights(q, k, mask, is_causal, None)
         p = self.dropout if self.training else 0.0
         attended = matmul(functional.dropout(weights, p, generator=self.generator), v)
         n, _, length, _ = attended.shape
@@ -176,29 +175,33 @@ class MultiheadAttention(Module):
             weights = mean(weights, axis=1)
         return y, weights[0] if lone else weights
 
-    def _mask(self, padding: Any, attn_mask: Any, q: Tensor, k: Tensor) -> Tensor | None:
-        """Numbers to add to the scores (N, heads, L, S)."""
+    def _mask(
+        self, padding: Any, attn_mask: Any, q: Tensor, k: Tensor, lone: bool
+    ) -> Tensor | None:
+        """The two masks as one for the scores (N, heads, L, S)."""
         n, heads, length, _ = q.shape
-        total: Tensor | None = None
+        keys = k.shape[2]
+        allowed = ignored = None
         if attn_mask is not None:
-            total = _allowed("attn_mask", attn_mask, q.dtype)
-            if total.shape == (n * heads, length, k.shape[2]):
-                total = reshape(total, (n, heads, length, k.shape[2]))
-            elif total.shape != (length, k.shape[2]):
+            allowed = _allowed("attn_mask", attn_mask, q.dtype)
+            if allowed.shape == (n * heads, length, keys):
+                allowed = reshape(allowed, (n, heads, length, keys))
+            elif allowed.shape != (length, keys):
                 raise ShapeError(
-                    f"MultiheadAttention: attn_mask must have shape ({length}, {k.shape[2]}) or "
-                    f"({n * heads}, {length}, {k.shape[2]}), got {describe(total)}"
+                    f"MultiheadAttention: attn_mask must have shape (L, S) = ({length}, {keys}) or "
+                    f"(N·heads, L, S) = ({n * heads}, {length}, {keys}), got "
+                    f"{describe(allowed)}{where_called()}"
                 )
         if padding is not None:
-            mask = _allowed("key_padding_mask", padding, q.dtype)
-            if mask.size != n * k.shape[2]:
+            ignored = _allowed("key_padding_mask", padding, q.dtype)
+            if ignored.shape != ((keys,) if lone else (n, keys)):
+                must = f"(S,) = ({keys},)" if lone else f"(N, S) = ({n}, {keys})"
                 raise ShapeError(
-                    f"MultiheadAttention: key_padding_mask must have shape ({n}, {k.shape[2]}), "
-                    f"got {describe(mask)}"
+                    f"MultiheadAttention: key_padding_mask must have shape {must}, got "
+                    f"{describe(ignored)}{where_called()}"
                 )
-            mask = reshape(mask, (n, 1, 1, k.shape[2]))
-            total = mask if total is None else total + mask
-        return total
+            ignored = reshape(ignored, (n, 1, 1, keys))
+        return combined(allowed, ignored)
 
     def extra_repr(self) -> str:
         """Sizes."""

@@ -151,6 +151,19 @@ class Softmax(Op):
         return y * (grad_y - xp.sum(grad_y * y, axis=self.axis, keepdims=True))
 
 
+class MaskedSoftmax(Softmax):
+    """The softmax along `axis`, and 0 everywhere along it if every x there is −∞: masked out.
+
+    The gradient is the softmax's, 0 where y is 0. Without a −∞ everywhere, max e^x is 1, so the
+    divisor is at least 1.
+    """
+
+    def forward(self, xp, x):
+        top = xp.max(x, axis=self.axis, keepdims=True)
+        e = xp.exp(x - xp.where(top == -math.inf, 0.0, top))
+        return e / xp.maximum(xp.sum(e, axis=self.axis, keepdims=True), 1)
+
+
 class LogSoftmax(Op):
     """yᵢ = xᵢ - log Σⱼ e^xⱼ along `axis`;  gxᵢ = gyᵢ - e^yᵢ Σⱼ gyⱼ."""
 

@@ -35,8 +35,9 @@ _ROLE = {
     "router": "maximum minimum max min where clip relu max_pool max_pool_route max_pool_pick",
     "switcher": "multiply matmul linear convolution convolution_input convolution_weight",
     "sharer": "mean avg_pool",
-    "mixer": "softmax log_softmax var logsumexp cumulative_prod layer_norm group_norm "
-    "batch_norm nll_loss cross_entropy soft_cross_entropy kl_div rnn_scan lstm_scan gru_scan",
+    "mixer": "softmax masked_softmax log_softmax var logsumexp cumulative_prod layer_norm "
+    "group_norm batch_norm nll_loss cross_entropy soft_cross_entropy kl_div rnn_scan lstm_scan "
+    "gru_scan",
     "mover": "reshape permute_dims flip concat slice place gather scatter_add take take_add "
     "take_along_axis put_along_axis_add",
     "blocker": "floor ceil trunc round sign floor_divide",
@@ -72,6 +73,7 @@ _SYMBOLS = {
     "sum": "Σ",
     "mean": "mean",
     "permute_dims": "transpose",
+    "masked_softmax": "softmax",
     "log_softmax": "log softmax",
     "broadcast_to": "broadcast",
 }

@@ -34,7 +34,7 @@ from .recorder import as_record
 
 _STEPS = ("floor", "ceil", "trunc", "round", "sign", "floor_divide")
 _UNITS = ("relu", "clip", "leaky_relu", "elu")
-_SATURATING = ("sigmoid", "tanh", "erf", "softmax", "log_softmax", "exp")
+_SATURATING = ("sigmoid", "tanh", "erf", "softmax", "masked_softmax", "log_softmax", "exp")
 _CHOOSING = ("max", "min", "maximum", "minimum", "where", "take", "gather", "take_along_axis",
              "slice")  # fmt: skip
 
