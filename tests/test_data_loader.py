@@ -170,7 +170,9 @@ def test_loader_errors():
             ArgumentError, match=f"batch_size must be a positive integer, got {bad}"
         ):
             DataLoader(rows(), bad)
-    with pytest.raises(ArgumentError, match="prefetch must not be negative, got -1"):
+    with pytest.raises(
+        ArgumentError, match="prefetch must be an integer that is not negative, got -1"
+    ):
         DataLoader(rows(), prefetch=-1)
     with pytest.raises(ArgumentError, match="shuffle cannot be combined with a sampler"):
         DataLoader(rows(), shuffle=True, sampler=[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import dataclasses
 import pathlib
 from decimal import Decimal
 from fractions import Fraction
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn
-from backlit.errors import ArgumentError, DTypeError, ShapeError
+from backlit import nn, optim, train
+from backlit.data import DataLoader
+from backlit.errors import ArgumentError, DTypeError, ShapeError, TraceError
 
 
 class OfAnotherLibrary:
@@ -188,3 +190,389 @@ def test_equality_of_texts_as_arrays_is_refused():
         bl.tensor([0, 1]) == np.array(["cat", "dog"])  # noqa: B015
     with pytest.raises(DTypeError, match="number the classes first"):
         bl.tensor([0, 1]) == ["cat", "dog"]  # noqa: B015
+
+
+# -- loaders ------------------------------------------------------------------------------------
+
+ROWS = [(np.float32([i, i]), i) for i in range(10)]
+
+
+def numbers(loader):
+    return [y.tolist() for _, y in loader]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_workers": 3},
+        {"num_workers": np.int64(2), "prefetch_factor": 4, "persistent_workers": True},
+        {"pin_memory": True, "pin_memory_device": "cuda"},
+        {"timeout": 10, "in_order": True, "multiprocessing_context": "spawn"},
+        {"worker_init_fn": print},
+        {"sampler": None, "batch_sampler": None, "collate_fn": None, "generator": None},
+        {"shuffle": None, "drop_last": False},
+    ],
+    ids=str,
+)
+def test_what_pytorch_loops_pass_is_taken_and_changes_no_number(options):
+    assert numbers(DataLoader(ROWS, 4, **options)) == numbers(DataLoader(ROWS, 4))
+    if not {"shuffle", "sampler"} & set(options):
+        shuffled = DataLoader(ROWS, 4, shuffle=True, **options)
+        assert numbers(shuffled) == numbers(DataLoader(ROWS, 4, shuffle=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_sampler_says_what_is_in_each_batch(workers):
+    batches = [[0, 1], [5], (9, 9, 2)]
+    loader = DataLoader(ROWS, batch_sampler=batches, num_workers=workers)
+    assert (len(loader), numbers(loader)) == (3, [[0, 1], [5], [9, 9, 2]])
+    data = bl.data.TensorDataset(np.zeros((10, 2), np.float32), np.arange(10))
+    loader = DataLoader(data, batch_sampler=batches)
+    assert numbers(loader) == [[0, 1], [5], [9, 9, 2]]
+    assert loader.tensors is None
+    it = iter(loader)
+    next(it)
+    again = DataLoader(data, batch_sampler=batches)
+    again.load_state_dict(loader.state_dict())
+    assert numbers(again) == [[5], [9, 9, 2]]
+
+
+def test_a_generator_draws_the_order():
+    given = DataLoader(ROWS, 4, shuffle=True, generator=bl.Generator(7))
+    assert numbers(given) == numbers(DataLoader(ROWS, 4, shuffle=True, seed=7))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"batch_size": None}, r"got None; for examples as they are use batch_size=1 and collate_"),
+        ({"num_workers": 2, "worker_init_fn": print}, r"worker_init_fn is called in worker proc.*"
+         r"\(num_workers=2\); leave it out, and draw random numbers in the dataset from backlit\."),
+        ({"num_workers": -1}, r"num_workers must be an integer that is not negative, got -1"),
+        ({"prefetch_factor": 0}, "prefetch_factor must be a positive integer, got 0"),
+        ({"generator": np.random.default_rng(0)}, r"generator must be a backlit\.Generator, got a"),
+        ({"generator": bl.Generator(1), "seed": 3}, "got seed=3 beside it; give one of them"),
+        ({"collate_fn": "stack"}, "collate_fn must be a function, got 'stack'"),
+        ({"sampler": 3}, "sampler must be an iterable of example numbers, got a number, 3"),
+        ({"batch_sampler": [[0]], "batch_size": 4}, r"batch_sampler says what is in each batch; l"),
+        ({"batch_sampler": [[0]], "shuffle": True}, r"batch_sampler says what is in each batch; l"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_would_change_something_is_refused_with_the_cure(options, text):
+    with pytest.raises(ArgumentError, match=text):
+        DataLoader(ROWS, **options)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "text"),
+    [
+        (None, "got None; "),
+        (5, "got a number, 5; use a data.TensorDataset, a list of examples, or a"),
+        ("train.csv", "got a text, 'train.csv'; read the file first, and make a data.TensorD"),
+        (pathlib.Path("a"), "got a path, .*; use a data.TensorDataset"),
+        ({"x": [1]}, r"got a dict, .*; make a data\.TensorDataset\(\*dataset\.values\(\)\)"),
+        (bl.data.TensorDataset, "got a class, .*; make an instance of it"),
+        (lambda: ROWS, "got an object of class function, .*; call it and give what it returns"),
+    ],
+    ids=lambda x: str(x)[:20],
+)
+def test_what_is_no_dataset_is_named(dataset, text):
+    with pytest.raises(ArgumentError, match=rf"DataLoader: a dataset has __getitem__ .*{text}"):
+        DataLoader(dataset)
+
+
+@pytest.mark.parametrize(
+    ("examples", "text"),
+    [
+        ([], "a batch needs at least one example, got none"),
+        ([{"a": 1}, {"b": 1}], "all examples must have the keys a; pass a collate_fn"),
+        ([(1, 2), 3], "all examples must be of one kind, got tuple and others; pass a collate_fn"),
+    ],
+    ids=str,
+)
+def test_examples_that_make_no_batch_are_named(examples, text):
+    with pytest.raises((ArgumentError, ShapeError), match=f"collate: {text}"):
+        bl.data.collate(examples)
+
+
+# -- states -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (
+            "model.safetensors",
+            r"got a text, .*; read the file first: backlit\.load_tensors\(path\)",
+        ),
+        (
+            pathlib.Path("a.pt"),
+            r"got a path, .*; read the file first: backlit\.load_tensors\(path\)",
+        ),
+        (LINEAR, r"got an object of class Linear, .*; use its state_dict\(\)"),
+        (LINEAR.state_dict, r"got an object of class method, .*; give what state_dict\(\) gave"),
+        (None, r"got None; give what state_dict\(\) gave"),
+        ([1], r"got .*; give what state_dict\(\) gave"),
+    ],
+    ids=lambda x: str(x)[:20],
+)
+@pytest.mark.parametrize(
+    "owner",
+    [
+        nn.Linear(1, 2),
+        optim.Adam(LINEAR.parameters()),
+        DataLoader(ROWS),
+        bl.Generator(),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_a_state_is_a_dict(owner, state, text):
+    with pytest.raises(ArgumentError, match=rf"load_state_dict: the state must be a dict, {text}"):
+        owner.load_state_dict(state)
+
+
+# -- parameters ---------------------------------------------------------------------------------
+
+PARAMETERS = {
+    "model": (LINEAR, r"got an object of class Linear, .*; use model\.parameters\(\)"),
+    "sequential": (
+        nn.Sequential(LINEAR),
+        r"got an object of class Sequential, .*; use model\.parameters\(\)",
+    ),
+    "uncalled": (LINEAR.parameters, "got an object of class method, .*; call it and give what it"),
+    "named": (LINEAR.named_parameters(), r"got .*; use model\.parameters\(\)"),
+    "state": (LINEAR.state_dict(), r"got a dict, .*; use model\.parameters\(\)"),
+    "None": (None, r"got None; use model\.parameters\(\)"),
+    "text": ("weight", r"got a text, 'weight'; use model\.parameters\(\)"),
+    "modules": ([LINEAR], r"got an object of class Linear, .*; use model\.parameters\(\)"),
+}
+
+
+@pytest.mark.parametrize("given", PARAMETERS)
+@pytest.mark.parametrize(
+    "use",
+    [
+        optim.Adam,
+        lambda p: optim.SGD(p, lr=0.1),
+        lambda p: optim.SGD([{"params": p}], lr=0.1),
+        lambda p: optim.clip_grad_norm_(p, 1.0),
+        lambda p: optim.clip_grad_value_(p, 1.0),
+        lambda p: bl.functional.l2_penalty(p, 0.1),
+    ],
+    ids=["Adam", "SGD", "group", "clip_grad_norm_", "clip_grad_value_", "l2_penalty"],
+)
+def test_what_are_no_parameters_is_named(use, given):
+    parameters, text = PARAMETERS[given]
+    parameters = LINEAR.named_parameters() if given == "named" else parameters
+    with pytest.raises(DTypeError, match=f"parameters are Tensors, alone or in a list, {text}"):
+        use(parameters)
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+OPTIMIZER = optim.SGD(LINEAR.parameters(), lr=0.1)
+INTEGERS = {
+    "Linear: in_features": lambda n: nn.Linear(n, 2),
+    "Conv2d: out_channels": lambda n: nn.Conv2d(1, n, 3),
+    "LayerNorm: normalized_shape": lambda n: nn.LayerNorm((2, n)),
+    "DataLoader: batch_size": lambda n: DataLoader(ROWS, n),
+    "TopK: k": lambda n: train.TopK(n),
+    "EarlyStopping: patience": lambda n: train.EarlyStopping(n),
+    "Watch: every": lambda n: train.Watch(every=n),
+    "fit: epochs": lambda n: trainer().fit(DATA, epochs=n),
+    "Trainer: checkpoint_steps": lambda n: trainer(checkpoints="x", checkpoint_steps=n),
+}
+REALS = {
+    "Dropout: p": lambda x: nn.Dropout(x),
+    "dropout: p": lambda x: bl.functional.dropout(bl.ones(2), x),
+    "leaky_relu: negative_slope": lambda x: bl.functional.leaky_relu(bl.ones(2), x),
+    "elu: alpha": lambda x: bl.functional.elu(bl.ones(2), x),
+    "LayerNorm: eps": lambda x: nn.LayerNorm(2, eps=x),
+    "BatchNorm1d: eps": lambda x: nn.BatchNorm1d(2, eps=x),
+    "BatchNorm1d: momentum": lambda x: nn.BatchNorm1d(2, momentum=x),
+    "CrossEntropyLoss: label_smoothing": lambda x: nn.CrossEntropyLoss(label_smoothing=x),
+    "huber_loss: delta": lambda x: bl.functional.huber_loss(bl.ones(2), bl.ones(2), delta=x),
+    "clip_grad_norm_: max_norm": lambda x: optim.clip_grad_norm_(LINEAR.parameters(), x),
+    "Trainer: clip_norm": lambda x: trainer(clip_norm=x),
+    "LSTM: dropout": lambda x: nn.LSTM(2, 2, dropout=x),
+}
+
+
+@pytest.mark.parametrize("what", INTEGERS)
+def test_sizes_and_counts_are_integers_of_any_kind(what):
+    INTEGERS[what](np.int64(3)) if what != "fit: epochs" else None
+    for wrong in (0, -1, 2.0, True, "3", [2, 3], 1j, nn.Linear):
+        with pytest.raises(ArgumentError, match=rf"{what} must be a positive integer, got "):
+            INTEGERS[what](wrong)
+
+
+@pytest.mark.parametrize("what", REALS)
+def test_real_arguments_are_numbers_of_any_kind(what):
+    for right in (1, 0.5, np.float32(0.5), np.int64(1), bl.tensor(0.5)):
+        REALS[what](right)
+    for wrong in ("0.5", b"1", True, 1j, [0.5, 0.5], nn.Linear, {}):
+        with pytest.raises(ArgumentError, match=rf"{what} must be a number, got "):
+            REALS[what](wrong)
+
+
+# -- the Trainer --------------------------------------------------------------------------------
+
+DATA = bl.data.TensorDataset(
+    np.random.default_rng(0).normal(size=(70, 1)).astype(np.float32), np.arange(70) % 2
+)
+
+
+def trainer(loss_fn=None, model=None, **options):
+    model = nn.Linear(1, 2) if model is None else model
+    loss_fn = nn.CrossEntropyLoss() if loss_fn is None else loss_fn
+    parameters = model.parameters() if isinstance(model, nn.Module) else LINEAR.parameters()
+    options = {"optimizer": optim.SGD(parameters, lr=0.1), "progress": "quiet", **options}
+    return train.Trainer(model, loss_fn, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"model": nn.Linear}, "model must be a Module, got a class, .*; make an instance of it"),
+        ({"model": bl.exp}, r"model must be a Module, got .*; wrap a function in a Module's forwa"),
+        ({"loss_fn": nn.MSELoss}, r"loss_fn must be a function .*, got a class, .* nn\.MSELoss\("),
+        ({"loss_fn": "mse"}, r"loss_fn must be a function .*, got a text, 'mse'; as nn\.Cross"),
+        ({"optimizer": optim.Adam}, r"optimizer must be an Optimizer, got a class, .*parameters\("),
+        ({"optimizer": "adam"}, r"got a text, 'adam'; as optim\.Adam\(model\.parameters\(\)\)"),
+        ({"optimizer": None}, r"got None; as optim\.Adam\(model\.parameters\(\)\)"),
+        ({"schedule": "cosine"}, r"schedule must be a schedule or None, got a text, .* optim\.Ste"),
+        ({"schedule": optim.lr_scheduler.StepLR}, "got a class, .*; make an instance of it, as op"),
+        ({"metrics": ["precision"]}, r"got a text, 'precision'; the names are accuracy, acc, top-"),
+        ({"metrics": train.Accuracy}, "metrics must be Metrics .*, got a class, .*; make an insta"),
+        ({"metrics": [bl.mean]}, r"subclass train\.Metric with an update\(prediction, target\)"),
+        ({"metrics": 3}, "metrics must be a list, got a number, 3"),
+        ({"callbacks": [train.EarlyStopping]}, "callbacks must be Callbacks, got a class, .*; mak"),
+        ({"callbacks": [print]}, r"callbacks must be Callbacks, got .*; subclass train\.Callback"),
+        ({"callbacks": "log"}, "callbacks must be a list, got a text, 'log'"),
+    ],
+    ids=lambda x: str(x)[:30],
+)  # fmt: skip
+def test_what_no_trainer_can_work_with_is_named(options, text):
+    with pytest.raises(ArgumentError, match=f"Trainer: .*{text}"):
+        trainer(**options)
+
+
+@pytest.mark.parametrize("metrics", ["accuracy", ["acc"], [train.Accuracy()], train.Accuracy()])
+def test_metrics_have_names_and_may_stand_alone(metrics):
+    assert "validation_accuracy" in trainer(metrics=metrics).fit(DATA, DATA)[0]
+
+
+def test_no_metrics_and_no_callbacks_are_none():
+    assert trainer(metrics=None, callbacks=None).metrics == []
+    assert len(trainer(callbacks=train.EarlyStopping()).callbacks) == 1
+
+
+def test_a_dataset_is_trained_in_shuffled_batches():
+    with_dataset, with_loader = (trainer(model=bl_linear()) for _ in range(2))
+    loader = DataLoader(DATA, 32, shuffle=True)
+    for epochs in (1, 3):
+        with_dataset.fit(DATA, DATA, epochs=epochs)
+        with_loader.fit(loader, DataLoader(DATA, 32), epochs=epochs)
+    assert with_dataset.history == with_loader.history
+    assert with_dataset.evaluate(DATA) == with_loader.evaluate(DataLoader(DATA, 32))
+
+
+def bl_linear():
+    bl.manual_seed(0)
+    return nn.Linear(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("loader", "text"),
+    [
+        (None, "got None; use DataLoader"),
+        ("train.csv", "got a text, 'train.csv'; use DataLoader"),
+        (bl.ones((4, 1)), r"got a Tensor; use DataLoader\(TensorDataset\(inputs, targets\)"),
+        (DataLoader, "got a class, .*; use DataLoader"),
+        ([(bl.ones((4, 1)),)], "got a tuple of 1; give the targets, too: DataLoader"),
+        ([{"x": bl.ones((4, 1))}], "got a dict, .*; make a tuple of its values in a collate_fn"),
+        ([bl.ones((4, 1))], r"got Tensor; put both in: DataLoader\(TensorDataset\(inputs, targ"),
+        (np.ones((4, 1)), r"got ndarray; put both in: DataLoader\(TensorDataset\(inputs, targets"),
+        ([(bl.ones((4, 1)), None)], "got None; give a value"),
+        ([(bl.ones((2, 1)), ["cat", "dog"])], "got texts, .*; number the classes first"),
+    ],
+    ids=lambda x: str(x)[:20],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_what_gives_no_batches_is_named(method, loader, text):
+    with pytest.raises((ArgumentError, DTypeError), match=text):
+        getattr(trainer(), method)(loader)
+
+
+def test_a_metric_without_the_base_initialisation_counts():
+    class Largest(train.Metric):
+        name = "largest"
+
+        def __init__(self):
+            self.seen = 0
+
+        def update(self, prediction, target):
+            self.seen += 1
+            self.total = max(self.total, float(bl.max(prediction)))
+            self.count = 1
+
+    largest = Largest()
+    record = trainer(metrics=[largest]).fit(DATA, DATA)[0]
+    assert largest.seen
+    assert np.isfinite([record["largest"], record["validation_largest"]]).all()
+
+
+@pytest.mark.parametrize("dataclass", [False, True])
+def test_a_module_without_the_base_initialisation_works(dataclass):
+    class Forgetful(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(1, 2)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    @dataclasses.dataclass(eq=False)
+    class Described(nn.Module):
+        layer: nn.Linear
+
+        def forward(self, x):
+            return self.layer(x)
+
+    net = Described(nn.Linear(1, 2)) if dataclass else Forgetful()
+    assert list(net.state_dict()) == ["layer.weight", "layer.bias"]
+    assert not net.eval().training
+    before = net.layer.weight.numpy().copy()
+    trainer(model=net).fit(DATA)
+    assert (before != net.layer.weight.numpy()).any()
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_a_branch_on_a_value_in_a_loss_names_the_way_without_compiling(method):
+    def loss_fn(prediction, target):
+        loss = bl.functional.cross_entropy(prediction, target)
+        return loss if loss > 0 else -loss
+
+    with pytest.raises(
+        TraceError, match=r"or train without compiling: Trainer\(\.\.\., compile=Fa"
+    ):
+        getattr(trainer(loss_fn), method)(DATA)
+    assert getattr(trainer(loss_fn, compile=False), method)(DATA)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "text"),
+    [
+        (lambda p, t: None, "got None; return the mean over the batch from loss_fn"),
+        (lambda p, t: 1.5, "got a number, 1.5; return the mean"),
+        (lambda p, t: p, r"got float32\[\d+,2\]; return the mean over the batch"),
+        (nn.CrossEntropyLoss(reduction="none"), r"got float32\[\d+\]; return the mean"),
+        (lambda p, t: (p.mean(), p), "got .*; return the mean over the batch"),
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_loss_is_one_number(loss_fn, text, compiled):
+    for method in ("fit", "evaluate"):
+        with pytest.raises(ArgumentError, match=f"the loss must be a Tensor of one number, {text}"):
+            getattr(trainer(loss_fn, compile=compiled), method)(DATA)

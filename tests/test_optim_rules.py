@@ -689,7 +689,11 @@ def test_a_group_checks_what_is_set():
             DTypeError,
             "SGD: parameters must be leaf Tensors that require a gradient, got Tensor",
         ),
-        (lambda: SGD(["w"]), DTypeError, "SGD: parameters must be leaf Tensors .* got 'w'"),
+        (
+            lambda: SGD(["w"]),
+            DTypeError,
+            "SGD: parameters are Tensors, alone or in a list, got a text, 'w'; use model",
+        ),
         (
             lambda: SGD([{"lr": 0.1}]),
             ArgumentError,

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import ArgumentError
+
 #: Kinds of NumPy arrays whose elements are not numbers: what they are, and what to do.
 _ELEMENTS = {
     "U": ("texts", "number the classes first: np.unique(labels, return_inverse=True)[1]"),
@@ -51,11 +53,27 @@ def words(thing: Any) -> tuple[str, str]:
         return _of_array(np.asarray(thing))
     if isinstance(thing, list | tuple):
         return _of_sequence(thing)
+    if _is_number(thing):
+        return f"a number, {thing!r}", "give what is asked for"
     for kind, name, cure in _THINGS:
         if isinstance(thing, kind):
             return (name if thing is None else f"{name}, {_short(thing)}"), cure
     cure = "call it and give what it returns" if callable(thing) else "give numbers or an array"
     return f"an object of class {type(thing).__name__}, {_short(thing)}", cure
+
+
+def require_dict(what: str, state: Any) -> None:
+    """Raise unless a state to be loaded is a dict, as `state_dict()` gives."""
+    if isinstance(state, Mapping):
+        return
+    kind, cure = words(state)
+    if isinstance(state, str | bytes | os.PathLike):
+        cure = "read the file first: backlit.load_tensors(path), or train.load_checkpoint(path)"
+    elif hasattr(state, "state_dict"):
+        cure = "use its state_dict()"
+    else:
+        cure = "give what state_dict() gave"
+    raise ArgumentError(f"{what}: the state must be a dict, got {kind}; {cure}")
 
 
 def _short(thing: Any) -> str:

@@ -20,8 +20,9 @@ import numpy as np
 from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
+from .foreign import require_dict
 from .functions import argsort, concat, cos, floor, log, sin, sqrt
-from .functions.arguments import shape_tuple
+from .functions.arguments import shape_tuple, whole
 from .functions.primitives import random_bits
 from .tensor import STATE, Tensor, wrap
 
@@ -65,8 +66,8 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from the beginning of the seed's stream."""
-        if not isinstance(seed, int) or not 0 <= seed < 2**64:
-            raise ArgumentError(f"seed: must be an integer in [0, 2**64), got {seed!r}")
+        if whole("manual_seed: seed", seed, 0) >= 2**64:
+            raise ArgumentError(f"manual_seed: seed must be below 2**64, got {seed}")
         self.key.assign(np.array(seed, uint64))
         self.counter.assign(np.array(0, uint64))
         return self
@@ -77,6 +78,11 @@ class Generator:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Continue from a saved state."""
+        require_dict("Generator.load_state_dict", state)
+        if not {"key", "counter"} <= set(state):
+            raise ArgumentError(
+                f"Generator.load_state_dict: a state has key and counter, got {', '.join(state)}"
+            )
         self.key.assign(state["key"])
         self.counter.assign(state["counter"])
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, DataError, ShapeError
+from ..foreign import require_dict, words
+from ..functions.arguments import whole
 from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, wrap
 from .dataset import IterableDataset, Subset, TensorDataset
@@ -26,8 +28,15 @@ def collate(examples: list[Any]) -> Any:
     >>> collate([(1.0, 0), (2.0, 1)])
     (Tensor([1., 2.], shape=(2,), dtype=float32), Tensor([0, 1], shape=(2,), dtype=int64))
     """
+    if not examples:
+        raise ArgumentError("collate: a batch needs at least one example, got none")
     first = examples[0]
     if isinstance(first, tuple | list):
+        if any(not isinstance(e, tuple | list) for e in examples):
+            raise ShapeError(
+                f"collate: all examples must be of one kind, got {type(first).__name__} and others"
+                "; pass a collate_fn"
+            )
         if len({len(e) for e in examples}) != 1:
             raise ShapeError(
                 "collate: all examples must have equally many entries, got "
@@ -37,6 +46,11 @@ def collate(examples: list[Any]) -> Any:
         named = hasattr(first, "_fields")
         return type(first)(*columns) if named else type(first)(columns)
     if isinstance(first, dict):
+        if any(not isinstance(e, dict) or e.keys() != first.keys() for e in examples):
+            raise ShapeError(
+                f"collate: all examples must have the keys {', '.join(map(str, first))}; pass a "
+                "collate_fn"
+            )
         return {key: collate([e[key] for e in examples]) for key in first}
     if isinstance(first, str | bytes):
         return examples
@@ -61,6 +75,9 @@ class DataLoader:
     - `shuffle` draws a new order for each epoch from a generator of the loader's own, started with
       `seed`. A `sampler` (any iterable of example numbers) gives the order instead.
     - `collate_fn` makes a batch of a list of examples; by default `collate`.
+    - `batch_sampler`, any iterable of lists of example numbers, says what is in each batch; then
+      `batch_size`, `shuffle`, `sampler` and `drop_last` have no say.
+    - `generator` draws the orders and the epochs' random numbers, instead of one made with `seed`.
     - `prefetch` batches are made ahead by a thread. An error in it is raised in the loop. The
       thread ends with the loop, however that ends.
     - Random numbers that a dataset draws from the default generator while it makes a batch depend
@@ -68,6 +85,10 @@ class DataLoader:
     - `state_dict()` in the middle of an epoch, loaded into a loader made alike, continues with the
       next batch of that epoch, to the same bits. A sampler with `state_dict` is saved along.
 
+    PyTorch's other arguments are taken, so that a script runs as it is: `num_workers=n` makes
+    batches ahead in a thread, as `prefetch` (`prefetch_factor` of them for each worker, by default
+    2); `pin_memory`, `pin_memory_device`, `persistent_workers`, `timeout`, `in_order` and
+    `multiprocessing_context` speak of processes and devices that are not there, and change nothing.
     Unlike in PyTorch, the order does not depend on the default generator.
     """
 
@@ -75,21 +96,72 @@ class DataLoader:
         self,
         dataset: Any,
         batch_size: int = 1,
-        shuffle: bool = False,
-        *,
+        shuffle: bool | None = False,
         sampler: Iterable[int] | None = None,
-        drop_last: bool = False,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
+        num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
         prefetch: int = 0,
         seed: int = 0,
     ):
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if batch_size is None:
             raise ArgumentError(
-                f"DataLoader: batch_size must be a positive integer, got {batch_size!r}"
+                "DataLoader: batch_size must be a positive integer, got None; for examples as they "
+                "are use batch_size=1 and collate_fn=lambda examples: examples[0]"
             )
-        if not isinstance(prefetch, int) or prefetch < 0:
-            raise ArgumentError(f"DataLoader: prefetch must not be negative, got {prefetch!r}")
+        batch_size = whole("DataLoader: batch_size", batch_size)
+        whole("DataLoader: prefetch", prefetch, 0)
+        whole("DataLoader: num_workers", num_workers, 0)
+        if worker_init_fn is not None and num_workers:
+            raise ArgumentError(
+                "DataLoader: worker_init_fn is called in worker processes, and there are none: "
+                f"batches are made here, in a thread (num_workers={num_workers}); leave it out, "
+                "and draw random numbers in the dataset from backlit.random, which depend on the "
+                "seed, the epoch and the batch only"
+            )
+        if generator is not None and not isinstance(generator, Generator):
+            raise ArgumentError(
+                f"DataLoader: generator must be a backlit.Generator, got {words(generator)[0]}; "
+                "as backlit.Generator(0)"
+            )
+        if generator is not None and seed:
+            raise ArgumentError(
+                f"DataLoader: generator draws the order, got {seed=} beside it; give one of them"
+            )
+        for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
+            if function is not None and not callable(function):
+                raise ArgumentError(f"DataLoader: {name} must be a function, got {function!r:.60}")
+        if batch_sampler is not None and (batch_size, bool(shuffle), sampler, drop_last) != (
+            1,
+            False,
+            None,
+            False,
+        ):
+            raise ArgumentError(
+                "DataLoader: batch_sampler says what is in each batch; leave out batch_size, "
+                "shuffle, sampler and drop_last"
+            )
+        for name, given in (("sampler", sampler), ("batch_sampler", batch_sampler)):
+            if given is not None and not isinstance(given, Iterable):
+                what, cure = words(given)
+                raise ArgumentError(
+                    f"DataLoader: {name} must be an iterable of example numbers, got {what}; {cure}"
+                )
+        _require_dataset(dataset)
         self.streams = isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__")
+        if batch_sampler is not None and self.streams:
+            raise ArgumentError("DataLoader: batch_sampler cannot pick examples from a stream")
         if shuffle and (sampler is not None or self.streams):
             other = "a sampler" if sampler is not None else "a stream"
             raise ArgumentError(
@@ -99,12 +171,15 @@ class DataLoader:
             raise ArgumentError("DataLoader: the dataset must have at least one example, got 0")
         self.dataset = dataset
         self.batch_size = batch_size
-        self.shuffle = shuffle
+        self.shuffle = bool(shuffle)
         self.sampler = sampler
+        self.batch_sampler = batch_sampler
         self.drop_last = drop_last
         self.collate_fn = collate_fn
-        self.prefetch = prefetch
-        self.generator = Generator(seed)
+        self.prefetch = prefetch or num_workers * whole(
+            "DataLoader: prefetch_factor", 2 if prefetch_factor is None else prefetch_factor
+        )
+        self.generator = Generator(seed) if generator is None else generator
         self._position = 0  # batches of this epoch that the loop has received
         self._started: dict[str, Any] = self._random_state()  # as at the start of this epoch
         self._resumed = False
@@ -112,12 +187,16 @@ class DataLoader:
     def __len__(self) -> int:
         """The number of batches of an epoch."""
         source: Any = self.dataset if self.sampler is None else self.sampler
+        if self.batch_sampler is not None:
+            source = self.batch_sampler
         if self.streams or not hasattr(source, "__len__"):
             raise ArgumentError(
                 f"DataLoader: a stream has no length ({type(source).__name__} has no __len__); "
                 "count while you iterate"
             )
         n = len(source)
+        if self.batch_sampler is not None:
+            return n
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def _begin(self) -> None:
@@ -152,7 +231,8 @@ class DataLoader:
         while type(dataset) is Subset:
             dataset = dataset.dataset
         plain = type(self) is DataLoader and type(dataset) is TensorDataset
-        return dataset.tensors if plain and self.collate_fn is None else None
+        usual = self.collate_fn is None and self.batch_sampler is None
+        return dataset.tensors if plain and usual else None
 
     def rows(self, steps: Callable[[], int]) -> Iterator[np.ndarray]:
         """The row numbers in `tensors` of an epoch's batches, instead of the batches.
@@ -168,7 +248,7 @@ class DataLoader:
         if self.tensors is None:
             raise ArgumentError(
                 "DataLoader.rows: the dataset must be a TensorDataset, or a Subset of one, without "
-                f"a collate_fn, got {self.dataset!r}"
+                f"a collate_fn or batch_sampler, got {self.dataset!r}"
             )
         self._begin()
         self._epoch_key()
@@ -212,20 +292,26 @@ class DataLoader:
         return np.arange(len(self.dataset))
 
     def _indexed(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
+        at_once = self.collate_fn is None and hasattr(self.dataset, "batch")
+
+        def job(number: int, indices: np.ndarray) -> Callable[[], Any]:
+            if at_once:
+                return lambda: self.dataset.batch(indices)
+            return lambda: self._collated((self.dataset[i] for i in indices.tolist()), key, number)
+
+        return (job(number, indices) for number, indices in self._numbered(skipped))
+
+    def _numbered(self, skipped: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The batches of this epoch after the skipped ones: their place, and whose examples."""
+        if self.batch_sampler is not None:
+            for number, indices in islice(enumerate(self.batch_sampler), skipped, None):
+                yield number, np.fromiter(indices, np.int64)
+            return
         size = self.batch_size
         order = self._order()
-        whole = self.collate_fn is None and hasattr(self.dataset, "batch")
         stop = len(order) - size + 1 if self.drop_last else len(order)
-
-        def job(start: int) -> Callable[[], Any]:
-            indices = order[start : start + size]
-            if whole:
-                return lambda: self.dataset.batch(indices)
-            return lambda: self._collated(
-                (self.dataset[i] for i in indices.tolist()), key, start // size
-            )
-
-        return (job(start) for start in range(skipped * size, stop, size))
+        for start in range(skipped * size, stop, size):
+            yield start // size, order[start : start + size]
 
     def _examples(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
         stream = iter(self.dataset)
@@ -256,8 +342,9 @@ class DataLoader:
     def _random_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {n: int(t) for n, t in self.generator.state_dict().items()}
         state |= self._kind()
-        if hasattr(self.sampler, "state_dict"):
-            state["sampler"] = self.sampler.state_dict()  # type: ignore[union-attr]
+        sampler: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if hasattr(sampler, "state_dict"):
+            state["sampler"] = sampler.state_dict()
         return state
 
     def _kind(self) -> dict[str, Any]:
@@ -271,6 +358,7 @@ class DataLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state: the next loop begins with the next batch."""
+        require_dict("DataLoader.load_state_dict", state)
         position = state.get("position")
         if not isinstance(position, int) or not {"key", "counter"} <= set(state):
             raise DataError(
@@ -286,10 +374,30 @@ class DataLoader:
         for name in ("key", "counter"):
             getattr(self.generator, name).assign(np.array(state[name], np.uint64))
         if "sampler" in state:
-            self.sampler.load_state_dict(state["sampler"])  # type: ignore[union-attr]
+            sampler: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+            sampler.load_state_dict(state["sampler"])
         self._position = position
         self._started = self._random_state()
         self._resumed = True
+
+
+def _require_dataset(dataset: Any) -> None:
+    """Raise unless there are examples, by number or in a stream."""
+    by_number = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+    usual = by_number or isinstance(dataset, Iterable)
+    if usual and not isinstance(dataset, type | Mapping | str | bytes):
+        return
+    what, cure = words(dataset)
+    if isinstance(dataset, str | bytes):
+        cure = "read the file first, and make a data.TensorDataset(inputs, targets)"
+    elif isinstance(dataset, Mapping):
+        cure = "make a data.TensorDataset(*dataset.values())"
+    elif not isinstance(dataset, type) and not callable(dataset):
+        cure = "use a data.TensorDataset, a list of examples, or a class with these methods"
+    raise ArgumentError(
+        "DataLoader: a dataset has __getitem__ and __len__, or __iter__ for a stream, got "
+        f"{what}; {cure}"
+    )
 
 
 class _Ahead:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..dtypes import float64
 from ..errors import ArgumentError
+from ..functions.arguments import number, whole
 from ..random import Generator
 from .dataset import TensorDataset
 
@@ -46,13 +47,10 @@ def playground(
         raise ArgumentError(f"playground: name must be one of {', '.join(SETS)}, got {name!r}")
     make, default, classes = SETS[name]
     count = default if samples is None else samples
-    if not isinstance(count, int) or count < 2:
-        raise ArgumentError(
-            f"playground: samples must be an integer of at least 2, got {samples!r}"
-        )
-    if not 0 <= noise <= 0.5:
+    count = whole("playground: samples", count, 2)
+    if not 0 <= number("playground: noise", noise) <= 0.5:
         raise ArgumentError(f"playground: noise must lie in [0, 0.5], got {noise}")
-    if not 0 < test_fraction < 1:
+    if not 0 < number("playground: test_fraction", test_fraction) < 1:
         raise ArgumentError(f"playground: test_fraction must lie in (0, 1), got {test_fraction}")
     random = Generator(seed)
     x, y = make(random, count, noise)

@@ -10,7 +10,7 @@ from ..functions.arguments import cached, number, one_axis
 from ..op import describe
 from ..ops import activation
 from ..tensor import Tensor, apply, floating
-from .common import given, where
+from .common import given, in_place, where
 
 _RELU = activation.Relu()
 _SILU = activation.Silu()
@@ -19,37 +19,40 @@ _GELU_TANH = activation.GeluTanh()
 _SOFTPLUS = activation.Softplus()
 
 
-def relu(x: Any) -> Tensor:
+def relu(x: Any, inplace: bool = False) -> Tensor:
     """y = max(x, 0);  gx = gy where x > 0, else 0: the derivative at 0 is 0.
+
+    With `inplace` x itself takes the result's value, too.
 
     >>> from backlit import tensor
     >>> relu(tensor([-1.0, 2.0]))
     Tensor([0., 2.], shape=(2,), dtype=float32)
     """
-    return apply(_RELU, given(x))
+    y = apply(_RELU, given(x))
+    return in_place(x, y) if inplace else y
 
 
-def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(x: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """y = x where x > 0, else slope · x;  the derivative at 0 is the slope.
 
     >>> from backlit import tensor
     >>> leaky_relu(tensor([-1.0, 2.0]), 0.5)
     Tensor([-0.5,  2. ], shape=(2,), dtype=float32)
     """
-    return apply(
-        cached(activation.LeakyRelu, number("leaky_relu: negative_slope", negative_slope)),
-        floating(given(x)),
-    )
+    op = cached(activation.LeakyRelu, number("leaky_relu: negative_slope", negative_slope))
+    y = apply(op, floating(given(x)))
+    return in_place(x, y) if inplace else y
 
 
-def elu(x: Any, alpha: float = 1.0) -> Tensor:
+def elu(x: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """y = x where x > 0, else α (eˣ - 1).
 
     >>> from backlit import tensor
     >>> elu(tensor([0.0, 2.0]))
     Tensor([0., 2.], shape=(2,), dtype=float32)
     """
-    return apply(cached(activation.Elu, number("elu: alpha", alpha)), floating(given(x)))
+    y = apply(cached(activation.Elu, number("elu: alpha", alpha)), floating(given(x)))
+    return in_place(x, y) if inplace else y
 
 
 def softplus(x: Any) -> Tensor:
@@ -62,14 +65,15 @@ def softplus(x: Any) -> Tensor:
     return apply(_SOFTPLUS, floating(given(x)))
 
 
-def silu(x: Any) -> Tensor:
+def silu(x: Any, inplace: bool = False) -> Tensor:
     """y = x σ(x), also called swish.
 
     >>> from backlit import tensor
     >>> silu(tensor([0.0]))
     Tensor([0.], shape=(1,), dtype=float32)
     """
-    return apply(_SILU, floating(given(x)))
+    y = apply(_SILU, floating(given(x)))
+    return in_place(x, y) if inplace else y
 
 
 def gelu(x: Any, approximate: str = "none") -> Tensor:

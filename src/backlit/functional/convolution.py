@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import matmul, reshape
-from ..functions.arguments import cached
+from ..functions.arguments import cached, whole
 from ..op import describe
 from ..ops import convolution as products
 from ..ops import pooling
@@ -23,14 +23,17 @@ Sizes = int | Sequence[int]
 
 def several(name: str, what: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
     """One integer for all axes, or one for each, none below `least`."""
-    values = (value,) * axes if isinstance(value, int) else tuple(value)
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in values)
-    if len(values) != axes or not whole or any(n < least for n in values):
+    values = value if isinstance(value, list | tuple) else (value,) * axes
+    try:
+        integers = tuple([whole(what, n, least) for n in values])
+    except ArgumentError:
+        integers = ()
+    if len(integers) != axes:
         raise ArgumentError(
             f"{name}: {what} must be an integer of at least {least}, or {axes} of them, "
-            f"got {value!r}{where()}"
+            f"got {value!r:.60}{where()}"
         )
-    return values
+    return integers
 
 
 def _batched(name: str, x: Any, axes: int) -> tuple[Tensor, bool]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ArgumentError, ShapeError
 from ..functions import abs, mean, reshape, square, sum
-from ..functions.arguments import cached, number
+from ..functions.arguments import cached, listed, number
 from ..op import describe
 from ..ops import loss
 from ..tensor import Tensor, apply, as_tensor, floating
@@ -54,7 +54,7 @@ def huber_loss(x: Any, target: Any, reduction: str = "mean", delta: float = 1.0)
     >>> huber_loss(tensor([1.0, 3.0]), tensor([0.0, 0.0]), reduction="none")
     Tensor([0.5, 2.5], shape=(2,), dtype=float32)
     """
-    if not delta > 0:
+    if not number("huber_loss: delta", delta) > 0:
         raise ArgumentError(f"huber_loss: delta must be positive, got {delta}")
     return _loss(
         loss.HuberLoss, reduction, x, target, attributes=(number("huber_loss: delta", delta), 1.0)
@@ -256,7 +256,7 @@ def multi_margin_loss(
 
 
 def _penalized(name: str, parameters: Any) -> list[Tensor]:
-    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    tensors = listed(name, parameters)
     if not tensors:
         raise ArgumentError(f"{name}: there must be at least one parameter")
     return tensors

@@ -9,18 +9,25 @@ from typing import Any
 from ..autograd import no_grad
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import full, mean, reshape, var
-from ..functions.arguments import cached, number
+from ..functions.arguments import cached, number, shape_tuple, whole
 from ..op import describe
 from ..ops import normalization
 from ..random import Generator, default_generator
 from ..tensor import Tensor, apply, floating
-from .common import given, where
+from .common import given, in_place, where
 
 
 def dropout(
-    x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None
+    x: Any,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Each element 0 with probability p, else divided by 1 - p; x itself unless `training`.
+
+    With `inplace` x itself takes the result's value, too.
 
     The random numbers come from `generator`, or from this thread's default one. Their state is
     Tensors, so a captured step draws a new mask each time it runs.
@@ -33,12 +40,13 @@ def dropout(
     p = number("dropout: p", p)
     if not 0 <= p <= 1:
         raise ArgumentError(f"dropout: p must lie in [0, 1], got {p}{where()}")
-    x = floating(given(x))
+    given_x, x = x, floating(given(x))
     if not training or p == 0:
         return x
     source = default_generator() if generator is None else generator
     kept = source.bits(x.shape) >= int(p * 2**32) if p < 1 else full(x.shape, False)
-    return apply(cached(normalization.Dropout, p), x, kept)
+    y = apply(cached(normalization.Dropout, p), x, kept)
+    return in_place(given_x, y) if inplace else y
 
 
 def _channels(name: str, x: Tensor, statistics: Iterable[tuple[str, Tensor | None]]) -> None:
@@ -136,7 +144,7 @@ def layer_norm(
     Tensor([[-1.,  1.]], shape=(1, 2), dtype=float32)
     """
     x = floating(given(x))
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = shape_tuple("layer_norm: normalized_shape", normalized_shape)
     count = len(shape)
     if not count or x.shape[x.ndim - count if x.ndim > count else 0 :] != shape:
         raise ShapeError(
@@ -172,7 +180,7 @@ def group_norm(
     x = floating(given(x))
     _channels("group_norm", x, (("weight", weight), ("bias", bias)))
     channels = x.shape[1]
-    if num_groups < 1 or channels % num_groups:
+    if whole("group_norm: num_groups", num_groups) < 1 or channels % num_groups:
         raise ShapeError(
             f"group_norm: the channels must be a multiple of num_groups={num_groups}, got "
             f"{describe(x)}{where()}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, TraceError
+from ..foreign import words
 from ..op import Op
-from ..tensor import Tensor
+from ..tensor import Tensor, where_called
 
 
 @functools.lru_cache(maxsize=8192, typed=True)
@@ -17,11 +19,60 @@ def cached(cls: type[Op], *values: Any) -> Op:
     return cls(**dict(zip(cls.attributes, values, strict=True)))
 
 
-def number(name: str, x: Any) -> float:
-    """A setting as a Python number. No gradient goes to a setting, so none may be wanted."""
-    if isinstance(x, Tensor):
-        x._require_cut(name, "write the formula with Tensors, or pass item() if none is wanted")
-    return float(x)
+def whole(what: str, value: Any, least: int = 1) -> int:
+    """An integer of at least `least`, Python's or NumPy's; no float and no truth value.
+
+    `what` begins the message and names the argument, as `"Linear: in_features"`.
+    """
+    try:
+        n = None if isinstance(value, bool) else operator.index(value)
+    except TraceError:
+        raise
+    except TypeError:
+        n = None
+    if n is None or n < least:
+        known = {0: "an integer that is not negative", 1: "a positive integer"}
+        must = known.get(least, f"an integer of at least {least}")
+        raise ArgumentError(f"{what} must be {must}, got {value!r:.60}{where_called()}")
+    return n
+
+
+def number(what: str, value: Any) -> float:
+    """A setting as a float: Python's, NumPy's or a Tensor's; no text, array or truth value.
+
+    No gradient goes to a setting, so none may be wanted.
+    """
+    if type(value) is float:
+        return value
+    if isinstance(value, Tensor):
+        value._require_cut(what, "write the formula with Tensors, or pass item() if none is wanted")
+    try:
+        if not isinstance(value, bool | str | bytes):
+            return float(value)
+    except TraceError:
+        raise
+    except (TypeError, ValueError):
+        pass
+    raise ArgumentError(f"{what} must be a number, got {value!r:.60}{where_called()}")
+
+
+def listed(what: str, parameters: Any) -> list[Any]:
+    """Parameters as a list: of one Tensor, of several, of what `model.parameters()` gives."""
+    if isinstance(parameters, Tensor):
+        return [parameters]
+    if hasattr(parameters, "parameters"):
+        cure = "use model.parameters()"
+    elif isinstance(parameters, Mapping | str) or not isinstance(parameters, Iterable):
+        cure = words(parameters)[1] if callable(parameters) else "use model.parameters()"
+    else:
+        result = list(parameters)
+        strange = [p for p in result if not isinstance(p, Tensor | dict)]
+        if not strange:
+            return result
+        parameters, cure = strange[0], "use model.parameters()"
+    raise DTypeError(
+        f"{what}: parameters are Tensors, alone or in a list, got {words(parameters)[0]}; {cure}"
+    )
 
 
 def one_axis(name: str, axis: Any, ndim: int) -> int:

@@ -25,44 +25,56 @@ class Tanh(Module):
         return tanh(x)
 
 
-class ReLU(Module):
-    """y = max(x, 0), with derivative 0 at 0."""
+class _Replacing(Module):
+    """Base of those that can put the result in the place of x."""
+
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        """Whether x takes the result's value."""
+        return "inplace=True" if self.inplace else ""
+
+
+class ReLU(_Replacing):
+    """y = max(x, 0), with derivative 0 at 0. With `inplace` x takes this value, too."""
 
     def forward(self, x: Tensor) -> Tensor:
         """max(x, 0), element by element."""
-        return functional.relu(x)
+        return functional.relu(x, self.inplace)
 
 
-class LeakyReLU(Module):
-    """y = x where x > 0, else slope · x."""
+class LeakyReLU(_Replacing):
+    """y = x where x > 0, else slope · x. With `inplace` x takes this value, too."""
 
-    def __init__(self, negative_slope: float = 0.01):
-        super().__init__()
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
+        super().__init__(inplace)
         self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
-        return functional.leaky_relu(x, self.negative_slope)
+        return functional.leaky_relu(x, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
         """The slope."""
-        return f"negative_slope={self.negative_slope}"
+        return f"negative_slope={self.negative_slope}{', inplace=True' * self.inplace}"
 
 
-class ELU(Module):
-    """y = x where x > 0, else α (eˣ - 1)."""
+class ELU(_Replacing):
+    """y = x where x > 0, else α (eˣ - 1). With `inplace` x takes this value, too."""
 
-    def __init__(self, alpha: float = 1.0):
-        super().__init__()
+    def __init__(self, alpha: float = 1.0, inplace: bool = False):
+        super().__init__(inplace)
         self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
-        return functional.elu(x, self.alpha)
+        return functional.elu(x, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         """α."""
-        return f"alpha={self.alpha}"
+        return f"alpha={self.alpha}{', inplace=True' * self.inplace}"
 
 
 class Softplus(Module):
@@ -73,12 +85,12 @@ class Softplus(Module):
         return functional.softplus(x)
 
 
-class SiLU(Module):
-    """y = x σ(x), also called swish."""
+class SiLU(_Replacing):
+    """y = x σ(x), also called swish. With `inplace` x takes this value, too."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
-        return functional.silu(x)
+        return functional.silu(x, self.inplace)
 
 
 class GELU(Module):

@@ -10,6 +10,7 @@ from ..dtypes import DType, bool_, float32
 from ..errors import ArgumentError, ShapeError
 from ..functional.attention import attention_weights, combined, read_mask
 from ..functions import logical_not, matmul, mean, permute_dims, reshape, zeros
+from ..functions.arguments import number
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor, where_called
@@ -61,7 +62,7 @@ class MultiheadAttention(Module):
                 f"MultiheadAttention: embed_dim must be a multiple of num_heads, got {embed_dim} "
                 f"and {num_heads}"
             )
-        if not 0 <= dropout <= 1:
+        if not 0 <= number(f"{type(self).__name__}: dropout", dropout) <= 1:
             raise ArgumentError(f"MultiheadAttention: dropout must lie in [0, 1], got {dropout}")
         self.embed_dim = embed_dim
         self.num_heads = num_heads

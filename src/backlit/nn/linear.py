@@ -8,9 +8,9 @@ from typing import Any
 
 from .. import functional
 from ..dtypes import float32
-from ..errors import ArgumentError, ShapeError
+from ..errors import ShapeError
 from ..functions import reshape, zeros
-from ..functions.arguments import one_axis
+from ..functions.arguments import one_axis, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor
@@ -21,10 +21,7 @@ from .module import Module, Parameter
 def positive(layer: Module, **sizes: Any) -> None:
     """Raise unless every size is a positive integer."""
     for name, n in sizes.items():
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise ArgumentError(
-                f"{type(layer).__name__}: {name} must be a positive integer, got {n!r}"
-            )
+        whole(f"{type(layer).__name__}: {name}", n)
 
 
 class Identity(Module):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from .. import functional
 from ..errors import ArgumentError
+from ..functions.arguments import number
 from ..tensor import Tensor, as_tensor
 from .module import Module
 
@@ -91,7 +92,7 @@ class CrossEntropyLoss(Loss):
         label_smoothing: float = 0.0,
     ):
         super().__init__(reduction)
-        if not 0 <= label_smoothing <= 1:
+        if not 0 <= number("CrossEntropyLoss: label_smoothing", label_smoothing) <= 1:
             raise ArgumentError(
                 f"CrossEntropyLoss: label_smoothing must lie in [0, 1], got {label_smoothing}"
             )

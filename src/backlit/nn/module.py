@@ -10,6 +10,7 @@ import numpy as np
 
 from ..changes import CHANGES, Announcing, WatchedDict
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..foreign import require_dict
 from ..op import describe
 from ..tensor import STATE, Scope, Tensor, as_tensor, check_device
 
@@ -43,7 +44,9 @@ class Module(Announcing):
     _modules: dict[str, Any]
     _not_saved: set[str]
 
-    def __init__(self) -> None:
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        """An empty module: also where a subclass's `__init__` (or a dataclass's) forgets ours."""
+        self = super().__new__(cls)
         self.__dict__.update(
             _parameters=WatchedDict(),
             _buffers=WatchedDict(),
@@ -51,6 +54,10 @@ class Module(Announcing):
             _not_saved=set(),
             training=True,
         )
+        return self
+
+    def __init__(self) -> None:
+        pass
 
     # -- attributes ---------------------------------------------------------------------------
 
@@ -59,10 +66,6 @@ class Module(Announcing):
             STATE.trace.wrote(self, name, value)
         if self.__dict__.get(name, STATE) is value:
             return  # nothing to announce, as in `model.train()` before every step
-        if isinstance(value, Parameter | Module) and "_parameters" not in self.__dict__:
-            raise ArgumentError(
-                f"{type(self).__name__}.{name}: call super().__init__() before setting attributes"
-            )
         if isinstance(value, Parameter):
             self._set(name, value, self._parameters)
         elif isinstance(value, Module):
@@ -266,6 +269,7 @@ class Module(Announcing):
         same values. With `strict=False` missing and unexpected names are passed over; shapes must
         still fit.
         """
+        require_dict(f"{type(self).__name__}.load_state_dict", state)
         own = dict(self._saved())
         aliases: dict[int, list[str]] = {}
         for name, t in self._all_names():

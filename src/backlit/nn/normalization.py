@@ -12,6 +12,7 @@ from ..autograd import no_grad
 from ..dtypes import as_dtype, float32, int64
 from ..errors import ArgumentError, ShapeError
 from ..functions import ones, zeros
+from ..functions.arguments import number, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import STATE, Tensor, as_tensor, wrap
@@ -22,26 +23,30 @@ from .module import Module, Parameter
 class Dropout(Module):
     """In training each element 0 with probability p, else divided by 1 - p; in evaluation x itself.
 
-    Random numbers come from `generator`, or from this thread's default one.
+    Random numbers come from `generator`, or from this thread's default one. With `inplace` x takes
+    the result's value, too.
 
     >>> Dropout(0.5).eval()(ones((2,)))
     Tensor([1., 1.], shape=(2,), dtype=float32)
     """
 
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None):
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
+    ):
         super().__init__()
-        if not 0 <= p <= 1:
+        if not 0 <= number("Dropout: p", p) <= 1:
             raise ArgumentError(f"Dropout: p must lie in [0, 1], got {p}")
         self.p = p
+        self.inplace = inplace
         self.generator = generator
 
     def forward(self, x: Tensor) -> Tensor:
         """x with elements dropped, in training."""
-        return functional.dropout(x, self.p, self.training, self.generator)
+        return functional.dropout(x, self.p, self.training, self.inplace, generator=self.generator)
 
     def extra_repr(self) -> str:
         """The probability."""
-        return f"p={self.p}"
+        return f"p={self.p}{', inplace=True' * self.inplace}"
 
 
 class _BatchNorm(Module):
@@ -62,12 +67,13 @@ class _BatchNorm(Module):
     ):
         super().__init__()
         positive(self, num_features=num_features)
-        if momentum is not None and not 0 <= momentum <= 1:
+        what = f"{type(self).__name__}: momentum"
+        if momentum is not None and not 0 <= number(what, momentum) <= 1:
             raise ArgumentError(
                 f"{type(self).__name__}: momentum must lie in [0, 1] or be None, got {momentum}"
             )
         self.num_features = num_features
-        self.eps = eps
+        self.eps = number(f"{type(self).__name__}: eps", eps)
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
@@ -187,12 +193,11 @@ class LayerNorm(Module):
         dtype: Any = float32,
     ):
         super().__init__()
-        single = isinstance(normalized_shape, int)
-        shape: tuple[int, ...] = (normalized_shape,) if single else tuple(normalized_shape)  # type: ignore[assignment, arg-type]
-        for n in shape:
-            positive(self, normalized_shape=n)
+        several = isinstance(normalized_shape, list | tuple)
+        sizes: Any = normalized_shape if several else (normalized_shape,)
+        shape = tuple([whole(f"{type(self).__name__}: normalized_shape", n) for n in sizes])
         self.normalized_shape = shape
-        self.eps = eps
+        self.eps = number(f"{type(self).__name__}: eps", eps)
         self.elementwise_affine = elementwise_affine
         self.weight: Parameter | None
         self.bias: Parameter | None
@@ -244,7 +249,7 @@ class GroupNorm(Module):
             )
         self.num_groups = num_groups
         self.num_channels = num_channels
-        self.eps = eps
+        self.eps = number(f"{type(self).__name__}: eps", eps)
         self.weight: Parameter | None
         self.bias: Parameter | None
         if affine:

@@ -9,6 +9,7 @@ from .. import functional
 from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
 from ..functions import concat, flip, permute_dims, reshape, stack, zeros
+from ..functions.arguments import number
 from ..op import describe
 from ..random import Generator
 from ..tensor import STATE, Tensor, as_tensor
@@ -97,7 +98,7 @@ class _Recurrent(Module):
     ):
         super().__init__()
         positive(self, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        if not 0 <= dropout <= 1:
+        if not 0 <= number(f"{type(self).__name__}: dropout", dropout) <= 1:
             raise ArgumentError(f"{type(self).__name__}: dropout must lie in [0, 1], got {dropout}")
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -174,7 +175,7 @@ class _Recurrent(Module):
                 last.append(end)
             x = concat(outputs, axis=2) if directions > 1 else outputs[0]
             if self.dropout and layer + 1 < self.num_layers:
-                x = functional.dropout(x, self.dropout, self.training, self.generator)
+                x = functional.dropout(x, self.dropout, self.training, generator=self.generator)
         ends = [stack([end[s] for end in last]) for s in range(self.states)]
         if lone:
             x, ends = x[:, 0], [end[:, 0] for end in ends]

@@ -9,13 +9,13 @@ from .. import functions
 from ..autograd import no_grad
 from ..dtypes import LOW_PRECISION, float32
 from ..errors import ArgumentError, NonFiniteError
+from ..functions.arguments import listed, number
 from ..op import describe
 from ..tensor import Tensor
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    return [p for p in given if p.grad is not None]
+    return [p for p in listed("clip_grad", parameters) if p.grad is not None]
 
 
 def _wide(t: Tensor) -> Tensor:
@@ -48,9 +48,9 @@ def clip_grad_norm_(
 
     Source: Pascanu, Mikolov & Bengio, ICML 2013, algorithm 1; 1e-6 as in PyTorch.
     """
-    if not max_norm >= 0:
+    if not number("clip_grad_norm_: max_norm", max_norm) >= 0:
         raise ArgumentError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
-    if not norm_type > 0:
+    if not number("clip_grad_norm_: norm_type", norm_type) > 0:
         raise ArgumentError(f"clip_grad_norm_: norm_type must be above 0, got {norm_type}")
     clipped = _with_gradients(parameters)
     if not clipped:
@@ -83,7 +83,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> w.grad
     Tensor([ 1. , -0.5], shape=(2,), dtype=float32)
     """
-    if not clip_value >= 0:
+    if not number("clip_grad_value_: clip_value", clip_value) >= 0:
         raise ArgumentError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
     for p in _with_gradients(parameters):
         p.grad = functions.clip(p.grad, -clip_value, clip_value)

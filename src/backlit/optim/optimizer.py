@@ -20,6 +20,8 @@ from ..backend import numpy_backend
 from ..changes import CHANGES, Announcing, WatchedDict, WatchedList
 from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..foreign import require_dict
+from ..functions.arguments import listed
 from ..functions.namespace import TENSORS
 from ..op import describe
 from ..tensor import STATE, Tensor, as_tensor, wrap
@@ -63,7 +65,7 @@ class Optimizer(Announcing):
     elementwise: ClassVar[bool] = False
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
-        groups: list[Any] = [params] if isinstance(params, Tensor) else list(params)
+        groups: list[Any] = listed(type(self).__name__, params)
         if not groups:
             raise ArgumentError(f"{type(self).__name__}: there must be at least one parameter")
         if not isinstance(groups[0], dict):
@@ -90,7 +92,7 @@ class Optimizer(Announcing):
                 f"got {', '.join(map(str, group))}"
             )
         params = group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
+        params = listed(name, params)
         if not params:
             raise ArgumentError(f"{name}: there must be at least one parameter in a group")
         known = {id(p) for g in self.param_groups for p in g["params"]}
@@ -252,6 +254,7 @@ class Optimizer(Announcing):
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a saved state. Nothing changes if it does not fit."""
         name = type(self).__name__
+        require_dict(f"{name}.load_state_dict", saved)
         if not {"state", "param_groups"} <= set(saved):
             raise ArgumentError(
                 f"load_state_dict: {name} needs 'state' and 'param_groups', got {', '.join(saved)}"

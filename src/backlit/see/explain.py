@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, GradientError
+from ..errors import GradientError
+from ..functions.arguments import whole
 from .notation import Latex, MathML, Notation, Unicode
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
@@ -315,8 +316,7 @@ def explain(what: Any, source: Any, *, top: int = 8) -> Explanation:
       2. y → m → f: 3 · 1 = 3  (37.5 %)
       They add up to the gradient (relative difference 0.0e+00).
     """
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise ArgumentError(f"explain: top must be a positive integer, got {top!r}")
+    top = whole("explain: top", top)
     record = as_record(source)
     if record.output is None or record.seed is None:
         raise GradientError(

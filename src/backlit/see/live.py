@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..functions.arguments import whole
 from ..nn.module import Module
 from ..tensor import STATE, Node, Scope, Tensor
 from .builder import Builder, names_of, user_frames
@@ -143,8 +144,8 @@ def breakpoints(
     for name, f in (("when", when), ("action", action)):
         if f is not None and not callable(f):
             raise ArgumentError(f"breakpoints: {name} must be a function of a Stop, got {f!r:.60}")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise ArgumentError(f"breakpoints: limit must be a positive integer, got {limit!r}")
+    if limit is not None:
+        whole("breakpoints: limit", limit)
     if node is not None and not isinstance(node, Tensor | Module | str):
         raise ArgumentError(
             f"breakpoints: node must be a Tensor, a Module or a name, got {type(node).__name__}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..functions.arguments import number, whole
 from ..nn.keeping import kept
 
 if TYPE_CHECKING:
@@ -55,13 +56,9 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int = 5, monitor: str | None = None, min_delta: float = 0.0):
-        if not isinstance(patience, int) or patience < 1:
-            raise ArgumentError(
-                f"EarlyStopping: patience must be a positive integer, got {patience!r}"
-            )
-        if min_delta < 0:
+        if number("EarlyStopping: min_delta", min_delta) < 0:
             raise ArgumentError(f"EarlyStopping: min_delta must not be negative, got {min_delta}")
-        self.patience = patience
+        self.patience = whole("EarlyStopping: patience", patience)
         self.monitor = monitor
         self.min_delta = min_delta
         self.best: float | None = None
@@ -109,10 +106,8 @@ class Diagnose(Callback):
     """
 
     def __init__(self, batch: Sequence[Any], every: int = 1, *, stop: bool = False):
-        if not isinstance(every, int) or every < 1:
-            raise ArgumentError(f"Diagnose: every must be a positive integer, got {every!r}")
         self.batch = batch
-        self.every = every
+        self.every = whole("Diagnose: every", every)
         self.stop = stop
         self.diagnoses: dict[int, Diagnosis] = {}
 

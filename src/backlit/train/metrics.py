@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import FLOATING
-from ..errors import ArgumentError, IndexRangeError, ShapeError
+from ..errors import IndexRangeError, ShapeError
+from ..functions.arguments import number, whole
 from ..op import describe
 from ..tensor import as_tensor
 
@@ -22,6 +23,10 @@ class Metric:
     name = "metric"
     #: Whether more is better.
     larger_is_better = True
+
+    #: What has been gathered: the sum, and of how many. Here, too, for metrics without __init__.
+    total: float = 0.0
+    count: int = 0
 
     def __init__(self) -> None:
         self.reset()
@@ -95,7 +100,7 @@ class Accuracy(Metric):
 
     def __init__(self, threshold: float = 0.0):
         super().__init__()
-        self.threshold = threshold
+        self.threshold = number("Accuracy: threshold", threshold)
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count the hits of one batch."""
@@ -123,10 +128,8 @@ class TopK(Accuracy):
     """
 
     def __init__(self, k: int = 5):
-        if not isinstance(k, int) or k < 1:
-            raise ArgumentError(f"TopK: k must be a positive integer, got {k!r}")
         super().__init__()
-        self.k = k
+        self.k = whole("TopK: k", k)
         self.name = f"top-{k}"
 
     def update(self, prediction: Any, target: Any) -> None:
@@ -164,12 +167,8 @@ class ConfusionMatrix(Metric):
     name = "confusion"
 
     def __init__(self, classes: int, threshold: float = 0.0):
-        if not isinstance(classes, int) or classes < 2:
-            raise ArgumentError(
-                f"ConfusionMatrix: classes must be an integer of at least 2, got {classes!r}"
-            )
-        self.classes = classes
-        self.threshold = threshold
+        self.classes = whole("ConfusionMatrix: classes", classes, 2)
+        self.threshold = number("ConfusionMatrix: threshold", threshold)
         super().__init__()
 
     def reset(self) -> None:

@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,18 @@ from rich.console import Console
 from ..autograd import no_grad
 from ..compile import CompiledFunction
 from ..compile import compile as compile_function
-from ..data import DataLoader
-from ..errors import ArgumentError, DataError, NonFiniteError
+from ..data import DataLoader, Dataset, IterableDataset
+from ..errors import ArgumentError, DataError, NonFiniteError, TraceError
 from ..files import hold, write_whole
+from ..foreign import words
+from ..functions.arguments import number, whole
 from ..nn import Module
 from ..nn.keeping import generators, kept
+from ..op import describe
 from ..optim import Optimizer, clip_grad_norm_, clip_grad_value_
 from ..optim.lr_scheduler import ReduceLROnPlateau
-from ..tensor import Tensor, as_tensor, wrap
+from ..tensor import Tensor, wrap
+from .arguments import as_batch, as_callbacks, as_loader, as_metrics, require_parts
 from .callbacks import Callback
 from .checkpoint import encode_state, load_checkpoint, restore
 from .display import Display, make_display
@@ -60,7 +64,8 @@ class Trainer:
     target)`, a mean over the batch.
 
     - `schedule` steps after each epoch, or with `schedule_every="step"` after each batch.
-    - `metrics` are gathered in training and validation under their names.
+    - `metrics` are gathered in training and validation under their names; `"accuracy"` and
+      `"top-5"` are names of some.
     - `clip_norm` and `clip_value` limit the gradients before each update.
     - `compile`: run steps through `backlit.compile`: the same numbers up to rounding, much faster.
       Where batches are rows of Tensors in memory (a DataLoader of a TensorDataset), many steps run
@@ -87,7 +92,7 @@ class Trainer:
         *,
         schedule: Any = None,
         schedule_every: str = "epoch",
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[Metric | str] = (),
         callbacks: Sequence[Callback] = (),
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -104,14 +109,15 @@ class Trainer:
                 f"Trainer: schedule_every must be 'epoch' or 'step', got {schedule_every!r}"
             )
         for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-            if limit is not None and not limit > 0:
+            if limit is not None and not number(f"Trainer: {name}", limit) > 0:
                 raise ArgumentError(f"Trainer: {name} must be positive, got {limit}")
-        if checkpoint_steps is not None and (checkpoints is None or checkpoint_steps < 1):
-            raise ArgumentError(
-                f"Trainer: checkpoint_steps must be positive and needs a checkpoints directory, "
-                f"got {checkpoint_steps} and {checkpoints}"
-            )
-        names = ["loss", *(m.name for m in metrics)]
+        if checkpoint_steps is not None:
+            checkpoint_steps = whole("Trainer: checkpoint_steps", checkpoint_steps)
+            if checkpoints is None:
+                raise ArgumentError("Trainer: checkpoint_steps needs a checkpoints directory")
+        require_parts(model, loss_fn, optimizer, schedule)
+        self.metrics = as_metrics(metrics)
+        names = ["loss", *(m.name for m in self.metrics)]
         if len(set(names)) != len(names):
             raise ArgumentError(f"Trainer: metrics must have different names, got {names[1:]}")
         self.model = model
@@ -119,8 +125,7 @@ class Trainer:
         self.optimizer = optimizer
         self.schedule = schedule
         self.schedule_every = schedule_every
-        self.metrics = list(metrics)
-        self.callbacks = list(callbacks)
+        self.callbacks = as_callbacks(callbacks)
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.compile = compile
@@ -145,6 +150,7 @@ class Trainer:
         self._predicts = bool(self.metrics)
         self._pace = 1  # steps that native code makes without a look from Python
         self._loss = Mean("loss")
+        self._loaders: dict[tuple[int, bool], Iterable[Any]] = {}
         self._best_weights: dict[str, Tensor] | None = None
         formats: dict[str, Callable[[float], str]] = {"lr": lambda v: f"{v:.3g}"}
         for m in (self._loss, *self.metrics):
@@ -167,9 +173,13 @@ class Trainer:
 
         With `resume` the run continues from the latest checkpoint, to the same bits as if it had
         never stopped; the loader has to be made as it was then. Returns the history.
+
+        Of a dataset instead of a loader, batches of 32 are made, shuffled for training.
         """
-        if not isinstance(epochs, int) or epochs < 1:
-            raise ArgumentError(f"fit: epochs must be a positive integer, got {epochs!r}")
+        epochs = whole("fit: epochs", epochs)
+        loader = self._loader("fit", loader, shuffle=True)
+        if validation is not None:
+            validation = self._loader("fit", validation, shuffle=False)
         with nullcontext() if self.checkpoints is None else hold(self.checkpoints, "fit"):
             return self._fit(loader, validation, epochs, resume)
 
@@ -183,7 +193,7 @@ class Trainer:
         step = self._compiled(self._train_step)
         display = make_display(self.progress, self.console, self._formats)
         was_training = self.model.training
-        with Interruption() as interruption:
+        with Interruption() as interruption, _uncompiled_is_a_way_out(self.compile):
             try:
                 display.start(self.epoch + 1, epochs, _length(loader), self.position)
                 for callback in self.callbacks:
@@ -202,6 +212,15 @@ class Trainer:
                 if self.position and isinstance(loader, DataLoader):
                     loader.load_state_dict(loader.state_dict())  # the next fit goes on from here
         return self.history
+
+    def _loader(self, who: str, source: Any, *, shuffle: bool) -> Iterable[Any]:
+        """The loader; of a dataset the one that was made of it before, which has its state."""
+        if not isinstance(source, Dataset | IterableDataset):
+            return as_loader(who, source, shuffle=shuffle)
+        key = (id(source), shuffle)
+        if key not in self._loaders:
+            self._loaders[key] = as_loader(who, source, shuffle=shuffle)  # which keeps the dataset
+        return self._loaders[key]
 
     def stop(self, reason: str) -> None:
         """End the training after the epoch in progress; for callbacks."""
@@ -394,7 +413,7 @@ class Trainer:
     def _train_step(self, *batch: Any) -> tuple[Tensor, Tensor | None]:
         *inputs, target = batch
         prediction = self.model(*inputs)
-        loss = self.loss_fn(prediction, target)
+        loss = self._one_loss(prediction, target)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
@@ -412,7 +431,7 @@ class Trainer:
         """The batches of the epoch that are still to be done."""
         skipped = 0 if hasattr(loader, "load_state_dict") else self.position
         for batch in itertools.islice(loader, skipped, None):
-            yield _as_batch(batch)
+            yield as_batch(batch)
 
     def _running(self) -> dict[str, float]:
         """The numbers of the epoch so far, for the bar; the loss and the first metric fit on it."""
@@ -508,10 +527,12 @@ class Trainer:
 
     def evaluate(self, loader: Iterable[Any]) -> dict[str, float]:
         """The mean loss and the metrics over a loader, in evaluation mode; trains nothing."""
+        loader = self._loader("evaluate", loader, shuffle=False)
         kept = [m.state_dict() for m in self.metrics]
         was_training = self.model.training
         try:
-            results = self._measure(loader, None)
+            with _uncompiled_is_a_way_out(self.compile):
+                results = self._measure(loader, None)
         finally:
             for metric, state in zip(self.metrics, kept, strict=True):
                 metric.load_state_dict(state)
@@ -528,7 +549,7 @@ class Trainer:
             metric.reset()
         self.model.eval()
         with no_grad():
-            for batch in map(_as_batch, loader):
+            for batch in map(as_batch, loader):
                 if interruption is not None and interruption.requested:
                     return None
                 value, prediction = self._evaluation(*batch)
@@ -542,7 +563,17 @@ class Trainer:
     def _evaluation_step(self, *batch: Any) -> tuple[Tensor, Tensor]:
         *inputs, target = batch
         prediction = self.model(*inputs)
-        return self.loss_fn(prediction, target), prediction
+        return self._one_loss(prediction, target), prediction
+
+    def _one_loss(self, prediction: Any, target: Any) -> Tensor:
+        loss = self.loss_fn(prediction, target)
+        if not isinstance(loss, Tensor) or loss.size != 1:
+            what = describe(loss) if isinstance(loss, Tensor) else words(loss)[0]
+            raise ArgumentError(
+                f"fit: the loss must be a Tensor of one number, got {what}; return the mean over "
+                "the batch from loss_fn"
+            )
+        return loss
 
     # -- checkpoints --------------------------------------------------------------------------
 
@@ -680,14 +711,15 @@ class _FromItsStart:
         self.loader.load_state_dict(state)
 
 
-def _as_batch(batch: Any) -> tuple[Any, ...]:
-    """A batch as the inputs and the target, Tensors where they are arrays."""
-    if not isinstance(batch, tuple | list) or len(batch) < 2:
-        raise ArgumentError(
-            "fit: a batch must be a tuple of the model's inputs and the target, got "
-            f"{type(batch).__name__}"
-        )
-    return tuple(as_tensor(b) if not isinstance(b, dict) else b for b in batch)
+@contextmanager
+def _uncompiled_is_a_way_out(compiled: bool) -> Iterator[None]:
+    """Add to the error of a step that cannot be compiled that the Trainer can do without."""
+    try:
+        yield
+    except TraceError as error:
+        if compiled:
+            error.args = (f"{error}; or train without compiling: Trainer(..., compile=False)",)
+        raise
 
 
 def _length(loader: Iterable[Any]) -> int | None:

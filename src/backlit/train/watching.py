@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ArgumentError
+from ..functions.arguments import whole
 from ..nn.keeping import kept
 from .callbacks import Callback
 
@@ -44,11 +44,9 @@ class Watch(Callback):
         layers: Sequence[str] | None = None,
         every: int = 1,
     ):
-        if not isinstance(every, int) or every < 1:
-            raise ArgumentError(f"Watch: every must be a positive integer, got {every!r}")
         self.batch = batch
         self.layers = layers
-        self.every = every
+        self.every = whole("Watch: every", every)
         #: The rows by epochs done: `rows[3]["0"]["update"]`.
         self.rows: dict[int, dict[str, dict[str, float | None]]] = {}
         self._watch: Rows | None = None

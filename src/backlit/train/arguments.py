@@ -1,0 +1,129 @@
+"""What a Trainer is given, as what it works with; or refused with the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..data import DataLoader, Dataset, IterableDataset
+from ..errors import ArgumentError
+from ..foreign import words
+from ..nn import Module
+from ..optim import Optimizer
+from ..tensor import Tensor, as_tensor
+from .callbacks import Callback
+from .metrics import Accuracy, Metric, TopK
+
+#: Examples in a batch where a Trainer is given a dataset instead of a loader.
+BATCH_SIZE = 32
+
+_METRICS: dict[str, Callable[[], Metric]] = {
+    "accuracy": Accuracy,
+    "acc": Accuracy,
+    "top-5": lambda: TopK(5),
+}
+
+
+def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> None:
+    """Raise unless these are a Module, a function, an Optimizer and a schedule or None."""
+    _require(
+        isinstance(model, Module),
+        "model",
+        "a Module",
+        model,
+        "wrap a function in a Module's forward",
+    )
+    _require(
+        callable(loss_fn) and not isinstance(loss_fn, type),
+        "loss_fn",
+        "a function of prediction and target",
+        loss_fn,
+        "as nn.CrossEntropyLoss() or nn.MSELoss()",
+    )
+    _require(
+        isinstance(optimizer, Optimizer),
+        "optimizer",
+        "an Optimizer",
+        optimizer,
+        "as optim.Adam(model.parameters())",
+    )
+    fits = schedule is None or (hasattr(schedule, "step") and not isinstance(schedule, type))
+    _require(
+        fits, "schedule", "a schedule or None", schedule, "as optim.StepLR(optimizer, step_size=10)"
+    )
+
+
+def _require(fits: bool, name: str, must: str, value: Any, cure: str) -> None:
+    if not fits:
+        what, own_cure = words(value)
+        if isinstance(value, type):
+            cure = f"{own_cure}, {cure}"
+        raise ArgumentError(f"Trainer: {name} must be {must}, got {what}; {cure}")
+
+
+def as_metrics(metrics: Any) -> list[Metric]:
+    """Metrics given as a list or alone, by themselves or by name."""
+    several = [metrics] if isinstance(metrics, str | Metric | type) else _listed("metrics", metrics)
+    return [_as_metric(m) for m in several]
+
+
+def _as_metric(metric: Any) -> Metric:
+    if isinstance(metric, Metric):
+        return metric
+    if isinstance(metric, str) and metric in _METRICS:
+        return _METRICS[metric]()
+    what, cure = words(metric)
+    if isinstance(metric, str):
+        cure = f"the names are {', '.join(_METRICS)}"
+    elif not isinstance(metric, type):
+        cure = "subclass train.Metric with an update(prediction, target)"
+    raise ArgumentError(f"Trainer: metrics must be Metrics or their names, got {what}; {cure}")
+
+
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """Callbacks given as a list or alone."""
+    several = [callbacks] if isinstance(callbacks, Callback) else _listed("callbacks", callbacks)
+    for callback in several:
+        cure = words(callback)[1] if isinstance(callback, type) else "subclass train.Callback"
+        if not isinstance(callback, Callback):
+            raise ArgumentError(
+                f"Trainer: callbacks must be Callbacks, got {words(callback)[0]}; {cure}"
+            )
+    return several
+
+
+def _listed(name: str, values: Any) -> list[Any]:
+    if values is None:
+        return []
+    if isinstance(values, str | type) or not isinstance(values, Iterable):
+        raise ArgumentError(f"Trainer: {name} must be a list, got {words(values)[0]}")
+    return list(values)
+
+
+def as_loader(who: str, source: Any, *, shuffle: bool) -> Iterable[Any]:
+    """What gives batches. A dataset gives examples: a DataLoader makes batches of them."""
+    if isinstance(source, Dataset):
+        return DataLoader(source, BATCH_SIZE, shuffle=shuffle)
+    if isinstance(source, IterableDataset):
+        return DataLoader(source, BATCH_SIZE)
+    cure = "DataLoader(TensorDataset(inputs, targets), batch_size=32, shuffle=True)"
+    if not isinstance(source, Iterable | DataLoader) or isinstance(source, str | bytes | Tensor):
+        what = words(source)[0] if not isinstance(source, Tensor) else "a Tensor"
+        raise ArgumentError(f"{who}: a loader of batches is required, got {what}; use {cure}")
+    return source
+
+
+def as_batch(batch: Any) -> tuple[Any, ...]:
+    """A batch as the inputs and the target, Tensors where they are arrays."""
+    if isinstance(batch, tuple | list) and len(batch) > 1:
+        return tuple(b if isinstance(b, dict) else as_tensor(b) for b in batch)
+    if isinstance(batch, tuple | list):
+        what, cure = f"a {type(batch).__name__} of {len(batch)}", "give the targets, too"
+    elif isinstance(batch, dict):
+        what, cure = words(batch)[0], "make a tuple of its values in a collate_fn"
+    else:
+        what, cure = type(batch).__name__, "put both in"
+    raise ArgumentError(
+        f"fit: a batch must be a tuple of the model's inputs and the target, got {what}; {cure}: "
+        "DataLoader(TensorDataset(inputs, targets), batch_size=32, shuffle=True)"
+    )
