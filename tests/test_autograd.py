@@ -240,6 +240,16 @@ def test_grad_leaves_grad_alone_and_mirrors_its_inputs():
     assert x.grad is None
 
 
+def test_grad_reads_a_generator_once_and_of_nothing_is_an_error():
+    w, v = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    given = (t for t in (w, v))
+    assert [g.tolist() for g in bl.grad((w * v).sum(), given)] == [[3.0, 4.0], [1.0, 2.0]]
+    text = "grad: there must be at least one input, got none; a generator, such as model.parameters"
+    for inputs in (given, []):
+        with pytest.raises(ArgumentError, match=text):
+            bl.grad((w * v).sum(), inputs)
+
+
 def test_grad_of_computed_tensors():
     x = leaf(2.0)
     y = x * x

@@ -18,7 +18,7 @@ from backlit.data import (
     collate,
     random_split,
 )
-from backlit.errors import ArgumentError, DataError, IndexRangeError, ShapeError
+from backlit.errors import ArgumentError, DataError, DTypeError, IndexRangeError, ShapeError
 
 
 def rows(n=10):
@@ -180,9 +180,9 @@ def test_loader_errors():
         DataLoader(Counting(3), shuffle=True)
     with pytest.raises(ArgumentError, match="at least one example, got 0"):
         DataLoader(TensorDataset(np.zeros((0, 2))))
-    with pytest.raises(ArgumentError, match=r"a stream has no length \(Counting has no __len__\)"):
+    with pytest.raises(DTypeError, match=r"a stream has no length \(Counting has no __len__\)"):
         len(DataLoader(Counting(3)))
-    with pytest.raises(ArgumentError, match=r"a stream has no length \(list_iterator has no"):
+    with pytest.raises(DTypeError, match=r"a stream has no length \(list_iterator has no"):
         len(DataLoader(rows(), sampler=iter([1, 2])))
 
 
@@ -297,6 +297,37 @@ def test_an_epoch_after_a_broken_off_one_resumes():
     resumed.load_state_dict(state)
     assert order(resumed) == rest
     assert sorted(i for batch in head + rest for i in batch) == list(range(10))
+
+
+class Once(IterableDataset):
+    """A stream that hands out the same iterator at each epoch."""
+
+    def __init__(self):
+        self.rest = iter(range(5))
+
+    def __iter__(self):
+        return self.rest
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: {"dataset": (np.float32(i) for i in range(5))}, "dataset .* from a generator"),
+        (lambda: {"dataset": map(float, range(5))}, "dataset .* from a map"),
+        (lambda: {"dataset": Once()}, "dataset .* from a Once"),
+        (lambda: {"dataset": np.arange(5.0), "sampler": iter([1, 2])}, "sampler .* list_iterator"),
+        (
+            lambda: {"dataset": np.arange(5.0), "batch_sampler": iter([[1], [2]])},
+            "batch_sampler .* list_iterator",
+        ),
+    ],
+)
+def test_a_second_epoch_of_what_is_used_up_is_an_error(make, text, prefetch):
+    loader = DataLoader(**make(), prefetch=prefetch)
+    assert list(loader)
+    with pytest.raises(ArgumentError, match=f"the {text}.*: use a list of it, or a class whose"):
+        list(loader)
 
 
 def test_streams_and_samplers_resume():

@@ -140,3 +140,14 @@ def test_the_check_for_finite_norms_asks_for_a_value():
     (a,) = with_gradients([1.0])
     with pytest.raises(TraceError, match="captured function cannot ask for a value"):
         bl.compile(lambda: clip_grad_norm_(a, 1.0, error_if_nonfinite=True))()
+
+
+def test_clipping_of_nothing_is_an_error():
+    used = (p for p in with_gradients([3.0]))
+    list(used)
+    text = ": parameters must not be empty, got none; a generator, such as model.parameters"
+    for parameters in (used, []):
+        with pytest.raises(ArgumentError, match="clip_grad_norm_" + text):
+            clip_grad_norm_(parameters, 1.0)
+        with pytest.raises(ArgumentError, match="clip_grad_value_" + text):
+            clip_grad_value_(parameters, 1.0)

@@ -673,11 +673,15 @@ def test_a_group_checks_what_is_set():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: SGD([]), ArgumentError, "SGD: there must be at least one parameter"),
+        (
+            lambda: SGD([]),
+            ArgumentError,
+            "SGD: parameters must not be empty, got none; a generator",
+        ),
         (
             lambda: SGD([{"params": []}]),
             ArgumentError,
-            "SGD: there must be at least one parameter in a group",
+            "SGD: parameters must not be empty, got none; a generator, such as",
         ),
         (
             lambda: SGD([bl.tensor([1.0])]),

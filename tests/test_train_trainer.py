@@ -614,3 +614,112 @@ def test_trainer_errors(tmp_path):
     ]:
         with pytest.raises(ArgumentError, match=message):
             EarlyStopping(**options)
+
+
+# -- training that would train nothing --------------------------------------------------------
+
+
+def test_an_optimizer_of_other_parameters_is_refused():
+    model, other = nn.Linear(2, 2), nn.Linear(2, 2)
+    text = (
+        r"the optimizer must hold parameters of the model, but none of its 2 is one of the 2 of "
+        r"Linear; make it of model.parameters\(\)"
+    )
+    with pytest.raises(ArgumentError, match=text):
+        Trainer(model, nn.CrossEntropyLoss(), optim.SGD(other.parameters(), 0.1))
+    t = trainer(nn.Linear(2, 2))
+    t.model.weight = nn.Parameter(backlit.ones((2, 2)))
+    t.model.bias = nn.Parameter(backlit.ones(2))
+    with pytest.raises(ArgumentError, match=text):
+        t.fit(loaders()[0])
+
+
+def test_an_optimizer_of_a_part_or_of_the_loss_alone_is_right():
+    class Center(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.centers = nn.Parameter(backlit.zeros((2, 2)))
+
+        def forward(self, prediction, target):
+            return ((prediction - self.centers[target]) ** 2).mean()
+
+    model, loss = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), Center()
+    for parameters in (model[1].parameters(), loss.parameters()):
+        t = Trainer(model, loss, optim.SGD(parameters, 0.1), progress="quiet")
+        before = bits(model[0])
+        history = t.fit(loaders()[0], epochs=2)
+        assert history[1]["loss"] < history[0]["loss"]
+        assert bits(model[0]) == before
+
+
+def test_a_loader_that_is_used_up_is_named():
+    batches = list(DataLoader(TRAIN, 100))
+    with pytest.raises(ArgumentError, match="loader must give 3 epochs, but a generator gives its"):
+        trainer().fit((b for b in batches), epochs=3)
+    with pytest.raises(ArgumentError, match="validation must give 2 epochs, but a map gives its"):
+        trainer().fit(batches, map(tuple, batches), epochs=2)
+    once = iter(batches)
+    t = trainer(compile=False)
+    assert len(t.fit(once, epochs=1)) == 1
+    with pytest.raises(ArgumentError, match=r"got none; .*; a list_iterator gives its batches"):
+        t.fit(once, epochs=2)
+    with pytest.raises(
+        ArgumentError, match="got none; a list_iterator gives its batches once: use"
+    ):
+        t.evaluate(once)
+
+
+def test_metrics_may_come_from_a_generator():
+    t = trainer(metrics=(m for m in [Accuracy()]), compile=False)
+    assert "accuracy" in t.fit(list(DataLoader(TRAIN, 100)))[0]
+
+
+# -- one step for all calls of fit ------------------------------------------------------------
+
+
+def test_the_step_is_compiled_once_for_all_calls_of_fit():
+    t, loader = trainer(metrics=[]), DataLoader(TRAIN, 20)
+    for epoch in range(1, 4):
+        t.fit(loader, epochs=epoch)
+        if epoch == 1:
+            graphs = t._step.graphs
+    assert len(graphs) == 1
+    assert all(a is b for a, b in zip(t._step.graphs, graphs, strict=True))
+
+
+@pytest.mark.parametrize("looking", [False, True])
+def test_what_is_set_between_calls_of_fit_counts(looking):
+    class Look(Callback):
+        def on_step_end(self, trainer, loss):
+            pass
+
+    loader = DataLoader(TRAIN, 100)
+    t = trainer(nn.Linear(2, 2), callbacks=[Look()] if looking else [])
+
+    def change(**settings):
+        for name, value in settings.items():
+            setattr(t, name, value)
+        before = t.model.weight.numpy()
+        t.fit(loader, epochs=t.epoch + 1)
+        return float(np.abs(t.model.weight.numpy() - before).max())
+
+    def nothing(prediction, target):
+        return (prediction * 0).sum()
+
+    def still():
+        return optim.SGD(t.model.parameters(), lr=0.1)
+
+    assert change() > 1e-3
+    assert change(optimizer=still(), clip_norm=1e-9) < 1e-6
+    assert change(clip_norm=None) > 1e-6
+    assert change(clip_value=1e-9) < 1e-6
+    assert change(clip_value=None) > 1e-6
+    assert change(loss_fn=nothing) == 0
+    assert change(loss_fn=nn.CrossEntropyLoss()) > 1e-6
+    t.model.requires_grad_(False)
+    t.model.bias.requires_grad_()
+    assert change() == 0
+    t.model.requires_grad_()
+    assert change(compile=False) > 1e-6
+    t.model = nn.Linear(2, 2)
+    assert change(optimizer=still(), compile=True) > 1e-6

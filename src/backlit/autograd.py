@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 
 from .backend import eager
-from .errors import ArgumentError, BacklitError, DTypeError, GradientError, ShapeError
+from .errors import (
+    READ_ONCE,
+    ArgumentError,
+    BacklitError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
 from .op import describe
 from .ops import elementwise
 from .tensor import STATE, Node, Tensor, apply, as_tensor, wrap
@@ -349,7 +356,7 @@ def backward(
 
 def grad(
     outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Iterable[Tensor],
     grad_outputs: Any = None,
     *,
     retain_graph: bool | None = None,
@@ -358,7 +365,7 @@ def grad(
 ) -> Any:
     """The gradients of the outputs with respect to the inputs, leaving every `grad` alone.
 
-    `inputs` may be leaves or computed Tensors. One Tensor in gives one out, a sequence gives a
+    `inputs` may be leaves or computed Tensors. One Tensor in gives one out, several give a
     tuple. An input that the outputs do not depend on is an error unless `allow_unused`, when its
     gradient is None.
 
@@ -367,7 +374,9 @@ def grad(
     Tensor(27., shape=(), dtype=float32)
     """
     many = not isinstance(inputs, Tensor)
-    targets: Sequence[Tensor] = inputs if many else [inputs]  # type: ignore[assignment, list-item]
+    targets: list[Tensor] = list(inputs) if many else [inputs]  # type: ignore[list-item]
+    if not targets:
+        raise ArgumentError(f"grad: there must be at least one input, got none{READ_ONCE}")
     for i, t in enumerate(targets):
         if not t.requires_grad:
             raise GradientError(f"grad: inputs[{i}] ({describe(t)}) does not require a gradient")

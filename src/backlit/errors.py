@@ -6,6 +6,9 @@ happened (module path) and what to do.
 
 from __future__ import annotations
 
+#: For an argument that turned out to be empty.
+READ_ONCE = "; a generator, such as model.parameters(), can be read only once: make it anew"
+
 
 class BacklitError(Exception):
     """Base of all errors that Backlit raises on purpose."""

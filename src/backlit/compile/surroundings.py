@@ -237,7 +237,12 @@ class Surroundings:
             if not hasattr(value, "__dict__"):
                 return
         elif hasattr(value, "function") and cls.__name__ == "CompiledFunction":
+            path = getattr(value.function, "__qualname__", path)
             self._later(value.function, path)
+            called = getattr(value.function, "__func__", value.function)
+            if isinstance(called, types.FunctionType):  # also one of Backlit's own: it is a root
+                self._seen[id(called)] = called
+                self._add_function(called, path)
             return
         own = getattr(value, "__dict__", None)
         slots = [

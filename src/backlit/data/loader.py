@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError, ShapeError
+from ..errors import ArgumentError, DataError, DTypeError, ShapeError
 from ..foreign import require_dict, words
 from ..functions.arguments import whole
 from ..random import Generator, default_generator
@@ -190,7 +190,7 @@ class DataLoader:
         if self.batch_sampler is not None:
             source = self.batch_sampler
         if self.streams or not hasattr(source, "__len__"):
-            raise ArgumentError(
+            raise DTypeError(  # a TypeError, which list(loader) passes over
                 f"DataLoader: a stream has no length ({type(source).__name__} has no __len__); "
                 "count while you iterate"
             )
@@ -286,7 +286,10 @@ class DataLoader:
     def _order(self) -> np.ndarray:
         """The example numbers of this epoch, in order."""
         if self.sampler is not None:
-            return np.fromiter(self.sampler, np.int64)
+            order = np.fromiter(self.sampler, np.int64)
+            if not len(order):
+                raise ArgumentError(_no_example("sampler", self.sampler))
+            return order
         if self.shuffle:
             return self.generator.permutation(len(self.dataset)).numpy()
         return np.arange(len(self.dataset))
@@ -304,8 +307,12 @@ class DataLoader:
     def _numbered(self, skipped: int) -> Iterator[tuple[int, np.ndarray]]:
         """The batches of this epoch after the skipped ones: their place, and whose examples."""
         if self.batch_sampler is not None:
-            for number, indices in islice(enumerate(self.batch_sampler), skipped, None):
-                yield number, np.fromiter(indices, np.int64)
+            number = -1
+            for number, indices in enumerate(self.batch_sampler):
+                if number >= skipped:
+                    yield number, np.fromiter(indices, np.int64)
+            if number < 0:
+                raise ArgumentError(_no_example("batch_sampler", self.batch_sampler))
             return
         size = self.batch_size
         order = self._order()
@@ -325,6 +332,8 @@ class DataLoader:
                     examples, key, number
                 )
             number += 1
+        if number == 0:
+            raise ArgumentError(_no_example("dataset", self.dataset))
 
     def _collated(self, examples: Iterable[Any], key: int, number: int) -> Any:
         """A batch of examples, made with random numbers of its own."""
@@ -397,6 +406,15 @@ def _require_dataset(dataset: Any) -> None:
     raise ArgumentError(
         "DataLoader: a dataset has __getitem__ and __len__, or __iter__ for a stream, got "
         f"{what}; {cure}"
+    )
+
+
+def _no_example(what: str, source: Any) -> str:
+    """The error for an epoch without examples: most often the second one of a generator."""
+    return (
+        f"DataLoader: the {what} must give at least one example in each epoch, got none from a "
+        f"{type(source).__name__}; what can be read only once, such as a generator, gives one "
+        f"epoch: use a list of it, or a class whose __iter__ begins anew"
     )
 
 

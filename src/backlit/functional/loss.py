@@ -255,13 +255,6 @@ def multi_margin_loss(
     return reshape(y, ()) if lone else y
 
 
-def _penalized(name: str, parameters: Any) -> list[Tensor]:
-    tensors = listed(name, parameters)
-    if not tensors:
-        raise ArgumentError(f"{name}: there must be at least one parameter")
-    return tensors
-
-
 def l1_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor:
     """λ Σ |w| over one Tensor or several, to add to a loss;  gw = λ sign w.
 
@@ -269,7 +262,7 @@ def l1_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor
     >>> l1_penalty(tensor([1.0, -2.0]), 0.5)
     Tensor(1.5, shape=(), dtype=float32)
     """
-    first, *rest = _penalized("l1_penalty", parameters)
+    first, *rest = listed("l1_penalty", parameters)
     total = sum(abs(first))
     for w in rest:
         total = total + sum(abs(w))
@@ -283,7 +276,7 @@ def l2_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor
     >>> l2_penalty(tensor([1.0, -2.0]), 0.5)
     Tensor(2.5, shape=(), dtype=float32)
     """
-    first, *rest = _penalized("l2_penalty", parameters)
+    first, *rest = listed("l2_penalty", parameters)
     total = sum(square(first))
     for w in rest:
         total = total + sum(square(w))

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import ArgumentError, DTypeError, ShapeError, TraceError
+from ..errors import READ_ONCE, ArgumentError, DTypeError, ShapeError, TraceError
 from ..foreign import words
 from ..op import Op
 from ..tensor import Tensor, where_called
@@ -67,6 +67,8 @@ def listed(what: str, parameters: Any) -> list[Any]:
     else:
         result = list(parameters)
         strange = [p for p in result if not isinstance(p, Tensor | dict)]
+        if not result:
+            raise ArgumentError(f"{what}: parameters must not be empty, got none{READ_ONCE}")
         if not strange:
             return result
         parameters, cure = strange[0], "use model.parameters()"

@@ -198,8 +198,8 @@ def linspace(
         for _ in range(max(start.ndim, stop.ndim)):
             share = expand_dims(share, axis=-1)
         return (1 - share) * start + share * stop
-    ends = (x.detach() if isinstance(x, Tensor) else x for x in (start, stop))
-    values = np.linspace(*ends, num, endpoint=endpoint)
+    first, last = (x.detach() if isinstance(x, Tensor) else x for x in (start, stop))
+    values = np.linspace(first, last, num, endpoint=endpoint)
     if num:
         _require_room("linspace", dtype, values.min(), values.max())
     return wrap(values.astype(dtype))

@@ -14,8 +14,8 @@ from ..op import describe
 from ..tensor import Tensor
 
 
-def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    return [p for p in listed("clip_grad", parameters) if p.grad is not None]
+def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [p for p in listed(name, parameters) if p.grad is not None]
 
 
 def _wide(t: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def clip_grad_norm_(
         raise ArgumentError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
     if not number("clip_grad_norm_: norm_type", norm_type) > 0:
         raise ArgumentError(f"clip_grad_norm_: norm_type must be above 0, got {norm_type}")
-    clipped = _with_gradients(parameters)
+    clipped = _with_gradients("clip_grad_norm_", parameters)
     if not clipped:
         return functions.zeros(())
     norms = [functions.vector_norm(_wide(p.grad), ord=norm_type) for p in clipped]  # type: ignore[arg-type]
@@ -85,5 +85,5 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     if not number("clip_grad_value_: clip_value", clip_value) >= 0:
         raise ArgumentError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
-    for p in _with_gradients(parameters):
+    for p in _with_gradients("clip_grad_value_", parameters):
         p.grad = functions.clip(p.grad, -clip_value, clip_value)

@@ -66,8 +66,6 @@ class Optimizer(Announcing):
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
         groups: list[Any] = listed(type(self).__name__, params)
-        if not groups:
-            raise ArgumentError(f"{type(self).__name__}: there must be at least one parameter")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.defaults = dict(defaults)
@@ -93,8 +91,6 @@ class Optimizer(Announcing):
             )
         params = group["params"]
         params = listed(name, params)
-        if not params:
-            raise ArgumentError(f"{name}: there must be at least one parameter in a group")
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:

@@ -53,6 +53,37 @@ def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> No
     )
 
 
+def require_common(model: Module, loss_fn: Any, optimizer: Optimizer) -> None:
+    """Raise if the optimizer would train something else than the model, or its loss."""
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    parts = [m for m in (model, loss_fn) if isinstance(m, Module)]
+    trained = {id(p) for m in parts for p in m.parameters()}
+    if not any(id(p) in trained for p in held):
+        raise ArgumentError(
+            f"Trainer: the optimizer must hold parameters of the model, but none of its "
+            f"{len(held)} is one of the {len(trained)} of {type(model).__name__}; make it of "
+            "model.parameters(), after the last change of the model"
+        )
+
+
+def used_up(loader: Iterable[Any]) -> str:
+    """What to add to an error about an epoch without batches."""
+    kind = type(loader)
+    if not hasattr(kind, "__next__"):
+        return ""
+    return f"; a {kind.__name__} gives its batches once: use a list of them, or a DataLoader"
+
+
+def require_epochs(name: str, loader: Any, epochs: int) -> None:
+    """Raise if a loader is known to be used up after the first of several epochs."""
+    kind = type(loader)
+    if epochs > 1 and hasattr(kind, "__next__") and kind.__module__ in ("builtins", "itertools"):
+        raise ArgumentError(
+            f"fit: {name} must give {epochs} epochs, but a {kind.__name__} gives its batches "
+            "once; use a list of them, or a DataLoader"
+        )
+
+
 def _require(fits: bool, name: str, must: str, value: Any, cure: str) -> None:
     if not fits:
         what, own_cure = words(value)

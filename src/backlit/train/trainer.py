@@ -28,7 +28,16 @@ from ..op import describe
 from ..optim import Optimizer, clip_grad_norm_, clip_grad_value_
 from ..optim.lr_scheduler import ReduceLROnPlateau
 from ..tensor import Tensor, wrap
-from .arguments import as_batch, as_callbacks, as_loader, as_metrics, require_parts
+from .arguments import (
+    as_batch,
+    as_callbacks,
+    as_loader,
+    as_metrics,
+    require_common,
+    require_epochs,
+    require_parts,
+    used_up,
+)
 from .callbacks import Callback
 from .checkpoint import encode_state, load_checkpoint, restore
 from .display import Display, make_display
@@ -61,7 +70,7 @@ class Trainer:
     ['epoch', 'loss', 'lr', 'validation_loss']
 
     A batch is a tuple: the model's inputs, then the target. The loss is `loss_fn(model(*inputs),
-    target)`, a mean over the batch.
+    target)`, a mean over the batch. The optimizer holds parameters of the model, or of the loss.
 
     - `schedule` steps after each epoch, or with `schedule_every="step"` after each batch.
     - `metrics` are gathered in training and validation under their names; `"accuracy"` and
@@ -157,6 +166,8 @@ class Trainer:
             formats[m.name] = formats[f"validation_{m.name}"] = m.format
         self._formats = formats
         make_display(progress, console, formats)  # a wrong kind is an error here, not after an hour
+        require_common(model, loss_fn, optimizer)
+        self._step = compile_function(self._train_step)
         self._evaluation = self._compiled(self._evaluation_step)
 
     # -- training -----------------------------------------------------------------------------
@@ -190,7 +201,10 @@ class Trainer:
             self._resume(loader, validation)
         elif self.stopped is not None:
             self.stopped = None
-        step = self._compiled(self._train_step)
+        require_common(self.model, self.loss_fn, self.optimizer)
+        for name, batches in (("loader", loader), ("validation", validation)):
+            require_epochs(name, batches, epochs - self.epoch)
+        step = self._step if self.compile else self._train_step
         display = make_display(self.progress, self.console, self._formats)
         was_training = self.model.training
         with Interruption() as interruption, _uncompiled_is_a_way_out(self.compile):
@@ -297,7 +311,7 @@ class Trainer:
         if self.position == 0:
             raise ArgumentError(
                 "fit: the loader must give at least one batch, got none; with drop_last the batch "
-                "size must not exceed the number of examples"
+                f"size must not exceed the number of examples{used_up(loader)}"
             )
 
     def _portions(self, step: Callable[..., Any], loader: Iterable[Any]) -> Iterator[_Portion]:
@@ -557,7 +571,9 @@ class Trainer:
                 for metric in self.metrics:
                     metric.update(prediction, batch[-1])
         if loss.count == 0:
-            raise ArgumentError("evaluate: the loader must give at least one batch, got none")
+            raise ArgumentError(
+                f"evaluate: the loader must give at least one batch, got none{used_up(loader)}"
+            )
         return {m.name: m.compute() for m in (loss, *self.metrics)}
 
     def _evaluation_step(self, *batch: Any) -> tuple[Tensor, Tensor]:
@@ -725,5 +741,5 @@ def _uncompiled_is_a_way_out(compiled: bool) -> Iterator[None]:
 def _length(loader: Iterable[Any]) -> int | None:
     try:
         return len(loader)  # type: ignore[arg-type]
-    except (TypeError, ArgumentError):
+    except TypeError:
         return None
