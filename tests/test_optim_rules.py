@@ -1,15 +1,19 @@
 """Each update rule against its paper, and what all optimizers have in common."""
 
+import copy
 import functools
+import json
 import math
+import operator
 from fractions import Fraction as Q
 
 import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.compile.api import interpreter
-from backlit.errors import ArgumentError, DTypeError, ShapeError
+from backlit import nn
+from backlit.compile.api import interpreter, native
+from backlit.errors import ArgumentError, DTypeError, ShapeError, TraceError
 from backlit.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, optimizer
 
 compiled = functools.partial(bl.compile, executor=interpreter)
@@ -446,19 +450,134 @@ def test_step_puts_nothing_on_the_tape():
     assert not any(t.requires_grad for t in opt.state[w].values())
 
 
-def test_numbers_of_a_group_are_tensors_that_keep_their_identity():
+def test_numbers_of_a_group_are_those_of_the_moment():
     opt = Adam([leaf([1.0])], lr=0.1)
     group = opt.param_groups[0]
-    lr = group["lr"]
+    lr, betas = group["lr"], group["betas"]
+    log = [group["lr"]]
     group["lr"] = 0.5
+    log.append(group["lr"])
     group["lr"] *= 0.5
+    log.append(group["lr"])
+    group["lr"] = group["lr"] * 0.5
     group["betas"] = [0.5, 0.75]
     group.update(eps=1e-3)
-    assert group["lr"] is lr
-    assert float(lr) == 0.25
-    assert tuple(map(float, group["betas"])) == (0.5, 0.75)
-    assert f"{group['lr']:.2f}" == "0.25"
-    assert float(group["eps"]) == 1e-3
+    assert (lr, betas) == (0.1, (0.9, 0.999))
+    assert log == [0.1, 0.5, 0.25]
+    assert (group["lr"], group["betas"], group["eps"]) == (0.125, (0.5, 0.75), 1e-3)
+    assert f"{group['lr']:.2f}" == "0.12"
+
+
+def is_plain(value):
+    if isinstance(value, tuple):
+        return all(map(is_plain, value))
+    return type(value) in (float, bool)
+
+
+@pytest.mark.parametrize("make", [SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta])
+def test_a_group_is_a_dict_of_numbers(make):
+    w = leaf([1.0])
+    opt = make([w], lr=1)
+    group = opt.param_groups[0]
+    group["note"] = "mine"
+    want = {**opt.defaults, "params": [w], "note": "mine"}
+    assert isinstance(group, dict)
+    assert type(group["lr"]) is float
+    for copied in (dict(group), {**group}, group.copy(), copy.copy(group), group | {}, {} | group):
+        assert type(copied) is dict
+        assert copied == want
+    assert dict(zip(group.keys(), group.values(), strict=True)) == dict(group.items()) == want
+    assert group == want
+    assert repr(group) == repr(dict(group))
+    assert (len(group), set(group)) == (len(want), set(want))
+    assert group.get("lr") == 1.0
+    assert group.get("rate", 7) == 7
+    assert group.setdefault("lr", 7.0) == 1.0
+    assert group.setdefault("rate", 7.0) == group.pop("rate") == 7.0
+    assert "rate" not in group
+    numbers = {k: v for k, v in group.items() if k not in ("params", "note")}
+    assert all(map(is_plain, numbers.values()))
+    text = json.dumps(numbers)
+    assert json.loads(text) == json.loads(json.dumps(opt.defaults)) | {"lr": 1.0}
+
+
+def test_what_an_optimizer_needs_stays_in_its_group():
+    group = SGD([leaf([1.0])], lr=0.1).param_groups[0]
+    for remove in (lambda: group.pop("lr"), lambda: group.pop("params"), group.clear):
+        with pytest.raises(ArgumentError, match=r"parameter group: (lr|params) belongs to the opt"):
+            remove()
+    with pytest.raises(ArgumentError, match="parameter group: momentum belongs to the optimizer"):
+        del group["momentum"]
+    assert group["lr"] == 0.1
+
+
+def test_a_copied_group_keeps_its_numbers():
+    opt = SGD([leaf([1.0])], lr=0.1)
+    group = opt.param_groups[0]
+    kept, deep = group.copy(), copy.deepcopy(opt.param_groups)
+    group["lr"] = 0.5
+    assert kept["lr"] == deep[0]["lr"] == 0.1
+    deep[0]["lr"] = 0.2
+    assert group["lr"] == 0.5
+
+
+def test_a_copied_optimizer_holds_the_copied_parameters():
+    bl.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    opt = Adam(
+        [{"params": model[0].parameters(), "lr": 0.1}, {"params": model[2].parameters()}], lr=0.01
+    )
+    x = bl.tensor([[0.5, -1.0, 2.0]])
+
+    def train(model, opt, steps):
+        for _ in range(steps):
+            opt.zero_grad()
+            (model(x) ** 2).sum().backward()
+            opt.step()
+
+    train(model, opt, 3)
+    twin, opt_twin = copy.deepcopy((model, opt))
+    held = [p for g in opt_twin.param_groups for p in g["params"]]
+    assert all(map(operator.is_, held, twin.parameters()))
+    assert [g.plain() for g in opt_twin.param_groups] == [g.plain() for g in opt.param_groups]
+    before = bits(list(model.parameters()))
+    opt_twin.param_groups[0]["lr"] = 0.5
+    train(twin, opt_twin, 2)
+    assert opt.param_groups[0]["lr"] == 0.1
+    assert bits(list(model.parameters())) == before
+    opt.param_groups[0]["lr"] = 0.5
+    train(model, opt, 2)
+    assert bits(list(model.parameters())) == bits(list(twin.parameters()))
+    with pytest.raises(ArgumentError, match="lr must lie in"):
+        opt_twin.param_groups[0]["lr"] = -1.0
+
+
+@pytest.mark.parametrize("make", [SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta])
+def test_an_optimizer_copied_alone_goes_on_as_the_original(make):
+    values = params()
+    opt = make(values, lr=0.01)
+    run(opt, values, 2)
+    twin = copy.deepcopy(opt)
+    others = [p for g in twin.param_groups for p in g["params"]]
+    run(opt, values, 2)
+    run(twin, others, 2)
+    assert bits(values) == bits(others)
+    assert twin.state.keys() == set(others)
+
+
+def test_the_state_of_a_parameter_that_has_none_is_empty():
+    w = leaf([1.0])
+    opt = SGD([w], lr=0.1, momentum=0.9)
+    assert opt.state[w] == {}
+    saved = opt.state_dict()
+    assert saved["state"] == {}
+    w.grad = bl.tensor([1.0], dtype="float64")
+    opt.step()
+    assert set(opt.state[w]) == {"step", "momentum_buffer"}
+    fresh = SGD([w], lr=0.1, momentum=0.9)
+    assert fresh.state[w] == {}
+    fresh.load_state_dict(opt.state_dict())
+    assert fresh.state[w]["momentum_buffer"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -517,9 +636,76 @@ def test_a_tensor_may_set_the_rate_inside_a_captured_function():
     assert float(opt.param_groups[0]["lr"]) == 0.25
     opt.step()
     assert w.tolist() == [0.0]
-    opt.param_groups[0]["lr"].assign(1.0)
+    opt.param_groups[0]["lr"] = bl.tensor(1.0)
     opt.step()
     assert w.tolist() == [-1.0]
+    with pytest.raises(ArgumentError, match=r"lr must lie in \[0, inf\), got Tensor\(-1"):
+        opt.param_groups[0]["lr"] = bl.tensor(-1.0)
+
+
+@pytest.mark.parametrize("executor", [interpreter, native])
+def test_a_rate_that_a_captured_function_reads_is_that_of_the_call(executor):
+    w = bl.tensor([1.0], requires_grad=True)  # float32, which a float64 rate would widen
+    opt = Adam([w], lr=0.5)
+    group = opt.param_groups[0]
+
+    @bl.compile(executor=executor)
+    def step(x):
+        rate = opt.param_groups[0]["lr"] if group["lr"] > 0.2 else 0.0
+        loss = (w * x).sum() * rate + group["betas"][0]
+        return loss, rate, dict(group)["eps"]
+
+    for rate, beta in ((0.5, 0.9), (0.25, 0.9), (0.5, 0.9), (0.1, 0.9), (0.25, 0.5)):
+        group["lr"] = rate
+        group["betas"] = (beta, 0.999)
+        loss, seen, eps = step(bl.tensor([2.0]))
+        used = rate if rate > 0.2 else 0.0
+        assert (loss.dtype, float(loss)) == ("float32", pytest.approx(2 * used + beta))
+        assert (type(seen), seen, eps) == (float, used, 1e-8)
+    assert len(step.graphs) == 4  # the first was found again
+    assert float(step.repeat(3, bl.tensor([2.0]))[0]) == 1.0
+    group["lr"] = 0.75
+    assert float(step.repeat(3, bl.tensor([2.0]))[0]) == 2.0
+    assert step.epoch([[0], [1]], bl.tensor([2.0, 4.0]))[0].tolist() == [2.0, 3.5]
+    group["lr"] = 0.5
+    assert step.epoch([[0], [1]], bl.tensor([2.0, 4.0]))[0].tolist() == [1.5, 2.5]
+
+
+def change(group):
+    group["lr"] *= 0.5
+
+
+def read_after(group):
+    group["lr"] = 0.5
+    return group["lr"]
+
+
+@pytest.mark.parametrize("function", [change, read_after])
+def test_a_captured_function_does_not_both_read_and_change_a_rate(function):
+    group = SGD([leaf([1.0])], lr=0.5).param_groups[0]
+    text = "compile: a captured function cannot both read and change the optimizer's lr, because"
+    with pytest.raises(TraceError, match=text):
+        compiled(lambda: function(group))()
+    assert group["lr"] == 0.5
+
+
+def test_a_step_after_step_between_which_rates_are_changed_is_captured_once():
+    ours, others = params(), params()
+    opt, twin = Adam(ours, lr=0.01), Adam(others, lr=0.01)
+    step = bl.compile(twin.step)
+    for i in range(4):
+        set_gradients(ours, i)
+        set_gradients(others, i)
+        opt.step()
+        step()
+        for o in (opt, twin):
+            for group in o.param_groups:
+                group["lr"] *= 0.5
+                group["eps"] = group["eps"] * 2
+                group["betas"] = (group["betas"][0] * 0.9, group["betas"][1])
+    assert len(step.graphs) == 1
+    for a, b in zip(ours, others, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-13)
 
 
 def test_a_captured_step_survives_load_state_dict():

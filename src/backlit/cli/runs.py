@@ -115,7 +115,10 @@ def build_schedule(optimizer: optim.Optimizer, settings: dict[str, Any], steps: 
     if settings["schedule"] == "cosine":
         return optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     if settings["schedule"] == "one-cycle":
-        return optim.lr_scheduler.OneCycleLR(optimizer, max_lr=settings["lr"], total_steps=steps)
+        momentum = settings["optimizer"] in ("momentum", "adam", "adamw")
+        return optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=settings["lr"], total_steps=steps, cycle_momentum=momentum
+        )
     return None
 
 

@@ -82,6 +82,7 @@ class Trace:
         self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
         self.written: dict[tuple[int, str], tuple[Any, Any]] = {}  # attributes of modules
         self.generators: dict[int, Any] = {}  # default generators that were asked for
+        self.numbers: dict[Tensor, str] = {}  # Tensors read as Python numbers, and what they are
         self.forward: Node | None = None  # the node whose derivative is being computed
         self.refused: TraceError | None = None  # the first thing that no captured function can do
 
@@ -128,10 +129,24 @@ class Trace:
 
     def assign(self, tensor: Tensor, value: Tensor) -> None:
         """A Tensor's value was replaced."""
+        self._require_not_both(tensor, tensor in self.numbers)
         if type(tensor.array) is not Variable:
             self.read(tensor)  # it is an input, even if its old value is never used
             self.updated[tensor] = self.read(value)
         self.current[tensor] = self.read(value)
+
+    def read_number(self, tensor: Tensor, what: str) -> None:
+        """A Tensor was read as a Python number: the graph is that of this number."""
+        self.numbers[tensor] = what
+        self._require_not_both(tensor, tensor in self.updated)
+
+    def _require_not_both(self, tensor: Tensor, both: bool) -> None:
+        if both:
+            raise self.refuse(
+                f"compile: a captured function cannot both read and change {self.numbers[tensor]}, "
+                "because what it reads is the Python number of the capture; change it outside, "
+                "between the calls, or pass it as a Tensor argument and set that"
+            )
 
     def get_grad(self, tensor: Tensor) -> Tensor | None:
         """A Tensor's gradient by now. One from before the call is an input: it will be another."""
@@ -264,6 +279,8 @@ def trace(
                 guards.announced.contents.append(
                     [t._hooks, list(t._hooks), "the hooks of a Tensor"]
                 )
+    for t, what in tracer.numbers.items():
+        guards.open.slots.append([_number_of(t), "", t.array.item(), what])
     for generator in tracer.generators.values():
         path = "the thread and its default generator"
         guards.open.results.append([default_generator, generator, path])
@@ -285,6 +302,10 @@ def trace(
 
 def _getter(t: Tensor) -> Callable[[str, Any], Any]:
     return lambda name, default: getattr(t, name, default)
+
+
+def _number_of(t: Tensor) -> Callable[[str, Any], Any]:
+    return lambda name, default: t.array.item()
 
 
 def _holds_abstract(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +55,9 @@ def exactly(a: Any, b: Any) -> bool:
 def snapshot(container: Any) -> list[Any]:
     """What is in a list, tuple, dict, set or deque, to be compared by `exactly`."""
     if isinstance(container, dict):
-        return [*container.keys(), *container.values()]
+        # A parameter group holds Tensors, which stay the same, and shows their numbers.
+        kind = OrderedDict if isinstance(container, OrderedDict) else dict
+        return [*kind.keys(container), *kind.values(container)]
     if isinstance(container, set):
         return sorted(container, key=id)
     return list(container)

@@ -1,27 +1,66 @@
-"""The parameter group: parameters with common settings, whose numbers are Tensors.
+"""The parameter group: parameters with common settings.
 
-A captured step reads them as inputs, so a schedule that changes one is followed.
+Its numbers are Tensors, so that a captured step follows a schedule that changes one. Who reads one
+gets the number that it is at that moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import copyreg
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..changes import CHANGES, Announcing, WatchedList, announce
+from ..changes import CHANGES, Announcing, WatchedList
 from ..dtypes import float64
-from ..tensor import Tensor, wrap
+from ..errors import ArgumentError
+from ..tensor import STATE, Tensor, wrap
+
+if TYPE_CHECKING:
+    _Dict = dict[str, Any]
+else:
+
+    class _Dict(MutableMapping, dict):
+        """A dict whose methods all go through `d[key]`, `d[key] = x` and `del d[key]`."""
+
+        __len__, __contains__ = dict.__len__, dict.__contains__
+
+        def __iter__(self) -> Iterator[str]:
+            return dict.__iter__(self)  # written in Python, so that dict(self) asks `self[key]`
+
+        def __or__(self, other: Any) -> dict[str, Any]:
+            return dict(self) | other
+
+        def __ror__(self, other: Any) -> dict[str, Any]:
+            return other | dict(self)
+
+        def __repr__(self) -> str:
+            return repr(dict(self))
+
+        def copy(self) -> dict[str, Any]:
+            """An ordinary dict of what is in it now."""
+            return dict(self)
+
+        __copy__ = copy
 
 
-@announce
-class Group(dict, Announcing):
-    """`params` and the settings of one group.
+class Group(_Dict, Announcing):
+    """`params` and the settings of one group: a dict whose numbers a compiled step follows.
 
-    Numbers are kept as float64 Tensors: `group["lr"] = 0.1` changes the value of the same Tensor.
-    An optional number that is 0 (no momentum, no weight decay) is off: it stays a plain 0 and the
-    update leaves its term out.
+    `group["lr"]` is a Python number, that of the moment. `group["lr"] = 0.1` and `group["lr"] *= 2`
+    change the value of the Tensor behind it. An optional number that is 0 (no momentum, no weight
+    decay) is off: there is no Tensor, and the update leaves its term out. Inside a captured
+    function a number that is read is guarded: another value means another capture. A Tensor may
+    be set there, `group["lr"] = rate`; a number that was read there may not be changed there.
+
+    >>> from backlit import tensor
+    >>> from backlit.optim import SGD
+    >>> optimizer = SGD([tensor([1.0], requires_grad=True)], lr=0.5)
+    >>> for group in optimizer.param_groups:
+    ...     group["lr"] *= 0.5
+    >>> optimizer.param_groups[0]["lr"]
+    0.25
     """
 
     def __init__(
@@ -31,14 +70,14 @@ class Group(dict, Announcing):
         optional: Iterable[str],
         check: Callable[[dict[str, Any]], None],
     ):
-        super().__init__(params=WatchedList(params))
+        dict.__setitem__(self, "params", WatchedList(params))
         self._optional = frozenset(optional)
         self._names = tuple(settings)
         self._check = check
         self._sources: list[tuple[Tensor, Any]] = []
         self._floats: dict[str, Any] = {}
         for name, value in settings.items():
-            super().__setitem__(name, self._kept(name, value))
+            dict.__setitem__(self, name, self._kept(name, value))
 
     def _kept(self, name: str, value: Any) -> Any:
         if isinstance(value, tuple):
@@ -49,33 +88,60 @@ class Group(dict, Announcing):
             return 0.0
         return wrap(np.array(float(value), float64))
 
+    # -- a dict of numbers --------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        value = dict.__getitem__(self, name)
+        if name not in self._names:
+            return value
+        if STATE.trace is not None:
+            for tensor in _tensors(value):
+                STATE.trace.read_number(tensor, f"the optimizer's {name}")
+        return _as_python(value)
+
     def __setitem__(self, name: str, value: Any) -> None:
         if name not in self._names:
-            super().__setitem__(name, value)
+            dict.__setitem__(self, name, value)
             CHANGES.mark = object()
             return
         value = tuple(value) if isinstance(value, list) else value
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) or STATE.trace is None:
             self._check({name: value})
-        old = self[name]
+        old = dict.__getitem__(self, name)
         if isinstance(old, Tensor):
             old.assign(value if isinstance(value, Tensor) else np.array(float(value), float64))
         elif isinstance(old, tuple):
             for tensor, v in zip(old, value, strict=True):
                 tensor.assign(v if isinstance(v, Tensor) else np.array(float(v), float64))
         else:
-            super().__setitem__(name, self._kept(name, value))
+            dict.__setitem__(self, name, self._kept(name, value))
             CHANGES.mark = object()
         self._sources = []
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several settings, as `group[name] = value` would."""
-        for name, value in dict(*args, **kwargs).items():
-            self[name] = value
+    def __delitem__(self, name: str) -> None:
+        if name in self._names or name == "params":
+            raise ArgumentError(
+                f"parameter group: {name} belongs to the optimizer and must stay, but it was "
+                "removed; set another value instead"
+            )
+        dict.__delitem__(self, name)
+        CHANGES.mark = object()
+
+    def __reduce__(self) -> Any:
+        inside = {n: dict.__getitem__(self, n) for n in self}
+        return copyreg.__newobj__, (Group,), (inside, vars(self))  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        inside, attributes = state
+        for name, value in inside.items():
+            dict.__setitem__(self, name, value)
+        vars(self).update(attributes, _sources=[], _floats={})
+
+    # -- for the optimizer --------------------------------------------------------------------
 
     def plain(self) -> dict[str, Any]:
         """The settings as Python numbers, without the parameters."""
-        return {n: _as_python(v) for n, v in self.items() if n != "params"}
+        return {n: v for n, v in self.items() if n != "params"}
 
     def floats(self) -> dict[str, Any]:
         """The settings as Python numbers, None for those that are off; read again on a change."""
@@ -87,14 +153,15 @@ class Group(dict, Announcing):
                 return self._floats
         self._sources, self._floats = [], {}
         for name in self._names:
-            value = self[name]
+            value = dict.__getitem__(self, name)
             self._sources.extend((t, t.array) for t in _tensors(value))
             self._floats[name] = None if self._is_off(name, value) else _as_python(value)
         return self._floats
 
     def tensors(self) -> dict[str, Any]:
         """The settings as Tensors, None for those that are off."""
-        return {n: None if self._is_off(n, self[n]) else self[n] for n in self._names}
+        kept = {n: dict.__getitem__(self, n) for n in self._names}
+        return {n: None if self._is_off(n, v) else v for n, v in kept.items()}
 
     def _is_off(self, name: str, value: Any) -> bool:
         return name in self._optional and not isinstance(value, Tensor)

@@ -70,7 +70,7 @@ class Optimizer(Announcing):
             groups = [{"params": groups}]
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = WatchedList()
-        self.state: dict[Tensor, dict[str, Tensor]] = WatchedDict()
+        self.state: dict[Tensor, dict[str, Tensor]] = _State()
         self._plans: list[_Plan | None] = []
         for group in groups:
             self.add_param_group(group)
@@ -80,9 +80,17 @@ class Optimizer(Announcing):
             object.__setattr__(self, name, value)
             CHANGES.mark = object()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_plans": [None] * len(self.param_groups)}
+
     def add_param_group(self, group: dict[str, Any]) -> None:
-        """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`."""
+        """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`.
+
+        A schedule that was made before changes their rate, too, from its next step on.
+        """
         name = type(self).__name__
+        group = dict(group)
+        initial = {k: float(group.pop(k)) for k in ("initial_lr",) if k in group}
         unknown = set(group) - set(self.defaults) - {"params"}
         if unknown or "params" not in group:
             raise ArgumentError(
@@ -106,6 +114,7 @@ class Optimizer(Announcing):
             settings[key] = tuple(value) if isinstance(value, list) else value
         self.check(settings)
         self.param_groups.append(Group(params, settings, self.optional, self.check))
+        self.param_groups[-1].update(initial)
         self._plans.append(None)
 
     def check(self, settings: dict[str, Any]) -> None:
@@ -214,7 +223,7 @@ class Optimizer(Announcing):
             if p.grad is None:
                 continue
             state = self.state.get(p)
-            if state is None:
+            if not state:
                 # Those that start together share a counter.
                 counter = wrap(np.zeros((), float64)) if counter is None else counter
                 state = self.state[p] = self._fresh(p, group, counter)
@@ -242,7 +251,7 @@ class Optimizer(Announcing):
         state = {
             str(i): {n: wrap(t.numpy().copy()) for n, t in self.state[p].items()}
             for i, p in enumerate(params)
-            if p in self.state
+            if self.state.get(p)
         }
         groups = [{**g.plain(), "params": len(g["params"])} for g in self.param_groups]
         return {"state": state, "param_groups": groups}
@@ -270,7 +279,7 @@ class Optimizer(Announcing):
                 f"load_state_dict: there are {sum(sizes)} parameters, got state for "
                 f"{', '.join(sorted(unknown))}"
             )
-        new: dict[Tensor, dict[str, Tensor]] = WatchedDict()
+        new: dict[Tensor, dict[str, Tensor]] = _State()
         number = 0
         for group in twins:
             counters: dict[float, Tensor] = {}
@@ -334,7 +343,7 @@ class Optimizer(Announcing):
         Where that is impossible they are emptied: a captured step sees a new shape and is captured
         again.
         """
-        old = self.state
+        old = {p: state for p, state in self.state.items() if state}
         same = set(old) == set(new) and _sharing(old) == _sharing(new)
         same = same and all(set(old[p]) == set(new[p]) for p in new)
         if same:
@@ -355,6 +364,14 @@ class Optimizer(Announcing):
             count = sum(p.size for p in group["params"])
             lines.append(f"  {len(group['params'])} Tensors of {count:,} numbers: {settings}")
         return "\n".join([*lines, ")"])
+
+
+class _State(WatchedDict):
+    """The state by parameter: an empty one for a parameter that has none yet, as in PyTorch."""
+
+    def __missing__(self, p: Tensor) -> dict[str, Tensor]:
+        self[p] = state = WatchedDict()
+        return state
 
 
 def _short(value: Any) -> str:

@@ -161,7 +161,7 @@ def _updates(
                 continue
             kept_state = optimizer.state.get(p)
             step, state = 1.0, [np.full(p.shape, v) for v in names.values()]
-            if kept_state is not None:
+            if kept_state:
                 step = float(kept_state["step"].array) + 1.0
                 state = [kept_state[n].array.astype(np.float64) for n in names]
             numbers = optimizer.coefficients(numpy_backend, settings, np.float64(step))
