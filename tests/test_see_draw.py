@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 import time
+from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import see
+from backlit import nn, see
 from backlit.errors import ArgumentError
 from backlit.see.draw.labels import Labels
 from backlit.see.draw.layout import METRICS, layout
@@ -239,12 +240,93 @@ def test_the_page_fetches_nothing():
     assert "@import" not in html
 
 
-def test_names_cannot_break_out_of_the_page():
+NAMES = [
+    "</script><script>alert(1)</script>",
+    "{{script}}",
+    "{{data}} {{title}} {{style}}",
+    "<!-- <script>",
+    "]]></title><x>",
+    """"><img src=x onerror='alert(1)'>""",
+    "&lt;&amp;",
+    "a\\",
+    'say "x"',
+    "two\nlines",
+    "control \x00\x1b[31m\x85",
+    "half \ud800",
+    "\u2028 \ufffe",
+    "$x^2_$ \\end{x}",
+    "[bold]x[/bold] :smile:",
+    "[/]",
+]
+
+
+def named(name):
+    """A record with the name wherever a user's text can stand."""
+    kind = name.replace("\0", "").encode(errors="replace").decode()  # as a class may be named
+    module = type(kind, (nn.Module,), {"forward": lambda self, x: x * 2.0})()
     x = bl.tensor(1.0, requires_grad=True)
-    x.name = "</script><script>alert(1)</script>"
-    html = see.draw(see.record(x * 2)).html()
-    assert "</script><script>alert" not in html
-    assert html.count("</script>") == 2
+    x.name = name
+    with see.recording() as r:
+        y = module(x)
+        y.name = name
+    record = r.of(y)
+    record.error = name
+    return record
+
+
+class Parts(HTMLParser):
+    """The texts of an HTML page by the element in which they stand."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open, self.tags = [], None, []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag in ("title", "script", "style", "iframe"):
+            self.open = tag
+            self.found.append([tag, "", dict(attributes)])
+
+    def handle_endtag(self, tag):
+        self.open = None
+
+    def handle_data(self, text):
+        if self.open:
+            self.found[-1][1] += text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_breaks_a_picture(name, tmp_path):
+    record = named(name)
+    plain = Parts(see.draw(named("plain"), title="plain").html())
+    for shown in (record, see.Record.from_json(record.to_json())):
+        drawing = see.draw(shown, title=name)
+        page = Parts(drawing.html())
+        assert page.tags == plain.tags
+        title, style, data, script = page.found
+        assert [style[1], script[1]] == [plain.found[1][1], plain.found[3][1]]
+        assert title[1] == name
+        assert json.loads(data[1])["title"] == name
+        assert json.loads(data[1])["nodes"]["name"] == [n.name or "" for n in shown.nodes]
+        frame = Parts(drawing._repr_html_()).found
+        assert [f[0] for f in frame] == ["iframe"]
+        assert frame[0][2]["srcdoc"] == drawing.html()
+        tree = ElementTree.fromstring(drawing.svg(unfold=True))
+        assert {e.tag.rpartition("}")[2] for e in tree.iter()} == {
+            *("svg", "title", "desc", "style", "rect", "path", "g", "text")
+        }
+        # Outside of its texts the DOT file is the same for every name.
+        bare = [re.sub(r'"(\\.|[^"\\])*"', '""', d) for d in (drawing.dot(), SAME.dot())]
+        assert bare[0] == bare[1]
+        assert drawing.text().count("\n") >= 2
+        for form in ("a.html", "a.svg", "a.dot", "a.txt"):
+            drawing.save(tmp_path / form)
+        ElementTree.parse(tmp_path / "a.svg")
+
+
+SAME = see.draw(named("plain"), title="plain")
 
 
 def test_notebooks():

@@ -28,6 +28,12 @@ def drawn(figure, tmp_path):
     return figure.axes
 
 
+def test_names_are_no_mathematics(tmp_path):
+    name = r"a$x^{$b_\frac"
+    (panel,) = drawn(plot.curves([{"epoch": 1, name: 1.0}, {"epoch": 2, name: 2.0}]), tmp_path)
+    assert panel.get_title() == name
+
+
 def test_curves(tmp_path):
     history = [
         {"epoch": i + 1, "lr": 0.1, "loss": 1 / (i + 1), "validation_loss": 2.0, "accuracy": 0.5}

@@ -3,6 +3,7 @@
 # ruff: noqa: F841, PT012, RUF059  # variables name the tensors; recorded blocks have several lines
 
 import json
+import linecache
 import math
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn, see
+from backlit.cli import panes
 from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
 from backlit.ops.activation import Softmax
 from backlit.see.draw.labels import local_text
@@ -378,6 +380,7 @@ def test_files_that_are_not_records(tmp_path):
     with pytest.raises(DataError, match=r"save: .* could not be written: Not a directory"):
         see.record(f).save(path / "r.json")
     good = json.loads(path.read_text())
+    first = good["nodes"][0]["value"]
 
     def changed(key, value):
         return {"nodes": [{**good["nodes"][0], key: value}, *good["nodes"][1:]]}
@@ -385,18 +388,54 @@ def test_files_that_are_not_records(tmp_path):
     for change, message in [
         ({"format": "other"}, 'must have "format": "backlit-record"'),
         ({"version": 9}, "has version 9, this Backlit reads 1"),
-        ({"nodes": [{}]}, "lacks a part or has one of a wrong type: KeyError 'arguments'"),
-        ({"nodes": good["nodes"][::-1]}, "numbers must run from 0, got 5 at place 0"),
+        ({"nodes": [{}]}, "r.json lacks a part: 'id'"),
+        ({"nodes": 5}, "lacks a part or has one of a wrong type: TypeError"),
+        ({"nodes": good["nodes"][::-1]}, "numbers must run from 0, got 5 at node 0"),
         ({"edges": [{**good["edges"][0], "target": 0}]}, "must lead from an earlier node"),
+        (
+            {"edges": good["edges"][:1]},
+            r"an argument of node 2 must be null or lie in \[0, 1\)",
+        ),
         ({"output": 6}, r"output must be null or lie in \[0, 6\), got 6"),
-        ({"output": "0"}, r"output must be null or lie in \[0, 6\), got '0'"),
-        (changed("kind", '"><script>'), "the kind of node 0 must be op, parameter, leaf, constant"),
+        ({"output": "0"}, "output must be an integer, got '0'"),
+        ({"output": None}, "seed must be null where output is"),
+        (
+            {"output": 0, "seed": {**good["seed"], "shape": [1]}},
+            r"seed must have the shape \(\)",
+        ),
+        ({"sources": {"a.py": {"1": 5}}}, "a line of the sources must be text, got 5"),
+        ({"sources": {"a.py": {"x": "y"}}}, "has one of a wrong type: ValueError"),
+        (
+            changed("kind", '"><script>'),
+            "kind of node 0 must be op, parameter, leaf, constant",
+        ),
+        (changed("status", "fine"), "status of node 0 must be ok, failed, failed in backward"),
         (changed("scope", 0), r"the scope of node 0 must be null or lie in \[0, 0\), got 0"),
-        (changed("name", 5), "node 0 must have text here, got 5"),
-        (changed("shape", [-1]), r"a shape must be sizes of 0 or more, got \[-1\]"),
+        (changed("name", 5), "name of node 0 must be text, got 5"),
+        (changed("line", "1' onclick='"), "line of node 0 must be an integer, got"),
+        (changed("attributes", {"a": 1}), "a of node 0 must be text, got 1"),
+        (changed("arguments", [{"edge": 0}]), "node 0 must be an op to have arguments, got a leaf"),
+        (
+            {"nodes": [n | {"arguments": n["arguments"][::-1]} for n in good["nodes"]]},
+            "edge 1 must lead to argument 0 of node 2, which has it, got argument 1",
+        ),
+        (
+            changed("arguments", [{"x": 0}]),
+            "an argument of node 0 must be an edge or a number",
+        ),
+        (changed("shape", [-1]), r"a shape must be at most 64 sizes of 0 or more, got \[-1\]"),
+        (changed("shape", [2]), r"the value must have the shape \(2,\) of node 0, got \(\)"),
         (changed("dtype", "float31"), "has one of a wrong type: DTypeError"),
-        (changed("value", {**good["nodes"][0]["value"], "shape": [-1]}), "a shape must be sizes"),
-        (changed("value", {**good["nodes"][0]["value"], "head": ["x"]}), "ValueError"),
+        (changed("upstream", None), "node 0 has a place in the backward pass, but no upstream"),
+        (changed("value", {**first, "shape": [-1]}), "value of node 0: a shape must be at most"),
+        (changed("value", {**first, "shape": [2**40] * 2}), "value of node 0: a shape must be"),
+        (changed("value", {**first, "head": ["x"]}), "value of node 0: a number must be one, or"),
+        (changed("value", {**first, "head": []}), "head must have the first 1 numbers of float32"),
+        (changed("value", {**first, "head": [10**400]}), "wrong type: OverflowError"),
+        (
+            {"nodes": [n | {"op": "negative"} if n["id"] == 4 else n for n in good["nodes"]]},
+            "node 4 must have the arguments x of negative, got 2",
+        ),
     ]:
         path.write_text(json.dumps({**good, **change}))
         with pytest.raises(DataError, match=message):
@@ -408,10 +447,56 @@ def test_files_that_are_not_records(tmp_path):
     with pytest.raises(DataError, match=r"r.json is not JSON"):
         Record.load(path)
     value = see.record(f).nodes[0].value.to_dict(True)
-    with pytest.raises(
-        DataError, match=r"float32\[\] must have 4 bytes, got 3; the file is damage"
-    ):
+    with pytest.raises(DataError, match=r"float32\[\] must have 4 bytes, got 3"):
         Value.from_dict({**value, "data": "AAAA"})
+
+
+def written(tmp_path, text="y = bl.log(x)  # the line\n"):
+    """A record whose op was made by a script of that text, and the script."""
+    script = tmp_path / "script.py"
+    script.write_text(f"import backlit as bl\nx = bl.tensor(0.0, requires_grad=True)\n{text}")
+    linecache.checkcache()
+    with see.recording() as r:
+        exec(compile(script.read_text(), str(script), "exec"), {})
+    return r.record, script
+
+
+def test_the_lines_of_the_user_travel_in_the_record(tmp_path):
+    record, script = written(tmp_path)
+    text = record.to_json()
+    script.unlink()
+    linecache.checkcache()
+    again = Record.from_json(text)
+    assert again.source(again.nodes[-1]) == "y = bl.log(x)  # the line"
+    assert again.source_line(str(script), 1) == "import backlit as bl\n"
+    assert "y = bl.log(x)  # the line" in see.draw(again).html()
+    found = repr(see.bad_numbers(again))
+    assert "script.py:3: y = bl.log(x)  # the line" in found
+    assert Record.from_json(again.to_json()).to_json() == again.to_json()
+
+
+def test_a_record_from_elsewhere_shows_no_file_of_this_machine(tmp_path):
+    record, script = written(tmp_path)
+    data = record.to_dict()
+    script.write_text("import backlit as bl\n\nsecret = bl.log(password)\n")
+    linecache.checkcache()
+    for sources in ({}, None):
+        data["sources"] = sources
+        if sources is None:
+            del data["sources"]  # as records were written once
+        again = Record.from_json(json.dumps(data))
+        assert again.source(again.nodes[-1]) == ""
+        shown = [see.draw(again).html(), repr(see.bad_numbers(again)), again.to_json()]
+        shown.append(panes.source(again, again.nodes[-1], 80, 5).plain)
+        assert not any("secret" in text or "password" in text for text in shown)
+    assert "Its lines are not known." in shown[-1]
+
+
+def test_texts_of_a_record_cannot_steer_a_terminal(tmp_path):
+    data = written(tmp_path)[0].to_dict()
+    data["nodes"][0]["name"] = "x\x1b[2J\x07\x9b1m\ud800"
+    again = Record.from_json(json.dumps(data))
+    assert again.nodes[0].name == "x\ufffd[2J\ufffd\ufffd1m\ufffd"
 
 
 def test_statistics_leave_out_what_is_not_finite():

@@ -1,5 +1,7 @@
 """Records from files are explained as live ones are."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def saved(record, **changes):
     for node in data["nodes"]:
         if node["kind"] == "op":
             node.update(changes)
-    return see.Record._from_dict(data)
+    return see.Record.from_json(json.dumps(data))
 
 
 def test_what_a_file_does_not_say_is_an_error() -> None:
@@ -87,7 +89,7 @@ def test_an_op_that_has_changed_since_is_noticed() -> None:
         for e in data["edges"]
         if data["nodes"][e["target"]]["op"] == "multiply" and e["position"] == 0
     ]
-    loaded = see.Record._from_dict(data)
+    loaded = see.Record.from_json(json.dumps(data))
     loaded.edges[edge["id"]].gradient = see.Value(np.array(4.0))
     with pytest.raises(ArgumentError, match="gives another gradient than the file says"):
         see.explain("y", loaded)

@@ -136,6 +136,18 @@ def test_the_page_fetches_nothing_and_names_cannot_break_out_of_it(tmp_path):
     assert content(path)["title"] == evil
 
 
+def test_names_of_the_pages_own_parts_are_only_names(tmp_path):
+    path, odd = tmp_path / "r.html", "{{script}} {{data}} half \ud800"
+    plain = tmp_path / "plain.html"
+    trained([Report(path, pictures(20), classes=[odd, "b", "c"], title=odd)], epochs=1)
+    trained([Report(plain, pictures(20), classes=["a", "b", "c"])], epochs=1)
+    assert content(path)["title"] == odd.replace("\ud800", "?")
+    pages = [p.read_text("utf-8") for p in (path, plain)]
+    assert "<title>{{script}} {{data}} half ?</title>" in pages[0]
+    scripts = [re.findall(r"<(?:script|style)>(.*?)</", text, re.S) for text in pages]
+    assert scripts[0] == scripts[1]
+
+
 def test_numbers_instead_of_classes(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(40, 3)).astype(np.float32)

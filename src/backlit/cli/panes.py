@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import math
 import re
 import textwrap
@@ -296,15 +295,19 @@ def source(record: Record, node: NodeRecord, width: int, height: int) -> Text:
     if not node.file:
         what = "It was made from a formula." if node.kind == "op" else "A leaf: no op made it."
         return Text(f"  {what}", style=SOFT)
-    lines = linecache.getlines(node.file)
-    if not 0 < node.line <= len(lines):
-        return Text(f"  {record.location(node)}\n  The file is not here.", style=SOFT)
-    first = max(1, min(node.line - height // 2, len(lines) - height + 1))
+    first = max(1, node.line - height // 2)
+    known = {i: record.source_line(node.file, i) for i in range(first - height, first + height)}
+    if not known.get(node.line):
+        return Text(f"  {record.location(node)}\n  Its lines are not known.", style=SOFT)
+    while first > 1 and known[first - 1] and not known[first + height - 1]:
+        first -= 1  # the last lines of a file fill the pane
     text = Text()
-    for i in range(first, min(first + height, len(lines) + 1)):
+    for i in range(first, first + height):
+        if not known[i]:
+            continue
         here = i == node.line
-        line = fit(lines[i - 1].rstrip().expandtabs(4), width - 8)
-        text.append("\n" if i > first else "")
+        line = fit(known[i].rstrip().expandtabs(4), width - 8)
+        text.append("\n" if text else "")
         text.append(f"{'▶' if here else ' '}{i:>4} ", style=MARK if here else FAINT)
         text.append(line, style=f"bold {INK}" if here else SOFT)
     return text

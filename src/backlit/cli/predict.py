@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -105,20 +106,27 @@ def _read_file(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         try:
             x = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise DataError(f"predict: {path} is not a whole NumPy file: {error}") from None
+        except Exception as error:  # NumPy lets everything through that a bad header makes happen
+            raise DataError(f"predict: {path} is not a whole NumPy file: {_line(error)}") from None
     elif path.suffix in (".csv", ".txt"):
         try:
-            x = np.loadtxt(path, dtype=np.float64, delimiter=",", ndmin=2, comments=None)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it is empty is said below
+                x = np.loadtxt(path, dtype=np.float64, delimiter=",", ndmin=2, comments=None)
         except (ValueError, OSError) as error:
             raise DataError(
-                f"predict: {path} must have numbers with commas in each line: {error}"
+                f"predict: {path} must have numbers with commas in each line: {_line(error)}"
             ) from None
     else:
         x = read_idx(path)
     if x.dtype.kind not in "fiub":
         raise DataError(f"predict: {path} must hold numbers, got {x.dtype}")
     return x
+
+
+def _line(error: Exception) -> str:
+    """The beginning of an error: a file's content may stand in it."""
+    return f"{type(error).__name__} {error}".splitlines()[0][:120]
 
 
 def _print_predictions(console: Console, task: Task, given: str, shares: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,47 @@ def read_settings(folder: Path) -> tuple[Task, dict[str, Any]]:
         )
     try:
         content = json.loads(read_bytes(path, "run"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"the format is {content['format']!r}")
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"the format must be {FORMAT!r}")
         task, settings = TASKS[content["dataset"]], content["settings"]
-        missing = {*task.settings, "seed", "data"} - set(settings)
-        if missing:
-            raise ValueError(f"no {', '.join(sorted(missing))}")
-    except (ValueError, KeyError, TypeError) as error:
+        for name in (*task.settings, "seed", "data"):
+            if name not in settings:
+                raise ValueError(f"no {name}")
+            if not _SETTINGS[name](settings[name]):
+                raise ValueError(f"{name} is {settings[name]!r:.60}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path} must describe a run ({FORMAT}), but cannot be read: {error}"
         ) from None
     return task, settings
+
+
+def _number(x: Any, low: float, high: float = math.inf, kind: type = float) -> bool:
+    """Whether x is a number in [low, high)."""
+    return type(x) in (int, kind) and low <= x < high
+
+
+def _is_model(x: Any) -> bool:
+    return isinstance(x, str) and hidden_widths(x) is not None
+
+
+#: What each setting of a run may be, as the options of `backlit train` allow it.
+_SETTINGS: dict[str, Callable[[Any], bool]] = {
+    "model": _is_model,
+    "activation": lambda x: isinstance(x, str) and x in ACTIVATIONS,
+    "batch_norm": lambda x: isinstance(x, bool),
+    "dropout": lambda x: _number(x, 0, 1),
+    "optimizer": lambda x: x in OPTIMIZERS,
+    "lr": lambda x: _number(x, 0) and x > 0,
+    "weight_decay": lambda x: _number(x, 0),
+    "schedule": lambda x: x in SCHEDULES,
+    "epochs": lambda x: _number(x, 1, kind=int),
+    "batch_size": lambda x: _number(x, 1, kind=int),
+    "noise": lambda x: _number(x, 0, 0.5) or x == 0.5,
+    "samples": lambda x: _number(x, 20, kind=int),
+    "seed": lambda x: _number(x, 0, 2**32 + 1, kind=int),
+    "data": lambda x: x is None or isinstance(x, str),
+}
 
 
 def build_network(task: Task, settings: dict[str, Any]) -> nn.Sequential:

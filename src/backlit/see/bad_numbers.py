@@ -6,7 +6,6 @@ Infinities that never reach the output or a gradient (a mask of −∞ before a 
 
 from __future__ import annotations
 
-import linecache
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -529,5 +528,5 @@ def _inputs(record: Record) -> Iterator[NodeRecord]:
 
 def _line(record: Record, node: NodeRecord) -> str:
     where = record.location(node)
-    source = linecache.getline(node.file, node.line).strip() if node.file else ""
+    source = record.source(node)
     return f"{where}: {source}" if source else where

@@ -63,7 +63,8 @@ class Latex:
         r"""A letter as it is, a longer name upright: `q`, `\mathrm{fc1.weight}`."""
         if re.fullmatch(r"[A-Za-z]", text):
             return text
-        escaped = re.sub(r"([#$%&_{}])", r"\\\1", text)
+        escaped = re.sub(r"[#$%&_{}]", r"\\\g<0>", text.replace("\\", r"\backslash "))
+        escaped = escaped.replace("^", r"\hat{}").replace("~", r"\sim ")
         return rf"\mathrm{{{escaped}}}"
 
     def partial(self, top: str, bottom: str) -> str:

@@ -48,6 +48,7 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "axes.titlesize": 10,
     "axes.grid": False,
+    "text.parse_math": False,  # a name with $ is a name
 }
 
 

@@ -14,14 +14,18 @@ As JSON (`to_json`, `save`, `load`): `{"format": "backlit-record", "version": 1,
 An array is `{"shape", "dtype", "statistics", "head", "data"}`: its statistics, its first eight
 elements, and with `arrays="complete"` its bytes, little-endian, row-major, in base64. Without
 `data` an array of more than eight elements is elided. Numbers that are not finite are the strings
-`"nan"`, `"inf"`, `"-inf"`; what was not computed is null.
+`"nan"`, `"inf"`, `"-inf"`; what was not computed is null. `"sources"` has the user's lines that
+made the nodes, with three around each, as `{file: {line: text}}`: a record that was read from a
+file shows these and never looks into a file of that name here.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import linecache
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,17 +35,29 @@ import numpy as np
 
 from ..autograd import fit
 from ..backend import eager, numpy_backend
-from ..dtypes import DType, as_dtype
+from ..dtypes import DType
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
 from ..op import Op, Shape
-from .value import Value, decode, encode, shape_of
+from .value import Value, encode
 
 FORMAT = "backlit-record"
 VERSION = 1
 
+#: Lines of the user's code that a saved record has before and after one that made a node.
+AROUND = 3
+
 #: What a node can be. A "constant" is an input that requires no gradient.
 KINDS = ("op", "parameter", "leaf", "constant")
+
+
+#: What steers a terminal, or has no place in an XML or UTF-8 file.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """The text with a sign in the place of every character that is none for reading."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 class Applied:
@@ -259,6 +275,8 @@ class Record:
         self.error = error
         #: The training step, if the caller said so.
         self.step = step
+        #: The user's lines of a record from a file; None for one made here, which looks them up.
+        self._sources: dict[str, dict[int, str]] | None = None
         self._tensors: dict[int, int] = {}  # id of a live Tensor or tape node -> node
         self._alive: list[Any] = []
 
@@ -309,6 +327,34 @@ class Record:
         if not node.file:
             return where
         return f"{os.path.basename(node.file)}:{node.line}" + (f", in {where}" if where else "")
+
+    def source_line(self, file: str, line: int) -> str:
+        """A line of the user's code with its line break; empty where it is not known.
+
+        The lines of a record from a file are in that file; no other file is looked into.
+        """
+        if self._sources is None:
+            return linecache.getline(file, line) if file else ""
+        return self._sources.get(file, {}).get(line, "")
+
+    def source(self, node: NodeRecord) -> str:
+        """The user's line that made a node, without indentation; empty where it is not known."""
+        return self.source_line(node.file, node.line).strip()
+
+    @property
+    def is_from_file(self) -> bool:
+        """Whether the record was read, so that its files need not be files of this machine."""
+        return self._sources is not None
+
+    def _lines(self) -> dict[str, dict[int, str]]:
+        """The user's lines around those of the nodes, by file."""
+        found: dict[str, dict[int, str]] = {}
+        for file, line in dict.fromkeys((n.file, n.line) for n in self.nodes if n.file):
+            for i in range(line - AROUND, line + AROUND + 1):
+                text = self.source_line(file, i)
+                if text:
+                    found.setdefault(file, {})[i] = text
+        return found
 
     def find(self, what: Any) -> NodeRecord:
         """The node meant by a Tensor, a number, a name or an op's name with number (`matmul_3`)."""
@@ -398,6 +444,7 @@ class Record:
             "error": self.error,
             "output": self.output,
             "seed": value(self.seed),
+            "sources": self._lines(),
             "scopes": [{k: getattr(s, k) for k in ScopeRecord.__slots__} for s in self.scopes],
             "nodes": [
                 {
@@ -460,95 +507,15 @@ class Record:
         """The record that `to_json` wrote."""
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"record: {source} is not JSON: {error}") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f'record: {source} must have "format": "{FORMAT}"')
         if data.get("version") != VERSION:
             raise DataError(
-                f"record: {source} has version {data.get('version')}, this Backlit reads {VERSION}"
+                f"record: {source} has version {data.get('version')!r:.40}, "
+                f"this Backlit reads {VERSION}"
             )
-        try:
-            return cls._from_dict(data)
-        except DataError:
-            raise
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-            raise DataError(
-                f"record: {source} lacks a part or has one of a wrong type: "
-                f"{type(error).__name__} {error}"
-            ) from None
+        from .reading import record_of
 
-    @classmethod
-    def _from_dict(cls, data: dict[str, Any]) -> Record:
-        def value(v: Any) -> Value | None:
-            return None if v is None else Value.from_dict(v)
-
-        nodes = []
-        for n in data["nodes"]:
-            arguments = [{k: decode(v) for k, v in a.items()} for a in n["arguments"]]
-            changed = {
-                "shape": shape_of(n["shape"]),
-                "dtype": as_dtype(n["dtype"]),
-                "saves": tuple(n["saves"]),
-                "upstream": value(n["upstream"]),
-                "arguments": arguments,
-            }
-            rest = {k: v for k, v in n.items() if k not in ("value", "note")}
-            node = NodeRecord(**{**rest, **changed})
-            node.value, node.note = value(n["value"]), n["note"]
-            nodes.append(node)
-        edges = []
-        for e in data["edges"]:
-            got = e["local"]
-            local = None if got is None else Local(got["kind"], got["text"], value(got["value"]))
-            edges.append(
-                Edge(
-                    e["id"],
-                    e["source"],
-                    e["target"],
-                    e["position"],
-                    e["argument"],
-                    value(e["gradient"]),
-                    local,
-                )
-            )
-        scopes = [ScopeRecord(**s) for s in data["scopes"]]
-        for i, item in [*enumerate(nodes), *enumerate(edges), *enumerate(scopes)]:
-            if item.id != i:  # type: ignore[attr-defined]
-                raise DataError(f"record: numbers must run from 0, got {item.id} at place {i}")  # type: ignore[attr-defined]
-        for e in edges:
-            if not 0 <= e.source < e.target < len(nodes):
-                raise DataError(
-                    f"record: edge {e.id} must lead from an earlier node to a later one, got "
-                    f"{e.source} and {e.target} of {len(nodes)}"
-                )
-        _check_references(nodes, edges, scopes, data["output"])
-        seed = value(data["seed"])
-        return cls(nodes, edges, scopes, data["output"], seed, data["error"], data["step"])
-
-
-def _check_references(
-    nodes: list[NodeRecord], edges: list[Edge], scopes: list[ScopeRecord], output: Any
-) -> None:
-    """Raise unless every number in a file stands for something that is there."""
-
-    def check(what: str, number: Any, count: int) -> None:
-        if number is not None and (type(number) is not int or not 0 <= number < count):
-            raise DataError(f"record: {what} must be null or lie in [0, {count}), got {number!r}")
-
-    check("output", output, len(nodes))
-    for s in scopes:
-        check(f"the parent of scope {s.id}", s.parent, s.id)
-    for n in nodes:
-        if n.kind not in KINDS:
-            raise DataError(
-                f"record: the kind of node {n.id} must be {', '.join(KINDS)}, got {n.kind!r}"
-            )
-        check(f"the scope of node {n.id}", n.scope, len(scopes))
-        check(f"detached_from of node {n.id}", n.detached_from, n.id)
-        for a in n.arguments:
-            if "edge" in a:
-                check(f"an argument of node {n.id}", a["edge"], len(edges))
-        for text in (n.op, n.file, n.name or "", n.error or "", n.note or ""):
-            if not isinstance(text, str):
-                raise DataError(f"record: node {n.id} must have text here, got {text!r}")
+        return record_of(data, source)

@@ -45,7 +45,7 @@ def _applied(record: Record, node: NodeRecord, who: str) -> Applied:
         )
     try:
         op = cls(**{name: _attribute(text) for name, text in node.attributes.items()})
-    except (BacklitError, ValueError, SyntaxError) as error:
+    except (BacklitError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise ArgumentError(f"{who}: {node.label} cannot be read from the file: {error}") from None
     inputs = [_input(record, argument) for argument in node.arguments]
     y = None if node.value is None else node.value.array

@@ -17,9 +17,9 @@ def rewrite(
     record: Record, node: NodeRecord, primitive: str, rule: str, direction: str
 ) -> tuple[str, str]:
     """(the user's expression made safe, a sentence of advice); either may be empty."""
-    found = _expression(node, primitive)
+    found = _expression(record, node, primitive)
     if found is not None and ("overflow" in rule or "finite" in rule or "∞" in rule):
-        stable = _stable(node)
+        stable = _stable(record, node)
         if stable:
             return stable, "it shifts by the maximum, so nothing overflows"
     masked = _masked(record, node) if "0 · ∞" in rule or direction == "backward" else None
@@ -30,19 +30,18 @@ def rewrite(
     return _safe(record, node, found, primitive, rule, direction)
 
 
-def _statements(filename: str) -> ast.Module | None:
-    lines = linecache.getlines(filename)
-    if not lines:
-        return None
+def _statements(record: Record, node: NodeRecord) -> ast.Module | None:
+    """The user's file as a tree; None where it is not known, as for a record from a file."""
+    lines = [] if record.is_from_file else linecache.getlines(node.file)
     try:
-        return ast.parse("".join(lines))
+        return ast.parse("".join(lines)) if lines else None
     except SyntaxError:
         return None
 
 
-def _expression(node: NodeRecord, primitive: str) -> ast.expr | None:
+def _expression(record: Record, node: NodeRecord, primitive: str) -> ast.expr | None:
     """The part of the user's line that applied the op."""
-    tree = _statements(node.file) if node.file else None
+    tree = _statements(record, node)
     if tree is None:
         return None
     for name in dict.fromkeys((node.op, primitive)):
@@ -60,9 +59,9 @@ def _on_line(tree: ast.Module, line: int) -> Iterator[ast.expr]:
             yield e
 
 
-def _stable(node: NodeRecord) -> str:
+def _stable(record: Record, node: NodeRecord) -> str:
     """A softmax, logsumexp or softplus that the user's line spells out."""
-    tree = _statements(node.file)
+    tree = _statements(record, node)
     for e in _on_line(tree, node.line) if tree is not None else ():
         lib = _prefix(e)
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Div):
@@ -121,7 +120,7 @@ def _masked(record: Record, node: NodeRecord) -> ast.Call | None:
             for e in record.outgoing[n.id]:
                 target = record.nodes[e.target]
                 if target.op == "where" and e.position > 0:
-                    found = _expression(target, "where")
+                    found = _expression(record, target, "where")
                     if isinstance(found, ast.Call) and len(found.args) == 3:
                         return found
                 following.append(target)

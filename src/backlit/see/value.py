@@ -18,6 +18,9 @@ STATISTICS = ("min", "max", "mean", "std", "norm", "zeros", "nan", "inf")
 #: How many leading elements an elided array keeps.
 HEAD = 8
 
+#: The most axes that an array has.
+AXES = 64
+
 
 class Value:
     """An array as recorded. `array` is None where a file kept the statistics only.
@@ -121,15 +124,19 @@ class Value:
         new = cls.__new__(cls)
         new.shape = shape_of(data["shape"])
         new.dtype = as_dtype(data["dtype"])
-        new._statistics = {k: decode(v) for k, v in data["statistics"].items()}
+        new._statistics = {k: decode(data["statistics"][k]) for k in STATISTICS}
         new._head = [decode(x) for x in data["head"]]  # type: ignore[misc]
+        if len(new._head) != min(new.size, HEAD) or None in new._head:
+            raise DataError(
+                f"head must have the first {min(new.size, HEAD)} numbers of {new.type}, "
+                f"got {data['head']!r:.60}"
+            )
         new.array = None
         if "data" in data:
-            raw = base64.b64decode(data["data"])
+            raw = base64.b64decode(data["data"], validate=True)
             if len(raw) != new.nbytes:
                 raise DataError(
-                    f"record: the data of {new.type} must have {new.nbytes} bytes, got {len(raw)}; "
-                    "the file is damaged"
+                    f"the data of {new.type} must have {new.nbytes} bytes, got {len(raw)}"
                 )
             new.array = np.frombuffer(raw, new.dtype).reshape(new.shape)
         elif new.size <= len(new._head):
@@ -177,8 +184,9 @@ def statistics(array: np.ndarray) -> dict[str, float | None]:
 
 def shape_of(sizes: Any) -> Shape:
     """A shape from a file."""
-    if not all(type(n) is int and n >= 0 for n in sizes):
-        raise DataError(f"record: a shape must be sizes of 0 or more, got {sizes!r:.60}")
+    good = isinstance(sizes, list) and all(type(n) is int and 0 <= n < 2**63 for n in sizes)
+    if not good or len(sizes) > AXES or math.prod(n or 1 for n in sizes) >= 2**63:
+        raise DataError(f"a shape must be at most {AXES} sizes of 0 or more, got {sizes!r:.60}")
     return tuple(sizes)
 
 
@@ -191,7 +199,12 @@ def encode(x: float | None) -> Any:
 
 def decode(x: Any) -> float | None:
     """The number that `encode` wrote."""
-    return float(x) if isinstance(x, str) else x
+    if isinstance(x, str) and x in ("nan", "inf", "-inf"):
+        return float(x)
+    if x is None or type(x) in (int, float, bool):
+        float(x or 0)  # an OverflowError if it is an integer that no array holds
+        return x
+    raise DataError(f"a number must be one, or 'nan', 'inf', '-inf' or null, got {x!r:.60}")
 
 
 def number(x: float | None, digits: int = 4) -> str:

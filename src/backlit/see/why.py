@@ -380,7 +380,8 @@ def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason 
 
 
 def _at(record: Record, node: NodeRecord) -> str:
-    return _source(node.file, node.line, record.location(node))
+    text, where = record.source(node), record.location(node)
+    return f"{where}: {text}" if text else where
 
 
 def _source(filename: str, line: int, location: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -241,10 +242,50 @@ def load_flight(path: str | os.PathLike[str]) -> Flight:
     if state.get("format") != FORMAT:
         raise DataError(
             f"load_flight: {path} must be a flight recorder's file ({FORMAT}), got a checkpoint "
-            f"with {', '.join(list(state)[:4])}; the Trainer writes flight.safetensors when a step "
-            "fails"
+            f"with {', '.join(list(state)[:4]):.80}; the Trainer writes flight.safetensors when a "
+            "step fails"
+        )
+    wrong = [n for n, good in _PARTS.items() if n not in state or not good(state[n])]
+    if wrong:
+        raise DataError(
+            f"load_flight: {path} must hold what a flight recorder writes, but its "
+            f"{', '.join(wrong)} cannot be; it is damaged"
         )
     return Flight(os.fspath(path), state)
+
+
+def _is_number(x: Any) -> bool:
+    return type(x) in (int, float)
+
+
+def _is_limit(x: Any) -> bool:
+    return x is None or (_is_number(x) and x > 0)
+
+
+def _is_past(x: Any) -> bool:
+    numbers = ("lr", "gradient_norm", "weight_norm", "loss", "step")
+    return (
+        isinstance(x, dict)
+        and all(_is_number(x.get(name)) for name in numbers)
+        and isinstance(x.get("largest"), str)
+    )
+
+
+#: What each part of the file may be.
+_PARTS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("epoch", "position", "step"), lambda x: type(x) is int),
+    "loss": lambda x: x is None or (isinstance(x, str) and bool(re.fullmatch("[0-9a-f]{16}", x))),
+    "error": lambda x: x is None or isinstance(x, str),
+    "compile": lambda x: isinstance(x, bool),
+    "clip_norm": _is_limit,
+    "clip_value": _is_limit,
+    "predictions": lambda x: isinstance(x, bool),
+    "lr": _is_number,
+    "rows": lambda x: x is None or (isinstance(x, list) and all(type(r) is int for r in x)),
+    "past": lambda x: isinstance(x, list) and all(_is_past(p) for p in x),
+    "batch": lambda x: isinstance(x, list) and len(x) >= 2,
+    "parts": lambda x: isinstance(x, dict),
+}
 
 
 def _norm(t: Tensor) -> float:

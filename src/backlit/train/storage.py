@@ -94,7 +94,7 @@ def decode(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Tensor]
                 f"load: {path}: {name} cannot have the shape {entry['shape']!r:.80}: {error}"
             ) from None
     order = [name for name in header if name in tensors]
-    return {name: tensors[name] for name in order}, header.get(_METADATA, {})
+    return {name: tensors[name] for name in order}, header.get(_METADATA) or {}
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import math
 from collections.abc import Callable, Iterator
 
@@ -21,7 +20,7 @@ Rule = Callable[[Material], Iterator[Finding]]
 
 
 def _at(m: Material, node: NodeRecord) -> str:
-    source = linecache.getline(node.file, node.line).strip() if node.file else ""
+    source = m.record.source(node)
     where = m.record.location(node)
     return f"{where}: {source}" if source else where
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..record import Record
+from ..record import Record, printable
 from .labels import Labels
+from .svg import escape
 
 _GREEN, _RED, _BLUE = "#00714f", "#b34000", "#1a5fb4"
 
@@ -68,20 +69,16 @@ def _edges(record: Record, labels: Labels) -> Iterator[str]:
         if gradient and e.gradient is not None:
             rows.append((gradient, _RED))
         cells = "".join(
-            f'<tr><td><font color="{color}">{_html(text)}</font></td></tr>' for text, color in rows
+            f'<tr><td><font color="{color}">{escape(text)}</font></td></tr>' for text, color in rows
         )
         options = []
         if cells:
             options.append(f'label=<<table border="0" cellspacing="0">{cells}</table>>')
         if labels.local[e.id]:
-            options.append(f'headlabel=<<font color="{_BLUE}">{_html(labels.local[e.id])}</font>>')
+            options.append(f'headlabel=<<font color="{_BLUE}">{escape(labels.local[e.id])}</font>>')
         yield f"  n{e.source} -> n{e.target} [{', '.join(options)}];"
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

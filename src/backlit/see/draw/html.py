@@ -7,8 +7,8 @@ script (`view.js`) computes coordinates, draws what is on the screen, and answer
 from __future__ import annotations
 
 import json
-import linecache
 import os
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -40,17 +40,24 @@ def _asset(name: str) -> str:
 
 def page(drawing: Drawing) -> str:
     """The whole page as text."""
-    data = json.dumps(_data(drawing), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {
         "title": escape(drawing.title),
         "style": _asset("view.css"),
         "script": _asset("view.js"),
-        "data": data.replace("<", "\\u003c"),
+        "data": as_script(_data(drawing)),
     }
-    text = _asset("view.html")
-    for name, part in parts.items():
-        text = text.replace(f"{{{{{name}}}}}", part, 1)
-    return text
+    return fill(_asset("view.html"), parts)
+
+
+def as_script(data: Any) -> str:
+    """Data as JSON that may stand inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def fill(template: str, parts: dict[str, str]) -> str:
+    """The template with a part for each `{{name}}`; what stands in the parts is left alone."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
 
 
 def _data(drawing: Drawing) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def _data(drawing: Drawing) -> dict[str, Any]:
         "error": record.error,
         "step": record.step,
         "roles": ROLES,
-        "files": [os.path.abspath(f) for f in files],
+        "files": [f if record.is_from_file else os.path.abspath(f) for f in files],
         "nodes": {
             "kind": [n.kind for n in nodes],
             "op": [n.op for n in nodes],
@@ -165,7 +172,7 @@ def _chains(record: Record) -> dict[int, str]:
 
 
 def _sources(record: Record) -> dict[str, str]:
-    """The user's lines, where the files can be read: `file number:line` to text."""
+    """The user's lines, where they are known: `file number:line` to text."""
     files: dict[str, int] = {}
     found: dict[str, str] = {}
     for n in record.nodes:
@@ -173,5 +180,5 @@ def _sources(record: Record) -> dict[str, str]:
             number_of = files.setdefault(n.file, len(files))
             key = f"{number_of}:{n.line}"
             if key not in found:
-                found[key] = linecache.getline(n.file, n.line).strip()
+                found[key] = record.source(n)
     return found

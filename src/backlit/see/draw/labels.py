@@ -37,6 +37,9 @@ def _norm(v: Value) -> str:
     return "∞" if s["inf"] else number(s["norm"], 3)
 
 
+_FACTORS = {"matmul": ("·bᵀ", "aᵀ·"), "linear": ("·W", "ᵀ·x")}
+
+
 def local_text(e: Edge, op: str) -> str:
     """A local gradient in few characters; empty where none was computed."""
     local = e.local
@@ -45,8 +48,8 @@ def local_text(e: Edge, op: str) -> str:
     one = None if local.value is None else local.value.item()
     if one is not None and local.kind in ("identity", "scale", "diagonal", "row"):
         return f"×{number(one)}" if one >= 0 else f"×({number(one)})"
-    if local.kind == "matrix":
-        return {"matmul": ("·bᵀ", "aᵀ·"), "linear": ("·W", "ᵀ·x")}[op][e.position]
+    if local.kind == "matrix" and op in _FACTORS and e.position < 2:
+        return _FACTORS[op][e.position]
     if local.kind == "copy":
         return "×" + local.text.split(",")[0]
     if op == "convolution" and local.kind == "map":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
+from html import escape as escape_html
 
-from ..record import NodeRecord
+from ..record import NodeRecord, printable
 from ..value import number
 from .labels import Labels, touching
 from .layout import METRICS, Frame
@@ -162,6 +162,11 @@ def _curve(x: float, y: float, bend: float, back: float, x2: float, y2: float) -
         f"M{x:.1f} {y:.1f}H{bend:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {y2:.1f} "
         f"{back:.1f} {y2:.1f}H{x2:.1f}"
     )
+
+
+def escape(text: str) -> str:
+    """Text for an XML file."""
+    return escape_html(printable(text))
 
 
 def svg(tree: Tree, labels: Labels, frames: dict[int, Frame], title: str) -> str:

@@ -221,7 +221,7 @@ class Report(Callback):
             self._drawing = self._graph(trainer)
         looks = self.looks if self._last is None else [*self.looks, self._last]
         text = page(self, trainer, state, looks, self._results(trainer), self._drawing)
-        write_whole(self.path, text.encode())
+        write_whole(self.path, text.encode(errors="replace"))
         now = time.monotonic()
         self._next = now + PATIENCE * (now - started)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ...see.draw.html import as_script, fill
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -48,17 +49,13 @@ def page(
         "graph": drawing,
         "problems": report.problems,
     }
-    text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {
         "title": escape(report.title),
         "style": _asset("report.css"),
         "script": _asset("report.js"),
-        "data": text.replace("<", "\\u003c"),
+        "data": as_script(_finite(data)),
     }
-    page = _asset("report.html")
-    for name, part in parts.items():
-        page = page.replace(f"{{{{{name}}}}}", part, 1)
-    return page
+    return fill(_asset("report.html"), parts)
 
 
 def _monitored(trainer: Trainer) -> str | None:
