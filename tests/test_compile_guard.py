@@ -21,7 +21,7 @@ from backlit.compile import machine
 from backlit.compile.guard import Guard, CODE, NAMES
 library = ctypes.CDLL(None)
 def pointer(name): return ctypes.cast(getattr(library, name), ctypes.c_void_p)
-guard = Guard(machine.build(machine.header() + CODE, NAMES).addresses)
+guard = Guard(machine.build(machine.header() + CODE, NAMES))
 """
 
 

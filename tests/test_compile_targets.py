@@ -22,7 +22,7 @@ def aarch64(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[bytes]]]:
 
     def build(text: str, names: list[str], objects: Any = ()) -> machine.Library:
         built.append((text, list(objects)))
-        return machine.Library(None, dict.fromkeys(names, 0))
+        return machine.Library((), dict.fromkeys(names, 0))
 
     monkeypatch.setenv("BACKLIT_CACHE", "")
     engine = machine.Engine("aarch64-unknown-linux-gnu", "neoverse-v1")

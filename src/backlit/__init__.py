@@ -19,6 +19,8 @@ from .compile import (
     compile,
     get_native_ops,
     get_threads,
+    native_ops_cache_clear,
+    native_ops_cache_info,
     set_native_ops,
     set_threads,
 )

@@ -2,7 +2,12 @@
 
 from .api import CompiledFunction, compile, interpreter, native
 from .capture import capture
-from .eager import get_native_ops, set_native_ops
+from .eager import (
+    get_native_ops,
+    native_ops_cache_clear,
+    native_ops_cache_info,
+    set_native_ops,
+)
 from .graph import Equation, Graph, Variable
 from .interpreter import interpret
 from .threads import get_threads, set_threads
@@ -19,6 +24,8 @@ __all__ = [
     "interpret",
     "interpreter",
     "native",
+    "native_ops_cache_clear",
+    "native_ops_cache_info",
     "set_native_ops",
     "set_threads",
 ]

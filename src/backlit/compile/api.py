@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import os
 import sys
 import threading
 import types
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 #: So many captures of one function are more than its user expects.
 _STORM = 9
-#: So many captures are kept for one kind of arguments.
-_KEPT = 32
+#: So many captures of one function are kept, unless its user says how many.
+_KEPT = 128
+#: So many are kept however large their buffers are; others while all have no more than these bytes.
+_ALWAYS_KEPT, _BUFFER_BYTES = 8, 1 << 30
 #: A function whose captures each changed what they depend on, so many in a row, is run eagerly.
 _RESTLESS = 3
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -116,25 +119,56 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         return self._run(leaves)
 
 
+class CacheInfo(NamedTuple):
+    """What a compiled function keeps; the first four mean what they do for `functools.lru_cache`.
+
+    `code_bytes` are those of object files. `buffer_bytes` are those of temporary values and results
+    that are written again at the next call.
+    """
+
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
+    code_bytes: int
+    buffer_bytes: int
+
+
 class CompiledFunction:
     """A function that is captured on the first call with each kind of arguments.
 
     A kind is the nesting of the arguments, the shape, dtype and `requires_grad` of each Tensor, and
     the type and value of everything else. What the function replaces (parameters, optimizer state,
     running statistics, gradients) is replaced after each call as the function itself would.
+
+    Of more than `maxsize` captures, those not used for longest are forgotten with their native code
+    and buffers; and so are those of more than eight whose buffers take more than 1 GiB together.
     """
 
     _lock: Any
 
-    def __init__(self, function: Callable[..., Any], executor: Executor = native):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        executor: Executor = native,
+        maxsize: int | None = _KEPT,
+    ):
         if not callable(function):
             raise ArgumentError(f"compile: a function is required, got {function!r:.60}")
+        whole = isinstance(maxsize, int) and not isinstance(maxsize, bool)
+        if maxsize is not None and not (whole and maxsize >= 1):
+            raise ArgumentError(
+                f"compile: maxsize must be an integer of at least 1, or None, got {maxsize!r}; so "
+                "many captures are kept"
+            )
         functools.update_wrapper(self, function)
         if executor is native:
             from . import plan  # noqa: F401  (LLVM is loaded now and not in the first call)
         self.function = function
         self.executor = executor
+        self.maxsize = maxsize
         self._runners: dict[Any, list[Runner]] = {}
+        self._hits = 0
         forks.give_lock(self, threading.RLock)
         self._captures = 0
         self._last_key: Any = None
@@ -150,16 +184,16 @@ class CompiledFunction:
         if instance is None:
             return self
         bound = types.MethodType(self.function, instance)
-        own = CompiledFunction(bound, self.executor)
+        own = CompiledFunction(bound, self.executor, self.maxsize)
         if self._name is not None and hasattr(instance, "__dict__"):
             instance.__dict__[self._name] = own
         return own
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
-        return CompiledFunction(copy.deepcopy(self.function, memo), self.executor)
+        return CompiledFunction(copy.deepcopy(self.function, memo), self.executor, self.maxsize)
 
     def __copy__(self) -> CompiledFunction:
-        return CompiledFunction(self.function, self.executor)
+        return CompiledFunction(self.function, self.executor, self.maxsize)
 
     def __reduce__(self) -> Any:
         """Code and graphs are not pickled: a function of a module goes by its name."""
@@ -168,7 +202,8 @@ class CompiledFunction:
         found: Any = sys.modules.get(getattr(function, "__module__", None) or "")
         for part in name.split("."):
             found = getattr(found, part, None)
-        return name if found is self else (CompiledFunction, (function, self.executor))
+        made = (CompiledFunction, (function, self.executor, self.maxsize))
+        return name if found is self else made
 
     def __repr__(self) -> str:
         return f"compile({self.function!r})"
@@ -181,6 +216,8 @@ class CompiledFunction:
         for runner in self._runners.get(key, ()):
             result = runner.attempt(leaves)
             if result is not MISS:
+                self._hits += 1
+                runner.captured.used = self._hits
                 return result
         if self._restless >= _RESTLESS:
             return self.function(*args, **kwargs)
@@ -307,21 +344,70 @@ class CompiledFunction:
 
     def _runner(self, key: Any, make: Callable[[], Runner]) -> Runner:
         """The runner for a kind of call, made if there is none for the surroundings as they are."""
-        runners = self._runners.setdefault(key, [])
-        for runner in runners:
-            if runner.valid():
-                return runner
+        runner = self._kept(key)
+        if runner is not None:
+            return runner
         with self._lock:  # another thread may have captured the same kind meanwhile
-            for runner in runners:
-                if runner.valid():
-                    return runner
-            cause = _outdated(runners[0]) if runners else ""
+            runner = self._kept(key)
+            if runner is not None:
+                return runner
+            outdated = self._runners.get(key)
+            cause = _outdated(outdated[0]) if outdated else ""
             runner = make()
             if not runner.captured.changes:
-                runners.insert(0, runner)
-                del runners[_KEPT:]
+                runner.captured.used = self._hits
+                self._runners.setdefault(key, []).insert(0, runner)
+                self._forget_the_oldest(runner)
                 self._count(key, cause)
         return runner
+
+    def _kept(self, key: Any) -> Runner | None:
+        """The runner for a kind of call that fits the surroundings as they are."""
+        for runner in self._runners.get(key, ()):
+            if runner.valid():
+                self._hits += 1
+                runner.captured.used = self._hits
+                return runner
+        return None
+
+    def _forget_the_oldest(self, newest: Runner) -> None:
+        """Keep no more captures than `maxsize`, nor more buffers than is reasonable."""
+        kept = [(key, r) for key, group in self._runners.items() for r in group if r is not newest]
+        kept.sort(key=lambda item: item[1].captured.used, reverse=True)  # the last used first
+        room = _buffer_bytes(newest)
+        most = math.inf if self.maxsize is None else self.maxsize
+        for count, (key, runner) in enumerate(kept, 2):
+            room += _buffer_bytes(runner)
+            if count > most or (count > _ALWAYS_KEPT and room > _BUFFER_BYTES):
+                group = self._runners[key]
+                group.remove(runner)
+                if not group:
+                    del self._runners[key]
+
+    def cache_info(self) -> CacheInfo:
+        """How many captures are kept and how often they were used, and what memory they take.
+
+        >>> from backlit import ones
+        >>> double = compile(lambda x: x + x)
+        >>> _ = double(ones(2)), double(ones(3)), double(ones(3))
+        >>> double.cache_info()  # doctest: +ELLIPSIS
+        CacheInfo(hits=1, misses=2, maxsize=128, currsize=2, code_bytes=..., buffer_bytes=...)
+        """
+        with self._lock:
+            runners = [runner for group in self._runners.values() for runner in group]
+            code = sum(r.code_bytes for r in runners if _is_plan(r))
+            buffers = sum(map(_buffer_bytes, runners))
+            return CacheInfo(self._hits, self._captures, self.maxsize, len(runners), code, buffers)
+
+    def cache_clear(self) -> None:
+        """Forget all captures, with their native code and buffers, and the counts of `cache_info`.
+
+        What another thread is running goes when it has finished.
+        """
+        with self._lock:
+            self._runners = {}
+            self._hits = self._captures = 0
+            self._last_key = None
 
     def _count(self, key: Any, cause: str) -> None:
         """Warn once if the function is captured again and again, with the cause."""
@@ -480,6 +566,10 @@ def _named(kind: Any) -> str:
     return repr(kind[1])
 
 
+def _buffer_bytes(runner: Runner) -> int:
+    return runner.buffer_bytes if _is_plan(runner) else 0
+
+
 def _is_plan(runner: Runner | None) -> TypeGuard[Plan]:
     from .plan import Plan
 
@@ -492,11 +582,19 @@ def _plan_of_rows(captured: Capture) -> Runner:
     return Plan(captured, rows=True)
 
 
-def compile(function: Callable[..., Any] | None = None, *, executor: Executor = native) -> Any:
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    executor: Executor = native,
+    maxsize: int | None = _KEPT,
+) -> Any:
     """Capture a function once for each kind of arguments and run the captured graph from then on.
 
     Usable as a decorator. The function is ordinary code over Tensors: modules, `backward()`,
     `optimizer.step()`. It must not ask for a value (`float(t)`, `if t > 0`): see `TraceError`.
+
+    At most `maxsize` captures are kept (None: all); `cache_info()` counts them and `cache_clear()`
+    forgets them, as with `functools.lru_cache`.
 
     >>> from backlit import tensor
     >>> @compile
@@ -506,5 +604,5 @@ def compile(function: Callable[..., Any] | None = None, *, executor: Executor = 
     Tensor(5., shape=(), dtype=float32)
     """
     if function is None:
-        return functools.partial(compile, executor=executor)
-    return CompiledFunction(function, executor)
+        return functools.partial(compile, executor=executor, maxsize=maxsize)
+    return CompiledFunction(function, executor, maxsize)

@@ -221,6 +221,7 @@ class Capture:
     effects: list[str]  # calls of functions whose effects are not repeated, and where
     result_tree: Any
     results: int
+    used: int = 0  # when it was last run, for those that keep captures
 
     @cached_property
     def accumulates(self) -> bool:

@@ -10,11 +10,12 @@ threads, so results are reproducible. Small work and integers stay with NumPy, a
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -48,13 +49,21 @@ SCATTER = 1 << 13
 STEPS = 256
 #: Rows and columns that a product must have at least: others read memory more than they multiply.
 _BLOCK = 8
-#: How many kinds of work are kept; then the oldest are forgotten.
-KINDS = 1024
+#: How many kinds of work are kept; then the ones not met for longest are forgotten.
+KINDS = 256
 #: Arenas kept for the next call: how many, and up to how many bytes each.
 _ARENAS, _ARENA_BYTES = 4, 64 << 20
 
 _FLOATS = (float32, float64)
 _INDICES = (int32, int64)
+
+
+class NativeOpsCacheInfo(NamedTuple):
+    """What is kept of heavy eager ops: kinds at most, kinds now, bytes of machine code."""
+
+    maxsize: int
+    currsize: int
+    code_bytes: int
 
 
 class Program:
@@ -64,10 +73,9 @@ class Program:
     """
 
     def __init__(self, plan: Plan):
-        step = plan.steps[0]
-        assert plan.library is not None
-        self.driver = threads.Driver(plan.library.addresses[step.name])
-        self.parallel = step.parallel
+        assert plan.driver is not None
+        self.driver = plan.driver
+        self.used = 0  # when it was last run
         self.room = plan.arena.size
         self.slots = len(plan.table)
         graph = plan.graph
@@ -101,7 +109,6 @@ class Program:
             ctypes.addressof(table),
             arena.__array_interface__["data"][0],
             ctypes.addressof(flag),
-            self.parallel,
         )
         _give_back(arena)
         if flag.value:
@@ -133,8 +140,17 @@ def _give_back(arena: np.ndarray) -> None:
         _arenas.append(arena)
 
 
-#: None for what has a part that only NumPy can do.
-_programs: dict[Any, Program | None] = {}
+class Numpys:
+    """Work that has a part which only NumPy can do."""
+
+    used = 0
+
+    def __call__(self, arrays: tuple[np.ndarray, ...]) -> None:
+        """NumPy is to do all of it."""
+
+
+_programs: dict[Any, Program | Numpys] = {}
+_uses = itertools.count(1)
 _lock = threading.RLock()
 
 
@@ -157,20 +173,22 @@ def _run(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Any
         program = _programs[key]
     except KeyError:
         program = _made(key, function, arrays)
-    return None if program is None else program(arrays)
+    program.used = next(_uses)
+    return program(arrays)
 
 
-def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program | None:
+def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program | Numpys:
     with _lock:
-        if key not in _programs:
-            from .plan import Plan, _DriverWriter  # with LLVM, loaded when it is needed
+        program = _programs.get(key)
+        if program is None:
+            from .plan import Plan  # with LLVM, loaded when it is needed
 
             plan = Plan(_traced(function, arrays))
-            native = len(plan.steps) == 1 and isinstance(plan.steps[0], _DriverWriter)
+            program = Program(plan) if plan.driver else Numpys()
             while len(_programs) >= KINDS:
-                del _programs[next(iter(_programs))]
-            _programs[key] = Program(plan) if native else None
-        return _programs[key]
+                del _programs[min(_programs, key=lambda k: _programs[k].used)]
+            _programs[key] = program
+        return program
 
 
 def _traced(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Capture:
@@ -387,6 +405,28 @@ def set_native_ops(enabled: bool) -> None:
 def get_native_ops() -> bool:
     """Whether heavy eager ops run in native code."""
     return eager.Given.forward is not None
+
+
+def native_ops_cache_info() -> NativeOpsCacheInfo:
+    """How many kinds of heavy eager work have native code, and how large that is.
+
+    >>> native_ops_cache_info().maxsize
+    256
+    """
+    with _lock:
+        code = sum(p.driver.library.nbytes for p in _programs.values() if isinstance(p, Program))
+        return NativeOpsCacheInfo(KINDS, len(_programs), code)
+
+
+def native_ops_cache_clear() -> None:
+    """Forget the native code of heavy eager ops; it is made again where it is needed.
+
+    >>> native_ops_cache_clear(); native_ops_cache_info().currsize
+    0
+    """
+    with _lock:
+        _programs.clear()
+        _arenas.clear()
 
 
 if os.environ.get("BACKLIT_NATIVE_OPS", "1") != "0":

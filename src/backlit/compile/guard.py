@@ -17,11 +17,14 @@ import ctypes
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 from llvmlite.utils import get_library_name
+
+if TYPE_CHECKING:
+    from . import machine
 
 AVAILABLE = sys.platform == "linux"
 
@@ -74,18 +77,19 @@ class PassesError(Exception):
 
 
 class Guard:
-    """Runs passes. `addresses` are those of the compiled CODE."""
+    """Runs passes. `library` is the compiled CODE."""
 
-    def __init__(self, addresses: dict[str, int]):
+    def __init__(self, library: machine.Library):
+        self._code = library  # which is unloaded with it
         kind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
-        self._guarded = kind(addresses["backlit_guarded"])
-        self._handler = ctypes.c_void_p(addresses["backlit_caught"])
+        self._guarded = kind(library.addresses["backlit_guarded"])
+        self._handler = ctypes.c_void_p(library.addresses["backlit_caught"])
         path = Path(llvm.__file__).parent / get_library_name()
         run = ctypes.CDLL(str(path)).LLVMPY_RunNewModulePassManager
         self._run = ctypes.cast(run, ctypes.c_void_p)
-        self._library = ctypes.CDLL(None)
-        self._library.signal.restype = ctypes.c_void_p
-        self._library.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        self._c = ctypes.CDLL(None)
+        self._c.signal.restype = ctypes.c_void_p
+        self._c.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
 
     def run(self, passes: Any, module: Any, builder: Any) -> None:
         """Run passes over a module, or raise PassesError: then none of these may be used."""
@@ -99,9 +103,9 @@ class Guard:
         """Call a C function of three pointers; whether it ended by `abort`."""
         before = ctypes.create_string_buffer(_ROOM)
         with getattr(ffi.lib, "_lock", contextlib.nullcontext()):
-            self._library.sigaction(signal.SIGABRT, None, before)
-            self._library.signal(signal.SIGABRT, self._handler)
+            self._c.sigaction(signal.SIGABRT, None, before)
+            self._c.signal(signal.SIGABRT, self._handler)
             try:
                 return bool(self._guarded(function, *arguments))
             finally:
-                self._library.sigaction(signal.SIGABRT, before, None)
+                self._c.sigaction(signal.SIGABRT, before, None)

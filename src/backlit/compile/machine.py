@@ -1,19 +1,22 @@
-"""LLVM: text in, machine code for this processor out, kept for the life of the process."""
+"""LLVM: text in, machine code for this processor out, kept while something can reach it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import sys
 import threading
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 
 from ..errors import CompileError
-from . import cache
+from . import cache, threads
 from .guard import AVAILABLE, CODE, NAMES, Guard, PassesError
 
 #: Held by whoever uses LLVM, which one thread may do at a time.
@@ -27,7 +30,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Engine:
-    """A target machine and, for the machine we run on, a JIT."""
+    """A target machine: the one we run on, or one that is only written for."""
 
     def __init__(self, triple: str | None = None, cpu: str = "") -> None:
         if triple is None:
@@ -41,20 +44,32 @@ class Engine:
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
             self.triple, self.cpu, self.features = triple, cpu, ""
-        self.machine = self._target_machine()
+        self._renew()
         self.guard: Guard | None = None
         self.guardable = AVAILABLE and triple is None
         self.layout = str(self.machine.target_data)
-        if triple is None:
-            self.jit = llvm.create_lljit_compiler(self.machine, use_jit_link=False)
-        self.count = 0
         version = ".".join(map(str, llvm.llvm_version_info))
         self.identity = (version, llvmlite.__version__, self.cpu, self.features, self.layout)
 
-    def _target_machine(self) -> Any:
-        return llvm.Target.from_triple(self.triple).create_target_machine(
+    def _renew(self) -> None:
+        """Make LLVM's description of the processor, and what writes pipelines of passes for it."""
+        self.machine = llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
         )
+        self._builders: dict[tuple[int, bool], Any] = {}
+
+    def _builder(self, level: int, vectorise: bool = True) -> Any:
+        """The pass builder for an effort; one for all modules, because none frees all it takes."""
+        builder = self._builders.get((level, vectorise))
+        if builder is None:
+            tuning = llvm.create_pipeline_tuning_options(speed_level=level)
+            if level > 1:
+                tuning.loop_vectorization = tuning.slp_vectorization = vectorise
+                tuning.loop_interleaving = True
+                tuning.loop_unrolling = True
+            builder = llvm.create_pass_builder(self.machine, tuning)
+            self._builders[level, vectorise] = builder
+        return builder
 
     @property
     def registers(self) -> tuple[int, int]:
@@ -87,31 +102,31 @@ class Engine:
                 return without_single_lanes(self._passed(variant, vectorise))
             except PassesError:
                 self.machine.detach()
-                self.machine = self._target_machine()
+                for builder in self._builders.values():
+                    builder.detach()
+                self._renew()
         raise CompileError("compile: LLVM fails at this code, also without vectors")
 
     def _passed(self, text: str, vectorise: bool) -> llvm.ModuleRef:
         context = llvm.create_context()
         module = llvm.parse_assembly(text, context)
         module.verify()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-        tuning.loop_vectorization = tuning.slp_vectorization = vectorise
-        tuning.loop_interleaving = True
-        tuning.loop_unrolling = True
-        builder = llvm.create_pass_builder(self.machine, tuning)
-        passes = builder.getModulePassManager()
         if self.guardable:
             self.guardable = False  # while the guard itself is compiled
             with contextlib.suppress(OSError, AttributeError, RuntimeError):  # a C library without
-                self.guard = Guard(build(header() + CODE, NAMES).addresses)
+                self.guard = Guard(build(header() + CODE, NAMES))
+        builder = self._builder(3, vectorise)
+        passes = builder.getModulePassManager()
         if self.guard is None:
             passes.run(module, builder)
+            _dispose(passes)
             return module
         try:
             self.guard.run(passes, module, builder)
         except PassesError:
             context.detach()
             raise
+        _dispose(passes)
         return module
 
     def tidied(self, text: str, called: str = "") -> llvm.ModuleRef:
@@ -119,12 +134,12 @@ class Engine:
 
         `called` are functions that it calls, which are optimised first.
         """
-        module = llvm.parse_assembly(text)
+        context = llvm.create_context()  # what it knows goes with the module
+        module = llvm.parse_assembly(text, context)
         module.verify()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=1)
         passes = llvm.create_new_module_pass_manager()
         if called:
-            functions = llvm.parse_assembly(str(self.optimised(called)))
+            functions = llvm.parse_assembly(str(self.optimised(called)), context)
             names = [f.name for f in functions.functions if not f.is_declaration]
             module.link_in(functions)
             for name in names:
@@ -133,8 +148,21 @@ class Engine:
         passes.add_simplify_cfg_pass()
         if called:
             passes.add_sroa_pass()
-        passes.run(module, llvm.create_pass_builder(self.machine, tuning))
+        passes.run(module, self._builder(1))
+        _dispose(passes)
         return module
+
+
+def _dispose(passes: Any) -> None:
+    """Free a pipeline of passes (50 to 100 KiB), which llvmlite (0.50) does not.
+
+    Its class inherits the method that does after an empty one of the same name.
+    """
+    for kind in type(passes).__mro__:
+        if kind is not ffi.ObjectRef and "_dispose" in vars(kind):
+            vars(kind)["_dispose"](passes)
+            break
+    passes.detach()
 
 
 _SINGLE_LANE = re.compile(
@@ -185,17 +213,44 @@ def engine() -> Engine:
 
 
 class Library:
-    """Compiled functions by address.
+    """Compiled functions by address. Their code is unloaded after the last that refers to this.
 
-    Code is never unloaded: a worker thread may still be on its way out of a function when the last
-    object that knows it is gone, and machine code is small.
+    Whoever calls one of them must hold the library meanwhile. `code` are the objects of LLVM's that
+    hold the code, in the order of closing them: a JIT for each library, because what one JIT knows
+    of a library it never forgets.
     """
 
-    _kept: ClassVar[list[Any]] = []
-
-    def __init__(self, tracker: Any, addresses: dict[str, int]):
-        self._kept.append(tracker)
+    def __init__(self, code: Iterable[Any], addresses: dict[str, int], nbytes: int = 0):
+        self._code = tuple(code)
         self.addresses = addresses
+        self.nbytes = nbytes
+
+    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not finalizing():  # then the system frees everything, and threads may still run
+            _UNREACHABLE.append((threads.departure(), self._code))
+            _unload()
+
+
+#: Code that nothing refers to any more, with the question whether the last worker has left it.
+_UNREACHABLE: deque[tuple[Callable[[], bool], tuple[Any, ...]]] = deque()
+
+
+def _unload() -> None:
+    """Unload what is unreachable. Nobody waits here, because this may be in a garbage collection.
+
+    What a worker has not left, or the holder of the lock keeps us from, is unloaded the next time.
+    """
+    if _LOCK.acquire(blocking=False):
+        try:
+            for _ in range(len(_UNREACHABLE)):
+                left, code = _UNREACHABLE.popleft()
+                if left():
+                    for part in code:
+                        part.close()
+                else:
+                    _UNREACHABLE.append((left, code))
+        finally:
+            _LOCK.release()
 
 
 _METADATA = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.vectorize.width", i32 8}\n'
@@ -239,18 +294,20 @@ def tidy_code(text: str, called: str = "") -> bytes:
 def build(text: str, names: list[str], objects: Iterable[bytes] = ()) -> Library:
     """Compile a module, link it with object files and return the addresses of its functions."""
     with _LOCK:
+        _unload()
         e = engine()
-        code = e.code(text)  # which may build another one
-        e.count += 1
+        code = e.code(text)
         library = llvm.JITLibraryBuilder()
-        library.add_object_img(code)
-        for more in objects:
-            library.add_object_img(more)
+        codes = [code, *objects]
+        for code in codes:
+            library.add_object_img(code)
         library.add_current_process()
         for name in names:
             library.export_symbol(name)
-        tracker = library.link(e.jit, f"backlit{e.count}")
-        return Library(tracker, {name: tracker[name] for name in names})
+        jit = llvm.create_lljit_compiler(e.machine, use_jit_link=False)
+        tracker = library.link(jit, "backlit")
+        addresses = {name: tracker[name] for name in names}
+        return Library((tracker, jit), addresses, sum(map(len, codes)))
 
 
 def assembly(text: str) -> str:

@@ -75,8 +75,7 @@ class Plan:
         self.stacked = self._choose_stacked()
         self.offsets, self.scratch_offset = self._place_temporaries()
         forks.give_lock(self)
-        self._compile()
-        self._prepare()
+        self._prepare(self._compile())
 
     # -- buffers ------------------------------------------------------------------------------
 
@@ -215,23 +214,26 @@ class Plan:
 
     # -- code ---------------------------------------------------------------------------------
 
-    def _compile(self) -> None:
-        """Write and compile all loops, and a driver for each run of kernels between host calls."""
+    def _compile(self) -> list[Kernel | threads.Driver]:
+        """Write and compile all loops, and a driver for each run of kernels between host calls.
+
+        The drivers and host calls are returned in order.
+        """
         definitions: dict[str, str] = {}  # body -> name: equal kernels are compiled once
         declarations: dict[str, None] = {}
         drivers: list[_DriverWriter] = []
-        self.steps: list[Any] = []
+        steps: list[Kernel | _DriverWriter] = []
         open_driver: _DriverWriter | None = None
         products = Products(self.lowering)
         for kernel in self.kernels:
             if kernel.kind == "host":
                 open_driver = None
-                self.steps.append(kernel)
+                steps.append(kernel)
                 continue
             if open_driver is None or self.split:
                 open_driver = _DriverWriter(self, f"driver{len(drivers)}")
                 drivers.append(open_driver)
-                self.steps.append(open_driver)
+                steps.append(open_driver)
             if kernel.kind == "contraction":
                 if any(v in self.in_place for v in kernel.makes):
                     open_driver.stop_if_flagged()
@@ -247,6 +249,7 @@ class Plan:
             if any(r.output in self.in_place for r in kernel.roots):
                 open_driver.stop_if_flagged()
             open_driver.add(writer, name)
+        compiled: dict[_DriverWriter, threads.Driver] = {}
         self.library = None
         if drivers:
             kernels = [
@@ -258,10 +261,11 @@ class Plan:
             for product in products.kernels.values():
                 parts.append(f"declare void @{product.name}(ptr, i64, i64, i64, ptr)")
             self.text = "\n".join(parts)
-            names = [d.name for d in drivers]
             codes = [product.code for product in products.kernels.values()]
-            self.library = machine.build(self.text, names, codes)
+            self.library = machine.build(self.text, [d.name for d in drivers], codes)
+            compiled = {d: threads.Driver(self.library, d.name, d.parallel) for d in drivers}
         self.arena = _aligned(self.scratch_offset + products.scratch)
+        return [compiled[s] if isinstance(s, _DriverWriter) else s for s in steps]
 
     def _pointer(self, storage: Variable, name: str, first: int = 0) -> list[str]:
         """The instructions that put the address of a buffer's element under a name."""
@@ -285,21 +289,21 @@ class Plan:
 
     # -- running ------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
+    def _prepare(self, steps: list[Kernel | threads.Driver]) -> None:
         self.table = (ctypes.c_void_p * max(len(self.slots), 1))()
         self.flag = ctypes.c_int32(0)
         self.arrays: list[Any] = [None] * len(self.slots)
         self.calls: list[Callable[[int], None]] = []
         table, flag = ctypes.addressof(self.table), ctypes.addressof(self.flag)
         arena = self.arena.ctypes.data
-        for step in self.steps:
-            if isinstance(step, _DriverWriter):
-                assert self.library is not None
-                driver = threads.Driver(self.library.addresses[step.name])
-                run = functools.partial(threads.run, driver, table, arena, flag, step.parallel)
-                self.calls.append(run)
+        for step in steps:
+            if isinstance(step, threads.Driver):
+                self.calls.append(functools.partial(threads.run, step, table, arena, flag))
             else:
                 self.calls.append(_Host(self, step))
+        only = steps[0] if len(steps) == 1 else None
+        #: The driver, if there is nothing else.
+        self.driver = only if isinstance(only, threads.Driver) else None
         graph, captured = self.graph, self.captured
         first = captured.results
         second = first + len(captured.updated)
@@ -346,11 +350,20 @@ class Plan:
         ]
 
     @property
+    def code_bytes(self) -> int:
+        """The size of the machine code, as object files."""
+        return self.library.nbytes if self.library is not None else 0
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The size of the arena, and of the results of the last call that may be written again."""
+        results = [self.arrays[slot] for slot, _, _ in self.fresh]
+        return self.arena.nbytes + sum(a.nbytes for a in results if a is not None)
+
+    @property
     def repeatable(self) -> bool:
         """Whether native code can run the plan many times without returning."""
-        return (
-            len(self.calls) == 1 and not self.updates and isinstance(self.steps[0], _DriverWriter)
-        )
+        return self.driver is not None and not self.updates
 
     # -- running ------------------------------------------------------------------------------
 
@@ -657,16 +670,19 @@ class _DriverWriter:
 
 
 class _Host:
-    """An op that NumPy runs, between native calls."""
+    """An op that NumPy runs, between native calls.
+
+    It does not refer to the plan, which refers to it: a plan is freed without a garbage collector.
+    """
 
     def __init__(self, plan: Plan, kernel: Kernel):
-        self.plan = plan
         self.equation = kernel.roots[0]
-        lowering = plan.lowering
         self.views = [
-            lowering.view(x) if isinstance(x, Variable) else x for x in self.equation.inputs
+            plan.lowering.view(x) if isinstance(x, Variable) else x for x in self.equation.inputs
         ]
-        self.out = View(self.equation.output, self.equation.output.shape, ())
+        self.arrays, self.arena = plan.arrays, plan.arena
+        bases = [v.base for v in self.views if isinstance(v, View)]
+        self.places = {v: _place_of(plan, v) for v in [*bases, self.equation.output]}
 
     def __call__(self, times: int) -> None:
         args = [self._array(v) if isinstance(v, View) else v for v in self.views]
@@ -675,17 +691,14 @@ class _Host:
         np.copyto(target, result)
 
     def _buffer(self, v: Variable) -> np.ndarray:
-        plan = self.plan
-        whole, start = plan.place(v)
-        slot = plan.slots.get(whole)
-        if slot is not None:
-            array = plan.arrays[slot]
-            if whole is v or (array.dtype == v.dtype and array.shape == v.shape):
-                return array
-            first = start // v.dtype.itemsize
-            return array.reshape(-1)[first : first + v.size].reshape(v.shape)
-        start += plan.offsets[whole]
-        return plan.arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
+        slot, start = self.places[v]
+        if slot is None:
+            return self.arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
+        array = self.arrays[slot]
+        if array.dtype == v.dtype and array.shape == v.shape:
+            return array
+        first = start // v.dtype.itemsize
+        return array.reshape(-1)[first : first + v.size].reshape(v.shape)
 
     def _array(self, view: View) -> np.ndarray:
         base = self._buffer(view.base)
@@ -696,6 +709,13 @@ class _Host:
         return np.lib.stride_tricks.as_strided(
             flat, view.shape, tuple(s * size for s in view.strides), writeable=False
         )
+
+
+def _place_of(plan: Plan, v: Variable) -> tuple[int | None, int]:
+    """The slot of a value's buffer and its first byte in it; without a slot, that in the arena."""
+    whole, start = plan.place(v)
+    slot = plan.slots.get(whole)
+    return slot, start if slot is not None else start + plan.offsets[whole]
 
 
 def _merged(free: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 _SPINS = 20_000
 
 _HELPERS = """
-; Job: 0 epoch, 1 driver, 2 table, 3 arena, 4 flag, 5 threads, 6 barrier counter, 7 repetitions
+; Job: 0 epoch, 1 driver, 2 table, 3 arena, 4 flag, 5 threads, 7 repetitions, 8 barrier counter,
+;      9 how often a worker has left a driver, 10 the epoch that thread 0 has started
 
 define i64 @backlit_work(ptr %job, i64 %thread, i64 %seen, i64 %spins) #0 {
 entry:
+  %departures = getelementptr i64, ptr %job, i64 9
   br label %wait
 wait:
   %last = phi i64 [ %seen, %entry ], [ %last, %pause ], [ %epoch, %run ]
@@ -45,6 +48,7 @@ pause:
   br label %wait
 run:
   call void @backlit_run(ptr %job, i64 %thread)
+  %before = atomicrmw add ptr %departures, i64 1 release
   br label %wait
 done:
   ret i64 %last
@@ -75,6 +79,9 @@ define void @backlit_post(ptr %job) #0 {
 }
 
 define void @backlit_start(ptr %job) #0 {
+  %epoch = load i64, ptr %job
+  %p10 = getelementptr i64, ptr %job, i64 10
+  store i64 %epoch, ptr %p10
   call void @backlit_run(ptr %job, i64 0)
   ret void
 }
@@ -169,6 +176,7 @@ class _Pool:
         base = ctypes.addressof(self.memory)
         self.job = (ctypes.c_int64 * 16).from_address(base + (-base) % 64)
         self.address = ctypes.addressof(self.job)
+        self.sent = 0  # how often a worker was sent into a driver
         self.library: machine.Library | None = None
         self.start: Any = None
         self.post: Any = None
@@ -191,41 +199,67 @@ class _Pool:
             self.workers.append(_Worker(self, len(self.workers) + 1))
 
     def run(self, driver: int, table: int, arena: int, flag: int, times: int) -> None:
-        """Run a driver on all threads; return when all have finished."""
+        """Run a driver on all threads; return when all have finished.
+
+        What has been posted is also run if a signal handler raises meanwhile: workers would wait
+        for this thread for ever.
+        """
         self.prepare()
-        job = self.job
+        job, workers = self.job, self.workers
         job[1], job[2], job[3], job[4] = driver, table, arena, flag
-        job[5], job[7] = len(self.workers) + 1, times
-        self.post(self.address)
-        for worker in self.workers:
-            worker.call()
-        self.start(self.address)
+        job[5], job[7] = len(workers) + 1, times
+        epoch, sent = job[0] + 1, self.sent + len(workers)
+        raised: BaseException | None = None
+        while job[10] != epoch:
+            try:
+                self.sent = sent
+                if job[0] != epoch:
+                    self.post(self.address)
+                for worker in workers:
+                    worker.call()
+                self.start(self.address)
+            except BaseException as error:
+                if job[0] != epoch:
+                    self.sent = sent - len(workers)
+                    raise
+                raised = error
+        if raised is not None:
+            raise raised
+
+    def left(self, sent: int) -> bool:
+        """Whether workers have left drivers so often: a barrier lets a caller go before them."""
+        return self.job[9] >= sent
 
 
 class _Worker:
     def __init__(self, pool: _Pool, number: int):
         self.pool = pool
         self.number = number
-        self.gate = threading.Semaphore(0)
+        self.gate = threading.Lock()  # locked while there is nothing to do
+        self.gate.acquire()
         self.parked = False
         self.seen = pool.job[0]
         self.ended = False
         self.thread = threading.Thread(target=self._live, name=f"backlit-{number}", daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except BaseException:
+            self.ended = True  # it may have started all the same
+            raise
 
     def call(self) -> None:
-        """Wake the worker if it is parked. Runs with the GIL held, as does the parking."""
-        if self.parked:
-            self.parked = False
+        """Wake the worker if it is parked. Doing it twice makes it look once too often."""
+        if self.parked and self.gate.locked():
             self.gate.release()
 
     def _live(self) -> None:
         pool = self.pool
         while not self.ended:
             self.seen = pool.work(pool.address, self.number, self.seen, _SPINS)
-            if pool.job[0] == self.seen:
-                self.parked = True
+            self.parked = True  # and only then look again: a caller posts and then looks at this
+            if pool.job[0] == self.seen and not self.ended:
                 self.gate.acquire()
+            self.parked = False
 
 
 def _available() -> int:
@@ -269,15 +303,26 @@ def set_threads(count: int) -> None:
             for worker in _POOL.workers:
                 worker.ended = True
                 worker.call()
+            while not _POOL.left(_POOL.sent):
+                time.sleep(0)
             _POOL = _Pool()
         _POOL.wanted = count
 
 
-def run(driver: Driver, table: int, arena: int, flag: int, parallel: bool, times: int = 1) -> None:
+def departure() -> Callable[[], bool]:
+    """The question whether all workers have left the drivers that have run until now.
+
+    A pool that is no longer the process's has no worker in one.
+    """
+    pool, sent = _POOL, _POOL.sent
+    return lambda: pool is not _POOL or pool.left(sent)
+
+
+def run(driver: Driver, table: int, arena: int, flag: int, times: int = 1) -> None:
     """Run a driver `times` times: on all threads if it is worth it and they are free."""
     pool = _POOL
     pace = driver.pace
-    if parallel and pool.wanted > 1 and pool.busy.acquire(blocking=False):
+    if driver.parallel and pool.wanted > 1 and pool.busy.acquire(blocking=False):
         try:
             start = time.perf_counter()
             together = pace.together(start)
@@ -294,11 +339,16 @@ def run(driver: Driver, table: int, arena: int, flag: int, parallel: bool, times
 
 
 class Driver:
-    """A compiled driver: its address, and itself as a function."""
+    """A compiled driver, which keeps its code: its address, and itself as a function.
 
-    def __init__(self, address: int):
-        self.address = address
-        self.entry = _ENTRY(address)
+    A `parallel` one has work for all threads.
+    """
+
+    def __init__(self, library: machine.Library, name: str, parallel: bool):
+        self.library = library
+        self.parallel = parallel
+        self.address = library.addresses[name]
+        self.entry = _ENTRY(self.address)
         self.pace = Pace()
 
     def run_alone(self, table: int, arena: int, flag: int, times: int) -> None:
