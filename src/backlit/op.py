@@ -186,6 +186,36 @@ def broadcast_shapes(op: Op, inputs: tuple[Any, ...]) -> Shape:
         ) from None
 
 
+def holds(dtype: DType, number: Any) -> bool:
+    """Whether a Python number can take on a dtype; integers do not wrap around.
+
+    >>> holds(np.dtype("uint8"), 255), holds(np.dtype("uint8"), -1), holds(np.dtype("float32"), -1)
+    (True, False, True)
+    """
+    if not isinstance(number, int | np.integer):
+        return True
+    if dtype in INTEGER:
+        info = np.iinfo(dtype)
+        return info.min <= number <= info.max
+    return abs(number) < 2**1024 or dtype not in FLOATING
+
+
+def require_held(what: str, number: Any, dtype: DType) -> None:
+    """Raise unless a number can take on a dtype. `what` names the op and the argument."""
+    if holds(dtype, number):
+        return
+    if dtype in FLOATING:
+        raise ArgumentError(
+            f"{what} must be a number that {dtype} can round, got an integer of "
+            f"{number.bit_length()} bits; use float('inf') for what is larger than any number"
+        )
+    info = np.iinfo(dtype)
+    raise ArgumentError(
+        f"{what} must lie in [{info.min}, {info.max}], because a number takes on the dtype of its "
+        f"array, {dtype}, got {number}; choose a wider dtype, as x.astype('int64') has"
+    )
+
+
 _ACCEPTED: dict[str, tuple[frozenset[DType], str]] = {
     "numbers": (INTEGER | FLOATING, "numbers; use {}.astype('int64')"),
     "bits": (INTEGER | {bool_}, "integers or truth values; use {}.astype('int64')"),
@@ -215,7 +245,15 @@ class Elementwise(Op):
         """Broadcast shape; promoted dtype, or bool for predicates."""
         self.require_types(*inputs)
         shape = broadcast_shapes(self, inputs)
-        return shape, bool_ if self.result == "bool" else self.promoted(inputs)
+        dtype = self.promoted(inputs)
+        self.require_numbers(inputs, dtype)
+        return shape, bool_ if self.result == "bool" else dtype
+
+    def require_numbers(self, inputs: tuple[Any, ...], dtype: DType) -> None:
+        """Raise unless all Python numbers among the inputs can take on the dtype of the arrays."""
+        for name, x in zip(self.parameters, inputs, strict=True):
+            if not hasattr(x, "dtype"):
+                require_held(f"{self.name}: {name}", x, dtype)
 
     def promoted(self, inputs: tuple[Any, ...]) -> DType:
         """The common dtype of the array inputs."""

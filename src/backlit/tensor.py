@@ -22,7 +22,7 @@ import numpy as np
 
 from . import dtypes
 from .backend import eager
-from .backend.numpy_backend import without_numbers
+from .backend.numpy_backend import astype, without_numbers
 from .changes import CHANGES
 from .dtypes import DType, as_dtype
 from .errors import (
@@ -35,7 +35,7 @@ from .errors import (
     TraceError,
 )
 from .foreign import words
-from .op import Op, Shape, describe, describe_inputs
+from .op import Op, Shape, describe, describe_inputs, holds
 from .ops import elementwise, movement
 
 Number = bool | int | float
@@ -613,6 +613,12 @@ class Tensor:
     def astype(self, dtype: Any) -> Tensor:
         """The elements as another type; the gradient is cast back.
 
+        A float becomes an integer without its fraction. One that the integer type does not hold
+        becomes what NumPy and PyTorch make of it on x86-64, on every processor, compiled or not:
+        8 and 16 bits and uint32 start again (300 is 44 as uint8, -1 is 255), int32 and int64 are
+        their lowest number. NaN and what is too large even for int32 (for uint32 and 64 bits:
+        int64) are that type's lowest number, of which small types have the last bits, 0.
+
         >>> tensor([1.7, -1.7]).astype("int32")
         Tensor([ 1, -1], shape=(2,), dtype=int32)
         """
@@ -1016,6 +1022,8 @@ def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndar
             raise DTypeError(_no_numbers(data, f": {error}")) from None
     if data.dtype not in dtypes.SUPPORTED or type(data) is not np.ndarray:
         _require_numbers(data, data, target)
+    if target in dtypes.INTEGER and data.dtype in dtypes.FLOATING and copy is not False:
+        return astype(np.asarray(data), target)
     return np.array(data, as_dtype(data.dtype) if target is None else target, copy=copy)
 
 
@@ -1168,7 +1176,7 @@ def floating(x: Any) -> Any:
     """Integer and bool Tensors and numbers as float32; floating ones as they are."""
     if isinstance(x, Tensor):
         return x if x.array.dtype in dtypes.FLOATING else x.astype(dtypes.DEFAULT_FLOAT)
-    return float(x)
+    return float(x) if holds(dtypes.DEFAULT_FLOAT, x) else x  # the op says what is wrong with it
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ Everything not defined here is NumPy's own function under its Array API name.
 from __future__ import annotations
 
 import math
+import platform
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ from numpy import (
     where,
 )
 
-from ..dtypes import LOW_PRECISION, bfloat16, float32
+from ..dtypes import FLOATING, INTEGER, LOW_PRECISION, bfloat16, float32, int32, int64, uint64
 from .numpy_windows import (
     convolution,
     convolution_input,
@@ -114,7 +115,9 @@ def without_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     if bfloat16 not in [getattr(x, "dtype", None) for x in inputs]:
         return inputs
-    return tuple([np.asarray(x, bfloat16) if type(x) in (bool, int, float) else x for x in inputs])
+    return tuple(
+        [np.asarray(float(x), bfloat16) if type(x) in (bool, int, float) else x for x in inputs]
+    )
 
 
 def _wide(x: np.ndarray) -> np.ndarray:
@@ -162,12 +165,47 @@ def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     return np.flip(x.shape[axis] - 1 - backwards, axis)
 
 
+#: Whether C casts floats to integers as `astype` does. It does not say what becomes of a float that
+#: an integer type does not hold: that is up to the processor.
+_LIKE_C = platform.machine().lower() in ("x86_64", "amd64")
+
+
 def astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x in another type.
+
+    A float becomes an integer by leaving out its fraction. One that the type does not hold becomes
+    what NumPy and PyTorch make of it on x86-64, wherever it stands and on every processor: int8,
+    uint8, int16, uint16 and int32 have the low bits of the int32, uint32 and int64 those of the
+    int64; and NaN, like a float too large for that, is its lowest number. A uint64 has the bits of
+    the int64, from 2⁶³ on those of x - 2⁶³ with the highest one turned.
+    """
+    if dtype in INTEGER and x.dtype in FLOATING:
+        return _whole(x, dtype)
     return x.astype(dtype, copy=False)
 
 
+def _whole(x: Any, dtype: np.dtype) -> Any:
+    small = dtype.itemsize <= 2 or dtype == int32
+    if _LIKE_C and (small or dtype in (int64, uint64)):
+        return x.astype(dtype)  # NumPy's vectors cast to uint32 otherwise than its scalars
+    if _LIKE_C:
+        return x.astype(int64).astype(dtype)
+    x = x.astype(np.float64)
+    if dtype == uint64:
+        high = _whole(x - 2.0**63, int64) ^ np.int64(-(2**63))
+        return where(x >= 2.0**63, high, _whole(x, int64)).astype(uint64)
+    wide, limit = (int32, 2.0**31) if small else (int64, 2.0**63)
+    return where(abs(x) < limit, x, -limit).astype(wide).astype(dtype)
+
+
 def full(shape: tuple[int, ...], value: float, dtype: np.dtype) -> np.ndarray:
-    return np.full(shape, value, dtype)
+    if dtype in INTEGER and isinstance(value, float | np.floating):
+        value = _whole(np.asarray(value), dtype)
+    elif dtype == bfloat16:
+        value = float(value)  # ml_dtypes takes no integers above those of int64
+    result = np.empty(shape, dtype)
+    result[...] = value
+    return result
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -183,7 +221,7 @@ def ones_like(x: np.ndarray) -> np.ndarray:
 
 
 def arange(start: float, count: int, step: float, dtype: np.dtype) -> np.ndarray:
-    return (start + step * np.arange(count)).astype(dtype)
+    return astype(start + step * np.arange(count), dtype)
 
 
 def _key(index: Index) -> tuple[int | _slice | None, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import LOW_PRECISION, DType, bool_, float16, float32
-from ..op import Op
+from ..backend import numpy_backend as NUMPY
+from ..dtypes import INTEGER, LOW_PRECISION, DType, bool_, float16, float32, int32, uint64
+from ..op import Op, holds
 from . import machine, mathematics
 from .builder import Function, Value
 from .graph import Equation
@@ -54,7 +56,7 @@ def convert(x: Value, source: DType, target: DType) -> Value:
     if x.is_float:
         if to in ("float", "double"):
             return x.cast("fpext" if to == "double" else "fptrunc", to)
-        return x.cast("fptosi" if is_signed(target) else "fptoui", to)
+        return _whole(x, target)
     signed = is_signed(source)
     if to in ("float", "double"):
         return x.cast("sitofp" if signed else "uitofp", to)
@@ -63,6 +65,24 @@ def convert(x: Value, source: DType, target: DType) -> Value:
     if int(x.type[1:]) > int(to[1:]):
         return x.cast("trunc", to)
     return x.cast("sext" if signed else "zext", to)
+
+
+def _whole(x: Value, target: DType) -> Value:
+    """A float as an integer: see `numpy_backend.astype`."""
+    if target == uint64:
+        high = _within(x - 2.0**63, 64) ^ -(2**63)
+        return x.compare("ge", 2.0**63).select(high, _within(x, 64))
+    bits = 32 if target.itemsize <= 2 or target == int32 else 64
+    y = _within(x, bits)
+    to = TYPES[target.name]
+    return y if y.type == to else y.cast("trunc", to)
+
+
+def _within(x: Value, bits: int) -> Value:
+    """x as a signed integer; the lowest one for NaN and for what is too large for it."""
+    whole = x.cast("fptosi", f"i{bits}")  # undefined where it is not chosen
+    limit = 2.0 ** (bits - 1)
+    return x.call("llvm.fabs").compare("lt", limit).select(whole, -int(limit))
 
 
 def _shifted(x: Value, right: int) -> Value:
@@ -142,8 +162,12 @@ def number(function: Function, dtype: DType, value: float) -> Value:
     """A number as an element of that dtype in a register."""
     if dtype in LOW_PRECISION:
         with np.errstate(over="ignore"):
-            bits = np.array(value, dtype).view(np.int16)
+            bits = np.array(float(value), dtype).view(np.int16)
         return function.const("i16", int(bits))
+    if dtype == bool_:
+        value = bool(value)
+    elif dtype in INTEGER:
+        value = int(NUMPY.full((), value, dtype))
     return function.const(TYPES[dtype.name], value)
 
 
@@ -388,6 +412,12 @@ def emit(
         a, b = args * 2 if name == "square" else args
         known_a, known_b = (x if isinstance(x, Value) else function.const("i1", x) for x in (a, b))
         return known_a.bits(_OF_TRUTHS[name], known_b)
+    if name in _COMPARE and dtype in INTEGER:
+        for x in args:
+            if not isinstance(x, Value) and not holds(dtype, x):
+                # All elements are on one side of it, as 0 is.
+                sides = [0 if isinstance(y, Value) else y for y in args]
+                return function.const("i1", getattr(operator, _COMPARE[name])(*sides))
     values = [x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args]
     if name in _COMPARE:
         return values[0].compare(_COMPARE[name], values[1], is_signed(dtype))

@@ -84,6 +84,17 @@ def _binary_float(cls: type[Op]) -> Binary:
     return _document(function, op, "a, b")
 
 
+def _binary_truth(cls: type[Op]) -> Binary:
+    """The function of two truth values; of a number, whether it is not 0."""
+    op = cls()
+
+    def function(a: Any, b: Any, /) -> Tensor:
+        a, b = (bool(x) if isinstance(x, int | float) else x for x in (a, b))
+        return binary(op, a, b)
+
+    return _document(function, op, "a, b")
+
+
 def _binary_bits(cls: type[Op]) -> Binary:
     op = cls()
 
@@ -150,9 +161,9 @@ less = _binary(ops.Less)
 less_equal = _binary(ops.LessEqual)
 greater = _binary(ops.Greater)
 greater_equal = _binary(ops.GreaterEqual)
-logical_and = _binary(ops.LogicalAnd)
-logical_or = _binary(ops.LogicalOr)
-logical_xor = _binary(ops.LogicalXor)
+logical_and = _binary_truth(ops.LogicalAnd)
+logical_or = _binary_truth(ops.LogicalOr)
+logical_xor = _binary_truth(ops.LogicalXor)
 bitwise_and = _binary_bits(ops.BitwiseAnd)
 bitwise_or = _binary_bits(ops.BitwiseOr)
 bitwise_xor = _binary_bits(ops.BitwiseXor)
@@ -184,6 +195,8 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(min, int | float | None) and isinstance(max, int | float | None):
         if x.dtype not in dtypes.FLOATING and isinstance(min, float) | isinstance(max, float):
             x = floating(x)
+        if x.dtype in dtypes.FLOATING:
+            min, max = (b if b is None else floating(b) for b in (min, max))
         # The cache takes 0.0 and -0.0 for the same.
         bounds = (min, max)
         return apply(ops.Clip(low=min, high=max) if 0.0 in bounds else cached(ops.Clip, *bounds), x)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..op import Op, Shape
+from ..op import Op, Shape, require_held
 
 
 class Full(Op):
@@ -18,6 +18,10 @@ class Full(Op):
     shape: Shape
     value: float
     dtype: DType
+
+    def check(self):
+        """The value is a number of the dtype."""
+        require_held("full: fill_value", self.value, self.dtype)
 
     def forward(self, xp):
         return xp.full(self.shape, self.value, dtype=self.dtype)

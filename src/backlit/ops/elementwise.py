@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import DType
-from ..op import Elementwise, Shape
+from ..dtypes import INTEGER, DType, bool_, int64
+from ..errors import ArgumentError
+from ..op import Elementwise, Shape, describe, require_held
 
 
 class Positive(Elementwise):
@@ -126,6 +127,16 @@ class Pow(Elementwise):
 
     def forward(self, xp, a, b):
         return xp.pow(a, b)
+
+    def infer(self, a: Any, b: Any) -> tuple[Shape, DType]:
+        """Broadcast shape, promoted dtype; integers have no negative integer powers."""
+        shape, dtype = super().infer(a, b)
+        if dtype in INTEGER and isinstance(b, int) and b < 0:
+            raise ArgumentError(
+                f"pow: integers have no negative integer powers, got a: {describe(a)}, b: {b}; "
+                "use a.astype('float32')"
+            )
+        return shape, dtype
 
     def backward(self, xp, grad_y, a, b, y):
         def grad_a():
@@ -526,6 +537,12 @@ class Clip(Elementwise):
     low: float | None
     high: float | None
 
+    def check(self, x):
+        """Both limits are numbers of the type of x."""
+        for name, limit in (("min", self.low), ("max", self.high)):
+            if limit is not None:
+                require_held(f"clip: {name}", limit, int64 if x.dtype == bool_ else x.dtype)
+
     def forward(self, xp, x):
         y = x if self.low is None else xp.maximum(x, self.low)
         return y if self.high is None else xp.minimum(y, self.high)
@@ -542,6 +559,11 @@ class Where(Elementwise):
 
     primitive = True
     saves = ("condition",)
+
+    def check(self, condition, a, b):
+        """Numbers take on the dtype of the other choice: NumPy would let them wrap around."""
+        if type(a) is int or type(b) is int:
+            self.require_numbers((condition, a, b), self.promoted((condition, a, b)))
 
     def forward(self, xp, condition, a, b):
         return xp.where(condition, a, b)
@@ -669,42 +691,51 @@ class Predicate(Elementwise):
     result = "bool"
 
 
-class Equal(Predicate):
+class Comparison(Predicate):
+    """Base of the comparisons: a number may lie outside the dtype that it is compared with."""
+
+    def require_numbers(self, inputs: tuple[Any, ...], dtype: DType) -> None:
+        """As other ops, but integers are compared exactly."""
+        if dtype not in INTEGER:
+            super().require_numbers(inputs, dtype)
+
+
+class Equal(Comparison):
     """y = (a = b)."""
 
     def forward(self, xp, a, b):
         return xp.equal(a, b)
 
 
-class NotEqual(Predicate):
+class NotEqual(Comparison):
     """y = (a ≠ b)."""
 
     def forward(self, xp, a, b):
         return xp.not_equal(a, b)
 
 
-class Less(Predicate):
+class Less(Comparison):
     """y = (a < b)."""
 
     def forward(self, xp, a, b):
         return xp.less(a, b)
 
 
-class LessEqual(Predicate):
+class LessEqual(Comparison):
     """y = (a ≤ b)."""
 
     def forward(self, xp, a, b):
         return xp.less_equal(a, b)
 
 
-class Greater(Predicate):
+class Greater(Comparison):
     """y = (a > b)."""
 
     def forward(self, xp, a, b):
         return xp.greater(a, b)
 
 
-class GreaterEqual(Predicate):
+class GreaterEqual(Comparison):
     """y = (a ≥ b)."""
 
     def forward(self, xp, a, b):
