@@ -54,6 +54,8 @@ class State(threading.local):
     observer: Callable[[Op, tuple[Any, ...], Tensor], None] | None = None
     #: Called in a walk after each node with (node, upstream, [(position, downstream), ...]).
     backward_observer: Callable[[Node, Any, list[tuple[int, Any]]], None] | None = None
+    #: Called with (tensor, by what) where the values of a Tensor are asked for. None: nobody does.
+    reader: Callable[[Tensor, str], None] | None = None
     #: The module call in progress.
     scope: Scope | None = None
 
@@ -421,6 +423,8 @@ class Tensor:
                 f"call ({os.path.basename(code.co_filename)}:{line}, {describe(self.array)}); "
                 f"{cure}"
             )
+        if STATE.reader is not None:
+            STATE.reader(self, what)
         return self.array
 
     def item(self) -> Number:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from types import CodeType, FrameType
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..errors import ArgumentError, BacklitError
 from ..nn.module import Module, Parameter
 from ..op import Op, describe
 from ..tensor import _INTERNAL, Scope, Tensor, as_tensor
+from .exits import Read
 from .record import Edge, NodeRecord, Record, ScopeRecord
 from .value import Value
 
@@ -35,6 +37,9 @@ class Builder:
         self.tensors: dict[int, int] = {}
         #: What the user's own backward pass sent, by the number of the node: see `backward`.
         self.walked: dict[int, Walked] = {}
+        #: Values that were handed out as numbers, and ops that were computed under no_grad.
+        self.reads: list[Read] = []
+        self.off: set[int] = set()
         self._scope_ids: dict[int, int] = {}
         self._children: dict[int, dict[int, str]] = {}
         self._parameters: dict[int, str] = {}
@@ -130,12 +135,30 @@ class Builder:
         self._arrays.setdefault(id(array), node.id)
         self.alive.append(array)
 
+    def read(self, t: Tensor, array: np.ndarray, what: str, site: tuple[CodeType, int]) -> None:
+        """Take down that a value was handed out as numbers."""
+        source = self._arrays.get(id(array), -1)
+        self.reads.append(Read(source, len(self.nodes) - 1, what, array, *_line(*site)))
+        self.alive.append(t)
+
+    def _with_leaves(self, reads: list[Read]) -> list[Read]:
+        """The reads of what is in the record; a leaf may have been read before its first use."""
+        leaves = {
+            id(n.value.array): n.id for n in self.nodes if n.kind != "op" and n.value is not None
+        }
+        placed = [
+            replace(r, source=leaves.get(id(r.array), -1)) if r.source < 0 else r for r in reads
+        ]
+        return [r for r in placed if r.source >= 0]
+
     def finish(self, output: int | None, seed: np.ndarray | None, error: str | None) -> Record:
         """Run the backward pass from a node, if there is a seed, and close the record."""
         value = None if seed is None else Value(seed)
         result = Record(self.nodes, self.edges, self.scopes, output, value, error, self.step)
         result._tensors = self.tensors
         result._alive = self.alive
+        result._off = self.off
+        result._reads = self._with_leaves(self.reads)
         for e in self.edges:
             target = self.nodes[e.target]
             if target.applied is not None:

@@ -279,6 +279,9 @@ class Record:
         self._sources: dict[str, dict[int, str]] | None = None
         self._tensors: dict[int, int] = {}  # id of a live Tensor or tape node -> node
         self._alive: list[Any] = []
+        self._chosen = True  # whether the output is known to be the loss
+        self._reads: list[Any] = []  # of Read: values that were handed out as numbers
+        self._off: set[int] = set()  # ops that were computed under no_grad
 
     # -- the graph ----------------------------------------------------------------------------
 

@@ -45,30 +45,44 @@ class Recording:
         self._names: dict[int, str] = {}
         self._before: list[Any] = []
         self._walked: dict[Node, Walked] = {}
+        self._reads: list[tuple[Any, ...]] = []
+        self._root: Node | None = None  # where the last backward pass in the block has started
+        self._order = -1
         self._record: Record | None = None
 
     def __enter__(self) -> Recording:
-        self._before.append((STATE.observer, STATE.backward_observer))
+        self._before.append((STATE.observer, STATE.backward_observer, STATE.reader))
         STATE.observer = self._observe
         STATE.backward_observer = self._observe_backward
+        STATE.reader = self._observe_read
         return self
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        before, _ = self._before[-1]
+        before, _, _ = self._before[-1]
         if before is not None:
             before(op, inputs, y)
         if type(y.array) is not np.ndarray:
             return  # a capture runs on abstract values
         arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
         site = _user_site()
-        self._calls.append((op, inputs, arrays, y, y.array, STATE.scope, site))
+        self._calls.append((op, inputs, arrays, y, y.array, STATE.scope, site, STATE.grad_enabled))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
-        _, before = self._before[-1]
+        _, before, _ = self._before[-1]
         if before is not None:
             before(node, upstream, sent)
+        if node.order > self._order:  # a walk goes from later nodes to earlier ones
+            self._root = node
+        self._order = node.order
         if isinstance(upstream, np.ndarray):  # in a differentiable pass it is a Tensor
             self._walked[node] = upstream, sent
+
+    def _observe_read(self, t: Tensor, what: str) -> None:
+        before = self._before[-1][2]
+        if before is not None:
+            before(t, what)
+        if what not in _NOT_NUMBERS:
+            self._reads.append((len(self._calls), t, t.array, what, _user_site()))
 
     def __exit__(
         self,
@@ -76,7 +90,7 @@ class Recording:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        STATE.observer, STATE.backward_observer = self._before.pop()
+        STATE.observer, STATE.backward_observer, STATE.reader = self._before.pop()
         self.error = error
         frames = list(user_frames(sys._getframe(1)))
         if error is not None:
@@ -99,6 +113,15 @@ class Recording:
             self._record = self.of(None)
         return self._record
 
+    def of_loss(self) -> Record:
+        """What was seen, with the gradients of what `backward` was called on in the block."""
+        if self._root is not None:
+            for call in self._calls:
+                y = call[3]
+                if y.node is self._root and y.size == 1:
+                    return self.of(y)
+        return self.record
+
     def of(self, output: Tensor | None, gradient: Any = None) -> Record:
         """What was seen, with the gradients of the given Tensor."""
         if self._before:
@@ -113,6 +136,8 @@ class Recording:
         failed_scope = failure.scope if failure is not None else None
         used = {id(x) for call in self._calls for x in call[1] if isinstance(x, Tensor)}
         calls = [c for c in self._calls if c[1] or id(c[3]) in used]
+        reads = iter(self._reads)
+        read = next(reads, None)
         for call in calls:
             add.scope(call[5])
         add.scope(failed_scope)
@@ -131,10 +156,17 @@ class Recording:
                     found.append(leaves[key])
             return found
 
-        for op, inputs, arrays, y, array, scope, site in calls:
+        positions = {id(c): i for i, c in enumerate(self._calls)}
+        for call in calls:
+            op, inputs, arrays, y, array, scope, site, graded = call
+            while read is not None and read[0] <= positions[id(call)]:
+                add.read(*read[1:])
+                read = next(reads, None)
             ids = sources(inputs, arrays)
             node = add.op(op, inputs, ids, array, scope, site)
             node.requires_grad = y.requires_grad
+            if not graded:
+                add.off.add(node.id)
             node.name = add.names.get(id(y)) or add.names.get(id(y.node))
             add.made(node, array)
             if op.differentiable:
@@ -148,8 +180,12 @@ class Recording:
         error = None if self.error is None else one_line(self.error)
         if failure is not None and failure.node is None:
             node = failure.add_to(add, sources)
+        while read is not None:
+            add.read(*read[1:])
+            read = next(reads, None)
         result_id, seed = self._start(add, calls, numbers, output, gradient)
         record = add.finish(result_id, seed, error)
+        record._chosen = output is not None
         if failure is not None and failure.node is not None:
             failed = add.tensors.get(id(failure.node))
             if failed is not None and record.nodes[failed].status == "ok":
@@ -178,6 +214,10 @@ class Recording:
             if y.requires_grad and y.size == 1 and number not in used:
                 return number, np.ones(y.shape, y.dtype)
         return None, None
+
+
+#: Ways of asking for a value that hand out no number: a text, a branch, a copy.
+_NOT_NUMBERS = frozenset(("print()", "bool()", "copy", "indexing by a mask"))
 
 
 class _Failure:

@@ -1,21 +1,26 @@
 """Why a parameter's gradient is None, zero or stale, with the line that made it so.
 
-frozen            requires_grad is False
+frozen            requires_grad is False, or was when the loss was computed
 overwritten       the name holds the result of an op now, or got a new value since
 not used          no op of the forward pass read it
-detached          a value computed from it went on without its gradient
+no graph          the loss was not computed by ops on the tape
+detached          a value computed from it went on without its gradient (detach, assign, no_grad)
+read as a number  a value computed from it went through item(), numpy() or the like
 no derivative     it went through an op that has none (argmax, a comparison, an integer cast)
 not reached       what was computed from it does not lead to this loss
-masked            a mask or a factor of zeros stopped the gradient
+masked            a mask, a factor or an input of zeros stopped the gradient
 dead units        every unit behind it is off (ReLU below 0, clip outside its limits)
 flat              an op whose derivative is 0 (floor, round, sign), or one that saturated
 not chosen        an index, a maximum or a `where` never chose it
 no backward yet, accumulated, stale
+
+A reason is given for what was seen. What may be is told as such.
 """
 
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,12 +30,16 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..dtypes import FLOATING
 from ..errors import ArgumentError, GraphFreedError
+from ..nn.module import Parameter
 from ..op import REGISTRY, describe
 from ..tensor import Tensor
 from .builder import names_of, user_frames
+from .exits import Crossing, Ways, loss_of
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
+from .watching import Recording
 
 _STEPS = ("floor", "ceil", "trunc", "round", "sign", "floor_divide")
 _UNITS = ("relu", "clip", "leaky_relu", "elu")
@@ -112,21 +121,63 @@ def why(parameter: Tensor, source: Any = None) -> Why:
                     "overwritten",
                     f"this is the result of {node.op.name}, no leaf: only leaves keep a gradient",
                     _source(*node.line, node.location),
-                    "ask for the leaf it was computed from; to update a parameter use assign(); "
-                    "to see this gradient call retain_grad() before backward",
+                    "ask for the leaf it was computed from; to update a parameter use "
+                    "w -= lr * w.grad under no_grad, or assign(); to see this gradient call "
+                    "retain_grad() before backward",
                 )
             ],
         )
     if not parameter.requires_grad:
-        fix = "requires_grad_() on the tensor or its module, before the forward pass"
-        return Why(name, "none", [Reason("frozen", "requires_grad is False", fix=fix)])
+        return Why(name, "none", [_frozen(parameter, source)])
     if source is None:
         return _alone(parameter, name)
+    if isinstance(source, Tensor) and source is not parameter and source.node is None:
+        return Why(name, "none", [_no_graph(source)])
     try:
-        record = as_record(source)
+        record = source.of_loss() if isinstance(source, Recording) else as_record(source)
     except GraphFreedError:
         return _freed(parameter, name)
-    return _in_record(parameter, record, name)
+    return _in_record(parameter, record, name, isinstance(source, Tensor))
+
+
+_RECORD = (
+    "ask a recording of the forward pass: with see.recording() as r: ...; see.why(parameter, r)"
+)
+_UPDATE = "update a parameter with w -= lr * w.grad under no_grad, which keeps it, or with assign()"
+
+
+def _frozen(parameter: Tensor, source: Any) -> Reason:
+    """Why a Tensor is asked for no gradient: it never was, or it is not the parameter any more."""
+    if isinstance(source, Recording):
+        record = source.record
+        number = record._tensors.get(id(parameter))
+        if number is not None and record.nodes[number].kind == "op":
+            node = record.nodes[number]
+            text = f"this is the result of {node.op}, computed under no_grad, and not the parameter"
+            return Reason("overwritten", text, _at(record, node), _UPDATE)
+    fix = "requires_grad_() on the tensor or its module, before the forward pass"
+    if parameter.dtype not in FLOATING:
+        fix = f"only floating tensors have gradients, this one is {parameter.dtype}"
+    elif not isinstance(parameter, Parameter):
+        fix += f"; if this name was bound anew by w = w - ... under no_grad: {_UPDATE}"
+    return Reason("frozen", "requires_grad is False", fix=fix)
+
+
+def _no_graph(loss: Tensor) -> Reason:
+    """What is known of a loss that no op on the tape computed."""
+    if loss.requires_grad:
+        text = f"the loss ({describe(loss)}) is a leaf: made from numbers, not computed by ops"
+        fix = (
+            "compute it of Tensors, without item(), float(), numpy() and tensor(); setting "
+            "requires_grad does not connect it"
+        )
+        return Reason("no graph", text, fix=fix)
+    text = (
+        f"the loss ({describe(loss)}) does not require a gradient: nothing that it was computed "
+        "from does, or the way ended before it: at item(), numpy(), detach() or assign(), under "
+        "no_grad, or in an op without a derivative, such as argmax, a comparison or a cast"
+    )
+    return Reason("no graph", text, fix=_RECORD)
 
 
 def _freed(parameter: Tensor, name: str) -> Why:
@@ -136,10 +187,7 @@ def _freed(parameter: Tensor, name: str) -> Why:
     text = (
         "a backward pass has run and left no gradient here; it freed the graph that would say why"
     )
-    fix = (
-        "compute the loss again and ask before backward(), or ask a recording of it: "
-        "with see.recording() as r: ...; see.why(parameter, r)"
-    )
+    fix = f"compute the loss again and ask before backward(), or {_RECORD}"
     return Why(name, "none", [Reason("not reached", text, fix=fix)])
 
 
@@ -154,26 +202,19 @@ def _alone(parameter: Tensor, name: str) -> Why:
     return Why(name, "fine")
 
 
-def _in_record(parameter: Tensor, record: Record, name: str) -> Why:
+def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False) -> Why:
     number = record._tensors.get(id(parameter))
     if number is None:
-        text = f"none of the {len(record.nodes)} recorded tensors is this one"
-        twins = [
-            n for n in record.nodes
-            if n.kind in ("parameter", "leaf") and n.shape == parameter.shape
-        ]  # fmt: skip
-        if twins:
-            text += f"; {twins[0].label} has its shape: was it replaced by another tensor?"
-        fix = "use it in forward(), and make the optimizer after the last replacement"
-        return Why(name, "none", [Reason("not used", text, fix=fix)])
+        return Why(name, "none", [_absent(parameter, record, live)])
     node = record.nodes[number]
     name = node.name or name
-    if record.output is None:
+    loss = loss_of(record)
+    if loss is None:
         fix = "record the loss too, or name it: recording.of(loss)"
         text = "the record has no single number to start from"
         return Why(name, "none", [Reason("no backward yet", text, fix=fix)])
-    if node.upstream is None or node.upstream.array is None:
-        return Why(name, "none", _cut(record, node))
+    if loss != record.output or node.upstream is None or node.upstream.array is None:
+        return Why(name, "none", _cut(record, node, loss))
     gradient = node.upstream.array
     if not gradient.any():
         return Why(name, "zero", _zeros(record, node))
@@ -182,93 +223,140 @@ def _in_record(parameter: Tensor, record: Record, name: str) -> Why:
         return Why(name, "stale", [stale])
     dead = _dead_part(gradient)
     if dead:
-        return Why(name, "partly zero", [Reason("dead units", dead), *_zeros(record, node, True)])
+        found = _zeros(record, node, True)
+        kind = found[0].kind if found else "zero in part"
+        return Why(name, "partly zero", [Reason(kind, dead), *found])
     if parameter.grad is None:
         text = "this loss gives it a gradient; backward() has not been called"
         return Why(name, "none", [Reason("no backward yet", text, fix="call loss.backward()")])
     return Why(name, "fine")
 
 
+def _absent(parameter: Tensor, record: Record, live: bool) -> Reason:
+    """Why a parameter is not in a record at all."""
+    for node in record.nodes:
+        same = node.value is not None and node.value.array is parameter.array
+        if node.kind == "constant" and same and record.outgoing[node.id]:
+            return _detached(record, Crossing(node.id, node.id), "it")
+    if live:
+        loss = record.nodes[record.output] if record.output is not None else None
+        text = (
+            f"no way leads from it to {loss.label if loss is not None else 'the loss'}: it was not "
+            "used, or what was computed from it lost its gradient on the way"
+        )
+        return Reason("not reached", text, fix=_RECORD)
+    text = f"none of the {len(record.nodes)} recorded tensors is this one"
+    twins = [
+        n for n in record.nodes
+        if n.kind in ("parameter", "leaf") and n.shape == parameter.shape
+    ]  # fmt: skip
+    if twins:
+        text += f"; {twins[0].label} has its shape: was it replaced by another tensor?"
+    fix = "use it in forward(), and make the optimizer after the last replacement"
+    return Reason("not used", text, fix=fix)
+
+
 # -- None: the gradient never comes -------------------------------------------------------------
 
 
-def _cut(record: Record, start: NodeRecord) -> list[Reason]:
+def _cut(record: Record, start: NodeRecord, loss: int) -> list[Reason]:
     """Follow the value forward to every place where the way to the loss ends."""
-    reached = _descendants(record, start)
-    reasons: list[Reason] = []
-    for node in reached:
-        carrying = [e for e in record.incoming[node.id] if record.nodes[e.source].requires_grad]
-        if node.kind != "op" or node.requires_grad or not carrying:
-            continue
-        cls = REGISTRY.get(node.op)
-        if cls is not None and not cls.differentiable:
-            reasons.append(
-                Reason(
-                    "no derivative",
-                    f"it goes through {node.op}, which has none",
-                    _at(record, node),
-                    "use a smooth relaxation (softmax for argmax), or a loss on what comes before",
-                )
-            )
-        else:
-            reasons.append(
-                Reason(
-                    "detached",
-                    f"{node.op} was computed under no_grad",
-                    _at(record, node),
-                    "compute it outside the no_grad block",
-                )
-            )
-    sources = {n.id for n in reached} | {start.id}
-    for node in record.nodes:
-        same = node.value is not None and start.value is not None
-        twin = same and node is not start and node.value.array is start.value.array  # type: ignore[union-attr]
-        if node.detached_from in sources or (node.kind == "constant" and twin):
-            uses = record.outgoing[node.id]
-            if uses:
-                user = record.nodes[uses[0].target]
-                origin = record.nodes[node.detached_from] if node.detached_from else start
-                reasons.append(
-                    Reason(
-                        "detached",
-                        f"the value of {origin.label} goes on into {user.op} without its gradient",
-                        _at(record, user),
-                        "take out detach() or numpy() there",
-                    )
-                )
+    ways = Ways(record, start.id, loss)
+    if not ways.open:
+        return [_no_way(record, start, loss, ways), *_may_be(record, ways)]
+    reasons: list[tuple[int, Reason]] = []
+    between = {n.id for n in ways.between}
+    for node in ways.between:
+        carrying = [
+            e for e in record.incoming[node.id]
+            if e.source in between and record.nodes[e.source].requires_grad
+        ]  # fmt: skip
+        if node.kind == "op" and not node.requires_grad and carrying:
+            reasons.append((node.id, _ended(record, node)))
+    for c in ways.crossed:
+        if record.nodes[c.source].requires_grad:
+            label = "it" if c.source == start.id else f"the value of {record.nodes[c.source].label}"
+            reasons.append((c.target, _detached(record, c, label)))
     if reasons:
-        return reasons
-    if not record.outgoing[start.id]:
-        return [Reason("not used", "no op of the forward pass reads it", fix="use it in forward()")]
+        return [r for _, r in sorted(reasons, key=lambda pair: pair[0])][:3]
+    text = "a way leads to the loss, but no gradient came back on it"
+    failed = record.failed
+    if failed is not None:
+        text = f"the backward pass did not get through: {failed.error}"
+    return [Reason("not reached", text)]
+
+
+def _ended(record: Record, node: NodeRecord) -> Reason:
+    """Why the result of an op requires no gradient though an input does."""
+    at = _at(record, node)
+    cls = REGISTRY.get(node.op)
+    if cls is not None and not cls.differentiable:
+        if node.op == "convert":
+            text = f"it is cast to {node.dtype}, and integers and truth values have no gradients"
+            return Reason("no derivative", text, at, "stay with floating numbers")
+        text = f"it goes through {node.op}, which has none"
+        fix = "use a smooth relaxation (softmax for argmax), or a loss on what comes before"
+        return Reason("no derivative", text, at, fix)
+    if node.id in record._off:
+        text = f"{node.op} was computed under no_grad"
+        return Reason("detached", text, at, "compute it outside the no_grad block")
+    text = f"requires_grad was not set yet when {node.op} was computed"
+    return Reason("frozen", text, at, "call requires_grad_() before the forward pass")
+
+
+def _detached(record: Record, c: Crossing, what: str) -> Reason:
+    """A value that went on without its gradient."""
+    target = record.nodes[c.target]
+    uses = record.outgoing[target.id]
+    user = target if target.kind == "op" or not uses else record.nodes[uses[0].target]
+    if c.read is None:
+        return Reason(
+            "detached",
+            f"{what} goes on into {user.op} without its gradient",
+            _at(record, user),
+            "take out detach(), numpy() or assign() on the way",
+        )
+    return Reason(
+        "read as a number",
+        f"{what} was read by {c.read.what} and goes on into {user.op} as a plain number",
+        _source(c.read.file, c.read.line, f"{os.path.basename(c.read.file)}:{c.read.line}"),
+        _STAY,
+    )
+
+
+_STAY = "stay with Tensors: no item(), float() or NumPy on the way; backlit.stack joins several"
+
+
+def _no_way(record: Record, start: NodeRecord, loss: int, ways: Ways) -> Reason:
+    """That nothing computed from a tensor is known to be in the loss."""
+    if len(ways.reached) == 1:
+        text = "no op of the forward pass reads it"
+        return Reason("not used", text, fix="use it in forward()")
+    reached = [record.nodes[i] for i in sorted(ways.reached) if i != start.id]
     ends = [n for n in reached if not record.outgoing[n.id]]
     last = ends[0] if ends else reached[0]
-    loss = record.nodes[record.output].label if record.output is not None else "the loss"
+    return Reason(
+        "not reached",
+        f"what is computed from it ends in {last.label}, which {record.nodes[loss].label} does not "
+        "use",
+        _at(record, last),
+        "add that part to the loss, or leave the parameter out of the optimizer",
+    )
+
+
+def _may_be(record: Record, ways: Ways) -> list[Reason]:
+    """Reads whose numbers the loss may have been computed from, out of sight."""
+    reads = {(r.file, r.line): r for r in ways.possible}
     return [
         Reason(
-            "not reached",
-            f"what is computed from it ends in {last.label}, which {loss} does not use",
-            _at(record, last),
-            "add that part to the loss, or leave the parameter out of the optimizer",
+            "read as a number",
+            f"{record.nodes[r.source].label} was read by {r.what}: if the loss is computed from "
+            "that, this is where the gradient ends",
+            _source(r.file, r.line, f"{os.path.basename(r.file)}:{r.line}"),
+            _STAY,
         )
+        for r in list(reads.values())[-2:]
     ]
-
-
-def _descendants(record: Record, start: NodeRecord) -> list[NodeRecord]:
-    """Every node computed from one, in order, also across a detach."""
-    seen = {start.id}
-    detached: dict[int, list[int]] = {}
-    for n in record.nodes:
-        if n.detached_from is not None:
-            detached.setdefault(n.detached_from, []).append(n.id)
-    stack = [start.id]
-    while stack:
-        i = stack.pop()
-        following = [e.target for e in record.outgoing[i]] + detached.get(i, [])
-        for j in following:
-            if j not in seen:
-                seen.add(j)
-                stack.append(j)
-    return [record.nodes[i] for i in sorted(seen) if i != start.id]
 
 
 # -- zero: the gradient comes and is 0 ----------------------------------------------------------
@@ -276,7 +364,7 @@ def _descendants(record: Record, start: NodeRecord) -> list[NodeRecord]:
 
 def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason]:
     """The ops on the way from the loss where a gradient that is not 0 becomes 0."""
-    behind = {start.id} | {n.id for n in _descendants(record, start)}
+    behind = Ways(record, start.id, start.id).reached
     reasons: list[Reason] = []
     for node in record.backward_nodes():
         if node.id not in behind or node.upstream is None or node.upstream.array is None:
@@ -287,8 +375,12 @@ def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason
             g = edge.gradient.array if edge.gradient is not None else None
             if edge.source not in behind or g is None or not g.size:
                 continue
-            if not g.any() or (part and node.op in _UNITS and _dead_part(g)):
+            if not g.any():
                 reasons.append(_stopped(record, node, edge))
+            elif part and _dead_part(g):
+                found = _stopped_part(record, node, edge)
+                if found is not None:
+                    reasons.append(found)
     return reasons[:3]
 
 
@@ -320,6 +412,28 @@ def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
         fix = "scale its input down, or use the loss that takes logits"
         return Reason("flat", f"{op} is saturated: its derivative is 0 to rounding", at, fix)
     return Reason("flat", f"the derivative of {op} is 0 here", at)
+
+
+def _stopped_part(record: Record, node: NodeRecord, edge: Edge) -> Reason | None:
+    """What an op did to turn a part of a gradient into zeros, where that is known."""
+    op, at = node.op, _at(record, node)
+    if op in _UNITS:
+        fix = (
+            "nothing, if it is so in this batch only; else lower the learning rate, initialise the "
+            "bias at 0 or above, or use leaky_relu"
+        )
+        return Reason("dead units", f"units{_off(record, edge)} are off at this {op}", at, fix)
+    if op in _CHOOSING:
+        fix = "nothing, if others are chosen in other batches; else check the index or condition"
+        return Reason("not chosen", f"{op} chooses only a part of it", at, fix)
+    if op in ("multiply", "matmul", "linear"):
+        for e in record.incoming[node.id]:
+            other = record.nodes[e.source]
+            array = None if other.value is None else other.value.array
+            if e.id != edge.id and array is not None and _dead_part(array):
+                text = f"{op} multiplies it by {other.label}, of which a part is 0 in this batch"
+                return Reason("masked", text, at, "nothing, if these are features or a mask")
+    return None
 
 
 def _all_zero(node: NodeRecord) -> bool:
