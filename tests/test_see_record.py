@@ -194,13 +194,14 @@ def test_bad_input_to_record():
     messages = []
 
     def captured(x):
-        with pytest.raises(ArgumentError, match="being captured has no values") as caught:
+        try:
             see.record(x.requires_grad_() * 2)
-        messages.append(caught)
+        except ArgumentError as error:
+            messages.append(str(error))
         return x
 
     bl.capture(captured)(bl.tensor(1.0))
-    assert messages
+    assert "being captured has no values" in messages[0]
 
 
 def test_find_says_what_exists():

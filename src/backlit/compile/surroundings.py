@@ -236,7 +236,7 @@ class Surroundings:
         if settled(cls.__module__) and cls.__module__.partition(".")[0] != "backlit":
             if not hasattr(value, "__dict__"):
                 return
-        elif hasattr(value, "function") and cls.__name__ == "CompiledFunction":
+        elif cls.__name__ == "CompiledFunction":
             path = getattr(value.function, "__qualname__", path)
             self._later(value.function, path)
             called = getattr(value.function, "__func__", value.function)

@@ -79,15 +79,20 @@ class Builder:
         for name, t in (*module.named_parameters(), *module.named_buffers()):
             self._parameters.setdefault(id(t), f"{prefix}.{name}")
 
-    def leaf(self, t: Tensor, value: np.ndarray | None, note: str | None = None) -> int:
-        """Add a leaf."""
+    def leaf(
+        self,
+        t: Tensor,
+        value: np.ndarray | None,
+        note: str | None = None,
+        requires_grad: bool | None = None,
+    ) -> int:
+        """Add a leaf. `requires_grad` is what it was when it was used, if that may have changed."""
         number = len(self.nodes)
-        kind = (
-            "parameter" if isinstance(t, Parameter) else "leaf" if t.requires_grad else "constant"
-        )
+        asked = t.requires_grad if requires_grad is None else requires_grad
+        kind = "parameter" if isinstance(t, Parameter) else "leaf" if asked else "constant"
         node = NodeRecord(number, kind, kind, t.shape, t.dtype)
         node.name = t.name or self._parameters.get(id(t)) or self.names.get(id(t))
-        node.requires_grad = t.requires_grad
+        node.requires_grad = asked
         node.value = None if value is None else Value(value)
         node.note = note
         source = self._arrays.get(id(value))
@@ -146,10 +151,9 @@ class Builder:
         leaves = {
             id(n.value.array): n.id for n in self.nodes if n.kind != "op" and n.value is not None
         }
-        placed = [
+        return [
             replace(r, source=leaves.get(id(r.array), -1)) if r.source < 0 else r for r in reads
         ]
-        return [r for r in placed if r.source >= 0]
 
     def finish(self, output: int | None, seed: np.ndarray | None, error: str | None) -> Record:
         """Run the backward pass from a node, if there is a seed, and close the record."""

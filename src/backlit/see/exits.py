@@ -21,7 +21,7 @@ _COMMON = frozenset((0.0, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0))
 class Read:
     """A value that was handed out as numbers, while a block of code was recorded."""
 
-    source: int  # the node whose value it was
+    source: int  # the node whose value it was; -1: no op has used that
     after: int  # the last node that there was then
     what: str  # by what: `item()`
     array: np.ndarray
@@ -54,11 +54,12 @@ def crossings(record: Record) -> list[Crossing]:
         if origin is not None:
             found.append(Crossing(origin, node.id))
     for read in record._reads:
-        found += [Crossing(read.source, n.id, read) for n in _holding(record, read)]
+        if read.source >= 0:
+            found += [Crossing(read.source, n.id, read) for n in holding(record, read)]
     return found
 
 
-def _holding(record: Record, read: Read) -> Iterator[NodeRecord]:
+def holding(record: Record, read: Read) -> Iterator[NodeRecord]:
     """The later nodes that hold what was read: an op's number, or a constant's elements."""
     one = float(read.array.reshape(-1)[0]) if read.array.size == 1 else None
     if one is None and len(np.unique(read.array)) < 2:

@@ -65,7 +65,9 @@ class Recording:
             return  # a capture runs on abstract values
         arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
         site = _user_site()
-        self._calls.append((op, inputs, arrays, y, y.array, STATE.scope, site, STATE.grad_enabled))
+        asked = {id(x) for x in inputs if isinstance(x, Tensor) and x.requires_grad}
+        on = STATE.grad_enabled
+        self._calls.append((op, inputs, arrays, y, y.array, STATE.scope, site, on, asked))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
         _, before, _ = self._before[-1]
@@ -142,30 +144,35 @@ class Recording:
             add.scope(call[5])
         add.scope(failed_scope)
 
-        def sources(inputs: tuple[Any, ...], arrays: tuple[Any, ...]) -> list[int | None]:
+        def sources(
+            inputs: tuple[Any, ...], arrays: tuple[Any, ...], asked: set[int] | None = None
+        ) -> list[int | None]:
             found: list[int | None] = []
             for x, array in zip(inputs, arrays, strict=True):
                 if not isinstance(x, Tensor):
                     found.append(None)
                 elif id(x) in numbers:
                     found.append(numbers[id(x)])
+                elif x.node is not None and id(x.node) in add.tensors:
+                    found.append(add.tensors[id(x.node)])  # what an op saved, in a second pass
                 else:
                     key = id(x), id(array)
                     if key not in leaves:
-                        leaves[key] = add.leaf(x, array)
+                        then = None if asked is None else id(x) in asked
+                        leaves[key] = add.leaf(x, array, requires_grad=then)
                     found.append(leaves[key])
             return found
 
         positions = {id(c): i for i, c in enumerate(self._calls)}
         for call in calls:
-            op, inputs, arrays, y, array, scope, site, graded = call
+            op, inputs, arrays, y, array, scope, site, on, asked = call
             while read is not None and read[0] <= positions[id(call)]:
                 add.read(*read[1:])
                 read = next(reads, None)
-            ids = sources(inputs, arrays)
+            ids = sources(inputs, arrays, asked)
             node = add.op(op, inputs, ids, array, scope, site)
             node.requires_grad = y.requires_grad
-            if not graded:
+            if not on:
                 add.off.add(node.id)
             node.name = add.names.get(id(y)) or add.names.get(id(y.node))
             add.made(node, array)

@@ -36,7 +36,7 @@ from ..nn.module import Parameter
 from ..op import REGISTRY, describe
 from ..tensor import Tensor
 from .builder import names_of, user_frames
-from .exits import Crossing, Ways, loss_of
+from .exits import Crossing, Read, Ways, holding, loss_of
 from .record import Edge, NodeRecord, Record
 from .recorder import as_record
 from .watching import Recording
@@ -208,6 +208,11 @@ def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False)
         return Why(name, "none", [_absent(parameter, record, live)])
     node = record.nodes[number]
     name = node.name or name
+    if not node.requires_grad and record.outgoing[number]:
+        user = record.nodes[record.outgoing[number][0].target]
+        text = f"requires_grad was not set yet when {user.op} used it"
+        fix = "call requires_grad_() before the forward pass"
+        return Why(name, "none", [Reason("frozen", text, _at(record, user), fix)])
     loss = loss_of(record)
     if loss is None:
         fix = "record the loss too, or name it: recording.of(loss)"
@@ -238,6 +243,10 @@ def _absent(parameter: Tensor, record: Record, live: bool) -> Reason:
         same = node.value is not None and node.value.array is parameter.array
         if node.kind == "constant" and same and record.outgoing[node.id]:
             return _detached(record, Crossing(node.id, node.id), "it")
+    for read in record._reads:
+        if read.array is parameter.array:
+            holders = [Crossing(n.id, n.id, read) for n in holding(record, read)]
+            return _detached(record, holders[0], "it") if holders else _may_be("it", read)
     if live:
         loss = record.nodes[record.output] if record.output is not None else None
         text = (
@@ -263,7 +272,9 @@ def _cut(record: Record, start: NodeRecord, loss: int) -> list[Reason]:
     """Follow the value forward to every place where the way to the loss ends."""
     ways = Ways(record, start.id, loss)
     if not ways.open:
-        return [_no_way(record, start, loss, ways), *_may_be(record, ways)]
+        reads = list({(r.file, r.line): r for r in ways.possible}.values())[-2:]
+        read = [_may_be(record.nodes[r.source].label, r) for r in reads]
+        return [_no_way(record, start, loss, ways), *read]
     reasons: list[tuple[int, Reason]] = []
     between = {n.id for n in ways.between}
     for node in ways.between:
@@ -300,8 +311,7 @@ def _ended(record: Record, node: NodeRecord) -> Reason:
     if node.id in record._off:
         text = f"{node.op} was computed under no_grad"
         return Reason("detached", text, at, "compute it outside the no_grad block")
-    text = f"requires_grad was not set yet when {node.op} was computed"
-    return Reason("frozen", text, at, "call requires_grad_() before the forward pass")
+    return Reason("detached", f"{node.op} gave a result without a gradient", at)
 
 
 def _detached(record: Record, c: Crossing, what: str) -> Reason:
@@ -319,7 +329,7 @@ def _detached(record: Record, c: Crossing, what: str) -> Reason:
     return Reason(
         "read as a number",
         f"{what} was read by {c.read.what} and goes on into {user.op} as a plain number",
-        _source(c.read.file, c.read.line, f"{os.path.basename(c.read.file)}:{c.read.line}"),
+        _read_at(c.read),
         _STAY,
     )
 
@@ -344,19 +354,17 @@ def _no_way(record: Record, start: NodeRecord, loss: int, ways: Ways) -> Reason:
     )
 
 
-def _may_be(record: Record, ways: Ways) -> list[Reason]:
-    """Reads whose numbers the loss may have been computed from, out of sight."""
-    reads = {(r.file, r.line): r for r in ways.possible}
-    return [
-        Reason(
-            "read as a number",
-            f"{record.nodes[r.source].label} was read by {r.what}: if the loss is computed from "
-            "that, this is where the gradient ends",
-            _source(r.file, r.line, f"{os.path.basename(r.file)}:{r.line}"),
-            _STAY,
-        )
-        for r in list(reads.values())[-2:]
-    ]
+def _may_be(what: str, read: Read) -> Reason:
+    """A read whose number the loss may have been computed from, out of sight."""
+    text = (
+        f"{what} was read by {read.what}: if the loss is computed from that, this is where the "
+        "gradient ends"
+    )
+    return Reason("read as a number", text, _read_at(read), _STAY)
+
+
+def _read_at(read: Read) -> str:
+    return _source(read.file, read.line, f"{os.path.basename(read.file)}:{read.line}")
 
 
 # -- zero: the gradient comes and is 0 ----------------------------------------------------------
@@ -467,6 +475,12 @@ def _dead_part(gradient: np.ndarray) -> str:
 
 
 def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason | None:
+    kept = parameter.grad
+    now = gradient.astype(np.float64)
+    then = None if kept is None else kept.numpy().astype(np.float64)
+    scale = max(float(np.max(np.abs(now))), 1e-30)
+    if then is not None and np.allclose(now, then, rtol=1e-4, atol=1e-6 * scale):
+        return None  # also if an optimizer has used it since
     value = node.value.array if node.value is not None else None
     if value is not None and value is not parameter.array:
         return Reason(
@@ -474,12 +488,7 @@ def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason 
             "it got a new value after this forward pass: the gradient belongs to the old one",
             fix="run forward and backward again after every update",
         )
-    kept = parameter.grad
-    if kept is None:
-        return None
-    now, then = gradient.astype(np.float64), kept.numpy().astype(np.float64)
-    scale = max(float(np.max(np.abs(now))), 1e-30)
-    if np.allclose(now, then, rtol=1e-4, atol=1e-6 * scale):
+    if then is None:
         return None
     times = float(np.sum(now * then) / np.sum(now * now))
     if round(times) > 1 and np.allclose(then, round(times) * now, rtol=1e-3, atol=1e-5 * scale):
