@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import pytest
 import backlit as bl
 from backlit import nn, optim
 from backlit.compile import interpreter, native
-from backlit.errors import ArgumentError, IndexRangeError, ShapeError, TraceError
+from backlit.errors import ArgumentError, GradientError, IndexRangeError, ShapeError, TraceError
 
 
 def compiled(function):
@@ -464,10 +465,221 @@ def test_an_argument_that_is_also_a_parameter() -> None:
         return x * 10
 
     fast = compiled(f)
-    assert fast(w).tolist() == [10.0, 20.0]
+    with pytest.warns(
+        UserWarning, match="changes a Tensor that it is given twice, or is given and"
+    ):
+        assert fast(w).tolist() == [20.0, 30.0]
     assert w.tolist() == [2.0, 3.0]
     assert fast(w.detach()).tolist() == [20.0, 30.0]
-    assert w.tolist() == [3.0, 4.0]
+    assert fast(w).tolist() == [40.0, 50.0]
+    assert fast.repeat(2, w).tolist() == [60.0, 70.0]
+    assert w.tolist() == [6.0, 7.0]
+
+
+def test_an_argument_that_is_given_twice_and_changes() -> None:
+    def f(a, b):
+        a += 1
+        return a * b
+
+    fast = compiled(f)
+    x, y = bl.tensor([1.0, 2.0]), bl.tensor([3.0, 4.0])
+    assert fast(x, y).tolist() == [6.0, 12.0]
+    with pytest.warns(UserWarning, match="hand it over in one way only"):
+        assert fast(x, x).tolist() == [9.0, 16.0]
+    assert (x.tolist(), y.tolist()) == ([3.0, 4.0], [3.0, 4.0])
+
+
+def test_what_changes_an_argument_changes_that_of_the_caller() -> None:
+    def f(w, x):
+        w.assign(w * 2)
+        w += x
+        w[0] = x[1]
+        return w * 1
+
+    w, x = bl.tensor([1.0, 2.0]), bl.tensor([10.0, 20.0])
+    want, other = bl.tensor([1.0, 2.0]), bl.tensor([5.0, 6.0])
+    fast, held = compiled(f), w.detach()
+    for _ in range(3):
+        assert fast(w, x).tolist() == f(want, x).tolist()
+        assert w.tolist() == want.tolist()
+    assert held.tolist() == [1.0, 2.0]
+    assert (fast.repeat(2, other, x).tolist(), x.tolist()) == ([20.0, 84.0], [10.0, 20.0])
+    assert other.tolist() == [20.0, 84.0]
+    rows = bl.tensor([[1.0, 2.0], [3.0, 4.0]])
+    fast = compiled(lambda w, x: w.__iadd__(x) * 1)
+    assert fast.epoch([[0], [1]], rows, rows).tolist() == [[[2.0, 4.0]], [[6.0, 8.0]]]
+    assert rows.tolist() == [[1.0, 2.0], [3.0, 4.0]]  # each step has rows of its own
+
+
+def test_training_by_hand_moves_the_parameters() -> None:
+    def make(compile):
+        bl.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+
+        def step(x):
+            model.zero_grad()
+            loss = (model(x) ** 2).mean()
+            loss.backward()
+            with bl.no_grad():
+                for p in model.parameters():
+                    p.grad *= 0.5
+                    g = p.grad
+                    g += 0.01 * p
+                    p -= 0.1 * p.grad
+                model[0].weight[0, 1] = 0.25
+            return loss
+
+        return model, compile(step)
+
+    x = bl.tensor([[1.0, 2.0], [-1.0, 0.5]])
+    (plain, slow), (model, fast) = make(lambda f: f), make(compiled)
+    for _ in range(3):
+        assert slow(x).item() == pytest.approx(fast(x).item(), rel=1e-6)
+    for _ in range(4):
+        slow(x)
+    fast.repeat(4, x)
+    for p, q in zip(plain.parameters(), model.parameters(), strict=True):
+        np.testing.assert_allclose(q.tolist(), p.tolist(), 1e-5, 1e-6)
+        np.testing.assert_allclose(q.grad.tolist(), p.grad.tolist(), 1e-5, 1e-6)
+    assert len(list(model.named_parameters())) == 4
+
+
+def test_gradients_from_before_the_call_change_in_place() -> None:
+    w = bl.tensor([1.0, 2.0], requires_grad=True)
+
+    def f():
+        g = w.grad
+        g *= 3
+        return g.sum()
+
+    fast = compiled(f)
+    (w * w).sum().backward()
+    assert (fast().item(), w.grad.tolist()) == (18.0, [6.0, 12.0])
+    assert (fast().item(), w.grad.tolist()) == (54.0, [18.0, 36.0])
+
+
+def test_what_is_around_a_compiled_function_is_not_put_on_its_tape() -> None:
+    w, total = bl.tensor(2.0, requires_grad=True), bl.tensor(0.0)
+
+    def f(x):
+        nonlocal total
+        total += w * x
+        return total * 1
+
+    with pytest.raises(
+        TraceError, match=r"cannot put float32\[\] on it, which was there before; w"
+    ):
+        compiled(f)(bl.tensor(3.0))
+    with pytest.raises(TraceError, match=r"write value\.detach"):
+        compiled(lambda x: x.__iadd__(w))(bl.tensor(3.0))
+    assert (total.item(), total.requires_grad) == (0.0, False)
+    fast = compiled(lambda x: total.__iadd__((w * x).detach()) * 1)
+    assert [fast(bl.tensor(3.0)).item(), fast(bl.tensor(1.0)).item()] == [6.0, 8.0]
+
+
+def test_a_tensor_of_a_numpy_array_changes_without_the_array() -> None:
+    array = np.array([1.0, 2.0], np.float32)
+
+    def f(x):
+        t = bl.asarray(array)
+        t += x
+        return t * bl.asarray(array)
+
+    fast = compiled(f)
+    for _ in range(2):
+        assert fast(bl.ones(2)).tolist() == f(bl.ones(2)).tolist() == [2.0, 6.0]
+    array[0] = 3.0
+    assert fast(bl.ones(2)).tolist() == [12.0, 6.0]
+
+
+class Memory(nn.Module):
+    """A module that sets Tensors as attributes in its forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("cache", bl.zeros(2))
+        self.h = None
+        self.scale = nn.Parameter([2.0, 3.0])
+
+    def forward(self, x):
+        self.cache = self.cache + x
+        self.h = bl.tanh(x) if self.h is None else self.h * 0.5 + x
+        self.last = self.h * self.scale
+        return self.last + self.cache
+
+
+def test_attributes_of_modules_are_set_at_every_call() -> None:
+    plain, model = Memory(), Memory()
+    fast, held = compiled(model), []
+    for i in range(5):
+        x = bl.tensor([1.0, -1.0 * i])
+        with bl.no_grad():
+            want, got = plain(x), fast(x)
+        held.append(model.cache)
+        for a, b in ((want, got), (plain.cache, model.cache), (plain.h, model.h)):
+            np.testing.assert_allclose(b.tolist(), a.tolist(), 1e-6)
+        np.testing.assert_allclose(model.last.tolist(), plain.last.tolist(), 1e-6)
+    assert [c.tolist()[0] for c in held] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert len(fast.graphs) == 2  # with and without h
+    assert list(model.state_dict()) == ["scale", "cache"]
+    model.cache, plain.cache = bl.zeros(2), bl.zeros(2)  # a new sequence
+    with bl.no_grad():
+        np.testing.assert_allclose(fast(x).tolist(), plain(x).tolist(), 1e-6)
+        model.h = plain.h = None
+        np.testing.assert_allclose(
+            fast.repeat(3, x).tolist(), [plain(x) for _ in "abc"][2].tolist()
+        )
+    assert len(fast.graphs) == 2
+
+
+def test_attributes_that_grow() -> None:
+    class Cache(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("keys", bl.zeros((0, 2)))
+
+        def forward(self, x):
+            self.keys = bl.concat([self.keys, x])
+            return self.keys.sum()
+
+    model = Cache()
+    fast = compiled(model)
+    assert [fast(bl.ones((1, 2))).item() for _ in range(4)] == [2.0, 4.0, 6.0, 8.0]
+    assert model.keys.shape == (4, 2)
+
+
+def test_attributes_with_a_gradient_cannot_be_differentiated_outside() -> None:
+    model = Memory()
+    fast = compiled(model)
+    fast(bl.ones(2))
+    assert model.last.requires_grad
+    with pytest.raises(GradientError, match="no gradient goes through a compiled function from ou"):
+        model.last.sum().backward()
+    assert not model.cache.requires_grad
+
+
+def test_a_refused_capture_leaves_everything_as_it_was() -> None:
+    state, box = {"h": bl.zeros(2)}, SimpleNamespace(h=bl.zeros(2))
+    hidden, model = bl.zeros(2), Memory()
+
+    def f(x, where):
+        nonlocal hidden
+        model(x)
+        state["h"] = state["h"] + x
+        box.h = box.h + x
+        hidden = hidden + x
+        if where == "raise":
+            raise ValueError("by the function")
+        return hidden * 1
+
+    with pytest.raises(TraceError, match="that an earlier captured call has made and left behind"):
+        compiled(f)(bl.ones(2), "end")
+    with pytest.raises(ValueError, match="by the function"):
+        compiled(f)(bl.ones(2), "raise")
+    for t in (state["h"], box.h, hidden, model.cache):
+        assert t.tolist() == [0.0, 0.0]
+    assert model.h is None
+    assert not hasattr(model, "last")
 
 
 def test_what_others_hold_of_a_parameter_stays() -> None:

@@ -9,7 +9,13 @@ import pytest
 
 import backlit as bl
 from backlit import nn
-from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from backlit.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    IndexRangeError,
+    ShapeError,
+)
 
 
 class Net(nn.Module):
@@ -48,6 +54,10 @@ def test_attributes_move_between_kinds_and_can_be_deleted() -> None:
     net.a = nn.Linear(1, 1)
     net.a = nn.Parameter([1.0])
     assert names(net.named_parameters()) == ["a"]
+    net.a = None
+    assert names(net.named_parameters()) == []
+    net.a = nn.Parameter([2.0])
+    del net.a
     net.a = 3
     assert names(net.named_parameters()) == []
     net.register_buffer("b", bl.zeros(2))
@@ -56,6 +66,61 @@ def test_attributes_move_between_kinds_and_can_be_deleted() -> None:
     del net.b
     assert not hasattr(net, "b")
     assert names(net.named_buffers()) == []
+
+
+REGISTERED = [
+    ("weight", bl.zeros((1, 2)), r"Linear\.weight: it was registered as a Parameter, so its value "
+     r"must be one or None, got float32\[1,2\] \(Tensor\); write nn.Parameter\(value\), or to "
+     r"change its value weight\.assign\(value\); del it first"),
+    ("weight", np.zeros((1, 2)), r"got array\(\[\[0., 0.\]\]\) \(ndarray\)"),
+    ("bias", 0.0, r"Linear\.bias: it was registered as a Parameter.* got 0\.0 \(float\)"),
+    ("count", 1, r"Linear\.count: it was registered as a Tensor.* got 1 \(int\); write backlit"),
+    ("inner", len, r"Linear\.inner: it was registered as a Module.*built-in function len"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "text"), REGISTERED)
+def test_what_was_registered_keeps_its_kind(name, value, text) -> None:
+    net = nn.Linear(2, 1)
+    net.register_buffer("count", bl.zeros(()))
+    net.inner = nn.Tanh()
+    before = getattr(net, name)
+    with pytest.raises(DTypeError, match=text):
+        setattr(net, name, value)
+    assert getattr(net, name) is before
+    assert names(net.named_parameters()) == ["weight", "bias"]
+    setattr(net, name, None)
+    assert getattr(net, name) is None
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "forward", "inner", 3])
+def test_names_that_cannot_be_registered(name) -> None:
+    net = nn.Linear(2, 1)
+    net.inner = nn.Tanh()
+    with pytest.raises(
+        ArgumentError, match="Linear: a name must be a text without dots that is no"
+    ):
+        net.register_buffer(name, bl.zeros(1))
+    with pytest.raises(DTypeError, match="registered as a Parameter, so its value must be one"):
+        net.register_parameter("p", bl.zeros(1))
+
+
+def test_parameters_stay_where_they_are_when_they_change_in_place() -> None:
+    net = nn.Linear(2, 1)
+    weight, value = net.weight, net.weight.tolist()
+    with bl.no_grad():
+        net.weight *= 0.5
+        net.weight[0, 0] = 7.0
+        for p in net.parameters():
+            p -= 1.0
+    assert net.weight is weight
+    assert net.weight.tolist() == [[6.0, pytest.approx(value[0][1] * 0.5 - 1.0)]]
+    assert names(net.named_parameters()) == ["weight", "bias"]
+    assert isinstance(net.weight, nn.Parameter)
+    with pytest.raises(
+        GradientError, match=r"\*=: a leaf that requires a gradient \(float32\[1,2\]"
+    ):
+        net.weight *= 2
 
 
 def test_a_missing_attribute_is_an_ordinary_attribute_error() -> None:

@@ -1,9 +1,11 @@
 """The Tensor: operators, promotion, indexing, assignment, conversions, printing."""
 
 import copy
+import gc
 import math
 import operator
 import pickle
+import weakref
 
 import ml_dtypes
 import numpy as np
@@ -573,30 +575,227 @@ def test_item_assignment_by_tensor_index():
     assert x.tolist() == [7.0, 2.0, 0.0]
 
 
-def test_item_assignment_of_leaves_that_require_a_gradient():
-    x = bl.tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(
-        GradientError, match="item assignment: a Tensor that requires a gradient cannot"
-    ):
-        x[0] = 5.0
-    with bl.no_grad():
-        x[0] = 5.0
-    assert x.tolist() == [5.0, 2.0]
+def test_item_assignment_casts_as_numpy_does():
+    whole = bl.zeros(3, dtype="int64")
+    whole[0], whole[1], whole[2] = 2.7, bl.tensor(-3.9), True
+    truth = bl.zeros(2, dtype="bool")
+    truth[0] = 5
+    half = bl.zeros(1, dtype="bfloat16")
+    half[0] = bl.tensor(1.0, dtype="float64")
+    assert (whole.tolist(), truth.tolist(), half.tolist()) == ([2, -3, 1], [True, False], [1.0])
+    assert (whole.dtype, truth.dtype, half.dtype) == (bl.int64, bl.bool, bl.bfloat16)
+
+
+V = np.arange(4.0)
 
 
 @pytest.mark.parametrize(
-    ("index", "value", "error", "text"),
+    ("x", "index", "value", "error", "text"),
     [
-        (0, [1.0, 2.0], ShapeError, r"item assignment: .* \(x: float32\[2\]\)"),
-        (5, 1.0, ArgumentError, "item assignment: index 5 is out of bounds"),
-        (0, "text", (ShapeError, DTypeError), "item assignment"),
+        (
+            V,
+            0,
+            [1.0, 2.0],
+            ShapeError,
+            r"to the selected shape \(\), got float64\[2\] \(x: float64\[4",
+        ),
+        (V, [0, 1], [1, 2, 3], ShapeError, r"item assignment: .* shape \(2,\), got float64\[3\]"),
+        (X, X > 0, np.ones((3, 5)), ShapeError, "item assignment: the value must broadcast to the"),
+        (X, np.ones((3, 2), bool), 1.0, ShapeError, r"item assignment: a mask must have the sizes"),
+        (X[0], np.ones(4, bool), [1, 2], ShapeError, r"shape \(5,\), got float64\[2\] \(x: f"),
+        (V, 5, 1.0, IndexRangeError, r"the index must lie in \[-4, 4\) on axis 0, got 5"),
+        (V, [5], 1.0, IndexRangeError, r"indices must lie in \[-4, 4\) on axis 0, got 5"),
+        (V, 0, "text", DTypeError, "got a text, 'text'"),
+        (
+            np.zeros(2, np.uint8),
+            0,
+            300,
+            ArgumentError,
+            r"uint8 holds 0 to 255, got 300 \(x: uint8\[",
+        ),
+        (np.zeros(2, np.int8), 0, float("nan"), ArgumentError, r"int8 holds -128 to 127, got nan"),
+        (
+            np.zeros(2, np.int64),
+            0,
+            bl.tensor(1.0, requires_grad=True),
+            DTypeError,
+            r"item assignment: a int64\[2\] has no gradient to hand on, but the value requires one",
+        ),
     ],
 )
-def test_bad_item_assignments(index, value, error, text):
-    x = bl.tensor([1.0, 2.0])
+def test_bad_item_assignments(x, index, value, error, text):
+    x = bl.tensor(x)
+    before = x.tolist()
     with pytest.raises(error, match=text):
         x[index] = value
+    assert x.tolist() == before
+
+
+# -- in place --------------------------------------------------------------------------------------
+
+IN_PLACE = {
+    "+=": operator.iadd,
+    "-=": operator.isub,
+    "*=": operator.imul,
+    "/=": operator.itruediv,
+    "//=": operator.ifloordiv,
+    "%=": operator.imod,
+    "**=": operator.ipow,
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_operators_in_place_keep_the_object_and_its_dtype(name):
+    x, want = bl.tensor(X[0] + 0.5), X[0] + 0.5
+    one, other = x, x.detach()
+    want = IN_PLACE[name](want, 2.0)
+    x = IN_PLACE[name](x, 2.0)
+    assert x is one
+    same(x, want)
+    assert other.tolist() == (X[0] + 0.5).tolist()  # who shared the old value keeps it
+    half = bl.tensor([1.5], dtype="float16")
+    assert IN_PLACE[name](half, bl.tensor([2.0], dtype="float64")).dtype == bl.float16
+
+
+def test_matrix_product_and_bits_in_place():
+    x, bits = bl.tensor([[1.0, 2.0], [3.0, 4.0]]), bl.tensor([6, 1])
+    one, two = x, bits
+    x @= bl.tensor([[0.0, 1.0], [1.0, 0.0]])
+    bits &= 3
+    bits |= 8
+    bits ^= 1
+    bits <<= 2
+    bits >>= 1
+    assert (x is one, x.tolist()) == (True, [[2.0, 1.0], [4.0, 3.0]])
+    assert (bits is two, bits.tolist()) == (True, [22, 16])
+
+
+def test_gradients_go_through_changes_in_place():
+    w = bl.tensor([2.0, 3.0], requires_grad=True, dtype="float64")
+    total = bl.zeros(2, dtype="float64")
+    kept = total * w  # used before: the old value, and no gradient for `total`
+    total += w * w
+    total[0] = w[1] * 5
+    total *= w
+    assert total.tolist() == [30.0, 27.0]
+    (kept + total).sum().backward()
+    # total = (5 w1 w0, w1^3)
+    assert w.grad.tolist() == [15.0, 37.0]
+    assert total.grad is None
+
+
+def test_second_derivatives_go_through_changes_in_place():
+    def f(x):
+        y = bl.zeros(3, dtype="float64")
+        y[bl.tensor([2, 0, 2])] = x**3
+        y[1:] *= x[:2]
+        return y
+
+    x = bl.tensor([0.5, 1.5, -2.0], dtype="float64", requires_grad=True)
+    assert bl.gradcheck(f, x, order=2)
+
+
+def test_a_row_at_a_time_is_stack():
+    w = bl.tensor(X, requires_grad=True)
+    rows = bl.zeros(X.shape, dtype="float64")
+    for i in range(3):
+        rows[i] = bl.tanh(w[i])
+    gradient = bl.grad((rows * rows).sum(), w)
+    want = bl.grad((bl.tanh(w) * bl.tanh(w)).sum(), w)
+    np.testing.assert_allclose(gradient.tolist(), want.tolist(), 1e-14)
+
+
+def test_of_repeated_indices_the_last_one_stays_and_gets_the_gradient():
+    x, v = (bl.tensor(a, requires_grad=True) for a in ([1.0, 2.0, 3.0], [10.0, 20.0, 30.0]))
+    y = x * 1
+    y[bl.tensor([2, 0, 2])] = v
+    assert y.tolist() == [20.0, 2.0, 30.0]
+    y.backward(bl.tensor([5.0, 6.0, 7.0]))
+    assert (x.grad.tolist(), v.grad.tolist()) == ([0.0, 6.0, 0.0], [0.0, 5.0, 7.0])
+
+
+def test_masks_in_assignments_hand_gradients_on():
+    x, v = bl.tensor([1.0, -2.0, -3.0], requires_grad=True), bl.tensor(4.0, requires_grad=True)
+    y = x * 1
+    y[y < 0] = v
+    assert y.tolist() == [1.0, 4.0, 4.0]
+    y.sum().backward()
+    assert (x.grad.tolist(), v.grad.item()) == ([1.0, 0.0, 0.0], 2.0)
+
+
+def change_item(x):
+    x[0] = 5.0
+
+
+def add_one(x):
+    x += 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "after"),
+    [(change_item, "item assignment", [5.0, 2.0]), (add_one, r"\+=", [2.0, 3.0])],
+)
+def test_a_leaf_that_requires_a_gradient_changes_under_no_grad_only(change, what, after):
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    with pytest.raises(
+        GradientError, match=what + r": a leaf that requires a gradient \(float32\[2\]\) cannot"
+    ):
+        change(x)
     assert x.tolist() == [1.0, 2.0]
+    with bl.no_grad():
+        change(x)
+    assert (x.tolist(), x.is_leaf, x.requires_grad) == (after, True, True)
+    y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]  # of the value that was used
+
+
+def test_what_was_computed_stays_on_the_tape_when_it_changes_under_no_grad():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = bl.tanh(x)
+    with bl.no_grad():
+        y += 10.0
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.tolist(), 1 - np.tanh([1.0, 2.0]) ** 2, 1e-6)
+
+
+def test_bad_changes_in_place():
+    x, n = bl.tensor([1.0, 2.0]), bl.tensor([1, 2])
+    with pytest.raises(
+        ShapeError, match=r"\+=: the result must have the shape .* \(2,\), got \(3, 2\); make a new"
+    ):
+        x += bl.ones((3, 2))
+    with pytest.raises(DTypeError, match=r"/=: int64 cannot hold the result, which is float32; "):
+        n /= 2
+    bits = n.astype("uint8")
+    with pytest.raises(DTypeError, match=r"\*=: uint8 cannot hold the result, which is int64"):
+        bits *= n
+    assert (x.tolist(), n.tolist()) == ([1.0, 2.0], [1, 2])
+
+
+def test_a_graph_that_a_leaf_was_put_on_dies_with_it():
+    gc.collect()
+    gc.disable()
+    try:
+        w = bl.tensor([1.0], requires_grad=True)
+        y = bl.zeros(1)
+        y += w
+        y[0] = w[0]
+        seen = weakref.ref(y)
+        del y
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_retained_gradients_are_those_of_the_new_value():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    y *= 2
+    (y * y).sum().backward()
+    assert y.grad.tolist() == [12.0, 24.0]  # 2 y, y = 6 x
+    assert x.grad.tolist() == [72.0, 144.0]
 
 
 def test_assign_replaces_values_and_keeps_type():

@@ -29,7 +29,7 @@ from .errors import (
 )
 from .op import describe
 from .ops import elementwise
-from .tensor import STATE, Node, Tensor, apply, as_tensor, wrap
+from .tensor import STATE, Node, Tensor, apply, as_tensor, is_open, wrap
 
 Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one
 Key = Node | Tensor
@@ -188,7 +188,7 @@ def _step(
         for position, (edge, gradient) in enumerate(zip(node.inputs, gradients, strict=False)):
             if gradient is None:
                 continue
-            if type(edge) is not Node and not (isinstance(edge, Tensor) and edge.requires_grad):
+            if type(edge) is not Node and not is_open(edge):
                 continue
             if useful is not None and edge not in useful:
                 continue
@@ -207,11 +207,7 @@ def _step(
 
 def _check_count(node: Node, count: int) -> None:
     """Gradients may be left out at the end, for inputs that cannot have one (index arrays)."""
-    needed = [
-        i
-        for i, edge in enumerate(node.inputs)
-        if type(edge) is Node or (isinstance(edge, Tensor) and edge.requires_grad)
-    ]
+    needed = [i for i, edge in enumerate(node.inputs) if is_open(edge)]
     if count > len(node.inputs) or count <= needed[-1]:
         raise GradientError(
             f"{node.op.name}.backward must return a gradient for each of {len(node.inputs)} "
@@ -591,6 +587,6 @@ def parameters_of(outputs: Iterable[Tensor]) -> Iterator[Tensor]:
     seen: set[Tensor] = set()
     for node in topological(_key(t) for t in outputs):
         for edge in node.inputs:
-            if isinstance(edge, Tensor) and edge.requires_grad and edge not in seen:
+            if isinstance(edge, Tensor) and is_open(edge) and edge not in seen:
                 seen.add(edge)
                 yield edge

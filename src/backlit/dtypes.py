@@ -125,6 +125,17 @@ def can_cast(from_: Any, to: Any) -> bool:
         return False
 
 
+def same_kind(from_: DType, to: DType) -> bool:
+    """Whether what is computed in one dtype may be kept in the other, at most with less precision.
+
+    >>> same_kind(float64, float32), same_kind(float32, int64), same_kind(int64, uint8)
+    (True, False, False)
+    """
+    if from_ in FLOATING or to in FLOATING:
+        return from_ in FLOATING and to in FLOATING
+    return bool(np.can_cast(from_, to, "same_kind"))
+
+
 _KINDS: dict[str, frozenset[DType]] = {
     "bool": frozenset({bool_}),
     "signed integer": SIGNED,

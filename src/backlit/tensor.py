@@ -13,6 +13,7 @@ import math
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import CodeType, FrameType
@@ -209,10 +210,20 @@ def _link(value: Any, edge: Any) -> Any:
         return wrap(value, edge)
     if not isinstance(edge, Tensor):
         return value
-    if edge.array is value or not edge.requires_grad:
+    if edge.array is value or not is_open(edge):
         return edge if edge.array is value else wrap(value)
     # The leaf got a new value since: keep the value that was used, and the way to the leaf.
     return wrap(value, make_node(elementwise.Positive(), (edge,), (value,), value))
+
+
+def is_open(edge: Any) -> bool:
+    """Whether gradients go along an edge of the tape: to a Node, or to a leaf that asks for them.
+
+    A leaf that has been put on the tape since asked for none when it was used: see `Tensor.become`.
+    """
+    if type(edge) is Node:
+        return True
+    return isinstance(edge, Tensor) and edge._requires_grad and edge.node is None
 
 
 def make_node(op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], array: Any) -> Node:
@@ -309,7 +320,8 @@ class Tensor:
         tensor([1., 2.], requires_grad=True)
 
     It has the operators and methods of the Array API standard, and PyTorch's `backward`, `grad`,
-    `requires_grad` and `detach`. Its elements change only by `assign` and item assignment.
+    `requires_grad` and `detach`. What changes it in place (`+=`, item assignment, `assign`)
+    replaces its value and overwrites nothing: the tape keeps what it has used.
     """
 
     __slots__ = ("__weakref__", "_grad", "_hooks", "_requires_grad", "array", "name", "node")
@@ -375,8 +387,7 @@ class Tensor:
             raise ShapeError("len: a Tensor of no axes has no length")
         return self.shape[0]
 
-    def __hash__(self) -> int:
-        return object.__hash__(self)
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         op = f", op={self.op}" if self.node is not None else ""
@@ -668,19 +679,57 @@ class Tensor:
         return getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.requires_grad and STATE.grad_enabled:
+        """Replace the elements that the key selects; the gradient goes to what is written there."""
+        from .functions.assignment import setitem
+
+        self.become("item assignment", setitem(self, key, value))
+
+    def become(self, what: str, new: Tensor) -> Tensor:
+        """Take over a Tensor's value and its place on the tape: the end of each change in place.
+
+        Nothing is overwritten: whoever has used the old value keeps it. A leaf that requires a
+        gradient takes new values under `no_grad` only, and stays a leaf.
+        """
+        leaf = self._requires_grad and self.node is None
+        if leaf and STATE.grad_enabled:
             raise GradientError(
-                "item assignment: a Tensor that requires a gradient cannot be written to; "
-                "use backlit.where, or write under backlit.no_grad()"
+                f"{what}: a leaf that requires a gradient ({describe(self)}) cannot change in "
+                "place, because the tape could not say of which value its gradient is; change it "
+                "under backlit.no_grad(), or make a new Tensor"
             )
-        array = self._concrete("item assignment").copy()
-        raw = tuple(map(_raw, key)) if isinstance(key, tuple) else _raw(key)
-        try:
-            array[raw] = _raw(value)
-        except (ValueError, IndexError, TypeError) as error:
-            kind = {IndexError: ArgumentError, TypeError: DTypeError}.get(type(error), ShapeError)
-            raise kind(f"item assignment: {error} (x: {describe(self)})") from None
-        self.array = array
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"{what}: the result must have the shape of the Tensor that it replaces, "
+                f"{self.shape}, got {new.shape}; make a new Tensor"
+            )
+        if new.dtype != self.dtype:
+            if not dtypes.same_kind(new.dtype, self.dtype):
+                raise DTypeError(
+                    f"{what}: {self.dtype} cannot hold the result, which is {new.dtype}; "
+                    f"make a new Tensor, or cast with astype({self.dtype.name!r})"
+                )
+            new = new.astype(self.dtype)
+        array = self.array
+        if STATE.trace is None:
+            self.array = new.array
+        else:
+            if new.node is not None and not leaf:
+                STATE.trace.require_inside(self)
+            STATE.trace.assign(self, new)
+        if new.node is not None and not leaf:
+            if self.node is None:  # a node that refers to its own Tensor would keep both alive
+                new.node.inputs = tuple(
+                    [wrap(array) if edge is self else edge for edge in new.node.inputs]
+                )
+            keeping = _keeping(self)
+            for keep in keeping:
+                self.node.hooks.remove(keep)  # type: ignore[union-attr]
+            self.node, self._requires_grad = new.node, True
+            for keep in keeping:
+                self.register_hook(keep)
+        if STATE.observer is not None and not leaf:
+            STATE.observer(_POSITIVE, (new,), self)
+        return self
 
     # -- gradients ----------------------------------------------------------------------------
 
@@ -767,19 +816,8 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Keep the gradient of this computed Tensor in its `grad`, as leaves do."""
-        import weakref
-
-        if self.node is None:
-            return
-        me = weakref.ref(self)
-
-        def keep(gradient: Tensor) -> None:
-            tensor = me()
-            if tensor is not None:
-                old = tensor.grad
-                tensor.grad = gradient if old is None else old + gradient
-
-        self.register_hook(keep)
+        if self.node is not None and not _keeping(self):
+            self.register_hook(_Keep(self))
 
     # -- operators ----------------------------------------------------------------------------
 
@@ -899,6 +937,47 @@ class Tensor:
     def __rrshift__(self, other: Any) -> Tensor:
         return binary(_RIGHT_SHIFT, other, self)
 
+    # -- operators in place: the object stays, its value is replaced -------------------------------
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self.become("+=", self + other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self.become("-=", self - other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self.become("*=", self * other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self.become("/=", self / other)
+
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return self.become("//=", self // other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return self.become("%=", self % other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self.become("**=", self**other)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self.become("@=", self @ other)
+
+    def __iand__(self, other: Any) -> Tensor:
+        return self.become("&=", self & other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return self.become("|=", self | other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return self.become("^=", self ^ other)
+
+    def __ilshift__(self, other: Any) -> Tensor:
+        return self.become("<<=", self << other)
+
+    def __irshift__(self, other: Any) -> Tensor:
+        return self.become(">>=", self >> other)
+
     # -- reductions, as in NumPy --------------------------------------------------------------
 
     def sum(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor:
@@ -971,6 +1050,28 @@ _LEFT_SHIFT = elementwise.BitwiseLeftShift()
 _RIGHT_SHIFT = elementwise.BitwiseRightShift()
 
 
+_POSITIVE = elementwise.Positive()
+
+
+class _Keep:
+    """The hook that leaves a gradient in the `grad` of a computed Tensor."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = weakref.ref(tensor)
+
+    def __call__(self, gradient: Tensor) -> None:
+        tensor = self.tensor()
+        if tensor is not None:
+            old = tensor.grad
+            tensor.grad = gradient if old is None else old + gradient
+
+
+def _keeping(tensor: Tensor) -> list[_Keep]:
+    """The hook by which a computed Tensor keeps its gradient, if it does."""
+    hooks = tensor.node.hooks if tensor.node is not None else None
+    return [h for h in hooks or () if isinstance(h, _Keep) and h.tensor() is tensor]
+
+
 def _functions() -> Any:
     from . import functions
 
@@ -992,10 +1093,6 @@ def _numpy_cure(name: str) -> str:
     name = {"concatenate": "concat", "dot": "matmul"}.get(name, name)
     function = f"backlit.{name}" if hasattr(_functions(), name) else "the function in backlit"
     return f"use {function}, or t.detach().numpy() (of one number item()) if none is wanted"
-
-
-def _raw(x: Any) -> Any:
-    return x._concrete("indexing") if isinstance(x, Tensor) else x
 
 
 def _count_bad(array: np.ndarray) -> str:

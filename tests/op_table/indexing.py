@@ -75,6 +75,14 @@ def scattered(x, *indices, pattern, shape):
     return result
 
 
+def overwritten(x, value, *indices, pattern):
+    result = x.copy()
+    value = np.broadcast_to(value, result_shape(pattern, indices))
+    for here, there in sources(pattern, indices, x.shape):
+        result[there] = value[here]
+    return result
+
+
 def taken(x, indices, axis):
     pieces = [np.moveaxis(x, axis, 0)[i] for i in indices.flat]
     rest = np.delete(np.array(x.shape), axis)
@@ -157,6 +165,25 @@ TABLE = [
             Case((x(*result_shape(p, i)), *i), {"pattern": p, "shape": s}) for s, i, p in PATTERNS
         ],
         function=primitives.scatter_add,
+    ),
+    Record(
+        op=ops.SetItems,
+        reference=overwritten,
+        cases=[
+            *[Case((x(*s), x(*result_shape(p, i)), *i), {"pattern": p}) for s, i, p in PATTERNS],
+            Case((x(3, 2), x(2), at(2, 0, 2)), {"pattern": ("array", (0, 2, 1))}),
+            Case((x(3, 2), x(3, 1), at(2, 0, 2)), {"pattern": ("array", (0, 2, 1))}),
+            Case((x(3), x(), at(1, -2)), {"pattern": ("array",)}),
+            Case((x(3), 2.0, at(1, -2)), {"pattern": ("array",)}),
+        ],
+        function=primitives.set_items,
+        bad=[
+            Bad(lambda: bl.zeros(2).__setitem__(bl.tensor([2]), 1.0), IndexRangeError,
+                r"indexing: indices must lie in \[-2, 2\) on axis 0, got 2"),
+            Bad(lambda: bl.zeros(3).__setitem__([0, 1], bl.ones(3)), ShapeError,
+                r"item assignment: the value must broadcast to the selected shape \(2,\), got "
+                r"float32\[3\] \(x: float32\[3\]\)"),
+        ],
     ),
     Record(
         op=ops.Take,

@@ -6,11 +6,11 @@ import numpy as np
 
 import backlit as bl
 from backlit.errors import ArgumentError, ShapeError
-from backlit.functions.primitives import place
+from backlit.functions.primitives import place, set_slice
 from backlit.functions.primitives import slice as basic_slice
 from backlit.ops import movement as ops
 
-from .record import Bad, Case, Record, generator
+from .record import Bad, Case, Record, Special, generator
 
 _RNG = generator("movement")
 
@@ -83,6 +83,14 @@ def placed(x, index, shape):
     result = np.zeros(shape, x.dtype)
     for here, there in positions(index, shape):
         result[there] = x[here]
+    return result
+
+
+def overwritten(x, value, index):
+    result = x.copy()
+    whole = np.broadcast_to(value, selected(x, index).shape)
+    for here, there in positions(index, x.shape):
+        result[there] = whole[here]
     return result
 
 
@@ -209,6 +217,28 @@ TABLE = [
             Bad(lambda: place(bl.ones(3), ((0, 2, 1),), (4,)), ShapeError,
                 r"place: x must have the shape that the index selects, \(2,\), got "
                 r"x: float32\[3\]"),
+        ],
+    ),
+    Record(
+        op=ops.SetSlice,
+        reference=overwritten,
+        cases=[
+            *[Case((x(*shape), x(*selected(np.zeros(shape), index).shape)), {"index": index})
+              for shape, index in INDICES],
+            Case((x(3, 2), x(2)), {"index": ((0, 2, 1), (0, 2, 1))}),
+            Case((x(3, 2), x(2, 1)), {"index": ((2, 2, -2), (0, 2, 1))}),
+            Case((x(3, 2), x()), {"index": (1, (0, 2, 1))}),
+            Case((x(3, 2), 2.0), {"index": (1, (0, 2, 1))}),
+        ],
+        function=lambda x, value, index: set_slice(x, value, index),
+        specials=[
+            Special((np.array([np.inf, 1.0]), np.array(2.0)), np.array([2.0, 1.0]),
+                    (np.array([0.0, 1.0]), np.array(1.0)), {"index": (0,)}),
+        ],
+        bad=[
+            Bad(lambda: bl.zeros(3).__setitem__(slice(2), bl.ones(3)), ShapeError,
+                r"item assignment: the value must broadcast to the selected shape \(2,\), got "
+                r"float32\[3\] \(x: float32\[3\]\)"),
         ],
     ),
 ]  # fmt: skip

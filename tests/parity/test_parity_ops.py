@@ -118,6 +118,26 @@ def scatter_add(x, *indices, pattern, shape):
     return torch.func.vjp(lambda z: gather(z, *indices, pattern=pattern), zeros(shape, x))[1](x)[0]
 
 
+def set_slice(x, value, index):
+    return where_written(x, value, lambda order: picked(order, index))
+
+
+def set_items(x, value, *indices, pattern):
+    return where_written(x, value, lambda order: gather(order, *indices, pattern=pattern))
+
+
+def where_written(x, value, select):
+    """PyTorch hands gradients to values that were written over, too: find who stayed first."""
+    places = select(torch.arange(x.numel()).reshape(x.shape))
+    winner = dict(zip(places.flatten().tolist(), range(places.numel()), strict=True))
+    source = torch.tensor([winner.get(i, -1) for i in range(x.numel())], dtype=torch.int64)
+    source = source.reshape(x.shape)
+    value = torch.as_tensor(value, dtype=x.dtype).broadcast_to(places.shape).flatten()
+    if not value.numel():
+        return x * 1
+    return torch.where(source < 0, x, value[source.clamp(min=0)])
+
+
 def zeros(shape, like):
     return torch.zeros(shape, dtype=like.dtype)
 
@@ -272,6 +292,8 @@ TORCH = (
         "flip": lambda x, axis: torch.flip(x, axis),
         "concat": lambda *arrays, axis: torch.cat(arrays, axis),
         "slice": picked,
+        "set_slice": set_slice,
+        "set_items": set_items,
         "place": place,
         "sum": reduction(torch.sum),
         "mean": reduction(torch.mean),

@@ -6,8 +6,10 @@ which every namespace provides with the meaning of the Array API standard. The r
 
     slice(x, index)                    basic indexing: one entry an axis, see `ops.indexing`
     place(x, index, shape)             its adjoint: x written into zeros of `shape`
+    set_slice(x, value, index)         a copy of x with the value at the index
     gather(x, *indices, pattern)       indexing by integer arrays
     scatter_add(x, *indices, pattern, shape)    its adjoint: x added into zeros of `shape`
+    set_items(x, value, *indices, pattern)      a copy of x with the value there, the last one wins
     put_along_axis_add(x, indices, axis, size)  adjoint of take_along_axis
     take_add(x, indices, axis, size)   adjoint of take
     arange(start, count, step, dtype)  start + i step for i < count
@@ -34,8 +36,8 @@ NAMESPACE = frozenset(
     log2 logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool max_pool_pick
     max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like permute_dims
     place pow prod put_along_axis_add random_bits reciprocal remainder reshape round scatter_add
-    sign signbit sin sinh slice sqrt square subtract sum take take_add take_along_axis tan tanh
-    trunc where window_spread window_sum zeros zeros_like
+    set_items set_slice sign signbit sin sinh slice sqrt square subtract sum take take_add
+    take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
     """.split()
 )
 

@@ -245,6 +245,12 @@ def place(x: np.ndarray, index: Index, shape: tuple[int, ...]) -> np.ndarray:
     return result
 
 
+def set_slice(x: np.ndarray, value: Any, index: Index) -> np.ndarray:
+    result = np.array(x)
+    result[_key(index)] = value
+    return result
+
+
 def _pattern_key(pattern: tuple, indices: tuple[np.ndarray, ...]) -> tuple:
     arrays = iter(indices)
     return tuple([next(arrays) if i == "array" else _key((i,))[0] for i in pattern])
@@ -252,6 +258,14 @@ def _pattern_key(pattern: tuple, indices: tuple[np.ndarray, ...]) -> tuple:
 
 def gather(x: np.ndarray, *indices: np.ndarray, pattern: tuple) -> np.ndarray:
     return x[_pattern_key(pattern, indices)]
+
+
+def set_items(x: np.ndarray, value: Any, *indices: np.ndarray, pattern: tuple) -> np.ndarray:
+    result = np.array(x)
+    # NumPy writes in the order in which the operands lie in memory; here the last in C order wins.
+    ordered = tuple([np.asarray(i, order="C") for i in np.broadcast_arrays(*indices)])
+    result[_pattern_key(pattern, ordered)] = np.asarray(value, order="C")
+    return result
 
 
 def scatter_add(

@@ -106,6 +106,8 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         following = iter(outputs[captured.results :])
         for t in captured.updated:
             t.array = next(following)
+        for target in captured.placed:
+            target.put(leaves, next(following))
         for t, present in captured.gradients:
             t._grad = wrap(next(following)) if present else None
         for own, name, value in captured.writes:
@@ -214,6 +216,8 @@ class CompiledFunction:
             return self.function(*args, **kwargs)  # part of an outer capture
         leaves, key = self._key(args, kwargs)
         for runner in self._runners.get(key, ()):
+            if runner.captured.has_aliases(leaves):
+                return self._eagerly(args, kwargs)
             result = runner.attempt(leaves)
             if result is not MISS:
                 self._hits += 1
@@ -222,7 +226,18 @@ class CompiledFunction:
         if self._restless >= _RESTLESS:
             return self.function(*args, **kwargs)
         runner = self._runner(key, lambda: self._made(trace(self.function, args, kwargs)))
+        if runner.captured.has_aliases(leaves):
+            return self._eagerly(args, kwargs)
         return runner.attempt(leaves, fresh=True)
+
+    def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function itself: a graph does not know that two of its inputs are one Tensor."""
+        self._warn(
+            "aliases",
+            f"{self._label} changes a Tensor that it is given twice, or is given and finds around "
+            "it; such calls run eagerly; hand it over in one way only",
+        )
+        return self.function(*args, **kwargs)
 
     def _made(self, captured: Capture, make: Executor | None = None) -> Runner:
         """What runs a capture. One that the function's own changes outdate is run once only."""
@@ -274,7 +289,7 @@ class CompiledFunction:
         if runner.captured.changes:  # this one is for one call
             result = runner.attempt(leaves, fresh=True)
             return result if times == 1 else self.repeat(times - 1, *args, **kwargs)
-        if runner.captured.accumulates:  # gradients add up: the second call may be of another kind
+        if runner.captured.chained or runner.captured.has_aliases(leaves):
             for _ in range(times - 1):
                 self(*args, **kwargs)
             return self(*args, **kwargs)
@@ -308,7 +323,7 @@ class CompiledFunction:
             )
             if runner.captured.changes:  # this one is for one call
                 results.append(flatten(runner.attempt(first, fresh=True)))
-        if _is_plan(runner) and not runner.captured.accumulates:
+        if _is_plan(runner) and not runner.captured.chained:
             return runner.epoch(rows, tensors)
         results += [
             flatten(self(*[take(t, row, axis=0) for t in tensors]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..op import Op, describe
 from ..random import default_generator
 from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
 from .graph import Equation, Graph, Variable
-from .guards import Change, Containers, Guards, snapshot
+from .guards import MISSING, Change, Containers, Guards, snapshot
 from .surroundings import ATOMS, Surroundings, settled
 from .tree import flatten, unflatten
 
@@ -64,13 +64,78 @@ class GradientOf:
         return self.tensor.dtype
 
 
+class AttributeOf:
+    """The Tensor that an attribute of a module holds when a captured function is called.
+
+    The function puts another in its place at every call. It is read as a Tensor is.
+    """
+
+    __slots__ = ("kind", "module", "name")
+
+    def __init__(self, module: Any, name: str, kind: _Output):
+        self.module, self.name, self.kind = module, name, kind
+
+    @property
+    def _tensor(self) -> Any:
+        return vars(self.module).get(self.name)
+
+    @property
+    def array(self) -> Any:
+        """The Tensor's elements; None if there is no Tensor."""
+        return getattr(self._tensor, "array", None)
+
+    @property
+    def shape(self) -> Any:
+        """The Tensor's shape."""
+        return getattr(self._tensor, "shape", None)
+
+    @property
+    def dtype(self) -> Any:
+        """The Tensor's dtype."""
+        return getattr(self._tensor, "dtype", None)
+
+    @property
+    def requires_grad(self) -> Any:
+        """Whether the Tensor requires a gradient."""
+        return getattr(self._tensor, "requires_grad", None)
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Set the attribute to a new Tensor, as the function does."""
+        setattr(self.module, self.name, _wrapped(array, self.kind))
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the Tensor of now."""
+        return partial(setattr, self.module, self.name, self._tensor)
+
+
+class ArgumentOf:
+    """The Tensor at a place among those in the arguments of a call, which gets a new value."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int):
+        self.position = position
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Replace the value of the argument of this call."""
+        self._tensor(leaves).array = array
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the value of now."""
+        tensor = self._tensor(leaves)
+        return partial(setattr, tensor, "array", tensor.array)
+
+    def _tensor(self, leaves: Any) -> Tensor:
+        return [x for x in leaves if isinstance(x, Tensor)][self.position]
+
+
 class Trace:
     """What one capture has seen so far. `apply` hands it every op."""
 
     def __init__(self) -> None:
         self.equations: list[Equation] = []
         # Tensors of the surroundings, and gradients that they brought along, as first read.
-        self.found: dict[Tensor | GradientOf, Variable] = {}
+        self.found: dict[Tensor | GradientOf | AttributeOf, Variable] = {}
         self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
         self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
         self.current: dict[Tensor, Variable] = {}  # their values by now
@@ -80,7 +145,8 @@ class Trace:
         self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
         self.knows: Callable[[np.ndarray], bool] = lambda array: False
         self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
-        self.written: dict[tuple[int, str], tuple[Any, Any]] = {}  # attributes of modules
+        #: Attributes of modules that were set: the module, the value, and what was there before.
+        self.written: dict[tuple[int, str], tuple[Any, Any, Any]] = {}
         self.generators: dict[int, Any] = {}  # default generators that were asked for
         self.numbers: dict[Tensor, str] = {}  # Tensors read as Python numbers, and what they are
         self.forward: Node | None = None  # the node whose derivative is being computed
@@ -130,10 +196,23 @@ class Trace:
     def assign(self, tensor: Tensor, value: Tensor) -> None:
         """A Tensor's value was replaced."""
         self._require_not_both(tensor, tensor in self.numbers)
-        if type(tensor.array) is not Variable:
+        if type(tensor.array) is Variable:  # an argument, or made inside
+            tensor.array = self.read(value)
+            for owner, gradient in self.brought.items():
+                if gradient is tensor:
+                    self.gradients.setdefault(owner, gradient)
+        else:
             self.read(tensor)  # it is an input, even if its old value is never used
-            self.updated[tensor] = self.read(value)
-        self.current[tensor] = self.read(value)
+            self.updated[tensor] = self.current[tensor] = self.read(value)
+
+    def require_inside(self, tensor: Tensor) -> None:
+        """Raise unless a Tensor that is put on the tape was made by the captured function."""
+        if type(tensor.array) is not Variable or tensor in self.twins:
+            raise self.refuse(
+                "compile: the tape of a captured function ends with the call, so it cannot put "
+                f"{describe(tensor)} on it, which was there before; write value.detach(), or "
+                "write into a Tensor that the function makes"
+            )
 
     def read_number(self, tensor: Tensor, what: str) -> None:
         """A Tensor was read as a Python number: the graph is that of this number."""
@@ -186,8 +265,10 @@ class Trace:
         self.used.setdefault(id(used), used)
 
     def wrote(self, module: Any, name: str, value: Any) -> None:
-        """An attribute of a module was set: it is set at every call."""
-        self.written[id(module), name] = module, value
+        """An attribute of a module is about to be set: it is set at every call."""
+        key = id(module), name
+        before = self.written[key][2] if key in self.written else vars(module).get(name, MISSING)
+        self.written[key] = module, value, before
 
     def default_generator(self, generator: Any) -> None:
         """A thread's default generator was asked for: another thread has another one."""
@@ -199,7 +280,7 @@ class Trace:
             return wrap(array.copy())
         if id(array) not in self.arrays:
             self.arrays[id(array)] = wrap(array), array
-        return self.arrays[id(array)][0]
+        return wrap(self.read(self.arrays[id(array)][0]))  # changing it does not change the array
 
 
 @dataclass(eq=False)
@@ -207,13 +288,14 @@ class Capture:
     """A graph with the Tensors of the surroundings that its inputs and outputs stand for.
 
     Inputs are the arguments' Tensors, then `found`. Outputs are the results' Tensors, then the new
-    values of `updated`, then those of `gradients` that are not None.
+    values of `updated` and of `placed`, then those of `gradients` that are not None.
     """
 
     graph: Graph
-    found: list[Any]  # of Tensor and GradientOf
+    found: list[Any]  # of Tensor, GradientOf and AttributeOf
     asked: list[tuple[Tensor, bool]]  # each Tensor asked for a gradient, and whether it had one
     updated: list[Tensor]
+    placed: list[AttributeOf | ArgumentOf]
     gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
     guards: Guards  # what else it depends on
     changes: list[Change]  # what the function itself has changed of that
@@ -224,8 +306,13 @@ class Capture:
     used: int = 0  # when it was last run, for those that keep captures
 
     @cached_property
-    def accumulates(self) -> bool:
-        """Whether a call finds gradients that a call before it has left."""
+    def chained(self) -> bool:
+        """Whether a call finds what a call before it has left, so that it may be of another kind.
+
+        Gradients that add up, attributes and arguments that were replaced.
+        """
+        if self.placed:
+            return True
         left = {id(t) for t, present in self.gradients if present}
         return any(present or id(t) in left for t, present in self.asked)
 
@@ -235,6 +322,26 @@ class Capture:
             if (t._grad is None) is present:
                 return False
         return True
+
+    @cached_property
+    def _changed(self) -> frozenset[Tensor]:
+        """The Tensors that must not be arguments, too: one of two names would miss the change."""
+        found = [t for t in self.found if isinstance(t, Tensor)] if self._rewrites else []
+        return frozenset([*self.updated, *found])
+
+    @cached_property
+    def _rewrites(self) -> bool:
+        """Whether a call replaces the value of an argument."""
+        return any(isinstance(x, ArgumentOf) for x in self.placed)
+
+    def has_aliases(self, leaves: Any) -> bool:
+        """Whether a Tensor that changes in the call goes by two names in it."""
+        if self._changed or self._rewrites:
+            tensors = [x for x in leaves if isinstance(x, Tensor)]
+            if not self._changed.isdisjoint(tensors):
+                return True
+            return self._rewrites and len(set(tensors)) < len(tensors)
+        return False
 
     def __str__(self) -> str:
         return str(self.graph)
@@ -261,18 +368,27 @@ def trace(
     roots += [(x, f"argument {i}") for i, x in enumerate(leaves) if not isinstance(x, Tensor)]
     before = Surroundings(roots, first=True)
     before.guard_arrays(set())
-    with before.watch_effects() as effects:
-        record = _record(function, leaves, tree, before)
-    before.require_undrawn()
-    changes = before.guards.changes()
-    scratch: set[str] = set()
-    if any(_holds_abstract(c.after) for c in changes):
-        scratch = _scratch_places(function, leaves, tree, roots)
-        changes = [c for c in changes if c.path not in scratch]
+    try:
+        with before.watch_effects() as effects:
+            record = _record(function, leaves, tree, before)
+        before.require_undrawn()
+        changes = before.guards.changes()
+        scratch: set[str] = set()
+        if any(_holds_abstract(c.after) for c in changes):
+            scratch = _scratch_places(function, leaves, tree, roots)
+            changes = [c for c in changes if c.path not in scratch]
+    except BaseException:
+        for change in before.guards.changes():
+            if _holds_abstract(change.after):
+                change.undo()
+        raise
     tracer = record[0]
     after = Surroundings(roots, used=tracer.used.values())
     guards = after.guards
     guards.forget(scratch)
+    for place in tracer.found:
+        if isinstance(place, AttributeOf):
+            guards.pass_over(place.module, place.name)
     for t in tracer.found:
         if isinstance(t, Tensor) and t.requires_grad:
             guards.announced.slots.append([_getter(t), "_hooks", t._hooks, "the hooks of a Tensor"])
@@ -292,7 +408,7 @@ def trace(
     changed = {c.path for c in changes}
     writes = [
         (vars(module), name, value)
-        for (_, name), (module, value) in tracer.written.items()
+        for (_, name), (module, value, _) in tracer.written.items()
         if before.has(module)
         and f"{type(module).__name__}.{name}" not in changed
         and not isinstance(value, Announcing | Tensor)
@@ -348,7 +464,7 @@ def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any
     return places
 
 
-Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any]]
+Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any], list[Any]]
 
 
 def _record(
@@ -372,7 +488,10 @@ def _record(
     abstract_args, abstract_kwargs = unflatten(tree, twins)
     STATE.trace = tracer
     try:
-        result = _run(function, abstract_args, abstract_kwargs, tracer)
+        try:
+            result = _run(function, abstract_args, abstract_kwargs, tracer)
+        finally:
+            placed = _taken_back(tracer, before)
         _require_same_arguments((abstract_args, abstract_kwargs), twins, tree)
         result_leaves, result_tree = flatten(result)
         outputs: list[Variable] = []
@@ -386,6 +505,11 @@ def _record(
                 kept.append(leaf)
         count = len(outputs)
         outputs.extend(tracer.updated.values())
+        outputs.extend(placed.values())
+        for twin, variable in zip(tracer.twins, inputs, strict=True):
+            if twin.array is not variable:
+                placed[ArgumentOf(inputs.index(variable))] = twin.array
+                outputs.append(twin.array)
         gradients = []
         for tensor, gradient in tracer.gradients.items():
             if type(tensor.array) is Variable:
@@ -402,7 +526,32 @@ def _record(
     finally:
         STATE.trace = None
     _require_own(inputs, tracer, outputs)
-    return tracer, inputs, outputs, (result_tree, kept), [count], gradients
+    return tracer, inputs, outputs, (result_tree, kept), [count], list(placed), gradients
+
+
+def _taken_back(tracer: Trace, before: Surroundings) -> dict[Any, Variable]:
+    """Put back what was in attributes of modules that now hold abstract Tensors; their new values.
+
+    What was read there before it was set is read from the attribute at each call.
+    """
+    STATE.trace, trace = None, STATE.trace
+    placed: dict[Any, Variable] = {}
+    for (_, name), (module, value, old) in tracer.written.items():
+        now = vars(module).get(name)
+        abstract = isinstance(now, Tensor) and type(now.array) is Variable
+        if now is not value or not abstract or not before.has(module):
+            continue
+        place = AttributeOf(module, name, _LINKED if _is_linked(now) else _OUTPUT)
+        placed[place] = tracer.read(now)
+        if old is MISSING:
+            delattr(module, name)
+        else:
+            setattr(module, name, old)
+        if isinstance(old, Tensor) and old not in tracer.updated:
+            read = tracer.found.pop(old, None)
+            tracer.found[place] = read or Variable(old.shape, old.dtype)
+    STATE.trace = trace
+    return placed
 
 
 def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) -> Any:
@@ -425,12 +574,13 @@ def _finish(
     writes: list[tuple[dict[str, Any], str, Any]],
     effects: list[str],
 ) -> Capture:
-    tracer, inputs, outputs, result, (count,), gradients = record
+    tracer, inputs, outputs, result, (count,), placed, gradients = record
     return Capture(
         Graph([*inputs, *tracer.found.values()], tracer.equations, outputs),
         list(tracer.found),
         list(tracer.asked.items()),
         list(tracer.updated),
+        placed,
         gradients,
         guards,
         changes,

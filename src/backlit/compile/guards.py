@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,8 +53,18 @@ def exactly(a: Any, b: Any) -> bool:
     return False
 
 
+class Without(NamedTuple):
+    """A dict in which the values under some keys do not count."""
+
+    container: dict[str, Any]
+    keys: frozenset[str]
+
+
 def snapshot(container: Any) -> list[Any]:
     """What is in a list, tuple, dict, set or deque, to be compared by `exactly`."""
+    if type(container) is Without:
+        own, passed = container
+        return [*own, *[v for k, v in own.items() if k not in passed]]
     if isinstance(container, dict):
         # A parameter group holds Tensors, which stay the same, and shows their numbers.
         kind = OrderedDict if isinstance(container, OrderedDict) else dict
@@ -70,6 +81,8 @@ class Change:
     path: str
     before: Any
     after: Any
+    #: Puts back what was there.
+    undo: Callable[[], None]
     #: The list, dict or set that was changed in place, if it was one.
     container: Any = None
 
@@ -109,7 +122,7 @@ class _Checks:
         """Whatever is not as it was."""
         for function, code, defaults, path in self.functions:
             if function.__code__ is not code or function.__defaults__ is not defaults:
-                yield Change(path, "one function", "another")
+                yield Change(path, "one function", "another", _leave)
         for entry in self.cells:
             now = contents_of(entry[0])
             if now is entry[1]:
@@ -117,7 +130,8 @@ class _Checks:
             if exactly(now, entry[1]):
                 entry[1] = now
             else:
-                yield Change(entry[2], entry[1], now)
+                undo = functools.partial(setattr, entry[0], "cell_contents", entry[1])
+                yield Change(entry[2], entry[1], now, undo)
         for entry in self.slots:
             now = entry[0](entry[1], MISSING)
             if now is entry[2]:
@@ -125,19 +139,46 @@ class _Checks:
             if exactly(now, entry[2]):
                 entry[2] = now
             else:
-                yield Change(entry[3], entry[2], now)
+                yield Change(entry[3], entry[2], now, functools.partial(_put_back, *entry[:3]))
         for entry in self.contents:
             inside = snapshot(entry[0])
             if len(inside) == len(entry[1]) and all(map(exactly, inside, entry[1])):
                 entry[1] = inside
             else:
-                yield Change(entry[2], entry[1], inside, entry[0])
+                undo = functools.partial(_fill_again, entry[0], entry[1])
+                yield Change(entry[2], entry[1], inside, undo, entry[0])
         for array, then, path in self.arrays:
             if array.tobytes() != then:
-                yield Change(path, "one array", "another")
+                yield Change(path, "one array", "another", _leave)
         for function, value, path in self.results:
             if function() is not value:
-                yield Change(path, "one", "another")
+                yield Change(path, "one", "another", _leave)
+
+
+def _leave() -> None:
+    """What holds no values is not put back."""
+
+
+def _put_back(get: Callable[[str, Any], Any], name: str, value: Any) -> None:
+    """Set what `get` reads under a name: an entry of a dict, or an attribute of an object."""
+    own = getattr(get, "__self__", None)
+    if isinstance(own, dict):
+        own.pop(name, None)
+        if value is not MISSING:
+            own[name] = value
+    elif isinstance(get, functools.partial) and value is not MISSING:
+        setattr(get.args[0], name, value)
+
+
+def _fill_again(container: Any, inside: list[Any]) -> None:
+    """Put a snapshot back into its container."""
+    if isinstance(container, dict):
+        half = len(inside) // 2
+        container.clear()
+        container.update(zip(inside[:half], inside[half:], strict=True))
+    elif isinstance(container, list | set | deque):
+        container.clear()
+        (container.update if isinstance(container, set) else container.extend)(inside)
 
 
 def contents_of(cell: Any) -> Any:
@@ -191,6 +232,22 @@ class Guards:
     def changes(self) -> list[Change]:
         """Everything that is not as it was."""
         return [*self.announced.changes(), *self.open.changes()]
+
+    def pass_over(self, module: Any, name: str) -> None:
+        """Do not ask which Tensor an attribute of a module holds."""
+        own = vars(module)
+        for checks in (self.announced, self.open):
+            checks.slots = [
+                e
+                for e in checks.slots
+                if e[1] != name or getattr(e[0], "__self__", None) is not own
+            ]
+            for entry in checks.contents:
+                inner = entry[0].container if type(entry[0]) is Without else entry[0]
+                if inner is module._buffers and name in inner:
+                    keys = entry[0].keys if type(entry[0]) is Without else frozenset()
+                    entry[0] = Without(inner, keys | {name})
+                    entry[1] = snapshot(entry[0])
 
     def forget(self, paths: set[str]) -> None:
         """Guard some places no more."""

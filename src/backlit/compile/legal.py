@@ -8,6 +8,8 @@
   image, and its gradient for the image is cut.
 - Numbers in the place of arrays are arrays, but for element-wise ops.
 - Elements are put in order along the last axis only.
+- What replaces a slice is chosen element by element; what replaces elements at index arrays has the
+  shape that they select.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, float16, float32
+from ..dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, bool_, float16, float32
 from ..op import Elementwise, Op, Shape
 from ..ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
 from .graph import Equation, Graph, Variable
+from .passes import SetItemsTo
 from .scalar_ops import has_half
 
 #: Ops that take 16-bit floats as they are.
@@ -29,11 +32,14 @@ STORAGE = (
     movement.BroadcastTo,
     movement.Slice,
     movement.Place,
+    movement.SetSlice,
     movement.Flip,
     movement.Concat,
     indexing.Take,
     indexing.TakeAlongAxis,
     indexing.Gather,
+    indexing.SetItems,
+    SetItemsTo,
     creation.Full,
     creation.Arange,
     elementwise.Where,
@@ -41,6 +47,8 @@ STORAGE = (
     elementwise.Convert,
     elementwise.Nextafter,
 )
+#: Ops in which a number has the dtype of the result.
+_TYPED = (movement.SetSlice, indexing.SetItems)
 #: Up to this many multiplications a matrix product is a plain loop nest.
 SMALL_PRODUCT = 32_768
 
@@ -71,7 +79,10 @@ class _Writer:
     def write(self, e: Equation) -> None:
         """One equation, by as many as it takes."""
         if not isinstance(e.op, Elementwise) and not all(isinstance(x, Variable) for x in e.inputs):
-            arrays = tuple([x if isinstance(x, Variable) else self._full(x, e) for x in e.inputs])
+            like = e.output.dtype if isinstance(e.op, _TYPED) else None
+            arrays = tuple(
+                [x if isinstance(x, Variable) else self._full(x, e, like) for x in e.inputs]
+            )
             e = Equation(e.op, arrays, e.output, e.site, e.backward)
         dtypes = {x.dtype for x in (*e.inputs, e.output) if isinstance(x, Variable)}
         if isinstance(e.op, STORAGE) or dtypes.isdisjoint(LOW_PRECISION) or _reads_halves(e):
@@ -95,9 +106,9 @@ class _Writer:
         self.equations.append(Equation(op, inputs, output, like.site, like.backward))
         return output
 
-    def _full(self, number: Any, user: Equation) -> Variable:
+    def _full(self, number: Any, user: Equation, dtype: DType | None = None) -> Variable:
         """A number where an array is expected."""
-        value = np.asarray(number)
+        value = np.asarray(number, dtype)
         return self._emit(creation.Full(shape=(), value=value.item(), dtype=value.dtype), (), user)
 
     def _widened(self, x: Variable, user: Equation) -> Variable:
@@ -113,8 +124,29 @@ class _Writer:
             self._pad(e)
         elif isinstance(op, reductions.Argsort) and op.axis != len(e.output.shape) - 1:
             self._turn(e)
+        elif isinstance(op, movement.SetSlice):
+            self._choose(e)
+        elif isinstance(op, indexing.SetItems):
+            x, value, *indices = e.inputs
+            value = self._spread(value, indexing.gathered_shape(op.pattern, tuple(indices)), e)
+            self._emit(SetItemsTo(pattern=op.pattern), (value, *indices, x), e, e.output)
         else:
             self.equations.append(e)
+
+    def _choose(self, e: Equation) -> None:
+        op: Any = e.op
+        x, value = e.inputs
+        shape = movement.sliced_shape(op.index)
+        place = movement.Place(index=op.index, shape=x.shape)
+        truth = creation.Full(shape=shape, value=True, dtype=bool_)
+        inside = self._emit(place, (self._emit(truth, (), e),), e)
+        new = self._emit(place, (self._spread(value, shape, e),), e)
+        self._emit(elementwise.Where(), (inside, new, x), e, e.output)
+
+    def _spread(self, x: Variable, shape: Shape, user: Equation) -> Variable:
+        if x.shape == shape:
+            return x
+        return self._emit(movement.BroadcastTo(shape=shape), (x,), user)
 
     def _turn(self, e: Equation) -> None:
         op: Any = e.op

@@ -21,8 +21,8 @@ from . import exact, scalar_ops
 from .builder import Function, Value
 from .folds import Folds
 from .graph import Equation, Variable
-from .lower import Kernel, Lowering, View, gathered_block, row_major, total
-from .passes import TakeAddTo
+from .lower import Kernel, Lowering, View, gathered_block, index_arrays, row_major, total
+from .passes import SetItemsTo, TakeAddTo
 from .products import batched
 from .scalar_ops import TYPES, identity, is_signed, memory_type
 from .sort import Sort
@@ -466,7 +466,10 @@ class KernelWriter:
     # -- scatter ------------------------------------------------------------------------------
 
     def _scatter(self, e: Equation) -> None:
-        """Zeros, then x added one element after the other: repeated indices add up in order."""
+        """Zeros, then x added one element after the other: repeated indices add up in order.
+
+        Or an array, and x written into it: of repeated indices the last one stays.
+        """
         x, indices = e.inputs[:2]
         op: Any = e.op
         out = e.output
@@ -474,7 +477,7 @@ class KernelWriter:
         if out.size == 0:
             return
         view = View(out, out.shape, row_major(out.shape))
-        base = e.inputs[2] if isinstance(op, TakeAddTo) else None
+        base = e.inputs[-1] if isinstance(op, TakeAddTo | SetItemsTo) else None
         if base is None or self.storage(base) is not self.storage(out):
             with self.nest(out.shape, outer=False) as loops:
                 index = self.index(out.shape, loops)
@@ -486,12 +489,12 @@ class KernelWriter:
         if x.size == 0:
             return
         with contextlib.ExitStack() as stack:
-            if base is not None:
+            if isinstance(op, TakeAddTo):
                 stack.enter_context(self._if_in_range(indices, op.size))
             loops = stack.enter_context(self.nest(x.shape, outer=False))
             index = self.index(x.shape, loops)
-            if isinstance(op, indexing.ScatterAdd):
-                target = self._gathered(op.pattern, e.inputs[1:], out.shape, index)
+            if isinstance(op, indexing.ScatterAdd | SetItemsTo):
+                target = self._gathered(op.pattern, index_arrays(e), out.shape, index)
             elif isinstance(op, indexing.TakeAdd | TakeAddTo):
                 a, n = op.axis, len(indices.shape)
                 at = self._checked(indices, index[a : a + n], op.size)
@@ -501,7 +504,9 @@ class KernelWriter:
                 target = (*index[: op.axis], at, *index[op.axis + 1 :])
             target = self.index(out.shape, target)
             value = self.read(x, index)
-            self.store(out, target, self.load(view, target) + value)
+            if not isinstance(op, SetItemsTo):
+                value = self.load(view, target) + value
+            self.store(out, target, value)
 
     @contextlib.contextmanager
     def _if_in_range(self, indices: Variable, size: int) -> Iterator[None]:

@@ -17,7 +17,7 @@ from ..op import Elementwise, Reduction, Shape
 from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from .graph import Equation, Graph, Variable
 from .legal import STORAGE, is_contraction
-from .passes import TakeAddTo, is_movement
+from .passes import SetItemsTo, TakeAddTo, is_movement
 from .scalar_ops import is_checked_power, llvm_type, supports
 
 #: Estimated cost of one element, in multiplications.
@@ -40,8 +40,8 @@ MEMORY_KINDS = ("host", "matmul", "contraction", "random", "window", "running", 
 LONG_PIECE = 8
 #: More pieces than this are not chosen among by comparing indices.
 FEW_PIECES = 4
-#: Ops that add into zeros at indices.
-SCATTERS = (indexing.TakeAdd, indexing.PutAlongAxisAdd, indexing.ScatterAdd, TakeAddTo)
+#: Ops that add into zeros, or write into an array, at indices.
+SCATTERS = (indexing.TakeAdd, indexing.PutAlongAxisAdd, indexing.ScatterAdd, TakeAddTo, SetItemsTo)
 #: Windows with more places are left to NumPy: each place is written out.
 MAX_WINDOW = 128
 
@@ -226,6 +226,8 @@ class Lowering:
                         if isinstance(e.op, convolution.Product) and not self._is_plain(x):
                             self._force(x)
                 continue
+            if isinstance(e.op, SetItemsTo):
+                self._want_view(e.inputs[-1])
             if isinstance(e.op, movement.Reshape) and not self._same_but_ones(e):
                 self._want_view(e.inputs[0])
                 if self.view(e.inputs[0]) is None or not self.view(e.inputs[0]).contiguous:  # type: ignore[union-attr]
@@ -517,10 +519,15 @@ class Lowering:
             if kind == "scatter":
                 indices = e.inputs[1]
                 n = len(indices.shape)
-                if isinstance(e.op, indexing.ScatterAdd):
-                    start, block = gathered_block(e.op.pattern, e.inputs[1:])
+                if isinstance(e.op, SetItemsTo):
+                    base = self.view(e.inputs[-1])
+                    assert base is not None
+                    reader.found.append(Access(base, (Mixed(frozenset()),) * len(base.shape)))
+                if isinstance(e.op, indexing.ScatterAdd | SetItemsTo):
+                    arrays = index_arrays(e)
+                    start, block = gathered_block(e.op.pattern, arrays)
                     inner = loops[start : start + block]
-                    for array in e.inputs[1:]:
+                    for array in arrays:
                         reader.read(array, inner[block - len(array.shape) :])
                 elif isinstance(e.op, indexing.TakeAdd | TakeAddTo):
                     reader.read(indices, loops[e.op.axis : e.op.axis + n])
@@ -545,6 +552,8 @@ def _is_native(e: Equation) -> bool:
     if is_movement(op) or isinstance(op, creation.Arange):
         return True
     if isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather):
+        return True
+    if isinstance(op, SetItemsTo):
         return True
     if isinstance(op, SCATTERS):
         return e.output.dtype.kind == "f"
@@ -699,6 +708,11 @@ class Reading:
             if not isinstance(i, int):
                 own.append(entry)
         return tuple(own)
+
+
+def index_arrays(e: Equation) -> tuple[Variable, ...]:
+    """The index arrays of an op that adds or writes at them."""
+    return e.inputs[1:-1] if isinstance(e.op, SetItemsTo) else e.inputs[1:]
 
 
 def gathered_block(pattern: tuple, indices: Any) -> tuple[int, int]:

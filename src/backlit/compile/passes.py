@@ -118,6 +118,24 @@ class TakeAddTo(Op):
         return base.shape, base.dtype
 
 
+class SetItemsTo(Op):
+    """y = SetItems(base, x, *indices), with x of the selected shape."""
+
+    attributes = ("pattern",)
+    primitive = True
+    pattern: tuple
+
+    def forward(self, xp: Any, x: Any, *indices_and_base: Any) -> Any:
+        """Definition."""
+        *indices, base = indices_and_base
+        return xp.set_items(base, x, *indices, pattern=self.pattern)
+
+    def infer(self, x: Any, *indices_and_base: Any) -> tuple[Shape, DType]:
+        """As base."""
+        base = indices_and_base[-1]
+        return base.shape, base.dtype
+
+
 def update_rows(graph: Graph, replaces: Mapping[Variable, Variable]) -> Graph:
     """Updates that touch few rows of a parameter leave the others alone.
 

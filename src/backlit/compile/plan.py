@@ -307,6 +307,7 @@ class Plan:
         graph, captured = self.graph, self.captured
         first = captured.results
         second = first + len(captured.updated)
+        third = second + len(captured.placed)
         input_slots = [self.slots[v] for v in graph.inputs]
         self.argument_slots = input_slots[: self.arguments]
         owned = set(self.in_place.values())
@@ -337,9 +338,13 @@ class Plan:
             )
             if v not in self.in_place
         ]
+        self.placed = [
+            (target, slot, copy)
+            for target, (slot, copy) in zip(captured.placed, outputs[second:third], strict=True)
+        ]
         present = [t for t, has in captured.gradients if has]
         self.gradients = [
-            (t, slot, copy) for t, (slot, copy) in zip(present, outputs[second:], strict=True)
+            (t, slot, copy) for t, (slot, copy) in zip(present, outputs[third:], strict=True)
         ]
         self.cleared = [t for t, has in captured.gradients if not has]
         self.own_gradients: dict[int, Tensor] = {}
@@ -392,7 +397,7 @@ class Plan:
         with self._lock:
             if not (fresh or self._in_mode()) or not self._bind(leaves):
                 return MISS
-            return fill_result(self.captured.result_tree, self._run(1))
+            return fill_result(self.captured.result_tree, self._run(1, leaves))
 
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run the plan `times` times on the same arguments; return the last result."""
@@ -429,13 +434,13 @@ class Plan:
                 )
         return fill_result(self.captured.result_tree, stacks)
 
-    def _run(self, turns: int) -> list[np.ndarray]:
-        """Run `turns` turns; update the surroundings; return the last results."""
+    def _run(self, turns: int, leaves: Any = ()) -> list[np.ndarray]:
+        """Run `turns` turns; update surroundings and arguments; return the last results."""
         for call in self.calls:
             call(turns)
             if self.flag.value:
                 break
-        return self._finish()
+        return self._finish(leaves)
 
     def _bind(self, leaves: Any) -> bool:
         """Put the addresses of this call's arrays into the table.
@@ -479,7 +484,7 @@ class Plan:
                 "the shape, dtype or requires_grad of a Tensor did"
             )
 
-    def _finish(self) -> list[np.ndarray]:
+    def _finish(self, leaves: Any) -> list[np.ndarray]:
         if self.flag.value:
             error, message = ERRORS[self.flag.value & -self.flag.value]
             self.flag.value = 0
@@ -487,6 +492,8 @@ class Plan:
         arrays = self.arrays
         for t, slot, copy in self.updates:
             t.array = arrays[slot].copy() if copy else arrays[slot]
+        for target, slot, copy in self.placed:
+            target.put(leaves, arrays[slot].copy() if copy else arrays[slot])
         for t, slot, copy in self.gradients:
             gradient = wrap(arrays[slot].copy() if copy else arrays[slot])
             t._grad = gradient

@@ -268,6 +268,7 @@ def profile(plan: Plan, leaves: Any, times: int) -> Profile:
     split = Compiled(plan.captured, split=True)
     before = [(t, t.array) for t in plan.captured.updated]
     gradients = [(t, t._grad) for t, _ in plan.captured.gradients]
+    placed = [target.keep(leaves) for target in plan.captured.placed]
     seconds: list[list[float]] = [[] for _ in split.kernels]
     try:
         for turn in range(times + 1):
@@ -278,10 +279,12 @@ def profile(plan: Plan, leaves: Any, times: int) -> Profile:
                     call(1)
                     if turn:  # the first turn warms the caches
                         seconds[number].append(time.perf_counter() - start)
-                split._finish()
+                split._finish(leaves)
     finally:
         for t, array in before:
             t.array = array
+        for put_back in placed:
+            put_back()
         for t, gradient in gradients:
             t._grad = gradient
     return Profile(rows(split), seconds, limits(get_threads()))

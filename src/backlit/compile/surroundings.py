@@ -436,7 +436,7 @@ def _plain(state: Any) -> Any:
 
 
 def _attributes_of(value: Any) -> Callable[[str, Any], Any]:
-    return lambda name, default: getattr(value, name, default)
+    return functools.partial(getattr, value)
 
 
 def _unbound(value: Any) -> Any:

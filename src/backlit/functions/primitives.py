@@ -34,6 +34,16 @@ def scatter_add(
     return apply(cached(indexing.ScatterAdd, pattern, shape), x, *indices)
 
 
+def set_slice(x: Tensor, value: Any, index: tuple[Any, ...]) -> Tensor:
+    """x with the value at the index."""
+    return apply(cached(movement.SetSlice, index), x, value)
+
+
+def set_items(x: Tensor, value: Any, *indices: Any, pattern: tuple[Any, ...]) -> Tensor:
+    """x with the value at index arrays."""
+    return apply(cached(indexing.SetItems, pattern), x, value, *indices)
+
+
 def take_add(x: Tensor, indices: Any, axis: int, size: int) -> Tensor:
     """Zeros with the slices of x added at indices."""
     return apply(cached(indexing.TakeAdd, axis, size), x, indices)

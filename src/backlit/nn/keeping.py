@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..random import Generator, default_generator
+from ..tensor import Tensor
 from .module import Module
 
 
@@ -29,15 +30,23 @@ def kept(model: Module) -> Iterator[None]:
     That is its parameters, buffers, gradients and modes, and the state of Backlit's, Python's and
     NumPy's generators.
     """
-    held = [(t, t.array, t._grad) for t in (*model.parameters(), *model.buffers())]
+    tensors = (*model.parameters(), *model.buffers())
+    held = [(t, t.array, t._grad, t.node, t.requires_grad) for t in tensors]
+    attributes = [
+        (m, {n: v for n, v in vars(m).items() if v is None or isinstance(v, Tensor)})
+        for m in model.modules()
+    ]
     modes = [(m, m.training) for m in model.modules()]
     sources = [(g, g.key.array, g.counter.array) for g in generators(model).values()]
     python, numpy = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
-        for t, array, gradient in held:
-            t.array, t._grad = array, gradient
+        for t, *state in held:
+            t.array, t._grad, t.node, t._requires_grad = state
+        for module, before in attributes:
+            for name, value in before.items():
+                setattr(module, name, value)
         for module, training in modes:
             module.training = training
         for generator, key, counter in sources:

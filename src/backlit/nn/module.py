@@ -66,17 +66,57 @@ class Module(Announcing):
             STATE.trace.wrote(self, name, value)
         if self.__dict__.get(name, STATE) is value:
             return  # nothing to announce, as in `model.train()` before every step
+        place = self._registry(name)
         if isinstance(value, Parameter):
             self._set(name, value, self._parameters)
         elif isinstance(value, Module):
             self._set(name, value, self._modules)
-        elif name in self.__dict__.get("_buffers", ()) and isinstance(value, Tensor | None):
-            self._set(name, value, self._buffers)
+        elif place is not None:
+            self._require_kind(name, value, place)
+            self._set(name, value, place)
         else:
-            for kind in ("_parameters", "_buffers", "_modules"):
-                self.__dict__.get(kind, {}).pop(name, None)
             self.__dict__[name] = value
         CHANGES.mark = object()
+
+    def _registry(self, name: str) -> dict[str, Any] | None:
+        """The dict in which a name is registered: of parameters, buffers or modules."""
+        for kind in ("_parameters", "_buffers", "_modules"):
+            place = self.__dict__.get(kind, {})
+            if name in place:
+                return place
+        return None
+
+    def _require_kind(self, name: str, value: Any, place: dict[str, Any]) -> None:
+        """Raise unless a value is of the kind that was registered under a name."""
+        if place is self._parameters:
+            kind, words = Parameter, "a Parameter"
+            cure = (
+                f"write nn.Parameter(value), or to change its value {name}.assign(value); "
+                "del it first to put something else there"
+            )
+        elif place is self._modules:
+            kind, words = Module, "a Module"
+            cure = "del it first to put something else there"
+        else:
+            kind, words = Tensor, "a Tensor"
+            cure = "write backlit.tensor(value), or del it first to put something else there"
+        if value is not None and not isinstance(value, kind):
+            got = describe(value) if isinstance(value, Tensor) else f"{value!r:.60}"
+            raise DTypeError(
+                f"{type(self).__name__}.{name}: it was registered as {words}, so its value must be "
+                f"one or None, got {got} ({type(value).__name__}); {cure}"
+            )
+
+    def _register(self, name: str, value: Any, place: dict[str, Any]) -> None:
+        """Put a value under a new name, or replace one of its kind."""
+        usable = isinstance(name, str) and name and "." not in name
+        if not usable or (name not in place and hasattr(self, name)):
+            raise ArgumentError(
+                f"{type(self).__name__}: a name must be a text without dots that is no attribute "
+                f"of another kind, got {name!r}"
+            )
+        self._require_kind(name, value, place)
+        self._set(name, value, place)
 
     def _set(self, name: str, value: Any, where: dict[str, Any]) -> None:
         for kind in (self._parameters, self._buffers, self._modules):
@@ -94,16 +134,16 @@ class Module(Announcing):
 
     def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
         """Add a Tensor that is state but not learned; it is saved unless `persistent` is False."""
-        self._set(name, value, self._buffers)
+        self._register(name, value, self._buffers)
         (self._not_saved.discard if persistent else self._not_saved.add)(name)
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Add a Parameter, or None for one that is switched off (a layer without bias)."""
-        self._set(name, value, self._parameters)
+        self._register(name, value, self._parameters)
 
     def add_module(self, name: str, module: Module) -> None:
         """Add a submodule under a name."""
-        self._set(name, module, self._modules)
+        self._register(name, module, self._modules)
 
     # -- the call -----------------------------------------------------------------------------
 

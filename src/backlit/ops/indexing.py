@@ -6,13 +6,15 @@ index array goes; NumPy's rules say where the axes of the arrays appear in the r
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType
+from ..dtypes import DType, int64
 from ..errors import IndexRangeError, ShapeError
 from ..op import Op, Shape, describe
+from .movement import require_fitting
 
 
 def gathered_shape(pattern: tuple, indices: tuple[Any, ...]) -> Shape:
@@ -47,6 +49,14 @@ def check_range(name: str, indices: Any, size: int, axis: int) -> None:
         )
 
 
+def check_indices(pattern: tuple, shape: Shape, indices: tuple[Any, ...]) -> None:
+    """Raise unless all index arrays lie in the range of their axes."""
+    arrays = iter(indices)
+    for axis, i in enumerate([i for i in pattern if i is not None]):
+        if i == "array":
+            check_range("indexing", next(arrays), shape[axis], axis)
+
+
 class Gather(Op):
     """y = x[indices];  gx = gy added into zeros at the indices."""
 
@@ -63,11 +73,7 @@ class Gather(Op):
 
     def infer(self, x: Any, *indices: Any) -> tuple[Shape, DType]:
         """NumPy's rule: the block of index axes in place of adjacent arrays, else in front."""
-        axes = [i for i in self.pattern if i is not None]
-        arrays = iter(indices)
-        for axis, i in enumerate(axes):
-            if i == "array":
-                check_range("indexing", next(arrays), x.shape[axis], axis)
+        check_indices(self.pattern, x.shape, indices)
         return gathered_shape(self.pattern, indices), x.dtype
 
 
@@ -89,6 +95,41 @@ class ScatterAdd(Op):
     def infer(self, x: Any, *indices: Any) -> tuple[Shape, DType]:
         """The given shape."""
         return self.shape, x.dtype
+
+
+class SetItems(Op):
+    """y = x with y[indices] = value; where places repeat, the value's last element there stays.
+
+        gx = gy with 0 at the indices;  gvalue = gy[indices], but 0 for what was written over
+
+    The value broadcasts to what the indices select.
+    """
+
+    attributes = ("pattern",)
+    saves = ("indices",)
+    primitive = True
+    pattern: tuple
+
+    def forward(self, xp, x, value, *indices):
+        return xp.set_items(x, value, *indices, pattern=self.pattern)
+
+    def backward(self, xp, grad_y, indices):
+        def of_value():
+            shape = gathered_shape(self.pattern, indices)
+            order = xp.reshape(xp.arange(0, math.prod(shape), 1, dtype=int64), shape)
+            nobody = xp.full(grad_y.shape, -1, dtype=int64)
+            winner = xp.set_items(nobody, order, *indices, pattern=self.pattern)
+            stays = xp.equal(xp.gather(winner, *indices, pattern=self.pattern), order)
+            gradient = xp.gather(grad_y, *indices, pattern=self.pattern)
+            return xp.where(stays, gradient, xp.zeros_like(gradient))
+
+        return (lambda: xp.set_items(grad_y, 0, *indices, pattern=self.pattern), of_value)
+
+    def infer(self, x: Any, value: Any, *indices: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of x."""
+        check_indices(self.pattern, x.shape, indices)
+        require_fitting(gathered_shape(self.pattern, indices), x, value)
+        return x.shape, x.dtype
 
 
 class Take(Op):

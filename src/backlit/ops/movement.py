@@ -184,3 +184,45 @@ class Place(Op):
                 f"got {describe_inputs(self, (x,))}"
             )
         return self.shape, x.dtype
+
+
+class SetSlice(Op):
+    """y = x with y[index] = value, basic indexing.
+
+        gx = gy with 0 at the index;  gvalue = gy[index]
+
+    The value broadcasts to what the index selects.
+    """
+
+    attributes = ("index",)
+    primitive = True
+    index: tuple[int | tuple[int, int, int] | None, ...]
+
+    def forward(self, xp, x, value):
+        return xp.set_slice(x, value, index=self.index)
+
+    def backward(self, xp, grad_y):
+        return (
+            lambda: xp.set_slice(grad_y, 0, index=self.index),
+            lambda: xp.slice(grad_y, index=self.index),
+        )
+
+    def infer(self, x: Any, value: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of x."""
+        require_fitting(sliced_shape(self.index), x, value)
+        return x.shape, x.dtype
+
+
+def require_fitting(selected: Shape, x: Any, value: Any) -> None:
+    """Raise unless a value broadcasts to the part of x that it replaces."""
+    if not hasattr(value, "shape"):
+        return
+    extra = len(selected) - len(value.shape)
+    fits = extra >= 0 and all(
+        n in (1, m) for n, m in zip(value.shape, selected[extra:], strict=True)
+    )
+    if not fits:
+        raise ShapeError(
+            f"item assignment: the value must broadcast to the selected shape {selected}, got "
+            f"{describe(value)} (x: {describe(x)})"
+        )

@@ -23,6 +23,8 @@ _MOVES = {
     "gather",
     "take",
     "take_along_axis",
+    "set_slice",
+    "set_items",
 }
 
 _CONVOLUTION = (

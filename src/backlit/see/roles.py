@@ -39,7 +39,7 @@ _ROLE = {
     "group_norm batch_norm nll_loss cross_entropy soft_cross_entropy kl_div rnn_scan lstm_scan "
     "gru_scan",
     "mover": "reshape permute_dims flip concat slice place gather scatter_add take take_add "
-    "take_along_axis put_along_axis_add",
+    "take_along_axis put_along_axis_add set_slice set_items",
     "blocker": "floor ceil trunc round sign floor_divide",
 }
 _ROLE_OF = {op: role for role, ops in _ROLE.items() for op in ops.split()}

@@ -1,0 +1,100 @@
+"""Item assignment: x with a value in the place of the elements that a key selects."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..op import describe
+from ..ops import indexing, movement
+from ..tensor import STATE, Tensor, apply, as_tensor
+from .arguments import cached
+from .elementwise import where
+from .indexing import select
+
+
+def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
+    """x with `value` where x[key] stands, with NumPy's meaning; x itself stays as it is.
+
+    The value is cast to x's dtype and broadcast; where indices repeat, the last one's stays.
+    Gradients go to x where nothing was written, and to the elements of the value that stayed.
+    """
+    value = _fitting(x, value)
+    if isinstance(key, tuple) and len(key) == 1:
+        (key,) = key
+    if _is_mask(key):
+        own = _without_extra(value, x.ndim - key.ndim)
+        if own.ndim <= x.ndim - key.ndim:
+            return _masked(x, key, own)
+    shape, pattern, arrays, squeezed = select(x, key)
+    if not arrays:
+        value = _without_extra(value, len(movement.sliced_shape(pattern)))
+        return apply(cached(movement.SetSlice, pattern), x, value)
+    block = indexing.gathered_shape(pattern, arrays)
+    if squeezed is not None:  # the axis that is not the user's is one of the value's, too
+        after = len(block) - 1 - squeezed
+        if value.ndim > after:
+            value = value.reshape((*value.shape[: value.ndim - after], 1, *_last(value, after)))
+    value = _without_extra(value, len(block))
+    whole = x if shape == x.shape else x.reshape(shape)
+    y = apply(cached(indexing.SetItems, pattern), whole, value, *arrays)
+    return y if shape == x.shape else y.reshape(x.shape)
+
+
+def _last(value: Tensor, count: int) -> tuple[int, ...]:
+    return value.shape[value.ndim - count :]
+
+
+def _fitting(x: Tensor, value: Any) -> Tensor:
+    """The value as a Tensor of x's dtype. Floats are cut to whole numbers, as everywhere."""
+    if isinstance(value, bool | int | float):
+        return as_tensor(_number(x, value))
+    value = as_tensor(value)
+    if value.requires_grad and STATE.grad_enabled and x.dtype not in dtypes.FLOATING:
+        raise DTypeError(
+            f"item assignment: a {describe(x)} has no gradient to hand on, but the value requires "
+            "one; assign value.detach(), or make x floating with astype"
+        )
+    return value.astype(x.dtype)
+
+
+def _number(x: Tensor, value: Any) -> np.ndarray:
+    """A Python number as an array of x's dtype, or an error if it has no such number."""
+    if x.dtype in dtypes.INTEGER:
+        info = np.iinfo(x.dtype)
+        if not math.isfinite(value) or not info.min <= int(value) <= info.max:
+            raise ArgumentError(
+                f"item assignment: {x.dtype} holds {info.min} to {info.max}, got {value} "
+                f"(x: {describe(x)})"
+            )
+        value = int(value)
+    return np.asarray(value, x.dtype)
+
+
+def _without_extra(value: Tensor, ndim: int) -> Tensor:
+    """The value without axes of size 1 in front that the selection does not have."""
+    extra = value.ndim - ndim
+    if extra > 0 and all(n == 1 for n in value.shape[:extra]):
+        return value.reshape(value.shape[extra:])
+    return value
+
+
+def _is_mask(key: Any) -> bool:
+    """Whether a key is one array of truth values, as in `x[x < 0] = 0`."""
+    return isinstance(key, Tensor | np.ndarray) and key.dtype == dtypes.bool_ and key.ndim > 0
+
+
+def _masked(x: Tensor, mask: Any, value: Tensor) -> Tensor:
+    """x with one value at all places of a mask, which need not be known."""
+    if tuple(mask.shape) != x.shape[: mask.ndim]:
+        raise ShapeError(
+            f"item assignment: a mask must have the sizes of the axes it selects from, got "
+            f"{describe(as_tensor(mask))} for {describe(x)}"
+        )
+    rest = (1,) * (x.ndim - mask.ndim)
+    movement.require_fitting(x.shape[mask.ndim :], x, value)
+    return where(as_tensor(mask).reshape((*mask.shape, *rest)), value, x)
