@@ -518,7 +518,8 @@ class Tensor:
         return function(*plain(args), **{key: plain(x) for key, x in kwargs.items()})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        self._require_cut("numpy", _numpy_cure(""))
+        if STATE.trace is None:  # in a capture there are no elements at all
+            self._require_cut("numpy", _numpy_cure(""))
         array = self._concrete("numpy.asarray()")
         if dtype is not None and array.dtype != dtype:
             if copy is False:

@@ -95,9 +95,9 @@ class AttributeOf:
         return getattr(self._tensor, "dtype", None)
 
     @property
-    def requires_grad(self) -> Any:
+    def _requires_grad(self) -> Any:
         """Whether the Tensor requires a gradient."""
-        return getattr(self._tensor, "requires_grad", None)
+        return getattr(self._tensor, "_requires_grad", None)
 
     def put(self, leaves: Any, array: np.ndarray) -> None:
         """Set the attribute to a new Tensor, as the function does."""
