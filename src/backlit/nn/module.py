@@ -89,7 +89,8 @@ class Module(Announcing):
     def _require_kind(self, name: str, value: Any, place: dict[str, Any]) -> None:
         """Raise unless a value is of the kind that was registered under a name."""
         if place is self._parameters:
-            kind, words = Parameter, "a Parameter"
+            kind: type[Any] = Parameter
+            words = "a Parameter"
             cure = (
                 f"write nn.Parameter(value), or to change its value {name}.assign(value); "
                 "del it first to put something else there"
