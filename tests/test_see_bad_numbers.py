@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -85,6 +86,12 @@ def masked_everywhere():
     return bl.functional.softmax(scores + mask, 1).sum()
 
 
+def masked_by_where():
+    scores = leaf([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    allowed = bl.tensor([[True, False], [True, True], [False, False]])
+    return bl.functional.softmax(bl.where(allowed, scores, -math.inf), 1).sum()
+
+
 def float16_range():
     x = leaf([300.0, 2.0], "float16")
     return (x * x).sum()
@@ -129,6 +136,7 @@ FORWARD = {
     inf_minus_inf: ("overflow", (0,), ""),
     zero_times_inf: ("0 · ∞", (0,), "bl.where(x != 0, x * mask, 0.0)"),
     masked_everywhere: ("every element of this row is −∞", (0, 0), ""),
+    masked_by_where: ("every element of this row is −∞", (2, 0), ""),
     float16_range: ("float16 range: float16 ends at 65504", (0,), ""),
     negative_to_a_broken_power: ("a negative number to a broken power", (0,), "(x + 1e-12) ** 0.5"),
     zero_to_a_negative_power: ("0 to a negative power", (0,), "(x + 1e-12) ** -1.5"),
@@ -272,6 +280,23 @@ def test_infinities_that_go_nowhere_are_no_finding():
     assert not found
     assert repr(found).startswith("no NaN and no infinity")
     assert found.__rich__() is not None
+
+
+@pytest.mark.parametrize("layer", [False, True])
+def test_a_row_that_sees_nothing_is_named_though_it_gives_no_nan(layer):
+    allowed = np.tril(np.ones((2, 3, 3), bool))
+    allowed[1, 2] = False
+    x = leaf(np.random.default_rng(0).normal(size=(2, 3, 4)))
+    with see.recording() as r:
+        if layer:
+            attention = bl.nn.MultiheadAttention(4, 1, batch_first=True)
+            attention(x, x, x, attn_mask=bl.tensor(~allowed))[0].sum()
+        else:
+            bl.functional.scaled_dot_product_attention(x, x, x, bl.tensor(allowed)).sum()
+    found = see.bad_numbers(r)
+    assert not found
+    row = r"\[1, 0, 2\]" if layer else r"\[1, 2\]"
+    assert re.search(rf"the mask leaves nothing to masked_softmax\w*{row}, whose", repr(found))
 
 
 @pytest.mark.parametrize("choose", [bl.max, bl.min])

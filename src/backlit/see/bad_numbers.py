@@ -78,17 +78,25 @@ class BadNumber:
 
 @dataclass
 class BadNumbers:
-    """The first bad number in the forward pass and in the backward pass; None: all are finite."""
+    """The first bad number in the forward pass and in the backward pass; None: all are finite.
+
+    `unseen` names the first row of attention that its mask leaves nothing, and that would be NaN
+    with an ordinary softmax: its weights are 0, which is well unless it is meant to see something.
+    """
 
     forward: BadNumber | None = None
     backward: BadNumber | None = None
+    unseen: str = ""
 
     def __bool__(self) -> bool:
         return self.forward is not None or self.backward is not None
 
     def __repr__(self) -> str:
         found = [repr(b) for b in (self.forward, self.backward) if b is not None]
-        return "\n".join(found) or "no NaN and no infinity reaches the output or a gradient"
+        if found:
+            return "\n".join(found)
+        well = "no NaN and no infinity reaches the output or a gradient"
+        return f"{well}; {self.unseen}" if self.unseen else well
 
     def __rich__(self) -> RenderableType:
         found = [b for b in (self.forward, self.backward) if b is not None]
@@ -105,7 +113,7 @@ def bad_numbers(source: Any) -> BadNumbers:
     (True, (1,), 'the derivative of √x at 0 is infinite')
     """
     record = as_record(source)
-    return BadNumbers(_forward(record), _backward(record))
+    return BadNumbers(_forward(record), _backward(record), _unseen(record))
 
 
 def _bad(array: np.ndarray | None) -> np.ndarray | None:
@@ -123,6 +131,19 @@ def _array(node: NodeRecord) -> np.ndarray | None:
 
 def _first_index(mask: np.ndarray) -> Index:
     return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+def _unseen(record: Record) -> str:
+    """The first row of a masked softmax in which all weights are 0."""
+    for node in record.nodes:
+        array = _array(node)
+        if node.op != "masked_softmax" or array is None:
+            continue
+        empty = ~array.any(axis=-1)
+        if empty.any():
+            row = ", ".join(map(str, _first_index(empty)))
+            return f"the mask leaves nothing to {node.label}[{row}], whose weights are all 0"
+    return ""
 
 
 # -- the forward pass ---------------------------------------------------------------------------
@@ -193,7 +214,8 @@ def _given(record: Record, node: NodeRecord, index: Index, bad: dict[int, np.nda
             return True
         before = _source_of(record, node, index, bad)
         if before is None:
-            return False
+            given = node.applied.inputs if node.applied is not None else ()
+            return any(isinstance(x, float) and math.isinf(x) for x in given)
         node, index = before
     return False
 
