@@ -320,6 +320,39 @@ def test_norms_of_nothing_and_of_zeros() -> None:
     assert bl.vector_norm(bl.tensor([0.0, 3.0]), ord=-2).item() == 0.0
 
 
+@pytest.mark.parametrize("order", [-2, -1, -0.5, 0.5, 1, 1.5, 2, 3])
+def test_a_norm_has_no_gradient_at_an_element_that_is_0(order) -> None:
+    def step(x):
+        y = bl.vector_norm(x, ord=order, axis=1)
+        return y, bl.grad(y.sum(), x)
+
+    x = bl.tensor([[0.0, 3.0], [0.0, 0.0], [2.0, 3.0]], dtype="float64", requires_grad=True)
+    for run in (step, bl.compile(step)):
+        y, slope = run(x)
+        powers = 2.0**order + 3.0**order
+        want = [[0.0, 1.0 if order > 0 else 0.0], [0.0, 0.0],
+                [(v / powers ** (1 / order)) ** (order - 1) for v in (2.0, 3.0)]]  # fmt: skip
+        np.testing.assert_allclose(slope.numpy(), want, 1e-13)
+        shown = [3.0 if order > 0 else 0.0, 0.0, powers ** (1 / order)]
+        np.testing.assert_allclose(y.numpy(), shown, 1e-13)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [bl.std, bl.vector_norm, lambda x: bl.std(x, correction=1),
+     lambda x: bl.atan2(x, 0.0 * x).sum()],
+    ids=["std", "norm", "sample std", "atan2"],
+)  # fmt: skip
+def test_where_the_gradient_is_chosen_to_be_0_so_is_its_gradient(f) -> None:
+    def step(x):
+        slope = bl.grad(f(x), x, create_graph=True)
+        return slope, bl.grad((slope * bl.tensor([1.0, -2.0, 4.0])).sum(), x)
+
+    x = bl.zeros(3, dtype="float64").requires_grad_()
+    for run in (step, bl.compile(step)):
+        assert [g.tolist() for g in run(x)] == [[0.0] * 3] * 2
+
+
 def test_norm_neither_overflows_nor_underflows() -> None:
     for scale in (1e200, 1e-200):
         x = bl.tensor(np.array([3.0, 4.0]) * scale, requires_grad=True)

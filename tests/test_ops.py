@@ -189,6 +189,61 @@ def test_special_value(record: Record, special) -> None:
                 np.testing.assert_allclose(got.numpy(), want, special.rtol, 0)
 
 
+def compare_compiled_specials(record: Record) -> None:
+    """One compiled function with all the points of a record gives what eager execution gives."""
+
+    def step(*points):
+        results = []
+        for special, tensors in zip(record.specials, points, strict=True):
+            y = record(Case((), special.attributes), *tensors)
+            wanted = leaves(tensors) if special.grads is not None else []
+            upstream = bl.full_like(y, -3.0) if wanted else None
+            results += [y, *(bl.grad(y, wanted, upstream) if wanted else ())]
+        return results
+
+    points = []
+    for special in record.specials:
+        inputs = tuple(as_array(x, special.dtype) for x in special.inputs)
+        points.append(as_tensors(Case(inputs, {}), None, special.grads is not None))
+    with np.errstate(all="ignore"):
+        eager = step(*points)
+    for got, want in zip(bl.compile(step)(*points), eager, strict=True):
+        assert got.dtype == want.dtype
+        if got.dtype not in FLOATING:
+            np.testing.assert_array_equal(got.numpy(), want.numpy())
+            continue
+        rtol = {8: 1e-12, 4: 1e-5}[got.dtype.itemsize]
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol, 0)
+        if issubclass(record.op, bl.Elementwise):
+            zero = (want.numpy() == 0) & (got.numpy() == 0)
+            signs = np.signbit(got.numpy()), np.signbit(want.numpy())
+            np.testing.assert_array_equal(signs[0][zero], signs[1][zero])
+
+
+@each_record(lambda record: bool(record.specials))
+def test_special_values_compiled(record: Record) -> None:
+    compare_compiled_specials(record)
+
+
+@each_case(lambda r, c: differentiable(r, c) and issubclass(r.op, bl.Elementwise))
+def test_nan_does_not_stop_in_the_backward(record: Record, case: Case) -> None:
+    """Where an input is NaN so is its gradient, unless the op's slope is the same everywhere."""
+    usual = gradients(record, case, as_tensors(case, None, True))
+    floats = [i for i, x in enumerate(case.inputs) if is_float(x)]
+    for place, i in enumerate(floats):
+        inputs = list(case.inputs)
+        inputs[i] = np.full_like(inputs[i], math.nan)
+        tensors = as_tensors(Case(tuple(inputs), case.attributes), None, True)
+        y = record(case, *tensors)
+        assert np.isnan(y.numpy()).all() or record.name in NAN_IS_NO_RESULT
+        (found, known) = gradients(record, case, tensors)[place], usual[place]
+        assert np.isnan(found.numpy()).all() or np.array_equal(found.numpy(), known.numpy())
+
+
+#: Ops that give a number for NaN: of the two choices only one is taken, and NaN⁰ = 1.
+NAN_IS_NO_RESULT = {"where", "copysign", "pow"}
+
+
 @each_case(has_floats)
 def test_low_precision_is_close_to_float64(record: Record, case: Case) -> None:
     """Value and gradients keep the dtype and agree with float64 at the same (rounded) inputs."""

@@ -416,7 +416,7 @@ SETTINGS = {
     "batch_norm: eps": lambda: functional.batch_norm(bl.ones((2, 3)), training=True, eps=S),
     "layer_norm: eps": lambda: functional.layer_norm(ONES, 3, eps=S),
     "group_norm: eps": lambda: functional.group_norm(ONES[None], 1, eps=S),
-    "var: correction": lambda: bl.std(ONES, correction=S),
+    "std: correction": lambda: bl.std(ONES, correction=S),
     "arange": lambda: bl.arange(S, 3),
     "normal": lambda: bl.random.normal((2,), S),
     "uniform": lambda: bl.random.uniform((2,), high=S),

@@ -249,7 +249,8 @@ TABLE = [
         specials=[
             Special(([[[[2.0, 2.0], [1.0, 2.0]]]],), [[[[2.0]]]], ([[[[1.0, 0.0], [0.0, 0.0]]]],),
                     how()),
-            Special(([[[[1.0, math.nan], [5.0, 2.0]]]],), [[[[math.nan]]]], None, how()),
+            Special(([[[[1.0, math.nan], [5.0, 2.0]]]],), [[[[math.nan]]]],
+                    ([[[[0.0, math.nan], [0.0, 0.0]]]],), how()),
             Special(([[[[-math.inf]]]],), [[[[-math.inf]]]], None,
                     how(padding=((0, 1), (0, 1)))),
         ],

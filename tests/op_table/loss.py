@@ -14,10 +14,10 @@ from backlit.ops import loss as ops
 
 from .record import Bad, Case, Record, Special, generator
 
+inf, nan = math.inf, math.nan
 _RNG = generator("loss")
 _SHAPES = [(3,), (2, 3), (1, 2, 2)]
 REDUCTIONS = ("none", "sum", "mean")
-inf = math.inf
 
 
 def apart(*shape):
@@ -260,6 +260,12 @@ TABLE = [
         specials=[
             Special(([-1.0, -2.0], [0.0, 1.0]), [0.0, 2.0], None,
                     {"log_target": False, "reduction": "none"}),
+            Special(([-1.0, -1.0, nan, -inf, nan], [nan, -0.5, 0.5, 0.0, 0.0]),
+                    [nan, nan, nan, 0.0, nan],
+                    ([nan, 0.5, -0.5, 0.0, 0.0], [nan, nan, nan, 0.0, 0.0]),
+                    {"log_target": False, "reduction": "none"}),
+            Special(([-1.0, -1.0], [nan, 0.5]), nan, None,
+                    {"log_target": False, "reduction": "mean"}),
         ],
         bad=[
             Bad(lambda: functional.kl_div(f32((0, 2)), f32((0, 2)), "batchmean"), ShapeError,
@@ -313,6 +319,8 @@ TABLE = [
         specials=[
             Special(([0.25, 0.25, 3.0], [1.0, -1.0, -1.0]), [0.25, 0.75, 0.0],
                     ([1.0, -1.0, 0.0], [0.0, 0.0, 0.0]), {"margin": 1.0, "reduction": "none"}),
+            Special(([inf, -inf, nan, 0.5], [-1.0, -1.0, -1.0, nan]), [0.0, inf, nan, nan],
+                    ([0.0, -1.0, nan, nan], [0.0] * 4), {"margin": 1.0, "reduction": "none"}),
         ],
     ),
     Record(
@@ -383,6 +391,9 @@ TABLE = [
         specials=[
             Special(([[2.0, 1.0], [1.5, 1.0]], np.array([0, 0])), [0.0, 0.25],
                     ([[0.0, 0.0], [-0.5, 0.5]],), {"p": 1, "margin": 1.0, "reduction": "none"}),
+            Special(([[1.0, -inf], [inf, 0.0], [nan, 0.0]], np.array([0, 1, 1])), [0.0, inf, nan],
+                    ([[0.0, 0.0], [0.5, -0.5], [nan, nan]],),
+                    {"p": 1, "margin": 1.0, "reduction": "none"}),
         ],
         bad=[
             Bad(lambda: functional.multi_margin_loss(f32((2, 3)), bl.tensor([0, 5])),

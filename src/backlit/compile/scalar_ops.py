@@ -328,6 +328,12 @@ def larger(a: Value, b: Value, how: str, dtype: DType) -> Value:
     return a.compare(how, b, is_signed(dtype)).select(a, b)
 
 
+def _chosen(a: Value, b: Value, how: str, dtype: DType) -> Value:
+    """The larger ("gt") or smaller ("lt") of two as NumPy chooses: NaN wins, else b in a tie."""
+    y = a.compare(how, b, is_signed(dtype)).select(a, b)
+    return a.compare("ne", a).select(a, y) if a.is_float else y
+
+
 def _sign(x: Value, dtype: DType) -> Value:
     up = x.compare("gt", 0, is_signed(dtype)).select(x._other(1), x._other(0))
     y = x.compare("lt", 0, is_signed(dtype)).select(x._other(-1), up) if _has_sign(dtype) else up
@@ -437,8 +443,8 @@ def emit(
         "square": lambda: values[0] * values[0],
         "abs": lambda: _abs(values[0], dtype),
         "sign": lambda: _sign(values[0], dtype),
-        "maximum": lambda: larger(values[0], values[1], "ge", dtype),
-        "minimum": lambda: larger(values[0], values[1], "le", dtype),
+        "maximum": lambda: _chosen(values[0], values[1], "gt", dtype),
+        "minimum": lambda: _chosen(values[0], values[1], "lt", dtype),
         "bitwise_and": lambda: values[0] & values[1],
         "bitwise_or": lambda: values[0] | values[1],
         "bitwise_xor": lambda: values[0] ^ values[1],

@@ -271,8 +271,8 @@ def _summed(operand: tuple[str, Tensor], needed: set[str]) -> tuple[str, Tensor]
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """The p-norm (Σ |x|ᵖ)^(1/p); the largest |x| for ∞, the smallest for -∞, the count for 0.
 
-    For p = 2 neither squares nor their sum overflow, and the gradient at 0 is 0, the subgradient
-    of smallest norm.
+    For p = 2 neither squares nor their sum overflow. Where an element is 0 its gradient is 0 for
+    every p, as in PyTorch: the subgradient of smallest norm for p ≥ 1; else there is none.
 
     >>> vector_norm(as_tensor([3.0, 4.0]))
     Tensor(5., shape=(), dtype=float32)
@@ -292,9 +292,15 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
         return min(size, axis=folded, keepdims=keepdims)
     if ord == 0:
         return sum((x != 0).astype(x.dtype), axis=folded, keepdims=keepdims)
-    total = sum(size if ord == 1 else size**ord, axis=folded, keepdims=keepdims)
     if ord == 1:
-        return total
+        return sum(size, axis=folded, keepdims=keepdims)
+    if ord > 1:
+        total = sum(size**ord, axis=folded, keepdims=keepdims)
+    else:
+        none = size == 0
+        powers = elementwise.where(none, 1.0, size) ** ord
+        powers = elementwise.where(none, 0.0 if ord > 0 else math.inf, powers)
+        total = sum(powers, axis=folded, keepdims=keepdims)
     # At 0 the root has an infinite derivative, the norm a subgradient of 0.
     zero = total == 0
     safe = elementwise.where(zero, 1.0, total)

@@ -84,12 +84,16 @@ def var(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool 
 
 
 def std(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The square root of the variance; its gradient is infinite where the variance is 0.
+    """The square root of the variance;  its gradient is 0 where the variance is 0.
 
     >>> std(as_tensor([1.0, 3.0]))
     Tensor(1., shape=(), dtype=float32)
     """
-    return elementwise.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+    x = floating(as_tensor(x))
+    return apply(
+        cached(ops.Std, axes("std", axis, x.ndim), keepdims, number("std: correction", correction)),
+        x,
+    )
 
 
 def max(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:

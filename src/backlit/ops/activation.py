@@ -27,7 +27,7 @@ class Sigmoid(Elementwise):
 
 
 class Relu(Elementwise):
-    """y = max(x, 0);  gx = gy where x > 0, else 0: relu'(0) = 0."""
+    """y = max(x, 0);  gx = gy where x > 0, else y: 0 (relu'(0) = 0), or NaN where x is."""
 
     saves = ("y",)
 
@@ -35,11 +35,11 @@ class Relu(Elementwise):
         return xp.maximum(x, 0)
 
     def backward(self, xp, grad_y, y):
-        return xp.where(y > 0, grad_y, 0.0)
+        return xp.where(y > 0, grad_y, y)
 
 
 class LeakyRelu(Elementwise):
-    """y = x where x > 0, else slope · x;  the derivative at 0 is the slope."""
+    """y = x where x > 0, else slope · x;  the derivative at 0 is the slope, at NaN it is NaN."""
 
     attributes = ("slope",)
     saves = ("x",)
@@ -49,7 +49,7 @@ class LeakyRelu(Elementwise):
         return xp.where(x > 0, x, x * self.slope)
 
     def backward(self, xp, grad_y, x):
-        return xp.where(x > 0, grad_y, grad_y * self.slope)
+        return xp.where(x > 0, grad_y, xp.where(x <= 0, grad_y * self.slope, x))
 
 
 class Elu(Elementwise):
@@ -180,7 +180,10 @@ class LogSoftmax(Op):
 
 
 class Logsumexp(Reduction):
-    """y = log Σ eˣ over `axis`;  gx = gy e^(x-y). An infinite maximum is the result itself."""
+    """y = log Σ eˣ over `axis`;  gx = gy e^(x-y). An infinite maximum is the result itself.
+
+    All of gy goes to the x that are ∞, in equal shares, and nothing of it anywhere if all are -∞.
+    """
 
     saves = ("x", "y")
 
@@ -192,5 +195,9 @@ class Logsumexp(Reduction):
         return y if self.keepdims else xp.sum(y, axis=self.axis)
 
     def backward(self, xp, grad_y, x, y):
-        shift = self.spread(xp, xp.where(xp.isfinite(y), y, 0.0))
-        return self.spread(xp, grad_y) * xp.exp(x - shift)
+        y = self.spread(xp, y)
+        shift = xp.where(y == -math.inf, 0.0, y)
+        top = xp.logical_and(x == math.inf, y == math.inf)
+        count = xp.sum(xp.where(top, xp.ones_like(x), 0.0), axis=self.axis, keepdims=True)
+        share = xp.exp(xp.where(top, 0.0, x - shift)) / xp.maximum(count, 1)
+        return self.spread(xp, grad_y) * share

@@ -285,7 +285,8 @@ class Log10(Elementwise):
 class Logaddexp(Elementwise):
     """y = log(eᵃ + eᵇ) without overflow;  ga = gy eᵃ⁻ʸ, gb = gy eᵇ⁻ʸ.
 
-    Where y = -∞ (both inputs are) the gradients are 0.
+    Where y = -∞ (both inputs are) the gradients are 0; where y = ∞ the larger input gets all of
+    gy, and each gets half of it if both are ∞.
     """
 
     primitive = True
@@ -295,8 +296,13 @@ class Logaddexp(Elementwise):
         return xp.logaddexp(a, b)
 
     def backward(self, xp, grad_y, a, b, y):
-        shift = xp.where(xp.isinf(y), 0.0, y)
-        return lambda: grad_y * xp.exp(a - shift), lambda: grad_y * xp.exp(b - shift)
+        def share(x, other):
+            top = xp.where(x > other, xp.zeros_like(y), -math.inf)
+            top = xp.where(x == other, -math.log(2), top)
+            shift = xp.where(xp.isinf(y), 0.0, y)
+            return grad_y * xp.exp(xp.where(y == math.inf, top, x - shift))
+
+        return lambda: share(a, b), lambda: share(b, a)
 
 
 class Sin(Elementwise):
@@ -378,7 +384,10 @@ class Atan(Elementwise):
 
 
 class Atan2(Elementwise):
-    """y = angle of the point (b, a);  ga = gy b / (a² + b²), gb = -gy a / (a² + b²)."""
+    """y = angle of the point (b, a);  ga = gy b / r², gb = -gy a / r², r² = a² + b².
+
+    Both are 0 at the origin, as in PyTorch. Dividing by r twice, nothing over- or underflows.
+    """
 
     primitive = True
     saves = ("a", "b")
@@ -387,7 +396,10 @@ class Atan2(Elementwise):
         return xp.atan2(a, b)
 
     def backward(self, xp, grad_y, a, b):
-        return lambda: grad_y * b / (a * a + b * b), lambda: -grad_y * a / (a * a + b * b)
+        r = xp.hypot(a, b)
+        safe = xp.where(r == 0, 1.0, r)
+        inverse = xp.where(r == 0, 0.0, 1 / safe)
+        return lambda: grad_y * (b / safe * inverse), lambda: -grad_y * (a / safe * inverse)
 
 
 class Sinh(Elementwise):
@@ -498,7 +510,8 @@ class Hypot(Elementwise):
 class Maximum(Elementwise):
     """y = the larger of a and b: the gate that routes.
 
-    The gradient goes to the input that won; a tie is shared in halves, as in PyTorch.
+    The gradient goes to the input that won; a tie is shared in halves, as in PyTorch. Where one
+    input is NaN nobody won, and both gradients are NaN.
     """
 
     primitive = True
@@ -508,12 +521,15 @@ class Maximum(Elementwise):
         return xp.maximum(a, b)
 
     def backward(self, xp, grad_y, a, b):
-        tie = xp.where(a == b, grad_y * 0.5, 0.0)
-        return lambda: xp.where(a > b, grad_y, tie), lambda: xp.where(b > a, grad_y, tie)
+        tied = xp.where(a == b, grad_y * 0.5, math.nan)
+        return (
+            lambda: xp.where(a > b, grad_y, xp.where(a < b, 0.0, tied)),
+            lambda: xp.where(b > a, grad_y, xp.where(b < a, 0.0, tied)),
+        )
 
 
 class Minimum(Elementwise):
-    """y = the smaller of a and b. The gradient goes to the winner; a tie is shared in halves."""
+    """y = the smaller of a and b. The gradient is that of `Maximum`."""
 
     primitive = True
     saves = ("a", "b")
@@ -522,14 +538,17 @@ class Minimum(Elementwise):
         return xp.minimum(a, b)
 
     def backward(self, xp, grad_y, a, b):
-        tie = xp.where(a == b, grad_y * 0.5, 0.0)
-        return lambda: xp.where(a < b, grad_y, tie), lambda: xp.where(b < a, grad_y, tie)
+        tied = xp.where(a == b, grad_y * 0.5, math.nan)
+        return (
+            lambda: xp.where(a < b, grad_y, xp.where(a > b, 0.0, tied)),
+            lambda: xp.where(b < a, grad_y, xp.where(b > a, 0.0, tied)),
+        )
 
 
 class Clip(Elementwise):
     """y = x limited to [low, high], numbers;  gx = gy where low ≤ x ≤ high, else 0.
 
-    A limit of None does not limit.
+    A limit of None does not limit. Where x is NaN, so is gx.
     """
 
     attributes = ("low", "high")
@@ -551,7 +570,7 @@ class Clip(Elementwise):
         inside = x == x if self.low is None else x >= self.low
         if self.high is not None:
             inside = xp.logical_and(inside, x <= self.high)
-        return xp.where(inside, grad_y, 0.0)
+        return xp.where(inside, grad_y, xp.where(x == x, 0.0, x))
 
 
 class Where(Elementwise):

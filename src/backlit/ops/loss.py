@@ -131,7 +131,8 @@ class KlDiv(Pairwise):
 
         gx = -gl t,   gt = gl (log t + 1 - x)
 
-    With `log_target` the target is log t: l = e^t (t - x), gx = -gl e^t, gt = gl e^t (t - x + 1).
+    A negative t and NaN give NaN. With `log_target` the target is log t: l = e^t (t - x),
+    gx = -gl e^t, gt = gl e^t (t - x + 1).
     """
 
     attributes = ("log_target", "reduction")
@@ -140,19 +141,18 @@ class KlDiv(Pairwise):
     def forward(self, xp, x, target):
         if self.log_target:
             return self.reduced(xp, xp.exp(target) * (target - x))
-        safe = xp.where(target > 0, target, 1.0)
-        return self.reduced(xp, xp.where(target > 0, target * (xp.log(safe) - x), 0.0))
+        none = target == 0
+        terms = target * (xp.log(xp.where(none, 1.0, target)) - x)
+        return self.reduced(xp, xp.where(none, xp.where(x == x, 0.0, x), terms))
 
     def backward(self, xp, grad_y, x, target):
         share = self.share(grad_y, x.size)
         if self.log_target:
             p = xp.exp(target)
             return lambda: -share * p, lambda: share * (p * (target - x + 1))
-        safe = xp.where(target > 0, target, 1.0)
-        return (
-            lambda: -share * xp.where(target > 0, target, 0.0),
-            lambda: xp.where(target > 0, share * (xp.log(safe) + 1 - x), 0.0),
-        )
+        none = target == 0
+        slope = xp.log(xp.where(none, 1.0, target)) + 1 - x
+        return lambda: -share * target, lambda: xp.where(none, 0.0, share * slope)
 
 
 class BinaryCrossEntropy(Pairwise):
@@ -240,17 +240,19 @@ class BinaryCrossEntropyWithLogits(Loss):
 class HingeEmbeddingLoss(Pairwise):
     """l = x where t = 1, else max(0, margin - x);  gx = gl, or -gl where x < margin.
 
-    Targets t are 1 or -1.
+    Targets t are 1 or -1, and NaN gives NaN.
     """
 
     attributes = ("margin", "reduction")
     margin: float
 
     def forward(self, xp, x, target):
-        return self.reduced(xp, xp.where(target == 1, x, xp.maximum(self.margin - x, 0)))
+        other = xp.where(target == target, xp.maximum(self.margin - x, 0), target)
+        return self.reduced(xp, xp.where(target == 1, x, other))
 
     def backward(self, xp, grad_y, x, target):
-        slope = xp.where(target == 1, 1.0, xp.where(x < self.margin, -1.0, 0.0 * x))
+        slope = xp.where(x < self.margin, -1.0, xp.where(x >= self.margin, 0.0, x))
+        slope = xp.where(target == 1, 1.0, xp.where(target == target, slope, target))
         return slope * self.share(grad_y, x.size), lambda: xp.zeros_like(target)
 
 
@@ -529,7 +531,8 @@ class MultiMarginLoss(Classification):
         share = self.share(grad_y, x.shape[0])
 
         def grad_x():
-            slope = xp.where(excess > 0, 1.0, 0.0 * x) if self.p == 1 else 2 * excess
+            hinge = xp.where(excess == 0, 0.0, excess)  # 0, or NaN
+            slope = xp.where(excess > 0, 1.0, hinge) if self.p == 1 else 2 * excess
             row = share * xp.take(weight[0], labels, axis=0) if weight else share
             if row.ndim:
                 row = xp.expand_dims(row, 1)

@@ -72,17 +72,17 @@ class Windows(Op):
 class MaxPool(Windows):
     """Y[n,c,p,q] = max X over the window;  gx = max_pool_route(gy, x): to the first of the largest.
 
-    First means in row-major order, as in PyTorch. NaN wins.
+    First means in row-major order, as in PyTorch. NaN wins, and its gradient is NaN.
     """
 
-    saves = ("x",)
+    saves = ("x", "y")
 
     def forward(self, xp, x):
         return xp.max_pool(x, self.kernel, self.stride, self.padding, self.dilation)
 
-    def backward(self, xp, grad_y, x):
+    def backward(self, xp, grad_y, x, y):
         windows = (self.kernel, self.stride, self.padding, self.dilation)
-        return xp.max_pool_route(grad_y, x, *windows)
+        return xp.max_pool_route(xp.where(y == y, grad_y, y), x, *windows)
 
     def infer(self, x: Any) -> tuple[Shape, DType]:
         """(N, C, P, Q)."""

@@ -39,31 +39,66 @@ class Mean(Reduction):
         return self.spread(xp, grad_y) / _count(shape, self.axis)
 
 
-class Var(Reduction):
-    """y = Σ (x - m)² / (n - correction), m the mean;  gx = 2 gy (x - m) / (n - correction).
+class Dispersion(Reduction):
+    """Base of Var and Std: the distances from the mean, and what their squares are divided by.
 
-    The mean is taken off before squaring, so a large offset costs no digits: Chan, Golub & LeVeque,
-    "Algorithms for computing the sample variance", The American Statistician 37 (1983), sec. 2.
+    The mean is taken off before squaring, so a large offset costs no digits, and it is found from
+    the distances to the first element, so equal elements have a variance of exactly 0: Chan, Golub
+    & LeVeque, "Algorithms for computing the sample variance", The American Statistician 37 (1983),
+    sec. 2.
     """
 
     attributes = ("axis", "keepdims", "correction")
-    saves = ("x",)
     correction: float
 
-    def _centred(self, xp, x):
-        return x - xp.sum(x, axis=self.axis, keepdims=True) / _count(x.shape, self.axis)
+    def centred(self, xp, x):
+        """x - m."""
+        count = _count(x.shape, self.axis)
+        if count == 0:
+            return x
+        first = tuple((0, 1 if a in self.axis else n, 1) for a, n in enumerate(x.shape))
+        shifted = x - xp.slice(x, index=first)
+        return shifted - xp.sum(shifted, axis=self.axis, keepdims=True) / count
 
-    def _weight(self, shape: Shape) -> float:
+    def weight(self, shape: Shape) -> float:
+        """1 / (n - correction)."""
         freedom = _count(shape, self.axis) - self.correction
         return 1 / freedom if freedom > 0 else math.nan
 
-    def forward(self, xp, x):
-        centred = self._centred(xp, x)
+    def variance(self, xp, x):
+        """Σ (x - m)² / (n - correction)."""
+        centred = self.centred(xp, x)
         total = xp.sum(centred * centred, axis=self.axis, keepdims=self.keepdims)
-        return total * self._weight(x.shape)
+        return total * self.weight(x.shape)
+
+
+class Var(Dispersion):
+    """y = Σ (x - m)² / (n - correction), m the mean;  gx = 2 gy (x - m) / (n - correction)."""
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return self.variance(xp, x)
 
     def backward(self, xp, grad_y, x):
-        return self.spread(xp, grad_y) * self._centred(xp, x) * (2 * self._weight(x.shape))
+        return self.spread(xp, grad_y) * self.centred(xp, x) * (2 * self.weight(x.shape))
+
+
+class Std(Dispersion):
+    """y = √(Σ (x - m)² / (n - correction));  gx = gy (x - m) / (y (n - correction)), 0 where y = 0.
+
+    0 is the subgradient of smallest norm, as in PyTorch.
+    """
+
+    saves = ("x", "y")
+
+    def forward(self, xp, x):
+        return xp.sqrt(self.variance(xp, x))
+
+    def backward(self, xp, grad_y, x, y):
+        y = self.spread(xp, y)
+        share = xp.where(y == 0, 0.0, self.spread(xp, grad_y) * self.weight(x.shape))
+        return share * (self.centred(xp, x) / xp.where(y == 0, 1.0, y))
 
 
 class Extreme(Reduction):
@@ -253,4 +288,5 @@ class Norm(Reduction):
 
     def backward(self, xp, grad_y, x, y):
         y = self.spread(xp, y)
-        return self.spread(xp, grad_y) * (x / xp.where(y == 0, 1.0, y))
+        share = xp.where(y == 0, 0.0, self.spread(xp, grad_y))
+        return share * (x / xp.where(y == 0, 1.0, y))

@@ -139,7 +139,7 @@ def _unseen(record: Record) -> str:
         array = _array(node)
         if node.op != "masked_softmax" or array is None:
             continue
-        empty = ~array.any(axis=-1)
+        empty = np.asarray(~array.any(axis=-1))
         if empty.any():
             row = ", ".join(map(str, _first_index(empty)))
             return f"the mask leaves nothing to {node.label}[{row}], whose weights are all 0"
@@ -468,8 +468,6 @@ def _local_rule(name: str, x: list[float], position: int, y: float) -> str:
         return f"the derivative of {name} at ±1 is infinite"
     if name == "acosh" and a == 1:
         return "the derivative of acosh at 1 is infinite"
-    if name == "atan2" and a == 0 and b == 0:
-        return "0/0: the derivative of atan2 at (0, 0) does not exist"
     if name in ("exp", "expm1") and math.isinf(y):
         return f"{name} overflow: its derivative is its value, ∞"
     return ""

@@ -35,7 +35,7 @@ _ROLE = {
     "router": "maximum minimum max min where clip relu max_pool max_pool_route max_pool_pick",
     "switcher": "multiply matmul linear convolution convolution_input convolution_weight",
     "sharer": "mean avg_pool",
-    "mixer": "softmax masked_softmax log_softmax var logsumexp cumulative_prod layer_norm "
+    "mixer": "softmax masked_softmax log_softmax var std logsumexp cumulative_prod layer_norm "
     "group_norm batch_norm nll_loss cross_entropy soft_cross_entropy kl_div rnn_scan lstm_scan "
     "gru_scan",
     "mover": "reshape permute_dims flip concat slice place gather scatter_add take take_add "
