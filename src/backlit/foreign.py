@@ -76,6 +76,12 @@ def require_dict(what: str, state: Any) -> None:
     raise ArgumentError(f"{what}: the state must be a dict, got {kind}; {cure}")
 
 
+def require_function(what: str, function: Any) -> None:
+    """Raise unless something can be called; `what` begins the message: "jvp: f"."""
+    if not callable(function):
+        raise ArgumentError(f"{what} must be a function, got {words(function)[0]}")
+
+
 def _short(thing: Any) -> str:
     text = " ".join(repr(thing).split())
     return text if len(text) <= 50 else f"{text[:47]}..."

@@ -6,41 +6,117 @@ float64 with h = 1e-6 both are near 1e-10 of the values, so one strict tolerance
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .autograd import enable_grad, grad
-from .dtypes import float64
+from .dtypes import FLOATING, float64
 from .errors import ArgumentError, DTypeError, GradcheckError
+from .foreign import require_function, words
 from .op import describe
 from .tensor import Tensor, as_tensor, wrap
 
+_EPSILON = 2.0**-52
+
+
+def _outputs(f: Callable[..., Any], points: Sequence[Tensor]) -> list[Tensor]:
+    """The floating Tensors among what f returns: one, or several in a tuple, list or dict."""
+    found: list[Tensor] = []
+    pending = [f(*points)]
+    while pending:
+        y = pending.pop()
+        if isinstance(y, Tensor):
+            found += [y] if y.dtype in FLOATING else []
+        elif isinstance(y, tuple | list | dict):
+            pending += reversed(list(y.values()) if isinstance(y, dict) else y)
+        else:
+            what, cure = words(y)
+            raise ArgumentError(f"gradcheck: f must return Tensors, got {what}; {cure}")
+    if not found:
+        raise ArgumentError("gradcheck: f must return at least one floating Tensor, got none")
+    return found
+
+
+def _linked(ys: list[Tensor], seeds: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The outputs that are on the tape, with their upstream gradients; all if none is."""
+    linked = [(y, u) for y, u in zip(ys, seeds, strict=True) if y.requires_grad]
+    linked = linked or list(zip(ys, seeds, strict=True))
+    return [y for y, _ in linked], [u for _, u in linked]
+
+
+def _slope(
+    f: Callable[..., Any],
+    arrays: list[np.ndarray],
+    place: tuple[int, tuple[int, ...]],
+    upstream: Sequence[np.ndarray],
+    h: float,
+) -> tuple[float, float]:
+    """The central difference of Σ ⟨u, y⟩ along one element, and how far rounding may put it off."""
+    k, index = place
+    sides, ends = [], []
+    for sign in (h, -h):
+        moved = arrays[k].copy()
+        moved[index] += sign
+        ends.append(float(moved[index]))
+        ys = _outputs(f, [wrap(moved if j == k else a) for j, a in enumerate(arrays)])
+        sides.append([y.numpy() for y in ys])
+    width = ends[0] - ends[1]
+    if not width:
+        return math.nan, math.inf
+    change = sum(float(np.sum(u * (a - b))) for u, a, b in zip(upstream, *sides, strict=True))
+    size = sum(float(np.sum(np.abs(u * a))) for u, a in zip(upstream, sides[0], strict=True))
+    return change / width, _EPSILON * size / width
+
 
 def numerical_gradient(
-    f: Callable[..., Tensor], inputs: Sequence[Tensor], upstream: np.ndarray, step: float = 1e-6
+    f: Callable[..., Any],
+    inputs: Sequence[Tensor],
+    upstream: Sequence[np.ndarray],
+    step: float = 1e-6,
 ) -> list[np.ndarray]:
-    """uᵀ J by central differences, one pair of calls for each element of each floating input."""
+    """Σ uᵀ J over the outputs by central differences, a pair of calls for each element of each
+    input; the step grows with elements larger than 1.
+    """
     arrays = [np.array(x.numpy()) for x in inputs]
     gradients = []
     for k, array in enumerate(arrays):
         gradient = np.zeros(array.shape)
         if inputs[k].requires_grad:
             for index in np.ndindex(array.shape):
-                values = []
-                for h in (step, -step):
-                    moved = array.copy()
-                    moved[index] += h
-                    point = [wrap(moved if j == k else a) for j, a in enumerate(arrays)]
-                    values.append(f(*point).numpy())
-                gradient[index] = np.sum(upstream * (values[0] - values[1])) / (2 * step)
+                h = step * max(1.0, abs(float(array[index])))
+                gradient[index], _ = _slope(f, arrays, (k, index), upstream, h)
         gradients.append(gradient)
     return gradients
 
 
+def _best_slope(
+    f: Callable[..., Any],
+    arrays: list[np.ndarray],
+    place: tuple[int, tuple[int, ...]],
+    upstream: Sequence[np.ndarray],
+    step: float,
+) -> tuple[float, float]:
+    """The slope by the step that is most certain, and its error band: neighbouring steps differ by
+    what is left of the curvature, and rounding shows in small ones.
+    """
+    size = abs(float(arrays[place[0]][place[1]])) or 1.0
+    steps = [step * 10.0**e * s for s in {1.0, size} for e in (3, 2, 1, 0, -1, -2)]
+    measured = [_slope(f, arrays, place, upstream, h) for h in sorted(steps, reverse=True)]
+    doubts = [
+        ((abs(g - coarse) + rounding) / (max(abs(g), abs(coarse)) or 1.0), g)
+        for (coarse, _), (g, rounding) in itertools.pairwise(measured)
+        if math.isfinite(g) and math.isfinite(coarse)
+    ]
+    doubt, slope = min(doubts, default=(math.inf, math.nan))
+    return slope, doubt * abs(slope)
+
+
 def gradcheck(
-    f: Callable[..., Tensor],
+    f: Callable[..., Any],
     inputs: Tensor | Sequence[Tensor],
     *,
     order: int = 1,
@@ -51,12 +127,15 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of f with central differences; return True or raise GradcheckError.
 
-    Inputs that require a gradient must be float64 and away from kinks. The output is weighted with
-    random upstream gradients. `order=2` also checks the gradients of the gradients.
+    Inputs that require a gradient must be float64 and away from kinks. f returns a Tensor, or
+    several in a tuple, list or dict; they are weighted with random upstream gradients. `step` is
+    that for elements up to 1 and grows with larger ones; where one step says that an element is
+    wrong, others are asked before it is believed. `order=2` also checks the gradients of gradients.
 
     >>> gradcheck(lambda x: x * x, Tensor([1.0, 2.0], dtype="float64", requires_grad=True), order=2)
     True
     """
+    require_function("gradcheck: f", f)
     points = [inputs] if isinstance(inputs, Tensor) else [as_tensor(x) for x in inputs]
     points = [x.detach().requires_grad_(x.requires_grad) for x in points]
     checked = [i for i, x in enumerate(points) if x.requires_grad]
@@ -66,28 +145,29 @@ def gradcheck(
         if points[i].dtype != float64:
             raise DTypeError(
                 f"gradcheck: inputs[{i}] must be float64, got {describe(points[i])}; differences "
-                "in lower precision cannot tell a wrong gradient from rounding"
+                "in lower precision cannot tell a wrong gradient from rounding; use "
+                "x.astype('float64')"
             )
     if order not in (1, 2):
         raise ArgumentError(f"gradcheck: order must be 1 or 2, got {order}")
     rng = np.random.default_rng(seed)
     with enable_grad():
-        y = f(*points)
-        upstream = rng.uniform(0.5, 1.5, y.shape)
-        _compare("gradient", f, points, checked, y, upstream, step, rtol, atol)
+        ys = _outputs(f, points)
+        upstream = [rng.uniform(0.5, 1.5, y.shape) for y in ys]
+        _compare("gradient", f, points, checked, ys, upstream, step, rtol, atol)
         if order == 2:
-            weight = wrap(upstream).requires_grad_()
+            weights = [wrap(u).requires_grad_() for u in upstream]
 
             def first(*args: Tensor) -> Tensor:
                 """The gradients of f as one vector, a function of inputs and upstream."""
-                *xs, u = args
+                xs, us = args[: len(points)], args[len(points) :]
                 live = [x if x.requires_grad else x.detach() for x in xs]
                 for i in checked:
                     if not live[i].requires_grad:
                         live[i].requires_grad_()
-                gs = grad(
-                    f(*live), [live[i] for i in checked], [u], create_graph=True, allow_unused=True
-                )
+                wanted = [live[i] for i in checked]
+                linked, seeds = _linked(_outputs(f, live), us)
+                gs = grad(linked, wanted, seeds, create_graph=True, allow_unused=True)
                 from .functions import concat, zeros_like
 
                 full = [
@@ -96,7 +176,7 @@ def gradcheck(
                 ]
                 return concat([g.flatten() for g in full])
 
-            second_points = [*points, weight]
+            second_points = [*points, *weights]
             z = first(*second_points)
             if z.requires_grad:
                 again = rng.uniform(0.5, 1.5, z.shape)
@@ -104,9 +184,9 @@ def gradcheck(
                     "second-order gradient",
                     first,
                     second_points,
-                    [*checked, len(points)],
-                    z,
-                    again,
+                    [*checked, *range(len(points), len(second_points))],
+                    [z],
+                    [again],
                     step,
                     rtol,
                     atol,
@@ -116,28 +196,63 @@ def gradcheck(
 
 def _compare(
     what: str,
-    f: Callable[..., Tensor],
+    f: Callable[..., Any],
     points: list[Tensor],
     checked: list[int],
-    y: Tensor,
-    upstream: np.ndarray,
+    ys: list[Tensor],
+    upstream: list[np.ndarray],
     step: float,
     rtol: float,
     atol: float,
 ) -> None:
-    analytic: Any = grad(y, [points[i] for i in checked], [wrap(upstream)], allow_unused=True)
+    wanted = [points[i] for i in checked]
+    linked, seeds = _linked(
+        ys, [wrap(u.astype(y.dtype)) for u, y in zip(upstream, ys, strict=True)]
+    )
+    analytic: Any = grad(linked, wanted, seeds, allow_unused=True)
     numerical = numerical_gradient(f, points, upstream, step)
     for i, g in zip(checked, analytic, strict=True):
         got = np.zeros(points[i].shape) if g is None else g.numpy()
         want = numerical[i]
+        scale = float(np.max(np.abs(want), initial=0, where=np.isfinite(want)))
         error = np.abs(got - want)
-        bad = ~(error <= atol + rtol * np.maximum(np.abs(want), np.max(np.abs(want), initial=0)))
+        bad: Any = ~(error <= atol + rtol * np.maximum(np.abs(want), scale))
+        arrays = [np.array(x.numpy()) for x in points]
+        for element in map(tuple, np.argwhere(bad)):
+            want[element], band = _best_slope(f, arrays, (i, element), upstream, step)
+            error[element] = abs(got[element] - want[element])
+            allowed = atol + rtol * max(abs(want[element]), scale) + band
+            bad[element] = not error[element] <= allowed
         if bad.any():
             worst = np.unravel_index(np.argmax(np.where(bad, error, -1)), error.shape)
             where = [int(w) for w in worst]
             raise GradcheckError(
                 f"gradcheck: the {what} for inputs[{i}] ({describe(points[i])}) differs from "
                 f"central differences in {int(bad.sum())} of {bad.size} elements, most at "
-                f"{where}: analytic {got[worst]:.9g}, numerical {want[worst]:.9g}, "
-                f"error {error[worst]:.2g}"
+                f"{where}, where it is {float(arrays[i][worst]):.6g}: analytic {got[worst]:.9g}, "
+                f"numerical {want[worst]:.9g}, error {error[worst]:.2g}"
+                f"{_kink(f, arrays, (i, worst), upstream, step)}"
             )
+
+
+def _kink(
+    f: Callable[..., Any],
+    arrays: list[np.ndarray],
+    place: tuple[int, tuple[Any, ...]],
+    upstream: Sequence[np.ndarray],
+    step: float,
+) -> str:
+    """What to add where the slopes to the two sides differ: no choice between them is wrong."""
+    k, index = place
+    h = step * max(1.0, abs(float(arrays[k][index])))
+    slopes = []
+    for sign in (h, -h):
+        moved = [a.copy() for a in arrays]
+        moved[k][index] += sign / 2  # halfway, so that the difference is one-sided
+        slopes.append(_slope(f, moved, place, upstream, h / 2)[0])
+    if not abs(slopes[0] - slopes[1]) > 1e-2 * max(map(abs, slopes)):
+        return ""
+    return (
+        f"; there is a kink: the slopes to its sides are {slopes[0]:.6g} and {slopes[1]:.6g}, and "
+        "any choice between them is right; move the input off it"
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from .case import Candidate, Case, Cause, Prediction
 from .experiment import Trial
+from .quantities import LOCAL_FORMS
 from .unfold import Tape, unfold
 
 
@@ -49,6 +50,54 @@ def bodies(case: Case) -> Iterator[Candidate]:
         step = tape.steps[j]
         if np.shape(step.shapes[i]) == step.value.shape:
             yield _broken(case, tape, ((j, i, "pass"),))
+
+
+def derivatives(case: Case) -> Iterator[Candidate]:
+    """A derivative in the body taken for another: 1 − a where 1 − a² belongs, a = tanh(z)."""
+    tape = tape_of(case, case.trials[0])
+    if tape is None or not 1 < len(tape.steps) <= 60:
+        return
+    for place, (j, source, value, slope) in enumerate(tape.chains()):
+        whole, inner = tape.text(("step", j)), tape.text(source)
+        shown = {"a": tape.steps[j].value, "z": value}
+        right = next(
+            (text for text, of in _local_forms() if np.allclose(of(shown), slope, 1e-9, 1e-12)), ""
+        )
+        for order, (text, of) in enumerate(_local_forms()):
+            if text == right:
+                continue
+            belongs = f"{text} where {right} belongs" if right else text
+            yield (
+                Cause("factor replaced", f"the derivative of a = {whole} in z = {inner} is taken "
+                      f"as {belongs} (gradient of {case.name})", rank=12 + 0.01 * order,
+                      detail={"factor": text, "instead of": right},
+                      fix=f"use {right}" if right else f"differentiate {whole} again"),
+                lambda t, place=place, of=of: _with_derivative(case, t, place, of),
+            )  # fmt: skip
+
+
+def _local_forms() -> Iterator[tuple[str, Any]]:
+    """What a derivative of a = f(z) may be written as."""
+    for letter in "az":
+        for form, function in LOCAL_FORMS:
+            yield form.format(letter, letter), lambda v, n=letter, f=function: f(v[n])
+
+
+def _with_derivative(case: Case, t: Trial, place: int, of: Any) -> Prediction:
+    tape = tape_of(case, t)
+    if tape is None:
+        return None
+    if "chains" not in t.memory:
+        t.memory["chains"] = list(tape.chains())
+    if place >= len(t.memory["chains"]):
+        return None
+    j, source, value, _ = t.memory["chains"][place]
+    with np.errstate(all="ignore"):
+        factor = np.asarray(of({"a": tape.steps[j].value, "z": value}), np.float64)
+    if not np.isfinite(factor).all():
+        return None
+    pulled = tape.pull(t.upstream, _shifts(case, tape), (j, source, factor))[case.position]
+    return None if pulled is None else pulled.reshape(-1)[t.columns[case.position].index]
 
 
 def pairs(case: Case) -> Iterator[Candidate]:

@@ -9,7 +9,7 @@ simplicity. If none fits, none is named.
 from __future__ import annotations
 
 from ...op import Op
-from .bodies import bodies, pairs
+from .bodies import bodies, derivatives, pairs
 from .case import ONE_OF_A_KIND, PLAIN, Case, Cause
 from .deep import deep, edits
 from .experiment import Answer, Experiment
@@ -35,7 +35,7 @@ def explain(
     ]
     case = Case(experiment, op, k, trials, got, whole)  # type: ignore[arg-type]
     found: list[Cause] = []
-    for stage in (simple, factors, bodies, pairs, deep, edits):
+    for stage in (simple, factors, bodies, pairs, deep, edits, derivatives):
         for cause, predict in stage(case):
             error = case.fits(predict)
             if error is None:

@@ -178,12 +178,40 @@ def _judge(
     return value, band, *clean, kink, unknown
 
 
+def bends(
+    forward: Forward,
+    inputs: Sequence[Any],
+    direction: dict[int, np.ndarray],
+    upstream: np.ndarray,
+    steps: Sequence[float] = STEPS,
+    epsilon: float = _EPS["float64"],
+) -> bool:
+    """Whether some output has other slopes to the two sides along v: a kink or jump at x itself.
+
+    With g(h) = Σ |u (f(x + hv) - 2 f(x) + f(x - hv))| / h: it falls with h where f is smooth.
+    """
+    gaps, rounding = [], 0.0
+    with np.errstate(all="ignore"):
+        y = np.asarray(forward(*inputs), np.float64)
+        for step in (steps[0], steps[-1]):
+            sides = []
+            for sign in (step, -step):
+                point = list(inputs)
+                for k, v in direction.items():
+                    point[k] = inputs[k] + sign * v
+                sides.append(np.asarray(forward(*point), np.float64))
+            gaps.append(float(np.nansum(np.abs(upstream * (sides[0] - 2 * y + sides[1])))) / step)
+            rounding = epsilon * float(np.nansum(np.abs(upstream * y))) / step
+    return gaps[1] > 0.1 * gaps[0] and gaps[1] > 20 * rounding
+
+
 def along(
     forward: Forward,
     inputs: Sequence[Any],
     direction: dict[int, np.ndarray],
     upstream: np.ndarray,
     steps: Sequence[float] = STEPS,
+    epsilon: float = _EPS["float64"],
 ) -> tuple[float, float]:
     """d/dt ⟨u, f(x + t v)⟩ at 0 and its error band, for a direction v in some of the inputs."""
     slopes: list[float] = []
@@ -199,7 +227,7 @@ def along(
             difference = upstream * (values[0] - values[1])
             slopes.append(float(np.sum(difference)) / (2 * step))
             total = float(np.sum(np.abs(upstream * values[0])))
-            rounding.append(_EPS["float64"] * total / step)
+            rounding.append(epsilon * total / step)
     doubts = [abs(b - a) + r for a, b, r in zip(slopes, slopes[1:], rounding[1:], strict=False)]
     doubts = [d if np.isfinite(d) else np.inf for d in doubts]
     best = int(np.argmin(doubts))

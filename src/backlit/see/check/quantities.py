@@ -39,6 +39,9 @@ _MASKS: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("{} > 0", lambda v: v > 0),
     ("{} < 0", lambda v: v < 0),
 )
+#: What the derivative of an element-wise function is likely to be taken for, of its value or of
+#: what it is a function of.
+LOCAL_FORMS = (*_FORMS[:10], *_FORMS[13:17], *_FORMS[18:23], *_MASKS)
 
 
 @dataclass

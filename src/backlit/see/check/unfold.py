@@ -17,7 +17,7 @@ from ...autograd import fit, no_grad
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
 from ...functions.namespace import TENSORS
-from ...op import Op
+from ...op import Elementwise, Op
 from ...tensor import STATE, Tensor, wrap
 
 #: (step, input of the step, what is done to the gradient that leaves there)
@@ -75,8 +75,17 @@ class Tape:
             STATE.observer = before
         self.end = known.get(id(self.result))
 
-    def pull(self, upstream: np.ndarray, broken: Sequence[Break] = ()) -> list[np.ndarray | None]:
-        """The gradient of every input, None where none arrives."""
+    def pull(
+        self,
+        upstream: np.ndarray,
+        broken: Sequence[Break] = (),
+        instead: tuple[int, tuple[str, Any], np.ndarray] | None = None,
+    ) -> list[np.ndarray | None]:
+        """The gradient of every input, None where none arrives.
+
+        With `instead` = (step, source, factor) the gradient of that step goes to that source of its
+        chain at once, multiplied by the factor.
+        """
         found: list[np.ndarray | None] = [None] * len(self.inputs)
         if self.end is None or self.end[0] != "step":
             return found
@@ -86,6 +95,10 @@ class Tape:
             arriving = pending.pop(j, None)
             step = self.steps[j]
             if arriving is None or not step.op.differentiable:
+                continue
+            if instead is not None and j == instead[0]:
+                _, source, factor = instead
+                _add(found if source[0] == "input" else pending, source[1], arriving * factor)
                 continue
             with np.errstate(all="ignore"):
                 gradients = step.op.backward(NUMPY, arriving, *step.saved)
@@ -103,13 +116,31 @@ class Tape:
                     gradient = fit(NUMPY, gradient() if callable(gradient) else gradient, target)
                 if action == "negate":
                     gradient = -gradient
-                if kind == "input":
-                    before = found[place]
-                    found[place] = gradient if before is None else before + gradient
-                else:
-                    old = pending.get(place)
-                    pending[place] = gradient if old is None else old + gradient
+                _add(found if kind == "input" else pending, place, gradient)
         return found
+
+    def chains(self) -> Iterator[tuple[int, tuple[str, Any], np.ndarray, np.ndarray]]:
+        """(step, source, its value, d step / d source) wherever a step is, element by element, a
+        function of one earlier value alone: 1/(1 + exp(−z)) of z as well as tanh(z).
+        """
+        for j, step in enumerate(self.steps):
+            at, slope = ("step", j), np.ones(step.value.shape)
+            while at[0] == "step":
+                inner = self.steps[at[1]]
+                linked = [i for i, (kind, _) in enumerate(inner.sources) if kind != "constant"]
+                usual = isinstance(inner.op, Elementwise) and inner.op.differentiable
+                if not usual or len(linked) != 1 or slope.dtype.kind != "f":
+                    break
+                (i,) = linked
+                at = inner.sources[i]
+                value = self.inputs[at[1]] if at[0] == "input" else self.steps[at[1]].value
+                if np.shape(value) != step.value.shape:
+                    break
+                with np.errstate(all="ignore"):
+                    gradients = inner.op.backward(NUMPY, slope, *inner.saved)
+                    gradient = gradients[i] if isinstance(gradients, tuple) else gradients
+                    slope = np.asarray(gradient() if callable(gradient) else gradient)
+                yield j, at, value, slope
 
     def edges(self) -> Iterator[tuple[int, int]]:
         """Every (step, input) through which a gradient passes."""
@@ -171,6 +202,11 @@ class Tape:
                 name == "multiply" and len(set(current.sources)) == 1
             )
         return ""
+
+
+def _add(gradients: Any, place: int, gradient: np.ndarray) -> None:
+    before = gradients.get(place) if isinstance(gradients, dict) else gradients[place]
+    gradients[place] = gradient if before is None else before + gradient
 
 
 def unfold(op: Op, inputs: Sequence[Any], names: Sequence[str]) -> Tape | None:
