@@ -987,7 +987,7 @@ def test_gradcheck_says_where():
     wrong = mutant(lambda xp, g, x, y: g * (y + xp.exp(x)) * xp.where(x > 1, 2.0, 1.0))
     with pytest.raises(
         GradcheckError,
-        match=r"in 1 of 3 elements, most at \[2\], where it is 1\.7: analytic \d+\.\d+, numerical \d+\.\d+, error",
+        match=r"in 1 of 3 elements, most at \[2\], where it is 1\.7: analytic \d+\.\d+, num",
     ):
         bl.gradcheck(wrong, leaf([-1.0, 0.3, 1.7]))
 
