@@ -247,3 +247,16 @@ def test_sums_and_single_losses_of_an_empty_batch_exist() -> None:
     assert functional.cross_entropy(empty, none, reduction="sum").item() == 0
     assert functional.cross_entropy(empty, none, reduction="none").shape == (0,)
     assert functional.mse_loss(empty, empty, "sum").item() == 0
+
+
+@pytest.mark.parametrize("loss", [functional.cross_entropy, functional.nll_loss])
+def test_what_stands_elsewhere_in_pytorch_goes_by_name(loss):
+    # There the fourth is `size_average`, which would be read as the class 1 to ignore.
+    with pytest.raises(TypeError, match="takes from 2 to 3 positional arguments but 4 were given"):
+        loss(t(LOGITS), t(LABELS), None, True)
+
+
+@pytest.mark.parametrize("make", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_losses_take_what_stands_elsewhere_in_pytorch_by_name(make):
+    with pytest.raises(TypeError, match="takes from 1 to 2 positional arguments but 3 were given"):
+        make(None, True)

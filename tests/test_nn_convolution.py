@@ -212,3 +212,10 @@ def test_an_error_names_the_module() -> None:
     net = nn.Sequential(nn.Identity(), nn.Conv2d(2, 4, 3))
     with pytest.raises(ShapeError, match=r"must have 2 channels .*; in Sequential.1$"):
         net(IMAGE)
+
+
+@pytest.mark.parametrize("layer", [nn.MaxPool1d, nn.MaxPool2d])
+def test_what_stands_elsewhere_in_pytorch_goes_by_name(layer):
+    # There the fifth is `return_indices`, which would be read as `ceil_mode`.
+    with pytest.raises(TypeError, match="takes from 2 to 5 positional arguments but 6 were given"):
+        layer(2, 2, 0, 1, True)

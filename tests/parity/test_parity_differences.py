@@ -1,10 +1,14 @@
 """What the guide's page for users of NumPy and PyTorch says of the three, asked of the three."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
 import backlit
+from backlit import functional, nn, optim
+from backlit.nn import init
 
 pytestmark = pytest.mark.parity
 
@@ -67,3 +71,100 @@ def test_dlpack_goes_both_ways():
     t = backlit.asarray(np.arange(3.0))
     assert torch.from_dlpack(t).tolist() == [0.0, 1.0, 2.0]
     assert backlit.from_dlpack(torch.arange(3.0)).tolist() == [0.0, 1.0, 2.0]
+
+
+#: Where a thing of one name leaves something else out: what PyTorch takes, what Backlit does.
+DEFAULTS = {
+    ("LogSoftmax", "dim"): (None, -1),
+    ("Softmax", "dim"): (None, -1),
+    ("log_softmax", "dim"): (None, -1),
+    ("softmax", "dim"): (None, -1),
+    # The same in other words:
+    ("ModuleDict", "modules"): (None, ()),
+    ("ModuleList", "modules"): (None, ()),
+    ("Parameter", "data"): (None, inspect.Parameter.empty),
+    ("TransformerEncoderLayer", "activation"): (torch.nn.functional.relu, "relu"),
+    ("batch_norm", "running_mean"): (inspect.Parameter.empty, None),
+    ("batch_norm", "running_var"): (inspect.Parameter.empty, None),
+}
+#: Their `reduction` stands behind two old ones; ours, in their place, refuses what those took.
+REDUCED = {
+    n
+    for n in (*dir(nn), *dir(functional))
+    if n.endswith(("Loss", "_loss")) or n in ("kl_div", "binary_cross_entropy")
+} | {"binary_cross_entropy_with_logits"}
+
+
+def shared():
+    """Each thing that both have by one name, with our signature and PyTorch's."""
+    for ours, theirs in (
+        (nn, torch.nn),
+        (functional, torch.nn.functional),
+        (init, torch.nn.init),
+        (optim, torch.optim),
+        (optim.lr_scheduler, torch.optim.lr_scheduler),
+        (optim, torch.nn.utils),
+    ):
+        for name in sorted(vars(ours)):
+            a, b = getattr(ours, name), getattr(theirs, name, None)
+            if name.startswith("_") or not callable(a) or not callable(b) or name == "Tensor":
+                continue
+            try:
+                yield name, inspect.signature(a).parameters, inspect.signature(b).parameters
+            except ValueError:
+                continue  # PyTorch's is written in C++
+
+
+def test_what_is_left_out_means_the_same():
+    found, compared = {}, 0
+    for name, ours, theirs in shared():
+        for key in ours.keys() & theirs.keys() - {"dtype"}:
+            compared += 1
+            a, b = theirs[key].default, ours[key].default
+            if a != b or isinstance(a, bool) is not isinstance(b, bool):
+                found[name, key] = (a, b)
+    assert found == DEFAULTS
+    assert compared > 250
+
+
+def positional(parameters):
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [n for n, p in parameters.items() if p.kind in kinds]
+
+
+def test_an_argument_without_a_name_means_the_same():
+    found = {
+        name
+        for name, ours, theirs in shared()
+        if set(positional(theirs)) >= set(positional(ours))
+        and positional(theirs)[: len(positional(ours))] != positional(ours)
+    }
+    assert found <= REDUCED - {"CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"}
+
+
+def test_results_of_another_kind():
+    array = np.array([[1.0, 3.0, 0.0], [2.0, 2.0, 5.0]], np.float32)
+    x, t = backlit.tensor(array), torch.tensor(array)
+    assert x.std().item() == pytest.approx(array.std()) != pytest.approx(t.std().item())
+    assert x.var(correction=1).item() == pytest.approx(t.var().item())
+    cube, torch_cube = backlit.stack([x, 2 * x]), torch.stack([t, 2 * t])
+    got = functional.softmax(cube).numpy()
+    np.testing.assert_allclose(got, torch.softmax(torch_cube, -1).numpy(), rtol=1e-6)
+    with pytest.warns(UserWarning, match="Implicit dimension choice"):
+        other = torch.nn.functional.softmax(torch_cube)
+    np.testing.assert_allclose(other.numpy(), torch.softmax(torch_cube, 0).numpy(), rtol=1e-6)
+    grid = [g.tolist() for g in backlit.meshgrid(x[0], x[1, :2])]
+    assert grid == [g.tolist() for g in np.meshgrid(array[0], array[1, :2])]
+    assert grid == [g.tolist() for g in torch.meshgrid(t[0], t[1, :2], indexing="xy")]
+    assert grid != [g.tolist() for g in torch.meshgrid(t[0], t[1, :2], indexing="ij")]
+    assert x.max(axis=0).tolist() == t.max(dim=0).values.tolist()
+    assert backlit.sort(x).tolist() == torch.sort(t).values.tolist()
+    assert np.array_equal(np.stack(backlit.nonzero(x), 1), torch.nonzero(t).numpy())
+    assert (backlit.equal(x, x).shape, torch.equal(t, t)) == ((2, 3), True)
+    assert backlit.mean(backlit.tensor([1, 2])).item() == 1.5
+    with pytest.raises(RuntimeError, match="mean"):
+        torch.tensor([1, 2]).mean()
+    w = torch.tensor(array, requires_grad=True)
+    (theirs,) = torch.autograd.grad((w * w).sum(), w)
+    v = backlit.tensor(array, requires_grad=True)
+    assert backlit.grad((v * v).sum(), v).tolist() == theirs.tolist()

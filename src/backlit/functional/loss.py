@@ -175,6 +175,7 @@ def cross_entropy(
     x: Any,
     target: Any,
     weight: Any = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -208,7 +209,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    x: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+    x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
     """l_n = -w_t x_nt of log-probabilities x; the mean divides by Σ w_t.
 

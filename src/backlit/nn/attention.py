@@ -48,10 +48,10 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
+        *,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        *,
         dtype: Any = float32,
         generator: Generator | None = None,
     ):

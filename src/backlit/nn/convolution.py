@@ -302,6 +302,7 @@ class MaxPool1d(_Pooling):
         stride: Sizes | None = None,
         padding: Sizes = 0,
         dilation: Sizes = 1,
+        *,
         ceil_mode: bool = False,
     ):
         super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)

@@ -87,6 +87,7 @@ class CrossEntropyLoss(Loss):
     def __init__(
         self,
         weight: Any = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
@@ -103,21 +104,28 @@ class CrossEntropyLoss(Loss):
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of logits for labels or probabilities."""
         return functional.cross_entropy(
-            x, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+            x,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
         )
 
 
 class NLLLoss(Loss):
     """Negative log-likelihood of log-probabilities: see `functional.nll_loss`."""
 
-    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"):
+    def __init__(self, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"):
         super().__init__(reduction)
         self._hold("weight", weight)
         self.ignore_index = ignore_index
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of log-probabilities for labels."""
-        return functional.nll_loss(x, target, self.weight, self.ignore_index, self.reduction)
+        return functional.nll_loss(
+            x, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
 
 
 class BCELoss(Loss):
