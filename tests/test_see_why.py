@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn, see
-from backlit.errors import ArgumentError
+from backlit import nn, optim, see
+from backlit.errors import ArgumentError, ShapeError
 from backlit.ops import activation
 from backlit.see.why import why_all
 from backlit.tensor import apply
@@ -219,3 +221,91 @@ def test_after_backward_has_freed_the_graph():
     assert "ask before backward()" in found.fix
     assert see.why(used, loss).state == "fine"
     assert repr(see.why(unused, loss)).startswith("unused has no gradient")
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (lambda w: (w * 2).sum().item(), r"the loss \(6.0\) is a float: made from numbers, not"),
+        (lambda w: np.float32(3), "is a float32: made from numbers, not computed by ops"),
+        (lambda w: bl.tensor(3.0, requires_grad=True), r"the loss \(float32\[\]\) is a leaf: made"),
+        (lambda w: w.detach().sum(), r"does not require a gradient: .*, or the way ended before"),
+        (lambda w: bl.compile(lambda x: (w * x).sum())(bl.ones(2)), "came out of a compiled func"),
+    ],
+)
+def test_a_loss_without_a_graph(loss, text):
+    w = weight()
+    assert re.search(text, reason(w, loss(w), "none", "no graph").text)
+
+
+def test_a_loss_that_is_no_single_number():
+    w = weight()
+    found = reason(w, w * 2, "none", "no backward yet")
+    assert "the loss is no single number (float32[2]), where backward() starts" in found.text
+    with see.recording() as r:
+        (w * 2).backward(bl.tensor([1.0, 3.0]))
+    assert see.why(w, r).state == "fine"
+
+
+def test_recordings_that_show_nothing():
+    w = weight()
+    step = bl.compile(lambda x: (w * x).sum())
+    with see.recording() as r:
+        step(bl.ones(2))
+    assert "nothing was recorded: no op ran in the block" in reason(w, r, "none", "not used").text
+    with pytest.raises(ShapeError), see.recording() as r:
+        w @ bl.ones((3, 3))
+    found = reason(w, r, "none", "no backward yet")
+    assert "the recorded code raised before there was a loss: matmul: a.shape[-1]" in found.text
+
+
+def test_a_gradient_that_is_not_finite():
+    w = weight()
+    with np.errstate(all="ignore"), see.recording() as r:
+        (bl.sqrt(w - 1) * 0).sum().backward()
+        found = "see.bad_numbers(recording)"
+    assert found in reason(w, r, "not finite", "not finite").fix
+    assert "1 of 2 elements of it are nan or infinite" in repr(see.why(w, r))
+
+
+def test_after_the_optimizer_has_used_the_gradient():
+    w = weight()
+    optimizer = optim.SGD([w], 0.1)
+    with see.recording() as r:
+        (w * w).sum().backward()
+        optimizer.step()
+    assert see.why(w, r).state == "fine"
+    w.grad = None
+    reason(w, r, "stale", "overwritten")
+
+
+def test_what_is_only_part_of_a_parameter():
+    table = weight(np.ones((5, 2)))
+    found = reason(table, (table[bl.tensor([1, 3])] ** 2).sum(), "partly zero", "not chosen")
+    assert found.text == "3 of 5 rows of its gradient are 0"
+    x = bl.tensor([[1.0, 0.0], [2.0, 0.0]])
+    w = weight(np.ones((2, 3)))
+    result = see.why(w, (x @ w).sum())
+    assert "x, of which a part is 0 in this batch" in repr(result)
+    reason(w, (x @ w).sum(), "partly zero", "masked")
+
+
+def test_an_integer_tensor_and_a_name_bound_anew():
+    found = reason(bl.tensor([1, 2]), None, "none", "frozen")
+    assert found.fix == "only floating tensors have gradients, this one is int64"
+    w = weight()
+    with see.recording() as r, bl.no_grad():
+        w = w - 0.1
+    found = reason(w, r, "none", "overwritten")
+    assert "the result of subtract, computed under no_grad, and not the parameter" in found.text
+    assert "w = w - 0.1" in found.line
+    assert "w -= lr * w.grad under no_grad" in reason(w, None, "none", "frozen").fix
+
+
+def test_a_second_pass_in_a_recording_is_connected():
+    w = weight()
+    with see.recording() as r:
+        (g,) = bl.grad((w**3).sum(), [w], create_graph=True)
+        (g * g).sum().backward()
+    np.testing.assert_allclose(r.of_loss().find(w).upstream.array, 36.0 * w.numpy() ** 3)
+    assert see.why(w, r).state == "fine"

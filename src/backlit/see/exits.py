@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..dtypes import FLOATING
 from .record import NodeRecord, Record
 
 #: Numbers that are equal too often to tell where one came from.
@@ -145,7 +146,7 @@ def loss_of(record: Record) -> int | None:
         return graph
     ends = [
         n for n in record.nodes
-        if n.kind == "op" and not n.requires_grad and n.dtype.kind == "f"
+        if n.kind == "op" and n.status == "ok" and not n.requires_grad and n.dtype in FLOATING
         and np.prod(n.shape) == 1 and not record.outgoing[n.id]
         and n.id > (-1 if graph is None else graph)
     ]  # fmt: skip

@@ -73,11 +73,12 @@ class Recording:
         _, before, _ = self._before[-1]
         if before is not None:
             before(node, upstream, sent)
-        if node.order > self._order:  # a walk goes from later nodes to earlier ones
-            self._root = node
+        first = node.order > self._order  # a walk goes from later nodes to earlier ones
         self._order = node.order
         if isinstance(upstream, np.ndarray):  # in a differentiable pass it is a Tensor
             self._walked[node] = upstream, sent
+            if first:
+                self._root = node
 
     def _observe_read(self, t: Tensor, what: str) -> None:
         before = self._before[-1][2]
@@ -120,8 +121,8 @@ class Recording:
         if self._root is not None:
             for call in self._calls:
                 y = call[3]
-                if y.node is self._root and y.size == 1:
-                    return self.of(y)
+                if y.node is self._root:
+                    return self.of(y, self._walked[self._root][0])
         return self.record
 
     def of(self, output: Tensor | None, gradient: Any = None) -> Record:

@@ -60,8 +60,8 @@ class Reason:
 
 @dataclass
 class Why:
-    """What is known of a parameter's gradient: its state ("none", "zero", "partly zero", "stale" or
-    "fine") and the reasons for it.
+    """What is known of a parameter's gradient: its state ("none", "zero", "partly zero", "stale",
+    "not finite" or "fine") and the reasons for it.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Why:
             "zero": "has a gradient of zeros",
             "partly zero": "has a gradient that is zero in part",
             "stale": "has a gradient that is not this loss's",
+            "not finite": "has a gradient that is not finite",
             "fine": "has a gradient, and it is this loss's",
         }
         style = "green" if self.state == "fine" else "bold red"
@@ -131,7 +132,8 @@ def why(parameter: Tensor, source: Any = None) -> Why:
         return Why(name, "none", [_frozen(parameter, source)])
     if source is None:
         return _alone(parameter, name)
-    if isinstance(source, Tensor) and source is not parameter and source.node is None:
+    number = isinstance(source, bool | int | float | np.generic | np.ndarray)
+    if number or (isinstance(source, Tensor) and source is not parameter and source.node is None):
         return Why(name, "none", [_no_graph(source)])
     try:
         record = source.of_loss() if isinstance(source, Recording) else as_record(source)
@@ -163,10 +165,11 @@ def _frozen(parameter: Tensor, source: Any) -> Reason:
     return Reason("frozen", "requires_grad is False", fix=fix)
 
 
-def _no_graph(loss: Tensor) -> Reason:
+def _no_graph(loss: Any) -> Reason:
     """What is known of a loss that no op on the tape computed."""
-    if loss.requires_grad:
-        text = f"the loss ({describe(loss)}) is a leaf: made from numbers, not computed by ops"
+    if not isinstance(loss, Tensor) or loss.requires_grad:
+        what = "is a leaf" if isinstance(loss, Tensor) else f"is a {type(loss).__name__}"
+        text = f"the loss ({describe(loss)}) {what}: made from numbers, not computed by ops"
         fix = (
             "compute it of Tensors, without item(), float(), numpy() and tensor(); setting "
             "requires_grad does not connect it"
@@ -214,15 +217,18 @@ def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False)
         fix = "call requires_grad_() before the forward pass"
         return Why(name, "none", [Reason("frozen", text, _at(record, user), fix)])
     loss = loss_of(record)
-    if loss is None:
-        fix = "record the loss too, or name it: recording.of(loss)"
-        text = "the record has no single number to start from"
-        return Why(name, "none", [Reason("no backward yet", text, fix=fix)])
+    if loss is None or (loss == record.output and record.seed is None):
+        return Why(name, "none", [_no_start(record, loss)])
     if loss != record.output or node.upstream is None or node.upstream.array is None:
         return Why(name, "none", _cut(record, node, loss))
     gradient = node.upstream.array
     if not gradient.any():
         return Why(name, "zero", _zeros(record, node))
+    bad = gradient.size - int(np.isfinite(gradient.astype(np.float64)).sum())
+    if bad:
+        text = f"{bad} of {gradient.size} elements of it are nan or infinite"
+        fix = "see.bad_numbers(recording) says where the first one was born"
+        return Why(name, "not finite", [Reason("not finite", text, fix=fix)])
     stale = _stale(parameter, node, gradient)
     if stale is not None:
         return Why(name, "stale", [stale])
@@ -232,9 +238,25 @@ def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False)
         kind = found[0].kind if found else "zero in part"
         return Why(name, "partly zero", [Reason(kind, dead), *found])
     if parameter.grad is None:
-        text = "this loss gives it a gradient; backward() has not been called"
+        text = (
+            "this loss gives it a gradient; backward() has not been called, or the gradient was "
+            "cleared since"
+        )
         return Why(name, "none", [Reason("no backward yet", text, fix="call loss.backward()")])
     return Why(name, "fine")
+
+
+def _no_start(record: Record, loss: int | None) -> Reason:
+    """Why a record has nothing that a backward pass could start from."""
+    if record.error is not None:
+        text = f"the recorded code raised before there was a loss: {record.error}"
+        return Reason("no backward yet", text)
+    if loss is not None:
+        text = f"the loss is no single number ({record.nodes[loss].type}), where backward() starts"
+        return Reason("no backward yet", text, fix="take its mean() or sum(), or pass a gradient")
+    text = "the record has no single number to start from"
+    fix = "record the loss too, or name it: recording.of(loss)"
+    return Reason("no backward yet", text, fix=fix)
 
 
 def _absent(parameter: Tensor, record: Record, live: bool) -> Reason:
@@ -247,6 +269,13 @@ def _absent(parameter: Tensor, record: Record, live: bool) -> Reason:
         if read.array is parameter.array:
             holders = [Crossing(n.id, n.id, read) for n in holding(record, read)]
             return _detached(record, holders[0], "it") if holders else _may_be("it", read)
+    if not record.nodes:
+        text = "nothing was recorded: no op ran in the block, or only inside a compiled function"
+        return Reason("not used", text, fix="call the function without compile while recording")
+    if live and record.output is not None and record.nodes[record.output].op == "compiled":
+        text = "the loss came out of a compiled function, through which no gradient goes"
+        fix = "call backward() inside that function, or ask with the function itself, not compiled"
+        return Reason("no graph", text, fix=fix)
     if live:
         loss = record.nodes[record.output] if record.output is not None else None
         text = (
