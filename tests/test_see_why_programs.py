@@ -579,6 +579,86 @@ def maximum_clamped_targets():
     return m.parameters(), r
 
 
+@right
+def rows_written():
+    m = net(out=1)
+    with see.recording() as r:
+        buf = bl.zeros((16, 1))
+        for i in range(0, 16, 4):
+            buf[i : i + 4] = m(X[i : i + 4])
+        loss = ((buf - T) ** 2).mean()
+        loss.backward()
+    return m.parameters(), r
+
+
+@right
+def residual_in_place():
+    m = nn.Linear(4, 4)
+    with see.recording() as r:
+        h = X * 1.0
+        for _ in range(3):
+            h += bl.tanh(m(h))
+        loss = (h**2).mean()
+        loss.backward()
+    return m.parameters(), r
+
+
+@right
+def hand_sgd_in_place():
+    w = bl.tensor([1.5, -2.5], requires_grad=True)
+    for _ in range(3):
+        w.grad = None
+        with see.recording() as r:
+            loss = ((w - 0.3) ** 2).sum()
+            loss.backward()
+            with bl.no_grad():
+                w -= 0.1 * w.grad
+    return [w], r
+
+
+@right
+def module_hand_sgd():
+    m = net()
+    with see.recording() as r:
+        loss = F.cross_entropy(m(X), Y)
+        loss.backward()
+        with bl.no_grad():
+            for p in m.parameters():
+                p -= 0.1 * p.grad
+    return m.parameters(), r
+
+
+@right
+def masked_fill():
+    m = net()
+    with see.recording() as r:
+        s = m(X)
+        s[s > 5.0] = 0.0
+        loss = F.cross_entropy(s, Y)
+        loss.backward()
+    return m.parameters(), r
+
+
+@right
+def loss_accumulated_in_place():
+    m = net()
+    with see.recording() as r:
+        loss = bl.tensor(0.0)
+        for i in range(0, 16, 4):
+            loss += F.cross_entropy(m(X[i : i + 4]), Y[i : i + 4])
+        loss.backward()
+    return m.parameters(), r
+
+
+@right
+def loss_accumulated_live():
+    m = net()
+    loss = bl.tensor(0.0)
+    for i in range(0, 16, 4):
+        loss += F.cross_entropy(m(X[i : i + 4]), Y[i : i + 4])
+    return m.parameters(), loss
+
+
 # -- programs with a mistake ------------------------------------------------------------------
 
 
@@ -926,6 +1006,42 @@ def live_param_detached():
     a = bl.tensor([0.7, 1.3], requires_grad=True)
     b = bl.tensor([1.1, 0.2], requires_grad=True)
     return [a], (a.detach() * b).sum()
+
+
+@wrong("no_grad")
+def written_under_no_grad():
+    m = net(out=1)
+    v = bl.tensor(2.0, requires_grad=True)
+    with see.recording() as r:
+        buf = bl.zeros((16, 1))
+        with bl.no_grad():
+            buf[:] = m(X)
+        loss = (v * (buf - T) ** 2).mean()
+        loss.backward()
+    return m.parameters(), r
+
+
+@wrong("detach")
+def detached_row():
+    m = net(out=1)
+    v = bl.tensor(2.0, requires_grad=True)
+    with see.recording() as r:
+        buf = bl.zeros((16, 1))
+        buf[:] = m(X).detach()
+        loss = (v * (buf - T) ** 2).mean()
+        loss.backward()
+    return m.parameters(), r
+
+
+@wrong("item")
+def list_of_items_written():
+    m = net(out=1)
+    with see.recording() as r:
+        buf = bl.zeros(4)
+        for i in range(4):
+            buf[i] = m(X[i : i + 1]).sum().item()
+        loss = (buf**2).mean()
+    return m.parameters(), r
 
 
 # -- what must be said of them ----------------------------------------------------------------

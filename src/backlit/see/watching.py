@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import zip_longest
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,23 @@ def recording(*, step: int | None = None) -> Recording:
     return Recording(step)
 
 
+class _Call(NamedTuple):
+    """One op as it was applied: Tensors may change in place, and take another node, later."""
+
+    op: Op
+    inputs: tuple[Any, ...]
+    arrays: tuple[Any, ...]
+    #: For each input its node and whether it required a gradient; None for a number.
+    states: tuple[tuple[Node | None, bool] | None, ...]
+    y: Tensor
+    array: np.ndarray
+    node: Node | None
+    requires_grad: bool
+    scope: Scope | None
+    site: tuple[CodeType, int]
+    graded: bool  # not under no_grad
+
+
 class Recording:
     """A block of code being watched. Afterwards `record` is what was seen.
 
@@ -40,7 +58,7 @@ class Recording:
     def __init__(self, step: int | None = None):
         self.step = step
         self.error: BaseException | None = None
-        self._calls: list[tuple[Any, ...]] = []
+        self._calls: list[_Call] = []
         self._failure: _Failure | None = None
         self._names: dict[int, str] = {}
         self._before: list[Any] = []
@@ -64,10 +82,11 @@ class Recording:
         if type(y.array) is not np.ndarray:
             return  # a capture runs on abstract values
         arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
-        site = _user_site()
-        asked = {id(x) for x in inputs if isinstance(x, Tensor) and x.requires_grad}
-        on = STATE.grad_enabled
-        self._calls.append((op, inputs, arrays, y, y.array, STATE.scope, site, on, asked))
+        states = tuple(
+            [(x.node, x.requires_grad) if isinstance(x, Tensor) else None for x in inputs]
+        )
+        now = y.array, y.node, y.requires_grad, STATE.scope, _user_site(), STATE.grad_enabled
+        self._calls.append(_Call(op, inputs, arrays, states, y, *now))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
         _, before, _ = self._before[-1]
@@ -119,10 +138,9 @@ class Recording:
     def of_loss(self) -> Record:
         """What was seen, with the gradients of what `backward` was called on in the block."""
         if self._root is not None:
-            for call in self._calls:
-                y = call[3]
-                if y.node is self._root:
-                    return self.of(y, self._walked[self._root][0])
+            for call in reversed(self._calls):
+                if call.node is self._root:
+                    return self.of(call.y, self._walked[self._root][0])
         return self.record
 
     def of(self, output: Tensor | None, gradient: Any = None) -> Record:
@@ -137,54 +155,55 @@ class Recording:
         leaves: dict[tuple[int, int], int] = {}  # a leaf may get new values: Tensor and array
         failure = self._failure
         failed_scope = failure.scope if failure is not None else None
-        used = {id(x) for call in self._calls for x in call[1] if isinstance(x, Tensor)}
-        calls = [c for c in self._calls if c[1] or id(c[3]) in used]
+        used = {id(x) for call in self._calls for x in call.inputs if isinstance(x, Tensor)}
+        calls = [c for c in self._calls if c.inputs or id(c.y) in used]
         reads = iter(self._reads)
         read = next(reads, None)
         for call in calls:
-            add.scope(call[5])
+            add.scope(call.scope)
         add.scope(failed_scope)
 
         def sources(
-            inputs: tuple[Any, ...], arrays: tuple[Any, ...], asked: set[int] | None = None
+            inputs: tuple[Any, ...], arrays: tuple[Any, ...], states: tuple[Any, ...] = ()
         ) -> list[int | None]:
             found: list[int | None] = []
-            for x, array in zip(inputs, arrays, strict=True):
+            for x, array, state in zip_longest(inputs, arrays, states):
                 if not isinstance(x, Tensor):
                     found.append(None)
-                elif id(x) in numbers:
+                    continue
+                node, asked = state or (x.node, x.requires_grad)
+                if id(x) in numbers:
                     found.append(numbers[id(x)])
-                elif x.node is not None and id(x.node) in add.tensors:
-                    found.append(add.tensors[id(x.node)])  # what an op saved, in a second pass
+                elif node is not None and id(node) in add.tensors:
+                    found.append(add.tensors[id(node)])  # what an op saved, in a second pass
                 else:
                     key = id(x), id(array)
                     if key not in leaves:
-                        then = None if asked is None else id(x) in asked
-                        leaves[key] = add.leaf(x, array, requires_grad=then)
+                        leaves[key] = add.leaf(x, array, requires_grad=asked)
                     found.append(leaves[key])
             return found
 
         positions = {id(c): i for i, c in enumerate(self._calls)}
         for call in calls:
-            op, inputs, arrays, y, array, scope, site, on, asked = call
             while read is not None and read[0] <= positions[id(call)]:
                 add.read(*read[1:])
                 read = next(reads, None)
-            ids = sources(inputs, arrays, asked)
-            node = add.op(op, inputs, ids, array, scope, site)
-            node.requires_grad = y.requires_grad
-            if not on:
+            ids = sources(call.inputs, call.arrays, call.states)
+            node = add.op(call.op, call.inputs, ids, call.array, call.scope, call.site)
+            node.requires_grad = call.requires_grad
+            if not call.graded:
                 add.off.add(node.id)
+            y, tape = call.y, call.node
             node.name = add.names.get(id(y)) or add.names.get(id(y.node))
-            add.made(node, array)
-            if op.differentiable:
-                node.applied = Applied(op, arrays, array)
+            add.made(node, call.array)
+            if call.op.differentiable:
+                node.applied = Applied(call.op, call.arrays, call.array)
             numbers[id(y)] = add.tensors[id(y)] = node.id
-            if y.node is not None:
-                add.tensors[id(y.node)] = node.id
-                if y.node in self._walked:
-                    add.walked[node.id] = self._walked[y.node]
-            add.alive.append(y)
+            if tape is not None:
+                add.tensors[id(tape)] = node.id
+                if tape.op is call.op and tape in self._walked:
+                    add.walked[node.id] = self._walked[tape]
+            add.alive += (y, tape)
         error = None if self.error is None else one_line(self.error)
         if failure is not None and failure.node is None:
             node = failure.add_to(add, sources)
@@ -204,7 +223,7 @@ class Recording:
     def _start(
         self,
         add: Builder,
-        calls: list[tuple[Any, ...]],
+        calls: list[_Call],
         numbers: dict[int, int],
         output: Tensor | None,
         gradient: Any,
@@ -217,7 +236,7 @@ class Recording:
             return numbers[id(output)], seed_of(output, gradient)
         used = {e.source for e in add.edges}
         for call in reversed(calls):
-            y = call[3]
+            y = call.y
             number = numbers[id(y)]
             if y.requires_grad and y.size == 1 and number not in used:
                 return number, np.ones(y.shape, y.dtype)
@@ -242,7 +261,7 @@ class _Failure:
 
     @classmethod
     def find(
-        cls, error: BaseException, frames: list[FrameType], calls: list[tuple[Any, ...]]
+        cls, error: BaseException, frames: list[FrameType], calls: list[_Call]
     ) -> _Failure | None:
         """Who raised, from the frames that the exception left."""
         scope = _scope_of(frames, calls)
@@ -297,10 +316,10 @@ class _Unmade(Op):
     variadic = True
 
 
-def _scope_of(frames: list[FrameType], calls: list[tuple[Any, ...]]) -> Scope | None:
+def _scope_of(frames: list[FrameType], calls: list[_Call]) -> Scope | None:
     """The innermost module call among the frames of an exception."""
     scope: Scope | None = None
-    last = calls[-1][5] if calls else None
+    last = calls[-1].scope if calls else None
     known: list[Scope] = []
     while last is not None:
         known.append(last)
