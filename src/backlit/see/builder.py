@@ -15,7 +15,7 @@ from ..backend import numpy_backend
 from ..errors import ArgumentError, BacklitError
 from ..nn.module import Module, Parameter
 from ..op import Op, describe
-from ..tensor import _INTERNAL, Scope, Tensor, as_tensor
+from ..tensor import _INTERNAL, Scope, Tensor, as_tensor, is_open
 from .exits import Read
 from .record import Edge, NodeRecord, Record, ScopeRecord
 from .value import Value
@@ -88,7 +88,7 @@ class Builder:
     ) -> int:
         """Add a leaf. `requires_grad` is what it was when it was used, if that may have changed."""
         number = len(self.nodes)
-        asked = t.requires_grad if requires_grad is None else requires_grad
+        asked = is_open(t) if requires_grad is None else requires_grad
         kind = "parameter" if isinstance(t, Parameter) else "leaf" if asked else "constant"
         node = NodeRecord(number, kind, kind, t.shape, t.dtype)
         node.name = t.name or self._parameters.get(id(t)) or self.names.get(id(t))
