@@ -34,6 +34,7 @@ class Program:
     """Inputs and steps; `run` makes the outputs and their gradients."""
 
     seed: int
+    kind: str = ""
     inputs: list[np.ndarray] = field(default_factory=list)
     steps: list[tuple[str, Callable[..., Any], tuple[int, ...]]] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Program:
         for n, (name, _, used) in enumerate(self.steps, len(self.inputs)):
             args = ", ".join(f"v{i}" for i in used)
             lines.append(f"v{n} = {name}({args})  # {self.values[n].shape}")
-        return f"program {self.seed}\n" + "\n".join(lines)
+        return f"{self.kind}program {self.seed}\n" + "\n".join(lines)
 
     def run(self, *inputs: bl.Tensor) -> list[bl.Tensor]:
         """The last values, and the gradients of a weighted sum of them to all inputs."""
@@ -64,9 +65,11 @@ class Program:
 class Writer:
     """Writes a program step by step."""
 
+    kind = ""
+
     def __init__(self, seed: int):
         self.rng = np.random.default_rng(seed)
-        self.program = Program(seed)
+        self.program = Program(seed, self.kind)
         for _ in range(int(self.rng.integers(1, 4))):
             shape = self.shape(int(self.rng.integers(0, 5)))
             self.program.inputs.append(self.rng.standard_normal(shape))
@@ -237,17 +240,21 @@ class Writer:
         wide = self.some(wide, (self.some(1, 3), *wide))
         self.add(f"broadcast {wide}", lambda x: bl.broadcast_to(x, wide), (used,), exact=True)
 
-    def do_slice(self) -> None:
-        used = self.pick(1)
-        if used is None:
-            return
+    def key(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """A slice or an integer for each axis."""
         index: list[Any] = []
-        for n in self.program.values[used].shape:
+        for n in shape:
             low = int(self.rng.integers(n))
             high = int(self.rng.integers(low, n)) + 1
             kinds = [slice(None), slice(low, high), slice(None, None, -1), slice(low, None, 2), low]
             index.append(kinds[int(self.rng.choice(5, p=[0.4, 0.2, 0.1, 0.15, 0.15]))])
-        key = tuple(index)
+        return tuple(index)
+
+    def do_slice(self) -> None:
+        used = self.pick(1)
+        if used is None:
+            return
+        key = self.key(self.program.values[used].shape)
         self.add(f"x[{key}]", lambda x: x[key], (used,), exact=True)
 
     def do_concat(self) -> None:
@@ -332,6 +339,83 @@ class Writer:
         self.add(f"{name} {k} {stride}", f, (used,))
 
 
+class ChangeWriter(Writer):
+    """Writes programs that also change Tensors in place."""
+
+    kind = "changing "
+
+    def do_write(self) -> None:
+        """Item assignment to a value of its own: of a number, a part, or a row at a time."""
+        used, other = self.pick(1), self.pick()
+        assert other is not None
+        if used is None:
+            return
+        shape = self.program.values[used].shape
+        key = self.key(shape)
+        rows = self.rng.integers(-shape[0], shape[0], int(self.some(1, 3, 9)))
+
+        def slices(x: Any, v: Any) -> Any:
+            x = x * 1.0
+            x[key] = bl.tanh(v).mean()
+            x[key] *= bl.sin(x[key]) + 0.5
+            return x
+
+        def at_rows(x: Any, v: Any) -> Any:
+            x = bl.flip(x, axis=0)
+            x[bl.asarray(rows)] = bl.tanh(x[bl.asarray(rows)]) * bl.tanh(v).mean()
+            return x
+
+        def by_rows(x: Any, v: Any) -> Any:
+            y = bl.zeros(x.shape, dtype=bl.float64)
+            for i in range(min(x.shape[0], 6)):
+                y[-1 - i] = x[i] * bl.tanh(v).mean() + y[0]
+            return y
+
+        name, f = self.some((f"x[{key}] =", slices), (f"x[{rows}] =", at_rows), ("rows =", by_rows))
+        self.add(name, f, (used, other))
+
+    def do_change(self) -> None:
+        """A value changes in place, for whatever comes later."""
+        values, inputs = self.program.values, len(self.program.inputs)
+        used, other = self.pick(), self.pick()
+        assert used is not None
+        assert other is not None
+        if used < inputs:
+            return
+
+        def added(x: Any, v: Any) -> Any:
+            x += bl.tanh(v).mean()
+            return x
+
+        def scaled(x: Any, v: Any) -> Any:
+            x /= 1.0 + v.mean() ** 2
+            x -= 0.25
+            return x
+
+        name, f = self.some(("+=", added), ("/=, -=", scaled))
+        self.add(name, f, (used, other))
+        values[used].exact = False
+
+    def do_mask(self) -> None:
+        used = self.pick(1, exact=True)
+        other = self.pick()
+        assert other is not None
+        if used is None:
+            return
+
+        def masked(x: Any, v: Any) -> Any:
+            y = bl.tanh(x)
+            y[x > 0.1] = bl.tanh(v).mean()
+            return y
+
+        self.add("y[x > 0] =", masked, (used, other))
+
+
 def program(seed: int) -> Program:
     """The program of that number."""
     return Writer(seed).program
+
+
+def changing_program(seed: int) -> Program:
+    """One with changes in place."""
+    return ChangeWriter(seed).program

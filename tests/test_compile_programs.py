@@ -6,15 +6,15 @@ import pytest
 import backlit
 from backlit.compile import interpreter, native, passes
 from backlit.compile.capture import trace
-from programs import program
+from programs import Program, changing_program, program
 
 #: Programs that native code once got wrong, and some more.
 SEEDS = [*range(24), 81, 186, 274, 297, 413, 10036, 10057, 10090, 10184, 10204, 10311, 10563, 10595]
+PROGRAMS = [*map(program, SEEDS), *map(changing_program, range(24))]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_compiled_programs_do_what_eager_ones_do(seed: int) -> None:
-    written = program(seed)
+@pytest.mark.parametrize("written", PROGRAMS, ids=lambda p: f"{p.kind}{p.seed}")
+def test_compiled_programs_do_what_eager_ones_do(written: Program) -> None:
     inputs = [backlit.asarray(a) for a in written.inputs]
     eager = written.run(*inputs)
     interpreted = backlit.compile(written.run, executor=interpreter)(*inputs)
@@ -26,9 +26,8 @@ def test_compiled_programs_do_what_eager_ones_do(seed: int) -> None:
         assert np.abs(n.numpy() - e.numpy()).max(initial=0) <= bound, written
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_graphs_are_legal_after_every_pass_and_do_not_grow(seed: int) -> None:
-    written = program(seed)
+@pytest.mark.parametrize("written", PROGRAMS, ids=lambda p: f"{p.kind}{p.seed}")
+def test_graphs_are_legal_after_every_pass_and_do_not_grow(written: Program) -> None:
     graph = trace(written.run, tuple(map(backlit.asarray, written.inputs)), {}).graph
     graph.check()
     for step in passes.PASSES:
