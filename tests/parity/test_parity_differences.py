@@ -11,6 +11,7 @@ from backlit import functional, nn, optim
 from backlit.nn import init
 
 pytestmark = pytest.mark.parity
+NAN, INF = float("nan"), float("inf")
 
 
 def test_types_of_data_and_of_mixtures():
@@ -54,9 +55,36 @@ def test_types_of_data_and_of_mixtures():
          [3.0, 3.0], ([0.5, 0.5], [0.5, 0.5])),
         ("max along an axis", lambda x: x.max(dim=0).values, lambda x: x.max(axis=0),
          [3.0, 3.0, 1.0], ([1.0, 0.0, 0.0], [0.5, 0.5, 0.0])),
-        ("relu", torch.relu, backlit.functional.relu, [0.0], ([0.0], [0.0])),
+        ("min along an axis", lambda x: x.min(dim=0).values, lambda x: x.min(axis=0),
+         [3.0, 3.0, 5.0], ([1.0, 0.0, 0.0], [0.5, 0.5, 0.0])),
+        ("max-pooling", lambda x: torch.nn.functional.max_pool1d(x[None, None], 2),
+         lambda x: functional.max_pool1d(x[None, None], 2), [3.0, 3.0], ([1.0, 0.0], [1.0, 0.0])),
+        ("relu", torch.relu, functional.relu, [0.0], ([0.0], [0.0])),
+        ("abs", torch.abs, backlit.abs, [0.0], ([0.0], [0.0])),
         ("norm", torch.linalg.vector_norm, backlit.vector_norm,
          [0.0, 0.0], ([0.0, 0.0], [0.0, 0.0])),
+        ("std", lambda x: x.std(correction=0), backlit.std, [2.0, 2.0], ([0.0, 0.0], [0.0, 0.0])),
+        ("relu of NaN", torch.relu, functional.relu, [NAN], ([1.0], [NAN])),
+        ("leaky_relu of NaN", lambda x: torch.nn.functional.leaky_relu(x, 0.5),
+         lambda x: functional.leaky_relu(x, 0.5), [NAN], ([0.5], [NAN])),
+        ("maximum of NaN", lambda x: torch.maximum(x[0], x[1]),
+         lambda x: backlit.maximum(x[0], x[1]), [NAN, 3.0], ([1.0, 1.0], [NAN, NAN])),
+        ("clip of NaN", lambda x: torch.clip(x, 0.0, 1.0), lambda x: backlit.clip(x, 0.0, 1.0),
+         [NAN], ([0.0], [NAN])),
+        ("abs of NaN", torch.abs, backlit.abs, [NAN], ([0.0], [NAN])),
+        ("max-pooling of NaN", lambda x: torch.nn.functional.max_pool1d(x[None, None], 2),
+         lambda x: functional.max_pool1d(x[None, None], 2), [3.0, NAN], ([0.0, 1.0], [0.0, NAN])),
+        ("hypot", lambda x: torch.hypot(x[0], x[1]), lambda x: backlit.hypot(x[0], x[1]),
+         [0.0, 0.0], ([NAN, NAN], [0.0, 0.0])),
+        ("logsumexp", lambda x: torch.logsumexp(x, 0), backlit.logsumexp,
+         [-INF, -INF], ([NAN, NAN], [0.0, 0.0])),
+        ("logaddexp of -∞", lambda x: torch.logaddexp(x[0], x[1]),
+         lambda x: backlit.logaddexp(x[0], x[1]), [-INF, -INF], ([NAN, NAN], [0.0, 0.0])),
+        ("logaddexp of ∞", lambda x: torch.logaddexp(x[0], x[1]),
+         lambda x: backlit.logaddexp(x[0], x[1]), [INF, INF], ([NAN, NAN], [0.5, 0.5])),
+        ("hinge", lambda x: torch.nn.functional.hinge_embedding_loss(x, torch.tensor([-1.0])),
+         lambda x: functional.hinge_embedding_loss(x, backlit.tensor([-1.0])),
+         [1.0], ([-1.0], [0.0])),
     ],
 )  # fmt: skip
 def test_gradients_at_ties_and_kinks(name, theirs, ours, point, expected):
@@ -64,7 +92,14 @@ def test_gradients_at_ties_and_kinks(name, theirs, ours, point, expected):
     theirs(t).sum().backward()
     b = backlit.tensor(point, requires_grad=True)
     ours(b).sum().backward()
-    assert (t.grad.tolist(), b.grad.tolist()) == expected
+    np.testing.assert_array_equal([t.grad.tolist(), b.grad.tolist()], expected)
+
+
+def test_values_of_nan():
+    assert np.isnan(functional.relu(backlit.tensor(NAN)).item())
+    assert torch.relu(torch.tensor(NAN)).isnan().item()
+    assert (torch.sign(torch.tensor(NAN)).item(), np.isnan(np.sign(NAN))) == (0.0, True)
+    assert np.isnan(backlit.sign(backlit.tensor(NAN)).item())
 
 
 def test_dlpack_goes_both_ways():
