@@ -159,6 +159,24 @@ def test_collate_stacks_every_kind():
         collate([(1,), (1, 2)])
 
 
+@pytest.mark.parametrize(
+    ("examples", "dtype"),
+    [
+        ([1, 2.5], "float32"),
+        ([True, 2], "int64"),
+        ([True, 2.5], "float32"),
+        ([np.int8(1), 2.5], "float32"),
+        ([np.float64(1), 2], "float64"),
+        ([backlit.tensor(1), backlit.tensor(2.5, "bfloat16")], "bfloat16"),
+        ([np.uint8(1), np.int8(-1)], "int16"),
+    ],
+)
+def test_collate_mixes_types_as_arithmetic_does(examples, dtype):
+    for batch in (collate(examples), collate(examples[::-1])[::-1]):
+        assert batch.dtype == dtype
+        assert batch.astype("float64").tolist() == [float(e) for e in examples]
+
+
 def test_a_collate_function_gets_the_examples():
     loader = DataLoader(rows(5), 2, collate_fn=lambda examples: [int(y) for _, y in examples])
     assert list(loader) == [[0, 1], [2, 3], [4]]

@@ -231,3 +231,56 @@ def test_result_type_of_numbers_alone() -> None:
         bl.result_type(1, 2.0)
     assert bl.result_type(bl.ones(1, dtype="int8"), 1, bl.float16) == bl.float16
     assert bl.result_type(bl.int32, 1.5) == bl.float32
+
+
+TYPES = sorted(d.name for d in (*dtypes.INTEGER, bl.bool))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    ("ours", "numpys"),
+    [
+        (bl.tril, np.tril),
+        (bl.triu, np.triu),
+        (lambda x: bl.vecdot(x, x), lambda x: np.vecdot(x, x)),
+        (lambda x: bl.einsum("ij->i", x), lambda x: np.einsum("ij->i", x)),
+        (lambda x: bl.einsum("ii->", x), lambda x: np.einsum("ii->", x)),
+        (lambda x: bl.einsum("ij,jk,kl->", x, x, x), lambda x: np.einsum("ij,jk,kl->", x, x, x)),
+        (lambda x: x @ x, lambda x: x @ x),
+        (lambda x: bl.tensordot(x, x, axes=1), lambda x: np.tensordot(x, x, axes=1)),
+    ],
+    ids=["tril", "triu", "vecdot", "row sums", "trace", "chain", "matmul", "tensordot"],
+)
+def test_products_and_triangles_keep_the_type(dtype, ours, numpys) -> None:
+    x = np.array([[100, 0, 1], [1, 50, 3], [0, 7, 1]]).astype(dtype)
+    want = numpys(x)
+    for run in (ours, bl.compile(ours)):
+        y = run(bl.asarray(x))
+        assert y.dtype == want.dtype == dtype
+        np.testing.assert_array_equal(y.numpy(), want)
+
+
+@pytest.mark.parametrize("fold", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int64", "float32", "bfloat16"])
+@pytest.mark.parametrize("source", ["bool", "int8", "uint16", "float32"])
+def test_a_fold_has_the_type_that_is_asked_for(fold, source, dtype) -> None:
+    x = bl.asarray(np.array([[3, 0], [1, 2]]).astype(source))
+
+    def run(x):
+        return getattr(bl, fold)(x, axis=1, dtype=dtype)
+
+    whole = x.numpy().astype("float32" if dtype == "bfloat16" else dtype)
+    want = getattr(np, fold)(whole, axis=1, dtype=whole.dtype)
+    for f in (run, bl.compile(run)):
+        y = f(x)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(y.numpy().astype(whole.dtype), want)
+
+
+@pytest.mark.parametrize("name", ["float", "int", "bool"])
+def test_a_type_and_its_name_are_one(name) -> None:
+    kind = {"float": float, "int": int, "bool": bool}[name]
+    assert dtypes.as_dtype(name) == dtypes.as_dtype(kind)
+    assert bl.zeros(2, dtype=name).dtype == bl.zeros(2, dtype=kind).dtype
+    assert bl.zeros(2).astype(name).dtype == bl.zeros(2).to(kind).dtype
+    assert bl.nn.Linear(2, 2).to("float").weight.dtype == "float32"

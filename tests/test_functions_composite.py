@@ -305,6 +305,36 @@ def test_einsum_of_many_operands_takes_numpys_order() -> None:
         np.testing.assert_allclose(got.numpy(), np.einsum(permuted, *arrays), 1e-13)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["i,j,k,l->ijkl", "a,b,c,d,e->", "ij,ij,ij,ij->ij", "a,b,c,d,e,f->fa", "ab,c,bd,e,f->ace",
+     "...a,...b,...c,d->...dcba"],
+)  # fmt: skip
+def test_einsum_of_many_terms_without_a_contraction(text) -> None:
+    rng = np.random.default_rng(0)
+    shapes = [tuple(2 + "abcdefijkl".index(c) % 2 for c in t.replace("...", ""))
+              for t in text.partition("->")[0].split(",")]  # fmt: skip
+    arrays = [rng.normal(size=(3, *s) if "..." in t else s)
+              for s, t in zip(shapes, text.partition("->")[0].split(","), strict=True)]  # fmt: skip
+    np.testing.assert_allclose(
+        bl.einsum(text, *tensors(arrays)).numpy(), np.einsum(text, *arrays), 1e-12
+    )
+
+
+def test_einsum_counts_more_letters_than_one_alphabet_has() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGH"
+    terms = [letters[i : i + 2] for i in range(len(letters) - 1)]
+    arrays = [np.full((1, 1), 2.0)] * len(terms)
+    got = bl.einsum(",".join(terms) + "->aH", *tensors(arrays))
+    assert got.tolist() == [[2.0 ** len(terms)]]
+
+
+def test_differences_of_order_0_are_the_elements_themselves() -> None:
+    x = bl.tensor([1.0, 4.0])
+    assert bl.diff(x, n=0, prepend=x, append=x).tolist() == [1.0, 4.0]
+    assert bl.diff(x, n=1, append=x).tolist() == [3.0, -3.0, 3.0]
+
+
 def test_norms_of_nothing_and_of_zeros() -> None:
     assert bl.vector_norm(bl.zeros(0)).item() == 0.0
     assert bl.vector_norm(bl.zeros((0, 2)), axis=0, keepdims=True).shape == (1, 2)

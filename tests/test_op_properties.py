@@ -246,17 +246,33 @@ def test_take_is_indexing_along_an_axis(data) -> None:
 
 @st.composite
 def einsums(draw):
+    """Subscripts with up to five terms, diagonals, `...`, no output, and axes of size 1."""
     sizes = dict(zip("abcde", draw(st.lists(st.integers(1, 3), min_size=5, max_size=5)),
                      strict=True))  # fmt: skip
-    terms = [
-        "".join(draw(st.lists(st.sampled_from("abcde"), max_size=3)))
-        for _ in range(draw(st.integers(1, 3)))
-    ]
-    letters = sorted(set("".join(terms)))
-    output = "".join(draw(st.permutations(draw(st.lists(st.sampled_from(letters), unique=True)))
-                          if letters else st.just([])))  # fmt: skip
-    operands = [draw(arrays(tuple(sizes[c] for c in t))) for t in terms]
-    return ",".join(terms) + "->" + output, operands
+    spread = draw(st.lists(st.integers(1, 3), max_size=2))  # what `...` stands for
+    terms, operands, dotted = [], [], False
+    for _ in range(draw(st.integers(1, 5))):
+        letters = draw(st.lists(st.sampled_from("abcde"), max_size=3))
+        # An axis of size 1 stretches, unless its letter is a diagonal.
+        shape = [1 if draw(st.integers(0, 7)) == 0 and letters.count(c) == 1 else sizes[c]
+                 for c in letters]  # fmt: skip
+        if draw(st.integers(0, 3)) == 0:
+            dotted = True
+            place = draw(st.integers(0, len(letters)))
+            letters.insert(place, "...")
+            shape[place:place] = draw(st.sampled_from([spread[n:] for n in range(3)]))
+        terms.append("".join(letters))
+        operands.append(draw(arrays(tuple(shape))))
+    text = ",".join(terms)
+    if draw(st.integers(0, 3)) == 0:
+        return text, operands
+    known = sorted(set(text) - {",", "."})
+    output = draw(st.permutations(draw(st.lists(st.sampled_from(known), unique=True)))
+                  if known else st.just([]))  # fmt: skip
+    if dotted:
+        output = list(output)
+        output.insert(draw(st.integers(0, len(output))), "...")
+    return f"{text}->{''.join(output)}", operands
 
 
 @given(einsums())
@@ -265,6 +281,12 @@ def test_einsum_is_numpys(case) -> None:
     subscripts, operands = case
     got = bl.einsum(subscripts, *map(bl.asarray, operands))
     same(got, np.einsum(subscripts, *operands), 1e-11, 1e-11)
+    for dtype in ("int8", "uint16", "bool"):
+        whole = [np.round(x).astype(dtype) for x in operands]
+        got = bl.einsum(subscripts, *map(bl.asarray, whole))
+        want = np.einsum(subscripts, *whole)
+        assert got.dtype == want.dtype
+        same(got, want, 0, 0)
 
 
 @given(einsums())

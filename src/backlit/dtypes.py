@@ -49,14 +49,14 @@ _BY_NAME = {d.name: d for d in SUPPORTED}
 def as_dtype(dtype: Any) -> DType:
     """Return the Backlit dtype for a dtype, a NumPy scalar type, a Python type or a name.
 
-    Python's `float` means float32, the default floating type; `int` means int64.
+    Python's `float` and "float" mean float32, the default floating type; `int` means int64.
 
-    >>> as_dtype("bfloat16"), as_dtype(float)
-    (dtype(bfloat16), dtype('float32'))
+    >>> as_dtype("bfloat16"), as_dtype(float), as_dtype("float")
+    (dtype(bfloat16), dtype('float32'), dtype('float32'))
     """
-    if dtype is float:
+    if dtype is float or (isinstance(dtype, str) and dtype == "float"):
         return DEFAULT_FLOAT
-    if dtype is int:
+    if dtype is int or (isinstance(dtype, str) and dtype == "int"):
         return DEFAULT_INT
     if isinstance(dtype, str) and dtype in _BY_NAME:
         return _BY_NAME[dtype]

@@ -134,13 +134,13 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def sum(x: np.ndarray, axis: Axis = None, keepdims: Any = False) -> Any:
     if x.dtype in LOW_PRECISION:
         return np.add.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
-    return np.add.reduce(x, axis, keepdims=keepdims)
+    return np.add.reduce(x, axis, x.dtype, keepdims=keepdims)
 
 
 def prod(x: np.ndarray, axis: Axis = None, keepdims: Any = False) -> Any:
     if x.dtype in LOW_PRECISION:
         return np.multiply.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
-    return np.multiply.reduce(x, axis, keepdims=keepdims)
+    return np.multiply.reduce(x, axis, x.dtype, keepdims=keepdims)
 
 
 def cumulative_sum(x: np.ndarray, axis: int):

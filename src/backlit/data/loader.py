@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import result_type
 from ..errors import ArgumentError, DataError, DTypeError, ShapeError
 from ..foreign import require_dict, words
 from ..functions.arguments import whole
@@ -61,7 +62,8 @@ def collate(examples: list[Any]) -> Any:
             "collate: all examples must have the same shape, got "
             f"{' and '.join(map(str, sorted(shapes)))}; pass a collate_fn that pads them"
         )
-    return wrap(np.stack(arrays))
+    dtype = result_type(*(a.dtype for a in arrays))
+    return wrap(np.stack([a.astype(dtype, copy=False) for a in arrays]))
 
 
 class DataLoader:

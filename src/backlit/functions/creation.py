@@ -223,7 +223,7 @@ def _triangle(name: str, x: Any, mask: Any, k: int) -> Tensor:
     x = as_tensor(x)
     if x.ndim < 2:
         raise ShapeError(f"{name}: x must have at least 2 axes, got shape {x.shape}")
-    return where(wrap(mask(np.ones(x.shape[-2:], bool), k)), x, 0)
+    return where(wrap(mask(np.ones(x.shape[-2:], bool), k)), x, zeros((), dtype=x.dtype))
 
 
 def tril(x: Any, /, *, k: int = 0) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import result_type
+from ..dtypes import bool_, result_type
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..ops import contraction, reductions
@@ -17,6 +18,7 @@ from . import elementwise
 from .arguments import axes as all_axes
 from .arguments import cached, one_axis
 from .manipulation import broadcast_to, expand_dims, permute_dims, reshape, squeeze
+from .reductions import any as any_true
 from .reductions import max, min, sum
 
 _MATMUL = contraction.Matmul()
@@ -63,7 +65,12 @@ def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
             f"vecdot: the sizes along axis {axis} must be equal, got a: {describe(a)} and "
             f"b: {describe(b)}"
         )
-    return sum(a * b, axis=axis)
+    return _summed_over(a * b, axis)
+
+
+def _summed_over(x: Tensor, axis: Any) -> Tensor:
+    """Σ x in x's own type, as matrix products sum; of truth values, whether any holds."""
+    return any_true(x, axis=axis) if x.dtype == bool_ else sum(x, axis=axis, dtype=x.dtype)
 
 
 def outer(a: Any, b: Any, /) -> Tensor:
@@ -124,14 +131,17 @@ def einsum(subscripts: str, /, *operands: Any) -> Tensor:
     terms, output = _parse(subscripts, tensors)
     sizes: dict[str, int] = {}
     for term, x in zip(terms, tensors, strict=True):
+        own: dict[str, int] = {}
         for letter, n in zip(term, x.shape, strict=True):
-            if sizes.setdefault(letter, n) != n:
-                if 1 not in (n, sizes[letter]):
-                    raise ShapeError(
-                        f"einsum: the index {letter!r} must have one size, got {sizes[letter]} "
-                        f"and {n} in {subscripts!r} ({', '.join(map(describe, tensors))})"
-                    )
-                sizes[letter] = n if sizes[letter] == 1 else sizes[letter]
+            before = own.setdefault(letter, n)  # in one operand, no axis stretches
+            known = sizes.get(letter, n)
+            if before != n or (known != n and 1 not in (known, n)):
+                raise ShapeError(
+                    f"einsum: the index {letter!r} must have one size, got "
+                    f"{before if before != n else known} and {n} in {subscripts!r} "
+                    f"({', '.join(map(describe, tensors))})"
+                )
+            sizes[letter] = n if known == 1 else known
     work = [_diagonals(t, x) for t, x in zip(terms, tensors, strict=True)]
     for i, j in _order(work, output, sizes):
         right, left = work.pop(j), work.pop(i)
@@ -139,7 +149,7 @@ def einsum(subscripts: str, /, *operands: Any) -> Tensor:
         work.append(_contract(left, right, still_needed))
     term, x = work[0]
     lone = tuple(a for a, letter in enumerate(term) if letter not in output)
-    x = sum(x, axis=lone) if lone else x
+    x = _summed_over(x, lone) if lone else x
     kept = [letter for letter in term if letter in output]
     if any(letter not in kept for letter in output):
         missing = sorted(set(output) - set(kept))
@@ -157,6 +167,12 @@ def _parse(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
         )
     left, arrow, output = text.partition("->")
     terms = left.split(",")
+    for term in (*terms, output):
+        if term.count("...") > 1 or "." in term.replace("...", ""):
+            raise ArgumentError(
+                f"einsum: `...` may stand once in a term, and dots only so, got {term!r} in "
+                f"{subscripts!r}"
+            )
     if len(terms) != len(tensors):
         raise ArgumentError(
             f"einsum: {subscripts!r} has {len(terms)} terms, but {len(tensors)} operands were given"
@@ -181,7 +197,7 @@ def _parse(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
         output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
     else:
         output = output.replace("...", dots)
-    if len(set(output)) != len(output) or "." in output:
+    if len(set(output)) != len(output):
         raise ArgumentError(f"einsum: an output index may stand only once, got {subscripts!r}")
     return full, output
 
@@ -209,7 +225,7 @@ def _order(
         return [(0, 1)] * (len(work) - 1)
     terms = ",".join(term for term, _ in work)
     # NumPy's path search reads shapes only; its letters are Latin.
-    latin = {c: chr(0x61 + i) for i, c in enumerate(sorted(set(terms) - {","}))}
+    latin = dict(zip(sorted(set(terms) - {","}), string.ascii_letters, strict=False))
     text = "".join(latin.get(c, c) for c in terms) + "->" + "".join(latin[c] for c in output)
     shapes = [np.broadcast_to(np.float32(0), tuple(sizes[c] for c in term)) for term, _ in work]
     path = np.einsum_path(text, *shapes, optimize="greedy")[0][1:]
@@ -219,8 +235,8 @@ def _order(
         places = sorted(group)
         steps.append((places[0], places[1]))
         count -= 1
-        for p in places[2:]:
-            steps.append((p - (len(steps) and 0) - 2, count - 1))
+        for taken, place in enumerate(places[2:], 2):  # each with the result, which is the last
+            steps.append((place - taken, count - 1))
             count -= 1
     return steps
 
@@ -262,7 +278,7 @@ def _widen(x: Tensor, axis: int, size: int) -> Tensor:
 def _summed(operand: tuple[str, Tensor], needed: set[str]) -> tuple[str, Tensor]:
     term, x = operand
     gone = tuple(a for a, c in enumerate(term) if c not in needed)
-    return "".join(c for c in term if c in needed), sum(x, axis=gone) if gone else x
+    return "".join(c for c in term if c in needed), _summed_over(x, gone) if gone else x
 
 
 # -- norms --------------------------------------------------------------------------------------

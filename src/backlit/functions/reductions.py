@@ -56,15 +56,13 @@ def prod(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = Fal
 
 
 def mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """y = Σ x / n;  gx = gy / n.
+    """y = Σ x / n;  gx = gy / n. The mean of nothing is NaN, as in NumPy.
 
     >>> mean(as_tensor([1.0, 2.0, 6.0]))
     Tensor(3., shape=(), dtype=float32)
     """
     x = floating(as_tensor(x))
     folded = axes("mean", axis, x.ndim)
-    if math.prod(x.shape[a] for a in folded) == 0:
-        raise ShapeError(f"mean: the averaged axes must not be empty, got {x.shape}, axis {folded}")
     return apply(cached(ops.Mean, folded, keepdims), x)
 
 
@@ -340,6 +338,8 @@ def diff(
     axis = one_axis("diff", axis, x.ndim)
     if n < 0:
         raise ArgumentError(f"diff: n must not be negative, got {n}")
+    if n == 0:
+        return x  # whatever is put before or after it, as in NumPy
     pieces = [as_tensor(p) for p in (prepend, x, append) if p is not None]
     if len(pieces) > 1:
         x = concat(pieces, axis=axis)

@@ -13,6 +13,9 @@ from ..op import Elementwise, Shape, describe, require_held
 class Positive(Elementwise):
     """y = x;  gx = gy."""
 
+    accepts = "numbers"
+    check = Elementwise.require_types
+
     def forward(self, xp, x):
         return xp.multiply(x, 1)
 

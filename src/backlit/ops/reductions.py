@@ -15,6 +15,11 @@ def _count(shape: Shape, axis: tuple[int, ...]) -> int:
     return math.prod(shape[a] for a in axis)
 
 
+def _divisor(shape: Shape, axis: tuple[int, ...]) -> float:
+    """The number of elements, NaN for none."""
+    return _count(shape, axis) or math.nan
+
+
 class Sum(Reduction):
     """y = Σ x over `axis`;  gx = gy, copied to every element that was added."""
 
@@ -28,15 +33,15 @@ class Sum(Reduction):
 
 
 class Mean(Reduction):
-    """y = Σ x / n over `axis`, n elements;  gx = gy / n."""
+    """y = Σ x / n over `axis`, n elements, NaN for none;  gx = gy / n."""
 
     saves = ("x.shape",)
 
     def forward(self, xp, x):
-        return xp.sum(x, axis=self.axis, keepdims=self.keepdims) / _count(x.shape, self.axis)
+        return xp.sum(x, axis=self.axis, keepdims=self.keepdims) / _divisor(x.shape, self.axis)
 
     def backward(self, xp, grad_y, shape):
-        return self.spread(xp, grad_y) / _count(shape, self.axis)
+        return self.spread(xp, grad_y) / _divisor(shape, self.axis)
 
 
 class Dispersion(Reduction):
