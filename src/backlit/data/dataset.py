@@ -47,6 +47,8 @@ class TensorDataset(Dataset):
         if not tensors:
             raise ArgumentError("TensorDataset: at least one Tensor is required")
         self.tensors: tuple[Tensor, ...] = tuple(as_tensor(t) for t in tensors)
+        for t in self.tensors:
+            t._require_cut("TensorDataset", "pass t.detach(), or index the Tensor itself")
         lengths = [t.shape[0] if t.shape else None for t in self.tensors]
         if None in lengths or len(set(lengths)) != 1:
             raise ShapeError(

@@ -55,7 +55,10 @@ def collate(examples: list[Any]) -> Any:
         return {key: collate([e[key] for e in examples]) for key in first}
     if isinstance(first, str | bytes):
         return examples
-    arrays = [as_tensor(e).array for e in examples]
+    tensors = [as_tensor(e) for e in examples]
+    for t in tensors:
+        t._require_cut("collate", "give t.detach(), or a collate_fn that uses backlit.stack")
+    arrays = [t.array for t in tensors]
     shapes = {a.shape for a in arrays}
     if len(shapes) != 1:
         raise ShapeError(

@@ -279,6 +279,13 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     return wrap(np.asarray(np.searchsorted(row, _values("searchsorted", x2), side)))  # type: ignore[call-overload]
 
 
+def _different(name: str, x: Any) -> np.ndarray:
+    """The elements among which different ones are looked for: a selection without a derivative."""
+    x = as_tensor(x)
+    x._require_cut(name, "take them by number: x.flatten()[unique_all(x.detach()).indices]")
+    return _values(name, x)
+
+
 class UniqueCounts(NamedTuple):
     """What `unique_counts` returns."""
 
@@ -308,22 +315,22 @@ def unique_values(x: Any, /) -> Tensor:
     >>> unique_values(as_tensor([2, 1, 2]))
     Tensor([1, 2], shape=(2,), dtype=int64)
     """
-    return wrap(np.unique(_values("unique_values", x), equal_nan=False))
+    return wrap(np.unique(_different("unique_values", x), equal_nan=False))
 
 
 def unique_counts(x: Any, /) -> UniqueCounts:
     """The different values and how often each occurs, as a named tuple (values, counts)."""
-    return UniqueCounts(*map(wrap, np.unique_counts(_values("unique_counts", x))))
+    return UniqueCounts(*map(wrap, np.unique_counts(_different("unique_counts", x))))
 
 
 def unique_inverse(x: Any, /) -> UniqueInverse:
     """The different values, and which one each element is: (values, inverse_indices)."""
-    return UniqueInverse(*map(wrap, np.unique_inverse(_values("unique_inverse", x))))
+    return UniqueInverse(*map(wrap, np.unique_inverse(_different("unique_inverse", x))))
 
 
 def unique_all(x: Any, /) -> UniqueAll:
     """The different values, their first places, which one each element is, and their counts."""
-    return UniqueAll(*map(wrap, np.unique_all(_values("unique_all", x))))
+    return UniqueAll(*map(wrap, np.unique_all(_different("unique_all", x))))
 
 
 def diff(
