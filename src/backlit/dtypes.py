@@ -44,6 +44,8 @@ DEFAULT_FLOAT = float32
 DEFAULT_INT = int64
 
 _BY_NAME = {d.name: d for d in SUPPORTED}
+#: Each supported type is one object, which the fast paths compare by identity.
+_ONE = {d: d for d in SUPPORTED}
 
 
 def as_dtype(dtype: Any) -> DType:
@@ -61,10 +63,10 @@ def as_dtype(dtype: Any) -> DType:
     if isinstance(dtype, str) and dtype in _BY_NAME:
         return _BY_NAME[dtype]
     try:
-        result = np.dtype(dtype).newbyteorder("=")
+        result = None if dtype is None else _ONE.get(np.dtype(dtype).newbyteorder("="))
     except (TypeError, ValueError):
         result = None
-    if result not in SUPPORTED:
+    if result is None:
         names = ", ".join(sorted(_BY_NAME))
         raise DTypeError(f"dtype: {dtype!r} is not supported; use one of {names}")
     return result
