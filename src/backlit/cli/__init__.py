@@ -55,12 +55,27 @@ class _Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        from .output import degrade, fail
+
+        degrade()
+        try:
+            try:
+                return super().main(*args, **extra)
+            finally:
+                if sys.stdout is not None and not sys.stdout.closed:
+                    sys.stdout.flush()  # else the last words fail after everything has ended
+        except OSError as error:
+            fail(error)
+
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except BacklitError as error:
             message = " ".join(str(error).split())
             raise click.ClickException(message) from error
+        except MemoryError as error:
+            raise click.ClickException(f"there is not enough memory: {error}") from error
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

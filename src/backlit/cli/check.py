@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 
 from ..errors import ArgumentError
 from ..nn.module import Module
 from ..op import Op
 from ..see.check import WRONG
 from ..see.check import check as check_gradient
+from .output import make_console
 
 
 @click.command(
@@ -51,7 +51,7 @@ def check(target: str, shapes: tuple[str, ...], attributes: tuple[str, ...], see
     subject = _subject(variables[name], name, attributes)
     inputs = _inputs(subject, variables, shapes, seed)
     result = check_gradient(subject, *inputs, seed=seed)
-    Console(soft_wrap=True, highlight=False).print(result)
+    make_console(soft_wrap=True).print(result)
     if not result.ok:
         raise SystemExit(1 if result.verdict == WRONG else 2)
 

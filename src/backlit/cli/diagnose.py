@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from ..errors import ArgumentError
 from ..see.diagnose import ERROR
 from ..see.diagnose import diagnose as diagnose_model
 from .check import run_file
+from .output import make_console
 
 
 @click.command(
@@ -57,6 +57,6 @@ def diagnose(
         variables.get(optimizer_name),
         rehearse=rehearse,
     )
-    Console(soft_wrap=True, highlight=False).print(found)
+    make_console(soft_wrap=True).print(found)
     if any(f.severity == ERROR for f in found):
         raise SystemExit(1)

@@ -6,10 +6,10 @@ import webbrowser
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from ..errors import ArgumentError
 from ..see.draw import draw as draw_record
+from .output import make_console
 from .source import HELP, load
 
 _FORMS = (".html", ".svg", ".dot", ".txt", ".json")
@@ -45,7 +45,7 @@ def draw(
         raise ArgumentError(f"draw: FILE must end in {', '.join(_FORMS)}, got {output!r}")
     record = load(source, values)
     if output is None:
-        Console().print(draw_record(record, title=title))
+        make_console().print(draw_record(record, title=title))
         return
     if output.endswith(".json"):
         record.save(output)

@@ -17,6 +17,7 @@ from ..autograd import no_grad
 from ..data import DataLoader
 from ..functional import cross_entropy
 from ..train import ConfusionMatrix, Mean
+from .output import make_console
 from .runs import load_network
 from .tasks import Task, load_test
 
@@ -47,7 +48,7 @@ def evaluate(run: Path, data: str | None, checkpoint: str, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(_as_json(task, matrix, loss), indent=2))
         return
-    console = Console(highlight=False)
+    console = make_console()
     accuracy = Text.assemble(("test accuracy  ", "cyan"))
     accuracy.append(f"{100 * matrix.compute():.2f} %", style="bold green")
     right, total = int(np.trace(matrix.counts)), int(matrix.counts.sum())

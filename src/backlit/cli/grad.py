@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import IO, Any
 
 import click
-from rich.console import Console
 
 from ..errors import BacklitError
 from ..see.formula import ExpressionError, differentiate, parse_value
 from ..see.formula.language import FUNCTIONS
 from ..see.formula.tree import render
+from .output import make_console
 
 _HELP = f"""Show every gradient of EXPRESSION at the given VALUES.
 
@@ -103,7 +102,5 @@ def grad(
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
         return
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without × shows ?
-    console = Console(color_system=None if no_color else "auto", highlight=False)
+    console = make_console(color_system=None if no_color else "auto")
     console.print(render(result, console.width))

@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..functional import softmax
 from ..nn import Module
 from ..tensor import as_tensor
+from .output import make_console
 from .pictures import bar, beside, has_colours, image, plain_region, region
 from .runs import load_network
 from .tasks import Task, load_test
@@ -42,7 +43,7 @@ def predict(
     sets the plane with what the network says everywhere.
     """
     task, settings, model = load_network(run)
-    console = Console(highlight=False)
+    console = make_console()
     if inputs:
         for given in inputs:
             x = _read(task, given)

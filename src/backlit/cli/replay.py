@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from ..errors import ArgumentError, DataError
@@ -16,6 +15,7 @@ from ..nn import CrossEntropyLoss, Module
 from ..optim import Optimizer
 from ..train.flight import load_flight
 from ..train.trainer import FLIGHT
+from .output import make_console
 from .runs import SETTINGS, build_network, build_optimizer, read_settings
 from .step import walk
 
@@ -43,7 +43,7 @@ def replay(file: Path, source: str | None, whole: bool, save: Path | None) -> No
     flight = load_flight(file)
     model, loss_fn, optimizer = _parts(file, source)
     done = flight.replay(model, loss_fn, optimizer)
-    console = Console(highlight=False)
+    console = make_console()
     console.print(Text(repr(done)), soft_wrap=True)
     console.print()
     if save is not None:

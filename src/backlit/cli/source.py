@@ -54,6 +54,8 @@ def _script(path: Path) -> Record:
         watched.add_names(variables)
     except SystemExit:
         pass
+    except BrokenPipeError:
+        raise
     except Exception as error:
         click.echo(f"{path}: {type(error).__name__}: {error}", err=True)
     finally:

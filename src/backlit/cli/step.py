@@ -13,6 +13,7 @@ from ..errors import BacklitError
 from ..see.explain import explain as explain_gradient
 from ..see.record import Record
 from ..see.steps import name_of
+from .output import make_console
 from .source import HELP, load
 from .walking import Walk
 
@@ -159,7 +160,7 @@ Commands, line by line:
 def step(source: str, values: tuple[str, ...], whole: bool, plain: bool) -> None:
     """Go through a computation gate by gate."""
     record = load(source, values)
-    console = Console(highlight=False)
+    console = make_console()
     walk(record, console, whole, plain, " ".join((source, *values)))
 
 

@@ -17,6 +17,7 @@ from ..errors import ArgumentError, DataError, NonFiniteError
 from ..files import LOCK, hold
 from ..nn import CrossEntropyLoss, Module
 from ..train import Accuracy, Report, Trainer
+from .output import make_console
 from .runs import (
     ACTIVATIONS,
     OPTIMIZERS,
@@ -90,7 +91,7 @@ def train(
     """
     task = TASKS[dataset]
     folder = out or Path("runs") / dataset
-    console = Console(quiet=progress == "quiet", highlight=False)
+    console = make_console(quiet=progress == "quiet")
     given = {
         name: value
         for name, value in options.items()

@@ -391,7 +391,7 @@ def _local(y: Tensor, x: Tensor) -> Local:
                 y, [x], [wrap(unit.reshape(y.shape))], retain_graph=True, allow_unused=True
             )
         rows.append(np.zeros(x.shape, y.dtype) if row is None else row.numpy())
-    return Local("jacobian", np.stack(rows).reshape((*y.shape, *x.shape)))
+    return Local("jacobian", np.array(rows, y.dtype).reshape((*y.shape, *x.shape)))
 
 
 __all__ = [

@@ -364,6 +364,10 @@ def _syntax_tree(text: str) -> ast.Module:
             60,
         )
     try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ExpressionError("this does not read as text", text, error.start) from None
+    try:
         tree = _python(text, "exec")
     except SyntaxError as error:
         what = (error.msg or "").rstrip(".") or "invalid syntax"

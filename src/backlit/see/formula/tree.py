@@ -94,13 +94,13 @@ def local_gradient(edge: Edge, gate: Gate, source: Gate) -> str:
             return number(values)
         if source.value.shape != gate.value.shape:
             return f"{numbers(values)}, summed over the copies"
-        if np.all(values == values.flat[0]):
+        if values.size and np.all(values == values.flat[0]):
             return f"{number(values.flat[0])} for each element"
         return f"diag{_round(numbers(values))}" if values.ndim == 1 else f"∘ {numbers(values)}"
     if gate.value.size == 1 or source.value.size == 1:
         shape = source.value.shape if gate.value.size == 1 else gate.value.shape
         flat = values.reshape(shape)
-        if flat.ndim and np.all(flat == flat.flat[0]):
+        if flat.ndim and flat.size and np.all(flat == flat.flat[0]):
             return f"{number(flat.flat[0])} for each element"
         return numbers(flat)
     return _structure(values.reshape(gate.value.size, source.value.size))
