@@ -461,6 +461,9 @@ def test_numbers_of_a_group_are_those_of_the_moment():
     log.append(group["lr"])
     group["lr"] = group["lr"] * 0.5
     group["betas"] = [0.5, 0.75]
+    group |= {"eps": 1e-2}
+    assert group is opt.param_groups[0]
+    assert group["eps"] == group.tensors()["eps"].item() == 1e-2
     group.update(eps=1e-3)
     assert (lr, betas) == (0.1, (0.9, 0.999))
     assert log == [0.1, 0.5, 0.25]

@@ -32,6 +32,10 @@ else:
         def __or__(self, other: Any) -> dict[str, Any]:
             return dict(self) | other
 
+        def __ior__(self, other: Any) -> Any:
+            self.update(other)
+            return self
+
         def __ror__(self, other: Any) -> dict[str, Any]:
             return other | dict(self)
 
