@@ -168,17 +168,17 @@ def test_powers_of_integers_by_signed_integers_are_native() -> None:
 def test_a_negative_power_of_integers_is_an_error() -> None:
     x = bl.asarray(np.array([2, 3]))
     power = bl.compile(bl.pow)
-    with pytest.raises(ArgumentError, match="pow: Integers to negative integer powers"):
+    with pytest.raises(ArgumentError, match="pow: b must not be negative, because integers have"):
         power(x, bl.asarray(np.array([1, -1])))
     assert power(x, bl.asarray(np.array([2, 1]))).tolist() == [4, 3], "the error is over"
-    with pytest.raises(ArgumentError, match="pow: Integers to negative integer powers"):
+    with pytest.raises(ArgumentError, match="pow: b must not be negative, because integers have"):
         bl.pow(x, bl.asarray(np.array([1, -1])))
 
 
 @pytest.mark.parametrize(
     ("function", "bad", "message"),
     [
-        (bl.pow, [1, -1], "Integers to negative"),
+        (bl.pow, [1, -1], "integers have no negative integer powers"),
         (bl.take, [0, 2], "an index lies outside its axis"),
     ],
 )

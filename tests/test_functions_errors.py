@@ -140,7 +140,7 @@ CALLS = [
     # operands
     (lambda: bl.add("a", 1), DTypeError,
      r"tensor: the data must be numbers in a regular nesting, got a text, "),
-    (lambda: bl.ones(1, dtype="int8") + 300, ArgumentError, r"add: .*300 out of bounds for int8"),
+    (lambda: bl.ones(1, dtype="int8") + 300, ArgumentError, r"add: b must lie in \[-128, 127\]"),
     (lambda: bl.tensor([True]) // bl.tensor([True]), DTypeError,
      r"floor_divide: a must be numbers, got bool\[1\]; use a.astype\('int64'\)"),
     (lambda: bl.tensor([True]) - bl.tensor([True]), DTypeError,

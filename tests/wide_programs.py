@@ -1,9 +1,11 @@
 """Random programs of more kinds: four floating dtypes, integers, truth values, images, state.
 
 What `programs` writes, and besides: steps in every direction, pooling, convolutions with all that
-they have, sorts, scattered sums, random numbers, sides that are primes or larger than any vector.
+they have, sorts, scattered sums, random numbers, sides that are primes or larger than any vector,
+numbers that integer types do not hold, ops that check values. Each is run once more with a step
+that has to be refused.
 
-    python tests/wide_programs.py compare 0 1000     natively and by the interpreter
+    python tests/wide_programs.py compare 0 1000     natively, by the interpreter and eagerly
     python tests/wide_programs.py compile 0 1000     LLVM's passes only
 """
 
@@ -20,10 +22,12 @@ import numpy as np
 import backlit as bl
 from backlit import functional as F
 from backlit.compile import interpreter, machine, native
+from backlit.errors import BacklitError
 from programs import Program, Value, Writer
 
 SMALL = (*range(1, 18), 1, 1, 2, 3)
 LARGE = (1, 2, 3, 19, 31, 37, 64, 67, 101, 128, 257, 1031)
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 #: How far compiled code may be from the interpreter, as a share of the largest element.
 TOLERANCE = {"float64": 1e-9, "float32": 5e-4, "float16": 0.05, "bfloat16": 0.4}
 
@@ -195,6 +199,58 @@ class WideWriter(Writer):
             ("whole running", lambda x: bl.cumulative_sum(bl.round(x).astype(bl.int32), axis=-1)),
         )
         self.add(f"{name} {dtype.name}", f, (used,))
+
+    def do_odd(self) -> None:
+        """Numbers at the ends of an integer type and outside it."""
+        used = self.pick(exact=True)
+        if used is None:
+            return
+        info = bl.iinfo(self.some(*INTEGERS))
+        dtype, end, scale = (
+            info.dtype,
+            self.some(info.min, info.max),
+            self.some(90, 1e5, 1e10, 1e20),
+        )
+        outside = self.some(-1, info.max + 1, info.min - 1, 300, 2**40, 2**63, -(2**70))
+        nothing = self.some(math.nan, math.inf, -math.inf)
+        name, f = self.some(
+            ("cast", lambda x: (x * scale).astype(dtype)),
+            ("cast of no number", lambda x: bl.where(x > 0.3, x, nothing).astype(dtype)),
+            ("beyond the end", lambda x: bl.floor(x * 8.0).astype(dtype) + end),
+            ("end", lambda x: bl.minimum(bl.floor(x * 8.0).astype(dtype), end)),
+            ("shift", lambda x: bl.floor(x * 8.0).astype(dtype) << 70 % (info.bits + 2)),
+            ("full", lambda x: bl.full(x.shape, scale, dtype=dtype) + x.astype(dtype)),
+        )
+        compare = self.some(bl.less, bl.greater_equal, bl.equal, bl.not_equal)
+        kinds = [
+            (name, lambda x: bl.remainder(f(x), 97)),
+            ("compare", lambda x: compare(f(x), outside)),
+        ]
+        name, g = self.some(*kinds)
+        self.add(f"{name} {dtype.name} {end} {scale} {outside} {nothing}", g, (used,))
+
+    def do_checked(self) -> None:
+        """Ops that look at values, which are all right."""
+        used = self.pick(1)
+        if used is None:
+            return
+        n = self.program.values[used].shape[0]
+        dtype = self.some(*INTEGERS)
+        rows = bl.asarray(self.rng.integers(0, min(n, 100), 5).astype(dtype))
+        half = bl.asarray(0.5, dtype=self.program.dtype)
+        name, f = self.some(
+            (
+                "binary_cross_entropy",
+                lambda x: F.binary_cross_entropy(
+                    0.1 + 0.8 * bl.sigmoid(x), bl.broadcast_to(half, x.shape), reduction="none"
+                ),
+            ),
+            ("embedding", lambda x: F.embedding(rows, x.reshape((n, -1)))),
+            ("nll_loss", lambda x: F.nll_loss(bl.tanh(x).reshape((1, n, -1))[..., 0], rows[:1])),
+            ("margin", lambda x: F.multi_margin_loss(x.reshape((1, n, -1))[..., 0], rows[:1], p=2)),
+            ("whole power", lambda x: bl.pow(bl.ones(5, dtype=dtype) + 1, rows % 3) + 0 * x.sum()),
+        )
+        self.add(f"{name} {dtype}", f, (used,))
 
     def do_compare(self) -> None:
         a, b = self.pick(exact=True), self.pick(exact=True)
@@ -423,6 +479,29 @@ def wide_program(seed: int) -> WideProgram:
     return WideWriter(seed).program
 
 
+#: Steps that eager execution refuses because of a value.
+SPOILERS = (
+    lambda x: F.binary_cross_entropy(1.5 + bl.square(x), bl.ones_like(x)),
+    lambda x: F.cross_entropy(x.reshape((1, -1)), bl.asarray([x.size])),
+    lambda x: F.nll_loss(x.reshape((1, -1)), bl.asarray([-1]), ignore_index=-2),
+    lambda x: F.embedding(bl.asarray([0, -1]), x.reshape((-1, 1))),
+    lambda x: bl.take(x.reshape((-1,)), bl.asarray([x.size]), axis=0),
+    lambda x: bl.pow(bl.isnan(x).astype("int64"), bl.asarray([-1])).astype(x.dtype),
+)
+
+
+def refusal(seed: int, executor: Any) -> str | None:
+    """The kind of error that a program ends with if one of its values goes into a bad step."""
+    program = wide_program(seed)
+    used = seed % len(program.values)
+    program.steps.append(("bad", SPOILERS[seed % len(SPOILERS)], (used,)))
+    try:
+        program.results(executor)
+    except BacklitError as error:
+        return type(error).__name__
+    return None
+
+
 def compare(seeds: range) -> None:
     """Run programs natively and by the interpreter; print the number of each before it runs."""
     for seed in seeds:
@@ -433,7 +512,12 @@ def compare(seeds: range) -> None:
         found = program.difference(program.results(native), want)
         if found is None and program.kept:
             found = program.difference(program.results(native, repeat=True), want)
+        with np.errstate(all="ignore"):
+            found = found or program.difference(program.results(), want)
         assert found is None, f"{found}: {program.dtype.name} {program}, kept {program.kept}"
+        kinds = {refusal(seed, executor) for executor in (None, interpreter, native)}
+        assert len(kinds) == 1, f"a bad step ends with {kinds}: {program}"
+        assert kinds != {None}, f"a bad step is not refused: {program}"
 
 
 class CompiledError(Exception):

@@ -21,20 +21,41 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from .dtypes import FLOATING, INTEGER, DType, bool_, promote
-from .errors import ArgumentError, DTypeError, GradientError, ShapeError
+from .errors import ArgumentError, BacklitError, DTypeError, GradientError, ShapeError
 
 Shape = tuple[int, ...]
 Saver = Callable[[tuple[Any, ...], Any], Any]
 
 #: Every built-in op class by its name; the tests demand a record for each.
 REGISTRY: dict[str, type[Op]] = {}
+
+
+class Requirement(NamedTuple):
+    """What must hold of an input's elements. `holds` has a truth value for each element of `of`.
+
+    The message is "name: condition, got …; cure".
+    """
+
+    holds: Any
+    of: Any
+    error: type[BacklitError]
+    condition: str
+    cure: str
+
+
+def require(name: str, requirements: Iterable[Requirement], where: str = "") -> None:
+    """Raise the error of the first requirement that NumPy arrays do not meet."""
+    for r in requirements:
+        if not r.holds.all():
+            wrong = np.asarray(r.of)[~np.asarray(r.holds)]
+            raise r.error(f"{name}: {r.condition}, got {wrong[0]}; {r.cure}{where}")
 
 
 class Op:
@@ -64,6 +85,7 @@ class Op:
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         cls.differentiable = cls.backward is not Op.backward
+        cls.checked = cls.check is not None or cls.requires is not None
         if "forward" in cls.__dict__:
             declared = list(inspect.signature(cls.forward).parameters.values())[2:]
             cls.parameters = tuple(p.name for p in declared)
@@ -116,7 +138,12 @@ class Op:
         raise NotImplementedError(f"{type(self).__name__}.backward")
 
     #: check(*inputs) raises the error for bad inputs that only this op can see. None: no check.
+    #: Shapes, dtypes and attributes only: captured code has no values yet, see `requires`.
     check: ClassVar[Callable[..., None] | None] = None
+    #: requires(xp, *inputs) returns what must hold of the inputs' elements, as `Requirement`s. They
+    #: are checked in eager code and, each time it runs, in compiled code. None: all are allowed.
+    requires: ClassVar[Callable[..., Sequence[Requirement]] | None] = None
+    checked: ClassVar[bool] = False
 
     def infer(self, *inputs: Any) -> tuple[Shape, DType]:
         """Shape and dtype of a primitive's output from its inputs' shapes and dtypes.
@@ -194,10 +221,11 @@ def holds(dtype: DType, number: Any) -> bool:
     """
     if not isinstance(number, int | np.integer):
         return True
+    whole = int(number)
     if dtype in INTEGER:
         info = np.iinfo(dtype)
-        return info.min <= number <= info.max
-    return abs(number) < 2**1024 or dtype not in FLOATING
+        return int(info.min) <= whole <= int(info.max)
+    return abs(whole) < 2**1024 or dtype not in FLOATING
 
 
 def require_held(what: str, number: Any, dtype: DType) -> None:

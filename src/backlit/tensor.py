@@ -36,7 +36,7 @@ from .errors import (
     TraceError,
 )
 from .foreign import words
-from .op import Op, Shape, describe, describe_inputs, holds
+from .op import Op, Shape, describe, describe_inputs, holds, require
 from .ops import elementwise, movement
 
 Number = bool | int | float
@@ -250,8 +250,8 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     if state.trace is None:
         arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
         try:
-            if op.check is not None:
-                op.check(*arrays)
+            if op.checked:
+                _check(op, arrays)
             array = op.forward(EAGER, *arrays) if not op.whole else eager.forward(op, arrays)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise _explained(op, arrays, error) from None
@@ -274,6 +274,26 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     if state.observer is not None:
         state.observer(op, inputs, y)
     return y
+
+
+def _check(op: Op, arrays: tuple[Any, ...]) -> None:
+    """Raise the error for inputs that the op says are bad."""
+    if op.check is not None:
+        op.check(*arrays)
+    if op.requires is not None:
+        require(op.name, op.requires(EAGER, *arrays))
+
+
+def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None:
+    """Raise unless Tensors meet what `rule(xp, *inputs)` returns; compiled code does, each time.
+
+    See `Op.requires`, which says the same of an op's inputs.
+    """
+    if STATE.trace is not None:
+        STATE.trace.require(name, rule, inputs)
+        return
+    where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
+    require(name, rule(EAGER, *[x.array for x in inputs]), where)
 
 
 def _narrowed(op: Op, arrays: tuple[Any, ...], array: np.ndarray) -> np.ndarray:

@@ -101,6 +101,8 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         arrays.extend(t.array for t in captured.found)
         try:
             outputs = interpret(captured.graph, arrays)
+        except IndexRangeError:
+            raise
         except IndexError:
             raise IndexRangeError(OUTSIDE) from None
         following = iter(outputs[captured.results :])

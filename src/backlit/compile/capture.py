@@ -7,7 +7,7 @@ surroundings becomes an input; one whose value it replaces becomes an input and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import FunctionType, ModuleType
@@ -19,9 +19,10 @@ from ..autograd import no_grad
 from ..changes import Announcing
 from ..errors import GradientError, TraceError
 from ..functions.namespace import TENSORS
-from ..op import Op, describe
+from ..op import Op, Requirement, describe
 from ..random import default_generator
 from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
+from .checks import Require
 from .graph import Equation, Graph, Variable
 from .guards import MISSING, Change, Containers, Guards, snapshot
 from .surroundings import ATOMS, Surroundings, settled
@@ -32,6 +33,10 @@ OUTSIDE = (
     "compiled function: an index lies outside its axis; call the function without "
     "backlit.compile to see which"
 )
+
+
+#: rule(xp, *inputs) says what must hold of the inputs' elements.
+Rule = Callable[..., Sequence[Requirement]]
 
 
 class GradientOf:
@@ -178,11 +183,17 @@ class Trace:
         variables = tuple([self.read(x) if isinstance(x, Tensor) else x for x in inputs])
         if op.check is not None:
             op.check(*variables)
+        if op.requires is not None:
+            self.require(op.name, op.requires, variables)
         if not op.primitive:
             with no_grad():
                 tensors = [wrap(v) if isinstance(v, Variable) else v for v in variables]
                 y = op.forward(TENSORS, *tensors)
             return variables, self.read(as_tensor(y))
+        return variables, self._write(op, variables)
+
+    def _write(self, op: Op, variables: tuple[Any, ...]) -> Variable:
+        """One equation; the variable that it defines."""
         output = Variable(*op.infer(*variables))
         if self.forward is not None:
             equation = Equation(op, variables, output, self.forward, self.forward.op.name)
@@ -191,7 +202,16 @@ class Trace:
             site.release()
             equation = Equation(op, variables, output, site)
         self.equations.append(equation)
-        return variables, output
+        return output
+
+    def require(self, name: str, rule: Rule, inputs: tuple[Any, ...]) -> None:
+        """Write down what must hold of values: a `Requirement` for each that `rule` returns."""
+        with no_grad():
+            tensors = [wrap(x) if isinstance(x, Variable) else x for x in inputs]
+            for r in rule(TENSORS, *tensors):
+                where = f" (in {STATE.scope.path})" if STATE.scope is not None else ""
+                op = Require(error=r.error, condition=f"{name}: {r.condition}", cure=r.cure + where)
+                self._write(op, (self.read(as_tensor(r.holds)),))
 
     def assign(self, tensor: Tensor, value: Tensor) -> None:
         """A Tensor's value was replaced."""

@@ -30,6 +30,8 @@ from .windows import Windows
 
 #: Elements in one unit of a flat loop.
 GRAIN = 4096
+#: The bit of the flag for an index out of range. Those below are of the graph's checks.
+OUTSIDE_BIT = 30
 
 Storage = Callable[[Variable], Any]
 
@@ -42,7 +44,7 @@ class KernelWriter:
         self.kernel = kernel
         self.storage = storage
         self.buffers: dict[Any, str] = {}  # storage -> parameter name
-        written = [r.output for r in kernel.roots]
+        written = [] if kernel.kind == "check" else [r.output for r in kernel.roots]
         for v in [*written, *sorted(kernel.reads, key=lowering.numbers.__getitem__)]:
             self._parameter(v)
         self.readings = [lowering.reading(r) for r in kernel.roots]
@@ -67,6 +69,8 @@ class KernelWriter:
         self.made: dict[Variable, Value] = {}
         if kernel.kind == "map":
             self._map()
+        elif kernel.kind == "check":
+            self._check(kernel.roots[0])
         elif kernel.kind == "concat":
             self._pieces(kernel.roots[0])
         elif kernel.kind == "reduce":
@@ -220,8 +224,6 @@ class KernelWriter:
             own = self.index(x.shape, index[len(index) - len(x.shape) :])
             args.append(self.read(x, own))
             dtypes.append(x.dtype)
-        if scalar_ops.is_checked_power(e):
-            self._flag(args[1].compare("lt", 0).cast("zext", "i32") << 1)
         return scalar_ops.emit(self.f, e.op, args, dtypes, e.output.dtype)
 
     def _arange(self, e: Equation, index: tuple[Value, ...]) -> Value:
@@ -330,14 +332,14 @@ class KernelWriter:
         if is_signed(indices.dtype):
             at = at.compare("lt", 0).select(at + size, at)
         good = at.compare("lt", size, signed=False)
-        self._flag((good ^ 1).cast("zext", "i32"))
+        self._require(good, OUTSIDE_BIT)
         return good.select(at, self.zero)
 
-    def _flag(self, bits: Value) -> None:
-        """Tell the plan, after the kernel, that an error was met: see `plan.ERRORS`."""
+    def _require(self, good: Value, bit: int) -> None:
+        """Tell the plan, after the kernel, if something was not good: see `Plan.error`."""
         self.checks = True
         flag = self.f.argument("flag")
-        self.f.store(self.f.load("i32", flag) | bits, flag)
+        self.f.store(self.f.load("i32", flag) | ((good ^ 1).cast("zext", "i32") << bit), flag)
 
     # -- loops --------------------------------------------------------------------------------
 
@@ -405,15 +407,27 @@ class KernelWriter:
             at[group[-1]] = counter
         return at
 
-    def _map(self) -> None:
+    @contextlib.contextmanager
+    def _each(self) -> Iterator[tuple[Value, ...]]:
+        """The body for each element of what the kernel makes."""
         shape = self.kernel.domain
-        if total(shape) == 0:
-            return
         groups = self.groups(shape, set())
         sizes = [math.prod(shape[a] for a in g) for g in groups]
         with self.nest(sizes, outer=True) as counters:
-            at = self.spread(len(shape), groups, counters)
-            self._body(self.kernel.roots, tuple(at.values()))
+            yield tuple(self.spread(len(shape), groups, counters).values())
+
+    def _map(self) -> None:
+        if total(self.kernel.domain) == 0:
+            return
+        with self._each() as index:
+            self._body(self.kernel.roots, index)
+
+    def _check(self, e: Equation) -> None:
+        if total(self.kernel.domain) == 0:
+            return
+        number = self.lowering.checks.index(e.op)
+        with self._each() as index:
+            self._require(self.read(e.inputs[0], index), min(number, OUTSIDE_BIT - 1))
 
     def _body(self, roots: Sequence[Equation], index: tuple[Value, ...]) -> None:
         self.indices.append(index)

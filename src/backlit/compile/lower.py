@@ -15,10 +15,11 @@ from typing import Any
 from ..dtypes import FLOATING, LOW_PRECISION, bool_
 from ..op import Elementwise, Reduction, Shape
 from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
+from .checks import Require
 from .graph import Equation, Graph, Variable
 from .legal import STORAGE, is_contraction
 from .passes import SetItemsTo, TakeAddTo, is_movement
-from .scalar_ops import is_checked_power, llvm_type, supports
+from .scalar_ops import llvm_type, supports
 
 #: Estimated cost of one element, in multiplications.
 _COSTS = {
@@ -151,6 +152,8 @@ class Kernel:
     @property
     def makes(self) -> list[Variable]:
         """What it writes to memory."""
+        if self.kind == "check":
+            return []
         made = [r.output for r in self.roots]
         if self.fused is None:
             return made
@@ -184,6 +187,10 @@ class Lowering:
         self.numbers = {v: i for i, v in enumerate([*graph.inputs, *graph.constants, *self.made])}
         #: What is in memory when all kernels are done.
         self.wanted: set[Variable] = {*graph.outputs, *kept}
+        #: What its checks may find wrong, each once: the bits of a plan's flag, in order.
+        self.checks = list(
+            dict.fromkeys(e.op for e in graph.equations if isinstance(e.op, Require))
+        )
         self.in_memory: set[Variable] = {*graph.inputs, *graph.constants, *self.wanted}
         self.uses: dict[Variable, int] = {}
         self.costs: dict[Variable, int] = {}
@@ -393,6 +400,7 @@ class Lowering:
     def _group(self) -> None:
         """Put every value that lives in memory into a kernel, as early as its needs allow."""
         where: dict[Variable, int] = {}
+        checked = -1  # the last kernel that checks values
         for e in self.graph.equations:
             v = e.output
             if v not in self.in_memory:
@@ -408,11 +416,13 @@ class Lowering:
                 reads.add(e.inputs[2])  # each element once, where it is written
             earliest = max((where[b] for b in reads if b in where), default=-1)
             if v in self.replaces:
-                earliest = max(earliest, self._last_reader(self.replaces[v]))
+                # Nothing is overwritten before what stands before it has been checked.
+                earliest = max(earliest, checked, self._last_reader(self.replaces[v]))
             placed = self._fitting(e, kind, accesses, earliest)
             if placed is None:
                 self.kernels.append(Kernel(kind, [e], reads))
                 placed = len(self.kernels) - 1
+                checked = placed if kind == "check" else checked
             else:
                 self.kernels[placed].roots.append(e)
                 self.kernels[placed].reads |= reads
@@ -430,6 +440,8 @@ class Lowering:
     def _kind(self, e: Equation) -> str:
         if not self.is_native(e):
             return "host"
+        if isinstance(e.op, Require):
+            return "check"
         if isinstance(e.op, Reduction):
             return "reduce"
         if isinstance(e.op, SCATTERS):
@@ -549,6 +561,8 @@ def _is_native(e: Equation) -> bool:
         return False
     if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
         return True
+    if isinstance(op, Require):
+        return True
     if is_movement(op) or isinstance(op, creation.Arange):
         return True
     if isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather):
@@ -595,7 +609,7 @@ class Reading:
         #: Loops whose very value matters, not only the address they lead to.
         self.exact: set[int] = set()
         self.seen: set[tuple[Variable, Index]] = set()
-        #: Whether an element may turn out to be an error: an index out of range, a negative power.
+        #: Whether an index may turn out to be out of range.
         self.may_fail = False
 
     def read(self, v: Variable, index: Index) -> None:
@@ -616,7 +630,7 @@ class Reading:
         if isinstance(op, creation.Arange):
             self.exact |= loops_of(index)
         lookup = isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather)
-        self.may_fail |= lookup or is_checked_power(e)
+        self.may_fail |= lookup
         whole = self.lowering.reshaped(e)
         if whole is not None:
             self.found.append(Access(whole, index))

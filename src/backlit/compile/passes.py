@@ -13,6 +13,7 @@ from typing import Any
 from ..dtypes import DType
 from ..op import Op, Shape
 from ..ops import creation, elementwise, indexing, movement
+from .checks import Require
 from .graph import Equation, Graph, Variable
 
 
@@ -20,18 +21,30 @@ def optimise(graph: Graph, replaces: Mapping[Variable, Variable] | None = None) 
     """All passes in order. `replaces` maps new values of parameters to those they replace."""
     for step in PASSES:
         graph = step(graph)
-    return remove_dead(update_rows(graph, replaces or {}))
+    return checks_first(remove_dead(update_rows(graph, replaces or {})))
 
 
 def remove_dead(graph: Graph) -> Graph:
-    """Without the equations that no output needs."""
+    """Without the equations that no output needs (dead code elimination); checks are needed."""
     needed = set(graph.outputs)
     kept: list[Equation] = []
     for e in reversed(graph.equations):
-        if e.output in needed:
+        if e.output in needed or isinstance(e.op, Require):
             kept.append(e)
             needed.update(x for x in e.inputs if isinstance(x, Variable))
     return Graph(graph.inputs, kept[::-1], graph.outputs, graph.constants)
+
+
+def checks_first(graph: Graph) -> Graph:
+    """Checks, and what they need, before all else: what they find wrong has changed nothing yet."""
+    needed: set[Variable] = set()
+    early = set()
+    for e in reversed(graph.equations):
+        if e.output in needed or isinstance(e.op, Require):
+            early.add(e.output)
+            needed.update(x for x in e.inputs if isinstance(x, Variable))
+    ordered = sorted(graph.equations, key=lambda e: e.output not in early)
+    return Graph(graph.inputs, ordered, graph.outputs, graph.constants)
 
 
 def share_common(graph: Graph) -> Graph:

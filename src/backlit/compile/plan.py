@@ -26,7 +26,7 @@ from .epilogue import fuse
 from .exact import may_spoil
 from .graph import Graph, Variable
 from .legal import legalise
-from .loops import KernelWriter
+from .loops import OUTSIDE_BIT, KernelWriter
 from .lower import Kernel, Lowering, View
 from .passes import TakeAddTo, optimise
 from .products import Product, Products
@@ -38,15 +38,6 @@ _WORTH_SHARING = 200_000
 _LARGE_PRODUCT = 1_000_000
 #: A driver with more addresses than this is not optimised: that would take longer than it saves.
 _LONG_DRIVER = 300
-#: What the bits of the flag of kernels mean.
-ERRORS = {
-    1: (IndexRangeError, OUTSIDE),
-    2: (
-        ArgumentError,
-        "pow: Integers to negative integer powers are not allowed, and compiled code met one; "
-        "use a.astype('float32')",
-    ),
-}
 #: Seconds that native code may run before Python can react to Ctrl-C.
 _PATIENCE = 0.1
 
@@ -486,9 +477,8 @@ class Plan:
 
     def _finish(self, leaves: Any) -> list[np.ndarray]:
         if self.flag.value:
-            error, message = ERRORS[self.flag.value & -self.flag.value]
-            self.flag.value = 0
-            raise error(message)
+            error, self.flag.value = self._error(self.flag.value), 0
+            raise error
         arrays = self.arrays
         for t, slot, copy in self.updates:
             t.array = arrays[slot].copy() if copy else arrays[slot]
@@ -504,6 +494,16 @@ class Plan:
         for own, name, value in self.captured.writes:
             own[name] = value
         return [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
+
+    def _error(self, flag: int) -> Exception:
+        """What the lowest bit of the flag stands for."""
+        number = (flag & -flag).bit_length() - 1
+        if number == OUTSIDE_BIT:
+            return IndexRangeError(OUTSIDE)
+        found = self.lowering.checks[number:]
+        if number == OUTSIDE_BIT - 1 and len(found) > 1:  # those that have no bit of their own
+            return ArgumentError("one of these: " + " | ".join(str(c.failure()) for c in found))
+        return found[0].failure()
 
     def _put(self, slot: int, array: np.ndarray) -> None:
         if array is not self.arrays[slot]:
@@ -693,7 +693,10 @@ class _Host:
 
     def __call__(self, times: int) -> None:
         args = [self._array(v) if isinstance(v, View) else v for v in self.views]
-        result = np.asarray(self.equation.op.forward(NUMPY, *args))
+        try:
+            result = np.asarray(self.equation.op.forward(NUMPY, *args))
+        except IndexError:
+            raise IndexRangeError(OUTSIDE) from None
         target = self._buffer(self.equation.output)
         np.copyto(target, result)
 

@@ -15,7 +15,6 @@ from ..dtypes import INTEGER, LOW_PRECISION, DType, bool_, float16, float32, int
 from ..op import Op, holds
 from . import machine, mathematics
 from .builder import Function, Value
-from .graph import Equation
 
 #: 16-bit floats are storage: their bits are moved, and converted to compute. See `legal`.
 TYPES = {"float32": "float", "float64": "double", "bool": "i1", "float16": "i16", "bfloat16": "i16"}
@@ -370,8 +369,7 @@ def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
     if not LOW_PRECISION.isdisjoint(dtypes):
         return False
     if name == "pow" and kinds <= {"i", "u"}:
-        # A negative power of an integer is an error: that of a number is met before, by NumPy.
-        return hasattr(inputs[1], "dtype") or inputs[1] >= 0
+        return True
     if name in _COMPARE:
         return kinds <= {"f", "i", "u"} or (kinds == {"b"} and name in ("equal", "not_equal"))
     if name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
@@ -386,13 +384,6 @@ def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
     if name in ("bitwise_left_shift", "bitwise_right_shift"):
         return kinds <= {"i", "u"}
     return kinds <= {"f"} and (name in _FLOAT or name in _LIBRARY or name == "pow")
-
-
-def is_checked_power(e: Equation) -> bool:
-    """Whether the equation is a power of integers by ones that may be negative, an error."""
-    if e.op.name != "pow" or e.output.dtype.kind == "f":
-        return False
-    return hasattr(e.inputs[1], "dtype") and is_signed(e.inputs[1].dtype)
 
 
 def emit(

@@ -11,7 +11,7 @@ from ..functions.arguments import cached, listed, number
 from ..op import describe
 from ..ops import loss
 from ..tensor import Tensor, apply, as_tensor, floating
-from .common import counted_from_front, given, where
+from .common import given, where
 
 _REDUCTIONS = ("none", "mean", "sum")
 
@@ -163,14 +163,6 @@ def _rows(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor, bool]:
     return x, target, False
 
 
-def _labelled(inputs: tuple[Any, ...], ignore_index: int | None) -> tuple[Any, ...]:
-    """The inputs with labels that captured code can trust."""
-    x, target, *weight = inputs
-    if x.ndim < 2:
-        return inputs
-    return (x, counted_from_front(target, x.shape[1], ignore_index), *weight)
-
-
 def cross_entropy(
     x: Any,
     target: Any,
@@ -202,7 +194,6 @@ def cross_entropy(
         smoothing: tuple[Any, ...] = (label_smoothing,)
         y = _loss(loss.SoftCrossEntropy, reduction, *inputs, attributes=smoothing)
     else:
-        inputs = _labelled(inputs, ignore_index)
         attributes = (label_smoothing, ignore_index)
         y = _loss(loss.CrossEntropy, reduction, *inputs, attributes=attributes)
     return reshape(y, ()) if lone else y
@@ -221,7 +212,6 @@ def nll_loss(
     """
     x, target, lone = _rows("nll_loss", x, target)
     inputs = (x, target) if weight is None else (x, target, weight)
-    inputs = _labelled(inputs, ignore_index)
     y = _loss(loss.NllLoss, reduction, *inputs, attributes=(ignore_index,))
     return reshape(y, ()) if lone else y
 
@@ -246,7 +236,6 @@ def multi_margin_loss(
         raise ArgumentError(f"multi_margin_loss: p must be 1 or 2, got {p}")
     x, target, lone = _rows("multi_margin_loss", x, target)
     inputs = (x, target) if weight is None else (x, target, weight)
-    inputs = _labelled(inputs, None)
     y = _loss(
         loss.MultiMarginLoss,
         reduction,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..dtypes import INTEGER
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..functions import expand_dims, take
 from ..functions import where as choose
 from ..functions.arguments import cached
-from ..op import describe
+from ..op import Requirement, describe
 from ..ops import recurrence
-from ..tensor import Tensor, apply
-from .common import counted_from_front, given, where
+from ..tensor import Tensor, apply, require_values
+from .common import given, where
 from .linear import linear
 
 
@@ -39,14 +37,13 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     if weight.ndim != 2:
         raise ShapeError(f"embedding: weight must have shape (V, D), got {describe(weight)}")
     rows = weight.shape[0]
-    array = indices.array
-    if type(array) is np.ndarray and array.size and (array.min() < 0 or array.max() >= rows):
-        wrong = array[(array < 0) | (array >= rows)][0]
-        raise IndexRangeError(
-            f"embedding: indices must lie in [0, {rows}), got {wrong}; the table has {rows} rows "
-            f"({describe(weight)}){where()}"
-        )
-    indices = counted_from_front(indices, rows)
+    cure = f"the table has {rows} rows ({describe(weight)})"
+
+    def known(xp: Any, i: Any) -> tuple[Requirement, ...]:
+        inside = xp.logical_and(i >= 0, i < rows)
+        return (Requirement(inside, i, IndexRangeError, f"indices must lie in [0, {rows})", cure),)
+
+    require_values("embedding", known, indices)
     y = take(weight, indices, axis=0)
     if padding_idx is None:
         return y

@@ -10,10 +10,10 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import bool_, uint64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TraceError
-from ..op import describe
+from ..op import Requirement, describe
 from ..ops import indexing as ops
 from ..ops import movement
-from ..tensor import Tensor, apply, as_tensor, wrap
+from ..tensor import Tensor, apply, as_tensor, require_values, wrap
 from .arguments import cached, one_axis
 
 
@@ -142,10 +142,14 @@ def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
 
 def _within_int64(name: str, indices: Tensor) -> Tensor:
     """The indices, unless one is so large that NumPy would take it for a negative one."""
-    array = indices.array
-    if array.dtype == uint64 and type(array) is np.ndarray and array.size and array.max() >= 2**63:
-        raise IndexRangeError(f"{name}: indices must lie below 2**63, got {array.max()}")
+    if indices.dtype == uint64:
+        require_values(name, _below_int64, indices)
     return indices
+
+
+def _below_int64(xp: Any, i: Any) -> tuple[Requirement, ...]:
+    cure = "count from 0"
+    return (Requirement(i < 2**63, i, IndexRangeError, "indices must lie below 2**63", cure),)
 
 
 def _basic(entry: Any, size: int, axis: int) -> int | tuple[int, int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import INTEGER, DType, bool_, int64
+from ..dtypes import INTEGER, SIGNED, DType, bool_, int64
 from ..errors import ArgumentError
-from ..op import Elementwise, Shape, describe, require_held
+from ..op import Elementwise, Requirement, Shape, describe, require_held
 
 
 class Positive(Elementwise):
@@ -130,6 +130,14 @@ class Pow(Elementwise):
 
     def forward(self, xp, a, b):
         return xp.pow(a, b)
+
+    def requires(self, xp, a, b):
+        """Integers have no negative integer powers."""
+        if getattr(b, "dtype", None) not in SIGNED or isinstance(a, float):
+            return ()
+        cure = "use a.astype('float32')"
+        return (Requirement(b >= 0, b, ArgumentError, "b must not be negative, because integers "
+                            "have no negative integer powers", cure),)  # fmt: skip
 
     def infer(self, a: Any, b: Any) -> tuple[Shape, DType]:
         """Broadcast shape, promoted dtype; integers have no negative integer powers."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..dtypes import FLOATING, INTEGER, int64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from ..op import Op, Shape, describe
+from ..op import Op, Requirement, Shape, describe
 
 
 class Loss(Op):
@@ -162,15 +160,12 @@ class BinaryCrossEntropy(Pairwise):
     and p = 1 have finite losses. Better give logits to `binary_cross_entropy_with_logits`.
     """
 
-    def check(self, x, target):
-        """As for every loss, and probabilities between 0 and 1."""
-        self.require_alike(x, target)
-        if type(x) is np.ndarray and x.size and not (x.min() >= 0 and x.max() <= 1):
-            wrong = x[~((x >= 0) & (x <= 1))][0]
-            raise ArgumentError(
-                f"binary_cross_entropy: x must be probabilities in [0, 1], got {wrong}; "
-                "apply sigmoid, or use binary_cross_entropy_with_logits"
-            )
+    def requires(self, xp, x, target):
+        """Probabilities lie between 0 and 1."""
+        inside = xp.logical_and(x >= 0, x <= 1)
+        cure = "apply sigmoid, or use binary_cross_entropy_with_logits"
+        condition = "x must be probabilities in [0, 1]"
+        return (Requirement(inside, x, ArgumentError, condition, cure),)
 
     def forward(self, xp, x, target):
         log_p = xp.maximum(xp.log(x), -100.0)
@@ -262,8 +257,8 @@ class HingeEmbeddingLoss(Pairwise):
 class Classification(Loss):
     """Base of the losses of logits or scores x: (N, C, ...) and integer labels (N, ...)."""
 
-    def check_labels(self, x: Any, target: Any, ignore_index: int | None = None) -> None:
-        """Floating scores, integer labels of the right shape, each a class or ignored."""
+    def check_labels(self, x: Any, target: Any) -> None:
+        """Floating scores, integer labels of the right shape."""
         self.require_floating("x", x)
         if target.dtype not in INTEGER:
             raise DTypeError(
@@ -277,19 +272,17 @@ class Classification(Loss):
                 f"got x: {describe(x)} and target: {describe(target)}, wanted {wanted}"
             )
         self.require_elements(x, math.prod(wanted))
+
+    def required_labels(self, xp, x, target, ignore_index=None):
+        """Each label is a class or ignored."""
         classes = x.shape[1]
-        if type(target) is np.ndarray and target.size:
-            if target.min() >= 0 and target.max() < classes:
-                return
-            wrong = target[(target < 0) | (target >= classes)]
-            if ignore_index is not None:
-                wrong = wrong[wrong != ignore_index]
-            if wrong.size:
-                but = "" if ignore_index is None else f" or be ignore_index={ignore_index}"
-                raise IndexRangeError(
-                    f"{self.name}: labels must lie in [0, {classes}){but}, got {wrong[0]}; "
-                    f"x has {classes} classes on axis 1 ({describe(x)})"
-                )
+        condition = f"labels must lie in [0, {classes})"
+        known = xp.logical_and(target >= 0, target < classes)
+        if ignore_index is not None:
+            known = xp.logical_or(known, target == ignore_index)
+            condition += f" or be ignore_index={ignore_index}"
+        cure = f"x has {classes} classes on axis 1 ({describe(x)})"
+        return (Requirement(known, target, IndexRangeError, condition, cure),)
 
     def check_weight(self, x: Any, weight: tuple[Any, ...]) -> None:
         """One weight for each class."""
@@ -323,9 +316,13 @@ class Labelled(Classification):
     ignore_index: int
 
     def check(self, x, target, *weight):
-        """Labels in range; one weight for each class."""
-        self.check_labels(x, target, self.ignore_index)
+        """Integer labels; one weight for each class."""
+        self.check_labels(x, target)
         self.check_weight(x, weight)
+
+    def requires(self, xp, x, target, *weight):
+        """Each label is a class or ignored."""
+        return self.required_labels(xp, x, target, self.ignore_index)
 
     def rows(self, xp, dtype, target, weight):
         """Which rows count, labels that are always in range, and the weight of each row."""
@@ -504,11 +501,15 @@ class MultiMarginLoss(Classification):
     margin: float
 
     def check(self, x, target, *weight):
-        """A matrix of scores, labels in range, one weight for each class."""
+        """A matrix of scores, integer labels, one weight for each class."""
         if len(x.shape) != 2:
             raise ShapeError(f"multi_margin_loss: x must have shape (N, C), got {describe(x)}")
         self.check_labels(x, target)
         self.check_weight(x, weight)
+
+    def requires(self, xp, x, target, *weight):
+        """Each label is a class."""
+        return self.required_labels(xp, x, target)
 
     def _excess(self, xp, x, labels):
         chosen = xp.take_along_axis(x, xp.expand_dims(labels, 1), axis=1)
