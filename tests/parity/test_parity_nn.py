@@ -124,6 +124,8 @@ LAYERS = [
     ("ConvTranspose1d", (4, 6, 3), {"stride": 3, "padding": 1, "output_padding": 2}, SIGNAL),
     ("ConvTranspose2d", (4, 3, 3), {}, IMAGE),
     ("ConvTranspose2d", (4, 3, (2, 3)), {"stride": 2, "output_padding": (1, 0)}, LONE),
+    ("ConvTranspose1d", (4, 6, 3), {"output_padding": 2, "dilation": 3, "groups": 2}, SIGNAL),
+    ("ConvTranspose2d", (4, 3, 2), {"padding": 1, "output_padding": (1, 2), "dilation": 3}, LONE),
     ("ConvTranspose2d", (4, 2, 3), {"groups": 2, "dilation": 2, "padding": 1}, IMAGE),
     ("ConvTranspose2d", (4, 2, 3), {"stride": (3, 2), "bias": False}, IMAGE),
     ("MaxPool1d", (2,), {}, SIGNAL),

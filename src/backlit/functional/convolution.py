@@ -13,7 +13,7 @@ from ..functions import matmul, reshape
 from ..functions.arguments import cached, whole
 from ..op import describe
 from ..ops import convolution as products
-from ..ops import pooling
+from ..ops import movement, pooling
 from ..tensor import Tensor, apply, floating, wrap
 from .common import given, where
 
@@ -202,31 +202,41 @@ def _transposed(
             f"{name}: x must have {weight.shape[0]} channels, a multiple of groups={groups} "
             f"(weight: {describe(weight)}), got {describe(x)}{where()}"
         )
-    if any(e >= s for e, s in zip(extra, steps, strict=True)):
+    if any(e >= s and e >= d for e, s, d in zip(extra, steps, spread, strict=True)):
         raise ArgumentError(
-            f"{name}: output_padding must be smaller than stride, got {output_padding} and {stride}"
+            f"{name}: output_padding must be smaller than stride or dilation, got "
+            f"{output_padding}, {stride} and {dilation}{where()}"
         )
-    size = tuple(
-        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for n, s, p, d, k, e in zip(
-            x.shape[2:], steps, cut, spread, weight.shape[2:], extra, strict=True
-        )
+    whole = tuple(
+        (n - 1) * s + d * (k - 1) + 1
+        for n, s, d, k in zip(x.shape[2:], steps, spread, weight.shape[2:], strict=True)
     )
+    size = tuple(n - 2 * p + e for n, p, e in zip(whole, cut, extra, strict=True))
     if any(n < 1 for n in size):
         raise ShapeError(
             f"{name}: padding {padding} leaves nothing of the output, whose size would be {size} "
             f"(x: {describe(x)}, weight: {describe(weight)}){where()}"
         )
-    border = tuple((p, p) for p in cut)
+    # An image with a stride more behind its last window would have more windows than x has places:
+    # then the whole image is made, cut, and filled up with zeros.
+    far = any(e >= s for e, s in zip(extra, steps, strict=True))
+    border = tuple((0, 0) if far else (p, p) for p in cut)
     op = cached(
         products.ConvolutionInput,
         _raised(steps, 1),
         border if axes == 2 else ((0, 0), *border),
         _raised(spread, 1),
         groups,
-        _raised(size, 1),
+        _raised(whole if far else size, 1),
     )
     y = apply(op, _image(x), _image(weight))
+    if far:
+        kept = tuple(max(0, min(n - p, m)) for n, p, m in zip(whole, cut, size, strict=True))
+        index = [(p, n, 1) for p, n in zip(cut, kept, strict=True)]
+        batch = [(0, n, 1) for n in y.shape[: 4 - axes]]
+        y = apply(cached(movement.Slice, (*batch, *index)), y)
+        shape = (*y.shape[: 4 - axes], *size)
+        y = apply(cached(movement.Place, tuple((0, n, 1) for n in y.shape), shape), y)
     return _biased(name, _back(y, axes, lone), bias, axes)
 
 
@@ -245,7 +255,8 @@ def conv_transpose1d(
         x: (N, I, L), weight: (I, O/groups, K) -> (N, O, (L-1)·stride - 2·padding
                                                         + dilation·(K-1) + output_padding + 1)
 
-    The gradient of `conv1d` for its input, as a layer.
+    The gradient of `conv1d` for its input, as a layer. `output_padding` must be smaller than the
+    stride or the dilation; what no input reaches is 0.
 
     >>> from backlit import tensor
     >>> conv_transpose1d(tensor([[1.0, 2.0]]), tensor([[[1.0, 10.0]]]), stride=2)
@@ -271,7 +282,8 @@ def conv_transpose2d(
         x: (N, I, H, W), weight: (I, O/groups, K, L) -> (N, O, (H-1)·stride - 2·padding
                                                     + dilation·(K-1) + output_padding + 1, ...)
 
-    The gradient of `conv2d` for its input, as a layer.
+    The gradient of `conv2d` for its input, as a layer. `output_padding` must be smaller than the
+    stride or the dilation; what no input reaches is 0.
 
     >>> from backlit import tensor
     >>> conv_transpose2d(tensor([[[1.0]]]), tensor([[[[1.0, 2.0]]]])).shape
