@@ -448,14 +448,26 @@ def test_a_link_stays_a_link_and_its_file_is_written(tmp_path):
     assert os.listdir(far) == os.listdir(near) == ["x"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_write_protected_file_is_left_alone(tmp_path):
+def test_a_write_protected_file_is_left_alone(tmp_path, monkeypatch):
     path = tmp_path / "x"
     path.write_bytes(b"old")
     path.chmod(0o444)
+    access = os.access
+    # As for everybody but root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda p, m: m != os.W_OK and access(p, m))
     with pytest.raises(DataError, match="could not be written: the file is write-protected"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_file_that_does_not_fit_into_memory(tmp_path, monkeypatch):
+    def refuse(path):
+        raise MemoryError
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match="x cannot be read: there is not enough memory; check"):
+        backlit.load_tensors(tmp_path / "x")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")

@@ -80,7 +80,7 @@ def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or error or "there is not enough memory"
+        reason = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
         raise DataError(f"{what}: {path} cannot be read: {reason}; check the path") from None
 
 
