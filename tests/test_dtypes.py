@@ -288,3 +288,12 @@ def test_a_type_and_its_name_are_one(name) -> None:
     assert bl.zeros(2, dtype=name).dtype == bl.zeros(2, dtype=kind).dtype
     assert bl.zeros(2).astype(name).dtype == bl.zeros(2).to(kind).dtype
     assert bl.nn.Linear(2, 2).to("float").weight.dtype == "float32"
+
+
+@pytest.mark.parametrize("dtype", sorted(dtypes.SUPPORTED, key=str), ids=str)
+def test_each_type_is_one_object_because_ops_compare_them_by_identity(dtype) -> None:
+    for spelling in (dtype, dtype.name, dtype.type, np.dtype(dtype.name)):
+        assert dtypes.as_dtype(spelling) is dtype
+    if dtype.name != "bfloat16":
+        assert dtypes.as_dtype(np.dtype(dtype.name).newbyteorder()) is dtype
+    assert bl.zeros(2, dtype=dtype).array.dtype is dtype

@@ -69,7 +69,7 @@ def as_dtype(dtype: Any) -> DType:
     if result is None:
         names = ", ".join(sorted(_BY_NAME))
         raise DTypeError(f"dtype: {dtype!r} is not supported; use one of {names}")
-    return result
+    return _BY_NAME[result.name]  # the one object, because ops ask first whether types are it
 
 
 @functools.cache
