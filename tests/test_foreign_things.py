@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn, optim, train
+from backlit import nn, optim, see, train
 from backlit.data import DataLoader
-from backlit.errors import ArgumentError, DTypeError, ShapeError, TraceError
+from backlit.errors import ArgumentError, BacklitError, DTypeError, ShapeError, TraceError
 
 
 class OfAnotherLibrary:
@@ -576,3 +576,129 @@ def test_a_loss_is_one_number(loss_fn, text, compiled):
     for method in ("fit", "evaluate"):
         with pytest.raises(ArgumentError, match=f"the loss must be a Tensor of one number, {text}"):
             getattr(trainer(loss_fn, compile=compiled), method)(DATA)
+
+
+# -- functions ----------------------------------------------------------------------------------
+
+X = bl.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "exp", X, {"f": 1}], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    ("what", "use"),
+    [
+        ("vjp: f", lambda f: bl.vjp(f, X)),
+        ("jvp: f", lambda f: bl.jvp(f, X, X)),
+        ("hvp: f", lambda f: bl.hvp(f, X, X)),
+        ("jacobian: f", lambda f: bl.jacobian(f, X)),
+        ("hessian: f", lambda f: bl.hessian(f, X)),
+        ("value_and_grad: f", lambda f: bl.value_and_grad(f)),
+        ("gradcheck: f", lambda f: bl.gradcheck(f, X)),
+        ("apply: function", lambda f: nn.Tanh().apply(f)),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_a_function_is_asked_for(what, use, wrong):
+    with pytest.raises(ArgumentError, match=f"{what} must be a function, got "):
+        use(wrong)
+
+
+SHAPES = {
+    "reshape": lambda n: bl.reshape(X, n),
+    "Tensor.reshape": lambda n: X.reshape(n),
+    "zeros": bl.zeros,
+    "broadcast_to": lambda n: bl.broadcast_to(X, n),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(
+    "wrong", ["ab", 1.5, [2, "a"], {2: 2}, (2, 2.0), nn.Tanh, 1j], ids=lambda x: type(x).__name__
+)
+def test_a_shape_is_integers(name, wrong):
+    with pytest.raises(ArgumentError, match=r"a shape is integers, got "):
+        SHAPES[name](wrong)
+
+
+LISTS = {
+    "concat: the Tensors": bl.concat,
+    "stack: the Tensors": bl.stack,
+    "permute_dims: axes": lambda v: bl.permute_dims(X, v),
+    "ModuleList: modules": nn.ModuleList,
+    "ModuleDict: modules": nn.ModuleDict,
+    "Subset: indices": lambda v: bl.data.Subset(ROWS, v),
+    "random_split: lengths": lambda v: bl.data.random_split(ROWS, v),
+}
+
+
+@pytest.mark.parametrize("what", LISTS)
+@pytest.mark.parametrize("wrong", [None, 3, "ab", 1.5, len, nn.Tanh()], ids=repr)
+def test_a_list_is_asked_for(what, wrong):
+    with pytest.raises(ArgumentError, match=f"{what} must be a list or tuple, got "):
+        LISTS[what](wrong)
+
+
+@pytest.mark.parametrize("wrong", ["seed", 3, np.random.default_rng(0), bl.Generator], ids=repr)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda g: nn.Linear(2, 3, generator=g),
+        lambda g: nn.Embedding(2, 3, generator=g),
+        lambda g: nn.LSTM(2, 3, generator=g),
+        lambda g: bl.functional.dropout(X, generator=g),
+        lambda g: nn.init.normal_(bl.ones(2), generator=g),
+    ],
+    ids=["Linear", "Embedding", "LSTM", "dropout", "normal_"],
+)
+def test_a_generator_is_asked_for(use, wrong):
+    with pytest.raises(ArgumentError, match=r"generator: must be a backlit\.Generator, got "):
+        use(wrong)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: bl.arange("3"), "got a text, '3'"),
+        (lambda: bl.arange([1, 2]), r"start, stop and step are single numbers, got int64\[2\]"),
+        (lambda: bl.linspace(0, 1j, 3), "got a complex number, 1j"),
+        (lambda: bl.linspace(None, 1, 3), "got None"),
+        (lambda: bl.linspace(0, 1, 2.5), "linspace: num must be an integer that is not negative"),
+        (lambda: bl.full((2,), np.complex64(1j)), "got an array of complex numbers"),
+        (lambda: bl.full_like(X, 1j), "full: fill_value must be a number, got 1j"),
+        (lambda: bl.from_dlpack([1]), r"from_dlpack: x must be an array with __dlpack__, got a list, "),
+        (lambda: bl.roll(X, 1.5, axis=0), r"roll: shift must be an integer, got 1\.5"),
+        (lambda: bl.pad(X, ((1, 1.5), (0, 0))), r"pad: a width must be an integer, got 1\.5"),
+        (lambda: bl.einsum(3, X), "einsum: subscripts are letters, .*got 3"),
+        (lambda: bl.functional.maxout(X, "2"), "maxout: pieces must be a positive integer, got '2"),
+        (lambda: bl.grad(X, [1.5]), r"grad: inputs\[0\] must be a Tensor, got a number, 1\.5"),
+        (lambda: bl.grad(None, X.detach().requires_grad_()), "grad: the output must have been"),
+        (lambda: bl.hessian(lambda x: 1.5, X), "hessian: the function must return a Tensor, got a"),
+        (lambda: setattr(bl.ones(2), "grad", np.ones(2)), r"grad: a gradient must be a Tensor or"),
+        (lambda: nn.Tanh().get_submodule(3), "get_submodule: the path must be a text, got a numbe"),
+        (lambda: nn.ModuleDict([nn.Tanh()]), "ModuleDict: modules must be a dict, or pairs"),
+        (lambda: nn.Embedding(3, 2, padding_idx=0.5), r"Embedding: padding_idx must be an integer"),
+        (lambda: bl.data.Subset(ROWS, [True, False]), r"indices must be a list of integers, got b"),
+        (lambda: bl.data.Subset(None, [0]), "Subset: the dataset must have __getitem__ and __len_"),
+        (lambda: bl.data.random_split(iter(ROWS), [1]), "random_split: the dataset must have __ge"),
+        (lambda: bl.data.random_split(ROWS, ["a", 1]), "random_split: a length must be a number,"),
+        (lambda: list(DataLoader(ROWS, sampler=[0, 1.5])), "a sampler gives the numbers of exampl"),
+        (lambda: list(DataLoader(ROWS, batch_sampler=[3])), "a batch_sampler gives the numbers of"),
+        (lambda: see.differentiate(3, {}), "formula: a text is required, got a number, 3"),
+    ],
+    ids=range(26),
+)  # fmt: skip
+def test_wrong_kinds_of_arguments_are_named(call, text):
+    with pytest.raises(BacklitError, match=text):
+        call()
+
+
+def test_arrays_and_lists_stand_for_tensors():
+    w, b = np.array([[1.0, 2.0]], np.float32), np.array([0.5], np.float32)
+    assert bl.functional.linear(X, w, b).tolist() == [[5.5], [11.5]]
+    assert bl.functional.embedding([1], [[1.0], [2.0]]).tolist() == [[2.0]]
+    image, kernel = bl.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2), np.float32)
+    assert bl.functional.conv2d(image, kernel, b).tolist() == [[[[4.5]]]]
+    assert bl.zeros_like([1.0, 2.0]).tolist() == [0.0, 0.0]
+    assert bl.full_like(np.ones(2), 3).dtype == bl.float64
+    assert bl.jacobian(lambda x: x * x, np.array([1.0, 2.0])).tolist() == [[2.0, 0.0], [0.0, 4.0]]
+    assert bl.roll(X, np.int64(1), axis=1).tolist() == [[2.0, 1.0], [4.0, 3.0]]

@@ -27,6 +27,7 @@ from .errors import (
     GradientError,
     ShapeError,
 )
+from .foreign import require_function, words
 from .op import describe
 from .ops import elementwise
 from .tensor import STATE, Node, Tensor, apply, as_tensor, is_open, wrap
@@ -369,14 +370,17 @@ def grad(
     >>> grad(x**3, x)
     Tensor(27., shape=(), dtype=float32)
     """
-    many = not isinstance(inputs, Tensor)
+    many = isinstance(inputs, Iterable) and not isinstance(inputs, Tensor)
     targets: list[Tensor] = list(inputs) if many else [inputs]  # type: ignore[list-item]
     if not targets:
         raise ArgumentError(f"grad: there must be at least one input, got none{READ_ONCE}")
     for i, t in enumerate(targets):
+        if not isinstance(t, Tensor):
+            raise DTypeError(f"grad: inputs[{i}] must be a Tensor, got {words(t)[0]}")
         if not t.requires_grad:
             raise GradientError(f"grad: inputs[{i}] ({describe(t)}) does not require a gradient")
-    results = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    single = isinstance(outputs, Tensor) or not isinstance(outputs, Iterable)
+    results: list[Any] = [outputs] if single else list(outputs)
     on_tensors = create_graph or STATE.trace is not None
     seeds = _start("grad", results, grad_outputs, on_tensors)
     keep = create_graph if retain_graph is None else retain_graph
@@ -394,6 +398,11 @@ def grad(
 
 
 # -- transformations of functions ---------------------------------------------------------------
+
+
+def _several(inputs: Any) -> list[Any]:
+    """Inputs in a list or tuple, or one that is a Tensor, an array or a number."""
+    return list(inputs) if isinstance(inputs, list | tuple) else [as_tensor(inputs)]
 
 
 def _inputs(inputs: Sequence[Any]) -> list[Tensor]:
@@ -419,9 +428,10 @@ def vjp(f: Callable[..., Tensor], *inputs: Any) -> tuple[Tensor, Callable[[Any],
     >>> pull(as_tensor([1.0, 10.0]))
     (Tensor([ 2., 40.], shape=(2,), dtype=float32),)
     """
+    require_function("vjp: f", f)
     with enable_grad():
         leaves = _inputs(inputs)
-        y = f(*leaves)
+        y = _one("vjp", f(*leaves))
 
     def pull(upstream: Any, create_graph: bool = False) -> tuple[Tensor, ...]:
         return _dense_grad(y, leaves, as_tensor(upstream), create_graph)
@@ -456,8 +466,8 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, T
     >>> jvp(lambda x: x * x, as_tensor([1.0, 2.0]), as_tensor([1.0, 10.0]))[1]
     Tensor([ 2., 40.], shape=(2,), dtype=float32)
     """
-    points = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    along = [tangents] if isinstance(tangents, Tensor) else list(tangents)
+    require_function("jvp: f", f)
+    points, along = _several(inputs), _several(tangents)
     if len(points) != len(along):
         raise ArgumentError(
             f"jvp: one tangent for each input is required, got {len(along)} and {len(points)}"
@@ -470,7 +480,7 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, T
 
     with enable_grad():
         leaves = _inputs(points)
-        y = f(*leaves)
+        y = _one("jvp", f(*leaves))
         if not y.requires_grad:
             return y.detach(), zeros_like(y)
         u = ones_like(y).detach().requires_grad_()
@@ -491,13 +501,17 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     >>> hvp(lambda x: (x**3).sum(), as_tensor([1.0, 2.0]), as_tensor([1.0, 1.0]))
     Tensor([ 6., 12.], shape=(2,), dtype=float32)
     """
+    require_function("hvp: f", f)
     from .functions import sum
 
-    many = not isinstance(inputs, Tensor)
-    points = list(inputs) if many else [inputs]
-    along = list(vectors) if many else [vectors]
+    many = isinstance(inputs, list | tuple)
+    points, along = _several(inputs), _several(vectors)
     with enable_grad():
         leaves = _inputs(points)
+        if len(along) != len(points):
+            raise ArgumentError(
+                f"hvp: one vector for each input is required, got {len(along)} and {len(points)}"
+            )
         gradients = _dense_grad(_scalar("hvp", f(*leaves)), leaves, None, True)
         total = None
         for g, v in zip(gradients, along, strict=True):
@@ -507,8 +521,14 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     return products if many else products[0]
 
 
-def _scalar(name: str, y: Tensor) -> Tensor:
-    if y.size != 1:
+def _one(name: str, y: Any) -> Tensor:
+    if not isinstance(y, Tensor):
+        raise ArgumentError(f"{name}: the function must return a Tensor, got {words(y)[0]}")
+    return y
+
+
+def _scalar(name: str, y: Any) -> Tensor:
+    if _one(name, y).size != 1:
         raise GradientError(f"{name}: the function must return a single number, got {describe(y)}")
     return y
 
@@ -521,6 +541,7 @@ def value_and_grad(
     >>> value_and_grad(lambda x: (x * x).sum())(as_tensor([1.0, 2.0]))[1]
     Tensor([2., 4.], shape=(2,), dtype=float32)
     """
+    require_function("value_and_grad: f", f)
     many = not isinstance(argnums, int)
     positions: list[int] = [argnums] if isinstance(argnums, int) else list(argnums)
 
@@ -546,12 +567,13 @@ def jacobian(f: Callable[..., Tensor], inputs: Any, *, create_graph: bool = Fals
     Tensor([[2., 0.],
             [0., 4.]], shape=(2, 2), dtype=float32)
     """
+    require_function("jacobian: f", f)
     from .functions import reshape, stack, zeros
 
-    many = not isinstance(inputs, Tensor)
+    many = isinstance(inputs, list | tuple)
     with enable_grad():
-        leaves = _inputs(list(inputs) if many else [inputs])
-        y = f(*leaves)
+        leaves = _inputs(_several(inputs))
+        y = _one("jacobian", f(*leaves))
         rows: list[tuple[Tensor, ...]] = []
         for i in range(y.size):
             unit = np.zeros(y.size, y.dtype)
@@ -575,6 +597,7 @@ def hessian(f: Callable[[Tensor], Tensor], x: Any) -> Tensor:
     Tensor([[ 6.,  0.],
             [ 0., 12.]], shape=(2, 2), dtype=float32)
     """
+    require_function("hessian: f", f)
 
     def gradient(point: Tensor) -> Tensor:
         return _dense_grad(_scalar("hessian", f(point)), [point], None, True)[0]

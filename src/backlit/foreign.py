@@ -113,6 +113,12 @@ def _of_sequence(sequence: Any) -> tuple[str, str]:
         elif not _is_number(thing) and not hasattr(thing, "__array__"):
             what, cure = words(thing)
             return f"a sequence that holds {what}", cure
+    try:
+        np.array(sequence)
+    except ValueError:
+        pass
+    else:
+        return f"a {type(sequence).__name__}, {_short(sequence)}", "give numbers or an array"
     return (
         f"lists of different lengths or depths, {_short(sequence)}",
         "give all of them one length, as by padding",

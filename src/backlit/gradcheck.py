@@ -136,7 +136,8 @@ def gradcheck(
     True
     """
     require_function("gradcheck: f", f)
-    points = [inputs] if isinstance(inputs, Tensor) else [as_tensor(x) for x in inputs]
+    several = isinstance(inputs, list | tuple)
+    points = [as_tensor(x) for x in (inputs if several else [inputs])]
     points = [x.detach().requires_grad_(x.requires_grad) for x in points]
     checked = [i for i, x in enumerate(points) if x.requires_grad]
     if not checked:

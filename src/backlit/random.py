@@ -20,7 +20,7 @@ import numpy as np
 from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
-from .foreign import require_dict
+from .foreign import require_dict, words
 from .functions import argsort, concat, cos, floor, log, sin, sqrt
 from .functions.arguments import shape_tuple, whole
 from .functions.primitives import random_bits
@@ -154,6 +154,18 @@ class _Default(threading.local):
 
 
 _DEFAULT = _Default()
+
+
+def given_generator(generator: Any) -> Generator:
+    """The generator of an argument, or this thread's default one if that is None."""
+    if generator is None:
+        return default_generator()
+    if isinstance(generator, Generator):
+        return generator
+    raise ArgumentError(
+        f"generator: must be a backlit.Generator, got {words(generator)[0]}; "
+        "as backlit.Generator(0)"
+    )
 
 
 def default_generator() -> Generator:

@@ -762,6 +762,11 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
+        if not isinstance(value, Tensor | None):
+            raise DTypeError(
+                f"grad: a gradient must be a Tensor or None, got {words(value)[0]}; "
+                "use backlit.tensor(value)"
+            )
         if value is not None and (value.shape != self.shape or value.dtype != self.dtype):
             raise ShapeError(
                 f"grad: a gradient has the type of its Tensor, {describe(self)}, "

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import INTEGER
 from ..errors import ArgumentError, IndexRangeError, ShapeError
+from ..foreign import words
+from ..functions.arguments import number, sequence
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor, wrap
@@ -79,6 +82,18 @@ class TensorDataset(Dataset):
         return f"TensorDataset({', '.join(map(describe, self.tensors))})"
 
 
+def require_examples(what: str, dataset: Any) -> None:
+    """Raise unless a dataset has examples by number, and knows how many."""
+    if isinstance(dataset, type) or not (
+        hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+    ):
+        kind, cure = words(dataset)
+        cure = cure if isinstance(dataset, type) else "use a TensorDataset or a list of examples"
+        raise ArgumentError(
+            f"{what}: the dataset must have __getitem__ and __len__, got {kind}; {cure}"
+        )
+
+
 class Subset(Dataset):
     """The examples of a dataset with the given numbers, in their order.
 
@@ -88,8 +103,15 @@ class Subset(Dataset):
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray):
+        require_examples("Subset", dataset)
         self.dataset = dataset
-        self.indices = np.asarray(indices, np.int64)
+        numbers = as_tensor(sequence("Subset: indices", indices))
+        if numbers.ndim != 1 or (numbers.size and numbers.dtype not in INTEGER):
+            raise ArgumentError(
+                f"Subset: indices must be a list of integers, got {describe(numbers)}; for a mask "
+                "use numpy.flatnonzero(mask)"
+            )
+        self.indices = numbers.numpy().astype(np.int64)
         outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
         if outside.size:
             raise IndexRangeError(
@@ -120,6 +142,7 @@ def random_split(dataset: Any, lengths: Sequence[float], *, seed: int = 0) -> li
     >>> len(train), len(test)
     (8, 2)
     """
+    require_examples("random_split", dataset)
     n = len(dataset)
     counts = _counts(n, lengths)
     order = Generator(seed).permutation(n).numpy()
@@ -129,7 +152,8 @@ def random_split(dataset: Any, lengths: Sequence[float], *, seed: int = 0) -> li
 
 def _counts(n: int, lengths: Sequence[float]) -> list[int]:
     """Fractions as counts; what rounding leaves over goes to the first ones, one each."""
-    if any(length < 0 for length in lengths):
+    lengths = sequence("random_split: lengths", lengths)
+    if any(number("random_split: a length", length) < 0 for length in lengths):
         raise ArgumentError(f"random_split: lengths must not be negative, got {list(lengths)}")
     if all(isinstance(length, int) for length in lengths) and sum(lengths) == n:
         return [int(length) for length in lengths]

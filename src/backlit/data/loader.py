@@ -14,6 +14,7 @@ from ..dtypes import result_type
 from ..errors import ArgumentError, DataError, DTypeError, ShapeError
 from ..foreign import require_dict, words
 from ..functions.arguments import whole
+from ..op import describe
 from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, wrap
 from .dataset import IterableDataset, Subset, TensorDataset
@@ -291,7 +292,7 @@ class DataLoader:
     def _order(self) -> np.ndarray:
         """The example numbers of this epoch, in order."""
         if self.sampler is not None:
-            order = np.fromiter(self.sampler, np.int64)
+            order = _numbers("sampler", self.sampler)
             if not len(order):
                 raise ArgumentError(_no_example("sampler", self.sampler))
             return order
@@ -315,7 +316,7 @@ class DataLoader:
             number = -1
             for number, indices in enumerate(self.batch_sampler):
                 if number >= skipped:
-                    yield number, np.fromiter(indices, np.int64)
+                    yield number, _numbers("batch_sampler", indices)
             if number < 0:
                 raise ArgumentError(_no_example("batch_sampler", self.batch_sampler))
             return
@@ -393,6 +394,16 @@ class DataLoader:
         self._position = position
         self._started = self._random_state()
         self._resumed = True
+
+
+def _numbers(name: str, indices: Iterable[int]) -> np.ndarray:
+    """What a sampler says, as whole numbers."""
+    given = list(indices) if isinstance(indices, Iterable) else indices
+    array = as_tensor(given).numpy()
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        what = describe(array) if array.ndim else f"{given!r:.60}"
+        raise ArgumentError(f"DataLoader: a {name} gives the numbers of examples, got {what}")
+    return array.astype(np.int64, copy=False)
 
 
 def _require_dataset(dataset: Any) -> None:

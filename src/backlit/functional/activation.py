@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import ArgumentError, ShapeError
 from ..functions import max, reshape
-from ..functions.arguments import cached, number, one_axis
+from ..functions.arguments import cached, number, one_axis, whole
 from ..op import describe
 from ..ops import activation
 from ..tensor import Tensor, apply, floating
@@ -101,7 +101,7 @@ def maxout(x: Any, pieces: int, dim: int = -1) -> Tensor:
     """
     x = given(x)
     axis = one_axis("maxout", dim, x.ndim)
-    if pieces < 1 or x.shape[axis] % pieces:
+    if whole("maxout: pieces", pieces) < 1 or x.shape[axis] % pieces:
         raise ShapeError(
             f"maxout: axis {axis} of {describe(x)} must be a multiple of pieces={pieces}{where()}"
         )

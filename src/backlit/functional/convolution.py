@@ -69,6 +69,7 @@ def _back(y: Tensor, axes: int, lone: bool) -> Tensor:
 def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
     if bias is None:
         return y
+    bias = given(bias)
     channels = y.shape[y.ndim - axes - 1]
     if bias.shape != (channels,):
         raise ShapeError(
@@ -102,6 +103,7 @@ def _convolution(
     axes: int,
 ) -> Tensor:
     x, lone = _batched(name, x, axes)
+    weight = given(weight)
     _kernel(name, x, weight, axes)
     steps = several(name, "stride", stride, axes, 1)
     spread = several(name, "dilation", dilation, axes, 1)
@@ -191,6 +193,7 @@ def _transposed(
     axes: int,
 ) -> Tensor:
     x, lone = _batched(name, x, axes)
+    weight = given(weight)
     _kernel(name, x, weight, axes)
     steps = several(name, "stride", stride, axes, 1)
     cut = several(name, "padding", padding, axes, 0)

@@ -20,5 +20,5 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]), tensor([0.5]))
     Tensor([[11.5]], shape=(1, 1), dtype=float32)
     """
-    x = given(x)
-    return apply(_LINEAR, x, weight) if bias is None else apply(_LINEAR, x, weight, bias)
+    inputs = (x, weight) if bias is None else (x, weight, bias)
+    return apply(_LINEAR, *[given(t) for t in inputs])

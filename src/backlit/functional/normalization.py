@@ -12,7 +12,7 @@ from ..functions import full, mean, reshape, var
 from ..functions.arguments import cached, number, shape_tuple, whole
 from ..op import describe
 from ..ops import normalization
-from ..random import Generator, default_generator
+from ..random import Generator, given_generator
 from ..tensor import Tensor, apply, floating
 from .common import given, in_place, where
 
@@ -43,7 +43,7 @@ def dropout(
     given_x, x = x, floating(given(x))
     if not training or p == 0:
         return x
-    source = default_generator() if generator is None else generator
+    source = given_generator(generator)
     kept = source.bits(x.shape) >= int(p * 2**32) if p < 1 else full(x.shape, False)
     y = apply(cached(normalization.Dropout, p), x, kept)
     return in_place(given_x, y) if inplace else y

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..dtypes import INTEGER
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..functions import expand_dims, take
 from ..functions import where as choose
-from ..functions.arguments import cached
+from ..functions.arguments import cached, whole
 from ..op import Requirement, describe
 from ..ops import recurrence
 from ..tensor import Tensor, apply, require_values
@@ -34,6 +35,7 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
             f"embedding: indices must be integers, got {describe(indices)}; use "
             f"indices.astype('int64'){where()}"
         )
+    weight = given(weight)
     if weight.ndim != 2:
         raise ShapeError(f"embedding: weight must have shape (V, D), got {describe(weight)}")
     rows = weight.shape[0]
@@ -47,7 +49,7 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     y = take(weight, indices, axis=0)
     if padding_idx is None:
         return y
-    if not -rows <= padding_idx < rows:
+    if not -rows <= whole("embedding: padding_idx", padding_idx, -math.inf) < rows:
         raise ArgumentError(
             f"embedding: padding_idx must lie in [-{rows}, {rows}), got {padding_idx}{where()}"
         )

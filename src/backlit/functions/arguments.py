@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ def cached(cls: type[Op], *values: Any) -> Op:
     return cls(**dict(zip(cls.attributes, values, strict=True)))
 
 
-def whole(what: str, value: Any, least: int = 1) -> int:
+def whole(what: str, value: Any, least: float = 1) -> int:
     """An integer of at least `least`, Python's or NumPy's; no float and no truth value.
 
     `what` begins the message and names the argument, as `"Linear: in_features"`.
@@ -31,7 +32,11 @@ def whole(what: str, value: Any, least: int = 1) -> int:
     except TypeError:
         n = None
     if n is None or n < least:
-        known = {0: "an integer that is not negative", 1: "a positive integer"}
+        known: dict[float, str] = {
+            -math.inf: "an integer",
+            0: "an integer that is not negative",
+            1: "a positive integer",
+        }
         must = known.get(least, f"an integer of at least {least}")
         raise ArgumentError(f"{what} must be {must}, got {value!r:.60}{where_called()}")
     return n
@@ -101,13 +106,30 @@ def axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     return result
 
 
+def integers(name: str, values: Any) -> tuple[int, ...]:
+    """A size, or a sequence of sizes, as integers."""
+    given = values if isinstance(values, tuple | list) else (values,)
+    try:
+        return tuple([operator.index(n) for n in given])
+    except TraceError:
+        raise
+    except TypeError:
+        raise ArgumentError(f"{name}: a shape is integers, got {values!r:.60}") from None
+
+
+def sequence(what: str, values: Any) -> list[Any]:
+    """Several things given in a list, a tuple or the like; no text, dict or single thing."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise ArgumentError(f"{what} must be a list or tuple, got {words(values)[0]}")
+    try:
+        return list(values)
+    except (TypeError, ShapeError):  # an array of no axes says that it is iterable
+        raise ArgumentError(f"{what} must be a list or tuple, got {words(values)[0]}") from None
+
+
 def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
     """A shape given as an integer or a sequence, as a tuple of sizes that are not negative."""
-    given = shape if isinstance(shape, tuple | list) else (shape,)
-    try:
-        result = tuple(operator.index(n) for n in given)
-    except TypeError:
-        raise ArgumentError(f"{name}: a shape is integers, got {shape!r}") from None
+    result = integers(name, shape)
     if any(n < 0 for n in result):
         raise ShapeError(f"{name}: sizes must not be negative, got {result}")
     return result

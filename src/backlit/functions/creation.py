@@ -10,10 +10,11 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import as_dtype
 from ..errors import ArgumentError, ShapeError
+from ..foreign import words
 from ..op import describe
 from ..ops import creation as ops
 from ..tensor import STATE, Tensor, _as_array, _traced, apply, as_tensor, check_device, wrap
-from .arguments import shape_tuple
+from .arguments import shape_tuple, whole
 from .elementwise import positive, where
 
 
@@ -55,8 +56,17 @@ def asarray(
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A Tensor from any array with DLPack (NumPy, PyTorch, JAX), without copying if possible."""
     check_device(device)
+    if not hasattr(x, "__dlpack__"):
+        raise ArgumentError(
+            f"from_dlpack: x must be an array with __dlpack__, got {words(x)[0]}; "
+            "use backlit.asarray"
+        )
     shared = np.from_dlpack(x, copy=False) if copy is False else np.from_dlpack(x)
     return wrap(_as_array(shared, copy=copy))
+
+
+def _or(dtype: Any, default: dtypes.DType) -> Any:
+    return default if dtype is None else dtype
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -71,10 +81,12 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
 
         value = fill_value if dtype is None else fill_value.astype(dtype)
         return broadcast_to(value, shape_tuple("full", shape))
+    if isinstance(fill_value, np.generic | np.ndarray) and not np.ndim(fill_value):
+        fill_value = as_tensor(fill_value).numpy()[()]  # refuses what is no number
+    elif not isinstance(fill_value, bool | int | float):
+        raise ArgumentError(f"full: fill_value must be a number, got {fill_value!r:.60}")
     if dtype is None:
         kinds = {bool: dtypes.bool_, int: dtypes.DEFAULT_INT}
-        if not isinstance(fill_value, bool | int | float | np.generic):
-            raise ArgumentError(f"full: fill_value must be a number, got {fill_value!r:.60}")
         dtype = kinds.get(type(fill_value), dtypes.DEFAULT_FLOAT)
     op = ops.Full(shape=shape_tuple("full", shape), value=fill_value, dtype=as_dtype(dtype))
     return apply(op)
@@ -83,13 +95,13 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of zeros, float32 unless said otherwise."""
     size = shape_tuple("zeros", shape)
-    return full(size, 0, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
+    return full(size, 0, dtype=_or(dtype, dtypes.DEFAULT_FLOAT), device=device)
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of ones, float32 unless said otherwise."""
     size = shape_tuple("ones", shape)
-    return full(size, 1, dtype=dtype or dtypes.DEFAULT_FLOAT, device=device)
+    return full(size, 1, dtype=_or(dtype, dtypes.DEFAULT_FLOAT), device=device)
 
 
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -99,17 +111,20 @@ def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """One value everywhere, in the shape (and dtype) of x."""
-    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
+    x = as_tensor(x)
+    return full(x.shape, fill_value, dtype=_or(dtype, x.dtype), device=device)
 
 
 def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Zeros in the shape (and dtype) of x."""
-    return full(x.shape, 0, dtype=dtype or x.dtype, device=device)
+    x = as_tensor(x)
+    return full(x.shape, 0, dtype=_or(dtype, x.dtype), device=device)
 
 
 def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones in the shape (and dtype) of x."""
-    return full(x.shape, 1, dtype=dtype or x.dtype, device=device)
+    x = as_tensor(x)
+    return full(x.shape, 1, dtype=_or(dtype, x.dtype), device=device)
 
 
 def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -134,7 +149,7 @@ def arange(
     check_device(device)
     if stop is None:
         start, stop = 0, start
-    start, stop, step = map(_end_point, (start, stop, step))
+    start, stop, step = (_end_point(_plain(x)) for x in (start, stop, step))
     if step == 0:
         raise ArgumentError("arange: step must not be 0")
     if dtype is None:
@@ -145,6 +160,21 @@ def arange(
     if count:
         _require_room("arange", dtype, start, start + (count - 1) * step)
     return apply(ops.Arange(start=start, count=count, step=step, dtype=dtype))
+
+
+def _plain(x: Any) -> Any:
+    """An end point of a range: a number, or a Tensor or array of one."""
+    if isinstance(x, int | float | Tensor):
+        return x
+    value = as_tensor(x)
+    if value.shape:
+        raise ShapeError(f"arange: start, stop and step are single numbers, got {describe(value)}")
+    return value.item()
+
+
+def _numbers(x: Any) -> Any:
+    """Numbers and Tensors as they are, everything else as an array of numbers."""
+    return x if isinstance(x, int | float | Tensor) else as_tensor(x).numpy()
 
 
 def _require_room(name: str, dtype: dtypes.DType, *ends: float) -> None:
@@ -187,9 +217,9 @@ def linspace(
     Tensor([0. , 0.5, 1. ], shape=(3,), dtype=float32)
     """
     check_device(device)
-    if num < 0:
-        raise ArgumentError(f"linspace: num must not be negative, got {num}")
-    dtype = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    num = whole("linspace: num", num, 0)
+    start, stop = _numbers(start), _numbers(stop)
+    dtype = as_dtype(_or(dtype, dtypes.DEFAULT_FLOAT))
     if dtype in dtypes.FLOATING and (isinstance(start, Tensor) or isinstance(stop, Tensor)):
         from .manipulation import expand_dims
 
@@ -216,7 +246,7 @@ def eye(
     """
     check_device(device)
     shape_tuple("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return wrap(np.eye(n_rows, n_cols, k, dtype=as_dtype(dtype or dtypes.DEFAULT_FLOAT)))
+    return wrap(np.eye(n_rows, n_cols, k, dtype=as_dtype(_or(dtype, dtypes.DEFAULT_FLOAT))))
 
 
 def _triangle(name: str, x: Any, mask: Any, k: int) -> Tensor:

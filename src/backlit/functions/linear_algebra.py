@@ -160,7 +160,7 @@ def einsum(subscripts: str, /, *operands: Any) -> Tensor:
 
 def _parse(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
     """Terms and output with `...` spelled out in capital Greek letters."""
-    text = subscripts.replace(" ", "")
+    text = subscripts.replace(" ", "") if isinstance(subscripts, str) else "?"
     if not re.fullmatch(r"[A-Za-z.,]*(->[A-Za-z.]*)?", text):
         raise ArgumentError(
             f"einsum: subscripts are letters, commas, ... and ->, got {subscripts!r}"

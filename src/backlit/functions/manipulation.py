@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from ..dtypes import result_type
 from ..errors import ArgumentError, ShapeError
 from ..ops import movement as ops
 from ..tensor import Tensor, apply, as_tensor
-from .arguments import axes, cached, one_axis, shape_tuple
+from .arguments import axes, cached, integers, one_axis, sequence, shape_tuple, whole
 
 
 def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
@@ -23,9 +22,7 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
             [3, 4]], shape=(2, 2), dtype=int64)
     """
     x = as_tensor(x)
-    given = tuple(
-        operator.index(n) for n in (shape if isinstance(shape, tuple | list) else [shape])
-    )
+    given = integers("reshape", shape)
     if given.count(-1) == 1:
         known = -math.prod(given)
         missing = x.size // known if known else 0
@@ -43,7 +40,9 @@ def permute_dims(x: Any, /, axes: Any) -> Tensor:
     (3, 1)
     """
     x = as_tensor(x)
-    order = tuple(one_axis("permute_dims", a, x.ndim) for a in axes)
+    order = tuple(
+        [one_axis("permute_dims", a, x.ndim) for a in sequence("permute_dims: axes", axes)]
+    )
     if sorted(order) != list(range(x.ndim)):
         raise ShapeError(
             f"permute_dims: axes must name each of {x.ndim} axes once, got {tuple(axes)}"
@@ -145,7 +144,7 @@ def broadcast_arrays(*arrays: Any) -> list[Tensor]:
 
 
 def _common_type(name: str, arrays: Any) -> list[Tensor]:
-    tensors = [as_tensor(x) for x in arrays]
+    tensors = [as_tensor(x) for x in sequence(f"{name}: the Tensors", arrays)]
     if not tensors:
         raise ArgumentError(f"{name}: at least one Tensor is required")
     dtype = result_type(*(t.dtype for t in tensors))
@@ -215,7 +214,7 @@ def roll(x: Any, /, shift: Any, *, axis: Any = None) -> Tensor:
     for s, a in zip(shifts, along, strict=True):
         position = one_axis("roll", a, x.ndim)
         n = x.shape[position]
-        cut = (-s) % n if n else 0
+        cut = -whole("roll: shift", s, -math.inf) % n if n else 0
         if cut:
             before = (slice(None),) * position
             tail, head = x[(*before, slice(cut, None))], x[(*before, slice(None, cut))]
@@ -280,8 +279,9 @@ def pad(x: Any, widths: Any, /, *, value: float = 0.0) -> Tensor:
     pairs = list(widths) if isinstance(widths, tuple | list) else []
     if pairs and not isinstance(pairs[0], tuple | list):
         pairs = [tuple(pairs)] * x.ndim
-    if len(pairs) != x.ndim or any(len(p) != 2 for p in pairs):
+    if len(pairs) != x.ndim or any(not isinstance(p, tuple | list) or len(p) != 2 for p in pairs):
         raise ShapeError(f"pad: widths must be one pair for each of {x.ndim} axes, got {widths}")
+    pairs = [tuple([whole("pad: a width", n, -math.inf) for n in p]) for p in pairs]
     cut = tuple(
         slice(-low if low < 0 else 0, n + high if high < 0 else n)
         for n, (low, high) in zip(x.shape, pairs, strict=True)

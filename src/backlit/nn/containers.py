@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import ArgumentError, IndexRangeError
+from ..functions.arguments import sequence
 from .module import Module
 
 
@@ -125,7 +126,7 @@ class ModuleList(_Numbered):
 
     def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
-        self.extend(modules)
+        self.extend(sequence("ModuleList: modules", modules))
 
 
 class ModuleDict(Module):
@@ -142,7 +143,15 @@ class ModuleDict(Module):
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add or replace several modules."""
-        for name, m in OrderedDict(modules).items():
+        given: Any = modules
+        if not isinstance(modules, Mapping):
+            given = sequence("ModuleDict: modules", modules)
+            if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in given):
+                raise ArgumentError(
+                    "ModuleDict: modules must be a dict, or pairs of a name and a Module, got "
+                    f"{modules!r:.60}"
+                )
+        for name, m in OrderedDict(given).items():
             self[name] = m
 
     def __setitem__(self, name: str, module: Module) -> None:

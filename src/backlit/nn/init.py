@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
-from ..random import Generator, default_generator
+from ..random import Generator, given_generator
 from ..tensor import Tensor
 
 _GAINS = {
@@ -66,7 +66,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def _source(generator: Generator | None) -> Generator:
-    return default_generator() if generator is None else generator
+    return given_generator(generator)
 
 
 def uniform_(

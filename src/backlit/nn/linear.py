@@ -10,7 +10,7 @@ from .. import functional
 from ..dtypes import float32
 from ..errors import ShapeError
 from ..functions import reshape, zeros
-from ..functions.arguments import one_axis, whole
+from ..functions.arguments import integers, one_axis, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor
@@ -160,7 +160,7 @@ class Unflatten(Module):
     def __init__(self, dim: int, unflattened_size: Sequence[int]):
         super().__init__()
         self.dim = dim
-        self.unflattened_size = tuple(unflattened_size)
+        self.unflattened_size = integers("Unflatten", unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """x with one axis as several."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..changes import CHANGES, Announcing, WatchedDict
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..foreign import require_dict
+from ..foreign import require_dict, require_function, words
 from ..op import describe
 from ..tensor import STATE, Scope, Tensor, as_tensor, check_device
 
@@ -218,6 +218,10 @@ class Module(Announcing):
     def get_submodule(self, path: str) -> Module:
         """The module at a dotted path; an empty path is this module."""
         module = self
+        if not isinstance(path, str):
+            raise ArgumentError(
+                f"get_submodule: the path must be a text, got {words(path)[0]}; as 'layers.0'"
+            )
         for name in path.split(".") if path else ():
             if name not in module._modules:
                 raise ArgumentError(
@@ -252,6 +256,7 @@ class Module(Announcing):
 
     def apply(self, function: Callable[[Module], None]) -> Module:
         """Call a function with every module, inner ones first; returns this module."""
+        require_function("apply: function", function)
         for module in reversed(list(self.modules())):
             function(module)
         return self

@@ -9,7 +9,7 @@ from .. import functional
 from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
 from ..functions import concat, flip, permute_dims, reshape, stack, zeros
-from ..functions.arguments import number
+from ..functions.arguments import number, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import STATE, Tensor, as_tensor
@@ -40,6 +40,7 @@ class Embedding(Module):
         super().__init__()
         positive(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None:
+            padding_idx = whole("Embedding: padding_idx", padding_idx, -math.inf)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ArgumentError(
                     f"Embedding: padding_idx must lie in [-{num_embeddings}, {num_embeddings}), "
@@ -111,8 +112,8 @@ class _Recurrent(Module):
         rows = self.gates * hidden_size
         self._names: list[list[str]] = []
         for layer in range(num_layers):
-            width = input_size if layer == 0 else hidden_size * (1 + bidirectional)
-            for direction in ("", "_reverse")[: 1 + bidirectional]:
+            width = input_size if layer == 0 else hidden_size * (2 if bidirectional else 1)
+            for direction in ("", "_reverse")[: 2 if bidirectional else 1]:
                 shapes: dict[str, tuple[int, ...]] = {
                     "weight_ih": (rows, width),
                     "weight_hh": (rows, hidden_size),

@@ -47,7 +47,7 @@ def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> No
         optimizer,
         "as optim.Adam(model.parameters())",
     )
-    fits = schedule is None or (hasattr(schedule, "step") and not isinstance(schedule, type))
+    fits = schedule is None or (hasattr(schedule, "state_dict") and not isinstance(schedule, type))
     _require(
         fits, "schedule", "a schedule or None", schedule, "as optim.StepLR(optimizer, step_size=10)"
     )

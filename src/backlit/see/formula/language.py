@@ -19,6 +19,7 @@ from typing import Any
 
 from ... import functions as f
 from ...errors import ArgumentError
+from ...foreign import words
 from ...functions.arguments import cached
 from ...ops import activation
 from ...tensor import Tensor, apply
@@ -185,6 +186,8 @@ def parse(text: str) -> Expression:
     >>> parse("(x + y) * z").variables
     ['x', 'y', 'z']
     """
+    if not isinstance(text, str):
+        raise ArgumentError(f"formula: a text is required, got {words(text)[0]}; as 'x * y + 1'")
     return _Reader(" ".join(text.replace("\0", " ").split())).read()
 
 
