@@ -113,16 +113,18 @@ def _of_sequence(sequence: Any) -> tuple[str, str]:
         elif not _is_number(thing) and not hasattr(thing, "__array__"):
             what, cure = words(thing)
             return f"a sequence that holds {what}", cure
-    try:
-        np.array(sequence)
-    except ValueError:
-        pass
-    else:
+    if _is_regular(sequence):
         return f"a {type(sequence).__name__}, {_short(sequence)}", "give numbers or an array"
     return (
         f"lists of different lengths or depths, {_short(sequence)}",
         "give all of them one length, as by padding",
     )
+
+
+def _is_regular(sequence: Any) -> bool:
+    """Whether nested lists have one length at each depth."""
+    sizes = {len(x) if isinstance(x, list | tuple) else getattr(x, "shape", ()) for x in sequence}
+    return len(sizes) < 2 and all(_is_regular(x) for x in sequence if isinstance(x, list | tuple))
 
 
 def _is_number(x: Any) -> bool:
