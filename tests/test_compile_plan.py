@@ -1,5 +1,8 @@
 """The plan: which kernels are shared, what is overwritten in place, what can be repeated."""
 
+import sys
+import sysconfig
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,8 @@ from backlit.compile.builder import Function
 from backlit.compile.capture import trace
 from backlit.compile.plan import Plan
 from backlit.errors import IndexRangeError
+
+plan_of_step = sys.modules["backlit.compile.plan"]
 
 
 def plan_of(function, *args) -> Plan:
@@ -188,3 +193,75 @@ def test_a_table_whose_gradient_others_want_is_updated_whole() -> None:
     np.testing.assert_allclose(weight.numpy(), before - 0.5 * gradient.numpy())
     names = [e.op.name for e in compiled._latest("plan").graph.equations]
     assert "take_add_to" not in names
+
+
+def averaging():
+    """A state that is updated in place, a gradient and a result, by a compiled step."""
+    state, w = backlit.zeros(300), backlit.ones(300).requires_grad_()
+
+    @backlit.compile
+    def step(x):
+        w.grad = None
+        y = (w * x * x).sum()
+        y.backward()
+        state.assign(state * 0.5 + w.grad)
+        return y * 1, state + 1
+
+    return state, w, step
+
+
+HOLDERS = {
+    "the array": lambda t: t.array,
+    "a view": lambda t: t.array[1:],
+    "a view of a view": lambda t: t.numpy()[1:][::2],
+    "a memoryview": lambda t: memoryview(t.array),
+    "a list": lambda t: [[t.array]],
+    "a Tensor": lambda t: backlit.asarray(t.array),
+    "a closure": lambda t: (lambda array: lambda: array)(t.array),
+}
+
+
+def content(held):
+    """What a holder sees."""
+    while isinstance(held, list):
+        (held,) = held
+    if callable(held):
+        held = held()
+    return np.array(held.array if isinstance(held, backlit.Tensor) else held)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("name", HOLDERS)
+def test_memory_that_somebody_sees_is_not_written_to(monkeypatch, name: str, counted: bool) -> None:
+    """State, gradients and results; also where counts of references are no use."""
+    if not counted:
+        monkeypatch.setattr(plan_of_step, "COUNTED", False)
+    state, w, step = averaging()
+    for n in range(4):
+        total, more = step(backlit.ones(300) * n)
+        tensors = {"state": state, "gradient": w.grad, "result": more}
+        held = {k: HOLDERS[name](t) for k, t in tensors.items()}
+        seen = {k: content(h) for k, h in held.items()}
+        del total, more, tensors
+        for m in (7, 8):
+            step(backlit.ones(300) * m)
+        for k, h in held.items():
+            np.testing.assert_array_equal(content(h), seen[k], err_msg=f"{k}, {n}")
+        del held
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_memory_that_nobody_sees_is_written_again_where_references_count(monkeypatch, counted):
+    monkeypatch.setattr(plan_of_step, "COUNTED", counted)
+    state, w, step = averaging()
+    x = backlit.ones(300)
+    step(x)
+    places = [t.array.ctypes.data for t in (state, w.grad)]
+    for _ in range(3):
+        step(x)
+    assert ([t.array.ctypes.data for t in (state, w.grad)] == places) is counted
+    assert state.tolist() == [1 + 0.5 + 0.25 + 0.125] * 300
+
+
+def test_this_interpreter_counts_references() -> None:
+    assert plan_of_step.COUNTED is not bool(sysconfig.get_config_var("Py_GIL_DISABLED"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -338,12 +339,25 @@ class Plan:
             (t, slot, copy) for t, (slot, copy) in zip(present, outputs[third:], strict=True)
         ]
         self.cleared = [t for t, has in captured.gradients if not has]
-        self.own_gradients: dict[int, Tensor] = {}
-        self.fresh = [
+        self.fresh: list[Any] = [
             (self.slots[v], v.shape, v.dtype)
             for v in dict.fromkeys(graph.outputs)
             if v in made and v not in self.in_place
         ]
+        self._put_probes()
+
+    def _put_probes(self) -> None:
+        """Begin what `_bind` goes through with probes, which no one else refers to."""
+        probe = wrap(np.empty(()))
+        kind = ((), probe.array.dtype, False)
+        slot = len(self.arrays)
+        self.arrays += [probe.array, np.empty(())]
+        self.surroundings.insert(0, (probe, slot, _PROBE, *kind))
+        self.fresh.insert(0, (slot + 1, _PROBE, None))
+        #: Tensors that get gradients, and those that the last call gave them.
+        self.receivers = [wrap(np.empty(())), *[t for t, _, _ in self.gradients]]
+        self.receivers[0]._grad = wrap(np.empty(()))
+        self.given: list[Tensor | None] = [self.receivers[0]._grad, *[None] * len(self.gradients)]
 
     @property
     def code_bytes(self) -> int:
@@ -353,7 +367,7 @@ class Plan:
     @property
     def buffer_bytes(self) -> int:
         """The size of the arena, and of the results of the last call that may be written again."""
-        results = [self.arrays[slot] for slot, _, _ in self.fresh]
+        results = [self.arrays[slot] for slot, _, _ in self.fresh[1:]]
         return self.arena.nbytes + sum(a.nbytes for a in results if a is not None)
 
     @property
@@ -437,12 +451,17 @@ class Plan:
         """Put the addresses of this call's arrays into the table.
 
         False if an array of the surroundings is not of the kind that was captured.
+
+        Native code writes to an array only where nobody else sees it. How many references that
+        makes depends on the version of Python, whose variables and stack hold some or borrow them.
+        So each loop begins with a probe that is known to be nobody else's, and compares.
         """
-        arrays = self.arrays
+        arrays, references = self.arrays, sys.getrefcount
         slots = iter(self.argument_slots)
         for x in leaves:
             if isinstance(x, Tensor):
                 self._put(next(slots), x.array)
+        limit = -1
         for t, slot, own, shape, dtype, requires_grad in self.surroundings:
             array = t.array
             if t._requires_grad is not requires_grad:
@@ -451,21 +470,31 @@ class Plan:
                 if array.shape != shape or array.dtype != dtype:
                     return False
                 if own:
-                    array = t.array = _exclusive(array, 4)
+                    array = t.array = _writeable(array)
                 self._put(slot, array)
-            elif own and sys.getrefcount(array) > 4:
-                # Somebody else sees this array: the Tensor, the table, `array`, the argument.
-                array = t.array = array.copy()
-                self._put(slot, array)
-        for t, slot, _ in self.gradients:
-            gradient = self.own_gradients.pop(slot, None)
-            if gradient is not None and t._grad is gradient and sys.getrefcount(gradient) <= 3:
-                t._grad = None  # nobody else has it: its array is free again
+            if own and (count := references(array)) > limit:
+                if own is _PROBE:
+                    limit = count if COUNTED else -1
+                else:  # somebody other than the Tensor sees it, too
+                    array = t.array = array.copy()
+                    self._put(slot, array)
+        limit, given = -1, self.given
+        for i, t in enumerate(self.receivers):
+            gradient = given[i]
+            count = references(gradient)
+            if i == 0:
+                limit = count if COUNTED else -1
+            elif t._grad is gradient and count <= limit:
+                t._grad = given[i] = None  # nobody else has it: its array is free again
         gradient = None
+        limit = -1
         for slot, shape, dtype in self.fresh:
             array = arrays[slot]
-            if array is None or sys.getrefcount(array) > 3:
-                self._put(slot, np.empty(shape, dtype))
+            if (count := references(array)) > limit:  # None has very many
+                if shape is _PROBE:
+                    limit = count if COUNTED else -1
+                else:
+                    self._put(slot, np.empty(shape, dtype))
         return True
 
     def _rebind(self, leaves: Any) -> None:
@@ -484,11 +513,11 @@ class Plan:
             t.array = arrays[slot].copy() if copy else arrays[slot]
         for target, slot, copy in self.placed:
             target.put(leaves, arrays[slot].copy() if copy else arrays[slot])
-        for t, slot, copy in self.gradients:
+        for i, (t, slot, copy) in enumerate(self.gradients, 1):
             gradient = wrap(arrays[slot].copy() if copy else arrays[slot])
             t._grad = gradient
             if not copy:
-                self.own_gradients[slot] = gradient
+                self.given[i] = gradient
         for t in self.cleared:
             t._grad = None
         for own, name, value in self.captured.writes:
@@ -525,12 +554,29 @@ def _portions(times: int, native: bool) -> Iterator[tuple[int, int]]:
             each *= 2
 
 
-def _exclusive(array: np.ndarray, references: int) -> np.ndarray:
-    """The array itself if only its Tensor holds it and it may be overwritten, else a copy."""
-    shared = sys.getrefcount(array) > references or array.base is not None
-    if shared or not array.flags.writeable or not array.flags.c_contiguous:
-        return array.copy()
-    return array
+def _writeable(array: np.ndarray) -> np.ndarray:
+    """The array itself if native code may write to its memory, were it nobody else's; or a copy."""
+    if array.base is None and array.flags.carray:
+        return array
+    return array.copy()
+
+
+_PROBE: Any = object()
+
+
+def _counted() -> bool:
+    """Whether one more reference counts as one more, and no other thread takes one meanwhile.
+
+    Without, native code never writes to an array that existed before.
+    """
+    array = np.empty(())
+    before = sys.getrefcount(array)
+    others = [array, array]
+    after = sys.getrefcount(array)
+    return after == before + len(others) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+
+COUNTED = _counted()
 
 
 #: Each thread has a flag of its own, which kernels may set without regard to others.
