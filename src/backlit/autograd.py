@@ -10,7 +10,6 @@ differentiated again) or with abstract Tensors (inside `capture`).
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from types import SimpleNamespace
@@ -30,29 +29,13 @@ from .errors import (
 from .foreign import require_function, words
 from .op import describe
 from .ops import elementwise
-from .tensor import STATE, Node, Tensor, apply, as_tensor, is_open, wrap
+from .tensor import STATE, Node, Setting, Tensor, apply, as_tensor, is_open, wrap
 
 Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one
 Key = Node | Tensor
 
 
-class _GradMode(contextlib.ContextDecorator):
-    def __init__(self, enabled: bool):
-        self.enabled = enabled
-        self._before: list[bool] = []
-
-    def _recreate_cm(self) -> _GradMode:
-        return _GradMode(self.enabled)  # a decorated function may run in many threads at once
-
-    def __enter__(self) -> None:
-        self._before.append(STATE.grad_enabled)
-        STATE.grad_enabled = self.enabled
-
-    def __exit__(self, *error: object) -> None:
-        STATE.grad_enabled = self._before.pop()
-
-
-def no_grad() -> _GradMode:
+def no_grad() -> Setting:
     """A context (or decorator) in which nothing is put on the tape.
 
     >>> x = as_tensor(1.0).requires_grad_()
@@ -61,12 +44,12 @@ def no_grad() -> _GradMode:
     >>> y.requires_grad
     False
     """
-    return _GradMode(False)
+    return Setting(grad_enabled=False)
 
 
-def enable_grad() -> _GradMode:
+def enable_grad() -> Setting:
     """A context (or decorator) in which ops are put on the tape, also inside `no_grad`."""
-    return _GradMode(True)
+    return Setting(grad_enabled=True)
 
 
 def is_grad_enabled() -> bool:
@@ -117,9 +100,8 @@ def walk(
     found: dict[Key, Gradient] = {}
     for key, gradient in seeds:
         pending[key] = gradient if key not in pending else pending[key] + gradient
-    scope = STATE.scope
     observer = STATE.backward_observer if STATE.trace is None else None
-    with _GradMode(differentiable):
+    with Setting(grad_enabled=differentiable, scope=STATE.scope):
         while order:
             node = order.pop()
             upstream = pending.pop(node, None)
@@ -142,10 +124,8 @@ def walk(
                     observer(node, upstream, sent)
             if not keep:
                 node.release()
-    if on_tensors:
-        STATE.scope = scope
-        if STATE.trace is not None:
-            STATE.trace.forward = None
+    if STATE.trace is not None:
+        STATE.trace.forward = None
     for key, gradient in pending.items():
         if isinstance(key, Tensor) and key._hooks:
             gradient = _run_hooks(key._hooks, gradient, on_tensors)
@@ -346,7 +326,7 @@ def backward(
         assert isinstance(leaf, Tensor)
         new, old = _as_tensor(g), leaf.grad
         if old is not None:
-            with _GradMode(create_graph):
+            with Setting(grad_enabled=create_graph):
                 new = old + new
         leaf.grad = new
 

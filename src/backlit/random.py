@@ -43,8 +43,9 @@ def _unwatched(draw: Callable[_P, _T]) -> Callable[_P, _T]:
         for x in (*args, *kwargs.values()):
             if isinstance(x, Tensor):
                 x._require_cut(draw.__name__, "write mean + std * backlit.random.normal(shape)")
-        before, STATE.observer = STATE.observer, None
+        before = STATE.observer
         try:
+            STATE.observer = None
             return draw(*args, **kwargs)
         finally:
             STATE.observer = before

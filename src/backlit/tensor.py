@@ -9,6 +9,7 @@ its own Tensor, so a graph has no reference cycles and dies with its last Tensor
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import sys
@@ -63,6 +64,71 @@ class State(threading.local):
 
 STATE = State()
 EAGER = eager.EAGER
+
+
+def _restorer(entered: list[Any]) -> Iterator[None]:
+    """Put this thread's state back when it is dropped, if a block is entered and not left then.
+
+    No signal handler can raise in between: the interpreter looks for signals where a function
+    starts, after calls and where loops turn, and none of these is in the `finally`.
+    """
+    depth = len(entered)
+    mode, trace, scope = STATE.grad_enabled, STATE.trace, STATE.scope
+    watchers = STATE.observer, STATE.backward_observer, STATE.reader
+    try:
+        yield
+    finally:
+        if entered[depth:]:
+            STATE.grad_enabled, STATE.trace, STATE.scope = mode, trace, scope
+            STATE.observer, STATE.backward_observer, STATE.reader = watchers
+            del entered[depth:]
+
+
+class restoring:  # noqa: N801  (a decorator)
+    """An `__exit__` after which this thread's state is what it was, whatever happens.
+
+    Ctrl-C may raise as `__exit__` starts, before the first thing that it does. So a `with`
+    statement, which asks for `__exit__` before it enters, gets one that holds a restorer: however
+    the statement ends, it drops that, and nothing else refers to it. The block's own `__enter__`
+    puts an item into `self._entered`, and its `__exit__` removes it, last.
+    """
+
+    def __init__(self, leave: Callable[..., Any]):
+        self.leave = leave
+
+    def __get__(self, block: Any, owner: Any = None) -> Callable[..., Any]:
+        if block is None:
+            return self.leave
+        leave: Any = functools.partial(self.leave, block)
+        leave.restorer = _restorer(block._entered)
+        next(leave.restorer)
+        return leave
+
+
+class Setting(contextlib.ContextDecorator):
+    """A block (or decorated function) in which attributes of this thread's state are others.
+
+    >>> with Setting(grad_enabled=False):
+    ...     STATE.grad_enabled
+    False
+    """
+
+    def __init__(self, **values: Any):
+        self._values = values
+        self._entered: list[dict[str, Any]] = []
+
+    def _recreate_cm(self) -> Setting:
+        return Setting(**self._values)  # a decorated function may run in many threads at once
+
+    def __enter__(self) -> Any:
+        state = STATE
+        self._entered.append({name: getattr(state, name) for name in self._values})
+        state.__dict__.update(self._values)
+
+    @restoring
+    def __exit__(self, *error: object) -> None:
+        STATE.__dict__.update(self._entered[-1])
+        del self._entered[-1]
 
 
 class Scope:

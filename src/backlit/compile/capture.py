@@ -506,8 +506,8 @@ def _record(
         else:
             twins.append(leaf)
     abstract_args, abstract_kwargs = unflatten(tree, twins)
-    STATE.trace = tracer
     try:
+        STATE.trace = tracer
         try:
             result = _run(function, abstract_args, abstract_kwargs, tracer)
         finally:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..autograd import no_grad
 from ..backend import eager
 from ..backend import numpy_backend as NUMPY
 from ..dtypes import FLOATING, float32, float64, int32, int64
@@ -28,7 +27,7 @@ from ..functions.arguments import cached
 from ..functions.namespace import TENSORS
 from ..op import Op
 from ..ops import convolution, indexing, pooling
-from ..tensor import STATE, Tensor, wrap
+from ..tensor import Setting, Tensor, wrap
 from . import threads
 from .capture import Capture, trace
 from .graph import Variable
@@ -193,13 +192,9 @@ def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Pr
 
 def _traced(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Capture:
     """The captured function; whoever watches ops does not see it."""
-    observer, STATE.observer = STATE.observer, None
-    try:
-        with no_grad():
-            abstract = tuple(wrap(Variable(a.shape, a.dtype)) for a in arrays)
-            return trace(function, abstract, {}, guarded=False)
-    finally:
-        STATE.observer = observer
+    with Setting(observer=None, grad_enabled=False):
+        abstract = tuple(wrap(Variable(a.shape, a.dtype)) for a in arrays)
+        return trace(function, abstract, {}, guarded=False)
 
 
 def _kind(arrays: tuple[Any, ...]) -> tuple[Any, ...]:

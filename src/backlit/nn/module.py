@@ -156,10 +156,10 @@ class Module(Announcing):
         """The result of `forward`; what happens inside belongs to this module."""
         state = STATE
         outer = state.scope
-        state.scope = Scope(self, outer)
-        if state.trace is not None:
-            state.trace.called(self)
         try:
+            state.scope = Scope(self, outer)
+            if state.trace is not None:
+                state.trace.called(self)
             return self.forward(*inputs, **options)
         finally:
             state.scope = outer

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..functions.arguments import whole
 from ..nn.module import Module
-from ..tensor import STATE, Node, Scope, Tensor
+from ..tensor import STATE, Node, Scope, Tensor, restoring
 from .builder import Builder, names_of, user_frames
 from .record import Applied, NodeRecord
 from .steps import Stop, describe_backward
@@ -44,22 +44,24 @@ class Breakpoints:
         self._limit = limit
         self._bad: set[Any] = set()  # what was sent numbers that are not finite
         self._visited = 0
-        self._before: list[Any] = []
+        self._entered: list[Any] = []
         #: The stops that were made, oldest first.
         self.stops: list[Stop] = []
 
     def __enter__(self) -> Breakpoints:
-        self._before.append(STATE.backward_observer)
+        self._entered.append(STATE.backward_observer)
         STATE.backward_observer = self._observe
         return self
 
+    @restoring
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        STATE.backward_observer = self._before.pop()
+        STATE.backward_observer = self._entered[-1]
+        del self._entered[-1]
         self._bad.clear()
         name = self._named
         if name is not None and error is None and self._seen and not self.stops:
@@ -70,7 +72,7 @@ class Breakpoints:
             )
 
     def _observe(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
-        outer = self._before[-1]
+        outer = self._entered[-1]
         if outer is not None:
             outer(node, upstream, sent)
         self._visited += 1

@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from ..nn.module import Module
 from ..op import Op
 from ..table import Table
-from ..tensor import STATE, Tensor
+from ..tensor import STATE, Tensor, restoring
 from .live import norm
 
 #: What a row says of a layer, in this order. None: not computed in that step.
@@ -28,7 +28,7 @@ class Watch:
         self._layers = layers
         self._outputs: dict[str, np.ndarray] = {}
         self._last: dict[int, np.ndarray] = {}
-        self._before: list[Any] = []
+        self._entered: list[Any] = []
         #: For each step the statistics by layer: `rows[-1]["0"]["gradient"]`.
         self.rows: list[dict[str, dict[str, float | None]]] = []
         for p in self._parameters():
@@ -38,23 +38,25 @@ class Watch:
         return [p for m in self._layers.values() for p in m.parameters()]
 
     def __enter__(self) -> Watch:
-        self._before.append(STATE.observer)
+        self._entered.append(STATE.observer)
         STATE.observer = self._observe
         return self
 
+    @restoring
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        STATE.observer = self._before.pop()
+        STATE.observer = self._entered[-1]
+        del self._entered[-1]
         if error is None:
             self.step()
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        if self._before[-1] is not None:
-            self._before[-1](op, inputs, y)
+        if self._entered[-1] is not None:
+            self._entered[-1](op, inputs, y)
         scope = STATE.scope
         while scope is not None:  # the last op inside a layer makes its output
             name = self._names.get(id(scope.module))

@@ -14,7 +14,7 @@ from ..autograd import _step
 from ..errors import ArgumentError
 from ..nn.module import Module
 from ..op import Op, describe
-from ..tensor import _INTERNAL, STATE, Node, Scope, Tensor, _user_site, apply, wrap
+from ..tensor import _INTERNAL, STATE, Node, Scope, Tensor, _user_site, apply, restoring, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .record import Applied, NodeRecord, Record
 
@@ -61,7 +61,7 @@ class Recording:
         self._calls: list[_Call] = []
         self._failure: _Failure | None = None
         self._names: dict[int, str] = {}
-        self._before: list[Any] = []
+        self._entered: list[Any] = []
         self._walked: dict[Node, Walked] = {}
         self._reads: list[tuple[Any, ...]] = []
         self._root: Node | None = None  # where the last backward pass in the block has started
@@ -69,14 +69,14 @@ class Recording:
         self._record: Record | None = None
 
     def __enter__(self) -> Recording:
-        self._before.append((STATE.observer, STATE.backward_observer, STATE.reader))
+        self._entered.append((STATE.observer, STATE.backward_observer, STATE.reader))
         STATE.observer = self._observe
         STATE.backward_observer = self._observe_backward
         STATE.reader = self._observe_read
         return self
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        before, _, _ = self._before[-1]
+        before, _, _ = self._entered[-1]
         if before is not None:
             before(op, inputs, y)
         if type(y.array) is not np.ndarray:
@@ -89,7 +89,7 @@ class Recording:
         self._calls.append(_Call(op, inputs, arrays, states, y, *now))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
-        _, before, _ = self._before[-1]
+        _, before, _ = self._entered[-1]
         if before is not None:
             before(node, upstream, sent)
         first = node.order > self._order  # a walk goes from later nodes to earlier ones
@@ -100,19 +100,21 @@ class Recording:
                 self._root = node
 
     def _observe_read(self, t: Tensor, what: str) -> None:
-        before = self._before[-1][2]
+        before = self._entered[-1][2]
         if before is not None:
             before(t, what)
         if what not in _NOT_NUMBERS:
             self._reads.append((len(self._calls), t, t.array, what, _user_site()))
 
+    @restoring
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        STATE.observer, STATE.backward_observer, STATE.reader = self._before.pop()
+        STATE.observer, STATE.backward_observer, STATE.reader = self._entered[-1]
+        del self._entered[-1]
         self.error = error
         frames = list(user_frames(sys._getframe(1)))
         if error is not None:
@@ -145,7 +147,7 @@ class Recording:
 
     def of(self, output: Tensor | None, gradient: Any = None) -> Record:
         """What was seen, with the gradients of the given Tensor."""
-        if self._before:
+        if self._entered:
             raise ArgumentError("recording: the record exists once the block has ended")
         return self._build(output, gradient)
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
 from ..dtypes import FLOATING
 from ..nn import Module
 from ..op import Op
-from ..tensor import STATE, Scope, Tensor
+from ..tensor import STATE, Scope, Setting, Tensor
 
 
 def first_non_finite(
@@ -38,12 +37,8 @@ def first_non_finite(
         if not found and not _finite(output):
             found.append((op, STATE.scope, output))
 
-    outer, STATE.observer = STATE.observer, watch
-    try:
-        with no_grad():
-            loss_fn(model(*inputs), target)
-    finally:
-        STATE.observer = outer
+    with Setting(observer=watch, grad_enabled=False):
+        loss_fn(model(*inputs), target)
     if not found:
         return "no layer, when run again: the computation is not repeatable"
     op, scope, output = found[0]

@@ -24,7 +24,7 @@ from ...errors import ArgumentError, BacklitError
 from ...nn.module import Module
 from ...op import Op, describe
 from ...random import default_generator
-from ...tensor import STATE, Scope, Tensor, _lines, _user_site, as_tensor, wrap
+from ...tensor import STATE, Scope, Setting, Tensor, _lines, _user_site, as_tensor, wrap
 from .case import Cause
 from .experiment import Experiment, Trial, answer, as_float64
 from .judge import judge
@@ -62,24 +62,24 @@ class Applied:
         return f"{os.path.basename(filename)}:{number}{path}{text}"
 
 
-@contextlib.contextmanager
-def watching() -> Iterator[list[Applied]]:
-    """Collect every op that is applied."""
-    seen: list[Applied] = []
-    before = STATE.observer
+class watching(Setting):  # noqa: N801  (used like a function)
+    """Collect every op that is applied inside the block, which gets the list of them."""
 
-    def observe(op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        if before is not None:
-            before(op, inputs, y)
+    def __init__(self) -> None:
+        super().__init__(observer=self._observe)
+        self._seen: list[Applied] = []
+        self._outer = STATE.observer
+
+    def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
+        if self._outer is not None:
+            self._outer(op, inputs, y)
         arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
         code, instruction = _user_site()
-        seen.append(Applied(op, inputs, arrays, y, y.array, code, instruction, STATE.scope))
+        self._seen.append(Applied(op, inputs, arrays, y, y.array, code, instruction, STATE.scope))
 
-    STATE.observer = observe
-    try:
-        yield seen
-    finally:
-        STATE.observer = before
+    def __enter__(self) -> list[Applied]:
+        super().__enter__()
+        return self._seen
 
 
 @contextlib.contextmanager

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd import fit, no_grad
+from ...autograd import fit
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
 from ...functions.namespace import TENSORS
 from ...op import Elementwise, Op
-from ...tensor import STATE, Tensor, wrap
+from ...tensor import Setting, Tensor, wrap
 
 #: (step, input of the step, what is done to the gradient that leaves there)
 Break = tuple[int, int, str]
@@ -66,13 +66,8 @@ class Tape:
             known[id(y)] = ("step", len(self.steps) - 1)
             alive.append(y)
 
-        before = STATE.observer
-        STATE.observer = observe
-        try:
-            with no_grad(), np.errstate(all="ignore"):
-                self.result = op.forward(TENSORS, *tensors)
-        finally:
-            STATE.observer = before
+        with Setting(observer=observe, grad_enabled=False), np.errstate(all="ignore"):
+            self.result = op.forward(TENSORS, *tensors)
         self.end = known.get(id(self.result))
 
     def pull(
