@@ -40,14 +40,19 @@ REGISTRY: dict[str, type[Op]] = {}
 class Requirement(NamedTuple):
     """What must hold of an input's elements. `holds` has a truth value for each element of `of`.
 
-    The message is "name: condition, got …; cure".
+    The message is "name: condition, got …; cure". A cure that is dear to write is a function.
     """
 
     holds: Any
     of: Any
     error: type[BacklitError]
     condition: str
-    cure: str
+    cure: str | Callable[[], str]
+
+    @property
+    def advice(self) -> str:
+        """The cure in words."""
+        return self.cure() if callable(self.cure) else self.cure
 
 
 def require(name: str, requirements: Iterable[Requirement], where: str = "") -> None:
@@ -55,7 +60,7 @@ def require(name: str, requirements: Iterable[Requirement], where: str = "") -> 
     for r in requirements:
         if not r.holds.all():
             wrong = np.asarray(r.of)[~np.asarray(r.holds)]
-            raise r.error(f"{name}: {r.condition}, got {wrong[0]}; {r.cure}{where}")
+            raise r.error(f"{name}: {r.condition}, got {wrong[0]}; {r.advice}{where}")
 
 
 class Op:
@@ -213,13 +218,16 @@ def broadcast_shapes(op: Op, inputs: tuple[Any, ...]) -> Shape:
         ) from None
 
 
+_WHOLE = (int, np.integer)
+
+
 def holds(dtype: DType, number: Any) -> bool:
     """Whether a Python number can take on a dtype; integers do not wrap around.
 
     >>> holds(np.dtype("uint8"), 255), holds(np.dtype("uint8"), -1), holds(np.dtype("float32"), -1)
     (True, False, True)
     """
-    if not isinstance(number, int | np.integer):
+    if not isinstance(number, _WHOLE):
         return True
     whole = int(number)
     if dtype in INTEGER:

@@ -210,7 +210,9 @@ class Trace:
             tensors = [wrap(x) if isinstance(x, Variable) else x for x in inputs]
             for r in rule(TENSORS, *tensors):
                 where = f" (in {STATE.scope.path})" if STATE.scope is not None else ""
-                op = Require(error=r.error, condition=f"{name}: {r.condition}", cure=r.cure + where)
+                op = Require(
+                    error=r.error, condition=f"{name}: {r.condition}", cure=r.advice + where
+                )
                 self._write(op, (self.read(as_tensor(r.holds)),))
 
     def assign(self, tensor: Tensor, value: Tensor) -> None:

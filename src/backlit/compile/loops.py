@@ -70,7 +70,7 @@ class KernelWriter:
         if kernel.kind == "map":
             self._map()
         elif kernel.kind == "check":
-            self._check(kernel.roots[0])
+            self._check(kernel.roots[0].op, kernel.roots[0].inputs[0])
         elif kernel.kind == "concat":
             self._pieces(kernel.roots[0])
         elif kernel.kind == "reduce":
@@ -422,12 +422,12 @@ class KernelWriter:
         with self._each() as index:
             self._body(self.kernel.roots, index)
 
-    def _check(self, e: Equation) -> None:
+    def _check(self, op: Any, x: Variable) -> None:
         if total(self.kernel.domain) == 0:
             return
-        number = self.lowering.checks.index(e.op)
+        number = self.lowering.checks.index(op)
         with self._each() as index:
-            self._require(self.read(e.inputs[0], index), min(number, OUTSIDE_BIT - 1))
+            self._require(self.read(x, index), min(number, OUTSIDE_BIT - 1))
 
     def _body(self, roots: Sequence[Equation], index: tuple[Value, ...]) -> None:
         self.indices.append(index)

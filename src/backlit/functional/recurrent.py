@@ -39,11 +39,14 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     if weight.ndim != 2:
         raise ShapeError(f"embedding: weight must have shape (V, D), got {describe(weight)}")
     rows = weight.shape[0]
-    cure = f"the table has {rows} rows ({describe(weight)})"
 
     def known(xp: Any, i: Any) -> tuple[Requirement, ...]:
         inside = xp.logical_and(i >= 0, i < rows)
-        return (Requirement(inside, i, IndexRangeError, f"indices must lie in [0, {rows})", cure),)
+        condition = f"indices must lie in [0, {rows})"
+        return (Requirement(inside, i, IndexRangeError, condition, cure),)
+
+    def cure() -> str:
+        return f"the table has {rows} rows ({describe(weight)})"
 
     require_values("embedding", known, indices)
     y = take(weight, indices, axis=0)

@@ -281,7 +281,10 @@ class Classification(Loss):
         if ignore_index is not None:
             known = xp.logical_or(known, target == ignore_index)
             condition += f" or be ignore_index={ignore_index}"
-        cure = f"x has {classes} classes on axis 1 ({describe(x)})"
+
+        def cure():
+            return f"x has {classes} classes on axis 1 ({describe(x)})"
+
         return (Requirement(known, target, IndexRangeError, condition, cure),)
 
     def check_weight(self, x: Any, weight: tuple[Any, ...]) -> None:
