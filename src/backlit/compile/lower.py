@@ -107,6 +107,8 @@ class Access:
             return False
         if any(isinstance(entry, Mixed) for entry in self.index):
             return False
+        if any(isinstance(entry, int) and entry >= len(shape) for entry in self.index):
+            return False  # a loop inside these, that of a fold, reads it
         steps, wanted = self.moves(len(shape)), row_major(shape)
         return all(n == 1 or s == w for n, s, w in zip(shape, steps, wanted, strict=True))
 
