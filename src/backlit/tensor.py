@@ -24,7 +24,7 @@ import numpy as np
 
 from . import dtypes
 from .backend import eager
-from .backend.numpy_backend import astype, without_numbers
+from .backend.numpy_backend import astype
 from .changes import CHANGES
 from .dtypes import DType, as_dtype
 from .errors import (
@@ -314,17 +314,23 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     """
     state = STATE
     if state.trace is None:
-        arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
+        found = []
+        plain = not op.whole
+        for x in inputs:
+            if isinstance(x, Tensor):
+                x = x.array
+                if x.itemsize == 2:  # perhaps a 16-bit float, which is computed in float32
+                    plain = False
+            found.append(x)
+        arrays = tuple(found)
         try:
             if op.checked:
                 _check(op, arrays)
-            array = op.forward(EAGER, *arrays) if not op.whole else eager.forward(op, arrays)
+            array = op.forward(EAGER, *arrays) if plain else eager.forward(op, arrays)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise _explained(op, arrays, error) from None
         if type(array) is not np.ndarray:
             array = np.asarray(array)
-        if arrays and array.dtype is not getattr(arrays[0], "dtype", None):
-            array = _narrowed(op, arrays, array)
     else:
         arrays, array = state.trace.run(op, inputs)
     y = _new(Tensor)
@@ -360,22 +366,6 @@ def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None
         return
     where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
     require(name, rule(EAGER, *[x.array for x in inputs]), where)
-
-
-def _narrowed(op: Op, arrays: tuple[Any, ...], array: np.ndarray) -> np.ndarray:
-    """The result of a compound op, or of an op of numbers, in bfloat16 if its arrays are.
-
-    A number makes float32 of bfloat16: ml_dtypes does not know weak scalars.
-    """
-    given = {x.dtype for x in arrays if hasattr(x, "dtype")} & dtypes.FLOATING
-    if given != {dtypes.bfloat16} or array.dtype not in dtypes.FLOATING:
-        return array
-    if not op.primitive:
-        return array.astype(dtypes.bfloat16)
-    numberless = without_numbers(arrays)
-    if all(x is y for x, y in zip(arrays, numberless, strict=True)):
-        return array
-    return np.asarray(op.forward(EAGER, *numberless))
 
 
 def where_called() -> str:
@@ -1332,19 +1322,15 @@ def _promoted(a: Any, b: Any) -> tuple[Any, Any]:
         a = a.astype(dtype)
     if isinstance(b, Tensor) and b.dtype != dtype:
         b = b.astype(dtype)
-    if dtype == dtypes.bfloat16:  # for NumPy its scalars are not weak
-        from .functions import full
-
-        a, b = (x if isinstance(x, Tensor) else full((), x, dtype=dtype) for x in (a, b))
     return a, b
 
 
 def _is_weak(x: Any, dtype: DType) -> bool:
     """Whether a Python number takes on the dtype of the array it meets."""
     kind = type(x)
-    return (
-        (kind is float and dtype in dtypes.FLOATING) or (kind is int and dtype is not dtypes.bool_)
-    ) and dtype is not dtypes.bfloat16
+    return (kind is float and dtype in dtypes.FLOATING) or (
+        kind is int and dtype is not dtypes.bool_
+    )
 
 
 def binary(op: Op, a: Any, b: Any) -> Tensor:

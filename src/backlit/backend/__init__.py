@@ -14,7 +14,7 @@ which every namespace provides with the meaning of the Array API standard. The r
     take_add(x, indices, axis, size)   adjoint of take
     arange(start, count, step, dtype)  start + i step for i < count
     random_bits(key, counter, shape)   uint32 bits of the Philox 4x64-10 generator
-    erf(x)                             error function
+    erf(x), erfc(x)                    error function, and one minus it
     convolution, convolution_input, convolution_weight          see `ops.convolution`
     max_pool, max_pool_route, max_pool_pick, window_sum, window_spread    see `ops.pooling`
 
@@ -31,7 +31,7 @@ NAMESPACE = frozenset(
     abs acos acosh add all any arange argmax argmin argsort asin asinh astype atan atan2 atanh
     bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
     broadcast_to ceil concat convolution convolution_input convolution_weight copysign cos cosh
-    cumulative_prod cumulative_sum divide equal erf exp expand_dims expm1 flip floor floor_divide
+    cumulative_prod cumulative_sum divide equal erf erfc exp expand_dims expm1 flip floor floor_divide
     full gather greater greater_equal hypot isfinite isinf isnan less less_equal log log10 log1p
     log2 logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool max_pool_pick
     max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like permute_dims

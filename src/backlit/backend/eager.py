@@ -3,6 +3,7 @@
 `EAGER` has the functions of `NAMESPACE`, at first all of them NumPy's. `backlit.compile` puts
 faster ones, made by its own lowering, in the place of the heavy ones. The two functions below run
 an op's body with it; ops that are best run as a whole (`Op.whole`) are given away as a whole.
+16-bit floats are computed in float32, see `halves`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from . import NAMESPACE, numpy_backend
+from . import NAMESPACE, halves, numpy_backend
 
 Whole = Callable[..., Any]
 
@@ -27,15 +28,17 @@ class Given:
 
 def forward(op: Any, arrays: tuple[Any, ...]) -> Any:
     """An op's value."""
-    if op.whole and Given.forward is not None:
-        y = Given.forward(op, arrays)
-        if y is not None:
-            return y
-    return op.forward(EAGER, *arrays)
+
+    def body(*wide: Any) -> Any:
+        y = Given.forward(op, wide) if op.whole and Given.forward is not None else None
+        return op.forward(EAGER, *wide) if y is None else y
+
+    return halves.forward(op, body, arrays)
 
 
 def backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
     """What an op's `backward` returns: a gradient, or a tuple of them and of functions."""
+    upstream, saved = halves.widened(upstream), halves.widened(saved)
     if op.whole and Given.backward is not None:
         gradients = Given.backward(op, upstream, saved)
         if gradients is not None:

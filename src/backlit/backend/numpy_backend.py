@@ -1,6 +1,7 @@
 """NumPy as the namespace of eager execution, and the few functions where NumPy itself differs.
 
-Everything not defined here is NumPy's own function under its Array API name.
+Everything not defined here is NumPy's own function under its Array API name. Of 16-bit floats the
+functions see only elements to be moved, chosen or compared: see `halves`.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ from numpy import (
     where,
 )
 
-from ..dtypes import FLOATING, INTEGER, LOW_PRECISION, bfloat16, float32, int32, int64, uint64
+from ..dtypes import FLOATING, INTEGER, int32, int64, uint64
 from .numpy_windows import (
     convolution,
     convolution_input,
@@ -108,57 +109,28 @@ max = np.maximum.reduce
 min = np.minimum.reduce
 
 
-def without_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Python numbers that meet bfloat16 as elements of it; for other dtypes NumPy sees to that.
-
-    ml_dtypes takes them for float32, and so would the result be.
-    """
-    if bfloat16 not in [getattr(x, "dtype", None) for x in inputs]:
-        return inputs
-    return tuple(
-        [np.asarray(float(x), bfloat16) if type(x) in (bool, int, float) else x for x in inputs]
-    )
-
-
-def _wide(x: np.ndarray) -> np.ndarray:
-    """16-bit floats are storage: sums and products accumulate in float32."""
-    return x.astype(float32)
-
-
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if a.dtype in LOW_PRECISION:
-        return np.matmul(_wide(a), _wide(b)).astype(a.dtype)
     return np.matmul(a, b)
 
 
 def sum(x: np.ndarray, axis: Axis = None, keepdims: Any = False) -> Any:
-    if x.dtype in LOW_PRECISION:
-        return np.add.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
     return np.add.reduce(x, axis, x.dtype, keepdims=keepdims)
 
 
 def prod(x: np.ndarray, axis: Axis = None, keepdims: Any = False) -> Any:
-    if x.dtype in LOW_PRECISION:
-        return np.multiply.reduce(_wide(x), axis, keepdims=keepdims).astype(x.dtype)
     return np.multiply.reduce(x, axis, x.dtype, keepdims=keepdims)
 
 
 def cumulative_sum(x: np.ndarray, axis: int):
-    if x.dtype in LOW_PRECISION:
-        return np.cumsum(_wide(x), axis).astype(x.dtype)
     return np.cumsum(x, axis, dtype=x.dtype)
 
 
 def cumulative_prod(x: np.ndarray, axis: int):
-    if x.dtype in LOW_PRECISION:
-        return np.cumprod(_wide(x), axis).astype(x.dtype)
     return np.cumprod(x, axis, dtype=x.dtype)
 
 
 def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     """Stable in both directions: equal elements keep their order, NaN as the largest."""
-    if x.dtype == bfloat16:
-        x = _wide(x)  # NumPy's sort does not know which of its elements are NaN
     if not descending:
         return np.argsort(x, axis=axis, stable=True)
     backwards = np.argsort(np.flip(x, axis), axis=axis, stable=True)
@@ -271,9 +243,9 @@ def set_items(x: np.ndarray, value: Any, *indices: np.ndarray, pattern: tuple) -
 def scatter_add(
     x: np.ndarray, *indices: np.ndarray, pattern: tuple, shape: tuple[int, ...]
 ) -> np.ndarray:
-    result = np.zeros(shape, float32 if x.dtype in LOW_PRECISION else x.dtype)
+    result = np.zeros(shape, x.dtype)
     np.add.at(result, _pattern_key(pattern, indices), x)
-    return result.astype(x.dtype, copy=False)
+    return result
 
 
 def put_along_axis_add(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
@@ -325,6 +297,38 @@ def _polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
     for c in coefficients[1:]:
         result = result * x + c
     return result
+
+
+# (1 + 2x) e^(x²) erfc x as a polynomial in (x - 3) / (x + 3) for x ≥ 0, lowest power first:
+# Chebyshev interpolants computed in 60 digits, for float32 and float64. Source of the form:
+# Shepherd & Laframboise, "Chebyshev approximation of (1 + 2x) exp(x²) erfc x in 0 ≤ x < ∞",
+# Math. Comp. 36 (1981) 249-253.
+ERFC = {
+    "float32": (1.2530080563514496, -0.13562110005839803, -0.047562156146354076,
+                0.1296447209153884, -0.11927528136881009, 0.06831319671956372,
+                -0.023763559702172088, 0.0025067786718598333, 0.001875060245867973,
+                -0.0007340820503933423, -9.25376912641456e-05, 8.007454974776248e-05),
+    "float64": (1.2530080582697296, -0.1356211061245812, -0.04756229435341897,
+                0.12964515870276264, -0.11927366341681594, 0.06830802734392144,
+                -0.023770514890662273, 0.002529391816799663, 0.0018886900908332905,
+                -0.0007798322772742547, -0.00010515828085467254, 0.00012509937435915822,
+                4.944031214882928e-06, -2.0100627664406107e-05, -7.186149396303622e-07,
+                3.472520280065519e-06, 3.3649033965298255e-07, -6.167709493550964e-07,
+                -1.2038713923616526e-07, 1.0195717375790894e-07, 2.7779061599708634e-08,
+                -1.3361953304404018e-08, -3.169592039553522e-09, 9.948820947537195e-10),
+}  # fmt: skip
+
+
+def erfc(x: np.ndarray) -> np.ndarray:
+    """1 - erf x, to 4 units in the last place also where it is small."""
+    wide = np.asarray(x, np.float64)
+    size = np.minimum(np.abs(wide), 28.0)
+    scaled = _polynomial(ERFC[x.dtype.name][::-1], (size - 3.0) / (size + 3.0))
+    # e^(-x²) in two factors, the square of the first of which is exact.
+    near = np.rint(size * 16.0) * 0.0625
+    tail = np.exp(-near * near) * np.exp((near - size) * (near + size))
+    tail = tail * (scaled / (1.0 + 2.0 * size))
+    return np.where(wide < 0.0, 2.0 - tail, tail).astype(x.dtype, copy=False)
 
 
 def erf(x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..dtypes import LOW_PRECISION, float32
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -96,11 +95,6 @@ def convolution(
     groups: int,
 ) -> np.ndarray:
     """See `ops.convolution.Convolution`."""
-    if x.dtype in LOW_PRECISION:
-        wide = convolution(
-            x.astype(float32), weight.astype(float32), stride, padding, dilation, groups
-        )
-        return wide.astype(x.dtype)
     n, c = x.shape[:2]
     outputs, kernel = weight.shape[0], weight.shape[2:]
     p, q = _counts(x.shape[2:], kernel, stride, padding, dilation)
@@ -132,11 +126,6 @@ def convolution_input(
     size: Pair,
 ) -> np.ndarray:
     """See `ops.convolution.ConvolutionInput`."""
-    if y.dtype in LOW_PRECISION:
-        wide = convolution_input(
-            y.astype(float32), weight.astype(float32), stride, padding, dilation, groups, size
-        )
-        return wide.astype(y.dtype)
     n, outputs, p, q = y.shape
     c, (rows, columns) = weight.shape[1] * groups, weight.shape[2:]
     (top, bottom), (left, right) = padding
@@ -170,11 +159,6 @@ def convolution_weight(
     kernel: Pair,
 ) -> np.ndarray:
     """See `ops.convolution.ConvolutionWeight`."""
-    if y.dtype in LOW_PRECISION:
-        wide = convolution_weight(
-            y.astype(float32), x.astype(float32), stride, padding, dilation, groups, kernel
-        )
-        return wide.astype(y.dtype)
     n, outputs, p, q = y.shape
     c = x.shape[1]
     whole, x = x, _padded(x, padding)
@@ -256,9 +240,6 @@ def max_pool_route(
     dilation: Pair,
 ) -> np.ndarray:
     """See `ops.pooling.MaxPoolRoute`."""
-    if y.dtype in LOW_PRECISION:
-        wide = max_pool_route(y.astype(float32), x, kernel, stride, padding, dilation)
-        return wide.astype(y.dtype)
     (top, _), (left, _) = padding
     h, w = x.shape[2:]
     places = y.shape[2:]
@@ -292,8 +273,6 @@ def window_sum(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """See `ops.pooling.WindowSum`."""
-    if x.dtype in LOW_PRECISION:
-        return window_sum(x.astype(float32), kernel, stride, padding, dilation).astype(x.dtype)
     places = _counts(x.shape[2:], kernel, stride, padding, dilation)
     pieces = _pieces(_padded(x, padding), kernel, stride, dilation, places)
     y = next(pieces).copy()
@@ -306,9 +285,6 @@ def window_spread(
     y: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, size: Pair
 ) -> np.ndarray:
     """See `ops.pooling.WindowSpread`."""
-    if y.dtype in LOW_PRECISION:
-        wide = window_spread(y.astype(float32), kernel, stride, padding, dilation, size)
-        return wide.astype(y.dtype)
     (top, bottom), (left, right) = padding
     h, w = size
     total = np.zeros((*y.shape[:2], top + h + bottom, left + w + right), y.dtype)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import no_grad
+from ..backend import halves
 from ..changes import Announcing
 from ..errors import GradientError, TraceError
 from ..functions.namespace import TENSORS
@@ -187,8 +188,8 @@ class Trace:
             self.require(op.name, op.requires, variables)
         if not op.primitive:
             with no_grad():
-                tensors = [wrap(v) if isinstance(v, Variable) else v for v in variables]
-                y = op.forward(TENSORS, *tensors)
+                tensors = tuple([wrap(v) if isinstance(v, Variable) else v for v in variables])
+                y = halves.forward(op, partial(op.forward, TENSORS), tensors)
             return variables, self.read(as_tensor(y))
         return variables, self._write(op, variables)
 

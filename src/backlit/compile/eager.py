@@ -3,8 +3,7 @@
 Each is compiled by the same lowering as a captured function, once for each op and each shape and
 dtype of its inputs (for matrix products, also for each way in which they lie in memory). What is
 given to native code depends on nothing else, neither on values nor on timing or the number of
-threads, so results are reproducible. Small work and integers stay with NumPy, and so does work on
-16-bit floats, apart from products.
+threads, so results are reproducible. Small work and integers stay with NumPy.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 
 from ..backend import eager
 from ..backend import numpy_backend as NUMPY
-from ..dtypes import FLOATING, float32, float64, int32, int64
+from ..dtypes import float32, float64, int32, int64
 from ..errors import ArgumentError
 from ..functions.arguments import cached
 from ..functions.namespace import TENSORS
@@ -210,13 +209,8 @@ def _one(cls: Any, values: tuple[Any, ...], arrays: tuple[Any, ...]) -> np.ndarr
 
 def _floats(*arrays: Any) -> bool:
     """Whether all are float32 or all float64, in this machine's byte order."""
-    return arrays[0].dtype in _FLOATS and _equal_floats(*arrays)
-
-
-def _equal_floats(*arrays: Any) -> bool:
-    """Whether all are of one floating type, in this machine's byte order."""
     dtype = arrays[0].dtype
-    return dtype in FLOATING and all(a.dtype == dtype for a in arrays)
+    return dtype in _FLOATS and all(a.dtype == dtype for a in arrays)
 
 
 # -- the heavy functions of the namespace -------------------------------------------------------
@@ -230,7 +224,7 @@ def _matmul(a: Any, b: Any) -> Any:
         and a.shape[-1] == b.shape[-2]
         and a.shape[-2] >= _BLOCK <= b.shape[-1]
         and (b.ndim == 2 or a.shape[:-2] == b.shape[:-2])
-        and _equal_floats(a, b)
+        and _floats(a, b)
     ):
         turned = _lies_turned(a), _lies_turned(b)
         arrays = (a.mT if turned[0] else a, b.mT if turned[1] else b)
@@ -255,7 +249,7 @@ _PRODUCTS: dict[tuple[bool, bool], Callable[..., Any]] = {
 def _convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     work = x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
     geometry = (stride, padding, dilation, groups)
-    if work >= PRODUCT and _equal_floats(x, weight):
+    if work >= PRODUCT and _floats(x, weight):
         result = _one(convolution.Convolution, geometry, (x, weight))
         if result is not None:
             return result
@@ -267,7 +261,7 @@ def _convolution_input(
 ) -> Any:
     work = y.size * weight.size // max(1, y.shape[1])
     attributes = (stride, padding, dilation, groups, size)
-    if work >= PRODUCT and _equal_floats(y, weight):
+    if work >= PRODUCT and _floats(y, weight):
         result = _one(convolution.ConvolutionInput, attributes, (y, weight))
         if result is not None:
             return result
@@ -279,7 +273,7 @@ def _convolution_weight(
 ) -> Any:
     work = y.size * x.shape[1] // groups * math.prod(kernel)
     attributes = (stride, padding, dilation, groups, kernel)
-    if work >= PRODUCT and _equal_floats(y, x):
+    if work >= PRODUCT and _floats(y, x):
         result = _one(convolution.ConvolutionWeight, attributes, (y, x))
         if result is not None:
             return result

@@ -61,7 +61,7 @@ def write(writer: KernelWriter, e: Equation) -> None:
         view = writer.lowering.view(x)
         assert view is not None
         pointers.append(repr(f.argument(writer.buffers[writer.storage(view.base)])))
-    looks, anew = _looks(out.dtype), _Anew(op, out.dtype).function()
+    looks, anew = _looks(out.dtype), _Anew(op, e.inputs[0].dtype, out.dtype).function()
     for helper in (looks, anew):
         for declaration in helper.declarations:
             f.declare(declaration)
@@ -106,9 +106,9 @@ def _looks(dtype: DType) -> Function:
 class _Anew:
     """Writes the function that sums each NaN near an edge anew; a sum ends where it is NaN."""
 
-    def __init__(self, op: Any, dtype: DType):
-        self.op, self.dtype = op, dtype
-        self.name = f"anew_{op.name}_{dtype.name}"
+    def __init__(self, op: Any, dtype: DType, made: DType):
+        self.op, self.dtype, self.made = op, dtype, made
+        self.name = f"anew_{op.name}_{dtype.name}_{made.name}"
         pointers = [("ptr noalias", name) for name in ("out", "first", "second")]
         self.f = Function(self.name, [*pointers, *(("i64", name) for name in SIZES)])
         self.f.attributes.append("minsize")  # it hardly ever runs
@@ -140,7 +140,7 @@ class _Anew:
         f, zero = self.f, self.f.const("i64", 0)
         nothing = f.const(TYPES[_wide(self.dtype).name], 0)
         with f.loop(zero, _product(shape)) as element:
-            old = _read(f, "out", element.index, self.dtype)
+            old = _read(f, "out", element.index, self.made)
             at = _digits(element.index, shape)
             holds = old.compare("ne", old) & self._is_at_edge(at)
             with f.loop(zero, holds.cast("zext", "i64")):
@@ -154,9 +154,9 @@ class _Anew:
                     y = _read(f, "second", meet.select(b, zero), self.dtype)
                     before = sum_.carried[0]
                     sum_.following.append(meet.select(before + x * y, before))
-                type = memory_type(self.dtype)
+                type = memory_type(self.made)
                 place = f.address(f.argument("out"), type, element.index)
-                f.store(convert(sum_.results[0], _wide(self.dtype), self.dtype), place)
+                f.store(convert(sum_.results[0], _wide(self.dtype), self.made), place)
 
     def _reach(self, axis: int, p: Value, i: Value) -> Value:
         """The place of the image that output p and tap i meet."""

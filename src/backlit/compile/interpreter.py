@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..backend import halves
 from ..backend import numpy_backend as NUMPY
+from ..op import Op
 from .graph import Graph, Variable
+
+
+def value(op: Op, inputs: tuple[Any, ...]) -> np.ndarray:
+    """What an op makes of arrays and numbers."""
+    return np.asarray(halves.forward(op, partial(op.forward, NUMPY), inputs))
 
 
 def interpret(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -18,7 +26,7 @@ def interpret(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
     kept = set(graph.outputs)
     for number, e in enumerate(graph.equations):
         args = tuple([values[x] if isinstance(x, Variable) else x for x in e.inputs])
-        values[e.output] = np.asarray(e.op.forward(NUMPY, *NUMPY.without_numbers(args)))
+        values[e.output] = value(e.op, args)
         for x in e.inputs:
             if isinstance(x, Variable) and last[x] == number and x not in kept:
                 values.pop(x, None)

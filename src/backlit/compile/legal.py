@@ -2,8 +2,9 @@
 
 - 16-bit floats are storage. An op of them becomes the op of float32, between conversions that are
   done where elements are loaded and stored; so each result is rounded as eager execution rounds it,
-  and sums and products accumulate in float32. Ops that only move elements move 16 bits, and large
-  products read and write them as they are.
+  and sums and products accumulate in float32. Ops that only move elements move 16 bits, also where
+  what they move was widened before, and large products read (and where they are the whole op,
+  write) 16 bits as they are.
 - A convolution with unequal padding at the two ends of an axis gets the difference as zeros in its
   image, and its gradient for the image is cut.
 - Numbers in the place of arrays are arrays, but for element-wise ops.
@@ -18,34 +19,24 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import halves
 from ..dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, bool_, float16, float32
 from ..op import Elementwise, Op, Shape
 from ..ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
 from .graph import Equation, Graph, Variable
-from .passes import SetItemsTo
 from .scalar_ops import has_half
 
-#: Ops that take 16-bit floats as they are.
-STORAGE = (
+#: Ops that move the elements of their first input, and do nothing else.
+MOVES = (
     movement.Reshape,
     movement.PermuteDims,
     movement.BroadcastTo,
     movement.Slice,
     movement.Place,
-    movement.SetSlice,
     movement.Flip,
-    movement.Concat,
     indexing.Take,
     indexing.TakeAlongAxis,
     indexing.Gather,
-    indexing.SetItems,
-    SetItemsTo,
-    creation.Full,
-    creation.Arange,
-    elementwise.Where,
-    elementwise.Astype,
-    elementwise.Convert,
-    elementwise.Nextafter,
 )
 #: Ops in which a number has the dtype of the result.
 _TYPED = (movement.SetSlice, indexing.SetItems)
@@ -61,9 +52,42 @@ def is_contraction(e: Equation) -> bool:
     return isinstance(e.op, convolution.Product)
 
 
+class _Unrounded:
+    """A product of 16-bit floats whose sums stay float32, for the rest of the op that it is in."""
+
+    def infer(self, *inputs: Any) -> tuple[Shape, DType]:
+        """As for the product, in float32."""
+        shape, _ = super().infer(*inputs)  # type: ignore[misc]
+        return shape, float32
+
+
+class WideMatmul(_Unrounded, contraction.Matmul):
+    """A matrix product."""
+
+
+class WideConvolution(_Unrounded, convolution.Convolution):
+    """A convolution."""
+
+
+class WideConvolutionInput(_Unrounded, convolution.ConvolutionInput):
+    """Its gradient for the image."""
+
+
+class WideConvolutionWeight(_Unrounded, convolution.ConvolutionWeight):
+    """Its gradient for the kernel."""
+
+
+_WIDE: dict[type[Op], type[Op]] = {
+    contraction.Matmul: WideMatmul,
+    convolution.Convolution: WideConvolution,
+    convolution.ConvolutionInput: WideConvolutionInput,
+    convolution.ConvolutionWeight: WideConvolutionWeight,
+}
+
+
 def legalise(graph: Graph) -> Graph:
     """The same function in ops and dtypes that loops and contractions are written for."""
-    writer = _Writer()
+    writer = _Writer(graph)
     for e in graph.equations:
         writer.write(e)
     return Graph(graph.inputs, writer.equations, graph.outputs, graph.constants)
@@ -72,9 +96,17 @@ def legalise(graph: Graph) -> Graph:
 class _Writer:
     """Writes equations anew, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.equations: list[Equation] = []
         self.wide: dict[Variable, Variable] = {}  # 16-bit floats as float32
+        self.narrow: dict[Variable, Variable] = {}  # float32 as the 16-bit floats that they are
+        self.readers: dict[Variable, list[Equation]] = {v: [] for v in graph.outputs}
+        for e in graph.equations:
+            for x in e.inputs:
+                if isinstance(x, Variable):
+                    self.readers.setdefault(x, []).append(e)
+        self.outputs = set(graph.outputs)
+        self.written: set[Variable] = set()  # results that an equation before theirs has made
 
     def write(self, e: Equation) -> None:
         """One equation, by as many as it takes."""
@@ -84,11 +116,14 @@ class _Writer:
                 [x if isinstance(x, Variable) else self._full(x, e, like) for x in e.inputs]
             )
             e = Equation(e.op, arrays, e.output, e.site, e.backward)
+        if e.output in self.written or self._converts(e) or self._moves(e) or self._multiplies(e):
+            return
         dtypes = {x.dtype for x in (*e.inputs, e.output) if isinstance(x, Variable)}
-        if isinstance(e.op, STORAGE) or dtypes.isdisjoint(LOW_PRECISION) or _reads_halves(e):
+        compares = e.output.dtype == bool_
+        if (e.op.exact and not compares) or dtypes.isdisjoint(LOW_PRECISION) or _reads_halves(e):
             self._fit(e)
             return
-        inputs = [x if isinstance(x, Variable) else _rounded(x, dtypes) for x in e.inputs]
+        inputs = [_rounded(x, dtypes) if compares else x for x in e.inputs]
         wide = tuple([self._widened(x, e) if isinstance(x, Variable) else x for x in inputs])
         shape, dtype = e.op.infer(*wide)
         if dtype == e.output.dtype:
@@ -115,8 +150,56 @@ class _Writer:
         if x.dtype not in LOW_PRECISION:
             return x
         if x not in self.wide:
-            self.wide[x] = self._emit(elementwise.Astype(dtype=float32), (x,), user)
+            self._keep_wide(self._emit(elementwise.Astype(dtype=float32), (x,), user), x)
         return self.wide[x]
+
+    def _keep_wide(self, wide: Variable, x: Variable) -> None:
+        self.wide.setdefault(x, wide)
+        self.narrow[wide] = x
+
+    def _converts(self, e: Equation) -> bool:
+        """16-bit floats widened, or narrowed to what they were: the equation is written here."""
+        x = e.inputs[0] if e.inputs else None
+        if not isinstance(e.op, elementwise.Astype) or not isinstance(x, Variable):
+            return False
+        if e.op.dtype == float32 and x.dtype in LOW_PRECISION:
+            self.equations.append(e)
+            self._keep_wide(e.output, x)
+            return True
+        before = self.narrow.get(x)
+        if before is None or before.dtype != e.op.dtype:
+            return False
+        self.equations.append(Equation(e.op, (before,), e.output, e.site, e.backward))
+        return True
+
+    def _moves(self, e: Equation) -> bool:
+        """Widened elements that are moved: move 16 bits, and widen then."""
+        x = e.inputs[0] if e.inputs else None
+        before = self.narrow.get(x) if isinstance(x, Variable) else None
+        if before is None or not isinstance(e.op, MOVES):
+            return False
+        moved = self._emit(e.op, (before, *e.inputs[1:]), e)
+        self._emit(elementwise.Astype(dtype=float32), (moved,), e, e.output)
+        self._keep_wide(e.output, moved)
+        return True
+
+    def _multiplies(self, e: Equation) -> bool:
+        """A product of widened elements: read 16 bits, and write them if nobody reads the sums."""
+        before = [self.narrow.get(x) for x in e.inputs if isinstance(x, Variable)]
+        if not is_contraction(e) or None in before or not _has_kernel({x.dtype for x in before}):
+            return False
+        inputs = tuple(before)
+        readers = self.readers.get(e.output, [])
+        if len(readers) == 1 and e.output not in self.outputs:
+            (reader,) = readers
+            if isinstance(reader.op, elementwise.Astype) and reader.op.dtype == before[0].dtype:
+                self.written.add(reader.output)
+                self._fit(Equation(e.op, inputs, reader.output, e.site, e.backward))
+                return True
+        attributes = {name: getattr(e.op, name) for name in e.op.attributes}
+        wide = _WIDE[type(e.op)](**attributes)
+        self._fit(Equation(wide, inputs, e.output, e.site, e.backward))
+        return True
 
     def _fit(self, e: Equation) -> None:
         op: Any = e.op
@@ -184,7 +267,11 @@ def _reads_halves(e: Equation) -> bool:
     """Whether the equation is a product whose kernel takes 16-bit floats as they are."""
     if not is_contraction(e):
         return False
-    dtypes = {x.dtype for x in (*e.inputs, e.output)}
+    return _has_kernel({x.dtype for x in (*e.inputs, e.output)})
+
+
+def _has_kernel(dtypes: set[DType]) -> bool:
+    """Whether products of these types are written for this processor."""
     return dtypes == {bfloat16} or (dtypes == {float16} and has_half())
 
 
@@ -195,9 +282,8 @@ def _inside(shape: Shape, before: list[int]) -> tuple[tuple[int, int, int], ...]
 
 
 def _rounded(number: Any, dtypes: set[DType]) -> Any:
-    """A number as the 16-bit float that it is in eager execution."""
-    (dtype,) = [d for d in dtypes if d in LOW_PRECISION][:1]
-    if isinstance(number, bool):
+    """A number as the 16-bit float that it is compared as."""
+    if isinstance(number, Variable | bool):
         return number
-    with np.errstate(over="ignore"):
-        return float(dtype.type(number))
+    (dtype,) = [d for d in dtypes if d in LOW_PRECISION][:1]
+    return float(halves.element(number, dtype))

@@ -17,13 +17,13 @@ from ..op import Elementwise, Reduction, Shape
 from ..ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from .checks import Require
 from .graph import Equation, Graph, Variable
-from .legal import STORAGE, is_contraction
+from .legal import is_contraction
 from .passes import SetItemsTo, TakeAddTo, is_movement
 from .scalar_ops import llvm_type, supports
 
 #: Estimated cost of one element, in multiplications.
 _COSTS = {
-    "exp": 10, "expm1": 12, "log": 12, "log1p": 16, "tanh": 16, "erf": 30, "pow": 40, "sqrt": 4,
+    "exp": 10, "expm1": 12, "log": 12, "log1p": 16, "tanh": 16, "erf": 30, "erfc": 30, "pow": 40, "sqrt": 4,
     "divide": 4, "reciprocal": 4, "sin": 20, "cos": 20, "tan": 30, "take": 4,
     "take_along_axis": 4, "gather": 4, "logaddexp": 30, "floor_divide": 10, "remainder": 10,
 }  # fmt: skip
@@ -559,7 +559,7 @@ def _is_native(e: Equation) -> bool:
     if len(dtypes) < len(e.inputs) and not isinstance(op, Elementwise):
         return False
     narrow = not LOW_PRECISION.isdisjoint([*dtypes, e.output.dtype])
-    if narrow and not (isinstance(op, STORAGE) or is_contraction(e)):
+    if narrow and not (op.exact or is_contraction(e)):
         return False
     if isinstance(op, movement.Reshape | movement.Place | movement.Concat | creation.Full):
         return True

@@ -1,6 +1,6 @@
 """Elementary functions as straight-line code without branches, so that loops of them vectorise.
 
-Each is accurate to 2 ulp (see the tests) over its whole domain and has NumPy's special values.
+Each is accurate to 2 ulp, `erfc` to 4 (see the tests), over its whole domain and has NumPy's special values.
 Polynomials are Chebyshev interpolants computed in 50 digits; the argument reductions are the usual
 ones: Muller, "Elementary Functions", 3rd ed. (2016), ch. 5 and 11.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..backend.numpy_backend import ERFC
 from .builder import Value
 
 _LOG2E = 1 / math.log(2)
@@ -175,4 +176,18 @@ def erf(x: Value) -> Value:
     near = size.call("llvm.fma", polynomial(square, _ERF_P) / polynomial(square, _ERF_Q), size)
     tail = exp(-square) * polynomial(size, _ERF_R) / polynomial(size, _ERF_S)
     y = size.compare("lt", 0.84375).select(near, 1.0 - tail).call("llvm.copysign", x)
+    return x.compare("ne", x).select(x, y)
+
+
+def erfc(x: Value) -> Value:
+    """Complementary error function; see backend.numpy_backend.erfc."""
+    size = _clamped(x.call("llvm.fabs"), -1.0, 11.0 if x.type == "float" else 28.0)
+    square = size * size
+    rest = size.call("llvm.fma", size, -square)  # what rounding took from the square
+    power = exp(-square)
+    power = power.call("llvm.fma", -rest, power)
+    name = {"float": "float32", "double": "float64"}[x.type]
+    scaled = polynomial((size - 3.0) / (size + 3.0), ERFC[name])
+    tail = power * (scaled / (size * 2.0 + 1.0))
+    y = x.compare("lt", 0.0).select(2.0 - tail, tail)
     return x.compare("ne", x).select(x, y)

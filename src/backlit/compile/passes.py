@@ -136,6 +136,7 @@ class SetItemsTo(Op):
 
     attributes = ("pattern",)
     primitive = True
+    exact = True
     pattern: tuple
 
     def forward(self, xp: Any, x: Any, *indices_and_base: Any) -> Any:

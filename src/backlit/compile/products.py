@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +36,13 @@ def specifications(lowering: Lowering, e: Equation) -> list[Specification]:
     bases = [lowering.view(x).base for x in e.inputs]  # type: ignore[union-attr]
     geometry = convolution(e)
     if isinstance(e.op, convolutions.Convolution):
-        return [(geometry.forward(), [*bases, e.output])]
-    if isinstance(e.op, convolutions.ConvolutionWeight):
-        return [(geometry.weight_gradient(), [*bases[::-1], e.output])]
-    return [(geometry.input_gradient(), [*bases, e.output])]
+        spec = geometry.forward()
+    elif isinstance(e.op, convolutions.ConvolutionWeight):
+        spec, bases = geometry.weight_gradient(), bases[::-1]
+    else:
+        spec = geometry.input_gradient()
+    outputs = tuple(replace(out, dtype=e.output.dtype) for out in spec.outputs)
+    return [(replace(spec, outputs=outputs), [*bases, e.output])]
 
 
 def convolution(e: Equation) -> Convolution:
@@ -62,7 +65,7 @@ def convolution(e: Equation) -> Convolution:
         padding=tuple(before for before, _ in op.padding),
         dilation=op.dilation,
         groups=op.groups,
-        dtype=e.output.dtype,
+        dtype=e.inputs[0].dtype,
     )
 
 

@@ -214,6 +214,7 @@ _FLOAT: dict[str, Emit] = {
     "log1p": mathematics.log1p,
     "tanh": mathematics.tanh,
     "erf": mathematics.erf,
+    "erfc": mathematics.erfc,
     "sqrt": lambda x: x.call("llvm.sqrt"),
     "reciprocal": lambda x: 1.0 / x,
     "floor": lambda x: x.call("llvm.floor"),

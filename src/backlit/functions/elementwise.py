@@ -145,6 +145,7 @@ asinh = _unary_float(ops.Asinh)
 acosh = _unary_float(ops.Acosh)
 atanh = _unary_float(ops.Atanh)
 erf = _unary_float(ops.Erf)
+erfc = _unary_float(ops.Erfc)
 sigmoid = _unary_float(activation.Sigmoid)
 
 add = _binary(ops.Add)

@@ -14,13 +14,19 @@ _SQRT_HALF = math.sqrt(0.5)
 _NORMAL_DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
+def _sigmoid(xp, x):
+    """1 / (1 + e^-x), below 0 as eˣ / (1 + eˣ): e^-x would overflow before the result underflows."""
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x < 0, e, 1.0) / (1 + e)
+
+
 class Sigmoid(Elementwise):
     """y = 1 / (1 + e^-x);  gx = gy y (1 - y)."""
 
     saves = ("y",)
 
     def forward(self, xp, x):
-        return xp.reciprocal(1 + xp.exp(-x))
+        return _sigmoid(xp, x)
 
     def backward(self, xp, grad_y, y):
         return grad_y * (y * (1 - y))
@@ -78,7 +84,7 @@ class Softplus(Elementwise):
         return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
 
     def backward(self, xp, grad_y, x):
-        return grad_y * xp.reciprocal(1 + xp.exp(-x))
+        return grad_y * _sigmoid(xp, x)
 
 
 class Silu(Elementwise):
@@ -90,15 +96,15 @@ class Silu(Elementwise):
     saves = ("x",)
 
     def forward(self, xp, x):
-        return x * xp.reciprocal(1 + xp.exp(-x))
+        return x * _sigmoid(xp, x)
 
     def backward(self, xp, grad_y, x):
-        s = xp.reciprocal(1 + xp.exp(-x))
+        s = _sigmoid(xp, x)
         return grad_y * (s * (1 + x * (1 - s)))
 
 
 class Gelu(Elementwise):
-    """y = x Φ(x), Φ the normal distribution function;  gx = gy (Φ(x) + x φ(x)).
+    """y = x Φ(x), Φ(x) = ½ erfc(-x/√2) the normal distribution function;  gx = gy (Φ(x) + x φ(x)).
 
     Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
     """
@@ -106,17 +112,17 @@ class Gelu(Elementwise):
     saves = ("x",)
 
     def forward(self, xp, x):
-        return x * (0.5 * (1 + xp.erf(x * _SQRT_HALF)))
+        return x * (0.5 * xp.erfc(x * -_SQRT_HALF))
 
     def backward(self, xp, grad_y, x):
-        distribution = 0.5 * (1 + xp.erf(x * _SQRT_HALF))
+        distribution = 0.5 * xp.erfc(x * -_SQRT_HALF)
         return grad_y * (distribution + x * (_NORMAL_DENSITY * xp.exp(-0.5 * x * x)))
 
 
 class GeluTanh(Elementwise):
     """y = x (1 + tanh u) / 2, u = √(2/π) (x + 0.044715 x³): the approximation used by GPT-2.
 
-        gx = gy ((1 + tanh u) / 2 + x (1 - tanh² u) u' / 2)
+        s = σ(2u) = (1 + tanh u) / 2,  y = x s,  gx = gy (s + x s (1 - s) 2u')
 
     Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
     """
@@ -124,16 +130,17 @@ class GeluTanh(Elementwise):
     saves = ("x",)
 
     def forward(self, xp, x):
-        return x * (0.5 * (1 + xp.tanh(_gelu_inner(x))))
+        return x * _sigmoid(xp, _gelu_inner(x))
 
     def backward(self, xp, grad_y, x):
-        t = xp.tanh(_gelu_inner(x))
-        slope = math.sqrt(2 / math.pi) * (1 + (3 * 0.044715) * (x * x))
-        return grad_y * (0.5 * (1 + t) + x * (0.5 * (1 - t * t) * slope))
+        s = _sigmoid(xp, _gelu_inner(x))
+        slope = math.sqrt(8 / math.pi) * (1 + (3 * 0.044715) * (x * x))
+        return grad_y * (s + x * (s * (1 - s) * slope))
 
 
 def _gelu_inner(x):
-    return math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+    """2u."""
+    return math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x))
 
 
 class Softmax(Op):

@@ -15,6 +15,7 @@ class Full(Op):
 
     attributes = ("shape", "value", "dtype")
     primitive = True
+    exact = True
     shape: Shape
     value: float
     dtype: DType
@@ -36,6 +37,7 @@ class Arange(Op):
 
     attributes = ("start", "count", "step", "dtype")
     primitive = True
+    exact = True
     start: float
     count: int
     step: float

@@ -504,6 +504,19 @@ class Erf(Elementwise):
         return grad_y * (2 / math.sqrt(math.pi) * xp.exp(-x * x))
 
 
+class Erfc(Elementwise):
+    """y = 1 - erf x, exact where it is small;  gx = -gy 2/√π e^(-x²)."""
+
+    primitive = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.erfc(x)
+
+    def backward(self, xp, grad_y, x):
+        return -grad_y * (2 / math.sqrt(math.pi) * xp.exp(-x * x))
+
+
 class Hypot(Elementwise):
     """y = √(a² + b²) without overflow;  ga = gy a / y, gb = gy b / y, both 0 where y = 0."""
 
@@ -588,6 +601,7 @@ class Where(Elementwise):
     """y = a where the condition holds, else b;  the gradient goes to the one chosen."""
 
     primitive = True
+    exact = True
     saves = ("condition",)
 
     def check(self, condition, a, b):
@@ -630,6 +644,7 @@ class Astype(Elementwise):
     """y = x in another floating type;  gx = gy in the type of x."""
 
     primitive = True
+    exact = True
     attributes = ("dtype",)
     dtype: DType
 
@@ -648,6 +663,7 @@ class Convert(Elementwise):
     """y = x in another type, where one of the two types is not floating: no derivative."""
 
     primitive = True
+    exact = True
     attributes = ("dtype",)
     dtype: DType
 
@@ -709,6 +725,7 @@ class Nextafter(Elementwise):
     """y = the next number after a in the direction of b: no derivative."""
 
     primitive = True
+    exact = True
 
     def forward(self, xp, a, b):
         return xp.nextafter(a, b)
@@ -718,6 +735,7 @@ class Predicate(Elementwise):
     """Base of the truth values: no derivative."""
 
     primitive = True
+    exact = True
     result = "bool"
 
 

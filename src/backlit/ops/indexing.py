@@ -63,6 +63,7 @@ class Gather(Op):
     attributes = ("pattern",)
     saves = ("x.shape", "indices")
     primitive = True
+    exact = True
     pattern: tuple
 
     def forward(self, xp, x, *indices):
@@ -108,6 +109,7 @@ class SetItems(Op):
     attributes = ("pattern",)
     saves = ("indices",)
     primitive = True
+    exact = True
     pattern: tuple
 
     def forward(self, xp, x, value, *indices):
@@ -138,6 +140,7 @@ class Take(Op):
     attributes = ("axis",)
     saves = ("x.shape", "indices")
     primitive = True
+    exact = True
     axis: int
 
     def forward(self, xp, x, indices):
@@ -179,6 +182,7 @@ class TakeAlongAxis(Op):
     attributes = ("axis",)
     saves = ("x.shape", "indices")
     primitive = True
+    exact = True
     axis: int
 
     def forward(self, xp, x, indices):

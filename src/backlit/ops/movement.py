@@ -16,6 +16,7 @@ class Reshape(Op):
     attributes = ("shape",)
     saves = ("x.shape",)
     primitive = True
+    exact = True
     shape: Shape
 
     def forward(self, xp, x):
@@ -39,6 +40,7 @@ class PermuteDims(Op):
 
     attributes = ("axes",)
     primitive = True
+    exact = True
     axes: tuple[int, ...]
 
     def forward(self, xp, x):
@@ -58,6 +60,7 @@ class BroadcastTo(Op):
 
     attributes = ("shape",)
     primitive = True
+    exact = True
     shape: Shape
 
     def forward(self, xp, x):
@@ -85,6 +88,7 @@ class Flip(Op):
 
     attributes = ("axis",)
     primitive = True
+    exact = True
     axis: tuple[int, ...]
 
     def forward(self, xp, x):
@@ -104,6 +108,7 @@ class Concat(Op):
     attributes = ("axis",)
     saves = ("arrays.shape",)
     primitive = True
+    exact = True
     axis: int
 
     def forward(self, xp, *arrays):
@@ -144,6 +149,7 @@ class Slice(Op):
     attributes = ("index",)
     saves = ("x.shape",)
     primitive = True
+    exact = True
     index: tuple[int | tuple[int, int, int] | None, ...]
 
     def forward(self, xp, x):
@@ -167,6 +173,7 @@ class Place(Op):
 
     attributes = ("index", "shape")
     primitive = True
+    exact = True
     index: tuple[int | tuple[int, int, int] | None, ...]
     shape: Shape
 
@@ -196,6 +203,7 @@ class SetSlice(Op):
 
     attributes = ("index",)
     primitive = True
+    exact = True
     index: tuple[int | tuple[int, int, int] | None, ...]
 
     def forward(self, xp, x, value):

@@ -43,7 +43,7 @@ from .watching import Recording
 
 _STEPS = ("floor", "ceil", "trunc", "round", "sign", "floor_divide")
 _UNITS = ("relu", "clip", "leaky_relu", "elu")
-_SATURATING = ("sigmoid", "tanh", "erf", "softmax", "masked_softmax", "log_softmax", "exp")
+_SATURATING = ("sigmoid", "tanh", "erf", "erfc", "softmax", "masked_softmax", "log_softmax", "exp")
 _CHOOSING = ("max", "min", "maximum", "minimum", "where", "take", "gather", "take_along_axis",
              "slice")  # fmt: skip
 

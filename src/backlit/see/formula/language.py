@@ -128,7 +128,7 @@ def _transpose(x: Any) -> Tensor:
 def _slopes() -> Iterable[Function]:
     names = (
         "exp expm1 log log1p log2 log10 sqrt square abs sin cos tan asin acos atan sinh cosh tanh "
-        "asinh acosh atanh sigmoid erf"
+        "asinh acosh atanh sigmoid erf erfc"
     )
     for name in names.split():
         yield Function(name, getattr(f, name), "scaler")
