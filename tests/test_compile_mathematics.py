@@ -1,4 +1,4 @@
-"""Elementary functions of compiled code: within 2 ulp, with NumPy's special values."""
+"""Elementary functions of compiled code: within 2 ulp (erfc: 4), with NumPy's special values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPECIAL = [
     709.9,
     -745.5,
 ]
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "erf")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "erf", "erfc")
 
 
 def points(name: str, dtype: str) -> np.ndarray:
@@ -54,17 +54,17 @@ def points(name: str, dtype: str) -> np.ndarray:
 
 
 def exact(name: str, x: np.ndarray) -> np.ndarray:
-    """The value in a wider type; erf from the C library."""
+    """The value in a wider type; erf and erfc from the C library."""
     with np.errstate(all="ignore"):
-        if name == "erf":
-            return np.array([math.erf(v) for v in x.tolist()])
+        if name in ("erf", "erfc"):
+            return np.array([getattr(math, name)(v) for v in x.tolist()])
         wide = np.float64 if x.dtype == np.float32 else np.longdouble
         return getattr(np, name)(x.astype(wide))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_within_two_units_in_the_last_place(name: str, dtype: str) -> None:
+def test_within_few_units_in_the_last_place(name: str, dtype: str) -> None:
     x = points(name, dtype)
     got = bl.compile(getattr(bl, name), executor=native)(bl.asarray(x)).numpy()
     want = exact(name, x)
@@ -73,7 +73,7 @@ def test_within_two_units_in_the_last_place(name: str, dtype: str) -> None:
         unit = np.spacing(np.abs(rounded)).astype(want.dtype)
         error = np.abs(got.astype(want.dtype) - want) / unit
     same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
-    bad = ~same & ~(error <= 2.0)
+    bad = ~same & ~(error <= (4.5 if name == "erfc" else 2.0))
     assert not bad.any(), [
         (float(x[i]), float(got[i]), float(rounded[i])) for i in np.nonzero(bad)[0][:5]
     ]

@@ -19,7 +19,7 @@ from backlit.backend import NAMESPACE
 from backlit.backend import numpy_backend as NUMPY
 from backlit.compile import Variable
 from backlit.compile.capture import Capture, trace
-from backlit.compile.interpreter import value
+from backlit.compile.interpreter import evaluated
 from backlit.dtypes import FLOATING, LOW_PRECISION
 from backlit.op import REGISTRY, Op
 from backlit.tensor import STATE, Tensor, wrap
@@ -272,7 +272,9 @@ def compare_with_float64(record: Record, case: Case, dtype: np.dtype) -> None:
         y.numpy().astype(np.float64), want.numpy(), tolerance, tolerance * scale
     )
     if record.op.differentiable:
-        for got, true in zip(gradients(record, case, low), gradients(record, case, high), strict=True):
+        for got, true in zip(
+            gradients(record, case, low), gradients(record, case, high), strict=True
+        ):
             if true is None:
                 continue
             assert got.dtype == dtype
@@ -380,7 +382,7 @@ def interpreted(captured: Capture, tensors: list) -> list[Tensor]:
     for e in graph.equations:
         inputs = [values[x] if isinstance(x, Variable) else x for x in e.inputs]
         with np.errstate(all="ignore"):
-            y = value(e.op, tuple(inputs))
+            y = evaluated(e.op, tuple(inputs))
         assert (y.shape, y.dtype) == (e.output.shape, e.output.dtype), e
         values[e.output] = y
     return [wrap(values[v]) for v in graph.outputs]

@@ -456,6 +456,25 @@ ELEMENTARY = [
         specials=[Special(([1.0, -1.0],), [inf, -inf], ([inf, inf],))],
     ),
     unary(
+        ops.Erfc,
+        math.erfc,
+        uniform(-3, 3),
+        specials=[
+            Special(([0.0, inf, -inf, nan, 27.5, -6.5],), [1.0, 0.0, 2.0, nan, 0.0, 2.0]),
+            Special(
+                ([6.0, 20.0],),
+                [2.1519736712498913e-17, 5.395865611607901e-176],  # mpmath
+                (
+                    [
+                        -2 / math.sqrt(math.pi) * math.exp(-36),
+                        -2 / math.sqrt(math.pi) * math.exp(-400),
+                    ],
+                ),
+                rtol=1e-12,
+            ),
+        ],
+    ),
+    unary(
         ops.Erf,
         math.erf,
         uniform(-3, 3),

@@ -31,13 +31,13 @@ NAMESPACE = frozenset(
     abs acos acosh add all any arange argmax argmin argsort asin asinh astype atan atan2 atanh
     bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
     broadcast_to ceil concat convolution convolution_input convolution_weight copysign cos cosh
-    cumulative_prod cumulative_sum divide equal erf erfc exp expand_dims expm1 flip floor floor_divide
-    full gather greater greater_equal hypot isfinite isinf isnan less less_equal log log10 log1p
-    log2 logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool max_pool_pick
-    max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like permute_dims
-    place pow prod put_along_axis_add random_bits reciprocal remainder reshape round scatter_add
-    set_items set_slice sign signbit sin sinh slice sqrt square subtract sum take take_add
-    take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
+    cumulative_prod cumulative_sum divide equal erf erfc exp expand_dims expm1 flip floor
+    floor_divide full gather greater greater_equal hypot isfinite isinf isnan less less_equal log
+    log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool
+    max_pool_pick max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like
+    permute_dims place pow prod put_along_axis_add random_bits reciprocal remainder reshape round
+    scatter_add set_items set_slice sign signbit sin sinh slice sqrt square subtract sum take
+    take_add take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
     """.split()
 )
 

@@ -10,7 +10,7 @@ The values may be arrays or Tensors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import reduce, wraps
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,26 @@ def narrow(inputs: tuple[Any, ...]) -> DType | None:
     return reduce(promote, found) if found and found <= LOW_PRECISION else None
 
 
-def rounded_once(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+def rounded_once(function: Callable[..., Any], inputs: tuple[Any, ...], **named: Any) -> Any:
     """The function's value, computed in float32 and rounded to the type of the inputs."""
-    y = function(*widened(inputs))
-    kind = narrow(inputs)
+    given = (*inputs, *named.values())
+    wide = widened(given)
+    y = function(*wide[: len(inputs)], **dict(zip(named, wide[len(inputs) :], strict=True)))
+    kind = narrow(given)
     return y if kind is None or y.dtype != float32 else y.astype(kind)
+
+
+def as_one_op(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that applies several ops, as one that rounds 16-bit floats once."""
+
+    @wraps(function)
+    def rounded(*inputs: Any, **named: Any) -> Any:
+        for x in (*inputs, *named.values()):
+            if getattr(x, "dtype", None) in LOW_PRECISION:
+                return rounded_once(function, inputs, **named)
+        return function(*inputs, **named)
+
+    return rounded
 
 
 def forward(op: Any, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 

@@ -13,7 +13,7 @@ from ..op import Op
 from .graph import Graph, Variable
 
 
-def value(op: Op, inputs: tuple[Any, ...]) -> np.ndarray:
+def evaluated(op: Op, inputs: tuple[Any, ...]) -> np.ndarray:
     """What an op makes of arrays and numbers."""
     return np.asarray(halves.forward(op, partial(op.forward, NUMPY), inputs))
 
@@ -26,7 +26,7 @@ def interpret(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
     kept = set(graph.outputs)
     for number, e in enumerate(graph.equations):
         args = tuple([values[x] if isinstance(x, Variable) else x for x in e.inputs])
-        values[e.output] = value(e.op, args)
+        values[e.output] = evaluated(e.op, args)
         for x in e.inputs:
             if isinstance(x, Variable) and last[x] == number and x not in kept:
                 values.pop(x, None)

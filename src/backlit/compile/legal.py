@@ -185,14 +185,15 @@ class _Writer:
 
     def _multiplies(self, e: Equation) -> bool:
         """A product of widened elements: read 16 bits, and write them if nobody reads the sums."""
-        before = [self.narrow.get(x) for x in e.inputs if isinstance(x, Variable)]
-        if not is_contraction(e) or None in before or not _has_kernel({x.dtype for x in before}):
+        if not is_contraction(e):
             return False
-        inputs = tuple(before)
+        inputs = tuple([self.narrow[x] for x in e.inputs if x in self.narrow])
+        if len(inputs) < 2 or not _has_kernel({x.dtype for x in inputs}):
+            return False
         readers = self.readers.get(e.output, [])
         if len(readers) == 1 and e.output not in self.outputs:
             (reader,) = readers
-            if isinstance(reader.op, elementwise.Astype) and reader.op.dtype == before[0].dtype:
+            if isinstance(reader.op, elementwise.Astype) and reader.op.dtype == inputs[0].dtype:
                 self.written.add(reader.output)
                 self._fit(Equation(e.op, inputs, reader.output, e.site, e.backward))
                 return True

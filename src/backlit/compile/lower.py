@@ -23,8 +23,8 @@ from .scalar_ops import llvm_type, supports
 
 #: Estimated cost of one element, in multiplications.
 _COSTS = {
-    "exp": 10, "expm1": 12, "log": 12, "log1p": 16, "tanh": 16, "erf": 30, "erfc": 30, "pow": 40, "sqrt": 4,
-    "divide": 4, "reciprocal": 4, "sin": 20, "cos": 20, "tan": 30, "take": 4,
+    "exp": 10, "expm1": 12, "log": 12, "log1p": 16, "tanh": 16, "erf": 30, "erfc": 30, "pow": 40,
+    "sqrt": 4, "divide": 4, "reciprocal": 4, "sin": 20, "cos": 20, "tan": 30, "take": 4,
     "take_along_axis": 4, "gather": 4, "logaddexp": 30, "floor_divide": 10, "remainder": 10,
 }  # fmt: skip
 _CHEAP = 3

@@ -25,7 +25,7 @@ from .capture import MISS, OUTSIDE, Capture, fill_result
 from .epilogue import fuse
 from .exact import may_spoil
 from .graph import Graph, Variable
-from .interpreter import value
+from .interpreter import evaluated
 from .legal import legalise
 from .loops import OUTSIDE_BIT, KernelWriter
 from .lower import Kernel, Lowering, View
@@ -740,7 +740,7 @@ class _Host:
     def __call__(self, times: int) -> None:
         args = [self._array(v) if isinstance(v, View) else v for v in self.views]
         try:
-            result = value(self.equation.op, tuple(args))
+            result = evaluated(self.equation.op, tuple(args))
         except IndexError:
             raise IndexRangeError(OUTSIDE) from None
         target = self._buffer(self.equation.output)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.halves import as_one_op
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import matmul, reshape
 from ..functions.arguments import cached, whole
-from ..op import describe
+from ..op import Op, describe
 from ..ops import convolution as products
 from ..ops import movement, pooling
 from ..tensor import Tensor, apply, floating, wrap
@@ -79,6 +80,14 @@ def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
     return y + reshape(bias, (channels, *(1,) * axes))
 
 
+@as_one_op
+def _applied(
+    op: Op, x: Tensor, weight: Tensor, bias: Tensor | None, name: str, axes: int, lone: bool
+) -> Tensor:
+    y = apply(op, _image(x), _image(weight))
+    return _biased(name, _back(y, axes, lone), bias, axes)
+
+
 def _kernel(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
     if weight.ndim != axes + 2:
         raise ShapeError(
@@ -131,8 +140,7 @@ def _convolution(
         _raised(spread, 1),
         groups,
     )
-    y = apply(op, _image(x), _image(weight))
-    return _biased(name, _back(y, axes, lone), bias, axes)
+    return _applied(op, x, weight, bias, name, axes, lone)
 
 
 def conv1d(
@@ -232,15 +240,20 @@ def _transposed(
         groups,
         _raised(whole if far else size, 1),
     )
-    y = apply(op, _image(x), _image(weight))
-    if far:
-        kept = tuple(max(0, min(n - p, m)) for n, p, m in zip(whole, cut, size, strict=True))
-        index = [(p, n, 1) for p, n in zip(cut, kept, strict=True)]
-        batch = [(0, n, 1) for n in y.shape[: 4 - axes]]
-        y = apply(cached(movement.Slice, (*batch, *index)), y)
-        shape = (*y.shape[: 4 - axes], *size)
-        y = apply(cached(movement.Place, tuple((0, n, 1) for n in y.shape), shape), y)
-    return _biased(name, _back(y, axes, lone), bias, axes)
+
+    @as_one_op
+    def applied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y = apply(op, _image(x), _image(weight))
+        if far:
+            kept = tuple(max(0, min(n - p, m)) for n, p, m in zip(whole, cut, size, strict=True))
+            index = [(p, n, 1) for p, n in zip(cut, kept, strict=True)]
+            batch = [(0, n, 1) for n in y.shape[: 4 - axes]]
+            y = apply(cached(movement.Slice, (*batch, *index)), y)
+            shape = (*y.shape[: 4 - axes], *size)
+            y = apply(cached(movement.Place, tuple((0, n, 1) for n in y.shape), shape), y)
+        return _biased(name, _back(y, axes, lone), bias, axes)
+
+    return applied(x, weight, bias)
 
 
 def conv_transpose1d(
@@ -423,6 +436,7 @@ def max_pool2d(
     return pool.run(pooling.MaxPool)
 
 
+@as_one_op
 def avg_pool1d(
     x: Any,
     kernel_size: Sizes,
@@ -441,6 +455,7 @@ def avg_pool1d(
     return pool.mean(count_include_pad, None)
 
 
+@as_one_op
 def avg_pool2d(
     x: Any,
     kernel_size: Sizes,
@@ -475,6 +490,7 @@ def _averages(size: int, windows: int, dtype: Any) -> np.ndarray:
     return matrix
 
 
+@as_one_op
 def adaptive_avg_pool2d(x: Any, output_size: Any) -> Tensor:
     """The means of `output_size` windows that share the image out evenly.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..backend.halves import as_one_op
 from ..errors import ArgumentError, ShapeError
 from ..functions import abs, mean, reshape, square, sum
 from ..functions.arguments import cached, listed, number
@@ -111,6 +112,7 @@ def hinge_embedding_loss(
     )
 
 
+@as_one_op
 def _weighted(name: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
     losses = losses * given(weight)
     if _reduction(name, reduction) == "none":

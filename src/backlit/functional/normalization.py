@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..autograd import no_grad
+from ..backend.halves import as_one_op, widened
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import full, mean, reshape, var
 from ..functions.arguments import cached, number, shape_tuple, whole
-from ..op import describe
+from ..op import Op, describe
 from ..ops import normalization
 from ..random import Generator, given_generator
 from ..tensor import Tensor, apply, floating
@@ -90,6 +91,7 @@ def batch_norm(
             [ 1.]], shape=(2, 1), dtype=float32)
     """
     x = floating(given(x))
+    kind = x.dtype
     _channels(
         "batch_norm",
         x,
@@ -112,20 +114,21 @@ def batch_norm(
                 f"batch_norm: training needs more than one value in each channel, got "
                 f"{describe(x)}; use a larger batch, or eval(){where()}"
             )
+        x = widened(x)  # its three ways to the result are one op
         mu, variance = mean(x, axis=over), var(x, axis=over)
         if running_mean is not None and running_var is not None:
             with no_grad():
+                old_mean, old_var, momentum = widened((running_mean, running_var, momentum))
                 keep = 1 - momentum
-                running_mean.assign(running_mean * keep + mu * momentum)
-                running_var.assign(running_var * keep + variance * (momentum * (n / (n - 1))))
+                running_mean.assign(old_mean * keep + mu * momentum)
+                running_var.assign(old_var * keep + variance * (momentum * (n / (n - 1))))
     elif running_mean is None or running_var is None:
         raise ArgumentError(f"batch_norm: evaluation needs running_mean and running_var{where()}")
     else:
         mu, variance = running_mean, running_var
     op = cached(normalization.BatchNorm, number("batch_norm: eps", eps))
-    if weight is None:
-        return apply(op, x, mu, variance)
-    return apply(op, x, mu, variance, weight, bias)
+    affine = () if weight is None else (weight, bias)
+    return apply(op, x, mu, variance, *affine).astype(kind)
 
 
 def layer_norm(
@@ -185,10 +188,17 @@ def group_norm(
             f"group_norm: the channels must be a multiple of num_groups={num_groups}, got "
             f"{describe(x)}{where()}"
         )
-    rows = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
     op = cached(normalization.LayerNorm, 1, number("group_norm: eps", eps))
+    return _by_groups(op, x, num_groups, weight, bias)
+
+
+@as_one_op
+def _by_groups(
+    op: Op, x: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None
+) -> Tensor:
+    rows = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
     y = reshape(apply(op, rows), x.shape)
-    column = (channels, *(1,) * (x.ndim - 2))
+    column = (x.shape[1], *(1,) * (x.ndim - 2))
     if weight is not None:
         y = y * reshape(weight, column)
     return y if bias is None else y + reshape(bias, column)

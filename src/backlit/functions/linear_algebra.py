@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.halves import as_one_op
 from ..dtypes import bool_, result_type
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
@@ -284,6 +285,7 @@ def _summed(operand: tuple[str, Tensor], needed: set[str]) -> tuple[str, Tensor]
 # -- norms --------------------------------------------------------------------------------------
 
 
+@as_one_op
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """The p-norm (Σ |x|ᵖ)^(1/p); the largest |x| for ∞, the smallest for -∞, the count for 0.
 
@@ -323,6 +325,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     return elementwise.where(zero, 0.0 if ord > 0 else math.inf, safe ** (1 / ord))
 
 
+@as_one_op
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
     """The norm of the matrices in the last two axes: "fro", or 1, -1, ∞, -∞ (column or row sums).
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
+from ..backend.halves import as_one_op
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..ops import activation
@@ -81,6 +82,7 @@ def var(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool 
     )
 
 
+@as_one_op
 def std(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """The square root of the variance;  its gradient is 0 where the variance is 0.
 

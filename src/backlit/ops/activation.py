@@ -15,7 +15,7 @@ _NORMAL_DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 def _sigmoid(xp, x):
-    """1 / (1 + e^-x), below 0 as eˣ / (1 + eˣ): e^-x would overflow before the result underflows."""
+    """1 / (1 + e^-x), and below 0 eˣ / (1 + eˣ): e^-x overflows before the result underflows."""
     e = xp.exp(-xp.abs(x))
     return xp.where(x < 0, e, 1.0) / (1 + e)
 
