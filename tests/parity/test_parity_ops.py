@@ -248,10 +248,11 @@ TORCH = (
         "floor_divide", "remainder", "pow", "atan2", "hypot", "logaddexp", "maximum", "minimum",
         "where", "copysign", "nextafter", "abs", "square", "sqrt", "reciprocal", "exp", "expm1",
         "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
-        "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "floor", "ceil", "trunc", "round", "sign",
-        "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "isinf", "isfinite",
-        "signbit", "logical_not", "logical_and", "logical_or", "logical_xor", "bitwise_and",
-        "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "reshape",
+        "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "floor", "ceil", "trunc", "round",
+        "sign", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "isinf",
+        "isfinite", "signbit", "logical_not", "logical_and", "logical_or", "logical_xor",
+        "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift",
+        "reshape",
         negative="negative", equal="eq", bitwise_invert="bitwise_not",
     )
     | {
