@@ -315,18 +315,23 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     state = STATE
     if state.trace is None:
         found = []
-        plain = not op.whole
+        narrow = False
         for x in inputs:
             if isinstance(x, Tensor):
                 x = x.array
                 if x.itemsize == 2:  # perhaps a 16-bit float, which is computed in float32
-                    plain = False
+                    narrow = True
             found.append(x)
         arrays = tuple(found)
         try:
             if op.checked:
                 _check(op, arrays)
-            array = op.forward(EAGER, *arrays) if plain else eager.forward(op, arrays)
+            if narrow:
+                array = eager.forward(op, arrays)
+            elif op.whole:
+                array = eager.value(op, arrays)
+            else:
+                array = op.forward(EAGER, *arrays)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise _explained(op, arrays, error) from None
         if type(array) is not np.ndarray:

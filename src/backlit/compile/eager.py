@@ -13,23 +13,24 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..backend import eager
 from ..backend import numpy_backend as NUMPY
-from ..dtypes import float32, float64, int32, int64
+from ..dtypes import bool_, float32, float64, int32, int64
 from ..errors import ArgumentError
 from ..functions.arguments import cached
 from ..functions.namespace import TENSORS
-from ..op import Op
-from ..ops import convolution, indexing, pooling
+from ..op import Elementwise, Op
+from ..ops import convolution, elementwise, indexing, pooling, recurrence
 from ..tensor import Setting, Tensor, wrap
 from . import threads
 from .capture import Capture, trace
 from .graph import Variable
+from .tree import flatten, unflatten
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -43,6 +44,13 @@ MATRIX = 1 << 18
 WINDOW = 1 << 18
 #: Elements from which scattering is.
 SCATTER = 1 << 13
+#: How many elements an element-wise op computes at a time, so that few programs do for all sizes.
+#: Fewer are left to NumPy.
+BLOCKS = (1 << 18, 1 << 16, 1 << 14, 1 << 12)
+#: Elements from which simple element-wise ops are native.
+SIMPLE = 1 << 14
+#: Elements from which other ops are run as a whole.
+WHOLE = 1 << 16
 #: Steps up to which a recurrence is: code for longer ones takes too long to make.
 STEPS = 256
 #: Rows and columns that a product must have at least: others read memory more than they multiply.
@@ -54,6 +62,7 @@ _ARENAS, _ARENA_BYTES = 4, 64 << 20
 
 _FLOATS = (float32, float64)
 _INDICES = (int32, int64)
+_LABELS = (int64, bool_)
 
 
 class NativeOpsCacheInfo(NamedTuple):
@@ -117,6 +126,23 @@ class Program:
             fresh = made and not any(array is r for r in results)
             results.append(array if fresh else array.copy())
         return results
+
+    def sweep(self, arrays: tuple[np.ndarray, ...], y: np.ndarray, starts: Sequence[int]) -> None:
+        """Run on as many elements as it is made for, from each of the starts."""
+        table = (ctypes.c_void_p * self.slots)()
+        for slot, array in self.constants:
+            table[slot] = array.__array_interface__["data"][0]
+        held = [*zip(self.inputs, arrays, strict=True), (self.outputs[0][0], y)]
+        places = [(s, a.__array_interface__["data"][0], a.itemsize) for s, a in held]
+        flag = ctypes.c_int32(0)
+        at, met = ctypes.addressof(table), ctypes.addressof(flag)
+        arena = _borrow(self.room)
+        room = arena.__array_interface__["data"][0]
+        for start in starts:
+            for slot, place, size in places:
+                table[slot] = place + start * size
+            threads.run(self.driver, at, room, met, self.parallel)
+        _give_back(arena)
 
 
 _arenas: list[np.ndarray] = []
@@ -211,6 +237,41 @@ def _floats(*arrays: Any) -> bool:
     """Whether all are float32 or all float64, in this machine's byte order."""
     dtype = arrays[0].dtype
     return dtype in _FLOATS and all(a.dtype == dtype for a in arrays)
+
+
+def _pointwise(
+    key: Any, function: Callable[..., Any], arrays: tuple[Any, ...], least: int = SIMPLE
+) -> Any:
+    """A function of the elements at each place, in blocks; None if NumPy is to compute it."""
+    shape, dtype, n = arrays[0].shape, arrays[0].dtype, arrays[0].size
+    if n < least or not _floats(*arrays) or any(a.shape != shape for a in arrays):
+        return None
+    flat = tuple([np.ascontiguousarray(a) for a in arrays])
+    y: Any = None
+    for block, starts in _blocks(n):
+        kind = (key, block, dtype.char)
+        try:
+            program = _programs[kind]
+        except KeyError:
+            program = _made(kind, function, (np.empty(block, dtype),) * len(arrays))
+        if program is None:
+            return None
+        if y is None:
+            y = np.empty(shape, program.outputs[0][1].dtype)
+        program.sweep(flat, y, starts)
+    return y
+
+
+def _blocks(n: int) -> Iterator[tuple[int, list[int]]]:
+    """Sizes of blocks, and where those begin that cover n elements; the last may overlap."""
+    begin = 0
+    for block in BLOCKS:
+        starts = [*range(begin, n - block + 1, block)]
+        begin += len(starts) * block
+        if block == BLOCKS[-1] and begin < n:
+            starts.append(n - block)
+        if starts:
+            yield block, starts
 
 
 # -- the heavy functions of the namespace -------------------------------------------------------
@@ -321,7 +382,105 @@ def _put_along_axis_add(x: Any, indices: Any, axis: int, size: int) -> Any:
     return NUMPY.put_along_axis_add(x, indices, axis=axis, size=size)
 
 
+def _by_places(cls: type[Op], *dtypes: np.dtype) -> Callable[..., Any]:
+    """A function of numbers, for the types of which native code computes several at once."""
+    op = cls()
+    plain = getattr(NUMPY, op.name)
+
+    def function(*xs: Any) -> Any:
+        if all(type(x) is np.ndarray and x.dtype in dtypes for x in xs):
+            y = _pointwise(op, lambda *ts: op.forward(TENSORS, *ts), xs, BLOCKS[-1])
+            if y is not None:
+                return y
+        return plain(*xs)
+
+    return function
+
+
+def _tan(x: Any) -> Any:
+    """NumPy's sine and cosine of float32 compute several at once, its tangent does not."""
+    return NUMPY.sin(x) / NUMPY.cos(x) if x.dtype == float32 else NUMPY.tan(x)
+
+
+def _pow(a: Any, b: Any) -> Any:
+    """Small whole powers are products; NumPy takes logarithms."""
+    if type(b) in (int, float) and b in _POWERS and type(a) is np.ndarray:
+        y = _pointwise(("pow", b), lambda x: TENSORS.pow(x, b), (a,))
+        if y is not None:
+            return y
+    return NUMPY.pow(a, b)
+
+
+_POWERS = (2, 3, 4, -1, -2)
+
+
+def _divided(name: str) -> Callable[..., Any]:
+    """The floor of a quotient of float32, or what it leaves, in float64.
+
+    That has the bits of NumPy's result as long as the quotient is a whole number of float32.
+    """
+    plain = getattr(NUMPY, name)
+
+    def near(a: Tensor, b: Tensor) -> Tensor:
+        x, y = a.astype(float64), b.astype(float64)
+        whole = TENSORS.floor(x / y)
+        rest = x - whole * y
+        off = TENSORS.logical_and(rest != 0, (rest < 0) != (y < 0))  # the quotient was rounded up
+        if name == "floor_divide":
+            whole = TENSORS.where(off, whole - 1, whole)
+            return TENSORS.where(whole == 0, TENSORS.copysign(0 * whole, x / y), whole).astype(
+                float32
+            )
+        rest = TENSORS.where(off, rest + y, rest)
+        return TENSORS.where(rest == 0, TENSORS.copysign(0 * rest, y), rest).astype(float32)
+
+    def function(a: Any, b: Any) -> Any:
+        both = type(a) is type(b) is np.ndarray and a.dtype == b.dtype == float32
+        both = both and a.shape == b.shape and a.size >= SIMPLE
+        if both and NUMPY.max(np.abs(a), None) < _QUOTIENT * NUMPY.min(np.abs(b), None):
+            y = _pointwise(("near", name), near, (a, b))
+            if y is not None:
+                return y
+        return plain(a, b)
+
+    return function
+
+
+#: Quotients below this are found in float64 without an error.
+_QUOTIENT = 1 << 22
+
 _HEAVY: dict[str, Callable[..., Any]] = {
+    **{
+        cls.name: _by_places(cls, float32, float64)
+        for cls in (
+            elementwise.Expm1,
+            elementwise.Log1p,
+            elementwise.Erf,
+            elementwise.Erfc,
+            elementwise.Logaddexp,
+            elementwise.Nextafter,
+            elementwise.Sign,
+        )
+    },
+    **{
+        cls.name: _by_places(cls, float32)
+        for cls in (
+            elementwise.Atan,
+            elementwise.Atan2,
+            elementwise.Asin,
+            elementwise.Acos,
+            elementwise.Atanh,
+            elementwise.Sinh,
+            elementwise.Cosh,
+            elementwise.Log2,
+            elementwise.Log10,
+            elementwise.Hypot,
+        )
+    },
+    "tan": _tan,
+    "pow": _pow,
+    "remainder": _divided("remainder"),
+    "floor_divide": _divided("floor_divide"),
     "matmul": _matmul,
     "convolution": _convolution,
     "convolution_input": _convolution_input,
@@ -339,35 +498,62 @@ _HEAVY: dict[str, Callable[..., Any]] = {
 # -- ops that are run as a whole ----------------------------------------------------------------
 
 
-def _worth(op: Any, arrays: tuple[Any, ...], steps: int) -> bool:
-    return op.work(*arrays) >= PRODUCT and steps <= STEPS and _floats(*arrays)
+def _worth(op: Any, arrays: tuple[Any, ...], blocks: int = 1) -> bool:
+    floats = [a for a in arrays if getattr(a, "dtype", None) not in _LABELS]
+    if not all(type(a) is np.ndarray for a in arrays) or not _floats(*floats):
+        return False
+    if isinstance(op, recurrence.Recurrence):
+        return op.work(*arrays) >= PRODUCT and arrays[0].shape[0] <= STEPS * blocks
+    return max(a.size for a in arrays) >= WHOLE
+
+
+def _gradient(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
+    """The gradient of an element-wise op of one input."""
+    if type(upstream) is not np.ndarray:
+        return None
+    return _pointwise(("backward", op), lambda *ts: op.backward(TENSORS, *ts), (upstream, *saved))
 
 
 def _forward(op: Any, arrays: tuple[Any, ...]) -> Any:
     """The value of a whole op, or None if that is NumPy's to compute."""
-    if not _worth(op, arrays, arrays[0].shape[0]):
+    if isinstance(op, Elementwise):
+        return _pointwise(op, lambda *xs: op.forward(TENSORS, *xs), arrays)
+    if not _worth(op, arrays):
         return None
     results = _run((op, *_kind(arrays)), lambda *xs: op.forward(TENSORS, *xs), arrays)
     return None if results is None else results[0]
 
 
+#: Which inputs have no gradient, for each program of a backward.
+_absent: dict[Any, tuple[int, ...]] = {}
+
+
 def _backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
     """All gradients of a whole op: the same program, and bits, whichever of them are wanted."""
-    arrays = (upstream, *[s for s in saved if type(s) is np.ndarray])
-    if not _worth(op, arrays, upstream.shape[0] // op.blocks):
+    if isinstance(op, Elementwise):
+        return _gradient(op, upstream, saved)
+    leaves, tree = flatten(saved)
+    arrays = (upstream, *[x for x in leaves if type(x) is np.ndarray])
+    if not _worth(op, arrays, getattr(op, "blocks", 1)):
         return None
-    shapes = tuple([None if type(s) is np.ndarray else s for s in saved])
+    others = tuple([None if type(x) is np.ndarray else x for x in leaves])
 
     def gradients(grad_y: Tensor, *rest: Tensor) -> Any:
         following = iter(rest)
-        returned = op.backward(
-            TENSORS, grad_y, *[next(following) if s is None else s for s in shapes]
-        )
+        filled = [next(following) if x is None else x for x in others]
+        returned = op.backward(TENSORS, grad_y, *unflatten(tree, filled))
         returned = returned if type(returned) is tuple else (returned,)
-        return [g() if callable(g) else g for g in returned]
+        given = [g() if callable(g) else g for g in returned]
+        _absent[key] = tuple([i for i, g in enumerate(given) if g is None])
+        return [g for g in given if g is not None]
 
-    results = _run(("backward", op, shapes, *_kind(arrays)), gradients, arrays)
-    return None if results is None else tuple(results)
+    key = ("backward", op, tree, others, *_kind(arrays))
+    results = _run(key, gradients, arrays)
+    if results is None:
+        return None
+    for place in _absent[key]:
+        results.insert(place, None)
+    return tuple(results)
 
 
 # -- the switch ---------------------------------------------------------------------------------

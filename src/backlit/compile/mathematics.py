@@ -65,15 +65,15 @@ def _clamped(x: Value, low: float, high: float) -> Value:
     return x.compare("gt", high).select(high, x)
 
 
-def exp(x: Value) -> Value:
-    """eˣ."""
-    low, high = (-104.0, 89.0) if x.type == "float" else (-746.0, 710.0)
+def exp(x: Value, power: int = 0) -> Value:
+    """eˣ 2ᵖ for a small whole p, without overflow on the way."""
+    low, high = (-104.0, 90.0) if x.type == "float" else (-746.0, 711.0)
     integer, _, _ = _BITS[x.type]
     n, r = _reduced(_clamped(x, low, high))
     p = polynomial(r, _EXP[x.type])
     y = (r * r).call("llvm.fma", p, r) + 1.0
     # 2ⁿ in two factors: n alone may leave the range of normal exponents.
-    whole = n.call("llvm.trunc").cast("fptosi", integer)
+    whole = n.call("llvm.trunc").cast("fptosi", integer) + power
     half = whole.function.emit(f"ashr {integer} {whole.text}, 1", integer)
     y = y * _two_to(half, x.type) * _two_to(whole - half, x.type)
     return x.compare("ne", x).select(x, y)
@@ -191,3 +191,103 @@ def erfc(x: Value) -> Value:
     tail = power * (scaled / (size * 2.0 + 1.0))
     y = x.compare("lt", 0.0).select(2.0 - tail, tail)
     return x.compare("ne", x).select(x, y)
+
+
+def sinh(x: Value) -> Value:
+    """Hyperbolic sine, with e = e^|x| - 1: (e + e / (e + 1)) / 2, for large |x| e^|x| / 2."""
+    size = x.call("llvm.fabs")
+    e = expm1(size)
+    near = (e + e / (e + 1.0)) * 0.5
+    y = size.compare("lt", 10.0 if x.type == "float" else 20.0).select(near, exp(size, -1))
+    return x.compare("ne", x).select(x, y.call("llvm.copysign", x))
+
+
+def cosh(x: Value) -> Value:
+    """Hyperbolic cosine: h + 1 / 4h, h = e^|x| / 2."""
+    half = exp(x.call("llvm.fabs"), -1)
+    return half + 0.25 / half
+
+
+def atanh(x: Value) -> Value:
+    """Inverse hyperbolic tangent: ½ log(1 + 2|x| / (1 - |x|))."""
+    size = x.call("llvm.fabs")
+    y = log1p(size * 2.0 / (1.0 - size)) * 0.5
+    return x.compare("eq", 0.0).select(x, y.call("llvm.copysign", x))
+
+
+# atan t = t P(t²) for |t| ≤ √2 - 1: a Chebyshev interpolant for results in float32.
+_ATAN = (0.9999999999992442, -0.3333333327688608, 0.19999993049762435,
+         -0.1428538640718612, 0.11103454236491274, -0.08992528079362637,
+         0.06974084047595203, -0.03765307369056794)  # fmt: skip
+_HALF_PI, _QUARTER_PI = math.pi / 2, math.pi / 4
+
+
+def _angle(y: Value, x: Value) -> Value:
+    """The angle of (x, y) for x, y ≥ 0, in float64 for results in float32."""
+    low, high = y.call("llvm.minnum", x), y.call("llvm.maxnum", x)
+    t = low / high
+    t = high.compare("eq", 0.0).select(0.0, t)
+    t = low.compare("eq", math.inf).select(1.0, t)
+    far = t.compare("gt", math.sqrt(2) - 1)
+    t = far.select((t - 1.0) / (t + 1.0), t)
+    angle = t * polynomial(t * t, _ATAN)
+    angle = far.select(angle + _QUARTER_PI, angle)
+    return y.compare("gt", x).select(_HALF_PI - angle, angle)
+
+
+def _double(x: Value) -> Value:
+    return x.cast("fpext", "double")
+
+
+def atan2(y: Value, x: Value) -> Value:
+    """The angle of (x, y), of float32."""
+    integer = x.cast("bitcast", "i32")
+    angle = _angle(_double(y.call("llvm.fabs")), _double(x.call("llvm.fabs")))
+    angle = integer.compare("lt", 0).select(math.pi - angle, angle)
+    result = angle.cast("fptrunc", "float").call("llvm.copysign", y)
+    return (y.compare("ne", y) | x.compare("ne", x)).select(x + y, result)
+
+
+def atan(x: Value) -> Value:
+    """Inverse tangent, of float32."""
+    size = _double(x.call("llvm.fabs"))
+    y = _angle(size, size._other(1.0)).cast("fptrunc", "float").call("llvm.copysign", x)
+    return x.compare("ne", x).select(x, y)
+
+
+def _cosine(x: Value) -> Value:
+    """√(1 - x²)."""
+    return ((1.0 - x) * (1.0 + x)).call("llvm.sqrt")
+
+
+def asin(x: Value) -> Value:
+    """Inverse sine, of float32: the angle of (√(1 - x²), x)."""
+    size = _double(x.call("llvm.fabs"))
+    y = _angle(size, _cosine(size)).cast("fptrunc", "float").call("llvm.copysign", x)
+    return (size.compare("le", 1.0)).select(y, x._other(math.nan))
+
+
+def acos(x: Value) -> Value:
+    """Inverse cosine, of float32: the angle of (x, √(1 - x²))."""
+    size = _double(x.call("llvm.fabs"))
+    angle = _angle(_cosine(size), size)
+    y = x.compare("lt", 0.0).select(math.pi - angle, angle).cast("fptrunc", "float")
+    return (size.compare("le", 1.0)).select(y, x._other(math.nan))
+
+
+def log2(x: Value) -> Value:
+    """Binary logarithm, of float32."""
+    return (log(_double(x)) * _LOG2E).cast("fptrunc", "float")
+
+
+def hypot(x: Value, y: Value) -> Value:
+    """√(x² + y²), of float32: float64 holds the squares."""
+    a, b = _double(x), _double(y)
+    root = (a * a + b * b).call("llvm.sqrt").cast("fptrunc", "float")
+    largest = x.call("llvm.fabs").call("llvm.maxnum", y.call("llvm.fabs"))
+    return largest.compare("eq", math.inf).select(largest, root)
+
+
+def log10(x: Value) -> Value:
+    """Decimal logarithm, of float32."""
+    return (log(_double(x)) * (1 / math.log(10))).cast("fptrunc", "float")

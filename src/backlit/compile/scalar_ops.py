@@ -229,6 +229,19 @@ _FLOAT: dict[str, Emit] = {
     "signbit": lambda x: _sign_bit(x),
     "logaddexp": lambda a, b: _logaddexp(a, b),
 }
+#: Those of float32 only; of float64 they are the library's.
+_SINGLE: dict[str, Emit] = {
+    "sinh": mathematics.sinh,
+    "cosh": mathematics.cosh,
+    "atanh": mathematics.atanh,
+    "atan": mathematics.atan,
+    "atan2": mathematics.atan2,
+    "asin": mathematics.asin,
+    "acos": mathematics.acos,
+    "log2": mathematics.log2,
+    "log10": mathematics.log10,
+    "hypot": mathematics.hypot,
+}
 # Functions of the C library: one call an element, exact as NumPy's are.
 _LIBRARY = {
     "sin": "sin", "cos": "cos", "tan": "tan", "asin": "asin", "acos": "acos", "atan": "atan",
@@ -450,6 +463,8 @@ def emit(
         return simple[name]()
     if name in _FLOAT:
         return _FLOAT[name](*values)
+    if name in _SINGLE and values[0].type == "float":
+        return _SINGLE[name](*values)
     return _library(_LIBRARY[name], *values)
 
 

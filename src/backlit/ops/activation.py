@@ -23,6 +23,7 @@ def _sigmoid(xp, x):
 class Sigmoid(Elementwise):
     """y = 1 / (1 + e^-x);  gx = gy y (1 - y)."""
 
+    whole = True
     saves = ("y",)
 
     def forward(self, xp, x):
@@ -35,6 +36,7 @@ class Sigmoid(Elementwise):
 class Relu(Elementwise):
     """y = max(x, 0);  gx = gy where x > 0, else y: 0 (relu'(0) = 0), or NaN where x is."""
 
+    whole = True
     saves = ("y",)
 
     def forward(self, xp, x):
@@ -47,6 +49,7 @@ class Relu(Elementwise):
 class LeakyRelu(Elementwise):
     """y = x where x > 0, else slope · x;  the derivative at 0 is the slope, at NaN it is NaN."""
 
+    whole = True
     attributes = ("slope",)
     saves = ("x",)
     slope: float
@@ -64,6 +67,7 @@ class Elu(Elementwise):
     Source: Clevert, Unterthiner & Hochreiter, ICLR 2016, eq. 15.
     """
 
+    whole = True
     attributes = ("alpha",)
     saves = ("x",)
     alpha: float
@@ -78,6 +82,7 @@ class Elu(Elementwise):
 class Softplus(Elementwise):
     """y = log(1 + eˣ) = max(x, 0) + log(1 + e^-|x|);  gx = gy σ(x)."""
 
+    whole = True
     saves = ("x",)
 
     def forward(self, xp, x):
@@ -93,6 +98,7 @@ class Silu(Elementwise):
     Source: Elfwing, Uchibe & Doya, Neural Networks 107 (2018), eq. 3.
     """
 
+    whole = True
     saves = ("x",)
 
     def forward(self, xp, x):
@@ -109,6 +115,7 @@ class Gelu(Elementwise):
     Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
     """
 
+    whole = True
     saves = ("x",)
 
     def forward(self, xp, x):
@@ -127,6 +134,7 @@ class GeluTanh(Elementwise):
     Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
     """
 
+    whole = True
     saves = ("x",)
 
     def forward(self, xp, x):
@@ -146,6 +154,7 @@ def _gelu_inner(x):
 class Softmax(Op):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ along `axis`;  gxᵢ = yᵢ (gyᵢ - Σⱼ gyⱼ yⱼ)."""
 
+    whole = True
     attributes = ("axis",)
     saves = ("y",)
     axis: int
@@ -174,6 +183,7 @@ class MaskedSoftmax(Softmax):
 class LogSoftmax(Op):
     """yᵢ = xᵢ - log Σⱼ e^xⱼ along `axis`;  gxᵢ = gyᵢ - e^yᵢ Σⱼ gyⱼ."""
 
+    whole = True
     attributes = ("axis",)
     saves = ("y",)
     axis: int

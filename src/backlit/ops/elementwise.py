@@ -575,6 +575,7 @@ class Clip(Elementwise):
     A limit of None does not limit. Where x is NaN, so is gx.
     """
 
+    whole = True
     attributes = ("low", "high")
     saves = ("x",)
     low: float | None

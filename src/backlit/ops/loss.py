@@ -106,6 +106,7 @@ class HuberLoss(Pairwise):
     Source: Huber, Ann. Math. Stat. 35 (1964) 73-101.
     """
 
+    whole = True
     attributes = ("delta", "scale", "reduction")
     delta: float
     scale: float
@@ -356,6 +357,7 @@ class NllLoss(Labelled):
     The mean is Σ l_n / Σ w_t; rows whose label is `ignore_index` count in neither.
     """
 
+    whole = True
     saves = ("x", "target", "weight", "y")
 
     def forward(self, xp, x, target, *weight):
@@ -389,6 +391,7 @@ class CrossEntropy(Labelled):
     Source: Szegedy et al., CVPR 2016, sec. 7 (smoothing).
     """
 
+    whole = True
     attributes = ("label_smoothing", "ignore_index", "reduction")
     saves = ("x", "target", "weight", "y")
     label_smoothing: float

@@ -19,6 +19,7 @@ class BatchNorm(Op):
     Source: Ioffe & Szegedy, ICML 2015, alg. 1.
     """
 
+    whole = True
     attributes = ("eps",)
     saves = ("x", "mean", "variance", "affine")
     eps: float
@@ -57,6 +58,7 @@ class LayerNorm(Op):
     Source: Ba, Kiros & Hinton, arXiv:1607.06450, eq. 4.
     """
 
+    whole = True
     attributes = ("naxes", "eps")
     saves = ("x", "affine")
     naxes: int

@@ -135,6 +135,7 @@ class Min(Extreme):
 class Prod(Reduction):
     """y = Π x over one axis;  gx = gy · (the product of all the others), exact where x is 0."""
 
+    whole = True
     primitive = True
     saves = ("x",)
 
@@ -205,6 +206,7 @@ class Argmin(Reduction):
 class Running(Op):
     """Base of the folds that keep every intermediate result along `axis`."""
 
+    whole = True
     attributes = ("axis",)
     primitive = True
     axis: int
@@ -281,6 +283,7 @@ class Argsort(Op):
 class Norm(Reduction):
     """y = √Σ x², scaled by the largest |x| so that no square overflows;  gx = gy x / y, 0 at 0."""
 
+    whole = True
     saves = ("x", "y")
 
     def forward(self, xp, x):
