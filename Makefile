@@ -5,7 +5,7 @@
 #     make lint      style, format and types
 #     make parity    compare values and gradients with PyTorch (installs it)
 #     make docs      build the guide and the reference into docs/_build/html
-#     make bench     time training steps beside PyTorch and JAX (installs them)
+#     make bench     time training steps and eager ops beside PyTorch and JAX (installs them)
 #     make picture   draw the README's picture anew from real output
 #     make clean     remove what the commands above have made
 #
@@ -51,6 +51,7 @@ docs: $(VENV)/.docs
 # For example: make bench BENCH="--only mlp,gpt --quick"
 bench: $(VENV)/.bench
 	$(RUN) -m bench $(BENCH)
+	$(RUN) -m bench.eager_ops
 
 picture: $(VENV)/.test
 	$(RUN) scripts/draw_picture.py

@@ -1,4 +1,4 @@
-"""Elementary functions of compiled code: within 2 ulp (erfc: 4), with NumPy's special values."""
+"""Elementary functions of compiled code: within 2 ulp (erfc: 6), with NumPy's special values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_within_few_units_in_the_last_place(name: str, dtype: str) -> None:
         unit = np.spacing(np.abs(rounded)).astype(want.dtype)
         error = np.abs(got.astype(want.dtype) - want) / unit
     same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
-    bad = ~same & ~(error <= (4.5 if name == "erfc" else 2.0))
+    bad = ~same & ~(error <= (6.0 if name == "erfc" else 2.0))
     assert not bad.any(), [
         (float(x[i]), float(got[i]), float(rounded[i])) for i in np.nonzero(bad)[0][:5]
     ]

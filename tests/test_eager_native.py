@@ -137,6 +137,102 @@ def test_products_of_16_bit_floats(name: str, dtype: str) -> None:
         np.testing.assert_allclose(a, b, rtol=0.01, atol=0.01 * np.abs(b).max())
 
 
+POINTWISE = {
+    "expm1": backlit.expm1, "log1p": lambda x: backlit.log1p(backlit.abs(x)), "erf": backlit.erf,
+    "erfc": backlit.erfc, "sinh": backlit.sinh, "cosh": backlit.cosh, "atan": backlit.atan,
+    "asin": lambda x: backlit.asin(x / 8), "acos": lambda x: backlit.acos(x / 8),
+    "atanh": lambda x: backlit.atanh(x / 8), "tan": backlit.tan, "sign": backlit.sign,
+    "log2": lambda x: backlit.log2(backlit.abs(x)), "cube": lambda x: x**3,
+    "log10": lambda x: backlit.log10(backlit.abs(x)), "inverse": lambda x: x**-1,
+    "atan2": lambda x: backlit.atan2(x, backlit.flip(x)),
+    "hypot": lambda x: backlit.hypot(x, backlit.flip(x)),
+    "logaddexp": lambda x: backlit.logaddexp(x, backlit.flip(x)),
+    "remainder": lambda x: x % backlit.flip(x), "floor_divide": lambda x: x // backlit.flip(x),
+    "sigmoid": backlit.sigmoid, "relu": functional.relu, "leaky_relu": functional.leaky_relu,
+    "elu": functional.elu, "softplus": functional.softplus, "silu": functional.silu,
+    "gelu": functional.gelu, "clip": lambda x: backlit.clip(x, -1, 0.5),
+    "gelu of GPT-2": lambda x: functional.gelu(x, approximate="tanh"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", POINTWISE)
+def test_elements_in_blocks(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the last block is not full, and where the array is not contiguous."""
+    monkeypatch.setattr(eager, "BLOCKS", (32, 8))
+    monkeypatch.setattr(eager, "SIMPLE", 8)
+    function = POINTWISE[name]
+    whole = np.random.default_rng(0).normal(size=(9, 11)).astype(dtype) * 2
+
+    def values(array: np.ndarray) -> list[np.ndarray]:
+        x = wrap(array).requires_grad_()
+        y = function(x)
+        upstream = wrap(np.linspace(-1, 1, y.size).reshape(y.shape).astype(dtype))
+        return [y.numpy(), backlit.grad(y, x, upstream).numpy()]
+
+    for array in (whole, whole.T, whole[:, :1], whole[:2, :4]):
+        mine = values(array)
+        backlit.set_native_ops(False)
+        numpys = values(array)
+        backlit.set_native_ops(True)
+        for a, b in zip(mine, numpys, strict=True):
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
+            unit = 4e-6 if dtype == "float32" else 1e-13
+            np.testing.assert_allclose(a, b, rtol=unit, atol=unit * (name == "logaddexp"))
+
+
+def test_quotients_have_the_same_bits_in_native_code() -> None:
+    rng = np.random.default_rng(0)
+    a = np.concatenate([rng.normal(size=40_000) * 100, rng.integers(-50, 50, 40_000) / 8])
+    b = np.concatenate([rng.choice([-1, 1], 40_000) * rng.uniform(0.01, 3, 40_000),
+                        rng.choice([-0.5, 0.125, 3, 7], 40_000)])  # fmt: skip
+    a, b = wrap(a.astype(np.float32)), wrap(b.astype(np.float32))
+    mine = [(a // b).numpy(), (a % b).numpy()]
+    assert len(eager._programs) > 0
+    backlit.set_native_ops(False)
+    for x, y in zip(mine, ((a // b).numpy(), (a % b).numpy()), strict=True):
+        assert x.tobytes() == y.tobytes()
+
+
+LABELS = backlit.abs(whole(6, below=7))
+WHOLE = {
+    "layer_norm": (
+        lambda x, w, b: functional.layer_norm(x, 7, w, b), (normal(6, 7), normal(7), normal(7))),
+    "batch_norm": (
+        lambda x, w, b: functional.batch_norm(x, weight=w, bias=b, training=True),
+        (normal(6, 7), normal(7), normal(7))),
+    "softmax": (functional.softmax, (normal(6, 7),)),
+    "log_softmax": (functional.log_softmax, (normal(6, 7),)),
+    "cross_entropy": (lambda x, w: functional.cross_entropy(x, LABELS, w * w),
+                      (normal(6, 7), normal(7))),
+    "nll_loss": (lambda x: functional.nll_loss(x, LABELS, reduction="none"), (normal(6, 7),)),
+    "huber_loss": (functional.huber_loss, (normal(6, 7), normal(6, 7))),
+    "prod": (lambda x: backlit.prod(x, axis=1), (normal(6, 7),)),
+    "norm": (lambda x: backlit.vector_norm(x, axis=1), (normal(6, 7),)),
+    "cumulative_sum": (lambda x: backlit.cumulative_sum(x, axis=0), (normal(6, 7),)),
+    "cumulative_prod": (lambda x: backlit.cumulative_prod(x, axis=1), (normal(6, 7),)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_ops_as_a_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eager, "WHOLE", 1)
+    function, inputs = WHOLE[name]
+
+    def values() -> list[np.ndarray]:
+        y = function(*inputs)
+        upstream = backlit.ones_like(y) * 0.5
+        return [t.numpy() for t in (y, *backlit.grad(y, list(inputs), upstream))]
+
+    mine = values()
+    assert len(eager._programs) >= 2
+    again = values()
+    backlit.set_native_ops(False)
+    for a, b, c in zip(mine, again, values(), strict=True):
+        assert a.tobytes() == b.tobytes()
+        np.testing.assert_allclose(a, c, rtol=1e-12, atol=1e-13)
+
+
 def test_small_and_integer_work_stays_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(dtype: Any) -> None:
         take_add(wrap(np.ones((1, 2, 5, 5), dtype)), wrap(np.zeros(2, np.int64)), axis=1, size=3)

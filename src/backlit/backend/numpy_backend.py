@@ -89,7 +89,7 @@ from numpy import (
     where,
 )
 
-from ..dtypes import FLOATING, INTEGER, int32, int64, uint64
+from ..dtypes import FLOATING, INTEGER, bfloat16, int32, int64, uint64
 from .numpy_windows import (
     convolution,
     convolution_input,
@@ -320,7 +320,7 @@ ERFC = {
 
 
 def erfc(x: np.ndarray) -> np.ndarray:
-    """1 - erf x, to 4 units in the last place also where it is small."""
+    """1 - erf x, to 6 units in the last place also where it is small."""
     wide = np.asarray(x, np.float64)
     size = np.minimum(np.abs(wide), 28.0)
     scaled = _polynomial(ERFC[x.dtype.name][::-1], (size - 3.0) / (size + 3.0))

@@ -141,7 +141,7 @@ class Program:
         for start in starts:
             for slot, place, size in places:
                 table[slot] = place + start * size
-            threads.run(self.driver, at, room, met, self.parallel)
+            threads.run(self.driver, at, room, met)
         _give_back(arena)
 
 
@@ -254,7 +254,8 @@ def _pointwise(
             program = _programs[kind]
         except KeyError:
             program = _made(kind, function, (np.empty(block, dtype),) * len(arrays))
-        if program is None:
+        program.used = next(_uses)
+        if type(program) is Numpys:
             return None
         if y is None:
             y = np.empty(shape, program.outputs[0][1].dtype)
@@ -524,8 +525,8 @@ def _forward(op: Any, arrays: tuple[Any, ...]) -> Any:
     return None if results is None else results[0]
 
 
-#: Which inputs have no gradient, for each program of a backward.
-_absent: dict[Any, tuple[int, ...]] = {}
+#: Which inputs have no gradient, for each kind of op whose backward was compiled.
+_absent: dict[type[Op], tuple[int, ...]] = {}
 
 
 def _backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
@@ -544,14 +545,14 @@ def _backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
         returned = op.backward(TENSORS, grad_y, *unflatten(tree, filled))
         returned = returned if type(returned) is tuple else (returned,)
         given = [g() if callable(g) else g for g in returned]
-        _absent[key] = tuple([i for i, g in enumerate(given) if g is None])
+        _absent[type(op)] = tuple([i for i, g in enumerate(given) if g is None])
         return [g for g in given if g is not None]
 
     key = ("backward", op, tree, others, *_kind(arrays))
     results = _run(key, gradients, arrays)
     if results is None:
         return None
-    for place in _absent[key]:
+    for place in _absent[type(op)]:
         results.insert(place, None)
     return tuple(results)
 

@@ -24,6 +24,7 @@ from ..dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, bool_, float16, f
 from ..op import Elementwise, Op, Shape
 from ..ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
 from .graph import Equation, Graph, Variable
+from .passes import SetItemsTo
 from .scalar_ops import has_half
 
 #: Ops that move the elements of their first input, and do nothing else.

@@ -1,6 +1,6 @@
 """Elementary functions as straight-line code without branches, so that loops of them vectorise.
 
-Each is accurate to 2 ulp, `erfc` to 4 (see the tests) over its whole domain and has NumPy's special
+Each is accurate to 2 ulp, `erfc` to 6 (see the tests) over its whole domain and has NumPy's special
 values. Polynomials are Chebyshev interpolants computed in 50 digits; the argument reductions are
 the usual ones: Muller, "Elementary Functions", 3rd ed. (2016), ch. 5 and 11.
 """
