@@ -501,7 +501,7 @@ _HEAVY: dict[str, Callable[..., Any]] = {
 
 def _worth(op: Any, arrays: tuple[Any, ...], blocks: int = 1) -> bool:
     floats = [a for a in arrays if getattr(a, "dtype", None) not in _LABELS]
-    if not all(type(a) is np.ndarray for a in arrays) or not _floats(*floats):
+    if not floats or not all(type(a) is np.ndarray for a in arrays) or not _floats(*floats):
         return False
     if isinstance(op, recurrence.Recurrence):
         return op.work(*arrays) >= PRODUCT and arrays[0].shape[0] <= STEPS * blocks
