@@ -255,7 +255,7 @@ def _pointwise(
         except KeyError:
             program = _made(kind, function, (np.empty(block, dtype),) * len(arrays))
         program.used = next(_uses)
-        if type(program) is Numpys:
+        if isinstance(program, Numpys):
             return None
         if y is None:
             y = np.empty(shape, program.outputs[0][1].dtype)
