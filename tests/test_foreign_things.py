@@ -702,3 +702,31 @@ def test_arrays_and_lists_stand_for_tensors():
     assert bl.full_like(np.ones(2), 3).dtype == bl.float64
     assert bl.jacobian(lambda x: x * x, np.array([1.0, 2.0])).tolist() == [[2.0, 0.0], [0.0, 4.0]]
     assert bl.roll(X, np.int64(1), axis=1).tolist() == [[2.0, 1.0], [4.0, 3.0]]
+
+
+# -- data of the right kind in the wrong form -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: bl.functional.cross_entropy(X, bl.tensor([[0], [1]])),
+         r"wanted \(2,\); give target\.reshape\(\(2,\)\)"),
+        (lambda: bl.functional.cross_entropy(X, bl.tensor([[0, 1], [1, 0]])),
+         r"of one-hot rows give target\.astype\('float32'\) or the labels"),
+        (lambda: nn.Conv2d(3, 4, 3)(bl.ones((2, 8, 9, 3))),
+         r"channels come before places: permute_dims\(x, \(0, 3, 1, 2\)\); in Conv2d"),
+        (lambda: nn.Conv1d(3, 4, 3)(bl.ones((2, 8, 3))),
+         r"channels come before places: permute_dims\(x, \(0, 2, 1\)\); in Conv1d"),
+        (lambda: nn.Linear(12, 2)(bl.ones((5, 1, 3, 4))),
+         r"put nn\.Flatten\(\) in front, or x\.reshape\(\(len\(x\), -1\)\); in Linear"),
+        (lambda: nn.Sequential([nn.Tanh()]), r"got a list; unpack it, Sequential\(\*modules\)"),
+        (lambda: nn.Sequential(nn.ReLU), "element 0 must be a Module, got a class, .*; make"),
+        (lambda: nn.Sequential(bl.tanh), r"use its Module, as nn\.Tanh\(\) for tanh, or write one"),
+        (lambda: nn.ModuleList([None]), "ModuleList: element 0 must be a Module, got None"),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_the_form_that_was_meant_is_named(call, text):
+    with pytest.raises(BacklitError, match=text):
+        call()

@@ -312,7 +312,9 @@ def test_module_dict_behaves_like_a_dict() -> None:
 
 
 def test_container_errors_say_what_is_wrong() -> None:
-    with pytest.raises(ArgumentError, match=r"Sequential: element 1 must be a Module, got 3"):
+    with pytest.raises(
+        ArgumentError, match=r"Sequential: element 1 must be a Module, got a number, 3; give layers"
+    ):
         nn.Sequential(nn.Tanh(), 3)
     with pytest.raises(
         IndexRangeError, match=r"ModuleList: the index must lie in \[-1, 1\), got 1"

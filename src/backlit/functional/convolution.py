@@ -117,10 +117,14 @@ def _convolution(
     steps = several(name, "stride", stride, axes, 1)
     spread = several(name, "dilation", dilation, axes, 1)
     several(name, "groups", groups, 1, 1)
-    if x.shape[1] != weight.shape[1] * groups:
+    channels = weight.shape[1] * groups
+    if x.shape[1] != channels:
+        order = (0, x.ndim - 1, *range(1, x.ndim - 1))
+        last = x.shape[-1] == channels
+        cure = f"; channels come before places: permute_dims(x, {order})" if last else ""
         raise ShapeError(
-            f"{name}: x must have {weight.shape[1] * groups} channels (weight: {describe(weight)}, "
-            f"groups: {groups}), got {describe(x)}{where()}"
+            f"{name}: x must have {channels} channels (weight: {describe(weight)}, "
+            f"groups: {groups}), got {describe(x)}{cure}{where()}"
         )
     if padding == "same":
         if any(s != 1 for s in steps):

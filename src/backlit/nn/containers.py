@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import ArgumentError, IndexRangeError
+from ..foreign import words
 from ..functions.arguments import sequence
 from .module import Module
 
@@ -26,8 +27,16 @@ class _Numbered(Module):
 
     def _require_module(self, name: str, m: Any) -> None:
         if not isinstance(m, Module):
+            what, cure = words(m)
+            if isinstance(m, list | tuple):
+                what = f"a {type(m).__name__}"
+                cure = f"unpack it, {type(self).__name__}(*modules)"
+            elif not callable(m):
+                cure = "give layers, as nn.Linear(2, 3)"
+            elif not isinstance(m, type):
+                cure = "use its Module, as nn.Tanh() for tanh, or write one whose forward calls it"
             raise ArgumentError(
-                f"{type(self).__name__}: element {name} must be a Module, got {m!r:.80}"
+                f"{type(self).__name__}: element {name} must be a Module, got {what}; {cure}"
             )
 
     def _position(self, i: Any) -> int:

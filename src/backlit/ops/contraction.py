@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,12 @@ class Linear(Op):
     @staticmethod
     def check(x, weight, *bias):
         if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+            flat = x.ndim > 2 and math.prod(x.shape[1:]) == weight.shape[1]
+            cure = "; put nn.Flatten() in front, or x.reshape((len(x), -1))" if flat else ""
             raise ShapeError(
                 f"linear: x.shape[-1] must equal in_features, got "
                 f"{x.shape[-1] if x.ndim else 'a scalar'} and {weight.shape[1]} "
-                f"(x: {describe(x)}, weight: {describe(weight)})"
+                f"(x: {describe(x)}, weight: {describe(weight)}){cure}"
             )
         if x.dtype != weight.dtype:
             raise DTypeError(

@@ -268,9 +268,15 @@ class Classification(Loss):
             )
         wanted = (x.shape[0], *x.shape[2:])
         if target.shape != wanted:
+            if target.shape == x.shape:
+                cure = f"; of one-hot rows give target.astype('{x.dtype.name}') or the labels"
+            elif math.prod(target.shape) == math.prod(wanted):
+                cure = f"; give target.reshape({wanted})"
+            else:
+                cure = ""
             raise ShapeError(
                 f"{self.name}: for x of shape (N, C, ...) the target must have shape (N, ...), "
-                f"got x: {describe(x)} and target: {describe(target)}, wanted {wanted}"
+                f"got x: {describe(x)} and target: {describe(target)}, wanted {wanted}{cure}"
             )
         self.require_elements(x, math.prod(wanted))
 
