@@ -359,12 +359,15 @@ class Capture:
 
     def has_aliases(self, leaves: Any) -> bool:
         """Whether a Tensor that changes in the call goes by two names in it."""
-        if self._changed or self._rewrites:
-            tensors = [x for x in leaves if isinstance(x, Tensor)]
-            if not self._changed.isdisjoint(tensors):
+        try:
+            if not self._changed.isdisjoint(leaves):
                 return True
-            return self._rewrites and len(set(tensors)) < len(tensors)
-        return False
+        except TypeError:  # what cannot be hashed is no Tensor
+            return self.has_aliases([x for x in leaves if isinstance(x, Tensor)])
+        if not self._rewrites:
+            return False
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        return len(set(tensors)) < len(tensors)
 
     def __str__(self) -> str:
         return str(self.graph)
