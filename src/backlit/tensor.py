@@ -776,19 +776,19 @@ class Tensor:
         if leaf and STATE.grad_enabled:
             raise GradientError(
                 f"{what}: a leaf that requires a gradient ({describe(self)}) cannot change in "
-                "place, because the tape could not say of which value its gradient is; change it "
-                "under backlit.no_grad(), or make a new Tensor"
+                "place{where_called()}, because the tape could not say of which value its gradient "
+                "is; change it under backlit.no_grad(), or make a new Tensor"
             )
         if new.shape != self.shape:
             raise ShapeError(
                 f"{what}: the result must have the shape of the Tensor that it replaces, "
-                f"{self.shape}, got {new.shape}; make a new Tensor"
+                f"{self.shape}, got {new.shape}{where_called()}; make a new Tensor"
             )
         if new.dtype != self.dtype:
             if not dtypes.same_kind(new.dtype, self.dtype):
                 raise DTypeError(
-                    f"{what}: {self.dtype} cannot hold the result, which is {new.dtype}; "
-                    f"make a new Tensor, or cast with astype({self.dtype.name!r})"
+                    f"{what}: {self.dtype} cannot hold the result, which is {new.dtype}"
+                    f"{where_called()}; make a new Tensor, or cast with astype({self.dtype.name!r})"
                 )
             new = new.astype(self.dtype)
         array = self.array
