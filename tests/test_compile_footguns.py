@@ -544,6 +544,19 @@ def test_training_by_hand_moves_the_parameters() -> None:
     assert len(list(model.named_parameters())) == 4
 
 
+def test_a_parameter_that_a_sum_reads_along_another_axis_is_replaced() -> None:
+    w = bl.ones(5)
+
+    def f(x):
+        y = (x * w).sum(axis=0)
+        w.assign(w * 0.5 + 1)
+        return y
+
+    fast, x = compiled(f), bl.ones((3, 5))
+    assert [fast(x).tolist() for _ in range(2)] == [[3.0] * 5, [4.5] * 5]
+    assert w.tolist() == [1.75] * 5
+
+
 def test_gradients_from_before_the_call_change_in_place() -> None:
     w = bl.tensor([1.0, 2.0], requires_grad=True)
 
