@@ -380,8 +380,8 @@ class ChangeWriter(Writer):
         used, other = self.pick(), self.pick()
         assert used is not None
         assert other is not None
-        if used < inputs:
-            return
+        if used < inputs or values[used].exact:
+            return  # an input, or perhaps one under another name
 
         def added(x: Any, v: Any) -> Any:
             x += bl.tanh(v).mean()

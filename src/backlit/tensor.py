@@ -776,8 +776,8 @@ class Tensor:
         if leaf and STATE.grad_enabled:
             raise GradientError(
                 f"{what}: a leaf that requires a gradient ({describe(self)}) cannot change in "
-                f"place{where_called()}, because the tape could not say of which value its gradient "
-                "is; change it under backlit.no_grad(), or make a new Tensor"
+                f"place{where_called()}, because the tape could not say of which value its "
+                "gradient is; change it under backlit.no_grad(), or make a new Tensor"
             )
         if new.shape != self.shape:
             raise ShapeError(
