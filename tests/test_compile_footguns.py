@@ -671,6 +671,126 @@ def test_attributes_with_a_gradient_cannot_be_differentiated_outside() -> None:
     assert not model.cache.requires_grad
 
 
+@pytest.mark.parametrize("executor", [native, interpreter])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: bl.tensor([1.0, 2.0]),
+        lambda: bl.asarray([1.0, 2.0]),
+        lambda: bl.asarray(np.float32([1.0, 2.0])),
+        lambda: bl.from_dlpack(np.float32([1.0, 2.0])),
+        lambda: bl.linspace(0.0, 1.0, 2),
+        lambda: bl.eye(2),
+        lambda: bl.zeros(2),
+    ],
+)
+def test_a_tensor_that_the_function_makes_is_new_at_every_call(executor, make) -> None:
+    w = bl.tensor([2.0, 3.0], requires_grad=True)
+
+    def f(x):
+        total, counts = make(), make()
+        used = counts * 10
+        counts += 1
+        total[0] = x[0]
+        total += w * x
+        return bl.grad((total**2).sum(), w), total.detach(), counts, used, make()
+
+    fast = bl.compile(f, executor=executor)
+    for i in range(3):
+        x = bl.tensor([1.0, 2.0 + i])
+        for got, want in zip(fast(x), f(x), strict=True):
+            np.testing.assert_allclose(got.tolist(), want.tolist(), 1e-6)
+
+
+@pytest.mark.parametrize("executor", [native, interpreter])
+@pytest.mark.parametrize("where", ["attribute", "buffers", "closure", "modules"])
+def test_an_attribute_that_is_replaced_while_its_tensor_has_another_name(executor, where) -> None:
+    def make():
+        start = bl.tensor([1.0, 2.0])
+
+        class Hidden(nn.Module):
+            def __init__(self):
+                super().__init__()
+                if where == "buffers":
+                    self.register_buffer("h", start)
+                    self.register_buffer("first", start)
+                else:
+                    self.h = self.first = start
+
+            def forward(self, x):
+                other = start if where == "closure" else self.first
+                self.h = 0.5 * self.h + x
+                return self.h * 1.0, other * 1.0
+
+        a = Hidden()
+        b = Hidden() if where == "modules" else a
+        return (lambda x: (*a(x), *b(2 * x))), (a, b)
+
+    (f, kept), (g, others) = make(), make()
+    fast = bl.compile(g, executor=executor)
+    for i in range(4):
+        x = bl.tensor([1.0 + i, -1.0])
+        assert [t.tolist() for t in fast(x)] == [t.tolist() for t in f(x)]
+        assert [m.h.tolist() for m in others] == [m.h.tolist() for m in kept]
+
+
+@pytest.mark.parametrize("executor", [native, interpreter])
+def test_an_attribute_that_changes_in_place_and_is_replaced(executor) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.h = bl.tensor([1.0, 2.0])
+
+        def forward(self, x, done):
+            self.h *= 1.0 - done
+            self.h = bl.tanh(self.h + x)
+            return self.h * 2.0
+
+    plain, model = Recurrent(), Recurrent()
+    first = model.h
+    fast = bl.compile(model, executor=executor)
+    for i in range(4):
+        x, done = bl.tensor([0.1 * i, 0.5]), bl.tensor([1.0 * (i == 2), 0.0])
+        np.testing.assert_allclose(fast(x, done).tolist(), plain(x, done).tolist(), 1e-6)
+    assert first.tolist() == [1.0, 2.0]  # it was multiplied by 1 before it left
+    assert len(fast.graphs) == 1
+
+
+def test_what_a_module_registers_in_forward_is_registered() -> None:
+    class Lazy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = None
+
+        def forward(self, x):
+            if self.weight is None:
+                self.weight = nn.Parameter(bl.ones((x.shape[-1], 2)))
+            self.register_buffer("seen", x.sum(axis=0))
+            return x @ self.weight
+
+    model = Lazy()
+    fast = compiled(model)
+    for i in range(3):
+        with bl.no_grad():
+            assert fast(bl.ones((2, 3)) * i).tolist() == [[3.0 * i] * 2] * 2
+        assert model.seen.tolist() == [2.0 * i] * 3
+    assert list(model.state_dict()) == ["weight", "seen"]
+    assert isinstance(model.weight, nn.Parameter)
+    assert model.weight.is_leaf
+    assert model.weight.requires_grad
+
+    model = Lazy()
+
+    def step(x):
+        loss = model(x).sum()
+        loss.backward()
+        return loss
+
+    with pytest.raises(TraceError, match="the grad of a leaf that it makes itself, but float32"):
+        compiled(step)(bl.ones((2, 3)))
+    assert model.weight is None
+
+
 def test_a_refused_capture_leaves_everything_as_it_was() -> None:
     state, box = {"h": bl.zeros(2)}, SimpleNamespace(h=bl.zeros(2))
     hidden, model = bl.zeros(2), Memory()

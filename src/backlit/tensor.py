@@ -416,11 +416,13 @@ class Tensor:
     _hooks: list[Callable[[Tensor], Tensor | None]] | None
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False):
-        if STATE.trace is None or not isinstance(data, np.ndarray | Tensor):
+        if STATE.trace is None:
             self.array = _as_array(data, dtype, copy=True)
+        elif isinstance(data, np.ndarray | Tensor):
+            self.array = STATE.trace.read(_traced(data, dtype))
         else:
-            source = _traced(data, dtype)
-            self.array = STATE.trace.read(source)
+            self.array = _as_array(data, dtype)
+            STATE.trace.made.add(self)
         self.node = self._grad = self._hooks = self.name = None
         self._requires_grad = False
         if requires_grad:
@@ -639,12 +641,16 @@ class Tensor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise GradientError("copy: only leaf Tensors are copied; use t.detach() first")
+        memo[id(self)] = twin = self._twin(self._concrete("copy").copy())
+        return twin
+
+    def _twin(self, array: Any) -> Tensor:
+        """A leaf of the same kind and name around another array."""
         twin = _new(type(self))
-        twin.array = self._concrete("copy").copy()
+        twin.array = array
         twin.node = twin._grad = twin._hooks = None
         twin.name = self.name
         twin._requires_grad = self._requires_grad
-        memo[id(self)] = twin
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -1172,6 +1178,14 @@ def wrap(array: Any, node: Node | None = None) -> Tensor:
     t.node = node
     t._requires_grad = node is not None
     t._grad = t._hooks = t.name = None
+    return t
+
+
+def constant(array: Any) -> Tensor:
+    """A Tensor around a new array. A captured function that changes it changes its own."""
+    t = wrap(array)
+    if STATE.trace is not None:
+        STATE.trace.made.add(t)
     return t
 
 

@@ -22,10 +22,10 @@ from ..errors import GradientError, TraceError
 from ..functions.namespace import TENSORS
 from ..op import Op, Requirement, describe
 from ..random import default_generator
-from ..tensor import STATE, Node, Tensor, as_tensor, make_node, wrap
+from ..tensor import STATE, Node, Tensor, as_tensor, constant, make_node, wrap
 from .checks import Require
 from .graph import Equation, Graph, Variable
-from .guards import MISSING, Change, Containers, Guards, snapshot
+from .guards import MISSING, Change, Containers, Guards, leave, snapshot
 from .surroundings import ATOMS, Surroundings, settled
 from .tree import flatten, unflatten
 
@@ -76,10 +76,17 @@ class AttributeOf:
     The function puts another in its place at every call. It is read as a Tensor is.
     """
 
-    __slots__ = ("kind", "module", "name")
+    __slots__ = ("model", "module", "name", "registry")
 
-    def __init__(self, module: Any, name: str, kind: _Output):
-        self.module, self.name, self.kind = module, name, kind
+    def __init__(self, module: Any, name: str, model: Tensor):
+        self.module, self.name = module, name
+        self.model = model  # the abstract Tensor that was put there
+        self.registry = module._registry(name)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether what is put there is a leaf that asks for gradients, as a Parameter is."""
+        return self.model.requires_grad and self.model.node is None
 
     @property
     def _tensor(self) -> Any:
@@ -107,11 +114,32 @@ class AttributeOf:
 
     def put(self, leaves: Any, array: np.ndarray) -> None:
         """Set the attribute to a new Tensor, as the function does."""
-        setattr(self.module, self.name, _wrapped(array, self.kind))
+        if self.is_leaf:
+            new = self.model._twin(array)
+        else:
+            new = _wrapped(array, _LINKED if _is_linked(self.model) else _OUTPUT)
+        if self.registry is None:
+            setattr(self.module, self.name, new)
+        else:  # also where it was registered by the function itself
+            self.module._set(self.name, new, self.registry)
 
     def keep(self, leaves: Any) -> Callable[[], None]:
         """What puts back the Tensor of now."""
         return partial(setattr, self.module, self.name, self._tensor)
+
+
+class HeldBy(AttributeOf):
+    """The Tensor that an attribute holds at a call, which gets a new value before it leaves."""
+
+    __slots__ = ()
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Replace the value of the Tensor of this call."""
+        self._tensor.array = array
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the value of now."""
+        return partial(setattr, self._tensor, "array", self._tensor.array)
 
 
 class ArgumentOf:
@@ -148,11 +176,14 @@ class Trace:
         self.updated: dict[Tensor, Variable] = {}
         self.gradients: dict[Tensor, Tensor | None] = {}
         self.used: dict[int, Any] = {}  # each module called and each optimizer stepped
+        self.made: set[Tensor] = set()  # Tensors with numbers that the function itself has made
         self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
         self.knows: Callable[[np.ndarray], bool] = lambda array: False
         self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
         #: Attributes of modules that were set: the module, the value, and what was there before.
         self.written: dict[tuple[int, str], tuple[Any, Any, Any]] = {}
+        #: What they held, if that was read: the attributes of each such Tensor.
+        self.replaced: dict[Tensor, list[AttributeOf]] = {}
         self.generators: dict[int, Any] = {}  # default generators that were asked for
         self.numbers: dict[Tensor, str] = {}  # Tensors read as Python numbers, and what they are
         self.forward: Node | None = None  # the node whose derivative is being computed
@@ -219,8 +250,12 @@ class Trace:
     def assign(self, tensor: Tensor, value: Tensor) -> None:
         """A Tensor's value was replaced."""
         self._require_not_both(tensor, tensor in self.numbers)
-        if type(tensor.array) is Variable:  # an argument, or made inside
-            tensor.array = self.read(value)
+        if self._is_inside(tensor):
+            now = self.read(value)
+            if tensor in self.found:  # what was read are its numbers
+                self.found[wrap(tensor.array)] = self.found.pop(tensor)
+                del self.current[tensor]
+            tensor.array = now
             for owner, gradient in self.brought.items():
                 if gradient is tensor:
                     self.gradients.setdefault(owner, gradient)
@@ -228,9 +263,13 @@ class Trace:
             self.read(tensor)  # it is an input, even if its old value is never used
             self.updated[tensor] = self.current[tensor] = self.read(value)
 
+    def _is_inside(self, tensor: Tensor) -> bool:
+        """Whether a Tensor is an argument or was made by the function."""
+        return type(tensor.array) is Variable or tensor in self.made
+
     def require_inside(self, tensor: Tensor) -> None:
         """Raise unless a Tensor that is put on the tape was made by the captured function."""
-        if type(tensor.array) is not Variable or tensor in self.twins:
+        if not self._is_inside(tensor) or tensor in self.twins:
             raise self.refuse(
                 "compile: the tape of a captured function ends with the call, so it cannot put "
                 f"{describe(tensor)} on it, which was there before; write value.detach(), or "
@@ -300,7 +339,7 @@ class Trace:
     def array(self, array: np.ndarray) -> Tensor:
         """A Tensor of a NumPy array; one that was there before the call is read at each call."""
         if not self.knows(array):
-            return wrap(array.copy())
+            return constant(array.copy())
         if id(array) not in self.arrays:
             self.arrays[id(array)] = wrap(array), array
         return wrap(self.read(self.arrays[id(array)][0]))  # changing it does not change the array
@@ -415,6 +454,14 @@ def trace(
     for place in tracer.found:
         if isinstance(place, AttributeOf):
             guards.pass_over(place.module, place.name)
+    # Which of its names was read is known only once a Tensor has one name.
+    changes += [
+        Change(
+            f"{type(places[0].module).__name__}.{places[0].name}", "one Tensor", "another", leave
+        )
+        for old, places in tracer.replaced.items()
+        if len(places) > 1 or guards.know(old)
+    ]
     for t in tracer.found:
         if isinstance(t, Tensor) and t.requires_grad:
             guards.announced.slots.append([_getter(t), "_hooks", t._hooks, "the hooks of a Tensor"])
@@ -545,6 +592,12 @@ def _record(
                         f"arguments, but {describe(tensor)} requires one; return backlit.grad(…), "
                         "detach the argument, or let the function find it in its surroundings"
                     )
+                if gradient is not None and any(_is_put(tensor, place) for place in placed):
+                    raise TraceError(
+                        "backward: a captured function leaves no gradient in the grad of a leaf "
+                        f"that it makes itself, but {describe(tensor)} is left in an attribute; "
+                        "make it outside, as by calling the module once before"
+                    )
                 continue  # the gradient of a Tensor made inside
             gradients.append((tensor, gradient is not None))
             if gradient is not None:
@@ -567,17 +620,26 @@ def _taken_back(tracer: Trace, before: Surroundings) -> dict[Any, Variable]:
         abstract = isinstance(now, Tensor) and type(now.array) is Variable
         if now is not value or not abstract or not before.has(module):
             continue
-        place = AttributeOf(module, name, _LINKED if _is_linked(now) else _OUTPUT)
+        place = AttributeOf(module, name, now)
+        if isinstance(old, Tensor) and old in tracer.updated:
+            placed[HeldBy(module, name, now)] = tracer.updated.pop(old)
         placed[place] = tracer.read(now)
         if old is MISSING:
             delattr(module, name)
         else:
             setattr(module, name, old)
-        if isinstance(old, Tensor) and old not in tracer.updated:
+        if isinstance(old, Tensor):
             read = tracer.found.pop(old, None)
+            if read is not None or old in tracer.replaced:
+                tracer.replaced.setdefault(old, []).append(place)
             tracer.found[place] = read or Variable(old.shape, old.dtype)
     STATE.trace = trace
     return placed
+
+
+def _is_put(tensor: Tensor, place: Any) -> bool:
+    """Whether a Tensor is what a captured function puts at a place."""
+    return isinstance(place, AttributeOf) and place.model is tensor
 
 
 def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) -> Any:

@@ -122,7 +122,7 @@ class _Checks:
         """Whatever is not as it was."""
         for function, code, defaults, path in self.functions:
             if function.__code__ is not code or function.__defaults__ is not defaults:
-                yield Change(path, "one function", "another", _leave)
+                yield Change(path, "one function", "another", leave)
         for entry in self.cells:
             now = contents_of(entry[0])
             if now is entry[1]:
@@ -149,13 +149,13 @@ class _Checks:
                 yield Change(entry[2], entry[1], inside, undo, entry[0])
         for array, then, path in self.arrays:
             if array.tobytes() != then:
-                yield Change(path, "one array", "another", _leave)
+                yield Change(path, "one array", "another", leave)
         for function, value, path in self.results:
             if function() is not value:
-                yield Change(path, "one", "another", _leave)
+                yield Change(path, "one", "another", leave)
 
 
-def _leave() -> None:
+def leave() -> None:
     """What holds no values is not put back."""
 
 
@@ -232,6 +232,15 @@ class Guards:
     def changes(self) -> list[Change]:
         """Everything that is not as it was."""
         return [*self.announced.changes(), *self.open.changes()]
+
+    def know(self, value: Any) -> bool:
+        """Whether a value stands in one of the places that are guarded."""
+        return any(
+            any(e[1] is value for e in checks.cells)
+            or any(e[2] is value for e in checks.slots)
+            or any(v is value for e in checks.contents for v in e[1])
+            for checks in (self.announced, self.open)
+        )
 
     def pass_over(self, module: Any, name: str) -> None:
         """Do not ask which Tensor an attribute of a module holds."""

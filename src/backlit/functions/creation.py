@@ -13,7 +13,17 @@ from ..errors import ArgumentError, ShapeError
 from ..foreign import words
 from ..op import describe
 from ..ops import creation as ops
-from ..tensor import STATE, Tensor, _as_array, _traced, apply, as_tensor, check_device, wrap
+from ..tensor import (
+    STATE,
+    Tensor,
+    _as_array,
+    _traced,
+    apply,
+    as_tensor,
+    check_device,
+    constant,
+    wrap,
+)
 from .arguments import shape_tuple, whole
 from .elementwise import positive, where
 
@@ -46,7 +56,7 @@ def asarray(
     if STATE.trace is not None and type(obj) is np.ndarray:
         return _traced(obj, dtype)
     try:
-        return wrap(_as_array(obj, dtype, copy))
+        return constant(_as_array(obj, dtype, copy))
     except ValueError as error:
         if copy is False:
             raise ArgumentError(f"asarray: copy=False, but a copy is needed: {error}") from None
@@ -62,7 +72,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
             "use backlit.asarray"
         )
     shared = np.from_dlpack(x, copy=False) if copy is False else np.from_dlpack(x)
-    return wrap(_as_array(shared, copy=copy))
+    return constant(_as_array(shared, copy=copy))
 
 
 def _or(dtype: Any, default: dtypes.DType) -> Any:
@@ -232,7 +242,7 @@ def linspace(
     values = np.linspace(first, last, num, endpoint=endpoint)
     if num:
         _require_room("linspace", dtype, values.min(), values.max())
-    return wrap(values.astype(dtype))
+    return constant(values.astype(dtype))
 
 
 def eye(
@@ -246,7 +256,7 @@ def eye(
     """
     check_device(device)
     shape_tuple("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return wrap(np.eye(n_rows, n_cols, k, dtype=as_dtype(_or(dtype, dtypes.DEFAULT_FLOAT))))
+    return constant(np.eye(n_rows, n_cols, k, dtype=as_dtype(_or(dtype, dtypes.DEFAULT_FLOAT))))
 
 
 def _triangle(name: str, x: Any, mask: Any, k: int) -> Tensor:

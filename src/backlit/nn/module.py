@@ -117,6 +117,8 @@ class Module(Announcing):
                 f"of another kind, got {name!r}"
             )
         self._require_kind(name, value, place)
+        if STATE.trace is not None:
+            STATE.trace.wrote(self, name, value)
         self._set(name, value, place)
 
     def _set(self, name: str, value: Any, where: dict[str, Any]) -> None:
