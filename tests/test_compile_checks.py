@@ -240,3 +240,17 @@ def test_a_state_is_not_overwritten_before_what_stands_before_it_is_checked() ->
         assert w.tolist() == [1.0, 2.0]
     step(bl.tensor([0.5, 0.5]), bl.zeros(2))
     assert w.tolist() == [0.5, 1.0]
+
+
+@EXECUTORS
+def test_indices_that_the_function_makes_are_checked(executor):
+    positions = nn.Embedding(5, 3)
+
+    def f(x, n):
+        return positions(bl.arange(n)) + x
+
+    fast = bl.compile(f, executor=executor)
+    x = bl.ones((4, 3))
+    assert fast(x, 4).tolist() == f(x, 4).tolist()
+    with pytest.raises(IndexRangeError):
+        fast(bl.ones((6, 3)), 6)

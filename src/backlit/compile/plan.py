@@ -610,7 +610,7 @@ class _DriverWriter:
             arguments.append(f"ptr %p{self._count}")
             first = writer.starts.get(storage, 0)
             lines.extend(self.plan._pointer(storage, f"%p{self._count}", first))
-        listed = ", ".join(arguments)
+        listed = ", ".join([*arguments, "ptr %own"])  # a check of constants has no buffers
         if writer.units > 1 and writer.work >= _WORTH_SHARING:
             self._flush()
             self.parallel = True
@@ -621,14 +621,14 @@ class _DriverWriter:
                 f"  %begin{tag} = udiv i64 %s{tag}, %threads",
                 f"  %t{tag} = add i64 %s{tag}, {writer.units}",
                 f"  %end{tag} = udiv i64 %t{tag}, %threads",
-                f"  call void @{name}({listed}, ptr %own, i64 %begin{tag}, i64 %end{tag})",
+                f"  call void @{name}({listed}, i64 %begin{tag}, i64 %end{tag})",
             ]
             self._body += lines
             self._pending = True
         else:
             if self._pending:
                 self._barrier()
-            lines.append(f"  call void @{name}({listed}, ptr %own, i64 0, i64 {writer.units})")
+            lines.append(f"  call void @{name}({listed}, i64 0, i64 {writer.units})")
             self._serial += lines
 
     def add_product(self, product: Product, buffers: list[tuple[Variable, int]]) -> None:
