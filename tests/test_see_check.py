@@ -301,6 +301,29 @@ def test_seeded_randomness_in_a_function_is_repeated():
     assert (default_generator().counter.numpy() == state).all()
 
 
+def test_state_that_a_module_replaces_is_put_back_before_each_call():
+    class Stateful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+            self.register_buffer("scale", bl.ones(4))
+            self.hidden, self.calls = bl.ones(4), 0
+
+        def forward(self, x):
+            self.scale = self.scale * 0.9
+            self.hidden[0] *= 2.0
+            self.calls += 1
+            self.last = self.layer(x) * self.scale * self.hidden * self.calls
+            return self.last
+
+    model = Stateful()
+    result = see.check(model, X)
+    assert result.ok, result
+    assert model.scale.tolist() == model.hidden.tolist() == [1.0] * 4
+    assert model.calls == 0
+    assert not hasattr(model, "last")
+
+
 def test_an_op_without_a_derivative_is_not_judged():
     result = see.check(elementwise.Less(), X, X)
     assert result.verdict == "undecided"

@@ -21,6 +21,7 @@ import numpy as np
 from ...autograd import enable_grad, grad, parameters_of
 from ...dtypes import FLOATING, float64
 from ...errors import ArgumentError, BacklitError
+from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
 from ...random import default_generator
@@ -99,8 +100,8 @@ def in_float64(modules: Sequence[Module]) -> Iterator[None]:
 
 
 class Run:
-    """A function of fixed inputs that gives the same output whenever it is called: buffers and the
-    random generator are put back before each call.
+    """A function of fixed inputs that gives the same output whenever it is called: the state of
+    modules and the random generator are put back before each call.
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], modules: list[Module]):
@@ -108,7 +109,7 @@ class Run:
         self.inputs = list(inputs)
         self.generator = default_generator()
         self.random = self.generator.state_dict()
-        self.buffers = [(b, b.array) for m in modules for b in m.buffers()]
+        self.put_back = state_of(m for outer in modules for m in outer.modules())
 
     def __call__(self) -> Tensor:
         """The output for the fixed inputs."""
@@ -122,10 +123,9 @@ class Run:
         return y
 
     def restore(self) -> None:
-        """Put buffers and the generator back."""
+        """Put the state of modules and the generator back."""
         self.generator.load_state_dict(self.random)
-        for b, array in self.buffers:
-            b.array = array
+        self.put_back()
 
 
 def check_function(
