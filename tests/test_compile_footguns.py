@@ -703,6 +703,31 @@ def test_a_tensor_that_the_function_makes_is_new_at_every_call(executor, make) -
 
 
 @pytest.mark.parametrize("executor", [native, interpreter])
+@pytest.mark.parametrize("always", [False, True])
+def test_a_tensor_that_the_function_makes_changes_and_keeps(executor, always) -> None:
+    def make():
+        state: dict[str, bl.Tensor] = {}
+
+        def f(x):
+            if always or "total" not in state:
+                state["total"] = bl.tensor([1.0, 2.0])
+            state["total"] += x
+            state["total"][0] *= 2
+            return x * state["total"], state["total"]
+
+        return f, state
+
+    (f, kept), (g, others) = make(), make()
+    fast = bl.compile(g, executor=executor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where one is made at every call: it runs eagerly
+        for i in range(5):
+            x = bl.tensor([1.0, -1.0 * i])
+            assert [t.tolist() for t in fast(x)] == [t.tolist() for t in f(x)]
+            assert others["total"].tolist() == kept["total"].tolist()
+
+
+@pytest.mark.parametrize("executor", [native, interpreter])
 @pytest.mark.parametrize("where", ["attribute", "buffers", "closure", "modules"])
 def test_an_attribute_that_is_replaced_while_its_tensor_has_another_name(executor, where) -> None:
     def make():

@@ -7,7 +7,7 @@ surroundings becomes an input; one whose value it replaces becomes an input and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import FunctionType, ModuleType
@@ -177,6 +177,7 @@ class Trace:
         self.gradients: dict[Tensor, Tensor | None] = {}
         self.used: dict[int, Any] = {}  # each module called and each optimizer stepped
         self.made: set[Tensor] = set()  # Tensors with numbers that the function itself has made
+        self.numbers_of: dict[Tensor, Any] = {}  # what those that it changes were made with
         self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
         self.knows: Callable[[np.ndarray], bool] = lambda array: False
         self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
@@ -252,6 +253,8 @@ class Trace:
         self._require_not_both(tensor, tensor in self.numbers)
         if self._is_inside(tensor):
             now = self.read(value)
+            if type(tensor.array) is not Variable:
+                self.numbers_of[tensor] = tensor.array
             if tensor in self.found:  # what was read are its numbers
                 self.found[wrap(tensor.array)] = self.found.pop(tensor)
                 del self.current[tensor]
@@ -266,6 +269,13 @@ class Trace:
     def _is_inside(self, tensor: Tensor) -> bool:
         """Whether a Tensor is an argument or was made by the function."""
         return type(tensor.array) is Variable or tensor in self.made
+
+    def keep(self, tensor: Tensor) -> None:
+        """A Tensor that the function has made and changed stays after the call."""
+        if tensor in self.numbers_of and tensor.node is None:
+            self.updated[tensor] = self.current[tensor] = tensor.array
+            self.found[tensor] = Variable(tensor.shape, tensor.dtype)
+            tensor.array = self.numbers_of.pop(tensor)
 
     def require_inside(self, tensor: Tensor) -> None:
         """Raise unless a Tensor that is put on the tape was made by the captured function."""
@@ -500,20 +510,23 @@ def _number_of(t: Tensor) -> Callable[[str, Any], Any]:
 
 def _holds_abstract(value: Any) -> bool:
     """Whether a Tensor without a value is somewhere in a value."""
+    return any(type(t.array) is Variable for t in _tensors_in(value))
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    """The Tensors in a value: in containers, and in attributes."""
     pending = [value]
     seen: set[int] = set()
     while pending and len(seen) < 10_000:
         value = pending.pop()
         if isinstance(value, Tensor):
-            if type(value.array) is Variable:
-                return True
+            yield value
         elif id(value) not in seen:
             seen.add(id(value))
             if isinstance(value, Containers):
                 pending += snapshot(value)
             elif not isinstance(value, type | ModuleType | FunctionType):
                 pending += list(getattr(value, "__dict__", {}).values())
-    return False
 
 
 def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any]) -> set[str]:
@@ -565,6 +578,10 @@ def _record(
             result = _run(function, abstract_args, abstract_kwargs, tracer)
         finally:
             placed = _taken_back(tracer, before)
+        if tracer.numbers_of:
+            for change in before.guards.changes():
+                for tensor in _tensors_in(change.after):
+                    tracer.keep(tensor)
         _require_same_arguments((abstract_args, abstract_kwargs), twins, tree)
         result_leaves, result_tree = flatten(result)
         outputs: list[Variable] = []
