@@ -1179,7 +1179,7 @@ def test_captures_because_of_surroundings_are_warned_about_with_the_cause():
         for i in range(40):
             c.scale = 100 + i
             f(X)
-    assert len(f.graphs) == 32
+    assert len(f.graphs) == 49
 
 
 @pytest.mark.parametrize(
