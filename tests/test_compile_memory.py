@@ -429,3 +429,25 @@ def test_addresses_are_those_of_living_code() -> None:
         function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.addresses["f"])
         assert function(41) == 42
     assert not machine._UNREACHABLE
+
+
+def test_a_cycle_that_holds_a_library_leaves_its_code_to_be_closed_in_order() -> None:
+    class Part:
+        closed = False
+
+        def close(self) -> None:
+            told.append("closed")
+            self.closed = True
+
+        def __del__(self) -> None:
+            told.append("gone" if self.closed else "gone before it was closed")
+
+    told: list[str] = []
+    part = Part()
+    library = machine.Library((part,), {})
+    cycle = [library, part]
+    cycle.append(cycle)
+    del library, part, cycle
+    gc.collect()
+    machine._unload()
+    assert told == ["closed", "gone"]

@@ -221,16 +221,19 @@ class Library:
     """
 
     def __init__(self, code: Iterable[Any], addresses: dict[str, int], nbytes: int = 0):
-        self._code = tuple(code)
+        _LOADED[id(self)] = tuple(code)
         self.addresses = addresses
         self.nbytes = nbytes
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if not finalizing():  # then the system frees everything, and threads may still run
-            _UNREACHABLE.append((threads.departure(), self._code))
+            _UNREACHABLE.append((threads.departure(), _LOADED.pop(id(self))))
             _unload()
 
 
+#: The code of each library by its identity. Held here, so that where a library is collected with a
+#: cycle LLVM's objects are not: they would close themselves, without the lock and in any order.
+_LOADED: dict[int, tuple[Any, ...]] = {}
 #: Code that nothing refers to any more, with the question whether the last worker has left it.
 _UNREACHABLE: deque[tuple[Callable[[], bool], tuple[Any, ...]]] = deque()
 
