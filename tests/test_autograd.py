@@ -179,6 +179,10 @@ def test_grad_of_a_freed_graph_is_an_error_not_an_unused_input():
         bl.grad(y, x)
     with pytest.raises(GraphFreedError, match="the node multiply"):
         bl.grad(y, x, allow_unused=True)
+    with pytest.raises(GraphFreedError, match="the node multiply"):
+        bl.grad(y * 2, x)  # the way to x was in the part that was freed
+    w = leaf(3.0)
+    assert bl.grad(y * w, w).item() == 4.0  # another way is still there
 
 
 def test_retain_graph_allows_another_walk():

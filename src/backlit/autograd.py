@@ -94,6 +94,7 @@ def walk(
     """
     order = topological(key for key, _ in seeds)
     useful = None if wanted is None else _useful(order, wanted)
+    freed = None if wanted is None else next((n for n in order if n.saved is None), None)
     on_tensors = differentiable or STATE.trace is not None
     xp: Any = _tensors() if on_tensors else eager.EAGER
     pending: dict[Key, Gradient] = {}
@@ -130,6 +131,8 @@ def walk(
         if isinstance(key, Tensor) and key._hooks:
             gradient = _run_hooks(key._hooks, gradient, on_tensors)
         found[key] = gradient
+    if freed is not None and not found.keys() >= wanted:  # type: ignore[operator]
+        freed.require_live()  # whether the way to what is missing went through it is not known
     return found
 
 
