@@ -369,8 +369,7 @@ def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None
     if STATE.trace is not None:
         STATE.trace.require(name, rule, inputs)
         return
-    where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
-    require(name, rule(EAGER, *[x.array for x in inputs]), where)
+    require(name, rule(EAGER, *[x.array for x in inputs]), where_called())
 
 
 def where_called() -> str:
