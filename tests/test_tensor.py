@@ -1072,3 +1072,33 @@ def test_repr_is_elided_and_counts_what_is_not_finite():
     )
     assert "nan" not in repr(bl.tensor(np.arange(5)))
     assert repr(bl.tensor([1.0, np.inf], dtype="bfloat16")).endswith("dtype=bfloat16, inf=1)")
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda x: +x,
+        lambda x: bl.positive(x),
+        lambda x: bl.astype(x, x.dtype),
+        lambda x: bl.reshape(x, x.shape, copy=True),
+    ],
+    ids=["+", "positive", "astype", "reshape"],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64"])
+def test_a_copy_is_a_tensor_of_its_own(copied, dtype):
+    x = bl.tensor([1, 2], dtype=dtype)
+    for step in (copied, bl.compile(copied)):
+        y = step(x)
+        y += 1
+        assert (x.tolist(), y.tolist(), y.dtype) == ([1, 2], [2, 3], x.dtype)
+
+
+def test_the_copy_of_truth_values_and_of_a_leaf():
+    truth = bl.tensor([True, False])
+    assert bl.astype(truth, "bool") is not truth
+    assert bl.astype(truth, "bool", copy=False) is truth
+    w = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = +w
+    y *= 3
+    (y + bl.astype(w, "float32")).sum().backward()
+    assert (w.tolist(), w.grad.tolist()) == ([1, 2], [4, 4])

@@ -917,7 +917,7 @@ class Tensor:
         return apply(_NEGATIVE, self)
 
     def __pos__(self) -> Tensor:
-        return self
+        return apply(_POSITIVE, self)
 
     def __abs__(self) -> Tensor:
         return apply(_ABS, self)
@@ -1121,6 +1121,7 @@ _new = object.__new__
 
 _NEGATIVE = elementwise.Negative()
 _ABS = elementwise.Abs()
+_POSITIVE = elementwise.Positive()
 _INVERT = elementwise.BitwiseInvert()
 _ADD = elementwise.Add()
 _SUBTRACT = elementwise.Subtract()

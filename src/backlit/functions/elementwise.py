@@ -10,6 +10,7 @@ from ..errors import DTypeError
 from ..op import Op, describe
 from ..ops import activation
 from ..ops import elementwise as ops
+from ..ops.movement import Reshape
 from ..tensor import (
     Tensor,
     _operand,
@@ -222,10 +223,12 @@ def where(condition: Any, a: Any, b: Any, /) -> Tensor:
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
-    """x with its elements cast to another dtype. Tensors are immutable, so `copy` changes nothing.
+    """x with its elements cast to another dtype; with `copy` always a Tensor of its own.
 
     >>> astype(as_tensor([1.5]), "int64")
     Tensor([1], shape=(1,), dtype=int64)
     """
     check_device(device)
-    return as_tensor(x).astype(dtype)
+    x = as_tensor(x)
+    y = x.astype(dtype)
+    return apply(cached(Reshape, x.shape), x) if copy and y is x else y

@@ -17,6 +17,8 @@ from .arguments import axes, cached, integers, one_axis, sequence, shape_tuple, 
 def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
     """The elements in row-major order in another shape; one size may be -1.
 
+    In its own shape that is x itself, with `copy=True` a Tensor of its own.
+
     >>> reshape(as_tensor([1, 2, 3, 4]), (2, -1))
     Tensor([[1, 2],
             [3, 4]], shape=(2, 2), dtype=int64)
@@ -30,7 +32,9 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
             given = tuple(missing if n == -1 else n for n in given)
     if any(n < 0 for n in given):
         raise ShapeError(f"reshape: {x.shape} ({x.size} elements) does not fit {given}")
-    return x if given == x.shape else apply(cached(ops.Reshape, given), x)
+    if given == x.shape and not copy:
+        return x
+    return apply(cached(ops.Reshape, given), x)
 
 
 def permute_dims(x: Any, /, axes: Any) -> Tensor:

@@ -270,6 +270,8 @@ class Classification(Loss):
         if target.shape != wanted:
             if target.shape == x.shape:
                 cure = f"; of one-hot rows give target.astype('{x.dtype.name}') or the labels"
+            elif target.shape == x.shape[:-1]:
+                cure = "; the classes are axis 1, so give backlit.moveaxis(x, -1, 1)"
             elif math.prod(target.shape) == math.prod(wanted):
                 cure = f"; give target.reshape({wanted})"
             else:
@@ -310,7 +312,7 @@ def _column(xp, row, ndim: int):
 
 def _wide(xp, labels):
     """Labels in a type that holds every class and every `ignore_index`."""
-    return xp.astype(labels, int64)
+    return labels if labels.dtype == int64 else xp.astype(labels, int64)
 
 
 def _is_class(xp, labels, shape: Shape):
