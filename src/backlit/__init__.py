@@ -1,5 +1,7 @@
 """Backlit: a deep-learning framework you can see through."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from . import data, functional, models, nn, optim, random, train
 from .autograd import (
     backward,
@@ -59,3 +61,6 @@ inf = float("inf")
 nan = float("nan")
 newaxis = None
 pi = 3.141592653589793
+
+if not _TYPE_CHECKING:
+    from .spelling import function as __getattr__

@@ -58,5 +58,9 @@ class NonFiniteError(BacklitError, FloatingPointError):
     """A loss became NaN or infinite."""
 
 
+class SpellingError(BacklitError, AttributeError):
+    """A name of NumPy or PyTorch has another spelling here."""
+
+
 class MissingDependencyError(BacklitError, ImportError):
     """An optional package is needed for this feature."""

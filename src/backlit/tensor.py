@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from .errors import (
 from .foreign import words
 from .op import Op, Shape, describe, describe_inputs, holds, require
 from .ops import elementwise, movement
+from .spelling import method
 
 Number = bool | int | float
 
@@ -426,6 +427,13 @@ class Tensor:
         self._requires_grad = False
         if requires_grad:
             self.requires_grad_()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            if not name.startswith("_"):
+                method(name)
+            return object.__getattribute__(self, name)
 
     # -- what it is ---------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Modules: layers with state, containers, activations and losses."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from . import init
 from .activation import (
     ELU,
@@ -101,3 +103,6 @@ __all__ = [
     "Unflatten",
     "init",
 ]
+
+if not _TYPE_CHECKING:
+    from ..spelling import layer as __getattr__

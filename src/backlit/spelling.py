@@ -1,0 +1,169 @@
+"""What to use here for names that NumPy or PyTorch have and Backlit spells otherwise."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from .errors import SpellingError
+
+_CPU = "x itself, because Backlit computes on the CPU"
+_IN_PLACE = "x += y and the other operators, x[key] = value, or x.assign(value)"
+
+#: Of Tensors and of arrays: methods there, functions there, or both.
+_FUNCTIONS = {
+    "absolute": "backlit.abs(x)",
+    "allclose": "np.allclose(x, y)",
+    "amax": "backlit.max(x, axis=axis)",
+    "amin": "backlit.min(x, axis=axis)",
+    "arccos": "backlit.acos(x)",
+    "arcsin": "backlit.asin(x)",
+    "arctan": "backlit.atan(x)",
+    "arctan2": "backlit.atan2(y, x)",
+    "bmm": "x @ y",
+    "cat": "backlit.concat(tensors, axis=0)",
+    "chunk": "slices, as x[:n] and x[n:]",
+    "clamp": "backlit.clip(x, low, high)",
+    "clone": "+x",
+    "concatenate": "backlit.concat(tensors, axis=0)",
+    "copy": "+x",
+    "cumprod": "backlit.cumulative_prod(x, axis=0)",
+    "cumsum": "backlit.cumulative_sum(x, axis=0)",
+    "div": "x / y",
+    "dot": "x @ y",
+    "eq": "x == y",
+    "expand": "backlit.broadcast_to(x, shape)",
+    "gather": "backlit.take_along_axis(x, indices, axis=axis)",
+    "ge": "x >= y",
+    "gt": "x > y",
+    "index_select": "backlit.take(x, indices, axis=axis)",
+    "isclose": "np.isclose(x, y)",
+    "le": "x <= y",
+    "lt": "x < y",
+    "log_softmax": "backlit.functional.log_softmax(x, dim=axis)",
+    "masked_fill": "backlit.where(mask, value, x)",
+    "matmul": "x @ y",
+    "mm": "x @ y",
+    "mul": "x * y",
+    "mv": "x @ y",
+    "ne": "x != y",
+    "neg": "-x",
+    "norm": "backlit.vector_norm(x)",
+    "permute": "backlit.permute_dims(x, axes)",
+    "pow": "x**y",
+    "ravel": "x.flatten()",
+    "relu": "backlit.functional.relu(x)",
+    "repeat_interleave": "backlit.repeat(x, times, axis=axis)",
+    "softmax": "backlit.functional.softmax(x, dim=axis)",
+    "split": "slices, as x[:n] and x[n:]",
+    "sub": "x - y",
+    "swapaxes": "backlit.permute_dims(x, axes), or x.mT",
+    "topk": "backlit.argsort(x, axis=-1, descending=True)[..., :k]",
+    "transpose": "backlit.permute_dims(x, axes), or x.mT",
+    "unbind": "backlit.unstack(x)",
+    "unsqueeze": "backlit.expand_dims(x, axis=axis)",
+}
+
+#: Of Tensors alone.
+_METHODS = {
+    "bfloat16": 'x.astype("bfloat16")',
+    "bool": 'x.astype("bool")',
+    "contiguous": "x itself, because the order in memory is never seen",
+    "cpu": _CPU,
+    "cuda": _CPU,
+    "data": "x.detach() to read it, x.assign(value) to change it",
+    "dim": "x.ndim",
+    "double": 'x.astype("float64")',
+    "fill": "x.assign(value)",
+    "float": 'x.astype("float32")',
+    "grad_fn": "x.op",
+    "half": 'x.astype("float16")',
+    "int": 'x.astype("int32")',
+    "long": 'x.astype("int64")',
+    "numel": "x.size",
+    "repeat": "backlit.tile(x, times) as in PyTorch, backlit.repeat(x, times) as in NumPy",
+    "t": "x.T",
+    "type": 'x.astype("float32"), or x.dtype',
+    "view": "x.reshape(shape)",
+}
+
+#: Of the module alone.
+_MODULE = {
+    "array": "backlit.tensor(data)",
+    "as_tensor": "backlit.asarray(data)",
+    "cuda": "nothing for it, because Backlit computes on the CPU",
+    "device": 'the text "cpu"',
+    "double": "backlit.float64",
+    "float": "backlit.float32",
+    "from_numpy": "backlit.asarray(array)",
+    "half": "backlit.float16",
+    "hstack": "backlit.concat(tensors, axis=1)",
+    "int": "backlit.int32",
+    "load": "backlit.load_tensors(path), or train.load_checkpoint(path)",
+    "long": "backlit.int64",
+    "power": "backlit.pow(x, y)",
+    "rand": "backlit.random.uniform(shape)",
+    "randint": "backlit.random.integers(low, high, shape)",
+    "randn": "backlit.random.normal(shape)",
+    "randperm": "backlit.random.permutation(n)",
+    "save": "backlit.save_tensors(path, tensors), or train.save_checkpoint(path, state)",
+    "vstack": "backlit.concat(tensors, axis=0)",
+}
+
+
+#: Of the module of layers.
+_LAYERS = {
+    "functional": "backlit.functional",
+    "utils": "optim.clip_grad_norm_ and optim.clip_grad_value_",
+}
+
+
+def method(name: str) -> None:
+    """Raise for the name of a method that is spelled otherwise, else return.
+
+    >>> method("view")
+    Traceback (most recent call last):
+        ...
+    backlit.errors.SpellingError: Tensor.view: no such name; use x.reshape(shape)
+    """
+    from .functions import __all__ as functions
+
+    cure = _METHODS.get(name) or _FUNCTIONS.get(name)
+    if cure is None:
+        if name.endswith("_") and not name.startswith("_"):
+            cure = _IN_PLACE
+        elif name in functions:
+            cure = f"backlit.{name}(x, ...)"
+        else:
+            return
+    raise SpellingError(f"Tensor.{name}: no such name; use {cure}")
+
+
+def function(name: str) -> NoReturn:
+    """Raise for a name that the package has not, with what to use instead where it is known.
+
+    >>> function("randn")
+    Traceback (most recent call last):
+        ...
+    backlit.errors.SpellingError: backlit.randn: no such name; use backlit.random.normal(shape)
+    """
+    _missing("backlit", name, _MODULE.get(name) or _FUNCTIONS.get(name))
+
+
+def layer(name: str) -> NoReturn:
+    """Raise for a name that `nn` has not, with what to use instead where it is known.
+
+    >>> layer("functional")
+    Traceback (most recent call last):
+        ...
+    backlit.errors.SpellingError: backlit.nn.functional: no such name; use backlit.functional
+    """
+    _missing("backlit.nn", name, _LAYERS.get(name))
+
+
+def _missing(module: str, name: str, cure: str | None) -> NoReturn:
+    if cure is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    raise SpellingError(f"{module}.{name}: no such name; use {cure}")
+
+
+__all__ = ["function", "layer", "method"]
