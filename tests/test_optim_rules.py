@@ -873,14 +873,17 @@ def test_a_group_checks_what_is_set():
             "SGD: parameters must not be empty, got none; a generator, such as",
         ),
         (
-            lambda: SGD([bl.tensor([1.0])]),
+            lambda: SGD(nn.Linear(2, 3).requires_grad_(False).parameters()),
             DTypeError,
-            "SGD: parameters must be leaf Tensors that require a gradient, got Tensor",
+            r"SGD: parameters must be leaf Tensors that require a gradient, got "
+            r"float32\[3,2\] that requires none; of a frozen model give "
+            r"\[p for p in model.parameters\(\) if p.requires_grad\]",
         ),
         (
             lambda: SGD([leaf([1.0]) * 2]),
             DTypeError,
-            "SGD: parameters must be leaf Tensors that require a gradient, got Tensor",
+            r"SGD: parameters must be leaf Tensors that require a gradient, got "
+            r"float64\[1\] computed by multiply; give what it was computed from",
         ),
         (
             lambda: SGD(["w"]),
@@ -982,3 +985,36 @@ def test_state_dict_is_a_copy():
         {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
          "params": 4}
     ]  # fmt: skip
+
+
+class OwnStep(Optimizer):
+    """Momentum as one writes it for PyTorch: a `step` of its own, with numbers in its state."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @bl.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                state["count"] = state.get("count", 0) + 1
+                state["velocity"] = 0.9 * state.get("velocity", bl.zeros_like(p)) + p.grad
+                p -= group["lr"] * state["velocity"] / state["count"]
+
+
+def test_an_optimizer_with_a_step_of_its_own_goes_on_from_its_state():
+    def descend(w, opt, steps):
+        for _ in range(steps):
+            opt.zero_grad()
+            (w * w).sum().backward()
+            opt.step()
+        return w.tolist()
+
+    w = leaf([1.0, 2.0])
+    opt = OwnStep([w])
+    copied = leaf(descend(w, opt, 3))
+    other = OwnStep([copied], lr=1.0)
+    other.load_state_dict(opt.state_dict())
+    assert other.state[copied]["velocity"] is not opt.state[w]["velocity"]
+    assert descend(copied, other, 2) == descend(w, opt, 2)

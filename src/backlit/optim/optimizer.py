@@ -20,7 +20,7 @@ from ..backend import numpy_backend
 from ..changes import CHANGES, Announcing, WatchedDict, WatchedList
 from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..foreign import require_dict
+from ..foreign import require_dict, words
 from ..functions.arguments import listed
 from ..functions.namespace import TENSORS
 from ..op import describe
@@ -104,7 +104,7 @@ class Optimizer(Announcing):
             if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
                 raise DTypeError(
                     f"{name}: parameters must be leaf Tensors that require a gradient, "
-                    f"got {p!r:.80}"
+                    f"got {_fault(p)}"
                 )
             if id(p) in known:
                 raise ArgumentError(f"{name}: a parameter ({describe(p)}) is listed twice")
@@ -249,7 +249,7 @@ class Optimizer(Announcing):
         """Copies of the state Tensors by parameter number, and the settings of the groups."""
         params = [p for g in self.param_groups for p in g["params"]]
         state = {
-            str(i): {n: wrap(t.numpy().copy()) for n, t in self.state[p].items()}
+            str(i): {n: _copied(t) for n, t in self.state[p].items()}
             for i, p in enumerate(params)
             if self.state.get(p)
         }
@@ -318,6 +318,8 @@ class Optimizer(Announcing):
         tensors: dict[str, Any],
         counters: dict[float, Tensor],
     ) -> dict[str, Tensor]:
+        if self._own_step():
+            return WatchedDict({name: _copied(value) for name, value in tensors.items()})
         names = (STEP, *self.initial_state(group.floats()))
         if set(tensors) != set(names):
             raise ArgumentError(
@@ -337,12 +339,19 @@ class Optimizer(Announcing):
             state[name] = wrap(np.array(value.numpy(), _wide(p.dtype)))
         return state
 
+    def _own_step(self) -> bool:
+        """Whether a subclass wrote `step` in place of `update`; its state is what it likes."""
+        return type(self).step is not Optimizer.step
+
     def _replace_state(self, new: dict[Tensor, dict[str, Tensor]]) -> None:
         """Take over the state, in the Tensors that are there, because captured steps refer to them.
 
         Where that is impossible they are emptied: a captured step sees a new shape and is captured
         again.
         """
+        if self._own_step():
+            self.state = new
+            return
         old = {p: state for p, state in self.state.items() if state}
         same = set(old) == set(new) and _sharing(old) == _sharing(new)
         same = same and all(set(old[p]) == set(new[p]) for p in new)
@@ -372,6 +381,24 @@ class _State(WatchedDict):
     def __missing__(self, p: Tensor) -> dict[str, Tensor]:
         self[p] = state = WatchedDict()
         return state
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a Tensor of the state, or a number that an optimizer's own `step` keeps there."""
+    return wrap(value.numpy().copy()) if isinstance(value, Tensor) else value
+
+
+def _fault(p: Any) -> str:
+    """What is wrong with a parameter, and the cure."""
+    if not isinstance(p, Tensor):
+        return f"{words(p)[0]}; use model.parameters()"
+    if p.requires_grad:
+        op = "" if p.op is None else f" computed by {p.op}"
+        return f"{describe(p)}{op}; give what it was computed from"
+    return (
+        f"{describe(p)} that requires none; of a frozen model give "
+        "[p for p in model.parameters() if p.requires_grad], and others later to add_param_group"
+    )
 
 
 def _short(value: Any) -> str:
