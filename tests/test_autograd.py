@@ -502,9 +502,10 @@ def test_retain_grad_does_not_keep_the_tensor_alive():
             r"backward: without a gradient the output must be a single number, got float64\[2\]; ",
         ),
         (
-            lambda x: bl.tensor([1.0]).backward(),
+            lambda x: bl.ones((20, 30)).backward(),
             GradientError,
-            "backward: the output must have been computed from a Tensor that requires a gradient",
+            "backward: the output must have been computed from a Tensor that requires a gradient, "
+            r"got float32\[20,30\]; set requires_grad",
         ),
         (
             lambda x: x.sum().detach().backward(),

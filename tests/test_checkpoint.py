@@ -23,7 +23,7 @@ import backlit
 from backlit import nn, optim
 from backlit.errors import ArgumentError, DataError
 from backlit.files import write_whole
-from backlit.train import load_checkpoint, save_checkpoint
+from backlit.train import load_checkpoint, save_checkpoint, save_tensors
 from backlit.train.checkpoint import restore
 
 
@@ -530,3 +530,14 @@ def test_killing_a_saver_at_any_moment_loses_nothing_that_was_saved(tmp_path):
         assert set(state["w"].tolist()) == {float(state["i"])}
     save_checkpoint(path, {"i": 0})
     assert leftovers(tmp_path) == []
+
+
+def test_a_module_is_saved_by_its_state(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(
+        ArgumentError,
+        match=r"save_tensors: the state must be a dict, got an object of class Linear, .* use its "
+        r"state_dict\(\)",
+    ):
+        save_tensors(path, nn.Linear(2, 2))
+    assert not path.exists()

@@ -388,3 +388,16 @@ def test_a_state_that_does_not_fit_is_refused():
     with pytest.raises(DataError, match="examples must be as in the saved run, 9, got 10"):
         loader.load_state_dict(DataLoader(rows(9), 4).state_dict())
     assert order(loader)[0] == [0, 1, 2, 3]
+
+
+def test_a_slice_of_a_tensor_dataset_is_rows_of_each_tensor():
+    data = TensorDataset([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [7, 8, 9])
+    x, y = data[1:]
+    assert (x.tolist(), y.tolist()) == ([[3, 4], [5, 6]], [8, 9])
+    assert data[::-1][1].tolist() == [9, 8, 7]
+    for index, kind in ((1.5, "a number, 1.5"), ([0, 1], r"a list, \[0, 1\]")):
+        with pytest.raises(
+            DTypeError,
+            match=f"dataset: the index must be an integer, got {kind}; for several examples use",
+        ):
+            data[index]

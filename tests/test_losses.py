@@ -260,3 +260,13 @@ def test_what_stands_elsewhere_in_pytorch_goes_by_name(loss):
 def test_losses_take_what_stands_elsewhere_in_pytorch_by_name(make):
     with pytest.raises(TypeError, match="takes from 1 to 2 positional arguments but 3 were given"):
         make(None, True)
+
+
+def test_classes_on_the_last_axis_are_told_where_to_go():
+    x, labels = bl.ones((2, 5, 3)), bl.zeros((2, 5), dtype="int64")
+    with pytest.raises(
+        ShapeError,
+        match=r"wanted \(2, 3\); the classes are axis 1, so give backlit.moveaxis\(x, -1, 1\)",
+    ):
+        functional.cross_entropy(x, labels)
+    assert functional.cross_entropy(bl.moveaxis(x, -1, 1), labels).shape == ()

@@ -271,9 +271,10 @@ def _run_hooks(hooks: list[Callable[[Tensor], Tensor | None]], gradient: Any, te
 def _seed(name: str, output: Tensor, gradient: Any) -> Tensor:
     """The gradient to start from: 1 for a scalar, else the given one."""
     if not isinstance(output, Tensor) or not output.requires_grad:
+        got = describe(output) if isinstance(output, Tensor) else words(output)[0]
         raise GradientError(
             f"{name}: the output must have been computed from a Tensor that requires a gradient, "
-            f"got {output!r:.80}; set requires_grad=True on a leaf, and do not detach"
+            f"got {got}; set requires_grad=True on a leaf, and do not detach"
         )
     if gradient is None:
         if output.size != 1:

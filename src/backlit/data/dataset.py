@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import INTEGER
-from ..errors import ArgumentError, IndexRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..foreign import words
 from ..functions.arguments import number, sequence
 from ..op import describe
@@ -44,6 +45,8 @@ class TensorDataset(Dataset):
     >>> data = TensorDataset([[1.0], [2.0], [3.0]], [0, 1, 0])
     >>> len(data), data[1]
     (3, (Tensor([2.], shape=(1,), dtype=float32), Tensor(1, shape=(), dtype=int64)))
+    >>> data[:2][1]  # a slice gives rows of each Tensor
+    Tensor([0, 1], shape=(2,), dtype=int64)
     """
 
     def __init__(self, *tensors: Any):
@@ -63,6 +66,8 @@ class TensorDataset(Dataset):
         return self.tensors[0].shape[0]
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        if isinstance(index, slice):
+            return tuple(wrap(t.array[index]) for t in self.tensors)
         return tuple(wrap(np.asarray(t.array[_checked(index, len(self))])) for t in self.tensors)
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, ...]:
@@ -169,7 +174,13 @@ def _counts(n: int, lengths: Sequence[float]) -> list[int]:
 
 
 def _checked(index: Any, n: int) -> int:
-    i = int(index)
+    try:
+        i = operator.index(index)
+    except TypeError:
+        raise DTypeError(
+            f"dataset: the index must be an integer, got {words(index)[0]}; "
+            "for several examples use a Subset"
+        ) from None
     if not -n <= i < n:
         raise IndexRangeError(f"dataset: the index must lie in [-{n}, {n}), got {i}")
     return i % n

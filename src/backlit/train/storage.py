@@ -17,6 +17,7 @@ import safetensors.numpy
 
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
+from ..foreign import require_dict
 from ..tensor import Tensor, as_tensor, wrap
 
 _DTYPES: dict[str, Any] = {
@@ -123,6 +124,7 @@ def save_tensors(
 
     Raises DataError if the file cannot be written; an earlier file of that name is then untouched.
     """
+    require_dict("save_tensors", tensors)
     write_whole(path, encode(tensors, metadata))
 
 
