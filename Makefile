@@ -1,7 +1,8 @@
 # Everything this project can do, each by one command on a machine with Python 3.11 or newer.
 #
 #     make demo      install, train a network on handwritten digits, say where the results are
-#     make test      install, run all tests, the docstrings' examples and the documentation's
+#     make test      install, run the tests, the docstrings' examples and the documentation's
+#     make long      run the tests that check one thing in many ways
 #     make lint      style, format and types
 #     make parity    compare values and gradients with PyTorch (installs it)
 #     make docs      build the guide and the reference into docs/_build/html
@@ -18,7 +19,7 @@ RUN := $(BIN)/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
-.PHONY: help demo test lint parity docs bench picture clean
+.PHONY: help demo test long lint parity docs bench picture clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,11 +30,14 @@ demo: $(VENV)/.data
 
 # Each test process has one core's share: BLAS threads of its own would only get in the way.
 # Machine code that tests compile is kept inside the environment, not in the user's home.
-test parity: export OPENBLAS_NUM_THREADS = 1
-test parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
+test long parity: export OPENBLAS_NUM_THREADS = 1
+test long parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
 
 test: $(VENV)/.test
-	$(RUN) -m pytest -n $(JOBS) -m "not parity" --doctest-modules src/backlit tests
+	$(RUN) -m pytest -n $(JOBS) -m "not parity and not long" --doctest-modules src/backlit tests
+
+long: $(VENV)/.test
+	$(RUN) -m pytest -n $(JOBS) -m long tests
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
