@@ -400,7 +400,8 @@ def _by_places(cls: type[Op], *dtypes: np.dtype) -> Callable[..., Any]:
 
 def _tan(x: Any) -> Any:
     """NumPy's sine and cosine of float32 compute several at once, its tangent does not."""
-    return NUMPY.sin(x) / NUMPY.cos(x) if x.dtype == float32 else NUMPY.tan(x)
+    many = x.dtype == float32 and x.size >= BLOCKS[-1]
+    return NUMPY.sin(x) / NUMPY.cos(x) if many else NUMPY.tan(x)
 
 
 def _pow(a: Any, b: Any) -> Any:
