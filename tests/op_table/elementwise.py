@@ -594,7 +594,7 @@ CASTS = [
             for case in FLOATS
             for name in ("float64", "float32")
         ],
-        function=lambda x, dtype: bl.astype(x, dtype),
+        function=lambda x, dtype: bl.astype(x, dtype, copy=False),
         specials=[
             Special(([1.0, 1e300, nan],), np.array([1.0, inf, nan], np.float32), ([1.0, 1.0, 1.0],),
                     {"dtype": np.dtype("float32")}),
@@ -612,7 +612,7 @@ CASTS = [
             Case((np.array([2, 0]),), {"dtype": np.dtype("bool")}),
             Case((np.zeros((0, 2)),), {"dtype": np.dtype("int64")}),
         ],
-        function=lambda x, dtype: bl.astype(x, dtype),
+        function=lambda x, dtype: bl.astype(x, dtype, copy=False),
         bad=[
             Bad(lambda: bl.tensor([1]).astype("complex64"), DTypeError,
                 r"dtype: 'complex64' is not supported; use one of .*float32")
