@@ -12,6 +12,8 @@ from backlit.cli import main
 from backlit.see.formula.language import FUNCTIONS
 from backlit.train import save_checkpoint
 
+pytestmark = pytest.mark.long
+
 SCRIPT = """
 import backlit
 from backlit import nn

@@ -14,6 +14,8 @@ import backlit as bl
 from backlit import functional as F
 from backlit.compile import interpreter, native
 
+pytestmark = pytest.mark.long
+
 FLOAT16, BFLOAT16 = np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)
 KINDS = pytest.mark.parametrize("kind", [FLOAT16, BFLOAT16], ids=str)
 rng = np.random.default_rng(0)

@@ -18,6 +18,8 @@ import backlit
 from backlit import functional, nn, see
 from backlit.tensor import STATE, Setting
 
+pytestmark = pytest.mark.long
+
 HOME = os.path.dirname(backlit.__file__) + os.sep
 FIELDS = ("grad_enabled", "trace", "scope", "observer", "backward_observer", "reader")
 
