@@ -178,6 +178,19 @@ def _judge(
     return value, band, *clean, kink, unknown
 
 
+def _beside(
+    forward: Forward, inputs: Sequence[Any], direction: dict[int, np.ndarray], step: float
+) -> list[np.ndarray]:
+    """f(x + step v) and f(x - step v)."""
+    values = []
+    for sign in (step, -step):
+        point = list(inputs)
+        for k, v in direction.items():
+            point[k] = inputs[k] + sign * v
+        values.append(np.asarray(forward(*point), np.float64))
+    return values
+
+
 def bends(
     forward: Forward,
     inputs: Sequence[Any],
@@ -194,12 +207,7 @@ def bends(
     with np.errstate(all="ignore"):
         y = np.asarray(forward(*inputs), np.float64)
         for step in (steps[0], steps[-1]):
-            sides = []
-            for sign in (step, -step):
-                point = list(inputs)
-                for k, v in direction.items():
-                    point[k] = inputs[k] + sign * v
-                sides.append(np.asarray(forward(*point), np.float64))
+            sides = _beside(forward, inputs, direction, step)
             gaps.append(float(np.nansum(np.abs(upstream * (sides[0] - 2 * y + sides[1])))) / step)
             rounding = epsilon * float(np.nansum(np.abs(upstream * y))) / step
     return gaps[1] > 0.1 * gaps[0] and gaps[1] > 20 * rounding
@@ -218,12 +226,7 @@ def along(
     rounding: list[float] = []
     with np.errstate(all="ignore"):
         for step in steps:
-            values = []
-            for sign in (step, -step):
-                point = list(inputs)
-                for k, v in direction.items():
-                    point[k] = inputs[k] + sign * v
-                values.append(np.asarray(forward(*point), np.float64))
+            values = _beside(forward, inputs, direction, step)
             difference = upstream * (values[0] - values[1])
             slopes.append(float(np.sum(difference)) / (2 * step))
             total = float(np.sum(np.abs(upstream * values[0])))
