@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+import backlit.ops
+from backlit.op import REGISTRY, Op
+
 from .record import Bad, Case, Record, Special
 
 RECORDS: dict[str, Record] = {}
@@ -15,4 +18,14 @@ for _module in pkgutil.iter_modules(__path__):
             raise ValueError(f"op table: {_record.name} has two records")
         RECORDS[_record.name] = _record
 
-__all__ = ["RECORDS", "Bad", "Case", "Record", "Special"]
+for _module in pkgutil.iter_modules(backlit.ops.__path__):
+    importlib.import_module(f"backlit.ops.{_module.name}")
+
+#: Every op in a room of its own under `ops`; what only the compiler makes is tested with it.
+BUILT_IN: dict[str, type[Op]] = {
+    name: cls
+    for name, cls in sorted(REGISTRY.items())
+    if cls.__module__.startswith(f"{backlit.ops.__name__}.")
+}
+
+__all__ = ["BUILT_IN", "RECORDS", "Bad", "Case", "Record", "Special"]
