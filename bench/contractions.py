@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from llvmlite import ir
 
-from backlit.compile import machine
-from backlit.compile.contraction import Contraction, Convolution, Machine, build, matmul
-from backlit.compile.contraction.native import Call, Library, target_machine
+from backlit.compiler.contraction import Contraction, Convolution, Machine, build, matmul
+from backlit.compiler.contraction.native import Call, Library, target_machine
+from backlit.compiler.llvm import machine
 from backlit.dtypes import bfloat16
 
 #: The dtypes to compare in, and the largest error that is let through.

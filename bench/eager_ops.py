@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional as T
 
 import backlit as bl
-from backlit import functional as F
+from backlit.nn import functional as F
 
 #: How many times PyTorch's time an eager op may take.
 LIMIT = 3.0

@@ -212,8 +212,8 @@ def _reset_peak() -> None:
 
 
 def _backlit_limits() -> dict[str, Any]:
-    from backlit.compile.report import limits
-    from backlit.compile.threads import get_threads, set_threads
+    from backlit.compiler.plan.report import limits
+    from backlit.compiler.plan.threads import get_threads, set_threads
 
     many = get_threads()
     found = {}

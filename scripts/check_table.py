@@ -2,7 +2,7 @@
 
     python scripts/check_table.py [--source-every N]
 
-The mutants and what they must be called are those of tests/test_see_check_mutations.py.
+The mutants and what they must be called are those of tests/see/test_check_mutations.py.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import numpy as np  # noqa: E402
 
-import test_see_check_mutations as mutations  # noqa: E402
-from backlit.see.check import Experiment, judge  # noqa: E402
+from backlit.see.checks import Experiment, judge  # noqa: E402
+from see import test_check_mutations as mutations  # noqa: E402
 
 
 def accusations() -> tuple[int, int]:
@@ -74,7 +74,7 @@ def main() -> None:
         "# How often `see.check` names the mistake",
         "",
         "Written by `python scripts/check_table.py`; the mutants are those of",
-        "`tests/test_see_check_mutations.py`. A mutant that changes no number is left out. Where",
+        "`tests/see/test_check_mutations.py`. A mutant that changes no number is left out. Where",
         "two mistakes give the same numbers at every point, either name counts as right.",
         "",
         f"- Correct ops checked at all cases of the op table: {checked:,}; accused: {accused}.",

@@ -2,7 +2,7 @@
 
     python scripts/diagnose_table.py
 
-The runs are those of tests/test_see_diagnose.py.
+The runs are those of tests/see/test_diagnose.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-import test_see_diagnose as suite  # noqa: E402
+from see import test_diagnose as suite  # noqa: E402
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         "# What `see.diagnose` finds",
         "",
         "Written by `python scripts/diagnose_table.py`; the runs are those of",
-        "`tests/test_see_diagnose.py`. The bugs were seeded, and the thresholds set, by the same",
+        "`tests/see/test_diagnose.py`. The bugs were seeded, and the thresholds set, by the same",
         "authors: these are not rates on unseen code.",
         "",
         f"- {len(suite.BUGS)} seeded bugs: recall {recall:.2f}; missed: "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import backlit
-import backlit.compile.plan  # with LLVM: the others' compilers are part of their import, too
+import backlit.compiler.plan.plan  # with LLVM: the others' compilers are part of their import, too
 from backlit import nn, optim
 
 from ..workloads import Arrays, Workload, network

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from . import data, functional, models, nn, optim, random, train
+from . import data, models, nn, optim, random, train
+from .array_api import *
 from .autograd import (
     backward,
     enable_grad,
@@ -16,8 +17,7 @@ from .autograd import (
     value_and_grad,
     vjp,
 )
-from .compile import (
-    capture,
+from .compiler import (
     compile,
     get_native_ops,
     get_threads,
@@ -26,6 +26,7 @@ from .compile import (
     set_native_ops,
     set_threads,
 )
+from .compiler.capture import capture
 from .dtypes import (
     bfloat16,
     can_cast,
@@ -46,8 +47,8 @@ from .dtypes import (
     uint64,
 )
 from .dtypes import bool_ as bool
-from .functions import *
 from .gradcheck import gradcheck
+from .nn import functional
 from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
 from .tensor import Tensor, apply, tensor

@@ -241,7 +241,7 @@ def fit(xp: Any, gradient: Gradient, target: Any) -> Gradient:
 
 
 def _tensors() -> SimpleNamespace:
-    from .functions.namespace import TENSORS
+    from .array_api.namespace import TENSORS
 
     return TENSORS
 
@@ -282,7 +282,7 @@ def _seed(name: str, output: Tensor, gradient: Any) -> Tensor:
                 f"{name}: without a gradient the output must be a single number, got "
                 f"{describe(output)}; reduce it with sum() or mean(), or pass a gradient"
             )
-        from .functions import ones_like
+        from .array_api import ones_like
 
         return ones_like(output)
     seed = as_tensor(gradient)
@@ -439,7 +439,7 @@ def _dense_grad(
     y: Tensor, leaves: Sequence[Tensor], upstream: Tensor | None, create_graph: bool
 ) -> tuple[Tensor, ...]:
     """Gradients with zeros where y does not depend on a leaf: derivatives, not bookkeeping."""
-    from .functions import zeros_like
+    from .array_api import zeros_like
 
     if not y.requires_grad:
         return tuple(zeros_like(x) for x in leaves)
@@ -472,7 +472,7 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, T
     for i, (x, v) in enumerate(zip(points, along, strict=True)):
         if as_tensor(x).shape != v.shape:
             raise ShapeError(f"jvp: tangents[{i}] must have shape {x.shape}, got {v.shape}")
-    from .functions import ones_like, sum, zeros_like
+    from .array_api import ones_like, sum, zeros_like
 
     with enable_grad():
         leaves = _inputs(points)
@@ -498,7 +498,7 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     Tensor([ 6., 12.], shape=(2,), dtype=float32)
     """
     require_function("hvp: f", f)
-    from .functions import sum
+    from .array_api import sum
 
     many = isinstance(inputs, list | tuple)
     points, along = _several(inputs), _several(vectors)
@@ -564,7 +564,7 @@ def jacobian(f: Callable[..., Tensor], inputs: Any, *, create_graph: bool = Fals
             [0., 4.]], shape=(2, 2), dtype=float32)
     """
     require_function("jacobian: f", f)
-    from .functions import reshape, stack, zeros
+    from .array_api import reshape, stack, zeros
 
     many = isinstance(inputs, list | tuple)
     with enable_grad():

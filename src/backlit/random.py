@@ -17,13 +17,13 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .array_api import argsort, concat, cos, floor, log, sin, sqrt
+from .array_api.arguments import shape_tuple, whole
+from .array_api.primitives import random_bits
 from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
-from .functions import argsort, concat, cos, floor, log, sin, sqrt
-from .functions.arguments import shape_tuple, whole
-from .functions.primitives import random_bits
 from .tensor import STATE, Tensor, wrap
 
 _P = ParamSpec("_P")

@@ -39,7 +39,7 @@ _FUNCTIONS = {
     "isclose": "np.isclose(x, y)",
     "le": "x <= y",
     "lt": "x < y",
-    "log_softmax": "backlit.functional.log_softmax(x, dim=axis)",
+    "log_softmax": "backlit.nn.functional.log_softmax(x, dim=axis)",
     "masked_fill": "backlit.where(mask, value, x)",
     "matmul": "x @ y",
     "mm": "x @ y",
@@ -51,9 +51,9 @@ _FUNCTIONS = {
     "permute": "backlit.permute_dims(x, axes)",
     "pow": "x**y",
     "ravel": "x.flatten()",
-    "relu": "backlit.functional.relu(x)",
+    "relu": "backlit.nn.functional.relu(x)",
     "repeat_interleave": "backlit.repeat(x, times, axis=axis)",
-    "softmax": "backlit.functional.softmax(x, dim=axis)",
+    "softmax": "backlit.nn.functional.softmax(x, dim=axis)",
     "split": "slices, as x[:n] and x[n:]",
     "sub": "x - y",
     "swapaxes": "backlit.permute_dims(x, axes), or x.mT",
@@ -112,7 +112,7 @@ _MODULE = {
 
 #: Of the module of layers.
 _LAYERS = {
-    "functional": "backlit.functional",
+    "functional": "backlit.nn.functional",
     "utils": "optim.clip_grad_norm_ and optim.clip_grad_value_",
 }
 
@@ -125,7 +125,7 @@ def method(name: str) -> None:
         ...
     backlit.errors.SpellingError: Tensor.view: no such name; use x.reshape(shape)
     """
-    from .functions import __all__ as functions
+    from .array_api import __all__ as functions
 
     cure = _METHODS.get(name) or _FUNCTIONS.get(name)
     if cure is None:
@@ -155,7 +155,7 @@ def layer(name: str) -> NoReturn:
     >>> layer("functional")
     Traceback (most recent call last):
         ...
-    backlit.errors.SpellingError: backlit.nn.functional: no such name; use backlit.functional
+    backlit.errors.SpellingError: backlit.nn.functional: no such name; use backlit.nn.functional
     """
     _missing("backlit.nn", name, _LAYERS.get(name))
 

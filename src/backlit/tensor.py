@@ -745,7 +745,7 @@ class Tensor:
         >>> tensor([1, 2, 3, 4]).reshape(2, -1).shape
         (2, 2)
         """
-        from .functions import reshape
+        from .array_api import reshape
 
         return reshape(self, shape[0] if len(shape) == 1 and shape[0] is not None else shape)
 
@@ -769,13 +769,13 @@ class Tensor:
         return apply(movement.PermuteDims(axes=(*range(n - 2), n - 1, n - 2)), self)
 
     def __getitem__(self, key: Any) -> Tensor:
-        from .functions.indexing import getitem
+        from .array_api.indexing import getitem
 
         return getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Replace the elements that the key selects; the gradient goes to what is written there."""
-        from .functions.assignment import setitem
+        from .array_api.assignment import setitem
 
         self.become("item assignment", setitem(self, key, value))
 
@@ -976,12 +976,12 @@ class Tensor:
         return binary(_POW, other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        from .functions import matmul
+        from .array_api import matmul
 
         return matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        from .functions import matmul
+        from .array_api import matmul
 
         return matmul(other, self)
 
@@ -1174,9 +1174,9 @@ def _keeping(tensor: Tensor) -> list[_Keep]:
 
 
 def _functions() -> Any:
-    from . import functions
+    from . import array_api
 
-    return functions
+    return array_api
 
 
 def wrap(array: Any, node: Node | None = None) -> Tensor:

@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 import backlit as bl
+from backlit.array_api import primitives
 from backlit.errors import DTypeError, ShapeError
-from backlit.functions import primitives
 from backlit.ops import convolution as products
 from backlit.ops import pooling
 

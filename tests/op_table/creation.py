@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 import backlit as bl
+from backlit.array_api import primitives
 from backlit.errors import ArgumentError, ShapeError
-from backlit.functions import primitives
 from backlit.ops import creation as ops
 
 from .record import Bad, Case, Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import backlit as bl
+from backlit.array_api import primitives
 from backlit.errors import DTypeError, IndexRangeError, ShapeError
-from backlit.functions import primitives
 from backlit.ops import indexing as ops
 
 from .record import Bad, Case, Record, generator

@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 import backlit as bl
-from backlit import functional
 from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from backlit.nn import functional
 from backlit.ops import loss as ops
 
 from .record import Bad, Case, Record, Special, generator

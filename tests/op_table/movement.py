@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 import backlit as bl
+from backlit.array_api.primitives import place, set_slice
+from backlit.array_api.primitives import slice as basic_slice
 from backlit.errors import ArgumentError, ShapeError
-from backlit.functions.primitives import place, set_slice
-from backlit.functions.primitives import slice as basic_slice
 from backlit.ops import movement as ops
 
 from .record import Bad, Case, Record, Special, generator

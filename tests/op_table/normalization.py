@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from backlit import functional
 from backlit import ones as f32
 from backlit.errors import ArgumentError, DTypeError, ShapeError
+from backlit.nn import functional
 from backlit.ops import normalization as ops
 
 from .record import Bad, Case, Record, Special, generator

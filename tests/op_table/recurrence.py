@@ -8,7 +8,7 @@ import numpy as np
 
 import backlit as bl
 from backlit.errors import ArgumentError, DTypeError, ShapeError
-from backlit.functional import rnn
+from backlit.nn.functional import rnn
 from backlit.ops import recurrence as ops
 from backlit.tensor import apply
 

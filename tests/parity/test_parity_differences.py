@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import backlit
-from backlit import functional, nn, optim
-from backlit.nn import init
+from backlit import nn, optim
+from backlit.nn import functional, init
 
 pytestmark = pytest.mark.parity
 NAN, INF = float("nan"), float("inf")

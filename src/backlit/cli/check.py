@@ -14,8 +14,8 @@ import numpy as np
 from ..errors import ArgumentError
 from ..nn.module import Module
 from ..op import Op
-from ..see.check import WRONG
-from ..see.check import check as check_gradient
+from ..see.checks import WRONG
+from ..see.checks import check as check_gradient
 from .output import make_console
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ..errors import ArgumentError
-from ..see.diagnose import ERROR
-from ..see.diagnose import diagnose as diagnose_model
+from ..see.find.diagnose import ERROR
+from ..see.find.diagnose import diagnose as diagnose_model
 from .check import run_file
 from .output import make_console
 

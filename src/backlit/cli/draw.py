@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..errors import ArgumentError
-from ..see.draw import draw as draw_record
+from ..see.show.draw import draw as draw_record
 from .output import make_console
 from .source import HELP, load
 

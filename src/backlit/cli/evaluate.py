@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..autograd import no_grad
 from ..data import DataLoader
-from ..functional import cross_entropy
+from ..nn.functional import cross_entropy
 from ..train import ConfusionMatrix, Mean
 from .output import make_console
 from .runs import load_network

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ..errors import ArgumentError
-from ..see.explain import explain as explain_gradient
-from ..see.steps import name_of
+from ..see.show.explain import explain as explain_gradient
+from ..see.show.steps import name_of
 from .source import HELP, load
 
 

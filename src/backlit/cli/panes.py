@@ -11,11 +11,11 @@ import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
-from ..see.draw.labels import gradient_text, local_text, value_text
-from ..see.record import Edge, NodeRecord, Record
-from ..see.roles import ROLES, role_of, symbol_of
-from ..see.steps import Stop, name_of
-from ..see.value import Value, number
+from ..see.records.model import Edge, NodeRecord, Record
+from ..see.records.value import Value, number
+from ..see.show.draw.labels import gradient_text, local_text, value_text
+from ..see.show.steps import Stop, name_of
+from ..see.show.words import ROLES, role_of, symbol_of
 from .walking import Walk
 
 #: The colours of the drawings, on dark paper: values, gradients, local gradients.

@@ -15,8 +15,8 @@ from rich.text import Text
 from ..autograd import no_grad
 from ..data import read_idx
 from ..errors import DataError
-from ..functional import softmax
 from ..nn import Module
+from ..nn.functional import softmax
 from ..tensor import as_tensor
 from .output import make_console
 from .pictures import bar, beside, has_colours, image, plain_region, region

@@ -14,8 +14,8 @@ from ..dtypes import as_dtype
 from ..errors import ArgumentError
 from ..see.formula import parse, parse_value
 from ..see.formula.language import CONSTANTS
-from ..see.record import Record
-from ..see.watching import Recording, recording
+from ..see.records.from_block import Recording, recording
+from ..see.records.model import Record
 from ..tensor import Tensor, tensor
 
 HELP = """SOURCE is one of

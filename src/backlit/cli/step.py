@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import BacklitError
-from ..see.explain import explain as explain_gradient
-from ..see.record import Record
-from ..see.steps import name_of
+from ..see.records.model import Record
+from ..see.show.explain import explain as explain_gradient
+from ..see.show.steps import name_of
 from .output import make_console
 from .source import HELP, load
 from .walking import Walk

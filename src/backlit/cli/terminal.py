@@ -21,11 +21,11 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
 from ..errors import BacklitError
-from ..see.draw.labels import gradient_text, value_text
-from ..see.explain import explain
-from ..see.record import NodeRecord, Record
-from ..see.roles import formula
-from ..see.steps import _arguments, name_of
+from ..see.records.model import NodeRecord, Record
+from ..see.show.draw.labels import gradient_text, value_text
+from ..see.show.explain import explain
+from ..see.show.steps import _arguments, name_of
+from ..see.show.words import formula
 from . import panes
 from .panes import BAD, FAINT, GRADIENT, INK, LOCAL, MARK, PANEL, PAPER, RAISED, SOFT, VALUE
 from .walking import Walk

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..array_api.arguments import number, sequence
 from ..dtypes import INTEGER
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..foreign import words
-from ..functions.arguments import number, sequence
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor, wrap

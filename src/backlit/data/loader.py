@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..array_api.arguments import whole
 from ..dtypes import result_type
 from ..errors import ArgumentError, DataError, DTypeError, ShapeError
 from ..foreign import require_dict, words
-from ..functions.arguments import whole
 from ..op import describe
 from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, wrap

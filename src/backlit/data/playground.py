@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..array_api.arguments import number, whole
 from ..dtypes import float64
 from ..errors import ArgumentError
-from ..functions.arguments import number, whole
 from ..random import Generator
 from .dataset import TensorDataset
 

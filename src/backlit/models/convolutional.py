@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import nn
-from ..functional import relu
+from ..nn.functional import relu
 from ..tensor import Tensor
 
 

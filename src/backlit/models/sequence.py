@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from .. import nn
+from ..array_api import arange, permute_dims, reshape
 from ..errors import ShapeError
-from ..functional import embedding, linear, scaled_dot_product_attention
-from ..functions import arange, permute_dims, reshape
+from ..nn.functional import embedding, linear, scaled_dot_product_attention
 from ..op import describe
 from ..tensor import Tensor
 

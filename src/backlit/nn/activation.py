@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .. import functional
+from ..array_api import sigmoid, tanh
 from ..errors import ArgumentError
-from ..functions import sigmoid, tanh
 from ..tensor import Tensor
+from . import functional
 from .module import Module
 
 

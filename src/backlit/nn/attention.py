@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import functional
+from ..array_api import logical_not, matmul, mean, permute_dims, reshape, zeros
+from ..array_api.arguments import number
 from ..dtypes import DType, bool_, float32
 from ..errors import ArgumentError, ShapeError
-from ..functional.attention import attention_weights, combined, read_mask
-from ..functions import logical_not, matmul, mean, permute_dims, reshape, zeros
-from ..functions.arguments import number
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor, where_called
-from . import init
+from . import functional, init
+from .functional.attention import attention_weights, combined, read_mask
 from .linear import Linear, positive
 from .module import Module, Parameter
 from .normalization import Dropout, LayerNorm

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..array_api.arguments import sequence
 from ..errors import ArgumentError, IndexRangeError
 from ..foreign import words
-from ..functions.arguments import sequence
 from .module import Module
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .. import functional
+from ..array_api import zeros
 from ..dtypes import float32
 from ..errors import ArgumentError
-from ..functional.convolution import Sizes, several
-from ..functions import zeros
 from ..random import Generator
 from ..tensor import Tensor
-from . import init
+from . import functional, init
+from .functional.convolution import Sizes, several
 from .linear import positive
 from .module import Module, Parameter
 

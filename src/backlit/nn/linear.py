@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .. import functional
+from ..array_api import reshape, zeros
+from ..array_api.arguments import integers, one_axis, whole
 from ..dtypes import float32
 from ..errors import ShapeError
-from ..functions import reshape, zeros
-from ..functions.arguments import integers, one_axis, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor
-from . import init
+from . import functional, init
 from .module import Module, Parameter
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import functional
+from ..array_api.arguments import number
 from ..errors import ArgumentError
-from ..functions.arguments import number
 from ..tensor import Tensor, as_tensor
+from . import functional
 from .module import Module
 
 

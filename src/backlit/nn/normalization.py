@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import functional
+from ..array_api import ones, zeros
+from ..array_api.arguments import number, whole
 from ..autograd import no_grad
 from ..dtypes import as_dtype, float32, int64
 from ..errors import ArgumentError, ShapeError
-from ..functions import ones, zeros
-from ..functions.arguments import number, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import STATE, Tensor, as_tensor, wrap
+from . import functional
 from .linear import positive
 from .module import Module, Parameter
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .. import functional
+from ..array_api import concat, flip, permute_dims, reshape, stack, zeros
+from ..array_api.arguments import number, whole
 from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
-from ..functions import concat, flip, permute_dims, reshape, stack, zeros
-from ..functions.arguments import number, whole
 from ..op import describe
 from ..random import Generator
 from ..tensor import STATE, Tensor, as_tensor
-from . import init
+from . import functional, init
 from .linear import positive
 from .module import Module, Parameter
 

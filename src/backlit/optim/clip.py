@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .. import functions
+from .. import array_api
+from ..array_api.arguments import listed, number
 from ..autograd import no_grad
 from ..dtypes import LOW_PRECISION, float32
 from ..errors import ArgumentError, NonFiniteError
-from ..functions.arguments import listed, number
 from ..op import describe
 from ..tensor import Tensor
 
@@ -54,9 +54,9 @@ def clip_grad_norm_(
         raise ArgumentError(f"clip_grad_norm_: norm_type must be above 0, got {norm_type}")
     clipped = _with_gradients("clip_grad_norm_", parameters)
     if not clipped:
-        return functions.zeros(())
-    norms = [functions.vector_norm(_wide(p.grad), ord=norm_type) for p in clipped]  # type: ignore[arg-type]
-    total = functions.vector_norm(functions.stack(norms), ord=norm_type)
+        return array_api.zeros(())
+    norms = [array_api.vector_norm(_wide(p.grad), ord=norm_type) for p in clipped]  # type: ignore[arg-type]
+    total = array_api.vector_norm(array_api.stack(norms), ord=norm_type)
     if error_if_nonfinite and not math.isfinite(float(total)):
         bad = next((i for i, n in enumerate(norms) if not math.isfinite(float(n))), None)
         which = "their sum of powers" if bad is None else (
@@ -66,7 +66,7 @@ def clip_grad_norm_(
             f"clip_grad_norm_: the norm of the gradients must be finite, got {float(total)} from "
             f"{which}; see where it first appears, or leave error_if_nonfinite out"
         )
-    scale = functions.minimum(max_norm / (total + 1e-6), 1.0)
+    scale = array_api.minimum(max_norm / (total + 1e-6), 1.0)
     for p in clipped:
         p.grad = p.grad * scale.astype(p.dtype)
     return total
@@ -86,4 +86,4 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     if not number("clip_grad_value_: clip_value", clip_value) >= 0:
         raise ArgumentError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
     for p in _with_gradients("clip_grad_value_", parameters):
-        p.grad = functions.clip(p.grad, -clip_value, clip_value)
+        p.grad = array_api.clip(p.grad, -clip_value, clip_value)

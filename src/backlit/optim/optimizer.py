@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..array_api.arguments import listed
+from ..array_api.namespace import TENSORS
 from ..autograd import no_grad
 from ..backend import numpy_backend
 from ..changes import CHANGES, Announcing, WatchedDict, WatchedList
 from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, words
-from ..functions.arguments import listed
-from ..functions.namespace import TENSORS
 from ..op import describe
 from ..tensor import STATE, Tensor, as_tensor, wrap
 from .group import Group

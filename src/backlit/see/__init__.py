@@ -1,24 +1,24 @@
 """What happens at every gate of a computation: values, gradients, and how they got there."""
 
 from . import plot
-from .bad_numbers import BadNumber, BadNumbers, bad_numbers
-from .check import Cause, CheckResult, check
-from .curvature import Curvature, Eigenvalue, curvature
-from .diagnose import Diagnosis, Finding, diagnose
-from .draw import Drawing, draw
-from .explain import Explanation, explain
+from .checks import Cause, CheckResult, check
+from .find.bad_numbers import BadNumber, BadNumbers, bad_numbers
+from .find.diagnose import Diagnosis, Finding, diagnose
+from .find.why import Why, why
 from .formula import ExpressionError, differentiate
-from .jacobians import Jacobian, jacobian
-from .live import Breakpoints, breakpoints
-from .record import NodeRecord, Record, ScopeRecord
-from .recorder import as_record, record
-from .samples import Noise, SampleGradients, sample_gradients
-from .saved import Saved, SavedArray, saved
-from .steps import Stop, breakpoint_at, steps
-from .value import Value
-from .watch import Watch, watch
-from .watching import Recording, recording
-from .why import Why, why
+from .measure.breakpoints import Breakpoints, breakpoints
+from .measure.curvature import Curvature, Eigenvalue, curvature
+from .measure.samples import Noise, SampleGradients, sample_gradients
+from .measure.saved import Saved, SavedArray, saved
+from .measure.statistics import Watch, watch
+from .records.from_block import Recording, recording
+from .records.from_tape import as_record, record
+from .records.model import NodeRecord, Record, ScopeRecord
+from .records.value import Value
+from .show.draw import Drawing, draw
+from .show.explain import Explanation, explain
+from .show.jacobians import Jacobian, jacobian
+from .show.steps import Stop, breakpoint_at, steps
 
 __all__ = [
     "BadNumber",

@@ -19,8 +19,8 @@ import numpy as np
 from ..dtypes import FLOATING
 from ..errors import ArgumentError, MissingDependencyError
 from ..tensor import as_tensor
-from .jacobians import Jacobian, _cells
-from .record import Record
+from .records.model import Record
+from .show.jacobians import Jacobian, _cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..array_api.arguments import number, whole
 from ..errors import ArgumentError
-from ..functions.arguments import number, whole
 from ..nn.keeping import kept
 
 if TYPE_CHECKING:

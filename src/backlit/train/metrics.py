@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..array_api.arguments import number, whole
 from ..dtypes import FLOATING
 from ..errors import IndexRangeError, ShapeError
-from ..functions.arguments import number, whole
 from ..op import describe
 from ..tensor import as_tensor
 

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from ..array_api.arguments import number, whole
 from ..autograd import no_grad
-from ..compile import CompiledFunction
-from ..compile import compile as compile_function
+from ..compiler import CompiledFunction
+from ..compiler import compile as compile_function
 from ..data import DataLoader, Dataset, IterableDataset
 from ..errors import ArgumentError, DataError, NonFiniteError, TraceError
 from ..files import hold, write_whole
 from ..foreign import words
-from ..functions.arguments import number, whole
 from ..nn import Module
 from ..nn.keeping import generators, kept
 from ..op import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..functions.arguments import whole
+from ..array_api.arguments import whole
 from ..nn.keeping import kept
 from .callbacks import Callback
 

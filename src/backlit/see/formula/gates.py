@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from ...array_api import positive
 from ...autograd import enable_grad, grad
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, as_dtype
 from ...errors import ArgumentError, BacklitError
-from ...functions import positive
 from ...op import Elementwise
 from ...tensor import Tensor, wrap
-from ..roles import VERBS
+from ..show.words import VERBS
 from .language import (
     CONSTANTS,
     MAX_ELEMENTS,

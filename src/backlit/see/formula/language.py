@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ... import functions as f
+from ... import array_api as f
+from ...array_api.arguments import cached
 from ...errors import ArgumentError
 from ...foreign import words
-from ...functions.arguments import cached
 from ...ops import activation
 from ...tensor import Tensor, apply
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...see.draw.html import as_script, fill
+from ...see.show.draw.html import as_script, fill
 
 if TYPE_CHECKING:
     from ..trainer import Trainer

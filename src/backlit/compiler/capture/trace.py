@@ -1,0 +1,817 @@
+"""Capture: run a function once on abstract Tensors and write down what it did.
+
+Modules, `backward()` and `optimizer.step()` are ordinary code here. Compound ops unfold into
+primitives because their bodies are run with Tensors. A Tensor that the function finds in its
+surroundings becomes an input; one whose value it replaces becomes an input and an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...array_api.namespace import TENSORS
+from ...autograd import no_grad
+from ...backend import halves
+from ...changes import Announcing
+from ...errors import GradientError, TraceError
+from ...op import Op, Requirement, describe
+from ...random import default_generator
+from ...tensor import STATE, Node, Tensor, as_tensor, constant, make_node, wrap
+from .checks import Require
+from .environment import ATOMS, Surroundings, settled
+from .graph import Equation, Graph, Variable
+from .guards import MISSING, Change, Containers, Guards, leave, snapshot
+from .tree import flatten, unflatten
+
+#: Which index it was is known only to eager execution.
+OUTSIDE = (
+    "compiled function: an index lies outside its axis; call the function without "
+    "backlit.compile to see which"
+)
+
+
+#: rule(xp, *inputs) says what must hold of the inputs' elements.
+Rule = Callable[..., Sequence[Requirement]]
+
+
+class GradientOf:
+    """The gradient that a Tensor of the surroundings has when a captured function is called.
+
+    It is read as a Tensor is.
+    """
+
+    __slots__ = ("tensor",)
+    _requires_grad = False
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+    @property
+    def array(self) -> Any:
+        """The gradient's elements."""
+        gradient = self.tensor._grad
+        assert gradient is not None  # `Capture.same_gradients` was asked before
+        return gradient.array
+
+    @property
+    def shape(self) -> Any:
+        """The gradient's shape."""
+        return self.tensor.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The gradient's dtype."""
+        return self.tensor.dtype
+
+
+class AttributeOf:
+    """The Tensor that an attribute of a module holds when a captured function is called.
+
+    The function puts another in its place at every call. It is read as a Tensor is.
+    """
+
+    __slots__ = ("model", "module", "name", "registry")
+
+    def __init__(self, module: Any, name: str, model: Tensor):
+        self.module, self.name = module, name
+        self.model = model  # the abstract Tensor that was put there
+        self.registry = module._registry(name)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether what is put there is a leaf that asks for gradients, as a Parameter is."""
+        return self.model.requires_grad and self.model.node is None
+
+    @property
+    def _tensor(self) -> Any:
+        return vars(self.module).get(self.name)
+
+    @property
+    def array(self) -> Any:
+        """The Tensor's elements; None if there is no Tensor."""
+        return getattr(self._tensor, "array", None)
+
+    @property
+    def shape(self) -> Any:
+        """The Tensor's shape."""
+        return getattr(self._tensor, "shape", None)
+
+    @property
+    def dtype(self) -> Any:
+        """The Tensor's dtype."""
+        return getattr(self._tensor, "dtype", None)
+
+    @property
+    def _requires_grad(self) -> Any:
+        """Whether the Tensor requires a gradient."""
+        return getattr(self._tensor, "_requires_grad", None)
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Set the attribute to a new Tensor, as the function does."""
+        if self.is_leaf:
+            new = self.model._twin(array)
+        else:
+            new = _wrapped(array, _LINKED if _is_linked(self.model) else _OUTPUT)
+        if self.registry is None:
+            setattr(self.module, self.name, new)
+        else:  # also where it was registered by the function itself
+            self.module._set(self.name, new, self.registry)
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the Tensor of now."""
+        return partial(setattr, self.module, self.name, self._tensor)
+
+
+class HeldBy(AttributeOf):
+    """The Tensor that an attribute holds at a call, which gets a new value before it leaves."""
+
+    __slots__ = ()
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Replace the value of the Tensor of this call."""
+        self._tensor.array = array
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the value of now."""
+        return partial(setattr, self._tensor, "array", self._tensor.array)
+
+
+class ArgumentOf:
+    """The Tensor at a place among those in the arguments of a call, which gets a new value."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int):
+        self.position = position
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Replace the value of the argument of this call."""
+        self._tensor(leaves).array = array
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the value of now."""
+        tensor = self._tensor(leaves)
+        return partial(setattr, tensor, "array", tensor.array)
+
+    def _tensor(self, leaves: Any) -> Tensor:
+        return [x for x in leaves if isinstance(x, Tensor)][self.position]
+
+
+class Trace:
+    """What one capture has seen so far. `apply` hands it every op."""
+
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+        # Tensors of the surroundings, and gradients that they brought along, as first read.
+        self.found: dict[Tensor | GradientOf | AttributeOf, Variable] = {}
+        self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
+        self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
+        self.current: dict[Tensor, Variable] = {}  # their values by now
+        self.updated: dict[Tensor, Variable] = {}
+        self.gradients: dict[Tensor, Tensor | None] = {}
+        self.used: dict[int, Any] = {}  # each module called and each optimizer stepped
+        self.made: set[Tensor] = set()  # Tensors with numbers that the function itself has made
+        self.numbers_of: dict[Tensor, Any] = {}  # what those that it changes were made with
+        self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
+        self.knows: Callable[[np.ndarray], bool] = lambda array: False
+        self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
+        #: Attributes of modules that were set: the module, the value, and what was there before.
+        self.written: dict[tuple[int, str], tuple[Any, Any, Any]] = {}
+        #: What they held, if that was read: the attributes of each such Tensor.
+        self.replaced: dict[Tensor, list[AttributeOf]] = {}
+        self.generators: dict[int, Any] = {}  # default generators that were asked for
+        self.numbers: dict[Tensor, str] = {}  # Tensors read as Python numbers, and what they are
+        self.forward: Node | None = None  # the node whose derivative is being computed
+        self.refused: TraceError | None = None  # the first thing that no captured function can do
+
+    def refuse(self, message: str) -> TraceError:
+        """The error to raise where the function does what it cannot do while it is captured.
+
+        It ends the capture even if the function catches it, because eager execution would go on
+        where there is no error.
+        """
+        error = TraceError(message)
+        self.refused = self.refused or error
+        return error
+
+    def read(self, tensor: Tensor) -> Variable:
+        """The variable that holds a Tensor's value by now."""
+        now = self.current.get(tensor)
+        if now is not None:
+            return now
+        if type(tensor.array) is Variable:
+            return tensor.array
+        now = Variable(tensor.array.shape, tensor.array.dtype)
+        self.found[tensor] = self.current[tensor] = now
+        return now
+
+    def run(self, op: Op, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Variable]:
+        """Write down one op; return the variables it reads and the one it defines."""
+        variables = tuple([self.read(x) if isinstance(x, Tensor) else x for x in inputs])
+        if op.check is not None:
+            op.check(*variables)
+        if op.requires is not None:
+            self.require(op.name, op.requires, variables)
+        if not op.primitive:
+            with no_grad():
+                tensors = tuple([wrap(v) if isinstance(v, Variable) else v for v in variables])
+                y = halves.forward(op, partial(op.forward, TENSORS), tensors)
+            return variables, self.read(as_tensor(y))
+        return variables, self._write(op, variables)
+
+    def _write(self, op: Op, variables: tuple[Any, ...]) -> Variable:
+        """One equation; the variable that it defines."""
+        output = Variable(*op.infer(*variables))
+        if self.forward is not None:
+            equation = Equation(op, variables, output, self.forward, self.forward.op.name)
+        else:
+            site = make_node(op, (), variables, output)
+            site.release()
+            equation = Equation(op, variables, output, site)
+        self.equations.append(equation)
+        return output
+
+    def require(self, name: str, rule: Rule, inputs: tuple[Any, ...]) -> None:
+        """Write down what must hold of values: a `Requirement` for each that `rule` returns."""
+        with no_grad():
+            tensors = [wrap(x) if isinstance(x, Variable) else x for x in inputs]
+            for r in rule(TENSORS, *tensors):
+                where = f" (in {STATE.scope.path})" if STATE.scope is not None else ""
+                op = Require(
+                    error=r.error, condition=f"{name}: {r.condition}", cure=r.advice + where
+                )
+                self._write(op, (self.read(as_tensor(r.holds)),))
+
+    def assign(self, tensor: Tensor, value: Tensor) -> None:
+        """A Tensor's value was replaced."""
+        self._require_not_both(tensor, tensor in self.numbers)
+        if self._is_inside(tensor):
+            now = self.read(value)
+            if type(tensor.array) is not Variable:
+                self.numbers_of[tensor] = tensor.array
+            if tensor in self.found:  # what was read are its numbers
+                self.found[wrap(tensor.array)] = self.found.pop(tensor)
+                del self.current[tensor]
+            tensor.array = now
+            for owner, gradient in self.brought.items():
+                if gradient is tensor:
+                    self.gradients.setdefault(owner, gradient)
+        else:
+            self.read(tensor)  # it is an input, even if its old value is never used
+            self.updated[tensor] = self.current[tensor] = self.read(value)
+
+    def _is_inside(self, tensor: Tensor) -> bool:
+        """Whether a Tensor is an argument or was made by the function."""
+        return type(tensor.array) is Variable or tensor in self.made
+
+    def keep(self, tensor: Tensor) -> None:
+        """A Tensor that the function has made and changed stays after the call."""
+        if tensor in self.numbers_of and tensor.node is None:
+            self.updated[tensor] = self.current[tensor] = tensor.array
+            self.found[tensor] = Variable(tensor.shape, tensor.dtype)
+            tensor.array = self.numbers_of.pop(tensor)
+
+    def require_inside(self, tensor: Tensor) -> None:
+        """Raise unless a Tensor that is put on the tape was made by the captured function."""
+        if not self._is_inside(tensor) or tensor in self.twins:
+            raise self.refuse(
+                "compile: the tape of a captured function ends with the call, so it cannot put "
+                f"{describe(tensor)} on it, which was there before; write value.detach(), or "
+                "write into a Tensor that the function makes"
+            )
+
+    def read_number(self, tensor: Tensor, what: str) -> None:
+        """A Tensor was read as a Python number: the graph is that of this number."""
+        self.numbers[tensor] = what
+        self._require_not_both(tensor, tensor in self.updated)
+
+    def _require_not_both(self, tensor: Tensor, both: bool) -> None:
+        if both:
+            raise self.refuse(
+                f"compile: a captured function cannot both read and change {self.numbers[tensor]}, "
+                "because what it reads is the Python number of the capture; change it outside, "
+                "between the calls, or pass it as a Tensor argument and set that"
+            )
+
+    def get_grad(self, tensor: Tensor) -> Tensor | None:
+        """A Tensor's gradient by now. One from before the call is an input: it will be another."""
+        if tensor in self.gradients:
+            return self.gradients[tensor]
+        gradient = tensor._grad
+        if type(tensor.array) is Variable:
+            self._require_no_gradient(tensor)
+            return gradient
+        self.asked[tensor] = gradient is not None
+        if gradient is None:
+            return None
+        if tensor not in self.brought:
+            variable = Variable(gradient.shape, gradient.dtype)
+            self.found[GradientOf(tensor)] = variable
+            self.brought[tensor] = wrap(variable)
+        return self.brought[tensor]
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """A Tensor's gradient was set or cleared."""
+        if gradient is None:
+            self._require_no_gradient(tensor)
+        self.gradients[tensor] = gradient
+
+    def _require_no_gradient(self, tensor: Tensor) -> None:
+        """Raise if an argument has brought along a gradient, which is no part of it here."""
+        argument = self.twins.get(tensor)
+        if argument is not None and argument._grad is not None:
+            raise self.refuse(
+                f"grad: a captured function does not see the grad of its arguments, but "
+                f"{describe(tensor)} has one; pass x.grad as an argument of its own, or let the "
+                "function find x in its surroundings"
+            )
+
+    def called(self, used: Any) -> None:
+        """A module was called, or an optimizer stepped: the graph depends on its attributes."""
+        self.used.setdefault(id(used), used)
+
+    def wrote(self, module: Any, name: str, value: Any) -> None:
+        """An attribute of a module is about to be set: it is set at every call."""
+        key = id(module), name
+        before = self.written[key][2] if key in self.written else vars(module).get(name, MISSING)
+        self.written[key] = module, value, before
+
+    def default_generator(self, generator: Any) -> None:
+        """A thread's default generator was asked for: another thread has another one."""
+        self.generators[id(generator)] = generator
+
+    def array(self, array: np.ndarray) -> Tensor:
+        """A Tensor of a NumPy array; one that was there before the call is read at each call."""
+        if not self.knows(array):
+            return constant(array.copy())
+        if id(array) not in self.arrays:
+            self.arrays[id(array)] = wrap(array), array
+        return wrap(self.read(self.arrays[id(array)][0]))  # changing it does not change the array
+
+
+@dataclass(eq=False)
+class Capture:
+    """A graph with the Tensors of the surroundings that its inputs and outputs stand for.
+
+    Inputs are the arguments' Tensors, then `found`. Outputs are the results' Tensors, then the new
+    values of `updated` and of `placed`, then those of `gradients` that are not None.
+    """
+
+    graph: Graph
+    found: list[Any]  # of Tensor, GradientOf and AttributeOf
+    asked: list[tuple[Tensor, bool]]  # each Tensor asked for a gradient, and whether it had one
+    updated: list[Tensor]
+    placed: list[AttributeOf | ArgumentOf]
+    gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
+    guards: Guards  # what else it depends on
+    changes: list[Change]  # what the function itself has changed of that
+    writes: list[tuple[dict[str, Any], str, Any]]  # attributes of modules that it sets
+    effects: list[str]  # calls of functions whose effects are not repeated, and where
+    result_tree: Any
+    results: int
+    used: int = 0  # when it was last run, for those that keep captures
+
+    @cached_property
+    def chained(self) -> bool:
+        """Whether a call finds what a call before it has left, so that it may be of another kind.
+
+        Gradients that add up, attributes and arguments that were replaced.
+        """
+        if self.placed:
+            return True
+        left = {id(t) for t, present in self.gradients if present}
+        return any(present or id(t) in left for t, present in self.asked)
+
+    def same_gradients(self) -> bool:
+        """Whether the Tensors asked for a gradient have one now if they had one then."""
+        for t, present in self.asked:  # noqa: SIM110  (at every call: a loop is the fastest)
+            if (t._grad is None) is present:
+                return False
+        return True
+
+    @cached_property
+    def _changed(self) -> frozenset[Tensor]:
+        """The Tensors that must not be arguments, too: one of two names would miss the change."""
+        found = [t for t in self.found if isinstance(t, Tensor)] if self._rewrites else []
+        return frozenset([*self.updated, *found])
+
+    @cached_property
+    def _rewrites(self) -> bool:
+        """Whether a call replaces the value of an argument."""
+        return any(isinstance(x, ArgumentOf) for x in self.placed)
+
+    def has_aliases(self, leaves: Any) -> bool:
+        """Whether a Tensor that changes in the call goes by two names in it."""
+        try:
+            if not self._changed.isdisjoint(leaves):
+                return True
+        except TypeError:  # what cannot be hashed is no Tensor
+            return self.has_aliases([x for x in leaves if isinstance(x, Tensor)])
+        if not self._rewrites:
+            return False
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        return len(set(tensors)) < len(tensors)
+
+    def __str__(self) -> str:
+        return str(self.graph)
+
+
+def trace(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    guarded: bool = True,
+) -> Capture:
+    """Run a function on abstract twins of the Tensors in its arguments.
+
+    Unless `guarded`, the function depends on its arguments only.
+    """
+    if STATE.trace is not None:
+        raise STATE.trace.refuse(
+            "capture: a captured function cannot itself capture; capture the outer one"
+        )
+    leaves, tree = flatten((args, kwargs))
+    if not guarded:
+        return _finish(_record(function, leaves, tree, Surroundings([])), Guards(), [], [], [])
+    roots = [(function, getattr(function, "__qualname__", None) or type(function).__name__)]
+    roots += [(x, f"argument {i}") for i, x in enumerate(leaves) if not isinstance(x, Tensor)]
+    before = Surroundings(roots, first=True)
+    before.guard_arrays(set())
+    try:
+        with before.watch_effects() as effects:
+            record = _record(function, leaves, tree, before)
+        before.require_undrawn()
+        changes = before.guards.changes()
+        scratch: set[str] = set()
+        if any(_holds_abstract(c.after) for c in changes):
+            scratch = _scratch_places(function, leaves, tree, roots)
+            changes = [c for c in changes if c.path not in scratch]
+    except BaseException:
+        for change in before.guards.changes():
+            if _holds_abstract(change.after):
+                change.undo()
+        raise
+    tracer = record[0]
+    after = Surroundings(roots, used=tracer.used.values())
+    guards = after.guards
+    guards.forget(scratch)
+    for place in tracer.found:
+        if isinstance(place, AttributeOf):
+            guards.pass_over(place.module, place.name)
+    # Which of its names was read is known only once a Tensor has one name.
+    changes += [
+        Change(
+            f"{type(places[0].module).__name__}.{places[0].name}", "one Tensor", "another", leave
+        )
+        for old, places in tracer.replaced.items()
+        if len(places) > 1 or guards.know(old)
+    ]
+    for t in tracer.found:
+        if isinstance(t, Tensor) and t.requires_grad:
+            guards.announced.slots.append([_getter(t), "_hooks", t._hooks, "the hooks of a Tensor"])
+            if t._hooks:
+                guards.announced.contents.append(
+                    [t._hooks, list(t._hooks), "the hooks of a Tensor"]
+                )
+    for t, what in tracer.numbers.items():
+        guards.open.slots.append([_number_of(t), "", t.array.item(), what])
+    for generator in tracer.generators.values():
+        path = "the thread and its default generator"
+        guards.open.results.append([default_generator, generator, path])
+    read = {key for key, (_, array) in tracer.arrays.items()}
+    read |= {id(array.base) for _, array in tracer.arrays.values()}
+    for path in after.guard_arrays(read):
+        effects.append(f"computes with the NumPy array {path}, whose elements are read")
+    changed = {c.path for c in changes}
+    writes = [
+        (vars(module), name, value)
+        for (_, name), (module, value, _) in tracer.written.items()
+        if before.has(module)
+        and f"{type(module).__name__}.{name}" not in changed
+        and not isinstance(value, Announcing | Tensor)
+        and not _holds_abstract(value)
+    ]
+    return _finish(record, guards, changes, writes, effects)
+
+
+def _getter(t: Tensor) -> Callable[[str, Any], Any]:
+    return lambda name, default: getattr(t, name, default)
+
+
+def _number_of(t: Tensor) -> Callable[[str, Any], Any]:
+    return lambda name, default: t.array.item()
+
+
+def _holds_abstract(value: Any) -> bool:
+    """Whether a Tensor without a value is somewhere in a value."""
+    return any(type(t.array) is Variable for t in _tensors_in(value))
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    """The Tensors in a value: in containers, and in attributes."""
+    pending = [value]
+    seen: set[int] = set()
+    while pending and len(seen) < 10_000:
+        value = pending.pop()
+        if isinstance(value, Tensor):
+            yield value
+        elif id(value) not in seen:
+            seen.add(id(value))
+            if isinstance(value, Containers):
+                pending += snapshot(value)
+            elif not isinstance(value, type | ModuleType | FunctionType):
+                pending += list(getattr(value, "__dict__", {}).values())
+
+
+def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any]) -> set[str]:
+    """The places where the function leaves Tensors that it has not read before writing them.
+
+    A second capture tells: it fails if it reads what the first has left.
+    """
+    before = Surroundings(roots, first=True)
+    _record(function, leaves, tree, before)
+    places = set()
+    for change in before.guards.changes():
+        if not _holds_abstract(change.after):
+            continue
+        if change.container is not None and len(change.before) != len(change.after):
+            raise TraceError(
+                f"compile: a captured function cannot put Tensors into what it finds around it, "
+                f"but {change.path} has grown by {len(change.after) - len(change.before)}; they "
+                "have no values and later calls would add none; return them instead"
+            )
+        places.add(change.path)
+    return places
+
+
+Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any], list[Any]]
+
+
+def _record(
+    function: Callable[..., Any], leaves: list[Any], tree: Any, before: Surroundings
+) -> Record:
+    """The tracer of one run, the inputs and outputs, the result's structure and leaves."""
+    tracer = Trace()
+    tracer.knows = before.knows
+    inputs: list[Variable] = []
+    twins: list[Any] = []
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            variable = Variable(leaf.shape, leaf.dtype)
+            inputs.append(variable)
+            twin = wrap(variable)
+            twin._requires_grad = leaf.requires_grad
+            twins.append(twin)
+            tracer.twins[twin] = leaf
+        else:
+            twins.append(leaf)
+    abstract_args, abstract_kwargs = unflatten(tree, twins)
+    try:
+        STATE.trace = tracer
+        try:
+            result = _run(function, abstract_args, abstract_kwargs, tracer)
+        finally:
+            placed = _taken_back(tracer, before)
+        if tracer.numbers_of:
+            for change in before.guards.changes():
+                for tensor in _tensors_in(change.after):
+                    tracer.keep(tensor)
+        _require_same_arguments((abstract_args, abstract_kwargs), twins, tree)
+        result_leaves, result_tree = flatten(result)
+        outputs: list[Variable] = []
+        kept: list[Any] = []
+        for leaf in result_leaves:
+            if isinstance(leaf, Tensor):
+                outputs.append(tracer.read(leaf))
+                kept.append(_LINKED if _is_linked(leaf) else _OUTPUT)
+            else:
+                _require_constant(leaf, before)
+                kept.append(leaf)
+        count = len(outputs)
+        outputs.extend(tracer.updated.values())
+        outputs.extend(placed.values())
+        for twin, variable in zip(tracer.twins, inputs, strict=True):
+            if twin.array is not variable:
+                placed[ArgumentOf(inputs.index(variable))] = twin.array
+                outputs.append(twin.array)
+        gradients = []
+        for tensor, gradient in tracer.gradients.items():
+            if type(tensor.array) is Variable:
+                if gradient is not None and tensor in tracer.twins:
+                    raise TraceError(
+                        "backward: a captured function leaves no gradient in the grad of its "
+                        f"arguments, but {describe(tensor)} requires one; return backlit.grad(…), "
+                        "detach the argument, or let the function find it in its surroundings"
+                    )
+                if gradient is not None and any(_is_put(tensor, place) for place in placed):
+                    raise TraceError(
+                        "backward: a captured function leaves no gradient in the grad of a leaf "
+                        f"that it makes itself, but {describe(tensor)} is left in an attribute; "
+                        "make it outside, as by calling the module once before"
+                    )
+                continue  # the gradient of a Tensor made inside
+            gradients.append((tensor, gradient is not None))
+            if gradient is not None:
+                outputs.append(tracer.read(gradient))
+    finally:
+        STATE.trace = None
+    _require_own(inputs, tracer, outputs)
+    return tracer, inputs, outputs, (result_tree, kept), [count], list(placed), gradients
+
+
+def _taken_back(tracer: Trace, before: Surroundings) -> dict[Any, Variable]:
+    """Put back what was in attributes of modules that now hold abstract Tensors; their new values.
+
+    What was read there before it was set is read from the attribute at each call.
+    """
+    STATE.trace, trace = None, STATE.trace
+    placed: dict[Any, Variable] = {}
+    for (_, name), (module, value, old) in tracer.written.items():
+        now = vars(module).get(name)
+        abstract = isinstance(now, Tensor) and type(now.array) is Variable
+        if now is not value or not abstract or not before.has(module):
+            continue
+        place = AttributeOf(module, name, now)
+        if isinstance(old, Tensor) and old in tracer.updated:
+            placed[HeldBy(module, name, now)] = tracer.updated.pop(old)
+        placed[place] = tracer.read(now)
+        if old is MISSING:
+            delattr(module, name)
+        else:
+            setattr(module, name, old)
+        if isinstance(old, Tensor):
+            read = tracer.found.pop(old, None)
+            if read is not None or old in tracer.replaced:
+                tracer.replaced.setdefault(old, []).append(place)
+            tracer.found[place] = read or Variable(old.shape, old.dtype)
+    STATE.trace = trace
+    return placed
+
+
+def _is_put(tensor: Tensor, place: Any) -> bool:
+    """Whether a Tensor is what a captured function puts at a place."""
+    return isinstance(place, AttributeOf) and place.model is tensor
+
+
+def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) -> Any:
+    """The function's result, or the error of what it cannot do, whatever it has made of that."""
+    try:
+        result = function(*args, **kwargs)
+    except Exception as error:
+        if tracer.refused is None or error is tracer.refused:
+            raise
+        raise tracer.refused from None
+    if tracer.refused is not None:
+        raise tracer.refused
+    return result
+
+
+def _finish(
+    record: Record,
+    guards: Guards,
+    changes: list[Change],
+    writes: list[tuple[dict[str, Any], str, Any]],
+    effects: list[str],
+) -> Capture:
+    tracer, inputs, outputs, result, (count,), placed, gradients = record
+    return Capture(
+        Graph([*inputs, *tracer.found.values()], tracer.equations, outputs),
+        list(tracer.found),
+        list(tracer.asked.items()),
+        list(tracer.updated),
+        placed,
+        gradients,
+        guards,
+        changes,
+        writes,
+        effects,
+        result,
+        count,
+    )
+
+
+def _require_own(inputs: list[Variable], tracer: Trace, outputs: list[Variable]) -> None:
+    """Raise if a Tensor is read that an earlier capture has left somewhere."""
+    known = {*inputs, *tracer.found.values()}
+    for e in tracer.equations:
+        for x in e.inputs:
+            if isinstance(x, Variable) and x not in known:
+                raise _left(x, f" by {e.op.name} ({e.location})")
+        known.add(e.output)
+    for x in outputs:
+        if x not in known:
+            raise _left(x, "")
+
+
+def _left(x: Variable, reader: str) -> TraceError:
+    return TraceError(
+        f"compile: a {describe(x)} is read{reader} that an earlier captured call has made and left "
+        "behind: it has no value; make it outside the function, keep what changes in a Tensor "
+        "with assign(), or return it"
+    )
+
+
+def _require_same_arguments(arguments: Any, twins: list[Any], tree: Any) -> None:
+    """Raise if the function has changed a list, a dict or the like that was passed to it."""
+    leaves, structure = flatten(arguments)
+    if structure != tree or any(a is not b for a, b in zip(leaves, twins, strict=True)):
+        raise TraceError(
+            "compile: a captured function cannot change a list, dict or dataclass among its "
+            "arguments, because later calls would not; return what it puts there"
+        )
+
+
+def _require_constant(leaf: Any, before: Surroundings) -> None:
+    """Raise if a value in the result is one that differs from call to call in eager execution."""
+    kind = type(leaf)
+    if isinstance(leaf, ATOMS):
+        return
+    if isinstance(leaf, np.ndarray):
+        if before.knows(leaf):
+            return
+        problem = "NumPy computes it once"
+    elif before.has(leaf):
+        return
+    elif hasattr(kind, "__next__") or hasattr(kind, "__await__"):
+        problem = "it runs once"
+    elif _holds_abstract(leaf):
+        problem = "Tensors inside it have no values"
+    elif isinstance(leaf, Containers) or not settled(kind.__module__):
+        problem = "every call would return the same one"
+    else:
+        return
+    raise TraceError(
+        f"compile: a captured function returned a {kind.__name__}, but {problem}; return Tensors, "
+        "alone or in tuples, lists, dicts and dataclasses"
+    )
+
+
+class _Miss:
+    """Says that a runner does not fit its surroundings any more."""
+
+
+MISS = _Miss()
+
+
+class _Output:
+    """Stands for a Tensor in the result of a captured function."""
+
+
+_OUTPUT = _Output()
+#: One that eager execution could differentiate further.
+_LINKED = _Output()
+
+
+class Compiled(Op):
+    """Stands on the tape for a compiled function, through which no gradient goes."""
+
+    def backward(self, xp: Any, grad_y: Any) -> Any:
+        """Raise: a result that silently got no gradient would leave weights untrained."""
+        raise GradientError(
+            "compiled: no gradient goes through a compiled function from outside; call backward() "
+            "or backlit.grad inside it, or call it under backlit.no_grad() if none is wanted"
+        )
+
+
+_COMPILED = Compiled()
+
+
+def _is_linked(result: Tensor) -> bool:
+    return result.requires_grad and (result.node is None or result.node.saved is not None)
+
+
+def _wrapped(array: np.ndarray, kind: _Output) -> Tensor:
+    return wrap(array, make_node(_COMPILED, (), (), array) if kind is _LINKED else None)
+
+
+def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
+    """The function's result with arrays wrapped in Tensors where Tensors were."""
+    structure, kept = tree
+    if structure is None and kept[0] is _OUTPUT:
+        return wrap(arrays[0])
+    following = iter(arrays)
+    leaves = [_wrapped(next(following), leaf) if type(leaf) is _Output else leaf for leaf in kept]
+    return unflatten(structure, leaves)
+
+
+def capture(function: Callable[..., Any]) -> Callable[..., Graph]:
+    """The function that runs `function` on abstract Tensors and returns the graph of what it did.
+
+    >>> from backlit import tensor
+    >>> print(capture(lambda x: x * x + 1)(tensor([1.0, 2.0])))  # doctest: +ELLIPSIS
+    inputs  a: float32[2]
+    b: float32[2] = multiply a a ...
+    c: float32[2] = add b 1 ...
+    return  c
+    """
+
+    def captured(*args: Any, **kwargs: Any) -> Graph:
+        return trace(function, args, kwargs).graph
+
+    return captured

@@ -1,0 +1,1 @@
+"""LLVM IR, written and turned into machine code: values, scalar mathematics, the cache on disk."""

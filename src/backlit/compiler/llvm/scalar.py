@@ -1,0 +1,477 @@
+"""Element-wise primitives as scalar code: the body inside a fused loop."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...backend import numpy_backend as NUMPY
+from ...dtypes import INTEGER, LOW_PRECISION, DType, bool_, float16, float32, int32, uint64
+from ...op import Op, holds
+from . import machine, mathematics
+from .builder import Function, Value
+
+#: 16-bit floats are storage: their bits are moved, and converted to compute. See `legal`.
+TYPES = {"float32": "float", "float64": "double", "bool": "i1", "float16": "i16", "bfloat16": "i16"}
+for _bits in (8, 16, 32, 64):
+    TYPES[f"int{_bits}"] = TYPES[f"uint{_bits}"] = f"i{_bits}"
+
+
+@functools.cache
+def llvm_type(dtype: DType) -> str | None:
+    """The LLVM type of one element in a register, or None if it has none."""
+    return TYPES.get(dtype.name)
+
+
+def memory_type(dtype: DType) -> str:
+    """The LLVM type of one element in memory."""
+    return "i8" if dtype == bool_ else TYPES[dtype.name]
+
+
+def is_signed(dtype: DType) -> bool:
+    """Whether integers of the dtype have a sign."""
+    return dtype.kind == "i"
+
+
+def convert(x: Value, source: DType, target: DType) -> Value:
+    """x as another dtype, as NumPy casts."""
+    if source == target:
+        return x
+    if source in LOW_PRECISION:
+        wide = _half_to_float(x) if source == float16 else _high_half(x)
+        return convert(wide, float32, target)
+    if target in LOW_PRECISION:
+        if source == bool_ or source.kind in "iu":
+            x = convert(x, source, float32)
+        return _float_to_half(_to_odd(x)) if target == float16 else _to_high_half(_to_single(x))
+    to = TYPES[target.name]
+    if target == bool_:
+        return x.compare("ne", 0)
+    if x.is_float:
+        if to in ("float", "double"):
+            return x.cast("fpext" if to == "double" else "fptrunc", to)
+        return _whole(x, target)
+    signed = is_signed(source)
+    if to in ("float", "double"):
+        return x.cast("sitofp" if signed else "uitofp", to)
+    if x.type == to:
+        return x
+    if int(x.type[1:]) > int(to[1:]):
+        return x.cast("trunc", to)
+    return x.cast("sext" if signed else "zext", to)
+
+
+def _whole(x: Value, target: DType) -> Value:
+    """A float as an integer: see `numpy_backend.astype`."""
+    if target == uint64:
+        high = _within(x - 2.0**63, 64) ^ -(2**63)
+        return x.compare("ge", 2.0**63).select(high, _within(x, 64))
+    bits = 32 if target.itemsize <= 2 or target == int32 else 64
+    y = _within(x, bits)
+    to = TYPES[target.name]
+    return y if y.type == to else y.cast("trunc", to)
+
+
+def _within(x: Value, bits: int) -> Value:
+    """x as a signed integer; the lowest one for NaN and for what is too large for it."""
+    whole = x.cast("fptosi", f"i{bits}")  # undefined where it is not chosen
+    limit = 2.0 ** (bits - 1)
+    return x.call("llvm.fabs").compare("lt", limit).select(whole, -int(limit))
+
+
+def _shifted(x: Value, right: int) -> Value:
+    return x.bits("lshr", x._other(right))
+
+
+def _to_single(x: Value) -> Value:
+    return x.cast("fptrunc", "float") if x.type == "double" else x
+
+
+def _to_odd(x: Value) -> Value:
+    """x as float32; if inexact then with an odd last bit, so that it can be rounded once more.
+
+    Source: Boldo & Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
+    using rounding to odd", IEEE Trans. Computers 57 (2008), sec. 3.
+    """
+    if x.type != "double":
+        return x
+    y = x.cast("fptrunc", "float")
+    back = y.cast("fpext", "double")
+    bits = y.cast("bitcast", "i32")
+    beyond = back.call("llvm.fabs").compare("gt", x.call("llvm.fabs"))
+    odd = beyond.select(bits - 1, bits) | 1
+    return back.compare("ne", x).select(odd, bits).cast("bitcast", "float")
+
+
+def _high_half(x: Value) -> Value:
+    """The float32 whose upper half a bfloat16 is."""
+    return (x.cast("zext", "i32") << 16).cast("bitcast", "float")
+
+
+def _to_high_half(x: Value) -> Value:
+    """A float32 as bfloat16: to nearest, ties to even."""
+    bits = x.cast("bitcast", "i32")
+    rounded = _shifted(bits + (_shifted(bits, 16) & 1) + 0x7FFF, 16)
+    quiet = _shifted(bits, 16) | 0x40
+    return x.compare("ne", x).select(quiet, rounded).cast("trunc", "i16")
+
+
+def has_half() -> bool:
+    """Whether the processor converts between float16 and float32."""
+    e = machine.engine()
+    return e.triple.startswith(("aarch64", "arm64")) or "+f16c" in e.features.split(",")
+
+
+def _half_to_float(x: Value) -> Value:
+    """A float16 as float32, which holds all of them."""
+    if has_half():
+        return x.cast("bitcast", "half").cast("fpext", "float")
+    bits = x.cast("zext", "i32")
+    size = (bits & 0x7FFF) << 13
+    exponent = size & (0x7C00 << 13)
+    normal = size + ((127 - 15) << 23)
+    special = normal + ((128 - 16) << 23)
+    tiny = (normal + (1 << 23)).cast("bitcast", "float") - 2.0**-14
+    plain = exponent.compare("eq", 0x7C00 << 13).select(special, normal)
+    y = exponent.compare("eq", 0).select(tiny.cast("bitcast", "i32"), plain)
+    return (y | ((bits & 0x8000) << 16)).cast("bitcast", "float")
+
+
+def _float_to_half(x: Value) -> Value:
+    """A float32 as float16: to nearest, ties to even."""
+    if has_half():
+        return x.cast("fptrunc", "half").cast("bitcast", "i16")
+    bits = x.cast("bitcast", "i32")
+    size = bits & 0x7FFFFFFF
+    # Adding ½ leaves in the last bits what a subnormal has; the addition rounds.
+    tiny = (size.cast("bitcast", "float") + 0.5).cast("bitcast", "i32") - 0x3F000000
+    normal = _shifted(size + (_shifted(size, 13) & 1) + (0xFFF - ((127 - 15) << 23)), 13)
+    y = size.compare("lt", (127 - 14) << 23).select(tiny, normal)
+    special = size.compare("gt", 0x7F800000).select(size._other(0x7E00), size._other(0x7C00))
+    y = size.compare("lt", (127 + 16) << 23).select(y, special)
+    return (y | _shifted(bits & -0x80000000, 16)).cast("trunc", "i16")
+
+
+def number(function: Function, dtype: DType, value: float) -> Value:
+    """A number as an element of that dtype in a register."""
+    if dtype in LOW_PRECISION:
+        with np.errstate(over="ignore"):
+            bits = np.array(float(value), dtype).view(np.int16)
+        return function.const("i16", int(bits))
+    if dtype == bool_:
+        value = bool(value)
+    elif dtype in INTEGER:
+        value = int(NUMPY.full((), value, dtype))
+    return function.const(TYPES[dtype.name], value)
+
+
+def _next_after(a: Value, b: Value, dtype: DType) -> Value:
+    """The neighbour of a on the way to b: numbers of one sign are ordered as their bits are."""
+    integer = f"i{dtype.itemsize * 8}"
+    if dtype in LOW_PRECISION:
+        x, y, bits, last = convert(a, dtype, float32), convert(b, dtype, float32), a, b
+    else:
+        x, y, bits, last = a, b, a.cast("bitcast", integer), b.cast("bitcast", integer)
+    away = x.compare("lt", y) ^ x.compare("lt", 0.0)
+    stepped = away.select(bits + 1, bits - 1)
+    least = (last & (-1 << (dtype.itemsize * 8 - 1))) | 1
+    stepped = x.compare("eq", 0.0).select(least, stepped)
+    stepped = x.compare("eq", y).select(last, stepped)
+    stepped = y.compare("ne", y).select(last, stepped)
+    stepped = x.compare("ne", x).select(bits, stepped)
+    return stepped if dtype in LOW_PRECISION else stepped.cast("bitcast", a.type)
+
+
+def _whole_power(a: Value, b: Any, dtype: DType) -> Value:
+    """aᵇ of integers, b at least 0, by repeated squaring; it wraps around as products do."""
+    result, square = a._other(1), a
+    if not isinstance(b, Value):
+        n = int(b)
+        while n:
+            if n & 1:
+                result = result * square
+            n >>= 1
+            if n:
+                square = square * square
+        return result
+    for place in range(dtype.itemsize * 8):
+        bit = _shifted(b, place) & 1
+        result = bit.compare("ne", 0).select(result * square, result)
+        square = square * square
+    return result
+
+
+Emit = Callable[..., Value]
+_FLOAT: dict[str, Emit] = {
+    "exp": mathematics.exp,
+    "expm1": mathematics.expm1,
+    "log": mathematics.log,
+    "log1p": mathematics.log1p,
+    "tanh": mathematics.tanh,
+    "erf": mathematics.erf,
+    "erfc": mathematics.erfc,
+    "sqrt": lambda x: x.call("llvm.sqrt"),
+    "reciprocal": lambda x: 1.0 / x,
+    "floor": lambda x: x.call("llvm.floor"),
+    "ceil": lambda x: x.call("llvm.ceil"),
+    "trunc": lambda x: x.call("llvm.trunc"),
+    "round": lambda x: x.call("llvm.rint"),
+    "divide": lambda a, b: a / b,
+    "copysign": lambda a, b: a.call("llvm.copysign", b),
+    "isnan": lambda x: x.compare("ne", x),
+    "isinf": lambda x: x.call("llvm.fabs").compare("eq", math.inf),
+    "isfinite": lambda x: x.call("llvm.fabs").compare("lt", math.inf),
+    "signbit": lambda x: _sign_bit(x),
+    "logaddexp": lambda a, b: _logaddexp(a, b),
+}
+#: Those of float32 only; of float64 they are the library's.
+_SINGLE: dict[str, Emit] = {
+    "sinh": mathematics.sinh,
+    "cosh": mathematics.cosh,
+    "atanh": mathematics.atanh,
+    "atan": mathematics.atan,
+    "atan2": mathematics.atan2,
+    "asin": mathematics.asin,
+    "acos": mathematics.acos,
+    "log2": mathematics.log2,
+    "log10": mathematics.log10,
+    "hypot": mathematics.hypot,
+}
+# Functions of the C library: one call an element, exact as NumPy's are.
+_LIBRARY = {
+    "sin": "sin", "cos": "cos", "tan": "tan", "asin": "asin", "acos": "acos", "atan": "atan",
+    "sinh": "sinh", "cosh": "cosh", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
+    "log2": "log2", "log10": "log10", "atan2": "atan2", "hypot": "hypot",
+}  # fmt: skip
+
+
+def _sign_bit(x: Value) -> Value:
+    integer = "i32" if x.type == "float" else "i64"
+    return x.cast("bitcast", integer).compare("lt", 0)
+
+
+def _logaddexp(a: Value, b: Value) -> Value:
+    """log(eᵃ + eᵇ): the larger plus log(1 + e^-difference); equal infinities have none."""
+    top = a.call("llvm.maximum", b)
+    gap = a.compare("eq", b).select(a._other(0.0), (a - b).call("llvm.fabs"))
+    return top + mathematics.log1p(mathematics.exp(-gap))
+
+
+def _floored(a: Value, b: Value, dtype: DType) -> tuple[Value, Value]:
+    """(⌊a / b⌋, a - b ⌊a / b⌋) as NumPy defines them; integers divided by 0 give 0."""
+    f = a.function
+    if a.is_float:
+        rest = f.emit(f"frem {a.type} {a.text}, {b.text}", a.type)
+        whole = (a - rest) / b
+        off = rest.compare("ne", 0.0) & (rest.compare("lt", 0.0) ^ b.compare("lt", 0.0))
+        whole = off.select(whole - 1.0, whole)
+        rest = off.select(rest + b, rest)
+        rest = rest.compare("eq", 0.0).select(rest._other(0.0).call("llvm.copysign", b), rest)
+        floor = whole.call("llvm.floor")
+        floor = (whole - floor).compare("gt", 0.5).select(floor + 1.0, floor)
+        zero = whole._other(0.0).call("llvm.copysign", a / b)
+        floor = whole.compare("eq", 0.0).select(zero, floor)
+        by_zero = b.compare("eq", 0.0)
+        return by_zero.select(a / b, floor), rest
+    by_zero = b.compare("eq", 0)
+    divisor = by_zero.select(b._other(1), b)
+    if not is_signed(dtype):
+        quotient = f.emit(f"udiv {a.type} {a.text}, {divisor.text}", a.type)
+        rest = a - quotient * divisor
+        return by_zero.select(a._other(0), quotient), by_zero.select(a._other(0), rest)
+    minus = divisor.compare("eq", -1)  # the smallest integer by -1 overflows
+    safe = minus.select(divisor._other(1), divisor)
+    quotient = a / safe
+    rest = a - quotient * safe
+    off = rest.compare("ne", 0) & (rest.compare("lt", 0) ^ safe.compare("lt", 0))
+    quotient = off.select(quotient - 1, quotient)
+    rest = off.select(rest + safe, rest)
+    quotient = minus.select(-a, quotient)
+    return by_zero.select(a._other(0), quotient), by_zero.select(a._other(0), rest)
+
+
+def _library(name: str, *args: Value) -> Value:
+    suffix = "f" if args[0].type == "float" else ""
+    return args[0].call(name + suffix, *args[1:], flags="")
+
+
+def _power(a: Value, b: Any) -> Value:
+    """aᵇ; small constant whole powers are products."""
+    if not isinstance(b, Value) and float(b).is_integer() and 0 < abs(b) <= 8:
+        y = None
+        square, n = a, abs(int(b))
+        while n:
+            if n & 1:
+                y = square if y is None else y * square
+            n >>= 1
+            if n:
+                square = square * square
+        assert y is not None
+        return y if b > 0 else 1.0 / y
+    if not isinstance(b, Value) and b == 0.5:
+        # pow(-0, ½) is +0 and pow(-∞, ½) is ∞; the square root has neither.
+        return _library("pow", a, a._other(0.5))
+    return _library("pow", a, b if isinstance(b, Value) else a._other(b))
+
+
+def identity(function: Function, name: str, dtype: DType) -> Value:
+    """What a fold (`sum`, `max`, `any`...) of nothing gives."""
+    type = TYPES[dtype.name]
+    if name in ("sum", "any"):
+        return function.const(type, 0)
+    if name in ("prod", "all"):
+        return function.const(type, 1)
+    if dtype.kind == "f":
+        return function.const(type, -math.inf if name == "max" else math.inf)
+    if dtype.kind == "b":
+        return function.const(type, 0 if name == "max" else 1)
+    info = np.iinfo(dtype)
+    return function.const(type, info.min if name == "max" else info.max)
+
+
+def larger(a: Value, b: Value, how: str, dtype: DType) -> Value:
+    """The larger ("ge") or smaller ("le") of two; NaN wins."""
+    if a.is_float:
+        return a.call("llvm.maximum" if how == "ge" else "llvm.minimum", b)
+    return a.compare(how, b, is_signed(dtype)).select(a, b)
+
+
+def _chosen(a: Value, b: Value, how: str, dtype: DType) -> Value:
+    """The larger ("gt") or smaller ("lt") of two as NumPy chooses: NaN wins, else b in a tie."""
+    y = a.compare(how, b, is_signed(dtype)).select(a, b)
+    return a.compare("ne", a).select(a, y) if a.is_float else y
+
+
+def _sign(x: Value, dtype: DType) -> Value:
+    up = x.compare("gt", 0, is_signed(dtype)).select(x._other(1), x._other(0))
+    y = x.compare("lt", 0, is_signed(dtype)).select(x._other(-1), up) if _has_sign(dtype) else up
+    return x.compare("ne", x).select(x, y) if x.is_float else y
+
+
+def _has_sign(dtype: DType) -> bool:
+    return dtype.kind != "u"
+
+
+def _abs(x: Value, dtype: DType) -> Value:
+    if x.is_float:
+        return x.call("llvm.fabs")
+    return x.compare("lt", 0).select(-x, x) if is_signed(dtype) else x
+
+
+#: Arithmetic of truth values, as NumPy defines it.
+_OF_TRUTHS = {"add": "or", "multiply": "and", "maximum": "or", "minimum": "and", "square": "and"}
+_COMPARE = {
+    "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt",
+    "greater_equal": "ge",
+}  # fmt: skip
+
+
+def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
+    """Whether `emit` knows the op for these operands: numbers, and what has a dtype."""
+    dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
+    if any(d.name not in TYPES for d in [*dtypes, out]):
+        return False
+    name = op.name
+    kinds = {d.kind for d in dtypes}
+    if name in ("astype", "convert", "where", "nextafter"):
+        return True
+    if not LOW_PRECISION.isdisjoint(dtypes):
+        return False
+    if name == "pow" and kinds <= {"i", "u"}:
+        return True
+    if name in _COMPARE:
+        return kinds <= {"f", "i", "u"} or (kinds == {"b"} and name in ("equal", "not_equal"))
+    if name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
+        return True
+    if name in ("add", "subtract", "multiply", "negative", "abs", "sign", "square", "maximum",
+                "minimum"):  # fmt: skip
+        return "b" not in kinds or (kinds == {"b"} and name in _OF_TRUTHS)
+    if name in ("floor_divide", "remainder"):
+        return "b" not in kinds
+    if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"):
+        return kinds <= {"i", "u", "b"}
+    if name in ("bitwise_left_shift", "bitwise_right_shift"):
+        return kinds <= {"i", "u"}
+    return kinds <= {"f"} and (name in _FLOAT or name in _LIBRARY or name == "pow")
+
+
+def emit(
+    function: Function, op: Op, args: list[Any], dtypes: list[DType | None], out: DType
+) -> Value:
+    """The value of an element-wise op. `args` are Values and Python numbers (dtype None)."""
+    name = op.name
+    known = [d for d in dtypes if d is not None]
+    if name == "where":
+        condition = args[0]
+        a, b = (x if isinstance(x, Value) else number(function, out, x) for x in args[1:])
+        return condition.select(a, b)
+    if name in ("astype", "convert"):
+        return convert(args[0], known[0], op.dtype)  # type: ignore[attr-defined]
+    dtype = known[0]
+    if name == "pow":
+        a = args[0] if isinstance(args[0], Value) else function.const(TYPES[dtype.name], args[0])
+        return _power(a, args[1]) if a.is_float else _whole_power(a, args[1], dtype)
+    if name == "nextafter":
+        a, b = (x if isinstance(x, Value) else number(function, dtype, x) for x in args)
+        return _next_after(a, b, dtype)
+    if dtype == bool_ and name in _OF_TRUTHS:
+        a, b = args * 2 if name == "square" else args
+        known_a, known_b = (x if isinstance(x, Value) else function.const("i1", x) for x in (a, b))
+        return known_a.bits(_OF_TRUTHS[name], known_b)
+    if name in _COMPARE and dtype in INTEGER:
+        for x in args:
+            if not isinstance(x, Value) and not holds(dtype, x):
+                # All elements are on one side of it, as 0 is.
+                sides = [0 if isinstance(y, Value) else y for y in args]
+                return function.const("i1", getattr(operator, _COMPARE[name])(*sides))
+    values = [x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args]
+    if name in _COMPARE:
+        return values[0].compare(_COMPARE[name], values[1], is_signed(dtype))
+    if name.startswith("logical_"):
+        truths = [v if v.type == "i1" else v.compare("ne", 0) for v in values]
+        if name == "logical_not":
+            return truths[0] ^ 1
+        how = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}[name]
+        return truths[0].bits(how, truths[1])
+    if name in ("floor_divide", "remainder"):
+        return _floored(values[0], values[1], dtype)[name == "remainder"]
+    simple: dict[str, Callable[[], Value]] = {
+        "add": lambda: values[0] + values[1],
+        "subtract": lambda: values[0] - values[1],
+        "multiply": lambda: values[0] * values[1],
+        "negative": lambda: -values[0],
+        "square": lambda: values[0] * values[0],
+        "abs": lambda: _abs(values[0], dtype),
+        "sign": lambda: _sign(values[0], dtype),
+        "maximum": lambda: _chosen(values[0], values[1], "gt", dtype),
+        "minimum": lambda: _chosen(values[0], values[1], "lt", dtype),
+        "bitwise_and": lambda: values[0] & values[1],
+        "bitwise_or": lambda: values[0] | values[1],
+        "bitwise_xor": lambda: values[0] ^ values[1],
+        "bitwise_invert": lambda: values[0] ^ -1,
+        "bitwise_left_shift": lambda: _shift(values, "shl", dtype),
+        "bitwise_right_shift": lambda: _shift(
+            values, "ashr" if is_signed(dtype) else "lshr", dtype
+        ),
+    }
+    if name in simple:
+        return simple[name]()
+    if name in _FLOAT:
+        return _FLOAT[name](*values)
+    if name in _SINGLE and values[0].type == "float":
+        return _SINGLE[name](*values)
+    return _library(_LIBRARY[name], *values)
+
+
+def _shift(values: list[Value], how: str, dtype: DType) -> Value:
+    """A shift; by the width or more it is 0 or the sign, where LLVM leaves it undefined."""
+    x, n = values
+    width = dtype.itemsize * 8
+    far = n.compare("ge", width, signed=False)
+    y = x.bits(how, far.select(n._other(width - 1), n))
+    return y if how == "ashr" else far.select(x._other(0), y)

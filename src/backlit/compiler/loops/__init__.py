@@ -1,0 +1,1 @@
+"""The loop nests of kernels: element-wise, reductions, pooling, sorting, epilogues."""

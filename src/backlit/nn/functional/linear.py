@@ -1,0 +1,24 @@
+"""The affine map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ops import contraction
+from ...tensor import Tensor, apply
+from .common import given
+
+_LINEAR = contraction.Linear()
+
+
+def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x Wᵀ + b.
+
+        x: (..., I), weight: (O, I), bias: (O) -> (..., O)
+
+    >>> from backlit import tensor
+    >>> linear(tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]), tensor([0.5]))
+    Tensor([[11.5]], shape=(1, 1), dtype=float32)
+    """
+    inputs = (x, weight) if bias is None else (x, weight, bias)
+    return apply(_LINEAR, *[given(t) for t in inputs])

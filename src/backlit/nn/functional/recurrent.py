@@ -1,0 +1,122 @@
+"""Recurrent layers over a whole sequence, and embeddings of what they read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...array_api import expand_dims, take
+from ...array_api import where as choose
+from ...array_api.arguments import cached, whole
+from ...dtypes import INTEGER
+from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ...op import Requirement, describe
+from ...ops import recurrence
+from ...tensor import Tensor, apply, require_values
+from .common import given, where
+from .linear import linear
+
+
+def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """The rows of a table: y[..., :] = weight[indices[...], :].
+
+        indices: integers of any shape (...), weight: (V, D) -> (..., D)
+
+    The row `padding_idx` gets no gradient.
+
+    >>> from backlit import tensor
+    >>> embedding(tensor([1, 0]), tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([[3., 4.],
+            [1., 2.]], shape=(2, 2), dtype=float32)
+    """
+    indices = given(indices)
+    if indices.dtype not in INTEGER:
+        raise DTypeError(
+            f"embedding: indices must be integers, got {describe(indices)}; use "
+            f"indices.astype('int64'){where()}"
+        )
+    weight = given(weight)
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding: weight must have shape (V, D), got {describe(weight)}")
+    rows = weight.shape[0]
+
+    def known(xp: Any, i: Any) -> tuple[Requirement, ...]:
+        inside = xp.logical_and(i >= 0, i < rows)
+        condition = f"indices must lie in [0, {rows})"
+        return (Requirement(inside, i, IndexRangeError, condition, cure),)
+
+    def cure() -> str:
+        return f"the table has {rows} rows ({describe(weight)})"
+
+    require_values("embedding", known, indices)
+    y = take(weight, indices, axis=0)
+    if padding_idx is None:
+        return y
+    if not -rows <= whole("embedding: padding_idx", padding_idx, -math.inf) < rows:
+        raise ArgumentError(
+            f"embedding: padding_idx must lie in [-{rows}, {rows}), got {padding_idx}{where()}"
+        )
+    padding = expand_dims(indices == padding_idx % rows, axis=-1)
+    return choose(padding, y.detach(), y)
+
+
+def rnn(
+    x: Tensor,
+    h: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    nonlinearity: str = "tanh",
+) -> Tensor:
+    """All states of one layer: hₜ = tanh(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh), or ReLU.
+
+    x: (T, N, I), h: (N, H), weight_ih: (H, I), weight_hh: (H, H) -> (T, N, H)
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ArgumentError(f"rnn: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+    a = linear(x, weight_ih, _both(bias_ih, bias_hh))
+    return apply(cached(recurrence.RnnScan, nonlinearity), a, h, weight_hh)
+
+
+def lstm(
+    x: Tensor,
+    state: tuple[Tensor, Tensor],
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All hidden states of one layer, the last hidden state and the last cell.
+
+    x: (T, N, I), state: two (N, H), weight_ih: (4H, I), weight_hh: (4H, H)
+    -> (T, N, H), (N, H), (N, H);  gates in the order i, f, g, o
+    """
+    a = linear(x, weight_ih, _both(bias_ih, bias_hh))
+    blocks = apply(cached(recurrence.LstmScan), a, *state, weight_hh)
+    steps = x.shape[0]
+    return blocks[:steps], blocks[steps - 1], blocks[2 * steps - 1]
+
+
+def gru(
+    x: Tensor,
+    h: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+) -> Tensor:
+    """All states of one layer.
+
+    x: (T, N, I), h: (N, H), weight_ih: (3H, I), weight_hh: (3H, H) -> (T, N, H)
+    gates in the order r, z, n
+    """
+    a = linear(x, weight_ih, bias_ih)
+    inputs = (a, h, weight_hh) if bias_hh is None else (a, h, weight_hh, bias_hh)
+    return apply(cached(recurrence.GruScan), *inputs)[: x.shape[0]]
+
+
+def _both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

@@ -1,0 +1,217 @@
+"""A compound op's own forward body as a tape of primitives, walked with one rule broken at a time.
+
+Whatever a hand-written `backward` should return follows from its `forward`. Broken on purpose in
+one place (an edge cut, a sign turned, a local gradient left out) the walk gives what a backward
+with that mistake would return: the candidates to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...array_api.namespace import TENSORS
+from ...autograd import fit
+from ...backend import numpy_backend as NUMPY
+from ...errors import BacklitError
+from ...op import Elementwise, Op
+from ...tensor import Setting, Tensor, wrap
+
+#: (step, input of the step, what is done to the gradient that leaves there)
+Break = tuple[int, int, str]
+
+_SIGNS = {"add": "+", "subtract": "−", "multiply": "·", "divide": "/", "matmul": "@", "pow": "^"}
+
+
+@dataclass
+class Step:
+    """One primitive of the body: its op, where its inputs come from, and its value.
+
+    A source is ("input", k), ("step", j) or ("constant", value).
+    """
+
+    op: Op
+    sources: tuple[tuple[str, Any], ...]
+    shapes: tuple[Any, ...]
+    value: np.ndarray
+    saved: tuple[Any, ...]
+
+
+class Tape:
+    """The steps of one run of an op's forward body."""
+
+    def __init__(self, op: Op, inputs: Sequence[Any], names: Sequence[str]):
+        self.names = list(names)
+        self.inputs = list(inputs)
+        self.steps: list[Step] = []
+        tensors = [wrap(x) if isinstance(x, np.ndarray) else x for x in inputs]
+        known: dict[int, tuple[str, Any]] = {}
+        alive: list[Any] = list(tensors)  # keeps every id taken
+        for k, t in enumerate(tensors):
+            if isinstance(t, Tensor):
+                known[id(t)] = ("input", k)
+
+        def observe(step: Op, arguments: tuple[Any, ...], y: Tensor) -> None:
+            sources = tuple(
+                known.get(id(a), ("constant", a.array))
+                if isinstance(a, Tensor)
+                else ("constant", a)
+                for a in arguments
+            )
+            arrays = tuple(a.array if isinstance(a, Tensor) else a for a in arguments)
+            self.steps.append(Step(step, sources, arrays, y.array, step.save(arrays, y.array)))
+            known[id(y)] = ("step", len(self.steps) - 1)
+            alive.append(y)
+
+        with Setting(observer=observe, grad_enabled=False), np.errstate(all="ignore"):
+            self.result = op.forward(TENSORS, *tensors)
+        self.end = known.get(id(self.result))
+
+    def pull(
+        self,
+        upstream: np.ndarray,
+        broken: Sequence[Break] = (),
+        instead: tuple[int, tuple[str, Any], np.ndarray] | None = None,
+    ) -> list[np.ndarray | None]:
+        """The gradient of every input, None where none arrives.
+
+        With `instead` = (step, source, factor) the gradient of that step goes to that source of its
+        chain at once, multiplied by the factor.
+        """
+        found: list[np.ndarray | None] = [None] * len(self.inputs)
+        if self.end is None or self.end[0] != "step":
+            return found
+        pending: dict[int, np.ndarray] = {self.end[1]: upstream}
+        actions = {(j, i): what for j, i, what in broken}
+        for j in range(len(self.steps) - 1, -1, -1):
+            arriving = pending.pop(j, None)
+            step = self.steps[j]
+            if arriving is None or not step.op.differentiable:
+                continue
+            if instead is not None and j == instead[0]:
+                _, source, factor = instead
+                _add(found if source[0] == "input" else pending, source[1], arriving * factor)
+                continue
+            with np.errstate(all="ignore"):
+                gradients = step.op.backward(NUMPY, arriving, *step.saved)
+            if not isinstance(gradients, tuple):
+                gradients = (gradients,)
+            for i, (source, gradient) in enumerate(zip(step.sources, gradients, strict=False)):
+                kind, place = source
+                action = actions.get((j, i))
+                if gradient is None or kind == "constant" or action == "cut":
+                    continue
+                target = step.shapes[i]
+                if action == "pass":
+                    gradient = arriving
+                with np.errstate(all="ignore"):
+                    gradient = fit(NUMPY, gradient() if callable(gradient) else gradient, target)
+                if action == "negate":
+                    gradient = -gradient
+                _add(found if kind == "input" else pending, place, gradient)
+        return found
+
+    def chains(self) -> Iterator[tuple[int, tuple[str, Any], np.ndarray, np.ndarray]]:
+        """(step, source, its value, d step / d source) wherever a step is, element by element, a
+        function of one earlier value alone: 1/(1 + exp(−z)) of z as well as tanh(z).
+        """
+        for j, step in enumerate(self.steps):
+            at, slope = ("step", j), np.ones(step.value.shape)
+            while at[0] == "step":
+                inner = self.steps[at[1]]
+                linked = [i for i, (kind, _) in enumerate(inner.sources) if kind != "constant"]
+                usual = isinstance(inner.op, Elementwise) and inner.op.differentiable
+                if not usual or len(linked) != 1 or slope.dtype.kind != "f":
+                    break
+                (i,) = linked
+                at = inner.sources[i]
+                value = self.inputs[at[1]] if at[0] == "input" else self.steps[at[1]].value
+                if np.shape(value) != step.value.shape:
+                    break
+                with np.errstate(all="ignore"):
+                    gradients = inner.op.backward(NUMPY, slope, *inner.saved)
+                    gradient = gradients[i] if isinstance(gradients, tuple) else gradients
+                    slope = np.asarray(gradient() if callable(gradient) else gradient)
+                yield j, at, value, slope
+
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """Every (step, input) through which a gradient passes."""
+        for j, step in enumerate(self.steps):
+            if step.op.differentiable:
+                for i, (kind, place) in enumerate(step.sources):
+                    if kind == "step" or (kind == "input" and _floating(self.inputs[place])):
+                        yield j, i
+
+    def text(self, source: tuple[str, Any], depth: int = 3) -> str:
+        """An input, step or constant as mathematics."""
+        kind, place = source
+        if kind == "input":
+            return self.names[place]
+        if kind == "constant":
+            return f"{place:.4g}" if np.ndim(place) == 0 and not isinstance(place, bool) else "…"
+        step = self.steps[place]
+        if depth == 0:
+            return "…"
+        parts = [self.text(s, depth - 1) for s in step.sources]
+        name = step.op.name
+        if name in ("reshape", "expand_dims", "broadcast_to", "positive", "astype"):
+            return parts[0]
+        if name in _SIGNS and len(parts) == 2:
+            return f"({parts[0]} {_SIGNS[name]} {parts[1]})"
+        if name == "negative":
+            return f"−{parts[0]}"
+        return f"{name}({', '.join(parts)})"
+
+    def quantities(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The value of every floating step, with its text."""
+        for j, step in enumerate(self.steps):
+            if isinstance(step.value, np.ndarray) and step.value.dtype.kind == "f":
+                yield self.text(("step", j)), step.value
+
+    def role(self, step: int, position: int) -> str:
+        """Which term of a normalisation the edge into a step begins: "mean", "variance" or ""."""
+        reduced = squared = False
+        reached = {step}
+        for j in range(step, len(self.steps)):
+            current = self.steps[j]
+            feeding = [place for kind, place in current.sources if kind == "step"]
+            if j != step and not reached.intersection(feeding):
+                continue
+            joins = j != step and any(
+                kind == "input" or (kind == "step" and place not in reached)
+                for kind, place in current.sources
+            )
+            name = current.op.name
+            if joins and reduced:
+                if name == "subtract" and not squared:
+                    return "mean"
+                if name in ("divide", "multiply") and squared:
+                    return "variance"
+                return ""
+            reached.add(j)
+            reduced |= name in ("sum", "mean")
+            squared |= name in ("square", "sqrt", "rsqrt", "reciprocal", "var") or (
+                name == "multiply" and len(set(current.sources)) == 1
+            )
+        return ""
+
+
+def _add(gradients: Any, place: int, gradient: np.ndarray) -> None:
+    before = gradients.get(place) if isinstance(gradients, dict) else gradients[place]
+    gradients[place] = gradient if before is None else before + gradient
+
+
+def unfold(op: Op, inputs: Sequence[Any], names: Sequence[str]) -> Tape | None:
+    """The tape of the op's body, or None if the body does not run on Tensors."""
+    try:
+        tape = Tape(op, inputs, names)
+    except (BacklitError, ValueError, TypeError, AttributeError, IndexError, RuntimeError):
+        return None
+    return tape if tape.end is not None else None
+
+
+def _floating(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"

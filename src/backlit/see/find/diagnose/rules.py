@@ -1,0 +1,475 @@
+"""The rules of a diagnosis: each looks at the material and speaks only when it is sure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ....dtypes import FLOATING
+from ...records.model import NodeRecord
+from ...records.value import number
+from ..bad_numbers import bad_numbers
+from ..why import why
+from .finding import ERROR, WARNING, Finding
+from .material import Material
+from .state import RULES as STATE_RULES
+
+Rule = Callable[[Material], Iterator[Finding]]
+
+
+def _at(m: Material, node: NodeRecord) -> str:
+    source = m.record.source(node)
+    where = m.record.location(node)
+    return f"{where}: {source}" if source else where
+
+
+def _rms(a: np.ndarray) -> float:
+    wide = np.asarray(a, np.float64)
+    return float(np.sqrt(np.mean(wide * wide))) if wide.size else 0.0
+
+
+def not_finite(m: Material) -> Iterator[Finding]:
+    """NaN or infinity in the loss or in a gradient."""
+    found = bad_numbers(m.record) if m.has_graph else None
+    bad = (found.forward or found.backward) if found is not None else None
+    if bad is not None:
+        text = f"the {bad.where} pass gives {number(bad.value)}: {bad.rule}"
+        yield Finding(
+            "not finite",
+            ERROR,
+            text,
+            f"first in {bad.node.label}",
+            bad.line,
+            bad.rewrite or "see.bad_numbers(loss)",
+        )
+    elif not math.isfinite(m.loss):
+        yield Finding(
+            "not finite",
+            ERROR,
+            f"the loss is {m.loss}",
+            "computed on this batch",
+            next="see.bad_numbers(loss)",
+        )
+
+
+def no_gradient(m: Material) -> Iterator[Finding]:
+    """Parameters that this loss cannot train."""
+    if not m.has_graph:
+        yield Finding(
+            "no gradient",
+            ERROR,
+            "the loss does not depend on any parameter",
+            "it carries no graph",
+            next="see.why(parameter, recording)",
+        )
+        return
+    cut, flat = [], []
+    for name, p in m.parameters:
+        if not p.requires_grad:
+            continue
+        g = m.gradient(p)
+        if g is None:
+            cut.append((name, p))
+        elif not g.any() and p.array.any():
+            flat.append((name, p))
+    if cut:
+        reason = why(cut[0][1], m.record).reasons
+        evidence = f"{reason[0].kind}: {reason[0].text}" if reason else "no path to the loss"
+        names = ", ".join(n for n, _ in cut[:4]) + (" …" if len(cut) > 4 else "")
+        yield Finding(
+            "no gradient",
+            ERROR,
+            f"{len(cut)} parameters get no gradient: {names}",
+            evidence,
+            reason[0].line if reason else "",
+            "see.why(parameter, recording)",
+        )
+    weights = [n for n, p in flat if p.ndim >= 2]
+    live = [n for n, _, g in m.weights if g.any()]
+    if weights and live:
+        reason = why(dict(m.parameters)[weights[0]], m.record).reasons
+        # A factor of zeros may be a last layer that starts at 0 on purpose; a mask is not.
+        masked = bool(reason) and reason[0].kind == "masked" and "a mask" in reason[0].text
+        if masked or (reason and reason[0].kind in ("dead units", "flat", "not chosen")):
+            yield Finding(
+                "no gradient",
+                ERROR,
+                f"the gradient of {weights[0]} is all zeros",
+                f"{reason[0].kind}: {reason[0].text}",
+                reason[0].line,
+                "see.why(parameter, recording)",
+            )
+
+
+def optimizer_parameters(m: Material) -> Iterator[Finding]:
+    """The optimizer and the model do not have the same parameters."""
+    if m.optimizer is None:
+        return
+    held = {id(p) for group in m.optimizer.param_groups for p in group["params"]}
+    own = {id(p) for _, p in m.parameters}
+    missing = [n for n, p in m.parameters if p.requires_grad and id(p) not in held]
+    foreign = len(held - own)
+    if missing:
+        text = f"{len(missing)} trainable parameters are not in the optimizer: {missing[0]}"
+        yield Finding(
+            "optimizer",
+            ERROR,
+            text + (" …" if len(missing) > 1 else ""),
+            f"the optimizer holds {len(held)} parameters, {foreign} of them not the model's",
+            next="make the optimizer after the model is complete",
+        )
+
+
+def double_softmax(m: Material) -> Iterator[Finding]:
+    """A loss that takes logits is given probabilities, or the other way round."""
+    for node in m.record.nodes:
+        takes = {
+            "cross_entropy": "softmax",
+            "binary_cross_entropy_with_logits": "sigmoid",
+            "softmax": "softmax",
+            "log_softmax": "softmax",
+        }.get(node.op)
+        before = m.producer(node) if takes else None
+        if before is not None and before.op == takes:
+            yield Finding(
+                "double softmax" if takes == "softmax" else "double sigmoid",
+                ERROR,
+                f"{node.op} gets the result of {takes}, and applies {takes} again",
+                f"{before.label} feeds {node.label}",
+                _at(m, before),
+                f"leave out the {takes}, and give the loss the logits",
+            )
+        elif node.op == "cross_entropy" and before is not None and before.op == "relu":
+            yield Finding(
+                "clipped logits",
+                WARNING,
+                "a relu stands before the cross-entropy",
+                "no class can have a logit below 0",
+                _at(m, before),
+                "leave out the last relu",
+            )
+        if node.op == "nll_loss":
+            first = m.producer(node)
+            x = first.value.array if first is not None and first.value is not None else None
+            if x is not None and x.ndim >= 2:
+                total = np.exp(np.asarray(x, np.float64)).sum(1)
+                if np.max(np.abs(total - 1)) > 0.01 and first is not None:
+                    yield Finding(
+                        "no log-probabilities",
+                        ERROR,
+                        "nll_loss gets numbers that are no log-probabilities",
+                        f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
+                        _at(m, first),
+                        "apply log_softmax, or use cross_entropy",
+                    )
+
+
+def broadcast_in_loss(m: Material) -> Iterator[Finding]:
+    """(N, 1) meets (N,) and becomes (N, N)."""
+    n = m.rows
+    if n < 2:
+        return
+    for node in m.record.nodes:
+        if node.op not in ("subtract", "multiply", "add", "divide", "maximum", "pow"):
+            continue
+        shapes = [m.record.nodes[e.source].shape for e in m.record.incoming[node.id]]
+        if set(shapes) == {(n, 1), (n,)} and node.shape == (n, n):
+            yield Finding(
+                "silent broadcasting",
+                ERROR,
+                f"({n}, 1) and ({n},) broadcast to ({n}, {n}) in {node.op}",
+                "every prediction is compared with every target",
+                _at(m, node),
+                "squeeze the prediction, or reshape the target",
+            )
+            return
+
+
+def mixes_samples(m: Material) -> Iterator[Finding]:
+    """The output of one sample depends on another."""
+    found = m.mixing
+    if found is not None:
+        i, j = found
+        yield Finding(
+            "mixing across the batch",
+            ERROR,
+            f"the output for sample {i} depends on sample {j}, in evaluation mode too",
+            "changing that sample alone changed the other's output",
+            next="look for a reshape, softmax, mean or sum over axis 0",
+        )
+
+
+def ignores_input(m: Material) -> Iterator[Finding]:
+    """All samples get the same output."""
+    spread = m.spread
+    if spread is not None and spread < 1e-5:
+        if any(p.ndim >= 2 and not p.array.any() for _, p in m.parameters):
+            return  # a last layer that starts at 0 does the same, on purpose
+        yield Finding(
+            "ignores its input",
+            ERROR,
+            "every sample gets the same output",
+            f"it differs by {spread:.1g} of its size over {m.rows} samples",
+            next="look for dead units, a constant, or a softmax over the wrong axis",
+        )
+
+
+def unscaled_inputs(m: Material) -> Iterator[Finding]:
+    """Inputs far from zero mean and unit size."""
+    for i, x in enumerate(m.inputs):
+        if x.dtype not in FLOATING or x.size < 8:
+            continue
+        values = np.asarray(x.array, np.float64)
+        size = _rms(values)
+        if not np.isfinite(size):
+            continue
+        if size > 10:
+            yield Finding(
+                "unscaled inputs",
+                WARNING,
+                f"input {i} has the size {size:.3g} (root mean square)",
+                f"from {values.min():.3g} to {values.max():.3g}",
+                next="subtract the mean and divide by the deviation of each feature",
+            )
+        elif 0 < size < 1e-3:
+            yield Finding(
+                "unscaled inputs",
+                WARNING,
+                f"input {i} is tiny: {size:.3g}",
+                f"from {values.min():.3g} to {values.max():.3g}",
+                next="was it scaled twice?",
+            )
+        elif values.ndim == 2 and values.shape[0] >= 8:
+            scales = values.std(0)
+            scales = scales[scales > 0]
+            if scales.size > 1 and scales.max() > 1000 * np.median(scales):
+                yield Finding(
+                    "unscaled inputs",
+                    WARNING,
+                    f"the features of input {i} differ in scale",
+                    f"deviations from {scales.min():.3g} to {scales.max():.3g}",
+                    next="divide each feature by its deviation",
+                )
+
+
+def dead_units(m: Material) -> Iterator[Finding]:
+    """ReLU units that are off for every sample."""
+    for node in m.hidden:
+        y = node.value.array if node.value is not None else None
+        if node.op != "relu" or y is None or y.ndim < 2 or y.shape[0] < 16:
+            continue
+        axis = 1 if y.ndim > 3 else y.ndim - 1
+        rest = tuple(a for a in range(y.ndim) if a != axis)
+        dead = float(np.mean(~np.any(y > 0, axis=rest)))
+        if dead >= 0.6 and y.shape[axis] >= 4:
+            severity = ERROR if dead > 0.95 else WARNING
+            yield Finding(
+                "dead units",
+                severity,
+                f"{dead:.0%} of the {y.shape[axis]} units of {node.label} are off for "
+                f"all {y.shape[0]} samples",
+                "their output is 0 everywhere",
+                _at(m, node),
+                "lower the learning rate, look at the bias, or use leaky_relu",
+            )
+
+
+def saturated_units(m: Material) -> Iterator[Finding]:
+    """Hidden units at the flat ends of tanh or sigmoid."""
+    for node in m.hidden:
+        y = node.value.array if node.value is not None else None
+        if y is None or y.size < 16 or node.op not in ("tanh", "sigmoid"):
+            continue
+        flat = np.abs(y) > 0.99 if node.op == "tanh" else (y < 0.01) | (y > 0.99)
+        share = float(flat.mean())
+        if share > 0.5:
+            yield Finding(
+                "saturated units",
+                WARNING,
+                f"{share:.0%} of the values of {node.label} are at the ends of {node.op}",
+                "the derivative there is below 2 % of its largest",
+                _at(m, node),
+                "scale the inputs, or the initial weights, down",
+            )
+
+
+def gradient_scale(m: Material) -> Iterator[Finding]:
+    """Gradients that vanish or explode on their way back through the layers."""
+    sizes = [(n, _rms(g), _rms(p.array)) for n, p, g in m.weights]
+    sizes = [s for s in sizes if s[1] > 0 and s[2] > 0 and np.isfinite(s[1])]
+    if len(sizes) >= 4:
+        (first, g1, _), (last, g2, _) = sizes[0], sizes[-1]
+        shown = f"{first}: {g1:.2g}, {last}: {g2:.2g} (root mean square)"
+        if g1 < 1e-4 * g2:
+            yield Finding(
+                "vanishing gradients",
+                WARNING,
+                f"the gradient falls by {g2 / g1:.0e} from {last} to {first}",
+                shown,
+                next="use relu with he initialisation, normalisation or skip connections",
+            )
+            return
+        if g1 > 1e3 * g2:
+            yield Finding(
+                "exploding gradients",
+                WARNING,
+                f"the gradient grows by {g1 / g2:.0e} from {last} to {first}",
+                shown,
+                next="scale the initial weights down, normalise, or clip the gradient",
+            )
+            return
+    if sizes and np.isfinite(m.loss):
+        total = math.sqrt(
+            sum(float(np.sum(np.square(g, dtype=np.float64))) for _, _, g in m.weights)
+        )
+        weights = math.sqrt(
+            sum(float(np.sum(np.square(p.array, dtype=np.float64))) for _, p, _ in m.weights)
+        )
+        if total > 1e3 * max(weights, 1.0):
+            yield Finding(
+                "exploding gradients",
+                WARNING,
+                f"the gradient's norm is {total:.2g}, the weights' {weights:.2g}",
+                "one step of any ordinary learning rate overshoots",
+                next="scale inputs and initial weights down, or clip the gradient",
+            )
+
+
+def initial_loss(m: Material) -> Iterator[Finding]:
+    """A classifier whose first loss is far above log K."""
+    k, op = m.classes, m.loss_op
+    if k is None or k < 2 or op is None or op.op not in ("cross_entropy", "nll_loss"):
+        return
+    if op.shape != () or op.attributes.get("reduction") != "'mean'":
+        return
+    expected = math.log(k)
+    if np.isfinite(m.loss) and m.loss > 2 * expected + 1:
+        logits = np.asarray(m.output.numpy(), np.float64)
+        yield Finding(
+            "initial loss",
+            WARNING,
+            f"the loss is {m.loss:.3g}; guessing would give log {k} = {expected:.3g}",
+            f"the outputs have a deviation of {logits.std():.3g}: sure, and wrong",
+            next="make the last layer's initial weights smaller, or scale the inputs",
+        )
+
+
+def symmetric(m: Material) -> Iterator[Finding]:
+    """Units that start equal and stay equal."""
+    for name, p, g in m.weights:
+        w = np.asarray(p.array, np.float64).reshape(p.shape[0], -1)
+        d = np.asarray(g, np.float64).reshape(p.shape[0], -1)
+        if len(w) < 2 or (w != w[:1]).any():
+            continue
+        if np.max(np.abs(d - d[:1])) <= 1e-5 * np.max(np.abs(d), initial=0.0):
+            kind = "0" if not w.any() else "equal"
+            yield Finding(
+                "symmetric initialisation",
+                ERROR,
+                f"the {len(w)} units of {name} start {kind} and get equal gradients",
+                "they can never become different",
+                next="initialise with random numbers (nn.init)",
+            )
+            return
+
+
+def evaluation_mode(m: Material) -> Iterator[Finding]:
+    """A model in evaluation mode at training time."""
+    names = ("Dropout", "BatchNorm1d", "BatchNorm2d")
+    if not m.model.training and any(type(x).__name__ in names for x in m.model.modules()):
+        yield Finding(
+            "evaluation mode",
+            WARNING,
+            "the model is in evaluation mode",
+            "dropout and batch normalisation behave otherwise in training",
+            next="model.train()",
+        )
+
+
+def learning_rate(m: Material) -> Iterator[Finding]:
+    """Steps so large that the loss grows, or so small that nothing happens."""
+    losses, updates = m.own_losses, list(m.updates.values())
+    if len(losses) < 5 or not updates or not np.isfinite(losses[0]):
+        return
+    ratio = float(np.median(updates))
+    last = float(np.mean(losses[-3:]))
+    shown = (
+        f"loss {losses[0]:.4g} → {losses[-1]:.4g} in {len(losses)} steps; ‖Δw‖/‖w‖ = {ratio:.1e}"
+    )
+    grew = not np.isfinite(last) or last > 1.5 * losses[0] + 0.05
+    grew |= ratio > 0.3 and max(losses) > 5 * losses[0] + 1
+    if grew and ratio > 1e-3:
+        yield Finding(
+            "learning rate too high",
+            WARNING,
+            "the loss grows on this very batch",
+            shown,
+            next="divide the learning rate by 10",
+        )
+    elif ratio < 3e-5 and abs(last - losses[0]) < 1e-3 * abs(losses[0]):
+        yield Finding(
+            "learning rate too low",
+            WARNING,
+            "the weights hardly move",
+            shown,
+            next="multiply the learning rate by 10 or more",
+        )
+
+
+def labels(m: Material) -> Iterator[Finding]:
+    """A batch whose targets are all the same."""
+    t = m.target
+    if t.dtype.kind in "iu" and t.size >= 16 and m.classes and len(np.unique(t.array)) == 1:
+        yield Finding(
+            "one class",
+            WARNING,
+            "all labels of the batch are the same",
+            f"{t.size} times {int(t.array.flat[0])}",
+            next="shuffle the data (DataLoader(shuffle=True)), and look at the labels",
+        )
+
+
+def overfits_one_batch(m: Material) -> Iterator[Finding]:
+    """A network that cannot even learn one batch by heart."""
+    size = sum(p.size for _, p in m.parameters if p.requires_grad)
+    if not m.hidden or size < 4 * m.target.size or not np.isfinite(m.loss) or m.cost > 0.1:
+        return
+    losses = m.rehearsal(150)
+    if len(losses) < 100 or not np.isfinite(losses).all():
+        return
+    start = losses[0]
+    if m.classes and m.loss_op is not None and m.loss_op.op == "cross_entropy":
+        start = min(start, math.log(m.classes))
+    best = min(losses[-10:])
+    if best > 0.9 * start and start > 1e-3:
+        yield Finding(
+            "cannot overfit",
+            WARNING,
+            f"{len(losses)} steps do not learn one batch",
+            f"loss {losses[0]:.4g} → {losses[-1]:.4g} with Adam, learning rate 0.003",
+            next="see.why for each parameter; look at loss and labels",
+        )
+
+
+#: In the order in which they are asked. Those below the line rehearse training.
+RULES: tuple[Rule, ...] = (
+    not_finite,
+    no_gradient,
+    optimizer_parameters,
+    *STATE_RULES,
+    double_softmax,
+    broadcast_in_loss,
+    mixes_samples,
+    ignores_input,
+    symmetric,
+    unscaled_inputs,
+    dead_units,
+    saturated_units,
+    gradient_scale,
+    initial_loss,
+    evaluation_mode,
+    labels,
+)
+REHEARSING: tuple[Rule, ...] = (learning_rate, overfits_one_batch)

@@ -1,0 +1,155 @@
+"""The rules about an optimizer's settings and state, and about gradients that were left over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ....tensor import Tensor
+from ...records.value import number
+from .finding import ERROR, WARNING, Finding
+from .material import Material
+
+#: Averages of gradients, and of their squares, among the state of the built-in optimizers.
+_FIRST, _SECOND = ("exp_avg", "momentum_buffer"), ("exp_avg_sq", "square_avg", "max_exp_avg_sq")
+_FAR = 1e3  # so many times this batch's gradient is no longer of this training
+
+
+def _rms(a: Any) -> float:
+    wide = np.asarray(a, np.float64)
+    return float(np.sqrt(np.mean(wide * wide))) if wide.size else 0.0
+
+
+def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
+    """The model's parameters that the optimizer holds, with their state."""
+    if m.optimizer is None:
+        return []
+    held = {id(p) for group in m.optimizer.param_groups for p in group["params"]}
+    return [(n, p, m.optimizer.state.get(p, {})) for n, p in m.parameters if id(p) in held]
+
+
+def optimizer_settings(m: Material) -> Iterator[Finding]:
+    """β₁ and β₂ exchanged, a memory that is too long, an ε above the gradients."""
+    if m.optimizer is None:
+        return
+    kind = type(m.optimizer).__name__
+    for group in m.optimizer.param_groups:
+        beta1, beta2 = map(float, group["betas"]) if "betas" in group else (0.0, 1.0)
+        memory = max(beta1, float(group.get("momentum", 0.0)))
+        if beta1 > beta2:
+            yield Finding(
+                "optimizer settings",
+                WARNING,
+                f"{kind}: β₁ = {beta1:g} is above β₂ = {beta2:g}",
+                "the gradient is averaged for longer than its square: steps overshoot",
+                next="were they exchanged? betas=(0.9, 0.999) is usual",
+            )
+        elif memory > 0.998:
+            yield Finding(
+                "optimizer settings",
+                WARNING,
+                f"{kind}: the momentum is {memory:g}",
+                f"it adds up about {1 / (1 - memory):.0f} gradients",
+                next="use 0.9 to 0.99",
+            )
+        sizes = [_rms(g) for p in group["params"] if (g := m.gradient(p)) is not None]
+        sizes = [s for s in sizes if s > 0 and np.isfinite(s)]
+        eps = float(group.get("eps", 0.0))
+        if "betas" in group and sizes and eps > 1e-4 and eps > 30 * float(np.median(sizes)):
+            yield Finding(
+                "optimizer settings",
+                WARNING,
+                f"{kind}: ε = {eps:g} is far above the gradients",
+                f"their median size is {float(np.median(sizes)):.2g}: ε alone divides the step",
+                next="use eps=1e-8, unless plain momentum is what you want",
+            )
+
+
+def optimizer_state(m: Material) -> Iterator[Finding]:
+    """State that is broken, of another parameter, or of another training."""
+    for name, p, state in _held(m):
+        for key, t in state.items():
+            a, where = np.asarray(t.array), f"{key} of {name}"
+            if key != "step" and t.shape != p.shape:
+                yield _state(ERROR, f"{where} has another shape than the parameter",
+                             f"{t.shape} and {p.shape}")  # fmt: skip
+                return
+            if not np.isfinite(a.astype(np.float64)).all():
+                count = int((~np.isfinite(a.astype(np.float64))).sum())
+                yield _state(ERROR, f"{where} holds numbers that are not finite",
+                             f"{count} of {a.size}; each step spreads them")  # fmt: skip
+                return
+            if key in _SECOND and (a < 0).any():
+                yield _state(ERROR, f"{where}, a mean of squares, has negative numbers",
+                             f"down to {number(float(a.min()))}: its root is NaN")  # fmt: skip
+                return
+    far = []
+    for name, p, state in _held(m):
+        g = m.gradient(p)
+        size = _rms(g) if g is not None else 0.0
+        if not size or not np.isfinite(size):
+            continue
+        for key, t in state.items():
+            a = np.asarray(t.array, np.float64)
+            kept = _rms(a) if key in _FIRST else float(np.sqrt(np.mean(a)))
+            if key in (*_FIRST, *_SECOND) and kept > _FAR * size:
+                far.append((kept / size, key, name, size, kept))
+                break
+    if far and 2 * len(far) >= len(_held(m)):
+        ratio, key, name, size, kept = max(far)
+        effect = "steps are that much too small" if key in _SECOND else "it alone makes the steps"
+        yield _state(WARNING, f"{key} of {name} is {ratio:.0e} times this batch's gradient",
+                     f"{kept:.2g} against {size:.2g} (root mean square): {effect}")  # fmt: skip
+
+
+def _state(severity: str, text: str, evidence: str) -> Finding:
+    return Finding(
+        "optimizer state",
+        severity,
+        text,
+        evidence,
+        next="make a new optimizer, or load the state that belongs to this model",
+    )
+
+
+def frozen_but_moving(m: Material) -> Iterator[Finding]:
+    """Frozen parameters that momentum goes on moving, because their gradient is 0 and not None."""
+    for name, p, state in _held(m):
+        if p.requires_grad or p.grad is None or p.grad.numpy().any():
+            continue
+        moving = [k for k in _FIRST if k in state and state[k].numpy().any()]
+        if moving:
+            yield Finding(
+                "frozen but moving",
+                WARNING,
+                f"{name} is frozen, but the optimizer goes on moving it",
+                f"its gradient is zeros, not None, and its {moving[0]} is not 0",
+                next=f"set {name}.grad to None, or make an optimizer without it",
+            )
+            return
+
+
+def left_over_gradients(m: Material) -> Iterator[Finding]:
+    """Gradients that are the sum of many batches'."""
+    ratios = []
+    for name, p, state in _held(m):
+        g = m.gradient(p)
+        if g is None or p.grad is None or float(state.get("step", 0)) < 5:
+            continue
+        size, kept = _rms(g), _rms(p.grad.numpy())
+        if size > 0 and np.isfinite(kept):
+            ratios.append((kept / size, name, kept, size))
+    if ratios and float(np.median([r[0] for r in ratios])) > 10:
+        ratio, name, kept, size = sorted(ratios)[len(ratios) // 2]
+        yield Finding(
+            "zero_grad forgotten",
+            WARNING,
+            f"the gradient kept in {name} is {ratio:.0f} times that of this batch",
+            f"{kept:.2g} against {size:.2g} (root mean square): backward adds to what is there",
+            next="call optimizer.zero_grad() before each backward()",
+        )
+
+
+RULES = (optimizer_settings, optimizer_state, frozen_but_moving, left_over_gradients)

@@ -1,0 +1,1 @@
+"""Looking at training in numbers: statistics, breakpoints, samples, curvature, memory."""

@@ -1,0 +1,329 @@
+"""Building a record: nodes, edges and scopes one after the other, then the backward pass."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from ...autograd import fit
+from ...backend import numpy_backend
+from ...errors import ArgumentError, BacklitError
+from ...nn.module import Module, Parameter
+from ...op import Op, describe
+from ...tensor import _INTERNAL, Scope, Tensor, as_tensor, is_open
+from ..find.exits import Read
+from .model import Edge, NodeRecord, Record, ScopeRecord
+from .value import Value
+
+#: What arrived at a gate in a backward pass, and what it sent to which input.
+Walked = tuple[np.ndarray, list[tuple[int, Any]]]
+
+
+class Builder:
+    """Adds nodes, edges and scopes one after the other, then runs the backward pass."""
+
+    def __init__(self, names: dict[int, str], step: int | None):
+        self.nodes: list[NodeRecord] = []
+        self.edges: list[Edge] = []
+        self.scopes: list[ScopeRecord] = []
+        self.names = names
+        self.step = step
+        self.alive: list[Any] = []
+        self.tensors: dict[int, int] = {}
+        #: What the user's own backward pass sent, by the number of the node: see `backward`.
+        self.walked: dict[int, Walked] = {}
+        #: Values that were handed out as numbers, and ops that were computed under no_grad.
+        self.reads: list[Read] = []
+        self.off: set[int] = set()
+        self._scope_ids: dict[int, int] = {}
+        self._children: dict[int, dict[int, str]] = {}
+        self._parameters: dict[int, str] = {}
+        self._arrays: dict[int, int] = {}  # id of an array -> the op node that made it
+
+    def scope(self, scope: Scope | None) -> int | None:
+        """The number of a module call; its outer calls are added first."""
+        chain: list[Scope] = []
+        inner = scope
+        while inner is not None and id(inner) not in self._scope_ids:
+            chain.append(inner)
+            inner = inner.parent
+        for s in reversed(chain):
+            parent = None if s.parent is None else self._scope_ids[id(s.parent)]
+            number = len(self.scopes)
+            kind = type(s.module).__name__
+            name = kind if s.parent is None else self._name_within(s.parent.module, s.module)
+            if s.parent is None:
+                self._learn(s.module, kind)
+            file, line = _line(s.code, s.instruction)
+            detail = f"{kind}({s.module.extra_repr()})"
+            self.scopes.append(ScopeRecord(number, parent, name, kind, file, line, detail))
+            self._scope_ids[id(s)] = number
+            self.alive.append(s)
+        return None if scope is None else self._scope_ids[id(scope)]
+
+    def _name_within(self, outer: Module, inner: Module) -> str:
+        known = self._children.get(id(outer))
+        if known is None:
+            known = {id(m): n for n, m in outer.named_modules() if n}
+            self._children[id(outer)] = known
+            self.alive.append(outer)
+        return known.get(id(inner)) or type(inner).__name__
+
+    def _learn(self, module: Module, prefix: str) -> None:
+        """Take down the names of the parameters and buffers of an outermost module."""
+        for name, t in (*module.named_parameters(), *module.named_buffers()):
+            self._parameters.setdefault(id(t), f"{prefix}.{name}")
+
+    def leaf(
+        self,
+        t: Tensor,
+        value: np.ndarray | None,
+        note: str | None = None,
+        requires_grad: bool | None = None,
+    ) -> int:
+        """Add a leaf. `requires_grad` is what it was when it was used, if that may have changed."""
+        number = len(self.nodes)
+        asked = is_open(t) if requires_grad is None else requires_grad
+        kind = "parameter" if isinstance(t, Parameter) else "leaf" if asked else "constant"
+        node = NodeRecord(number, kind, kind, t.shape, t.dtype)
+        node.name = t.name or self._parameters.get(id(t)) or self.names.get(id(t))
+        node.requires_grad = asked
+        node.value = None if value is None else Value(value)
+        node.note = note
+        source = self._arrays.get(id(value))
+        if source is not None:
+            node.detached_from = source
+        if t._hooks:
+            node.note = join(note, HOOKS)
+        self.nodes.append(node)
+        self.alive.append(t)
+        self.tensors[id(t)] = number
+        return number
+
+    def op(
+        self,
+        op: Op,
+        inputs: Iterable[Any],
+        sources: list[int | None],
+        result: Any,
+        scope: Scope | None,
+        site: tuple[CodeType, int] | None,
+    ) -> NodeRecord:
+        """Add an op's result. `sources` has each input's node, None for a number."""
+        number = len(self.nodes)
+        node = NodeRecord(number, "op", op.name, result.shape, result.dtype)
+        node.attributes = {a: repr(getattr(op, a)) for a in op.attributes}
+        node.saves = op.saves
+        node.scope = self.scope(scope)
+        if site is not None:
+            node.file, node.line = _line(*site)
+        for position, (x, source) in enumerate(zip(inputs, sources, strict=True)):
+            if source is None:
+                node.arguments.append({"number": x})
+                continue
+            edge = Edge(
+                len(self.edges), source, number, position, _argument(op, position, len(sources))
+            )
+            node.arguments.append({"edge": edge.id})
+            self.edges.append(edge)
+        self.nodes.append(node)
+        return node
+
+    def made(self, node: NodeRecord, array: np.ndarray) -> None:
+        """An op node's value: what shares this array later was detached from it."""
+        node.value = Value(array)
+        self._arrays.setdefault(id(array), node.id)
+        self.alive.append(array)
+
+    def read(self, t: Tensor, array: np.ndarray, what: str, site: tuple[CodeType, int]) -> None:
+        """Take down that a value was handed out as numbers."""
+        source = self._arrays.get(id(array), -1)
+        self.reads.append(Read(source, len(self.nodes) - 1, what, array, *_line(*site)))
+        self.alive.append(t)
+
+    def _with_leaves(self, reads: list[Read]) -> list[Read]:
+        """The reads of what is in the record; a leaf may have been read before its first use."""
+        leaves = {
+            id(n.value.array): n.id for n in self.nodes if n.kind != "op" and n.value is not None
+        }
+        return [
+            replace(r, source=leaves.get(id(r.array), -1)) if r.source < 0 else r for r in reads
+        ]
+
+    def finish(self, output: int | None, seed: np.ndarray | None, error: str | None) -> Record:
+        """Run the backward pass from a node, if there is a seed, and close the record."""
+        value = None if seed is None else Value(seed)
+        result = Record(self.nodes, self.edges, self.scopes, output, value, error, self.step)
+        result._tensors = self.tensors
+        result._alive = self.alive
+        result._off = self.off
+        result._reads = self._with_leaves(self.reads)
+        for e in self.edges:
+            target = self.nodes[e.target]
+            if target.applied is not None:
+                e._applied, e._type = target.applied, self.nodes[e.source]
+        if output is not None and seed is not None:
+            backward(result, seed, self.walked)
+        return result
+
+
+#: The elements of longer lists are not named.
+MAX_NAMED = 1000
+
+HOOKS = "it has hooks, which the record does not call: the user's own gradient may differ"
+
+
+def backward(record: Record, seed: np.ndarray, walked: dict[int, Walked] | None = None) -> None:
+    """Fill in upstream and downstream gradients, starting with `seed` at the output.
+
+    The order and the sums are those of the engine, so the gradients are the same to the last bit.
+    Where a gate in `walked` was given the same upstream gradient, what it sent is taken over.
+    An op whose backward raises is marked, and what lies behind it stays not computed.
+    """
+    assert record.output is not None
+    upstream = {record.output: Value(seed)}
+    for order, node in enumerate(_reached(record)):
+        node.upstream = upstream.pop(node.id)
+        gradient = node.upstream.array
+        node.backward_order = order
+        if node.applied is None:
+            continue
+        wanted = [e for e in record.incoming[node.id] if record.nodes[e.source].requires_grad]
+        try:
+            assert gradient is not None
+            known = (walked or {}).get(node.id)
+            entries = None if known is None else _sent(known, gradient, wanted)
+            if entries is None:
+                entries = node.applied.backward(gradient)
+            for e in wanted:
+                entry = entries[e.position] if e.position < len(entries) else None
+                if callable(entry):
+                    entry = entry()
+                if entry is None:
+                    continue
+                source = record.nodes[e.source]
+                if entry.shape != source.shape or entry.dtype != source.dtype:
+                    entry = fit(numpy_backend, np.asarray(entry), source)
+                e.gradient = Value(np.asarray(entry))
+                before = upstream.get(source.id)
+                upstream[source.id] = (
+                    e.gradient if before is None else Value(np.asarray(before.array + entry))
+                )
+        except Exception as error:
+            node.status = "failed in backward"
+            node.error = one_line(error)
+            record.error = record.error or node.error
+
+
+def _sent(known: Walked, upstream: np.ndarray, wanted: list[Edge]) -> tuple[Any, ...] | None:
+    """What a gate sent in the user's pass, if it was given the same and sent all that is wanted."""
+    arrived, sent = known
+    if arrived is not upstream and not np.array_equal(arrived, upstream, equal_nan=True):
+        return None
+    found = dict(sent)
+    if any(e.position not in found for e in wanted):
+        return None
+    return tuple(found.get(i) for i in range(max(found, default=-1) + 1))
+
+
+def _reached(record: Record) -> Iterator[NodeRecord]:
+    """The nodes in the order of the backward walk; each must be in `upstream` when it is drawn.
+
+    A node is reached if a gradient was computed for one of its uses by the time it is its turn.
+    """
+    assert record.output is not None
+    for number in range(record.output, -1, -1):
+        node = record.nodes[number]
+        if number == record.output or any(e.gradient is not None for e in record.outgoing[number]):
+            yield node
+
+
+def _argument(op: Op, position: int, count: int) -> str:
+    names = op.parameters
+    last = len(names) - 1
+    if op.variadic and position >= last and count > len(names):  # one alone needs no number
+        return f"{names[last]}[{position - last}]"
+    return names[position] if position < len(names) else f"input {position}"
+
+
+def seed_of(output: Tensor, gradient: Any) -> np.ndarray | None:
+    """The gradient to start from: 1 for a single number, else the given one, None if none is."""
+    if gradient is None:
+        return np.ones(output.shape, output.dtype) if output.size == 1 else None
+    seed = as_tensor(gradient).array
+    if seed.shape != output.shape:
+        raise ArgumentError(
+            f"record: the gradient must have the output's shape, got {describe(seed)} for "
+            f"{describe(output)}"
+        )
+    return seed.astype(output.dtype, copy=False)
+
+
+# -- names and lines ----------------------------------------------------------------------------
+
+
+def user_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frames outside Backlit, innermost first; only the first few can name a Tensor."""
+    found = 0
+    while frame is not None and found < 3:
+        if not _INTERNAL[frame.f_code.co_filename]:
+            found += 1
+            yield frame
+        frame = frame.f_back
+
+
+def names_of(frames: Iterable[FrameType]) -> dict[int, str]:
+    """The names of variables that hold Tensors, by the id of the Tensor and of its node."""
+    names: dict[int, str] = {}
+    for frame in frames:
+        for variables in (frame.f_locals, frame.f_globals):
+            for name, x in list(variables.items()):
+                if not name.startswith("_"):
+                    for t, text in _tensors_in(name, x):
+                        names.setdefault(id(t), text)
+                        if t.node is not None:
+                            names.setdefault(id(t.node), text)
+    return names
+
+
+def _tensors_in(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:
+    """A variable's Tensor, or those in its list or dictionary, with their names: `xs[0]`."""
+    if isinstance(x, Tensor):
+        yield x, name
+    elif isinstance(x, list | tuple) and len(x) <= MAX_NAMED:
+        yield from ((t, f"{name}[{i}]") for i, t in enumerate(x) if isinstance(t, Tensor))
+    elif type(x) is dict and len(x) <= MAX_NAMED:
+        yield from ((t, f"{name}[{key!r}]") for key, t in x.items() if isinstance(t, Tensor))
+
+
+@functools.lru_cache(maxsize=4096)
+def _line_table(code: CodeType) -> list[int]:
+    """The line of each instruction of a code object."""
+    table: list[int] = []
+    for start, stop, line in code.co_lines():
+        table.extend([line or code.co_firstlineno] * (stop // 2 - start // 2))
+    return table
+
+
+def _line(code: CodeType, instruction: int) -> tuple[str, int]:
+    if _INTERNAL[code.co_filename]:
+        return "", 0  # a command called it, no line of the user's
+    table = _line_table(code)
+    place = instruction // 2
+    return code.co_filename, table[place] if place < len(table) else code.co_firstlineno
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line; Backlit's own need no type."""
+    kind = "" if isinstance(error, BacklitError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())
+
+
+def join(first: str | None, second: str) -> str:
+    """Two notes as one."""
+    return f"{first}; {second}" if first else second

@@ -1,0 +1,353 @@
+"""Making a record by watching a block of code, also one that raises."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from itertools import zip_longest
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...autograd import _step
+from ...errors import ArgumentError
+from ...nn.module import Module
+from ...op import Op, describe
+from ...tensor import _INTERNAL, STATE, Node, Scope, Tensor, _user_site, apply, restoring, wrap
+from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
+from .model import Applied, NodeRecord, Record
+
+
+def recording(*, step: int | None = None) -> Recording:
+    """Record every op that a block of code applies, also if it raises.
+
+    >>> from backlit import tensor
+    >>> with recording() as r:
+    ...     y = (tensor([1.0, 2.0], requires_grad=True) * 2).sum()
+    >>> r.record.output is not None, len(r.record)
+    (True, 3)
+    """
+    return Recording(step)
+
+
+class _Call(NamedTuple):
+    """One op as it was applied: Tensors may change in place, and take another node, later."""
+
+    op: Op
+    inputs: tuple[Any, ...]
+    arrays: tuple[Any, ...]
+    #: For each input its node and whether it required a gradient; None for a number.
+    states: tuple[tuple[Node | None, bool] | None, ...]
+    y: Tensor
+    array: np.ndarray
+    node: Node | None
+    requires_grad: bool
+    scope: Scope | None
+    site: tuple[CodeType, int]
+    graded: bool  # not under no_grad
+
+
+class Recording:
+    """A block of code being watched. Afterwards `record` is what was seen.
+
+    The backward pass starts at the last single number that requires a gradient and that no other op
+    used; `of(output)` takes another.
+    """
+
+    def __init__(self, step: int | None = None):
+        self.step = step
+        self.error: BaseException | None = None
+        self._calls: list[_Call] = []
+        self._failure: _Failure | None = None
+        self._names: dict[int, str] = {}
+        self._entered: list[Any] = []
+        self._walked: dict[Node, Walked] = {}
+        self._reads: list[tuple[Any, ...]] = []
+        self._root: Node | None = None  # where the last backward pass in the block has started
+        self._order = -1
+        self._record: Record | None = None
+
+    def __enter__(self) -> Recording:
+        self._entered.append((STATE.observer, STATE.backward_observer, STATE.reader))
+        STATE.observer = self._observe
+        STATE.backward_observer = self._observe_backward
+        STATE.reader = self._observe_read
+        return self
+
+    def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
+        before, _, _ = self._entered[-1]
+        if before is not None:
+            before(op, inputs, y)
+        if type(y.array) is not np.ndarray:
+            return  # a capture runs on abstract values
+        arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
+        states = tuple(
+            [(x.node, x.requires_grad) if isinstance(x, Tensor) else None for x in inputs]
+        )
+        now = y.array, y.node, y.requires_grad, STATE.scope, _user_site(), STATE.grad_enabled
+        self._calls.append(_Call(op, inputs, arrays, states, y, *now))
+
+    def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
+        _, before, _ = self._entered[-1]
+        if before is not None:
+            before(node, upstream, sent)
+        first = node.order > self._order  # a walk goes from later nodes to earlier ones
+        self._order = node.order
+        if isinstance(upstream, np.ndarray):  # in a differentiable pass it is a Tensor
+            self._walked[node] = upstream, sent
+            if first:
+                self._root = node
+
+    def _observe_read(self, t: Tensor, what: str) -> None:
+        before = self._entered[-1][2]
+        if before is not None:
+            before(t, what)
+        if what not in _NOT_NUMBERS:
+            self._reads.append((len(self._calls), t, t.array, what, _user_site()))
+
+    @restoring
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        STATE.observer, STATE.backward_observer, STATE.reader = self._entered[-1]
+        del self._entered[-1]
+        self.error = error
+        frames = list(user_frames(sys._getframe(1)))
+        if error is not None:
+            steps = _frames(traceback)
+            self._failure = _Failure.find(error, steps, self._calls)
+            # The names that the block itself uses come first, then those further inside.
+            frames += [f for f in steps if not _INTERNAL[f.f_code.co_filename]]
+        self._names = names_of(frames)
+
+    def add_names(self, variables: Mapping[str, Any]) -> None:
+        """Take down the names of variables that hold Tensors, as of a script that has ended."""
+        for name, x in variables.items():
+            if isinstance(x, Tensor) and not name.startswith("_"):
+                self._names.setdefault(id(x), name)
+
+    @property
+    def record(self) -> Record:
+        """What was seen, with the gradients of the last single number."""
+        if self._record is None:
+            self._record = self.of(None)
+        return self._record
+
+    def of_loss(self) -> Record:
+        """What was seen, with the gradients of what `backward` was called on in the block."""
+        if self._root is not None:
+            for call in reversed(self._calls):
+                if call.node is self._root:
+                    return self.of(call.y, self._walked[self._root][0])
+        return self.record
+
+    def of(self, output: Tensor | None, gradient: Any = None) -> Record:
+        """What was seen, with the gradients of the given Tensor."""
+        if self._entered:
+            raise ArgumentError("recording: the record exists once the block has ended")
+        return self._build(output, gradient)
+
+    def _build(self, output: Tensor | None, gradient: Any) -> Record:
+        add = Builder(self._names, self.step)
+        numbers: dict[int, int] = {}  # id of an op's Tensor -> node
+        leaves: dict[tuple[int, int], int] = {}  # a leaf may get new values: Tensor and array
+        failure = self._failure
+        failed_scope = failure.scope if failure is not None else None
+        used = {id(x) for call in self._calls for x in call.inputs if isinstance(x, Tensor)}
+        calls = [c for c in self._calls if c.inputs or id(c.y) in used]
+        reads = iter(self._reads)
+        read = next(reads, None)
+        for call in calls:
+            add.scope(call.scope)
+        add.scope(failed_scope)
+
+        def sources(
+            inputs: tuple[Any, ...], arrays: tuple[Any, ...], states: tuple[Any, ...] = ()
+        ) -> list[int | None]:
+            found: list[int | None] = []
+            for x, array, state in zip_longest(inputs, arrays, states):
+                if not isinstance(x, Tensor):
+                    found.append(None)
+                    continue
+                node, asked = state or (x.node, x.requires_grad)
+                if id(x) in numbers:
+                    found.append(numbers[id(x)])
+                elif node is not None and id(node) in add.tensors:
+                    found.append(add.tensors[id(node)])  # what an op saved, in a second pass
+                else:
+                    key = id(x), id(array)
+                    if key not in leaves:
+                        leaves[key] = add.leaf(x, array, requires_grad=asked)
+                    found.append(leaves[key])
+            return found
+
+        positions = {id(c): i for i, c in enumerate(self._calls)}
+        for call in calls:
+            while read is not None and read[0] <= positions[id(call)]:
+                add.read(*read[1:])
+                read = next(reads, None)
+            ids = sources(call.inputs, call.arrays, call.states)
+            node = add.op(call.op, call.inputs, ids, call.array, call.scope, call.site)
+            node.requires_grad = call.requires_grad
+            if not call.graded:
+                add.off.add(node.id)
+            y, tape = call.y, call.node
+            node.name = add.names.get(id(y)) or add.names.get(id(y.node))
+            add.made(node, call.array)
+            if call.op.differentiable:
+                node.applied = Applied(call.op, call.arrays, call.array)
+            numbers[id(y)] = add.tensors[id(y)] = node.id
+            if tape is not None:
+                add.tensors[id(tape)] = node.id
+                if tape.op is call.op and tape in self._walked:
+                    add.walked[node.id] = self._walked[tape]
+            add.alive += (y, tape)
+        error = None if self.error is None else one_line(self.error)
+        if failure is not None and failure.node is None:
+            node = failure.add_to(add, sources)
+        while read is not None:
+            add.read(*read[1:])
+            read = next(reads, None)
+        result_id, seed = self._start(add, calls, numbers, output, gradient)
+        record = add.finish(result_id, seed, error)
+        record._chosen = output is not None
+        if failure is not None and failure.node is not None:
+            failed = add.tensors.get(id(failure.node))
+            if failed is not None and record.nodes[failed].status == "ok":
+                record.nodes[failed].status = "failed in backward"
+                record.nodes[failed].error = error
+        return record
+
+    def _start(
+        self,
+        add: Builder,
+        calls: list[_Call],
+        numbers: dict[int, int],
+        output: Tensor | None,
+        gradient: Any,
+    ) -> tuple[int | None, np.ndarray | None]:
+        if output is not None:
+            if id(output) not in numbers:
+                raise ArgumentError(
+                    f"recording: the output ({describe(output)}) was not computed in the block"
+                )
+            return numbers[id(output)], seed_of(output, gradient)
+        used = {e.source for e in add.edges}
+        for call in reversed(calls):
+            y = call.y
+            number = numbers[id(y)]
+            if y.requires_grad and y.size == 1 and number not in used:
+                return number, np.ones(y.shape, y.dtype)
+        return None, None
+
+
+#: Ways of asking for a value that hand out no number: a text, a branch, a copy.
+_NOT_NUMBERS = frozenset(("print()", "bool()", "copy", "indexing by a mask"))
+
+
+class _Failure:
+    """The op or function that raised."""
+
+    def __init__(self, error: BaseException, name: str, scope: Scope | None):
+        self.error = error
+        self.name = name
+        self.scope = scope
+        self.op: Op | None = None
+        self.inputs: tuple[Any, ...] = ()
+        self.node: Node | None = None
+        self.site: tuple[CodeType, int] | None = None
+
+    @classmethod
+    def find(
+        cls, error: BaseException, frames: list[FrameType], calls: list[_Call]
+    ) -> _Failure | None:
+        """Who raised, from the frames that the exception left."""
+        scope = _scope_of(frames, calls)
+        user = [i for i, f in enumerate(frames) if not _INTERNAL[f.f_code.co_filename]]
+        for i in range(len(frames) - 1, -1, -1):
+            frame = frames[i]
+            if frame.f_code is apply.__code__:
+                op = frame.f_locals["op"]
+                found = cls(error, op.name, scope)
+                found.op, found.inputs = op, tuple(frame.f_locals["inputs"])
+                found._locate(frames, [u for u in user if u < i])
+                return found
+            if frame.f_code is _step.__code__:
+                node = frame.f_locals["node"]
+                found = cls(error, node.op.name, scope)
+                found.node = node
+                return found
+        last = user[-1] if user else -1
+        if last + 1 >= len(frames):
+            return None  # the user's own code raised
+        call = frames[last + 1]
+        found = cls(error, call.f_code.co_name.strip("_"), scope)
+        arguments = call.f_code.co_varnames[: call.f_code.co_argcount]
+        given = [call.f_locals.get(a) for a in arguments]
+        found.inputs = tuple(x for x in given if isinstance(x, Tensor))
+        found._locate(frames, user)
+        return found
+
+    def _locate(self, frames: list[FrameType], user: list[int]) -> None:
+        if user:
+            frame = frames[user[-1]]
+            self.site = frame.f_code, frame.f_lasti
+
+    def add_to(self, add: Builder, sources: Any) -> NodeRecord:
+        """Add the node that was not made: it has inputs and no value."""
+        op = self.op or _Unmade()
+        arrays = tuple([x.array if isinstance(x, Tensor) else x for x in self.inputs])
+        ids = sources(self.inputs, arrays)
+        node = add.op(op, self.inputs, ids, wrap(np.zeros(())), self.scope, self.site)
+        node.op = self.name
+        node.shape = ()
+        node.status = "failed"
+        node.error = one_line(self.error)
+        node.note = "it raised, so it has no value; its shape is not known"
+        return node
+
+
+class _Unmade(Op):
+    """Stands for a function that raised before it applied an op."""
+
+    parameters = ("x",)
+    variadic = True
+
+
+def _scope_of(frames: list[FrameType], calls: list[_Call]) -> Scope | None:
+    """The innermost module call among the frames of an exception."""
+    scope: Scope | None = None
+    last = calls[-1].scope if calls else None
+    known: list[Scope] = []
+    while last is not None:
+        known.append(last)
+        last = last.parent
+    for frame in frames:
+        if frame.f_code is not Module.__call__.__code__:
+            continue
+        module, outer = frame.f_locals["self"], frame.f_locals["outer"]
+        same = [s for s in known if s.module is module and s.parent is outer]
+        if same:
+            scope = same[0]
+            continue
+        scope = Scope.__new__(Scope)
+        scope.module, scope.parent = module, outer
+        caller = frame.f_back
+        while caller is not None and _INTERNAL[caller.f_code.co_filename]:
+            caller = caller.f_back
+        place = caller or frame
+        scope.code, scope.instruction = place.f_code, place.f_lasti
+        known = [scope]
+    return scope
+
+
+def _frames(traceback: TracebackType | None) -> list[FrameType]:
+    frames = []
+    while traceback is not None:
+        frames.append(traceback.tb_frame)
+        traceback = traceback.tb_next
+    return frames

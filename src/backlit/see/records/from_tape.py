@@ -1,0 +1,235 @@
+"""Making a record of the live graph behind a Tensor.
+
+Recording runs its own backward pass on what the ops saved. It touches no `grad`, no random state
+and no hook, frees nothing and replaces nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from ...autograd import topological
+from ...backend import eager
+from ...dtypes import FLOATING
+from ...errors import ArgumentError, GradientError
+from ...op import describe
+from ...tensor import STATE, Node, Tensor
+from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
+from .from_block import Recording
+from .model import Applied, NodeRecord, Record
+from .value import Value
+
+
+def record(output: Tensor, gradient: Any = None, *, step: int | None = None) -> Record:
+    """Record the live graph from which a Tensor was computed, with its gradients.
+
+    A scalar output starts the backward pass with 1; any other needs its upstream `gradient`, or
+    nothing but forward values is recorded. Forward values that no op saved are computed again; a
+    value that cannot be, because a leaf was replaced since, is None and the node's note says so.
+
+    >>> from backlit import tensor
+    >>> x = tensor(-2.0, requires_grad=True)
+    >>> r = record(x * 3)
+    >>> r.find("x").upstream.item(), r.edges[0].local.text
+    (3.0, '3')
+    """
+    if not isinstance(output, Tensor):
+        raise ArgumentError(
+            f"record: needs the Tensor that was computed, got {type(output).__name__}"
+        )
+    if not output.requires_grad:
+        raise GradientError(
+            f"record: the output ({describe(output)}) was not computed from a Tensor that requires "
+            "a gradient, so it has no graph; set requires_grad=True on a leaf, or run the code "
+            "inside `with see.recording()`"
+        )
+    if STATE.trace is not None or type(output.array) is not np.ndarray:
+        raise ArgumentError("record: a function that is being captured has no values to record")
+    names = names_of(user_frames(sys._getframe(1)))
+    return _Tape(output, gradient, names, step).build()
+
+
+def as_record(source: Any) -> Record:
+    """The record itself, that of a recording, or a new one of a Tensor's graph."""
+    if isinstance(source, Record):
+        return source
+    if isinstance(source, Recording):
+        return source.record
+    if isinstance(source, Tensor):
+        return record(source)
+    raise ArgumentError(
+        f"see: needs a Record, a recording or a Tensor, got {type(source).__name__}"
+    )
+
+
+class _Tape:
+    """Reads the live graph behind a Tensor.
+
+    Values that no op saved are computed again when one of them is first asked for, from what is
+    kept here: the edges, the saved values, and the leaves' arrays of now.
+    """
+
+    def __init__(self, output: Tensor, gradient: Any, names: dict[int, str], step: int | None):
+        self.output = output
+        self.seed = seed_of(output, gradient)
+        self.builder = Builder(names, step)
+        self.order = topological([output.node] if output.node is not None else [])
+        for node in self.order:
+            if node.saved is None:
+                node.require_live()
+        self.inputs: dict[Node, tuple[Any, ...]] = {n: n.inputs for n in self.order}
+        self.values: dict[Any, np.ndarray] = {}  # nodes and leaves: the values that were used
+        self.known: set[Any] = set()  # those that an op saved
+        self.missing: dict[Any, str] = {}
+        self.made: dict[Any, NodeRecord] = {}
+
+    def build(self) -> Record:
+        self._collect_saved()
+        add = self.builder
+        for node in self.order:
+            add.scope(node.scope)  # outermost modules know the names of the leaves
+        for node in self.order:
+            sources: list[int | None] = []
+            for x in node.inputs:
+                if isinstance(x, Tensor) and x not in self.made:  # a leaf at its first use
+                    self._add_leaf(x)
+                sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
+            site = node.code, node.instruction
+            made = add.op(node.op, node.inputs, sources, node, node.scope, site)
+            self.made[node] = made
+            add.tensors[id(node)] = made.id
+            add.alive.append(node)
+            made.requires_grad = True
+            made.name = add.names.get(id(node))
+            if node.hooks:
+                made.note = HOOKS
+            if node in self.known:
+                add.made(made, self.values[node])
+            else:
+                made.fill = self._fill
+            made.applied = Applied(node.op, (), node, node.saved, self._fill)
+        key = self.output.node or self.output
+        if key not in self.made:
+            self._add_leaf(self.output)
+        add.tensors[id(self.output)] = self.made[key].id
+        add.alive.append(self.output)
+        return add.finish(self.made[key].id, self.seed, None)
+
+    def _add_leaf(self, x: Tensor) -> None:
+        known = x in self.known
+        value = self.values.setdefault(x, x.array)
+        made = self.builder.nodes[self.builder.leaf(x, value)]
+        made.fill = None if known else self._fill
+        self.made[x] = made
+
+    def _fill(self) -> None:
+        """Compute what no op saved, and hand it to the nodes."""
+        for made in self.made.values():
+            made.fill = None
+            if made.applied is not None:
+                made.applied.fill = None
+        self._recompute()
+        for key, made in self.made.items():
+            value = self.values.get(key)
+            if value is None or made.value is None:
+                made.value = None if value is None else Value(value)
+            if key in self.missing:
+                made.note = join(made.note, self.missing[key])
+            if made.applied is not None:
+                inputs = tuple(
+                    self.values.get(x) if isinstance(x, Node | Tensor) else x
+                    for x in self.inputs[key]
+                )
+                made.applied.set(inputs, key if value is None else value)
+
+    def _collect_saved(self) -> None:
+        """Take the values that ops saved; they are the ones that were used."""
+        for node in self.order:
+            for what, value in zip(node.op.saves, node.saved or (), strict=True):
+                if "." in what:
+                    continue
+                if what not in node.op.parameters:
+                    self._know(node, value)
+                    continue
+                position = node.op.parameters.index(what)
+                if isinstance(value, tuple):
+                    for x, v in zip(node.inputs[position:], value, strict=True):
+                        self._know(x, v)
+                else:
+                    self._know(node.inputs[position], value)
+        if self.output.node is not None:
+            self._know(self.output.node, self.output.array)
+
+    def _know(self, key: Any, value: Any) -> None:
+        if isinstance(key, Node | Tensor) and isinstance(value, np.ndarray):
+            self.values[key] = value
+            self.known.add(key)
+
+    def _recompute(self) -> None:
+        """Run the ops whose results nobody saved, and test them against the next saved result.
+
+        A leaf that no op saved is read as it is now. If that disagrees with what was saved further
+        on, the leaf was replaced: what depends on it is not available.
+        """
+        for node in self.order:
+            unsure = False
+            for x in self.inputs[node]:
+                if isinstance(x, Node | Tensor) and x not in self.known:
+                    unsure = True
+            if node in self.known and not unsure:
+                continue
+            computed = self._run(node)
+            if node not in self.known:
+                if computed is None:
+                    self._lose(node)
+                else:
+                    self.values[node] = computed
+            elif computed is None or not _same(computed, self.values[node]):
+                for x in self.inputs[node]:
+                    self._lose(x)
+
+    def _run(self, node: Node) -> np.ndarray | None:
+        inputs = []
+        for x in self.inputs[node]:
+            if isinstance(x, Node | Tensor):
+                if x not in self.values:
+                    return None
+                inputs.append(self.values[x])
+            else:
+                inputs.append(x)
+        try:
+            result = np.asarray(eager.forward(node.op, tuple(inputs)))
+        except Exception:  # a leaf was replaced by one of another type or shape
+            return None
+        fits = result.shape == node.shape and result.dtype == node.dtype
+        return result if fits else None
+
+    def _lose(self, start: Any) -> None:
+        """Mark as not available whatever was computed from what may have been replaced."""
+        stack = [start]
+        while stack:
+            key = stack.pop()
+            if not isinstance(key, Node | Tensor) or key in self.known or key in self.missing:
+                continue
+            self.values.pop(key, None)
+            if isinstance(key, Tensor):
+                self.missing[key] = "value not available: it was replaced after this computation"
+            else:
+                self.missing[key] = (
+                    "value not available: a leaf that it was computed from was replaced since"
+                )
+                stack.extend(self.inputs[key])
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.dtype not in FLOATING:
+        return bool(np.array_equal(a, b))
+    if a.dtype.itemsize == 2:
+        a, b, tolerance = a.astype(np.float32), b.astype(np.float32), 1e-2
+    else:
+        tolerance = 64 * float(np.finfo(a.dtype).eps)
+    with np.errstate(all="ignore"):
+        return bool(np.array_equal(a, b) or np.allclose(a, b, tolerance, 0, equal_nan=True))

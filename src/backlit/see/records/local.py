@@ -1,0 +1,112 @@
+"""The local gradient: one op's derivative with respect to one input, with its structure named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...autograd import fit
+from ...backend import numpy_backend
+from ...dtypes import FLOATING
+from ...op import Elementwise
+from .model import Applied, Local
+from .value import Value, number
+
+_MOVES = {
+    "reshape",
+    "permute_dims",
+    "flip",
+    "concat",
+    "slice",
+    "place",
+    "gather",
+    "take",
+    "take_along_axis",
+    "set_slice",
+    "set_items",
+}
+
+_CONVOLUTION = (
+    "Toeplitz: every window sends its upstream gradient back through the kernel, flipped, and "
+    "windows that overlap add up",
+    "each weight gets the upstream gradients times the elements of x that it met, over all places "
+    "and samples",
+)
+
+
+def local_gradient(applied: Applied, position: int, target: Any) -> Local | None:
+    """The derivative of an op's result with respect to one of its inputs.
+
+    Element-wise ops: the diagonal, which is the op's backward of a gradient of ones. Ops with one
+    number as their result: the whole derivative, an array like the input. Others: what they do to
+    a gradient, in words.
+    """
+    op = applied.op
+    if not op.differentiable or target.dtype not in FLOATING:
+        return None
+    if isinstance(op, Elementwise):
+        return _diagonal(applied, position, target)
+    if op.name in _MOVES:
+        return Local("move", "the elements go back where they came from")
+    if op.name == "sum":
+        return Local("copy", "1, copied to every element that was added")
+    if op.name in ("matmul", "linear"):
+        return _product(applied, position)
+    if op.name == "convolution" and position in (0, 1):
+        return Local("map", _CONVOLUTION[position])
+    size = int(np.prod(applied.type.shape))
+    if op.name == "mean":
+        count = int(np.prod(target.shape)) // max(size, 1)
+        return Local("copy", f"1/{count}, copied to every element that was averaged")
+    if size == 1:
+        row = applied.vjp(_ones(applied), position, target)
+        return None if row is None else Local("row", f"∂{op.name}/∂x, an array like x", Value(row))
+    return Local("map", f"the linear map of {op.name}'s derivative")
+
+
+def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:
+    gradients = applied.backward(_ones(applied))
+    entry = gradients[position] if position < len(gradients) else None
+    if callable(entry):
+        entry = entry()
+    if entry is None:
+        return None
+    entry = np.asarray(entry)
+    repeated = applied.type.shape != target.shape
+    summed = "; summed over the axes along which the input was repeated" if repeated else ""
+    first = entry.flat[0] if entry.size else 1.0
+    if entry.size and bool((entry == first).all()):
+        factor = float(first)
+        one = Value(np.asarray(first, entry.dtype))
+        if factor == 1:
+            return Local("identity", f"1{summed}", one)
+        return Local("scale", f"{number(factor)}{summed}", one)
+    if entry.shape != applied.type.shape:
+        entry = fit(numpy_backend, entry, applied.type)
+    return Local("diagonal", f"element by element{summed}", Value(entry))
+
+
+def _product(applied: Applied, position: int) -> Local:
+    names = applied.op.parameters
+    if applied.op.name == "matmul":
+        if position == 0:
+            return Local("matrix", "· bᵀ from the right", _operand(applied, 1))
+        return Local("matrix", "aᵀ · from the left", _operand(applied, 0))
+    if position == 0:
+        return Local("matrix", "· W from the right", _operand(applied, 1))
+    if position == 1:
+        return Local("matrix", "ᵀ · x: the outer products, summed over rows", _operand(applied, 0))
+    return Local("identity", f"1 for {names[-1]}, summed over the rows", None)
+
+
+def _operand(applied: Applied, position: int) -> Value | None:
+    array = applied.inputs[position]
+    if array is None:
+        name = applied.op.parameters[position]
+        array = applied.saved[applied.op.saves.index(name)]
+    return Value(array) if isinstance(array, np.ndarray) else None
+
+
+def _ones(applied: Applied) -> np.ndarray:
+    return np.ones(applied.type.shape, applied.type.dtype)

@@ -1,0 +1,1 @@
+"""A record shown: step by step, path by path, drawn, explained."""

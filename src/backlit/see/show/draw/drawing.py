@@ -1,0 +1,112 @@
+"""The drawing of a record and its forms."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ....errors import ArgumentError
+from ....files import write_whole
+from ...records.from_tape import as_record
+from ...records.model import Record
+from .labels import Labels
+from .layout import METRICS, layout
+from .svg import svg
+from .tree import Tree
+
+
+def draw(source: Any, *, title: str | None = None) -> Drawing:
+    """Draw a record, a recording or the graph behind a Tensor.
+
+    Forward values stand in green above each wire, gradients in red below it, local gradients in
+    blue before each gate. The result shows itself in notebooks and saves itself as `.html`, `.svg`,
+    `.dot` or `.txt`.
+
+    >>> from backlit import tensor
+    >>> x = tensor(3.0, requires_grad=True)
+    >>> print(draw(x * 2).text())
+    node                value  gradient  local, role
+    x  leaf                 3         2
+    multiply_1 = x × 2      6         1  x ×2  scaler
+    """
+    return Drawing(as_record(source), title)
+
+
+class Drawing:
+    """A record as a picture."""
+
+    def __init__(self, record: Record, title: str | None = None):
+        self.record = record
+        self.title = title or _title(record)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """Boxes, columns and wires."""
+        return Tree(self.record)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Texts and their sizes."""
+        return Labels(self.record, METRICS)
+
+    def svg(self, unfold: bool = False) -> str:
+        """The picture as SVG, as it is first seen or with everything unfolded."""
+        folded = [False] * len(self.tree.boxes) if unfold else None
+        return svg(self.tree, self.labels, layout(self.tree, self.labels, folded), self.title)
+
+    def html(self) -> str:
+        """The picture as a page that can be folded, searched and stepped through."""
+        from .html import page
+
+        return page(self)
+
+    def dot(self) -> str:
+        """The graph in the language of Graphviz."""
+        from .dot import dot
+
+        return dot(self.record, self.labels, self.title)
+
+    def text(self, width: int = 100, color: bool = False) -> str:
+        """The graph for a terminal of a given width."""
+        from .text import text
+
+        return text(self.tree, self.labels, width, color)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `.html`, `.svg`, `.dot` or `.txt`; the file appears whole or not at all."""
+        forms = {".html": self.html, ".svg": self.svg, ".dot": self.dot, ".txt": self.text}
+        suffix = Path(path).suffix.lower()
+        if suffix not in forms:
+            raise ArgumentError(
+                f"draw: the file's name must end in {', '.join(forms)}, got {os.fspath(path)!r}"
+            )
+        write_whole(path, forms[suffix]().encode(errors="replace"))
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __rich__(self) -> Any:
+        from .text import render
+
+        return render(self.tree, self.labels)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def _repr_html_(self) -> str:
+        """A notebook shows the page in a frame, so that its styles stay its own."""
+        from html import escape
+
+        return (
+            f'<iframe srcdoc="{escape(self.html(), quote=True)}" title="{escape(self.title)}" '
+            'style="width:100%;height:520px;border:1px solid #d0d7de;border-radius:8px"></iframe>'
+        )
+
+
+def _title(record: Record) -> str:
+    if record.output is not None:
+        node = record.nodes[record.output]
+        return f"The graph of {node.name or node.op}"
+    return "A recorded computation"

@@ -1,0 +1,184 @@
+"""The drawing as one page: data, styles and script inside, nothing fetched.
+
+The page gets the record's texts and statistics, and the boxes with their columns and wires; the
+script (`view.js`) computes coordinates, draws what is on the screen, and answers to the user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...records.model import Record
+from ...records.value import STATISTICS, Value, encode
+from ..explain import explain
+from ..steps import steps
+from ..words import ROLES
+from .layout import METRICS
+
+if TYPE_CHECKING:
+    from .drawing import Drawing
+
+#: Up to this many nodes the chain rule is written out for each.
+MAX_CHAINS = 60
+#: Longer formulas are left out.
+MAX_CHAIN = 260
+
+#: Above this many stops their sentences are left out, to keep the page small.
+MAX_SENTENCES = 3000
+
+
+@cache
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def page(drawing: Drawing) -> str:
+    """The whole page as text."""
+    parts = {
+        "title": escape(drawing.title),
+        "style": _asset("view.css"),
+        "script": _asset("view.js"),
+        "data": as_script(_data(drawing)),
+    }
+    return fill(_asset("view.html"), parts)
+
+
+def as_script(data: Any) -> str:
+    """Data as JSON that may stand inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def fill(template: str, parts: dict[str, str]) -> str:
+    """The template with a part for each `{{name}}`; what stands in the parts is left alone."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
+
+
+def _data(drawing: Drawing) -> dict[str, Any]:
+    record, tree, labels = drawing.record, drawing.tree, drawing.labels
+    nodes, edges = record.nodes, record.edges
+    files: dict[str, int] = {}
+    for n in nodes:
+        if n.file:
+            files.setdefault(n.file, len(files))
+    words: dict[str, int] = {}
+    local_words = [
+        -1 if e.local is None else words.setdefault(e.local.text, len(words)) for e in edges
+    ]
+    return {
+        "title": drawing.title,
+        "metrics": METRICS,
+        "output": record.output,
+        "error": record.error,
+        "step": record.step,
+        "roles": ROLES,
+        "files": [f if record.is_from_file else os.path.abspath(f) for f in files],
+        "nodes": {
+            "kind": [n.kind for n in nodes],
+            "op": [n.op for n in nodes],
+            "name": [n.name or "" for n in nodes],
+            "label": [n.label for n in nodes],
+            "symbol": labels.symbol,
+            "role": labels.role,
+            "type": [n.type if n.status != "failed" else "" for n in nodes],
+            "value": labels.value,
+            "upstream": labels.upstream,
+            "values": [_head(n.value) for n in nodes],
+            "gradients": [_head(n.upstream) for n in nodes],
+            "file": [files[n.file] if n.file else -1 for n in nodes],
+            "line": [n.line for n in nodes],
+            "where": [record.scope_path(n.scope) for n in nodes],
+            "attributes": [", ".join(f"{k}={v}" for k, v in n.attributes.items()) for n in nodes],
+        },
+        "error_of": {n.id: n.error for n in nodes if n.error},
+        "note_of": {n.id: n.note for n in nodes if n.note},
+        "source": _sources(record),
+        "edges": {
+            "source": [e.source for e in edges],
+            "target": [e.target for e in edges],
+            "argument": [e.argument for e in edges],
+            "local": labels.local,
+            "words": local_words,
+            "gradient": [_head(e.gradient) for e in edges],
+            "downstream": labels.downstream,
+        },
+        "words": list(words),
+        "statistics": list(STATISTICS),
+        "value_statistics": [_statistics(n.value) for n in nodes],
+        "gradient_statistics": [_statistics(n.upstream) for n in nodes],
+        "boxes": [
+            {
+                "parent": -1 if b.parent is None else b.parent,
+                "title": b.title,
+                "detail": b.detail,
+                "kind": b.kind,
+                "folded": b.folded,
+                "members": b.members,
+                "slots": [x for slot in b.slots for x in slot],
+                "columns": b.columns,
+                "hops": [[h.start, h.stop, h.net, h.edges] for h in b.hops],
+                "inputs": b.inputs,
+                "outputs": b.outputs,
+            }
+            for b in tree.boxes
+        ],
+        "parent": tree.parent,
+        "stops": _stops(record),
+        "chains": _chains(record),
+    }
+
+
+def _head(v: Value | None) -> str:
+    """A value for the panel, longer than on the wire; empty where there is none."""
+    return "" if v is None else v.text(6, 6)
+
+
+def _statistics(v: Value | None) -> list[Any] | None:
+    """Rounded: the page is for reading."""
+    if v is None:
+        return None
+    found = [v.statistics[name] for name in STATISTICS]
+    return [encode(x) if x is None or x != x else encode(float(f"{x:.6g}")) for x in found]
+
+
+def _stops(record: Record) -> list[list[Any]]:
+    ops = sum(n.kind == "op" for n in record.nodes)
+    if 2 * ops <= MAX_SENTENCES:
+        return [[s.node.id, int(s.phase == "backward"), s.sentence] for s in steps(record)]
+    forward = [[n.id, 0, ""] for n in record.nodes if n.kind == "op"]
+    return forward + [[n.id, 1, ""] for n in record.backward_nodes() if n.kind == "op"]
+
+
+def _chains(record: Record) -> dict[int, str]:
+    """The chain rule for every node of a small graph, as MathML."""
+    if record.seed is None or record.output is None or len(record.nodes) > MAX_CHAINS:
+        return {}
+    if any(n.kind == "op" and n.requires_grad and n.applied is None for n in record.nodes):
+        return {}
+    found: dict[int, str] = {}
+    for n in record.nodes:
+        if n.upstream is None or n.id == record.output:
+            continue
+        explained = explain(n, record, top=4)
+        if explained.count and len(explained.unicode()) <= MAX_CHAIN:
+            found[n.id] = explained.mathml()
+    return found
+
+
+def _sources(record: Record) -> dict[str, str]:
+    """The user's lines, where they are known: `file number:line` to text."""
+    files: dict[str, int] = {}
+    found: dict[str, str] = {}
+    for n in record.nodes:
+        if n.file:
+            number_of = files.setdefault(n.file, len(files))
+            key = f"{number_of}:{n.line}"
+            if key not in found:
+                found[key] = record.source(n)
+    return found

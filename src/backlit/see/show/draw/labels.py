@@ -1,0 +1,126 @@
+"""What stands at every node and wire: symbols, names, numbers, and the room they take."""
+
+from __future__ import annotations
+
+import math
+
+from ...records.model import Edge, NodeRecord, Record
+from ...records.value import Value, number
+from ..words import role_of, symbol_of
+
+
+def value_text(v: Value | None) -> str:
+    """An array in few characters: a number, a short list, or its shape and norm."""
+    if v is None:
+        return ""
+    if v.shape == () or v.size == 1:
+        return number(v.head[0]) if v.shape == () else f"[{number(v.head[0])}]"
+    if len(v.shape) == 1 and v.size <= 3:
+        return v.text(3)
+    shape = "×".join(map(str, v.shape))
+    return f"{shape} ‖{_norm(v)}‖"
+
+
+def gradient_text(v: Value | None) -> str:
+    """A gradient in few characters: a number, a short list, or its norm."""
+    if v is None:
+        return ""
+    if v.size == 1 or (len(v.shape) == 1 and v.size <= 3):
+        return value_text(v)
+    return f"‖{_norm(v)}‖"
+
+
+def _norm(v: Value) -> str:
+    s = v.statistics
+    if s["nan"]:
+        return "nan"
+    return "∞" if s["inf"] else number(s["norm"], 3)
+
+
+_FACTORS = {"matmul": ("·bᵀ", "aᵀ·"), "linear": ("·W", "ᵀ·x")}
+
+
+def local_text(e: Edge, op: str) -> str:
+    """A local gradient in few characters; empty where none was computed."""
+    local = e.local
+    if local is None:
+        return ""
+    one = None if local.value is None else local.value.item()
+    if one is not None and local.kind in ("identity", "scale", "diagonal", "row"):
+        return f"×{number(one)}" if one >= 0 else f"×({number(one)})"
+    if local.kind == "matrix" and op in _FACTORS and e.position < 2:
+        return _FACTORS[op][e.position]
+    if local.kind == "copy":
+        return "×" + local.text.split(",")[0]
+    if op == "convolution" and local.kind == "map":
+        return "∗flip w" if e.position == 0 else "∗x"
+    return {"diagonal": "×f′", "move": "moved", "row": "·∇", "identity": "×1"}.get(local.kind, "·J")
+
+
+class Labels:
+    """The texts of a record and their sizes."""
+
+    def __init__(self, record: Record, metrics: dict[str, float]):
+        self.metrics = metrics
+        self.record = record
+        self.is_gate = [n.kind == "op" for n in record.nodes]
+        self.symbol = [self._symbol(n) for n in record.nodes]
+        self.role = [role_of(n) for n in record.nodes]
+        self.value = [value_text(n.value) for n in record.nodes]
+        self.upstream = [gradient_text(n.upstream) for n in record.nodes]
+        self.local = [local_text(e, record.nodes[e.target].op) for e in record.edges]
+        self._places = {
+            e.id: (i, len(edges)) for edges in record.incoming for i, e in enumerate(edges)
+        }
+        uses = [len(edges) for edges in record.outgoing]
+        #: The gradient of one use is written at its end if the value has several.
+        self.downstream = [
+            gradient_text(e.gradient) if uses[e.source] > 1 else "" for e in record.edges
+        ]
+
+    def _symbol(self, n: NodeRecord) -> str:
+        if n.kind == "op":
+            return symbol_of(n)
+        if n.name:
+            parts = n.name.split(".")
+            return parts[-1] if n.kind == "parameter" else n.name
+        return n.kind
+
+    def inputs(self, node: int) -> int:
+        """How many wires come into a node."""
+        return len(self.record.incoming[node])
+
+    def size(self, node: int) -> tuple[float, float]:
+        """Width and height of the drawn gate or leaf."""
+        m = self.metrics
+        text = len(self.symbol[node])
+        if not self.is_gate[node]:
+            return max(40.0, text * m["char"] + 22), 34.0
+        width = m["gate"] if text <= 4 else text * 8 + 22
+        return float(width), max(float(m["gate"]), m["pitch"] * self.inputs(node) - 12.0)
+
+    def input_offset(self, edge: int) -> float:
+        """How far below the middle of its gate an edge comes in."""
+        place, count = self._places[edge]
+        return (place - (count - 1) / 2) * self.metrics["pitch"]
+
+    def start_width(self, node: int) -> float:
+        """Room for the value and the gradient behind a node."""
+        longest = max(len(self.value[node]), len(self.upstream[node]))
+        return longest * self.metrics["char"] + 10 if longest else 0.0
+
+    def end_width(self, edge: int) -> float:
+        """Room for the local gradient and that of the one use before a gate."""
+        longest = max(len(self.local[edge]), len(self.downstream[edge]))
+        return longest * self.metrics["char"] + 10 if longest else 0.0
+
+
+def touching(width: float, height: float, offset: float) -> float:
+    """How far from its middle a round gate is met by a wire at this height; 0 if it is not round.
+
+    >>> round(touching(52, 52, 18), 2)
+    18.76
+    """
+    if width != height:
+        return width / 2
+    return math.sqrt(max(width * width / 4 - offset * offset, 0.0))

@@ -1,0 +1,306 @@
+"""The drawing as one SVG file: no script, every style inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape as escape_html
+
+from ...records.model import NodeRecord, printable
+from ...records.value import number
+from .labels import Labels, touching
+from .layout import METRICS, Frame
+from .tree import BEND, IN, ITEM, Box, Tree
+
+#: Green, red and blue that people with any common colour blindness tell apart (after Okabe & Ito,
+#: "Color universal design", 2008), darkened to a contrast above 4.5 on white.
+STYLE = """
+.bl{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#1b1f24}
+.bl .paper{fill:#fff}
+.bl .wire{fill:none;stroke:#8a94a0;stroke-width:1.4}
+.bl .gate{fill:#fff;stroke:#30363d;stroke-width:1.6}
+.bl .leaf{fill:#f4f6f8;stroke:#8a94a0;stroke-width:1.2}
+.bl .parameter{fill:#eef3fb;stroke:#5b7fb4}
+.bl .constant{stroke-dasharray:4 3}
+.bl .output .gate{stroke-width:2.6}
+.bl .failed .gate,.bl .failed .leaf{stroke:#b3261e;stroke-width:3;stroke-dasharray:6 3;fill:#fdf0ee}
+.bl .symbol{text-anchor:middle;dominant-baseline:central;font-size:14px}
+.bl .leaf-name{text-anchor:middle;dominant-baseline:central;font-size:13px}
+.bl .name{text-anchor:middle;font-style:italic;font-size:13px}
+.bl .role,.bl .type{text-anchor:middle;font-size:10px;fill:#667079}
+.bl .value{fill:#00714f}
+.bl .grad{fill:#b34000}
+.bl .local{fill:#1a5fb4;text-anchor:end}
+.bl .grad.end{text-anchor:end}
+.bl .halo{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}
+.bl .box{fill:#7d8fa3;fill-opacity:.07;stroke:#a9b4bf;stroke-width:1}
+.bl .box.folded{fill:#fff;fill-opacity:1;stroke:#5c6670;stroke-width:1.4}
+.bl .box.repeat{stroke-width:1.4}
+.bl .title{font-size:12px;font-weight:600;fill:#3a424b}
+.bl .detail{font-size:10px;fill:#667079}
+.bl .adder{fill:#fff;stroke:#8a94a0;stroke-width:1.2}
+.bl .plus{font-size:9px;text-anchor:middle;dominant-baseline:central;fill:#b34000}
+.bl .adds{font-size:10px;fill:#667079;dominant-baseline:central}
+.bl .error{fill:#b3261e;text-anchor:middle;font-size:11px}
+"""
+
+
+@dataclass(slots=True)
+class Scene:
+    """Everything that is seen, in the coordinates of the picture."""
+
+    width: float
+    height: float
+    boxes: list[tuple[int, float, float]]  # box, left, top
+    nodes: dict[int, tuple[float, float]]  # node: left, middle
+    #: (path, net, edge or None, end of the wire (x, y) or None)
+    wires: list[tuple[str, int, int | None, tuple[float, float]]]
+    starts: list[tuple[int, float, float]]  # net whose labels stand behind this point
+    dots: list[tuple[int, float, float]]  # where a value is used more than once
+
+
+def scene(tree: Tree, labels: Labels, frames: dict[int, Frame]) -> Scene:
+    """Place all frames in the picture and lead the wires."""
+    result = Scene(frames[0].width, frames[0].height, [], {}, [], [], [])
+    corner = {0: (0.0, 0.0)}
+    for b, frame in sorted(frames.items(), key=lambda item: _depth(tree, item[0])):
+        left, top = corner[b]
+        box = tree.boxes[b]
+        if b:
+            result.boxes.append((b, left, top))
+        if not frame.x:
+            for net in box.outputs:
+                result.starts.append((net, left + frame.width, top + frame.outputs[net]))
+            continue
+        for s, (kind, ref) in enumerate(box.slots):
+            if kind != ITEM:
+                continue
+            x, y = left + frame.x[s], top + frame.y[s]
+            if ref < tree.count:
+                result.nodes[ref] = x, y
+                result.starts.append((ref, x + labels.size(ref)[0], y))
+            else:
+                corner[ref - tree.count] = x, y - frames[ref - tree.count].height / 2
+        _wires(tree, labels, frames, box, left, top, result)
+    return result
+
+
+def _depth(tree: Tree, box: int) -> tuple[int, int]:
+    depth, b = 0, box
+    while tree.boxes[b].parent is not None:
+        depth += 1
+        b = tree.boxes[b].parent or 0
+    return depth, box
+
+
+def _wires(
+    tree: Tree,
+    labels: Labels,
+    frames: dict[int, Frame],
+    box: Box,
+    left: float,
+    top: float,
+    result: Scene,
+) -> None:
+    frame = frames[box.id]
+    leaving: dict[tuple[int, int], int] = {}
+    for h in box.hops:
+        kind, ref = box.slots[h.start]
+        x, y = left + frame.x[h.start], top + frame.y[h.start]
+        room = 0.0
+        if kind == ITEM and ref < tree.count:
+            x += labels.size(ref)[0]
+            room = labels.start_width(ref)
+        elif kind == ITEM:
+            inner = frames[ref - tree.count]
+            x += inner.width
+            y += inner.outputs[h.net] - inner.height / 2
+            room = 0.0 if inner.x else labels.start_width(h.net)
+        elif kind == BEND:
+            x += frame.span[h.start]
+        used = leaving.get((h.start, h.net), 0) + max(len(h.edges), 1)
+        leaving[h.start, h.net] = used
+        kind2, ref2 = box.slots[h.stop]
+        x2, y2 = left + frame.x[h.stop], top + frame.y[h.stop]
+        if kind2 == ITEM and ref2 < tree.count:
+            size = labels.size(ref2)
+            for e in h.edges:
+                offset = labels.input_offset(e)
+                reach = x2 + size[0] / 2 - touching(*size, offset)
+                back = labels.end_width(e)
+                path = _curve(x, y, x + room, x2 - back, reach, y2 + offset)
+                result.wires.append((path, h.net, e, (x2, y2 + offset)))
+            continue
+        if kind2 == ITEM:
+            inner = frames[ref2 - tree.count]
+            y2 += inner.inputs[h.net] - inner.height / 2
+        path = _curve(x, y, x + room, x2, x2 + frame.span[h.stop], y2)
+        result.wires.append((path, h.net, None, (x2, y2)))
+    for (start, net), used in leaving.items():
+        kind, ref = box.slots[start]
+        if used > 1 and kind != BEND:
+            x, y = left + frame.x[start], top + frame.y[start]
+            if kind == IN:
+                result.dots.append((net, x + 6, y))
+                continue
+            if ref < tree.count:
+                x += labels.size(ref)[0]
+            else:
+                inner = frames[ref - tree.count]
+                x, y = x + inner.width, y + inner.outputs[net] - inner.height / 2
+                if inner.x:
+                    continue
+            result.dots.append((net, x + labels.start_width(net) + 6, y))
+
+
+def _curve(x: float, y: float, bend: float, back: float, x2: float, y2: float) -> str:
+    """A wire: level for its labels at both ends, curved between."""
+    middle = (bend + back) / 2
+    if back < bend:
+        middle = (x + x2) / 2
+        return f"M{x:.1f} {y:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    return (
+        f"M{x:.1f} {y:.1f}H{bend:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {y2:.1f} "
+        f"{back:.1f} {y2:.1f}H{x2:.1f}"
+    )
+
+
+def escape(text: str) -> str:
+    """Text for an XML file."""
+    return escape_html(printable(text))
+
+
+def svg(tree: Tree, labels: Labels, frames: dict[int, Frame], title: str) -> str:
+    """The picture as the text of an SVG file."""
+    s = scene(tree, labels, frames)
+    record = tree.record
+    margin = 12
+    parts: list[str] = []
+    for b, x, y in s.boxes:
+        parts.append(_box(tree.boxes[b], frames[b], x, y))
+    for path, _, _, _ in s.wires:
+        parts.append(f'<path class="wire" d="{path}"/>')
+    for net, x, y in s.starts:
+        if net == record.output:
+            end = x + labels.start_width(net)
+            parts.append(f'<path class="wire" d="M{x:.1f} {y:.1f}H{end:.1f}"/>')
+        parts.append(_start(labels, net, x, y))
+    for net, x, y in s.dots:
+        used = len(record.outgoing[net])
+        parts.append(
+            f'<g class="dot"><title>copy: adder; its {used} uses add up their gradients</title>'
+            f'<circle class="adder" cx="{x:.1f}" cy="{y:.1f}" r="6"/>'
+            f'<text class="plus" x="{x:.1f}" y="{y:.1f}">+</text>'
+            f'<text class="adds halo" x="{x + 10:.1f}" y="{y:.1f}">adder</text></g>'
+        )
+    for _, _, edge, (x, y) in s.wires:
+        if edge is not None:
+            parts.append(_end(labels, edge, x, y))
+    for n, (x, y) in s.nodes.items():
+        parts.append(_node(record.nodes[n], labels, x, y, n == record.output))
+    width, height = s.width + 2 * margin, s.height + 2 * margin
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="{-margin} {-margin} {width:.1f} {height:.1f}" class="bl" role="img">'
+        f"<title>{escape(title)}</title><desc>{escape(_description(tree))}</desc>"
+        f"<style>{STYLE}</style>"
+        f'<rect class="paper" x="{-margin}" y="{-margin}" width="100%" height="100%"/>'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _description(tree: Tree) -> str:
+    record = tree.record
+    ops = sum(n.kind == "op" for n in record.nodes)
+    text = f"A computational graph of {ops} ops on {len(record.nodes) - ops} leaves."
+    if record.output is not None:
+        out = record.nodes[record.output]
+        if out.value is not None and out.value.item() is not None:
+            text += f" The output {out.label} is {number(out.value.item())}."
+    if record.error:
+        text += f" It raised: {record.error}."
+    return text
+
+
+def _start(labels: Labels, net: int, x: float, y: float) -> str:
+    value, grad = labels.value[net], labels.upstream[net]
+    text = ""
+    if value:
+        text += f'<text class="value halo" x="{x + 5:.1f}" y="{y - 5:.1f}">{escape(value)}</text>'
+    if grad:
+        text += f'<text class="grad halo" x="{x + 5:.1f}" y="{y + 14:.1f}">{escape(grad)}</text>'
+    return text
+
+
+def _end(labels: Labels, edge: int, x: float, y: float) -> str:
+    text = ""
+    if labels.local[edge]:
+        local = escape(labels.local[edge])
+        text += f'<text class="local halo" x="{x - 4:.1f}" y="{y - 5:.1f}">{local}</text>'
+    if labels.downstream[edge]:
+        grad = escape(labels.downstream[edge])
+        text += f'<text class="grad end halo" x="{x - 4:.1f}" y="{y + 14:.1f}">{grad}</text>'
+    return text
+
+
+def _box(box: Box, frame: Frame, x: float, y: float) -> str:
+    folded = not frame.x
+    kind = " ".join(["box", box.kind, *(["folded"] if folded else [])])
+    w, h = frame.width, frame.height
+    text = f"<g><title>{escape(box.detail or box.title)}</title>"
+    if folded and box.kind == "repeat":
+        for shift in (10, 5):
+            text += (
+                f'<rect class="{kind}" x="{x + shift:.1f}" y="{y - shift:.1f}" '
+                f'width="{w - 2 * shift:.1f}" height="{h:.1f}" rx="8"/>'
+            )
+    text += (
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="8"/>'
+    )
+    sign = "▸" if folded else "▾"
+    label = f"{sign} {escape(box.title)}"
+    if folded:
+        middle = y + h / 2
+        text += f'<text class="title" x="{x + 16:.1f}" y="{middle + 4:.1f}">{label}</text>'
+    else:
+        text += f'<text class="title" x="{x + 12:.1f}" y="{y + 20:.1f}">{label}</text>'
+    return text + "</g>"
+
+
+def _node(n: NodeRecord, labels: Labels, x: float, y: float, output: bool) -> str:
+    width, height = labels.size(n.id)
+    middle = x + width / 2
+    kind = " ".join(
+        [f"is-{n.kind}", *(["output"] if output else []), *(["failed"] if n.error else [])]
+    )
+    symbol = escape(labels.symbol[n.id])
+    where = labels.record.location(n)
+    tip = " · ".join(t for t in (n.name or n.op, n.type, where, n.error or "") if t)
+    text = f'<g class="{kind}"><title>{escape(tip)}</title>'
+    if n.kind == "op":
+        radius = height / 2 if width == height else 12
+        text += (
+            f'<rect class="gate" x="{x:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" '
+            f'height="{height:.1f}" rx="{radius:.1f}"/>'
+            f'<text class="symbol" x="{middle:.1f}" y="{y:.1f}">{symbol}</text>'
+        )
+        if n.name:
+            above = y - height / 2 - 6
+            text += f'<text class="name" x="{middle:.1f}" y="{above:.1f}">{escape(n.name)}</text>'
+        below = "raised here" if n.error else labels.role[n.id]
+        if below:
+            style = "error" if n.error else "role"
+            low = y + height / 2 + 13
+            text += f'<text class="{style}" x="{middle:.1f}" y="{low:.1f}">{below}</text>'
+        return text + "</g>"
+    text += (
+        f'<rect class="leaf {n.kind}" x="{x:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" '
+        f'height="{height:.1f}" rx="6"/>'
+        f'<text class="leaf-name" x="{middle:.1f}" y="{y:.1f}">{symbol}</text>'
+    )
+    if n.kind != "leaf":
+        low = y + height / 2 + 12
+        text += f'<text class="type" x="{middle:.1f}" y="{low:.1f}">{n.kind}</text>'
+    return text + "</g>"
+
+
+__all__ = ["METRICS", "scene", "svg"]

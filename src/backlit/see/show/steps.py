@@ -1,0 +1,333 @@
+"""Going through a computation stop by stop: forward gate by gate, then backward gate by gate.
+
+At each stop one sentence says what happens, with the actual numbers: all of them where they are
+single numbers, else the shapes, the norms and the numbers at one chosen element.
+"""
+
+from __future__ import annotations
+
+import code
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import ArgumentError
+from ...op import REGISTRY, Elementwise, Shape
+from ..records.from_tape import as_record
+from ..records.model import Edge, NodeRecord, Record
+from ..records.value import Value, number
+from .words import VERBS, formula, role_of, symbol_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One gate of one pass."""
+
+    number: int
+    phase: str  # "forward" or "backward"
+    node: NodeRecord
+    sentence: str
+    record: Record
+
+    def __repr__(self) -> str:
+        return f"Stop({self.number}, {self.phase}: {self.sentence})"
+
+    @property
+    def downstream(self) -> list[Edge]:
+        """The edges along which this stop sends a gradient; none in the forward pass."""
+        if self.phase == "forward":
+            return []
+        return [e for e in self.record.incoming[self.node.id] if e.gradient is not None]
+
+    @property
+    def norm(self) -> float | None:
+        """The norm of the gradient that arrives (in the forward pass: of the value)."""
+        v = self.node.value if self.phase == "forward" else self.node.upstream
+        return None if v is None else v.statistics["norm"]
+
+    @property
+    def bad(self) -> bool:
+        """Whether something that this stop computes is not finite."""
+        made = [self.node.value] if self.phase == "forward" else [self.node.upstream]
+        made += [e.gradient for e in self.downstream]
+        return any(v is not None and (v.statistics["nan"] or v.statistics["inf"]) for v in made)
+
+    def interact(self, variables: Mapping[str, Any] | None = None) -> None:
+        """Open a Python prompt with everything of this stop: record, node, value, gradients.
+
+        `variables` are at hand, too, under names that are not among these.
+        """
+        downstream = {
+            self.record.nodes[e.source].label: _array(e.gradient) for e in self.downstream
+        }
+        names = {
+            "stop": self,
+            "record": self.record,
+            "node": self.node,
+            "value": _array(self.node.value),
+            "upstream": _array(self.node.upstream),
+            "downstream": downstream,
+            "np": np,
+        }
+        where = self.record.location(self.node)
+        at = f"at {where}\n" if where else ""
+        also = ", and your own variables" if variables else ""
+        banner = f"{self.sentence}\n{at}At hand: {', '.join(names)}{also}. Ctrl-D goes on."
+        code.interact(banner=banner, local={**(variables or {}), **names}, exitmsg="")
+
+
+def _array(v: Value | None) -> Any:
+    return None if v is None else v.array
+
+
+def steps(source: Any) -> Iterator[Stop]:
+    """The stops of a record, a recording or a Tensor's graph, in order.
+
+    >>> from backlit import tensor
+    >>> x = tensor(3.0, requires_grad=True)
+    >>> for stop in steps(x * 2):
+    ...     print(stop.sentence)
+    multiply_1 = x × 2 = 3 × 2 = 6
+    × 2 scales: upstream 1; to x: 1 · 2 = 2
+    """
+    record = as_record(source)
+    count = 0
+    for node in record.nodes:
+        if node.kind == "op":
+            yield Stop(count, "forward", node, _forward(record, node), record)
+            count += 1
+    for node in record.backward_nodes():
+        if node.kind == "op":
+            yield Stop(count, "backward", node, describe_backward(record, node), record)
+            count += 1
+
+
+def breakpoint_at(
+    source: Any,
+    node: Any = None,
+    *,
+    norm_above: float | None = None,
+    nonfinite: bool = False,
+    interact: bool = False,
+) -> Stop | None:
+    """The first stop of the backward pass where a condition holds, or None if it never does.
+
+    At a node, where the upstream norm is above a number, or where a gradient is not finite. With
+    `interact` a Python prompt opens there.
+
+    >>> from backlit import tensor
+    >>> x = tensor(3.0, requires_grad=True)
+    >>> breakpoint_at((x * 10) * 10, norm_above=5).sentence
+    '× 10 scales: upstream 10; to x: 10 · 10 = 100'
+    """
+    if node is None and norm_above is None and not nonfinite:
+        raise ArgumentError(
+            "breakpoint_at: a condition is required: a node, norm_above=x or nonfinite=True"
+        )
+    record = as_record(source)
+    wanted = None if node is None else record.find(node)
+    for stop in steps(record):
+        if stop.phase == "forward":
+            continue
+        norm = stop.norm
+        hit = stop.node is wanted or (nonfinite and stop.bad)
+        if hit or (norm_above is not None and norm is not None and norm > norm_above):
+            if interact:
+                stop.interact()
+            return stop
+    return None
+
+
+# -- sentences ----------------------------------------------------------------------------------
+
+
+def name_of(node: NodeRecord) -> str:
+    """A node's name in a sentence: the user's, without the outermost module's class."""
+    if node.name and node.kind == "parameter" and "." in node.name:
+        return node.name.split(".", 1)[1]
+    return node.label
+
+
+def _arguments(record: Record, node: NodeRecord) -> list[str]:
+    return [
+        name_of(record.nodes[record.edges[a["edge"]].source])
+        if "edge" in a
+        else number(a["number"], 6)
+        for a in node.arguments
+    ]
+
+
+def _forward(record: Record, node: NodeRecord) -> str:
+    text = f"{name_of(node)} = {formula(node, _arguments(record, node))}"
+    if node.error and node.status == "failed":
+        return f"{text} raised: {node.error}"
+    if node.value is None:
+        return f"{text}; its value is not available"
+    inputs = [_source_value(record, a) for a in node.arguments]
+    single = node.value.item()
+    numbers = [v.item() if isinstance(v, Value) else v for v in inputs]
+    if single is not None and all(x is not None for x in numbers):
+        shown = [number(x) for x in numbers]
+        return f"{text} = {formula(node, shown)} = {number(single)}"
+    text += f": {_shape(node.value)}"
+    index = _chosen(node.value)
+    if index is None:
+        return text
+    result = number(node.value.at(index))
+    if node.op == "matmul" and len(node.shape) >= 2:
+        terms = record.nodes[record.edges[node.arguments[0]["edge"]].source].shape[-1]
+        return f"{text}; at {_index(index)}: a sum of {terms} products = {result}"
+    parts = [_element(v, index, node.shape) for v in inputs] if _elementwise(node) else [None]
+    if all(p is not None for p in parts):
+        return f"{text}; at {_index(index)}: {formula(node, [str(p) for p in parts])} = {result}"
+    if single is not None:
+        return f"{text.rpartition(':')[0]} = {result}"
+    return f"{text}; at {_index(index)}: {result}"
+
+
+def describe_backward(record: Record, node: NodeRecord) -> str:
+    """The sentence of a gate in the backward pass."""
+    verb = VERBS.get(role_of(node), "passes on")
+    assert node.upstream is not None
+    text = f"{symbol_of(node)} {verb}: upstream {_gradient(node.upstream)}"
+    if node.status == "failed in backward":
+        return f"{text}; its backward raised: {node.error}"
+    parts = []
+    for e in record.incoming[node.id]:
+        if e.gradient is not None:
+            parts.append(f"to {name_of(record.nodes[e.source])}: {_product(node, e, record)}")
+    text += "; " + "; ".join(parts) if parts else "; no input needs a gradient"
+    for source in dict.fromkeys(e.source for e in record.incoming[node.id]):
+        total = _total(record, source, node)
+        if total:
+            text += f". {total}"
+    return text
+
+
+def _product(node: NodeRecord, e: Edge, record: Record) -> str:
+    assert e.gradient is not None
+    assert node.upstream is not None
+    local = e.local
+    factor = None if local is None or local.value is None else local.value
+    single, upstream = e.gradient.item(), node.upstream.item()
+    one = None if factor is None else factor.item()
+    if single is not None and upstream is not None and one is not None:
+        return f"{number(upstream)} · {_in_product(one)} = {number(single)}"
+    if local is None:
+        return _gradient(e.gradient)
+    if local.kind == "matrix":
+        shapes = _matrix_shapes(node, e, record)
+        return f"{shapes} = {_shape(e.gradient)}"
+    if one is not None and e.gradient.shape == node.upstream.shape:
+        index = _chosen(_telling(node.upstream, e.gradient))
+        if index is not None:
+            u, g = node.upstream.at(index), e.gradient.at(index)
+            at = f"{number(u)} · {_in_product(one)} = {number(g)}"
+            return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
+    if local.kind == "diagonal" and factor is not None and e.gradient.shape == factor.shape:
+        index = _chosen(_telling(node.upstream, e.gradient))
+        d = None if index is None else factor.at(index)
+        if index is not None and d is not None:
+            u, g = node.upstream.at(index), e.gradient.at(index)
+            at = f"{number(u)} · {_in_product(d)} = {number(g)}"
+            return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
+    return f"{_gradient(e.gradient)} ({local.text})"
+
+
+def _matrix_shapes(node: NodeRecord, e: Edge, record: Record) -> str:
+    """`g·bᵀ: (32×16)(16×20)` for a product's derivative."""
+    up = "×".join(map(str, node.shape))
+    others = [record.nodes[o.source] for o in record.incoming[node.id] if o is not e]
+    if node.op == "matmul" and others:
+        other = "×".join(map(str, others[0].shape))
+        return f"g·bᵀ, ({up})·({other})ᵀ" if e.position == 0 else f"aᵀ·g, ({other})ᵀ·({up})"
+    return "g·W" if e.position == 0 else "gᵀ·x"
+
+
+def _total(record: Record, source: int, node: NodeRecord) -> str:
+    """The sentence for a value all of whose uses have now sent back their gradients."""
+    uses = [e for e in record.outgoing[source] if e.gradient is not None]
+    if len(uses) < 2:
+        return ""
+    last = max(uses, key=lambda e: record.nodes[e.target].backward_order or 0)
+    value = record.nodes[source].upstream
+    if last.target != node.id or value is None:
+        return ""
+    name = name_of(record.nodes[source])
+    order = sorted(uses, key=lambda e: record.nodes[e.target].backward_order or 0)
+    if len(uses) <= 4 and all(e.gradient and e.gradient.item() is not None for e in uses):
+        terms = [_in_product(e.gradient.item()) for e in order]  # type: ignore[union-attr]
+        return f"{name} is used {len(uses)} times and adds up: {' + '.join(terms)} = {value.text()}"
+    return f"{name} is used {len(uses)} times and adds up to {_gradient(value)}"
+
+
+def _in_product(x: float | None) -> str:
+    text = number(x)
+    return f"({text})" if text.startswith("−") else text
+
+
+def _source_value(record: Record, argument: dict[str, Any]) -> Value | float | None:
+    if "number" in argument:
+        return argument["number"]
+    return record.nodes[record.edges[argument["edge"]].source].value
+
+
+def _elementwise(node: NodeRecord) -> bool:
+    known = REGISTRY.get(node.op)
+    return known is not None and issubclass(known, Elementwise)
+
+
+def _element(v: Value | float | None, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """The number of an input that goes into one element of the result, as text."""
+    if not isinstance(v, Value):
+        return None if v is None else number(v)
+    tail = index[len(index) - len(v.shape) :] if v.shape else ()
+    at = v.at(tuple(0 if n == 1 else i for i, n in zip(tail, v.shape, strict=True)))
+    return None if at is None else number(at)
+
+
+def _chosen(v: Value) -> tuple[int, ...] | None:
+    """The element that is shown: the largest in size; the first where elements were not kept."""
+    if v.size == 0:
+        return None
+    if v.array is None:
+        return (0,) * len(v.shape)
+    size = np.abs(v.array.astype(np.float64))
+    bad = ~np.isfinite(size)
+    flat = int(bad.argmax()) if bad.any() else int(size.argmax())
+    return tuple(int(i) for i in np.unravel_index(flat, v.shape))
+
+
+def _telling(upstream: Value, gradient: Value) -> Value:
+    """The array whose largest element is shown: what leaves, if that is where numbers go bad."""
+    bad = gradient.statistics["nan"] or gradient.statistics["inf"]
+    return gradient if bad and gradient.shape == upstream.shape else upstream
+
+
+def _index(index: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, index))}]"
+
+
+def extent(shape: Shape) -> str:
+    """A shape in a sentence.
+
+    >>> extent((5, 3)), extent((4,)), extent(())
+    ('5×3', '4 numbers', 'a number')
+    """
+    if len(shape) == 1:
+        return f"{shape[0]} number" if shape[0] == 1 else f"{shape[0]} numbers"
+    return "×".join(map(str, shape)) or "a number"
+
+
+def _shape(v: Value) -> str:
+    return f"{extent(v.shape)}, norm {number(v.statistics['norm'])}"
+
+
+def _gradient(v: Value) -> str:
+    if v.item() is not None:
+        return number(v.item())
+    bad = int(v.statistics["nan"] or 0) + int(v.statistics["inf"] or 0)
+    found = f", {bad} not finite" if bad else ""
+    return f"{extent(v.shape)} of norm {number(v.statistics['norm'])}{found}"

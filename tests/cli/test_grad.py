@@ -1,0 +1,519 @@
+"""`backlit grad` and `backlit.see.differentiate`: gates, gradients, the tree, and bad input."""
+
+import io
+import json
+import textwrap
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import backlit
+from backlit.cli import main
+from backlit.errors import ArgumentError
+from backlit.see import ExpressionError, as_record, differentiate
+from backlit.see.formula import parse, parse_value
+from backlit.see.formula.language import FUNCTIONS, MAX_CHARACTERS, MAX_STEPS, OPERATORS
+from backlit.see.formula.tree import as_text
+from backlit.see.show.words import VERBS, role_of
+
+
+def grad(*arguments, **environment):
+    return CliRunner().invoke(main, ["grad", *arguments], env={"COLUMNS": "80", **environment})
+
+
+# -- the lectures' numbers ----------------------------------------------------------------------
+
+LECTURES = {
+    "a product of a sum": (
+        "q = x + y; q * z",
+        {"x": -2, "y": 5, "z": -4},
+        -12,
+        {"x": -4, "y": -4, "z": 3, "q": -4},
+        1e-12,
+    ),
+    "a neuron, gate by gate": (
+        "1 / (1 + exp(-(w0*x0 + w1*x1 + w2)))",
+        {"w0": 2, "w1": -3, "w2": -3, "x0": -1, "x1": -2},
+        0.73,
+        {"w0": -0.20, "x0": 0.39, "w1": -0.39, "x1": -0.59, "w2": 0.20},
+        5e-3,
+    ),
+    "a neuron, the sigmoid as one gate": (
+        "sigmoid(w0*x0 + w1*x1 + w2)",
+        {"w0": 2, "w1": -3, "w2": -3, "x0": -1, "x1": -2},
+        0.73,
+        {"w0": -0.20, "x0": 0.39, "w1": -0.39, "x1": -0.59, "w2": 0.20},
+        5e-3,
+    ),
+    "add, max and mul": (
+        "(x + y) * max(y, z)",
+        {"x": 1, "y": 2, "z": 0},
+        6,
+        {"x": 2, "y": 5, "z": 0},
+        1e-12,
+    ),
+    "a squared norm": (
+        "norm(W @ x)**2",
+        {"W": [[0.1, 0.5], [-0.3, 0.8]], "x": [0.2, 0.4]},
+        0.116,
+        {"W": [[0.088, 0.176], [0.104, 0.208]], "x": [-0.112, 0.636]},
+        1e-12,
+    ),
+    "a squared norm, summed": (
+        "sum(square(W @ x))",
+        {"W": [[0.1, 0.5], [-0.3, 0.8]], "x": [0.2, 0.4]},
+        0.116,
+        {"W": [[0.088, 0.176], [0.104, 0.208]], "x": [-0.112, 0.636]},
+        1e-12,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_lecture_numbers(name):
+    text, values, value, gradients, tolerance = LECTURES[name]
+    d = differentiate(text, values)
+    np.testing.assert_allclose(d.value, value, atol=tolerance)
+    assert d.gradients.keys() == gradients.keys()
+    for variable, expected in gradients.items():
+        np.testing.assert_allclose(d.gradients[variable], expected, atol=tolerance)
+
+
+def test_lecture_score_of_a_layer():
+    """s = uᵀ f(Wx + b): ∂s/∂b = u ∘ f'(z) = δ and ∂s/∂W = δ xᵀ."""
+    u, x, b = np.array([0.5, -1.0]), np.array([1.0, 2.0, -1.0]), np.array([0.1, 0.2])
+    W = np.array([[0.3, -0.2, 0.1], [0.4, 0.5, -0.6]])
+    d = differentiate("z = W @ x + b; dot(u, tanh(z))", {"W": W, "x": x, "b": b, "u": u})
+    delta = u * (1 - np.tanh(W @ x + b) ** 2)
+    np.testing.assert_allclose(d.gradients["z"], delta)
+    np.testing.assert_allclose(d.gradients["b"], delta)
+    np.testing.assert_allclose(d.gradients["W"], np.outer(delta, x))
+    np.testing.assert_allclose(d.gradients["x"], W.T @ delta)
+
+
+def test_lecture_softmax_with_cross_entropy():
+    """∂L/∂Z = (P - Y) / M for the mean over M examples."""
+    Z, Y = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]]), np.eye(3)[[1, 2]]
+    d = differentiate("-sum(Y * log_softmax(Z)) / 2", {"Z": Z, "Y": Y})
+    P = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+    np.testing.assert_allclose(d.gradients["Z"], (P - Y) / 2)
+
+
+# -- the chain rule at every gate ---------------------------------------------------------------
+
+FORMULAS = [
+    ("x * x + x", {"x": 3}),
+    ("sum(x[1:] * 2) + max(x) + x.T[0] - x[-1]", {"x": [1, 2, 3]}),
+    ("mean(x * y) / norm(x)", {"x": [[1, 2], [3, 4]], "y": 2}),
+    ("dot(x, relu(y)) + min(x, y, 2)[0] * pi + e", {"x": [1, -2], "y": [3, -4]}),
+    ("sum(softmax(W @ x, axis=0) * y)", {"W": [[1, 2], [3, 4]], "x": [0.1, 0.2], "y": [1, 0]}),
+    ("sum(outer(x, y) @ W.T)", {"x": [1, 2], "y": [3, 4, 5], "W": [[1, 2, 3]]}),
+    ("logsumexp(x) + var(x) + std(x) + prod(x)", {"x": [1, 2, 4]}),
+    ("sum(-x ** 2 + +x + gelu(x) * silu(x) - softplus(x))", {"x": [0.5, -1.5]}),
+    ("sum(max(x, axis=1) * [1, 2])", {"x": [[1, 2], [4, 3]]}),
+    ("q = x * y; q + q * q", {"x": 2, "y": 3}),
+    ("sum([[1, 2], [3, 4]] @ x)", {"x": [[1], [2]]}),
+    ("x ** 0.5 + 2 ** x + 2 * 3", {"x": 4}),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), FORMULAS)
+def test_downstream_is_upstream_times_local_and_uses_add_up(text, values):
+    d = differentiate(text, values)
+    for gate in d.gates:
+        for edge in gate.inputs:
+            if edge.local is None:
+                continue
+            source = d.gates[edge.source].value
+            if edge.local.kind == "factor":
+                product = gate.upstream * edge.local.values
+                while product.ndim > source.ndim:
+                    product = product.sum(0)
+            else:
+                product = np.tensordot(gate.upstream, edge.local.values, axes=gate.value.ndim)
+            np.testing.assert_allclose(edge.downstream, product, atol=1e-14)
+        parts = d.contributions(gate)
+        if parts:
+            np.testing.assert_allclose(sum(parts), gate.upstream, atol=1e-14)
+
+
+@pytest.mark.parametrize(("text", "values"), FORMULAS)
+def test_gradients_match_central_differences(text, values):
+    d = differentiate(text, values)
+    for name in parse(text).variables:
+        if name not in values:
+            continue
+        array = np.array(values[name], float)
+        for index in np.ndindex(array.shape):
+            ends = []
+            for h in (1e-6, -1e-6):
+                moved = array.copy()
+                moved[index] += h
+                ends.append(differentiate(text, {**values, name: moved}).value)
+            slope = (ends[0] - ends[1]) / 2e-6
+            np.testing.assert_allclose(d.gradients[name][index], slope, rtol=1e-6, atol=1e-7)
+
+
+def test_every_function_of_the_language_differentiates():
+    for name, function in FUNCTIONS.items():
+        inputs = "x" if function.fewest == 1 else "x, y"
+        wide = {"x": [1.25, 2.5], "y": [1.5, 3.0]}
+        small = {"x": [0.25, 0.5], "y": [1.5, 3.0]}
+        values = {k: v for k, v in (small if name != "acosh" else wide).items() if k in inputs}
+        d = differentiate(f"sum({name}({inputs}))", values)
+        assert d.gradients["x"].shape == (2,), name
+        assert np.isfinite(d.gradients["x"]).all(), name
+
+
+def test_a_value_that_is_not_used_has_no_gradient():
+    d = differentiate("q = x * y; x", {"x": 1, "y": 2})
+    assert d.gradients["q"] is None
+    assert d.gradients["y"] is None
+    assert "∂f/∂q = none: f does not depend on q" in str(d)
+
+
+def test_upstream_and_dtype():
+    d = differentiate("x * y", {"x": [1, 2], "y": 3}, upstream=[10, 1], dtype="float32")
+    assert d.value.dtype == np.float32
+    np.testing.assert_array_equal(d.gradients["x"], [30, 3])
+    np.testing.assert_array_equal(d.gradients["y"], 12)
+
+
+def test_nothing_is_executed_and_nothing_leaks_between_calls(tmp_path):
+    target = tmp_path / "made"
+    result = grad(f"__import__('pathlib').Path({str(target)!r}).touch()", "x=1")
+    assert result.exit_code == 2
+    assert not target.exists()
+    assert differentiate("x", {"x": 1}).gradients == differentiate("x", {"x": 1}).gradients
+
+
+# -- what is printed ----------------------------------------------------------------------------
+
+CIRCUIT = """\
+f = (x + y) * max(y, z)
+x = 1  y = 2  z = 0
+
+(x + y) * max(y, z) = 6   upstream 1   mul switches
+├── local 2   downstream 1 × 2 = 2
+│   x + y = 3   upstream 2   add distributes
+│   ├── local 1   downstream 2 × 1 = 2
+│   │   x = 1   upstream 2
+│   └── local 1   downstream 2 × 1 = 2
+│       y = 2   upstream 5   copy adds 2 + 3
+└── local 3   downstream 1 × 3 = 3
+    max(y, z) = 2   upstream 3   max routes
+    ├── local 1   downstream 3 × 1 = 3
+    │   y = 2   upstream 5   copy adds 2 + 3
+    └── local 0   downstream 3 × 0 = 0
+        z = 0   upstream 0
+
+∂f/∂x = 2
+∂f/∂y = 5 = 2 + 3
+∂f/∂z = 0
+
+downstream       upstream × local: what a gate sends to one of its inputs
+add distributes  every input gets the upstream gradient unchanged
+max routes       the winner gets the upstream gradient, the others 0; ties share
+mul switches     each input gets upstream times the other input
+copy adds        a value used more than once adds up what its uses send
+"""
+
+
+def test_the_tree_of_a_circuit():
+    result = grad("(x + y) * max(y, z)", "x=1", "y=2", "z=0")
+    assert result.exit_code == 0
+    printed = "".join(f"{line.rstrip()}\n" for line in result.output.splitlines())
+    assert printed.rstrip() == CIRCUIT.rstrip()
+    assert str(differentiate("(x + y) * max(y, z)", {"x": 1, "y": 2, "z": 0})) == CIRCUIT.rstrip()
+
+
+def test_values_are_green_and_gradients_red():
+    result = grad("x * y", "x=2", "y=3", FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR=None)
+    assert "\x1b[32m6\x1b[0m" in result.output
+    assert "\x1b[1;31m1\x1b[0m" in result.output
+    assert "\x1b[31m3\x1b[0m" in result.output
+
+
+def test_no_color_prints_plain_text():
+    forced = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "NO_COLOR": None}
+    assert "\x1b[" in grad("x * y", "x=2", "y=3", **forced).output
+    assert "\x1b[" not in grad("x * y", "x=2", "y=3", "--no-color", **forced).output
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "lines"),
+    [
+        ("W @ x", {"W": [[1, 2], [3, 4]], "x": [5, 6]}, ["local I₂ ⊗ [5, 6]", "[[1, 2], [3, 4]]"]),
+        ("A @ B", {"A": [[1, 2], [3, 4]], "B": [[5, 6], [7, 8]]}, ["local [[1, 2], [3, 4]] ⊗ I₂"]),
+        ("x.T", {"x": [[1, 2], [3, 4]]}, ["local picks elements 0, 2, 1, 3"]),
+        ("x[1:]", {"x": [1, 2, 3]}, ["local picks elements 1, 2   downstream [0, 1, 1]"]),
+        ("x[1:2]", {"x": [1, 2, 3]}, ["local [0, 1, 0]"]),
+        ("exp(x)", {"x": [0, 1]}, ["local diag(1, 2.718)"]),
+        ("exp(x)", {"x": [[0, 1]]}, ["local ∘ [[1, 2.718]]"]),
+        ("2 * x", {"x": [3, 4]}, ["local 2 for each element", "└── local", "2   constant"]),
+        ("x + y", {"x": [3, 4], "y": 1}, ["local [1, 1], summed over the copies   downstream 2"]),
+        ("mean(x, axis=0)", {"x": [1, 2, 3, 4]}, ["local 0.25 for each element"]),
+        ("max(x, y, 0)", {"x": [1, 5], "y": [3, 4]}, ["local diag(0, 1)"]),
+        ("softmax(x)", {"x": [0, 0]}, ["local [[0.25, -0.25], [-0.25, 0.25]]"]),
+        ("max(x, y, 9)", {"x": [1, 5], "y": [3, 4]}, ["local 0 "]),
+        ("x - y", {"x": 1, "y": 2}, ["local -1   downstream 1 × (-1) = -1"]),
+        ("sum(x) * 0", {"x": [0.0] * 60}, ["[0, 0, 0, …, 0, 0] (60)"]),
+        ("x", {"x": [[0.5] * 5] * 5}, ["5×5 from 0.5 to 0.5"]),
+    ],
+)
+def test_local_gradients_are_named_by_their_structure(text, values, lines):
+    printed = str(differentiate(text, values, upstream=1))
+    for line in lines:
+        assert line in printed
+
+
+def test_a_jacobian_too_large_to_show_is_said_to_be():
+    W = np.ones((20, 10))
+    printed = str(differentiate("softmax(W)", {"W": W}, upstream=1))
+    assert "local a 200×200 Jacobian, too large to show" in printed
+
+
+def test_a_shared_part_is_drawn_once():
+    printed = str(differentiate("q = x * y; q + q", {"x": 2, "y": 3}))
+    assert printed.count("q = x * y = 6   upstream 2   mul switches   copy adds 1 + 1") == 2
+    assert printed.count("see above") == 1
+
+
+def test_subtraction_and_a_variable_called_f():
+    printed = str(differentiate("f - y", {"f": 1, "y": 2}))
+    assert "result = f - y" in printed
+    assert (
+        "sub distributes  the first input gets the upstream gradient, the second minus it"
+        in printed
+    )
+    assert "∂result/∂f = 1" in printed
+
+
+def test_narrow_terminals_break_lines_between_parts():
+    d = differentiate("norm(W @ x)**2", {"W": [[0.1, 0.5], [-0.3, 0.8]], "x": [0.2, 0.4]})
+    assert max(map(len, as_text(d, 80).splitlines())) <= 80
+    narrow = as_text(d, 50).splitlines()
+    assert max(map(len, narrow)) <= 50
+
+
+def test_rich_consoles_print_the_tree():
+    from rich.console import Console
+
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(differentiate("x * y", {"x": 2, "y": 3}))
+    assert "mul switches" in console.export_text()
+
+
+def test_json_has_everything_in_full_precision():
+    result = grad("exp(x) * y", "x=1", "y=2", "--json")
+    read = json.loads(result.output)
+    assert read["value"] == 2 * np.exp(1.0)
+    assert read["gradients"] == {"x": 2 * np.exp(1.0), "y": np.exp(1.0)}
+    product = read["gates"][read["result"]]
+    assert (product["name"], product["role"], product["upstream"]) == ("mul", "switcher", 1.0)
+    assert product["inputs"][0] == {
+        "from": 1,
+        "local": {"kind": "factor", "values": 2.0},
+        "downstream": 2.0,
+    }
+
+
+def test_json_spells_out_what_is_not_finite():
+    read = json.loads(grad("log(x)", "x=0", "--json").output)
+    assert (read["value"], read["gradients"]["x"]) == ("-inf", "inf")
+
+
+def test_arguments_that_look_like_options():
+    assert grad("-x * 2", "x=2").exit_code == 0
+    assert grad("x", "x=-1.5e-3").exit_code == 0
+    for bad in (["x", "x=1", "--jsn"], ["--jsn", "x=1"]):
+        result = grad(*bad)
+        assert result.exit_code == 2
+        assert "No such option '--jsn'" in result.output
+
+
+# -- bad input ----------------------------------------------------------------------------------
+
+A_VALUE = "this must be a number or a list of numbers, as 2, [1, 2] or [[1], [2]]"
+
+MISTAKES = [
+    # expression, values, message, column, marked text
+    ("", [], "the expression is empty; try 'x * y' x=2 y=3", 1, ""),
+    ("   ", [], "the expression is empty; try 'x * y' x=2 y=3", 1, ""),
+    ("(x + y", ["x=1"], "this does not read as a formula: '(' was never closed", 1, "("),
+    ("x +", ["x=1"], "this does not read as a formula: invalid syntax", 4, ""),
+    ("x + q", ["x=1"], "q has no value; add one, as in q=2", 5, "q"),
+    ("x", ["x=1", "y=2"], "y does not occur in the expression, which uses x; leave out y", 1, "x"),
+    ("q = x; q", ["x=1", "q=2"], "q is defined in the expression", 1, "q = x; q"),
+    ("2 * pi + [1]", [], "there is nothing to differentiate: give at least one name", 1, None),
+    ("2", [], "there is nothing to differentiate: use at least one name", 1, "2"),
+    ("x + expp(y)", ["x=1"], "unknown function expp; did you mean exp?", 5, "expp"),
+    ("qqq(x)", ["x=1"], "unknown function qqq; there are exp, expm1, log", 1, "qqq"),
+    ("exp + x", ["x=1"], "exp is a function; write exp(…)", 1, "exp"),
+    ("exp(x, y)", ["x=1"], "exp takes 1 argument, got 2", 1, "exp(x, y)"),
+    ("max()", [], "max takes 1 or more argument, got 0", 1, "max()"),
+    ("dot(x)", ["x=1"], "dot takes 2 arguments, got 1", 1, "dot(x)"),
+    ("exp(x, axis=0)", ["x=1"], "exp: it has no options, got axis", 1, "exp(x, axis=0)"),
+    ("sum(x, dim=0)", ["x=1"], "sum: axis is the only option, got dim", 1, "sum(x, dim=0)"),
+    ("sum(x, **y)", ["x=1"], "sum: axis is the only option, got **", 1, "sum(x, **y)"),
+    ("max(x, y, axis=0)", ["x=1"], "max: axis goes with a single argument", 1, "max(x, y, axis=0)"),
+    ("sum(x, axis=y)", ["x=1"], "axis must be an integer, as in x[0]", 13, "y"),
+    ("sum(x, axis=3)", ["x=[1]"], "axis must lie in [-1, 1) for 1 axes, got 3", 1, None),
+    ("x[y]", ["x=1"], "an index must be an integer, as in x[0] or sum(x, axis=1)", 3, "y"),
+    ("x[True]", ["x=1"], "an index must be an integer", 3, "True"),
+    ("x[::0]", ["x=[1]"], "the step of a slice must not be 0", 3, "::0"),
+    ("x[5]", ["x=[1, 2]"], "the index must lie in [-2, 2) on axis 0, got 5", 1, "x[5]"),
+    ("x.numpy", ["x=1"], "the only attribute is .T, got .numpy", 1, "x.numpy"),
+    ("x.T.T()", ["x=1"], "only functions can be called, by their names, as in exp(x)", 1, "x.T.T"),
+    ("(lambda: 1)()", [], "only functions can be called, by their names", 2, "lambda: 1"),
+    ("x // y", ["x=1"], "the operator must be one of + - * / ** @", 1, "x // y"),
+    ("~x", ["x=1"], "the operator must be one of + - * / ** @", 1, "~x"),
+    ("x > y", ["x=1"], "this is not part of the language, which has + - * / ** @", 1, None),
+    ("x if y else z", ["x=1"], "this is not part of the language", 1, None),
+    ("[i for i in x]", ["x=1"], "this is not part of the language", 1, None),
+    ("f'{x}'", ["x=1"], "this is not part of the language", 1, None),
+    ("'a' + x", ["x=1"], A_VALUE, 1, "'a'"),
+    ("True * x", ["x=1"], A_VALUE, 1, "True"),
+    ("3j * x", ["x=1"], A_VALUE, 1, "3j"),
+    ("[1, x] @ y", ["x=1"], A_VALUE, 5, "x"),
+    ("1e999 * x", ["x=1"], "this number is too large for float64", 1, "1e999"),
+    ("x * 1" + "0" * 400, ["x=1"], "this number is too large for float64", 5, None),
+    ("import os; x", ["x=1"], "only definitions may stand before the formula", 1, "import os"),
+    ("a = b = x; a", ["x=1"], "only definitions may stand before the formula", 1, "a = b = x"),
+    ("a = x", ["x=1"], "the last part must be the formula to differentiate", 1, "a = x"),
+    ("exp = x; exp", ["x=1"], "exp already has a meaning; choose another name", 1, "exp"),
+    ("a = x; x = 2; x", ["x=1"], "x already has a meaning; choose another name", 8, "x"),
+    ("+".join("x" * 150), ["x=1"], "must not be nested more than 100 levels deep", 1, None),
+    ("0" + "-" * 1500 + "x", ["x=1"], "nested", 102, None),
+    ("x * y", ["x=1", "y"], "a value must be written NAME=VALUE, as in x=2", 1, "y"),
+    ("x", ["2x=1"], "a value must be written NAME=VALUE", 1, "2x=1"),
+    ("x", ["x=1", "x=2"], "x has two values", 1, "x"),
+    ("x", ["x="], A_VALUE, 3, ""),
+    ("x", ["x=one"], A_VALUE, 3, "one"),
+    ("x", ["x=[1, 2"], A_VALUE, 3, "[1, 2"),
+    ("x", ["x=[1, 'a']"], A_VALUE, 7, "'a'"),
+    ("x", ["x=[[[1]]]"], A_VALUE, 5, "[1]"),
+    ("x", ["x=__import__('os')"], A_VALUE, 3, "__import__('os')"),
+    ("x", ["x=[[1, 2], [3]]"], "the rows of a matrix must be lists of equal length", 3, None),
+    ("x", ["x=[[1, 2], 3]"], "the rows of a matrix must be lists of equal length", 3, None),
+    ("x", ["x=[]"], "an array must have 1 to 1000 numbers, got 0", 3, "[]"),
+    ("x", [f"x={[1] * 1001}"], "an array must have 1 to 1000 numbers, got 1001", 3, None),
+    ("x", [f"x={'1' * 50000}"], "an array must have 1 to 1000 numbers", 3, None),
+    ("x + 1", ["x=[1, 2]"], "the result must be a single number, got shape (2,)", 1, None),
+    ("x", ["x=[1, 2]", "--upstream", "[1, 2, 3]"], "upstream must have the result's shape", 1, "x"),
+    ("x", ["x=1", "--upstream", "up"], A_VALUE, 1, "up"),
+    (
+        "u * (x @ y)",
+        ["u=1", "x=[1, 2]", "y=[1, 2, 3]"],
+        "matmul: a.shape[-1] must equal b.shape[-2], got 2 and 3; "
+        "x has shape (2,), y has shape (3,)",
+        6,
+        "x @ y",
+    ),
+    (
+        "sum(x + y)",
+        ["x=[1, 2]", "y=[1, 2, 3]"],
+        "got (2,) and (3,); x has shape (2,), y has shape (3,)",
+        5,
+        "x + y",
+    ),
+    ("äö + ü(x)", ["äö=1", "x=2"], "unknown function ü; there are", 6, "ü"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "values", "message", "column", "marked"), MISTAKES)
+def test_mistakes_are_one_line_with_a_mark_and_exit_status_2(text, values, message, column, marked):
+    result = grad(text, *values)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    first, *pointer = result.output.rstrip("\n").split("\n")
+    assert first.startswith("backlit grad: ")
+    assert message in first
+    assert first.endswith(f"(column {column})")
+    assert "Traceback" not in result.output
+    line, mark = pointer
+    start = len(mark) - len(mark.lstrip())
+    assert start == column + 1
+    if marked:
+        assert line[start : start + len(mark.strip())] == marked
+
+
+def test_too_long_and_too_many_steps():
+    long = grad("x" * (MAX_CHARACTERS + 1), "x=1")
+    assert f"the expression must have at most {MAX_CHARACTERS} characters, got" in long.output
+    many = grad("max(" + ",".join(["-x"] * (MAX_STEPS + 1)) + ")", "x=1")
+    assert f"the expression must have at most {MAX_STEPS} steps" in many.output
+    assert (long.exit_code, many.exit_code) == (2, 2)
+
+
+def test_mistakes_in_python():
+    with pytest.raises(ExpressionError, match="x must be a number, a vector or a matrix") as caught:
+        differentiate("x", {"x": "one"})
+    assert caught.value.pointer == "x\n^"
+    with pytest.raises(ExpressionError, match=r"with at most 1000 numbers, got \[\[\["):
+        differentiate("x", {"x": [[[1.0]]]})
+    with pytest.raises(ArgumentError, match="differentiate: dtype must be floating, got int64"):
+        differentiate("x", {"x": 1}, dtype="int64")
+    with pytest.raises(ExpressionError, match="which uses no names; leave out x"):
+        differentiate("exp(1)", {"x": 1})
+
+
+def test_values_are_read():
+    assert parse_value("-2") == -2.0
+    assert parse_value("[1, +2, -3e-1]") == [1.0, 2.0, -0.3]
+    assert parse_value(" [[1], [2]] ") == [[1.0], [2.0]]
+
+
+def test_help_shows_examples():
+    result = grad("--help")
+    assert result.exit_code == 0
+    assert 'backlit grad "(x + y) * max(y, z)" x=1 y=2 z=0' in result.output
+
+
+def test_line_breaks_in_an_expression_are_blanks():
+    text = textwrap.dedent(
+        """
+        q = x + y;
+        q * x
+        """
+    )
+    assert differentiate(text, {"x": 1, "y": 2}).value == 3
+
+
+def test_numbers_that_are_not_finite_are_shown():
+    result = CliRunner().invoke(main, ["grad", "sum(sqrt(x))", "x=[-1, 0, 1]"])
+    assert result.exit_code == 0
+    assert "∂f/∂x = [nan, inf, 0.5]" in result.output
+
+
+# -- one vocabulary -------------------------------------------------------------------------------
+
+
+def _formulas():
+    several = {"std", "dot", "outer", "transpose", "log2", "log10"}  # of these a record has the ops
+    for name, function in {**FUNCTIONS, **{g.name: g for g in OPERATORS.values()}}.items():
+        if name in several:
+            continue
+        if name in FUNCTIONS:
+            yield name, f"{name}({'x, y' if function.fewest == 2 else 'x'})"
+        else:
+            yield name, f"x {name} y"
+    yield "negate", "-x"
+
+
+@pytest.mark.parametrize(("name", "text"), list(_formulas()))
+def test_a_gate_of_a_formula_has_the_role_that_a_record_gives_it(name, text):
+    matrix = name in ("matmul", "@")
+    x = [[0.3, 0.4], [0.2, 0.6]] if matrix else [0.3, 0.4]
+    d = differentiate(f"sum({text})", {"x": x, **({"y": x} if "y" in text else {})})
+    gate = next(g for g in d.gates if g.role)
+    functions = {**FUNCTIONS, **{g.name: g for g in OPERATORS.values()}}
+    call = backlit.negative if name == "negate" else functions[name].call
+    inputs = [backlit.tensor(x, dtype="float64", requires_grad=True) for _ in "xy"]
+    y = call(*inputs[: 2 if "y" in text else 1])
+    node = as_record(y.sum() if y.size > 1 else y)
+    seen = next(n for n in node if n.kind == "op")
+    assert gate.role == role_of(seen), (gate.name, seen.op)
+    assert gate.title.endswith(VERBS[gate.role])
+    assert gate.does

@@ -1,0 +1,1 @@
+"""Tests of the Tensor, its functions and their derivatives."""

@@ -1,0 +1,136 @@
+"""`gradcheck`: what it accepts as outputs, at which sizes it can be trusted, and what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit.errors import ArgumentError, DTypeError, GradcheckError
+from backlit.nn import functional as F
+
+
+class Doubtful(bl.Elementwise):
+    """y = x², with a derivative that is 1 % too large."""
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return x * x
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * 2.02 * x
+
+
+def doubtful(x):
+    return bl.apply(Doubtful(), x)
+
+
+def at(*values):
+    return bl.tensor(values, dtype="float64", requires_grad=True)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (x, x * 2),
+        lambda x: [x**2, (x**3).sum()],
+        lambda x: {"a": x, "b": [x * x, bl.argmax(x, axis=0)]},
+        lambda x: (x.detach(), x * x),
+        lambda x: (x**2,),
+    ],
+    ids=["tuple", "list", "nested, one integer", "one cut off on purpose", "one"],
+)
+def test_several_outputs_are_weighted_together(f, order):
+    if order == 1 and "detach" in f.__code__.co_names:
+        with pytest.raises(
+            GradcheckError, match=r"in 2 of 2 elements, most at \[\d\], where it is"
+        ):
+            bl.gradcheck(f, at(1.0, 2.0))
+    elif "detach" not in f.__code__.co_names:
+        assert bl.gradcheck(f, at(1.0, 2.0), order=order)
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_a_wrong_output_among_right_ones_is_found(where):
+    def f(x):
+        ys = [x**2, x * 3]
+        ys.insert(where, doubtful(x))
+        return tuple(ys)
+
+    with pytest.raises(GradcheckError, match=r"inputs\[0\] \(float64\[2\]\) differs .* in 2 of 2"):
+        bl.gradcheck(f, at(1.0, 2.0))
+
+
+RIGHT = {
+    "x": lambda x: x,
+    "x²": lambda x: x * x,
+    "x³": lambda x: x**3,
+    "sin": bl.sin,
+    "log": lambda x: bl.log(bl.abs(x)),
+    "1/x": lambda x: 1 / x,
+    "softmax": lambda x: F.softmax(x, 0),
+    "tanh": bl.tanh,
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1.0, 1e3, 1e9, 1e12])
+def test_right_gradients_are_right_at_every_size(name, size):
+    assert bl.gradcheck(RIGHT[name], at(size, -0.7 * size))
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, 1e9, 1e100])
+def test_wrong_gradients_are_found_at_every_size(size):
+    with pytest.raises(GradcheckError, match=r"in [12] of 2 elements, most at \[\d\], where it is"):
+        bl.gradcheck(doubtful, at(size, -size))
+    with pytest.raises(GradcheckError, match="in 1 of 2 elements"):
+        bl.gradcheck(lambda x: (x * bl.tensor([1.0, 0.0])) ** 2 + doubtful(x)[1], at(1.0, size))
+
+
+def test_an_element_is_named_with_its_value():
+    with pytest.raises(
+        GradcheckError,
+        match=r"the gradient for inputs\[1\] \(float64\[1,2\]\) differs from central differences "
+        r"in 1 of 2 elements, most at \[0, 1\], where it is 3: analytic .*, numerical .*, error ",
+    ):
+        bl.gradcheck(lambda a, x: a + doubtful(x), [at(1.0), at([1e-8, 3.0])])
+
+
+def test_a_kink_is_named():
+    with pytest.raises(
+        GradcheckError,
+        match=r"there is a kink: the slopes to its sides are .* and 0, and any choic",
+    ):
+        bl.gradcheck(F.relu, at(0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "text"),
+    [
+        (lambda x: None, ArgumentError, "f must return Tensors, got None; give a value: does a fu"),
+        (lambda x: (x, 1.5), ArgumentError, r"f must return Tensors, got a number, 1\.5"),
+        (lambda x: x.numpy(), ArgumentError, "f must return Tensors, got an array of float64"),
+        (lambda x: bl.argmax(x, axis=0), ArgumentError, "at least one floating Tensor, got none"),
+    ],
+    ids=["None", "number", "array", "integers"],
+)
+def test_what_f_may_return(f, error, text):
+    with pytest.raises(error, match=f"gradcheck: .*{text}"):
+        bl.gradcheck(f, at(1.0, 2.0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_lower_precision_is_refused_with_the_cure(dtype):
+    x = bl.tensor([1.0], dtype=dtype, requires_grad=True)
+    with pytest.raises(
+        DTypeError, match=rf"inputs\[0\] must be float64, got {dtype}\[1\].*; use x\.astype\('floa"
+    ):
+        bl.gradcheck(lambda x: x * x, x)
+
+
+def test_what_f_must_be():
+    for f in (None, 3, "sin", np.ones(2)):
+        with pytest.raises(ArgumentError, match="gradcheck: f must be a function, got "):
+            bl.gradcheck(f, at(1.0))

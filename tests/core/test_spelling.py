@@ -1,0 +1,62 @@
+"""Names of NumPy and PyTorch that are spelled otherwise: the error says how."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn, spelling
+from backlit.errors import SpellingError
+
+X = bl.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("look_up", "text"),
+    [
+        (lambda: X.view, "Tensor.view: no such name; use x.reshape(shape)"),
+        (lambda: X.unsqueeze, "no such name; use backlit.expand_dims(x, axis=axis)"),
+        (lambda: X.exp, "Tensor.exp: no such name; use backlit.exp(x, ...)"),
+        (lambda: X.relu, "Tensor.relu: no such name; use backlit.nn.functional.relu(x)"),
+        (lambda: X.zero_, "Tensor.zero_: no such name; use x += y and the other operators, x[key]"),
+        (lambda: X.cpu, "no such name; use x itself, because Backlit computes on the CPU"),
+        (lambda: nn.Parameter(X).data, "use x.detach() to read it, x.assign(value) to change it"),
+        (lambda: bl.cat, "backlit.cat: no such name; use backlit.concat(tensors, axis=0)"),
+        (lambda: bl.randn, "backlit.randn: no such name; use backlit.random.normal(shape)"),
+        (lambda: bl.softmax, "use backlit.nn.functional.softmax(x, dim=axis)"),
+        (lambda: nn.functional, "backlit.nn.functional: no such name; use backlit.nn.functional"),
+        (lambda: nn.utils, "backlit.nn.utils: no such name; use optim.clip_grad_norm_ and"),
+    ],
+)  # fmt: skip
+def test_a_name_of_elsewhere_says_what_to_use(look_up, text) -> None:
+    with pytest.raises(SpellingError, match=re.escape(text)):
+        look_up()
+
+
+@pytest.mark.parametrize("owner", [X, bl, nn], ids=["Tensor", "backlit", "nn"])
+def test_any_other_name_is_pythons_own_error(owner) -> None:
+    assert not hasattr(owner, "view_of_nothing")
+    assert getattr(owner, "cuda", None) is getattr(owner, "utils", None) is None
+    with pytest.raises(AttributeError, match="has no attribute 'view_of_nothing'") as raised:
+        _ = owner.view_of_nothing
+    assert raised.type is AttributeError
+
+
+def test_numpys_functions_do_not_stumble_over_the_names() -> None:
+    assert np.cumsum(bl.ones(3)).tolist() == [1, 2, 3]
+    assert np.clip(bl.asarray([1.0, 5.0]), 0, 2).tolist() == [1, 2]
+
+
+def test_what_the_cures_name_is_there_and_no_name_is_taken() -> None:
+    cures = {**spelling._FUNCTIONS, **spelling._METHODS, **spelling._MODULE, **spelling._LAYERS}
+    for path in set(re.findall(r"backlit\.([a-z_0-9.]+)", " ".join(cures.values()))):
+        owner = bl
+        for name in path.split("."):
+            owner = getattr(owner, name)
+    for name in {**spelling._FUNCTIONS, **spelling._METHODS}:
+        assert not hasattr(X, name), name
+    for name in spelling._MODULE:
+        assert not hasattr(bl, name), name

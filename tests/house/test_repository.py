@@ -1,0 +1,263 @@
+"""The repository's outside: commands, dependencies, floors, the picture."""
+
+import ast
+import html
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import backlit
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "backlit"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+# -- commands -----------------------------------------------------------------------------------
+
+
+def test_every_make_target_is_explained():
+    targets = set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.M)[1].split()) - {"help"}
+    explained = set(re.findall(r"^#     make (\w+)", MAKEFILE, re.M))
+    defined = set(re.findall(r"^([a-z]+):", MAKEFILE, re.M)) - {"help"}
+    assert targets == explained == defined
+
+
+def test_every_stamp_is_an_extra():
+    stamps = set(re.findall(r"\$\(VENV\)/\.(\w+)", MAKEFILE)) - {"created"}
+    assert stamps <= set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_all_comparisons_with_pytorch_stand_in_one_folder():
+    """`make parity` looks nowhere else, and nobody else needs PyTorch."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        text = path.read_text("utf-8")
+        marked = "pytest.mark." + "parity" in text
+        imported = re.search(r"^\s*(import|from) torch\b|importorskip\(.torch", text, re.M)
+        if path.parent.name == "parity":
+            assert path.name == "conftest.py" or marked, f"{path} is not marked"
+        else:
+            assert not marked, path
+            assert not imported, path
+
+
+def test_the_gate_runs_tests_linters_and_parity():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "for step in test lint parity; do" in script.read_text("utf-8")
+
+
+def test_the_gate_fails_when_one_step_fails(tmp_path):
+    (tmp_path / ".ci").mkdir()
+    gate = tmp_path / ".ci" / "run"
+    gate.write_text((ROOT / ".ci" / "run").read_text("utf-8"))
+    makefile = "test:\n\t@echo '===== 3 passed in 0.12s ====='\nlint:\n\t@false\nparity:\n\t@true\n"
+    (tmp_path / "Makefile").write_text(makefile)
+    quiet = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    failed = subprocess.run(["sh", gate], capture_output=True, text=True, env=quiet, check=False)
+    assert failed.returncode == 1
+    assert failed.stdout.endswith(
+        "make test: passed  ===== 3 passed in 0.12s =====\nmake lint: FAILED\nmake parity: passed\n"
+    )
+    (tmp_path / "Makefile").write_text(makefile.replace("false", "true"))
+    passed = subprocess.run(["sh", gate], capture_output=True, text=True, env=quiet, check=False)
+    assert passed.returncode == 0
+
+
+def test_make_says_so_when_python_is_missing(tmp_path):
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "pyproject.toml").touch()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("make", "sh"):
+        (tools / tool).symlink_to(
+            next(p for d in os.get_exec_path() if (p := Path(d) / tool).exists())
+        )
+    done = subprocess.run(
+        [str(tools / "make"), "test"],
+        cwd=tmp_path,
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed and was not found" in done.stderr
+
+
+# -- the package --------------------------------------------------------------------------------
+
+
+def test_core_dependencies_are_few():
+    names = {re.match(r"[\w-]+", d)[0] for d in PROJECT["project"]["dependencies"]}
+    assert names == {"numpy", "ml_dtypes", "llvmlite", "safetensors", "rich", "click"}
+
+
+def test_the_package_says_what_it_is():
+    project = PROJECT["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert project["version"] == backlit.__version__
+    assert (SOURCE / "py.typed").exists()
+    assert "MIT License" in (ROOT / "LICENSE").read_text("utf-8")
+    assert f"## {backlit.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_importing_the_package_does_not_load_llvm():
+    code = "import sys, backlit; assert not [m for m in sys.modules if m.startswith('llvmlite')]"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_importing_the_package_does_not_need_optional_packages():
+    code = (
+        "import sys\n"
+        "for name in ('sklearn', 'scipy', 'torch', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"
+        "import backlit, backlit.see, backlit.cli, backlit.train\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+#: The floors of the house, lowest first. A module imports from its own floor and from those below.
+FLOORS = [
+    {"errors", "table", "files"},
+    {"dtypes", "changes", "foreign", "spelling"},
+    {"backend", "op"},
+    {"ops"},
+    {"tensor"},
+    {"autograd", "array_api", "gradcheck"},
+    {"random", "compiler"},
+    {"nn", "optim", "data"},
+    {"see", "models", "interop"},
+    {"train"},
+    {"cli", "studio"},
+    {"__main__"},
+]
+FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def imports(path, anywhere):
+    """(line, part of the package) for each import in a file, at its top or anywhere."""
+    package = ("backlit", *path.relative_to(SOURCE).parts[:-1])
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree) if anywhere else tree.body:
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            full = (*base, *(node.module.split(".") if node.module else ()))
+            names = [(*full, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name[0] == "backlit" and len(name) > 1 and name[1] in FLOOR_OF:
+                yield node.lineno, name[1]
+
+
+def modules():
+    for path in sorted(SOURCE.rglob("*.py")):
+        part = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if part != "__init__":
+            yield path, part
+
+
+def test_every_part_of_the_package_has_a_floor():
+    assert {part for _, part in modules()} <= set(FLOOR_OF)
+
+
+def test_imports_run_downward():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {part} imports {other}"
+        for path, part in modules()
+        for line, other in imports(path, anywhere=False)
+        if FLOOR_OF[other] > FLOOR_OF[part]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_below_knows_what_stands_above_even_late():
+    """Imports inside functions may close a circle within the core, but never reach above it."""
+    core = FLOOR_OF["compiler"]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {part} imports {other}"
+        for path, part in modules()
+        for line, other in imports(path, anywhere=True)
+        if FLOOR_OF[part] <= core < FLOOR_OF[other]
+        or (other == "see" and part in ("nn", "optim", "data"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_module_says_what_it_is():
+    for path in SOURCE.rglob("*.py"):
+        doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        assert doc, f"{path} has no docstring"
+        assert len(doc.splitlines()[0]) <= 100
+
+
+def test_no_paths_of_one_machine_and_no_registries_in_the_tree():
+    private = re.compile(
+        "|".join(("/ro" + "ot/", "/wo" + "rk/", "pypi" + r"\.org", "index" + "-url"))
+    )
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is not a git checkout")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        readable = path.suffix in (".py", ".md", ".rst", ".toml", ".css") or "." not in path.name
+        if readable and path.exists():
+            found = private.search(path.read_text("utf-8"))
+            assert found is None, f"{name}: {found}"
+
+
+def test_the_map_of_the_house_names_every_module_of_its_two_largest_parts():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    chapters = text.split("### From a function to native code")[1].split("## Add an op")[0]
+    compiling, seeing = chapters.split("### From a computation to a picture")
+
+    def children(folder):
+        rooms = {f"{p.name}/" for p in folder.iterdir() if (p / "__init__.py").exists()}
+        files = [*folder.glob("*.py"), *(p for r in rooms for p in (folder / r).glob("*.py"))]
+        return rooms | {p.stem for p in files if p.stem != "__init__" and p.parent.name != "checks"}
+
+    wanted = {compiling: children(SOURCE / "compiler"), seeing: children(SOURCE / "see")}
+    for chapter, names in wanted.items():
+        missing = names - set(re.findall(r"`([\w/]+)`", chapter))
+        assert not missing, f"CONTRIBUTING.md does not say what is in {sorted(missing)}"
+
+
+# -- the pictures -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def draw():
+    spec = importlib.util.spec_from_file_location("draw", ROOT / "scripts" / "draw_picture.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_drawn_graph_is_what_see_draws_today(draw):
+    kept = (ROOT / "docs" / "graph.svg").read_text("utf-8")
+    assert kept == draw.graph(), "run `make picture`"
+    assert "switcher" in kept
+
+
+def test_the_picture_shows_what_is_printed_today(draw):
+
+    def words(svg):
+        pieces = re.findall(r"<text[^>]*>(.*?)</text>", svg, re.S)
+        return " ".join(" ".join(map(html.unescape, pieces)).split())
+
+    kept = (ROOT / "docs" / "picture.svg").read_text("utf-8")
+    assert words(kept) == words(draw.picture()), "run `make picture`"
+    assert "mul switches" in words(kept)
+    assert "url(http" not in kept

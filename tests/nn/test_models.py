@@ -1,0 +1,143 @@
+"""The networks of `backlit.models`: sizes, shapes, and that each of them learns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import models, nn
+from backlit.errors import ArgumentError, ShapeError
+from backlit.nn import functional as f
+
+rng = np.random.default_rng(0)
+
+
+def count(model: nn.Module) -> int:
+    return sum(p.size for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("make", "parameters"),
+    [
+        (models.playground, 2 * 4 + 4 + 4 * 2 + 2 + 2 + 1),
+        (models.two_layer, 1000 * 100 + 100 * 10),
+        (models.mlp, 784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10),
+        (models.LeNet, 832 + 51_264 + 1_606_144 + 5_130),
+        (models.ResNet18, 11_173_962),
+        (models.CharLSTM, 65 * 64 + 4 * 256 * (64 + 256 + 2) + 256 * 65 + 65),
+        (models.GPT, 65 * 128 + 64 * 128 + 4 * (12 * 128 * 128 + 13 * 128) + 2 * 128),
+        (models.WindowTagger, 20_000 * 50 + 250 * 100 + 100 + 100 * 9 + 9),
+    ],
+    ids=lambda v: getattr(v, "__name__", ""),
+)
+def test_number_of_parameters(make, parameters) -> None:
+    assert count(make()) == parameters
+
+
+def test_alexnet_has_the_published_number_of_parameters(monkeypatch) -> None:
+    monkeypatch.setattr(nn.init, "uniform_", lambda t, *bounds: t)  # 57 million numbers
+    model = models.AlexNet(classes=10)
+    assert count(model) == 61_100_840 - 990 * 4097
+    assert model.features(bl.zeros((1, 3, 63, 63))).shape == (1, 256, 1, 1)
+
+
+def token_loss(model, x, y):
+    logits = model(x)
+    logits = logits[0] if isinstance(logits, tuple) else logits
+    return f.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1))
+
+
+def image_loss(model, x, y):
+    return f.cross_entropy(model(x), y)
+
+
+TOKENS = rng.integers(0, 11, (3, 8))
+CASES = {
+    "playground": (
+        models.playground,
+        lambda model, x, y: f.mse_loss(model(x), y),
+        rng.normal(size=(10, 2)).astype("f4"),
+        np.sign(rng.normal(size=(10, 1))).astype("f4"),
+    ),
+    "two_layer": (
+        lambda: models.two_layer(20, 10, 3),
+        lambda model, x, y: f.mse_loss(model(x), y, "sum"),
+        rng.normal(size=(6, 20)).astype("f4"),
+        rng.normal(size=(6, 3)).astype("f4"),
+    ),
+    "mlp": (
+        lambda: models.mlp((6, 12, 12, 3), "gelu", dropout=0.1),
+        image_loss,
+        rng.normal(size=(8, 6)).astype("f4"),
+        rng.integers(0, 3, 8),
+    ),
+    "lenet": (
+        models.LeNet,
+        image_loss,
+        rng.normal(size=(2, 1, 28, 28)).astype("f4"),
+        np.array([1, 7]),
+    ),
+    "resnet": (
+        lambda: models.ResNet18(3),
+        image_loss,
+        rng.normal(size=(2, 3, 8, 8)).astype("f4"),
+        np.array([0, 2]),
+    ),
+    "lstm": (lambda: models.CharLSTM(11, 5, 16, 2), token_loss, TOKENS[:, :-1], TOKENS[:, 1:]),
+    "gpt": (
+        lambda: models.GPT(11, 8, 2, 2, 16, dropout=0.1),
+        token_loss,
+        TOKENS[:, :-1],
+        TOKENS[:, 1:],
+    ),
+    "ner": (
+        lambda: models.WindowTagger(50, 6, 5, 12, 4),
+        image_loss,
+        rng.integers(0, 50, (7, 5)),
+        rng.integers(0, 4, 7),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_network_learns_a_batch(name) -> None:
+    make, loss, x, y = CASES[name]
+    bl.manual_seed(1)
+    model = make()
+    optimizer = bl.optim.Adam(model.parameters(), lr=3e-3)
+    x, y = bl.tensor(x), bl.tensor(y)
+    losses = []
+    for _ in range({"resnet": 4, "lenet": 6}.get(name, 25)):
+        value = loss(model, x, y)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    assert all(p.grad is not None for p in model.parameters())
+    assert losses[-1] < 0.97 * losses[0], losses
+
+
+def test_gpt_starts_near_the_uniform_distribution_and_shares_its_table() -> None:
+    bl.manual_seed(0)
+    model = models.GPT()
+    x, y = (bl.tensor(rng.integers(0, 65, (2, 64))) for _ in range(2))
+    assert abs(token_loss(model, x, y).item() - math.log(65)) < 0.2
+    assert sum(p.shape == (65, 128) for p in model.parameters()) == 1
+
+
+def test_resnet_keeps_its_shape_through_the_stages() -> None:
+    model = models.ResNet18().eval()
+    y = model.stages(bl.zeros((1, 64, 32, 32)))
+    assert y.shape == (1, 512, 4, 4)
+
+
+def test_errors() -> None:
+    with pytest.raises(ArgumentError, match=r"mlp: at least an input and an output size"):
+        models.mlp((3,))
+    with pytest.raises(ArgumentError, match=r"mlp: activation must be one of relu, .*, got 'x'"):
+        models.mlp((3, 4), "x")
+    with pytest.raises(ShapeError, match=r"GPT: at most context=64 tokens are possible"):
+        models.GPT(layers=1)(bl.zeros((1, 65), dtype="int64"))

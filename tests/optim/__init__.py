@@ -1,0 +1,1 @@
+"""Tests of update rules and schedules."""

@@ -1,0 +1,1 @@
+"""Tests of the Trainer and its files."""
