@@ -98,12 +98,34 @@ def test_a_number_that_eager_code_refuses_is_refused_compiled_and_others_agree(d
             r"pow: integers have no negative integer powers, got a",
         ),
         (lambda x: x.astype("float32") + 10**400, r"add: b must be a number that float32 can rou"),
-        (lambda x: x.astype("bfloat16") < -(10**400), r"full: .* got an integer of 1329 bits; use"),
+        (lambda x: x.astype("bfloat16") < -(10**400), r"less: .* got an integer of 1329 bits; use"),
     ],
 )
 def test_a_number_outside_the_type_of_its_array_is_explained(function, text, run):
     with pytest.raises(ArgumentError, match=text):
         run(function)(bl.tensor([2, 3], dtype="uint8"))
+
+
+@pytest.mark.parametrize("run", [lambda f: f, bl.compile])
+@pytest.mark.parametrize(
+    ("number", "dtype"),
+    [
+        (np.int64(3), "int64"),
+        (np.uint8(3), "int64"),
+        (np.True_, "bool"),
+        (np.float64(3), "float32"),
+    ],
+)
+def test_a_number_of_numpys_fills_as_pythons_does(number, dtype, run):
+    assert run(lambda: bl.full((2,), number))().dtype == dtype
+
+
+def test_an_array_that_fills_is_read_at_each_call():
+    value = np.array(3.0)
+    filled = bl.compile(lambda x: bl.full_like(x, value))
+    assert filled(bl.zeros(2)).tolist() == [3, 3]
+    value[...] = 5
+    assert filled(bl.zeros(2)).tolist() == [5, 5]
 
 
 def test_bfloat16_takes_integers_above_those_of_64_bits():

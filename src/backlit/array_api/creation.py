@@ -86,13 +86,16 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     Tensor([7., 7.], shape=(2,), dtype=float32)
     """
     check_device(device)
+    if isinstance(fill_value, np.ndarray) and STATE.trace is not None:
+        fill_value = as_tensor(fill_value)  # which may hold another number at the next call
     if isinstance(fill_value, Tensor):
         from .manipulation import broadcast_to
 
         value = fill_value if dtype is None else fill_value.astype(dtype)
         return broadcast_to(value, shape_tuple("full", shape))
     if isinstance(fill_value, np.generic | np.ndarray) and not np.ndim(fill_value):
-        fill_value = as_tensor(fill_value).numpy()[()]  # refuses what is no number
+        held = as_tensor(fill_value)  # refuses what is no number
+        fill_value = held.array[()] if held.dtype in dtypes.FLOATING else held.array.item()
     elif not isinstance(fill_value, bool | int | float):
         raise ArgumentError(f"full: fill_value must be a number, got {fill_value!r:.60}")
     if dtype is None:

@@ -66,4 +66,4 @@ def element(x: Any, dtype: DType) -> Any:
     if type(x) not in (int, float):
         return x
     with np.errstate(over="ignore"):
-        return np.asarray(x, dtype)
+        return np.asarray(float(x), dtype)  # ml_dtypes takes no integer of more than 64 bits
