@@ -4,19 +4,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import data, models, nn, optim, random, train
 from .array_api import *
-from .autograd import (
-    backward,
-    enable_grad,
-    grad,
-    hessian,
-    hvp,
-    is_grad_enabled,
-    jacobian,
-    jvp,
-    no_grad,
-    value_and_grad,
-    vjp,
-)
+from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad
 from .compiler import (
     compile,
     get_native_ops,
@@ -53,6 +41,7 @@ from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
 from .tensor import Tensor, apply, tensor
 from .train.storage import load_tensors, save_tensors
+from .transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"

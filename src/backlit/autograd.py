@@ -1,4 +1,4 @@
-"""Gradients: the reverse walk over the tape, and what is built on it.
+"""Gradients: the reverse walk over the tape, `backward` and `grad`.
 
 The walk visits nodes in reverse order of their making, which is a reverse topological order. At
 each it multiplies the upstream gradient by the local one (the op's `backward`), fits the result to
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from .array_api import ones_like
+from .array_api.namespace import TENSORS
 from .backend import eager, halves
 from .errors import (
     READ_ONCE,
@@ -26,10 +27,11 @@ from .errors import (
     GradientError,
     ShapeError,
 )
-from .foreign import require_function, words
+from .foreign import words
 from .op import describe
 from .ops import elementwise
-from .tensor import STATE, Node, Setting, Tensor, apply, as_tensor, is_open, wrap
+from .tape import STATE, Node, Setting, is_open, make_node
+from .tensor import Tensor, as_tensor, wrap
 
 Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one
 Key = Node | Tensor
@@ -96,7 +98,7 @@ def walk(
     useful = None if wanted is None else _useful(order, wanted)
     freed = None if wanted is None else next((n for n in order if n.saved is None), None)
     on_tensors = differentiable or STATE.trace is not None
-    xp: Any = _tensors() if on_tensors else eager.EAGER
+    xp: Any = TENSORS if on_tensors else eager.EAGER
     pending: dict[Key, Gradient] = {}
     found: dict[Key, Gradient] = {}
     for key, gradient in seeds:
@@ -160,7 +162,7 @@ def _step(
         if STATE.trace is not None:
             STATE.trace.forward = node
     try:
-        saved: Any = node.linked_saves() if on_tensors else node.saved
+        saved: Any = linked_saves(node) if on_tensors else node.saved
         if on_tensors:
             gradients = op.backward(xp, halves.widened(upstream), *halves.widened(saved))
         elif op.whole or _may_be_narrow(upstream, saved):
@@ -189,6 +191,38 @@ def _step(
     except (BacklitError, ValueError, TypeError, IndexError, AttributeError) as error:
         error.args = (f"{error}; in the backward of {op.name}, applied at {node.location}",)
         raise
+
+
+def linked_saves(node: Node) -> tuple[Any, ...]:
+    """The saved values as Tensors that know where they came from, for differentiable walks."""
+    node.require_live()
+    op = node.op
+    result = []
+    for what, value in zip(op.saves, node.saved or (), strict=True):
+        if "." in what:
+            result.append(value)
+        elif what in op.parameters:
+            position = op.parameters.index(what)
+            if isinstance(value, tuple):
+                edges = node.inputs[position:]
+                result.append(tuple(map(_link, value, edges)))
+            else:
+                result.append(_link(value, node.inputs[position]))
+        else:
+            result.append(_link(value, node))
+    return tuple(result)
+
+
+def _link(value: Any, edge: Any) -> Any:
+    """A saved value as a Tensor on the tape."""
+    if isinstance(edge, Node):
+        return wrap(value, edge)
+    if not isinstance(edge, Tensor):
+        return value
+    if edge.array is value or not is_open(edge):
+        return edge if edge.array is value else wrap(value)
+    # The leaf got a new value since: keep the value that was used, and the way to the leaf.
+    return wrap(value, make_node(elementwise.Positive(), (edge,), (value,), value))
 
 
 def _may_be_narrow(upstream: np.ndarray, saved: tuple[Any, ...]) -> bool:
@@ -240,12 +274,6 @@ def fit(xp: Any, gradient: Gradient, target: Any) -> Gradient:
     return gradient
 
 
-def _tensors() -> SimpleNamespace:
-    from .array_api.namespace import TENSORS
-
-    return TENSORS
-
-
 def _run_hooks(hooks: list[Callable[[Tensor], Tensor | None]], gradient: Any, tensors: bool) -> Any:
     value = gradient if tensors else wrap(np.asarray(gradient))
     for hook in list(hooks):
@@ -282,8 +310,6 @@ def _seed(name: str, output: Tensor, gradient: Any) -> Tensor:
                 f"{name}: without a gradient the output must be a single number, got "
                 f"{describe(output)}; reduce it with sum() or mean(), or pass a gradient"
             )
-        from .array_api import ones_like
-
         return ones_like(output)
     seed = as_tensor(gradient)
     if seed.shape != output.shape:
@@ -391,214 +417,6 @@ def grad(
             )
         gradients.append(None if g is None else _as_tensor(g))
     return tuple(gradients) if many else gradients[0]
-
-
-# -- transformations of functions ---------------------------------------------------------------
-
-
-def _several(inputs: Any) -> list[Any]:
-    """Inputs in a list or tuple, or one that is a Tensor, an array or a number."""
-    return list(inputs) if isinstance(inputs, list | tuple) else [as_tensor(inputs)]
-
-
-def _inputs(inputs: Sequence[Any]) -> list[Tensor]:
-    """Inputs to differentiate at: linked to the caller's graph if they are on one, else leaves."""
-    result = []
-    for x in inputs:
-        x = as_tensor(x)
-        if x.requires_grad:
-            result.append(apply(elementwise.Positive(), x))
-        else:
-            result.append(x.detach().requires_grad_())
-    return result
-
-
-def _freed(gradients: Any, create_graph: bool) -> Any:
-    return gradients if create_graph else tuple(g.detach() for g in gradients)
-
-
-def vjp(f: Callable[..., Tensor], *inputs: Any) -> tuple[Tensor, Callable[[Any], Any]]:
-    """f's value and the function u ↦ uᵀ J, J the Jacobian at the inputs.
-
-    >>> y, pull = vjp(lambda x: x * x, as_tensor([1.0, 2.0]))
-    >>> pull(as_tensor([1.0, 10.0]))
-    (Tensor([ 2., 40.], shape=(2,), dtype=float32),)
-    """
-    require_function("vjp: f", f)
-    with enable_grad():
-        leaves = _inputs(inputs)
-        y = _one("vjp", f(*leaves))
-
-    def pull(upstream: Any, create_graph: bool = False) -> tuple[Tensor, ...]:
-        return _dense_grad(y, leaves, as_tensor(upstream), create_graph)
-
-    return y.detach(), pull
-
-
-def _dense_grad(
-    y: Tensor, leaves: Sequence[Tensor], upstream: Tensor | None, create_graph: bool
-) -> tuple[Tensor, ...]:
-    """Gradients with zeros where y does not depend on a leaf: derivatives, not bookkeeping."""
-    from .array_api import zeros_like
-
-    if not y.requires_grad:
-        return tuple(zeros_like(x) for x in leaves)
-    found = grad(
-        y,
-        leaves,
-        None if upstream is None else [upstream],
-        retain_graph=True,
-        create_graph=create_graph,
-        allow_unused=True,
-    )
-    return tuple(zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True))
-
-
-def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, Tensor]:
-    """f's value and J v, the derivative along the tangents.
-
-    From the one derivative: u ↦ uᵀ J is linear in u, and its own vjp with v is J v.
-
-    >>> jvp(lambda x: x * x, as_tensor([1.0, 2.0]), as_tensor([1.0, 10.0]))[1]
-    Tensor([ 2., 40.], shape=(2,), dtype=float32)
-    """
-    require_function("jvp: f", f)
-    points, along = _several(inputs), _several(tangents)
-    if len(points) != len(along):
-        raise ArgumentError(
-            f"jvp: one tangent for each input is required, got {len(along)} and {len(points)}"
-        )
-    along = [as_tensor(v) for v in along]
-    for i, (x, v) in enumerate(zip(points, along, strict=True)):
-        if as_tensor(x).shape != v.shape:
-            raise ShapeError(f"jvp: tangents[{i}] must have shape {x.shape}, got {v.shape}")
-    from .array_api import ones_like, sum, zeros_like
-
-    with enable_grad():
-        leaves = _inputs(points)
-        y = _one("jvp", f(*leaves))
-        if not y.requires_grad:
-            return y.detach(), zeros_like(y)
-        u = ones_like(y).detach().requires_grad_()
-        pulled = _dense_grad(y, leaves, u, True)
-        total = None
-        for g, v in zip(pulled, along, strict=True):
-            term = sum(g * v)
-            total = term if total is None else total + term
-        (pushed,) = _dense_grad(total, [u], None, False)  # type: ignore[arg-type]
-    return y.detach(), pushed
-
-
-def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
-    """H v, the Hessian of a scalar function times a vector, without building the Hessian.
-
-    The gradient of ⟨∇f, v⟩: Pearlmutter, Neural Computation 6 (1994). One input gives one Tensor.
-
-    >>> hvp(lambda x: (x**3).sum(), as_tensor([1.0, 2.0]), as_tensor([1.0, 1.0]))
-    Tensor([ 6., 12.], shape=(2,), dtype=float32)
-    """
-    require_function("hvp: f", f)
-    from .array_api import sum
-
-    many = isinstance(inputs, list | tuple)
-    points, along = _several(inputs), _several(vectors)
-    with enable_grad():
-        leaves = _inputs(points)
-        if len(along) != len(points):
-            raise ArgumentError(
-                f"hvp: one vector for each input is required, got {len(along)} and {len(points)}"
-            )
-        gradients = _dense_grad(_scalar("hvp", f(*leaves)), leaves, None, True)
-        total = None
-        for g, v in zip(gradients, along, strict=True):
-            term = sum(g * as_tensor(v))
-            total = term if total is None else total + term
-        products = _dense_grad(total, leaves, None, False)  # type: ignore[arg-type]
-    return products if many else products[0]
-
-
-def _one(name: str, y: Any) -> Tensor:
-    if not isinstance(y, Tensor):
-        raise ArgumentError(f"{name}: the function must return a Tensor, got {words(y)[0]}")
-    return y
-
-
-def _scalar(name: str, y: Any) -> Tensor:
-    if _one(name, y).size != 1:
-        raise GradientError(f"{name}: the function must return a single number, got {describe(y)}")
-    return y
-
-
-def value_and_grad(
-    f: Callable[..., Tensor], argnums: int | Sequence[int] = 0
-) -> Callable[..., tuple[Tensor, Any]]:
-    """The function that returns f's scalar value and its gradients for the arguments `argnums`.
-
-    >>> value_and_grad(lambda x: (x * x).sum())(as_tensor([1.0, 2.0]))[1]
-    Tensor([2., 4.], shape=(2,), dtype=float32)
-    """
-    require_function("value_and_grad: f", f)
-    many = not isinstance(argnums, int)
-    positions: list[int] = [argnums] if isinstance(argnums, int) else list(argnums)
-
-    def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
-        with enable_grad():
-            leaves = _inputs([args[i] for i in positions])
-            full = list(args)
-            for i, leaf in zip(positions, leaves, strict=True):
-                full[i] = leaf
-            y = _scalar("value_and_grad", f(*full, **kwargs))
-        linked = any(isinstance(args[i], Tensor) and args[i].requires_grad for i in positions)
-        linked = linked and STATE.grad_enabled
-        gradients = _dense_grad(y, leaves, None, linked)
-        return (y if linked else y.detach()), gradients if many else gradients[0]
-
-    return both
-
-
-def jacobian(f: Callable[..., Tensor], inputs: Any, *, create_graph: bool = False) -> Any:
-    """J[i, j] = ∂yᵢ/∂xⱼ, of shape (*y.shape, *x.shape), one row a backward walk.
-
-    >>> jacobian(lambda x: x * x, as_tensor([1.0, 2.0]))
-    Tensor([[2., 0.],
-            [0., 4.]], shape=(2, 2), dtype=float32)
-    """
-    require_function("jacobian: f", f)
-    from .array_api import reshape, stack, zeros
-
-    many = isinstance(inputs, list | tuple)
-    with enable_grad():
-        leaves = _inputs(_several(inputs))
-        y = _one("jacobian", f(*leaves))
-        rows: list[tuple[Tensor, ...]] = []
-        for i in range(y.size):
-            unit = np.zeros(y.size, y.dtype)
-            unit[i] = 1
-            upstream = wrap(unit.reshape(y.shape))
-            rows.append(_freed(_dense_grad(y, leaves, upstream, create_graph), create_graph))
-        full = []
-        for k, x in enumerate(leaves):
-            shape = (*y.shape, *x.shape)
-            if rows:
-                full.append(reshape(stack([row[k] for row in rows]), shape))
-            else:
-                full.append(zeros(shape, dtype=x.dtype))
-    return tuple(full) if many else full[0]
-
-
-def hessian(f: Callable[[Tensor], Tensor], x: Any) -> Tensor:
-    """H[i, j] = ∂²f/∂xᵢ∂xⱼ of a scalar function of one Tensor, of shape (*x.shape, *x.shape).
-
-    >>> hessian(lambda x: (x**3).sum(), as_tensor([1.0, 2.0]))
-    Tensor([[ 6.,  0.],
-            [ 0., 12.]], shape=(2, 2), dtype=float32)
-    """
-    require_function("hessian: f", f)
-
-    def gradient(point: Tensor) -> Tensor:
-        return _dense_grad(_scalar("hessian", f(point)), [point], None, True)[0]
-
-    return jacobian(gradient, as_tensor(x))
 
 
 def parameters_of(outputs: Iterable[Tensor]) -> Iterator[Tensor]:

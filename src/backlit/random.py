@@ -24,7 +24,8 @@ from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
-from .tensor import STATE, Tensor, wrap
+from .tape import STATE
+from .tensor import Tensor, wrap
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

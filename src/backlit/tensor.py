@@ -1,23 +1,15 @@
-"""The Tensor, the Node that remembers how it was computed, and `apply`, which makes both.
+"""The Tensor, and `apply`, which runs an op and puts it on the tape.
 
 A Tensor holds an array. If it was computed from something that needs a gradient it also holds a
-Node: the op, the edges to what it was computed from, and the values that the derivative needs. The
-nodes are the tape that `backward` walks, `see` reads and `compile` captures. A Node never refers to
-its own Tensor, so a graph has no reference cycles and dies with its last Tensor.
+Node, which remembers how.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import os
-import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterator
-from itertools import count
-from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +24,6 @@ from .errors import (
     BacklitError,
     DTypeError,
     GradientError,
-    GraphFreedError,
     ShapeError,
     TraceError,
 )
@@ -40,272 +31,14 @@ from .foreign import words
 from .op import Op, Shape, describe, describe_inputs, holds, require
 from .ops import elementwise, movement
 from .spelling import method
+from .tape import STATE, Node, _lines, _user_site, make_node, where_called
 
 Number = bool | int | float
 
 _KEEP = "use the Tensor itself, or t.detach() if none is wanted"
 _RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to print it"
 
-
-class State(threading.local):
-    """What one thread is doing: read by `apply`, set by context managers."""
-
-    grad_enabled: bool = True
-    #: The capture in progress: it runs ops on abstract values. None: NumPy runs them.
-    trace: Any = None
-    #: Called after each op with (op, inputs, output). None: nobody is watching.
-    observer: Callable[[Op, tuple[Any, ...], Tensor], None] | None = None
-    #: Called in a walk after each node with (node, upstream, [(position, downstream), ...]).
-    backward_observer: Callable[[Node, Any, list[tuple[int, Any]]], None] | None = None
-    #: Called with (tensor, by what) where the values of a Tensor are asked for. None: nobody does.
-    reader: Callable[[Tensor, str], None] | None = None
-    #: The module call in progress.
-    scope: Scope | None = None
-
-
-STATE = State()
 EAGER = eager.EAGER
-
-
-def _restorer(entered: list[Any]) -> Iterator[None]:
-    """Put this thread's state back when it is dropped, if a block is entered and not left then.
-
-    No signal handler can raise in between: the interpreter looks for signals where a function
-    starts, after calls and where loops turn, and none of these is in the `finally`.
-    """
-    depth = len(entered)
-    mode, trace, scope = STATE.grad_enabled, STATE.trace, STATE.scope
-    watchers = STATE.observer, STATE.backward_observer, STATE.reader
-    try:
-        yield
-    finally:
-        if entered[depth:]:
-            STATE.grad_enabled, STATE.trace, STATE.scope = mode, trace, scope
-            STATE.observer, STATE.backward_observer, STATE.reader = watchers
-            del entered[depth:]
-
-
-class restoring:  # noqa: N801  (a decorator)
-    """An `__exit__` after which this thread's state is what it was, whatever happens.
-
-    Ctrl-C may raise as `__exit__` starts, before the first thing that it does. So a `with`
-    statement, which asks for `__exit__` before it enters, gets one that holds a restorer: however
-    the statement ends, it drops that, and nothing else refers to it. The block's own `__enter__`
-    puts an item into `self._entered`, and its `__exit__` removes it, last.
-    """
-
-    def __init__(self, leave: Callable[..., Any]):
-        self.leave = leave
-
-    def __get__(self, block: Any, owner: Any = None) -> Callable[..., Any]:
-        if block is None:
-            return self.leave
-        leave: Any = functools.partial(self.leave, block)
-        leave.restorer = _restorer(block._entered)
-        next(leave.restorer)
-        return leave
-
-
-class Setting(contextlib.ContextDecorator):
-    """A block (or decorated function) in which attributes of this thread's state are others.
-
-    >>> with Setting(grad_enabled=False):
-    ...     STATE.grad_enabled
-    False
-    """
-
-    def __init__(self, **values: Any):
-        self._values = values
-        self._entered: list[dict[str, Any]] = []
-
-    def _recreate_cm(self) -> Setting:
-        return Setting(**self._values)  # a decorated function may run in many threads at once
-
-    def __enter__(self) -> Any:
-        state = STATE
-        self._entered.append({name: getattr(state, name) for name in self._values})
-        state.__dict__.update(self._values)
-
-    @restoring
-    def __exit__(self, *error: object) -> None:
-        STATE.__dict__.update(self._entered[-1])
-        del self._entered[-1]
-
-
-class Scope:
-    """One call of a module: which one, inside which other call, from which user line."""
-
-    __slots__ = ("code", "instruction", "module", "parent")
-
-    def __init__(self, module: Any, parent: Scope | None):
-        self.module = module
-        self.parent = parent
-        self.code, self.instruction = _user_site()
-
-    @property
-    def path(self) -> str:
-        """The attribute path from the outermost module: `Net.features.0`."""
-        chain: list[Scope] = []
-        scope: Scope | None = self
-        while scope is not None:
-            chain.append(scope)
-            scope = scope.parent
-        names = [type(chain[-1].module).__name__]
-        for outer, inner in zip(chain[::-1], chain[-2::-1], strict=False):
-            names.append(_name_within(outer.module, inner.module))
-        return ".".join(names)
-
-
-def _name_within(outer: Any, inner: Any) -> str:
-    for name, module in outer.named_modules():
-        if module is inner:
-            return name
-    return type(inner).__name__
-
-
-class _Internal(dict):
-    """Whether a source file is passed over in the search for the user's line, by its name."""
-
-    def __missing__(self, filename: str) -> bool:
-        inside = filename.startswith(os.path.dirname(__file__) + os.sep)
-        # A decorator's frame stands between two of ours.
-        return self.setdefault(filename, inside or filename == contextlib.__file__)
-
-
-_INTERNAL = _Internal()
-
-
-def _user_site() -> tuple[CodeType, int]:
-    """The innermost place outside Backlit on the call stack, as code and instruction offset."""
-    frame: FrameType | None = sys._getframe(2)
-    while _INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:  # type: ignore[union-attr]
-        frame = frame.f_back  # type: ignore[union-attr]
-    return frame.f_code, frame.f_lasti  # type: ignore[union-attr]
-
-
-class Node:
-    """One application of an op on the tape.
-
-    `inputs` has an edge for each input: the Node that computed it, else the Tensor itself (a leaf),
-    else a Python number. Nodes are numbered as they are made, so that order is a topological one.
-    """
-
-    __slots__ = (
-        "code",
-        "dtype",
-        "hooks",
-        "inputs",
-        "instruction",
-        "op",
-        "order",
-        "saved",
-        "scope",
-        "shape",
-    )
-    _counter = count()
-
-    op: Op
-    inputs: tuple[Any, ...]
-    saved: tuple[Any, ...] | None
-    hooks: list[Callable[[Tensor], Tensor | None]] | None
-    shape: Shape
-    dtype: DType
-    order: int
-    code: CodeType
-    instruction: int
-    scope: Scope | None
-
-    def release(self) -> None:
-        """Forget the saved values and the edges. The node stays as the mark of a freed graph."""
-        self.saved = None
-        self.inputs = ()
-
-    def require_live(self) -> None:
-        """Raise if the node was released by an earlier walk."""
-        if self.saved is None:
-            raise GraphFreedError(
-                f"backward: the graph must still hold its saved values, but the node "
-                f"{self.op.name} ({self.location}) was freed by an earlier backward; "
-                "pass retain_graph=True to the first one"
-            )
-
-    @property
-    def line(self) -> tuple[str, int]:
-        """The user's file and line number that applied the op."""
-        for index, (_, _, line) in enumerate(_lines(self.code)):
-            if index == self.instruction // 2 and line is not None:
-                return self.code.co_filename, line
-        return self.code.co_filename, self.code.co_firstlineno
-
-    @property
-    def location(self) -> str:
-        """`file.py:12, in Net.fc1`."""
-        filename, line = self.line
-        where = f", in {self.scope.path}" if self.scope is not None else ""
-        return f"{os.path.basename(filename)}:{line}{where}"
-
-    def linked_saves(self) -> tuple[Any, ...]:
-        """The saved values as Tensors that know where they came from, for differentiable walks."""
-        self.require_live()
-        op = self.op
-        result = []
-        for what, value in zip(op.saves, self.saved or (), strict=True):
-            if "." in what:
-                result.append(value)
-            elif what in op.parameters:
-                position = op.parameters.index(what)
-                if isinstance(value, tuple):
-                    edges = self.inputs[position:]
-                    result.append(tuple(map(_link, value, edges)))
-                else:
-                    result.append(_link(value, self.inputs[position]))
-            else:
-                result.append(_link(value, self))
-        return tuple(result)
-
-
-def _lines(code: CodeType) -> Iterator[tuple[int, int, int | None]]:
-    """(instruction, -, line) for each instruction of a code object."""
-    for start, stop, line in code.co_lines():
-        for instruction in range(start // 2, stop // 2):
-            yield instruction, 0, line
-
-
-def _link(value: Any, edge: Any) -> Any:
-    """A saved value as a Tensor on the tape."""
-    if isinstance(edge, Node):
-        return wrap(value, edge)
-    if not isinstance(edge, Tensor):
-        return value
-    if edge.array is value or not is_open(edge):
-        return edge if edge.array is value else wrap(value)
-    # The leaf got a new value since: keep the value that was used, and the way to the leaf.
-    return wrap(value, make_node(elementwise.Positive(), (edge,), (value,), value))
-
-
-def is_open(edge: Any) -> bool:
-    """Whether gradients go along an edge of the tape: to a Node, or to a leaf that asks for them.
-
-    A leaf that has been put on the tape since asked for none when it was used: see `Tensor.become`.
-    """
-    if type(edge) is Node:
-        return True
-    return isinstance(edge, Tensor) and edge._requires_grad and edge.node is None
-
-
-def make_node(op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], array: Any) -> Node:
-    """Put one application of an op on the tape."""
-    node = Node()
-    node.op = op
-    node.inputs = tuple([(x.node or x) if isinstance(x, Tensor) else x for x in inputs])
-    node.saved = op.save(arrays, array) if op.saves else ()
-    node.order = next(Node._counter)
-    node.hooks = None
-    node.shape = array.shape
-    node.dtype = array.dtype
-    node.scope = STATE.scope
-    node.code, node.instruction = _user_site()
-    return node
 
 
 def apply(op: Op, *inputs: Any) -> Tensor:
@@ -371,11 +104,6 @@ def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None
         STATE.trace.require(name, rule, inputs)
         return
     require(name, rule(EAGER, *[x.array for x in inputs]), where_called())
-
-
-def where_called() -> str:
-    """The module in which an error happened, to end its message with."""
-    return f"; in {STATE.scope.path}" if STATE.scope is not None else ""
 
 
 def _explained(op: Op, arrays: tuple[Any, ...], error: Exception) -> Exception:
@@ -1151,9 +879,6 @@ _LEFT_SHIFT = elementwise.BitwiseLeftShift()
 _RIGHT_SHIFT = elementwise.BitwiseRightShift()
 
 
-_POSITIVE = elementwise.Positive()
-
-
 class _Keep:
     """The hook that leaves a gradient in the `grad` of a computed Tensor."""
 
@@ -1397,4 +1122,4 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return Tensor(data, dtype, requires_grad)
 
 
-__all__ = ["STATE", "Node", "Scope", "Tensor", "apply", "as_tensor", "binary", "tensor", "wrap"]
+__all__ = ["Tensor", "apply", "as_tensor", "binary", "tensor", "wrap"]

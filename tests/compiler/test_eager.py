@@ -20,7 +20,8 @@ from backlit.backend import numpy_backend as NUMPY
 from backlit.compiler import eager
 from backlit.errors import ArgumentError, ShapeError
 from backlit.nn import functional
-from backlit.tensor import STATE, Tensor, wrap
+from backlit.tape import STATE
+from backlit.tensor import Tensor, wrap
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import backlit as bl
-from backlit.autograd import grad, hvp, jvp, vjp
+from backlit.autograd import grad
 from backlit.compiler import interpreter
+from backlit.transforms import hvp, jvp, vjp
 
 #: The runs are the same every time; a new counterexample shall not stop somebody else's work.
 LAW = settings(max_examples=60, deadline=None, derandomize=True)

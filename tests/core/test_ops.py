@@ -20,7 +20,8 @@ from backlit.compiler.capture.interpreter import evaluated
 from backlit.compiler.capture.trace import Capture, trace
 from backlit.dtypes import FLOATING, LOW_PRECISION
 from backlit.op import Op
-from backlit.tensor import STATE, Tensor, wrap
+from backlit.tape import STATE
+from backlit.tensor import Tensor, wrap
 from op_table import BUILT_IN, RECORDS, Case, Record
 
 

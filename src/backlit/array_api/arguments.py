@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import READ_ONCE, ArgumentError, DTypeError, ShapeError, TraceError
 from ..foreign import words
 from ..op import Op
-from ..tensor import Tensor, where_called
+from ..tape import where_called
+from ..tensor import Tensor
 
 
 @functools.lru_cache(maxsize=8192, typed=True)

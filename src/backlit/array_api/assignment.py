@@ -11,7 +11,8 @@ from .. import dtypes
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import describe
 from ..ops import indexing, movement
-from ..tensor import STATE, Tensor, apply, as_tensor
+from ..tape import STATE
+from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached
 from .elementwise import where
 from .indexing import select

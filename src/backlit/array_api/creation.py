@@ -13,17 +13,8 @@ from ..errors import ArgumentError, ShapeError
 from ..foreign import words
 from ..op import describe
 from ..ops import creation as ops
-from ..tensor import (
-    STATE,
-    Tensor,
-    _as_array,
-    _traced,
-    apply,
-    as_tensor,
-    check_device,
-    constant,
-    wrap,
-)
+from ..tape import STATE
+from ..tensor import Tensor, _as_array, _traced, apply, as_tensor, check_device, constant, wrap
 from .arguments import shape_tuple, whole
 from .elementwise import positive, where
 

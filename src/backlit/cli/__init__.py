@@ -15,7 +15,7 @@ import click
 
 from .. import __version__
 from ..errors import BacklitError
-from ..tensor import _INTERNAL
+from ..tape import _INTERNAL
 
 #: Each subcommand: the module it lives in (as a function of its own name) and its line of help.
 _COMMANDS = {

@@ -20,7 +20,8 @@ from ..array_api.manipulation import stack
 from ..errors import ArgumentError, IndexRangeError, ShapeError, TraceError
 from ..op import describe
 from ..table import Table
-from ..tensor import STATE, Tensor, as_tensor, wrap
+from ..tape import STATE
+from ..tensor import Tensor, as_tensor, wrap
 from . import forks
 from .capture.environment import settled as _settled
 from .capture.graph import Graph

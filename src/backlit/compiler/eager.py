@@ -26,7 +26,8 @@ from ..dtypes import bool_, float32, float64, int32, int64
 from ..errors import ArgumentError
 from ..op import Elementwise, Op
 from ..ops import convolution, elementwise, indexing, pooling, recurrence
-from ..tensor import Setting, Tensor, wrap
+from ..tape import Setting
+from ..tensor import Tensor, wrap
 from .capture.graph import Variable
 from .capture.trace import Capture, trace
 from .capture.tree import flatten, unflatten

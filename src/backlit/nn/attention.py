@@ -11,7 +11,8 @@ from ..dtypes import DType, bool_, float32
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
-from ..tensor import Tensor, as_tensor, where_called
+from ..tape import where_called
+from ..tensor import Tensor, as_tensor
 from . import functional, init
 from .functional.attention import attention_weights, combined, read_mask
 from .linear import Linear, positive

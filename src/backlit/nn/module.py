@@ -12,7 +12,8 @@ from ..changes import CHANGES, Announcing, WatchedDict
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, require_function, words
 from ..op import describe
-from ..tensor import STATE, Scope, Tensor, as_tensor, check_device
+from ..tape import STATE, Scope
+from ..tensor import Tensor, as_tensor, check_device
 
 
 class Parameter(Tensor):

@@ -14,7 +14,8 @@ from ..dtypes import as_dtype, float32, int64
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
-from ..tensor import STATE, Tensor, as_tensor, wrap
+from ..tape import STATE
+from ..tensor import Tensor, as_tensor, wrap
 from . import functional
 from .linear import positive
 from .module import Module, Parameter

@@ -11,7 +11,8 @@ from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
-from ..tensor import STATE, Tensor, as_tensor
+from ..tape import STATE
+from ..tensor import Tensor, as_tensor
 from . import functional, init
 from .linear import positive
 from .module import Module, Parameter

@@ -15,7 +15,8 @@ import numpy as np
 from ..changes import CHANGES, Announcing, WatchedList
 from ..dtypes import float64
 from ..errors import ArgumentError
-from ..tensor import STATE, Tensor, wrap
+from ..tape import STATE
+from ..tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     _Dict = dict[str, Any]

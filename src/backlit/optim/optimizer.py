@@ -24,7 +24,8 @@ from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, words
 from ..op import describe
-from ..tensor import STATE, Tensor, as_tensor, wrap
+from ..tape import STATE
+from ..tensor import Tensor, as_tensor, wrap
 from .group import Group
 
 #: Parameters of up to this many elements are updated joined together; see `_Bundle`.

@@ -10,7 +10,8 @@ import numpy as np
 from ..dtypes import FLOATING
 from ..nn import Module
 from ..op import Op
-from ..tensor import STATE, Scope, Setting, Tensor
+from ..tape import STATE, Scope, Setting
+from ..tensor import Tensor
 
 
 def first_non_finite(

@@ -15,7 +15,7 @@ from typing import Any
 from ...dtypes import DType
 from ...errors import ShapeError
 from ...op import Op, Shape
-from ...tensor import Node
+from ...tape import Node
 
 
 class Variable:

@@ -22,7 +22,8 @@ from ...changes import Announcing
 from ...errors import GradientError, TraceError
 from ...op import Op, Requirement, describe
 from ...random import default_generator
-from ...tensor import STATE, Node, Tensor, as_tensor, constant, make_node, wrap
+from ...tape import STATE, Node, make_node
+from ...tensor import Tensor, as_tensor, constant, wrap
 from .checks import Require
 from .environment import ATOMS, Surroundings, settled
 from .graph import Equation, Graph, Variable

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...errors import DTypeError
 from ...foreign import words
-from ...tensor import Tensor, as_tensor, where_called
+from ...tape import where_called
+from ...tensor import Tensor, as_tensor
 
 #: The module in which an error happened, to end its message with.
 where = where_called

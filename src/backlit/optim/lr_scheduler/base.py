@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import ArgumentError
-from ...tensor import STATE
+from ...tape import STATE
 from ..group import Group
 from ..optimizer import Optimizer
 

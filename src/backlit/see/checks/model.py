@@ -25,7 +25,8 @@ from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
 from ...random import default_generator
-from ...tensor import STATE, Scope, Setting, Tensor, _lines, _user_site, as_tensor, wrap
+from ...tape import STATE, Scope, Setting, _lines, _user_site
+from ...tensor import Tensor, as_tensor, wrap
 from .case import Cause
 from .experiment import Experiment, Trial, answer, as_float64
 from .judge import judge

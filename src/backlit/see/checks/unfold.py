@@ -18,7 +18,8 @@ from ...autograd import fit
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
 from ...op import Elementwise, Op
-from ...tensor import Setting, Tensor, wrap
+from ...tape import Setting
+from ...tensor import Tensor, wrap
 
 #: (step, input of the step, what is done to the gradient that leaves there)
 Break = tuple[int, int, str]

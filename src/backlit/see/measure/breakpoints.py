@@ -14,7 +14,8 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError
 from ...nn.module import Module
-from ...tensor import STATE, Node, Scope, Tensor, restoring
+from ...tape import STATE, Node, Scope, restoring
+from ...tensor import Tensor
 from ..records.builder import Builder, names_of, user_frames
 from ..records.model import Applied, NodeRecord
 from ..records.value import Value

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ...array_api import reshape, sum, take
-from ...autograd import hessian
 from ...errors import ArgumentError
 from ...nn.module import Module
 from ...tensor import Tensor, as_tensor, wrap
+from ...transforms import hessian
 from ..find.problem import Fast, Problem
 
 #: Exact diagonals take a product for each parameter.

@@ -10,7 +10,8 @@ import numpy as np
 from ...autograd import topological
 from ...errors import ArgumentError
 from ...table import Table
-from ...tensor import Node, Tensor
+from ...tape import Node
+from ...tensor import Tensor
 
 
 @dataclass

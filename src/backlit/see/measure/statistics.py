@@ -13,7 +13,8 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op
 from ...table import Table
-from ...tensor import STATE, Tensor, restoring
+from ...tape import STATE, restoring
+from ...tensor import Tensor
 from .breakpoints import norm
 
 #: What a row says of a layer, in this order. None: not computed in that step.

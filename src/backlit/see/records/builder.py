@@ -15,7 +15,8 @@ from ...backend import numpy_backend
 from ...errors import ArgumentError, BacklitError
 from ...nn.module import Module, Parameter
 from ...op import Op, describe
-from ...tensor import _INTERNAL, Scope, Tensor, as_tensor, is_open
+from ...tape import _INTERNAL, Scope, is_open
+from ...tensor import Tensor, as_tensor
 from ..find.exits import Read
 from .model import Edge, NodeRecord, Record, ScopeRecord
 from .value import Value

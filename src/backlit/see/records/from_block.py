@@ -14,7 +14,8 @@ from ...autograd import _step
 from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op, describe
-from ...tensor import _INTERNAL, STATE, Node, Scope, Tensor, _user_site, apply, restoring, wrap
+from ...tape import _INTERNAL, STATE, Node, Scope, _user_site, restoring
+from ...tensor import Tensor, apply, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .model import Applied, NodeRecord, Record
 

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd import jvp, vjp
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, ShapeError
 from ...nn.module import Module
 from ...op import Op, Shape, describe
 from ...tensor import Tensor, apply, as_tensor
+from ...transforms import jvp, vjp
 from ..checks import modules_of
 from ..checks.model import in_float64
 
