@@ -290,7 +290,7 @@ def refuse(*args, **kwargs):
 
 def test_processes_share_the_cache(folder: Path) -> None:
     code = (
-        "import backlit as b; from backlit.compile import native\n"
+        "import backlit as b; from backlit.compiler import native\n"
         "f = b.compile(lambda x: b.exp(x) * 0.375, executor=native)\n"
         "print(f(b.arange(3, dtype='float32')).tolist())"
     )

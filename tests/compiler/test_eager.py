@@ -437,7 +437,7 @@ def run_script(code: str, **environment: str) -> str:
 
 SCRIPT = """
 import os, threading, backlit
-from backlit.compile import eager
+from backlit.compiler import eager
 x, w = backlit.ones((8, 8, 32, 32)), backlit.ones((16, 8, 3, 3))
 y = backlit.nn.functional.conv2d(x, w)
 """

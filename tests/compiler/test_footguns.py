@@ -99,7 +99,7 @@ def test_a_list_that_grows_by_python_values_grows_as_in_eager() -> None:
     ids=["branch", "float", "numpy", "print", "format", "nonzero", "mask"],
 )
 def test_asking_for_a_value_is_an_error_with_the_line(ask) -> None:
-    with pytest.raises(TraceError, match=r"test_compile_footguns\.py:\d+"):
+    with pytest.raises(TraceError, match=r"test_footguns\.py:\d+"):
         compiled(lambda x: (ask(x), x)[1])(bl.tensor([1.0, 2.0]))
     assert compiled(lambda x: x + 1)(bl.tensor([1.0])).item() == 2  # nothing is left behind
 
@@ -1066,7 +1066,7 @@ def run_script(code: str) -> str:
 
 
 BIG = "x = b.ones((400, 400)); f = b.compile(lambda x: b.tanh(x @ x), executor=native)\n"
-IMPORT = "import os, backlit as b; from backlit.compile import native\n"
+IMPORT = "import os, backlit as b; from backlit.compiler import native\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -1206,3 +1206,119 @@ def test_another_thread_changing_a_shape_between_the_steps_of_repeat() -> None:
     w.array = np.ones(4, np.float32)
     with pytest.raises(TraceError, match="must not change between its steps, but the shape, dtype"):
         plan.repeat((bl.ones(3),), 2)
+
+
+# -- gradients by two names -----------------------------------------------------------------------
+
+
+def _changed_through_another_name(run):
+    p = nn.Parameter(bl.tensor([1.0, 2.0]))
+    (p * 3).sum().backward()
+    held = p.grad
+
+    def double():
+        p.grad *= 2
+
+    run(double)()
+    assert p.grad is held
+    return held.tolist()
+
+
+def _set_to_what_was_there(run):
+    p, there = nn.Parameter(bl.tensor([1.0, 2.0])), bl.zeros(2)
+
+    def step(x):
+        p.grad = there
+        p.grad += x
+
+    run(step)(bl.ones(2))
+    assert p.grad is there
+    return there.tolist()
+
+
+def _set_to_an_argument(run):
+    p, x = nn.Parameter(bl.tensor([1.0, 2.0])), bl.ones(2)
+
+    def step(x):
+        p.grad = x
+        p.grad *= 3
+
+    step = run(step)
+    step(x)
+    assert p.grad is x
+    step(x)
+    return x.tolist()
+
+
+def _exchanged(run):
+    p, q = (nn.Parameter(bl.tensor([1.0, 2.0])) for _ in "pq")
+    p.grad, q.grad = a, b = bl.tensor([1.0, 1.0]), bl.tensor([5.0, 5.0])
+
+    def step():
+        p.grad, q.grad = q.grad, p.grad
+
+    run(step)()
+    assert p.grad is b
+    assert q.grad is a
+
+
+def _one_of_two_parameters(run):
+    p, q = (nn.Parameter(bl.tensor([1.0, 2.0])) for _ in "pq")
+    p.grad = q.grad = bl.ones(2)
+
+    def step():
+        p.grad += 1
+        q.grad *= 2
+        return p.grad + q.grad
+
+    return [run(step)().tolist(), p.grad.tolist()]
+
+
+def _found_otherwise_too(run):
+    p, x = nn.Parameter(bl.tensor([1.0, 2.0])), bl.ones(2)
+    p.grad = x
+
+    def step():
+        p.grad += 1
+        return x * 1
+
+    return [run(step)().tolist(), x.tolist()]
+
+
+def _changed_and_dropped(run):
+    p = nn.Parameter(bl.tensor([1.0, 2.0]))
+    held = p.grad = bl.ones(2)
+
+    def step():
+        p.grad *= 2
+        p.grad = None
+
+    run(step)()
+    assert p.grad is None
+    return held.tolist()
+
+
+def _changed_and_added_to(run):
+    p = nn.Parameter(bl.tensor([1.0, 2.0]))
+    held = p.grad = bl.ones(2)
+
+    def step(x):
+        p.grad *= 0.5
+        (p * x).sum().backward()
+        return p.grad * 1
+
+    step = run(step)
+    return [step(bl.ones(2)).tolist() for _ in range(3)], held.tolist(), p.grad.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:.*runs? eagerly")
+@pytest.mark.parametrize("executor", [native, interpreter], ids=["native", "interpreter"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        _changed_through_another_name, _set_to_what_was_there, _set_to_an_argument, _exchanged,
+        _one_of_two_parameters, _found_otherwise_too, _changed_and_dropped, _changed_and_added_to,
+    ],
+)  # fmt: skip
+def test_a_gradient_stays_the_tensor_that_it_is(program, executor):
+    assert program(lambda f: bl.compile(f, executor=executor)) == program(lambda f: f)

@@ -12,7 +12,7 @@ HEAD = """
 import gc, os, signal, sys, threading, time
 import numpy as np
 import backlit as bl
-from backlit.compile import machine, products
+from backlit.compiler import machine, products
 
 def child(work):
     \"\"\"Whether a forked child does the work within a minute.\"\"\"

@@ -228,7 +228,7 @@ f = backlit.compile(lambda x: (backlit.tanh(x) * 2 + x).sum(), maxsize=8)
 work = lambda n: f(backlit.ones(n))
 """
 OPS = """
-from backlit.compile import eager
+from backlit.compiler import eager
 eager.KINDS = 8
 work = lambda n: backlit.ones((64, 64)) @ backlit.ones((64, 64 + n))
 """
@@ -319,7 +319,7 @@ def test_threads_may_call_while_shapes_come_and_go() -> None:
 LATE = """
 import time
 import backlit
-from backlit.compile import machine, threads
+from backlit.compiler import machine, threads
 
 backlit.set_threads(2)
 pool = threads._POOL

@@ -1148,7 +1148,7 @@ def large(x):
     [
         (
             prints,
-            r"prints calls print \(test_compile_surroundings.py:\d+\) while it is captured",
+            r"prints calls print \(test_surroundings.py:\d+\) while it is captured",
         ),
         (clock, r"clock calls time\.time \("),
         (date, r"date calls datetime\.now \("),
@@ -1220,7 +1220,7 @@ def by_default(x, times=[1.0]): return x * times[0]
 """
 SCRIPT = """
 import backlit, mytrain
-from backlit.compile import interpreter, native
+from backlit.compiler import interpreter, native
 
 x = backlit.tensor([1.0, 2.0])
 own = {"rate": 1.0}

@@ -163,7 +163,7 @@ def test_forward(case):
     assert not math.isfinite(found.value)
     assert found.chain[0] == found.node.label
     if found.node.kind == "op":
-        assert "test_see_bad_numbers.py" in found.line
+        assert "test_bad_numbers.py" in found.line
 
 
 def where_around_log():
@@ -251,7 +251,7 @@ def test_backward(case):
     assert rule in found.rule
     assert found.index == index
     assert text in found.rewrite
-    assert "test_see_bad_numbers.py" in found.line
+    assert "test_bad_numbers.py" in found.line
     assert found.chain[-1] or found.chain == []
     if case is not bad_upstream:
         assert both.forward is None

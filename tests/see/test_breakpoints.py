@@ -72,7 +72,7 @@ def test_at_a_module_and_at_a_line():
     assert names == ["Net.fc2.weight", "Net.fc2.bias"]
     x = bl.tensor(2.0, requires_grad=True)
     y = bl.exp(x)
-    line = f"test_see_live.py:{y.node.line[1]}"
+    line = f"test_breakpoints.py:{y.node.line[1]}"
     assert [s.node.op for s in stops(y * 2, node=line)] == ["exp"]
 
 
@@ -185,7 +185,7 @@ def test_the_prompt_has_the_stop_and_the_variables_around_backward(monkeypatch):
     upstream, rate, op, downstream = seen[0]
     assert (upstream.item(), rate, op, downstream["x"].item()) == (0.25, 0.25, "square", 1.0)
     assert "x² scales: upstream 0.25; to x: 0.25 · 4 = 1" in banners[0]
-    assert "test_see_live.py:" in banners[0]
+    assert "test_breakpoints.py:" in banners[0]
     assert "your own variables" in banners[0]
 
 

@@ -233,7 +233,7 @@ def test_the_result_says_what_where_and_how_sure():
     text = repr(result)
     assert not result
     assert "✗ cube of (x): the gradient of x is wrong" in text
-    assert "test_see_check.py" in result.line
+    assert "test_check.py" in result.line
     assert "forward: return x * x * x" in result.line
     assert "the sign of the gradient of x is wrong" in text
     assert "predicts all 36 elements at 3 points" in text
@@ -409,7 +409,7 @@ def test_a_path_cut_off_is_found_in_a_model(kind):
     assert not result.wrong
     assert result.verdict == "wrong"
     assert result.causes[0].kind == "cut"
-    assert "test_see_check.py" in repr(result)
+    assert "test_check.py" in repr(result)
 
 
 def test_a_model_with_its_loss():

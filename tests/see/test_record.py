@@ -108,7 +108,7 @@ def test_names_scopes_and_lines():
     assert r.find(x).name == "x"
     node = first(r, "matmul")
     assert "return x @ self.weight" in source_line(node)
-    assert "test_see_record.py" in r.location(node)
+    assert "test_record.py" in r.location(node)
     assert ", in Net.fc1" in r.location(node)
 
 

@@ -111,8 +111,11 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
             t.array = next(following)
         for target in captured.placed:
             target.put(leaves, next(following))
+        handed = captured.gradients_handed(leaves)
         for t, present in captured.gradients:
             t._grad = wrap(next(following)) if present else None
+        for t, gradient in handed:
+            t._grad = gradient
         for own, name, value in captured.writes:
             own[name] = value
         return fill_result(captured.result_tree, outputs[: captured.results])

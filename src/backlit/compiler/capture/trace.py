@@ -70,6 +70,20 @@ class GradientOf:
         """The gradient's dtype."""
         return self.tensor.dtype
 
+    def held(self, leaves: Any) -> Tensor:
+        """The gradient of this call."""
+        gradient = self.tensor._grad
+        assert gradient is not None
+        return gradient
+
+    def put(self, leaves: Any, array: np.ndarray) -> None:
+        """Replace its value: whoever else holds the gradient sees it."""
+        self.held(leaves).array = array
+
+    def keep(self, leaves: Any) -> Callable[[], None]:
+        """What puts back the value of now."""
+        return partial(setattr, self.held(leaves), "array", self.array)
+
 
 class AttributeOf:
     """The Tensor that an attribute of a module holds when a captured function is called.
@@ -153,14 +167,15 @@ class ArgumentOf:
 
     def put(self, leaves: Any, array: np.ndarray) -> None:
         """Replace the value of the argument of this call."""
-        self._tensor(leaves).array = array
+        self.held(leaves).array = array
 
     def keep(self, leaves: Any) -> Callable[[], None]:
         """What puts back the value of now."""
-        tensor = self._tensor(leaves)
+        tensor = self.held(leaves)
         return partial(setattr, tensor, "array", tensor.array)
 
-    def _tensor(self, leaves: Any) -> Tensor:
+    def held(self, leaves: Any) -> Tensor:
+        """The argument of this call."""
         return [x for x in leaves if isinstance(x, Tensor)][self.position]
 
 
@@ -172,6 +187,7 @@ class Trace:
         # Tensors of the surroundings, and gradients that they brought along, as first read.
         self.found: dict[Tensor | GradientOf | AttributeOf, Variable] = {}
         self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
+        self.read_gradients: dict[Tensor, Variable] = {}  # and what was read
         self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
         self.current: dict[Tensor, Variable] = {}  # their values by now
         self.updated: dict[Tensor, Variable] = {}
@@ -260,9 +276,6 @@ class Trace:
                 self.found[wrap(tensor.array)] = self.found.pop(tensor)
                 del self.current[tensor]
             tensor.array = now
-            for owner, gradient in self.brought.items():
-                if gradient is tensor:
-                    self.gradients.setdefault(owner, gradient)
         else:
             self.read(tensor)  # it is an input, even if its old value is never used
             self.updated[tensor] = self.current[tensor] = self.read(value)
@@ -286,6 +299,18 @@ class Trace:
                 f"{describe(tensor)} on it, which was there before; write value.detach(), or "
                 "write into a Tensor that the function makes"
             )
+
+    def whose(self, gradient: Tensor) -> Any:
+        """Where a Tensor that is set as a gradient comes from; None if the function computes it."""
+        if type(gradient.array) is not Variable and gradient not in self.made:
+            return gradient
+        for owner, brought in self.brought.items():
+            if brought is gradient:
+                return GradientOf(owner)
+        for position, twin in enumerate(self.twins):
+            if twin is gradient:
+                return ArgumentOf(position)
+        return None
 
     def read_number(self, tensor: Tensor, what: str) -> None:
         """A Tensor was read as a Python number: the graph is that of this number."""
@@ -313,7 +338,7 @@ class Trace:
             return None
         if tensor not in self.brought:
             variable = Variable(gradient.shape, gradient.dtype)
-            self.found[GradientOf(tensor)] = variable
+            self.found[GradientOf(tensor)] = self.read_gradients[tensor] = variable
             self.brought[tensor] = wrap(variable)
         return self.brought[tensor]
 
@@ -368,8 +393,9 @@ class Capture:
     found: list[Any]  # of Tensor, GradientOf and AttributeOf
     asked: list[tuple[Tensor, bool]]  # each Tensor asked for a gradient, and whether it had one
     updated: list[Tensor]
-    placed: list[AttributeOf | ArgumentOf]
-    gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a gradient at the end
+    placed: list[AttributeOf | ArgumentOf | GradientOf]
+    gradients: list[tuple[Tensor, bool]]  # the Tensor, and whether it has a new one at the end
+    handed: list[tuple[Tensor, Any]]  # Tensors that get one that was there before, and which
     guards: Guards  # what else it depends on
     changes: list[Change]  # what the function itself has changed of that
     writes: list[tuple[dict[str, Any], str, Any]]  # attributes of modules that it sets
@@ -386,8 +412,12 @@ class Capture:
         """
         if self.placed:
             return True
-        left = {id(t) for t, present in self.gradients if present}
+        left = {id(t) for t, present in [*self.gradients, *self.handed] if present}
         return any(present or id(t) in left for t, present in self.asked)
+
+    def gradients_handed(self, leaves: Any) -> list[tuple[Tensor, Tensor]]:
+        """The Tensors of `handed` with their gradients of this call."""
+        return [(t, x if isinstance(x, Tensor) else x.held(leaves)) for t, x in self.handed]
 
     def same_gradients(self) -> bool:
         """Whether the Tensors asked for a gradient have one now if they had one then."""
@@ -407,8 +437,26 @@ class Capture:
         """Whether a call replaces the value of an argument."""
         return any(isinstance(x, ArgumentOf) for x in self.placed)
 
+    @cached_property
+    def _with_gradient(self) -> list[Tensor]:
+        """The Tensors whose gradients are read, if anything changes that may be one of these."""
+        if not (self.placed or self.updated):
+            return []
+        return [t for t, present in self.asked if present]
+
+    def _gradients_alias(self, leaves: Any) -> bool:
+        """Whether a gradient that is read is an argument, another's gradient or found otherwise."""
+        seen = {id(x) for x in (*leaves, *self.found) if isinstance(x, Tensor)}
+        for t in self._with_gradient:
+            if t._grad is not None and id(t._grad) in seen:
+                return True
+            seen.add(id(t._grad))
+        return False
+
     def has_aliases(self, leaves: Any) -> bool:
         """Whether a Tensor that changes in the call goes by two names in it."""
+        if self._with_gradient and self._gradients_alias(leaves):
+            return True
         try:
             if not self._changed.isdisjoint(leaves):
                 return True
@@ -601,7 +649,12 @@ def _record(
             if twin.array is not variable:
                 placed[ArgumentOf(inputs.index(variable))] = twin.array
                 outputs.append(twin.array)
-        gradients = []
+        for tensor, gradient in tracer.brought.items():
+            if gradient.array is not tracer.read_gradients[tensor]:
+                placed[GradientOf(tensor)] = gradient.array
+                outputs.append(gradient.array)
+        gradients: list[Any] = []
+        handed: list[Any] = []
         for tensor, gradient in tracer.gradients.items():
             if type(tensor.array) is Variable:
                 if gradient is not None and tensor in tracer.twins:
@@ -617,13 +670,17 @@ def _record(
                         "make it outside, as by calling the module once before"
                     )
                 continue  # the gradient of a Tensor made inside
+            source = None if gradient is None else tracer.whose(gradient)
+            if source is not None:
+                handed.append((tensor, source))
+                continue
             gradients.append((tensor, gradient is not None))
             if gradient is not None:
                 outputs.append(tracer.read(gradient))
     finally:
         STATE.trace = None
     _require_own(inputs, tracer, outputs)
-    return tracer, inputs, outputs, (result_tree, kept), [count], list(placed), gradients
+    return tracer, inputs, outputs, (result_tree, kept), [count], list(placed), (gradients, handed)
 
 
 def _taken_back(tracer: Trace, before: Surroundings) -> dict[Any, Variable]:
@@ -680,7 +737,7 @@ def _finish(
     writes: list[tuple[dict[str, Any], str, Any]],
     effects: list[str],
 ) -> Capture:
-    tracer, inputs, outputs, result, (count,), placed, gradients = record
+    tracer, inputs, outputs, result, (count,), placed, (gradients, handed) = record
     return Capture(
         Graph([*inputs, *tracer.found.values()], tracer.equations, outputs),
         list(tracer.found),
@@ -688,6 +745,7 @@ def _finish(
         list(tracer.updated),
         placed,
         gradients,
+        handed,
         guards,
         changes,
         writes,

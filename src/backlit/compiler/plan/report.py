@@ -267,7 +267,7 @@ def profile(plan: Plan, leaves: Any, times: int) -> Profile:
 
     split = Compiled(plan.captured, split=True)
     before = [(t, t.array) for t in plan.captured.updated]
-    gradients = [(t, t._grad) for t, _ in plan.captured.gradients]
+    gradients = [(t, t._grad) for t, _ in [*plan.captured.gradients, *plan.captured.handed]]
     placed = [target.keep(leaves) for target in plan.captured.placed]
     seconds: list[list[float]] = [[] for _ in split.kernels]
     try:
