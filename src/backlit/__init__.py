@@ -1,9 +1,10 @@
 """Backlit: a deep-learning framework you can see through."""
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from . import data, models, nn, optim, random, train
 from .array_api import *
+from .array_api import __array_namespace_info__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad
 from .compiler import (
     compile,
@@ -52,5 +53,5 @@ nan = float("nan")
 newaxis = None
 pi = 3.141592653589793
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     from .spelling import function as __getattr__

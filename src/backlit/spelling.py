@@ -125,13 +125,13 @@ def method(name: str) -> None:
         ...
     backlit.errors.SpellingError: Tensor.view: no such name; use x.reshape(shape)
     """
-    from .array_api import __all__ as functions
+    from . import array_api
 
     cure = _METHODS.get(name) or _FUNCTIONS.get(name)
     if cure is None:
         if name.endswith("_") and not name.startswith("_"):
             cure = _IN_PLACE
-        elif name in functions:
+        elif callable(getattr(array_api, name, None)):
             cure = f"backlit.{name}(x, ...)"
         else:
             return

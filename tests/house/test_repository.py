@@ -196,6 +196,12 @@ def test_nothing_below_knows_what_stands_above_even_late():
     assert not wrong, "\n".join(wrong)
 
 
+def test_type_checkers_know_the_name_that_hides_code_from_them():
+    """They know it by its spelling only: under another name they read what must be hidden."""
+    for path in SOURCE.rglob("*.py"):
+        assert "_TYPE_CHECKING" not in path.read_text("utf-8"), path
+
+
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))

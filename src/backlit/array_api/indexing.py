@@ -16,6 +16,8 @@ from ..ops import movement
 from ..tensor import Tensor, apply, as_tensor, require_values, wrap
 from .arguments import cached, one_axis
 
+__all__ = ["take", "take_along_axis"]
+
 
 class _FromMask(NamedTuple):
     """The positions that a mask selects along one axis, and the mask's size there.

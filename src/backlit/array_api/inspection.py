@@ -8,6 +8,8 @@ from .. import dtypes
 from ..dtypes import DType, isdtype
 from ..tensor import check_device
 
+__all__ = ["__array_namespace_info__"]
+
 
 class ArrayNamespaceInfo:
     """The answers to the inspection functions of the standard, section "Inspection"."""

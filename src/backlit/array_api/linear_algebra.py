@@ -22,6 +22,8 @@ from .manipulation import broadcast_to, expand_dims, permute_dims, reshape, sque
 from .reductions import any as any_true
 from .reductions import max, min, sum
 
+__all__ = ["einsum", "matmul", "matrix_norm", "outer", "tensordot", "vecdot", "vector_norm"]
+
 _MATMUL = contraction.Matmul()
 
 

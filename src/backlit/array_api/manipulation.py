@@ -13,6 +13,26 @@ from ..ops import movement as ops
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import axes, cached, integers, one_axis, sequence, shape_tuple, whole
 
+__all__ = [
+    "broadcast_arrays",
+    "broadcast_shapes",
+    "broadcast_to",
+    "concat",
+    "expand_dims",
+    "flip",
+    "matrix_transpose",
+    "moveaxis",
+    "pad",
+    "permute_dims",
+    "repeat",
+    "reshape",
+    "roll",
+    "squeeze",
+    "stack",
+    "tile",
+    "unstack",
+]
+
 
 def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
     """The elements in row-major order in another shape; one size may be -1.

@@ -19,6 +19,33 @@ from .arguments import axes, cached, number, one_axis
 from .indexing import take_along_axis
 from .manipulation import concat, expand_dims, permute_dims, reshape
 
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argsort",
+    "count_nonzero",
+    "cumulative_prod",
+    "cumulative_sum",
+    "diff",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "nonzero",
+    "prod",
+    "searchsorted",
+    "sort",
+    "std",
+    "sum",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+    "var",
+]
+
 
 def _accumulator(x: Tensor, dtype: Any) -> Tensor:
     """x in the type of its sum: small integers and truth values are added up in 64 bits."""

@@ -1,6 +1,6 @@
 """Modules: layers with state, containers, activations and losses."""
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from . import init
 from .activation import (
@@ -104,5 +104,5 @@ __all__ = [
     "init",
 ]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     from ..spelling import layer as __getattr__
