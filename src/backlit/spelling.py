@@ -112,7 +112,6 @@ _MODULE = {
 
 #: Of the module of layers.
 _LAYERS = {
-    "functional": "backlit.nn.functional",
     "utils": "optim.clip_grad_norm_ and optim.clip_grad_value_",
 }
 
@@ -152,10 +151,10 @@ def function(name: str) -> NoReturn:
 def layer(name: str) -> NoReturn:
     """Raise for a name that `nn` has not, with what to use instead where it is known.
 
-    >>> layer("functional")
+    >>> layer("Conv2D")
     Traceback (most recent call last):
         ...
-    backlit.errors.SpellingError: backlit.nn.functional: no such name; use backlit.nn.functional
+    AttributeError: module 'backlit.nn' has no attribute 'Conv2D'
     """
     _missing("backlit.nn", name, _LAYERS.get(name))
 

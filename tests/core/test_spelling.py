@@ -27,7 +27,6 @@ X = bl.ones((2, 3))
         (lambda: bl.cat, "backlit.cat: no such name; use backlit.concat(tensors, axis=0)"),
         (lambda: bl.randn, "backlit.randn: no such name; use backlit.random.normal(shape)"),
         (lambda: bl.softmax, "use backlit.nn.functional.softmax(x, dim=axis)"),
-        (lambda: nn.functional, "backlit.nn.functional: no such name; use backlit.nn.functional"),
         (lambda: nn.utils, "backlit.nn.utils: no such name; use optim.clip_grad_norm_ and"),
     ],
 )  # fmt: skip
