@@ -14,6 +14,10 @@ every gradient to its input: summed over broadcast axes, expanded over reduced o
 dtype.
 
 What is saved is named: an input, the output (`"y"`), or a property of one (`"x.shape"`).
+
+What else is known of an op stands on its class, and whoever wants to know asks the class: what its
+gate does to a gradient (`role`), how it is written (`symbol`, `notation`).
+The defaults are true of every op of their base class, so that an op of your own need state nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import numpy as np
 
 from .dtypes import FLOATING, INTEGER, DType, bool_, promote
 from .errors import ArgumentError, BacklitError, DTypeError, GradientError, ShapeError
+from .facts import ROLES, written
 
 Shape = tuple[int, ...]
 Saver = Callable[[tuple[Any, ...], Any], Any]
@@ -80,6 +85,15 @@ class Op:
     whole: ClassVar[bool] = False
     #: False for ops whose backward body cannot itself be differentiated.
     twice_differentiable: ClassVar[bool] = True
+    #: What its gate does to the gradient that arrives: one of `facts.ROLES`.
+    role: ClassVar[str] = "mixer"
+    #: That in words, where those of the role are not exact enough.
+    effect: ClassVar[str] = ""
+    #: What stands in its gate when it is drawn. Empty: its name.
+    symbol: ClassVar[str] = ""
+    #: How it is written, with `{}` for each input, as "{} × {:-}". Empty: `name(a, b)`. At `{:-}`
+    #: an input that starts with a minus is put in brackets.
+    notation: ClassVar[str] = ""
     name: ClassVar[str] = "op"
     #: Names of the array inputs, from the signature of `forward`.
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -97,6 +111,7 @@ class Op:
             declared = list(inspect.signature(cls.forward).parameters.values())[2:]
             cls.parameters = tuple(p.name for p in declared)
             cls.variadic = any(p.kind is p.VAR_POSITIONAL for p in declared)
+        _require_facts(cls)
         if cls.forward is Op.forward:
             return  # a base for other ops
         cls._savers = tuple(_saver(cls, what) for what in cls.saves)
@@ -162,6 +177,22 @@ class Op:
     def save(self, inputs: tuple[Any, ...], y: Any) -> tuple[Any, ...]:
         """The values that `saves` names, for one application of the op."""
         return tuple([saver(inputs, y) for saver in self._savers])
+
+
+def _require_facts(cls: type[Op]) -> None:
+    """Raise unless what a class says of its op can be read."""
+    if cls.role not in ROLES:
+        raise ArgumentError(
+            f"{cls.__name__}.role must be one of {', '.join(ROLES)}, got {cls.role!r}"
+        )
+    if cls.notation and cls.parameters:
+        try:
+            written(cls.notation, list(cls.parameters))
+        except (LookupError, ValueError):
+            raise ArgumentError(
+                f"{cls.__name__}.notation must have a {{}} for each of "
+                f"({', '.join(cls.parameters)}), got {cls.notation!r}"
+            ) from None
 
 
 def _saver(cls: type[Op], what: str) -> Saver:
@@ -264,6 +295,7 @@ _ACCEPTED: dict[str, tuple[frozenset[DType], str]] = {
 class Elementwise(Op):
     """An op that maps each element on its own, its inputs broadcast together."""
 
+    role: ClassVar[str] = "scaler"
     #: "same": the promoted dtype of the inputs; "bool": a truth value for each element.
     result: ClassVar[str] = "same"
     #: What the inputs' elements may be: "all", "numbers", "bits" (integers and bool), "integers".
@@ -305,6 +337,7 @@ class Elementwise(Op):
 class Reduction(Op):
     """An op that folds the axes in `axis` (a tuple, non-negative) into one value."""
 
+    role: ClassVar[str] = "scaler"
     attributes: ClassVar[tuple[str, ...]] = ("axis", "keepdims")
     axis: tuple[int, ...]
     keepdims: bool

@@ -11,11 +11,12 @@ from click.testing import CliRunner
 import backlit
 from backlit.cli import main
 from backlit.errors import ArgumentError
+from backlit.facts import ROLES
 from backlit.see import ExpressionError, as_record, differentiate
 from backlit.see.formula import parse, parse_value
 from backlit.see.formula.language import FUNCTIONS, MAX_CHARACTERS, MAX_STEPS, OPERATORS
 from backlit.see.formula.tree import as_text
-from backlit.see.show.words import VERBS, role_of
+from backlit.see.show.words import role_of
 
 
 def grad(*arguments, **environment):
@@ -515,5 +516,5 @@ def test_a_gate_of_a_formula_has_the_role_that_a_record_gives_it(name, text):
     node = as_record(y.sum() if y.size > 1 else y)
     seen = next(n for n in node if n.kind == "op")
     assert gate.role == role_of(seen), (gate.name, seen.op)
-    assert gate.title.endswith(VERBS[gate.role])
+    assert gate.title.endswith(ROLES[gate.role].verb)
     assert gate.does

@@ -15,7 +15,7 @@ from ..see.records.model import Edge, NodeRecord, Record
 from ..see.records.value import Value, number
 from ..see.show.draw.labels import gradient_text, local_text, value_text
 from ..see.show.steps import Stop, name_of
-from ..see.show.words import ROLES, role_of, symbol_of
+from ..see.show.words import effect_of, role_of, symbol_of
 from .walking import Walk
 
 #: The colours of the drawings, on dark paper: values, gradients, local gradients.
@@ -134,7 +134,7 @@ def gate(walk: Walk, node: NodeRecord, width: int) -> Text:
         lines.append(Text(f"  … and {len(node.arguments) - count} more inputs", style=SOFT))
     role = role_of(node)
     if role:
-        words = textwrap.wrap(f"{role}: {ROLES[role]}", max(width, 20))
+        words = textwrap.wrap(f"{role}: {effect_of(node)}", max(width, 20))
         note = Text("\n".join(words), style=SOFT)
         note.stylize(LOCAL, 0, len(role) + 1)
         lines += [Text(""), note]

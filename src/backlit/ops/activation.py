@@ -23,6 +23,7 @@ def _sigmoid(xp, x):
 class Sigmoid(Elementwise):
     """y = 1 / (1 + e^-x);  gx = gy y (1 - y)."""
 
+    symbol = "σ"
     whole = True
     saves = ("y",)
 
@@ -173,6 +174,8 @@ class MaskedSoftmax(Softmax):
     The gradient is the softmax's, 0 where y is 0. Without a −∞ everywhere, max e^x is 1, so the
     divisor is at least 1.
     """
+
+    symbol = "softmax"
 
     def forward(self, xp, x):
         top = xp.max(x, axis=self.axis, keepdims=True)

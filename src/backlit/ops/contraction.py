@@ -15,6 +15,9 @@ from ..op import Op, Shape, describe, describe_inputs
 class Matmul(Op):
     """Y = A B, matrices in the last two axes, the others broadcast;  GA = GY Bᵀ, GB = Aᵀ GY."""
 
+    role = "switcher"
+    symbol = "@"
+    notation = "{} @ {:-}"
     saves = ("a", "b")
     primitive = True
 
@@ -49,6 +52,7 @@ class Linear(Op):
     gx = gy W,  gW = gyᵀ x,  gb = Σ gy, each summed over the axes before the last.
     """
 
+    role = "switcher"
     saves = ("x", "weight", "bias.shape")
 
     @staticmethod

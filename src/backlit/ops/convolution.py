@@ -31,6 +31,7 @@ def window_count(size: int, kernel: int, stride: int, padding: Pair, dilation: i
 class Product(Op):
     """Base of the three: the attributes, and what must hold between the shapes."""
 
+    role = "switcher"
     attributes: ClassVar[tuple[str, ...]] = ("stride", "padding", "dilation", "groups")
     primitive = True
     stride: Pair

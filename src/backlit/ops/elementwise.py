@@ -13,6 +13,8 @@ from ..op import Elementwise, Requirement, Shape, describe, require_held
 class Positive(Elementwise):
     """y = x;  gx = gy."""
 
+    role = "distributor"
+    symbol = "+x"
     accepts = "numbers"
     check = Elementwise.require_types
 
@@ -26,6 +28,10 @@ class Positive(Elementwise):
 class Negative(Elementwise):
     """y = -x;  gx = -gy."""
 
+    role = "distributor"
+    effect = "the input gets minus the upstream gradient"
+    symbol = "−x"
+    notation = "−{:-}"
     primitive = True
     accepts = "numbers"
 
@@ -39,6 +45,9 @@ class Negative(Elementwise):
 class Add(Elementwise):
     """y = a + b;  ga = gy, gb = gy: the gate that distributes."""
 
+    role = "distributor"
+    symbol = "+"
+    notation = "{} + {:-}"
     primitive = True
 
     def forward(self, xp, a, b):
@@ -51,6 +60,10 @@ class Add(Elementwise):
 class Subtract(Elementwise):
     """y = a - b;  ga = gy, gb = -gy."""
 
+    role = "distributor"
+    effect = "the first input gets the upstream gradient, the second minus it"
+    symbol = "−"
+    notation = "{} − {:-}"
     primitive = True
     accepts = "numbers"
 
@@ -64,6 +77,9 @@ class Subtract(Elementwise):
 class Multiply(Elementwise):
     """y = a b;  ga = gy b, gb = gy a: the gate that switches."""
 
+    role = "switcher"
+    symbol = "×"
+    notation = "{} × {:-}"
     primitive = True
     saves = ("a", "b")
 
@@ -77,6 +93,8 @@ class Multiply(Elementwise):
 class Divide(Elementwise):
     """y = a / b;  ga = gy / b, gb = -gy y / b."""
 
+    symbol = "÷"
+    notation = "{} ÷ {:-}"
     primitive = True
     saves = ("b", "y")
 
@@ -90,6 +108,7 @@ class Divide(Elementwise):
 class FloorDivide(Elementwise):
     """y = ⌊a / b⌋;  the gradient is 0 wherever it exists."""
 
+    role = "blocker"
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -123,6 +142,8 @@ class Pow(Elementwise):
     products would be 0 · ∞.
     """
 
+    symbol = "xⁿ"
+    notation = "({})^{}"
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -164,6 +185,7 @@ class Pow(Elementwise):
 class Abs(Elementwise):
     """y = |x|;  gx = gy sign x, so 0 at 0."""
 
+    symbol = "|x|"
     primitive = True
     saves = ("x",)
 
@@ -177,6 +199,8 @@ class Abs(Elementwise):
 class Square(Elementwise):
     """y = x²;  gx = 2 gy x."""
 
+    symbol = "x²"
+    notation = "{:-}²"
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -192,6 +216,7 @@ class Square(Elementwise):
 class Sqrt(Elementwise):
     """y = √x;  gx = gy / 2y, infinite at 0."""
 
+    symbol = "√x"
     primitive = True
     saves = ("y",)
 
@@ -205,6 +230,7 @@ class Sqrt(Elementwise):
 class Reciprocal(Elementwise):
     """y = 1 / x;  gx = -gy y²."""
 
+    symbol = "1/x"
     primitive = True
     saves = ("y",)
 
@@ -218,6 +244,7 @@ class Reciprocal(Elementwise):
 class Exp(Elementwise):
     """y = eˣ;  gx = gy y."""
 
+    symbol = "eˣ"
     primitive = True
     saves = ("y",)
 
@@ -538,6 +565,9 @@ class Maximum(Elementwise):
     input is NaN nobody won, and both gradients are NaN.
     """
 
+    role = "router"
+    symbol = "max"
+    notation = "max({}, {})"
     primitive = True
     saves = ("a", "b")
 
@@ -555,6 +585,9 @@ class Maximum(Elementwise):
 class Minimum(Elementwise):
     """y = the smaller of a and b. The gradient is that of `Maximum`."""
 
+    role = "router"
+    symbol = "min"
+    notation = "min({}, {})"
     primitive = True
     saves = ("a", "b")
 
@@ -601,6 +634,7 @@ class Clip(Elementwise):
 class Where(Elementwise):
     """y = a where the condition holds, else b;  the gradient goes to the one chosen."""
 
+    role = "router"
     primitive = True
     exact = True
     saves = ("condition",)
@@ -644,6 +678,7 @@ class Copysign(Elementwise):
 class Astype(Elementwise):
     """y = x in another floating type;  gx = gy in the type of x."""
 
+    role = "distributor"
     primitive = True
     exact = True
     attributes = ("dtype",)
@@ -679,6 +714,7 @@ class Convert(Elementwise):
 class StepFunction(Elementwise):
     """Base of the piecewise constant functions: the gradient is 0 wherever it exists."""
 
+    role = "blocker"
     primitive = True
 
     def backward(self, xp, grad_y):
@@ -752,12 +788,18 @@ class Comparison(Predicate):
 class Equal(Comparison):
     """y = (a = b)."""
 
+    symbol = "="
+    notation = "{} = {:-}"
+
     def forward(self, xp, a, b):
         return xp.equal(a, b)
 
 
 class NotEqual(Comparison):
     """y = (a ≠ b)."""
+
+    symbol = "≠"
+    notation = "{} ≠ {:-}"
 
     def forward(self, xp, a, b):
         return xp.not_equal(a, b)
@@ -766,12 +808,18 @@ class NotEqual(Comparison):
 class Less(Comparison):
     """y = (a < b)."""
 
+    symbol = "<"
+    notation = "{} < {:-}"
+
     def forward(self, xp, a, b):
         return xp.less(a, b)
 
 
 class LessEqual(Comparison):
     """y = (a ≤ b)."""
+
+    symbol = "≤"
+    notation = "{} ≤ {:-}"
 
     def forward(self, xp, a, b):
         return xp.less_equal(a, b)
@@ -780,12 +828,18 @@ class LessEqual(Comparison):
 class Greater(Comparison):
     """y = (a > b)."""
 
+    symbol = ">"
+    notation = "{} > {:-}"
+
     def forward(self, xp, a, b):
         return xp.greater(a, b)
 
 
 class GreaterEqual(Comparison):
     """y = (a ≥ b)."""
+
+    symbol = "≥"
+    notation = "{} ≥ {:-}"
 
     def forward(self, xp, a, b):
         return xp.greater_equal(a, b)

@@ -60,6 +60,7 @@ def check_indices(pattern: tuple, shape: Shape, indices: tuple[Any, ...]) -> Non
 class Gather(Op):
     """y = x[indices];  gx = gy added into zeros at the indices."""
 
+    role = "mover"
     attributes = ("pattern",)
     saves = ("x.shape", "indices")
     primitive = True
@@ -81,6 +82,7 @@ class Gather(Op):
 class ScatterAdd(Op):
     """y = zeros of `shape`, then y[indices] += x, repeated indices adding up;  gx = gy[indices]."""
 
+    role = "distributor"
     attributes = ("pattern", "shape")
     saves = ("indices",)
     primitive = True
@@ -106,6 +108,7 @@ class SetItems(Op):
     The value broadcasts to what the indices select.
     """
 
+    role = "mover"
     attributes = ("pattern",)
     saves = ("indices",)
     primitive = True
@@ -137,6 +140,7 @@ class SetItems(Op):
 class Take(Op):
     """y = the slices of x at `indices` along `axis`;  gx = gy added at the indices."""
 
+    role = "mover"
     attributes = ("axis",)
     saves = ("x.shape", "indices")
     primitive = True
@@ -158,6 +162,7 @@ class Take(Op):
 class TakeAdd(Op):
     """The adjoint of Take: x added into zeros with `size` slices along `axis`."""
 
+    role = "distributor"
     attributes = ("axis", "size")
     saves = ("indices",)
     primitive = True
@@ -179,6 +184,7 @@ class TakeAdd(Op):
 class TakeAlongAxis(Op):
     """y[..., i, ...] = x[..., indices[..., i, ...], ...];  gx = gy added at the indices."""
 
+    role = "mover"
     attributes = ("axis",)
     saves = ("x.shape", "indices")
     primitive = True
@@ -209,6 +215,7 @@ class TakeAlongAxis(Op):
 class PutAlongAxisAdd(Op):
     """The adjoint of TakeAlongAxis: x added into zeros of length `size` along `axis`."""
 
+    role = "distributor"
     attributes = ("axis", "size")
     saves = ("indices",)
     primitive = True

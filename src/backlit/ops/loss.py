@@ -16,6 +16,7 @@ from ..op import Op, Requirement, Shape, describe
 class Loss(Op):
     """Base of all losses: what the reduction does to the losses and to the upstream gradient."""
 
+    role = "scaler"
     attributes: ClassVar[tuple[str, ...]] = ("reduction",)
     reduction: str
 

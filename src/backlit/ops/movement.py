@@ -13,6 +13,7 @@ from ..op import Op, Shape, describe, describe_inputs
 class Reshape(Op):
     """y = the elements of x in row-major order, in another shape."""
 
+    role = "mover"
     attributes = ("shape",)
     saves = ("x.shape",)
     primitive = True
@@ -38,6 +39,8 @@ class Reshape(Op):
 class PermuteDims(Op):
     """y = x with its axes in the order `axes`;  gx = gy in the inverse order."""
 
+    role = "mover"
+    symbol = "transpose"
     attributes = ("axes",)
     primitive = True
     exact = True
@@ -58,6 +61,8 @@ class PermuteDims(Op):
 class BroadcastTo(Op):
     """y = x repeated along axes of size 1 and new leading axes;  gx = Σ gy over them."""
 
+    role = "mover"
+    symbol = "broadcast"
     attributes = ("shape",)
     primitive = True
     exact = True
@@ -86,6 +91,7 @@ class BroadcastTo(Op):
 class Flip(Op):
     """y = x with the elements along `axis` in reverse order;  gx = gy reversed again."""
 
+    role = "mover"
     attributes = ("axis",)
     primitive = True
     exact = True
@@ -105,6 +111,7 @@ class Flip(Op):
 class Concat(Op):
     """y = the inputs one after the other along `axis`;  each gets its own piece of gy."""
 
+    role = "mover"
     attributes = ("axis",)
     saves = ("arrays.shape",)
     primitive = True
@@ -146,6 +153,7 @@ class Slice(Op):
     an axis of size 1 is new.
     """
 
+    role = "mover"
     attributes = ("index",)
     saves = ("x.shape",)
     primitive = True
@@ -171,6 +179,7 @@ def sliced_shape(index: tuple) -> Shape:
 class Place(Op):
     """y = zeros of `shape` with y[index] = x: the adjoint of Slice;  gx = gy[index]."""
 
+    role = "mover"
     attributes = ("index", "shape")
     primitive = True
     exact = True
@@ -201,6 +210,7 @@ class SetSlice(Op):
     The value broadcasts to what the index selects.
     """
 
+    role = "mover"
     attributes = ("index",)
     primitive = True
     exact = True

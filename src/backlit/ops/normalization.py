@@ -19,6 +19,7 @@ class BatchNorm(Op):
     Source: Ioffe & Szegedy, ICML 2015, alg. 1.
     """
 
+    role = "scaler"
     whole = True
     attributes = ("eps",)
     saves = ("x", "mean", "variance", "affine")
@@ -110,6 +111,7 @@ class Dropout(Op):
     Source: Srivastava et al., JMLR 15 (2014), sec. 10, with the scaling moved to training.
     """
 
+    role = "switcher"
     attributes = ("p",)
     saves = ("kept",)
     p: float

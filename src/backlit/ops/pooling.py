@@ -75,6 +75,7 @@ class MaxPool(Windows):
     First means in row-major order, as in PyTorch. NaN wins, and its gradient is NaN.
     """
 
+    role = "router"
     saves = ("x", "y")
 
     def forward(self, xp, x):
@@ -95,6 +96,7 @@ class MaxPoolRoute(Windows):
     y: (N, C, P, Q), x: (N, C, H, W) -> (N, C, H, W);  gy = max_pool_pick(g, x), gx = 0
     """
 
+    role = "router"
     saves = ("x",)
 
     def forward(self, xp, y, x):
@@ -116,6 +118,7 @@ class MaxPoolPick(Windows):
     values, x: (N, C, H, W) -> (N, C, P, Q);  gvalues = max_pool_route(gy, x), gx = 0
     """
 
+    role = "router"
     saves = ("x",)
 
     def forward(self, xp, values, x):
@@ -138,6 +141,7 @@ class MaxPoolPick(Windows):
 class WindowSum(Windows):
     """Y[n,c,p,q] = Σ X over the window;  gx = window_spread(gy)."""
 
+    role = "distributor"
     saves = ("x.shape",)
 
     def forward(self, xp, x):
@@ -158,6 +162,7 @@ class WindowSpread(Windows):
     y: (N, C, P, Q) -> (N, C, *size);  gy = window_sum(gx)
     """
 
+    role = "distributor"
     attributes = (*Windows.attributes, "size")
     size: Pair
 

@@ -23,6 +23,8 @@ def _divisor(shape: Shape, axis: tuple[int, ...]) -> float:
 class Sum(Reduction):
     """y = Σ x over `axis`;  gx = gy, copied to every element that was added."""
 
+    role = "distributor"
+    symbol = "Σ"
     primitive = True
 
     def forward(self, xp, x):
@@ -35,6 +37,7 @@ class Sum(Reduction):
 class Mean(Reduction):
     """y = Σ x / n over `axis`, n elements, NaN for none;  gx = gy / n."""
 
+    role = "sharer"
     saves = ("x.shape",)
 
     def forward(self, xp, x):
@@ -109,6 +112,7 @@ class Std(Dispersion):
 class Extreme(Reduction):
     """Base of Max and Min: the gradient is shared equally by all elements that attain y."""
 
+    role = "router"
     primitive = True
     has_identity = False
     saves = ("x", "y")
@@ -135,6 +139,7 @@ class Min(Extreme):
 class Prod(Reduction):
     """y = Π x over one axis;  gx = gy · (the product of all the others), exact where x is 0."""
 
+    role = "switcher"
     whole = True
     primitive = True
     saves = ("x",)
@@ -224,6 +229,8 @@ class Running(Op):
 class CumulativeSum(Running):
     """yᵢ = Σ_{j≤i} xⱼ;  gxᵢ = Σ_{j≥i} gyⱼ."""
 
+    role = "distributor"
+
     def forward(self, xp, x):
         return xp.cumulative_sum(x, axis=self.axis)
 
@@ -238,6 +245,7 @@ class CumulativeProd(Running):
     applications" (1990), sec. 1.4.1.
     """
 
+    role = "switcher"
     saves = ("x",)
 
     def forward(self, xp, x):

@@ -22,9 +22,9 @@ from ...autograd import enable_grad, grad
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, as_dtype
 from ...errors import ArgumentError, BacklitError
-from ...op import Elementwise
+from ...facts import ROLES
+from ...op import Elementwise, Op
 from ...tensor import Tensor, wrap
-from ..show.words import VERBS
 from .language import (
     CONSTANTS,
     MAX_ELEMENTS,
@@ -36,24 +36,6 @@ from .language import (
 
 #: Jacobians with more elements than this are not built.
 MAX_JACOBIAN = 10_000
-
-#: The roles of `see.roles` in the words of a formula, whose gates are few.
-ROLES = {
-    "distributor": "every input gets the upstream gradient unchanged",
-    "sharer": "every element gets an equal share of the upstream gradient",
-    "router": "the winner gets the upstream gradient, the others 0; ties share",
-    "switcher": "each input gets upstream times the other input",
-    "scaler": "each input gets upstream times the slope there",
-    "mixer": "each input element gets a mix of the upstream gradients",
-    "mover": "every gradient goes back to where its value came from",
-    "blocker": "no gradient goes on: the slope is 0 wherever there is one",
-    "adder": "a value used more than once adds up what its uses send",
-}
-#: Distributors that turn a sign.
-_TURNED = {
-    "sub": "the first input gets the upstream gradient, the second minus it",
-    "negate": "the input gets minus the upstream gradient",
-}
 
 _GATE_NAMES = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "@": "matmul"}
 
@@ -91,21 +73,26 @@ class Gate:
     kind: str
     label: str
     name: str
-    role: str | None
+    op: type[Op] | None
     value: np.ndarray
     upstream: np.ndarray | None
     inputs: list[Edge]
     uses: list[tuple[int, int]] = field(default_factory=list)  # (gate, which of its inputs)
 
     @property
+    def role(self) -> str | None:
+        """What the gate is for the gradient, one of `facts.ROLES`; None for what is no gate."""
+        return None if self.op is None else self.op.role
+
+    @property
     def title(self) -> str:
         """What the gate does with the gradient, as in "mul switches"."""
-        return f"{self.name} {VERBS[self.role]}" if self.role else self.kind
+        return self.kind if self.op is None else f"{self.name} {ROLES[self.op.role].verb}"
 
     @property
     def does(self) -> str:
         """What the gate does to a gradient, in words; empty for what is no gate."""
-        return _TURNED.get(self.name, ROLES[self.role]) if self.role else ""
+        return "" if self.op is None else self.op.effect or ROLES[self.op.role].meaning
 
 
 @dataclass
@@ -226,7 +213,7 @@ def differentiate(
                     "constant" if step.kind == "variable" and not t.requires_grad else step.kind,
                     step.label,
                     step.label if step.function is None else _gate_name(step),
-                    None if step.function is None else step.function.role,
+                    None if step.function is None else step.function.op,
                     t.numpy(),
                     None if sent is None else sent.numpy(),
                     edges,
@@ -395,7 +382,6 @@ def _local(y: Tensor, x: Tensor) -> Local:
 
 
 __all__ = [
-    "ROLES",
     "Differentiation",
     "Edge",
     "Gate",

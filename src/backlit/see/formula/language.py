@@ -21,7 +21,8 @@ from ... import array_api as f
 from ...array_api.arguments import cached
 from ...errors import ArgumentError
 from ...foreign import words
-from ...ops import activation
+from ...op import REGISTRY, Op
+from ...ops import activation, contraction, elementwise, movement, reductions
 from ...tensor import Tensor, apply
 
 MAX_CHARACTERS = 2000
@@ -49,14 +50,14 @@ class ExpressionError(ArgumentError):
 
 @dataclass(frozen=True)
 class Function:
-    """What a name or an operator of the language means, and how its gate treats the gradient.
+    """What a name or an operator of the language means.
 
-    `role` is one of `see.roles`.
+    `op` says what its gate does to a gradient: the op that it applies, or the last of several.
     """
 
     name: str
     call: Callable[..., Tensor]
-    role: str
+    op: type[Op]
     fewest: int = 1
     most: int | None = 1
     reduces: bool = False  # takes axis=
@@ -125,55 +126,55 @@ def _transpose(x: Any) -> Tensor:
     return f.matrix_transpose(x) if x.ndim != 1 else f.positive(x)
 
 
-def _slopes() -> Iterable[Function]:
+def _apply(cls: Any) -> Callable[[Any], Tensor]:
+    return lambda x: apply(cached(cls), x)
+
+
+def _of_one() -> Iterable[Function]:
     names = (
         "exp expm1 log log1p log2 log10 sqrt square abs sin cos tan asin acos atan sinh cosh tanh "
-        "asinh acosh atanh sigmoid erf erfc"
+        "asinh acosh atanh sigmoid erf erfc sign floor ceil round"
     )
     for name in names.split():
-        yield Function(name, getattr(f, name), "scaler")
-    for name in ("sign", "floor", "ceil", "round"):
-        yield Function(name, getattr(f, name), "blocker")
-    yield Function("softplus", lambda x: apply(cached(activation.Softplus), x), "scaler")
-    yield Function("gelu", lambda x: apply(cached(activation.Gelu), x), "scaler")
-    yield Function("silu", lambda x: apply(cached(activation.Silu), x), "scaler")
-    yield Function("relu", lambda x: apply(cached(activation.Relu), x), "router")
+        yield Function(name, getattr(f, name), REGISTRY[name])
+    for cls in (activation.Softplus, activation.Gelu, activation.Silu, activation.Relu):
+        yield Function(cls.name, _apply(cls), cls)
 
 
 FUNCTIONS: dict[str, Function] = {
     g.name: g
     for g in (
-        *_slopes(),
-        Function("max", _extreme(f.max, f.maximum), "router", 1, None, reduces=True),
-        Function("min", _extreme(f.min, f.minimum), "router", 1, None, reduces=True),
-        Function("maximum", f.maximum, "router", 2, 2),
-        Function("minimum", f.minimum, "router", 2, 2),
-        Function("sum", f.sum, "distributor", reduces=True),
-        Function("mean", f.mean, "sharer", reduces=True),
-        Function("prod", f.prod, "scaler", reduces=True),
-        Function("var", f.var, "mixer", reduces=True),
-        Function("std", f.std, "mixer", reduces=True),
-        Function("norm", f.vector_norm, "scaler", reduces=True),
-        Function("logsumexp", f.logsumexp, "mixer", reduces=True),
-        Function("softmax", _softmax, "mixer", reduces=True),
-        Function("log_softmax", _log_softmax, "mixer", reduces=True),
-        Function("dot", f.vecdot, "switcher", 2, 2),
-        Function("outer", f.outer, "switcher", 2, 2),
-        Function("matmul", f.matmul, "switcher", 2, 2),
-        Function("pow", f.pow, "scaler", 2, 2),
-        Function("transpose", _transpose, "mover"),
+        *_of_one(),
+        Function("max", _extreme(f.max, f.maximum), elementwise.Maximum, 1, None, reduces=True),
+        Function("min", _extreme(f.min, f.minimum), elementwise.Minimum, 1, None, reduces=True),
+        Function("maximum", f.maximum, elementwise.Maximum, 2, 2),
+        Function("minimum", f.minimum, elementwise.Minimum, 2, 2),
+        Function("sum", f.sum, reductions.Sum, reduces=True),
+        Function("mean", f.mean, reductions.Mean, reduces=True),
+        Function("prod", f.prod, reductions.Prod, reduces=True),
+        Function("var", f.var, reductions.Var, reduces=True),
+        Function("std", f.std, reductions.Std, reduces=True),
+        Function("norm", f.vector_norm, reductions.Norm, reduces=True),
+        Function("logsumexp", f.logsumexp, activation.Logsumexp, reduces=True),
+        Function("softmax", _softmax, activation.Softmax, reduces=True),
+        Function("log_softmax", _log_softmax, activation.LogSoftmax, reduces=True),
+        Function("dot", f.vecdot, contraction.Matmul, 2, 2),
+        Function("outer", f.outer, elementwise.Multiply, 2, 2),
+        Function("matmul", f.matmul, contraction.Matmul, 2, 2),
+        Function("pow", f.pow, elementwise.Pow, 2, 2),
+        Function("transpose", _transpose, movement.PermuteDims),
     )
 }
 
 OPERATORS: dict[type, Function] = {
-    ast.Add: Function("+", f.add, "distributor", 2, 2),
-    ast.Sub: Function("-", f.subtract, "distributor", 2, 2),
-    ast.Mult: Function("*", f.multiply, "switcher", 2, 2),
-    ast.Div: Function("/", f.divide, "scaler", 2, 2),
-    ast.Pow: Function("**", f.pow, "scaler", 2, 2),
-    ast.MatMult: Function("@", f.matmul, "switcher", 2, 2),
+    ast.Add: Function("+", f.add, elementwise.Add, 2, 2),
+    ast.Sub: Function("-", f.subtract, elementwise.Subtract, 2, 2),
+    ast.Mult: Function("*", f.multiply, elementwise.Multiply, 2, 2),
+    ast.Div: Function("/", f.divide, elementwise.Divide, 2, 2),
+    ast.Pow: Function("**", f.pow, elementwise.Pow, 2, 2),
+    ast.MatMult: Function("@", f.matmul, contraction.Matmul, 2, 2),
 }
-_NEGATE = Function("negate", f.negative, "distributor")
+_NEGATE = Function("negate", f.negative, elementwise.Negative)
 _SYMBOLS = "+ - * / ** @"
 
 
@@ -302,7 +303,7 @@ class _Reader:
     def read_subscript(self, node: ast.Subscript) -> int:
         inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         index = tuple(self.index(entry) for entry in inside)
-        function = Function("index", lambda x: x[index], "mover")
+        function = Function("index", lambda x: x[index], movement.Slice)
         return self.add("gate", node, inputs=(self.visit(node.value),), function=function)
 
     def index(self, node: ast.expr) -> int | slice:

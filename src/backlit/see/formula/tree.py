@@ -23,7 +23,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from .gates import ROLES, Differentiation, Edge, Gate
+from ...facts import COPY
+from .gates import Differentiation, Edge, Gate
 
 VALUE, GRADIENT, LOCAL, ROLE, WORD = "green", "bold red", "red", "cyan", "dim"
 _GUIDE = 4  # columns that one level of the tree takes
@@ -320,7 +321,7 @@ def _legend(d: Differentiation) -> Table:
     for does, found in titles.items():
         table.add_row(Text("\n".join(found), ROLE), Text(does, WORD))
     if any(len(d.contributions(g)) > 1 for g in d.gates):
-        table.add_row(Text("copy adds", ROLE), Text(ROLES["adder"], WORD))
+        table.add_row(Text("copy adds", ROLE), Text(COPY.meaning, WORD))
     return table
 
 

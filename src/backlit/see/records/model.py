@@ -38,8 +38,10 @@ from ...backend import eager, numpy_backend
 from ...dtypes import DType
 from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
-from ...op import Op, Shape
+from ...op import REGISTRY, Op, Shape
 from .value import Value, encode
+
+OpClass = type[Op]
 
 FORMAT = "backlit-record"
 VERSION = 1
@@ -241,6 +243,15 @@ class NodeRecord:
     def type(self) -> str:
         """`float32[3,4]`."""
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+
+    @property
+    def op_class(self) -> OpClass:
+        """The class of its op, which says what is known of it.
+
+        A record from a file knows ops by their names only; of one that is not built in all is true
+        that is true of every op.
+        """
+        return REGISTRY.get(self.op, Op) if self.applied is None else type(self.applied.op)
 
     @property
     def label(self) -> str:

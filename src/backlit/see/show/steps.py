@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError
+from ...facts import ROLES
 from ...op import REGISTRY, Elementwise, Shape
 from ..records.from_tape import as_record
 from ..records.model import Edge, NodeRecord, Record
 from ..records.value import Value, number
-from .words import VERBS, formula, role_of, symbol_of
+from .words import formula, role_of, symbol_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,8 @@ def _forward(record: Record, node: NodeRecord) -> str:
 
 def describe_backward(record: Record, node: NodeRecord) -> str:
     """The sentence of a gate in the backward pass."""
-    verb = VERBS.get(role_of(node), "passes on")
+    role = role_of(node)
+    verb = ROLES[role].verb if role else "passes on"
     assert node.upstream is not None
     text = f"{symbol_of(node)} {verb}: upstream {_gradient(node.upstream)}"
     if node.status == "failed in backward":

@@ -14,11 +14,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....facts import COPY
 from ...records.model import Record
 from ...records.value import STATISTICS, Value, encode
 from ..explain import explain
 from ..steps import steps
-from ..words import ROLES
+from ..words import effect_of
 from .layout import METRICS
 
 if TYPE_CHECKING:
@@ -71,13 +72,16 @@ def _data(drawing: Drawing) -> dict[str, Any]:
     local_words = [
         -1 if e.local is None else words.setdefault(e.local.text, len(words)) for e in edges
     ]
+    effects: dict[str, int] = {}
+    effect = [effects.setdefault(effect_of(n), len(effects)) for n in nodes]
     return {
         "title": drawing.title,
         "metrics": METRICS,
         "output": record.output,
         "error": record.error,
         "step": record.step,
-        "roles": ROLES,
+        "copy": COPY.meaning,
+        "effects": list(effects),
         "files": [f if record.is_from_file else os.path.abspath(f) for f in files],
         "nodes": {
             "kind": [n.kind for n in nodes],
@@ -86,6 +90,7 @@ def _data(drawing: Drawing) -> dict[str, Any]:
             "label": [n.label for n in nodes],
             "symbol": labels.symbol,
             "role": labels.role,
+            "effect": effect,
             "type": [n.type if n.status != "failed" else "" for n in nodes],
             "value": labels.value,
             "upstream": labels.upstream,

@@ -505,8 +505,8 @@ function details(item) {
   }
   const n = item;
   let text = `<h2>${escape(N.name[n] || N.label[n])}</h2><div class="row mono">${escape(isOp[n] ? N.op[n] : N.kind[n])}${N.attributes[n] ? ` <span class="none">${escape(N.attributes[n])}</span>` : ""} ${escape(N.type[n])}</div>`;
-  if (N.role[n]) text += `<div class="row"><b>${N.role[n]}</b>: ${escape(D.roles[N.role[n]])}</div>`;
-  if (outgoing[n].length > 1) text += `<div class="row"><b>copy: adder</b>: ${escape(D.roles.adder)}</div>`;
+  if (N.role[n]) text += `<div class="row"><b>${N.role[n]}</b>: ${escape(D.effects[N.effect[n]])}</div>`;
+  if (outgoing[n].length > 1) text += `<div class="row"><b>copy: adder</b>: ${escape(D.copy)}</div>`;
   if (D.error_of[n]) text += `<div class="row bad"><b>Raised:</b> ${escape(D.error_of[n])}</div>`;
   if (D.note_of[n]) text += `<div class="row none">${escape(D.note_of[n])}</div>`;
   text += `<div class="buttons"><button data-from="${n}">Paths from here (a)</button><button data-to="${n}">Paths to here (b)</button></div>`;
