@@ -20,6 +20,7 @@ from backlit.cli import main
 from backlit.cli.pictures import bar, beside, image, plain_region, region
 from backlit.cli.runs import hidden_widths
 from backlit.train.checkpoint import load_checkpoint
+from sampling import one_in
 
 SHARED = Path(os.environ.get("BACKLIT_DATA", Path(__file__).parents[3] / "shared" / "data"))
 QUICK = ["--epochs", "2", "--samples", "60"]
@@ -100,7 +101,7 @@ def test_digits_reach_97_percent_and_say_how_to_look_at_the_run(tmp_path):
     assert len(page) < 400_000
 
 
-@pytest.mark.parametrize("name", ["circle", "xor", "gauss"])
+@pytest.mark.parametrize("name", one_in(3, ["circle", "xor", "gauss"]))
 def test_the_playground_sets_are_learned(tmp_path, name):
     output = run("train", name, "--noise", 0, "--epochs", 40, "--out", tmp_path / name)
     assert float(re.search(r"test accuracy +([\d.]+) %", output)[1]) >= 95
@@ -302,7 +303,7 @@ def wait_for_steps(folder, steps, running):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", one_in(2, [signal.SIGINT, signal.SIGKILL]))
 def test_a_run_that_was_stopped_is_resumed_to_the_same_bits(tmp_path, how):
     options = ["--epochs", "40", "--samples", "200"]
     run("train", "circle", *options, "--out", tmp_path / "whole")

@@ -318,8 +318,8 @@ def losses(make, dtype: str) -> list[float]:
     [
         (perceptron, "float16"),
         (perceptron, "bfloat16"),
-        (Wide, "bfloat16"),
-        (transformer, "bfloat16"),
+        pytest.param(Wide, "bfloat16", marks=pytest.mark.long),
+        pytest.param(transformer, "bfloat16", marks=pytest.mark.long),
     ],
 )
 def test_training_in_16_bits_follows_training_in_float32(make, dtype) -> None:

@@ -377,10 +377,19 @@ def interpreted(captured: Capture, tensors: list) -> list[Tensor]:
     return [wrap(values[v]) for v in graph.outputs]
 
 
+TYPES = sorted(FLOATING, key=str)
+
+
 @each_case()
 def test_captured_equals_eager(record: Record, case: Case) -> None:
-    for dtype in sorted(FLOATING, key=str) if has_floats(record, case) else (None,):
-        compare_captured(record, case, dtype)
+    compare_captured(record, case, TYPES[0] if has_floats(record, case) else None)
+
+
+@pytest.mark.long
+@each_case(has_floats)
+@pytest.mark.parametrize("dtype", TYPES[1:], ids=str)
+def test_captured_equals_eager_in_other_types(record: Record, case: Case, dtype) -> None:
+    compare_captured(record, case, dtype)
 
 
 def compare_captured(record: Record, case: Case, dtype: np.dtype | None) -> None:

@@ -246,6 +246,7 @@ def test_the_picture_has_a_bar_for_each_peer(measured):
     assert "2.00 s  2 ×" in svg
 
 
+@pytest.mark.long
 def test_the_command_keeps_json_and_picture(tmp_path, capsys):
     arguments = ["--only", "playground", "--peers", "backlit eager", "--quick", "--turn", "0.002"]
     assert bench_command.main([*arguments, "--out", str(tmp_path)]) == 0

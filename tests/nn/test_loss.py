@@ -151,16 +151,15 @@ def test_labels_of_every_integer_type_with_more_classes_than_it_counts(dtype, ex
         "nll_loss": lambda x, y: functional.nll_loss(x, y, t(EACH), ignore_index=256 + 100),
         "multi_margin_loss": lambda x, y: functional.multi_margin_loss(x, y, p=2, weight=t(EACH)),
     }
-    wanted = losses_of_labels()
-    for name, function in functions.items():
 
-        def both(x, y, function=function):
-            loss = function(x, y)
-            return loss, bl.grad(loss, x)
+    def losses(x, y):
+        found = {name: function(x, y) for name, function in functions.items()}
+        return {name: (loss, bl.grad(loss, x)) for name, loss in found.items()}
 
-        run = both if executor is None else bl.compile(both, executor=executor)
-        loss, grad = run(t(MANY, requires_grad=True), t(CHOSEN.astype(dtype)))
-        want, grad_want = wanted[name]
+    run = losses if executor is None else bl.compile(losses, executor=executor)
+    found = run(t(MANY, requires_grad=True), t(CHOSEN.astype(dtype)))
+    for name, (want, grad_want) in losses_of_labels().items():
+        loss, grad = found[name]
         np.testing.assert_allclose(loss.numpy(), want, rtol=1e-12, err_msg=name)
         np.testing.assert_allclose(grad.numpy(), grad_want, rtol=1e-9, atol=1e-13, err_msg=name)
 

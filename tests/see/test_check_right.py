@@ -257,6 +257,7 @@ class Hidden(bl.Op):
         ("exp", "a", ["1 - a", "z"]),
     ],
 )
+@pytest.mark.long
 def test_a_derivative_taken_for_another_is_named(f, right, wrong):
     x, w = normal(3, 2), 0.5 * normal(2, 4)
     assert see.check(Hidden(f=f, derivative=right), x, w).ok

@@ -7,6 +7,7 @@ import backlit as bl
 from backlit import models, nn, see
 from backlit.errors import ArgumentError
 from backlit.nn import functional as F
+from sampling import only
 
 cross_entropy = nn.CrossEntropyLoss()
 RNG = np.random.default_rng
@@ -69,7 +70,7 @@ def recurrent():
 PROBLEMS = {"images": images, "words": words, "letters": letters, "recurrent": recurrent}
 
 
-@pytest.fixture(params=PROBLEMS, ids=PROBLEMS.keys())
+@pytest.fixture(params=only("images words recurrent", PROBLEMS))
 def problem(request):
     bl.manual_seed(0)
     net, batch, loss_fn = PROBLEMS[request.param]()
