@@ -87,6 +87,7 @@ def test_a_chain_of_a_million_ops_takes_less_than_a_minute_and_two_gibibytes(cha
     assert peak < 2 * GIB
 
 
+@pytest.mark.long
 def test_the_time_for_a_node_does_not_grow_with_the_depth(chain):
     """A guard against anything that is not linear, not a measurement: machines are busy."""
     short, long, _ = chain
