@@ -7,6 +7,7 @@ import gc
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import weakref
@@ -453,3 +454,20 @@ def test_a_cycle_that_holds_a_library_leaves_its_code_to_be_closed_in_order() ->
     gc.collect()
     machine._unload()
     assert told == ["closed", "gone"]
+
+
+def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
+    """As where an exception's traceback holds both: llvmlite alone frees a module twice."""
+    program = """
+        import gc
+        from backlit.compiler.llvm import machine
+
+        text = "define i32 @f(i32 %x) {\\n  ret i32 %x\\n}\\n"
+        for first in (True, False) * 20:
+            module = machine.parsed(text)
+            cycle = [module._context, module] if first else [module, module._context]
+            cycle.append(cycle)
+            del module, cycle
+            gc.collect()
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)

@@ -109,8 +109,7 @@ class Engine:
         raise CompileError("compile: LLVM fails at this code, also without vectors")
 
     def _passed(self, text: str, vectorise: bool) -> llvm.ModuleRef:
-        context = llvm.create_context()
-        module = llvm.parse_assembly(text, context)
+        module = parsed(text)
         module.verify()
         if self.guardable:
             self.guardable = False  # while the guard itself is compiled
@@ -122,6 +121,7 @@ class Engine:
             passes.run(module, builder)
             _dispose(passes)
             return module
+        context = module._context
         try:
             self.guard.run(passes, module, builder)
         except PassesError:
@@ -135,12 +135,11 @@ class Engine:
 
         `called` are functions that it calls, which are optimised first.
         """
-        context = llvm.create_context()  # what it knows goes with the module
-        module = llvm.parse_assembly(text, context)
+        module = parsed(text)
         module.verify()
         passes = llvm.create_new_module_pass_manager()
         if called:
-            functions = llvm.parse_assembly(str(self.optimised(called)), context)
+            functions = parsed(str(self.optimised(called)), module._context)
             names = [f.name for f in functions.functions if not f.is_declaration]
             module.link_in(functions)
             for name in names:
@@ -152,6 +151,17 @@ class Engine:
         passes.run(module, self._builder(1))
         _dispose(passes)
         return module
+
+
+def parsed(text: str, context: llvm.ContextRef | None = None) -> llvm.ModuleRef:
+    """A module of a text, in a context of its own unless one is given.
+
+    A context frees its modules when it is freed itself, so it is the only one that does: where both
+    are found in a reference cycle (of an exception's traceback, say) either may be freed first.
+    """
+    module = llvm.parse_assembly(text, context or llvm.create_context())
+    module._owned = True  # by its context
+    return module
 
 
 def _dispose(passes: Any) -> None:
@@ -198,7 +208,7 @@ def without_single_lanes(module: llvm.ModuleRef) -> llvm.ModuleRef:
         )
 
     text = _SINGLE_LANE.sub(plain, str(module))
-    return llvm.parse_assembly(text, llvm.create_context()) if count else module
+    return parsed(text) if count else module
 
 
 _ENGINE: Engine | None = None
