@@ -373,6 +373,9 @@ def backward(
         leaf.grad = new
 
 
+Tensor.backward = backward  # type: ignore[assignment,method-assign]
+
+
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Iterable[Tensor],

@@ -116,6 +116,10 @@ _LAYERS = {
 }
 
 
+#: The names of the functions that the package has, which `array_api` puts here.
+FUNCTIONS: set[str] = set()
+
+
 def method(name: str) -> None:
     """Raise for the name of a method that is spelled otherwise, else return.
 
@@ -124,13 +128,11 @@ def method(name: str) -> None:
         ...
     backlit.errors.SpellingError: Tensor.view: no such name; use x.reshape(shape)
     """
-    from . import array_api
-
     cure = _METHODS.get(name) or _FUNCTIONS.get(name)
     if cure is None:
         if name.endswith("_") and not name.startswith("_"):
             cure = _IN_PLACE
-        elif callable(getattr(array_api, name, None)):
+        elif name in FUNCTIONS:
             cure = f"backlit.{name}(x, ...)"
         else:
             return
@@ -159,10 +161,21 @@ def layer(name: str) -> NoReturn:
     _missing("backlit.nn", name, _LAYERS.get(name))
 
 
+def instead_of_numpy(name: str) -> str:
+    """What to write instead of a function of NumPy's that would lose a gradient.
+
+    >>> instead_of_numpy("concatenate")
+    'use backlit.concat, or t.detach().numpy() (of one number item()) if none is wanted'
+    """
+    name = {"concatenate": "concat", "dot": "matmul"}.get(name, name)
+    function = f"backlit.{name}" if name in FUNCTIONS else "the function in backlit"
+    return f"use {function}, or t.detach().numpy() (of one number item()) if none is wanted"
+
+
 def _missing(module: str, name: str, cure: str | None) -> NoReturn:
     if cure is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     raise SpellingError(f"{module}.{name}: no such name; use {cure}")
 
 
-__all__ = ["function", "layer", "method"]
+__all__ = ["FUNCTIONS", "function", "instead_of_numpy", "layer", "method"]

@@ -16,8 +16,8 @@ import numpy as np
 
 from . import dtypes
 from .backend import eager
-from .backend.numpy_backend import astype
 from .changes import CHANGES
+from .conversion import as_array, check_device
 from .dtypes import DType, as_dtype
 from .errors import (
     ArgumentError,
@@ -28,9 +28,9 @@ from .errors import (
     TraceError,
 )
 from .foreign import words
-from .op import Op, Shape, describe, describe_inputs, holds, require
+from .op import Op, Shape, describe, describe_inputs, require
 from .ops import elementwise, movement
-from .spelling import method
+from .spelling import instead_of_numpy, method
 from .tape import STATE, Node, _lines, _user_site, make_node, where_called
 
 Number = bool | int | float
@@ -205,8 +205,6 @@ class Tensor:
             raise ShapeError("len: a Tensor of no axes has no length")
         return self.shape[0]
 
-    __hash__ = object.__hash__
-
     def __repr__(self) -> str:
         op = f", op={self.op}" if self.node is not None else ""
         grad = ", requires_grad=True" if self.requires_grad and self.node is None else ""
@@ -294,12 +292,6 @@ class Tensor:
             raise DTypeError(f"index: only integer Tensors can be an index, got {self.dtype}")
         return int(value)
 
-    def __round__(self, digits: int | None = None) -> Tensor:
-        """To whole numbers, or so many decimals: a Tensor, also of one number."""
-        if digits is None or self.dtype not in dtypes.FLOATING:
-            return _functions().round(self)
-        return _functions().round(self * 10.0**digits) / 10.0**digits
-
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
@@ -307,9 +299,6 @@ class Tensor:
         if not self.shape:
             raise ShapeError("iteration: a Tensor of no axes cannot be iterated")
         return (self[i] for i in range(self.shape[0]))
-
-    def __contains__(self, value: Any) -> bool:
-        return not _never_equal(value) and bool((self == value).any())
 
     def _require_cut(self, what: str, cure: str) -> None:
         """Raise if the way of a gradient would end here: in something that only takes numbers."""
@@ -325,8 +314,8 @@ class Tensor:
 
         def plain(x: Any) -> Any:
             if isinstance(x, Tensor):
-                x._require_cut(f"{function.__module__}.{name}", _numpy_cure(name))
-                x._concrete(f"{function.__module__}.{name}", _numpy_cure(name))
+                x._require_cut(f"{function.__module__}.{name}", instead_of_numpy(name))
+                x._concrete(f"{function.__module__}.{name}", instead_of_numpy(name))
                 return x.numpy()
             return type(x)(map(plain, x)) if type(x) in (list, tuple) else x
 
@@ -337,21 +326,13 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if STATE.trace is None:  # in a capture there are no elements at all
-            self._require_cut("numpy", _numpy_cure(""))
+            self._require_cut("numpy", instead_of_numpy(""))
         array = self._concrete("numpy.asarray()")
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ArgumentError(f"__array__: {array.dtype} to {np.dtype(dtype)} needs a copy")
             return array.astype(dtype)
         return array.copy() if copy else self.numpy()
-
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The module with the Array API functions for Tensors."""
-        if api_version not in (None, "2022.12", "2023.12", "2024.12"):
-            raise ArgumentError(f"__array_namespace__: version {api_version!r} is not provided")
-        import backlit
-
-        return backlit
 
     def __dlpack__(
         self,
@@ -467,16 +448,6 @@ class Tensor:
             return apply(elementwise.Astype(dtype=dtype), self)
         return apply(elementwise.Convert(dtype=dtype), self)
 
-    def reshape(self, *shape: Any) -> Tensor:
-        """The elements in row-major order in another shape; one size may be -1.
-
-        >>> tensor([1, 2, 3, 4]).reshape(2, -1).shape
-        (2, 2)
-        """
-        from .array_api import reshape
-
-        return reshape(self, shape[0] if len(shape) == 1 and shape[0] is not None else shape)
-
     def flatten(self) -> Tensor:
         """All elements along one axis, in row-major order."""
         return self.reshape(-1)
@@ -495,17 +466,6 @@ class Tensor:
         if n < 2:
             raise ShapeError(f"mT: the Tensor must have at least 2 axes, got {describe(self)}")
         return apply(movement.PermuteDims(axes=(*range(n - 2), n - 1, n - 2)), self)
-
-    def __getitem__(self, key: Any) -> Tensor:
-        from .array_api.indexing import getitem
-
-        return getitem(self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Replace the elements that the key selects; the gradient goes to what is written there."""
-        from .array_api.assignment import setitem
-
-        self.become("item assignment", setitem(self, key, value))
 
     def become(self, what: str, new: Tensor) -> Tensor:
         """Take over a Tensor's value and its place on the tape: the end of each change in place.
@@ -603,21 +563,6 @@ class Tensor:
         self._requires_grad = requires_grad
         return self
 
-    def backward(
-        self,
-        gradient: Any = None,
-        *,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-    ) -> None:
-        """Add the gradient of this Tensor to the `grad` of every leaf it was computed from.
-
-        See `backlit.backward`.
-        """
-        from .autograd import backward
-
-        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
-
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
         """Call `hook` with the gradient of this Tensor whenever it is computed.
 
@@ -647,236 +592,50 @@ class Tensor:
         if self.node is not None and not _keeping(self):
             self.register_hook(_Keep(self))
 
-    # -- operators ----------------------------------------------------------------------------
-
-    def __neg__(self) -> Tensor:
-        return apply(_NEGATIVE, self)
-
-    def __pos__(self) -> Tensor:
-        return apply(_POSITIVE, self)
-
-    def __abs__(self) -> Tensor:
-        return apply(_ABS, self)
-
-    def __invert__(self) -> Tensor:
-        return apply(_INVERT, self)
-
-    def __add__(self, other: Any) -> Tensor:
-        return binary(_ADD, self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return binary(_ADD, other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return binary(_SUBTRACT, self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return binary(_SUBTRACT, other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return binary(_MULTIPLY, self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return binary(_MULTIPLY, other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return binary_float(_DIVIDE, self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return binary_float(_DIVIDE, other, self)
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return binary(_FLOOR_DIVIDE, self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return binary(_FLOOR_DIVIDE, other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return binary(_REMAINDER, self, other)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return binary(_REMAINDER, other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return binary(_POW, self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return binary(_POW, other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        from .array_api import matmul
-
-        return matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        from .array_api import matmul
-
-        return matmul(other, self)
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        if _never_equal(other):
-            return NotImplemented
-        return binary(_EQUAL, self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        if _never_equal(other):
-            return NotImplemented
-        return binary(_NOT_EQUAL, self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return binary(_LESS, self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return binary(_LESS_EQUAL, self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return binary(_GREATER, self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return binary(_GREATER_EQUAL, self, other)
-
-    def __and__(self, other: Any) -> Tensor:
-        return binary(_AND, self, other)
-
-    def __rand__(self, other: Any) -> Tensor:
-        return binary(_AND, other, self)
-
-    def __or__(self, other: Any) -> Tensor:
-        return binary(_OR, self, other)
-
-    def __ror__(self, other: Any) -> Tensor:
-        return binary(_OR, other, self)
-
-    def __xor__(self, other: Any) -> Tensor:
-        return binary(_XOR, self, other)
-
-    def __rxor__(self, other: Any) -> Tensor:
-        return binary(_XOR, other, self)
-
-    def __lshift__(self, other: Any) -> Tensor:
-        return binary(_LEFT_SHIFT, self, other)
-
-    def __rlshift__(self, other: Any) -> Tensor:
-        return binary(_LEFT_SHIFT, other, self)
-
-    def __rshift__(self, other: Any) -> Tensor:
-        return binary(_RIGHT_SHIFT, self, other)
-
-    def __rrshift__(self, other: Any) -> Tensor:
-        return binary(_RIGHT_SHIFT, other, self)
-
-    # -- operators in place: the object stays, its value is replaced -------------------------------
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self.become("+=", self + other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self.become("-=", self - other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self.become("*=", self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self.become("/=", self / other)
-
-    def __ifloordiv__(self, other: Any) -> Tensor:
-        return self.become("//=", self // other)
-
-    def __imod__(self, other: Any) -> Tensor:
-        return self.become("%=", self % other)
-
-    def __ipow__(self, other: Any) -> Tensor:
-        return self.become("**=", self**other)
-
-    def __imatmul__(self, other: Any) -> Tensor:
-        return self.become("@=", self @ other)
-
-    def __iand__(self, other: Any) -> Tensor:
-        return self.become("&=", self & other)
-
-    def __ior__(self, other: Any) -> Tensor:
-        return self.become("|=", self | other)
-
-    def __ixor__(self, other: Any) -> Tensor:
-        return self.become("^=", self ^ other)
-
-    def __ilshift__(self, other: Any) -> Tensor:
-        return self.become("<<=", self << other)
-
-    def __irshift__(self, other: Any) -> Tensor:
-        return self.become(">>=", self >> other)
-
-    # -- reductions, as in NumPy --------------------------------------------------------------
-
-    def sum(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor:
-        """See `backlit.sum`."""
-        return _functions().sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
-
-    def prod(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor:
-        """See `backlit.prod`."""
-        return _functions().prod(self, axis=axis, dtype=dtype, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.mean`."""
-        return _functions().mean(self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-        """See `backlit.var`."""
-        return _functions().var(self, axis=axis, correction=correction, keepdims=keepdims)
-
-    def std(self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-        """See `backlit.std`."""
-        return _functions().std(self, axis=axis, correction=correction, keepdims=keepdims)
-
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.max`."""
-        return _functions().max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.min`."""
-        return _functions().min(self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.argmax`."""
-        return _functions().argmax(self, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.argmin`."""
-        return _functions().argmin(self, axis=axis, keepdims=keepdims)
-
-    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.all`."""
-        return _functions().all(self, axis=axis, keepdims=keepdims)
-
-    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """See `backlit.any`."""
-        return _functions().any(self, axis=axis, keepdims=keepdims)
+    # -- operators and methods that `array_api.methods` and `autograd` attach --------------------
+
+    if TYPE_CHECKING:
+
+        def _unary(self) -> Tensor: ...
+        def _binary(self, other: Any) -> Tensor: ...
+        def _fold(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def _accumulation(
+            self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False
+        ) -> Tensor: ...
+        def _deviation(
+            self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False
+        ) -> Tensor: ...
+
+        __neg__ = __pos__ = __abs__ = __invert__ = _unary
+        __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = _binary
+        __mul__ = __rmul__ = __imul__ = __truediv__ = __rtruediv__ = __itruediv__ = _binary
+        __floordiv__ = __rfloordiv__ = __ifloordiv__ = __mod__ = __rmod__ = __imod__ = _binary
+        __pow__ = __rpow__ = __ipow__ = __matmul__ = __rmatmul__ = __imatmul__ = _binary
+        __and__ = __rand__ = __iand__ = __or__ = __ror__ = __ior__ = _binary
+        __xor__ = __rxor__ = __ixor__ = _binary
+        __lshift__ = __rlshift__ = __ilshift__ = __rshift__ = __rrshift__ = __irshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __eq__ = __ne__ = _binary  # type: ignore[assignment]
+        mean = max = min = argmax = argmin = all = any = _fold
+        sum = prod = _accumulation
+        var = std = _deviation
+
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+        def __contains__(self, value: Any) -> bool: ...
+        def __round__(self, digits: int | None = None) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...  # noqa: D102
+        def backward(  # noqa: D102
+            self,
+            gradient: Any = None,
+            *,
+            retain_graph: bool | None = None,
+            create_graph: bool = False,
+        ) -> None: ...
 
 
 _new = object.__new__
-
-_NEGATIVE = elementwise.Negative()
-_ABS = elementwise.Abs()
 _POSITIVE = elementwise.Positive()
-_INVERT = elementwise.BitwiseInvert()
-_ADD = elementwise.Add()
-_SUBTRACT = elementwise.Subtract()
-_MULTIPLY = elementwise.Multiply()
-_DIVIDE = elementwise.Divide()
-_FLOOR_DIVIDE = elementwise.FloorDivide()
-_REMAINDER = elementwise.Remainder()
-_POW = elementwise.Pow()
-_EQUAL = elementwise.Equal()
-_NOT_EQUAL = elementwise.NotEqual()
-_LESS = elementwise.Less()
-_LESS_EQUAL = elementwise.LessEqual()
-_GREATER = elementwise.Greater()
-_GREATER_EQUAL = elementwise.GreaterEqual()
-_AND = elementwise.BitwiseAnd()
-_OR = elementwise.BitwiseOr()
-_XOR = elementwise.BitwiseXor()
-_LEFT_SHIFT = elementwise.BitwiseLeftShift()
-_RIGHT_SHIFT = elementwise.BitwiseRightShift()
 
 
 class _Keep:
@@ -898,12 +657,6 @@ def _keeping(tensor: Tensor) -> list[_Keep]:
     return [h for h in hooks or () if isinstance(h, _Keep) and h.tensor() is tensor]
 
 
-def _functions() -> Any:
-    from . import array_api
-
-    return array_api
-
-
 def wrap(array: Any, node: Node | None = None) -> Tensor:
     """A Tensor around an array as it is, computed by `node` if given."""
     t = _new(Tensor)
@@ -922,13 +675,6 @@ def constant(array: Any) -> Tensor:
     return t
 
 
-def _numpy_cure(name: str) -> str:
-    """What to write instead of a function of NumPy's."""
-    name = {"concatenate": "concat", "dot": "matmul"}.get(name, name)
-    function = f"backlit.{name}" if hasattr(_functions(), name) else "the function in backlit"
-    return f"use {function}, or t.detach().numpy() (of one number item()) if none is wanted"
-
-
 def _count_bad(array: np.ndarray) -> str:
     if array.dtype not in dtypes.FLOATING:
         return ""
@@ -936,75 +682,21 @@ def _count_bad(array: np.ndarray) -> str:
     return (f", nan={nan}" if nan else "") + (f", inf={inf}" if inf else "")
 
 
-def check_device(device: Any) -> None:
-    """Raise unless the device is None or the CPU."""
-    if device not in (None, "cpu", "cpu:0"):
-        raise ArgumentError(f"device: must be 'cpu', got {device!r}; Backlit computes on the CPU")
+def as_tensor(x: Any) -> Tensor:
+    """The Tensor itself, or one around an array or number."""
+    if isinstance(x, Tensor):
+        return x
+    if STATE.trace is None or type(x) is not np.ndarray:
+        return wrap(_as_array(x))
+    return _traced(x)
 
 
 def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    """A NumPy array of a supported dtype; Python floats become float32, ints int64."""
+    """The array that data becomes which may be a Tensor, or hold some, if no gradient is wanted."""
     if isinstance(data, Tensor):
         data._require_cut("tensor", _KEEP)
         data = data._concrete("asarray()")
-    target = None if dtype is None else as_dtype(dtype)
-    if not isinstance(data, np.ndarray | np.generic):
-        if not hasattr(data, "__array__") or isinstance(data, type):
-            return _from_python(data, target)
-        try:
-            data = np.asarray(data)
-        except Exception as error:  # an array of another library's raises what it likes
-            raise DTypeError(_no_numbers(data, f": {error}")) from None
-    if data.dtype not in dtypes.SUPPORTED or type(data) is not np.ndarray:
-        _require_numbers(data, data, target)
-    if target in dtypes.INTEGER and data.dtype in dtypes.FLOATING and copy is not False:
-        return astype(np.asarray(data), target)
-    return np.array(data, as_dtype(data.dtype) if target is None else target, copy=copy)
-
-
-def _from_python(data: Any, target: DType | None) -> np.ndarray:
-    """Numbers and nested lists as an array."""
-    try:
-        plain = _without_tensors(data)
-        array = np.array(plain)
-    except BacklitError:
-        raise
-    except ValueError:
-        raise ArgumentError(_no_numbers(data)) from None
-    except Exception as error:  # and so does one in a list
-        raise DTypeError(_no_numbers(data, f": {error}")) from None
-    _require_numbers(array, data, target)
-    if target is not None:
-        try:
-            return np.array(plain, target)
-        except (ValueError, OverflowError) as error:
-            raise ArgumentError(f"tensor: the data must fit into {target}: {error}") from None
-    defaults: dict[str, DType] = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}
-    default = defaults.get(array.dtype.kind)
-    # A list of NumPy arrays keeps their dtype; only Python numbers have a default.
-    dtype = default if default and _python_numbers(data) else as_dtype(array.dtype)
-    return array.astype(dtype, copy=False)
-
-
-def _require_numbers(array: Any, data: Any, target: DType | None) -> None:
-    """Raise unless an array that was made of the data has numbers that `target` can take over."""
-    if np.ma.is_masked(array):
-        raise DTypeError(
-            f"tensor: the data must be numbers, got a masked array with {np.ma.count_masked(array)}"
-            " elements masked; say what stands there: x.filled(0)"
-        )
-    dtype = array.dtype
-    number = dtype.kind in "biuf" or (dtype.kind == "V" and dtype.type is not np.void)
-    if not number or (target is None and dtype.newbyteorder("=") not in dtypes.SUPPORTED):
-        raise DTypeError(_no_numbers(data))
-
-
-def _no_numbers(data: Any, error: str = "") -> str:
-    what, cure = words(data)
-    return (
-        f"tensor: the data must be numbers in a regular nesting, got {what}{error}; "
-        f"{cure}{where_called()}"
-    )
+    return as_array(data, dtype, copy, _without_tensors)
 
 
 def _without_tensors(data: Any) -> Any:
@@ -1017,37 +709,6 @@ def _without_tensors(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_without_tensors(d) for d in data]
     return data
-
-
-def _python_numbers(data: Any) -> bool:
-    while isinstance(data, list | tuple) and data:
-        data = data[0]
-    return not (isinstance(data, Tensor) or hasattr(data, "__array__"))
-
-
-def _never_equal(x: Any) -> bool:
-    """Whether `==` of a Tensor and this is Python's answer: that two different things differ."""
-    return not (
-        isinstance(x, Tensor | int | float | list | tuple | complex) or hasattr(x, "__array__")
-    )
-
-
-def _operand(x: Any) -> Any:
-    """Tensors and Python numbers as they are; arrays and nested lists as Tensors."""
-    if isinstance(x, Tensor | bool | int):
-        return x
-    if isinstance(x, float):
-        return float(x)  # np.float64 is one, too, and no reason to go to float64
-    return as_tensor(x)
-
-
-def as_tensor(x: Any) -> Tensor:
-    """The Tensor itself, or one around an array or number."""
-    if isinstance(x, Tensor):
-        return x
-    if STATE.trace is None or type(x) is not np.ndarray:
-        return wrap(_as_array(x))
-    return _traced(x)
 
 
 def _traced(data: np.ndarray | Tensor, dtype: Any = None) -> Tensor:
@@ -1065,51 +726,6 @@ def _traced(data: np.ndarray | Tensor, dtype: Any = None) -> Tensor:
     return t if dtype is None else t.astype(dtype)
 
 
-def _promoted(a: Any, b: Any) -> tuple[Any, Any]:
-    """The operands with a common dtype where NumPy's rules and the standard's differ."""
-    if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
-        a = as_tensor(a)
-    dtype = dtypes.result_type(*(x.dtype if isinstance(x, Tensor) else x for x in (a, b)))
-    if isinstance(a, Tensor) and a.dtype != dtype:
-        a = a.astype(dtype)
-    if isinstance(b, Tensor) and b.dtype != dtype:
-        b = b.astype(dtype)
-    return a, b
-
-
-def _is_weak(x: Any, dtype: DType) -> bool:
-    """Whether a Python number takes on the dtype of the array it meets."""
-    kind = type(x)
-    return (kind is float and dtype in dtypes.FLOATING) or (
-        kind is int and dtype is not dtypes.bool_
-    )
-
-
-def binary(op: Op, a: Any, b: Any) -> Tensor:
-    """Apply an element-wise op of two operands, at least one of them a Tensor."""
-    if not isinstance(b, Tensor):
-        if not (isinstance(a, Tensor) and _is_weak(b, a.array.dtype)):
-            a, b = _promoted(_operand(a), _operand(b))
-    elif not isinstance(a, Tensor):
-        if not _is_weak(a, b.array.dtype):
-            a, b = _promoted(_operand(a), b)
-    elif a.array.dtype is not b.array.dtype:
-        a, b = _promoted(a, b)
-    return apply(op, a, b)
-
-
-def binary_float(op: Op, a: Any, b: Any) -> Tensor:
-    """The same for an op defined on floating numbers: integers become float32."""
-    return binary(op, floating(_operand(a)), floating(_operand(b)))
-
-
-def floating(x: Any) -> Any:
-    """Integer and bool Tensors and numbers as float32; floating ones as they are."""
-    if isinstance(x, Tensor):
-        return x if x.array.dtype in dtypes.FLOATING else x.astype(dtypes.DEFAULT_FLOAT)
-    return float(x) if holds(dtypes.DEFAULT_FLOAT, x) else x  # the op says what is wrong with it
-
-
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor with a copy of the data: numbers, nested lists, arrays.
 
@@ -1122,4 +738,4 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return Tensor(data, dtype, requires_grad)
 
 
-__all__ = ["Tensor", "apply", "as_tensor", "binary", "tensor", "wrap"]
+__all__ = ["Tensor", "apply", "as_tensor", "tensor", "wrap"]

@@ -12,6 +12,7 @@ from .manipulation import *
 from .reductions import *
 
 if not _typing.TYPE_CHECKING:  # type checkers read the names above, and cannot add up lists
+    from ..spelling import FUNCTIONS
     from . import (
         creation,
         elementwise,
@@ -19,8 +20,11 @@ if not _typing.TYPE_CHECKING:  # type checkers read the names above, and cannot 
         inspection,
         linear_algebra,
         manipulation,
+        methods,
         reductions,
     )
 
     _PARTS = (creation, elementwise, indexing, inspection, linear_algebra, manipulation, reductions)
     __all__ = [name for part in _PARTS for name in part.__all__]
+    FUNCTIONS.update(__all__)
+    methods.attach()

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..conversion import check_device
 from ..dtypes import as_dtype
 from ..errors import ArgumentError, ShapeError
 from ..foreign import words
 from ..op import describe
 from ..ops import creation as ops
 from ..tape import STATE
-from ..tensor import Tensor, _as_array, _traced, apply, as_tensor, check_device, constant, wrap
+from ..tensor import Tensor, _as_array, _traced, apply, as_tensor, constant, wrap
 from .arguments import shape_tuple, whole
 from .elementwise import positive, where
 

@@ -6,22 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..conversion import check_device
 from ..errors import DTypeError
 from ..op import Op, describe
 from ..ops import activation
 from ..ops import elementwise as ops
 from ..ops.movement import Reshape
-from ..tensor import (
-    Tensor,
-    _operand,
-    _promoted,
-    apply,
-    as_tensor,
-    binary,
-    binary_float,
-    check_device,
-    floating,
-)
+from ..promotion import binary, binary_float, floating, operand, promoted
+from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached
 
 __all__ = [
@@ -288,7 +280,7 @@ def where(condition: Any, a: Any, b: Any, /) -> Tensor:
     Tensor([1., 6.], shape=(2,), dtype=float32)
     """
     condition = as_tensor(condition)
-    a, b = _promoted(_operand(a), _operand(b))
+    a, b = promoted(operand(a), operand(b))
     if condition.dtype != dtypes.bool_:
         condition = not_equal(condition, 0)
     return apply(cached(ops.Where), condition, a, b)

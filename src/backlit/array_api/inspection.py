@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..conversion import check_device
 from ..dtypes import DType, isdtype
-from ..tensor import check_device
 
 __all__ = ["__array_namespace_info__"]
 

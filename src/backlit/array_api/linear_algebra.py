@@ -14,7 +14,8 @@ from ..dtypes import bool_, result_type
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..ops import contraction, reductions
-from ..tensor import Tensor, apply, as_tensor, floating
+from ..promotion import floating
+from ..tensor import Tensor, apply, as_tensor
 from . import elementwise
 from .arguments import axes as all_axes
 from .arguments import cached, one_axis

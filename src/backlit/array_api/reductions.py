@@ -13,7 +13,8 @@ from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..ops import activation
 from ..ops import reductions as ops
-from ..tensor import Tensor, apply, as_tensor, floating, wrap
+from ..promotion import floating
+from ..tensor import Tensor, apply, as_tensor, wrap
 from . import elementwise
 from .arguments import axes, cached, number, one_axis
 from .indexing import take_along_axis

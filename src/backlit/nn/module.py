@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..changes import CHANGES, Announcing, WatchedDict
+from ..conversion import check_device
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, require_function, words
 from ..op import describe
 from ..tape import STATE, Scope
-from ..tensor import Tensor, as_tensor, check_device
+from ..tensor import Tensor, as_tensor
 
 
 class Parameter(Tensor):

@@ -599,7 +599,8 @@ def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any
     return places
 
 
-Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any], list[Any]]
+Lists = tuple[list[Any], list[Any]]
+Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any], Lists]
 
 
 def _record(
@@ -649,10 +650,10 @@ def _record(
             if twin.array is not variable:
                 placed[ArgumentOf(inputs.index(variable))] = twin.array
                 outputs.append(twin.array)
-        for tensor, gradient in tracer.brought.items():
-            if gradient.array is not tracer.read_gradients[tensor]:
-                placed[GradientOf(tensor)] = gradient.array
-                outputs.append(gradient.array)
+        for tensor, brought in tracer.brought.items():
+            if brought.array is not tracer.read_gradients[tensor]:
+                placed[GradientOf(tensor)] = brought.array
+                outputs.append(brought.array)
         gradients: list[Any] = []
         handed: list[Any] = []
         for tensor, gradient in tracer.gradients.items():

@@ -9,7 +9,8 @@ from ...array_api.arguments import cached, number, one_axis, whole
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...ops import activation
-from ...tensor import Tensor, apply, floating
+from ...promotion import floating
+from ...tensor import Tensor, apply
 from .common import given, in_place, where
 
 _RELU = activation.Relu()

@@ -10,8 +10,9 @@ from ...array_api import where as choose
 from ...dtypes import FLOATING, DType, bool_
 from ...errors import DTypeError, ShapeError
 from ...op import describe
+from ...promotion import floating
 from ...random import Generator
-from ...tensor import Tensor, floating
+from ...tensor import Tensor
 from .activation import masked_softmax, softmax
 from .common import given, where
 from .normalization import dropout

@@ -15,7 +15,8 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import convolution as products
 from ...ops import movement, pooling
-from ...tensor import Tensor, apply, floating, wrap
+from ...promotion import floating
+from ...tensor import Tensor, apply, wrap
 from .common import given, where
 
 Pair = tuple[int, int]

@@ -11,7 +11,8 @@ from ...backend.halves import as_one_op
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...ops import loss
-from ...tensor import Tensor, apply, as_tensor, floating
+from ...promotion import floating
+from ...tensor import Tensor, apply, as_tensor
 from .common import given, where
 
 _REDUCTIONS = ("none", "mean", "sum")

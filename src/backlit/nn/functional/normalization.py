@@ -13,8 +13,9 @@ from ...backend.halves import as_one_op, widened
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import normalization
+from ...promotion import floating
 from ...random import Generator, given_generator
-from ...tensor import Tensor, apply, floating
+from ...tensor import Tensor, apply
 from .common import given, in_place, where
 
 

@@ -1,0 +1,230 @@
+"""The Tensor's operators and methods: which op or function each one is.
+
+`attach` gives them to the class as the package is imported, so that the Tensor need not know the
+functions that are made of it. `Tensor` declares them for type checkers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .. import dtypes
+from ..errors import ArgumentError
+from ..op import Op
+from ..ops import elementwise as ops
+from ..promotion import binary, binary_float
+from ..tensor import Tensor, apply
+from . import elementwise, manipulation, reductions
+from .assignment import setitem
+from .indexing import getitem
+from .linear_algebra import matmul
+
+Method = Callable[..., Any]
+
+
+Combine = Callable[[Op, Any, Any], Tensor]
+
+
+# -- what makes one -------------------------------------------------------------------------------
+
+
+def _unary(op: Op) -> Method:
+    def operator(self: Tensor) -> Tensor:
+        return apply(op, self)
+
+    return operator
+
+
+def _forward(op: Op, combine: Combine = binary) -> Method:
+    def operator(self: Tensor, other: Any) -> Tensor:
+        return combine(op, self, other)
+
+    return operator
+
+
+def _reflected(op: Op, combine: Combine) -> Method:
+    def operator(self: Tensor, other: Any) -> Tensor:
+        return combine(op, other, self)
+
+    return operator
+
+
+def _equality(op: Op) -> Method:
+    def operator(self: Tensor, other: Any) -> Tensor:
+        if _never_equal(other):
+            return NotImplemented
+        return binary(op, self, other)
+
+    return operator
+
+
+def _in_place(sign: str, forward: Method) -> Method:
+    """The object stays, its value is replaced."""
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        return self.become(sign, forward(self, other))
+
+    return operator
+
+
+def _fold(function: Method) -> Method:
+    def method(self: Tensor, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+        return function(self, axis=axis, keepdims=keepdims)
+
+    return method
+
+
+def _accumulation(function: Method) -> Method:
+    def method(
+        self: Tensor, axis: Any = None, *, dtype: Any = None, keepdims: bool = False
+    ) -> Tensor:
+        return function(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    return method
+
+
+def _deviation(function: Method) -> Method:
+    def method(
+        self: Tensor, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False
+    ) -> Tensor:
+        return function(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    return method
+
+
+# -- those that are written out -------------------------------------------------------------------
+
+
+def _never_equal(x: Any) -> bool:
+    """Whether `==` of a Tensor and this is Python's answer: that two different things differ."""
+    return not (
+        isinstance(x, Tensor | int | float | list | tuple | complex) or hasattr(x, "__array__")
+    )
+
+
+def _contains(self: Tensor, value: Any) -> bool:
+    return not _never_equal(value) and bool((self == value).any())
+
+
+def _reflected_matmul(self: Tensor, other: Any) -> Tensor:
+    return matmul(other, self)
+
+
+def _setitem(self: Tensor, key: Any, value: Any) -> None:
+    """Replace the elements that the key selects; the gradient goes to what is written there."""
+    self.become("item assignment", setitem(self, key, value))
+
+
+def _round(self: Tensor, digits: int | None = None) -> Tensor:
+    """To whole numbers, or so many decimals: a Tensor, also of one number."""
+    if digits is None or self.dtype not in dtypes.FLOATING:
+        return elementwise.round(self)
+    return elementwise.round(self * 10.0**digits) / 10.0**digits
+
+
+def _reshape(self: Tensor, *shape: Any) -> Tensor:
+    """The elements in row-major order in another shape; one size may be -1.
+
+    >>> Tensor([1, 2, 3, 4]).reshape(2, -1).shape
+    (2, 2)
+    """
+    given = shape[0] if len(shape) == 1 and shape[0] is not None else shape
+    return manipulation.reshape(self, given)
+
+
+def _array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    """The module with the Array API functions for Tensors."""
+    if api_version not in (None, "2022.12", "2023.12", "2024.12"):
+        raise ArgumentError(f"__array_namespace__: version {api_version!r} is not provided")
+    return sys.modules["backlit"]  # it stands above, so that nothing here can import it
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+#: Operators of two operands, which may also be written `2 + x` and `x += 2`.
+_BINARY: dict[str, tuple[str, type[Op], Combine]] = {
+    "add": ("+", ops.Add, binary),
+    "sub": ("-", ops.Subtract, binary),
+    "mul": ("*", ops.Multiply, binary),
+    "truediv": ("/", ops.Divide, binary_float),
+    "floordiv": ("//", ops.FloorDivide, binary),
+    "mod": ("%", ops.Remainder, binary),
+    "pow": ("**", ops.Pow, binary),
+    "and": ("&", ops.BitwiseAnd, binary),
+    "or": ("|", ops.BitwiseOr, binary),
+    "xor": ("^", ops.BitwiseXor, binary),
+    "lshift": ("<<", ops.BitwiseLeftShift, binary),
+    "rshift": (">>", ops.BitwiseRightShift, binary),
+}
+
+_OTHER = {
+    "neg": (_unary, ops.Negative),
+    "pos": (_unary, ops.Positive),
+    "abs": (_unary, ops.Abs),
+    "invert": (_unary, ops.BitwiseInvert),
+    "lt": (_forward, ops.Less),
+    "le": (_forward, ops.LessEqual),
+    "gt": (_forward, ops.Greater),
+    "ge": (_forward, ops.GreaterEqual),
+    "eq": (_equality, ops.Equal),
+    "ne": (_equality, ops.NotEqual),
+}
+
+_REDUCTIONS = {
+    "sum": _accumulation,
+    "prod": _accumulation,
+    "mean": _fold,
+    "var": _deviation,
+    "std": _deviation,
+    "max": _fold,
+    "min": _fold,
+    "argmax": _fold,
+    "argmin": _fold,
+    "all": _fold,
+    "any": _fold,
+}
+
+_WRITTEN_OUT = {
+    "__matmul__": matmul,
+    "__rmatmul__": _reflected_matmul,
+    "__imatmul__": _in_place("@=", matmul),
+    "__getitem__": getitem,
+    "__setitem__": _setitem,
+    "__contains__": _contains,
+    "__round__": _round,
+    "__array_namespace__": _array_namespace,
+    "reshape": _reshape,
+}
+
+
+def attach() -> None:
+    """Give the Tensor all of them."""
+    for name, (sign, cls, combine) in _BINARY.items():
+        op = cls()
+        forward = _named(f"__{name}__", _forward(op, combine), cls.__doc__)
+        _named(f"__r{name}__", _reflected(op, combine), cls.__doc__)
+        _named(f"__i{name}__", _in_place(f"{sign}=", forward))
+    for name, (operator, cls) in _OTHER.items():
+        _named(f"__{name}__", operator(cls()), cls.__doc__)
+    for name, method in _REDUCTIONS.items():
+        function = getattr(reductions, name)
+        doc = f"{function.__doc__.splitlines()[0]}\n\nSee `backlit.{name}`."
+        _named(name, method(function), doc)
+    for name, written in _WRITTEN_OUT.items():
+        setattr(Tensor, name, written)
+
+
+def _named(name: str, method: Any, doc: str | None = None) -> Method:
+    """Attach a method that was made, under a name that tracebacks show, too.
+
+    It has code of its own, for Python calls faster what is always called at the same place.
+    """
+    method.__name__, method.__qualname__, method.__doc__ = name, f"Tensor.{name}", doc
+    method.__code__ = method.__code__.replace(co_name=name, co_qualname=f"Tensor.{name}")
+    setattr(Tensor, name, method)
+    return method
+
+
+__all__ = ["attach"]

@@ -1,0 +1,98 @@
+"""The array that data becomes: numbers, nested lists and other libraries' arrays, or the error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .backend.numpy_backend import astype
+from .dtypes import DType, as_dtype
+from .errors import ArgumentError, BacklitError, DTypeError
+from .foreign import words
+from .tape import where_called
+
+
+def as_array(
+    data: Any,
+    dtype: Any = None,
+    copy: bool | None = None,
+    plainly: Callable[[Any], Any] = lambda data: data,
+) -> np.ndarray:
+    """A NumPy array of a supported dtype; Python floats become float32, ints int64.
+
+    `plainly` makes of nested lists what NumPy can read, where they may hold something else.
+    """
+    target = None if dtype is None else as_dtype(dtype)
+    if not isinstance(data, np.ndarray | np.generic):
+        if not hasattr(data, "__array__") or isinstance(data, type):
+            return _from_python(data, target, plainly)
+        try:
+            data = np.asarray(data)
+        except Exception as error:  # an array of another library's raises what it likes
+            raise DTypeError(_no_numbers(data, f": {error}")) from None
+    if data.dtype not in dtypes.SUPPORTED or type(data) is not np.ndarray:
+        _require_numbers(data, data, target)
+    if target in dtypes.INTEGER and data.dtype in dtypes.FLOATING and copy is not False:
+        return astype(np.asarray(data), target)
+    return np.array(data, as_dtype(data.dtype) if target is None else target, copy=copy)
+
+
+def _from_python(data: Any, target: DType | None, plainly: Callable[[Any], Any]) -> np.ndarray:
+    """Numbers and nested lists as an array."""
+    try:
+        plain = plainly(data)
+        array = np.array(plain)
+    except BacklitError:
+        raise
+    except ValueError:
+        raise ArgumentError(_no_numbers(data)) from None
+    except Exception as error:  # and so does one in a list
+        raise DTypeError(_no_numbers(data, f": {error}")) from None
+    _require_numbers(array, data, target)
+    if target is not None:
+        try:
+            return np.array(plain, target)
+        except (ValueError, OverflowError) as error:
+            raise ArgumentError(f"tensor: the data must fit into {target}: {error}") from None
+    defaults: dict[str, DType] = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}
+    default = defaults.get(array.dtype.kind)
+    # A list of NumPy arrays keeps their dtype; only Python numbers have a default.
+    dtype = default if default and _python_numbers(data) else as_dtype(array.dtype)
+    return array.astype(dtype, copy=False)
+
+
+def _require_numbers(array: Any, data: Any, target: DType | None) -> None:
+    """Raise unless an array that was made of the data has numbers that `target` can take over."""
+    if np.ma.is_masked(array):
+        raise DTypeError(
+            f"tensor: the data must be numbers, got a masked array with {np.ma.count_masked(array)}"
+            " elements masked; say what stands there: x.filled(0)"
+        )
+    dtype = array.dtype
+    number = dtype.kind in "biuf" or (dtype.kind == "V" and dtype.type is not np.void)
+    if not number or (target is None and dtype.newbyteorder("=") not in dtypes.SUPPORTED):
+        raise DTypeError(_no_numbers(data))
+
+
+def _no_numbers(data: Any, error: str = "") -> str:
+    what, cure = words(data)
+    return (
+        f"tensor: the data must be numbers in a regular nesting, got {what}{error}; "
+        f"{cure}{where_called()}"
+    )
+
+
+def _python_numbers(data: Any) -> bool:
+    """Whether the innermost things in nested lists are numbers of Python's own."""
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return not hasattr(data, "__array__")
+
+
+def check_device(device: Any) -> None:
+    """Raise unless the device is None or the CPU."""
+    if device not in (None, "cpu", "cpu:0"):
+        raise ArgumentError(f"device: must be 'cpu', got {device!r}; Backlit computes on the CPU")
