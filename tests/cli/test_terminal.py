@@ -85,7 +85,7 @@ def test_the_gate_is_drawn_with_its_wires():
             "  m  5     ──╯          1",
             "     3  ×3",
         ]
-        assert lines[5].startswith("switcher: hands each input")
+        assert lines[5].startswith("switcher: each input gets upstream times the other")
         await press(p, "home")
         assert "·" in shown(app, "gate").splitlines()[1]  # no gradient yet, and not 0
 
