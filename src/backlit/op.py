@@ -94,6 +94,16 @@ class Op:
     #: How it is written, with `{}` for each input, as "{} × {:-}". Empty: `name(a, b)`. At `{:-}`
     #: an input that starts with a minus is put in brackets.
     notation: ClassVar[str] = ""
+    #: True if elements of an input may be left out of the result, by value, index or condition.
+    chooses: ClassVar[bool] = False
+    #: True for the nonlinear functions that units of a network have.
+    activation: ClassVar[bool] = False
+    #: True if it hands on what lies on one side of a limit, and holds back what does not.
+    rectifies: ClassVar[bool] = False
+    #: What its result comes near as an input grows without bound, and where its slope dies out.
+    saturates: ClassVar[tuple[float, ...]] = ()
+    #: The op that it applies to its first input, so that it need not be applied before.
+    applies: ClassVar[str] = ""
     name: ClassVar[str] = "op"
     #: Names of the array inputs, from the signature of `forward`.
     parameters: ClassVar[tuple[str, ...]] = ()

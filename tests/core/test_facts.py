@@ -15,9 +15,10 @@ from backlit.dtypes import FLOATING
 from backlit.errors import ArgumentError
 from backlit.facts import ROLES
 from backlit.op import Elementwise, Op, Reduction
+from backlit.ops import activation, loss
 from backlit.ops.loss import Loss
 from backlit.see.show.words import effect_of, formula, role_of, symbol_of
-from op_table import RECORDS, Record
+from op_table import BUILT_IN, RECORDS, Record
 from op_table.record import generator
 
 DIFFERENTIABLE = {n: r for n, r in RECORDS.items() if r.op.differentiable}
@@ -73,6 +74,7 @@ class Seen:
         self.op = record.op
         self.whole: list[np.ndarray] = []  # all floating inputs side by side
         self.first: list[np.ndarray] = []
+        self.each: list[np.ndarray] = []
         self.inputs = 0
         self.constant = self.affine = True
         self.varies = False
@@ -87,6 +89,7 @@ class Seen:
                 continue
             self.whole.append(whole)
             self.first.append(next(iter(found.values())))
+            self.each.extend(found.values())
             self.inputs = max(self.inputs, len(found))
             for _ in range(2):
                 other = jacobians(op, shuffled(case.inputs, rng, "f"))
@@ -129,8 +132,8 @@ class Seen:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether there is an element that no output sees."""
-        return any((~(j != 0).any(0)).any() and j.any() for j in self.whole)
+        """Whether no output sees an element of an input of which others are seen."""
+        return any((j == 0).all(0).any() and j.any() for j in self.each)
 
     @property
     def role(self) -> str:
@@ -179,6 +182,127 @@ def test_all_losses_scale(name: str) -> None:
 
 def test_every_role_is_that_of_an_op() -> None:
     assert {r.op.role for r in DIFFERENTIABLE.values()} == set(ROLES)
+
+
+# -- choosing, saturating, rectifying -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [n for n in OTHERS if RECORDS[n].op.role in ("router", "mover")])
+def test_an_op_chooses_if_it_leaves_elements_out(name: str) -> None:
+    assert RECORDS[name].op.chooses == seen(name).leaves_out
+
+
+def test_no_other_op_chooses() -> None:
+    choosing = {n for n, op in BUILT_IN.items() if op.chooses}
+    assert choosing <= {n for n in OTHERS if RECORDS[n].op.role in ("router", "mover")}
+
+
+FAR = (1e8, 1e12)
+NEAR = (0.2, 0.4, 0.6, -0.2, -0.4, -0.6)
+
+
+def value_and_slope(op: Op, x: float) -> tuple[float, float]:
+    inputs = (np.array(x),)
+    with np.errstate(all="ignore"):
+        y = np.asarray(op.forward(NUMPY, *inputs))
+    return float(y), jacobians(op, inputs)[0].item()
+
+
+def ends(op: Op) -> set[float]:
+    """What the values of a function of one number come near, flat, on both sides."""
+    found = set()
+    for sign in (1, -1):
+        (near, _), (far, slope) = (value_and_slope(op, sign * x) for x in FAR)
+        if abs(slope) < 1e-15 and abs(far - near) < 1e-7:
+            found.add(round(far, 6) + 0.0)
+    return found
+
+
+def sides(op: Op) -> set[float]:
+    return {slope for _, slope in (value_and_slope(op, x) for x in NEAR)}
+
+
+OF_ONE = [
+    n
+    for n in OTHERS
+    if issubclass(RECORDS[n].op, Elementwise)
+    and len(RECORDS[n].op.parameters) == 1
+    and RECORDS[n].op.role != "blocker"
+]
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_a_function_rectifies_if_its_slope_is_1_on_one_side_only(name: str) -> None:
+    record = RECORDS[name]
+    found = [sides(record.op(**c.attributes)) for c in record.cases]
+    assert record.op.rectifies == any(1 in s and any(0 <= v < 1 for v in s) for s in found)
+
+
+@pytest.mark.parametrize("name", [n for n in OF_ONE if not RECORDS[n].op.rectifies])
+def test_a_function_saturates_where_it_is_flat(name: str) -> None:
+    record = RECORDS[name]
+    found = ends(record.op(**record.cases[0].attributes))
+    assert {round(v, 6) + 0.0 for v in record.op.saturates} == found
+
+
+SOFTMAXES = ("softmax", "masked_softmax", "log_softmax")
+
+
+@pytest.mark.parametrize("name", SOFTMAXES)
+def test_a_softmax_saturates_where_one_element_has_it_all(name: str) -> None:
+    op, x = BUILT_IN[name](axis=0), np.array([1e3, 0.0, -1e3])
+    flat = ~jacobians(op, (x,))[0].any(1)
+    assert set(op.forward(NUMPY, x)[flat]) == set(op.saturates)
+
+
+def test_only_functions_of_one_number_and_softmaxes_saturate_or_rectify() -> None:
+    rest = [op for n, op in BUILT_IN.items() if n not in OF_ONE and n not in SOFTMAXES]
+    assert not [op.name for op in rest if op.saturates or op.rectifies]
+
+
+def test_activations_are_those_of_their_module_and_tanh() -> None:
+    own = {n for n, op in BUILT_IN.items() if op.activation}
+    module = {
+        n
+        for n, op in BUILT_IN.items()
+        if op.__module__ == activation.__name__ and issubclass(op, Elementwise)
+    }
+    assert own == module | {"tanh"}
+
+
+# -- what an op applies itself --------------------------------------------------------------------
+
+
+def value(op: Op, *inputs) -> np.ndarray:
+    return np.asarray(op.forward(NUMPY, *inputs))
+
+
+LOGITS = np.array([[0.3, -1.2, 2.0], [1.0, 0.0, -0.5]])
+
+
+def sees_a_shift(name: str) -> bool:
+    """Whether the value changes if the same number is added to all of the first input."""
+    if name in SOFTMAXES:
+        op, inputs = BUILT_IN[name](axis=1), (LOGITS,)
+    else:
+        case = RECORDS[name].cases[0]
+        op, inputs = BUILT_IN[name](**case.attributes), case.inputs
+    with np.errstate(all="ignore"):
+        return not np.allclose(value(op, *inputs), value(op, inputs[0] + 0.5, *inputs[1:]))
+
+
+def test_what_applies_the_softmax_does_not_see_a_shift() -> None:
+    blind = {name for name in (*LOSSES, *SOFTMAXES) if not sees_a_shift(name)}
+    compares_scores = {"multi_margin_loss"}
+    assert {n for n, op in BUILT_IN.items() if op.applies == "softmax"} == blind - compares_scores
+
+
+def test_what_applies_the_sigmoid_is_the_loss_of_its_probabilities() -> None:
+    target = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    (taking,) = [op for op in BUILT_IN.values() if op.applies not in ("", "softmax")]
+    probabilities = value(BUILT_IN[taking.applies](), LOGITS)
+    wanted = value(loss.BinaryCrossEntropy(reduction="mean"), probabilities, target)
+    np.testing.assert_allclose(value(taking(reduction="mean"), LOGITS, target), wanted)
 
 
 # -- ops of one's own -----------------------------------------------------------------------------

@@ -131,6 +131,13 @@ def softmax_twice():
     return net, vectors(), nn.NLLLoss()
 
 
+@bug("double softmax")
+def softmax_before_soft_targets():
+    x, t = vectors()
+    soft = bl.tensor(np.eye(4, dtype="float32")[t.numpy()] * 0.9 + 0.025)
+    return nn.Sequential(mlp(10, 16, 4), nn.Softmax(dim=1)), (x, soft), CE
+
+
 @bug("double sigmoid")
 def sigmoid_before_its_logits_loss():
     x, t = numbers()
@@ -163,6 +170,14 @@ def column_target_against_vector():
     x, t = numbers()
     net = nn.Sequential(mlp(6, 16, 1), nn.Flatten(0))
     return net, (x, bl.tensor(t.numpy().reshape(-1, 1))), squared
+
+
+@bug("silent broadcasting")
+def column_and_vector_in_a_distance():
+    def distance(y, t):
+        return bl.mean(bl.hypot(y - 1, t))
+
+    return mlp(6, 16, 1), numbers(), distance
 
 
 @bug("mixing across the batch")

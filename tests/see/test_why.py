@@ -111,6 +111,27 @@ def test_an_all_zero_mask():
     assert "(w * mask).sum()" in found.line
 
 
+def test_an_image_of_zeros():
+    w, black = weight(np.ones((1, 1, 2, 2))), bl.zeros((1, 1, 3, 3))
+    y = nn.functional.conv2d(black, w)
+    assert "convolution multiplies its gradient by" in reason(w, y.sum(), "zero", "masked").text
+
+
+def test_dropout_of_everything():
+    w = weight()
+    y = nn.functional.dropout(w, 1.0)
+    assert "dropout multiplies its gradient by a mask" in reason(w, y.sum(), "zero", "masked").text
+
+
+def test_a_part_that_is_written_over():
+    w = weight()
+    y = +w
+    y[:] = 0.0
+    assert (
+        "set_slice never chooses it" in reason(w, (y * w.detach()).sum(), "zero", "not chosen").text
+    )
+
+
 def test_a_factor_of_zeros():
     w, v = weight(), weight((0.0, 0.0))
     assert "zeros" in reason(w, (w * v).sum(), "zero", "masked").text

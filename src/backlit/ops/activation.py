@@ -24,6 +24,8 @@ class Sigmoid(Elementwise):
     """y = 1 / (1 + e^-x);  gx = gy y (1 - y)."""
 
     symbol = "σ"
+    activation = True
+    saturates = (0.0, 1.0)
     whole = True
     saves = ("y",)
 
@@ -37,6 +39,8 @@ class Sigmoid(Elementwise):
 class Relu(Elementwise):
     """y = max(x, 0);  gx = gy where x > 0, else y: 0 (relu'(0) = 0), or NaN where x is."""
 
+    activation = True
+    rectifies = True
     whole = True
     saves = ("y",)
 
@@ -50,6 +54,8 @@ class Relu(Elementwise):
 class LeakyRelu(Elementwise):
     """y = x where x > 0, else slope · x;  the derivative at 0 is the slope, at NaN it is NaN."""
 
+    activation = True
+    rectifies = True
     whole = True
     attributes = ("slope",)
     saves = ("x",)
@@ -68,6 +74,8 @@ class Elu(Elementwise):
     Source: Clevert, Unterthiner & Hochreiter, ICLR 2016, eq. 15.
     """
 
+    activation = True
+    rectifies = True
     whole = True
     attributes = ("alpha",)
     saves = ("x",)
@@ -83,6 +91,8 @@ class Elu(Elementwise):
 class Softplus(Elementwise):
     """y = log(1 + eˣ) = max(x, 0) + log(1 + e^-|x|);  gx = gy σ(x)."""
 
+    activation = True
+    saturates = (0.0,)
     whole = True
     saves = ("x",)
 
@@ -99,6 +109,8 @@ class Silu(Elementwise):
     Source: Elfwing, Uchibe & Doya, Neural Networks 107 (2018), eq. 3.
     """
 
+    activation = True
+    saturates = (0.0,)
     whole = True
     saves = ("x",)
 
@@ -116,6 +128,8 @@ class Gelu(Elementwise):
     Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
     """
 
+    activation = True
+    saturates = (0.0,)
     whole = True
     saves = ("x",)
 
@@ -135,6 +149,8 @@ class GeluTanh(Elementwise):
     Source: Hendrycks & Gimpel, arXiv:1606.08415, sec. 2.
     """
 
+    activation = True
+    saturates = (0.0,)
     whole = True
     saves = ("x",)
 
@@ -155,6 +171,8 @@ def _gelu_inner(x):
 class Softmax(Op):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ along `axis`;  gxᵢ = yᵢ (gyᵢ - Σⱼ gyⱼ yⱼ)."""
 
+    applies = "softmax"
+    saturates = (0.0, 1.0)
     whole = True
     attributes = ("axis",)
     saves = ("y",)
@@ -186,6 +204,8 @@ class MaskedSoftmax(Softmax):
 class LogSoftmax(Op):
     """yᵢ = xᵢ - log Σⱼ e^xⱼ along `axis`;  gxᵢ = gyᵢ - e^yᵢ Σⱼ gyⱼ."""
 
+    applies = "softmax"
+    saturates = (0.0,)
     whole = True
     attributes = ("axis",)
     saves = ("y",)

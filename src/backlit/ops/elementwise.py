@@ -231,6 +231,7 @@ class Reciprocal(Elementwise):
     """y = 1 / x;  gx = -gy y²."""
 
     symbol = "1/x"
+    saturates = (0.0,)
     primitive = True
     saves = ("y",)
 
@@ -245,6 +246,7 @@ class Exp(Elementwise):
     """y = eˣ;  gx = gy y."""
 
     symbol = "eˣ"
+    saturates = (0.0,)
     primitive = True
     saves = ("y",)
 
@@ -258,6 +260,7 @@ class Exp(Elementwise):
 class Expm1(Elementwise):
     """y = eˣ - 1, exact near 0;  gx = gy (y + 1)."""
 
+    saturates = (-1.0,)
     primitive = True
     saves = ("y",)
 
@@ -411,6 +414,7 @@ class Acos(Elementwise):
 class Atan(Elementwise):
     """y = arctan x;  gx = gy / (1 + x²)."""
 
+    saturates = (-math.pi / 2, math.pi / 2)
     primitive = True
     saves = ("x",)
 
@@ -469,6 +473,8 @@ class Cosh(Elementwise):
 class Tanh(Elementwise):
     """y = tanh x;  gx = gy (1 - y²)."""
 
+    activation = True
+    saturates = (-1.0, 1.0)
     primitive = True
     saves = ("y",)
 
@@ -521,6 +527,7 @@ class Atanh(Elementwise):
 class Erf(Elementwise):
     """y = 2/√π ∫₀ˣ e^(-t²) dt;  gx = gy 2/√π e^(-x²)."""
 
+    saturates = (-1.0, 1.0)
     primitive = True
     saves = ("x",)
 
@@ -534,6 +541,7 @@ class Erf(Elementwise):
 class Erfc(Elementwise):
     """y = 1 - erf x, exact where it is small;  gx = -gy 2/√π e^(-x²)."""
 
+    saturates = (0.0, 2.0)
     primitive = True
     saves = ("x",)
 
@@ -568,6 +576,7 @@ class Maximum(Elementwise):
     role = "router"
     symbol = "max"
     notation = "max({}, {})"
+    chooses = True
     primitive = True
     saves = ("a", "b")
 
@@ -588,6 +597,7 @@ class Minimum(Elementwise):
     role = "router"
     symbol = "min"
     notation = "min({}, {})"
+    chooses = True
     primitive = True
     saves = ("a", "b")
 
@@ -608,6 +618,7 @@ class Clip(Elementwise):
     A limit of None does not limit. Where x is NaN, so is gx.
     """
 
+    rectifies = True
     whole = True
     attributes = ("low", "high")
     saves = ("x",)
@@ -635,6 +646,7 @@ class Where(Elementwise):
     """y = a where the condition holds, else b;  the gradient goes to the one chosen."""
 
     role = "router"
+    chooses = True
     primitive = True
     exact = True
     saves = ("condition",)

@@ -61,6 +61,7 @@ class Gather(Op):
     """y = x[indices];  gx = gy added into zeros at the indices."""
 
     role = "mover"
+    chooses = True
     attributes = ("pattern",)
     saves = ("x.shape", "indices")
     primitive = True
@@ -109,6 +110,7 @@ class SetItems(Op):
     """
 
     role = "mover"
+    chooses = True
     attributes = ("pattern",)
     saves = ("indices",)
     primitive = True
@@ -141,6 +143,7 @@ class Take(Op):
     """y = the slices of x at `indices` along `axis`;  gx = gy added at the indices."""
 
     role = "mover"
+    chooses = True
     attributes = ("axis",)
     saves = ("x.shape", "indices")
     primitive = True
@@ -185,6 +188,7 @@ class TakeAlongAxis(Op):
     """y[..., i, ...] = x[..., indices[..., i, ...], ...];  gx = gy added at the indices."""
 
     role = "mover"
+    chooses = True
     attributes = ("axis",)
     saves = ("x.shape", "indices")
     primitive = True

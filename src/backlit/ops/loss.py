@@ -191,6 +191,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     gt = gl (-x + (w-1) log(1 + e^-x))
     """
 
+    applies = "sigmoid"
     saves = ("x", "target", "pos_weight")
 
     def check(self, x, target, *pos_weight):
@@ -400,6 +401,7 @@ class CrossEntropy(Labelled):
     Source: Szegedy et al., CVPR 2016, sec. 7 (smoothing).
     """
 
+    applies = "softmax"
     whole = True
     attributes = ("label_smoothing", "ignore_index", "reduction")
     saves = ("x", "target", "weight", "y")
@@ -454,6 +456,7 @@ class SoftCrossEntropy(Classification):
     gx = gl (p Σ_c q - q),  gt = -gl (1-ε) w log p;  the mean is over the rows
     """
 
+    applies = "softmax"
     attributes = ("label_smoothing", "reduction")
     saves = ("x", "target", "weight")
     label_smoothing: float

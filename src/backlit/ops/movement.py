@@ -154,6 +154,7 @@ class Slice(Op):
     """
 
     role = "mover"
+    chooses = True
     attributes = ("index",)
     saves = ("x.shape",)
     primitive = True
@@ -211,6 +212,7 @@ class SetSlice(Op):
     """
 
     role = "mover"
+    chooses = True
     attributes = ("index",)
     primitive = True
     exact = True

@@ -76,6 +76,7 @@ class MaxPool(Windows):
     """
 
     role = "router"
+    chooses = True
     saves = ("x", "y")
 
     def forward(self, xp, x):
@@ -119,6 +120,7 @@ class MaxPoolPick(Windows):
     """
 
     role = "router"
+    chooses = True
     saves = ("x",)
 
     def forward(self, xp, values, x):

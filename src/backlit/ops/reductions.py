@@ -113,6 +113,7 @@ class Extreme(Reduction):
     """Base of Max and Min: the gradient is shared equally by all elements that attain y."""
 
     role = "router"
+    chooses = True
     primitive = True
     has_identity = False
     saves = ("x", "y")

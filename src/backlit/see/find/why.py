@@ -33,19 +33,14 @@ from rich.text import Text
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, GraphFreedError
 from ...nn.module import Parameter
-from ...op import REGISTRY, describe
+from ...op import Op, describe
+from ...ops.elementwise import Convert, Divide
 from ...tensor import Tensor
 from ..records.builder import names_of, user_frames
 from ..records.from_block import Recording
 from ..records.from_tape import as_record
 from ..records.model import Edge, NodeRecord, Record
 from .exits import Crossing, Read, Ways, holding, loss_of
-
-_STEPS = ("floor", "ceil", "trunc", "round", "sign", "floor_divide")
-_UNITS = ("relu", "clip", "leaky_relu", "elu")
-_SATURATING = ("sigmoid", "tanh", "erf", "erfc", "softmax", "masked_softmax", "log_softmax", "exp")
-_CHOOSING = ("max", "min", "maximum", "minimum", "where", "take", "gather", "take_along_axis",
-             "slice")  # fmt: skip
 
 
 @dataclass
@@ -329,9 +324,9 @@ def _cut(record: Record, start: NodeRecord, loss: int) -> list[Reason]:
 def _ended(record: Record, node: NodeRecord) -> Reason:
     """Why the result of an op requires no gradient though an input does."""
     at = _at(record, node)
-    cls = REGISTRY.get(node.op)
-    if cls is not None and not cls.differentiable:
-        if node.op == "convert":
+    known = node.op_class
+    if known is not Op and not known.differentiable:
+        if known is Convert:
             text = f"it is cast to {node.dtype}, and integers and truth values have no gradients"
             return Reason("no derivative", text, at, "stay with floating numbers")
         text = f"it goes through {node.op}, which has none"
@@ -423,12 +418,12 @@ def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason
 
 def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
     """What an op did to turn a gradient into zeros."""
-    op, at = node.op, _at(record, node)
+    op, known, at = node.op, node.op_class, _at(record, node)
     others = [record.nodes[e.source] for e in record.incoming[node.id] if e.id != edge.id]
-    if op in _STEPS:
+    if known.role == "blocker":
         fix = "use a smooth function, or pass the gradient straight through in an op of your own"
         return Reason("flat", f"{op} has the derivative 0 everywhere", at, fix)
-    if op in ("multiply", "matmul", "linear", "divide", "dropout"):
+    if known.role == "switcher" or issubclass(known, Divide):
         zero = [o for o in others if o.value is not None and _all_zero(o)]
         if zero:
             what = zero[0]
@@ -438,14 +433,14 @@ def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
                 else "initialise it with random numbers, not zeros"
             )  # fmt: skip
             return Reason("masked", f"{op} multiplies its gradient by {kind} of zeros", at, fix)
-    if op in _UNITS:
+    if known.rectifies:
         share = _off(record, edge)
         fix = "lower the learning rate, initialise the bias at 0 or above, or use leaky_relu"
         return Reason("dead units", f"every unit{share} is off at this {op}", at, fix)
-    if op in _CHOOSING:
+    if known.chooses:
         text = "its mask never chooses it" if op == "where" else f"{op} never chooses it"
         return Reason("not chosen", text, at, "check the condition, the index or the labels")
-    if op in _SATURATING:
+    if known.saturates:
         fix = "scale its input down, or use the loss that takes logits"
         return Reason("flat", f"{op} is saturated: its derivative is 0 to rounding", at, fix)
     return Reason("flat", f"the derivative of {op} is 0 here", at)
@@ -453,17 +448,17 @@ def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
 
 def _stopped_part(record: Record, node: NodeRecord, edge: Edge) -> Reason | None:
     """What an op did to turn a part of a gradient into zeros, where that is known."""
-    op, at = node.op, _at(record, node)
-    if op in _UNITS:
+    op, known, at = node.op, node.op_class, _at(record, node)
+    if known.rectifies:
         fix = (
             "nothing, if it is so in this batch only; else lower the learning rate, initialise the "
             "bias at 0 or above, or use leaky_relu"
         )
         return Reason("dead units", f"units{_off(record, edge)} are off at this {op}", at, fix)
-    if op in _CHOOSING:
+    if known.chooses:
         fix = "nothing, if others are chosen in other batches; else check the index or condition"
         return Reason("not chosen", f"{op} chooses only a part of it", at, fix)
-    if op in ("multiply", "matmul", "linear"):
+    if known.role == "switcher":
         for e in record.incoming[node.id]:
             other = record.nodes[e.source]
             array = None if other.value is None else other.value.array

@@ -10,22 +10,11 @@ from ...autograd import fit
 from ...backend import numpy_backend
 from ...dtypes import FLOATING
 from ...op import Elementwise
+from ...ops.contraction import Linear, Matmul
+from ...ops.convolution import Convolution
+from ...ops.reductions import Mean, Sum
 from .model import Applied, Local
 from .value import Value, number
-
-_MOVES = {
-    "reshape",
-    "permute_dims",
-    "flip",
-    "concat",
-    "slice",
-    "place",
-    "gather",
-    "take",
-    "take_along_axis",
-    "set_slice",
-    "set_items",
-}
 
 _CONVOLUTION = (
     "Toeplitz: every window sends its upstream gradient back through the kernel, flipped, and "
@@ -47,16 +36,16 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
         return None
     if isinstance(op, Elementwise):
         return _diagonal(applied, position, target)
-    if op.name in _MOVES:
+    if op.role == "mover":
         return Local("move", "the elements go back where they came from")
-    if op.name == "sum":
+    if isinstance(op, Sum):
         return Local("copy", "1, copied to every element that was added")
-    if op.name in ("matmul", "linear"):
+    if isinstance(op, Matmul | Linear):
         return _product(applied, position)
-    if op.name == "convolution" and position in (0, 1):
+    if isinstance(op, Convolution) and position in (0, 1):
         return Local("map", _CONVOLUTION[position])
     size = int(np.prod(applied.type.shape))
-    if op.name == "mean":
+    if isinstance(op, Mean):
         count = int(np.prod(target.shape)) // max(size, 1)
         return Local("copy", f"1/{count}, copied to every element that was averaged")
     if size == 1:
@@ -89,7 +78,7 @@ def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:
 
 def _product(applied: Applied, position: int) -> Local:
     names = applied.op.parameters
-    if applied.op.name == "matmul":
+    if isinstance(applied.op, Matmul):
         if position == 0:
             return Local("matrix", "· bᵀ from the right", _operand(applied, 1))
         return Local("matrix", "aᵀ · from the left", _operand(applied, 0))

@@ -19,14 +19,12 @@ from ....errors import ArgumentError, BacklitError
 from ....nn.keeping import kept
 from ....nn.module import Module
 from ....op import describe
+from ....ops.elementwise import Astype
+from ....ops.loss import Loss
 from ....optim import Adam, Optimizer
 from ....tensor import Tensor, as_tensor, wrap
 from ...records.from_block import recording
 from ...records.model import NodeRecord, Record
-
-#: Ops whose value is an activation of hidden units.
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "gelu_tanh", "silu",
-               "softplus")  # fmt: skip
 
 
 class Material:
@@ -101,9 +99,7 @@ class Material:
     @property
     def loss_op(self) -> NodeRecord | None:
         """The node of a loss op, if the loss is one."""
-        known = ("cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "mse_loss",
-                 "binary_cross_entropy", "soft_cross_entropy")  # fmt: skip
-        return next((n for n in reversed(self.record.nodes) if n.op in known), None)
+        return next((n for n in reversed(self.record.nodes) if issubclass(n.op_class, Loss)), None)
 
     def gradient(self, p: Tensor) -> np.ndarray | None:
         """This batch's gradient of a parameter."""
@@ -130,7 +126,7 @@ class Material:
         last = self.output_id
         return [
             n for n in self.record.nodes
-            if n.op in ACTIVATIONS and n.id != last and n.requires_grad
+            if n.op_class.activation and n.id != last and n.requires_grad
             and (last is None or n.id < last)
         ]  # fmt: skip
 
@@ -142,7 +138,7 @@ class Material:
                 return None
             node = self.record.nodes[edges[0].source]
             position = 0
-            if node.op not in ("reshape", "expand_dims", "slice", "permute_dims", "astype"):
+            if not (node.op_class.role == "mover" or issubclass(node.op_class, Astype)):
                 return node
         return node
 

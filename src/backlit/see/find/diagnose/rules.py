@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ....dtypes import FLOATING
+from ....op import REGISTRY, Elementwise
+from ....ops.activation import Relu
 from ...records.model import NodeRecord
 from ...records.value import number
 from ..bad_numbers import bad_numbers
@@ -125,14 +127,9 @@ def optimizer_parameters(m: Material) -> Iterator[Finding]:
 def double_softmax(m: Material) -> Iterator[Finding]:
     """A loss that takes logits is given probabilities, or the other way round."""
     for node in m.record.nodes:
-        takes = {
-            "cross_entropy": "softmax",
-            "binary_cross_entropy_with_logits": "sigmoid",
-            "softmax": "softmax",
-            "log_softmax": "softmax",
-        }.get(node.op)
+        takes = node.op_class.applies
         before = m.producer(node) if takes else None
-        if before is not None and before.op == takes:
+        if before is not None and issubclass(before.op_class, REGISTRY[takes]):
             yield Finding(
                 "double softmax" if takes == "softmax" else "double sigmoid",
                 ERROR,
@@ -141,7 +138,7 @@ def double_softmax(m: Material) -> Iterator[Finding]:
                 _at(m, before),
                 f"leave out the {takes}, and give the loss the logits",
             )
-        elif node.op == "cross_entropy" and before is not None and before.op == "relu":
+        elif node.op == "cross_entropy" and before is not None and before.op_class is Relu:
             yield Finding(
                 "clipped logits",
                 WARNING,
@@ -172,7 +169,7 @@ def broadcast_in_loss(m: Material) -> Iterator[Finding]:
     if n < 2:
         return
     for node in m.record.nodes:
-        if node.op not in ("subtract", "multiply", "add", "divide", "maximum", "pow"):
+        if not (issubclass(node.op_class, Elementwise) and node.op_class.differentiable):
             continue
         shapes = [m.record.nodes[e.source].shape for e in m.record.incoming[node.id]]
         if set(shapes) == {(n, 1), (n,)} and node.shape == (n, n):
@@ -258,7 +255,7 @@ def dead_units(m: Material) -> Iterator[Finding]:
     """ReLU units that are off for every sample."""
     for node in m.hidden:
         y = node.value.array if node.value is not None else None
-        if node.op != "relu" or y is None or y.ndim < 2 or y.shape[0] < 16:
+        if node.op_class is not Relu or y is None or y.ndim < 2 or y.shape[0] < 16:
             continue
         axis = 1 if y.ndim > 3 else y.ndim - 1
         rest = tuple(a for a in range(y.ndim) if a != axis)
@@ -280,9 +277,10 @@ def saturated_units(m: Material) -> Iterator[Finding]:
     """Hidden units at the flat ends of tanh or sigmoid."""
     for node in m.hidden:
         y = node.value.array if node.value is not None else None
-        if y is None or y.size < 16 or node.op not in ("tanh", "sigmoid"):
+        ends = node.op_class.saturates
+        if y is None or y.size < 16 or len(ends) < 2:
             continue
-        flat = np.abs(y) > 0.99 if node.op == "tanh" else (y < 0.01) | (y > 0.99)
+        flat = (y < ends[0] + 0.01) | (y > ends[1] - 0.01)
         share = float(flat.mean())
         if share > 0.5:
             yield Finding(
