@@ -4,6 +4,7 @@ breaks. The facts themselves stand on the ops, as class attributes; these are th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -28,6 +29,20 @@ ROLES: dict[str, Role] = {
 
 #: A value that is used more than once is no op, but its uses meet there like at a gate.
 COPY = Role("adds", "a value used more than once adds up what its uses send")
+
+
+class Border(NamedTuple):
+    """Where a function of finite numbers has no finite value, or no finite slope.
+
+    `reached` says of one number for each input whether they lie there or beyond. `slope` is the
+    input for which the derivative breaks; empty if the value itself does. In `rule` and in `shown`,
+    how the numbers are told, `{0}` is the first of them.
+    """
+
+    rule: str
+    reached: Callable[..., bool]
+    slope: str = ""
+    shown: str = ""
 
 
 class _Operand(str):

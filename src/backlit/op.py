@@ -33,7 +33,7 @@ import numpy as np
 
 from .dtypes import FLOATING, INTEGER, DType, bool_, promote
 from .errors import ArgumentError, BacklitError, DTypeError, GradientError, ShapeError
-from .facts import ROLES, written
+from .facts import ROLES, Border, written
 
 Shape = tuple[int, ...]
 Saver = Callable[[tuple[Any, ...], Any], Any]
@@ -102,6 +102,14 @@ class Op:
     rectifies: ClassVar[bool] = False
     #: What its result comes near as an input grows without bound, and where its slope dies out.
     saturates: ClassVar[tuple[float, ...]] = ()
+    #: True if it grows so fast that ordinary inputs leave the range of their type.
+    overflows: ClassVar[bool] = False
+    #: True if an element of its result is a sum of many numbers.
+    adds: ClassVar[bool] = False
+    #: Where it has no finite value or slope.
+    domain: ClassVar[tuple[Border, ...]] = ()
+    #: How to write its input `{x}` so that it stays inside the domain; `{lib}` is the library.
+    inside: ClassVar[str] = ""
     #: The op that it applies to its first input, so that it need not be applied before.
     applies: ClassVar[str] = ""
     name: ClassVar[str] = "op"
@@ -203,6 +211,13 @@ def _require_facts(cls: type[Op]) -> None:
                 f"{cls.__name__}.notation must have a {{}} for each of "
                 f"({', '.join(cls.parameters)}), got {cls.notation!r}"
             ) from None
+
+    for border in cls.domain:
+        if border.slope and border.slope not in cls.parameters:
+            raise ArgumentError(
+                f"{cls.__name__}.domain: slope must be one of the inputs "
+                f"({', '.join(cls.parameters)}), got {border.slope!r}"
+            )
 
 
 def _saver(cls: type[Op], what: str) -> Saver:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from functools import cache
 
 import numpy as np
@@ -13,7 +15,7 @@ from backlit.autograd import fit
 from backlit.backend import numpy_backend as NUMPY
 from backlit.dtypes import FLOATING
 from backlit.errors import ArgumentError
-from backlit.facts import ROLES
+from backlit.facts import ROLES, Border, written
 from backlit.op import Elementwise, Op, Reduction
 from backlit.ops import activation, loss
 from backlit.ops.loss import Loss
@@ -184,6 +186,45 @@ def test_every_role_is_that_of_an_op() -> None:
     assert {r.op.role for r in DIFFERENTIABLE.values()} == set(ROLES)
 
 
+@pytest.mark.parametrize("name", [n for n in OTHERS if RECORDS[n].op.role == "distributor"])
+def test_a_distributor_that_turns_a_sign_says_so(name: str) -> None:
+    turns = any((j < 0).any() for j in seen(name).whole)
+    assert ("minus" in RECORDS[name].op.effect) == turns
+
+
+def test_only_distributors_that_turn_a_sign_have_an_effect_of_their_own() -> None:
+    assert {n for n, op in BUILT_IN.items() if op.effect} == {"negative", "subtract"}
+
+
+# -- how an op is written -------------------------------------------------------------------------
+
+PYTHON = {"−": "-", "×": "*", "÷": "/", "^": "**", "²": "**2", "=": "==", "≠": "!=", "≤": "<=",
+          "≥": ">="}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [n for n, op in BUILT_IN.items() if op.notation])
+def test_a_notation_read_as_python_computes_the_op(name: str) -> None:
+    op = BUILT_IN[name]
+    operands = ["a", "−b"] if len(op.parameters) == 2 else ["−b"]
+    text = written(op.notation, operands).translate(str.maketrans(PYTHON))
+    for a, b in ((3.0, 2.0), (2.0, -2.0), (1.0, -2.0)):
+        given = {"a": np.full((1, 1), a), "b": np.full((1, 1), b)}
+        inputs = [given["a"], -given["b"]][-len(operands) :]
+        assert eval(text, given) == op().forward(NUMPY, *inputs)
+
+
+def test_what_is_written_with_a_sign_has_that_sign_in_its_gate() -> None:
+    signs = {n: op for n, op in BUILT_IN.items() if len(op.parameters) == 2 and op.notation}
+    assert all(op.symbol in op.notation for n, op in signs.items() if n != "pow")
+    assert {n: op.symbol for n, op in BUILT_IN.items() if op.symbol and n not in signs} == {
+        "positive": "+x", "negative": "−x", "abs": "|x|", "square": "x²", "sqrt": "√x",
+        "reciprocal": "1/x", "exp": "eˣ", "sigmoid": "σ", "sum": "Σ", "permute_dims": "transpose",
+        "broadcast_to": "broadcast", "masked_softmax": "softmax",
+    }  # fmt: skip
+    assert all(op.symbol for op in signs.values())
+    assert BUILT_IN["pow"].symbol == "xⁿ"
+
+
 # -- choosing, saturating, rectifying -------------------------------------------------------------
 
 
@@ -255,9 +296,9 @@ def test_a_softmax_saturates_where_one_element_has_it_all(name: str) -> None:
     assert set(op.forward(NUMPY, x)[flat]) == set(op.saturates)
 
 
-def test_only_functions_of_one_number_and_softmaxes_saturate_or_rectify() -> None:
-    rest = [op for n, op in BUILT_IN.items() if n not in OF_ONE and n not in SOFTMAXES]
-    assert not [op.name for op in rest if op.saturates or op.rectifies]
+def test_only_functions_of_one_number_rectify_and_only_they_and_softmaxes_saturate() -> None:
+    assert {n for n, op in BUILT_IN.items() if op.rectifies} <= set(OF_ONE)
+    assert {n for n, op in BUILT_IN.items() if op.saturates} <= {*OF_ONE, *SOFTMAXES}
 
 
 def test_activations_are_those_of_their_module_and_tanh() -> None:
@@ -268,6 +309,117 @@ def test_activations_are_those_of_their_module_and_tanh() -> None:
         if op.__module__ == activation.__name__ and issubclass(op, Elementwise)
     }
     assert own == module | {"tanh"}
+
+
+# -- domains --------------------------------------------------------------------------------------
+
+
+POINTS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
+OF_NUMBERS = [
+    n
+    for n in OTHERS
+    if issubclass(RECORDS[n].op, Elementwise)
+    and all(x.dtype.kind == "f" for c in RECORDS[n].cases for x in c.inputs if is_float(x))
+    and n != "where"
+]
+
+
+def at(op: Op, point: tuple[float, ...]) -> tuple[float, dict[str, float]]:
+    """Value and slopes of a function of numbers."""
+    inputs = tuple(np.array(x) for x in point)
+    slopes = {op.parameters[k]: j.item() for k, j in jacobians(op, inputs).items()}
+    with np.errstate(all="ignore"):
+        return np.asarray(op.forward(NUMPY, *inputs)).item(), slopes
+
+
+def reached(op: Op, point: tuple[float, ...], slope: str = "") -> bool:
+    return any(b.reached(*point) for b in op.domain if b.slope == slope)
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_a_function_has_no_value_or_no_slope_where_its_domain_ends(name: str) -> None:
+    op = RECORDS[name].op(**RECORDS[name].cases[0].attributes)
+    for point in itertools.product(POINTS, repeat=len(op.parameters)):
+        y, slopes = at(op, point)
+        assert reached(op, point) == (not math.isfinite(y)), (point, y)
+        for argument, slope in slopes.items():
+            if not math.isnan(y):
+                assert reached(op, point, argument) == (not math.isfinite(slope)), (point, slopes)
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
+def test_arithmetic_has_no_value_where_infinities_meet(name: str) -> None:
+    op = BUILT_IN[name]()
+    for point in itertools.product((*POINTS, math.inf, -math.inf), repeat=2):
+        y, _ = at(op, point)
+        if any(map(math.isinf, point)) or math.isnan(y):
+            finite_divisor = name == "divide" and point[1] == 0
+            assert reached(op, point) == (math.isnan(y) or finite_divisor), point
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_each_border_is_reached_first_somewhere(name: str) -> None:
+    """None is told of only by another one that stands before it."""
+    op = RECORDS[name].op
+    numbers = (*POINTS, math.inf, -math.inf)
+    points = list(itertools.product(numbers, repeat=len(op.parameters)))
+    for slope in {b.slope for b in op.domain}:
+        borders = [b for b in op.domain if b.slope == slope]
+        first = {next((b for b in borders if b.reached(*p)), None) for p in points}
+        assert first >= set(borders)
+
+
+@pytest.mark.parametrize("name", ["divide", "floor_divide"])
+def test_nothing_by_nothing_is_told_from_a_division_by_nothing(name: str) -> None:
+    for a, rule in ((0.0, "0/0"), (1.0, "division by 0")):
+        assert next(b for b in BUILT_IN[name].domain if b.reached(a, 0.0)).rule == rule
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_a_function_overflows_if_a_thousand_is_too_much(name: str) -> None:
+    record = RECORDS[name]
+    op = record.op(**record.cases[0].attributes)
+    assert record.op.overflows == any(math.isinf(value_and_slope(op, x)[0]) for x in (1e3, -1e3))
+
+
+@pytest.mark.parametrize("name", [n for n in OF_NUMBERS if RECORDS[n].op.inside])
+def test_what_is_written_inside_the_domain_has_a_value_and_a_slope(name: str) -> None:
+    inside = RECORDS[name].op.inside.format(x="x", lib="bl.")
+    shift = "x + " in inside  # it keeps off 0, not off negative numbers
+    for x in (v for v in POINTS if v >= 0 or not shift):
+        safe = float(eval(inside, {"bl": bl, "x": bl.tensor(x, dtype="float64")}))
+        y, slopes = at(RECORDS[name].op(), (safe,))
+        assert math.isfinite(y)
+        assert math.isfinite(slopes["x"])
+
+
+def test_functions_say_how_to_keep_inside_if_a_domain_ends() -> None:
+    ending = {n for n in OF_ONE if BUILT_IN[n].domain}
+    assert {n for n, op in BUILT_IN.items() if op.inside} == ending
+
+
+@pytest.mark.parametrize("name", [n for n in OTHERS if n not in OF_NUMBERS])
+def test_an_op_adds_if_its_derivative_is_a_sum_of_several(name: str) -> None:
+    op = RECORDS[name].op
+    several = any(((j != 0).sum(1) > 1).any() for j in seen(name).first)
+    linear = op.role in ("distributor", "sharer", "switcher") and is_linear(name)
+    assert op.adds == (several and linear)
+
+
+def is_linear(name: str) -> bool:
+    """Whether the derivative for the first floating input is the same everywhere."""
+    record = RECORDS[name]
+    for case in record.cases[:4]:
+        op, first = record.op(**case.attributes), case.inputs[0]
+        doubled = jacobians(op, (2.5 * first, *case.inputs[1:]))
+        if not np.allclose(doubled[0], jacobians(op, case.inputs)[0]):
+            return False
+    return True
+
+
+def test_only_functions_of_one_number_overflow_and_only_those_of_arrays_add() -> None:
+    assert {n for n, op in BUILT_IN.items() if op.overflows} <= set(OF_ONE)
+    assert {n for n, op in BUILT_IN.items() if op.adds} <= set(OTHERS) - set(OF_NUMBERS) - {"where"}
 
 
 # -- what an op applies itself --------------------------------------------------------------------
@@ -353,6 +505,11 @@ def test_a_record_from_a_file_knows_built_in_ops_only(tmp_path) -> None:
 def test_a_role_is_one_of_the_known() -> None:
     with pytest.raises(ArgumentError, match=r"Cube.role must be one of blocker, mover, .*'cuber'"):
         cube(role="cuber")
+
+
+def test_a_border_of_a_slope_is_that_of_an_input() -> None:
+    with pytest.raises(ArgumentError, match=r"Cube.domain: slope must be .*inputs \(x\), got 'y'"):
+        cube(domain=(Border("the derivative at 0", lambda x: x == 0, "y"),))
 
 
 @pytest.mark.parametrize("notation", ["{}^{}", "{y}³", "{³"])

@@ -18,6 +18,7 @@ class Matmul(Op):
     role = "switcher"
     symbol = "@"
     notation = "{} @ {:-}"
+    adds = True
     saves = ("a", "b")
     primitive = True
 
@@ -53,6 +54,7 @@ class Linear(Op):
     """
 
     role = "switcher"
+    adds = True
     saves = ("x", "weight", "bias.shape")
 
     @staticmethod

@@ -32,6 +32,7 @@ class Product(Op):
     """Base of the three: the attributes, and what must hold between the shapes."""
 
     role = "switcher"
+    adds = True
     attributes: ClassVar[tuple[str, ...]] = ("stride", "padding", "dilation", "groups")
     primitive = True
     stride: Pair

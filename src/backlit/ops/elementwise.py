@@ -7,7 +7,20 @@ from typing import Any
 
 from ..dtypes import INTEGER, SIGNED, DType, bool_, int64
 from ..errors import ArgumentError
+from ..facts import Border
 from ..op import Elementwise, Requirement, Shape, describe, require_held
+
+#: Where a quotient of a and b has no value.
+_DIVISION = (
+    Border("0/0", lambda a, b: a == b == 0, shown="{0} / {1}"),
+    Border("division by 0", lambda a, b: b == 0, shown="{0} / {1}"),
+)
+#: Where a logarithm has no value or no slope.
+_LOGARITHM = (
+    Border("log 0", lambda x: x == 0),
+    Border("the logarithm of a negative number", lambda x: x < 0),
+    Border("the derivative of log x at 0 is infinite", lambda x: x == 0, "x"),
+)
 
 
 class Positive(Elementwise):
@@ -48,6 +61,7 @@ class Add(Elementwise):
     role = "distributor"
     symbol = "+"
     notation = "{} + {:-}"
+    domain = (Border("∞ − ∞", lambda a, b: math.isinf(a) and a == -b),)
     primitive = True
 
     def forward(self, xp, a, b):
@@ -64,6 +78,7 @@ class Subtract(Elementwise):
     effect = "the first input gets the upstream gradient, the second minus it"
     symbol = "−"
     notation = "{} − {:-}"
+    domain = (Border("∞ − ∞", lambda a, b: math.isinf(a) and a == b),)
     primitive = True
     accepts = "numbers"
 
@@ -80,6 +95,7 @@ class Multiply(Elementwise):
     role = "switcher"
     symbol = "×"
     notation = "{} × {:-}"
+    domain = (Border("0 · ∞", lambda a, b: 0 in (a, b) and (math.isinf(a) or math.isinf(b))),)
     primitive = True
     saves = ("a", "b")
 
@@ -95,6 +111,14 @@ class Divide(Elementwise):
 
     symbol = "÷"
     notation = "{} ÷ {:-}"
+    domain = (
+        *_DIVISION,
+        Border("∞/∞", lambda a, b: math.isinf(a) and math.isinf(b), shown="{0} / {1}"),
+        *[
+            Border("the derivative of a / b at b = 0 is infinite", lambda a, b: b == 0, name)
+            for name in "ab"
+        ],
+    )
     primitive = True
     saves = ("b", "y")
 
@@ -109,6 +133,7 @@ class FloorDivide(Elementwise):
     """y = ⌊a / b⌋;  the gradient is 0 wherever it exists."""
 
     role = "blocker"
+    domain = _DIVISION
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -123,6 +148,7 @@ class FloorDivide(Elementwise):
 class Remainder(Elementwise):
     """y = a - b ⌊a / b⌋, with the sign of b;  ga = gy, gb = -gy ⌊a / b⌋."""
 
+    domain = (Border("the remainder of a division by 0", lambda a, b: b == 0),)
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -144,6 +170,15 @@ class Pow(Elementwise):
 
     symbol = "xⁿ"
     notation = "({})^{}"
+    domain = (
+        Border("0 to a negative power", lambda a, b: a == 0 and b < 0, shown="{0}^{1}"),
+        Border("a negative number to a broken power", lambda a, b: a < 0 < b % 1, shown="{0}^{1}"),
+        Border("the derivative of x^{1} at 0 is infinite", lambda a, b: a == 0 != b < 1, "a"),
+        Border(
+            "the derivative of a^b by b needs log a, and a is negative", lambda a, b: a < 0, "b"
+        ),
+        Border("the derivative of a^b by b needs log a, and a is 0", lambda a, b: a == 0 > b, "b"),
+    )
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -217,6 +252,11 @@ class Sqrt(Elementwise):
     """y = √x;  gx = gy / 2y, infinite at 0."""
 
     symbol = "√x"
+    domain = (
+        Border("the root of a negative number", lambda x: x < 0),
+        Border("the derivative of √x at 0 is infinite", lambda x: x == 0, "x"),
+    )
+    inside = "{x} + 1e-12"
     primitive = True
     saves = ("y",)
 
@@ -232,6 +272,11 @@ class Reciprocal(Elementwise):
 
     symbol = "1/x"
     saturates = (0.0,)
+    domain = (
+        Border("division by 0", lambda x: x == 0, shown="1 / {0}"),
+        Border("the derivative of 1/x at 0 is infinite", lambda x: x == 0, "x"),
+    )
+    inside = "{lib}where({x} != 0, {x}, 1.0)"
     primitive = True
     saves = ("y",)
 
@@ -247,6 +292,7 @@ class Exp(Elementwise):
 
     symbol = "eˣ"
     saturates = (0.0,)
+    overflows = True
     primitive = True
     saves = ("y",)
 
@@ -261,6 +307,7 @@ class Expm1(Elementwise):
     """y = eˣ - 1, exact near 0;  gx = gy (y + 1)."""
 
     saturates = (-1.0,)
+    overflows = True
     primitive = True
     saves = ("y",)
 
@@ -274,6 +321,8 @@ class Expm1(Elementwise):
 class Log(Elementwise):
     """y = log x, natural;  gx = gy / x."""
 
+    domain = _LOGARITHM
+    inside = "{x} + 1e-12"
     primitive = True
     saves = ("x",)
 
@@ -287,6 +336,12 @@ class Log(Elementwise):
 class Log1p(Elementwise):
     """y = log(1 + x), exact near 0;  gx = gy / (1 + x)."""
 
+    domain = (
+        Border("log(1 + x) at −1", lambda x: x == -1),
+        Border("the logarithm of a negative number", lambda x: x < -1),
+        Border("the derivative of log(1 + x) at −1 is infinite", lambda x: x == -1, "x"),
+    )
+    inside = "{lib}maximum({x}, -1 + 1e-6)"
     primitive = True
     saves = ("x",)
 
@@ -300,6 +355,8 @@ class Log1p(Elementwise):
 class Log2(Elementwise):
     """y = log₂ x;  gx = gy / (x log 2)."""
 
+    domain = _LOGARITHM
+    inside = "{x} + 1e-12"
     primitive = True
     saves = ("x",)
 
@@ -313,6 +370,8 @@ class Log2(Elementwise):
 class Log10(Elementwise):
     """y = log₁₀ x;  gx = gy / (x log 10)."""
 
+    domain = _LOGARITHM
+    inside = "{x} + 1e-12"
     primitive = True
     saves = ("x",)
 
@@ -388,6 +447,11 @@ class Tan(Elementwise):
 class Asin(Elementwise):
     """y = arcsin x;  gx = gy / √(1 - x²)."""
 
+    domain = (
+        Border("asin needs x between −1 and 1", lambda x: abs(x) > 1),
+        Border("the derivative of asin at ±1 is infinite", lambda x: abs(x) == 1, "x"),
+    )
+    inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
     primitive = True
     saves = ("x",)
 
@@ -401,6 +465,11 @@ class Asin(Elementwise):
 class Acos(Elementwise):
     """y = arccos x;  gx = -gy / √(1 - x²)."""
 
+    domain = (
+        Border("acos needs x between −1 and 1", lambda x: abs(x) > 1),
+        Border("the derivative of acos at ±1 is infinite", lambda x: abs(x) == 1, "x"),
+    )
+    inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
     primitive = True
     saves = ("x",)
 
@@ -447,6 +516,7 @@ class Atan2(Elementwise):
 class Sinh(Elementwise):
     """y = sinh x;  gx = gy cosh x."""
 
+    overflows = True
     primitive = True
     saves = ("x",)
 
@@ -460,6 +530,7 @@ class Sinh(Elementwise):
 class Cosh(Elementwise):
     """y = cosh x;  gx = gy sinh x."""
 
+    overflows = True
     primitive = True
     saves = ("x",)
 
@@ -501,6 +572,11 @@ class Asinh(Elementwise):
 class Acosh(Elementwise):
     """y = arcosh x;  gx = gy / √(x² - 1)."""
 
+    domain = (
+        Border("acosh needs x at least 1", lambda x: x < 1),
+        Border("the derivative of acosh at 1 is infinite", lambda x: x == 1, "x"),
+    )
+    inside = "{lib}maximum({x}, 1 + 1e-6)"
     primitive = True
     saves = ("x",)
 
@@ -514,6 +590,11 @@ class Acosh(Elementwise):
 class Atanh(Elementwise):
     """y = artanh x;  gx = gy / (1 - x²)."""
 
+    domain = (
+        Border("atanh needs x between −1 and 1", lambda x: abs(x) >= 1),
+        Border("the derivative of atanh at ±1 is infinite", lambda x: abs(x) == 1, "x"),
+    )
+    inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
     primitive = True
     saves = ("x",)
 

@@ -84,6 +84,7 @@ class ScatterAdd(Op):
     """y = zeros of `shape`, then y[indices] += x, repeated indices adding up;  gx = gy[indices]."""
 
     role = "distributor"
+    adds = True
     attributes = ("pattern", "shape")
     saves = ("indices",)
     primitive = True
@@ -166,6 +167,7 @@ class TakeAdd(Op):
     """The adjoint of Take: x added into zeros with `size` slices along `axis`."""
 
     role = "distributor"
+    adds = True
     attributes = ("axis", "size")
     saves = ("indices",)
     primitive = True
@@ -220,6 +222,7 @@ class PutAlongAxisAdd(Op):
     """The adjoint of TakeAlongAxis: x added into zeros of length `size` along `axis`."""
 
     role = "distributor"
+    adds = True
     attributes = ("axis", "size")
     saves = ("indices",)
     primitive = True

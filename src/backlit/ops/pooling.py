@@ -144,6 +144,7 @@ class WindowSum(Windows):
     """Y[n,c,p,q] = Σ X over the window;  gx = window_spread(gy)."""
 
     role = "distributor"
+    adds = True
     saves = ("x.shape",)
 
     def forward(self, xp, x):
@@ -165,6 +166,7 @@ class WindowSpread(Windows):
     """
 
     role = "distributor"
+    adds = True
     attributes = (*Windows.attributes, "size")
     size: Pair
 

@@ -25,6 +25,7 @@ class Sum(Reduction):
 
     role = "distributor"
     symbol = "Σ"
+    adds = True
     primitive = True
 
     def forward(self, xp, x):
@@ -38,6 +39,7 @@ class Mean(Reduction):
     """y = Σ x / n over `axis`, n elements, NaN for none;  gx = gy / n."""
 
     role = "sharer"
+    adds = True
     saves = ("x.shape",)
 
     def forward(self, xp, x):
@@ -231,6 +233,7 @@ class CumulativeSum(Running):
     """yᵢ = Σ_{j≤i} xⱼ;  gxᵢ = Σ_{j≥i} gyⱼ."""
 
     role = "distributor"
+    adds = True
 
     def forward(self, xp, x):
         return xp.cumulative_sum(x, axis=self.axis)

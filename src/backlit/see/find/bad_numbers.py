@@ -18,7 +18,10 @@ from rich.text import Text
 
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, LOW_PRECISION, finfo
+from ...facts import Border
 from ...op import Elementwise, Op
+from ...ops.activation import LogSoftmax, MaskedSoftmax, Softmax
+from ...ops.elementwise import Multiply, Where
 from ..checks.experiment import as_float64, input_names
 from ..checks.unfold import unfold
 from ..records.from_tape import as_record
@@ -137,7 +140,7 @@ def _unseen(record: Record) -> str:
     """The first row of a masked softmax in which all weights are 0."""
     for node in record.nodes:
         array = _array(node)
-        if node.op != "masked_softmax" or array is None:
+        if not issubclass(node.op_class, MaskedSoftmax) or array is None:
             continue
         empty = np.asarray(~array.any(axis=-1))
         if empty.any():
@@ -243,25 +246,26 @@ def _described(record: Record, node: NodeRecord, index: Index, chain: list[str])
         found.advice = "clean the data, or look at what made this tensor"
         return found
     op, inputs = node.applied.op, list(node.applied.inputs)
-    name, step_inputs, at = _primitive(op, inputs, index, array)
-    found.rule, found.values = _forward_rule(name, step_inputs, at, value, array.dtype)
-    if op.name in ("softmax", "log_softmax") and found.rule == "∞ − ∞":
+    inner, numbers = _primitive(op, inputs, index, array)
+    found.rule, found.values = _forward_rule(inner, numbers, value, array.dtype)
+    if isinstance(op, Softmax | LogSoftmax) and found.rule == "∞ − ∞":
         found.rule += ": every element of this row is −∞, its mask leaves nothing"
         found.advice = "let every row keep one element, or drop the row"
         return found
-    found.rewrite, found.advice = rewrite(record, node, name, found.rule, "forward")
+    found.rewrite, found.advice = rewrite(record, node, inner, found.rule, "forward")
     return found
 
 
 def _primitive(
     op: Op, inputs: Sequence[Any], index: Index, y: np.ndarray
-) -> tuple[str, list[float], Index]:
+) -> tuple[Op, list[float]]:
     """The primitive inside an op that made the bad element, and the numbers it worked on."""
-    if op.primitive:
-        return op.name, _elements(inputs, index, y.shape), index
+    own = op, _elements(inputs, index, y.shape)
+    if op.primitive or _border(*own) is not None:
+        return own
     tape = unfold(op, [x for x in inputs if x is not None], input_names(op, inputs))
     if tape is None:
-        return op.name, _elements(inputs, index, y.shape), index
+        return own
     for step in tape.steps:
         mask = _bad(step.value)
         if mask is None:
@@ -271,8 +275,15 @@ def _primitive(
         if made and not nan.any():
             continue  # an infinity that was given and is only carried
         at = _first_index(nan if nan.any() else mask)
-        return step.op.name, _elements(step.shapes, at, step.value.shape), at
-    return op.name, _elements(inputs, index, y.shape), index
+        return step.op, _elements(step.shapes, at, step.value.shape)
+    return own
+
+
+def _border(op: Op, x: list[float], slope: str = "") -> Border | None:
+    """The border of an op's domain that numbers have reached, for its value or a derivative."""
+    if len(x) != len(op.parameters):
+        return None
+    return next((b for b in op.domain if b.slope == slope and b.reached(*x)), None)
 
 
 def _elements(inputs: Sequence[Any], index: Index, shape: tuple[int, ...]) -> list[float]:
@@ -291,56 +302,33 @@ def _elements(inputs: Sequence[Any], index: Index, shape: tuple[int, ...]) -> li
     return values
 
 
-def _forward_rule(
-    name: str, x: list[float], index: Index, value: float, dtype: Any
-) -> tuple[str, str]:
+def _forward_rule(op: Op, x: list[float], value: float, dtype: Any) -> tuple[str, str]:
     """The rule that broke, and the numbers it broke on."""
+    name = op.name
     shown = ", ".join(number(v) for v in x[:3])
-    a = x[0] if x else math.nan
-    b = x[1] if len(x) > 1 else math.nan
-    infinite = [math.isinf(v) for v in x]
-    if name in ("log", "log2", "log10", "log1p"):
-        edge = -1 if name == "log1p" else 0
-        if a == edge:
-            return ("log 0" if edge == 0 else "log(1 + x) at −1"), f"x = {shown}"
-        return "the logarithm of a negative number", f"x = {shown}"
-    if name == "sqrt" and a < 0:
-        return "the root of a negative number", f"x = {shown}"
-    if name in ("divide", "reciprocal"):
-        top, bottom = (1.0, a) if name == "reciprocal" else (a, b)
-        if bottom == 0:
-            return ("0/0" if top == 0 else "division by 0"), f"{number(top)} / {number(bottom)}"
-        if math.isinf(top) and math.isinf(bottom):
-            return "∞/∞", f"{number(top)} / {number(bottom)}"
-    if name in ("add", "subtract") and all(infinite) and math.isnan(value):
-        return "∞ − ∞", f"{shown}"
-    if name == "multiply" and 0 in x and any(infinite):
-        return "0 · ∞", shown
-    if name == "pow":
-        if a == 0 and b < 0:
-            return "0 to a negative power", f"{number(a)}^{number(b)}"
-        if a < 0 and b != int(b):
-            return "a negative number to a broken power", f"{number(a)}^{number(b)}"
-    if name in ("asin", "acos", "atanh", "acosh"):
-        inside = "at least 1" if name == "acosh" else "between −1 and 1"
-        if not any(infinite):
-            return f"{name} needs x {inside}", f"x = {shown}"
-    if name == "remainder" and b == 0:
-        return "the remainder of a division by 0", shown
+    border = _border(op, x)
+    if border is not None:
+        told = border.shown or ("x = {0}" if len(x) == 1 else "{0}, {1}")
+        return _filled(border.rule, x), _filled(told, x)
     small = dtype in LOW_PRECISION
     largest = finfo(dtype).max
-    if name in ("exp", "expm1", "sinh", "cosh") and math.isinf(value):
+    if op.overflows and math.isinf(value):
         rule = f"{name} overflow: {dtype.name} ends at {largest:.3g}"
         return rule, f"x = {shown}"
-    if name in ("sum", "matmul", "mean", "cumulative_sum", "linear") and math.isnan(value):
+    if op.adds and math.isnan(value):
         return "∞ − ∞", "infinities of both signs are added"
-    if math.isinf(value) and not any(infinite):
+    if math.isinf(value) and not any(map(math.isinf, x)):
         kind = "float16 range" if dtype.name == "float16" else "overflow"
         limit = f": {dtype.name} ends at {largest:.5g}"
         return kind + limit, shown
     if small and math.isinf(value):
         return f"{dtype.name} range: it ends at {largest:.5g}", shown
     return f"{name} of what is not finite", shown
+
+
+def _filled(text: str, x: list[float]) -> str:
+    """A border's text with numbers in their places."""
+    return text.format(*map(number, x))
 
 
 # -- the backward pass --------------------------------------------------------------------------
@@ -406,7 +394,7 @@ def _broken_edge(
     found.rule, found.values = _backward_rule(
         record, node, edge, values, u, y_value, gradient.dtype, index
     )
-    found.rewrite, found.advice = rewrite(record, node, applied.op.name, found.rule, "backward")
+    found.rewrite, found.advice = rewrite(record, node, applied.op, found.rule, "backward")
     return found
 
 
@@ -424,7 +412,7 @@ def _backward_rule(
     assert node.applied is not None
     shown = ", ".join(number(v) for v in x[:3])
     values = f"x = {shown}; upstream {number(u)}"
-    local = _local_rule(name, x, edge.position, y)
+    local = _local_rule(node.applied.op, x, edge.position, y)
     if local:
         if u == 0:
             mask = _masks_after(record, node)
@@ -444,32 +432,14 @@ def _backward_rule(
     return f"the derivative of {name} is not finite here", values
 
 
-def _local_rule(name: str, x: list[float], position: int, y: float) -> str:
+def _local_rule(op: Op, x: list[float], position: int, y: float) -> str:
     """The op's derivative at a point where it does not exist, or ""."""
-    a = x[0] if x else math.nan
-    b = x[1] if len(x) > 1 else math.nan
-    if name == "sqrt" and a == 0:
-        return "the derivative of √x at 0 is infinite"
-    if name in ("log", "log2", "log10") and a == 0:
-        return "the derivative of log x at 0 is infinite"
-    if name == "log1p" and a == -1:
-        return "the derivative of log(1 + x) at −1 is infinite"
-    if name == "divide" and b == 0:
-        return "the derivative of a / b at b = 0 is infinite"
-    if name == "reciprocal" and a == 0:
-        return "the derivative of 1/x at 0 is infinite"
-    if name == "pow" and a == 0 and position == 0 and b < 1:
-        return f"the derivative of x^{number(b)} at 0 is infinite"
-    if name == "pow" and a < 0 and position == 1:
-        return "the derivative of a^b by b needs log a, and a is negative"
-    if name == "pow" and a == 0 and position == 1:
-        return "the derivative of a^b by b needs log a, and a is 0"
-    if name in ("asin", "acos", "atanh") and abs(a) == 1:
-        return f"the derivative of {name} at ±1 is infinite"
-    if name == "acosh" and a == 1:
-        return "the derivative of acosh at 1 is infinite"
-    if name in ("exp", "expm1") and math.isinf(y):
-        return f"{name} overflow: its derivative is its value, ∞"
+    border = _border(op, x, op.parameters[position]) if position < len(op.parameters) else None
+    if border is not None:
+        return _filled(border.rule, x)
+    if op.overflows and math.isinf(y):
+        of = "its value, ∞" if "y" in op.saves else "infinite too"
+        return f"{op.name} overflow: its derivative is {of}"
     return ""
 
 
@@ -481,9 +451,9 @@ def _masks_after(record: Record, node: NodeRecord) -> str:
         for n in front:
             for e in record.outgoing[n.id]:
                 target = record.nodes[e.target]
-                if target.op == "where" and e.position > 0:
+                if issubclass(target.op_class, Where) and e.position > 0:
                     return f"where ({os.path.basename(target.file)}:{target.line})"
-                if target.op == "multiply":
+                if issubclass(target.op_class, Multiply):
                     others = [
                         record.nodes[o.source]
                         for o in record.incoming[target.id]

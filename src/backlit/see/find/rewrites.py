@@ -6,18 +6,24 @@ import ast
 import linecache
 from collections.abc import Iterator
 
+from ...op import Op
+from ...ops.activation import Softmax
+from ...ops.contraction import Matmul
+from ...ops.elementwise import Add, Divide, Exp, Expm1, Log, Log2, Log10, Multiply, Pow, Sqrt, Where
+from ...ops.reductions import Std, Sum
+from ..formula.language import OPERATORS
 from ..records.model import NodeRecord, Record
 
-_SIGNS = {"divide": ast.Div, "subtract": ast.Sub, "add": ast.Add, "multiply": ast.Mult,
-          "pow": ast.Pow}  # fmt: skip
+#: The operator by which each op can be written.
+_SIGNS = {function.op: sign for sign, function in OPERATORS.items()}
 EPSILON = "1e-12"
 
 
 def rewrite(
-    record: Record, node: NodeRecord, primitive: str, rule: str, direction: str
+    record: Record, node: NodeRecord, primitive: Op, rule: str, direction: str
 ) -> tuple[str, str]:
     """(the user's expression made safe, a sentence of advice); either may be empty."""
-    found = _expression(record, node, primitive)
+    found = _expression(record, node, node.op_class, type(primitive))
     if found is not None and ("overflow" in rule or "finite" in rule or "∞" in rule):
         stable = _stable(record, node)
         if stable:
@@ -26,8 +32,8 @@ def rewrite(
     if masked is not None and found is not None:
         return _inside_where(found, masked)
     if found is None:
-        return "", _general(node, primitive, rule)
-    return _safe(record, node, found, primitive, rule, direction)
+        return "", _general(rule)
+    return _safe(record, node, found, rule)
 
 
 def _statements(record: Record, node: NodeRecord) -> ast.Module | None:
@@ -39,16 +45,16 @@ def _statements(record: Record, node: NodeRecord) -> ast.Module | None:
         return None
 
 
-def _expression(record: Record, node: NodeRecord, primitive: str) -> ast.expr | None:
-    """The part of the user's line that applied the op."""
+def _expression(record: Record, node: NodeRecord, *ops: type[Op]) -> ast.expr | None:
+    """The part of the user's line that applied the first of the ops that it has."""
     tree = _statements(record, node)
     if tree is None:
         return None
-    for name in dict.fromkeys((node.op, primitive)):
+    for op in dict.fromkeys(ops):
         for e in _on_line(tree, node.line):
-            if isinstance(e, ast.Call) and _called(e) == name:
+            if isinstance(e, ast.Call) and _called(e) == op.name:
                 return e
-            if isinstance(e, ast.BinOp) and isinstance(e.op, _SIGNS.get(name, ())):
+            if isinstance(e, ast.BinOp) and isinstance(e.op, _SIGNS.get(op, ())):
                 return e
     return None
 
@@ -119,8 +125,8 @@ def _masked(record: Record, node: NodeRecord) -> ast.Call | None:
         for n in front:
             for e in record.outgoing[n.id]:
                 target = record.nodes[e.target]
-                if target.op == "where" and e.position > 0:
-                    found = _expression(record, target, "where")
+                if target.op_class is Where and e.position > 0:
+                    found = _expression(record, target, Where)
                     if isinstance(found, ast.Call) and len(found.args) == 3:
                         return found
                 following.append(target)
@@ -163,67 +169,67 @@ def _with(e: ast.expr, part: ast.expr, text: str) -> str:
     return ast.unparse(changed).replace("__here__", text)
 
 
-def _safe(
-    record: Record, node: NodeRecord, e: ast.expr, primitive: str, rule: str, direction: str
-) -> tuple[str, str]:
-    lib = _prefix(e)
+def _safe(record: Record, node: NodeRecord, e: ast.expr, rule: str) -> tuple[str, str]:
+    """The expression written so that it keeps inside the domain of its op."""
+    lib, op, before = _prefix(e), node.op_class, _producer(record, node)
+    if isinstance(e, ast.BinOp):
+        return _safe_operator(e, op, before, rule, lib)
     x = _argument(e)
-    text = ast.unparse(x) if x is not None else ""
-    before = _producer(record, node)
-    if node.op in ("log", "log2", "log10"):
+    if x is None:
+        return "", _general(rule)
+    text = ast.unparse(x)
+    if op in (Log, Log2, Log10):
         if _called(x) == "softmax":
             return text.replace("softmax", "log_softmax", 1), "one op, without a logarithm of 0"
-        if before == "softmax":
+        if before is Softmax:
             return "", f"{text} is a softmax: take log_softmax of its input instead"
-        if before in ("sum", "add"):
+        if before in (Sum, Add):
             return f"{lib}log({text} + {EPSILON})", "or logsumexp, if it is a sum of exponentials"
         if "negative" in rule:
             return "", f"the logarithm needs {text} > 0: it is negative here"
-        return f"{lib}{node.op}({text} + {EPSILON})", ""
-    if node.op == "sqrt":
+    if op is Sqrt:
         if "negative" in rule:
             return f"{lib}sqrt({lib}maximum({text}, 0.0) + {EPSILON})", ""
-        if before in ("sum", "vecdot"):
+        advice = "the epsilon belongs inside the root"
+        if before in (Sum, Matmul):
             advice = "or vector_norm, whose gradient at 0 is 0"
-            return f"{lib}sqrt({text} + {EPSILON})", advice
-        return f"{lib}sqrt({text} + {EPSILON})", "the epsilon belongs inside the root"
-    if node.op == "divide" and isinstance(e, ast.BinOp):
-        top, bottom = ast.unparse(e.left), ast.unparse(e.right)
-        if before == "std" or "sqrt" in bottom or "std" in bottom:
-            return f"{_bracket(e.left)} / ({bottom} + {EPSILON})", "the divisor may be 0"
-        guard = f"{lib}where({bottom} != 0, {bottom}, 1.0)"
-        return f"{_bracket(e.left)} / {guard}", f"or {top} / ({bottom} + {EPSILON})"
-    if node.op in ("exp", "expm1") and x is not None:
+        return f"{lib}sqrt({text} + {EPSILON})", advice
+    if op in (Exp, Expm1):
         if "float16" in rule:
-            return f"{lib}exp({text}.astype('float32'))", "float16 ends at 65504"
+            return f"{lib}{op.name}({text}.astype('float32'))", "float16 ends at 65504"
         return (
-            f"{lib}exp({text} - {lib}max({text}))",
+            f"{lib}{op.name}({text} - {lib}max({text}))",
             "or softmax, logsumexp, softplus, sigmoid: they shift for you",
         )
-    if node.op == "pow" and isinstance(e, ast.BinOp):
-        base, power = ast.unparse(e.left), ast.unparse(e.right)
-        return f"({base} + {EPSILON}) ** {power}", "if the base cannot be negative"
-    if node.op in ("asin", "acos", "atanh"):
-        return f"{lib}{node.op}({lib}clip({text}, -1 + 1e-6, 1 - 1e-6))", ""
-    if node.op == "acosh":
-        return f"{lib}acosh({lib}maximum({text}, 1 + 1e-6))", ""
-    if node.op == "reciprocal":
-        return f"{lib}reciprocal({lib}where({text} != 0, {text}, 1.0))", ""
-    if node.op == "log1p":
-        return f"{lib}log1p({lib}maximum({text}, -1 + 1e-6))", ""
-    if node.op in ("multiply",) and isinstance(e, ast.BinOp) and "0 · ∞" in rule:
-        a, b = ast.unparse(e.left), ast.unparse(e.right)
+    if op.inside:
+        return f"{lib}{op.name}({op.inside.format(x=text, lib=lib)})", ""
+    return "", _general(rule)
+
+
+def _safe_operator(
+    e: ast.BinOp, op: type[Op], before: type[Op], rule: str, lib: str
+) -> tuple[str, str]:
+    """The same for what is written with a sign."""
+    a, b = ast.unparse(e.left), ast.unparse(e.right)
+    if op is Divide:
+        if before is Std or "sqrt" in b or "std" in b:
+            return f"{_bracket(e.left)} / ({b} + {EPSILON})", "the divisor may be 0"
+        guard = f"{lib}where({b} != 0, {b}, 1.0)"
+        return f"{_bracket(e.left)} / {guard}", f"or {a} / ({b} + {EPSILON})"
+    if op is Pow:
+        return f"({a} + {EPSILON}) ** {b}", "if the base cannot be negative"
+    if op is Multiply and "0 · ∞" in rule:
         return f"{lib}where({a} != 0, {a} * {b}, 0.0)", "a mask by multiplication keeps ∞ alive"
-    return "", _general(node, primitive, rule)
+    return "", _general(rule)
 
 
-def _producer(record: Record, node: NodeRecord) -> str:
+def _producer(record: Record, node: NodeRecord) -> type[Op]:
     """The op that made the first input (for a quotient, the divisor)."""
     incoming = record.incoming[node.id]
     if not incoming:
-        return ""
-    edge = incoming[-1] if node.op == "divide" else incoming[0]
-    return record.nodes[edge.source].op
+        return Op
+    edge = incoming[-1] if node.op_class is Divide else incoming[0]
+    return record.nodes[edge.source].op_class
 
 
 def _bracket(e: ast.expr) -> str:
@@ -260,7 +266,8 @@ def _softmax_of(e: ast.BinOp) -> str:
     return ""
 
 
-def _general(node: NodeRecord, primitive: str, rule: str) -> str:
+def _general(rule: str) -> str:
+    """What helps against a broken rule wherever it breaks."""
     if "range" in rule or "overflow" in rule:
         return "compute this part in float32 (x.astype('float32')), or scale its input down"
     if "log" in rule:
