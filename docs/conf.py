@@ -207,6 +207,8 @@ class Public(SphinxDirective):
             return f".. autoclass:: {path}()\n   :exclude-members: {hidden}"
         if issubclass(thing, backlit.nn.Module) and thing is not backlit.nn.Module:
             return f".. autoclass:: {path}\n   :exclude-members: forward, extra_repr"
+        if thing is backlit.train.Trainer:  # with what is known of its training
+            return f".. autoclass:: {path}\n   :inherited-members:"
         return f".. autoclass:: {path}"
 
 

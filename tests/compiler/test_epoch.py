@@ -212,7 +212,7 @@ def test_portions_change_no_bit_of_a_training():
 
 
 def test_most_steps_run_without_python(monkeypatch):
-    monkeypatch.setattr("backlit.train.trainer._REFRESH", 1e9)  # however slow this machine is
+    monkeypatch.setattr("backlit.train.portions.REFRESH", 1e9)  # however slow this machine is
     lengths = []
     rows = DataLoader.rows
     monkeypatch.setattr(

@@ -447,7 +447,7 @@ def trainer(loss_fn=None, model=None, **options):
         ({"optimizer": optim.Adam}, r"optimizer must be an Optimizer, got a class, .*parameters\("),
         ({"optimizer": "adam"}, r"got a text, 'adam'; as optim\.Adam\(model\.parameters\(\)\)"),
         ({"optimizer": None}, r"got None; as optim\.Adam\(model\.parameters\(\)\)"),
-        ({"schedule": "cosine"}, r"schedule must be a schedule or None, got a text, .* optim\.Ste"),
+        ({"schedule": "cosine"}, r"a schedule or None, got a text, .*optim\.lr_scheduler\.Ste"),
         ({"schedule": optim.lr_scheduler.StepLR}, "got a class, .*; make an instance of it, as op"),
         ({"metrics": ["precision"]}, r"got a text, 'precision'; the names are accuracy, acc, top-"),
         ({"metrics": train.Accuracy}, "metrics must be Metrics .*, got a class, .*; make an insta"),

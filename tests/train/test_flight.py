@@ -126,7 +126,7 @@ def test_a_step_that_raises_comes_back_with_its_exception(tmp_path, compile) -> 
     path = tmp_path / "flight.safetensors"
     model, loss_fn, optimizer = parts()
     trainer = Trainer(model, loss_fn, optimizer, flight=path, progress="quiet", compile=compile)
-    trainer._pace = 8  # so that it is in the middle of what native code does at a time
+    trainer._portions.pace = 8  # so that it is in the middle of what native code does at a time
     with pytest.raises(IndexError) as caught:
         trainer.fit(DataLoader(TensorDataset(x, y), 2), epochs=2)
     assert any("Look at it with: backlit replay" in n for n in caught.value.__notes__)
@@ -145,7 +145,7 @@ def test_a_step_that_raises_comes_back_with_its_exception(tmp_path, compile) -> 
 def test_the_past_is_that_of_the_last_steps(tmp_path, pace) -> None:
     path = tmp_path / "flight.safetensors"
     trainer = Trainer(*parts(), flight=path, progress="quiet")
-    trainer._pace = pace
+    trainer._portions.pace = pace
     with pytest.raises(NonFiniteError):
         trainer.fit(DataLoader(TensorDataset(*data()), 2), epochs=1)
     flight = load_flight(path)

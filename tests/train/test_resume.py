@@ -173,7 +173,7 @@ def test_many_interruptions_in_one_run(tmp_path, unbroken):
 def test_an_interruption_in_the_middle_of_a_validation(tmp_path, unbroken):
     first = build(tmp_path, 1, [Callback()])
     trainer, loader, validation = first
-    measure = trainer._evaluation
+    measure = trainer._step.evaluating
 
     def pressed(*batch):
         if trainer.epoch == 1 and not pressed.done:
@@ -182,7 +182,7 @@ def test_an_interruption_in_the_middle_of_a_validation(tmp_path, unbroken):
         return measure(*batch)
 
     pressed.done = False
-    trainer._evaluation = pressed
+    trainer._step._evaluate = pressed
     trainer.fit(loader, validation, epochs=EPOCHS)
     assert (trainer.stopped, trainer.epoch, trainer.position) == ("interrupted", 1, STEPS)
     second = build(tmp_path, 77, [Callback()])

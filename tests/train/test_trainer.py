@@ -105,7 +105,7 @@ def test_the_trainer_does_what_that_loop_does():
 
 def test_interpreted_and_eager_steps_give_the_same_bits(monkeypatch):
     monkeypatch.setattr(
-        "backlit.train.trainer.compile_function",
+        "backlit.train.step.compile_function",
         lambda step: backlit.compile(step, executor=interpreter),
     )
     runs = []
@@ -682,9 +682,9 @@ def test_the_step_is_compiled_once_for_all_calls_of_fit():
     for epoch in range(1, 4):
         t.fit(loader, epochs=epoch)
         if epoch == 1:
-            graphs = t._step.graphs
+            graphs = t._step.updating.graphs
     assert len(graphs) == 1
-    assert all(a is b for a, b in zip(t._step.graphs, graphs, strict=True))
+    assert all(a is b for a, b in zip(t._step.updating.graphs, graphs, strict=True))
 
 
 @pytest.mark.parametrize("looking", [False, True])

@@ -13,8 +13,8 @@ from rich.text import Text
 from ..errors import ArgumentError, DataError
 from ..nn import CrossEntropyLoss, Module
 from ..optim import Optimizer
-from ..train.flight import load_flight
-from ..train.trainer import FLIGHT
+from ..train.failure.flight import load_flight
+from ..train.failure.recorder import FLIGHT
 from .output import make_console
 from .runs import SETTINGS, build_network, build_optimizer, read_settings
 from .step import walk

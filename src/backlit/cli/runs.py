@@ -12,7 +12,7 @@ from .. import __version__, manual_seed, nn, optim
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
 from ..train.checkpoint import load_checkpoint, restore
-from ..train.trainer import BEST, LATEST
+from ..train.parts import BEST, LATEST
 from .tasks import TASKS, Task
 
 FORMAT = "backlit-run-1"

@@ -2,7 +2,7 @@
 
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
-from .flight import Flight, Replay, load_flight
+from .failure.flight import Flight, Replay, load_flight
 from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
 from .report import Report
 from .storage import load_tensors, save_tensors

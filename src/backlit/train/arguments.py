@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..array_api.arguments import number
 from ..data import DataLoader, Dataset, IterableDataset
 from ..errors import ArgumentError
 from ..foreign import words
@@ -49,8 +50,23 @@ def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> No
     )
     fits = schedule is None or (hasattr(schedule, "state_dict") and not isinstance(schedule, type))
     _require(
-        fits, "schedule", "a schedule or None", schedule, "as optim.StepLR(optimizer, step_size=10)"
+        fits,
+        "schedule",
+        "a schedule or None",
+        schedule,
+        "as optim.lr_scheduler.StepLR(optimizer, step_size=10)",
     )
+
+
+def require_settings(schedule_every: str, clip_norm: Any, clip_value: Any) -> None:
+    """Raise unless these settings of a Trainer are such."""
+    if schedule_every not in ("epoch", "step"):
+        raise ArgumentError(
+            f"Trainer: schedule_every must be 'epoch' or 'step', got {schedule_every!r}"
+        )
+    for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        if limit is not None and not number(f"Trainer: {name}", limit) > 0:
+            raise ArgumentError(f"Trainer: {name} must be positive, got {limit}")
 
 
 def require_common(model: Module, loss_fn: Any, optimizer: Optimizer) -> None:
@@ -95,7 +111,11 @@ def _require(fits: bool, name: str, must: str, value: Any, cure: str) -> None:
 def as_metrics(metrics: Any) -> list[Metric]:
     """Metrics given as a list or alone, by themselves or by name."""
     several = [metrics] if isinstance(metrics, str | Metric | type) else _listed("metrics", metrics)
-    return [_as_metric(m) for m in several]
+    found = [_as_metric(m) for m in several]
+    names = [m.name for m in found]
+    if len({"loss", *names}) <= len(names):
+        raise ArgumentError(f"Trainer: metrics must have different names, got {names}")
+    return found
 
 
 def _as_metric(metric: Any) -> Metric:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..array_api.arguments import number, whole
 from ..errors import ArgumentError
 from ..nn.keeping import kept
-
-if TYPE_CHECKING:
-    from ..see import Diagnosis
-    from .trainer import Trainer
+from ..see import Diagnosis, diagnose
+from .training import Training
 
 
 class Callback:
@@ -28,16 +26,16 @@ class Callback:
         """
         return bool(self.state_dict())
 
-    def on_train_start(self, trainer: Trainer) -> None:
+    def on_train_start(self, trainer: Any) -> None:
         """Before the first step of a `fit`."""
 
-    def on_step_end(self, trainer: Trainer, loss: float) -> None:
+    def on_step_end(self, trainer: Any, loss: float) -> None:
         """After each step, with its loss."""
 
-    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: Any, record: dict[str, float]) -> None:
         """After each epoch and its validation, with its entry of the history."""
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Any) -> None:
         """After the last step of a `fit`, however it ended except by an error."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -64,7 +62,7 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.waited = 0
 
-    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: Training, record: dict[str, float]) -> None:
         """Count the epochs since the last improvement."""
         name = self.monitor or trainer.monitored(record)
         value = trainer.value(record, name)
@@ -111,11 +109,11 @@ class Diagnose(Callback):
         self.stop = stop
         self.diagnoses: dict[int, Diagnosis] = {}
 
-    def on_train_start(self, trainer: Trainer) -> None:
+    def on_train_start(self, trainer: Training) -> None:
         """Diagnose before the first step, with a rehearsal."""
         self._look(trainer, rehearse=True)
 
-    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: Training, record: dict[str, float]) -> None:
         """Diagnose, and stop if that was asked for."""
         if trainer.epoch % self.every:
             return
@@ -124,9 +122,7 @@ class Diagnose(Callback):
         if self.stop and errors:
             trainer.stop(f"diagnose: {', '.join(dict.fromkeys(errors))}")
 
-    def _look(self, trainer: Trainer, rehearse: bool) -> Diagnosis:
-        from ..see import diagnose  # only those who look need `see`
-
+    def _look(self, trainer: Training, rehearse: bool) -> Diagnosis:
         with kept(trainer.model):
             trainer.model.train()
             found = diagnose(

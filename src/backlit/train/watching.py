@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..array_api.arguments import whole
 from ..nn.keeping import kept
+from ..see import Watch as Rows
+from ..see import watch
 from .callbacks import Callback
-
-if TYPE_CHECKING:
-    from ..see import Watch as Rows
-    from .trainer import Trainer
+from .training import Training
 
 
 class Watch(Callback):
@@ -58,17 +57,15 @@ class Watch(Callback):
         """No: in a run that was saved without it, it begins where that is resumed."""
         return False
 
-    def on_train_start(self, trainer: Trainer) -> None:
+    def on_train_start(self, trainer: Training) -> None:
         """Keep the parameters, from which the first update is measured."""
         if self._watch is not None and self._model is trainer.model and not self._resumed:
             return
-        from ..see import watch  # only those who look need `see`
-
         self._watch, self._model = watch(trainer.model, self.layers), trainer.model
         if trainer.position == 0 and (trainer.epoch in self.rows or trainer.epoch == 0):
             self._resumed = False
 
-    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: Training, record: dict[str, float]) -> None:
         """Take down a row, if it is this epoch's turn."""
         if trainer.epoch % self.every or self._watch is None:
             return

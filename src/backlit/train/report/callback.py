@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from ...nn.keeping import kept
 from ...see import draw, record
 from ...tensor import Tensor, as_tensor
 from ..callbacks import Callback
+from ..training import Training
 from .examples import EXAMPLES, Describe, look_at_examples
 from .looking import look
 from .page import page
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
 
 #: Looks at the layers that are kept; when there are more, every second one is let go.
 LOOKS = 32
@@ -107,7 +105,7 @@ class Report(Callback):
 
     # -- what the Trainer calls ---------------------------------------------------------------
 
-    def on_train_start(self, trainer: Trainer) -> None:
+    def on_train_start(self, trainer: Training) -> None:
         """Make room for the page, and write it as things stand before the first step."""
         if not self._own and self.path.exists():
             self._set_aside()
@@ -119,7 +117,7 @@ class Report(Callback):
         self._write(trainer, "running")
         self._own = True
 
-    def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: Training, record: dict[str, float]) -> None:
         """Look at the layers, if it is this epoch's turn, and write the page now and then."""
         if trainer.epoch % self._stride == 0:
             self._look(trainer)
@@ -129,7 +127,7 @@ class Report(Callback):
         if time.monotonic() >= self._next:
             self._try_to_write(trainer, "running")
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Training) -> None:
         """Write the page."""
         newest = self.looks[-1]["epoch"] if self.looks else None
         self._last = None
@@ -148,7 +146,7 @@ class Report(Callback):
 
     # -- looking ------------------------------------------------------------------------------
 
-    def _look(self, trainer: Trainer, last: bool = False) -> None:
+    def _look(self, trainer: Training, last: bool = False) -> None:
         if self._columns is None:
             return
         batch = tuple(c[:PROBE] for c in self._columns)
@@ -176,7 +174,7 @@ class Report(Callback):
         if text not in self.problems:
             self.problems.append(text)
 
-    def _results(self, trainer: Trainer) -> dict[str, Any]:
+    def _results(self, trainer: Training) -> dict[str, Any]:
         if self._columns is None:
             return {"kind": "none", "why": "the report was given no examples"}
         try:
@@ -189,7 +187,7 @@ class Report(Callback):
             self._problem("examples", error)
             return {"kind": "none", "why": "the model could not be applied to the examples"}
 
-    def _graph(self, trainer: Trainer) -> str | None:
+    def _graph(self, trainer: Training) -> str | None:
         """The page that draws one example's way through the network, with its gradients."""
         if self._columns is None:
             return None
@@ -208,24 +206,33 @@ class Report(Callback):
 
     # -- writing ------------------------------------------------------------------------------
 
-    def write(self, trainer: Trainer, state: str = "finished") -> None:
+    def write(self, trainer: Training, state: str = "finished") -> None:
         """Write the page as things stand; the file appears whole or not at all."""
         if not self._own and self.path.exists():
             self._set_aside()
         self._write(trainer, state)
         self._own = True
 
-    def _write(self, trainer: Trainer, state: str) -> None:
+    def _write(self, trainer: Training, state: str) -> None:
         started = time.monotonic()
         if state != "running":
             self._drawing = self._graph(trainer)
         looks = self.looks if self._last is None else [*self.looks, self._last]
-        text = page(self, trainer, state, looks, self._results(trainer), self._drawing)
+        text = page(
+            trainer,
+            title=self.title,
+            state=state,
+            facts=self.facts,
+            looks=looks,
+            results=self._results(trainer),
+            drawing=self._drawing,
+            problems=self.problems,
+        )
         write_whole(self.path, text.encode(errors="replace"))
         now = time.monotonic()
         self._next = now + PATIENCE * (now - started)
 
-    def _try_to_write(self, trainer: Trainer, state: str) -> None:
+    def _try_to_write(self, trainer: Training, state: str) -> None:
         try:
             self._write(trainer, state)
         except DataError as error:

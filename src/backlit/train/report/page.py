@@ -6,13 +6,10 @@ import math
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...see.show.draw.html import as_script, fill
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
-    from .callback import Report
+from ..training import Training
 
 #: Points of a curve; of a longer run evenly spaced epochs and the last are shown.
 EPOCHS = 1500
@@ -26,31 +23,34 @@ def _asset(name: str) -> str:
 
 
 def page(
-    report: Report,
-    trainer: Trainer,
+    trainer: Training,
+    *,
+    title: str,
     state: str,
+    facts: dict[str, str],
     looks: list[dict[str, Any]],
     results: dict[str, Any],
     drawing: str | None,
+    problems: list[str],
 ) -> str:
     """The whole page as text."""
     data = {
-        "title": report.title,
+        "title": title,
         "state": state,
         "epochs": trainer.epoch,
         "best_epoch": trainer.best_epoch,
         "monitor": _monitored(trainer),
         "curves": _curves(trainer.history),
-        "percent": [n for n in _metrics(trainer) if _formats(trainer, n).endswith("%")],
-        "facts": {**report.facts, **_facts(trainer)},
+        "percent": _percent(trainer),
+        "facts": {**facts, **_facts(trainer)},
         "model": _model(trainer),
         "looks": looks,
         "results": results,
         "graph": drawing,
-        "problems": report.problems,
+        "problems": problems,
     }
     parts = {
-        "title": escape(report.title),
+        "title": escape(title),
         "style": _asset("report.css"),
         "script": _asset("report.js"),
         "data": as_script(_finite(data)),
@@ -58,16 +58,14 @@ def page(
     return fill(_asset("report.html"), parts)
 
 
-def _monitored(trainer: Trainer) -> str | None:
+def _monitored(trainer: Training) -> str | None:
     return trainer.monitored(trainer.history[-1]) if trainer.history else None
 
 
-def _metrics(trainer: Trainer) -> list[str]:
-    return [f"{part}{m.name}" for m in trainer.metrics for part in ("", "validation_")]
-
-
-def _formats(trainer: Trainer, name: str) -> str:
-    return trainer._formats[name](0.5)
+def _percent(trainer: Training) -> list[str]:
+    """The curves whose numbers are read in percent."""
+    names = [m.name for m in trainer.metrics if m.format(0.5).endswith("%")]
+    return [f"{part}{name}" for name in names for part in ("", "validation_")]
 
 
 def _curves(history: list[dict[str, float]]) -> dict[str, list[Any]]:
@@ -80,7 +78,7 @@ def _curves(history: list[dict[str, float]]) -> dict[str, list[Any]]:
     return {name: [r.get(name) for r in shown] for name in names}
 
 
-def _facts(trainer: Trainer) -> dict[str, str]:
+def _facts(trainer: Training) -> dict[str, str]:
     parameters = sum(p.size for p in trainer.model.parameters())
     loss = type(trainer.loss_fn).__name__
     if loss in ("function", "method", "builtin_function_or_method"):
@@ -96,7 +94,7 @@ def _facts(trainer: Trainer) -> dict[str, str]:
     return facts
 
 
-def _model(trainer: Trainer) -> str:
+def _model(trainer: Training) -> str:
     lines = repr(trainer.model).splitlines()
     if len(lines) > LINES:
         more = f"… {len(lines) - LINES} more lines"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import FLOATING
-from ..nn import Module
-from ..op import Op
-from ..tape import STATE, Scope, Setting
-from ..tensor import Tensor
+from ...dtypes import FLOATING
+from ...nn import Module
+from ...op import Op
+from ...tape import STATE, Scope, Setting
+from ...tensor import Tensor
 
 
 def first_non_finite(

@@ -1,92 +1,28 @@
-"""The flight recorder: one file that brings a failed step back, bit for bit.
-
-When a step fails, by a loss that is not finite or by an exception, the Trainer goes back to just
-before it and writes down the whole state, the step's batch, and what the steps before it were like.
-Until then nothing is recorded beyond what `Rewind` holds anyway, so it costs a run nothing.
-"""
+"""A failed step as the flight recorder wrote it down, brought back bit for bit."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from .. import see
-from ..autograd import enable_grad, grad
-from ..errors import DataError
-from ..nn import Module
-from ..nn.keeping import kept
-from ..optim import Optimizer
-from ..random import default_generator
-from ..table import Table
-from ..tensor import Tensor
-from .checkpoint import load_checkpoint, restore, save_checkpoint
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
-
-FORMAT = "backlit-flight-1"
-#: The steps before the failed one that are described.
-STEPS = 16
-
-
-def look_at(trainer: Trainer, batch: tuple[Any, ...], rows: list[int] | None) -> dict[str, Any]:
-    """What a step is going to be like: learning rate, norms, rows. Changes nothing."""
-    parameters = [(n, p) for n, p in trainer.model.named_parameters() if p.requires_grad]
-    *inputs, target = batch
-    with kept(trainer.model), enable_grad():
-        loss = trainer.loss_fn(trainer.model(*inputs), target)
-        found = grad(loss, [p for _, p in parameters], allow_unused=True)
-    norms = {n: 0.0 if g is None else _norm(g) for (n, _), g in zip(parameters, found, strict=True)}
-    worst = max(norms, key=lambda n: -1.0 if math.isnan(norms[n]) else norms[n])
-    return {
-        "lr": float(trainer.optimizer.param_groups[0]["lr"]),
-        "gradient_norm": math.hypot(*norms.values()),
-        "weight_norm": math.hypot(*(_norm(p) for _, p in parameters)),
-        "largest": worst,
-        "rows": rows,
-    }
-
-
-def write(
-    path: str | os.PathLike[str],
-    trainer: Trainer,
-    parts: Mapping[str, Any],
-    past: list[tuple[dict[str, Any], float]],
-    batch: tuple[Any, ...],
-    rows: list[int] | None,
-    failure: float | Exception,
-) -> None:
-    """Write the file. The Trainer and `parts` are as before the step that failed."""
-    first = trainer.steps - len(past) + 1
-    failed = isinstance(failure, Exception)
-    state = {
-        "format": FORMAT,
-        "epoch": trainer.epoch + 1,
-        "position": trainer.position + 1,
-        "step": trainer.steps + 1,
-        "loss": None if failed else _bits(failure),
-        "error": f"{type(failure).__name__}: {failure}" if failed else None,
-        "compile": trainer.compile,
-        "clip_norm": trainer.clip_norm,
-        "clip_value": trainer.clip_value,
-        "predictions": bool(trainer.metrics),
-        "lr": float(trainer.optimizer.param_groups[0]["lr"]),
-        "rows": rows,
-        "past": [
-            {"step": first + i, "loss": loss, **noticed} for i, (noticed, loss) in enumerate(past)
-        ],
-        "batch": list(batch),
-        "parts": {name: part.state_dict() for name, part in parts.items() if name != "schedule"},
-    }
-    save_checkpoint(path, state)
+from ... import see
+from ...errors import DataError
+from ...nn import Module
+from ...optim import Optimizer
+from ...random import default_generator
+from ...table import Table
+from ...tensor import Tensor
+from ..arguments import require_common, require_parts
+from ..checkpoint import load_checkpoint, restore
+from ..parts import updated_parts
+from ..step import Step
+from ..training import Training
+from .recorder import FORMAT, bits
 
 
 @dataclass
@@ -153,19 +89,11 @@ class Flight:
         then, compiled or not, to compare its bits with those recorded; then once more eagerly, for
         a record of every value and gradient. The process's random state stays as it is.
         """
-        from .trainer import Trainer
-
-        trainer = Trainer(
-            model,
-            loss_fn,
-            optimizer,
-            clip_norm=self.state["clip_norm"],
-            clip_value=self.state["clip_value"],
-            compile=self.state["compile"],
-            progress="quiet",
-        )
-        trainer._predicts = self.state["predictions"]
-        parts = {n: p for n, p in trainer._updated_parts().items() if n in self.state["parts"]}
+        require_parts(model, loss_fn, optimizer, None)
+        require_common(model, loss_fn, optimizer)
+        settings = {name: self.state[name] for name in ("clip_norm", "clip_value", "compile")}
+        training = Training(model, loss_fn, optimizer, **settings)
+        parts = {n: p for n, p in updated_parts(training).items() if n in self.state["parts"]}
         missing = set(self.state["parts"]) - set(parts)
         if missing:
             raise DataError(
@@ -177,7 +105,7 @@ class Flight:
         try:
             self._restore(parts)
             model.train()
-            loss, error = self._again(trainer)
+            loss, error = self._again(training)
             self._restore(parts)
             record = self._record(model, loss_fn)
             self._restore(parts)
@@ -189,9 +117,10 @@ class Flight:
     def _restore(self, parts: dict[str, Any]) -> None:
         restore(parts, self.state["parts"], self.path, "replay")
 
-    def _again(self, trainer: Trainer) -> tuple[float | None, str | None]:
+    def _again(self, training: Training) -> tuple[float | None, str | None]:
+        step = Step(training, predicts=self.state["predictions"])
         try:
-            loss, _ = trainer._compiled(trainer._train_step)(*self.batch)
+            loss, _ = step.updating(*self.batch)
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
         return float(loss), None
@@ -222,7 +151,7 @@ class Replay:
         then = self.flight
         if then.error is not None:
             return self.error == then.error
-        return self.loss is not None and _bits(self.loss) == then.state["loss"]
+        return self.loss is not None and bits(self.loss) == then.state["loss"]
 
     def __repr__(self) -> str:
         if self.same:
@@ -286,14 +215,6 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "batch": lambda x: isinstance(x, list) and len(x) >= 2,
     "parts": lambda x: isinstance(x, dict),
 }
-
-
-def _norm(t: Tensor) -> float:
-    return float(np.sqrt(np.sum(np.square(t.array, dtype=np.float64))))
-
-
-def _bits(number: Any) -> str:
-    return struct.pack(">d", float(number)).hex()
 
 
 def _number(bits: str) -> float:

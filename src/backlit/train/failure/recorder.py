@@ -1,0 +1,135 @@
+"""The flight recorder: one file that brings a failed step back, bit for bit.
+
+When a step fails, by a loss that is not finite or by an exception, the Trainer goes back to just
+before it and writes down the whole state, the step's batch, and what the steps before it were like.
+Until then nothing is recorded beyond what `Rewind` holds anyway, so it costs a run nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ...autograd import enable_grad, grad
+from ...errors import NonFiniteError
+from ...nn.keeping import kept
+from ...tensor import Tensor
+from ..checkpoint import save_checkpoint
+from ..parts import updated_parts
+from ..training import Training
+from .finite import first_non_finite
+from .rewind import Batch, Rewind
+
+FLIGHT, FORMAT = "flight.safetensors", "backlit-flight-1"
+#: The steps before the failed one that are described.
+STEPS = 16
+
+
+class Recorder:
+    """Puts a training back to before a step that failed, and writes the file if it has a path."""
+
+    def __init__(self, training: Training):
+        self.training = training
+
+    def record(self, rewind: Rewind, count: int, failure: float | Exception) -> bool:
+        """Put the run back to after `count` steps of a unit; write down the next if wanted."""
+        if self.training.flight is None:
+            rewind.go_back(count)
+            return False
+        past = rewind.go_back(count, self._look, STEPS)
+        self._write(past, rewind.batch(count), failure)
+        return True
+
+    def explain(self, rewind: Rewind, count: int | None, error: Exception) -> None:
+        """Add to an exception of a step where its flight was written."""
+        training = self.training
+        if training.flight is None or count is None:
+            return
+        training.position += count
+        training.steps += count
+        try:
+            self.record(rewind, count, error)
+        except Exception as other:
+            error.add_note(f"The flight recorder failed, too: {type(other).__name__}: {other}")
+        else:
+            error.add_note(
+                f"In epoch {training.epoch + 1}, step {training.position + 1}; the model is as "
+                f"before this step. Look at it with: backlit replay {training.flight}"
+            )
+
+    def stop(self, rewind: Rewind, count: int, loss: float, batches: int | None) -> NoReturn:
+        """Raise for a loss that is not finite; `batches` is how many an epoch has."""
+        training = self.training
+        written = self.record(rewind, count, loss)
+        *inputs, target = rewind.batch(count)[0]
+        with kept(training.model):
+            where = first_non_finite(training.model, training.loss_fn, tuple(inputs), target)
+        raise NonFiniteError(
+            f"fit: the loss must be finite, got {loss} in epoch {training.epoch + 1}, "
+            f"step {training.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
+            "the model is as before this step; lower the learning rate, limit the gradients with "
+            "clip_norm, or mend what is named here"
+            + (f"; look at this step with: backlit replay {training.flight}" if written else "")
+        )
+
+    def _look(self, batch: Batch) -> dict[str, Any]:
+        """What a step is going to be like: learning rate, norms, rows. Changes nothing."""
+        training, ((*inputs, target), rows) = self.training, batch
+        parameters = [(n, p) for n, p in training.model.named_parameters() if p.requires_grad]
+        with kept(training.model), enable_grad():
+            loss = training.loss_fn(training.model(*inputs), target)
+            found = grad(loss, [p for _, p in parameters], allow_unused=True)
+        pairs = zip(parameters, found, strict=True)
+        norms = {n: 0.0 if g is None else _norm(g) for (n, _), g in pairs}
+        worst = max(norms, key=lambda n: -1.0 if math.isnan(norms[n]) else norms[n])
+        return {
+            "lr": float(training.optimizer.param_groups[0]["lr"]),
+            "gradient_norm": math.hypot(*norms.values()),
+            "weight_norm": math.hypot(*(_norm(p) for _, p in parameters)),
+            "largest": worst,
+            "rows": rows,
+        }
+
+    def _write(
+        self, past: list[tuple[dict[str, Any], float]], batch: Batch, failure: float | Exception
+    ) -> None:
+        """Write the file. The training is as before the step that failed."""
+        training = self.training
+        assert training.flight is not None
+        first = training.steps - len(past) + 1
+        failed = isinstance(failure, Exception)
+        parts = updated_parts(training)
+        state = {
+            "format": FORMAT,
+            "epoch": training.epoch + 1,
+            "position": training.position + 1,
+            "step": training.steps + 1,
+            "loss": None if failed else bits(failure),
+            "error": f"{type(failure).__name__}: {failure}" if failed else None,
+            "compile": training.compile,
+            "clip_norm": training.clip_norm,
+            "clip_value": training.clip_value,
+            "predictions": bool(training.metrics),
+            "lr": float(training.optimizer.param_groups[0]["lr"]),
+            "rows": batch[1],
+            "past": [
+                {"step": first + i, "loss": loss, **seen} for i, (seen, loss) in enumerate(past)
+            ],
+            "batch": list(batch[0]),
+            "parts": {
+                name: part.state_dict() for name, part in parts.items() if name != "schedule"
+            },
+        }
+        save_checkpoint(training.flight, state)
+
+
+def bits(number: Any) -> str:
+    """A float as the hexadecimal digits of its bytes."""
+    return struct.pack(">d", float(number)).hex()
+
+
+def _norm(t: Tensor) -> float:
+    return float(np.sqrt(np.sum(np.square(t.array, dtype=np.float64))))
