@@ -2,6 +2,7 @@
 #
 #     make demo      install, train a network on handwritten digits, say where the results are
 #     make test      install, run the tests, the docstrings' examples and the documentation's
+#     make check     run one case of each quick test, within a minute
 #     make long      run the tests that check one thing in many ways
 #     make lint      style, format and types
 #     make parity    compare values and gradients with PyTorch (installs it)
@@ -19,7 +20,7 @@ RUN := $(BIN)/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
-.PHONY: help demo test long lint parity docs bench picture clean
+.PHONY: help demo test check long lint parity docs bench picture clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,11 +31,14 @@ demo: $(VENV)/.data
 
 # Each test process has one core's share: BLAS threads of its own would only get in the way.
 # Machine code that tests compile is kept inside the environment, not in the user's home.
-test long parity: export OPENBLAS_NUM_THREADS = 1
-test long parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
+test check long parity: export OPENBLAS_NUM_THREADS = 1
+test check long parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
 
 test: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) -m "not parity and not long" --doctest-modules src/backlit tests
+
+check: $(VENV)/.test
+	$(RUN) -m pytest -n $(JOBS) -m "not parity" --quick tests
 
 long: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) -m long tests
