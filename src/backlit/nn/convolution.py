@@ -27,13 +27,14 @@ class _Convolution(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Sizes,
-        stride: Sizes,
-        padding: Sizes | str,
-        dilation: Sizes,
-        groups: int,
-        bias: bool,
-        dtype: Any,
-        generator: Generator | None,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = float32,
+        generator: Generator | None = None,
     ):
         super().__init__()
         name = type(self).__name__
@@ -105,33 +106,6 @@ class Conv1d(_Convolution):
 
     axes = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes | str = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        dtype: Any = float32,
-        generator: Generator | None = None,
-    ):
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-            dtype,
-            generator,
-        )
-
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, L) -> (N, O, P)."""
         return functional.conv1d(
@@ -147,33 +121,6 @@ class Conv2d(_Convolution):
     >>> Conv2d(3, 8, 3, stride=2, padding=1)(zeros((2, 3, 32, 32))).shape
     (2, 8, 16, 16)
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes | str = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        dtype: Any = float32,
-        generator: Generator | None = None,
-    ):
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-            dtype,
-            generator,
-        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, P, Q)."""
@@ -211,8 +158,8 @@ class _Transposed(_Convolution):
             dilation,
             groups,
             bias,
-            dtype,
-            generator,
+            dtype=dtype,
+            generator=generator,
         )
         self.output_padding = several(
             type(self).__name__, "output_padding", output_padding, self.axes, 0

@@ -15,6 +15,11 @@ Settings = dict[str, Any]
 Numbers = tuple[Any, ...]
 
 
+def _given(names: dict[str, Any]) -> Settings:
+    """The settings among the local names at the start of a constructor."""
+    return {n: value for n, value in names.items() if n not in ("self", "params", "__class__")}
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum μ as an option.
 
@@ -59,15 +64,7 @@ class SGD(Optimizer):
         *,
         averaged: bool = False,
     ):
-        settings = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "averaged": averaged,
-        }
-        super().__init__(params, settings)
+        super().__init__(params, _given(locals()))
 
     def check(self, settings: Settings) -> None:
         """Raise unless settings lie in their ranges, and nesterov and average have a momentum."""
@@ -96,13 +93,7 @@ class SGD(Optimizer):
         return settings["lr"], settings["weight_decay"], momentum, weight
 
     def update(
-        self,
-        xp: Any,
-        settings: Settings,
-        numbers: Numbers,
-        parameter: Any,
-        grad: Any,
-        *state: Any,
+        self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
     ) -> tuple[Any, ...]:
         """The rule for one parameter."""
         lr, decay, momentum, weight = numbers
@@ -154,14 +145,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
     ):
-        settings = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-        }
-        super().__init__(params, settings)
+        super().__init__(params, _given(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """m and v, and the largest v."""
@@ -185,13 +169,7 @@ class Adam(Optimizer):
         return parameter, grad + decay * parameter
 
     def update(
-        self,
-        xp: Any,
-        settings: Settings,
-        numbers: Numbers,
-        parameter: Any,
-        grad: Any,
-        *state: Any,
+        self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
     ) -> tuple[Any, ...]:
         """The rule for one parameter."""
         rate, eps, beta1, rest1, beta2, rest2, decay = numbers
@@ -265,15 +243,7 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ):
-        settings = {
-            "lr": lr,
-            "alpha": alpha,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "centered": centered,
-        }
-        super().__init__(params, settings)
+        super().__init__(params, _given(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """s, and a if centered, and b if there is a momentum."""
@@ -291,13 +261,7 @@ class RMSprop(Optimizer):
         return settings["lr"], alpha, 1 - alpha, settings["eps"], decay, momentum
 
     def update(
-        self,
-        xp: Any,
-        settings: Settings,
-        numbers: Numbers,
-        parameter: Any,
-        grad: Any,
-        *state: Any,
+        self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
     ) -> tuple[Any, ...]:
         """The rule for one parameter."""
         lr, alpha, rest, eps, decay, momentum = numbers
@@ -339,14 +303,7 @@ class Adagrad(Optimizer):
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
     ):
-        settings = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "eps": eps,
-        }
-        super().__init__(params, settings)
+        super().__init__(params, _given(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """s."""
@@ -359,13 +316,7 @@ class Adagrad(Optimizer):
         return rate, settings["eps"], settings["weight_decay"]
 
     def update(
-        self,
-        xp: Any,
-        settings: Settings,
-        numbers: Numbers,
-        parameter: Any,
-        grad: Any,
-        *state: Any,
+        self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
     ) -> tuple[Any, ...]:
         """The rule for one parameter."""
         rate, eps, decay = numbers
@@ -398,7 +349,7 @@ class Adadelta(Optimizer):
         eps: float = 1e-6,
         weight_decay: float = 0.0,
     ):
-        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
+        super().__init__(params, _given(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """s and u."""
@@ -410,13 +361,7 @@ class Adadelta(Optimizer):
         return settings["lr"], rho, 1 - rho, settings["eps"], settings["weight_decay"]
 
     def update(
-        self,
-        xp: Any,
-        settings: Settings,
-        numbers: Numbers,
-        parameter: Any,
-        grad: Any,
-        *state: Any,
+        self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
     ) -> tuple[Any, ...]:
         """The rule for one parameter."""
         lr, rho, rest, eps, decay = numbers
