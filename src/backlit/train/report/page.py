@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from ...see.show.draw.html import as_script, fill
+from ...see.show.page import fill
 from ..training import Training
 
 #: Points of a curve; of a longer run evenly spaced epochs and the last are shown.
@@ -17,9 +15,7 @@ EPOCHS = 1500
 LINES = 60
 
 
-@cache
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+_BODY = Path(__file__).with_name("report.html")
 
 
 def page(
@@ -49,13 +45,7 @@ def page(
         "graph": drawing,
         "problems": problems,
     }
-    parts = {
-        "title": escape(title),
-        "style": _asset("report.css"),
-        "script": _asset("report.js"),
-        "data": as_script(_finite(data)),
-    }
-    return fill(_asset("report.html"), parts)
+    return fill(_BODY, title, _finite(data))
 
 
 def _monitored(trainer: Training) -> str | None:

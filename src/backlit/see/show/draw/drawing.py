@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from ....errors import ArgumentError
 from ....files import write_whole
 from ...records.from_tape import as_record
 from ...records.model import Record
+from .dot import dot
+from .html import page
 from .labels import Labels
 from .layout import METRICS, layout
 from .svg import svg
+from .text import render, text
 from .tree import Tree
 
 
@@ -58,20 +62,14 @@ class Drawing:
 
     def html(self) -> str:
         """The picture as a page that can be folded, searched and stepped through."""
-        from .html import page
-
-        return page(self)
+        return page(self.record, self.tree, self.labels, self.title)
 
     def dot(self) -> str:
         """The graph in the language of Graphviz."""
-        from .dot import dot
-
         return dot(self.record, self.labels, self.title)
 
     def text(self, width: int = 100, color: bool = False) -> str:
         """The graph for a terminal of a given width."""
-        from .text import text
-
         return text(self.tree, self.labels, width, color)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -88,8 +86,6 @@ class Drawing:
         return self.text()
 
     def __rich__(self) -> Any:
-        from .text import render
-
         return render(self.tree, self.labels)
 
     def _repr_svg_(self) -> str:
@@ -97,8 +93,6 @@ class Drawing:
 
     def _repr_html_(self) -> str:
         """A notebook shows the page in a frame, so that its styles stay its own."""
-        from html import escape
-
         return (
             f'<iframe srcdoc="{escape(self.html(), quote=True)}" title="{escape(self.title)}" '
             'style="width:100%;height:520px;border:1px solid #d0d7de;border-radius:8px"></iframe>'

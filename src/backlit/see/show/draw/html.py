@@ -6,24 +6,20 @@ script (`view.js`) computes coordinates, draws what is on the screen, and answer
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from functools import cache
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ....facts import COPY
 from ...records.model import Record
 from ...records.value import STATISTICS, Value, encode
 from ..explain import explain
+from ..page import fill
 from ..steps import steps
 from ..words import effect_of
+from .labels import Labels
 from .layout import METRICS
-
-if TYPE_CHECKING:
-    from .drawing import Drawing
+from .tree import Tree
 
 #: Up to this many nodes the chain rule is written out for each.
 MAX_CHAINS = 60
@@ -34,35 +30,15 @@ MAX_CHAIN = 260
 MAX_SENTENCES = 3000
 
 
-@cache
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+_BODY = Path(__file__).with_name("view.html")
 
 
-def page(drawing: Drawing) -> str:
+def page(record: Record, tree: Tree, labels: Labels, title: str) -> str:
     """The whole page as text."""
-    parts = {
-        "title": escape(drawing.title),
-        "style": _asset("view.css"),
-        "script": _asset("view.js"),
-        "data": as_script(_data(drawing)),
-    }
-    return fill(_asset("view.html"), parts)
+    return fill(_BODY, title, _data(record, tree, labels, title))
 
 
-def as_script(data: Any) -> str:
-    """Data as JSON that may stand inside a script element."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
-
-
-def fill(template: str, parts: dict[str, str]) -> str:
-    """The template with a part for each `{{name}}`; what stands in the parts is left alone."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
-
-
-def _data(drawing: Drawing) -> dict[str, Any]:
-    record, tree, labels = drawing.record, drawing.tree, drawing.labels
+def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
     nodes, edges = record.nodes, record.edges
     files: dict[str, int] = {}
     for n in nodes:
@@ -75,7 +51,7 @@ def _data(drawing: Drawing) -> dict[str, Any]:
     effects: dict[str, int] = {}
     effect = [effects.setdefault(effect_of(n), len(effects)) for n in nodes]
     return {
-        "title": drawing.title,
+        "title": title,
         "metrics": METRICS,
         "output": record.output,
         "error": record.error,
