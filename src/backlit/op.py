@@ -50,7 +50,7 @@ class Requirement(NamedTuple):
 
     holds: Any
     of: Any
-    error: type[BacklitError]
+    error: Callable[[str], BacklitError]
     condition: str
     cure: str | Callable[[], str]
 
@@ -180,7 +180,7 @@ class Op:
     #: check(*inputs) raises the error for bad inputs that only this op can see. None: no check.
     #: Shapes, dtypes and attributes only: captured code has no values yet, see `requires`.
     check: ClassVar[Callable[..., None] | None] = None
-    #: requires(xp, *inputs) returns what must hold of the inputs' elements, as `Requirement`s. They
+    #: requires(xp, *inputs) returns what must hold of the elements, a `Requirement` each. These
     #: are checked in eager code and, each time it runs, in compiled code. None: all are allowed.
     requires: ClassVar[Callable[..., Sequence[Requirement]] | None] = None
     checked: ClassVar[bool] = False
