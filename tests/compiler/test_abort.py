@@ -17,7 +17,7 @@ linux = pytest.mark.skipif(not abort.AVAILABLE, reason="the guard is for Linux")
 
 HEAD = """
 import ctypes, os, signal, threading, time
-from backlit.compiler import machine
+from backlit.compiler.llvm import machine
 from backlit.compiler.llvm.abort import Guard, CODE, NAMES
 library = ctypes.CDLL(None)
 def pointer(name): return ctypes.cast(getattr(library, name), ctypes.c_void_p)

@@ -12,7 +12,8 @@ HEAD = """
 import gc, os, signal, sys, threading, time
 import numpy as np
 import backlit as bl
-from backlit.compiler import machine, products
+from backlit.compiler.llvm import machine
+from backlit.compiler.lower import products
 
 def child(work):
     \"\"\"Whether a forked child does the work within a minute.\"\"\"

@@ -17,6 +17,7 @@ from backlit.compiler.contraction.native import Call, Library
 from backlit.compiler.contraction.pairs import paired
 from backlit.compiler.llvm import machine
 from backlit.compiler.lower import legalize, products
+from backlit.compiler.lower.kinds import CONTRACTION, HOST
 from backlit.compiler.plan.plan import Plan
 from backlit.nn import functional as F
 from compiler.test_contraction import (
@@ -244,7 +245,7 @@ def test_products_of_16_bit_floats_and_their_gradients(name, dtype) -> None:
     read = {
         v.dtype.name
         for e in lowering.graph.equations
-        if lowering._kind(e) == "contraction"
+        if lowering.kind(e) is CONTRACTION
         for spec, buffers in products.specifications(lowering, e)
         for v in buffers[:2]
     }
@@ -308,8 +309,8 @@ def losses(make, dtype: str) -> list[float]:
 
     run_it, plans = compiled(step)
     curve = [float(run_it(x, y)) for _ in range(25)]
-    assert {"contraction"} <= {kernel.kind for kernel in plans[0].kernels}
-    assert "host" not in {kernel.kind for kernel in plans[0].kernels}
+    assert CONTRACTION in {kernel.kind for kernel in plans[0].kernels}
+    assert HOST not in {kernel.kind for kernel in plans[0].kernels}
     return curve
 
 

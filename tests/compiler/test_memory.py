@@ -320,7 +320,8 @@ def test_threads_may_call_while_shapes_come_and_go() -> None:
 LATE = """
 import time
 import backlit
-from backlit.compiler import machine, threads
+from backlit.compiler.llvm import machine
+from backlit.compiler.plan import threads
 
 backlit.set_threads(2)
 pool = threads._POOL
@@ -345,7 +346,7 @@ done:
 text = machine.header() + threads.helpers(threads.BARRIER) + DRIVER + machine.attributes()
 import ctypes
 stop = ctypes.c_int64(0)
-library = machine.build(text, ["late"])
+library = machine.build(text, ["late"], departure=threads.departure)
 driver = threads.Driver(library, "late", True)
 pool.run(driver.address, ctypes.addressof(stop), 0, 0, 1)  # the worker is still in it
 del library, driver

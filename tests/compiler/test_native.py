@@ -10,6 +10,7 @@ from backlit.compiler import Variable, native
 from backlit.compiler.capture.interpreter import interpret
 from backlit.compiler.capture.trace import trace
 from backlit.compiler.llvm import scalar
+from backlit.compiler.lower.kinds import HOST
 from backlit.compiler.lower.legalize import legalise
 from backlit.compiler.plan.plan import Plan
 from backlit.dtypes import as_dtype, finfo
@@ -63,7 +64,7 @@ def dtype_in_turn(record, case) -> str:
 
 def on_host(plan: Plan) -> set[str]:
     """The ops that NumPy runs, each with the dtypes of its inputs."""
-    equations = [kernel.roots[0] for kernel in plan.kernels if kernel.kind == "host"]
+    equations = [kernel.roots[0] for kernel in plan.kernels if kernel.kind is HOST]
     return {
         " ".join([e.op.name, *(x.dtype.name for x in e.inputs if isinstance(x, Variable))])
         for e in equations

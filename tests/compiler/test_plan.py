@@ -10,6 +10,7 @@ import backlit
 from backlit import nn, optim
 from backlit.compiler.capture.trace import trace
 from backlit.compiler.llvm.builder import Function
+from backlit.compiler.lower.kinds import SCATTER
 from backlit.compiler.plan import report
 from backlit.compiler.plan.plan import Plan
 from backlit.errors import IndexRangeError
@@ -159,7 +160,7 @@ def test_the_update_of_a_table_touches_the_rows_that_were_picked(pick, after, he
         for k, r in zip(plan.kernels, report.rows(plan), strict=True)
         if k.roots[0].op.name == "take_add_to"
     ]
-    assert kernel.kind == "scatter"
+    assert kernel.kind is SCATTER
     assert row.bytes == 3 * x.array.nbytes
 
 

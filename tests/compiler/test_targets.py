@@ -21,7 +21,7 @@ def aarch64(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[bytes]]]:
     """Everything is compiled for an Arm server; nothing is linked. What would be, is listed."""
     built: list[tuple[str, list[bytes]]] = []
 
-    def build(text: str, names: list[str], objects: Any = ()) -> machine.Library:
+    def build(text: str, names: list[str], objects: Any = (), *_: Any) -> machine.Library:
         built.append((text, list(objects)))
         return machine.Library((), dict.fromkeys(names, 0))
 

@@ -528,7 +528,7 @@ class CompiledError(Exception):
 def compile_only(seeds: range) -> None:
     """Make the machine code of programs; print the number of each before."""
 
-    def build(text: str, names: list[str], objects: Any = ()) -> Any:
+    def build(text: str, *_: Any) -> Any:
         machine.engine().optimised(text)
         raise CompiledError
 

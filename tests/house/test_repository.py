@@ -204,6 +204,57 @@ def test_type_checkers_know_the_name_that_hides_code_from_them():
         assert "_TYPE_CHECKING" not in path.read_text("utf-8"), path
 
 
+#: The rooms of the compiler, lowest first, and the modules beside them.
+ROOMS = ("forks", "capture", "llvm", "contraction", "lower", "loops", "plan", "eager", "api")
+
+
+def arrows(folder):
+    """(module, module that it imports) in a folder, also in functions and for types only."""
+    names = {path.relative_to(folder).with_suffix("").parts: path for path in folder.rglob("*.py")}
+    known = {parts[:-1] if parts[-1] == "__init__" else parts for parts in names}
+    for parts, path in names.items():
+        package = parts[:-1]
+        source = package if parts[-1] == "__init__" else parts
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not 0 < node.level <= len(package) + 1:
+                continue
+            base = package[: len(package) - node.level + 1]
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                whole = (*base, alias.name)
+                yield source, whole if whole in known else base
+
+
+def circle(arrows):
+    """The modules of circles of imports, and those between two circles."""
+    left = {(s, t) for s, t in arrows if s != t}
+    while True:
+        sources, targets = ({pair[i] for pair in left} for i in (0, 1))
+        kept = {(s, t) for s, t in left if s in targets and t in sources}
+        if kept == left:
+            return sorted({".".join(s) for s, _ in left})
+        left = kept
+
+
+def test_no_room_of_the_compiler_knows_a_later_one_even_late():
+    found = [(s, t) for s, t in arrows(SOURCE / "compiler") if s and t]
+    assert {s[0] for s, _ in found} <= set(ROOMS)
+    wrong = {f"{s} imports {t}" for s, t in found if ROOMS.index(s[0]) < ROOMS.index(t[0])}
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_modules_of_the_compiler_import_each_other_in_a_circle():
+    found = arrows(SOURCE / "compiler")
+    assert not circle((s, t) for s, t in found if s[:1] != ("contraction",))
+
+
+def test_every_kind_of_kernel_that_is_loops_has_a_writer():
+    from backlit.compiler.loops.kernels import WRITERS
+    from backlit.compiler.lower.kinds import CONTRACTION, NATIVE, NONFINITE
+
+    assert {*NATIVE, NONFINITE} - {CONTRACTION} == set(WRITERS)
+
+
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))

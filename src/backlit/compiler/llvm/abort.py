@@ -17,14 +17,11 @@ import ctypes
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 from llvmlite.utils import get_library_name
-
-if TYPE_CHECKING:
-    from . import machine
 
 AVAILABLE = sys.platform == "linux"
 
@@ -76,10 +73,16 @@ class PassesError(Exception):
     """An assertion inside LLVM has failed."""
 
 
+class Loaded(Protocol):
+    """Machine code that can be called as long as it is held."""
+
+    addresses: dict[str, int]
+
+
 class Guard:
     """Runs passes. `library` is the compiled CODE."""
 
-    def __init__(self, library: machine.Library):
+    def __init__(self, library: Loaded):
         self._code = library  # which is unloaded with it
         kind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
         self._guarded = kind(library.addresses["backlit_guarded"])

@@ -16,7 +16,6 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from ...errors import CompileError
-from ..plan import threads
 from . import cache
 from .abort import AVAILABLE, CODE, NAMES, Guard, PassesError
 
@@ -45,19 +44,26 @@ class Engine:
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
             self.triple, self.cpu, self.features = triple, cpu, ""
-        self._renew()
+        self.machine = self._described()
+        self._builders: dict[tuple[int, bool], Any] = {}
         self.guard: Guard | None = None
         self.guardable = AVAILABLE and triple is None
         self.layout = str(self.machine.target_data)
         version = ".".join(map(str, llvm.llvm_version_info))
         self.identity = (version, llvmlite.__version__, self.cpu, self.features, self.layout)
 
-    def _renew(self) -> None:
-        """Make LLVM's description of the processor, and what writes pipelines of passes for it."""
-        self.machine = llvm.Target.from_triple(self.triple).create_target_machine(
+    def _described(self) -> Any:
+        """LLVM's description of the processor."""
+        return llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
         )
-        self._builders: dict[tuple[int, bool], Any] = {}
+
+    def _renew(self) -> None:
+        """Go on with another description, and other writers of pipelines of passes for it."""
+        self.machine.detach()
+        for builder in self._builders.values():
+            builder.detach()
+        self.machine, self._builders = self._described(), {}
 
     def _builder(self, level: int, vectorise: bool = True) -> Any:
         """The pass builder for an effort; one for all modules, because none frees all it takes."""
@@ -102,9 +108,6 @@ class Engine:
             try:
                 return without_single_lanes(self._passed(variant, vectorise))
             except PassesError:
-                self.machine.detach()
-                for builder in self._builders.values():
-                    builder.detach()
                 self._renew()
         raise CompileError("compile: LLVM fails at this code, also without vectors")
 
@@ -223,22 +226,39 @@ def engine() -> Engine:
         return _ENGINE
 
 
+#: Whether nobody is in some code any more.
+Left = Callable[[], bool]
+
+
+def _at_once() -> Left:
+    """For code that only those run who hold its library: with the last of them it is left."""
+    return lambda: True
+
+
 class Library:
     """Compiled functions by address. Their code is unloaded after the last that refers to this.
 
-    Whoever calls one of them must hold the library meanwhile. `code` are the objects of LLVM's that
-    hold the code, in the order of closing them: a JIT for each library, because what one JIT knows
-    of a library it never forgets.
+    Whoever calls one of them must hold the library meanwhile, or be one of those of whom
+    `departure`, asked when nothing refers to the library any more, knows whether they have left.
+    `code` are the objects of LLVM's that hold the code, in the order of closing them: a JIT for
+    each library, because what one JIT knows of a library it never forgets.
     """
 
-    def __init__(self, code: Iterable[Any], addresses: dict[str, int], nbytes: int = 0):
+    def __init__(
+        self,
+        code: Iterable[Any],
+        addresses: dict[str, int],
+        nbytes: int = 0,
+        departure: Callable[[], Left] = _at_once,
+    ):
         _LOADED[id(self)] = tuple(code)
         self.addresses = addresses
         self.nbytes = nbytes
+        self.departure = departure
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if not finalizing():  # then the system frees everything, and threads may still run
-            _UNREACHABLE.append((threads.departure(), _LOADED.pop(id(self))))
+            _UNREACHABLE.append((self.departure(), _LOADED.pop(id(self))))
             _unload()
 
 
@@ -246,7 +266,7 @@ class Library:
 #: cycle LLVM's objects are not: they would close themselves, without the lock and in any order.
 _LOADED: dict[int, tuple[Any, ...]] = {}
 #: Code that nothing refers to any more, with the question whether the last worker has left it.
-_UNREACHABLE: deque[tuple[Callable[[], bool], tuple[Any, ...]]] = deque()
+_UNREACHABLE: deque[tuple[Left, tuple[Any, ...]]] = deque()
 
 
 def _unload() -> None:
@@ -305,7 +325,12 @@ def tidy_code(text: str, called: str = "") -> bytes:
         return bytes(e.machine.emit_object(e.tidied(header() + text, called)))
 
 
-def build(text: str, names: list[str], objects: Iterable[bytes] = ()) -> Library:
+def build(
+    text: str,
+    names: list[str],
+    objects: Iterable[bytes] = (),
+    departure: Callable[[], Left] = _at_once,
+) -> Library:
     """Compile a module, link it with object files and return the addresses of its functions."""
     with _LOCK:
         _unload()
@@ -321,7 +346,7 @@ def build(text: str, names: list[str], objects: Iterable[bytes] = ()) -> Library
         jit = llvm.create_lljit_compiler(e.machine, use_jit_link=False)
         tracker = library.link(jit, "backlit")
         addresses = {name: tracker[name] for name in names}
-        return Library((tracker, jit), addresses, sum(map(len, codes)))
+        return Library((tracker, jit), addresses, sum(map(len, codes)), departure)
 
 
 def assembly(text: str) -> str:

@@ -22,9 +22,12 @@ from ..contraction import Contraction, Operand, choose, emit
 from ..contraction.spec import merge
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import memory_type
-from ..lower.lower import Access, Fixed, Kernel, Lowering, Mixed, View, row_major
+from ..lower.kinds import CONTRACTION, MAP, Fused, Kernel
+from ..lower.lower import Lowering
 from ..lower.products import specifications, target
-from .kernels import KernelWriter
+from ..lower.reading import Access, Fixed, Mixed
+from ..lower.views import View, row_major
+from .elements import ElementWriter
 from .nonfinite import may_spoil
 
 #: Arrays that one kernel reads and writes beside the product's own.
@@ -35,29 +38,16 @@ SHORT = 16
 LARGE = 16 * 2**20
 
 
-@dataclass(frozen=True)
-class Fused:
-    """A contraction with its epilogue: the specification, its buffers, and the map's code."""
-
-    spec: Contraction
-    #: Arrays, and the element of each at which it is to begin.
-    buffers: list[tuple[Variable, int]]
-    epilogue: contraction.Epilogue
-    code: str
-
-
 def fuse(lowering: Lowering) -> None:
     """Let contractions do the maps over what they make.
 
     The contraction moves to where the map was, so that everything the map reads is made before.
     """
     kernels: list[Kernel | None] = list(lowering.kernels)
-    products = {
-        k.roots[0].output: n for n, k in enumerate(kernels) if k and k.kind == "contraction"
-    }
+    products = {k.roots[0].output: n for n, k in enumerate(kernels) if k and k.kind is CONTRACTION}
     readers = Counter(v for k in lowering.kernels for v in k.reads)
     for position, kernel in enumerate(lowering.kernels):
-        if kernel.kind != "map":
+        if kernel.kind is not MAP:
             continue
         for number in sorted((products[v] for v in kernel.reads if v in products), reverse=True):
             product = kernels[number]
@@ -69,7 +59,7 @@ def fuse(lowering: Lowering) -> None:
             fused = _fused(lowering, total, wanted, kernel)
             if fused is not None:
                 reads = product.reads | kernel.reads - {total.output}
-                kernels[position] = Kernel("contraction", [total, *kernel.roots], reads, fused)
+                kernels[position] = Kernel(CONTRACTION, [total, *kernel.roots], reads, fused)
                 kernels[number] = None
                 break
     lowering.kernels = [kernel for kernel in kernels if kernel is not None]
@@ -195,7 +185,7 @@ def _names(text: str) -> list[str]:
     return re.findall(r"%[\w.]+", text)
 
 
-class _Writer(KernelWriter):
+class _Writer(ElementWriter):
     """Writes the map for one vector, and what of it is the same for all vectors.
 
         void name(ptr sums, ptr each extra that varies, ptr each prepared value, ptr each result)
@@ -206,10 +196,8 @@ class _Writer(KernelWriter):
     """
 
     def __init__(self, lowering: Lowering, kernel: Kernel, total: Variable, lanes: int):
-        self.lowering, self.kernel = lowering, kernel
-        self.memo, self.indices, self.made = {}, [], {}
-        self.f = f = self.split = _Split("KERNEL", [("ptr noalias", "x")])
-        self.zero = f.const("i64", 0)
+        f = self.split = _Split("KERNEL", [("ptr noalias", "x")])
+        super().__init__(lowering, f)
         self.axes = [
             self.zero if n == 1 else Value(f, f"%axis{a}", "i64")
             for a, n in enumerate(kernel.domain)
@@ -221,19 +209,19 @@ class _Writer(KernelWriter):
             self.lane = loop.index
             self.made[total] = self._element("x", total)
             start = len(f.lines)
-            self._body(kernel.roots, tuple(self.axes))
+            self.write_elements(kernel.roots, tuple(self.axes))
             self.length = len(f.lines) - start
         f.finish()
-        self._write()
+        #: The types of the prepared values, a name for the functions, and these.
+        self.prepared, self.name, self.code = self._put_together()
 
-    def _write(self) -> None:
-        """Put the two functions together."""
+    def _put_together(self) -> tuple[list[str], str, str]:
         f = self.split
         used = {name for line in f.lines for name in _names(line)}
         wanted = [name for name in f.once if name in used]
-        self.prepared = [f.once[name][0] for name in wanted]
+        prepared = [f.once[name][0] for name in wanted]
         pointers = [f"p{i}" for i in range(len(wanted))]
-        named = list(zip(wanted, self.prepared, pointers, strict=True))
+        named = list(zip(wanted, prepared, pointers, strict=True))
         once = Function("ONCE", [("ptr noalias", name) for name in (*f.constants, *pointers)])
         once.lines += [line for _, line in f.once.values()]
         once.lines += [f"  store {kind} {value}, ptr %{at}" for value, kind, at in named]
@@ -246,9 +234,9 @@ class _Writer(KernelWriter):
             x.text().replace(" noinline #0", " alwaysinline nounwind", 1) for x in (f, once)
         )
         body = "\n".join([*f.declarations, functions + _METADATA])
-        self.name = f"fused_{hashlib.sha256(body.encode()).hexdigest()[:24]}"
-        self.code = body.replace("@KERNEL(", f"@{self.name}(", 1)
-        self.code = self.code.replace("@ONCE(", f"@{self.name}_once(", 1)
+        name = f"fused_{hashlib.sha256(body.encode()).hexdigest()[:24]}"
+        code = body.replace("@KERNEL(", f"@{name}(", 1).replace("@ONCE(", f"@{name}_once(", 1)
+        return prepared, name, code
 
     def _element(self, name: str, v: Variable) -> Value:
         type, base = memory_type(v.dtype), self.f.argument(name)

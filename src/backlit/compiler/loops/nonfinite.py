@@ -11,7 +11,7 @@ functions that do this know no sizes: a module has them once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...dtypes import LOW_PRECISION, DType, float32
 from ...ops import convolution
@@ -20,9 +20,7 @@ from ..contraction.pad import simplified
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import TYPES, convert, memory_type
 from ..lower.products import convolution as geometry
-
-if TYPE_CHECKING:
-    from .kernels import KernelWriter
+from .writer import KernelWriter
 
 #: What is known of the image, the output, the kernel and where they meet, in this order.
 SIZES = "n c h w o p q i j stride_h stride_w dilation_h dilation_w top left groups".split()
@@ -40,7 +38,7 @@ def may_spoil(e: Equation) -> bool:
     return bool(simplified(sizes.input_gradient()).a.windows)
 
 
-def write(writer: KernelWriter, e: Equation) -> None:
+def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
     """The kernel: it looks for NaN, and sums anew if there is one."""
     f, out, op = writer.f, e.output, e.op
     if out.size == 0:

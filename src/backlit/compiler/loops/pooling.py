@@ -8,71 +8,72 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...op import Shape
 from ...ops import pooling
 from ..capture.graph import Equation, Variable
 from ..llvm.builder import Value
 from ..llvm.scalar import TYPES, identity, is_signed, larger
-from ..lower.lower import View
-
-if TYPE_CHECKING:
-    from .kernels import KernelWriter
-
+from ..lower.views import View, row_major
+from .writer import KernelWriter
 
 #: Windows whose largest places are found before anything is added to them.
 ROW = 1024
-#: One place of a window: see `Windows._places`.
+#: One place of a window: see `_Channel._places`.
 Place = tuple[int, int, Value, Value, Value | None]
 
 
-class Windows:
-    """Writes the loops of one pooling equation."""
+def write_windows(w: KernelWriter, e: Equation) -> None:
+    """The whole kernel."""
+    f = w.f
+    spreads = isinstance(e.op, pooling.MaxPoolRoute | pooling.WindowSpread)
+    image: Shape = e.output.shape if spreads else e.inputs[-1].shape
+    if math.prod(image[:2]) == 0:
+        return
+    w.units = math.prod(image[:2])
+    channels = f.const("i64", image[1])
+    with f.loop(f.argument("begin"), f.argument("end")) as unit:
+        n = unit.index / channels
+        _Channel(w, e, image, (n, unit.index - n * channels)).write()
 
-    def __init__(self, writer: KernelWriter, e: Equation):
+
+class _Channel:
+    """Writes the loops over the windows of one channel of an image: `at` is which one."""
+
+    def __init__(self, writer: KernelWriter, e: Equation, image: Shape, at: tuple[Value, Value]):
         self.w = writer
         self.f = writer.f
         self.e = e
         self.op: Any = e.op
         self.type = TYPES[e.output.dtype.name]
+        self.height, self.width = image[2:]
+        self.at = at
+        self.spreads = isinstance(e.op, pooling.MaxPoolRoute | pooling.WindowSpread)
+        self.pooled: Shape = e.inputs[0].shape if self.spreads else e.output.shape
+        self.apart = isinstance(e.op, pooling.MaxPoolRoute) and self._are_apart()
 
     def write(self) -> None:
-        """The whole kernel."""
+        """All windows, after zeros where they add to what lies there."""
         op, f, w = self.op, self.f, self.w
-        out = self.e.output
-        spreads = isinstance(op, pooling.MaxPoolRoute | pooling.WindowSpread)
-        image = out.shape if spreads else self.e.inputs[-1].shape
-        pooled = self.e.inputs[0].shape if spreads else out.shape
-        self.height: int = image[2]
-        self.width: int = image[3]
-        if math.prod(image[:2]) == 0:
-            return
-        w.units = math.prod(image[:2])
-        channels = f.const("i64", image[1])
-        with f.loop(f.argument("begin"), f.argument("end")) as unit:
-            n = unit.index / channels
-            self.at = (n, unit.index - n * channels)
-            self.apart = isinstance(op, pooling.MaxPoolRoute) and self._are_apart(pooled)
-            if spreads and not (self.apart and self._cover(pooled)):
-                with (
-                    f.loop(w.zero, f.const("i64", self.height)) as h,
-                    f.loop(w.zero, f.const("i64", self.width)) as v,
-                ):
-                    zero = f.const(self.type, 0)
-                    w.store(out, (*self.at, h.index, v.index), zero)
-            with f.loop(w.zero, f.const("i64", pooled[2])) as p:
-                if isinstance(op, pooling.MaxPoolRoute) and not self.apart:
-                    self._route_row(p.index, pooled[3])
-                else:
-                    with f.loop(w.zero, f.const("i64", pooled[3])) as q:
-                        self._window(p.index, q.index)
+        if self.spreads and not (self.apart and self._cover()):
+            with (
+                f.loop(w.zero, f.const("i64", self.height)) as h,
+                f.loop(w.zero, f.const("i64", self.width)) as v,
+            ):
+                w.store(self.e.output, (*self.at, h.index, v.index), f.const(self.type, 0))
+        with f.loop(w.zero, f.const("i64", self.pooled[2])) as p:
+            if isinstance(op, pooling.MaxPoolRoute) and not self.apart:
+                self._route_row(p.index, self.pooled[3])
+            else:
+                with f.loop(w.zero, f.const("i64", self.pooled[3])) as q:
+                    self._window(p.index, q.index)
 
     def _route_row(self, p: Value, windows: int) -> None:
         """A row of windows that may share places, a part after the other: find the largest, add."""
         op, f, w, out = self.op, self.f, self.w, self.e.output
         largest = f.room("i32", min(windows, ROW))
-        view = View(out, out.shape, w.strides(out))
+        view = View(out, out.shape, row_major(out.shape))
         names = [
             (f.const("i32", i * op.dilation[0] * self.width + j * op.dilation[1]),)
             for i in range(op.kernel[0])
@@ -92,17 +93,17 @@ class Windows:
                 w.store(out, index, w.load(view, index) + value)
             w.memo.clear()
 
-    def _are_apart(self, pooled: Shape) -> bool:
+    def _are_apart(self) -> bool:
         """Whether no two windows share a place, and all lie inside."""
         op = self.op
         extent = [(k - 1) * d + 1 for k, d in zip(op.kernel, op.dilation, strict=True)]
         return not any(map(any, op.padding)) and all(
-            n == 1 or s >= e for n, s, e in zip(pooled[2:], op.stride, extent, strict=True)
+            n == 1 or s >= e for n, s, e in zip(self.pooled[2:], op.stride, extent, strict=True)
         )
 
-    def _cover(self, pooled: Shape) -> bool:
+    def _cover(self) -> bool:
         """Whether windows that do not share places leave none out."""
-        return math.prod(pooled[2:]) * math.prod(self.op.kernel) == self.height * self.width
+        return math.prod(self.pooled[2:]) * math.prod(self.op.kernel) == self.height * self.width
 
     def _window(self, p: Value, q: Value) -> None:
         op, w, out = self.op, self.w, self.e.output
@@ -188,7 +189,7 @@ class Windows:
 
     def _add(self, out: Variable, h: Value, v: Value, value: Value, inside: Value | None) -> None:
         w = self.w
-        view = View(out, out.shape, w.strides(out))
+        view = View(out, out.shape, row_major(out.shape))
         index = (*self.at, h, v)
         if inside is not None:
             value = inside.select(value, self.f.const(self.type, 0))

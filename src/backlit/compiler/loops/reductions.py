@@ -10,16 +10,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..capture.graph import Equation, Variable
 from ..llvm import scalar
 from ..llvm.builder import Value
 from ..llvm.scalar import identity, is_signed
-from ..lower.lower import View, row_major
-
-if TYPE_CHECKING:
-    from .kernels import KernelWriter
+from ..lower.views import View, row_major
+from .writer import KernelWriter
 
 #: Elements next to each other in memory that one unit of a column sum goes through.
 COLUMNS = 256
@@ -29,7 +27,12 @@ SHORT_RUN = 512
 Groups = Sequence[list[int]]
 
 
-class Folds:
+def write_reductions(w: KernelWriter, *roots: Equation) -> None:
+    """The whole kernel."""
+    _Reductions(w, roots).write()
+
+
+class _Reductions:
     """Writes the loops of reductions over the same axes of values of the same shape."""
 
     def __init__(self, writer: KernelWriter, roots: Sequence[Equation]):

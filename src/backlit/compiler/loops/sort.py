@@ -10,54 +10,60 @@ Source: Knuth, "The Art of Computer Programming", vol. 3 (2nd ed., 1998), sec. 5
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..capture.graph import Equation
 from ..llvm.builder import Value
 from ..llvm.scalar import is_signed
-
-if TYPE_CHECKING:
-    from .kernels import KernelWriter
+from .writer import KernelWriter
 
 
-class Sort:
-    """Writes the loops of one argsort along the last axis."""
+def write_sort(w: KernelWriter, e: Equation) -> None:
+    """The whole kernel: one unit of work for each row."""
+    x: Any = e.inputs[0]
+    if x.size == 0:
+        return
+    f = w.f
+    rows = x.shape[:-1]
+    with w.nest([m for m in rows if m != 1], outer=True, grain=1) as counters:
+        counter = iter(counters)
+        row = tuple(w.zero if m == 1 else next(counter) for m in rows)
+        start = w.zero
+        for i, m in zip(row, rows, strict=True):
+            start = start * m + i
+        out = f.argument(w.buffers[w.storage(e.output)])
+        n = x.shape[-1] if x.shape else 1
+        _Row(w, e, row, f.address(out, "i64", start * n)).sort()
 
-    def __init__(self, writer: KernelWriter, e: Equation):
+
+class _Row:
+    """Writes the loops that sort one row, in the output's memory from `base` on."""
+
+    def __init__(self, writer: KernelWriter, e: Equation, row: tuple[Value, ...], base: Value):
         self.w = writer
         self.f = writer.f
-        self.e = e
         self.op: Any = e.op
         self.x: Any = e.inputs[0]
         self.n: int = self.x.shape[-1] if self.x.shape else 1
+        self.row = row
+        self.base = base
 
-    def write(self) -> None:
-        """The whole kernel: one unit of work for each row."""
+    def sort(self) -> None:
+        """Indices in order; runs of twice the length, again and again; eight bytes for four."""
         f, w, n = self.f, self.w, self.n
-        if self.x.size == 0:
-            return
-        rows = self.x.shape[:-1]
-        with w.nest([m for m in rows if m != 1], outer=True, grain=1) as counters:
-            counter = iter(counters)
-            self.row = tuple(w.zero if m == 1 else next(counter) for m in rows)
-            start = w.zero
-            for i, m in zip(self.row, rows, strict=True):
-                start = start * m + i
-            out = f.argument(w.buffers[w.storage(self.e.output)])
-            self.base = f.address(out, "i64", start * n)
-            steps = (n - 1).bit_length()
-            source, target = (0, n) if steps % 2 == 0 else (n, 0)
-            with f.loop(w.zero, f.const("i64", n)) as loop:
-                self._put(loop.index + source, loop.index)
-            carried = [f.const("i64", 1), f.const("i64", source), f.const("i64", target)]
-            with f.loop(w.zero, f.const("i64", steps), carried) as loop:
-                width, first, second = loop.carried
-                self._merge_all(width, first, second)
-                loop.following.extend([width * 2, second, first])
-            with f.loop(w.zero, f.const("i64", n)) as loop:
-                back = f.const("i64", n - 1) - loop.index  # what is overwritten has been read
-                wide = self._get(back)
-                f.store(wide, f.address(self.base, "i64", back))
+        steps = (n - 1).bit_length()
+        source, target = (0, n) if steps % 2 == 0 else (n, 0)
+        with f.loop(w.zero, f.const("i64", n)) as loop:
+            self._put(loop.index + source, loop.index)
+        carried = [f.const("i64", 1), f.const("i64", source), f.const("i64", target)]
+        with f.loop(w.zero, f.const("i64", steps), carried) as loop:
+            width, first, second = loop.carried
+            self._merge_all(width, first, second)
+            loop.following.extend([width * 2, second, first])
+        with f.loop(w.zero, f.const("i64", n)) as loop:
+            back = f.const("i64", n - 1) - loop.index  # what is overwritten has been read
+            wide = self._get(back)
+            f.store(wide, f.address(self.base, "i64", back))
 
     def _place(self, number: Value) -> Value:
         return self.f.address(self.base, "i32", number)

@@ -45,7 +45,7 @@ _TYPED = (movement.SetSlice, indexing.SetItems)
 SMALL_PRODUCT = 32_768
 
 
-def is_contraction(e: Equation) -> bool:
+def has_contraction_kernel(e: Equation) -> bool:
     """Whether the equation is a sum of products that gets a kernel of its own, not a plain loop."""
     if isinstance(e.op, contraction.Matmul):
         large = e.output.size * e.inputs[0].shape[-1] > SMALL_PRODUCT
@@ -186,7 +186,7 @@ class _Writer:
 
     def _multiplies(self, e: Equation) -> bool:
         """A product of widened elements: read 16 bits, and write them if nobody reads the sums."""
-        if not is_contraction(e):
+        if not has_contraction_kernel(e):
             return False
         inputs = tuple([self.narrow[x] for x in e.inputs if x in self.narrow])
         if len(inputs) < 2 or not _has_kernel({x.dtype for x in inputs}):
@@ -267,7 +267,7 @@ class _Writer:
 
 def _reads_halves(e: Equation) -> bool:
     """Whether the equation is a product whose kernel takes 16-bit floats as they are."""
-    if not is_contraction(e):
+    if not has_contraction_kernel(e):
         return False
     return _has_kernel({x.dtype for x in (*e.inputs, e.output)})
 

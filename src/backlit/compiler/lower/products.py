@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llvmlite import ir
 
@@ -22,10 +22,9 @@ from ..capture.graph import Equation, Variable
 from ..contraction import PLAIN, Contraction, Epilogue, Machine, Operand, build
 from ..contraction.conv import Convolution
 from ..llvm import cache, machine
-from .lower import Kernel, Lowering, View, row_major
-
-if TYPE_CHECKING:
-    from ..loops.epilogue import Fused
+from .kinds import Kernel
+from .lower import Lowering
+from .views import View, row_major
 
 Specification = tuple[Contraction, list[Variable]]
 
@@ -151,7 +150,7 @@ class Products:
     def of(self, kernel: Kernel) -> list[tuple[Product, list[tuple[Variable, int]]]]:
         """The compiled contractions of a kernel; their buffers, and where in each it begins."""
         if kernel.fused is not None:
-            fused: Fused = kernel.fused
+            fused = kernel.fused
             return [(self._known(fused.spec, fused.epilogue, fused.code), fused.buffers)]
         found = specifications(self.lowering, kernel.roots[0])
         return [(self._known(spec), [(v, 0) for v in buffers]) for spec, buffers in found]

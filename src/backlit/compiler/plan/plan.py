@@ -25,13 +25,17 @@ from ..capture.graph import Graph, Variable
 from ..capture.interpreter import evaluated
 from ..capture.trace import MISS, OUTSIDE, Capture, fill_result
 from ..llvm import machine
+from ..loops.elements import OUTSIDE_BIT
 from ..loops.epilogue import fuse
-from ..loops.kernels import OUTSIDE_BIT, KernelWriter
+from ..loops.kernels import write
 from ..loops.nonfinite import may_spoil
+from ..loops.writer import KernelWriter
+from ..lower.kinds import CONTRACTION, HOST, NONFINITE, Kernel
 from ..lower.legalize import legalise
-from ..lower.lower import Kernel, Lowering, View
+from ..lower.lower import Lowering
 from ..lower.passes import TakeAddTo, optimise
 from ..lower.products import Product, Products
+from ..lower.views import View
 from . import threads
 
 _ALIGN = 64
@@ -220,7 +224,7 @@ class Plan:
         open_driver: _DriverWriter | None = None
         products = Products(self.lowering)
         for kernel in self.kernels:
-            if kernel.kind == "host":
+            if kernel.kind is HOST:
                 open_driver = None
                 steps.append(kernel)
                 continue
@@ -228,15 +232,15 @@ class Plan:
                 open_driver = _DriverWriter(self, f"driver{len(drivers)}")
                 drivers.append(open_driver)
                 steps.append(open_driver)
-            if kernel.kind == "contraction":
+            if kernel.kind is CONTRACTION:
                 if any(v in self.in_place for v in kernel.makes):
                     open_driver.stop_if_flagged()
                 for product, buffers in products.of(kernel):
                     open_driver.add_product(product, buffers)
                 if not may_spoil(kernel.roots[0]):
                     continue
-                kernel = Kernel("exact", kernel.roots, kernel.reads)
-            writer = KernelWriter(self.lowering, kernel, self.storage)
+                kernel = Kernel(NONFINITE, kernel.roots, kernel.reads)
+            writer = write(self.lowering, kernel, self.storage)
             declarations.update(writer.f.declarations)
             body = writer.f.text()
             name = definitions.setdefault(body, f"kernel{len(definitions)}")
@@ -256,7 +260,9 @@ class Plan:
                 parts.append(f"declare void @{product.name}(ptr, i64, i64, i64, ptr)")
             self.text = "\n".join(parts)
             codes = [product.code for product in products.kernels.values()]
-            self.library = machine.build(self.text, [d.name for d in drivers], codes)
+            self.library = machine.build(
+                self.text, [d.name for d in drivers], codes, threads.departure
+            )
             compiled = {d: threads.Driver(self.library, d.name, d.parallel) for d in drivers}
         self.arena = _aligned(self.scratch_offset + products.scratch)
         return [compiled[s] if isinstance(s, _DriverWriter) else s for s in steps]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +16,13 @@ from ...files import write_whole
 from ...op import Elementwise, describe
 from ...ops import contraction
 from ...table import Table
+from ...tape import Setting
+from ...tensor import wrap
 from ..capture.graph import Equation, Variable
-from ..lower.lower import MEMORY_KINDS
-from ..lower.passes import TakeAddTo
-
-if TYPE_CHECKING:
-    from ..lower.lower import Kernel
-    from .plan import Plan
+from ..capture.trace import trace
+from ..lower.kinds import Kernel
+from .plan import Plan
+from .threads import get_threads
 
 
 @dataclass
@@ -79,36 +80,19 @@ def _convolution_operations(e: Equation) -> int:
     return 2 * int(np.prod(result.shape)) * int(np.prod(weight.shape[1:]))
 
 
-def _bytes_read(plan: Plan, kernel: Kernel, v: Variable) -> int:
-    """The bytes of v that a kernel reads: of a table that is indexed only the rows."""
-    if kernel.kind in MEMORY_KINDS:
-        return v.nbytes
-    times = 0
-    for r in kernel.roots:
-        turns = max([r.output.size, *(x.size for x in r.inputs if isinstance(x, Variable))])
-        if kernel.kind == "map":
-            turns = r.output.size
-        times += turns * sum(a.view.base is v for a in plan.lowering.accesses(r))
-    return min(v.nbytes, times * v.dtype.itemsize)
-
-
 def rows(plan: Plan) -> list[KernelRow]:
     """A row for each kernel of a plan."""
     result = []
     for number, kernel in enumerate(plan.kernels):
         equations = fused(plan, kernel)
-        made = kernel.makes
-        read = [v for v in kernel.reads if v not in made]
         places = list(dict.fromkeys(e.location for e in equations))
         result.append(
             KernelRow(
                 number,
-                kernel.kind,
-                ", ".join(dict.fromkeys(describe(v) for v in made)),
+                kernel.kind.name,
+                ", ".join(dict.fromkeys(describe(v) for v in kernel.makes)),
                 " ".join(e.op.name for e in equations),
-                sum(v.nbytes for v in made) + sum(_bytes_read(plan, kernel, v) for v in read)
-                if not isinstance(kernel.roots[0].op, TakeAddTo)
-                else 3 * kernel.roots[0].inputs[0].nbytes,  # x; rows of base, read and written
+                kernel.kind.moved(kernel, plan.lowering.accesses),
                 sum(operations(e) for e in equations),
                 places[0] + (f" and {len(places) - 1} more" if len(places) > 1 else ""),
             )
@@ -236,36 +220,28 @@ class Limits:
 @functools.cache
 def limits(threads: int) -> Limits:
     """Measure the limits: a float32 product of 1024² matrices, and a copy of 64 MiB."""
-    from ...tensor import wrap
-    from ..api import compile, native
-
-    a = wrap(np.ones((1024, 1024), np.float32))
-    product = compile(lambda x, y: x @ y, executor=native)
-    big = wrap(np.ones(16 * 2**20, np.float32))
-    copy = compile(lambda x: x + 1.0, executor=native)
-    return Limits(
-        2 * 1024**3 / _best(lambda: product(a, a)) / 1e9, 2 * big.array.nbytes / _best(
-            lambda: copy(big)
-        ) / 1e9
-    )  # fmt: skip
+    a = np.ones((1024, 1024), np.float32)
+    big = np.ones(16 * 2**20, np.float32)
+    product, copy = _best(lambda x, y: x @ y, a, a), _best(lambda x: x + 1.0, big)
+    return Limits(2 * 1024**3 / product / 1e9, 2 * big.nbytes / copy / 1e9)
 
 
-def _best(call: Any, repeats: int = 15) -> float:
-    call()
+def _best(function: Callable[..., Any], *arrays: np.ndarray) -> float:
+    """The seconds of the fastest of some calls of a function, compiled."""
+    leaves = tuple(map(wrap, arrays))
+    with Setting(observer=None, grad_enabled=False):
+        plan = Plan(trace(function, leaves, {}, guarded=False))
     times = []
-    for _ in range(repeats):
+    for _ in range(15):
         start = time.perf_counter()
-        call()
+        plan.attempt(leaves)
         times.append(time.perf_counter() - start)
     return min(times)
 
 
 def profile(plan: Plan, leaves: Any, times: int) -> Profile:
     """Run a plan, kernel by kernel, and time each; what the plan updates is put back afterwards."""
-    from .plan import Plan as Compiled
-    from .threads import get_threads
-
-    split = Compiled(plan.captured, split=True)
+    split = Plan(plan.captured, split=True)
     before = [(t, t.array) for t in plan.captured.updated]
     gradients = [(t, t._grad) for t, _ in [*plan.captured.gradients, *plan.captured.handed]]
     placed = [target.keep(leaves) for target in plan.captured.placed]

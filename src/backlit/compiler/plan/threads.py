@@ -188,7 +188,8 @@ class _Pool:
             from ..llvm import machine
 
             text = machine.header() + helpers(_HELPERS) + machine.attributes()
-            self.library = machine.build(text, ["backlit_work", "backlit_post", "backlit_start"])
+            names = ["backlit_work", "backlit_post", "backlit_start"]
+            self.library = machine.build(text, names, departure=departure)
             i64, ptr = ctypes.c_int64, ctypes.c_void_p
             addresses = self.library.addresses
             self.start = ctypes.CFUNCTYPE(None, ptr)(addresses["backlit_start"])

@@ -1,0 +1,226 @@
+"""Readings: what making a value reads from memory, followed down its expression symbolically."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ...op import Elementwise, Shape
+from ...ops import creation, indexing, movement
+from ..capture.graph import Equation, Variable
+from .passes import SetItemsTo
+from .views import View, Views, row_major
+
+#: An index as known before any code is written: for each axis the number of the loop that counts
+#: it, ZERO where the axis has size 1, Fixed where it is always the same, or Mixed where it is
+#: computed from loops otherwise.
+Index = tuple[Any, ...]
+
+
+class _Zero:
+    def __repr__(self) -> str:
+        return "0"
+
+
+ZERO = _Zero()
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """An index computed from some loops, not equal to one of them."""
+
+    loops: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """One index for all turns of all loops."""
+
+    number: int
+
+
+def loops_of(entries: Index) -> frozenset[int]:
+    """The loops that index entries depend on."""
+    found: set[int] = set()
+    for entry in entries:
+        if isinstance(entry, Mixed):
+            found |= entry.loops
+        elif isinstance(entry, int):
+            found.add(entry)
+    return frozenset(found)
+
+
+@dataclass(eq=False)
+class Access:
+    """Elements that a loop nest reads: those of a view, at an index."""
+
+    view: View
+    index: Index
+
+    @property
+    def start(self) -> int:
+        """The first element read, counted from the base's first, computed indices left aside."""
+        fixed = zip(self.index, self.view.strides, strict=True)
+        return self.view.offset + sum(i.number * s for i, s in fixed if isinstance(i, Fixed))
+
+    def moves(self, loops: int) -> list[int]:
+        """How far one turn of each loop moves in memory, computed indices left aside."""
+        steps = [0] * loops
+        for entry, stride in zip(self.index, self.view.strides, strict=True):
+            if isinstance(entry, int):
+                steps[entry] += stride
+        return steps
+
+    def is_at(self, shape: Shape) -> bool:
+        """Whether each turn of loops over `shape` reads the element that it would write."""
+        if self.start or self.view.base.size != math.prod(shape):
+            return False
+        if any(isinstance(entry, Mixed) for entry in self.index):
+            return False
+        if any(isinstance(entry, int) and entry >= len(shape) for entry in self.index):
+            return False  # a loop inside these, that of a fold, reads it
+        steps, wanted = self.moves(len(shape)), row_major(shape)
+        return all(n == 1 or s == w for n, s, w in zip(shape, steps, wanted, strict=True))
+
+
+def loop_index(shape: Shape) -> Index:
+    """One loop an axis."""
+    return tuple(ZERO if n == 1 else a for a, n in enumerate(shape))
+
+
+class Reading:
+    """Follows an expression down to what it reads, with symbolic indices."""
+
+    def __init__(self, views: Views):
+        self.views = views
+        self.found: list[Access] = []
+        #: Loops whose very value matters, not only the address they lead to.
+        self.exact: set[int] = set()
+        self.seen: set[tuple[Variable, Index]] = set()
+        #: Whether an index may turn out to be out of range.
+        self.may_fail = False
+
+    def read(self, v: Variable, index: Index) -> None:
+        """v at an index: from memory, or by its expression."""
+        index = tuple(ZERO if n == 1 else i for n, i in zip(v.shape, index, strict=True))
+        if (v, index) in self.seen:
+            return
+        self.seen.add((v, index))
+        view = self.views.view(v)
+        if view is not None:
+            self.found.append(Access(view, index))
+        else:
+            self.expand(self.views.made[v], index)
+
+    def expand(self, e: Equation, index: Index) -> None:
+        """The inputs of e where e's output is wanted at an index."""
+        op: Any = e.op
+        if isinstance(op, creation.Arange):
+            self.exact |= loops_of(index)
+        lookup = isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather)
+        self.may_fail |= lookup
+        whole = self.views.reshaped(e)
+        if whole is not None:
+            self.found.append(Access(whole, index))
+            return
+        for position, x in enumerate(e.inputs):
+            if not isinstance(x, Variable):
+                continue
+            if isinstance(op, Elementwise | movement.BroadcastTo):
+                own: Any = index[len(index) - len(x.shape) :]
+            elif isinstance(op, movement.Reshape):
+                left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
+                own = [ZERO if n == 1 else next(left) for n in x.shape]
+            elif isinstance(op, movement.PermuteDims):
+                own = [index[op.axes.index(a)] for a in range(len(index))]
+            elif isinstance(op, movement.Concat):
+                own = [self._mixed((i,)) if a == op.axis else i for a, i in enumerate(index)]
+            elif isinstance(op, indexing.Take):
+                n = len(e.inputs[1].shape)
+                inner = index[op.axis : op.axis + n]
+                taken = self._mixed(inner)
+                own = inner if position else (*index[: op.axis], taken, *index[op.axis + n :])
+            elif isinstance(op, indexing.Gather):
+                own = self._gathered(op.pattern, e.inputs, index, position)
+            elif isinstance(op, indexing.TakeAlongAxis):
+                taken = self._mixed(index)
+                own = index if position else (*index[: op.axis], taken, *index[op.axis + 1 :])
+            elif isinstance(op, movement.Slice):
+                own = self._sliced(op, x, index)
+            elif isinstance(op, movement.Place):
+                placed = self._placed(op, index)
+                if placed is None:
+                    continue
+                own = placed
+            else:  # flip
+                mixed = self._mixed(index)
+                own = [mixed] * len(x.shape)
+            self.read(x, tuple(own))
+
+    def _gathered(
+        self, pattern: tuple, inputs: tuple[Any, ...], index: Index, position: int
+    ) -> Index:
+        start, block = gathered_block(pattern, inputs[1:])
+        inner = index[start : start + block]
+        if position:
+            return inner[block - len(inputs[position].shape) :]
+        self._mixed(index)
+        return tuple(Mixed(loops_of(index)) for _ in inputs[0].shape)
+
+    def _mixed(self, entries: Index) -> Any:
+        loops = loops_of(entries)
+        self.exact |= loops
+        return Mixed(loops)
+
+    def _sliced(self, op: movement.Slice, x: Variable, index: Index) -> Index:
+        own = []
+        entries = iter(index)
+        axes = iter(x.shape)
+        for i in op.index:
+            if i is None:
+                next(entries)
+            elif isinstance(i, int):
+                next(axes)
+                own.append(Fixed(i))
+            else:
+                n, entry = next(axes), next(entries)
+                if isinstance(entry, Fixed):
+                    own.append(Fixed(i[0] + entry.number * i[2]))
+                else:
+                    own.append(entry if i == (0, n, 1) else self._mixed((entry,)))
+        return tuple(own)
+
+    def _placed(self, op: movement.Place, index: Index) -> Index | None:
+        """Where the placed array is read; None where it never is, being elsewhere."""
+        own: list[Any] = []
+        entries = iter(zip(index, op.shape, strict=True))
+        for i in op.index:
+            if i is None:
+                own.append(ZERO)
+                continue
+            entry, n = next(entries)
+            start, count, step = (i, 1, 1) if isinstance(i, int) else i
+            if isinstance(entry, Fixed):
+                place, rest = divmod(entry.number - start, step)
+                if rest or not 0 <= place < count:
+                    return None
+                entry = Fixed(place)
+            elif (start, count, step) != (0, n, 1):
+                entry = self._mixed((entry,))
+            if not isinstance(i, int):
+                own.append(entry)
+        return tuple(own)
+
+
+def index_arrays(e: Equation) -> tuple[Variable, ...]:
+    """The index arrays of an op that adds or writes at them."""
+    return e.inputs[1:-1] if isinstance(e.op, SetItemsTo) else e.inputs[1:]
+
+
+def gathered_block(pattern: tuple, indices: Any) -> tuple[int, int]:
+    """Where the axes of index arrays stand in the result of indexing, and how many there are."""
+    block = max(len(i.shape) for i in indices)
+    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
+    adjacent = advanced == list(range(advanced[0], advanced[-1] + 1))
+    return (advanced[0] if adjacent else 0), block
