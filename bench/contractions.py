@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 
-from backlit.compiler.contraction import Contraction, Convolution, Machine, build, matmul
+from backlit.compiler.contraction import Contraction, ConvolutionGeometry, Machine, build, matmul
 from backlit.compiler.contraction.native import Call, Library, target_machine
 from backlit.compiler.llvm import machine
 from backlit.dtypes import bfloat16
@@ -225,11 +225,11 @@ class Product:
         return [lambda: self.multiply(self.ta, self.tb, out=self.tc)]
 
 
-def convolutions() -> list[tuple[str, Convolution]]:
+def convolutions() -> list[tuple[str, ConvolutionGeometry]]:
     """The convolutions of LeNet, AlexNet and ResNet-18 in the CIFAR shape."""
 
-    def square(n: int, c: int, o: int, size: int, k: int, s: int, p: int) -> Convolution:
-        return Convolution(n, c, o, (size, size), (k, k), (s, s), (p, p), (1, 1))
+    def square(n: int, c: int, o: int, size: int, k: int, s: int, p: int) -> ConvolutionGeometry:
+        return ConvolutionGeometry(n, c, o, (size, size), (k, k), (s, s), (p, p), (1, 1))
 
     return [
         ("lenet 1", square(64, 1, 32, 28, 5, 1, 2)),
@@ -256,7 +256,7 @@ def convolutions() -> list[tuple[str, Convolution]]:
 class Convolved:
     """One convolution or one of its gradients, by us and by PyTorch in both layouts."""
 
-    def __init__(self, conv: Convolution, kind: str, dtype: str):
+    def __init__(self, conv: ConvolutionGeometry, kind: str, dtype: str):
         torch_dtype, numpy_dtype, self.tolerance = DTYPES[dtype]
         conv = replace(conv, dtype=numpy_dtype)
         torch.manual_seed(0)

@@ -39,7 +39,7 @@ def run(code: str) -> subprocess.CompletedProcess:
 
 @linux
 def test_a_function_that_aborts_comes_back() -> None:
-    done = run("print([abort.call(pointer(n), 1, 2, 3) for n in ('abort', 'labs', 'abort')])")
+    done = run("print([guard.call(pointer(n), 1, 2, 3) for n in ('abort', 'labs', 'abort')])")
     assert (done.returncode, done.stdout) == (0, "[True, False, True]\n")
 
 
@@ -47,7 +47,7 @@ def test_a_function_that_aborts_comes_back() -> None:
 def test_the_handler_that_was_there_before_is_there_again() -> None:
     done = run(
         "signal.signal(signal.SIGABRT, lambda *_: print('mine'))\n"
-        "abort.call(pointer('abort'), 1, 2, 3)\n"
+        "guard.call(pointer('abort'), 1, 2, 3)\n"
         "os.kill(os.getpid(), signal.SIGABRT)\n"
     )
     assert (done.returncode, done.stdout) == (0, "mine\n")
@@ -57,7 +57,7 @@ def test_the_handler_that_was_there_before_is_there_again() -> None:
 def test_another_thread_that_aborts_meanwhile_ends_the_process() -> None:
     done = run(
         "threading.Timer(0.2, library.abort).start()\n"
-        "print(abort.call(pointer('sleep'), 20, 0, 0))\n"
+        "print(guard.call(pointer('sleep'), 20, 0, 0))\n"
     )
     assert (done.returncode, done.stdout) == (-signal.SIGABRT, "")
 

@@ -116,7 +116,7 @@ def test_training_and_evaluation_are_captured_apart():
     assert len(forward.graphs) == 2
 
 
-# -- surroundings -------------------------------------------------------------------------------
+# -- the environment ------------------------------------------------------------------------------
 
 
 def test_a_tensor_of_a_closure_is_an_input():

@@ -14,7 +14,7 @@ from llvmlite import ir
 from backlit.compiler.contraction import (
     PLAIN,
     Contraction,
-    Convolution,
+    ConvolutionGeometry,
     Epilogue,
     Machine,
     Operand,
@@ -556,12 +556,12 @@ CONVOLUTIONS = {
 }
 
 
-def convolution(name: str) -> Convolution:
+def convolution(name: str) -> ConvolutionGeometry:
     (n, c, o), sizes, kernel, stride, padding, dilation, groups = CONVOLUTIONS[name]
-    return Convolution(n, c, o, sizes, kernel, stride, padding, dilation, groups)
+    return ConvolutionGeometry(n, c, o, sizes, kernel, stride, padding, dilation, groups)
 
 
-def convolve(conv: Convolution, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+def convolve(conv: ConvolutionGeometry, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """The definition, tap by tap, on padded copies."""
     pads = [(0, 0), (0, 0), *((p, p) for p in conv.padding)]
     x = np.pad(x, pads)
@@ -613,7 +613,7 @@ def test_gradients_of_convolutions(name):
         assert np.isclose((gy * convolve(conv, x, dw)).sum(), (gw * dw.ravel()).sum())
 
 
-def random_convolution(random: np.random.Generator) -> Convolution:
+def random_convolution(random: np.random.Generator) -> ConvolutionGeometry:
     """Any kernel, stride, padding and dilation for which there is an output."""
     rank = int(random.choice([1, 2, 2, 2, 3]))
     kernel = tuple(int(random.integers(1, 6 - rank)) for _ in range(rank))
@@ -628,7 +628,7 @@ def random_convolution(random: np.random.Generator) -> Convolution:
     )
     n, groups = int(random.integers(1, 4)), int(random.choice([1, 1, 2]))
     c, o = (groups * int(random.choice([1, 2, 5, 17])) for _ in range(2))
-    return Convolution(n, c, o, sizes, kernel, stride, padding, dilation, groups)
+    return ConvolutionGeometry(n, c, o, sizes, kernel, stride, padding, dilation, groups)
 
 
 @pytest.mark.parametrize("seed", one_in(4, range(40)))
@@ -646,7 +646,7 @@ def test_random_convolutions(seed):
 @pytest.mark.parametrize("blocks", [False, True])
 def test_spread_windows_are_packed(blocks, swapped):
     """Where the taps of a tile are not known, lanes are gathered and what is between is zero."""
-    conv = Convolution(2, 3, 5, (7, 9), (3, 2), (2, 3), (1, 1), (1, 2))
+    conv = ConvolutionGeometry(2, 3, 5, (7, 9), (3, 2), (2, 3), (1, 1), (1, 2))
     spec = conv.input_gradient()
     _, schedule = choose(spec, Machine())
     schedule = dataclasses.replace(schedule, swapped=swapped, turn=False, inner=0, pad=False)
@@ -657,7 +657,7 @@ def test_spread_windows_are_packed(blocks, swapped):
 
 def test_products_with_padding_are_left_out():
     """An infinite weight that only meets padding leaves no trace."""
-    conv = Convolution(2, 3, 20, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
+    conv = ConvolutionGeometry(2, 3, 20, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
     random = np.random.default_rng(0)
     x = random.standard_normal((2, 3, 8, 8)).astype(F32)
     w = random.standard_normal((20, 3, 3, 3)).astype(F32)
@@ -675,7 +675,7 @@ def test_products_with_padding_are_left_out():
 @pytest.mark.parametrize("which", ["forward", "weight_gradient"])
 def test_convolutions_in_several_steps(which):
     """Caches so small that images are padded and packed a few at a time."""
-    conv = Convolution(5, 3, 20, (9, 17), (3, 3), (1, 1), (1, 1), (1, 1))
+    conv = ConvolutionGeometry(5, 3, 20, (9, 17), (3, 3), (1, 1), (1, 1), (1, 1))
     machine = Machine(l2=8 * 1024, packed=16 * 1024)
     run(getattr(conv, which)(), machine=machine)
 
@@ -685,12 +685,16 @@ def test_convolutions_in_several_steps(which):
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_tiles_of_a_weight_gradient_that_go_on_from_channel_to_channel(inputs, outputs, kernel):
     """Of one image: its channels are copied in chunks, and tiles are of several channels."""
-    run(Convolution(1, inputs, outputs, (7, 7), kernel, (1, 1), (1, 1), (1, 1)).weight_gradient())
+    run(
+        ConvolutionGeometry(
+            1, inputs, outputs, (7, 7), kernel, (1, 1), (1, 1), (1, 1)
+        ).weight_gradient()
+    )
 
 
 def test_parts_of_a_convolution_take_whole_images():
     """One phase packs the weights; in the other, parts copy images to places of their own."""
-    conv = Convolution(7, 5, 37, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
+    conv = ConvolutionGeometry(7, 5, 37, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
     random = np.random.default_rng(0)
     x = random.standard_normal((7, 5, 20, 20)).astype(F32)
     w = random.standard_normal((37, 5, 3, 3)).astype(F32)
@@ -721,7 +725,7 @@ def test_parts_of_a_convolution_take_whole_images():
 
 def test_threads_of_a_convolution_get_equal_shares():
     """128 columns are panels of 48, 48 and 32: the blocks of tiles must be shared, not they."""
-    conv = Convolution(32, 128, 128, (16, 16), (3, 3), (1, 1), (1, 1), (1, 1))
+    conv = ConvolutionGeometry(32, 128, 128, (16, 16), (3, 3), (1, 1), (1, 1), (1, 1))
     _, schedule = choose(conv.weight_gradient(), Machine())
     piece = schedule.inner or schedule.mc
     tiles = schedule.mc // piece * -(-piece // schedule.rows)
@@ -730,6 +734,6 @@ def test_threads_of_a_convolution_get_equal_shares():
 
 
 def test_convolutions_store_half_precision():
-    conv = Convolution(2, 3, 5, (7, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
+    conv = ConvolutionGeometry(2, 3, 5, (7, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
     for spec in (conv.forward(), conv.weight_gradient(), conv.input_gradient()):
         run(spec)

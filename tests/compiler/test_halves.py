@@ -12,7 +12,14 @@ from llvmlite import ir
 import backlit as bl
 from backlit import models, nn, optim
 from backlit.compiler import native
-from backlit.compiler.contraction import Contraction, Convolution, Machine, Operand, build, matmul
+from backlit.compiler.contraction import (
+    Contraction,
+    ConvolutionGeometry,
+    Machine,
+    Operand,
+    build,
+    matmul,
+)
 from backlit.compiler.contraction.native import Call, Library
 from backlit.compiler.contraction.pairs import paired
 from backlit.compiler.llvm import machine
@@ -62,7 +69,7 @@ def test_whole_numbers_are_multiplied_exactly(ta, tb, target) -> None:
 
 
 def long_sums() -> list[Contraction]:
-    conv = Convolution(6, 3, 20, (24, 25), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
+    conv = ConvolutionGeometry(6, 3, 20, (24, 25), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
     return [
         matmul(BF16, 70, 37, 1500),
         matmul(BF16, 70, 37, 1501, transpose_a=True),
@@ -107,7 +114,7 @@ def test_convolutions_and_their_gradients(name) -> None:
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_convolutions_in_several_steps(channels) -> None:
-    conv = Convolution(5, channels, 20, (9, 17), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
+    conv = ConvolutionGeometry(5, channels, 20, (9, 17), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
     for spec in (conv.forward(), conv.weight_gradient(), conv.input_gradient()):
         run(spec, machine=SMALL)
 
@@ -140,7 +147,7 @@ def test_which_index_counts_pairs() -> None:
     assert chosen(matmul(BF16, 4, 5, 1)) == (None, False)
     assert chosen(matmul(BF16, 4, 5, 6)) == (0, False)
     assert chosen(matmul(BF16, 4, 5, 7)) == (0, True)
-    conv = Convolution(2, 3, 4, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
+    conv = ConvolutionGeometry(2, 3, 4, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
     assert chosen(conv.forward()) == (0, True), "taps move windows; channels do not"
     assert chosen(conv.weight_gradient()) == (0, False), "images"
     single = dataclasses.replace(conv, batch=1).weight_gradient()

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from .plan.plan import Plan
     from .plan.report import Profile
 
-#: So many captures of one function are more than its user expects.
-_STORM = 9
-#: So many captures of one function are kept, unless its user says how many.
+#: The recompile limit: this many captures of one function are more than its user expects.
+_RECOMPILE_LIMIT = 9
+#: The captures of one function that are kept, unless its user says how many.
 _KEPT = 128
-#: So many are kept however large their buffers are; others while all have no more than these bytes.
+#: Those kept however large their buffers are; others while all have no more than these bytes.
 _ALWAYS_KEPT, _BUFFER_BYTES = 8, 1 << 30
-#: A function whose captures each changed what they depend on, so many in a row, is run eagerly.
-_RESTLESS = 3
+#: A function whose captures each changed what they depend on, this many in a row, is run eagerly.
+_UNSTABLE_LIMIT = 3
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
@@ -50,13 +50,13 @@ class Runner(Protocol):
     captured: Capture
 
     def valid(self) -> bool:
-        """Whether the surroundings are still of the kind that was captured."""
+        """Whether the environment is still of the kind that was captured."""
 
     def attempt(self, leaves: Any, fresh: bool = False) -> Any:
         """Run once on the leaves of a call's arguments: updates, then the result; or MISS.
 
-        MISS, with nothing done, if the surroundings are of another kind. Those of a fresh capture
-        are not asked: the function may itself have changed a module's mode.
+        MISS, with nothing done, if the environment is of another kind. That of a fresh capture
+        is not asked: the function may itself have changed a module's mode.
         """
 
     def repeat(self, leaves: Any, times: int) -> Any:
@@ -81,7 +81,7 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
         self._kinds = [(t, t.shape, t.dtype, t._requires_grad) for t in captured.found]
 
     def valid(self) -> bool:
-        """Whether the surroundings are still of the kind that was captured."""
+        """Whether the environment is still of the kind that was captured."""
         captured = self.captured
         return (
             captured.guards.hold()
@@ -181,7 +181,7 @@ class CompiledFunction:
         self._captures = 0
         self._last_key: Any = None
         self._name: str | None = None  # the attribute of a class that this is
-        self._restless = 0  # so many captures in a row changed what they depend on
+        self._unstable = 0  # captures in a row that changed what they depend on
         self._warned: set[str] = set()
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -229,7 +229,7 @@ class CompiledFunction:
                 self._hits += 1
                 runner.captured.used = self._hits
                 return result
-        if self._restless >= _RESTLESS:
+        if self._unstable >= _UNSTABLE_LIMIT:
             return self.function(*args, **kwargs)
         runner = self._runner(key, lambda: self._made(trace(self.function, args, kwargs)))
         if runner.captured.has_aliases(leaves):
@@ -254,12 +254,12 @@ class CompiledFunction:
                 "with what the function returns",
             )
         if not captured.changes:
-            self._restless = 0
+            self._unstable = 0
             return (make or self.executor)(captured)
-        self._restless += 1
-        if self._restless == _RESTLESS:
+        self._unstable += 1
+        if self._unstable == _UNSTABLE_LIMIT:
             self._warn(
-                "restless",
+                "unstable",
                 f"{self._label} changes at every call what it depends on, the last time because "
                 f"{captured.changes[0]}; it is run eagerly from now on; keep what changes in a "
                 "Tensor and replace it with assign()",
@@ -287,7 +287,7 @@ class CompiledFunction:
         """
         if times < 1:
             raise ArgumentError(f"repeat: times must be at least 1, got {times}")
-        if self._restless >= _RESTLESS:
+        if self._unstable >= _UNSTABLE_LIMIT:
             for _ in range(times - 1):
                 self.function(*args, **kwargs)
             return self.function(*args, **kwargs)
@@ -321,7 +321,7 @@ class CompiledFunction:
         rows, tensors = _checked_epoch(order, arrays)
         runner = None
         results = []
-        if self.executor is native and self._restless < _RESTLESS:
+        if self.executor is native and self._unstable < _UNSTABLE_LIMIT:
             first = (wrap(rows[0]), *tensors)
             runner = self._runner(
                 ("epoch", STATE.grad_enabled, *map(_kind, first)),
@@ -364,7 +364,7 @@ class CompiledFunction:
         return leaves, (structure, STATE.grad_enabled, *[_kind(x) for x in leaves])
 
     def _runner(self, key: Any, make: Callable[[], Runner]) -> Runner:
-        """The runner for a kind of call, made if there is none for the surroundings as they are."""
+        """The runner for a kind of call, made if there is none for the environment as it is."""
         runner = self._kept(key)
         if runner is not None:
             return runner
@@ -383,7 +383,7 @@ class CompiledFunction:
         return runner
 
     def _kept(self, key: Any) -> Runner | None:
-        """The runner for a kind of call that fits the surroundings as they are."""
+        """The runner for a kind of call that fits the environment as it is."""
         for runner in self._runners.get(key, ()):
             if runner.valid():
                 self._hits += 1
@@ -395,11 +395,11 @@ class CompiledFunction:
         """Keep no more captures than `maxsize`, nor more buffers than is reasonable."""
         kept = [(key, r) for key, group in self._runners.items() for r in group if r is not newest]
         kept.sort(key=lambda item: item[1].captured.used, reverse=True)  # the last used first
-        room = _buffer_bytes(newest)
+        total = _buffer_bytes(newest)
         most = math.inf if self.maxsize is None else self.maxsize
         for count, (key, runner) in enumerate(kept, 2):
-            room += _buffer_bytes(runner)
-            if count > most or (count > _ALWAYS_KEPT and room > _BUFFER_BYTES):
+            total += _buffer_bytes(runner)
+            if count > most or (count > _ALWAYS_KEPT and total > _BUFFER_BYTES):
                 group = self._runners[key]
                 group.remove(runner)
                 if not group:
@@ -433,10 +433,10 @@ class CompiledFunction:
     def _count(self, key: Any, cause: str) -> None:
         """Warn once if the function is captured again and again, with the cause."""
         self._captures += 1
-        if self._captures == _STORM:
+        if self._captures == _RECOMPILE_LIMIT:
             self._warn(
-                "storm",
-                f"{self._label} was captured {_STORM} times, the last time because "
+                "recompile limit",
+                f"{self._label} was captured {_RECOMPILE_LIMIT} times, the last time because "
                 f"{cause or _difference(self._last_key, key)}; "
                 "pass what changes as a Tensor of one shape",
             )
@@ -558,7 +558,7 @@ class _Same:
 
 
 def _outdated(runner: Runner) -> str:
-    """Why a runner does not fit its surroundings any more."""
+    """Why a runner does not fit its environment any more."""
     for change in runner.captured.guards.changes():
         return str(change)
     for t, present in runner.captured.asked:

@@ -84,7 +84,7 @@ class Program:
         assert plan.driver is not None
         self.driver = plan.driver
         self.used = 0  # when it was last run
-        self.room = plan.arena.size
+        self.arena_size = plan.arena.size
         self.slots = len(plan.table)
         graph = plan.graph
         self.inputs = [plan.slots[v] for v in graph.inputs]
@@ -111,7 +111,7 @@ class Program:
         for slot, array in held.items():
             table[slot] = array.__array_interface__["data"][0]
         flag = ctypes.c_int32(0)
-        arena = _borrow(self.room)
+        arena = _borrow(self.arena_size)
         threads.run(
             self.driver,
             ctypes.addressof(table),
@@ -137,12 +137,12 @@ class Program:
         places = [(s, a.__array_interface__["data"][0], a.itemsize) for s, a in held]
         flag = ctypes.c_int32(0)
         at, met = ctypes.addressof(table), ctypes.addressof(flag)
-        arena = _borrow(self.room)
-        room = arena.__array_interface__["data"][0]
+        arena = _borrow(self.arena_size)
+        scratch = arena.__array_interface__["data"][0]
         for start in starts:
             for slot, place, size in places:
                 table[slot] = place + start * size
-            threads.run(self.driver, at, room, met)
+            threads.run(self.driver, at, scratch, met)
         _give_back(arena)
 
 

@@ -1,4 +1,4 @@
-"""Surroundings: what a function may read of Python's state, found from its code.
+"""The captured environment: what a function may read of Python's state, found from its code.
 
 Attributes are read by name, and the names stand in the code: of all that can be reached from the
 function's closure, its globals, defaults and arguments, only what some code on the way names can
@@ -42,7 +42,7 @@ _SETTLED = frozenset(
     "backlit numpy ml_dtypes llvmlite scipy pandas matplotlib torch jax jaxlib".split()
 )
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
-#: Arrays of up to so many bytes are compared at each call if something computes with them.
+#: Arrays of up to this many bytes are compared at each call if something computes with them.
 _SMALL = 1 << 16
 _HERE = str(Path(__file__).parents[2]) + os.sep
 _NOT_CALLED = frozenset({"__init__", "__new__", "__del__", "__repr__", "__str__", "__setattr__"})
@@ -125,7 +125,7 @@ class _Holder:
         self.done: set[str] = set()
 
 
-class Surroundings:
+class Environment:
     """All that a function may read, as guards; found anew by each walk.
 
     With `first` set what objects make ready at their first use is left out. `used` are objects that
@@ -451,4 +451,4 @@ def _unbound(value: Any) -> Any:
     return value
 
 
-__all__ = ["Change", "Surroundings"]
+__all__ = ["Change", "Environment"]

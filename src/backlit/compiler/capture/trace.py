@@ -2,7 +2,7 @@
 
 Modules, `backward()` and `optimizer.step()` are ordinary code here. Compound ops unfold into
 primitives because their bodies are run with Tensors. A Tensor that the function finds in its
-surroundings becomes an input; one whose value it replaces becomes an input and an output.
+environment becomes an input; one whose value it replaces becomes an input and an output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...random import default_generator
 from ...tape import STATE, Node, make_node
 from ...tensor import Tensor, as_tensor, constant, wrap
 from .checks import Require
-from .environment import ATOMS, Surroundings, settled
+from .environment import ATOMS, Environment, settled
 from .graph import Equation, Graph, Variable
 from .guards import MISSING, Change, Containers, Guards, leave, snapshot
 from .tree import flatten, unflatten
@@ -42,7 +42,7 @@ Rule = Callable[..., Sequence[Requirement]]
 
 
 class GradientOf:
-    """The gradient that a Tensor of the surroundings has when a captured function is called.
+    """The gradient that a Tensor of the environment has when a captured function is called.
 
     It is read as a Tensor is.
     """
@@ -184,7 +184,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.equations: list[Equation] = []
-        # Tensors of the surroundings, and gradients that they brought along, as first read.
+        # Tensors of the environment, and gradients that they brought along, as first read.
         self.found: dict[Tensor | GradientOf | AttributeOf, Variable] = {}
         self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
         self.read_gradients: dict[Tensor, Variable] = {}  # and what was read
@@ -383,7 +383,7 @@ class Trace:
 
 @dataclass(eq=False)
 class Capture:
-    """A graph with the Tensors of the surroundings that its inputs and outputs stand for.
+    """A graph with the Tensors of the environment that its inputs and outputs stand for.
 
     Inputs are the arguments' Tensors, then `found`. Outputs are the results' Tensors, then the new
     values of `updated` and of `placed`, then those of `gradients` that are not None.
@@ -487,10 +487,10 @@ def trace(
         )
     leaves, tree = flatten((args, kwargs))
     if not guarded:
-        return _finish(_record(function, leaves, tree, Surroundings([])), Guards(), [], [], [])
+        return _finish(_record(function, leaves, tree, Environment([])), Guards(), [], [], [])
     roots = [(function, getattr(function, "__qualname__", None) or type(function).__name__)]
     roots += [(x, f"argument {i}") for i, x in enumerate(leaves) if not isinstance(x, Tensor)]
-    before = Surroundings(roots, first=True)
+    before = Environment(roots, first=True)
     before.guard_arrays(set())
     try:
         with before.watch_effects() as effects:
@@ -507,7 +507,7 @@ def trace(
                 change.undo()
         raise
     tracer = record[0]
-    after = Surroundings(roots, used=tracer.used.values())
+    after = Environment(roots, used=tracer.used.values())
     guards = after.guards
     guards.forget(scratch)
     for place in tracer.found:
@@ -583,7 +583,7 @@ def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any
 
     A second capture tells: it fails if it reads what the first has left.
     """
-    before = Surroundings(roots, first=True)
+    before = Environment(roots, first=True)
     _record(function, leaves, tree, before)
     places = set()
     for change in before.guards.changes():
@@ -604,7 +604,7 @@ Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any
 
 
 def _record(
-    function: Callable[..., Any], leaves: list[Any], tree: Any, before: Surroundings
+    function: Callable[..., Any], leaves: list[Any], tree: Any, before: Environment
 ) -> Record:
     """The tracer of one run, the inputs and outputs, the result's structure and leaves."""
     tracer = Trace()
@@ -684,7 +684,7 @@ def _record(
     return tracer, inputs, outputs, (result_tree, kept), [count], list(placed), (gradients, handed)
 
 
-def _taken_back(tracer: Trace, before: Surroundings) -> dict[Any, Variable]:
+def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
     """Put back what was in attributes of modules that now hold abstract Tensors; their new values.
 
     What was read there before it was set is read from the attribute at each call.
@@ -787,7 +787,7 @@ def _require_same_arguments(arguments: Any, twins: list[Any], tree: Any) -> None
         )
 
 
-def _require_constant(leaf: Any, before: Surroundings) -> None:
+def _require_constant(leaf: Any, before: Environment) -> None:
     """Raise if a value in the result is one that differs from call to call in eager execution."""
     kind = type(leaf)
     if isinstance(leaf, ATOMS):
@@ -813,7 +813,7 @@ def _require_constant(leaf: Any, before: Surroundings) -> None:
 
 
 class _Miss:
-    """Says that a runner does not fit its surroundings any more."""
+    """Says that a runner does not fit its environment any more."""
 
 
 MISS = _Miss()

@@ -18,7 +18,7 @@ key to share kernels by. Every address is proved to lie inside its buffer when a
 made; one that could leave it raises `ShapeError`.
 """
 
-from .conv import Convolution
+from .conv import ConvolutionGeometry
 from .interface import PLAIN, Epilogue, Kernel
 from .kernel import build
 from .schedule import Machine, Schedule, choose
@@ -27,7 +27,7 @@ from .spec import Contraction, Operand, Window, matmul
 __all__ = [
     "PLAIN",
     "Contraction",
-    "Convolution",
+    "ConvolutionGeometry",
     "Epilogue",
     "Kernel",
     "Machine",

@@ -18,10 +18,10 @@ from .spec import Contraction, Extents, Operand, Window
 
 
 @dataclass(frozen=True)
-class Convolution:
+class ConvolutionGeometry:
     """The sizes of a convolution; stride, padding and dilation have one number for each axis.
 
-    >>> conv = Convolution(2, 3, 8, (5, 7), (3, 3), (2, 2), (1, 1), (1, 1))
+    >>> conv = ConvolutionGeometry(2, 3, 8, (5, 7), (3, 3), (2, 2), (1, 1), (1, 1))
     >>> conv.out
     (3, 4)
     """

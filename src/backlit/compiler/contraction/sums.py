@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
 from . import emit
 from .access import Access
 from .emit import Index, Value
+from .layout import Layout
 from .spec import merge
 from .taps import Tap
-
-if TYPE_CHECKING:
-    from .kernel import Builder
 
 #: Rows of a tile that have data at a place, and how far from it that is.
 Shifts = dict[int, int]
@@ -26,6 +22,12 @@ Written = tuple[int, int, Shifts]
 
 #: Products added up in one register before the sum moves on.
 SEGMENT = 512
+#: Levels of no more taps than this are written out, not loops, ...
+_FEW_TAPS = 16
+#: ... if that is no more multiply-adds than this, or where some rows have no data at some taps.
+_FEW_PRODUCTS, _FEW_OF_SOME = 100, 150
+#: Runs of values of an outer level with the same rows: in up to this many there is a loop for each.
+_FEW_RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -54,260 +56,289 @@ class Level:
         }
 
 
-class Sums:
-    """Writes the code that adds up tiles of one kernel.
+class Nest:
+    """The loops over k of all tiles of a kernel.
 
     `segment` is how many of the outermost index of k are added in registers before the sums move to
     memory; 0 if all are.
     """
 
-    def __init__(self, kernel: Builder):
-        self.kernel = kernel
-        self.levels = self._levels()
-        inner = math.prod(level.extent for level in self.levels[1:])
-        self.segment = max(1, SEGMENT // inner) if kernel.s.kc > 2 * SEGMENT else 0
+    def __init__(self, layout: Layout):
+        self.levels = _levels(layout)
+        self.inner = math.prod(level.extent for level in self.levels[1:])
+        long = layout.schedule.kc > 2 * SEGMENT
+        self.segment = max(1, SEGMENT // self.inner) if long else 0
 
-    def _levels(self) -> list[Level]:
-        """The loops over k: indices that are stepped through as one are one; taps are alone."""
-        kernel, extents = self.kernel, self.kernel.spec.k
-        if kernel.K == 0:
-            return [Level(0, 0, 0)]
 
-        def steps(packed: bool, width: int, access: Access) -> tuple[int, ...]:
-            if not packed:
-                return access.operand.k or (0,) * len(extents)
-            return tuple(width * math.prod(extents[i + 1 :]) for i in range(len(extents)))
+def _levels(layout: Layout) -> list[Level]:
+    """The loops over k: indices that are stepped through as one are one; taps are alone."""
+    extents = layout.spec.k
+    if layout.spec.sizes[3] == 0:
+        return [Level(0, 0, 0)]
 
-        a = steps(kernel.s.pack_a, kernel.s.rows, kernel.a)
-        right = steps(kernel.s.pack_b, kernel.wide, kernel.b)
-        taps = {tap.level: tap for tap in kernel.taps}
-        levels: list[Level] = []
-        start = 0
-        for i in range(len(extents) + 1):
-            if i == len(extents) or i in taps:
-                run = slice(start, i)
-                levels += [Level(e, x, y) for e, x, y in merge(extents[run], a[run], right[run])]
-                start = i + 1
-            if i in taps:
-                levels.append(Level(extents[i], a[i], right[i], taps[i]))
-        if not levels or levels[0].tap:
-            levels.insert(0, Level(1, 0, 0))
-        levels[1:1] = [Level(1, 0, 0, tap) for tap in kernel.taps if tap.level < 0]
-        return levels
+    def steps(packed: bool, width: int, access: Access) -> tuple[int, ...]:
+        if not packed:
+            return access.operand.k or (0,) * len(extents)
+        return tuple(width * math.prod(extents[i + 1 :]) for i in range(len(extents)))
 
-    def of(
+    a = steps(layout.schedule.pack_a, layout.schedule.rows, layout.a)
+    right = steps(layout.schedule.pack_b, layout.wide, layout.b)
+    taps = {tap.level: tap for tap in layout.taps}
+    levels: list[Level] = []
+    start = 0
+    for i in range(len(extents) + 1):
+        if i == len(extents) or i in taps:
+            run = slice(start, i)
+            levels += [Level(e, x, y) for e, x, y in merge(extents[run], a[run], right[run])]
+            start = i + 1
+        if i in taps:
+            levels.append(Level(extents[i], a[i], right[i], taps[i]))
+    if not levels or levels[0].tap:
+        levels.insert(0, Level(1, 0, 0))
+    levels[1:1] = [Level(1, 0, 0, tap) for tap in layout.taps if tap.level < 0]
+    return levels
+
+
+class Sums:
+    """Writes what adds up one tile of `rows` × `columns`, row after row.
+
+    `m` is its first row, `within` the place of that in its piece, if it is known.
+    """
+
+    def __init__(
         self,
+        layout: Layout,
+        nest: Nest,
         b: ir.IRBuilder,
         rows: int,
         columns: int,
-        a_base: Value,
-        b_base: Value,
         m: Index,
         within: int,
-    ) -> list[Value]:
-        """The sums of a tile, row after row, from where its operands begin.
-
-        `m` is its first row, `within` the place of that in its piece, if it is known.
-        """
-        kernel, lanes, levels = self.kernel, self.kernel.lanes, self.levels
-        vectors = -(-columns // lanes)
-        masks = [
-            None if kernel.s.pack_b else emit.tail_mask(columns - v * lanes, lanes)
-            for v in range(vectors)
+    ):
+        self.layout, self.nest, self.levels = layout, nest, nest.levels
+        self.b = b
+        self.rows = rows
+        self.within = within
+        schedule, lanes = layout.schedule, layout.lanes
+        self.vectors = -(-columns // lanes)
+        self.masks = [
+            None if schedule.pack_b else emit.tail_mask(columns - v * lanes, lanes)
+            for v in range(self.vectors)
         ]
-        zero = ir.Constant(kernel.vector, None)
-        if kernel.s.pack_a:
-            row_offsets = list(range(rows))
-        else:
-            row_offsets = [kernel.a.local("m", r) for r in range(rows)]
+        self.row_offsets = [r if schedule.pack_a else layout.a.local("m", r) for r in range(rows)]
         # Direct operands are counted in their own elements, of which a pair is two.
-        a_unit = kernel.scalar if kernel.s.pack_a else kernel.a.element
-        b_unit = kernel.scalar if kernel.s.pack_b else kernel.b.element
-        align = emit.element_bytes(a_unit)
-        multiply_add = emit.fma if kernel.spec.pairs is None else emit.dot
-        whole = dict.fromkeys(range(rows), 0)
-        ranges = {x: x.range(b, m) for x in kernel.taps if x.fixed}
+        self.a_unit = layout.scalar if schedule.pack_a else layout.a.element
+        self.b_unit = layout.scalar if schedule.pack_b else layout.b.element
+        self.align = emit.element_bytes(self.a_unit)
+        self.multiply_add = emit.fma if layout.spec.pairs is None else emit.dot
+        self.whole: Shifts = dict.fromkeys(range(rows), 0)
+        self.ranges = {x: x.range(b, m) for x in layout.taps if x.fixed}
 
-        def add(a_at: Value, b_at: Value, taps: list[Written], sums: list[Value]) -> list[Value]:
-            """Add the products of some taps; an element of A is loaded once for all of them."""
-            rows_of_b: list[list[Value]] = []
-            uses: dict[int, list[tuple[int, int]]] = {}
-            for t, (to_a, to_b, shifts) in enumerate(taps):
-                rows_of_b.append([])
-                for v in range(vectors if shifts else 0):
-                    address = emit.pointer(b, b_at, to_b + v * lanes, b_unit)
-                    rows_of_b[t].append(self._lanes_of_b(b, address, masks[v]))
-                for r, shift in shifts.items():
-                    uses.setdefault(to_a + row_offsets[r] + shift, []).append((r, t))
-            sums = list(sums)
-            places = sorted(uses) if len(taps) > 1 else list(uses)
-            half = -(-len(places) // 2)
-            # Neighbours add to the same sums: from both halves in turn, these wait less.
-            order = [x for i in range(half) for x in places[i::half]]
-            for place in order if len(taps) > 1 else places:
-                address = emit.pointer(b, a_at, place, a_unit)
-                value = b.load(address, align=align, typ=kernel.scalar)
-                value = emit.splat(b, value, lanes)
-                for r, t in uses[place]:
-                    for v in range(vectors):
-                        at = r * vectors + v
-                        sums[at] = multiply_add(b, value, rows_of_b[t][v], sums[at])
+    def all(
+        self, a_base: Value, b_base: Value, k_count: Index, segments: Value | None
+    ) -> list[Value]:
+        """The sums over so many values of k, from where the tile's operands begin.
+
+        `segments` is memory for the tile where k is long.
+        """
+        zeros = [ir.Constant(self.layout.vector, None)] * (self.rows * self.vectors)
+        count = emit.div(self.b, k_count, self.nest.inner)
+        if segments is not None:
+            return self._in_segments(a_base, b_base, count, zeros, segments)
+        return self._walk(0, a_base, b_base, self.whole, zeros, count)
+
+    # -- loops --------------------------------------------------------------------------------
+
+    def _walk(
+        self,
+        depth: int,
+        a_at: Value,
+        b_at: Value,
+        shifts: Shifts,
+        sums: list[Value],
+        count: Index | None = None,
+    ) -> list[Value]:
+        """The sums with the products of the levels from `depth` on; `count` values of the first."""
+        if depth == len(self.levels):
+            return self._add(a_at, b_at, [(0, 0, shifts)], sums)
+        if self._is_written(depth):
+            return self._add_written(depth, a_at, b_at, shifts, sums)
+        level = self.levels[depth]
+        runs = self._alike(level, shifts)
+        if level.spread or 1 < len(runs) <= _FEW_RUNS:
+            for first, last, some in runs:
+                body = partial(self._turn, depth, a_at, b_at, some)
+                sums = emit.loop(self.b, first, last + 1, body, sums)
             return sums
+        start: Index = 0
+        if count is None:
+            known = level.tap in self.ranges
+            count = self.ranges[level.tap][1] if known else level.extent  # type: ignore[index]
+        if self.layout.schedule.prefetch and depth == len(self.levels) - 1:
+            lanes = self.layout.lanes
+            start = emit.mul(self.b, emit.div(self.b, count, lanes), lanes)
+            body = partial(self._turn_ahead, level, a_at, b_at, shifts)
+            sums = emit.loop(self.b, 0, start, body, sums, step=lanes)
+        body = partial(self._turn, depth, a_at, b_at, shifts)
+        return emit.loop(self.b, start, count, body, sums)
 
-        def one(a_at: Value, b_at: Value, shifts: Shifts, sums: list[Value]) -> list[Value]:
-            return add(a_at, b_at, [(0, 0, shifts)], sums)
+    def _turn(
+        self, depth: int, a_at: Value, b_at: Value, shifts: Shifts, k: Index, sums: list[Value]
+    ) -> list[Value]:
+        """One value of a level, and with it all of those inside."""
+        a_at, b_at = self._moved(a_at, b_at, *self._step(self.levels[depth], k))
+        return self._walk(depth + 1, a_at, b_at, shifts, sums)
 
-        def moved(a_at: Value, b_at: Value, a: Index, at_b: Index) -> tuple[Value, Value]:
-            return (
-                emit.pointer(b, a_at, a, a_unit),
-                emit.pointer(b, b_at, at_b, b_unit),
-            )
+    def _turn_ahead(
+        self, level: Level, a_at: Value, b_at: Value, shifts: Shifts, k: Index, sums: list[Value]
+    ) -> list[Value]:
+        """A vector's worth of values of the innermost level; A is fetched for later ones."""
+        b, prefetch = self.b, self.layout.schedule.prefetch
+        a_at, b_at = self._moved(a_at, b_at, *self._step(level, k))
+        for i in range(self.layout.lanes):
+            here = self._moved(a_at, b_at, *self._step(level, i))
+            sums = self._add(*here, [(0, 0, shifts)], sums)
+        for place in self.row_offsets:
+            emit.prefetch(b, emit.pointer(b, a_at, place + prefetch * level.a, self.a_unit))
+        return sums
 
-        def step(level: Level, k: Index) -> tuple[Index, Index]:
-            """How far the value k of a level is in A and B; of a range of taps, the k-th one."""
-            tap = level.tap
-            if tap is None or not tap.fixed:
-                return emit.mul(b, k, level.a), emit.mul(b, k, level.b)
-            first, _, place = ranges[tap]
-            number = emit.add(b, first, emit.mul(b, k, tap.period))
-            to_a = emit.mul(b, number, level.a)
-            if tap.step > 1:
-                along = tap.period * tap.back // tap.step * tap.stride
-                to_a = emit.add(b, place, emit.mul(b, k, along))
-            return to_a, emit.mul(b, number, level.b)
+    def _alike(self, level: Level, shifts: Shifts) -> list[tuple[int, int, Shifts]]:
+        """The first and the last value of runs of an outer level with the same rows."""
+        innermost = level is self.levels[-1]
+        if level.tap is None or level.tap.fixed or (innermost and not level.spread):
+            return []
+        runs: list[tuple[int, int, Shifts]] = []
+        for k in range(level.extent):
+            some = level.seen(shifts, self.within, k)
+            first = runs.pop()[0] if runs and runs[-1][2] == some else k
+            runs.append((first, k, some))
+        return [run for run in runs if run[2]]
 
-        def written(depth: int, shifts: Shifts) -> list[Written]:
-            """Steps in A and B and the rows that exist, for each value of the inner levels."""
-            if depth == len(levels):
-                return [(0, 0, shifts)]
-            level = levels[depth]
-            return [
-                (k * level.a + to_a, k * level.b + to_b, rest)
-                for k in range(level.extent)
-                for to_a, to_b, rest in written(depth + 1, level.seen(shifts, within, k))
-            ]
+    def _moved(self, a_at: Value, b_at: Value, to_a: Index, to_b: Index) -> tuple[Value, Value]:
+        return (
+            emit.pointer(self.b, a_at, to_a, self.a_unit),
+            emit.pointer(self.b, b_at, to_b, self.b_unit),
+        )
 
-        def is_written(depth: int) -> bool:
-            """Whether the levels from `depth` on are written out, not loops."""
-            inside = levels[depth:]
-            if any(x.tap and x.tap.fixed for x in inside):
-                return False
-            if all(x.spread for x in inside):
-                return True
-            taps = math.prod(x.extent for x in inside)
-            if depth == 0 or taps > 16:
-                return False
-            products = sum(len(shifts) for _, _, shifts in written(depth, whole))
-            return products * vectors <= (100 if products == taps * rows else 150)
+    def _step(self, level: Level, k: Index) -> tuple[Index, Index]:
+        """How far the value k of a level is in A and B; of a range of taps, the k-th one."""
+        b, tap = self.b, level.tap
+        if tap is None or not tap.fixed:
+            return emit.mul(b, k, level.a), emit.mul(b, k, level.b)
+        first, _, place = self.ranges[tap]
+        number = emit.add(b, first, emit.mul(b, k, tap.period))
+        to_a = emit.mul(b, number, level.a)
+        if tap.step > 1:
+            along = tap.period * tap.back // tap.step * tap.stride
+            to_a = emit.add(b, place, emit.mul(b, k, along))
+        return to_a, emit.mul(b, number, level.b)
 
-        def alike(depth: int, shifts: Shifts) -> list[tuple[int, int, Shifts]]:
-            """The first and the last value of runs of an outer level with the same rows."""
-            level = levels[depth]
-            if level.tap is None or level.tap.fixed or (level is levels[-1] and not level.spread):
-                return []
-            runs: list[tuple[int, int, Shifts]] = []
-            for k in range(level.extent):
-                some = level.seen(shifts, within, k)
-                first = runs.pop()[0] if runs and runs[-1][2] == some else k
-                runs.append((first, k, some))
-            return [run for run in runs if run[2]]
+    # -- levels that are written out ----------------------------------------------------------
 
-        def nest(
-            depth: int,
-            a_at: Value,
-            b_at: Value,
-            shifts: Shifts,
-            ahead: int,
-            k: Index,
-            sums: list[Value],
-        ) -> list[Value]:
-            level = levels[depth]
-            a_at, b_at = moved(a_at, b_at, *step(level, k))
-            for i in range(ahead):
-                sums = one(*moved(a_at, b_at, *step(level, i)), shifts, sums)
-            for r in range(rows if ahead else 0):
-                place = row_offsets[r] + kernel.s.prefetch * level.a
-                emit.prefetch(b, emit.pointer(b, a_at, place, a_unit))
-            return sums if ahead else walk(depth + 1, a_at, b_at, shifts, sums)
+    def _is_written(self, depth: int) -> bool:
+        """Whether the levels from `depth` on are written out, not loops."""
+        inside = self.levels[depth:]
+        if any(x.tap and x.tap.fixed for x in inside):
+            return False
+        if all(x.spread for x in inside):
+            return True
+        taps = math.prod(x.extent for x in inside)
+        if depth == 0 or taps > _FEW_TAPS:
+            return False
+        products = sum(len(shifts) for _, _, shifts in self._written(depth, self.whole))
+        most = _FEW_PRODUCTS if products == taps * self.rows else _FEW_OF_SOME
+        return products * self.vectors <= most
 
-        def walk(
-            depth: int,
-            a_at: Value,
-            b_at: Value,
-            shifts: Shifts,
-            sums: list[Value],
-            count: Index | None = None,
-        ) -> list[Value]:
-            if depth == len(levels):
-                return one(a_at, b_at, shifts, sums)
-            level = levels[depth]
-            if is_written(depth):
-                taps = written(depth, shifts)
-                live = {r for _, _, some in taps for r in some}
-                together = (len(live) + len(taps)) * vectors + 1 < kernel.registers
-                for group in [taps] if together else [[tap] for tap in taps]:
-                    a_at = emit.renewed(b, a_at)
-                    sums = add(a_at, b_at, group, sums)
-                return sums
-            runs = alike(depth, shifts)
-            if level.spread or 1 < len(runs) <= 8:
-                for first, last, some in runs:
-                    body = partial(nest, depth, a_at, b_at, some, 0)
-                    sums = emit.loop(b, first, last + 1, body, sums)
-                return sums
-            start: Index = 0
-            if count is None:
-                count = ranges[level.tap][1] if level.tap in ranges else level.extent
-            if kernel.s.prefetch and depth == len(levels) - 1:
-                start = emit.mul(b, emit.div(b, count, lanes), lanes)
-                body = partial(nest, depth, a_at, b_at, shifts, lanes)
-                sums = emit.loop(b, 0, start, body, sums, step=lanes)
-            body = partial(nest, depth, a_at, b_at, shifts, 0)
-            return emit.loop(b, start, count, body, sums)
+    def _written(self, depth: int, shifts: Shifts) -> list[Written]:
+        """Steps in A and B and the rows that exist, for each value of the inner levels."""
+        if depth == len(self.levels):
+            return [(0, 0, shifts)]
+        level = self.levels[depth]
+        return [
+            (k * level.a + to_a, k * level.b + to_b, rest)
+            for k in range(level.extent)
+            for to_a, to_b, rest in self._written(depth + 1, level.seen(shifts, self.within, k))
+        ]
 
-        zeros = [zero] * (rows * vectors)
-        inner = math.prod(level.extent for level in levels[1:])
-        count = emit.div(b, kernel.k_count, inner)
-        if self.segment:
+    def _add_written(
+        self, depth: int, a_at: Value, b_at: Value, shifts: Shifts, sums: list[Value]
+    ) -> list[Value]:
+        """All taps of the levels from `depth` on: together, if there are registers for that."""
+        taps = self._written(depth, shifts)
+        live = {r for _, _, some in taps for r in some}
+        needed = (len(live) + len(taps)) * self.vectors + 1
+        together = needed < self.layout.machine.registers
+        for group in [taps] if together else [[tap] for tap in taps]:
+            a_at = emit.renewed(self.b, a_at)
+            sums = self._add(a_at, b_at, group, sums)
+        return sums
 
-            def segment(first: Index, length: Index) -> list[Value]:
-                a_at, b_at = moved(a_base, b_base, *step(levels[0], first))
-                return walk(0, a_at, b_at, whole, zeros, length)
+    # -- products -----------------------------------------------------------------------------
 
-            return self._in_segments(b, segment, count, zeros)
-        return walk(0, a_base, b_base, whole, zeros, count)
+    def _add(self, a_at: Value, b_at: Value, taps: list[Written], sums: list[Value]) -> list[Value]:
+        """Add the products of some taps; an element of A is loaded once for all of them."""
+        b, layout, vectors = self.b, self.layout, self.vectors
+        rows_of_b: list[list[Value]] = []
+        uses: dict[int, list[tuple[int, int]]] = {}
+        for t, (to_a, to_b, shifts) in enumerate(taps):
+            rows_of_b.append(self._row_of_b(b_at, to_b) if shifts else [])
+            for r, shift in shifts.items():
+                uses.setdefault(to_a + self.row_offsets[r] + shift, []).append((r, t))
+        sums = list(sums)
+        for place in _from_both_halves(sorted(uses)) if len(taps) > 1 else uses:
+            address = emit.pointer(b, a_at, place, self.a_unit)
+            value = b.load(address, align=self.align, typ=layout.scalar)
+            value = emit.splat(b, value, layout.lanes)
+            for r, t in uses[place]:
+                for v in range(vectors):
+                    at = r * vectors + v
+                    sums[at] = self.multiply_add(b, value, rows_of_b[t][v], sums[at])
+        return sums
 
-    def _lanes_of_b(self, b: ir.IRBuilder, address: Value, mask: Value) -> Value:
+    def _row_of_b(self, b_at: Value, to_b: int) -> list[Value]:
+        """The vectors of a row of B."""
+        found = []
+        for v, mask in enumerate(self.masks):
+            address = emit.pointer(self.b, b_at, to_b + v * self.layout.lanes, self.b_unit)
+            found.append(self._lanes_of_b(address, mask))
+        return found
+
+    def _lanes_of_b(self, address: Value, mask: Value) -> Value:
         """A vector of B's row; where pairs are not packed they are put together here."""
-        kernel = self.kernel
-        if kernel.s.pack_b or kernel.spec.pairs is None:
-            return emit.load(b, address, kernel.vector, mask)
-        kind = ir.VectorType(kernel.b.element, kernel.lanes)
-        second = emit.pointer(b, address, kernel.spec.b.pair, kernel.b.element)
+        b, layout = self.b, self.layout
+        if layout.schedule.pack_b or layout.spec.pairs is None:
+            return emit.load(b, address, layout.vector, mask)
+        kind = ir.VectorType(layout.b.element, layout.lanes)
+        second = emit.pointer(b, address, layout.spec.b.pair, layout.b.element)
         return emit.pairs(b, emit.load(b, address, kind, mask), emit.load(b, second, kind, mask))
 
+    # -- long sums ----------------------------------------------------------------------------
+
     def _in_segments(
-        self,
-        b: ir.IRBuilder,
-        segment: Callable[[Index, Index], list[Value]],
-        count: Index,
-        zeros: list[Value],
+        self, a_base: Value, b_base: Value, count: Index, zeros: list[Value], memory: Value
     ) -> list[Value]:
         """Sum a long k piece by piece; pieces meet in memory: rounding errors stay small."""
-        kernel = self.kernel
+        b, layout = self.b, self.layout
 
         def place(i: int) -> Value:
-            return emit.pointer(b, kernel.tile_memory, i * kernel.lanes, kernel.scalar)
-
-        for i, x in enumerate(zeros):
-            emit.store(b, x, place(i), None)
+            return emit.pointer(b, memory, i * layout.lanes, layout.scalar)
 
         def one(first: Index, _: list[Value]) -> list[Value]:
             left = emit.sub(b, count, first)
-            for i, x in enumerate(segment(first, emit.minimum(b, self.segment, left))):
-                before = emit.load(b, place(i), kernel.vector, None)
+            length = emit.minimum(b, self.nest.segment, left)
+            a_at, b_at = self._moved(a_base, b_base, *self._step(self.levels[0], first))
+            for i, x in enumerate(self._walk(0, a_at, b_at, self.whole, zeros, length)):
+                before = emit.load(b, place(i), layout.vector, None)
                 emit.store(b, b.fadd(before, x), place(i), None)
             return []
 
-        emit.loop(b, 0, count, one, step=self.segment)
-        return [emit.load(b, place(i), kernel.vector, None) for i in range(len(zeros))]
+        for i, x in enumerate(zeros):
+            emit.store(b, x, place(i), None)
+        emit.loop(b, 0, count, one, step=self.nest.segment)
+        return [emit.load(b, place(i), layout.vector, None) for i in range(len(zeros))]
+
+
+def _from_both_halves(places: list[int]) -> list[int]:
+    """Neighbours add to the same sums: taken from both halves in turn, these wait less."""
+    half = -(-len(places) // 2)
+    return [x for i in range(half) for x in places[i::half]]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from llvmlite import ir
 
 from . import emit
 from .emit import Index, Value
-
-if TYPE_CHECKING:
-    from .kernel import Builder
+from .interface import Epilogue
+from .layout import Layout
 
 
 class Tile:
@@ -22,31 +19,29 @@ class Tile:
 
     def __init__(
         self,
-        kernel: Builder,
+        layout: Layout,
         rows: int,
         columns: int,
-        batch: Index,
         m: Index,
         n: Index,
         bases: list[Value],
     ):
-        self.kernel, self.rows, self.columns, self.bases = kernel, rows, columns, bases[2:]
-        self.batch = batch
-        self.accesses = [*kernel.outputs, *kernel.extras]
-        self.steady = [kernel.steady(x.operand) for x in self.accesses]
-        self.across, self.along = ("n", "m") if kernel.s.turn else ("m", "n")
-        self.line0, self.lane0 = (n, m) if kernel.s.turn else (m, n)
-        lines, length = (columns, rows) if kernel.s.turn else (rows, columns)
-        lanes = kernel.lanes
+        self.layout, self.rows, self.columns, self.bases = layout, rows, columns, bases
+        self.accesses = [*layout.outputs, *layout.extras]
+        self.steady = [layout.is_steady(x.operand) for x in self.accesses]
+        self.across, self.along = ("n", "m") if layout.schedule.turn else ("m", "n")
+        self.line0, self.lane0 = (n, m) if layout.schedule.turn else (m, n)
+        lines, length = (columns, rows) if layout.schedule.turn else (rows, columns)
+        lanes = layout.lanes
         vectors = -(-length // lanes)
         self.masks = [emit.tail_mask(length - v * lanes, lanes) for v in range(vectors)]
         self.places = [(line, v) for line in range(lines) for v in range(vectors)]
 
     def turned(self, b: ir.IRBuilder, sums: list[Value]) -> list[Value]:
         """Vectors of rows as vectors of columns, in the order of the places."""
-        lanes = self.kernel.lanes
+        lanes = self.layout.lanes
         vectors = -(-self.columns // lanes)
-        zero = ir.Constant(self.kernel.vector, None)
+        zero = ir.Constant(self.layout.vector, None)
         found: dict[tuple[int, int], Value] = {}
         for high in range(0, self.rows, lanes):
             for v in range(vectors):
@@ -61,7 +56,7 @@ class Tile:
     def _at(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> tuple[Value, Value]:
         """The base and the lanes of an output or extra at a place."""
         access, (line, v) = self.accesses[i], place
-        lanes = self.kernel.lanes
+        lanes = self.layout.lanes
         base = self.bases[i]
         steady = {"m": self.steady[i], "n": False}
         if access.stride(self.across) is not None or steady[self.across]:
@@ -76,7 +71,7 @@ class Tile:
     def load(self, b: ir.IRBuilder, i: int, place: tuple[int, int]) -> Value:
         """The vector of an output or extra at a place, as it lies in memory."""
         base, lanes = self._at(b, i, place)
-        return self.accesses[i].load_lanes(b, base, lanes, self.kernel.lanes, self.masks[place[1]])
+        return self.accesses[i].load_lanes(b, base, lanes, self.layout.lanes, self.masks[place[1]])
 
     def store(self, b: ir.IRBuilder, i: int, place: tuple[int, int], value: Value) -> None:
         """Write the vector of an output at a place, as it is to lie in memory."""
@@ -85,20 +80,21 @@ class Tile:
 
     def sums(self, b: ir.IRBuilder) -> list[Value]:
         """What the first output holds."""
-        dtype, scalar = self.kernel.outputs[0].operand.dtype, self.kernel.scalar
+        dtype, scalar = self.layout.outputs[0].operand.dtype, self.layout.scalar
         return [emit.widen(b, self.load(b, 0, place), dtype, scalar) for place in self.places]
 
     def store_sums(self, b: ir.IRBuilder, sums: list[Value]) -> None:
         """Write the sums to the first output."""
-        dtype = self.kernel.outputs[0].operand.dtype
+        dtype = self.layout.outputs[0].operand.dtype
         for x, place in zip(sums, self.places, strict=True):
             self.store(b, 0, place, emit.narrow(b, x, dtype))
 
-    def finish(self, b: ir.IRBuilder, sums: list[Value]) -> None:
+    def finish(
+        self, b: ir.IRBuilder, sums: list[Value], epilogue: Epilogue, prepared: list[Value]
+    ) -> None:
         """Store what the epilogue makes of the sums."""
-        kernel = self.kernel
-        first = len(kernel.outputs)
+        first = len(self.layout.outputs)
         for x, place in zip(sums, self.places, strict=True):
-            extras = [self.load(b, first + i, place) for i in kernel.varying]
-            for i, value in enumerate(kernel.epilogue.emit(b, x, extras, kernel.prepared)):
+            extras = [self.load(b, first + i, place) for i in self.layout.varying]
+            for i, value in enumerate(epilogue.emit(b, x, extras, prepared)):
                 self.store(b, i, place, value)

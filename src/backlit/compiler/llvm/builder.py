@@ -211,9 +211,9 @@ class Function:
         text = f"getelementptr inbounds {type}, ptr {base.text}, i64 {offset.text}"
         return self.emit(text, "ptr")
 
-    def room(self, type: str, count: int) -> Value:
-        """The address of so many elements that the function has for itself."""
-        name = self.name_value("room")
+    def alloca(self, type: str, count: int) -> Value:
+        """The address of elements on the stack, which the function has for itself."""
+        name = self.name_value("alloca")
         self._rooms.append(f"  {name} = alloca [{count} x {type}]")
         return Value(self, name, "ptr")
 

@@ -34,7 +34,7 @@ from .nonfinite import may_spoil
 MOST_ARRAYS = 16
 #: A map of more instructions is bound by its arithmetic: it gains nothing here, ...
 SHORT = 16
-#: ... unless its arrays, with so many bytes together, come from memory.
+#: ... unless its arrays, with this many bytes together, come from memory.
 LARGE = 16 * 2**20
 
 
@@ -301,13 +301,13 @@ class _Calls:
     ) -> list[Any]:
         if not results:
             return []
-        rooms = []
+        places = []
         for kind in (*(x.type for x in values), *results):
             with b.goto_entry_block():
-                rooms.append(b.alloca(kind))
-            rooms[-1].type = emit.POINTER
-        for value, room in zip(values, rooms, strict=False):
-            b.store(value, room)
-        emit.intrinsic(b, name, ir.VoidType(), rooms)
-        made = zip(rooms[len(values) :], results, strict=True)
-        return [b.load(room, typ=kind) for room, kind in made]
+                places.append(b.alloca(kind))
+            places[-1].type = emit.POINTER
+        for value, place in zip(values, places, strict=False):
+            b.store(value, place)
+        emit.intrinsic(b, name, ir.VoidType(), places)
+        made = zip(places[len(values) :], results, strict=True)
+        return [b.load(place, typ=kind) for place, kind in made]

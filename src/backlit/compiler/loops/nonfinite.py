@@ -19,7 +19,7 @@ from ..capture.graph import Equation
 from ..contraction.pad import simplified
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import TYPES, convert, memory_type
-from ..lower.products import convolution as geometry
+from ..lower.products import geometry
 from .writer import KernelWriter
 
 #: What is known of the image, the output, the kernel and where they meet, in this order.
@@ -64,7 +64,7 @@ def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
         for declaration in helper.declarations:
             f.declare(declaration)
         f.declare(helper.text().replace("define void", "define internal void", 1))
-    found = f.room("i64", 1)
+    found = f.alloca("i64", 1)
     listed = ", ".join(f"i64 {n}" for n in (rows, count, apart))
     f.do(f"call void @{looks.name}({pointers[0]}, {listed}, {found!r})")
     with f.loop(writer.zero, f.load("i64", found)):

@@ -72,7 +72,7 @@ class _Channel:
     def _route_row(self, p: Value, windows: int) -> None:
         """A row of windows that may share places, a part after the other: find the largest, add."""
         op, f, w, out = self.op, self.f, self.w, self.e.output
-        largest = f.room("i32", min(windows, ROW))
+        largest = f.alloca("i32", min(windows, ROW))
         view = View(out, out.shape, row_major(out.shape))
         names = [
             (f.const("i32", i * op.dilation[0] * self.width + j * op.dilation[1]),)

@@ -21,7 +21,7 @@ from .legalize import has_contraction_kernel
 from .passes import SetItemsTo, TakeAddTo, is_movement
 from .reading import Access, Mixed, Reading, gathered_block, index_arrays, loop_index
 
-#: From so many elements on, a row of a piece of a concatenation is worth a loop of its own.
+#: From this many elements on, a row of a piece of a concatenation is worth a loop of its own.
 LONG_PIECE = 8
 #: Windows with more places are left to NumPy: each place is written out.
 MAX_WINDOW = 128

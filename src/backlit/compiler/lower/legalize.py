@@ -278,7 +278,7 @@ def _has_kernel(dtypes: set[DType]) -> bool:
 
 
 def _inside(shape: Shape, before: list[int]) -> tuple[tuple[int, int, int], ...]:
-    """The index of an image of that shape in one with so many more places before it."""
+    """The index of an image of that shape in one with more places `before` it."""
     n, c, h, w = shape
     return ((0, n, 1), (0, c, 1), (before[0], h, 1), (before[1], w, 1))
 

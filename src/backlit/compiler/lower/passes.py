@@ -25,7 +25,7 @@ def optimise(graph: Graph, replaces: Mapping[Variable, Variable] | None = None) 
 
 
 def remove_dead(graph: Graph) -> Graph:
-    """Without the equations that no output needs (dead code elimination); checks are needed."""
+    """Dead code elimination (DCE): no equations that no output needs; checks are needed."""
     needed = set(graph.outputs)
     kept: list[Equation] = []
     for e in reversed(graph.equations):
@@ -48,7 +48,10 @@ def checks_first(graph: Graph) -> Graph:
 
 
 def share_common(graph: Graph) -> Graph:
-    """Equal ops of equal inputs computed once. Random bits with equal counters are equal too."""
+    """Common subexpression elimination (CSE): equal ops of equal inputs are computed once.
+
+    Random bits with equal counters are equal too.
+    """
     known: dict[Any, Variable] = {}
     same: dict[Variable, Variable] = {}
     kept: list[Equation] = []
@@ -65,7 +68,7 @@ def share_common(graph: Graph) -> Graph:
 
 
 def simplify(graph: Graph) -> Graph:
-    """Algebra: x + 0, x · 1, x / 1, double negation, movement that moves nothing."""
+    """Algebraic simplification: x · 1, x / 1, x¹, − − x, movement that moves nothing."""
     same: dict[Variable, Variable] = {}
     made: dict[Variable, Equation] = {}
     kept: list[Equation] = []

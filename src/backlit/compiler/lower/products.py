@@ -20,7 +20,7 @@ from ...ops import convolution as convolutions
 from .. import contraction
 from ..capture.graph import Equation, Variable
 from ..contraction import PLAIN, Contraction, Epilogue, Machine, Operand, build
-from ..contraction.conv import Convolution
+from ..contraction.conv import ConvolutionGeometry
 from ..llvm import cache, machine
 from .kinds import Kernel
 from .lower import Lowering
@@ -34,18 +34,18 @@ def specifications(lowering: Lowering, e: Equation) -> list[Specification]:
     if isinstance(e.op, ops.Matmul):
         return [_matmul(lowering, e)]
     bases = [lowering.view(x).base for x in e.inputs]  # type: ignore[union-attr]
-    geometry = convolution(e)
+    sizes = geometry(e)
     if isinstance(e.op, convolutions.Convolution):
-        spec = geometry.forward()
+        spec = sizes.forward()
     elif isinstance(e.op, convolutions.ConvolutionWeight):
-        spec, bases = geometry.weight_gradient(), bases[::-1]
+        spec, bases = sizes.weight_gradient(), bases[::-1]
     else:
-        spec = geometry.input_gradient()
+        spec = sizes.input_gradient()
     outputs = tuple(replace(out, dtype=e.output.dtype) for out in spec.outputs)
     return [(replace(spec, outputs=outputs), [*bases, e.output])]
 
 
-def convolution(e: Equation) -> Convolution:
+def geometry(e: Equation) -> ConvolutionGeometry:
     """The sizes of a convolution or of one of its two gradients."""
     op: Any = e.op
     first, second = (x.shape for x in e.inputs)
@@ -55,7 +55,7 @@ def convolution(e: Equation) -> Convolution:
         image, weight = e.output.shape, second
     else:
         image, weight = second, e.output.shape
-    return Convolution(
+    return ConvolutionGeometry(
         batch=image[0],
         inputs=image[1],
         outputs=weight[0],
@@ -125,7 +125,7 @@ def batched(lowering: Lowering, x: Variable, out: Variable) -> View:
 
 
 @dataclass(frozen=True)
-class Product:
+class CompiledContraction:
     """A compiled contraction.
 
         void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)
@@ -140,14 +140,14 @@ class Product:
     code: bytes
 
 
-class Products:
+class ContractionKernels:
     """The contraction kernels of one plan; equal ones are shared."""
 
     def __init__(self, lowering: Lowering):
         self.lowering = lowering
-        self.kernels: dict[tuple[Contraction, Hashable], Product] = {}
+        self.kernels: dict[tuple[Contraction, Hashable], CompiledContraction] = {}
 
-    def of(self, kernel: Kernel) -> list[tuple[Product, list[tuple[Variable, int]]]]:
+    def of(self, kernel: Kernel) -> list[tuple[CompiledContraction, list[tuple[Variable, int]]]]:
         """The compiled contractions of a kernel; their buffers, and where in each it begins."""
         if kernel.fused is not None:
             fused = kernel.fused
@@ -155,7 +155,9 @@ class Products:
         found = specifications(self.lowering, kernel.roots[0])
         return [(self._known(spec), [(v, 0) for v in buffers]) for spec, buffers in found]
 
-    def _known(self, spec: Contraction, epilogue: Epilogue = PLAIN, code: str = "") -> Product:
+    def _known(
+        self, spec: Contraction, epilogue: Epilogue = PLAIN, code: str = ""
+    ) -> CompiledContraction:
         key = (spec, epilogue.key)
         if key not in self.kernels:
             self.kernels[key] = _compiled(spec, epilogue, code)
@@ -167,7 +169,7 @@ class Products:
         return max((k.scratch for k in self.kernels.values()), default=0)
 
 
-def _compiled(spec: Contraction, epilogue: Epilogue, called: str) -> Product:
+def _compiled(spec: Contraction, epilogue: Epilogue, called: str) -> CompiledContraction:
     """The kernel of a specification, from the cache if it was compiled before."""
     key = cache.key("contraction", repr(spec), called, _generator(), *machine.engine().identity)
     name = f"contraction_{key[:24]}"
@@ -181,7 +183,7 @@ def _compiled(spec: Contraction, epilogue: Epilogue, called: str) -> Product:
         content = facts + b"\n" + machine.tidy_code(text, called)
         cache.store(key, content)
     facts, _, code = content.partition(b"\n")
-    return Product(name, flops=spec.flops, code=code, **json.loads(facts))
+    return CompiledContraction(name, flops=spec.flops, code=code, **json.loads(facts))
 
 
 def target() -> Machine:

@@ -1,6 +1,6 @@
 """The plan: kernels in order, where each buffer lies, and the code that runs them.
 
-Buffers are of three kinds: those of the arguments, of the surroundings (parameters, state) and of
+Buffers are of three kinds: those of the arguments, of the environment (parameters, state) and of
 the results, whose addresses are put into a table at each call; and temporary ones, which share one
 arena by liveness. A parameter is updated in place where no later kernel wants its old value.
 """
@@ -34,7 +34,7 @@ from ..lower.kinds import CONTRACTION, HOST, NONFINITE, Kernel
 from ..lower.legalize import legalise
 from ..lower.lower import Lowering
 from ..lower.passes import TakeAddTo, optimise
-from ..lower.products import Product, Products
+from ..lower.products import CompiledContraction, ContractionKernels
 from ..lower.views import View
 from . import threads
 
@@ -195,10 +195,10 @@ class Plan:
         for number in range(len(self.kernels)):
             for v in starts.get(number, []):
                 size = -(-max(v.nbytes, 1) // _ALIGN) * _ALIGN
-                for i, (offset, room) in enumerate(free):
-                    if room >= size:
+                for i, (offset, gap) in enumerate(free):
+                    if gap >= size:
                         offsets[v] = offset
-                        rest = (offset + size, room - size)
+                        rest = (offset + size, gap - size)
                         free[i : i + 1] = [rest] if rest[1] else []
                         break
                 else:
@@ -222,7 +222,7 @@ class Plan:
         drivers: list[_DriverWriter] = []
         steps: list[Kernel | _DriverWriter] = []
         open_driver: _DriverWriter | None = None
-        products = Products(self.lowering)
+        products = ContractionKernels(self.lowering)
         for kernel in self.kernels:
             if kernel.kind is HOST:
                 open_driver = None
@@ -311,7 +311,7 @@ class Plan:
         input_slots = [self.slots[v] for v in graph.inputs]
         self.argument_slots = input_slots[: self.arguments]
         owned = set(self.in_place.values())
-        self.surroundings = [
+        self.environment = [
             (t, slot, v in owned, v.shape, v.dtype, t._requires_grad)
             for t, slot, v in zip(
                 captured.found,
@@ -360,7 +360,7 @@ class Plan:
         kind = ((), probe.array.dtype, False)
         slot = len(self.arrays)
         self.arrays += [probe.array, np.empty(())]
-        self.surroundings.insert(0, (probe, slot, _PROBE, *kind))
+        self.environment.insert(0, (probe, slot, _PROBE, *kind))
         self.fresh.insert(0, (slot + 1, _PROBE, None))
         #: Tensors that get gradients, and those that the last call gave them.
         self.receivers = [wrap(np.empty(())), *[t for t, _, _ in self.gradients]]
@@ -390,11 +390,11 @@ class Plan:
         return self.captured.guards.hold() and self.captured.same_gradients()
 
     def valid(self) -> bool:
-        """Whether the surroundings are still of the kind that was captured."""
+        """Whether the environment is still of the kind that was captured."""
         if not self._in_mode():
             return False
         arrays = self.arrays
-        for t, slot, _, shape, dtype, requires_grad in self.surroundings:
+        for t, slot, _, shape, dtype, requires_grad in self.environment:
             array = t.array
             if t._requires_grad is not requires_grad:
                 return False
@@ -403,9 +403,9 @@ class Plan:
         return True
 
     def attempt(self, leaves: Any, fresh: bool = False) -> Any:
-        """Run the plan once on the call's arguments; update the surroundings; return the result.
+        """Run the plan once on the call's arguments; update the environment; return the result.
 
-        MISS if the surroundings are not of the kind that was captured; if it is fresh they are.
+        MISS if the environment is not of the kind that was captured; if that is fresh it is.
         """
         with self._lock:
             if not (fresh or self._in_mode()) or not self._bind(leaves):
@@ -448,7 +448,7 @@ class Plan:
         return fill_result(self.captured.result_tree, stacks)
 
     def _run(self, turns: int, leaves: Any = ()) -> list[np.ndarray]:
-        """Run `turns` turns; update surroundings and arguments; return the last results."""
+        """Run `turns` turns; update the environment and arguments; return the last results."""
         for call in self.calls:
             call(turns)
             if self.flag.value:
@@ -458,7 +458,7 @@ class Plan:
     def _bind(self, leaves: Any) -> bool:
         """Put the addresses of this call's arrays into the table.
 
-        False if an array of the surroundings is not of the kind that was captured.
+        False if an array of the environment is not of the kind that was captured.
 
         Native code writes to an array only where nobody else sees it. How many references that
         makes depends on the version of Python, whose variables and stack hold some or borrow them.
@@ -470,7 +470,7 @@ class Plan:
             if isinstance(x, Tensor):
                 self._put(next(slots), x.array)
         limit = -1
-        for t, slot, own, shape, dtype, requires_grad in self.surroundings:
+        for t, slot, own, shape, dtype, requires_grad in self.environment:
             array = t.array
             if t._requires_grad is not requires_grad:
                 return False
@@ -642,7 +642,9 @@ class _DriverWriter:
             lines.append(f"  call void @{name}({listed}, i64 0, i64 {writer.units})")
             self._serial += lines
 
-    def add_product(self, product: Product, buffers: list[tuple[Variable, int]]) -> None:
+    def add_product(
+        self, product: CompiledContraction, buffers: list[tuple[Variable, int]]
+    ) -> None:
         """The next kernel, a contraction: if it is large, every phase on all threads."""
         self._count += 1
         tag = self._count

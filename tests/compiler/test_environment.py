@@ -1148,7 +1148,7 @@ def large(x):
     [
         (
             prints,
-            r"prints calls print \(test_surroundings.py:\d+\) while it is captured",
+            r"prints calls print \(test_environment.py:\d+\) while it is captured",
         ),
         (clock, r"clock calls time\.time \("),
         (date, r"date calls datetime\.now \("),
