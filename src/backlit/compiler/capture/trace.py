@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -494,7 +494,7 @@ def trace(
     before.guard_arrays(set())
     try:
         with before.watch_effects() as effects:
-            record = _record(function, leaves, tree, before)
+            run = _record(function, leaves, tree, before)
         before.require_undrawn()
         changes = before.guards.changes()
         scratch: set[str] = set()
@@ -506,7 +506,7 @@ def trace(
             if _holds_abstract(change.after):
                 change.undo()
         raise
-    tracer = record[0]
+    tracer = run.tracer
     after = Environment(roots, used=tracer.used.values())
     guards = after.guards
     guards.forget(scratch)
@@ -546,7 +546,7 @@ def trace(
         and not isinstance(value, Announcing | Tensor)
         and not _holds_abstract(value)
     ]
-    return _finish(record, guards, changes, writes, effects)
+    return _finish(run, guards, changes, writes, effects)
 
 
 def _getter(t: Tensor) -> Callable[[str, Any], Any]:
@@ -599,14 +599,23 @@ def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any
     return places
 
 
-Lists = tuple[list[Any], list[Any]]
-Record = tuple["Trace", list[Variable], list[Variable], Any, list[Any], list[Any], Lists]
+class _Run(NamedTuple):
+    """What one run on abstract Tensors has done."""
+
+    tracer: Trace
+    inputs: list[Variable]
+    outputs: list[Variable]
+    result: tuple[Any, list[Any]]  # its structure and leaves
+    results: int  # how many of the outputs are leaves of the result
+    placed: list[Any]  # which places the next ones are for
+    gradients: list[tuple[Tensor, bool]]
+    handed: list[tuple[Tensor, Any]]
 
 
 def _record(
     function: Callable[..., Any], leaves: list[Any], tree: Any, before: Environment
-) -> Record:
-    """The tracer of one run, the inputs and outputs, the result's structure and leaves."""
+) -> _Run:
+    """Run the function on abstract twins of the Tensors among its leaves."""
     tracer = Trace()
     tracer.knows = before.knows
     inputs: list[Variable] = []
@@ -654,8 +663,8 @@ def _record(
             if brought.array is not tracer.read_gradients[tensor]:
                 placed[GradientOf(tensor)] = brought.array
                 outputs.append(brought.array)
-        gradients: list[Any] = []
-        handed: list[Any] = []
+        gradients: list[tuple[Tensor, bool]] = []
+        handed: list[tuple[Tensor, Any]] = []
         for tensor, gradient in tracer.gradients.items():
             if type(tensor.array) is Variable:
                 if gradient is not None and tensor in tracer.twins:
@@ -681,7 +690,8 @@ def _record(
     finally:
         STATE.trace = None
     _require_own(inputs, tracer, outputs)
-    return tracer, inputs, outputs, (result_tree, kept), [count], list(placed), (gradients, handed)
+    result_of = (result_tree, kept)
+    return _Run(tracer, inputs, outputs, result_of, count, list(placed), gradients, handed)
 
 
 def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
@@ -732,27 +742,27 @@ def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) ->
 
 
 def _finish(
-    record: Record,
+    run: _Run,
     guards: Guards,
     changes: list[Change],
     writes: list[tuple[dict[str, Any], str, Any]],
     effects: list[str],
 ) -> Capture:
-    tracer, inputs, outputs, result, (count,), placed, (gradients, handed) = record
+    tracer = run.tracer
     return Capture(
-        Graph([*inputs, *tracer.found.values()], tracer.equations, outputs),
+        Graph([*run.inputs, *tracer.found.values()], tracer.equations, run.outputs),
         list(tracer.found),
         list(tracer.asked.items()),
         list(tracer.updated),
-        placed,
-        gradients,
-        handed,
+        run.placed,
+        run.gradients,
+        run.handed,
         guards,
         changes,
         writes,
         effects,
-        result,
-        count,
+        run.result,
+        run.results,
     )
 
 
