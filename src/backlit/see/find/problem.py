@@ -20,6 +20,15 @@ from ...tensor import Tensor, as_tensor, describe
 _UNSTEADY = ("BatchNorm", "Dropout")
 
 
+def require_batch(who: str, batch: Any) -> None:
+    """Raise unless this is a batch of a DataLoader: the model's inputs, then the target."""
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        raise ArgumentError(
+            f"{who}: a batch is a tuple of the model's inputs, then the target, got "
+            f"{type(batch).__name__}; as DataLoader gives it"
+        )
+
+
 class Problem:
     """loss_fn(model(*inputs), target) as a function of the model's parameters.
 
@@ -30,11 +39,7 @@ class Problem:
         self.who = who
         if not isinstance(model, Module):
             raise ArgumentError(f"{who}: needs a Module, got {type(model).__name__}")
-        if not isinstance(batch, tuple | list) or len(batch) < 2:
-            raise ArgumentError(
-                f"{who}: a batch is a tuple of the model's inputs, then the target, got "
-                f"{type(batch).__name__}; as DataLoader gives it"
-            )
+        require_batch(who, batch)
         self.model = model
         self.batch = [as_tensor(x) for x in batch]
         self.loss_fn = loss_fn

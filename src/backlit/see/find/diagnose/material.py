@@ -25,6 +25,7 @@ from ....optim import Adam, Optimizer
 from ....tensor import Tensor, as_tensor, wrap
 from ...records.from_block import recording
 from ...records.model import NodeRecord, Record
+from ..problem import require_batch
 
 
 class Material:
@@ -39,11 +40,7 @@ class Material:
         seconds: float,
     ):
         self.model = model
-        if not isinstance(batch, tuple | list) or len(batch) < 2:
-            raise ArgumentError(
-                "diagnose: a batch is a tuple of the model's inputs, then the target, got "
-                f"{type(batch).__name__}; as DataLoader gives it"
-            )
+        require_batch("diagnose", batch)
         if not callable(loss_fn):
             raise ArgumentError(
                 "diagnose: loss_fn must be a function of the model's output and the target, as "
