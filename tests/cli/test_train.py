@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import backlit
+from apart import printed
 from backlit.cli import main
 from backlit.cli.pictures import bar, beside, image, plain_region, region
 from backlit.cli.runs import hidden_widths
@@ -235,10 +236,7 @@ def test_the_start_does_not_load_what_it_does_not_need():
     code = (
         "import sys, backlit.cli; print([m for m in ('sklearn', 'matplotlib') if m in sys.modules])"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert output.stdout.strip() == "[]"
+    assert printed(code) == "[]\n"
     listing = run("--help")
     for name in ("train", "eval", "predict", "grad"):
         assert re.search(rf"^  {name} +\w", listing, re.MULTILINE)

@@ -2,8 +2,6 @@
 
 import gc
 import os
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 import backlit
+from apart import printed
 from backlit import models, nn, see
 from backlit.array_api.primitives import take_add
 from backlit.backend import eager as given
@@ -423,17 +422,7 @@ def test_whoever_watches_does_not_see_the_compiler() -> None:
     assert first[-5:] == seen[-5:]
 
 
-def run_script(code: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
+QUIET = ("-W", "ignore")
 
 SCRIPT = """
 import os, threading, backlit
@@ -459,13 +448,13 @@ def test_in_a_child_forked_while_another_thread_compiles() -> None:
         "if not pid: os._exit(0)\n"
     )
     total = 8 * 16 * 30 * 30 * 72
-    assert run_script(code).splitlines() == [f"{total} 2", f"{total} 1"]
+    assert printed(code, *QUIET).splitlines() == [f"{total} 2", f"{total} 1"]
 
 
 def test_the_environment_switches_them_off() -> None:
     code = SCRIPT + "print(backlit.get_native_ops(), len(eager._programs))"
-    assert run_script(code, BACKLIT_NATIVE_OPS="0") == "False 0\n"
-    assert run_script(code, BACKLIT_NATIVE_OPS="1") == "True 1\n"
+    assert printed(code, *QUIET, BACKLIT_NATIVE_OPS="0") == "False 0\n"
+    assert printed(code, *QUIET, BACKLIT_NATIVE_OPS="1") == "True 1\n"
 
 
 def test_the_switch() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import subprocess
-import sys
 import threading
 import warnings
 from types import SimpleNamespace
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from apart import printed
 from backlit import nn, optim
 from backlit.compiler import interpreter, native
 from backlit.errors import ArgumentError, GradientError, IndexRangeError, ShapeError, TraceError
@@ -1057,14 +1056,6 @@ def test_the_number_of_threads_must_make_sense(count) -> None:
         bl.set_threads(count)
 
 
-def run_script(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 BIG = "x = b.ones((400, 400)); f = b.compile(lambda x: b.tanh(x @ x), executor=native)\n"
 IMPORT = "import os, backlit as b; from backlit.compiler import native\n"
 
@@ -1082,11 +1073,11 @@ def test_a_forked_child_has_workers_of_its_own() -> None:
             "print(round(y))\n"
         )
     )
-    assert run_script(code).split() == ["160000", "160000"]
+    assert printed(code).split() == ["160000", "160000"]
 
 
 def test_the_interpreter_ends_while_workers_spin() -> None:
-    assert run_script(IMPORT + BIG + "for _ in range(3): f(x)\nprint('done')") == "done\n"
+    assert printed(IMPORT + BIG + "for _ in range(3): f(x)\nprint('done')") == "done\n"
 
 
 def test_ctrl_c_during_many_repetitions_stops_soon() -> None:
@@ -1103,7 +1094,7 @@ def test_ctrl_c_during_many_repetitions_stops_soon() -> None:
         "try: f.repeat(10**12)\n"
         "except KeyboardInterrupt: print(time.monotonic() - start < 5, w.item() > 0)\n"
     )
-    assert run_script(code) == "True True\n"
+    assert printed(code) == "True True\n"
 
 
 def test_repeat_is_that_many_calls() -> None:

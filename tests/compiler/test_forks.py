@@ -1,10 +1,10 @@
 """A fork while other threads compile: neither the child nor the parent waits for ever."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+
+from apart import printed
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -50,17 +50,7 @@ def use():
 
 
 def run(code: str) -> str:
-    environment = {**os.environ, "BACKLIT_CACHE": ""}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", HEAD + code],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return printed(HEAD + code, "-W", "ignore", BACKLIT_CACHE="")
 
 
 def test_the_locks_of_a_function_and_of_its_plan_are_free_in_a_child() -> None:

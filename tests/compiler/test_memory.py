@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import subprocess
 import sys
 import textwrap
 import threading
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 import backlit
+from apart import printed
 from backlit.compiler import eager, interpreter, native
 from backlit.compiler.api import CacheInfo
 from backlit.compiler.llvm import machine
@@ -242,14 +242,9 @@ def test_memory_is_bounded_over_many_shapes(setup: str) -> None:
 
     What malloc keeps for later is given back before it is measured: it is not lost.
     """
-    run = subprocess.run(
-        [sys.executable, "-c", GROWTH.format(setup=setup)],
-        env={**os.environ, "BACKLIT_CACHE": ""},  # whether code is new or found makes no difference
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    assert int(run.stdout) < 4000, f"{run.stdout.strip()} KiB"
+    # Whether code is new or found makes no difference.
+    growth = int(printed(GROWTH.format(setup=setup), timeout=300, BACKLIT_CACHE=""))
+    assert growth < 4000, f"{growth} KiB"
 
 
 # -- eager ops ----------------------------------------------------------------------------------
@@ -361,8 +356,7 @@ print(len(machine._UNREACHABLE))
 
 
 def test_code_stays_while_a_worker_is_on_its_way_out() -> None:
-    run = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60)
-    assert (run.returncode, run.stdout.split()) == (0, ["1", "0"]), run.stderr
+    assert printed(LATE, timeout=60).split() == ["1", "0"]
 
 
 def test_code_that_goes_while_llvm_is_busy_waits() -> None:
@@ -471,4 +465,4 @@ def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
             del module, cycle
             gc.collect()
         """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+    printed(textwrap.dedent(program))

@@ -4,8 +4,6 @@ import contextlib
 import gc
 import os
 import resource
-import subprocess
-import sys
 import textwrap
 import weakref
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from apart import printed
 from backlit.optim import SGD, Adam
 
 GIB = 2**30
@@ -33,15 +32,7 @@ def peak():
 
 def run_apart(program):
     """Run a program in a process of its own, where `peak()` is memory; return its numbers."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK + textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [float(x) for x in done.stdout.split()]
+    return [float(x) for x in printed(PEAK + textwrap.dedent(program), timeout=300).split()]
 
 
 def resident():
