@@ -127,7 +127,7 @@ def unwatchable(name: str) -> Step:
             autograd.walk,
             _without(
                 autograd.walk,
-                "    observer = STATE.backward_observer if STATE.trace is None else None\n",
+                "    observer = None if STATE.execution.captures else STATE.backward_observer\n",
                 "",
                 "                if observer is None:\n",
                 "                if True:\n",

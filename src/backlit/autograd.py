@@ -83,6 +83,11 @@ def _useful(order: list[Node], wanted: set[Key]) -> set[Key]:
     return useful
 
 
+def _on_tensors(differentiable: bool) -> bool:
+    """Whether derivatives are computed by ops, to be differentiated again or captured."""
+    return differentiable or STATE.execution.captures
+
+
 def walk(
     seeds: list[tuple[Key, Gradient]],
     *,
@@ -97,13 +102,13 @@ def walk(
     order = topological(key for key, _ in seeds)
     useful = None if wanted is None else _useful(order, wanted)
     freed = None if wanted is None else next((n for n in order if n.saved is None), None)
-    on_tensors = differentiable or STATE.trace is not None
+    on_tensors = _on_tensors(differentiable)
     xp: Any = TENSORS if on_tensors else eager.EAGER
     pending: dict[Key, Gradient] = {}
     found: dict[Key, Gradient] = {}
     for key, gradient in seeds:
         pending[key] = gradient if key not in pending else pending[key] + gradient
-    observer = STATE.backward_observer if STATE.trace is None else None
+    observer = None if STATE.execution.captures else STATE.backward_observer
     with Setting(grad_enabled=differentiable, scope=STATE.scope):
         while order:
             node = order.pop()
@@ -127,8 +132,7 @@ def walk(
                     observer(node, upstream, sent)
             if not keep:
                 node.release()
-    if STATE.trace is not None:
-        STATE.trace.forward = None
+    STATE.execution.derives(None)
     for key, gradient in pending.items():
         if isinstance(key, Tensor) and key._hooks:
             gradient = _run_hooks(key._hooks, gradient, on_tensors)
@@ -159,8 +163,7 @@ def _step(
         )
     if on_tensors:
         STATE.scope = node.scope  # what the backward computes belongs to the forward's module
-        if STATE.trace is not None:
-            STATE.trace.forward = node
+        STATE.execution.derives(node)
     try:
         saved: Any = linked_saves(node) if on_tensors else node.saved
         if on_tensors:
@@ -361,7 +364,7 @@ def backward(
     >>> w.grad
     Tensor([2., 4.], shape=(2,), dtype=float32)
     """
-    on_tensors = create_graph or STATE.trace is not None
+    on_tensors = _on_tensors(create_graph)
     seeds = _start("backward", [output], [gradient], on_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     for leaf, g in walk(seeds, keep=keep, differentiable=create_graph).items():
@@ -406,7 +409,7 @@ def grad(
             raise GradientError(f"grad: inputs[{i}] ({describe(t)}) does not require a gradient")
     single = isinstance(outputs, Tensor) or not isinstance(outputs, Iterable)
     results: list[Any] = [outputs] if single else list(outputs)
-    on_tensors = create_graph or STATE.trace is not None
+    on_tensors = _on_tensors(create_graph)
     seeds = _start("grad", results, grad_outputs, on_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     found = walk(seeds, wanted={_key(t) for t in targets}, keep=keep, differentiable=create_graph)

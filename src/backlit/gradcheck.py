@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_api import concat, zeros_like
 from .autograd import enable_grad, grad
 from .dtypes import FLOATING, float64
 from .errors import ArgumentError, DTypeError, GradcheckError
@@ -169,8 +170,6 @@ def gradcheck(
                 wanted = [live[i] for i in checked]
                 linked, seeds = _linked(_outputs(f, live), us)
                 gs = grad(linked, wanted, seeds, create_graph=True, allow_unused=True)
-                from .array_api import concat, zeros_like
-
                 full = [
                     zeros_like(live[i]) if g is None else g
                     for i, g in zip(checked, gs, strict=True)

@@ -173,8 +173,7 @@ def given_generator(generator: Any) -> Generator:
 def default_generator() -> Generator:
     """This thread's generator, used wherever none is given."""
     generator = _DEFAULT.generator
-    if STATE.trace is not None:
-        STATE.trace.default_generator(generator)
+    STATE.execution.default_generator(generator)
     return generator
 
 

@@ -27,8 +27,8 @@ class State(threading.local):
     """What one thread is doing: read by `apply`, set by context managers."""
 
     grad_enabled: bool = True
-    #: The capture in progress: it runs ops on abstract values. None: NumPy runs them.
-    trace: Any = None
+    #: What becomes of ops and values: see `execution`. A capture in progress writes them down.
+    execution: Any
     #: Called after each op with (op, inputs, output). None: nobody is watching.
     observer: Callable[[Op, tuple[Any, ...], Any], None] | None = None
     #: Called in a walk after each node with (node, upstream, [(position, downstream), ...]).
@@ -49,13 +49,13 @@ def _restorer(entered: list[Any]) -> Iterator[None]:
     starts, after calls and where loops turn, and none of these is in the `finally`.
     """
     depth = len(entered)
-    mode, trace, scope = STATE.grad_enabled, STATE.trace, STATE.scope
+    mode, execution, scope = STATE.grad_enabled, STATE.execution, STATE.scope
     watchers = STATE.observer, STATE.backward_observer, STATE.reader
     try:
         yield
     finally:
         if entered[depth:]:
-            STATE.grad_enabled, STATE.trace, STATE.scope = mode, trace, scope
+            STATE.grad_enabled, STATE.execution, STATE.scope = mode, execution, scope
             STATE.observer, STATE.backward_observer, STATE.reader = watchers
             del entered[depth:]
 
@@ -207,10 +207,8 @@ class Node:
     @property
     def line(self) -> tuple[str, int]:
         """The user's file and line number that applied the op."""
-        for index, (_, _, line) in enumerate(_lines(self.code)):
-            if index == self.instruction // 2 and line is not None:
-                return self.code.co_filename, line
-        return self.code.co_filename, self.code.co_firstlineno
+        line = line_of(self.code, self.instruction)
+        return self.code.co_filename, self.code.co_firstlineno if line is None else line
 
     @property
     def location(self) -> str:
@@ -220,11 +218,12 @@ class Node:
         return f"{os.path.basename(filename)}:{line}{where}"
 
 
-def _lines(code: CodeType) -> Iterator[tuple[int, int, int | None]]:
-    """(instruction, -, line) for each instruction of a code object."""
+def line_of(code: CodeType, instruction: int) -> int | None:
+    """The line number of an instruction, which is given by its offset in bytes."""
     for start, stop, line in code.co_lines():
-        for instruction in range(start // 2, stop // 2):
-            yield instruction, 0, line
+        if start <= instruction < stop:
+            return line
+    return None
 
 
 def is_open(edge: Any) -> bool:

@@ -7,7 +7,6 @@ Node, which remembers how.
 from __future__ import annotations
 
 import math
-import os
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,21 +20,20 @@ from .conversion import as_array, check_device
 from .dtypes import DType, as_dtype
 from .errors import (
     ArgumentError,
-    BacklitError,
     DTypeError,
     GradientError,
     ShapeError,
-    TraceError,
 )
+from .execution import AT_ONCE, check, explained
 from .foreign import words
-from .op import Op, Shape, describe, describe_inputs, require
+from .op import Op, Shape, describe
 from .ops import elementwise, movement
 from .spelling import instead_of_numpy, method
-from .tape import STATE, Node, _lines, _user_site, make_node, where_called
+from .tape import STATE, Node, make_node, where_called
 
 Number = bool | int | float
 
-_KEEP = "use the Tensor itself, or t.detach() if none is wanted"
+KEEP = "use the Tensor itself, or t.detach() if none is wanted"
 _RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to print it"
 
 EAGER = eager.EAGER
@@ -47,7 +45,7 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     Errors name the op, the arguments, the condition and the module.
     """
     state = STATE
-    if state.trace is None:
+    if state.execution is AT_ONCE:
         found = []
         narrow = False
         for x in inputs:
@@ -59,7 +57,7 @@ def apply(op: Op, *inputs: Any) -> Tensor:
         arrays = tuple(found)
         try:
             if op.checked:
-                _check(op, arrays)
+                check(op, arrays)
             if narrow:
                 array = eager.forward(op, arrays)
             elif op.whole:
@@ -67,32 +65,25 @@ def apply(op: Op, *inputs: Any) -> Tensor:
             else:
                 array = op.forward(EAGER, *arrays)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
-            raise _explained(op, arrays, error) from None
+            raise explained(op, arrays, error) from None
         if type(array) is not np.ndarray:
             array = np.asarray(array)
     else:
-        arrays, array = state.trace.run(op, inputs)
+        arrays, array = state.execution.run(op, inputs)
     y = _new(Tensor)
     y.array = array
     y.node = y._grad = y._hooks = y.name = None
     y._requires_grad = False
-    if op.differentiable and state.grad_enabled:
+    if op.differentiable:
         for x in inputs:
             if isinstance(x, Tensor) and x._requires_grad:
-                y.node = make_node(op, inputs, arrays, array)
-                y._requires_grad = True
+                if state.grad_enabled:
+                    y.node = make_node(op, inputs, arrays, array)
+                    y._requires_grad = True
                 break
     if state.observer is not None:
         state.observer(op, inputs, y)
     return y
-
-
-def _check(op: Op, arrays: tuple[Any, ...]) -> None:
-    """Raise the error for inputs that the op says are bad."""
-    if op.check is not None:
-        op.check(*arrays)
-    if op.requires is not None:
-        require(op.name, op.requires(EAGER, *arrays))
 
 
 def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None:
@@ -100,27 +91,7 @@ def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None
 
     See `Op.requires`, which says the same of an op's inputs.
     """
-    if STATE.trace is not None:
-        STATE.trace.require(name, rule, inputs)
-        return
-    require(name, rule(EAGER, *[x.array for x in inputs]), where_called())
-
-
-def _explained(op: Op, arrays: tuple[Any, ...], error: Exception) -> Exception:
-    """The error for an op that failed, from its own rule if that finds the condition."""
-    where = where_called()
-    if not isinstance(error, BacklitError):
-        try:
-            if op.primitive:
-                op.infer(*arrays)
-        except BacklitError as explained:
-            error = explained
-        else:
-            kind = DTypeError if isinstance(error, TypeError) else ArgumentError
-            return kind(f"{op.name}: {error} ({describe_inputs(op, arrays)}){where}")
-    if where and where not in str(error):
-        error.args = (f"{error}{where}",)
-    return error
+    STATE.execution.require(name, rule, inputs)
 
 
 class Tensor:
@@ -144,13 +115,13 @@ class Tensor:
     _hooks: list[Callable[[Tensor], Tensor | None]] | None
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False):
-        if STATE.trace is None:
+        execution = STATE.execution
+        known = execution.stand_in(data)
+        if known is None:
             self.array = _as_array(data, dtype, copy=True)
-        elif isinstance(data, np.ndarray | Tensor):
-            self.array = STATE.trace.read(_traced(data, dtype))
+            execution.claim(self)
         else:
-            self.array = _as_array(data, dtype)
-            STATE.trace.made.add(self)
+            self.array = execution.read(known if dtype is None else known.astype(dtype))
         self.node = self._grad = self._hooks = self.name = None
         self._requires_grad = False
         if requires_grad:
@@ -236,20 +207,9 @@ class Tensor:
         return view
 
     def _concrete(self, what: str, cure: str = _RETURN_IT) -> np.ndarray:
-        if STATE.trace is None and type(self.array) is not np.ndarray:
-            raise TraceError(
-                f"{what}: this {describe(self.array)} has no value, because it was made while a "
-                "function was captured and left behind, in a list or an attribute; return it from "
-                "the function"
-            )
-        if STATE.trace is not None:
-            code, instruction = _user_site()
-            line = next((n for i, _, n in _lines(code) if i == instruction // 2), None)
-            raise STATE.trace.refuse(
-                f"{what}: a captured function cannot ask for a value, which differs from call to "
-                f"call ({os.path.basename(code.co_filename)}:{line}, {describe(self.array)}); "
-                f"{cure}"
-            )
+        execution = STATE.execution
+        if execution.captures or type(self.array) is not np.ndarray:
+            raise execution.no_value(self.array, what, cure)
         if STATE.reader is not None:
             STATE.reader(self, what)
         return self.array
@@ -325,7 +285,7 @@ class Tensor:
         return function(*plain(args), **{key: plain(x) for key, x in kwargs.items()})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if STATE.trace is None:  # in a capture there are no elements at all
+        if not STATE.execution.captures:  # in a capture there are no elements at all
             self._require_cut("numpy", instead_of_numpy(""))
         array = self._concrete("numpy.asarray()")
         if dtype is not None and array.dtype != dtype:
@@ -379,8 +339,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same values, cut off from the tape."""
-        trace = STATE.trace
-        return wrap(self.array if trace is None else trace.read(self))
+        return wrap(STATE.execution.read(self))
 
     def assign(self, value: Any) -> Tensor:
         """Replace all values; shape and dtype stay. The tape keeps the values it has used.
@@ -396,18 +355,14 @@ class Tensor:
             )
         if isinstance(value, Tensor):
             new = value
-        elif STATE.trace is None or type(value) is not np.ndarray:
-            new = wrap(_as_array(value, self.dtype, copy=True))
         else:
-            new = _traced(value, self.dtype)
+            known = STATE.execution.stand_in(value)
+            new = wrap(_as_array(value, self.dtype, copy=True)) if known is None else known
         if new.shape != self.shape:
             raise ShapeError(f"assign: the value must have shape {self.shape}, got {describe(new)}")
         if new.dtype != self.dtype:
             new = new.detach().astype(self.dtype)
-        if STATE.trace is not None:
-            STATE.trace.assign(self, new)
-        else:
-            self.array = new.array
+        STATE.execution.assign(self, new)
         return self
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -493,12 +448,10 @@ class Tensor:
                 )
             new = new.astype(self.dtype)
         array = self.array
-        if STATE.trace is None:
-            self.array = new.array
-        else:
-            if new.node is not None and not leaf:
-                STATE.trace.require_inside(self)
-            STATE.trace.assign(self, new)
+        execution = STATE.execution
+        if new.node is not None and not leaf:
+            execution.require_inside(self)
+        execution.assign(self, new)
         if new.node is not None and not leaf:
             if self.node is None:  # a node that refers to its own Tensor would keep both alive
                 new.node.inputs = tuple(
@@ -519,8 +472,7 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has added up for this leaf, or None if there is none."""
-        trace = STATE.trace
-        return self._grad if trace is None else trace.get_grad(self)
+        return STATE.execution.get_grad(self)
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -534,10 +486,7 @@ class Tensor:
                 f"grad: a gradient has the type of its Tensor, {describe(self)}, "
                 f"got {describe(value)}"
             )
-        if STATE.trace is None:
-            self._grad = value
-        else:
-            STATE.trace.set_grad(self, value)
+        STATE.execution.set_grad(self, value)
 
     @property
     def requires_grad(self) -> bool:
@@ -670,8 +619,7 @@ def wrap(array: Any, node: Node | None = None) -> Tensor:
 def constant(array: Any) -> Tensor:
     """A Tensor around a new array. A captured function that changes it changes its own."""
     t = wrap(array)
-    if STATE.trace is not None:
-        STATE.trace.made.add(t)
+    STATE.execution.claim(t)
     return t
 
 
@@ -686,15 +634,14 @@ def as_tensor(x: Any) -> Tensor:
     """The Tensor itself, or one around an array or number."""
     if isinstance(x, Tensor):
         return x
-    if STATE.trace is None or type(x) is not np.ndarray:
-        return wrap(_as_array(x))
-    return _traced(x)
+    known = STATE.execution.stand_in(x)
+    return wrap(_as_array(x)) if known is None else known
 
 
 def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """The array that data becomes which may be a Tensor, or hold some, if no gradient is wanted."""
     if isinstance(data, Tensor):
-        data._require_cut("tensor", _KEEP)
+        data._require_cut("tensor", KEEP)
         data = data._concrete("asarray()")
     return as_array(data, dtype, copy, _without_tensors)
 
@@ -709,21 +656,6 @@ def _without_tensors(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_without_tensors(d) for d in data]
     return data
-
-
-def _traced(data: np.ndarray | Tensor, dtype: Any = None) -> Tensor:
-    """What a captured function makes of an array: its elements are read at each call."""
-    if isinstance(data, Tensor):
-        data._require_cut("tensor", _KEEP)
-        t = data.detach()
-    else:
-        if not data.dtype.isnative:
-            raise DTypeError(
-                f"compile: a captured function reads arrays as they lie in memory, got "
-                f"{data.dtype}; convert it outside: x.astype(x.dtype.newbyteorder('='))"
-            )
-        t = STATE.trace.array(_as_array(data, copy=None))
-    return t if dtype is None else t.astype(dtype)
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -221,7 +221,7 @@ def test_an_argument_gets_no_gradient_and_that_is_said():
         r"float32\[2\] requires one; return backlit.grad",
     ):
         f(x)
-    assert STATE.trace is None
+    assert not STATE.execution.captures
     assert compiled(lambda x: bl.grad((x * x).sum(), x))(x).tolist() == [2.0, 4.0]
 
 
@@ -385,7 +385,7 @@ def test_a_value_cannot_be_asked_for(ask, what, where):
         text = "a captured function cannot ask for a value"
     with redirect_stdout(io.StringIO()), pytest.raises(TraceError, match=text):
         bl.capture(function)(bl.tensor([1.0]))
-    assert STATE.trace is None
+    assert not STATE.execution.captures
 
 
 def test_the_error_names_the_line_and_the_cure():
@@ -430,7 +430,7 @@ def test_an_exception_leaves_no_trace():
     for _ in range(2):
         with pytest.raises(KeyError, match="mine"):
             f(bl.tensor(1.0))
-        assert STATE.trace is None
+        assert not STATE.execution.captures
         assert STATE.scope is None
         assert bl.is_grad_enabled()
     assert (total.item(), w.grad, f.graphs) == (0.0, None, [])

@@ -22,7 +22,7 @@ from backlit.tape import STATE, Setting
 pytestmark = pytest.mark.long
 
 HOME = os.path.dirname(backlit.__file__) + os.sep
-FIELDS = ("grad_enabled", "trace", "scope", "observer", "backward_observer", "reader")
+FIELDS = ("grad_enabled", "execution", "scope", "observer", "backward_observer", "reader")
 
 
 def state() -> dict[str, Any]:

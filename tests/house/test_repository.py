@@ -130,7 +130,7 @@ FLOORS = [
     {"dtypes", "changes", "facts", "foreign", "spelling"},
     {"backend", "op"},
     {"ops", "tape"},
-    {"conversion"},
+    {"conversion", "execution"},
     {"tensor"},
     {"promotion"},
     {"array_api"},
@@ -252,6 +252,22 @@ def test_every_kind_of_kernel_that_is_loops_has_a_writer():
     from backlit.compiler.lower.kinds import CONTRACTION, NATIVE, NONFINITE
 
     assert {*NATIVE, NONFINITE} - {CONTRACTION} == set(WRITERS)
+
+
+#: The floors on which an op runs. What it imports late, it imports each time.
+GROUND = {name for name, floor in FLOOR_OF.items() if floor <= FLOOR_OF["transforms"]}
+
+
+def test_no_modules_of_the_ground_floor_import_each_other_in_a_circle():
+    assert not circle((s, t) for s, t in arrows(SOURCE) if s and t and {s[0], t[0]} <= GROUND)
+
+
+def test_no_function_of_the_ground_floor_imports_anything():
+    for path, part in modules():
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if part in GROUND and isinstance(function, ast.FunctionDef):
+                late = any(isinstance(n, ast.Import | ast.ImportFrom) for n in ast.walk(function))
+                assert not late, f"{path.relative_to(ROOT)}: {function.name}"
 
 
 def test_every_module_says_what_it_is():

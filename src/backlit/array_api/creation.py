@@ -15,9 +15,10 @@ from ..foreign import words
 from ..op import describe
 from ..ops import creation as ops
 from ..tape import STATE
-from ..tensor import Tensor, _as_array, _traced, apply, as_tensor, constant, wrap
+from ..tensor import Tensor, _as_array, apply, as_tensor, constant, wrap
 from .arguments import shape_tuple, whole
 from .elementwise import positive, where
+from .manipulation import broadcast_to, expand_dims, permute_dims, reshape
 
 __all__ = [
     "arange",
@@ -64,8 +65,9 @@ def asarray(
             f"asarray: copy=False needs an array to share memory with, got {type(obj).__name__}; "
             "leave copy out"
         )
-    if STATE.trace is not None and type(obj) is np.ndarray:
-        return _traced(obj, dtype)
+    known = STATE.execution.stand_in(obj)
+    if known is not None:
+        return known if dtype is None else known.astype(dtype)
     try:
         return constant(_as_array(obj, dtype, copy))
     except ValueError as error:
@@ -97,11 +99,10 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     Tensor([7., 7.], shape=(2,), dtype=float32)
     """
     check_device(device)
-    if isinstance(fill_value, np.ndarray) and STATE.trace is not None:
-        fill_value = as_tensor(fill_value)  # which may hold another number at the next call
+    if isinstance(fill_value, np.ndarray):  # which may hold another number at the next call
+        known = STATE.execution.stand_in(fill_value)
+        fill_value = fill_value if known is None else known
     if isinstance(fill_value, Tensor):
-        from .manipulation import broadcast_to
-
         value = fill_value if dtype is None else fill_value.astype(dtype)
         return broadcast_to(value, shape_tuple("full", shape))
     if isinstance(fill_value, np.generic | np.ndarray) and not np.ndim(fill_value):
@@ -245,8 +246,6 @@ def linspace(
     start, stop = _numbers(start), _numbers(stop)
     dtype = as_dtype(_or(dtype, dtypes.DEFAULT_FLOAT))
     if dtype in dtypes.FLOATING and (isinstance(start, Tensor) or isinstance(stop, Tensor)):
-        from .manipulation import expand_dims
-
         start, stop = as_tensor(start).astype(dtype), as_tensor(stop).astype(dtype)
         share = wrap(np.linspace(0, 1, num, endpoint=endpoint).astype(dtype))
         for _ in range(max(start.ndim, stop.ndim)):
@@ -297,8 +296,6 @@ def triu(x: Any, /, *, k: int = 0) -> Tensor:
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
     """Coordinate grids from coordinate vectors, Cartesian ("xy") or by matrix index ("ij")."""
-    from .manipulation import broadcast_to, permute_dims, reshape
-
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
     vectors = [as_tensor(x) for x in arrays]

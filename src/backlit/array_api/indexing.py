@@ -15,6 +15,7 @@ from ..ops import indexing as ops
 from ..ops import movement
 from ..tensor import Tensor, apply, as_tensor, require_values, wrap
 from .arguments import cached, one_axis
+from .manipulation import broadcast_to
 
 __all__ = ["take", "take_along_axis"]
 
@@ -208,8 +209,6 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Tensor:
     Tensor([[2.],
             [3.]], shape=(2, 1), dtype=float32)
     """
-    from .manipulation import broadcast_to
-
     x, indices = as_tensor(x), _indices("take_along_axis", indices)
     axis = one_axis("take_along_axis", axis, x.ndim)
     if x.ndim == indices.ndim:

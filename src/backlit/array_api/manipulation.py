@@ -9,9 +9,11 @@ import numpy as np
 
 from ..dtypes import result_type
 from ..errors import ArgumentError, ShapeError
+from ..ops import creation, indexing
 from ..ops import movement as ops
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import axes, cached, integers, one_axis, sequence, shape_tuple, whole
+from .elementwise import where
 
 __all__ = [
     "broadcast_arrays",
@@ -269,8 +271,6 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
     >>> repeat(as_tensor([1, 2]), 2)
     Tensor([1, 1, 2, 2], shape=(4,), dtype=int64)
     """
-    from .indexing import take
-
     x = as_tensor(x)
     if axis is None:
         x, axis = x.flatten(), 0
@@ -284,7 +284,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
             f"shape {counts.shape}"
         )
     order = np.repeat(np.arange(x.shape[axis]), counts.astype(np.int64))
-    return take(x, as_tensor(order), axis=axis)
+    return apply(cached(indexing.Take, axis), x, as_tensor(order))
 
 
 def _concrete_counts(repeats: Any) -> np.ndarray:
@@ -318,8 +318,6 @@ def pad(x: Any, widths: Any, /, *, value: float = 0.0) -> Tensor:
     y = apply(cached(ops.Place, index, shape), x)
     if value == 0:
         return y
-    from .creation import ones_like
-    from .elementwise import where
-
-    inside = apply(cached(ops.Place, index, shape), ones_like(x).detach())
+    ones = apply(creation.Full(shape=x.shape, value=1, dtype=x.dtype))
+    inside = apply(cached(ops.Place, index, shape), ones)
     return where(inside != 0, y, value)

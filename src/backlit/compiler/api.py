@@ -218,7 +218,7 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do what the function does."""
-        if STATE.trace is not None:
+        if STATE.execution.captures:
             return self.function(*args, **kwargs)  # part of an outer capture
         leaves, key = self._key(args, kwargs)
         for runner in self._runners.get(key, ()):
@@ -313,11 +313,10 @@ class CompiledFunction:
         >>> batch_sum.epoch([[0, 1], [3, 2]], arange(4.0))
         Tensor([1., 5.], shape=(2,), dtype=float32)
         """
-        if STATE.trace is not None:
-            raise STATE.trace.refuse(
-                "epoch: a captured function cannot run the epoch of another; call epoch from "
-                "outside, or loop over the steps"
-            )
+        STATE.execution.forbid(
+            "epoch: a captured function cannot run the epoch of another; call epoch from "
+            "outside, or loop over the steps"
+        )
         rows, tensors = _checked_epoch(order, arrays)
         runner = None
         results = []

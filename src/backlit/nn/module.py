@@ -64,8 +64,7 @@ class Module(Announcing):
     # -- attributes ---------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if STATE.trace is not None:
-            STATE.trace.wrote(self, name, value)
+        STATE.execution.wrote(self, name, value)
         if self.__dict__.get(name, STATE) is value:
             return  # nothing to announce, as in `model.train()` before every step
         place = self._registry(name)
@@ -119,8 +118,7 @@ class Module(Announcing):
                 f"of another kind, got {name!r}"
             )
         self._require_kind(name, value, place)
-        if STATE.trace is not None:
-            STATE.trace.wrote(self, name, value)
+        STATE.execution.wrote(self, name, value)
         self._set(name, value, place)
 
     def _set(self, name: str, value: Any, where: dict[str, Any]) -> None:
@@ -162,8 +160,7 @@ class Module(Announcing):
         outer = state.scope
         try:
             state.scope = Scope(self, outer)
-            if state.trace is not None:
-                state.trace.called(self)
+            state.execution.called(self)
             return self.forward(*inputs, **options)
         finally:
             state.scope = outer

@@ -99,9 +99,8 @@ class Group(_Dict, Announcing):
         value = dict.__getitem__(self, name)
         if name not in self._names:
             return value
-        if STATE.trace is not None:
-            for tensor in _tensors(value):
-                STATE.trace.read_number(tensor, f"the optimizer's {name}")
+        for tensor in _tensors(value):
+            STATE.execution.read_number(tensor, f"the optimizer's {name}")
         return _as_python(value)
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -110,7 +109,7 @@ class Group(_Dict, Announcing):
             CHANGES.mark = object()
             return
         value = tuple(value) if isinstance(value, list) else value
-        if not isinstance(value, Tensor) or STATE.trace is None:
+        if not (isinstance(value, Tensor) and STATE.execution.captures):
             self._check({name: value})
         old = dict.__getitem__(self, name)
         if isinstance(old, Tensor):

@@ -182,8 +182,8 @@ class Optimizer(Announcing):
 
         Parameters of 16-bit types are updated in float32, as is their state, and rounded.
         """
-        if STATE.trace is not None:
-            STATE.trace.called(self)
+        if STATE.execution.captures:
+            STATE.execution.called(self)
             self._step_tensors()
             return
         for number, group in enumerate(self.param_groups):

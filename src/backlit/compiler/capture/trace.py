@@ -7,6 +7,7 @@ environment becomes an input; one whose value it replaces becomes an input and a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,11 +20,13 @@ from ...array_api.namespace import TENSORS
 from ...autograd import no_grad
 from ...backend import halves
 from ...changes import Announcing
-from ...errors import GradientError, TraceError
+from ...conversion import as_array
+from ...errors import DTypeError, GradientError, TraceError
+from ...execution import AT_ONCE
 from ...op import Op, Requirement, describe
 from ...random import default_generator
-from ...tape import STATE, Node, make_node
-from ...tensor import Tensor, as_tensor, constant, wrap
+from ...tape import STATE, Node, _user_site, line_of, make_node
+from ...tensor import KEEP, Tensor, as_tensor, constant, wrap
 from .checks import Require
 from .environment import ATOMS, Environment, settled
 from .graph import Equation, Graph, Variable
@@ -180,7 +183,9 @@ class ArgumentOf:
 
 
 class Trace:
-    """What one capture has seen so far. `apply` hands it every op."""
+    """What one capture has seen so far. `apply` hands it every op; see also `execution.Eager`."""
+
+    captures = True
 
     def __init__(self) -> None:
         self.equations: list[Equation] = []
@@ -216,6 +221,19 @@ class Trace:
         error = TraceError(message)
         self.refused = self.refused or error
         return error
+
+    def forbid(self, message: str) -> None:
+        """Raise, as the caller has no meaning in a captured function."""
+        raise self.refuse(message)
+
+    def no_value(self, array: Any, what: str, cure: str) -> TraceError:
+        """The error for whoever asks for a value, which names the user's line."""
+        code, instruction = _user_site()
+        return self.refuse(
+            f"{what}: a captured function cannot ask for a value, which differs from call to "
+            f"call ({os.path.basename(code.co_filename)}:{line_of(code, instruction)}, "
+            f"{describe(array)}); {cure}"
+        )
 
     def read(self, tensor: Tensor) -> Variable:
         """The variable that holds a Tensor's value by now."""
@@ -372,8 +390,29 @@ class Trace:
         """A thread's default generator was asked for: another thread has another one."""
         self.generators[id(generator)] = generator
 
-    def array(self, array: np.ndarray) -> Tensor:
+    def derives(self, node: Node | None) -> None:
+        """What follows is the derivative of a node, until the next one or None."""
+        self.forward = node
+
+    def claim(self, tensor: Tensor) -> None:
+        """A Tensor was made of numbers: if the function changes it, it changes its own."""
+        self.made.add(tensor)
+
+    def stand_in(self, data: Any) -> Tensor | None:
+        """The Tensor that stands for an array, or for another Tensor's values; else None."""
+        if isinstance(data, Tensor):
+            data._require_cut("tensor", KEEP)
+            return data.detach()
+        return self._array(data) if type(data) is np.ndarray else None
+
+    def _array(self, data: np.ndarray) -> Tensor:
         """A Tensor of a NumPy array; one that was there before the call is read at each call."""
+        if not data.dtype.isnative:
+            raise DTypeError(
+                f"compile: a captured function reads arrays as they lie in memory, got "
+                f"{data.dtype}; convert it outside: x.astype(x.dtype.newbyteorder('='))"
+            )
+        array = as_array(data)
         if not self.knows(array):
             return constant(array.copy())
         if id(array) not in self.arrays:
@@ -481,10 +520,9 @@ def trace(
 
     Unless `guarded`, the function depends on its arguments only.
     """
-    if STATE.trace is not None:
-        raise STATE.trace.refuse(
-            "capture: a captured function cannot itself capture; capture the outer one"
-        )
+    STATE.execution.forbid(
+        "capture: a captured function cannot itself capture; capture the outer one"
+    )
     leaves, tree = flatten((args, kwargs))
     if not guarded:
         return _finish(_record(function, leaves, tree, Environment([])), Guards(), [], [], [])
@@ -632,7 +670,7 @@ def _record(
             twins.append(leaf)
     abstract_args, abstract_kwargs = unflatten(tree, twins)
     try:
-        STATE.trace = tracer
+        STATE.execution = tracer
         try:
             result = _run(function, abstract_args, abstract_kwargs, tracer)
         finally:
@@ -688,7 +726,7 @@ def _record(
             if gradient is not None:
                 outputs.append(tracer.read(gradient))
     finally:
-        STATE.trace = None
+        STATE.execution = AT_ONCE
     _require_own(inputs, tracer, outputs)
     result_of = (result_tree, kept)
     return _Run(tracer, inputs, outputs, result_of, count, list(placed), gradients, handed)
@@ -699,7 +737,7 @@ def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
 
     What was read there before it was set is read from the attribute at each call.
     """
-    STATE.trace, trace = None, STATE.trace
+    STATE.execution = AT_ONCE
     placed: dict[Any, Variable] = {}
     for (_, name), (module, value, old) in tracer.written.items():
         now = vars(module).get(name)
@@ -719,7 +757,7 @@ def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
             if read is not None or old in tracer.replaced:
                 tracer.replaced.setdefault(old, []).append(place)
             tracer.found[place] = read or Variable(old.shape, old.dtype)
-    STATE.trace = trace
+    STATE.execution = tracer
     return placed
 
 

@@ -183,12 +183,11 @@ def _saved(value: Any) -> Any:
 
 def outside_capture(schedule: LRScheduler) -> None:
     """Raise in a captured function, which would freeze the numbers."""
-    if STATE.trace is not None:
-        raise STATE.trace.refuse(
-            f"{type(schedule).__name__}.step: a schedule computes with Python numbers, which a "
-            "captured function would freeze; call it outside, the captured step follows the "
-            "learning rate"
-        )
+    STATE.execution.forbid(
+        f"{type(schedule).__name__}.step: a schedule computes with Python numbers, which a "
+        "captured function would freeze; call it outside, the captured step follows the "
+        "learning rate"
+    )
 
 
 def require_optimizer(schedule: LRScheduler, optimizer: Any) -> Optimizer:

@@ -25,7 +25,7 @@ from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
 from ...random import default_generator
-from ...tape import STATE, Scope, Setting, _lines, _user_site
+from ...tape import STATE, Scope, Setting, _user_site, line_of
 from ...tensor import Tensor, as_tensor, wrap
 from .case import Cause
 from .experiment import Experiment, Trial, answer, as_float64
@@ -56,7 +56,7 @@ class Applied:
     @property
     def where(self) -> str:
         """`file.py:12, in Net.fc1: the source line`."""
-        number = next((n for i, _, n in _lines(self.code) if i == self.instruction // 2 and n), 0)
+        number = line_of(self.code, self.instruction) or 0
         filename = self.code.co_filename
         path = f", in {self.scope.path}" if self.scope is not None else ""
         source = linecache.getline(filename, number).strip()

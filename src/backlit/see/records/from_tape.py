@@ -47,7 +47,7 @@ def record(output: Tensor, gradient: Any = None, *, step: int | None = None) -> 
             "a gradient, so it has no graph; set requires_grad=True on a leaf, or run the code "
             "inside `with see.recording()`"
         )
-    if STATE.trace is not None or type(output.array) is not np.ndarray:
+    if STATE.execution.captures or type(output.array) is not np.ndarray:
         raise ArgumentError("record: a function that is being captured has no values to record")
     names = names_of(user_frames(sys._getframe(1)))
     return _Tape(output, gradient, names, step).build()
