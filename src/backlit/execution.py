@@ -50,7 +50,10 @@ class Eager:
         """Raise unless a Tensor may be put on the tape."""
 
     def require(self, name: str, rule: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
-        """Raise unless the inputs meet what `rule(xp, *inputs)` returns: see `Op.requires`."""
+        """Raise unless Tensors meet what `rule(xp, *inputs)` returns; compiled code does, too.
+
+        See `Op.requires`, which says the same of an op's inputs.
+        """
         require(name, rule(EAGER, *[x.array for x in inputs]), where_called())
 
     def no_value(self, array: Any, what: str, cure: str) -> TraceError:

@@ -18,16 +18,11 @@ from .backend import eager
 from .changes import CHANGES
 from .conversion import as_array, check_device
 from .dtypes import DType, as_dtype
-from .errors import (
-    ArgumentError,
-    DTypeError,
-    GradientError,
-    ShapeError,
-)
+from .errors import ArgumentError, DTypeError, GradientError, ShapeError
 from .execution import AT_ONCE, check, explained
 from .foreign import words
 from .op import Op, Shape, describe
-from .ops import elementwise, movement
+from .ops import elementwise
 from .spelling import instead_of_numpy, method
 from .tape import STATE, Node, make_node, where_called
 
@@ -84,14 +79,6 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     if state.observer is not None:
         state.observer(op, inputs, y)
     return y
-
-
-def require_values(name: str, rule: Callable[..., Any], *inputs: Tensor) -> None:
-    """Raise unless Tensors meet what `rule(xp, *inputs)` returns; compiled code does, each time.
-
-    See `Op.requires`, which says the same of an op's inputs.
-    """
-    STATE.execution.require(name, rule, inputs)
 
 
 class Tensor:
@@ -403,25 +390,6 @@ class Tensor:
             return apply(elementwise.Astype(dtype=dtype), self)
         return apply(elementwise.Convert(dtype=dtype), self)
 
-    def flatten(self) -> Tensor:
-        """All elements along one axis, in row-major order."""
-        return self.reshape(-1)
-
-    @property
-    def T(self) -> Tensor:
-        """The transposed matrix; two axes only."""
-        if self.ndim != 2:
-            raise ShapeError(f"T: the Tensor must have 2 axes, got {describe(self)}; use mT")
-        return self.mT
-
-    @property
-    def mT(self) -> Tensor:
-        """The Tensor with its last two axes exchanged."""
-        n = self.ndim
-        if n < 2:
-            raise ShapeError(f"mT: the Tensor must have at least 2 axes, got {describe(self)}")
-        return apply(movement.PermuteDims(axes=(*range(n - 2), n - 1, n - 2)), self)
-
     def become(self, what: str, new: Tensor) -> Tensor:
         """Take over a Tensor's value and its place on the tape: the end of each change in place.
 
@@ -555,7 +523,9 @@ class Tensor:
             self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False
         ) -> Tensor: ...
 
-        __neg__ = __pos__ = __abs__ = __invert__ = _unary
+        T: Tensor
+        mT: Tensor  # noqa: N815
+        __neg__ = __pos__ = __abs__ = __invert__ = flatten = _unary
         __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = _binary
         __mul__ = __rmul__ = __imul__ = __truediv__ = __rtruediv__ = __itruediv__ = _binary
         __floordiv__ = __rfloordiv__ = __ifloordiv__ = __mod__ = __rmod__ = __imod__ = _binary
@@ -639,7 +609,7 @@ def as_tensor(x: Any) -> Tensor:
 
 
 def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    """The array that data becomes which may be a Tensor, or hold some, if no gradient is wanted."""
+    """The array that data becomes; it may be a Tensor or hold some, if no gradient is wanted."""
     if isinstance(data, Tensor):
         data._require_cut("tensor", KEEP)
         data = data._concrete("asarray()")

@@ -13,7 +13,8 @@ from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, Tra
 from ..op import Requirement, describe
 from ..ops import indexing as ops
 from ..ops import movement
-from ..tensor import Tensor, apply, as_tensor, require_values, wrap
+from ..tape import STATE
+from ..tensor import Tensor, apply, as_tensor, wrap
 from .arguments import cached, one_axis
 from .manipulation import broadcast_to
 
@@ -146,7 +147,7 @@ def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
 def _within_int64(name: str, indices: Tensor) -> Tensor:
     """The indices, unless one is so large that NumPy would take it for a negative one."""
     if indices.dtype == uint64:
-        require_values(name, _below_int64, indices)
+        STATE.execution.require(name, _below_int64, (indices,))
     return indices
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..dtypes import result_type
 from ..errors import ArgumentError, ShapeError
+from ..op import describe
 from ..ops import creation, indexing
 from ..ops import movement as ops
 from ..tensor import Tensor, apply, as_tensor
@@ -78,7 +79,11 @@ def permute_dims(x: Any, /, axes: Any) -> Tensor:
 
 def matrix_transpose(x: Any, /) -> Tensor:
     """The last two axes exchanged."""
-    return as_tensor(x).mT
+    x = as_tensor(x)
+    n = x.ndim
+    if n < 2:
+        raise ShapeError(f"mT: the Tensor must have at least 2 axes, got {describe(x)}")
+    return apply(cached(ops.PermuteDims, (*range(n - 2), n - 1, n - 2)), x)
 
 
 def moveaxis(x: Any, source: Any, destination: Any, /) -> Tensor:

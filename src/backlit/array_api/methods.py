@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
-from ..errors import ArgumentError
-from ..op import Op
+from ..errors import ArgumentError, ShapeError
+from ..op import Op, describe
 from ..ops import elementwise as ops
 from ..promotion import binary, binary_float
 from ..tensor import Tensor, apply
@@ -134,6 +134,18 @@ def _reshape(self: Tensor, *shape: Any) -> Tensor:
     return manipulation.reshape(self, given)
 
 
+def _flatten(self: Tensor) -> Tensor:
+    """All elements along one axis, in row-major order."""
+    return manipulation.reshape(self, -1)
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """The transposed matrix; two axes only."""
+    if self.ndim != 2:
+        raise ShapeError(f"T: the Tensor must have 2 axes, got {describe(self)}; use mT")
+    return manipulation.matrix_transpose(self)
+
+
 def _array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
     """The module with the Array API functions for Tensors."""
     if api_version not in (None, "2022.12", "2023.12", "2024.12"):
@@ -186,7 +198,7 @@ _REDUCTIONS = {
     "any": _fold,
 }
 
-_WRITTEN_OUT = {
+_WRITTEN_OUT: dict[str, Any] = {
     "__matmul__": matmul,
     "__rmatmul__": _reflected_matmul,
     "__imatmul__": _in_place("@=", matmul),
@@ -196,6 +208,9 @@ _WRITTEN_OUT = {
     "__round__": _round,
     "__array_namespace__": _array_namespace,
     "reshape": _reshape,
+    "flatten": _flatten,
+    "T": property(_transposed),
+    "mT": property(manipulation.matrix_transpose),
 }
 
 

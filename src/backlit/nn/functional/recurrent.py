@@ -12,7 +12,8 @@ from ...dtypes import INTEGER
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
 from ...ops import recurrence
-from ...tensor import Tensor, apply, require_values
+from ...tape import STATE
+from ...tensor import Tensor, apply
 from .common import given, where
 from .linear import linear
 
@@ -48,7 +49,7 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     def cure() -> str:
         return f"the table has {rows} rows ({describe(weight)})"
 
-    require_values("embedding", known, indices)
+    STATE.execution.require("embedding", known, (indices,))
     y = take(weight, indices, axis=0)
     if padding_idx is None:
         return y
