@@ -110,6 +110,8 @@ class Op:
     domain: ClassVar[tuple[Border, ...]] = ()
     #: How to write its input `{x}` so that it stays inside the domain; `{lib}` is the library.
     inside: ClassVar[str] = ""
+    #: About how many multiplications an element of a primitive's result takes, its inputs given.
+    cost: ClassVar[int] = 1
     #: The op that it applies to its first input, so that it need not be applied before.
     applies: ClassVar[str] = ""
     name: ClassVar[str] = "op"

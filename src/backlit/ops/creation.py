@@ -13,6 +13,7 @@ from ..op import Op, Shape, require_held
 class Full(Op):
     """y = `value` everywhere."""
 
+    cost = 0
     attributes = ("shape", "value", "dtype")
     primitive = True
     exact = True

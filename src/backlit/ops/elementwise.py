@@ -119,6 +119,7 @@ class Divide(Elementwise):
             for name in "ab"
         ],
     )
+    cost = 4
     primitive = True
     saves = ("b", "y")
 
@@ -134,6 +135,7 @@ class FloorDivide(Elementwise):
 
     role = "blocker"
     domain = _DIVISION
+    cost = 10
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -149,6 +151,7 @@ class Remainder(Elementwise):
     """y = a - b ⌊a / b⌋, with the sign of b;  ga = gy, gb = -gy ⌊a / b⌋."""
 
     domain = (Border("the remainder of a division by 0", lambda a, b: b == 0),)
+    cost = 10
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -179,6 +182,7 @@ class Pow(Elementwise):
         ),
         Border("the derivative of a^b by b needs log a, and a is 0", lambda a, b: a == 0 > b, "b"),
     )
+    cost = 40
     primitive = True
     accepts = "numbers"
     check = Elementwise.require_types
@@ -257,6 +261,7 @@ class Sqrt(Elementwise):
         Border("the derivative of √x at 0 is infinite", lambda x: x == 0, "x"),
     )
     inside = "{x} + 1e-12"
+    cost = 4
     primitive = True
     saves = ("y",)
 
@@ -277,6 +282,7 @@ class Reciprocal(Elementwise):
         Border("the derivative of 1/x at 0 is infinite", lambda x: x == 0, "x"),
     )
     inside = "{lib}where({x} != 0, {x}, 1.0)"
+    cost = 4
     primitive = True
     saves = ("y",)
 
@@ -293,6 +299,7 @@ class Exp(Elementwise):
     symbol = "eˣ"
     saturates = (0.0,)
     overflows = True
+    cost = 10
     primitive = True
     saves = ("y",)
 
@@ -308,6 +315,7 @@ class Expm1(Elementwise):
 
     saturates = (-1.0,)
     overflows = True
+    cost = 12
     primitive = True
     saves = ("y",)
 
@@ -323,6 +331,7 @@ class Log(Elementwise):
 
     domain = _LOGARITHM
     inside = "{x} + 1e-12"
+    cost = 12
     primitive = True
     saves = ("x",)
 
@@ -342,6 +351,7 @@ class Log1p(Elementwise):
         Border("the derivative of log(1 + x) at −1 is infinite", lambda x: x == -1, "x"),
     )
     inside = "{lib}maximum({x}, -1 + 1e-6)"
+    cost = 16
     primitive = True
     saves = ("x",)
 
@@ -357,6 +367,7 @@ class Log2(Elementwise):
 
     domain = _LOGARITHM
     inside = "{x} + 1e-12"
+    cost = 12
     primitive = True
     saves = ("x",)
 
@@ -372,6 +383,7 @@ class Log10(Elementwise):
 
     domain = _LOGARITHM
     inside = "{x} + 1e-12"
+    cost = 12
     primitive = True
     saves = ("x",)
 
@@ -389,6 +401,7 @@ class Logaddexp(Elementwise):
     gy, and each gets half of it if both are ∞.
     """
 
+    cost = 30
     primitive = True
     saves = ("a", "b", "y")
 
@@ -408,6 +421,7 @@ class Logaddexp(Elementwise):
 class Sin(Elementwise):
     """y = sin x;  gx = gy cos x."""
 
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -421,6 +435,7 @@ class Sin(Elementwise):
 class Cos(Elementwise):
     """y = cos x;  gx = -gy sin x."""
 
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -434,6 +449,7 @@ class Cos(Elementwise):
 class Tan(Elementwise):
     """y = tan x;  gx = gy (1 + y²)."""
 
+    cost = 30
     primitive = True
     saves = ("y",)
 
@@ -452,6 +468,7 @@ class Asin(Elementwise):
         Border("the derivative of asin at ±1 is infinite", lambda x: abs(x) == 1, "x"),
     )
     inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -470,6 +487,7 @@ class Acos(Elementwise):
         Border("the derivative of acos at ±1 is infinite", lambda x: abs(x) == 1, "x"),
     )
     inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -484,6 +502,7 @@ class Atan(Elementwise):
     """y = arctan x;  gx = gy / (1 + x²)."""
 
     saturates = (-math.pi / 2, math.pi / 2)
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -500,6 +519,7 @@ class Atan2(Elementwise):
     Both are 0 at the origin, as in PyTorch. Dividing by r twice, nothing over- or underflows.
     """
 
+    cost = 30
     primitive = True
     saves = ("a", "b")
 
@@ -517,6 +537,7 @@ class Sinh(Elementwise):
     """y = sinh x;  gx = gy cosh x."""
 
     overflows = True
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -531,6 +552,7 @@ class Cosh(Elementwise):
     """y = cosh x;  gx = gy sinh x."""
 
     overflows = True
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -546,6 +568,7 @@ class Tanh(Elementwise):
 
     activation = True
     saturates = (-1.0, 1.0)
+    cost = 16
     primitive = True
     saves = ("y",)
 
@@ -559,6 +582,7 @@ class Tanh(Elementwise):
 class Asinh(Elementwise):
     """y = arsinh x;  gx = gy / √(x² + 1)."""
 
+    cost = 40
     primitive = True
     saves = ("x",)
 
@@ -577,6 +601,7 @@ class Acosh(Elementwise):
         Border("the derivative of acosh at 1 is infinite", lambda x: x == 1, "x"),
     )
     inside = "{lib}maximum({x}, 1 + 1e-6)"
+    cost = 40
     primitive = True
     saves = ("x",)
 
@@ -595,6 +620,7 @@ class Atanh(Elementwise):
         Border("the derivative of atanh at ±1 is infinite", lambda x: abs(x) == 1, "x"),
     )
     inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
+    cost = 20
     primitive = True
     saves = ("x",)
 
@@ -609,6 +635,7 @@ class Erf(Elementwise):
     """y = 2/√π ∫₀ˣ e^(-t²) dt;  gx = gy 2/√π e^(-x²)."""
 
     saturates = (-1.0, 1.0)
+    cost = 30
     primitive = True
     saves = ("x",)
 
@@ -623,6 +650,7 @@ class Erfc(Elementwise):
     """y = 1 - erf x, exact where it is small;  gx = -gy 2/√π e^(-x²)."""
 
     saturates = (0.0, 2.0)
+    cost = 30
     primitive = True
     saves = ("x",)
 
@@ -636,6 +664,7 @@ class Erfc(Elementwise):
 class Hypot(Elementwise):
     """y = √(a² + b²) without overflow;  ga = gy a / y, gb = gy b / y, both 0 where y = 0."""
 
+    cost = 10
     primitive = True
     saves = ("a", "b", "y")
 

@@ -13,6 +13,8 @@ import numpy as np
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import INTEGER, LOW_PRECISION, DType, bool_, float16, float32, int32, uint64
 from ...op import Op, holds
+from ...ops import elementwise as ops
+from ...ops import reductions
 from . import machine, mathematics
 from .builder import Function, Value
 
@@ -207,47 +209,48 @@ def _whole_power(a: Value, b: Any, dtype: DType) -> Value:
 
 
 Emit = Callable[..., Value]
-_FLOAT: dict[str, Emit] = {
-    "exp": mathematics.exp,
-    "expm1": mathematics.expm1,
-    "log": mathematics.log,
-    "log1p": mathematics.log1p,
-    "tanh": mathematics.tanh,
-    "erf": mathematics.erf,
-    "erfc": mathematics.erfc,
-    "sqrt": lambda x: x.call("llvm.sqrt"),
-    "reciprocal": lambda x: 1.0 / x,
-    "floor": lambda x: x.call("llvm.floor"),
-    "ceil": lambda x: x.call("llvm.ceil"),
-    "trunc": lambda x: x.call("llvm.trunc"),
-    "round": lambda x: x.call("llvm.rint"),
-    "divide": lambda a, b: a / b,
-    "copysign": lambda a, b: a.call("llvm.copysign", b),
-    "isnan": lambda x: x.compare("ne", x),
-    "isinf": lambda x: x.call("llvm.fabs").compare("eq", math.inf),
-    "isfinite": lambda x: x.call("llvm.fabs").compare("lt", math.inf),
-    "signbit": lambda x: _sign_bit(x),
-    "logaddexp": lambda a, b: _logaddexp(a, b),
+EmitTyped = Callable[[list[Value], DType], Value]
+#: Functions of floating numbers.
+_FLOAT: dict[type[Op], Emit] = {
+    ops.Exp: mathematics.exp,
+    ops.Expm1: mathematics.expm1,
+    ops.Log: mathematics.log,
+    ops.Log1p: mathematics.log1p,
+    ops.Tanh: mathematics.tanh,
+    ops.Erf: mathematics.erf,
+    ops.Erfc: mathematics.erfc,
+    ops.Sqrt: lambda x: x.call("llvm.sqrt"),
+    ops.Reciprocal: lambda x: 1.0 / x,
+    ops.Floor: lambda x: x.call("llvm.floor"),
+    ops.Ceil: lambda x: x.call("llvm.ceil"),
+    ops.Trunc: lambda x: x.call("llvm.trunc"),
+    ops.Round: lambda x: x.call("llvm.rint"),
+    ops.Divide: lambda a, b: a / b,
+    ops.Copysign: lambda a, b: a.call("llvm.copysign", b),
+    ops.Isnan: lambda x: x.compare("ne", x),
+    ops.Isinf: lambda x: x.call("llvm.fabs").compare("eq", math.inf),
+    ops.Isfinite: lambda x: x.call("llvm.fabs").compare("lt", math.inf),
+    ops.Signbit: lambda x: _sign_bit(x),
+    ops.Logaddexp: lambda a, b: _logaddexp(a, b),
 }
 #: Those of float32 only; of float64 they are the library's.
-_SINGLE: dict[str, Emit] = {
-    "sinh": mathematics.sinh,
-    "cosh": mathematics.cosh,
-    "atanh": mathematics.atanh,
-    "atan": mathematics.atan,
-    "atan2": mathematics.atan2,
-    "asin": mathematics.asin,
-    "acos": mathematics.acos,
-    "log2": mathematics.log2,
-    "log10": mathematics.log10,
-    "hypot": mathematics.hypot,
+_SINGLE: dict[type[Op], Emit] = {
+    ops.Sinh: mathematics.sinh,
+    ops.Cosh: mathematics.cosh,
+    ops.Atanh: mathematics.atanh,
+    ops.Atan: mathematics.atan,
+    ops.Atan2: mathematics.atan2,
+    ops.Asin: mathematics.asin,
+    ops.Acos: mathematics.acos,
+    ops.Log2: mathematics.log2,
+    ops.Log10: mathematics.log10,
+    ops.Hypot: mathematics.hypot,
 }
-# Functions of the C library: one call an element, exact as NumPy's are.
-_LIBRARY = {
-    "sin": "sin", "cos": "cos", "tan": "tan", "asin": "asin", "acos": "acos", "atan": "atan",
-    "sinh": "sinh", "cosh": "cosh", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
-    "log2": "log2", "log10": "log10", "atan2": "atan2", "hypot": "hypot",
-}  # fmt: skip
+#: Functions of the C library, by the names of the ops: one call an element, exact as NumPy's are.
+_LIBRARY = (
+    ops.Sin, ops.Cos, ops.Tan, ops.Asin, ops.Acos, ops.Atan, ops.Sinh, ops.Cosh, ops.Asinh,
+    ops.Acosh, ops.Atanh, ops.Log2, ops.Log10, ops.Atan2, ops.Hypot,
+)  # fmt: skip
 
 
 def _sign_bit(x: Value) -> Value:
@@ -319,19 +322,20 @@ def _power(a: Value, b: Any) -> Value:
     return _library("pow", a, b if isinstance(b, Value) else a._other(b))
 
 
-def identity(function: Function, name: str, dtype: DType) -> Value:
-    """What a fold (`sum`, `max`, `any`...) of nothing gives."""
+def identity(function: Function, fold: type[Op], dtype: DType) -> Value:
+    """What a fold (`Sum`, `Max`, `Any`...) of nothing gives."""
     type = TYPES[dtype.name]
-    if name in ("sum", "any"):
+    if fold in (reductions.Sum, reductions.Any):
         return function.const(type, 0)
-    if name in ("prod", "all"):
+    if fold in (reductions.Prod, reductions.All):
         return function.const(type, 1)
+    is_max = fold is reductions.Max
     if dtype.kind == "f":
-        return function.const(type, -math.inf if name == "max" else math.inf)
+        return function.const(type, -math.inf if is_max else math.inf)
     if dtype.kind == "b":
-        return function.const(type, 0 if name == "max" else 1)
+        return function.const(type, 0 if is_max else 1)
     info = np.iinfo(dtype)
-    return function.const(type, info.min if name == "max" else info.max)
+    return function.const(type, info.min if is_max else info.max)
 
 
 def larger(a: Value, b: Value, how: str, dtype: DType) -> Value:
@@ -364,11 +368,53 @@ def _abs(x: Value, dtype: DType) -> Value:
 
 
 #: Arithmetic of truth values, as NumPy defines it.
-_OF_TRUTHS = {"add": "or", "multiply": "and", "maximum": "or", "minimum": "and", "square": "and"}
-_COMPARE = {
-    "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt",
-    "greater_equal": "ge",
-}  # fmt: skip
+_OF_TRUTHS: dict[type[Op], str] = {
+    ops.Add: "or",
+    ops.Multiply: "and",
+    ops.Maximum: "or",
+    ops.Minimum: "and",
+    ops.Square: "and",
+}
+_COMPARE: dict[type[Op], str] = {
+    ops.Equal: "eq",
+    ops.NotEqual: "ne",
+    ops.Less: "lt",
+    ops.LessEqual: "le",
+    ops.Greater: "gt",
+    ops.GreaterEqual: "ge",
+}
+_LOGICAL: dict[type[Op], str] = {
+    ops.LogicalAnd: "and",
+    ops.LogicalOr: "or",
+    ops.LogicalXor: "xor",
+}
+#: Arithmetic of numbers of any type, given the operands and their type.
+_ARITHMETIC: dict[type[Op], EmitTyped] = {
+    ops.Add: lambda x, dtype: x[0] + x[1],
+    ops.Subtract: lambda x, dtype: x[0] - x[1],
+    ops.Multiply: lambda x, dtype: x[0] * x[1],
+    ops.Negative: lambda x, dtype: -x[0],
+    ops.Square: lambda x, dtype: x[0] * x[0],
+    ops.Abs: lambda x, dtype: _abs(x[0], dtype),
+    ops.Sign: lambda x, dtype: _sign(x[0], dtype),
+    ops.Maximum: lambda x, dtype: _chosen(x[0], x[1], "gt", dtype),
+    ops.Minimum: lambda x, dtype: _chosen(x[0], x[1], "lt", dtype),
+    ops.FloorDivide: lambda x, dtype: _floored(x[0], x[1], dtype)[0],
+    ops.Remainder: lambda x, dtype: _floored(x[0], x[1], dtype)[1],
+}
+_BITWISE: dict[type[Op], EmitTyped] = {
+    ops.BitwiseAnd: lambda x, dtype: x[0] & x[1],
+    ops.BitwiseOr: lambda x, dtype: x[0] | x[1],
+    ops.BitwiseXor: lambda x, dtype: x[0] ^ x[1],
+    ops.BitwiseInvert: lambda x, dtype: x[0] ^ -1,
+}
+_SHIFTS: dict[type[Op], EmitTyped] = {
+    ops.BitwiseLeftShift: lambda x, dtype: _shift(x, "shl", dtype),
+    ops.BitwiseRightShift: lambda x, dtype: _shift(
+        x, "ashr" if is_signed(dtype) else "lshr", dtype
+    ),
+}
+_OF_ANY = {**_ARITHMETIC, **_BITWISE, **_SHIFTS}
 
 
 def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
@@ -376,96 +422,81 @@ def supports(op: Op, inputs: Sequence[Any], out: DType) -> bool:
     dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
     if any(d.name not in TYPES for d in [*dtypes, out]):
         return False
-    name = op.name
+    cls = type(op)
     kinds = {d.kind for d in dtypes}
-    if name in ("astype", "convert", "where", "nextafter"):
+    if cls in (ops.Astype, ops.Convert, ops.Where, ops.Nextafter):
         return True
     if not LOW_PRECISION.isdisjoint(dtypes):
         return False
-    if name == "pow" and kinds <= {"i", "u"}:
+    if cls is ops.Pow and kinds <= {"i", "u"}:
         return True
-    if name in _COMPARE:
-        return kinds <= {"f", "i", "u"} or (kinds == {"b"} and name in ("equal", "not_equal"))
-    if name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
+    if cls in _COMPARE:
+        return kinds <= {"f", "i", "u"} or (kinds == {"b"} and cls in (ops.Equal, ops.NotEqual))
+    if cls in _LOGICAL or cls is ops.LogicalNot:
         return True
-    if name in ("add", "subtract", "multiply", "negative", "abs", "sign", "square", "maximum",
-                "minimum"):  # fmt: skip
-        return "b" not in kinds or (kinds == {"b"} and name in _OF_TRUTHS)
-    if name in ("floor_divide", "remainder"):
-        return "b" not in kinds
-    if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"):
-        return kinds <= {"i", "u", "b"}
-    if name in ("bitwise_left_shift", "bitwise_right_shift"):
+    if cls in _ARITHMETIC:
+        return "b" not in kinds or (kinds == {"b"} and cls in _OF_TRUTHS)
+    if cls in _SHIFTS:
         return kinds <= {"i", "u"}
-    return kinds <= {"f"} and (name in _FLOAT or name in _LIBRARY or name == "pow")
+    if cls in _BITWISE:
+        return kinds <= {"i", "u", "b"}
+    return kinds <= {"f"} and (cls in _FLOAT or cls in _LIBRARY or cls is ops.Pow)
 
 
 def emit(
     function: Function, op: Op, args: list[Any], dtypes: list[DType | None], out: DType
 ) -> Value:
     """The value of an element-wise op. `args` are Values and Python numbers (dtype None)."""
-    name = op.name
+    cls = type(op)
     known = [d for d in dtypes if d is not None]
-    if name == "where":
+    if cls is ops.Where:
         condition = args[0]
         a, b = (x if isinstance(x, Value) else number(function, out, x) for x in args[1:])
         return condition.select(a, b)
-    if name in ("astype", "convert"):
+    if cls in (ops.Astype, ops.Convert):
         return convert(args[0], known[0], op.dtype)  # type: ignore[attr-defined]
     dtype = known[0]
-    if name == "pow":
+    if cls is ops.Pow:
         a = args[0] if isinstance(args[0], Value) else function.const(TYPES[dtype.name], args[0])
         return _power(a, args[1]) if a.is_float else _whole_power(a, args[1], dtype)
-    if name == "nextafter":
+    if cls is ops.Nextafter:
         a, b = (x if isinstance(x, Value) else number(function, dtype, x) for x in args)
         return _next_after(a, b, dtype)
-    if dtype == bool_ and name in _OF_TRUTHS:
-        a, b = args * 2 if name == "square" else args
+    if dtype == bool_ and cls in _OF_TRUTHS:
+        a, b = args * 2 if cls is ops.Square else args
         known_a, known_b = (x if isinstance(x, Value) else function.const("i1", x) for x in (a, b))
-        return known_a.bits(_OF_TRUTHS[name], known_b)
-    if name in _COMPARE and dtype in INTEGER:
+        return known_a.bits(_OF_TRUTHS[cls], known_b)
+    if cls in _COMPARE:
+        return _compared(function, _COMPARE[cls], args, dtype)
+    values = [x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args]
+    if cls in _LOGICAL or cls is ops.LogicalNot:
+        truths = [v if v.type == "i1" else v.compare("ne", 0) for v in values]
+        if cls is ops.LogicalNot:
+            return truths[0] ^ 1
+        return truths[0].bits(_LOGICAL[cls], truths[1])
+    if cls in _OF_ANY:
+        return _OF_ANY[cls](values, dtype)
+    if cls in _FLOAT:
+        return _FLOAT[cls](*values)
+    if cls in _SINGLE and values[0].type == "float":
+        return _SINGLE[cls](*values)
+    return _library(op.name, *values)
+
+
+def _compared(function: Function, how: str, args: list[Any], dtype: DType) -> Value:
+    """Whether two operands stand in an order; integers are compared with any number exactly."""
+    if dtype in INTEGER:
         for x in args:
             if not isinstance(x, Value) and not holds(dtype, x):
                 # All elements are on one side of it, as 0 is.
                 sides = [0 if isinstance(y, Value) else y for y in args]
-                return function.const("i1", getattr(operator, _COMPARE[name])(*sides))
-    values = [x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args]
-    if name in _COMPARE:
-        return values[0].compare(_COMPARE[name], values[1], is_signed(dtype))
-    if name.startswith("logical_"):
-        truths = [v if v.type == "i1" else v.compare("ne", 0) for v in values]
-        if name == "logical_not":
-            return truths[0] ^ 1
-        how = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}[name]
-        return truths[0].bits(how, truths[1])
-    if name in ("floor_divide", "remainder"):
-        return _floored(values[0], values[1], dtype)[name == "remainder"]
-    simple: dict[str, Callable[[], Value]] = {
-        "add": lambda: values[0] + values[1],
-        "subtract": lambda: values[0] - values[1],
-        "multiply": lambda: values[0] * values[1],
-        "negative": lambda: -values[0],
-        "square": lambda: values[0] * values[0],
-        "abs": lambda: _abs(values[0], dtype),
-        "sign": lambda: _sign(values[0], dtype),
-        "maximum": lambda: _chosen(values[0], values[1], "gt", dtype),
-        "minimum": lambda: _chosen(values[0], values[1], "lt", dtype),
-        "bitwise_and": lambda: values[0] & values[1],
-        "bitwise_or": lambda: values[0] | values[1],
-        "bitwise_xor": lambda: values[0] ^ values[1],
-        "bitwise_invert": lambda: values[0] ^ -1,
-        "bitwise_left_shift": lambda: _shift(values, "shl", dtype),
-        "bitwise_right_shift": lambda: _shift(
-            values, "ashr" if is_signed(dtype) else "lshr", dtype
-        ),
-    }
-    if name in simple:
-        return simple[name]()
-    if name in _FLOAT:
-        return _FLOAT[name](*values)
-    if name in _SINGLE and values[0].type == "float":
-        return _SINGLE[name](*values)
-    return _library(_LIBRARY[name], *values)
+                return function.const("i1", getattr(operator, how)(*sides))
+    a, b = (x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args)
+    return a.compare(how, b, is_signed(dtype))
+
+
+def _right(dtype: DType) -> str:
+    return "ashr" if is_signed(dtype) else "lshr"
 
 
 def _shift(values: list[Value], how: str, dtype: DType) -> Value:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ...ops.reductions import CumulativeSum, Prod, Sum
 from ..capture.graph import Equation, Variable
 from ..llvm.scalar import identity
 from ..lower import kinds
@@ -72,17 +73,18 @@ def _write_running(w: KernelWriter, e: Equation) -> None:
     if x.size == 0:
         return
     others = [a for a in range(len(x.shape)) if a != op.axis and x.shape[a] != 1]
-    name = "sum" if op.name == "cumulative_sum" else "prod"
+    adds = isinstance(op, CumulativeSum)
+    nothing = identity(f, Sum if adds else Prod, e.output.dtype)
     with w.nest([x.shape[a] for a in others], outer=True) as outer:
         at = dict.fromkeys(range(len(x.shape)), w.zero)
         at.update(zip(others, outer, strict=True))
         high = f.const("i64", x.shape[op.axis])
-        with f.loop(w.zero, high, [identity(f, name, e.output.dtype)]) as loop:
+        with f.loop(w.zero, high, [nothing]) as loop:
             at[op.axis] = loop.index
             index = tuple(w.zero if x.shape[a] == 1 else i for a, i in at.items())
             value = w.read(x, index)
             before = loop.carried[0]
-            total_ = before + value if name == "sum" else before * value
+            total_ = before + value if adds else before * value
             loop.following.append(total_)
             w.store(e.output, index, total_)
 

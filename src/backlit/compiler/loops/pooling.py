@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...op import Shape
-from ...ops import pooling
+from ...ops import pooling, reductions
 from ..capture.graph import Equation, Variable
 from ..llvm.builder import Value
 from ..llvm.scalar import TYPES, identity, is_signed, larger
@@ -129,7 +129,7 @@ class _Channel:
             return
         x = self.e.inputs[0]
         is_max = isinstance(op, pooling.MaxPool)
-        nothing = identity(self.f, "max" if is_max else "sum", out.dtype)
+        nothing = identity(self.f, reductions.Max if is_max else reductions.Sum, out.dtype)
         result: Value | None = None
         for _, _, h, v, inside in self._places(p, q):
             value = self._element(x, h, v)

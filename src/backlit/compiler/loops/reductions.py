@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ...ops import reductions
 from ..capture.graph import Equation, Variable
 from ..llvm import scalar
 from ..llvm.builder import Value
@@ -41,7 +42,7 @@ class _Reductions:
         self.roots = roots
         self.x: Variable = roots[0].inputs[0]
         self.op: Any = roots[0].op
-        self.finds = self.op.name.startswith("arg")
+        self.finds = isinstance(self.op, reductions.Argmax | reductions.Argmin)
 
     def write(self) -> None:
         """The whole kernel."""
@@ -51,7 +52,7 @@ class _Reductions:
         if x.size == 0:
             for e in self.roots:
                 with w.nest(e.output.shape, outer=False) as loops:
-                    start = identity(self.f, e.op.name, e.output.dtype)
+                    start = identity(self.f, type(e.op), e.output.dtype)
                     w.store(e.output, w.index(e.output.shape, loops), start)
             return
         edges = {a for a in range(1, len(x.shape)) if (a in axes) != (a - 1 in axes)}
@@ -89,9 +90,9 @@ class _Reductions:
     def _start(self) -> list[Value]:
         f = self.f
         if not self.finds:
-            return [identity(f, e.op.name, e.output.dtype) for e in self.roots]
-        worst = identity(f, "max" if self.op.name == "argmax" else "min", self.x.dtype)
-        return [worst, f.const("i64", 0)]
+            return [identity(f, type(e.op), e.output.dtype) for e in self.roots]
+        best = reductions.Max if isinstance(self.op, reductions.Argmax) else reductions.Min
+        return [identity(f, best, self.x.dtype), f.const("i64", 0)]
 
     def _fold(self, at: dict[int, Value], folded: Groups, carried: list[Value]) -> list[Value]:
         """Loops over the folded axes, innermost last, each carrying the results so far."""
@@ -112,7 +113,7 @@ class _Reductions:
         best, where = carried
         value = self.w.read(self.x, tuple(at.values()))
         here = at[self.op.axis[0]]
-        how = "gt" if self.op.name == "argmax" else "lt"
+        how = "gt" if isinstance(self.op, reductions.Argmax) else "lt"
         wins = value.compare(how, best, is_signed(self.x.dtype))
         if value.is_float:
             wins = wins | (value.compare("ne", value) & best.compare("eq", best))
@@ -173,24 +174,24 @@ class _Reductions:
 
     def _element(self, e: Equation, at: dict[int, Value]) -> Value:
         value = self.w.read(e.inputs[0], tuple(at.values()))
-        if e.op.name in ("any", "all") and value.type != "i1":
+        if isinstance(e.op, reductions.Any | reductions.All) and value.type != "i1":
             return value.compare("ne", 0)
         return value
 
     def _combine(self, e: Equation, a: Value, b: Value) -> Value:
-        name = e.op.name
-        if name in ("sum", "prod"):
+        op = e.op
+        if isinstance(op, reductions.Sum | reductions.Prod):
             if not a.is_float:
-                return a + b if name == "sum" else a * b
-            how = "fadd" if name == "sum" else "fmul"
+                return a + b if isinstance(op, reductions.Sum) else a * b
+            how = "fadd" if isinstance(op, reductions.Sum) else "fmul"
             text = f"{how} reassoc contract {a.type} {a.text}, {b.text}"
             return self.f.emit(text, a.type)
-        if name == "any":
+        if isinstance(op, reductions.Any):
             return a | b
-        if name == "all":
+        if isinstance(op, reductions.All):
             return a & b
         if b.is_float:
             # LLVM would turn the larger of a and "b where true, else -inf" into a choice between
             # the two, which it cannot vectorise.
             b = self.f.emit(f"freeze {b!r}", b.type)
-        return scalar.larger(a, b, "ge" if name == "max" else "le", e.output.dtype)
+        return scalar.larger(a, b, "ge" if isinstance(op, reductions.Max) else "le", e.output.dtype)

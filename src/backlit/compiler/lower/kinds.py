@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...dtypes import FLOATING, LOW_PRECISION, bool_
-from ...op import Elementwise, Reduction, Shape
+from ...op import Elementwise, Shape
 from ...ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from ..capture.checks import Require
 from ..capture.graph import Equation, Variable
@@ -26,7 +26,12 @@ LONG_PIECE = 8
 #: Windows with more places are left to NumPy: each place is written out.
 MAX_WINDOW = 128
 #: Reductions that loops are written for.
-_REDUCTIONS = {"sum", "max", "min", "prod", "any", "all", "argmax", "argmin"}
+#: Reductions that give a place.
+_SEARCHES = (reductions.Argmax, reductions.Argmin)
+#: Reductions for which there are loops; those that are no primitives become these.
+_REDUCTIONS = (
+    reductions.Sum, reductions.Prod, reductions.Extreme, reductions.Any, reductions.All, *_SEARCHES,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -197,17 +202,15 @@ class Reduce(Kind):
 
     def fits(self, e: Equation) -> bool:
         """Reductions of numbers, or to truth values."""
-        op = e.op
-        if not isinstance(op, Reduction) or op.name not in _REDUCTIONS:
-            return False
-        return e.output.dtype.kind in "fiu" or op.name in ("any", "all")
+        truths = isinstance(e.op, reductions.Any | reductions.All)
+        return isinstance(e.op, _REDUCTIONS) and (e.output.dtype.kind in "fiu" or truths)
 
     def joins(self, kernel: Kernel, e: Equation, accesses: list[Access]) -> bool:
         """Over the same axes of something that it reads, too."""
         op: Any = e.op
         first = kernel.roots[0]
         other: Any = first.op
-        if op.name.startswith("arg") or other.name.startswith("arg"):
+        if isinstance(op, _SEARCHES) or isinstance(other, _SEARCHES):
             return False
         large = {x.view.base for x in accesses if x.view.base.size == e.inputs[0].size}
         return (

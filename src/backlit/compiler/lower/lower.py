@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
-from ...op import Elementwise, Reduction
-from ...ops import convolution, creation, indexing, movement
+from ...op import Reduction
+from ...ops import convolution, indexing, movement
 from ..capture.checks import Require
 from ..capture.graph import Equation, Graph, Variable
 from .kinds import CHECK, HOST, Kernel, Kind, kind_of
@@ -19,16 +19,10 @@ from .passes import SetItemsTo, TakeAddTo
 from .reading import Access, Reading
 from .views import Views, same_but_ones
 
-#: Estimated cost of one element, in multiplications.
-_COSTS = {
-    "exp": 10, "expm1": 12, "log": 12, "log1p": 16, "tanh": 16, "erf": 30, "erfc": 30, "pow": 40,
-    "sqrt": 4, "divide": 4, "reciprocal": 4, "sin": 20, "cos": 20, "tan": 30, "take": 4,
-    "take_along_axis": 4, "gather": 4, "logaddexp": 30, "floor_divide": 10, "remainder": 10,
-}  # fmt: skip
-#: More than this is expensive for a value that several consumers, or turns, would make anew; ...
-_CHEAP = 3
+#: A cost of more than this is too much for what several consumers, or turns, would make anew; ...
+CHEAP = 3
 #: ... and this for any value.
-_LONG = 120
+LONG = 120
 
 #: More pieces than this are not chosen among by comparing indices.
 FEW_PIECES = 4
@@ -114,24 +108,18 @@ class Lowering(Views):
         """The cost of one element, with all that is made for it."""
         if e.output in self.in_memory:
             return 0
-        return self._own_cost(e) + sum(self._cost(x) for x in e.inputs if isinstance(x, Variable))
+        return e.op.cost + sum(self._cost(x) for x in e.inputs if isinstance(x, Variable))
 
     def _cost(self, x: Variable) -> int:
         """The cost of one element of x where it is read."""
         return 0 if x in self.in_memory else self.costs.get(x, 0)
-
-    def _own_cost(self, e: Equation) -> int:
-        """The cost of one element of an op, its inputs given."""
-        if isinstance(e.op, creation.Full):
-            return 0
-        return _COSTS.get(e.op.name, 1) if isinstance(e.op, Elementwise) else 1
 
     def work(self, kernel: Kernel) -> int:
         """About how many multiplications the kernel does."""
         work = 0
         for r in kernel.roots:
             read = sum(self._cost(x) for x in r.inputs if isinstance(x, Variable))
-            work += kernel.kind.turns(r) * (1 + read + self._own_cost(r))
+            work += kernel.kind.turns(r) * (1 + read + r.op.cost)
         return work
 
     def _is_expensive(self, x: Variable, consumer: Equation) -> bool:
@@ -139,14 +127,14 @@ class Lowering(Views):
         if x in self.in_memory:
             return False
         cost = self.costs[x]
-        if cost > _LONG:
+        if cost > LONG:
             return True
-        if self.uses[x] > 1 and cost > _CHEAP:
+        if self.uses[x] > 1 and cost > CHEAP:
             return True
         repeats = consumer.output.size > x.size or isinstance(
             consumer.op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather
         )
-        return repeats and cost > _CHEAP and not isinstance(consumer.op, Reduction)
+        return repeats and cost > CHEAP and not isinstance(consumer.op, Reduction)
 
     def _join(self) -> None:
         """Let the pieces of a concatenation be made in their places, so that nothing is copied."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...files import write_whole
 from ...op import Elementwise, describe
-from ...ops import contraction
+from ...ops import contraction, convolution, reductions
 from ...table import Table
 from ...tape import Setting
 from ...tensor import wrap
@@ -23,6 +23,9 @@ from ..capture.trace import trace
 from ..lower.kinds import Kernel
 from .plan import Plan
 from .threads import get_threads
+
+#: Reductions with an operation for each element that they read.
+COUNTED = (reductions.Sum, reductions.Prod, reductions.Extreme)
 
 
 @dataclass
@@ -62,12 +65,12 @@ def operations(e: Equation) -> int:
     """Arithmetic operations of one equation: a multiplication and an addition are two."""
     if isinstance(e.op, contraction.Matmul):
         return 2 * e.output.size * e.inputs[0].shape[-1]
-    if e.op.name in ("convolution", "convolution_input", "convolution_weight"):
+    if isinstance(e.op, convolution.Product):
         return _convolution_operations(e)
     sizes = [x.size for x in e.inputs if isinstance(x, Variable)]
     if isinstance(e.op, Elementwise):
         return e.output.size
-    return max([e.output.size, *sizes]) if e.op.name in ("sum", "prod", "max", "min") else 0
+    return max([e.output.size, *sizes]) if isinstance(e.op, COUNTED) else 0
 
 
 def _convolution_operations(e: Equation) -> int:
@@ -75,8 +78,8 @@ def _convolution_operations(e: Equation) -> int:
 
     The result is what `convolution` makes, and what comes first into its two gradients.
     """
-    result = e.output if e.op.name == "convolution" else e.inputs[0]
-    weight = e.output if e.op.name == "convolution_weight" else e.inputs[1]
+    result = e.output if isinstance(e.op, convolution.Convolution) else e.inputs[0]
+    weight = e.output if isinstance(e.op, convolution.ConvolutionWeight) else e.inputs[1]
     return 2 * int(np.prod(result.shape)) * int(np.prod(weight.shape[1:]))
 
 
