@@ -16,8 +16,15 @@ dtype.
 What is saved is named: an input, the output (`"y"`), or a property of one (`"x.shape"`).
 
 What else is known of an op stands on its class, and whoever wants to know asks the class: what its
-gate does to a gradient (`role`), how it is written (`symbol`, `notation`).
-The defaults are true of every op of their base class, so that an op of your own need state nothing.
+gate does to a gradient, how it is written, what it chooses, where it is flat, where it breaks, what
+it costs. The defaults are true of every op of their base class, so an op of your own need state
+nothing.
+
+    class Semicircle(Elementwise):
+        "y = √(1 - x²);  gx = -gy x / y."
+        symbol = "◠"
+        domain = (Border("semicircle needs x between −1 and 1", lambda x: abs(x) > 1),)
+        ...
 """
 
 from __future__ import annotations

@@ -494,6 +494,34 @@ def test_an_op_of_ones_own_is_drawn_and_named_as_it_says() -> None:
     assert "x³ routes: upstream 1" in list(see.steps(r))[-1].sentence
 
 
+def logit(x):
+    def forward(self, xp, x):
+        return xp.log(x / (1 - x))
+
+    def backward(self, xp, grad_y, x):
+        return grad_y / (x * (1 - x))
+
+    domain = (
+        Border("logit needs x between 0 and 1, not {0}", lambda x: not 0 < x < 1),
+        Border("the derivative of logit at 0 and 1 is infinite", lambda x: x in (0, 1), "x"),
+    )
+    facts = {"domain": domain, "inside": "{lib}clip({x}, 1e-6, 1 - 1e-6)", "saves": ("x",)}
+    op = type("Logit", (Elementwise,), {"forward": forward, "backward": backward, **facts})
+    return bl.apply(op(), x)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_domain_of_an_op_of_ones_own_is_told() -> None:
+    x = bl.tensor([0.5, 0.0], requires_grad=True)
+    found = see.bad_numbers(logit(x).sum())
+    assert (found.forward.rule, found.forward.values) == (
+        "logit needs x between 0 and 1, not 0",
+        "x = 0",
+    )
+    assert found.forward.advice == "write its argument x as clip(x, 1e-6, 1 - 1e-6)"
+    assert found.backward.rule == "the derivative of logit at 0 and 1 is infinite"
+
+
 def test_a_record_from_a_file_knows_built_in_ops_only(tmp_path) -> None:
     record_of(cube(symbol="x³")).save(tmp_path / "own.json")
     see.record(bl.square(bl.tensor(2.0, requires_grad=True))).save(tmp_path / "built_in.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 from collections.abc import Iterator
 
 from ...op import Op
@@ -32,7 +33,7 @@ def rewrite(
     if masked is not None and found is not None:
         return _inside_where(found, masked)
     if found is None:
-        return "", _general(rule)
+        return "", _general(rule) or _inside(node.op_class)
     return _safe(record, node, found, rule)
 
 
@@ -266,11 +267,16 @@ def _softmax_of(e: ast.BinOp) -> str:
     return ""
 
 
+def _inside(op: type[Op]) -> str:
+    """What an op says of how its argument is to be written."""
+    return f"write its argument x as {op.inside.format(x='x', lib='')}" if op.inside else ""
+
+
 def _general(rule: str) -> str:
     """What helps against a broken rule wherever it breaks."""
     if "range" in rule or "overflow" in rule:
         return "compute this part in float32 (x.astype('float32')), or scale its input down"
-    if "log" in rule:
+    if re.search(r"\blog(arithm)?\b", rule):
         return "keep the argument away from 0, or use the op that has the logarithm built in"
     if "∞ − ∞" in rule or "∞/∞" in rule:
         return "shift by the maximum first (softmax, logsumexp), so that nothing becomes infinite"
