@@ -37,20 +37,21 @@ def matmul(a: Any, b: Any, /) -> Tensor:
     Tensor([11.], shape=(1,), dtype=float32)
     """
     a, b = as_tensor(a), as_tensor(b)
-    if a.ndim == 0 or b.ndim == 0:
+    axes_a, axes_b = a.ndim, b.ndim
+    if axes_a == 0 or axes_b == 0:
         raise ShapeError(
             f"matmul: both inputs need at least one axis, got a: {describe(a)} and "
             f"b: {describe(b)}; did you mean a * b?"
         )
-    if a.dtype is not b.dtype:
+    if a.array.dtype is not b.array.dtype:
         dtype = result_type(a, b)
         a, b = a.astype(dtype), b.astype(dtype)
-    if a.ndim > 1 and b.ndim > 1:
+    if axes_a > 1 and axes_b > 1:
         return apply(_MATMUL, a, b)
-    rows = expand_dims(a, axis=0) if a.ndim == 1 else a
-    columns = expand_dims(b, axis=1) if b.ndim == 1 else b
+    rows = expand_dims(a, axis=0) if axes_a == 1 else a
+    columns = expand_dims(b, axis=1) if axes_b == 1 else b
     y = apply(_MATMUL, rows, columns)
-    gone = ((-2,) if a.ndim == 1 else ()) + ((-1,) if b.ndim == 1 else ())
+    gone = ((-2,) if axes_a == 1 else ()) + ((-1,) if axes_b == 1 else ())
     return squeeze(y, axis=gone)
 
 

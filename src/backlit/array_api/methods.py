@@ -61,9 +61,8 @@ def _equality(op: Op) -> Method:
 
 
 def _in_place(sign: str, forward: Method) -> Method:
-    """The object stays, its value is replaced."""
-
     def operator(self: Tensor, other: Any) -> Tensor:
+        """The object stays, its value is replaced: see `become`."""
         return self.become(sign, forward(self, other))
 
     return operator
@@ -105,10 +104,12 @@ def _never_equal(x: Any) -> bool:
 
 
 def _contains(self: Tensor, value: Any) -> bool:
+    """Whether an element equals the value."""
     return not _never_equal(value) and bool((self == value).any())
 
 
 def _reflected_matmul(self: Tensor, other: Any) -> Tensor:
+    """The matrix product of something else and the Tensor: see `backlit.matmul`."""
     return matmul(other, self)
 
 
@@ -236,7 +237,8 @@ def _named(name: str, method: Any, doc: str | None = None) -> Method:
 
     It has code of its own, for Python calls faster what is always called at the same place.
     """
-    method.__name__, method.__qualname__, method.__doc__ = name, f"Tensor.{name}", doc
+    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+    method.__doc__ = doc or method.__doc__
     method.__code__ = method.__code__.replace(co_name=name, co_qualname=f"Tensor.{name}")
     setattr(Tensor, name, method)
     return method
