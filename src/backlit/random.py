@@ -24,7 +24,7 @@ from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
-from .tape import STATE
+from .tape import STATE, observing
 from .tensor import Tensor, wrap
 
 _P = ParamSpec("_P")
@@ -44,12 +44,10 @@ def _unwatched(draw: Callable[_P, _T]) -> Callable[_P, _T]:
         for x in (*args, *kwargs.values()):
             if isinstance(x, Tensor):
                 x._require_cut(draw.__name__, "write mean + std * backlit.random.normal(shape)")
-        before = STATE.observer
-        try:
-            STATE.observer = None
+        if STATE.observer is None:
             return draw(*args, **kwargs)
-        finally:
-            STATE.observer = before
+        with observing(alone=True):
+            return draw(*args, **kwargs)
 
     return quiet
 

@@ -107,6 +107,78 @@ class Setting(contextlib.ContextDecorator):
         del self._entered[-1]
 
 
+#: The attributes of this thread's state that say who looks on.
+_WATCHERS = ("observer", "backward_observer", "reader")
+
+
+class observing:  # noqa: N801  (used like a function)
+    """A block in which somebody looks on: at each op, each node of a walk, each value read.
+
+    The functions are called as `State` says. Who was looking on already goes on, and is told first;
+    whoever of the two raises, both were told. `alone` puts the others off until the block ends;
+    without a function of its own it is a block that nobody sees.
+
+    >>> seen = []
+    >>> with observing(lambda op, inputs, y: seen.append(op.name)):
+    ...     STATE.observer is not None
+    True
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., None] | None = None,
+        backward: Callable[..., None] | None = None,
+        read: Callable[..., None] | None = None,
+        *,
+        alone: bool = False,
+    ):
+        self._functions = forward, backward, read
+        self._alone = alone
+        self._entered: list[dict[str, Any]] = []
+
+    def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
+        """Who looks on: at ops, at nodes, at values. A block that does so itself says its methods.
+
+        They are asked for when the block is entered, so that it holds no reference to itself.
+        """
+        return self._functions
+
+    def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """What is left to do at the end of the block, when nobody looks on any more."""
+
+    def __enter__(self) -> Any:
+        before = {name: getattr(STATE, name) for name in _WATCHERS}
+        outer = (None,) * len(_WATCHERS) if self._alone else before.values()
+        now = map(_both, outer, self._watchers())
+        self._entered.append(before)
+        STATE.__dict__.update(zip(_WATCHERS, now, strict=True))
+        return self
+
+    @restoring
+    def __exit__(self, *error: Any) -> None:
+        STATE.__dict__.update(self._entered[-1])
+        del self._entered[-1]
+        self._ended(*error)
+
+
+def _both(
+    outer: Callable[..., None] | None, inner: Callable[..., None] | None
+) -> Callable[..., None] | None:
+    """A function that tells both watchers, if there are two."""
+    if outer is None:
+        return inner
+    if inner is None:
+        return outer
+
+    def told(*what: Any) -> None:
+        try:
+            outer(*what)
+        finally:
+            inner(*what)
+
+    return told
+
+
 class Scope:
     """One call of a module: which one, inside which other call, from which user line."""
 

@@ -19,7 +19,7 @@ from backlit.backend import numpy_backend as NUMPY
 from backlit.compiler import eager
 from backlit.errors import ArgumentError, ShapeError
 from backlit.nn import functional
-from backlit.tape import STATE
+from backlit.tape import observing
 from backlit.tensor import Tensor, wrap
 
 
@@ -410,14 +410,11 @@ def test_a_record_shows_the_same_numbers(network: type[nn.Module]) -> None:
 
 def test_whoever_watches_does_not_see_the_compiler() -> None:
     seen = []
-    STATE.observer = lambda op, inputs, y: seen.append(op.name)
-    try:
+    with observing(lambda op, inputs, y: seen.append(op.name)):
         nn.LSTM(3, 4)(normal(5, 2, 3, dtype="float32"))
         assert eager._programs
         first, seen = seen, []
         nn.LSTM(3, 4)(normal(5, 2, 3, dtype="float32"))
-    finally:
-        STATE.observer = None
     assert "lstm_scan" in first
     assert first[-5:] == seen[-5:]
 

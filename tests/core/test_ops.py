@@ -20,7 +20,7 @@ from backlit.compiler.capture.interpreter import evaluated
 from backlit.compiler.capture.trace import Capture, trace
 from backlit.dtypes import FLOATING, LOW_PRECISION
 from backlit.op import Op
-from backlit.tape import STATE
+from backlit.tape import observing
 from backlit.tensor import Tensor, wrap
 from op_table import BUILT_IN, RECORDS, Case, Record
 
@@ -131,11 +131,8 @@ def test_forward_equals_reference(record: Record, case: Case) -> None:
 def test_user_function_applies_the_op(record: Record, case: Case) -> None:
     tensors = as_tensors(case)
     seen = []
-    STATE.observer = lambda op, inputs, y: seen.append(op)
-    try:
+    with observing(lambda op, inputs, y: seen.append(op)):
         y = record.call_function(case, *tensors)
-    finally:
-        STATE.observer = None
     identity = not seen and any(y is t for t in tensors)
     assert identity or record.op in map(type, seen) or not leaves(as_tensors(case, None, True))
     assert_same_bits(y, record(case, *tensors), "function and op")

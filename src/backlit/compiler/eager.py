@@ -26,7 +26,7 @@ from ..dtypes import bool_, float32, float64, int32, int64
 from ..errors import ArgumentError
 from ..op import Elementwise, Op
 from ..ops import convolution, elementwise, indexing, pooling, recurrence
-from ..tape import Setting
+from ..tape import Setting, observing
 from ..tensor import Tensor, wrap
 from .capture.graph import Variable
 from .capture.trace import Capture, trace
@@ -218,7 +218,7 @@ def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Pr
 
 def _traced(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Capture:
     """The captured function; whoever watches ops does not see it."""
-    with Setting(observer=None, grad_enabled=False):
+    with observing(alone=True), Setting(grad_enabled=False):
         abstract = tuple(wrap(Variable(a.shape, a.dtype)) for a in arrays)
         return trace(function, abstract, {}, guarded=False)
 

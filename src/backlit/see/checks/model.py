@@ -25,7 +25,7 @@ from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
 from ...random import default_generator
-from ...tape import STATE, Scope, Setting, _user_site, line_of
+from ...tape import STATE, Scope, _user_site, line_of, observing
 from ...tensor import Tensor, as_tensor, wrap
 from .case import Cause
 from .experiment import Experiment, Trial, answer, as_float64
@@ -64,17 +64,17 @@ class Applied:
         return f"{os.path.basename(filename)}:{number}{path}{text}"
 
 
-class watching(Setting):  # noqa: N801  (used like a function)
+class watching(observing):  # noqa: N801  (used like a function)
     """Collect every op that is applied inside the block, which gets the list of them."""
 
     def __init__(self) -> None:
-        super().__init__(observer=self._observe)
+        super().__init__()
         self._seen: list[Applied] = []
-        self._outer = STATE.observer
+
+    def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
+        return self._observe, None, None
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        if self._outer is not None:
-            self._outer(op, inputs, y)
         arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
         code, instruction = _user_site()
         self._seen.append(Applied(op, inputs, arrays, y, y.array, code, instruction, STATE.scope))

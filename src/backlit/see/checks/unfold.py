@@ -18,7 +18,7 @@ from ...autograd import fit
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
 from ...op import Elementwise, Op
-from ...tape import Setting
+from ...tape import Setting, observing
 from ...tensor import Tensor, wrap
 
 #: (step, input of the step, what is done to the gradient that leaves there)
@@ -67,7 +67,8 @@ class Tape:
             known[id(y)] = ("step", len(self.steps) - 1)
             alive.append(y)
 
-        with Setting(observer=observe, grad_enabled=False), np.errstate(all="ignore"):
+        alone = observing(observe, alone=True)  # the steps are none of the user's
+        with alone, Setting(grad_enabled=False), np.errstate(all="ignore"):
             self.result = op.forward(TENSORS, *tensors)
         self.end = known.get(id(self.result))
 

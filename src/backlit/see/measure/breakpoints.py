@@ -6,7 +6,7 @@ import difflib
 import sys
 import warnings
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError
 from ...nn.module import Module
-from ...tape import STATE, Node, Scope, restoring
+from ...tape import Node, Scope, observing
 from ...tensor import Tensor
 from ..records.builder import Builder, names_of, user_frames
 from ..records.model import Applied, NodeRecord
@@ -22,7 +22,7 @@ from ..records.value import Value
 from ..show.steps import Stop, describe_backward
 
 
-class Breakpoints:
+class Breakpoints(observing):
     """Breakpoints in every backward pass of a block of code; see `breakpoints`."""
 
     def __init__(
@@ -34,6 +34,7 @@ class Breakpoints:
         action: Callable[[Stop], Any] | None,
         limit: int | None,
     ):
+        super().__init__()
         self._matches = None if node is None else _matcher(node)
         alone = norm_above is None and not nonfinite and when is None
         self._named: str | None = node if isinstance(node, str) and alone else None
@@ -45,37 +46,24 @@ class Breakpoints:
         self._limit = limit
         self._bad: set[Any] = set()  # what was sent numbers that are not finite
         self._visited = 0
-        self._entered: list[Any] = []
         #: The stops that were made, oldest first.
         self.stops: list[Stop] = []
 
-    def __enter__(self) -> Breakpoints:
-        self._entered.append(STATE.backward_observer)
-        STATE.backward_observer = self._observe
-        return self
+    def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
+        return None, self._observe, None
 
-    @restoring
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        STATE.backward_observer = self._entered[-1]
-        del self._entered[-1]
+    def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Warn if a condition by name can never have held."""
         self._bad.clear()
         name = self._named
         if name is not None and error is None and self._seen and not self.stops:
             near = difflib.get_close_matches(name, self._seen, 3) or sorted(self._seen)[:8]
             warnings.warn(
                 f"breakpoints: no step of the backward pass is {name!r}; it has {', '.join(near)}",
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _observe(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
-        outer = self._entered[-1]
-        if outer is not None:
-            outer(node, upstream, sent)
         self._visited += 1
         if self._named is not None:
             self._seen.add(node.op.name)

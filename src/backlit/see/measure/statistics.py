@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op
 from ...table import Table
-from ...tape import STATE, restoring
+from ...tape import STATE, observing
 from ...tensor import Tensor
 from .breakpoints import norm
 
@@ -21,15 +20,15 @@ from .breakpoints import norm
 COLUMNS = ("mean", "std", "zeros", "weight", "gradient", "update")
 
 
-class Watch:
+class Watch(observing):
     """Rows of statistics, one for each step: see `watch`."""
 
     def __init__(self, layers: dict[str, Module]):
+        super().__init__()
         self._names = {id(m): n for n, m in layers.items()}
         self._layers = layers
         self._outputs: dict[str, np.ndarray] = {}
         self._last: dict[int, np.ndarray] = {}
-        self._entered: list[Any] = []
         #: For each step the statistics by layer: `rows[-1]["0"]["gradient"]`.
         self.rows: list[dict[str, dict[str, float | None]]] = []
         for p in self._parameters():
@@ -38,26 +37,15 @@ class Watch:
     def _parameters(self) -> list[Tensor]:
         return [p for m in self._layers.values() for p in m.parameters()]
 
-    def __enter__(self) -> Watch:
-        self._entered.append(STATE.observer)
-        STATE.observer = self._observe
-        return self
+    def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
+        return self._observe, None, None
 
-    @restoring
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        STATE.observer = self._entered[-1]
-        del self._entered[-1]
+    def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Take down a row, unless the step has failed."""
         if error is None:
             self.step()
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        if self._entered[-1] is not None:
-            self._entered[-1](op, inputs, y)
         scope = STATE.scope
         while scope is not None:  # the last op inside a layer makes its output
             name = self._names.get(id(scope.module))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from ...autograd import _step
 from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op, describe
-from ...tape import _INTERNAL, STATE, Node, Scope, _user_site, restoring
+from ...tape import _INTERNAL, STATE, Node, Scope, _user_site, observing
 from ...tensor import Tensor, apply, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .model import Applied, NodeRecord, Record
@@ -49,7 +49,7 @@ class _Call(NamedTuple):
     graded: bool  # not under no_grad
 
 
-class Recording:
+class Recording(observing):
     """A block of code being watched. Afterwards `record` is what was seen.
 
     The backward pass starts at the last single number that requires a gradient and that no other op
@@ -57,29 +57,22 @@ class Recording:
     """
 
     def __init__(self, step: int | None = None):
+        super().__init__()
         self.step = step
         self.error: BaseException | None = None
         self._calls: list[_Call] = []
         self._failure: _Failure | None = None
         self._names: dict[int, str] = {}
-        self._entered: list[Any] = []
         self._walked: dict[Node, Walked] = {}
         self._reads: list[tuple[Any, ...]] = []
         self._root: Node | None = None  # where the last backward pass in the block has started
         self._order = -1
         self._record: Record | None = None
 
-    def __enter__(self) -> Recording:
-        self._entered.append((STATE.observer, STATE.backward_observer, STATE.reader))
-        STATE.observer = self._observe
-        STATE.backward_observer = self._observe_backward
-        STATE.reader = self._observe_read
-        return self
+    def _watchers(self) -> tuple[Callable[..., None], ...]:
+        return self._observe, self._observe_backward, self._observe_read
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        before, _, _ = self._entered[-1]
-        if before is not None:
-            before(op, inputs, y)
         if type(y.array) is not np.ndarray:
             return  # a capture runs on abstract values
         arrays = tuple([x.array if isinstance(x, Tensor) else x for x in inputs])
@@ -90,9 +83,6 @@ class Recording:
         self._calls.append(_Call(op, inputs, arrays, states, y, *now))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
-        _, before, _ = self._entered[-1]
-        if before is not None:
-            before(node, upstream, sent)
         first = node.order > self._order  # a walk goes from later nodes to earlier ones
         self._order = node.order
         if isinstance(upstream, np.ndarray):  # in a differentiable pass it is a Tensor
@@ -101,21 +91,11 @@ class Recording:
                 self._root = node
 
     def _observe_read(self, t: Tensor, what: str) -> None:
-        before = self._entered[-1][2]
-        if before is not None:
-            before(t, what)
         if what not in _NOT_NUMBERS:
             self._reads.append((len(self._calls), t, t.array, what, _user_site()))
 
-    @restoring
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        STATE.observer, STATE.backward_observer, STATE.reader = self._entered[-1]
-        del self._entered[-1]
+    def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Find who raised, if somebody did, and the names of the user's variables."""
         self.error = error
         frames = list(user_frames(sys._getframe(1)))
         if error is not None:

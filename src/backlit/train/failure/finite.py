@@ -10,7 +10,7 @@ import numpy as np
 from ...dtypes import FLOATING
 from ...nn import Module
 from ...op import Op
-from ...tape import STATE, Scope, Setting
+from ...tape import STATE, Scope, Setting, observing
 from ...tensor import Tensor
 
 
@@ -38,7 +38,7 @@ def first_non_finite(
         if not found and not _finite(output):
             found.append((op, STATE.scope, output))
 
-    with Setting(observer=watch, grad_enabled=False):
+    with observing(watch, alone=True), Setting(grad_enabled=False):
         loss_fn(model(*inputs), target)
     if not found:
         return "no layer, when run again: the computation is not repeatable"
