@@ -110,27 +110,19 @@ def unwatchable(name: str) -> Step:
             tensor.apply,
             _without(
                 tensor.apply,
-                "    if state.observer is not None:\n        state.observer(op, inputs, y)\n",
+                "        if state.observer is not None:\n"
+                "            state.observer(op, inputs, y)\n",
                 "",
             ),
         ),
         (
-            autograd._step,
+            autograd._sender,
             _without(
-                autograd._step,
-                "            if sent is not None:\n"
-                "                sent.append((position, gradient))\n",
+                autograd._sender,
+                "        if observer is not None:\n"
+                "            observer(node, upstream, "
+                "[(i, g) for i, g in enumerate(sent) if g is not None])\n",
                 "",
-            ),
-        ),
-        (
-            autograd.walk,
-            _without(
-                autograd.walk,
-                "    observer = None if STATE.execution.captures else STATE.backward_observer\n",
-                "",
-                "                if observer is None:\n",
-                "                if True:\n",
             ),
         ),
     ]

@@ -3,6 +3,7 @@
 The walk visits nodes in reverse order of their making, which is a reverse topological order. At
 each it multiplies the upstream gradient by the local one (the op's `backward`), fits the result to
 the input, and adds it to what the input already has. There is no recursion, so depth costs nothing.
+`walk_back` is the walk, whatever the gates are; `step_back` is what happens at one.
 
 The same walk reads op bodies with NumPy (plain gradients), with Tensors (gradients that can be
 differentiated again) or with abstract Tensors (inside `capture`).
@@ -10,7 +11,7 @@ differentiated again) or with abstract Tensors (inside `capture`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from .array_api import ones_like
 from .array_api.namespace import TENSORS
 from .backend import eager, halves
+from .backend.eager import EAGER
 from .errors import (
     READ_ONCE,
     ArgumentError,
@@ -28,9 +30,9 @@ from .errors import (
     ShapeError,
 )
 from .foreign import words
-from .op import describe
+from .op import Op, describe
 from .ops import elementwise
-from .tape import STATE, Node, Setting, is_open, make_node
+from .tape import STATE, Node, Setting, arose, is_open, make_node
 from .tensor import Tensor, as_tensor, wrap
 
 Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one
@@ -88,6 +90,26 @@ def _on_tensors(differentiable: bool) -> bool:
     return differentiable or STATE.execution.captures
 
 
+def walk_back(
+    gates: Iterable[Any],
+    arrived: dict[Any, Gradient],
+    send: Callable[[Any, Gradient], Iterable[tuple[Any, Gradient | None]]],
+) -> None:
+    """Visit gates from the last to the first; what has arrived at one is sent on to its sources.
+
+    `send(gate, upstream)` gives a source and its downstream gradient for each input, None where no
+    gradient goes. What several uses send to a source adds up. What is left belongs to leaves.
+    """
+    for gate in gates:
+        upstream = arrived.pop(gate, None)
+        if upstream is None:
+            continue
+        for source, downstream in send(gate, upstream):
+            if downstream is not None:
+                before = arrived.get(source)
+                arrived[source] = downstream if before is None else before + downstream
+
+
 def walk(
     seeds: list[tuple[Key, Gradient]],
     *,
@@ -103,37 +125,15 @@ def walk(
     useful = None if wanted is None else _useful(order, wanted)
     freed = None if wanted is None else next((n for n in order if n.saved is None), None)
     on_tensors = _on_tensors(differentiable)
-    xp: Any = TENSORS if on_tensors else eager.EAGER
-    pending: dict[Key, Gradient] = {}
+    arrived: dict[Key, Gradient] = {}
     found: dict[Key, Gradient] = {}
     for key, gradient in seeds:
-        pending[key] = gradient if key not in pending else pending[key] + gradient
-    observer = None if STATE.execution.captures else STATE.backward_observer
+        arrived[key] = gradient if key not in arrived else arrived[key] + gradient
+    send = _sender(found, wanted, useful, on_tensors)
     with Setting(grad_enabled=differentiable, scope=STATE.scope):
-        while order:
-            node = order.pop()
-            upstream = pending.pop(node, None)
-            if upstream is None:
-                if not keep:
-                    node.release()
-                continue
-            if node.saved is None:
-                node.require_live()
-            if node.hooks:
-                upstream = _run_hooks(node.hooks, upstream, on_tensors)
-            if wanted is not None and node in wanted:
-                found[node] = upstream
-            if useful is None or node in useful:
-                if observer is None:
-                    _step(node, upstream, xp, on_tensors, useful, pending)
-                else:
-                    sent: list[tuple[int, Gradient]] = []
-                    _step(node, upstream, xp, on_tensors, useful, pending, sent)
-                    observer(node, upstream, sent)
-            if not keep:
-                node.release()
+        walk_back(_from_last(order, keep), arrived, send)
     STATE.execution.derives(None)
-    for key, gradient in pending.items():
+    for key, gradient in arrived.items():
         if isinstance(key, Tensor) and key._hooks:
             gradient = _run_hooks(key._hooks, gradient, on_tensors)
         found[key] = gradient
@@ -142,58 +142,118 @@ def walk(
     return found
 
 
-def _step(
-    node: Node,
-    upstream: Gradient,
-    xp: Any,
-    on_tensors: bool,
-    useful: set[Key] | None,
-    pending: dict[Key, Gradient],
-    sent: list[tuple[int, Gradient]] | None = None,
-) -> None:
-    """Send the upstream gradient of one node through its op to its inputs.
+def _from_last(order: list[Node], keep: bool) -> Iterator[Node]:
+    """The nodes from the last to the first; unless `keep`, each is released when it was visited."""
+    while order:
+        node = order.pop()
+        yield node
+        if not keep:
+            node.release()
 
-    Whoever watches is told in `sent` what went to which input.
+
+def _sender(
+    found: dict[Key, Gradient],
+    wanted: set[Key] | None,
+    useful: set[Key] | None,
+    on_tensors: bool,
+) -> Callable[[Node, Gradient], Iterable[tuple[Any, Gradient | None]]]:
+    """How the engine sends what has arrived at a node on: `send` of `walk_back`.
+
+    Hooks are run first. What arrives at wanted nodes is noted in `found`.
     """
-    op = node.op
-    if on_tensors and STATE.grad_enabled and not op.twice_differentiable:
-        raise GradientError(
-            f"{op.name}: its derivative cannot itself be differentiated ({node.location}); "
+    xp = TENSORS if on_tensors else EAGER
+    observer = None if STATE.execution.captures else STATE.backward_observer
+
+    def send(node: Node, upstream: Gradient) -> Iterable[tuple[Any, Gradient | None]]:
+        if node.saved is None:
+            node.require_live()
+        if node.hooks:
+            upstream = _run_hooks(node.hooks, upstream, on_tensors)
+        if wanted is not None and node in wanted:
+            found[node] = upstream
+        if useful is not None and node not in useful:
+            return ()
+        if on_tensors:
+            _enter(node)
+        edges = node.inputs
+        try:
+            saved: Any = linked_saves(node) if on_tensors else node.saved
+            sent = step_back(node.op, upstream, saved, edges, xp, is_open, useful)
+        except BaseException as error:
+            arose(error, node=node)
+            if isinstance(error, _EXPLAINED):
+                where = f"in the backward of {node.op.name}, applied at {node.location}"
+                error.args = (f"{error}; {where}",)
+            raise
+        if observer is not None:
+            observer(node, upstream, [(i, g) for i, g in enumerate(sent) if g is not None])
+        return zip(edges, sent)  # noqa: B905  (at every node, and known to be as many)
+
+    return send
+
+
+#: What an op's backward may raise that is told together with the line that applied the op.
+_EXPLAINED = (BacklitError, ValueError, TypeError, IndexError, AttributeError)
+
+
+def _enter(node: Node) -> None:
+    """What the backward of a node computes belongs to the module of its forward."""
+    if STATE.grad_enabled and not node.op.twice_differentiable:
+        error = GradientError(
+            f"{node.op.name}: its derivative cannot itself be differentiated ({node.location}); "
             "call backward or grad without create_graph"
         )
-    if on_tensors:
-        STATE.scope = node.scope  # what the backward computes belongs to the forward's module
-        STATE.execution.derives(node)
-    try:
-        saved: Any = linked_saves(node) if on_tensors else node.saved
-        if on_tensors:
-            gradients = op.backward(xp, halves.widened(upstream), *halves.widened(saved))
-        elif op.whole or _may_be_narrow(upstream, saved):
-            gradients = eager.backward(op, upstream, saved)
-        else:
-            gradients = op.backward(xp, upstream, *saved)
-        if type(gradients) is not tuple:
-            gradients = (gradients,)
-        if len(gradients) != len(node.inputs):
-            _check_count(node, len(gradients))
-        for position, (edge, gradient) in enumerate(zip(node.inputs, gradients, strict=False)):
-            if gradient is None:
-                continue
-            if type(edge) is not Node and not is_open(edge):
-                continue
-            if useful is not None and edge not in useful:
-                continue
-            if callable(gradient):
-                gradient = gradient()
-            if gradient.shape != edge.shape or gradient.dtype != edge.dtype:
-                gradient = fit(xp, gradient, edge)
-            if sent is not None:
-                sent.append((position, gradient))
-            before = pending.get(edge)
-            pending[edge] = gradient if before is None else before + gradient
-    except (BacklitError, ValueError, TypeError, IndexError, AttributeError) as error:
-        error.args = (f"{error}; in the backward of {op.name}, applied at {node.location}",)
-        raise
+        arose(error, node=node)
+        raise error
+    STATE.scope = node.scope
+    STATE.execution.derives(node)
+
+
+def _is_given(target: Any) -> bool:
+    return target is not None
+
+
+def step_back(
+    op: Op,
+    upstream: Gradient,
+    saved: tuple[Any, ...],
+    targets: Sequence[Any] | None,
+    xp: Any = EAGER,
+    takes: Callable[[Any], bool] = _is_given,
+    useful: Container[Any] | None = None,
+) -> list[Gradient | None]:
+    """One gate backwards: the downstream gradient of each input, from what has arrived.
+
+        downstream = upstream · local
+
+    A target is what an input's gradient belongs to: anything with its shape and dtype. Where it is
+    None no gradient is computed, nor where `takes` says no (of a node it is not asked), nor where
+    it is not one of the `useful`. Without targets all are computed, as the op gives them.
+    """
+    if xp is not EAGER:
+        gradients = op.backward(xp, halves.widened(upstream), *halves.widened(saved))
+    elif op.whole or _may_be_narrow(upstream, saved):
+        gradients = eager.backward(op, upstream, saved)
+    else:
+        gradients = op.backward(EAGER, upstream, *saved)
+    if type(gradients) is not tuple:
+        gradients = (gradients,)
+    if targets is None:
+        return [g() if callable(g) else g for g in gradients]
+    if len(gradients) != len(targets):
+        gradients = _completed(op, gradients, [takes(t) for t in targets])
+    sent: list[Gradient | None] = []
+    for target, gradient in zip(targets, gradients):  # noqa: B905  (at every node)
+        goes = gradient is not None and (type(target) is Node or takes(target))
+        if not goes or (useful is not None and target not in useful):
+            sent.append(None)
+            continue
+        if callable(gradient):
+            gradient = gradient()
+        if gradient.shape != target.shape or gradient.dtype != target.dtype:
+            gradient = fit(xp, gradient, target)
+        sent.append(gradient)
+    return sent
 
 
 def linked_saves(node: Node) -> tuple[Any, ...]:
@@ -238,14 +298,15 @@ def _may_be_narrow(upstream: np.ndarray, saved: tuple[Any, ...]) -> bool:
     return False
 
 
-def _check_count(node: Node, count: int) -> None:
-    """Gradients may be left out at the end, for inputs that cannot have one (index arrays)."""
-    needed = [i for i, edge in enumerate(node.inputs) if is_open(edge)]
-    if count > len(node.inputs) or count <= needed[-1]:
+def _completed(op: Op, gradients: tuple[Any, ...], needed: list[bool]) -> tuple[Any, ...]:
+    """A gradient for each input: those left out at the end can have none (index arrays)."""
+    missing = len(needed) - len(gradients)
+    if missing < 0 or any(needed[len(gradients) :]):
         raise GradientError(
-            f"{node.op.name}.backward must return a gradient for each of {len(node.inputs)} "
-            f"inputs, got {count}"
+            f"{op.name}.backward must return a gradient for each of {len(needed)} "
+            f"inputs, got {len(gradients)}"
         )
+    return gradients + (None,) * missing
 
 
 def fit(xp: Any, gradient: Gradient, target: Any) -> Gradient:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .dtypes import DType
 from .errors import GraphFreedError
@@ -224,10 +224,13 @@ _INTERNAL = _Internal()
 
 def _user_site() -> tuple[CodeType, int]:
     """The innermost place outside Backlit on the call stack, as code and instruction offset."""
-    frame: FrameType | None = sys._getframe(2)
-    while _INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:  # type: ignore[union-attr]
-        frame = frame.f_back  # type: ignore[union-attr]
-    return frame.f_code, frame.f_lasti  # type: ignore[union-attr]
+    frame: FrameType = sys._getframe(2)
+    while _INTERNAL[frame.f_code.co_filename]:
+        outer = frame.f_back  # asked for once: at every op
+        if outer is None:
+            break
+        frame = outer
+    return frame.f_code, frame.f_lasti
 
 
 class Node:
@@ -321,6 +324,31 @@ def make_node(op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], array: A
     node.scope = STATE.scope
     node.code, node.instruction = _user_site()
     return node
+
+
+class Origin(NamedTuple):
+    """Where an error arose: in an op of some inputs, at a node of a walk, or in a module's code."""
+
+    op: Op | None = None
+    inputs: tuple[Any, ...] = ()
+    node: Node | None = None
+    scope: Scope | None = None
+    #: The user's code and the instruction in it that applied the op.
+    site: tuple[CodeType, int] | None = None
+
+    def __reduce__(self) -> Any:
+        return Origin, ()  # a copy of an error for another process leaves the graph here
+
+
+def arose(error: BaseException, **known: Any) -> None:
+    """Leave with an error what is known where it passes; what was known further inside stays."""
+    error.__dict__.setdefault("backlit", Origin(**known))
+
+
+def origin(error: BaseException) -> Origin:
+    """Where an error arose, as far as Backlit knew when it passed."""
+    found = error.__dict__.get("backlit")
+    return found if isinstance(found, Origin) else Origin()
 
 
 def where_called() -> str:

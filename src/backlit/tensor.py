@@ -24,7 +24,7 @@ from .foreign import words
 from .op import Op, Shape, describe
 from .ops import elementwise
 from .spelling import instead_of_numpy, method
-from .tape import STATE, Node, make_node, where_called
+from .tape import STATE, Node, _user_site, arose, make_node, where_called
 
 Number = bool | int | float
 
@@ -40,45 +40,49 @@ def apply(op: Op, *inputs: Any) -> Tensor:
     Errors name the op, the arguments, the condition and the module.
     """
     state = STATE
-    if state.execution is AT_ONCE:
-        found = []
-        narrow = False
-        for x in inputs:
-            if isinstance(x, Tensor):
-                x = x.array
-                if x.itemsize == 2:  # perhaps a 16-bit float, which is computed in float32
-                    narrow = True
-            found.append(x)
-        arrays = tuple(found)
-        try:
-            if op.checked:
-                check(op, arrays)
-            if narrow:
-                array = eager.forward(op, arrays)
-            elif op.whole:
-                array = eager.value(op, arrays)
-            else:
-                array = op.forward(EAGER, *arrays)
-        except (ValueError, TypeError, IndexError, OverflowError) as error:
-            raise explained(op, arrays, error) from None
-        if type(array) is not np.ndarray:
-            array = np.asarray(array)
-    else:
-        arrays, array = state.execution.run(op, inputs)
-    y = _new(Tensor)
-    y.array = array
-    y.node = y._grad = y._hooks = y.name = None
-    y._requires_grad = False
-    if op.differentiable:
-        for x in inputs:
-            if isinstance(x, Tensor) and x._requires_grad:
-                if state.grad_enabled:
-                    y.node = make_node(op, inputs, arrays, array)
-                    y._requires_grad = True
-                break
-    if state.observer is not None:
-        state.observer(op, inputs, y)
-    return y
+    try:
+        if state.execution is AT_ONCE:
+            found = []
+            narrow = False
+            for x in inputs:
+                if isinstance(x, Tensor):
+                    x = x.array
+                    if x.itemsize == 2:  # perhaps a 16-bit float, which is computed in float32
+                        narrow = True
+                found.append(x)
+            arrays = tuple(found)
+            try:
+                if op.checked:
+                    check(op, arrays)
+                if narrow:
+                    array = eager.forward(op, arrays)
+                elif op.whole:
+                    array = eager.value(op, arrays)
+                else:
+                    array = op.forward(EAGER, *arrays)
+            except (ValueError, TypeError, IndexError, OverflowError) as error:
+                raise explained(op, arrays, error) from None
+            if type(array) is not np.ndarray:
+                array = np.asarray(array)
+        else:
+            arrays, array = state.execution.run(op, inputs)
+        y = _new(Tensor)
+        y.array = array
+        y.node = y._grad = y._hooks = y.name = None
+        y._requires_grad = False
+        if op.differentiable:
+            for x in inputs:
+                if isinstance(x, Tensor) and x._requires_grad:
+                    if state.grad_enabled:
+                        y.node = make_node(op, inputs, arrays, array)
+                        y._requires_grad = True
+                    break
+        if state.observer is not None:
+            state.observer(op, inputs, y)
+        return y
+    except BaseException as error:
+        arose(error, op=op, inputs=inputs, scope=state.scope, site=_user_site())
+        raise
 
 
 class Tensor:

@@ -2,12 +2,13 @@
 
 import gc
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.autograd import parameters_of
+from backlit.autograd import parameters_of, step_back, walk_back
 from backlit.errors import (
     ArgumentError,
     DTypeError,
@@ -16,6 +17,7 @@ from backlit.errors import (
     GraphFreedError,
     ShapeError,
 )
+from backlit.ops import elementwise
 
 
 def leaf(data, dtype="float64"):
@@ -1048,3 +1050,76 @@ def test_a_graph_has_no_reference_cycles():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+# -- one gate, and the walk, by themselves ------------------------------------------------------
+
+
+class Recorded(bl.Op):
+    """Three inputs; notes which gradients were computed."""
+
+    computed: ClassVar[list] = []
+
+    def forward(self, xp, a, b, c):
+        return a + b + c
+
+    def backward(self, xp, grad_y):
+        def late(name):
+            self.computed.append(name)
+            return grad_y * 2
+
+        return lambda: late("a"), lambda: late("b"), None
+
+
+def test_one_gate_backwards_computes_what_has_a_target():
+    upstream = np.ones((2, 3), np.float32)
+    wide, narrow = np.empty((2, 3), np.float32), np.empty((1, 3), np.float64)
+    Recorded.computed.clear()
+    assert step_back(Recorded(), upstream, (), [None, None, wide]) == [None, None, None]
+    assert Recorded.computed == []
+    a, b, c = step_back(Recorded(), upstream, (), [None, narrow, wide])
+    assert (a, c, Recorded.computed) == (None, None, ["b"])
+    assert b.tolist() == [[4.0, 4.0, 4.0]]
+    assert b.dtype == np.float64
+    a, b, c = step_back(Recorded(), upstream, (), [wide, wide, wide], useful=())
+    assert (a, b, c) == (None, None, None)
+
+
+def test_one_gate_backwards_without_targets_gives_what_the_op_gives():
+    upstream = np.ones((2, 3), np.float32)
+    a, b, c = step_back(Recorded(), upstream, (), None)
+    assert a.shape == b.shape == (2, 3)
+    assert c is None
+    (only,) = step_back(elementwise.Negative(), upstream, (), None)
+    assert only.tolist() == (-upstream).tolist()
+
+
+def test_one_gate_backwards_in_16_bits_rounds_once():
+    x = bl.tensor([1.1, 2.3], dtype="float16").array
+    upstream = bl.tensor([0.7, 0.3], dtype="float16").array
+    square = elementwise.Square()
+    (got,) = step_back(square, upstream, (x,), [x])
+    want = (upstream.astype(np.float32) * (2 * x.astype(np.float32))).astype(np.float16)
+    assert got.tolist() == want.tolist()
+    assert got.dtype == np.float16
+
+
+def test_gradients_left_out_at_the_end_are_needed_only_by_an_open_leaf():
+    x = leaf([1.0, 2.0, 3.0])
+    y = bl.take(x, bl.tensor([0, 2])).sum()
+    x.requires_grad_(False)
+    y.backward()
+    assert x.grad is None
+
+
+def test_the_walk_adds_what_the_uses_send_and_passes_over_what_nothing_reaches():
+    visited = []
+
+    def send(gate, upstream):
+        visited.append((gate, upstream))
+        return {"f": [("a", upstream), ("b", 10), ("x", None)], "b": [("a", 5)]}.get(gate, [])
+
+    arrived = {"f": 1}
+    walk_back(["f", "unused", "b", "a"], arrived, send)
+    assert visited == [("f", 1), ("b", 10), ("a", 6)]
+    assert arrived == {}

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..array_api.arguments import cached
 from ..array_api.namespace import TENSORS
+from ..autograd import step_back
 from ..backend import eager
 from ..backend import numpy_backend as NUMPY
 from ..dtypes import bool_, float32, float64, int32, int64
@@ -544,9 +545,7 @@ def _backward(op: Any, upstream: Any, saved: tuple[Any, ...]) -> Any:
     def gradients(grad_y: Tensor, *rest: Tensor) -> Any:
         following = iter(rest)
         filled = [next(following) if x is None else x for x in others]
-        returned = op.backward(TENSORS, grad_y, *unflatten(tree, filled))
-        returned = returned if type(returned) is tuple else (returned,)
-        given = [g() if callable(g) else g for g in returned]
+        given = step_back(op, grad_y, unflatten(tree, filled), None, xp=TENSORS)
         _absent[type(op)] = tuple([i for i, g in enumerate(given) if g is None])
         return [g for g in given if g is not None]
 

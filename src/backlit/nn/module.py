@@ -13,7 +13,7 @@ from ..conversion import check_device
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, require_function, words
 from ..op import describe
-from ..tape import STATE, Scope
+from ..tape import STATE, Scope, arose
 from ..tensor import Tensor, as_tensor
 
 
@@ -162,6 +162,9 @@ class Module(Announcing):
             state.scope = Scope(self, outer)
             state.execution.called(self)
             return self.forward(*inputs, **options)
+        except BaseException as error:
+            arose(error, scope=state.scope)
+            raise
         finally:
             state.scope = outer
 

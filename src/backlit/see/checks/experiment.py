@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd import fit
+from ...autograd import fit, step_back
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING
 from ...errors import BacklitError
@@ -222,9 +222,7 @@ def answer(op: Op, trial: Trial, upstream: np.ndarray, saved: Any = None) -> Ans
         before = [array.copy() for _, array in held]
         sent = upstream.copy()
         with np.errstate(all="ignore"):
-            raw = op.backward(NUMPY, sent, *saved)
-            raw = raw if isinstance(raw, tuple) else (raw,)
-            values = [g() if callable(g) else g for g in raw]
+            values = step_back(op, sent, saved, None, xp=NUMPY)
         for (name, new), old in zip(held, before, strict=True):
             if not np.array_equal(old, new, equal_nan=True):
                 result.changed = name

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...array_api.namespace import TENSORS
-from ...autograd import fit
+from ...autograd import fit, step_back, walk_back
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
 from ...op import Elementwise, Op
@@ -39,6 +39,20 @@ class Step:
     shapes: tuple[Any, ...]
     value: np.ndarray
     saved: tuple[Any, ...]
+
+    def back(self, upstream: np.ndarray, actions: Sequence[str | None]) -> list[Any]:
+        """What the step sends to each source, with its rule broken as the actions say."""
+        targets = [
+            None if kind == "constant" or action == "cut" else shape
+            for (kind, _), action, shape in zip(self.sources, actions, self.shapes, strict=True)
+        ]
+        sent = step_back(self.op, upstream, self.saved, targets, xp=NUMPY)
+        for i, (gradient, action) in enumerate(zip(sent, actions, strict=True)):
+            if gradient is not None and action == "pass":
+                sent[i] = fit(NUMPY, upstream, targets[i])
+            elif gradient is not None and action == "negate":
+                sent[i] = -gradient
+        return sent
 
 
 class Tape:
@@ -83,38 +97,24 @@ class Tape:
         With `instead` = (step, source, factor) the gradient of that step goes to that source of its
         chain at once, multiplied by the factor.
         """
-        found: list[np.ndarray | None] = [None] * len(self.inputs)
         if self.end is None or self.end[0] != "step":
-            return found
-        pending: dict[int, np.ndarray] = {self.end[1]: upstream}
+            return [None] * len(self.inputs)
         actions = {(j, i): what for j, i, what in broken}
-        for j in range(len(self.steps) - 1, -1, -1):
-            arriving = pending.pop(j, None)
-            step = self.steps[j]
-            if arriving is None or not step.op.differentiable:
-                continue
+
+        def send(at: tuple[str, int], arriving: np.ndarray) -> list[tuple[Any, Any]]:
+            j = at[1]
             if instead is not None and j == instead[0]:
-                _, source, factor = instead
-                _add(found if source[0] == "input" else pending, source[1], arriving * factor)
-                continue
-            with np.errstate(all="ignore"):
-                gradients = step.op.backward(NUMPY, arriving, *step.saved)
-            if not isinstance(gradients, tuple):
-                gradients = (gradients,)
-            for i, (source, gradient) in enumerate(zip(step.sources, gradients, strict=False)):
-                kind, place = source
-                action = actions.get((j, i))
-                if gradient is None or kind == "constant" or action == "cut":
-                    continue
-                target = step.shapes[i]
-                if action == "pass":
-                    gradient = arriving
-                with np.errstate(all="ignore"):
-                    gradient = fit(NUMPY, gradient() if callable(gradient) else gradient, target)
-                if action == "negate":
-                    gradient = -gradient
-                _add(found if kind == "input" else pending, place, gradient)
-        return found
+                return [(instead[1], arriving * instead[2])]
+            step = self.steps[j]
+            if not step.op.differentiable:
+                return []
+            here = [actions.get((j, i)) for i in range(len(step.sources))]
+            return list(zip(step.sources, step.back(arriving, here), strict=True))
+
+        arrived: dict[Any, Any] = {self.end: upstream}
+        with np.errstate(all="ignore"):
+            walk_back((("step", j) for j in range(self.end[1], -1, -1)), arrived, send)
+        return [arrived.get(("input", k)) for k in range(len(self.inputs))]
 
     def chains(self) -> Iterator[tuple[int, tuple[str, Any], np.ndarray, np.ndarray]]:
         """(step, source, its value, d step / d source) wherever a step is, element by element, a
@@ -133,10 +133,10 @@ class Tape:
                 value = self.inputs[at[1]] if at[0] == "input" else self.steps[at[1]].value
                 if np.shape(value) != step.value.shape:
                     break
+                alone = [slope if k == i else None for k in range(len(inner.sources))]
                 with np.errstate(all="ignore"):
-                    gradients = inner.op.backward(NUMPY, slope, *inner.saved)
-                    gradient = gradients[i] if isinstance(gradients, tuple) else gradients
-                    slope = np.asarray(gradient() if callable(gradient) else gradient)
+                    sent = step_back(inner.op, slope, inner.saved, alone, xp=NUMPY)
+                slope = np.asarray(sent[i])
                 yield j, at, value, slope
 
     def edges(self) -> Iterator[tuple[int, int]]:
@@ -199,11 +199,6 @@ class Tape:
                 name == "multiply" and len(set(current.sources)) == 1
             )
         return ""
-
-
-def _add(gradients: Any, place: int, gradient: np.ndarray) -> None:
-    before = gradients.get(place) if isinstance(gradients, dict) else gradients[place]
-    gradients[place] = gradient if before is None else before + gradient
 
 
 def unfold(op: Op, inputs: Sequence[Any], names: Sequence[str]) -> Tape | None:

@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ...autograd import step_back
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, LOW_PRECISION, finfo
 from ...facts import Border
@@ -479,10 +480,9 @@ def _finite_in_float64(node: NodeRecord, edge: Edge, index: Index) -> bool:
     with np.errstate(all="ignore"):
         y = np.asarray(applied.op.forward(NUMPY, *inputs))
         saved = applied.op.save(inputs, y)
-        raw = applied.op.backward(NUMPY, upstream.array.astype(np.float64), *saved)
-    gradients = raw if isinstance(raw, tuple) else (raw,)
-    g = gradients[edge.position] if edge.position < len(gradients) else None
-    g = g() if callable(g) else g
+        alone = [x if i == edge.position else None for i, x in enumerate(inputs)]
+        wide = upstream.array.astype(np.float64)
+        g = step_back(applied.op, wide, saved, alone, xp=NUMPY)[edge.position]
     return g is not None and _bad(np.asarray(g)) is None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...array_api import positive
-from ...autograd import enable_grad, grad
+from ...autograd import enable_grad, grad, step_back
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, as_dtype
 from ...errors import ArgumentError, BacklitError
@@ -362,10 +362,9 @@ def _local(y: Tensor, x: Tensor) -> Local:
         positions = [i for i, edge in enumerate(node.inputs) if edge is x]
         if len(positions) == 1:
             ones = np.ones(y.shape, y.dtype)
-            gradients = node.op.backward(NUMPY, ones, *(node.saved or ()))
-            entry = gradients[positions[0]] if isinstance(gradients, tuple) else gradients
-            factor = np.asarray(entry() if callable(entry) else entry)
-            return Local("factor", np.array(np.broadcast_to(factor, y.shape)))
+            alone = [ones if edge is x else None for edge in node.inputs]
+            factor = step_back(node.op, ones, node.saved or (), alone, xp=NUMPY)[positions[0]]
+            return Local("factor", np.array(factor))
     if y.size * x.size > MAX_JACOBIAN:
         return Local("large", None)
     rows = []

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
-from ...autograd import fit
-from ...backend import numpy_backend
+from ...autograd import walk_back
 from ...errors import ArgumentError, BacklitError
 from ...nn.module import Module, Parameter
 from ...op import Op, describe
@@ -182,66 +182,62 @@ HOOKS = "it has hooks, which the record does not call: the user's own gradient m
 def backward(record: Record, seed: np.ndarray, walked: dict[int, Walked] | None = None) -> None:
     """Fill in upstream and downstream gradients, starting with `seed` at the output.
 
-    The order and the sums are those of the engine, so the gradients are the same to the last bit.
-    Where a gate in `walked` was given the same upstream gradient, what it sent is taken over.
-    An op whose backward raises is marked, and what lies behind it stays not computed.
+    The walk is the engine's, so the gradients are the same to the last bit. Where a gate in
+    `walked` was given the same upstream gradient, what it sent is taken over. An op whose backward
+    raises is marked, and what lies behind it stays not computed.
     """
     assert record.output is not None
-    upstream = {record.output: Value(seed)}
-    for order, node in enumerate(_reached(record)):
-        node.upstream = upstream.pop(node.id)
-        gradient = node.upstream.array
-        node.backward_order = order
-        if node.applied is None:
-            continue
-        wanted = [e for e in record.incoming[node.id] if record.nodes[e.source].requires_grad]
+    order = count()
+
+    def send(number: int, gradient: Any) -> Iterable[tuple[int, Any]]:
+        node = record.nodes[number]
+        node.upstream = _arrived(record, number, gradient)
+        node.backward_order = next(order)
+        edges = {e.position: e for e in record.incoming[number]}
         try:
-            assert gradient is not None
-            known = (walked or {}).get(node.id)
-            entries = None if known is None else _sent(known, gradient, wanted)
-            if entries is None:
-                entries = node.applied.backward(gradient)
-            for e in wanted:
-                entry = entries[e.position] if e.position < len(entries) else None
-                if callable(entry):
-                    entry = entry()
-                if entry is None:
-                    continue
-                source = record.nodes[e.source]
-                if entry.shape != source.shape or entry.dtype != source.dtype:
-                    entry = fit(numpy_backend, np.asarray(entry), source)
-                e.gradient = Value(np.asarray(entry))
-                before = upstream.get(source.id)
-                upstream[source.id] = (
-                    e.gradient if before is None else Value(np.asarray(before.array + entry))
-                )
+            sent = _send(record, node, (walked or {}).get(number))
         except Exception as error:
             node.status = "failed in backward"
             node.error = one_line(error)
             record.error = record.error or node.error
+            return ()
+        for position, downstream in sent.items():
+            edges[position].gradient = Value(downstream)
+        return [(edges[position].source, downstream) for position, downstream in sent.items()]
+
+    walk_back(range(record.output, -1, -1), {record.output: seed}, send)
 
 
-def _sent(known: Walked, upstream: np.ndarray, wanted: list[Edge]) -> tuple[Any, ...] | None:
+def _arrived(record: Record, number: int, gradient: Any) -> Value:
+    """An upstream gradient; if one edge has brought all of it, the value on that edge."""
+    for e in record.outgoing[number]:
+        if e.gradient is not None and e.gradient.array is gradient:
+            return e.gradient
+    return Value(np.asarray(gradient))
+
+
+def _send(record: Record, node: NodeRecord, known: Walked | None) -> dict[int, np.ndarray]:
+    """What a gate sends to each of its inputs, by position."""
+    if node.applied is None:
+        return {}
+    assert node.upstream is not None
+    upstream = node.upstream.array
+    assert upstream is not None
+    targets = {e.position: record.nodes[e.source] for e in record.incoming[node.id]}
+    targets = {i: source for i, source in targets.items() if source.requires_grad}
+    sent = None if known is None else _sent(known, upstream, targets)
+    return node.applied.vjp(upstream, targets) if sent is None else sent
+
+
+def _sent(
+    known: Walked, upstream: np.ndarray, targets: Mapping[int, Any]
+) -> dict[int, np.ndarray] | None:
     """What a gate sent in the user's pass, if it was given the same and sent all that is wanted."""
     arrived, sent = known
     if arrived is not upstream and not np.array_equal(arrived, upstream, equal_nan=True):
         return None
     found = dict(sent)
-    if any(e.position not in found for e in wanted):
-        return None
-    return tuple(found.get(i) for i in range(max(found, default=-1) + 1))
-
-
-def _reached(record: Record) -> Iterator[NodeRecord]:
-    """The nodes in the order of the backward walk; each must be in `upstream` when it is drawn.
-
-    A node is reached if a gradient was computed for one of its uses by the time it is its turn.
-    """
-    assert record.output is not None
-    for number in range(record.output, -1, -1):
-        node = record.nodes[number]
-        if number == record.output or any(e.gradient is not None for e in record.outgoing[number]):
-            yield node
+    return {i: np.asarray(found[i]) for i in targets} if found.keys() >= targets.keys() else None
 
 
 def _argument(op: Op, position: int, count: int) -> str:

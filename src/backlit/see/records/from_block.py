@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...autograd import _step
 from ...errors import ArgumentError
-from ...nn.module import Module
 from ...op import Op, describe
-from ...tape import _INTERNAL, STATE, Node, Scope, _user_site, observing
-from ...tensor import Tensor, apply, wrap
+from ...tape import _INTERNAL, STATE, Node, Scope, _user_site, observing, origin
+from ...tensor import Tensor, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .model import Applied, NodeRecord, Record
 
@@ -99,10 +97,10 @@ class Recording(observing):
         self.error = error
         frames = list(user_frames(sys._getframe(1)))
         if error is not None:
-            steps = _frames(traceback)
-            self._failure = _Failure.find(error, steps, self._calls)
+            steps = _steps(traceback)
+            self._failure = _Failure.find(error, steps)
             # The names that the block itself uses come first, then those further inside.
-            frames += [f for f in steps if not _INTERNAL[f.f_code.co_filename]]
+            frames += [s.tb_frame for s in steps if not _INTERNAL[_code(s).co_filename]]
         self._names = names_of(frames)
 
     def add_names(self, variables: Mapping[str, Any]) -> None:
@@ -243,40 +241,28 @@ class _Failure:
         self.site: tuple[CodeType, int] | None = None
 
     @classmethod
-    def find(
-        cls, error: BaseException, frames: list[FrameType], calls: list[_Call]
-    ) -> _Failure | None:
-        """Who raised, from the frames that the exception left."""
-        scope = _scope_of(frames, calls)
-        user = [i for i, f in enumerate(frames) if not _INTERNAL[f.f_code.co_filename]]
-        for i in range(len(frames) - 1, -1, -1):
-            frame = frames[i]
-            if frame.f_code is apply.__code__:
-                op = frame.f_locals["op"]
-                found = cls(error, op.name, scope)
-                found.op, found.inputs = op, tuple(frame.f_locals["inputs"])
-                found._locate(frames, [u for u in user if u < i])
-                return found
-            if frame.f_code is _step.__code__:
-                node = frame.f_locals["node"]
-                found = cls(error, node.op.name, scope)
-                found.node = node
-                return found
+    def find(cls, error: BaseException, steps: list[TracebackType]) -> _Failure | None:
+        """Who raised: what the engine knew where the error passed, else the user's own call."""
+        known = origin(error)
+        if known.op is not None:
+            found = cls(error, known.op.name, known.scope)
+            found.op, found.inputs, found.site = known.op, known.inputs, known.site
+            return found
+        if known.node is not None:
+            found = cls(error, known.node.op.name, known.scope)
+            found.node = known.node
+            return found
+        user = [i for i, step in enumerate(steps) if not _INTERNAL[_code(step).co_filename]]
         last = user[-1] if user else -1
-        if last + 1 >= len(frames):
+        if last + 1 >= len(steps):
             return None  # the user's own code raised
-        call = frames[last + 1]
-        found = cls(error, call.f_code.co_name.strip("_"), scope)
-        arguments = call.f_code.co_varnames[: call.f_code.co_argcount]
-        given = [call.f_locals.get(a) for a in arguments]
+        frame = steps[last + 1].tb_frame
+        found = cls(error, frame.f_code.co_name.strip("_"), known.scope)
+        given = [frame.f_locals.get(a) for a in _arguments(frame.f_code)]
         found.inputs = tuple(x for x in given if isinstance(x, Tensor))
-        found._locate(frames, user)
-        return found
-
-    def _locate(self, frames: list[FrameType], user: list[int]) -> None:
         if user:
-            frame = frames[user[-1]]
-            self.site = frame.f_code, frame.f_lasti
+            found.site = _code(steps[last]), steps[last].tb_lasti
+        return found
 
     def add_to(self, add: Builder, sources: Any) -> NodeRecord:
         """Add the node that was not made: it has inputs and no value."""
@@ -299,36 +285,19 @@ class _Unmade(Op):
     variadic = True
 
 
-def _scope_of(frames: list[FrameType], calls: list[_Call]) -> Scope | None:
-    """The innermost module call among the frames of an exception."""
-    scope: Scope | None = None
-    last = calls[-1].scope if calls else None
-    known: list[Scope] = []
-    while last is not None:
-        known.append(last)
-        last = last.parent
-    for frame in frames:
-        if frame.f_code is not Module.__call__.__code__:
-            continue
-        module, outer = frame.f_locals["self"], frame.f_locals["outer"]
-        same = [s for s in known if s.module is module and s.parent is outer]
-        if same:
-            scope = same[0]
-            continue
-        scope = Scope.__new__(Scope)
-        scope.module, scope.parent = module, outer
-        caller = frame.f_back
-        while caller is not None and _INTERNAL[caller.f_code.co_filename]:
-            caller = caller.f_back
-        place = caller or frame
-        scope.code, scope.instruction = place.f_code, place.f_lasti
-        known = [scope]
-    return scope
-
-
-def _frames(traceback: TracebackType | None) -> list[FrameType]:
-    frames = []
+def _steps(traceback: TracebackType | None) -> list[TracebackType]:
+    """A traceback, from the block inwards."""
+    steps = []
     while traceback is not None:
-        frames.append(traceback.tb_frame)
+        steps.append(traceback)
         traceback = traceback.tb_next
-    return frames
+    return steps
+
+
+def _code(step: TracebackType) -> CodeType:
+    return step.tb_frame.f_code
+
+
+def _arguments(code: CodeType) -> tuple[str, ...]:
+    """The names of a function's positional arguments."""
+    return code.co_varnames[: code.co_argcount]

@@ -111,7 +111,8 @@ class _Tape:
                 add.made(made, self.values[node])
             else:
                 made.fill = self._fill
-            made.applied = Applied(node.op, (), node, node.saved, self._fill)
+            unknown = (None,) * len(node.inputs)
+            made.applied = Applied(node.op, unknown, node, node.saved, self._fill)
         key = self.output.node or self.output
         if key not in self.made:
             self._add_leaf(self.output)

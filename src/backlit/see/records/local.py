@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd import fit
-from ...backend import numpy_backend
+from ...backend import halves
 from ...dtypes import FLOATING
 from ...op import Elementwise
 from ...ops.contraction import Linear, Matmul
@@ -49,19 +48,16 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
         count = int(np.prod(target.shape)) // max(size, 1)
         return Local("copy", f"1/{count}, copied to every element that was averaged")
     if size == 1:
-        row = applied.vjp(_ones(applied), position, target)
+        row = applied.vjp(_ones(applied), {position: target}).get(position)
         return None if row is None else Local("row", f"∂{op.name}/∂x, an array like x", Value(row))
     return Local("map", f"the linear map of {op.name}'s derivative")
 
 
 def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:
-    gradients = applied.backward(_ones(applied))
-    entry = gradients[position] if position < len(gradients) else None
-    if callable(entry):
-        entry = entry()
+    ones = halves.widened(_ones(applied))
+    entry = applied.vjp(ones, {position: ones}).get(position)
     if entry is None:
         return None
-    entry = np.asarray(entry)
     repeated = applied.type.shape != target.shape
     summed = "; summed over the axes along which the input was repeated" if repeated else ""
     first = entry.flat[0] if entry.size else 1.0
@@ -71,8 +67,6 @@ def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:
         if factor == 1:
             return Local("identity", f"1{summed}", one)
         return Local("scale", f"{number(factor)}{summed}", one)
-    if entry.shape != applied.type.shape:
-        entry = fit(numpy_backend, entry, applied.type)
     return Local("diagonal", f"element by element{summed}", Value(entry))
 
 

@@ -26,15 +26,14 @@ import json
 import linecache
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...autograd import fit
-from ...backend import eager, numpy_backend
+from ...autograd import step_back
 from ...dtypes import DType
 from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
@@ -108,18 +107,14 @@ class Applied:
         """Something that has the result's shape and dtype."""
         return self._y
 
-    def backward(self, upstream: np.ndarray) -> tuple[Any, ...]:
-        """What the op's own `backward` returns, as a tuple; entries may be functions or None."""
-        gradients = eager.backward(self.op, upstream, self.saved)
-        return gradients if type(gradients) is tuple else (gradients,)
+    def vjp(self, upstream: np.ndarray, targets: Mapping[int, Any]) -> dict[int, np.ndarray]:
+        """The downstream gradients for some inputs, by position, fitted to their targets.
 
-    def vjp(self, upstream: np.ndarray, position: int, target: Any) -> np.ndarray | None:
-        """The downstream gradient for one input, fitted to `target` (anything with its type)."""
-        gradients = self.backward(upstream)
-        gradient = gradients[position] if position < len(gradients) else None
-        if callable(gradient):
-            gradient = gradient()
-        return None if gradient is None else fit(numpy_backend, np.asarray(gradient), target)
+        A target is anything with an input's shape and dtype. An input may have no gradient.
+        """
+        wanted = [targets.get(i) for i in range(len(self._inputs))]
+        sent = step_back(self.op, upstream, self.saved, wanted)
+        return {i: np.asarray(g) for i, g in enumerate(sent) if g is not None}
 
 
 @dataclass(eq=False, slots=True)

@@ -394,19 +394,18 @@ def _largest(
         partial, rest = _prune(partial or [], rest, top)
         applied = record.nodes[number_].applied
         assert applied is not None
-        for e in record.incoming[number_]:
-            if not _open(e, useful):
-                continue
-            source = record.nodes[e.source]
-            for edges, g in partial:
-                sent = applied.vjp(g, e.position, source)
-                if sent is not None:
-                    kept.setdefault(e.source, []).append(((e, edges), sent))
-            if rest is not None:
-                sent = applied.vjp(rest, e.position, source)
-                if sent is not None:
-                    before = rests.get(e.source)
-                    rests[e.source] = sent if before is None else before + sent
+        open_edges = [e for e in record.incoming[number_] if _open(e, useful)]
+        targets = {e.position: record.nodes[e.source] for e in open_edges}
+        parts = [(edges, applied.vjp(g, targets)) for edges, g in partial]
+        others = {} if rest is None else applied.vjp(rest, targets)
+        for e in open_edges:
+            found = [((e, edges), sent[e.position]) for edges, sent in parts if e.position in sent]
+            if found:
+                kept.setdefault(e.source, []).extend(found)
+            if e.position in others:
+                before = rests.get(e.source)
+                sent = others[e.position]
+                rests[e.source] = sent if before is None else before + sent
     partial, rest = _prune(kept.get(node.id, []), rests.get(node.id), top)
     return [(_unfold(edges), g) for edges, g in partial], rest
 
