@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
@@ -18,14 +18,15 @@ _LINES = 20  # about so many lines of epochs are shown in a run
 Formats = Mapping[str, Any]  # from the name of a number to the function that makes it readable
 
 
-class Display(Protocol):
-    """What the Trainer tells whom."""
+class Display:
+    """What a Trainer tells, and to whom. This one shows nothing."""
 
     def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         """A training begins (or goes on) with epoch number `epoch`, `done` steps into it."""
 
     def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
         """Steps are done; True if the display wants the running values next time."""
+        return False
 
     def epoch(self, record: Mapping[str, float], best: bool, seconds: float, examples: int) -> None:
         """An epoch is done."""
@@ -37,27 +38,7 @@ class Display(Protocol):
         """The training is over."""
 
 
-class Quiet:
-    """Shows nothing."""
-
-    def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
-        """Nothing."""
-
-    def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
-        """Nothing."""
-        return False
-
-    def epoch(self, record: Mapping[str, float], best: bool, seconds: float, examples: int) -> None:
-        """Nothing."""
-
-    def message(self, text: str) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class Lines:
+class Lines(Display):
     """A table that gets a line for an epoch, for about twenty epochs of the run."""
 
     def __init__(self, console: Console, formats: Formats):
@@ -69,10 +50,6 @@ class Lines:
         """Remember how long the run is."""
         self.epochs = epochs
         self.every = max(1, epochs // _LINES)
-
-    def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
-        """Nothing until the epoch's end."""
-        return False
 
     def epoch(self, record: Mapping[str, float], best: bool, seconds: float, examples: int) -> None:
         """A line of the table, if it is this epoch's turn."""
@@ -100,9 +77,6 @@ class Lines:
     def message(self, text: str) -> None:
         """The text as a line."""
         self.console.print(Text(text), soft_wrap=True)
-
-    def close(self) -> None:
-        """Nothing."""
 
 
 class Bar(Lines):
@@ -203,7 +177,7 @@ def make_display(kind: str, console: Console | None, formats: Formats) -> Displa
             f"Trainer: progress must be 'auto', 'bar', 'lines' or 'quiet', got {kind!r}"
         )
     if kind == "quiet":
-        return Quiet()
+        return Display()
     console = console or Console()
     if kind == "bar" or (kind == "auto" and console.is_terminal):
         return Bar(console, formats)
