@@ -32,7 +32,8 @@ from .errors import (
 from .foreign import words
 from .op import Op, describe
 from .ops import elementwise
-from .tape import STATE, Node, Setting, arose, is_open, make_node
+from .state import STATE, Setting
+from .tape import Node, arose, is_open, make_node
 from .tensor import Tensor, as_tensor, wrap
 
 Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one

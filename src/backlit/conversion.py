@@ -12,7 +12,7 @@ from .backend.numpy_backend import astype
 from .dtypes import DType, as_dtype
 from .errors import ArgumentError, BacklitError, DTypeError
 from .foreign import words
-from .tape import where_called
+from .state import where_called
 
 
 def as_array(

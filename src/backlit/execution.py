@@ -11,7 +11,8 @@ from typing import Any
 from .backend.eager import EAGER
 from .errors import ArgumentError, BacklitError, DTypeError, TraceError
 from .op import Op, describe, describe_inputs, require
-from .tape import Node, State, where_called
+from .state import State, where_called
+from .tape import Node
 
 
 class Eager:

@@ -24,7 +24,7 @@ from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
-from .tape import STATE, observing
+from .state import STATE, observing
 from .tensor import Tensor, wrap
 
 _P = ParamSpec("_P")

@@ -24,7 +24,8 @@ from .foreign import words
 from .op import Op, Shape, describe
 from .ops import elementwise
 from .spelling import instead_of_numpy, method
-from .tape import STATE, Node, _user_site, arose, make_node, where_called
+from .state import STATE, where_called
+from .tape import Node, arose, make_node, user_site
 
 Number = bool | int | float
 
@@ -81,7 +82,7 @@ def apply(op: Op, *inputs: Any) -> Tensor:
             state.observer(op, inputs, y)
         return y
     except BaseException as error:
-        arose(error, op=op, inputs=inputs, scope=state.scope, site=_user_site())
+        arose(error, op=op, inputs=inputs, scope=state.scope, site=user_site())
         raise
 
 

@@ -13,7 +13,7 @@ from .errors import ArgumentError, GradientError, ShapeError
 from .foreign import require_function, words
 from .op import describe
 from .ops import elementwise
-from .tape import STATE
+from .state import STATE
 from .tensor import Tensor, apply, as_tensor, wrap
 
 

@@ -15,7 +15,7 @@ from backlit.compiler.capture.graph import Equation, Graph, Variable
 from backlit.errors import ShapeError, TraceError
 from backlit.ops.elementwise import Add, Multiply, Negative
 from backlit.optim import SGD, Adam
-from backlit.tape import STATE
+from backlit.state import STATE
 
 compiled = functools.partial(bl.compile, executor=interpreter)
 Pair = collections.namedtuple("Pair", "left right")

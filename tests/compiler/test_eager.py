@@ -19,7 +19,7 @@ from backlit.backend import numpy_backend as NUMPY
 from backlit.compiler import eager
 from backlit.errors import ArgumentError, ShapeError
 from backlit.nn import functional
-from backlit.tape import observing
+from backlit.state import observing
 from backlit.tensor import Tensor, wrap
 
 

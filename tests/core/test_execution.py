@@ -8,7 +8,7 @@ import pytest
 import backlit as bl
 from backlit.compiler.capture.trace import Trace
 from backlit.execution import AT_ONCE, Eager
-from backlit.tape import STATE
+from backlit.state import STATE
 
 QUESTIONS = [name for name in vars(Eager) if not name.startswith("_")]
 

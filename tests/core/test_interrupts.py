@@ -17,7 +17,7 @@ import pytest
 import backlit
 from backlit import nn, see
 from backlit.nn import functional
-from backlit.tape import STATE, Setting
+from backlit.state import STATE, Setting
 
 pytestmark = pytest.mark.long
 

@@ -20,7 +20,7 @@ from backlit.compiler.capture.interpreter import evaluated
 from backlit.compiler.capture.trace import Capture, trace
 from backlit.dtypes import FLOATING, LOW_PRECISION
 from backlit.op import Op
-from backlit.tape import observing
+from backlit.state import observing
 from backlit.tensor import Tensor, wrap
 from op_table import BUILT_IN, RECORDS, Case, Record
 

@@ -18,7 +18,7 @@ from backlit.ops.activation import Softmax
 from backlit.see.records.model import Record
 from backlit.see.records.value import Value, number
 from backlit.see.show.draw.labels import local_text
-from backlit.tape import STATE
+from backlit.state import STATE
 
 
 class Dense(nn.Module):

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import READ_ONCE, ArgumentError, DTypeError, ShapeError, TraceError
 from ..foreign import words
 from ..op import Op
-from ..tape import where_called
+from ..state import where_called
 from ..tensor import Tensor
 
 

@@ -11,7 +11,7 @@ from .. import dtypes
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import describe
 from ..ops import indexing, movement
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached
 from .elementwise import where

@@ -14,7 +14,7 @@ from ..errors import ArgumentError, ShapeError
 from ..foreign import words
 from ..op import describe
 from ..ops import creation as ops
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, _as_array, apply, as_tensor, constant, wrap
 from .arguments import shape_tuple, whole
 from .elementwise import positive, where

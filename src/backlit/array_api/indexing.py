@@ -13,7 +13,7 @@ from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, Tra
 from ..op import Requirement, describe
 from ..ops import indexing as ops
 from ..ops import movement
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor, wrap
 from .arguments import cached, one_axis
 from .manipulation import broadcast_to

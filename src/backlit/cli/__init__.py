@@ -15,7 +15,7 @@ import click
 
 from .. import __version__
 from ..errors import BacklitError
-from ..tape import _INTERNAL
+from ..tape import INTERNAL
 
 #: Each subcommand: the module it lives in (as a function of its own name) and its line of help.
 _COMMANDS = {
@@ -34,9 +34,9 @@ _FUNCTIONS = {"eval": "evaluate"}
 
 # What stands between a command and the user's script, or above the command, is no line of theirs.
 _LAUNCHERS = (click.core.__file__, click.decorators.__file__, runpy.__file__, "<frozen runpy>")
-_INTERNAL.update(dict.fromkeys(_LAUNCHERS, True))
+INTERNAL.update(dict.fromkeys(_LAUNCHERS, True))
 if Path(sys.argv[0]).stem in ("backlit", "backlit-script"):
-    _INTERNAL[sys.argv[0]] = True
+    INTERNAL[sys.argv[0]] = True
 
 
 class _Lazy(click.Group):

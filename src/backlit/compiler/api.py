@@ -19,8 +19,8 @@ from ..array_api.indexing import take
 from ..array_api.manipulation import stack
 from ..errors import ArgumentError, IndexRangeError, ShapeError, TraceError
 from ..op import describe
+from ..state import STATE
 from ..table import Table
-from ..tape import STATE
 from ..tensor import Tensor, as_tensor, wrap
 from . import forks
 from .capture.environment import settled as _settled

@@ -27,7 +27,7 @@ from ..dtypes import bool_, float32, float64, int32, int64
 from ..errors import ArgumentError
 from ..op import Elementwise, Op
 from ..ops import convolution, elementwise, indexing, pooling, recurrence
-from ..tape import Setting, observing
+from ..state import Setting, observing
 from ..tensor import Tensor, wrap
 from .capture.graph import Variable
 from .capture.trace import Capture, trace

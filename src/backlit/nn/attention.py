@@ -11,7 +11,7 @@ from ..dtypes import DType, bool_, float32
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
-from ..tape import where_called
+from ..state import where_called
 from ..tensor import Tensor, as_tensor
 from . import functional, init
 from .functional.attention import attention_weights, combined, read_mask

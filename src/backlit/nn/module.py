@@ -13,7 +13,8 @@ from ..conversion import check_device
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, require_function, words
 from ..op import describe
-from ..tape import STATE, Scope, arose
+from ..state import STATE
+from ..tape import Scope, arose
 from ..tensor import Tensor, as_tensor
 
 

@@ -14,7 +14,7 @@ from ..dtypes import as_dtype, float32, int64
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, as_tensor, wrap
 from . import functional
 from .linear import positive

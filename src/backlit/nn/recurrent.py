@@ -11,7 +11,7 @@ from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, as_tensor
 from . import functional, init
 from .linear import positive

@@ -15,7 +15,7 @@ import numpy as np
 from ..changes import CHANGES, Announcing, WatchedList
 from ..dtypes import float64
 from ..errors import ArgumentError
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, wrap
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from ..dtypes import LOW_PRECISION, DType, float32, float64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, words
 from ..op import describe
-from ..tape import STATE
+from ..state import STATE
 from ..tensor import Tensor, as_tensor, wrap
 from .group import Group
 

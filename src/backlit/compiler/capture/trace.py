@@ -25,7 +25,8 @@ from ...errors import DTypeError, GradientError, TraceError
 from ...execution import AT_ONCE
 from ...op import Op, Requirement, describe
 from ...random import default_generator
-from ...tape import STATE, Node, _user_site, line_of, make_node
+from ...state import STATE
+from ...tape import Node, line_of, make_node, user_site
 from ...tensor import KEEP, Tensor, as_tensor, constant, wrap
 from .checks import Require
 from .environment import ATOMS, Environment, settled
@@ -228,7 +229,7 @@ class Trace:
 
     def no_value(self, array: Any, what: str, cure: str) -> TraceError:
         """The error for whoever asks for a value, which names the user's line."""
-        code, instruction = _user_site()
+        code, instruction = user_site()
         return self.refuse(
             f"{what}: a captured function cannot ask for a value, which differs from call to "
             f"call ({os.path.basename(code.co_filename)}:{line_of(code, instruction)}, "

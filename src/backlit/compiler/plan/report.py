@@ -15,8 +15,8 @@ import numpy as np
 from ...files import write_whole
 from ...op import Elementwise, describe
 from ...ops import contraction, convolution, reductions
+from ...state import Setting
 from ...table import Table
-from ...tape import Setting
 from ...tensor import wrap
 from ..capture.graph import Equation, Variable
 from ..capture.trace import trace

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import DTypeError
 from ...foreign import words
-from ...tape import where_called
+from ...state import where_called
 from ...tensor import Tensor, as_tensor
 
 #: The module in which an error happened, to end its message with.

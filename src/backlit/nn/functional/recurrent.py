@@ -12,7 +12,7 @@ from ...dtypes import INTEGER
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
 from ...ops import recurrence
-from ...tape import STATE
+from ...state import STATE
 from ...tensor import Tensor, apply
 from .common import given, where
 from .linear import linear

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import ArgumentError
-from ...tape import STATE
+from ...state import STATE
 from ..group import Group
 from ..optimizer import Optimizer
 

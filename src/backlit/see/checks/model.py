@@ -25,7 +25,8 @@ from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
 from ...random import default_generator
-from ...tape import STATE, Scope, _user_site, line_of, observing
+from ...state import STATE, observing
+from ...tape import Scope, line_of, user_site
 from ...tensor import Tensor, as_tensor, wrap
 from .case import Cause
 from .experiment import Experiment, Trial, answer, as_float64
@@ -76,7 +77,7 @@ class watching(observing):  # noqa: N801  (used like a function)
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
         arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
-        code, instruction = _user_site()
+        code, instruction = user_site()
         self._seen.append(Applied(op, inputs, arrays, y, y.array, code, instruction, STATE.scope))
 
     def __enter__(self) -> list[Applied]:

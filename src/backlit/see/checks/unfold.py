@@ -18,7 +18,7 @@ from ...autograd import fit, step_back, walk_back
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
 from ...op import Elementwise, Op
-from ...tape import Setting, observing
+from ...state import Setting, observing
 from ...tensor import Tensor, wrap
 
 #: (step, input of the step, what is done to the gradient that leaves there)

@@ -14,7 +14,8 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError
 from ...nn.module import Module
-from ...tape import Node, Scope, observing
+from ...state import observing
+from ...tape import Node, Scope
 from ...tensor import Tensor
 from ..records.builder import Builder, names_of, user_frames
 from ..records.model import Applied, NodeRecord

@@ -11,8 +11,8 @@ import numpy as np
 from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op
+from ...state import STATE, observing
 from ...table import Table
-from ...tape import STATE, observing
 from ...tensor import Tensor
 from .breakpoints import norm
 

@@ -15,7 +15,7 @@ from ...autograd import walk_back
 from ...errors import ArgumentError, BacklitError
 from ...nn.module import Module, Parameter
 from ...op import Op, describe
-from ...tape import _INTERNAL, Scope, is_open
+from ...tape import INTERNAL, Scope, is_open
 from ...tensor import Tensor, as_tensor
 from ..find.exits import Read
 from .model import Edge, NodeRecord, Record, ScopeRecord
@@ -268,7 +268,7 @@ def user_frames(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames outside Backlit, innermost first; only the first few can name a Tensor."""
     found = 0
     while frame is not None and found < 3:
-        if not _INTERNAL[frame.f_code.co_filename]:
+        if not INTERNAL[frame.f_code.co_filename]:
             found += 1
             yield frame
         frame = frame.f_back
@@ -308,7 +308,7 @@ def _line_table(code: CodeType) -> list[int]:
 
 
 def _line(code: CodeType, instruction: int) -> tuple[str, int]:
-    if _INTERNAL[code.co_filename]:
+    if INTERNAL[code.co_filename]:
         return "", 0  # a command called it, no line of the user's
     table = _line_table(code)
     place = instruction // 2

@@ -12,7 +12,8 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...op import Op, describe
-from ...tape import _INTERNAL, STATE, Node, Scope, _user_site, observing, origin
+from ...state import STATE, observing
+from ...tape import INTERNAL, Node, Scope, origin, user_site
 from ...tensor import Tensor, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .model import Applied, NodeRecord, Record
@@ -77,7 +78,7 @@ class Recording(observing):
         states = tuple(
             [(x.node, x.requires_grad) if isinstance(x, Tensor) else None for x in inputs]
         )
-        now = y.array, y.node, y.requires_grad, STATE.scope, _user_site(), STATE.grad_enabled
+        now = y.array, y.node, y.requires_grad, STATE.scope, user_site(), STATE.grad_enabled
         self._calls.append(_Call(op, inputs, arrays, states, y, *now))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
@@ -90,7 +91,7 @@ class Recording(observing):
 
     def _observe_read(self, t: Tensor, what: str) -> None:
         if what not in _NOT_NUMBERS:
-            self._reads.append((len(self._calls), t, t.array, what, _user_site()))
+            self._reads.append((len(self._calls), t, t.array, what, user_site()))
 
     def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         """Find who raised, if somebody did, and the names of the user's variables."""
@@ -100,7 +101,7 @@ class Recording(observing):
             steps = _steps(traceback)
             self._failure = _Failure.find(error, steps)
             # The names that the block itself uses come first, then those further inside.
-            frames += [s.tb_frame for s in steps if not _INTERNAL[_code(s).co_filename]]
+            frames += [s.tb_frame for s in steps if not INTERNAL[_code(s).co_filename]]
         self._names = names_of(frames)
 
     def add_names(self, variables: Mapping[str, Any]) -> None:
@@ -252,7 +253,7 @@ class _Failure:
             found = cls(error, known.node.op.name, known.scope)
             found.node = known.node
             return found
-        user = [i for i, step in enumerate(steps) if not _INTERNAL[_code(step).co_filename]]
+        user = [i for i, step in enumerate(steps) if not INTERNAL[_code(step).co_filename]]
         last = user[-1] if user else -1
         if last + 1 >= len(steps):
             return None  # the user's own code raised

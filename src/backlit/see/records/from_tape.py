@@ -16,7 +16,8 @@ from ...backend import eager
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, GradientError
 from ...op import describe
-from ...tape import STATE, Node
+from ...state import STATE
+from ...tape import Node
 from ...tensor import Tensor
 from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
 from .from_block import Recording

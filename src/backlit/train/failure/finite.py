@@ -10,7 +10,8 @@ import numpy as np
 from ...dtypes import FLOATING
 from ...nn import Module
 from ...op import Op
-from ...tape import STATE, Scope, Setting, observing
+from ...state import STATE, Setting, observing
+from ...tape import Scope
 from ...tensor import Tensor
 
 
