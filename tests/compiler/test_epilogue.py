@@ -185,7 +185,7 @@ def test_an_update_in_place():
     expected = start.array - 0.1 * (x.array.T @ gy.array)
     np.testing.assert_allclose(w.array, expected, rtol=1e-4, atol=1e-4)
     (kernel,) = [k for k in plan_of(compiled).kernels if k.fused is not None]
-    assert plan_of(compiled).in_place
+    assert plan_of(compiled).buffers.in_place
     assert kernel.makes == [kernel.roots[-1].output]
 
 
@@ -202,7 +202,7 @@ def test_a_product_does_not_move_behind_the_update_of_what_it_reads():
     after = start.array - 0.1 * (x.array.T @ gy.array)
     expected = gy.array @ start.array.T * (1 if after.sum() > 0 else 2)
     np.testing.assert_allclose(compiled(x, gy).array, expected, rtol=1e-4, atol=1e-4)
-    assert plan_of(compiled).in_place
+    assert plan_of(compiled).buffers.in_place
 
 
 def test_a_product_does_not_move_behind_what_reads_it():

@@ -65,7 +65,7 @@ def test_a_training_step_overwrites_all_it_replaces(model) -> None:
     x, y = backlit.random.normal((6, 3)), backlit.random.normal((6, 2))
     plan = plan_of(training(model, nn.MSELoss()), x, y)
     assert plan.repeatable
-    assert len(plan.in_place) == len(plan.captured.updated)
+    assert len(plan.buffers.in_place) == len(plan.captured.updated)
 
 
 def test_places_known_before_the_code_runs_make_no_code() -> None:

@@ -266,6 +266,88 @@ def test_no_function_of_the_ground_floor_imports_anything():
                 assert not late, f"{path.relative_to(ROOT)}: {function.name}"
 
 
+#: Attributes that are assigned outside `__init__` and belong to a base class of another package.
+BORROWED = {
+    ("Tape", "virtual_size"): "Textual's: how far the view can be scrolled",
+    ("Stepper", "theme"): "Textual's: the colours",
+}
+_BEGINNINGS = ("__init__", "__new__", "__enter__", "__post_init__")
+
+
+def classes():
+    """(path, class) for each class of the package."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                yield path, node
+
+
+def assigned(function):
+    """The attributes that a method assigns on its first argument."""
+    if not function.args.args:
+        return set()
+    me = function.args.args[0].arg
+    return {
+        x.attr
+        for x in ast.walk(function)
+        if isinstance(x, ast.Attribute) and isinstance(x.ctx, ast.Store)
+        if isinstance(x.value, ast.Name) and x.value.id == me
+    }
+
+
+def declared(node):
+    """The attributes that a class has from the start: by its body, its slots, its beginnings."""
+    fields = any("dataclass" in ast.unparse(d) for d in node.decorator_list)
+    names = set()
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and (fields or statement.value is not None):
+            names.add(ast.unparse(statement.target))
+        elif isinstance(statement, ast.Assign):
+            names |= {ast.unparse(target) for target in statement.targets}
+            if ast.unparse(statement.targets[0]) == "__slots__":
+                names |= set(ast.literal_eval(statement.value))
+        elif isinstance(statement, ast.FunctionDef):
+            names.add(statement.name)  # a property with a setter is no attribute
+            if statement.name in _BEGINNINGS:
+                names |= assigned(statement)
+    return names
+
+
+def test_no_attribute_is_born_outside_init():
+    """Whoever reads `__init__` knows all of an object's state."""
+    own, bases, late = {}, {}, []
+    for path, node in classes():
+        own.setdefault(node.name, set()).update(declared(node))
+        parents = {ast.unparse(b).split("[")[0].split(".")[-1] for b in node.bases}
+        bases.setdefault(node.name, set()).update(parents)
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef):
+                late += [(path, node.name, method.name, name) for name in assigned(method)]
+
+    def has(kind, name):
+        return name in own.get(kind, ()) or any(
+            has(b, name) for b in bases.get(kind, {kind}) - {kind}
+        )
+
+    wrong = [
+        f"{path.relative_to(ROOT)}: {kind}.{name} is first set in {method}"
+        for path, kind, method, name in late
+        if not has(kind, name) and (kind, name) not in BORROWED
+    ]
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_function_is_longer_than_a_page():
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} has {length} lines"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (length := node.end_lineno - node.lineno + 1) > 80
+    ]
+    assert not long, "\n".join(long)
+
+
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))

@@ -46,13 +46,18 @@ class Tape(ScrollView, can_focus=True):
 
     def __init__(self, walk: Walk):
         super().__init__(id="tape")
+        self.walk = walk
+        #: Node ids; a text is the heading of a module call.
+        self.rows: list[int | str] = []
+        self.row_of: dict[int, int] = {}
+        self.column = _COLUMN
+        self.cursor = 0
         self.fill(walk)
 
     def fill(self, walk: Walk) -> None:
         """Show the nodes of a walk."""
         self.walk = walk
-        #: Node ids; a text is the heading of a module call.
-        self.rows: list[int | str] = []
+        self.rows = []
         before: int | None = None
         record = walk.record
         shown = [record.nodes[n] for n in sorted(walk.nodes_shown)]

@@ -141,23 +141,27 @@ def train(
         cure = f"Continue with: backlit train {dataset} --resume --out {folder}"
         console.print(Text(cure), soft_wrap=True)
         context.exit(INTERRUPTED)
+    results = _tested(trainer, report, test)
+    result = {
+        "test_accuracy": results["accuracy"],
+        "test_loss": results["loss"],
+        "test_examples": len(test),
+        "best_epoch": trainer.best_epoch,
+        "epochs": trainer.epoch,
+        "seconds": round(seconds, 2),
+    }
+    write_result(folder, result)
+    _conclude(console, folder, results, len(test), trainer.best_epoch, seconds)
+
+
+def _tested(trainer: Trainer, report: Report, test: Any) -> dict[str, float]:
+    """What the best epoch's weights reach on the test, which the report says, too."""
     trainer.load_best()
     results = trainer.evaluate(DataLoader(test, 1000))
     report.facts["test accuracy"] = f"{100 * results['accuracy']:.2f} %"
     report.facts["examples below"] = f"the {len(test):,} of the test, by the best epoch's weights"
     report.write(trainer)
-    write_result(
-        folder,
-        {
-            "test_accuracy": results["accuracy"],
-            "test_loss": results["loss"],
-            "test_examples": len(test),
-            "best_epoch": trainer.best_epoch,
-            "epochs": trainer.epoch,
-            "seconds": round(seconds, 2),
-        },
-    )
-    _conclude(console, folder, results, len(test), trainer.best_epoch, seconds)
+    return results
 
 
 def _settings(task: Task, given: dict[str, Any]) -> dict[str, Any]:

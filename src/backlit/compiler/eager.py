@@ -88,12 +88,13 @@ class Program:
         self.arena_size = plan.arena.size
         self.slots = len(plan.table)
         graph = plan.graph
-        self.inputs = [plan.slots[v] for v in graph.inputs]
+        self.inputs = [plan.buffers.slots[v] for v in graph.inputs]
         self.constants = [
-            (plan.slots[v], np.asarray(array, order="C")) for v, array in graph.constants.items()
+            (plan.buffers.slots[v], np.asarray(array, order="C"))
+            for v, array in graph.constants.items()
         ]
-        made = plan.made
-        self.outputs = [(plan.slots[plan.storage(v)], v, v in made) for v in graph.outputs]
+        slots, made = plan.buffers.slots, plan.buffers.made
+        self.outputs = [(slots[plan.buffers.storage(v)], v, v in made) for v in graph.outputs]
 
     def __call__(self, arrays: tuple[np.ndarray, ...]) -> list[np.ndarray] | None:
         """The results, or None if an index was out of range."""
@@ -152,13 +153,13 @@ _arenas: list[np.ndarray] = []
 
 def _borrow(size: int) -> np.ndarray:
     """An arena that nobody else uses; lists hand out their elements one at a time."""
-    from .plan.plan import _aligned
+    from .plan.memory import aligned
 
     try:
         arena = _arenas.pop()
     except IndexError:
-        return _aligned(size)
-    return arena if arena.size >= size else _aligned(size)
+        return aligned(size)
+    return arena if arena.size >= size else aligned(size)
 
 
 def _give_back(arena: np.ndarray) -> None:

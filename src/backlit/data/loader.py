@@ -70,6 +70,19 @@ def collate(examples: list[Any]) -> Any:
     return wrap(np.stack([a.astype(dtype, copy=False) for a in arrays]))
 
 
+def _require_generator(generator: Any, seed: int) -> None:
+    """Raise unless one thing draws the order."""
+    if generator is not None and not isinstance(generator, Generator):
+        raise ArgumentError(
+            f"DataLoader: generator must be a backlit.Generator, got {words(generator)[0]}; "
+            "as backlit.Generator(0)"
+        )
+    if generator is not None and seed:
+        raise ArgumentError(
+            f"DataLoader: generator draws the order, got {seed=} beside it; give one of them"
+        )
+
+
 class DataLoader:
     """Batches of a dataset, epoch after epoch: each `for` loop over the loader is one epoch.
 
@@ -136,24 +149,12 @@ class DataLoader:
                 "and draw random numbers in the dataset from backlit.random, which depend on the "
                 "seed, the epoch and the batch only"
             )
-        if generator is not None and not isinstance(generator, Generator):
-            raise ArgumentError(
-                f"DataLoader: generator must be a backlit.Generator, got {words(generator)[0]}; "
-                "as backlit.Generator(0)"
-            )
-        if generator is not None and seed:
-            raise ArgumentError(
-                f"DataLoader: generator draws the order, got {seed=} beside it; give one of them"
-            )
+        _require_generator(generator, seed)
         for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
             if function is not None and not callable(function):
                 raise ArgumentError(f"DataLoader: {name} must be a function, got {function!r:.60}")
-        if batch_sampler is not None and (batch_size, bool(shuffle), sampler, drop_last) != (
-            1,
-            False,
-            None,
-            False,
-        ):
+        others = (batch_size, bool(shuffle), sampler, drop_last)
+        if batch_sampler is not None and others != (1, False, None, False):
             raise ArgumentError(
                 "DataLoader: batch_sampler says what is in each batch; leave out batch_size, "
                 "shuffle, sampler and drop_last"

@@ -442,7 +442,10 @@ class _Bundle:
         self.places = [
             (slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)
         ]
-        self._write([_joined(tensors) for tensors in self.members])
+        self.arrays = [_joined(tensors) for tensors in self.members]
+        #: The Tensors, and the arrays that they were given.
+        self.seen: list[tuple[Tensor, np.ndarray]] = []
+        self._write(self.arrays)
 
     def fits(self) -> bool:
         """Whether nobody else has replaced the arrays."""

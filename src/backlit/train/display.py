@@ -45,6 +45,7 @@ class Lines(Display):
         self.console = console
         self.formats = formats
         self.columns: list[tuple[str, int]] = []
+        self.epochs = self.every = 1
 
     def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         """Remember how long the run is."""
@@ -96,6 +97,10 @@ class Bar(Lines):
             refresh_per_second=8,
         )
         self.task: TaskID | None = None
+        self.steps: int | None = None  # of an epoch
+        self.now = 1  # the epoch
+        self.pending = self.examples = 0  # not shown yet
+        self.begun = self.last = 0.0
 
     def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         """Show the bar."""

@@ -169,6 +169,7 @@ class ConfusionMatrix(Metric):
     def __init__(self, classes: int, threshold: float = 0.0):
         self.classes = whole("ConfusionMatrix: classes", classes, 2)
         self.threshold = number("ConfusionMatrix: threshold", threshold)
+        self.counts = np.zeros((self.classes, self.classes), np.int64)
         super().__init__()
 
     def reset(self) -> None:

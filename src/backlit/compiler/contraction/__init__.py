@@ -21,8 +21,9 @@ made; one that could leave it raises `ShapeError`.
 from .conv import ConvolutionGeometry
 from .interface import PLAIN, Epilogue, Kernel
 from .kernel import build
-from .schedule import Machine, Schedule, choose
+from .schedule import Schedule, choose
 from .spec import Contraction, Operand, Window, matmul
+from .target import Machine
 
 __all__ = [
     "PLAIN",

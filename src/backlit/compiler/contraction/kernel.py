@@ -12,10 +12,11 @@ from .emit import Index, Value
 from .frame import Frame, Share, step_of
 from .interface import PLAIN, Epilogue, Kernel
 from .layout import ALIGNMENT, Layout
-from .schedule import Machine, Schedule, choose, prepared
+from .schedule import Schedule, choose, prepared
 from .spec import Contraction
 from .stage import Stage
 from .sums import Nest
+from .target import Machine
 
 SIGNATURE = ir.FunctionType(
     ir.VoidType(), [emit.POINTER, emit.I64, emit.I64, emit.I64, emit.POINTER]

@@ -11,9 +11,10 @@ from llvmlite import ir
 from . import emit
 from .access import Access
 from .pad import Padded, padded
-from .schedule import Machine, Schedule, structure
+from .schedule import Schedule, structure
 from .spec import Contraction, Operand
 from .taps import Tap, taps_of
+from .target import Machine
 
 #: Bytes of a cache line, at which what lies in scratch begins.
 ALIGNMENT = 64

@@ -5,31 +5,41 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from . import costs
 from .access import Access
+from .cuts import Cut, Shape, Shapes, padded_cuts, plain_cuts
 from .pad import Padded, padded, simplified
 from .pairs import paired, runs, spacing
 from .spec import Contraction, Operand, merge
-from .taps import taps_of
+from .target import Machine
 
-
-@dataclass(frozen=True)
-class Machine:
-    """What the choice of a schedule depends on. Sizes in bytes.
-
-    With `pairs` it adds two products of bfloat16 at a time to a sum in float32.
-    """
-
-    vector: int = 64
-    registers: int = 32
-    l1: int = 48 * 1024
-    l2: int = 1024 * 1024
-    packed: int = 8 * 1024 * 1024
-    pairs: bool = False
-
-    def lanes(self, itemsize: int) -> int:
-        """Elements in a vector."""
-        return self.vector // itemsize
+#: From so many multiply-adds on, operands that lie right already are packed all the same, ...
+_LARGE = 256**3
+#: ... A if there are more columns than this, or more tiles of a row, B if there are more tiles.
+_WIDE, _TILES_OF_ROW, _TILES_OF_COLUMN = 256, 4, 8
+#: Rows of A up to which pairs of B are not packed.
+_FEW_ROWS = 32
+#: Steps between lanes of a turned tile's columns that are stored as vectors, at most.
+_NEAR = 4
+#: With so little of k for each array that is read or written beside the operands, these arrays come
+#: from memory and go there at its full speed: tiles then follow each other along the arrays' lines,
+#: of which they take few, so that the processor can fetch ahead.
+_STREAMED, _LINES = 20, 8
+#: Values of k in a block, if k is worth blocks, and a third more without: what goes through scratch
+#: is written and read once more for each, so sums that do not fit the cache have fewer.
+_DEPTH, _NARROW_DEPTH = 384, 1024
+#: Values of k in a block of a copy with zeros around it, at least.
+_PADDED_DEPTH = 1024
+#: Bytes of each row of A that are fetched ahead where they come from memory once, in a few rows.
+_AHEAD, _ROWS_AHEAD = 1024, 8
+#: Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
+_SHARES = 4
+#: Chunks that there are at least, if that leaves so many rows for each of them.
+_STREAMS, _ROWS_OF_STREAM = 16, 256
+#: Values of k in a block that is stored at once, for it is short beside what it stores.
+_STORING = 64
 
 
 @dataclass(frozen=True)
@@ -65,26 +75,6 @@ class Schedule:
     pad: bool = False
 
 
-# Estimated cycles for each element: copied in order, turned in registers, gathered, scattered. Only
-# their proportions matter, and only where two schedules are close.
-_COPY, _TURN, _GATHER, _SCATTER = 0.15, 0.4, 2.0, 1.5
-# Elements beyond the last cache: each pass over them costs this much.
-_MEMORY = 0.6
-_CACHED = 16 * 1024 * 1024
-# Rows of A up to which pairs of B are not packed.
-_FEW = 32
-# Bytes after which cache lines share places in the first cache, and how many it has room for there.
-_PAGE, _WAYS = 4096, 8
-# Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
-_SHARES = 4
-# With so little of k for each array that is read or written beside the operands, these arrays come
-# from memory and go there at its full speed: tiles then follow each other along the arrays' lines,
-# of which they take few, so that the processor can fetch ahead.
-_STREAMED, _LINES = 20, 8
-# Chunks that there are at least, if that leaves enough for each of them to do.
-_STREAMS = 16
-
-
 def prepared(spec: Contraction, machine: Machine) -> Contraction:
     """The contraction without idle windows, over pairs where the processor has them."""
     spec = simplified(spec)
@@ -98,150 +88,322 @@ def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
     candidates = []
     for swapped in (False, True):
         turned_spec = spec.swapped() if swapped else spec
-        cost, schedule = _plan(turned_spec, machine)
-        candidates.append((cost, swapped, turned_spec, schedule))
+        cycles, schedule = _Choice(turned_spec, machine).best()
+        candidates.append((cycles, swapped, turned_spec, schedule))
     _, swapped, spec, schedule = min(candidates, key=lambda c: c[:2])
     return spec, replace(schedule, swapped=swapped)
 
 
-def _plan(spec: Contraction, machine: Machine) -> tuple[float, Schedule]:
-    """The schedule with lanes along n, and its estimated cycles."""
-    batch, m, n, k = (max(1, x) for x in spec.sizes)
-    plain = spec.accumulator
-    itemsize = plain.itemsize
-    lanes = machine.lanes(itemsize)
-    pad = padded(spec, spec.a) if spec.a.windows and all(spec.sizes) else None
-    if pad and not _cuts(spec, pad, structure(spec, pad.operand, False)):
-        pad = None
-    a, b = Access(spec, pad.operand if pad else spec.a), Access(spec, spec.b)
-    affine_a = a.stride("m") is not None and a.stride("k") is not None
-    beside = spec.a.pair == 1 and not spec.odd  # pairs in memory as a tile wants them
-    plain_a = spec.a.dtype == plain or beside
-    direct_a = pad is not None or (plain_a and not spec.a.windows)
-    # Rows of B make pairs in registers where few tiles read them.
-    few = spec.pairs is not None and not spec.odd and m <= _FEW
-    direct_b = spec.b.dtype == plain or few
-    direct_b = direct_b and not spec.b.windows and (b.stride("n") == 1 or n == 1)
-    c_m = merge(spec.m, spec.outputs[0].m)
-    c_n = merge(spec.n, spec.outputs[0].n) or [(1, 0)]
-    turn = bool(c_m) and m > 1 and 1 <= c_m[-1][1] <= 4 and (n == 1 or c_n[-1][1] > c_m[-1][1])
-    large = m * n * k >= 256**3
-    pack_a = not direct_a or (affine_a and not pad and large and n > 256)
-    dims = [m] if pack_a or not spec.sizes[1] else structure(spec, a.operand, turn) or [1]
-    apart = c_m[-1][1] if turn else 0
-    cuts = _cuts(spec, pad, dims) if pad else _pieces(dims)
-    planes = sum(bool(any(x.m) and any(x.n)) for x in (*spec.outputs, *spec.extras))
-    touched = batch * m * n * planes * itemsize
-    if k <= _STREAMED * planes and touched > _CACHED and not turn and not pad:
-        cuts = [cut for cut in cuts if cut.rows <= _LINES] or cuts
-    rows, vectors, inner, cycles = tile_shape(
-        cuts, -(-n // lanes), k, apart, abs(c_n[-1][1]) * itemsize, lanes, machine
-    )
-    wide = vectors * lanes
-    if not pack_a and affine_a and not pad and large and n > 4 * wide and len(dims) == 1:
-        pack_a = True
-    pack_b = not direct_b or (large and m >= 8 * rows)
+@dataclass(frozen=True)
+class _Tiles:
+    """Tiles of `rows` × `wide`, over indices of m of which the extents are `dims`."""
 
-    # Blocks of k begin where its outermost index does.
-    unit = math.prod(spec.k[1:]) if pad else 1
-    for x in (a.operand, spec.b):
-        if spec.sizes[3]:
-            unit = max(unit, k // runs(spec, x)[0][0])
-    if pad and pad.chunked == "k":
-        unit = max(unit, k // pad.chunks)
-    kc, nc, mc, bc = k, n, m, 1
-    block = max(1, (machine.l2 // 3) // (min(k, 512) * itemsize * rows))
-    # Sums that meet in scratch memory are written and read once more: in fewer blocks of k, if
-    # they do not fit the cache.
-    narrow = spec.outputs[0].dtype != plain
-    depth = 1024 if narrow and pack_b and m * n * itemsize > machine.l2 // 2 else 384
-    splittable = k > depth * 4 // 3 and (pack_a or pack_b)
-    prefetch = 0
-    along = a.stride("k") == spacing(spec.a)
-    streams = direct_a and not pack_a and along and n <= 2 * lanes and not pad
-    if pad:
-        bc, block = batch, m
-        chunk = max(1, machine.l2 // 2 // max(1, pad.unit * itemsize))
+    shape: Shape
+    dims: list[int]
+    wide: int
+    pack_a: bool
+    pack_b: bool
+
+    @property
+    def rows(self) -> int:
+        return self.shape.rows
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Sizes of the blocks of k, m, n and the batch, and of the blocks of tiles."""
+
+    kc: int
+    mc: int
+    nc: int
+    bc: int
+    tiles: int
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The choice of a schedule with lanes along n."""
+
+    spec: Contraction
+    machine: Machine
+
+    def best(self) -> tuple[float, Schedule]:
+        """The schedule, and its estimated cycles."""
+        tiles = self._tiles()
+        rows, prefetch = self._rows(tiles)
+        if self.pad:
+            blocks = self._padded_blocks(tiles, rows, self.pad)
+        else:
+            blocks = self._blocks(tiles, rows, split=not prefetch)
+        inner = tiles.shape.piece if len(tiles.dims) > 1 else 0
+        schedule = Schedule(
+            rows,
+            tiles.shape.vectors,
+            tiles.pack_a,
+            tiles.pack_b,
+            blocks.kc,
+            blocks.mc,
+            blocks.nc,
+            blocks.bc,
+            self._block(blocks, rows, inner),
+            turn=self.turn,
+            prefetch=prefetch,
+            inner=inner,
+            pad=self.pad is not None,
+        )
+        return self._cycles(tiles, rows), schedule
+
+    # -- what is known of the operands --------------------------------------------------------
+
+    @cached_property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Those of the batch, m, n and k, at least 1."""
+        batch, m, n, k = (max(1, x) for x in self.spec.sizes)
+        return batch, m, n, k
+
+    @cached_property
+    def itemsize(self) -> int:
+        """Bytes of a sum."""
+        return self.spec.accumulator.itemsize
+
+    @cached_property
+    def lanes(self) -> int:
+        """Sums in a vector."""
+        return self.machine.lanes(self.itemsize)
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether packing is worth its time."""
+        _, m, n, k = self.sizes
+        return m * n * k >= _LARGE
+
+    @cached_property
+    def pad(self) -> Padded | None:
+        """A copied with zeros around it, if it has windows that tiles can know."""
+        spec = self.spec
+        if not spec.a.windows or not all(spec.sizes):
+            return None
+        pad = padded(spec, spec.a)
+        return pad if padded_cuts(spec, pad, structure(spec, pad.operand, False)) else None
+
+    @cached_property
+    def a(self) -> Access:
+        """A, or its copy."""
+        return Access(self.spec, self.pad.operand if self.pad else self.spec.a)
+
+    @cached_property
+    def b(self) -> Access:
+        """B."""
+        return Access(self.spec, self.spec.b)
+
+    @cached_property
+    def affine_a(self) -> bool:
+        """Whether A's rows and columns are steps of one length."""
+        return self.a.stride("m") is not None and self.a.stride("k") is not None
+
+    @cached_property
+    def direct_a(self) -> bool:
+        """Whether tiles can read A as it is."""
+        a = self.spec.a
+        beside = a.pair == 1 and not self.spec.odd  # pairs in memory as a tile wants them
+        plain = a.dtype == self.spec.accumulator or beside
+        return self.pad is not None or (plain and not a.windows)
+
+    @cached_property
+    def direct_b(self) -> bool:
+        """Whether tiles can read B as it is."""
+        spec, (_, m, n, _) = self.spec, self.sizes
+        # Rows of B make pairs in registers where few tiles read them.
+        few = spec.pairs is not None and not spec.odd and m <= _FEW_ROWS
+        plain = spec.b.dtype == spec.accumulator or few
+        return plain and not spec.b.windows and (self.b.stride("n") == 1 or n == 1)
+
+    @cached_property
+    def narrow(self) -> bool:
+        """Whether the first output cannot hold sums."""
+        return self.spec.outputs[0].dtype != self.spec.accumulator
+
+    @cached_property
+    def columns(self) -> list[tuple[int, ...]]:
+        """(extent, stride) of the first output's n."""
+        return merge(self.spec.n, self.spec.outputs[0].n) or [(1, 0)]
+
+    @cached_property
+    def apart(self) -> int:
+        """How far apart a turned tile's lanes are stored, 0 if tiles are not turned."""
+        _, m, n, _ = self.sizes
+        rows = merge(self.spec.m, self.spec.outputs[0].m)
+        turn = bool(rows) and m > 1 and 1 <= rows[-1][1] <= _NEAR
+        return rows[-1][1] if turn and (n == 1 or self.columns[-1][1] > rows[-1][1]) else 0
+
+    @property
+    def turn(self) -> bool:
+        """Whether tiles are turned before they are stored."""
+        return self.apart > 0
+
+    @cached_property
+    def planes(self) -> int:
+        """Arrays that are read or written beside the operands, as large as the sums."""
+        return sum(bool(any(x.m) and any(x.n)) for x in (*self.spec.outputs, *self.spec.extras))
+
+    @cached_property
+    def unit(self) -> int:
+        """Values of k that stay together: blocks begin where its outermost index does."""
+        spec, k, pad = self.spec, self.sizes[3], self.pad
+        unit = math.prod(spec.k[1:]) if pad else 1
+        for x in (self.a.operand, spec.b):
+            if spec.sizes[3]:
+                unit = max(unit, k // runs(spec, x)[0][0])
+        if pad and pad.chunked == "k":
+            unit = max(unit, k // pad.chunks)
+        return unit
+
+    # -- tiles --------------------------------------------------------------------------------
+
+    def _tiles(self) -> _Tiles:
+        """The shape of tiles, and what is packed for them."""
+        spec, pad = self.spec, self.pad
+        _, m, n, k = self.sizes
+        pack_a = not self.direct_a or (self.affine_a and not pad and self.large and n > _WIDE)
+        dims = [m]
+        if not pack_a and spec.sizes[1]:
+            dims = structure(spec, self.a.operand, self.turn) or [1]
+        column = abs(self.columns[-1][1]) * self.itemsize
+        vectors = -(-n // self.lanes)
+        shapes = Shapes(vectors, k, self.apart, column, self.lanes, self.machine)
+        shape = shapes.best(self._cuts(dims))
+        wide = shape.vectors * self.lanes
+        if not pad and self.affine_a and self.large and len(dims) == 1:
+            pack_a |= n > _TILES_OF_ROW * wide
+        pack_b = not self.direct_b or (self.large and m >= _TILES_OF_COLUMN * shape.rows)
+        return _Tiles(shape, dims, wide, pack_a, pack_b)
+
+    def _cuts(self, dims: list[int]) -> list[Cut]:
+        if self.pad:
+            return padded_cuts(self.spec, self.pad, dims)
+        cuts = plain_cuts(dims)
+        batch, m, n, k = self.sizes
+        touched = batch * m * n * self.planes * self.itemsize
+        if k <= _STREAMED * self.planes and touched > costs.CACHED and not self.turn:
+            return [cut for cut in cuts if cut.rows <= _LINES] or cuts
+        return cuts
+
+    def _rows(self, tiles: _Tiles) -> tuple[int, int]:
+        """Rows of a tile, and how many k ahead they are fetched."""
+        _, m, n, k = self.sizes
+        if self.pad or not self.direct_a or tiles.pack_a:
+            return tiles.rows, 0
+        from_memory = m * k * self.itemsize > 2 * self.machine.l2
+        along = self.a.stride("k") == spacing(self.spec.a) and n <= 2 * self.lanes
+        if along and from_memory and k * tiles.wide * self.itemsize <= self.machine.l2:
+            # Rows of A come from memory once: few at a time, far ahead, and whole.
+            return min(m, _ROWS_AHEAD), _AHEAD // self.itemsize
+        if self.a.stride("m") == 1 and n <= self.lanes < m and from_memory:
+            return self.lanes, 0  # whole cache lines of A
+        return tiles.rows, 0
+
+    # -- blocks -------------------------------------------------------------------------------
+
+    def _depth(self, tiles: _Tiles) -> int:
+        """Values of k in a block; 0 if k is one block."""
+        _, m, n, k = self.sizes
+        spills = m * n * self.itemsize > self.machine.l2 // 2
+        depth = _NARROW_DEPTH if self.narrow and tiles.pack_b and spills else _DEPTH
+        return depth if k > depth * 4 // 3 and (tiles.pack_a or tiles.pack_b) else 0
+
+    def _padded_blocks(self, tiles: _Tiles, rows: int, pad: Padded) -> _Blocks:
+        """Blocks of whole chunks of the copy, about half of the second cache."""
+        batch, m, n, k = self.sizes
+        kc, mc = k, m
+        chunk = max(1, self.machine.l2 // 2 // max(1, pad.unit * self.itemsize))
         if pad.chunked == "m":
             # A thread takes whole chunks: enough of them, in a number that a few threads share.
-            groups = max(-(-pad.chunks // chunk), min(_STREAMS, m // 256))
+            groups = max(-(-pad.chunks // chunk), min(_STREAMS, m // _ROWS_OF_STREAM))
             groups = -(-groups // _SHARES) * _SHARES if groups > 1 else 1
             chunk = -(-pad.chunks // min(groups, pad.chunks))
             height = m // pad.chunks
-            if len(dims) == 1 or inner > height:  # tiles go on from one chunk into the next
+            if len(tiles.dims) == 1 or tiles.shape.piece > height:
+                # Tiles go on from one chunk into the next.
                 whole = rows // math.gcd(rows, height)
                 chunk = -(-chunk // whole) * whole
             mc = min(m, chunk * height)
-        elif pad.chunked == "k" and splittable:
-            kc = min(k, max(chunk, -(-1024 // unit)) * unit)
-    elif streams and m * k * itemsize > 2 * machine.l2 and k * wide * itemsize <= machine.l2:
-        # Rows of A come from memory once: few at a time, far ahead, and whole.
-        rows, prefetch = min(m, 8), 1024 // itemsize
-    elif direct_a and not pack_a and a.stride("m") == 1 and n <= lanes < m:
-        rows = lanes if m * k * itemsize > 2 * machine.l2 else rows  # whole cache lines of A
-    if splittable and not pad and not prefetch:
-        blocks = -(-k // depth)
-        step = max(unit, 4)
-        kc = min(k, math.ceil(math.ceil(k / blocks) / step) * step)
-    if not pad:
-        room = max(1, machine.packed // (kc * itemsize))
-        nc = _equal(n, room, wide) if pack_b else n
-        keeps = narrow and kc < k
-        if narrow:
-            room = min(room // 2, machine.packed // (nc * itemsize) if keeps else room)
-        mc = _equal(m, room, rows) if pack_a or keeps else m
-        if mc == m and nc == n:
-            packed = max(1, (mc * pack_a + nc * pack_b) * kc, mc * nc * keeps) * itemsize
-            bc = min(batch, max(1, machine.packed // packed))
-        block = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
-        storing = not turn and kc <= 64 and nc * kc * itemsize <= machine.l2 // 2
-        beside = not turn and planes > 1 and k * n * itemsize < machine.l2 * 3 // 4
-        if -(-nc // wide) < 4 or storing or beside:
-            block = 1  # rows of the output are finished one after the other
-    piece = min(inner, mc) if len(dims) > 1 and inner else mc
-    tiles = max(1, mc // piece) * -(-piece // rows)
-    block = min(block, tiles)
-    if pad and tiles >= _SHARES * 4:
-        # Panels of unequal width: shares of whole blocks are equal, shares of panels are not.
-        blocks = -(-tiles // block)
-        block = -(-tiles // (-(-blocks // _SHARES) * _SHARES))
-    schedule = Schedule(
-        rows,
-        vectors,
-        pack_a,
-        pack_b,
-        kc,
-        mc,
-        nc,
-        bc,
-        block,
-        turn=turn,
-        prefetch=prefetch,
-        inner=inner if len(dims) > 1 else 0,
-        pad=pad is not None,
-    )
+        elif pad.chunked == "k" and self._depth(tiles):
+            kc = min(k, max(chunk, -(-_PADDED_DEPTH // self.unit)) * self.unit)
+        return _Blocks(kc, mc, n, batch, tiles=m)
 
-    cost = cycles + (2000 if pack_a or pack_b or pad else 0)
-    if pad:
-        cost += pad.unit * pad.chunks * _COPY
-    for size, packed_too, access, group in ((m * k, pack_a, a, "m"), (n * k, pack_b, b, "n")):
-        if not packed_too:
-            continue
-        each = _GATHER
-        run = runs(spec, access.operand)
-        stride, plainly = access.stride(group), not access.operand.windows
-        if stride == 1 and plainly:
-            each = _COPY
-            if group == "m":
-                each *= -(-rows // lanes) * lanes / rows  # vectors that are not full
-        elif stride is not None and abs(run[-1][1]) == spacing(access.operand) and plainly:
-            each = _TURN * max(1, 8 / max(1, run[-1][0]))
-        if batch * size * itemsize > _CACHED:
-            each += 2 * _MEMORY
-        cost += size * each
-    if not turn and c_n[-1][1] not in (0, 1) and n > 1:
-        cost += m * n * _SCATTER
-    return cost, schedule
+    def _blocks(self, tiles: _Tiles, rows: int, split: bool) -> _Blocks:
+        """Blocks that the cache for packed operands holds; k is split if `split`."""
+        itemsize, machine = self.itemsize, self.machine
+        batch, m, n, k = self.sizes
+        kc = k
+        depth = self._depth(tiles) if split else 0
+        if depth:
+            step = max(self.unit, 4)
+            kc = min(k, math.ceil(math.ceil(k / -(-k // depth)) / step) * step)
+        room = max(1, machine.packed // (kc * itemsize))
+        nc = _equal(n, room, tiles.wide) if tiles.pack_b else n
+        keeps = self.narrow and kc < k
+        if self.narrow:
+            room = min(room // 2, machine.packed // (nc * itemsize) if keeps else room)
+        mc = _equal(m, room, rows) if tiles.pack_a or keeps else m
+        bc = 1
+        if mc == m and nc == n:
+            packed = (mc * tiles.pack_a + nc * tiles.pack_b) * kc
+            bc = min(batch, max(1, machine.packed // (max(1, packed, mc * nc * keeps) * itemsize)))
+        count = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
+        return _Blocks(kc, mc, nc, bc, 1 if self._by_rows(tiles, kc, nc) else count)
+
+    def _by_rows(self, tiles: _Tiles, kc: int, nc: int) -> bool:
+        """Whether rows of the output are finished one after the other."""
+        _, _, n, k = self.sizes
+        l2 = self.machine.l2
+        storing = not self.turn and kc <= _STORING and nc * kc * self.itemsize <= l2 // 2
+        several = not self.turn and self.planes > 1 and k * n * self.itemsize < l2 * 3 // 4
+        return -(-nc // tiles.wide) < _SHARES or storing or several
+
+    def _block(self, blocks: _Blocks, rows: int, inner: int) -> int:
+        """Tiles along m that are taken before the next ones along n."""
+        piece = min(inner, blocks.mc) if inner else blocks.mc
+        tiles = max(1, blocks.mc // piece) * -(-piece // rows)
+        block = min(blocks.tiles, tiles)
+        if self.pad and tiles >= _SHARES * 4:
+            # Panels of unequal width: shares of whole blocks are equal, shares of panels are not.
+            count = -(-tiles // block)
+            block = -(-tiles // (-(-count // _SHARES) * _SHARES))
+        return block
+
+    # -- costs --------------------------------------------------------------------------------
+
+    def _cycles(self, tiles: _Tiles, rows: int) -> float:
+        """Cycles for tiles, for what is packed, and for stores that are no vectors."""
+        _, m, n, k = self.sizes
+        pad = self.pad
+        cycles = tiles.shape.cycles
+        cycles += costs.PHASE if tiles.pack_a or tiles.pack_b or pad else 0
+        if pad:
+            cycles += pad.unit * pad.chunks * costs.COPY
+        if tiles.pack_a:
+            full = -(-rows // self.lanes) * self.lanes / rows  # vectors that are not full
+            cycles += m * k * self._packing(self.a, "m", m * k, full)
+        if tiles.pack_b:
+            cycles += n * k * self._packing(self.b, "n", n * k, 1.0)
+        if not self.turn and self.columns[-1][1] not in (0, 1) and n > 1:
+            cycles += m * n * costs.SCATTER
+        return cycles
+
+    def _packing(self, access: Access, group: str, size: int, full: float) -> float:
+        """Cycles for each element of an operand of that size."""
+        x = access.operand
+        each = costs.GATHER
+        run = runs(self.spec, x)
+        stride = access.stride(group)
+        if stride == 1 and not x.windows:
+            each = costs.COPY * full
+        elif stride is not None and abs(run[-1][1]) == spacing(x) and not x.windows:
+            each = costs.TURN * max(1, 8 / max(1, run[-1][0]))
+        if self.sizes[0] * size * self.itemsize > costs.CACHED:
+            each += 2 * costs.FAR
+        return each
 
 
 def _equal(size: int, room: int, piece: int) -> int:
@@ -255,115 +417,3 @@ def structure(spec: Contraction, a: Operand, turn: bool, *more: Operand) -> list
     operands = [a, *(spec.outputs + spec.extras if turn else ()), *more]
     windows = [w.m for w in a.windows]
     return [merged[0] for merged in merge(spec.m, *(x.m for x in operands), *windows)]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A way to cut m into tiles: rows, the piece that tiles repeat in, (height, times) of tiles.
-
-    Of the values of k the part `taken` exists for a tile, and of these `share` for each row.
-    `together` taps that follow each other read overlapping elements of A. The sums of all but
-    `live` rows are zero.
-    """
-
-    rows: int
-    piece: int
-    heights: tuple[tuple[int, int], ...]
-    taken: float = 1.0
-    share: float = 1.0
-    together: int = 1
-    windowed: bool = False
-    live: int = 0
-
-
-def _pieces(dims: list[int]) -> list[Cut]:
-    """The ways to cut the indices of m into tiles of equal steps: along one of the last indices."""
-    cuts: list[Cut] = []
-    trail, outer = 1, math.prod(dims)
-    for extent in reversed(dims):
-        outer //= extent
-        for r in range(1, min(extent, 26 // trail) + 1):
-            heights = ((r * trail, outer * (extent // r)), (extent % r * trail, outer))
-            cut = Cut(r * trail, extent * trail, tuple(h for h in heights if h[0] and h[1]))
-            cuts.append(cut)
-        trail *= extent
-        if trail > 26:
-            break
-    return cuts or [Cut(1, dims[-1], ((1, math.prod(dims)),))]
-
-
-def _cuts(spec: Contraction, pad: Padded, dims: list[int]) -> list[Cut]:
-    """Those of `dims` in whose tiles the taps of the windows that need it are known."""
-    found = []
-    for cut in _pieces(dims or [1]):
-        piece = cut.piece if len(dims) > 1 else max(1, spec.sizes[1])
-        taps = taps_of(spec, pad.places, piece, cut.rows)
-        if taps is not None:
-            taken = math.prod(t.share for t in taps if t.fixed)
-            share = math.prod(t.share for t in taps if not t.fixed)
-            together = math.prod(t.extent for t in taps if not t.fixed)
-            live = sum(
-                all(any(t.exists(0, r, k) for k in range(t.extent)) for t in taps if not t.fixed)
-                for r in range(cut.rows)
-            )
-            found.append(Cut(cut.rows, cut.piece, cut.heights, taken, share, together, True, live))
-    return found
-
-
-def tile_shape(
-    cuts: list[Cut],
-    vectors: int,
-    k: int,
-    apart: int,
-    column: int,
-    lanes: int,
-    machine: Machine,
-) -> tuple[int, int, int, float]:
-    """The tile (rows, vectors, piece of m) that takes the least estimated cycles, and these.
-
-    For each k, a row of a tile costs half a cycle for each fused multiply-add, at least what its
-    loads cost, and at least what bringing B's panel from the cache that holds it costs; short tiles
-    are bound by the latency of the additions. At the end a tile is stored, or, if `apart` is not 0,
-    turned and stored with its lanes so far apart and `column` bytes from column to column: lines at
-    multiples of a page are in each other's way.
-    """
-    crowd = _WAYS * (_PAGE // math.gcd(_PAGE, column))
-    # A single row reads B once: no panel is kept, and long runs open few pages.
-    single = cuts[-1].rows == 1 and vectors >= 32
-    widest = min(24, vectors // 4) if single else 6
-    best: tuple[float, int, int, int] | None = None
-    for cut in cuts:
-        r, inner, heights = cut.rows, cut.piece, cut.heights
-        for w in range(1, min(vectors, widest) + 1):
-            sums = (cut.live or r) * w
-            if sums + min(w, 4) + 1 > machine.registers and (w > 1 or cut is not cuts[0]):
-                continue
-            panel = k * w * machine.vector
-            fetch = 0.0 if 2 * panel < machine.l1 else 3.0 if 2 * panel < machine.l2 else 6.0
-            if single:
-                fetch = 3.0
-            elif cut.windowed and fetch:
-                fetch = 2.0 if panel < machine.l2 else 6.0
-            cost = 0.0
-            for height, times in heights:
-                for width, count in ((w, vectors // w), (vectors % w, int(vectors % w > 0))):
-                    if not times or not count:
-                        continue
-                    active = loads = height * cut.share
-                    if cut.together <= 16 and sums + cut.together * width + 1 < machine.registers:
-                        loads = min(loads, 2 * active / cut.together)
-                    latency = (5 if cut.windowed else 4) * cut.share
-                    busy = max(active * width / 2, (loads + width) / 2, fetch * width, latency)
-                    busy += 0.05 * (loads + (8 if cut.windowed else 4) * width)
-                    end = 2.0 * height * width
-                    if apart:
-                        turns = -(-height // lanes) * width
-                        store = apart + (1.5 if cut.windowed else 0.5) * (height % lanes > 0)
-                        end = turns * lanes * (math.log2(lanes) / 2 + store)
-                        if cut.windowed:
-                            end += 20.0 * max(0, width * lanes - crowd)
-                    cost += times * count * (k * cut.taken * busy + end + 20)
-            if best is None or cost < best[0]:
-                best = (cost, r, w, inner)
-    assert best is not None
-    return best[1], best[2], best[3], best[0]

@@ -134,9 +134,9 @@ def plan_table(plan: Plan) -> Table:
     names = plan.graph.names()
     listed = []
     for v in dict.fromkeys([*plan.graph.inputs, *born]):
-        whole, start = plan.place(v)
-        if whole in plan.offsets:
-            place = f"arena + {plan.offsets[whole] + start:,}"
+        whole, start = plan.buffers.place(v)
+        if whole in plan.buffers.offsets:
+            place = f"arena + {plan.buffers.offsets[whole] + start:,}"
         elif v in plan.lowering.inside:
             place = f"in {names[whole]} + {start:,}"
         elif whole is not v:
@@ -145,8 +145,8 @@ def plan_table(plan: Plan) -> Table:
             place = "input" if v in plan.graph.inputs else "output"
         first = f"{born[v]}" if v in born else "-"
         listed.append([names[v], describe(v), v.nbytes, place, first, f"{last.get(v, '-')}"])
-    total = sum(v.nbytes for v in plan.offsets)
-    foot = f"arena: {plan.scratch_offset:,} bytes for {total:,} bytes of temporary values"
+    total = sum(v.nbytes for v in plan.buffers.offsets)
+    foot = f"arena: {plan.buffers.scratch_offset:,} bytes for {total:,} bytes of temporary values"
     return Table(["buffer", "type", "bytes", "place", "made in", "last read in"], listed, foot)
 
 

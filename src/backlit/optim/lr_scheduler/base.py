@@ -40,6 +40,7 @@ class LRScheduler:
         self.optimizer = require_optimizer(self, optimizer)
         self.last_epoch = count(self, "last_epoch", last_epoch, -1) + 1
         self.base_lrs: list[float] = []
+        self._last_lr: list[float] = []
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch >= 0 and "initial_lr" not in group:
                 raise ArgumentError(

@@ -43,6 +43,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_0 = count(self, "T_0", T_0)
         self.T_mult = count(self, "T_mult", T_mult)
         self.eta_min = float(eta_min)
+        self.T_cur: float = 0  # steps since the last restart, ...
+        self.T_i = self.T_0  # ... of as many
         self._go_to(count(self, "last_epoch", last_epoch, -1) + 1, self.T_0)
         super().__init__(optimizer, last_epoch)
 

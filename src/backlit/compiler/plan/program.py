@@ -1,0 +1,95 @@
+"""Programs: all loops of a plan, and a driver for each run of kernels between host calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..llvm import machine
+from ..loops.kernels import write
+from ..loops.nonfinite import may_spoil
+from ..lower.kinds import CONTRACTION, HOST, NONFINITE, Kernel
+from ..lower.products import ContractionKernels
+from . import threads
+from .driver import DriverWriter
+from .memory import Buffers, aligned
+
+
+@dataclass(frozen=True)
+class Program:
+    """Drivers and ops for the host in order; their code, if there is any; memory to work in."""
+
+    steps: list[Kernel | threads.Driver]
+    library: machine.Library | None
+    text: str
+    arena: np.ndarray
+
+
+class ProgramWriter:
+    """Writes one program. With `split` each kernel has a driver, so that each can be timed."""
+
+    def __init__(self, buffers: Buffers, split: bool):
+        self.buffers = buffers
+        self.split = split
+        self.kernels: dict[str, str] = {}  # body -> name: equal kernels are compiled once
+        self.declarations: dict[str, None] = {}
+        self.drivers: list[DriverWriter] = []
+        self.contractions = ContractionKernels(buffers.lowering)
+
+    def program(self) -> Program:
+        """The program, compiled."""
+        steps: list[Kernel | DriverWriter] = []
+        for kernel in self.buffers.kernels:
+            if kernel.kind is HOST:
+                steps.append(kernel)
+                continue
+            if not steps or self.split or isinstance(steps[-1], Kernel):
+                self.drivers.append(DriverWriter(self.buffers, f"driver{len(self.drivers)}"))
+                steps.append(self.drivers[-1])
+            if kernel.kind is CONTRACTION:
+                self._add_contraction(kernel)
+            else:
+                self._add_loops(kernel)
+        arena = aligned(self.buffers.scratch_offset + self.contractions.scratch)
+        if not self.drivers:
+            return Program([s for s in steps if isinstance(s, Kernel)], None, "", arena)
+        text = self._text()
+        codes = [c.code for c in self.contractions.kernels.values()]
+        names = [d.name for d in self.drivers]
+        library = machine.build(text, names, codes, threads.departure)
+        compiled = [
+            threads.Driver(library, s.name, s.parallel) if isinstance(s, DriverWriter) else s
+            for s in steps
+        ]
+        return Program(compiled, library, text, arena)
+
+    def _add_contraction(self, kernel: Kernel) -> None:
+        driver, in_place = self.drivers[-1], self.buffers.in_place
+        if any(v in in_place for v in kernel.makes):
+            driver.stop_if_flagged()
+        for contraction, arrays in self.contractions.of(kernel):
+            driver.add_contraction(contraction, arrays)
+        if may_spoil(kernel.roots[0]):
+            self._add_loops(Kernel(NONFINITE, kernel.roots, kernel.reads))
+
+    def _add_loops(self, kernel: Kernel) -> None:
+        driver, buffers = self.drivers[-1], self.buffers
+        writer = write(buffers.lowering, kernel, buffers.storage)
+        self.declarations.update(writer.f.declarations)
+        name = self.kernels.setdefault(writer.f.text(), f"kernel{len(self.kernels)}")
+        if any(r.output in buffers.in_place for r in kernel.roots):
+            driver.stop_if_flagged()
+        driver.add(writer, name)
+
+    def _text(self) -> str:
+        """The whole module."""
+        kernels = [
+            body.replace("define void @KERNEL", f"define internal void @{name}", 1)
+            for body, name in self.kernels.items()
+        ]
+        parts = [machine.header(), *self.declarations, threads.helpers(threads.BARRIER)]
+        parts += [*kernels, *(d.text() for d in self.drivers), machine.attributes()]
+        for c in self.contractions.kernels.values():
+            parts.append(f"declare void @{c.name}(ptr, i64, i64, i64, ptr)")
+        return "\n".join(parts)
