@@ -14,6 +14,10 @@ from .errors import ArgumentError, BacklitError, DTypeError
 from .foreign import words
 from .state import where_called
 
+# A tuple: `a | b` would make a union at each call.
+_ARRAYS = (np.ndarray, np.generic)
+_NESTING = (list, tuple)
+
 
 def as_array(
     data: Any,
@@ -26,7 +30,7 @@ def as_array(
     `plainly` makes of nested lists what NumPy can read, where they may hold something else.
     """
     target = None if dtype is None else as_dtype(dtype)
-    if not isinstance(data, np.ndarray | np.generic):
+    if not isinstance(data, _ARRAYS):
         if not hasattr(data, "__array__") or isinstance(data, type):
             return _from_python(data, target, plainly)
         try:
@@ -87,7 +91,7 @@ def _no_numbers(data: Any, error: str = "") -> str:
 
 def _python_numbers(data: Any) -> bool:
     """Whether the innermost things in nested lists are numbers of Python's own."""
-    while isinstance(data, list | tuple) and data:
+    while isinstance(data, _NESTING) and data:
         data = data[0]
     return not hasattr(data, "__array__")
 

@@ -9,10 +9,13 @@ from .dtypes import DType
 from .op import Op, holds
 from .tensor import Tensor, apply, as_tensor
 
+# A tuple: `a | b` would make a union at each call.
+_AS_THEY_ARE = (Tensor, int)
+
 
 def operand(x: Any) -> Any:
     """Tensors and Python numbers as they are; arrays and nested lists as Tensors."""
-    if isinstance(x, Tensor | bool | int):
+    if isinstance(x, _AS_THEY_ARE):
         return x
     if isinstance(x, float):
         return float(x)  # np.float64 is one, too, and no reason to go to float64

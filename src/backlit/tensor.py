@@ -449,7 +449,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if not isinstance(value, Tensor | None):
+        if value is not None and not isinstance(value, Tensor):
             raise DTypeError(
                 f"grad: a gradient must be a Tensor or None, got {words(value)[0]}; "
                 "use backlit.tensor(value)"
@@ -622,6 +622,10 @@ def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndar
     return as_array(data, dtype, copy, _without_tensors)
 
 
+# A tuple: `a | b` would make a union at each call.
+_NESTING = (list, tuple)
+
+
 def _without_tensors(data: Any) -> Any:
     if isinstance(data, Tensor):
         data._require_cut(
@@ -629,8 +633,8 @@ def _without_tensors(data: Any) -> Any:
             "use backlit.stack, or t.detach() (of one number item()) in the list if none is wanted",
         )
         return data._concrete("a list of Tensors", "use backlit.stack, which needs no values")
-    if isinstance(data, list | tuple):
-        return [_without_tensors(d) for d in data]
+    if isinstance(data, _NESTING):
+        return [d if type(d) is float or type(d) is int else _without_tensors(d) for d in data]
     return data
 
 

@@ -96,11 +96,17 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
     return a % ndim
 
 
+# A tuple: `a | b` would make a union at each call.
+_SEVERAL = (tuple, list)
+
+
 def axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """An axis, several, or None for all, as a sorted tuple without repetition."""
     if axis is None:
         return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple | list) else (axis,)
+    if type(axis) is int:
+        return (one_axis(name, axis, ndim),)
+    given = axis if isinstance(axis, _SEVERAL) else (axis,)
     result = tuple(sorted(one_axis(name, a, ndim) for a in given))
     if len(set(result)) != len(result):
         raise ShapeError(f"{name}: axes must differ, got {axis}")
@@ -109,7 +115,7 @@ def axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
 
 def integers(name: str, values: Any) -> tuple[int, ...]:
     """A size, or a sequence of sizes, as integers."""
-    given = values if isinstance(values, tuple | list) else (values,)
+    given = values if isinstance(values, _SEVERAL) else (values,)
     try:
         return tuple([operator.index(n) for n in given])
     except TraceError:

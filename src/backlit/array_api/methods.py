@@ -96,11 +96,13 @@ def _deviation(function: Method) -> Method:
 # -- those that are written out -------------------------------------------------------------------
 
 
+# A tuple: `a | b` would make a union at each call.
+_COMPARED = (Tensor, int, float, list, tuple, complex)
+
+
 def _never_equal(x: Any) -> bool:
     """Whether `==` of a Tensor and this is Python's answer: that two different things differ."""
-    return not (
-        isinstance(x, Tensor | int | float | list | tuple | complex) or hasattr(x, "__array__")
-    )
+    return not (isinstance(x, _COMPARED) or hasattr(x, "__array__"))
 
 
 def _contains(self: Tensor, value: Any) -> bool:
