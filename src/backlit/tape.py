@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from .dtypes import DType
 from .errors import GraphFreedError
+from .location import location
 from .op import Op, Shape
 from .state import STATE
 
@@ -131,9 +132,7 @@ class Node:
     @property
     def location(self) -> str:
         """`file.py:12, in Net.fc1`."""
-        filename, line = self.line
-        where = f", in {self.scope.path}" if self.scope is not None else ""
-        return f"{os.path.basename(filename)}:{line}{where}"
+        return location(*self.line, "" if self.scope is None else self.scope.path)
 
 
 def line_of(code: CodeType, instruction: int) -> int | None:

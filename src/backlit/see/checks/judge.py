@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ...location import location
 from ...op import Op
 from .case import FIT, Cause
 from .causes import explain
@@ -105,7 +105,7 @@ def _raised_at(error: BaseException) -> str:
         trace = trace.tb_next
     if trace is None:
         return ""
-    return f"raised at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+    return f"raised at {location(trace.tb_frame.f_code.co_filename, trace.tb_lineno)}"
 
 
 def _misshapen(experiment: Experiment, op: Op, k: int, raw: np.ndarray, x: np.ndarray) -> Cause:
@@ -150,7 +150,8 @@ def definition(op: Op) -> str:
     except (OSError, TypeError):
         return type(op).__qualname__
     body = next((s.strip() for s in forward if s.strip().startswith("return")), forward[0].strip())
-    return f"{os.path.basename(filename)}:{start}, {type(op).__name__}.backward; forward: {body}"
+    name = f"{type(op).__name__}.backward"
+    return f"{location(filename, start)}, {name}; forward: {body}"
 
 
 def check_op(op: Op, inputs: Sequence[Any], *, seed: int = 0, line: str = "") -> CheckResult:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from ...autograd import enable_grad, grad, parameters_of
 from ...dtypes import FLOATING, float64
 from ...errors import ArgumentError, BacklitError
+from ...location import location
 from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
@@ -59,10 +59,8 @@ class Applied:
         """`file.py:12, in Net.fc1: the source line`."""
         number = line_of(self.code, self.instruction) or 0
         filename = self.code.co_filename
-        path = f", in {self.scope.path}" if self.scope is not None else ""
-        source = linecache.getline(filename, number).strip()
-        text = f": {source}" if source else ""
-        return f"{os.path.basename(filename)}:{number}{path}{text}"
+        scope = "" if self.scope is None else self.scope.path
+        return location(filename, number, scope, linecache.getline(filename, number).strip())
 
 
 class watching(observing):  # noqa: N801  (used like a function)

@@ -7,7 +7,6 @@ Infinities that never reach the output or a gradient (a mask of −∞ before a 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from ...autograd import step_back
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, LOW_PRECISION, finfo
 from ...facts import Border
+from ...location import location
 from ...op import Elementwise, Op
 from ...ops.activation import LogSoftmax, MaskedSoftmax, Softmax
 from ...ops.elementwise import Multiply, Where
@@ -239,7 +239,7 @@ def _described(record: Record, node: NodeRecord, index: Index, chain: list[str])
     value = float(array[index])
     found = BadNumber("forward", node, value, index, "", chain=chain)
     found.sample = _sample(record, node.shape, index)
-    found.line = _line(record, node)
+    found.line = record.place(node)
     if node.kind != "op" or node.applied is None:
         found.rule = (
             "it was not finite from the start" if node.kind != "op" else "it was read from a file"
@@ -353,7 +353,7 @@ def _backward(record: Record) -> BadNumber | None:
                 found.rule = "the gradient that backward starts with is not finite"
             else:
                 found.rule = f"the sum of its gradients leaves {upstream.dtype.name}"
-            found.line = _line(record, node)
+            found.line = record.place(node)
             return found
         for edge in record.incoming[node.id]:
             mask = _edge_bad(edge)
@@ -378,7 +378,7 @@ def _broken_edge(
     found = BadNumber("backward", node, float(gradient[index]), index, "")
     found.argument = source.name or edge.argument
     found.sample = _sample(record, source.shape, index)
-    found.line = _line(record, node)
+    found.line = record.place(node)
     found.chain = _carriers(record, edge)
     at = index if source.shape == node.shape else None
     if at is None:
@@ -453,7 +453,7 @@ def _masks_after(record: Record, node: NodeRecord) -> str:
             for e in record.outgoing[n.id]:
                 target = record.nodes[e.target]
                 if issubclass(target.op_class, Where) and e.position > 0:
-                    return f"where ({os.path.basename(target.file)}:{target.line})"
+                    return f"where ({location(target.file, target.line)})"
                 if issubclass(target.op_class, Multiply):
                     others = [
                         record.nodes[o.source]
@@ -461,7 +461,7 @@ def _masks_after(record: Record, node: NodeRecord) -> str:
                         if o.source != n.id
                     ]
                     if any((v := _array(o)) is not None and (v == 0).any() for o in others):
-                        return f"multiply ({os.path.basename(target.file)}:{target.line})"
+                        return f"multiply ({location(target.file, target.line)})"
                 if target.id not in seen:
                     seen.add(target.id)
                     following.append(target)
@@ -514,9 +514,3 @@ def _inputs(record: Record) -> Iterator[NodeRecord]:
     """The data: constants first, then leaves that are no parameters."""
     yield from (n for n in record.nodes if n.kind == "constant" and len(n.shape) > 0)
     yield from (n for n in record.nodes if n.kind == "leaf" and len(n.shape) > 0)
-
-
-def _line(record: Record, node: NodeRecord) -> str:
-    where = record.location(node)
-    source = record.source(node)
-    return f"{where}: {source}" if source else where

@@ -20,7 +20,6 @@ A reason is given for what was seen. What may be is told as such.
 from __future__ import annotations
 
 import linecache
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from rich.text import Text
 
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, GraphFreedError
+from ...location import location
 from ...nn.module import Parameter
 from ...op import Op, describe
 from ...ops.elementwise import Convert, Divide
@@ -116,7 +116,7 @@ def why(parameter: Tensor, source: Any = None) -> Why:
                 Reason(
                     "overwritten",
                     f"this is the result of {node.op.name}, no leaf: only leaves keep a gradient",
-                    _source(*node.line, node.location),
+                    _source(*node.line, "" if node.scope is None else node.scope.path),
                     "ask for the leaf it was computed from; to update a parameter use "
                     "w -= lr * w.grad under no_grad, or assign(); to see this gradient call "
                     "retain_grad() before backward",
@@ -151,7 +151,7 @@ def _frozen(parameter: Tensor, source: Any) -> Reason:
         if number is not None and record.nodes[number].kind == "op":
             node = record.nodes[number]
             text = f"this is the result of {node.op}, computed under no_grad, and not the parameter"
-            return Reason("overwritten", text, _at(record, node), _UPDATE)
+            return Reason("overwritten", text, record.place(node), _UPDATE)
     fix = "requires_grad_() on the tensor or its module, before the forward pass"
     if parameter.dtype not in FLOATING:
         fix = f"only floating tensors have gradients, this one is {parameter.dtype}"
@@ -210,7 +210,7 @@ def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False)
         user = record.nodes[record.outgoing[number][0].target]
         text = f"requires_grad was not set yet when {user.op} used it"
         fix = "call requires_grad_() before the forward pass"
-        return Why(name, "none", [Reason("frozen", text, _at(record, user), fix)])
+        return Why(name, "none", [Reason("frozen", text, record.place(user), fix)])
     loss = loss_of(record)
     if loss is None or (loss == record.output and record.seed is None):
         return Why(name, "none", [_no_start(record, loss)])
@@ -323,7 +323,7 @@ def _cut(record: Record, start: NodeRecord, loss: int) -> list[Reason]:
 
 def _ended(record: Record, node: NodeRecord) -> Reason:
     """Why the result of an op requires no gradient though an input does."""
-    at = _at(record, node)
+    at = record.place(node)
     known = node.op_class
     if known is not Op and not known.differentiable:
         if known is Convert:
@@ -347,7 +347,7 @@ def _detached(record: Record, c: Crossing, what: str) -> Reason:
         return Reason(
             "detached",
             f"{what} goes on into {user.op} without its gradient",
-            _at(record, user),
+            record.place(user),
             "take out detach(), numpy() or assign() on the way",
         )
     return Reason(
@@ -373,7 +373,7 @@ def _no_way(record: Record, start: NodeRecord, loss: int, ways: Ways) -> Reason:
         "not reached",
         f"what is computed from it ends in {last.label}, which {record.nodes[loss].label} does not "
         "use",
-        _at(record, last),
+        record.place(last),
         "add that part to the loss, or leave the parameter out of the optimizer",
     )
 
@@ -388,7 +388,7 @@ def _may_be(what: str, read: Read) -> Reason:
 
 
 def _read_at(read: Read) -> str:
-    return _source(read.file, read.line, f"{os.path.basename(read.file)}:{read.line}")
+    return _source(read.file, read.line)
 
 
 # -- zero: the gradient comes and is 0 ----------------------------------------------------------
@@ -418,7 +418,7 @@ def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason
 
 def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
     """What an op did to turn a gradient into zeros."""
-    op, known, at = node.op, node.op_class, _at(record, node)
+    op, known, at = node.op, node.op_class, record.place(node)
     others = [record.nodes[e.source] for e in record.incoming[node.id] if e.id != edge.id]
     if known.role == "blocker":
         fix = "use a smooth function, or pass the gradient straight through in an op of your own"
@@ -448,7 +448,7 @@ def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
 
 def _stopped_part(record: Record, node: NodeRecord, edge: Edge) -> Reason | None:
     """What an op did to turn a part of a gradient into zeros, where that is known."""
-    op, known, at = node.op, node.op_class, _at(record, node)
+    op, known, at = node.op, node.op_class, record.place(node)
     if known.rectifies:
         fix = (
             "nothing, if it is so in this batch only; else lower the learning rate, initialise the "
@@ -526,14 +526,9 @@ def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason 
 # -- words --------------------------------------------------------------------------------------
 
 
-def _at(record: Record, node: NodeRecord) -> str:
-    text, where = record.source(node), record.location(node)
-    return f"{where}: {text}" if text else where
-
-
-def _source(filename: str, line: int, location: str) -> str:
+def _source(filename: str, line: int, scope: str = "") -> str:
     text = linecache.getline(filename, line).strip() if filename else ""
-    return f"{location}: {text}" if text else location
+    return location(filename, line, scope, text)
 
 
 def why_all(parameters: Iterable[tuple[str, Tensor]], source: Any) -> list[Why]:

@@ -37,6 +37,7 @@ from ...autograd import step_back
 from ...dtypes import DType
 from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
+from ...location import location
 from ...op import REGISTRY, Op, Shape
 from .value import Value, encode
 
@@ -332,10 +333,11 @@ class Record:
 
     def location(self, node: NodeRecord) -> str:
         """`file.py:12, in Net.fc1`; the module alone where no line is known; empty for a leaf."""
-        where = self.scope_path(node.scope)
-        if not node.file:
-            return where
-        return f"{os.path.basename(node.file)}:{node.line}" + (f", in {where}" if where else "")
+        return location(node.file, node.line, self.scope_path(node.scope))
+
+    def place(self, node: NodeRecord) -> str:
+        """The location, then the user's line: `file.py:12, in Net.fc1: y = x @ w`."""
+        return location(node.file, node.line, self.scope_path(node.scope), self.source(node))
 
     def source_line(self, file: str, line: int) -> str:
         """A line of the user's code with its line break; empty where it is not known.

@@ -10,7 +10,6 @@ import numpy as np
 from ....dtypes import FLOATING
 from ....op import REGISTRY, Elementwise
 from ....ops.activation import Relu
-from ...records.model import NodeRecord
 from ...records.value import number
 from ..bad_numbers import bad_numbers
 from ..why import why
@@ -19,12 +18,6 @@ from .material import Material
 from .state import RULES as STATE_RULES
 
 Rule = Callable[[Material], Iterator[Finding]]
-
-
-def _at(m: Material, node: NodeRecord) -> str:
-    source = m.record.source(node)
-    where = m.record.location(node)
-    return f"{where}: {source}" if source else where
 
 
 def _rms(a: np.ndarray) -> float:
@@ -135,7 +128,7 @@ def double_softmax(m: Material) -> Iterator[Finding]:
                 ERROR,
                 f"{node.op} gets the result of {takes}, and applies {takes} again",
                 f"{before.label} feeds {node.label}",
-                _at(m, before),
+                m.record.place(before),
                 f"leave out the {takes}, and give the loss the logits",
             )
         elif node.op == "cross_entropy" and before is not None and before.op_class is Relu:
@@ -144,7 +137,7 @@ def double_softmax(m: Material) -> Iterator[Finding]:
                 WARNING,
                 "a relu stands before the cross-entropy",
                 "no class can have a logit below 0",
-                _at(m, before),
+                m.record.place(before),
                 "leave out the last relu",
             )
         if node.op == "nll_loss":
@@ -158,7 +151,7 @@ def double_softmax(m: Material) -> Iterator[Finding]:
                         ERROR,
                         "nll_loss gets numbers that are no log-probabilities",
                         f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
-                        _at(m, first),
+                        m.record.place(first),
                         "apply log_softmax, or use cross_entropy",
                     )
 
@@ -178,7 +171,7 @@ def broadcast_in_loss(m: Material) -> Iterator[Finding]:
                 ERROR,
                 f"({n}, 1) and ({n},) broadcast to ({n}, {n}) in {node.op}",
                 "every prediction is compared with every target",
-                _at(m, node),
+                m.record.place(node),
                 "squeeze the prediction, or reshape the target",
             )
             return
@@ -268,7 +261,7 @@ def dead_units(m: Material) -> Iterator[Finding]:
                 f"{dead:.0%} of the {y.shape[axis]} units of {node.label} are off for "
                 f"all {y.shape[0]} samples",
                 "their output is 0 everywhere",
-                _at(m, node),
+                m.record.place(node),
                 "lower the learning rate, look at the bias, or use leaky_relu",
             )
 
@@ -288,7 +281,7 @@ def saturated_units(m: Material) -> Iterator[Finding]:
                 WARNING,
                 f"{share:.0%} of the values of {node.label} are at the ends of {node.op}",
                 "the derivative there is below 2 % of its largest",
-                _at(m, node),
+                m.record.place(node),
                 "scale the inputs, or the initial weights, down",
             )
 
