@@ -152,7 +152,6 @@ FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floo
 CIRCLES = {
     ("see.formula.gates", "see.formula.tree"): "a formula's gates print themselves as its tree",
     ("see.records.model", "see.records.from_file"): "Record.load is where a file is looked for",
-    ("see.records.model", "see.records.local"): "an edge works its local gradient out when asked",
 }
 
 

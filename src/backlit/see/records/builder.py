@@ -18,6 +18,7 @@ from ...op import Op, describe
 from ...tape import INTERNAL, Scope, is_open
 from ...tensor import Tensor, as_tensor
 from ..find.exits import Read
+from .local import local_gradient
 from .model import Edge, NodeRecord, Record, ScopeRecord
 from .value import Value
 
@@ -167,7 +168,8 @@ class Builder:
         for e in self.edges:
             target = self.nodes[e.target]
             if target.applied is not None:
-                e._applied, e._type = target.applied, self.nodes[e.source]
+                source = self.nodes[e.source]
+                e._derive = functools.partial(local_gradient, target.applied, e.position, source)
         if output is not None and seed is not None:
             backward(result, seed, self.walked)
         return result

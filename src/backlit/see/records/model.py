@@ -148,16 +148,13 @@ class Edge:
     gradient: Value | None = None
     #: The op's derivative with respect to this input, in words and, where that is small, numbers.
     _local: Local | None = None
-    _applied: Applied | None = None
-    _type: Any = None
+    _derive: Callable[[], Local | None] | None = None
 
     @property
     def local(self) -> Local | None:
         """The local gradient: see `Local`. Computed when first asked for. None: none exists."""
-        if self._local is None and self._applied is not None:
-            from .local import local_gradient
-
-            self._local = local_gradient(self._applied, self.position, self._type)
+        if self._local is None and self._derive is not None:
+            self._local = self._derive()
         return self._local
 
 
