@@ -8,6 +8,7 @@ import pytest
 import backlit as bl
 from backlit import see
 from backlit.compiler.eager import _traced
+from backlit.compiler.plan.report import _best
 from backlit.state import STATE, observing
 
 LOOKING = ("observer", "backward_observer", "reader")
@@ -138,4 +139,5 @@ def test_nobody_sees_a_capture_for_native_code():
     watcher = Watcher()
     with watcher.block:
         _traced(lambda x: x * x, (bl.ones(3).numpy(),))
+        _best(lambda x: x * x, bl.ones(3).numpy())
     assert "multiply" not in watcher.seen

@@ -270,6 +270,17 @@ def test_nested_recordings_both_see():
     assert STATE.observer is None
 
 
+def test_a_failure_in_the_block_itself_is_at_its_own_line():
+    with pytest.raises(bl.errors.ShapeError), see.recording() as r:
+        x = bl.ones((2, 3))
+        x @ x
+    assert source_line(r.record.nodes[-1]).strip() == "x @ x"
+    with pytest.raises(ArgumentError, match="a shape is integers"), see.recording() as r:
+        x = bl.ones((2, 3))
+        bl.reshape(x, "a")
+    assert source_line(r.record.nodes[-1]).strip() == 'bl.reshape(x, "a")'
+
+
 def test_a_failing_op_is_recorded_and_the_exception_goes_on():
     net = Net()
     with pytest.raises(bl.errors.ShapeError), see.recording() as r:

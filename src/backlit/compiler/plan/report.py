@@ -15,7 +15,7 @@ import numpy as np
 from ...files import write_whole
 from ...op import Elementwise, describe
 from ...ops import contraction, convolution, reductions
-from ...state import Setting
+from ...state import Setting, observing
 from ...table import Table
 from ...tensor import wrap
 from ..capture.graph import Equation, Variable
@@ -232,7 +232,7 @@ def limits(threads: int) -> Limits:
 def _best(function: Callable[..., Any], *arrays: np.ndarray) -> float:
     """The seconds of the fastest of some calls of a function, compiled."""
     leaves = tuple(map(wrap, arrays))
-    with Setting(observer=None, grad_enabled=False):
+    with observing(alone=True), Setting(grad_enabled=False):
         plan = Plan(trace(function, leaves, {}, guarded=False))
     times = []
     for _ in range(15):
