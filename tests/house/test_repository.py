@@ -347,6 +347,36 @@ def test_no_function_is_longer_than_a_page():
     assert not long, "\n".join(long)
 
 
+#: Lists of three or more names that ops have too, and what they are names of.
+NO_OPS = {
+    "compiler/eager.py": "functions of the namespace that have native versions",
+    "see/records/value.py": "what is measured of an array",
+}
+
+
+def listed(node, names):
+    """The names that a literal collection lists, also several in one text."""
+    if isinstance(node, ast.Dict):
+        entries = node.keys
+    elif isinstance(node, ast.Tuple | ast.List | ast.Set):
+        entries = node.elts
+    else:
+        return set()
+    texts = [e.value for e in entries if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+    return {word for text in texts for word in text.split() if set(text.split()) <= names}
+
+
+def test_what_is_known_of_ops_stands_on_them_and_in_no_table():
+    ops = set(backlit.op.REGISTRY)
+    tables = set()
+    for room in ("compiler", "see"):
+        for path in sorted((SOURCE / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if len(listed(node, ops)) >= 3:
+                    tables.add(path.relative_to(SOURCE).as_posix())
+    assert tables == set(NO_OPS), "a fact of an op is an attribute of its class: see backlit/op.py"
+
+
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))

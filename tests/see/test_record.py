@@ -15,6 +15,7 @@ from backlit import nn, see
 from backlit.cli import panes
 from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
 from backlit.ops.activation import Softmax
+from backlit.ops.convolution import Convolution
 from backlit.see.records.model import Record
 from backlit.see.records.value import Value, number
 from backlit.see.show.draw.labels import local_text
@@ -603,8 +604,8 @@ def test_the_local_gradient_of_a_convolution_names_its_structure():
     of = {record.nodes[e.source].label: e for e in record.edges}
     assert of["x"].local.text.startswith("Toeplitz: every window sends")
     assert of["w"].local.text.startswith("each weight gets the upstream")
-    assert local_text(of["x"], "convolution") == "∗flip w"
-    assert local_text(of["w"], "convolution") == "∗x"
+    assert local_text(of["x"], Convolution) == "∗flip w"
+    assert local_text(of["w"], Convolution) == "∗x"
 
 
 def test_drawn_numbers_are_inputs_of_a_recording():

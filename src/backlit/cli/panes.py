@@ -145,7 +145,7 @@ def _below(edge: Edge, node: NodeRecord, sends: bool) -> Text:
     if not sends:
         return Text(_DONE if edge.gradient is not None else "", style=GRADIENT)
     text = Text(gradient_text(edge.gradient), style=GRADIENT)
-    local = local_text(edge, node.op)
+    local = local_text(edge, node.op_class)
     if local and edge.gradient is not None:
         text.append(f"  {local}", style=LOCAL)
     return text

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.reductions import Extreme
 from .case import Candidate, Case, Cause, Prediction
 from .experiment import Trial
 from .quantities import LOCAL_FORMS
@@ -118,7 +119,7 @@ def _shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
     if "shifts" not in t.memory:
         whole = _pulled(case, t, ())
         edges = tuple(
-            (j, i, "cut") for j, i in tape.edges() if tape.steps[j].op.name in ("max", "min")
+            (j, i, "cut") for j, i in tape.edges() if isinstance(tape.steps[j].op, Extreme)
         )
         without = _pulled(case, t, edges) if edges and whole is not None else None
         same = without is not None and np.allclose(without, whole, rtol=1e-9, atol=1e-12)

@@ -24,6 +24,8 @@ from ...location import location
 from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import Op, describe
+from ...ops.elementwise import Where
+from ...ops.indexing import Take
 from ...random import default_generator
 from ...state import STATE, observing
 from ...tape import Scope, line_of, user_site
@@ -405,10 +407,10 @@ def _stopped_on_purpose(seen: list[Applied]) -> dict[int, np.ndarray]:
     It reads off where(mask, y.detach(), y): the value is y's in any case, so all that such a choice
     can be for is to stop the gradient. y is looked up in a leaf.
     """
-    looked_up = {id(a.y): a for a in seen if a.op.name == "take"}
+    looked_up = {id(a.y): a for a in seen if isinstance(a.op, Take)}
     stopped: dict[int, np.ndarray] = {}
     for a in seen:
-        if a.op.name != "where" or not all(isinstance(x, Tensor) for x in a.inputs):
+        if not isinstance(a.op, Where) or not all(isinstance(x, Tensor) for x in a.inputs):
             continue
         mask, cut, kept = a.inputs
         source = looked_up.get(id(kept))

@@ -17,14 +17,19 @@ from ...array_api.namespace import TENSORS
 from ...autograd import fit, step_back, walk_back
 from ...backend import numpy_backend as NUMPY
 from ...errors import BacklitError
+from ...facts import written
 from ...op import Elementwise, Op
+from ...ops import elementwise, movement, reductions
 from ...state import Setting, observing
 from ...tensor import Tensor, wrap
 
 #: (step, input of the step, what is done to the gradient that leaves there)
 Break = tuple[int, int, str]
 
-_SIGNS = {"add": "+", "subtract": "−", "multiply": "·", "divide": "/", "matmul": "@", "pow": "^"}
+#: What a formula need not show.
+_UNSEEN = (movement.Reshape, movement.BroadcastTo, elementwise.Positive, elementwise.Astype)
+#: By these the body of a normalisation makes or undoes squares.
+_SQUARES = (elementwise.Square, elementwise.Sqrt, elementwise.Reciprocal, reductions.Var)
 
 
 @dataclass
@@ -158,14 +163,13 @@ class Tape:
         if depth == 0:
             return "…"
         parts = [self.text(s, depth - 1) for s in step.sources]
-        name = step.op.name
-        if name in ("reshape", "expand_dims", "broadcast_to", "positive", "astype"):
+        op = step.op
+        if isinstance(op, _UNSEEN):
             return parts[0]
-        if name in _SIGNS and len(parts) == 2:
-            return f"({parts[0]} {_SIGNS[name]} {parts[1]})"
-        if name == "negative":
-            return f"−{parts[0]}"
-        return f"{name}({', '.join(parts)})"
+        if not op.notation:
+            return f"{op.name}({', '.join(parts)})"
+        between = op.notation.startswith("{} ")
+        return f"({written(op.notation, parts)})" if between else written(op.notation, parts)
 
     def quantities(self) -> Iterator[tuple[str, np.ndarray]]:
         """The value of every floating step, with its text."""
@@ -186,18 +190,17 @@ class Tape:
                 kind == "input" or (kind == "step" and place not in reached)
                 for kind, place in current.sources
             )
-            name = current.op.name
+            op = current.op
             if joins and reduced:
-                if name == "subtract" and not squared:
+                if isinstance(op, elementwise.Subtract) and not squared:
                     return "mean"
-                if name in ("divide", "multiply") and squared:
+                if isinstance(op, elementwise.Divide | elementwise.Multiply) and squared:
                     return "variance"
                 return ""
             reached.add(j)
-            reduced |= name in ("sum", "mean")
-            squared |= name in ("square", "sqrt", "rsqrt", "reciprocal", "var") or (
-                name == "multiply" and len(set(current.sources)) == 1
-            )
+            reduced |= isinstance(op, reductions.Sum | reductions.Mean)
+            alone = len(set(current.sources)) == 1
+            squared |= isinstance(op, _SQUARES) or (isinstance(op, elementwise.Multiply) and alone)
         return ""
 
 

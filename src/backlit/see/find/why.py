@@ -34,7 +34,7 @@ from ...errors import ArgumentError, GraphFreedError
 from ...location import location
 from ...nn.module import Parameter
 from ...op import Op, describe
-from ...ops.elementwise import Convert, Divide
+from ...ops.elementwise import Convert, Divide, Where
 from ...tensor import Tensor
 from ..records.builder import names_of, user_frames
 from ..records.from_block import Recording
@@ -438,7 +438,7 @@ def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
         fix = "lower the learning rate, initialise the bias at 0 or above, or use leaky_relu"
         return Reason("dead units", f"every unit{share} is off at this {op}", at, fix)
     if known.chooses:
-        text = "its mask never chooses it" if op == "where" else f"{op} never chooses it"
+        text = "its mask never chooses it" if known is Where else f"{op} never chooses it"
         return Reason("not chosen", text, at, "check the condition, the index or the labels")
     if known.saturates:
         fix = "scale its input down, or use the loss that takes logits"

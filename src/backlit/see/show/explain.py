@@ -21,6 +21,7 @@ import numpy as np
 
 from ...array_api.arguments import whole
 from ...errors import GradientError
+from ...ops.elementwise import Add
 from ..records.from_tape import as_record
 from ..records.model import Edge, NodeRecord, Record
 from ..records.revive import revive
@@ -341,7 +342,7 @@ def _place(record: Record, node: NodeRecord) -> str:
 
 def is_skip(record: Record, edge: Edge, uses: list[Edge]) -> bool:
     """Whether an edge leads straight into a sum that another of the uses reaches as well."""
-    if len(uses) < 2 or record.nodes[edge.target].op != "add":
+    if len(uses) < 2 or record.nodes[edge.target].op_class is not Add:
         return False
     others = [u for u in uses if u is not edge and u.target != edge.target]
     return any(edge.target in _reach(record, u.target, edge.target) for u in others)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ...ops.contraction import Linear, Matmul
+from ...ops.indexing import Gather, Take, TakeAlongAxis
+from ...ops.movement import Concat, PermuteDims, Reshape, Slice
+from ...ops.reductions import Mean, Sum
 from ..records.model import Edge, NodeRecord, Record
 from .steps import name_of
 
@@ -14,26 +18,27 @@ def shape_sentence(record: Record, edge: Edge) -> str:
     source, target = record.nodes[edge.source], record.nodes[edge.target]
     x, y = name_of(source), name_of(target)
     sx, sy = _shape(source), _shape(target)
-    if target.op == "matmul":
+    op = target.op_class
+    if op is Matmul:
         return _matmul(record, edge, source, target)
-    if target.op == "linear":
+    if op is Linear:
         return _linear(record, edge, source, target)
-    if target.op in ("sum", "mean") and source.shape != target.shape:
-        what = "added" if target.op == "sum" else "averaged"
-        share = "" if target.op == "sum" else ", divided by their number"
+    if op in (Sum, Mean) and source.shape != target.shape:
+        what = "added" if op is Sum else "averaged"
+        share = "" if op is Sum else ", divided by their number"
         return (
             f"d{x}: {y} {what} the {sx} elements of {x} into {sy}; this copy undoes that sum: each "
             f"gets the gradient of its total{share}."
         )
-    if target.op == "permute_dims":
+    if op is PermuteDims:
         return f"d{x}: the axes of d{y} ({sy}) are put back in order, which gives {sx}."
-    if target.op == "reshape":
+    if op is Reshape:
         return f"d{x}: d{y} ({sy}) is read as {sx} again."
-    if target.op in ("slice", "take", "gather", "take_along_axis"):
+    if op in (Slice, Take, Gather, TakeAlongAxis):
         return (
             f"d{x}: zeros of shape {sx}, with d{y} ({sy}) added where the elements were taken from."
         )
-    if target.op == "concat":
+    if op is Concat:
         return f"d{x}: the piece of d{y} ({sy}) where {x} ({sx}) was put."
     if edge.local is not None and source.shape != target.shape and len(target.shape) > 0:
         return _broadcast(source, target)

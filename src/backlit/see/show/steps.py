@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import ArgumentError
 from ...facts import ROLES
 from ...op import REGISTRY, Elementwise, Shape
+from ...ops.contraction import Matmul
 from ..records.from_tape import as_record
 from ..records.model import Edge, NodeRecord, Record
 from ..records.value import Value, number
@@ -177,7 +178,7 @@ def _forward(record: Record, node: NodeRecord) -> str:
     if index is None:
         return text
     result = number(node.value.at(index))
-    if node.op == "matmul" and len(node.shape) >= 2:
+    if node.op_class is Matmul and len(node.shape) >= 2:
         terms = record.nodes[record.edges[node.arguments[0]["edge"]].source].shape[-1]
         return f"{text}; at {_index(index)}: a sum of {terms} products = {result}"
     parts = [_element(v, index, node.shape) for v in inputs] if _elementwise(node) else [None]
@@ -242,7 +243,7 @@ def _matrix_shapes(node: NodeRecord, e: Edge, record: Record) -> str:
     """`g·bᵀ: (32×16)(16×20)` for a product's derivative."""
     up = "×".join(map(str, node.shape))
     others = [record.nodes[o.source] for o in record.incoming[node.id] if o is not e]
-    if node.op == "matmul" and others:
+    if node.op_class is Matmul and others:
         other = "×".join(map(str, others[0].shape))
         return f"g·bᵀ, ({up})·({other})ᵀ" if e.position == 0 else f"aᵀ·g, ({other})ᵀ·({up})"
     return "g·W" if e.position == 0 else "gᵀ·x"

@@ -10,6 +10,7 @@ import numpy as np
 from ....dtypes import FLOATING
 from ....op import REGISTRY, Elementwise
 from ....ops.activation import Relu
+from ....ops.loss import CrossEntropy, NllLoss
 from ...records.value import number
 from ..bad_numbers import bad_numbers
 from ..why import why
@@ -131,7 +132,7 @@ def double_softmax(m: Material) -> Iterator[Finding]:
                 m.record.place(before),
                 f"leave out the {takes}, and give the loss the logits",
             )
-        elif node.op == "cross_entropy" and before is not None and before.op_class is Relu:
+        elif node.op_class is CrossEntropy and before is not None and before.op_class is Relu:
             yield Finding(
                 "clipped logits",
                 WARNING,
@@ -140,7 +141,7 @@ def double_softmax(m: Material) -> Iterator[Finding]:
                 m.record.place(before),
                 "leave out the last relu",
             )
-        if node.op == "nll_loss":
+        if node.op_class is NllLoss:
             first = m.producer(node)
             x = first.value.array if first is not None and first.value is not None else None
             if x is not None and x.ndim >= 2:
@@ -331,7 +332,7 @@ def gradient_scale(m: Material) -> Iterator[Finding]:
 def initial_loss(m: Material) -> Iterator[Finding]:
     """A classifier whose first loss is far above log K."""
     k, op = m.classes, m.loss_op
-    if k is None or k < 2 or op is None or op.op not in ("cross_entropy", "nll_loss"):
+    if k is None or k < 2 or op is None or op.op_class not in (CrossEntropy, NllLoss):
         return
     if op.shape != () or op.attributes.get("reduction") != "'mean'":
         return
@@ -431,7 +432,7 @@ def overfits_one_batch(m: Material) -> Iterator[Finding]:
     if len(losses) < 100 or not np.isfinite(losses).all():
         return
     start = losses[0]
-    if m.classes and m.loss_op is not None and m.loss_op.op == "cross_entropy":
+    if m.classes and m.loss_op is not None and m.loss_op.op_class is CrossEntropy:
         start = min(start, math.log(m.classes))
     best = min(losses[-10:])
     if best > 0.9 * start and start > 1e-3:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ....op import Op
+from ....ops.contraction import Linear, Matmul
+from ....ops.convolution import Convolution
 from ...records.model import Edge, NodeRecord, Record
 from ...records.value import Value, number
 from ..words import role_of, symbol_of
@@ -37,10 +40,10 @@ def _norm(v: Value) -> str:
     return "∞" if s["inf"] else number(s["norm"], 3)
 
 
-_FACTORS = {"matmul": ("·bᵀ", "aᵀ·"), "linear": ("·W", "ᵀ·x")}
+_FACTORS: dict[type[Op], tuple[str, str]] = {Matmul: ("·bᵀ", "aᵀ·"), Linear: ("·W", "ᵀ·x")}
 
 
-def local_text(e: Edge, op: str) -> str:
+def local_text(e: Edge, op: type[Op]) -> str:
     """A local gradient in few characters; empty where none was computed."""
     local = e.local
     if local is None:
@@ -52,7 +55,7 @@ def local_text(e: Edge, op: str) -> str:
         return _FACTORS[op][e.position]
     if local.kind == "copy":
         return "×" + local.text.split(",")[0]
-    if op == "convolution" and local.kind == "map":
+    if op is Convolution and local.kind == "map":
         return "∗flip w" if e.position == 0 else "∗x"
     return {"diagonal": "×f′", "move": "moved", "row": "·∇", "identity": "×1"}.get(local.kind, "·J")
 
@@ -68,7 +71,7 @@ class Labels:
         self.role = [role_of(n) for n in record.nodes]
         self.value = [value_text(n.value) for n in record.nodes]
         self.upstream = [gradient_text(n.upstream) for n in record.nodes]
-        self.local = [local_text(e, record.nodes[e.target].op) for e in record.edges]
+        self.local = [local_text(e, record.nodes[e.target].op_class) for e in record.edges]
         self._places = {
             e.id: (i, len(edges)) for edges in record.incoming for i, e in enumerate(edges)
         }
