@@ -10,6 +10,7 @@ import numpy as np
 
 from ..changes import CHANGES, Announcing, WatchedDict
 from ..conversion import check_device
+from ..dtypes import FLOATING, as_dtype
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, require_function, words
 from ..op import describe
@@ -275,8 +276,6 @@ class Module(Announcing):
                 dtype = arg
         check_device(device)
         if dtype is not None:
-            from ..dtypes import FLOATING, as_dtype
-
             target = as_dtype(dtype)
             if target not in FLOATING:
                 raise DTypeError(f"Module.to: dtype must be floating, got {target}")
