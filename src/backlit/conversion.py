@@ -16,7 +16,7 @@ from .state import where_called
 
 # A tuple: `a | b` would make a union at each call.
 _ARRAYS = (np.ndarray, np.generic)
-_NESTING = (list, tuple)
+NESTING = (list, tuple)
 
 
 def as_array(
@@ -91,7 +91,7 @@ def _no_numbers(data: Any, error: str = "") -> str:
 
 def _python_numbers(data: Any) -> bool:
     """Whether the innermost things in nested lists are numbers of Python's own."""
-    while isinstance(data, _NESTING) and data:
+    while isinstance(data, NESTING) and data:
         data = data[0]
     return not hasattr(data, "__array__")
 

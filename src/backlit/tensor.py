@@ -16,7 +16,7 @@ import numpy as np
 from . import dtypes
 from .backend import eager
 from .changes import CHANGES
-from .conversion import as_array, check_device
+from .conversion import NESTING, as_array, check_device
 from .dtypes import DType, as_dtype
 from .errors import ArgumentError, DTypeError, GradientError, ShapeError
 from .execution import AT_ONCE, check, explained
@@ -26,8 +26,6 @@ from .ops import elementwise
 from .spelling import instead_of_numpy, method
 from .state import STATE, where_called
 from .tape import Node, arose, make_node, user_site
-
-Number = bool | int | float
 
 KEEP = "use the Tensor itself, or t.detach() if none is wanted"
 _RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to print it"
@@ -206,7 +204,7 @@ class Tensor:
             STATE.reader(self, what)
         return self.array
 
-    def item(self) -> Number:
+    def item(self) -> bool | int | float:
         """The only element, as a Python number."""
         array = self._concrete("item()")
         if array.size != 1:
@@ -622,10 +620,6 @@ def _as_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndar
     return as_array(data, dtype, copy, _without_tensors)
 
 
-# A tuple: `a | b` would make a union at each call.
-_NESTING = (list, tuple)
-
-
 def _without_tensors(data: Any) -> Any:
     if isinstance(data, Tensor):
         data._require_cut(
@@ -633,7 +627,7 @@ def _without_tensors(data: Any) -> Any:
             "use backlit.stack, or t.detach() (of one number item()) in the list if none is wanted",
         )
         return data._concrete("a list of Tensors", "use backlit.stack, which needs no values")
-    if isinstance(data, _NESTING):
+    if isinstance(data, NESTING):
         return [d if type(d) is float or type(d) is int else _without_tensors(d) for d in data]
     return data
 
