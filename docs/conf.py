@@ -87,12 +87,17 @@ class Terminal(RegexLexer):
         "root": [
             (r"^(\$ )(.*\n)", bygroups(token.Generic.Prompt, token.Generic.Strong)),
             (
-                r"((?:up|down)stream |local )((?:(?!   ).)*? = )?((?=[-\d\[I∘]|diag).+?)(?=   |\n)",
+                r"((?:up|down)stream |local )((?:(?!   ).)*? = )?"
+                r"((?=[-−\d\[I∘]|diag).+?)(?=   |\n)",
                 bygroups(token.Text, token.Text, _gradient),
             ),
             (r"(∂\S+ *= )(.*?)(?= = |\n)", bygroups(token.Text, _gradient)),
-            (r"\b\w+ (?:distributes|shares|routes|switches|scales|mixes|moves|adds)\b", _role),
-            (r"(?<= = )(?:-?[\d.]\S*|\[.*?\](?=  |\n))", _value),
+            (
+                r"(?:\b\w+|[+−×÷@]) "
+                r"(?:distributes|shares|routes|switches|scales|mixes|moves|adds)\b",
+                _role,
+            ),
+            (r"(?<= = )(?:[-−]?[\d.]\S*|\[.*?\](?=  |\n))", _value),
             (r"\w+|\s|.", token.Text),
         ]
     }

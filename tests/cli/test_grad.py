@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import textwrap
 
 import numpy as np
@@ -195,9 +196,9 @@ CIRCUIT = """\
 f = (x + y) * max(y, z)
 x = 1  y = 2  z = 0
 
-(x + y) * max(y, z) = 6   upstream 1   mul switches
+(x + y) * max(y, z) = 6   upstream 1   × switches
 ├── local 2   downstream 1 × 2 = 2
-│   x + y = 3   upstream 2   add distributes
+│   x + y = 3   upstream 2   + distributes
 │   ├── local 1   downstream 2 × 1 = 2
 │   │   x = 1   upstream 2
 │   └── local 1   downstream 2 × 1 = 2
@@ -213,11 +214,11 @@ x = 1  y = 2  z = 0
 ∂f/∂y = 5 = 2 + 3
 ∂f/∂z = 0
 
-downstream       upstream × local: what a gate sends to one of its inputs
-add distributes  every input gets the upstream gradient unchanged
-max routes       the winner gets the upstream gradient, the others 0; ties share
-mul switches     each input gets upstream times the other input
-copy adds        a value used more than once adds up what its uses send
+downstream     upstream × local: what a gate sends to one of its inputs
++ distributes  every input gets the upstream gradient unchanged
+max routes     the winner gets the upstream gradient, the others 0; ties share
+× switches     each input gets upstream times the other input
+copy adds      a value used more than once adds up what its uses send
 """
 
 
@@ -256,9 +257,9 @@ def test_no_color_prints_plain_text():
         ("x + y", {"x": [3, 4], "y": 1}, ["local [1, 1], summed over the copies   downstream 2"]),
         ("mean(x, axis=0)", {"x": [1, 2, 3, 4]}, ["local 0.25 for each element"]),
         ("max(x, y, 0)", {"x": [1, 5], "y": [3, 4]}, ["local diag(0, 1)"]),
-        ("softmax(x)", {"x": [0, 0]}, ["local [[0.25, -0.25], [-0.25, 0.25]]"]),
+        ("softmax(x)", {"x": [0, 0]}, ["local [[0.25, −0.25], [−0.25, 0.25]]"]),
         ("max(x, y, 9)", {"x": [1, 5], "y": [3, 4]}, ["local 0 "]),
-        ("x - y", {"x": 1, "y": 2}, ["local -1   downstream 1 × (-1) = -1"]),
+        ("x - y", {"x": 1, "y": 2}, ["local −1   downstream 1 × (−1) = −1"]),
         ("sum(x) * 0", {"x": [0.0] * 60}, ["[0, 0, 0, …, 0, 0] (60)"]),
         ("x", {"x": [[0.5] * 5] * 5}, ["5×5 from 0.5 to 0.5"]),
     ],
@@ -277,7 +278,7 @@ def test_a_jacobian_too_large_to_show_is_said_to_be():
 
 def test_a_shared_part_is_drawn_once():
     printed = str(differentiate("q = x * y; q + q", {"x": 2, "y": 3}))
-    assert printed.count("q = x * y = 6   upstream 2   mul switches   copy adds 1 + 1") == 2
+    assert printed.count("q = x * y = 6   upstream 2   × switches   copy adds 1 + 1") == 2
     assert printed.count("see above") == 1
 
 
@@ -285,8 +286,7 @@ def test_subtraction_and_a_variable_called_f():
     printed = str(differentiate("f - y", {"f": 1, "y": 2}))
     assert "result = f - y" in printed
     assert (
-        "sub distributes  the first input gets the upstream gradient, the second minus it"
-        in printed
+        "− distributes  the first input gets the upstream gradient, the second minus it" in printed
     )
     assert "∂result/∂f = 1" in printed
 
@@ -303,7 +303,7 @@ def test_rich_consoles_print_the_tree():
 
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(differentiate("x * y", {"x": 2, "y": 3}))
-    assert "mul switches" in console.export_text()
+    assert "× switches" in console.export_text()
 
 
 def test_json_has_everything_in_full_precision():
@@ -485,7 +485,7 @@ def test_line_breaks_in_an_expression_are_blanks():
 def test_numbers_that_are_not_finite_are_shown():
     result = CliRunner().invoke(main, ["grad", "sum(sqrt(x))", "x=[-1, 0, 1]"])
     assert result.exit_code == 0
-    assert "∂f/∂x = [nan, inf, 0.5]" in result.output
+    assert "∂f/∂x = [nan, ∞, 0.5]" in result.output
 
 
 # -- one vocabulary -------------------------------------------------------------------------------
@@ -518,3 +518,16 @@ def test_a_gate_of_a_formula_has_the_role_that_a_record_gives_it(name, text):
     assert gate.role == role_of(seen), (gate.name, seen.op)
     assert gate.title.endswith(ROLES[gate.role].verb)
     assert gate.does
+
+
+def test_a_formula_is_told_with_the_same_signs_roles_and_numbers_by_both_commands():
+    formula = ["q = x - y; -q * z / 2 + w ** 3", "x=-2", "y=12345", "z=0.5", "w=-1"]
+    tree = CliRunner().invoke(main, ["grad", *formula]).output
+    steps = CliRunner().invoke(main, ["step", "--list", *formula]).output
+    titles = set(re.findall(r"(\S+ (?:distributes|switches|scales))(?:  |\n)", tree))
+    told = set(re.findall(r"backward (\S+ (?:distributes|switches|scales)):", steps))
+    assert titles == told
+    assert "× switches" in titles
+    for number in ("−12347", "−2", "12345"):
+        assert number in tree
+        assert number in steps

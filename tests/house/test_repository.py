@@ -444,5 +444,5 @@ def test_the_picture_shows_what_is_printed_today(draw):
 
     kept = (ROOT / "docs" / "picture.svg").read_text("utf-8")
     assert words(kept) == words(draw.picture()), "run `make picture`"
-    assert "mul switches" in words(kept)
+    assert "× switches" in words(kept)
     assert "url(http" not in kept

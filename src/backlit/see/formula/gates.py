@@ -38,6 +38,8 @@ from .language import (
 MAX_JACOBIAN = 10_000
 
 _GATE_NAMES = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "@": "matmul"}
+#: Gates that are written as a sign; the others go by the name that was typed.
+_OPERATORS = {*_GATE_NAMES.values(), "negate"}
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,11 @@ class Gate:
 
     @property
     def title(self) -> str:
-        """What the gate does with the gradient, as in "mul switches"."""
-        return self.kind if self.op is None else f"{self.name} {ROLES[self.op.role].verb}"
+        """What the gate does with the gradient, as in "× switches"."""
+        if self.op is None:
+            return self.kind
+        sign = self.op.symbol if self.name in _OPERATORS else self.name
+        return f"{sign} {ROLES[self.op.role].verb}"
 
     @property
     def does(self) -> str:

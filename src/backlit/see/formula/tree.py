@@ -1,6 +1,6 @@
 """A differentiated formula as a coloured tree: values green, gradients red, each gate's role named.
 
-    x + y = 3   upstream 2   add distributes
+    x + y = 3   upstream 2   + distributes
     ├── local 1   downstream 2 × 1 = 2
     │   x = 1   upstream 2
     └── local 1   downstream 2 × 1 = 2
@@ -13,7 +13,6 @@ gradient that it sends to the value below.
 from __future__ import annotations
 
 import io
-import math
 import re
 from typing import Any
 
@@ -24,6 +23,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ...facts import COPY
+from ..records.value import number as shown
 from .gates import Differentiation, Edge, Gate
 
 VALUE, GRADIENT, LOCAL, ROLE, WORD = "green", "bold red", "red", "cyan", "dim"
@@ -35,19 +35,8 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def number(value: Any) -> str:
-    """A number with at most four significant digits.
-
-    >>> number(6.0), number(-0.19661193), number(-0.0), number(1e9)
-    ('6', '-0.1966', '0', '1e+09')
-    >>> number(math.nan), number(-math.inf)
-    ('nan', '-inf')
-    """
-    v = float(value)
-    if not math.isfinite(v):
-        return str(v)
-    if v == 0:
-        return "0"
-    return f"{v:.0f}" if v == round(v) and abs(v) < 1e6 else f"{v:.4g}"
+    """A number as a record writes it."""
+    return shown(float(value))
 
 
 def numbers(values: np.ndarray, width: int = 36) -> str:
@@ -77,7 +66,7 @@ def _nested(values: np.ndarray) -> str:
 
 def _signed(value: np.ndarray) -> str:
     text = number(value)
-    return f"({text})" if text.startswith("-") else text
+    return f"({text})" if text.startswith("−") else text
 
 
 def local_gradient(edge: Edge, gate: Gate, source: Gate) -> str:

@@ -210,8 +210,10 @@ def decode(x: Any) -> float | None:
 def number(x: float | None, digits: int = 4) -> str:
     """A number for reading: significant digits, no trailing zeros, a real minus sign.
 
-    >>> number(-4.0), number(0.123456), number(1e-9), number(None)
-    ('−4', '0.1235', '1e−9', '—')
+    Whole numbers below a million are written in full.
+
+    >>> number(-4.0), number(0.123456), number(1e-9), number(12345.0), number(None)
+    ('−4', '0.1235', '1e−9', '12345', '—')
     """
     if x is None:
         return "—"
@@ -221,7 +223,8 @@ def number(x: float | None, digits: int = 4) -> str:
         return "nan"
     if math.isinf(x):
         return "∞" if x > 0 else "−∞"
-    text = f"{x:.{digits}g}"
+    whole = x == round(x) and abs(x) < 1e6
+    text = f"{x:.0f}" if whole else f"{x:.{digits}g}"
     if "e" in text:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
