@@ -15,6 +15,7 @@ from ..capture.graph import Equation, Variable
 from ..llvm import scalar
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import TYPES, is_signed
+from ..lower.indexing import MOVED, source
 from ..lower.lower import Lowering
 from ..lower.reading import gathered_block
 from ..lower.views import View
@@ -85,25 +86,8 @@ class ElementWriter(ABC):
         whole = self.lowering.reshaped(e)
         if whole is not None:
             return self.load(whole, index)
-        if isinstance(op, movement.Reshape):
-            left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
-            return self.read(x, tuple(self.zero if n == 1 else next(left) for n in x.shape))
-        if isinstance(op, movement.PermuteDims):
-            own: list[Any] = [None] * len(index)
-            for position, a in enumerate(op.axes):
-                own[a] = index[position]
-            return self.read(x, tuple(own))
-        if isinstance(op, movement.BroadcastTo):
-            extra = len(index) - len(x.shape)
-            return self.read(x, self.index(x.shape, index[extra:]))
-        if isinstance(op, movement.Flip):
-            turned = [
-                self.f.const("i64", n - 1) - i if a in op.axis else i
-                for a, (n, i) in enumerate(zip(x.shape, index, strict=True))
-            ]
-            return self.read(x, self.index(x.shape, turned))
-        if isinstance(op, movement.Slice):
-            return self._slice(op, x, index)
+        if isinstance(op, MOVED):
+            return self.read(x, self.index(x.shape, source(e, index, self)))
         if isinstance(op, movement.Place):
             return self._place(op, x, index)
         if isinstance(op, movement.Concat):
@@ -144,18 +128,17 @@ class ElementWriter(ABC):
             source = float64
         return scalar.convert(value, source, op.dtype)
 
-    def _slice(self, op: movement.Slice, x: Variable, index: tuple[Value, ...]) -> Value:
-        own = []
-        position = 0
-        for i in op.index:
-            if i is None:
-                position += 1
-            elif isinstance(i, int):
-                own.append(self.f.const("i64", i))
-            else:
-                own.append(index[position] * i[2] + i[0])
-                position += 1
-        return self.read(x, self.index(x.shape, own))
+    def fixed(self, number: int) -> Value:
+        """A number, as the index of an axis."""
+        return self.f.const("i64", number)
+
+    def strided(self, i: Value, entry: tuple[int, int, int], size: int) -> Value:
+        """start + step · i."""
+        return i * entry[2] + entry[0]
+
+    def reversed(self, i: Value, size: int) -> Value:
+        """size - 1 - i."""
+        return self.f.const("i64", size - 1) - i
 
     def _place(self, op: movement.Place, x: Variable, index: tuple[Value, ...]) -> Value:
         type = TYPES[x.dtype.name]

@@ -9,6 +9,7 @@ from typing import Any
 from ...op import Elementwise, Shape
 from ...ops import creation, indexing, movement
 from ..capture.graph import Equation, Variable
+from .indexing import MOVED, source
 from .passes import SetItemsTo
 from .views import View, Views, row_major
 
@@ -127,13 +128,10 @@ class Reading:
         for position, x in enumerate(e.inputs):
             if not isinstance(x, Variable):
                 continue
-            if isinstance(op, Elementwise | movement.BroadcastTo):
+            if isinstance(op, Elementwise):
                 own: Any = index[len(index) - len(x.shape) :]
-            elif isinstance(op, movement.Reshape):
-                left = iter([i for i, n in zip(index, e.output.shape, strict=True) if n != 1])
-                own = [ZERO if n == 1 else next(left) for n in x.shape]
-            elif isinstance(op, movement.PermuteDims):
-                own = [index[op.axes.index(a)] for a in range(len(index))]
+            elif isinstance(op, MOVED):
+                own = source(e, index, self)
             elif isinstance(op, movement.Concat):
                 own = [self._mixed((i,)) if a == op.axis else i for a, i in enumerate(index)]
             elif isinstance(op, indexing.Take):
@@ -146,16 +144,11 @@ class Reading:
             elif isinstance(op, indexing.TakeAlongAxis):
                 taken = self._mixed(index)
                 own = index if position else (*index[: op.axis], taken, *index[op.axis + 1 :])
-            elif isinstance(op, movement.Slice):
-                own = self._sliced(op, x, index)
-            elif isinstance(op, movement.Place):
+            else:  # what is placed in zeros
                 placed = self._placed(op, index)
                 if placed is None:
                     continue
                 own = placed
-            else:  # flip
-                mixed = self._mixed(index)
-                own = [mixed] * len(x.shape)
             self.read(x, tuple(own))
 
     def _gathered(
@@ -173,23 +166,19 @@ class Reading:
         self.exact |= loops
         return Mixed(loops)
 
-    def _sliced(self, op: movement.Slice, x: Variable, index: Index) -> Index:
-        own = []
-        entries = iter(index)
-        axes = iter(x.shape)
-        for i in op.index:
-            if i is None:
-                next(entries)
-            elif isinstance(i, int):
-                next(axes)
-                own.append(Fixed(i))
-            else:
-                n, entry = next(axes), next(entries)
-                if isinstance(entry, Fixed):
-                    own.append(Fixed(i[0] + entry.number * i[2]))
-                else:
-                    own.append(entry if i == (0, n, 1) else self._mixed((entry,)))
-        return tuple(own)
+    def fixed(self, number: int) -> Fixed:
+        """A number, as the index of an axis."""
+        return Fixed(number)
+
+    def strided(self, i: Any, entry: tuple[int, int, int], size: int) -> Any:
+        """start + step · i."""
+        if isinstance(i, Fixed):
+            return Fixed(entry[0] + i.number * entry[2])
+        return i if entry == (0, size, 1) else self._mixed((i,))
+
+    def reversed(self, i: Any, size: int) -> Any:
+        """size - 1 - i."""
+        return Fixed(size - 1 - i.number) if isinstance(i, Fixed) else self._mixed((i,))
 
     def _placed(self, op: movement.Place, index: Index) -> Index | None:
         """Where the placed array is read; None where it never is, being elsewhere."""

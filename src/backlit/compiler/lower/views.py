@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...op import Shape
 from ...ops import movement
 from ..capture.graph import Equation, Graph, Variable
-from .passes import is_movement
+from .indexing import MOVED, source
 
 
 @dataclass(eq=False)
@@ -56,7 +57,7 @@ class Views:
         """Make sure that v can be read from memory with strides."""
         if self.view(v) is None:
             e = self.made[v]
-            if is_movement(e.op) or isinstance(e.op, movement.Reshape):
+            if isinstance(e.op, MOVED):
                 self.want_view(e.inputs[0])
                 self._known.pop(v, None)
             if self.view(v) is None:
@@ -87,50 +88,52 @@ class Views:
         return view is not None and view.contiguous and view.base.size == x.size
 
     def _moved(self, e: Equation) -> View | None:
-        if not (is_movement(e.op) or isinstance(e.op, movement.Reshape)):
+        op, shape = e.op, e.output.shape
+        if not isinstance(op, MOVED):
             return None
-        source = self.view(e.inputs[0])
-        if source is None:
+        x = self.view(e.inputs[0])
+        if x is None or (isinstance(op, movement.Flip) and 0 in x.shape):
             return None
-        op = e.op
-        if isinstance(op, movement.PermuteDims):
-            strides = tuple(source.strides[a] for a in op.axes)
-            return View(source.base, e.output.shape, strides, source.offset)
-        if isinstance(op, movement.BroadcastTo):
-            extra = len(op.shape) - len(source.shape)
-            kept = (
-                0 if n == 1 and m != 1 else s
-                for n, m, s in zip(source.shape, op.shape[extra:], source.strides, strict=True)
-            )
-            return View(source.base, op.shape, (*[0] * extra, *kept), source.offset)
-        if isinstance(op, movement.Slice):
-            strides_list, offset = [], source.offset
-            axes = iter(source.strides)
-            for i in op.index:
-                if i is None:
-                    strides_list.append(0)
-                elif isinstance(i, int):
-                    offset += i * next(axes)
-                else:
-                    s = next(axes)
-                    offset += i[0] * s if i[1] else 0
-                    strides_list.append(i[2] * s)
-            return View(source.base, e.output.shape, tuple(strides_list), offset)
-        if isinstance(op, movement.Flip):
-            if 0 in source.shape:
+        if isinstance(op, movement.Reshape):
+            if x.contiguous:
+                return View(x.base, shape, row_major(shape), x.offset)
+            if not same_but_ones(e):
                 return None
-            strides = tuple(-s if a in op.axis else s for a, s in enumerate(source.strides))
-            offset = source.offset + sum(
-                s * (source.shape[a] - 1) for a, s in enumerate(source.strides) if a in op.axis
-            )
-            return View(source.base, e.output.shape, strides, offset)
-        if source.contiguous:
-            return View(source.base, e.output.shape, row_major(e.output.shape), source.offset)
-        if same_but_ones(e):
-            steps = iter(s for n, s in zip(source.shape, source.strides, strict=True) if n != 1)
-            strides = tuple(next(steps) if n != 1 else 0 for n in e.output.shape)
-            return View(source.base, e.output.shape, strides, source.offset)
-        return None
+        steps, offset = [0] * len(shape), x.offset
+        here = [_Steps(a, 1) for a in range(len(shape))]
+        for place, stride in zip(source(e, here, _STEPS), x.strides, strict=True):
+            offset += place.start * stride
+            if place.axis is not None:
+                steps[place.axis] += place.step * stride
+        return View(x.base, shape, tuple(steps), offset)
+
+
+class _Steps(NamedTuple):
+    """An index that is start + step · i, where i is the index of an axis."""
+
+    axis: int | None
+    step: int
+    start: int = 0
+
+
+class _StepArithmetic:
+    """Indices as steps of one axis each; those of whole axes, which are not sliced yet."""
+
+    def fixed(self, number: int) -> _Steps:
+        """A number."""
+        return _Steps(None, 0, number)
+
+    def strided(self, i: _Steps, entry: tuple[int, int, int], size: int) -> _Steps:
+        """start + step · i; of no elements the first one is not looked for."""
+        start, count, step = entry
+        return _Steps(i.axis, step, start if count else 0)
+
+    def reversed(self, i: _Steps, size: int) -> _Steps:
+        """size - 1 - i."""
+        return _Steps(i.axis, -1, size - 1)
+
+
+_STEPS = _StepArithmetic()
 
 
 def same_but_ones(e: Equation) -> bool:
