@@ -130,3 +130,18 @@ def test_placed_arrays_whose_other_axes_are_one_loop(start, count, step) -> None
         return backlit.grad((part * part).sum() + (x[2] * x[4]).sum(), x)
 
     same(gradient, x)
+
+
+@pytest.mark.parametrize(("axis", "loops"), [(0, 2), (1, 3), (2, 2), ((0, 2), 3), ((1, 2), 3)])
+def test_axes_beside_a_flipped_one_stay_one_loop(axis, loops) -> None:
+    x = np.random.default_rng(6).standard_normal((3, 4, 5))
+
+    def flipped(x):
+        return backlit.flip(x * 2.0 + 1.0, axis=axis)
+
+    same(flipped, x)
+    compiled = backlit.compile(flipped, executor=native)
+    compiled(backlit.asarray(x))
+    _, kernel = compiled._latest("kernels").text.split("define internal void @kernel")
+    body, _ = kernel.split("\n}", 1)
+    assert body.count("phi i64") == loops
