@@ -593,7 +593,7 @@ def test_convolutions(name):
     run(dataclasses.replace(conv, dtype=F64).forward())
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", one_in(3, CONVOLUTIONS))
 def test_gradients_of_convolutions(name):
     """Both are transposes of the forward map: <gy, conv(x, w)> = <gx, x> = <gw, w>."""
     conv = convolution(name)

@@ -37,6 +37,7 @@ from compiler.test_contraction import (
     reference,
     run,
 )
+from sampling import one_in
 
 #: Kernels of pairs run where this processor has the instruction; elsewhere those without run.
 PAIRS = Machine(pairs=machine.engine().pairs)
@@ -58,8 +59,9 @@ def exact(spec: Contraction, values: list[np.ndarray], target: Machine = PAIRS) 
 
 
 @pytest.mark.parametrize("target", [PAIRS, SMALL, Machine()], ids=["pairs", "small", "widened"])
-@pytest.mark.parametrize(("ta", "tb"), KINDS, ids=["NN", "NT", "TN", "TT"])
-def test_whole_numbers_are_multiplied_exactly(ta, tb, target) -> None:
+@pytest.mark.parametrize("kind", one_in(2, KINDS), ids=["NN", "NT", "TN", "TT"])
+def test_whole_numbers_are_multiplied_exactly(kind, target) -> None:
+    ta, tb = kind
     random = np.random.default_rng(0)
     for m, n, k in [(1, 1, 2), (5, 3, 3), (17, 50, 19), (40, 20, 64), (9, 70, 257)]:
         spec = matmul(BF16, m, n, k, transpose_a=ta, transpose_b=tb)
@@ -80,7 +82,7 @@ def long_sums() -> list[Contraction]:
     ]
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", one_in(3, range(6)))
 def test_blocks_of_long_sums_are_not_rounded_to_16_bits(number) -> None:
     """Whole numbers: the sums in float32 are exact, so the result is rounded once, at the end."""
     spec = long_sums()[number]
@@ -104,7 +106,7 @@ def test_random_address_maps(seed) -> None:
     run(random_contraction(seed, BF16), seed, machine=PAIRS)
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", one_in(3, CONVOLUTIONS))
 def test_convolutions_and_their_gradients(name) -> None:
     conv = dataclasses.replace(convolution(name), dtype=BF16)
     run(conv.forward(), machine=PAIRS)
@@ -222,7 +224,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", one_in(3, FUNCTIONS))
 def test_products_of_16_bit_floats_and_their_gradients(name, dtype) -> None:
     """As eager; the same bits for any number of threads; no float32 copy of an operand."""
     function, *shapes = FUNCTIONS[name]

@@ -25,12 +25,19 @@ from backlit.tensor import Tensor, wrap
 from op_table import BUILT_IN, RECORDS, Case, Record
 
 
-def each_case(keep=lambda record, case: True):
-    """Parameters (record, case) for every case that the condition keeps."""
+def each_case(keep=lambda record, case: True, one_in: int = 1):
+    """Parameters (record, case) for every case that the condition keeps.
+
+    All but `one_in` so many, of each record in another turn, are long checks.
+    """
+
+    def marks(name: str, i: int):
+        return () if (i + len(name)) % one_in == 0 or i == 0 else pytest.mark.long
+
     return pytest.mark.parametrize(
         ("record", "case"),
         [
-            pytest.param(record, case, id=f"{name}-{i}-{case}")
+            pytest.param(record, case, id=f"{name}-{i}-{case}", marks=marks(name, i))
             for name, record in RECORDS.items()
             for i, case in enumerate(record.cases)
             if keep(record, case)
@@ -377,7 +384,7 @@ def interpreted(captured: Capture, tensors: list) -> list[Tensor]:
 TYPES = sorted(FLOATING, key=str)
 
 
-@each_case()
+@each_case(one_in=3)
 def test_captured_equals_eager(record: Record, case: Case) -> None:
     compare_captured(record, case, TYPES[0] if has_floats(record, case) else None)
 

@@ -82,6 +82,7 @@ def test_weights_and_data_are_the_same_in_every_process():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.long
 def test_peers_agree_and_take_turns():
     peers = ("backlit eager", "backlit", "backlit loop")
     plan = Plan(peers, rounds=2, turn=0.002, cold=False)

@@ -9,6 +9,7 @@ import backlit as bl
 from backlit import nn
 from backlit.errors import DTypeError, ShapeError
 from backlit.nn import functional as F
+from sampling import one_in
 
 inf = np.inf
 rng = np.random.default_rng(0)
@@ -144,7 +145,7 @@ def test_an_encoder_layer_that_is_causal_never_sees_the_future(first, padded, ma
 
 @pytest.mark.parametrize("mask", [ALLOWED, np.where(ALLOWED, 0.5, -inf)], ids=["truth", "numbers"])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", one_in(3, ["float64", "float32", "float16", "bfloat16"]))
 def test_a_query_that_may_see_nothing_gets_0_and_no_gradient(mask, causal, dtype) -> None:
     mask = bl.tensor(mask)
 

@@ -13,6 +13,7 @@ from backlit.compiler import interpreter, native
 from backlit.dtypes import INTEGER
 from backlit.errors import ArgumentError, IndexRangeError, ShapeError
 from backlit.nn import functional
+from sampling import only
 
 rng = np.random.default_rng(0)
 LOGITS = rng.normal(size=(5, 4))
@@ -138,7 +139,7 @@ def losses_of_labels() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.parametrize("executor", [None, interpreter, native])
-@pytest.mark.parametrize("dtype", sorted(d.name for d in INTEGER))
+@pytest.mark.parametrize("dtype", only("int8 uint8 int64", sorted(d.name for d in INTEGER)))
 def test_labels_of_every_integer_type_with_more_classes_than_it_counts(dtype, executor) -> None:
     functions = {
         "cross_entropy": functional.cross_entropy,

@@ -102,7 +102,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.long if n == "resnet" else ()) for n in CASES]
+)
 def test_every_network_learns_a_batch(name) -> None:
     make, loss, x, y = CASES[name]
     bl.manual_seed(1)

@@ -497,12 +497,13 @@ def test_every_differentiable_op_has_a_case():
 @pytest.mark.parametrize("name", OPS)
 def test_a_correct_op_is_not_accused(name):
     cls = BUILT_IN[name]
-    for case in RECORDS[name].cases:
+    for case in RECORDS[name].cases[:3]:
         if any(isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size for x in case.inputs):
             result = judge(Experiment(cls(**case.attributes), case.inputs, points=2))
             assert result.verdict != "wrong", f"{case}\n{result}"
 
 
+@pytest.mark.long
 def test_named_mutants_are_named_right():
     verdicts = run(OPS[::3], "named", every=5)
     right = sum(v.right for v in verdicts)

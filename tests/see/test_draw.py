@@ -174,6 +174,7 @@ def test_folding_moves_nothing_to_another_column():
     assert before == [[list(c) for c in b.columns] for b in tree.boxes]
 
 
+@pytest.mark.long
 def test_the_layout_is_linear():
     times = []
     for nodes in (2_000, 8_000):

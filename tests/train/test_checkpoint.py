@@ -511,6 +511,7 @@ for i in range(1, 100000):
 """
 
 
+@pytest.mark.long
 def test_killing_a_saver_at_any_moment_loses_nothing_that_was_saved(tmp_path):
     path = tmp_path / "run.safetensors"
     rng = random.Random(7)

@@ -239,7 +239,7 @@ def test_a_loader_without_state_is_wound_forward(tmp_path):
 _RUN = """
 import sys, hashlib
 sys.path.insert(0, sys.argv[1])
-import test_resume as t
+from train import test_resume as t
 run = t.build(sys.argv[2], int(sys.argv[3]), [t.Callback()], checkpoint_steps=1)
 run[0].fit(*run[1:], epochs=t.EPOCHS, resume=sys.argv[4] == "resume")
 print(hashlib.sha256(repr(t.everything(*run)).encode()).hexdigest())
@@ -247,7 +247,7 @@ print(hashlib.sha256(repr(t.everything(*run)).encode()).hexdigest())
 
 
 def process(folder, seed, resume):
-    arguments = [str(Path(__file__).parent), str(folder), str(seed), resume]
+    arguments = [str(Path(__file__).parents[1]), str(folder), str(seed), resume]
     return subprocess.Popen(
         [sys.executable, "-c", _RUN, *arguments], stdout=subprocess.PIPE, text=True
     )
