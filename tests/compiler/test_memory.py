@@ -471,3 +471,20 @@ def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
             gc.collect()
         """
     printed(textwrap.dedent(program))
+
+
+def test_code_may_be_made_after_the_end_of_a_thread_that_made_some() -> None:
+    """What a run of LLVM's passes leaves behind refers to the stack of its thread."""
+    program = """
+        import threading
+        from backlit.compiler.llvm import machine
+
+        text = machine.header() + "define i32 @f(i32 %x) noinline optnone {\\n  ret i32 %x\\n}\\n"
+        make = machine.engine().optimised
+        threading.stack_size(2**27)  # which the system takes back at once
+        other = threading.Thread(target=make, args=(text,))
+        other.start()
+        other.join()
+        make(text)
+        """
+    printed(textwrap.dedent(program))

@@ -45,7 +45,6 @@ class Engine:
             llvm.initialize_all_asmprinters()
             self.triple, self.cpu, self.features = triple, cpu, ""
         self.machine = self._described()
-        self._builders: dict[tuple[int, bool], Any] = {}
         self.guard: Guard | None = None
         self.guardable = AVAILABLE and triple is None
         self.layout = str(self.machine.target_data)
@@ -58,25 +57,19 @@ class Engine:
             cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", jit=True
         )
 
-    def _renew(self) -> None:
-        """Go on with another description, and other writers of pipelines of passes for it."""
-        self.machine.detach()
-        for builder in self._builders.values():
-            builder.detach()
-        self.machine, self._builders = self._described(), {}
-
     def _builder(self, level: int, vectorise: bool = True) -> Any:
-        """The pass builder for an effort; one for all modules, because none frees all it takes."""
-        builder = self._builders.get((level, vectorise))
-        if builder is None:
-            tuning = llvm.create_pipeline_tuning_options(speed_level=level)
-            if level > 1:
-                tuning.loop_vectorization = tuning.slp_vectorization = vectorise
-                tuning.loop_interleaving = True
-                tuning.loop_unrolling = True
-            builder = llvm.create_pass_builder(self.machine, tuning)
-            self._builders[level, vectorise] = builder
-        return builder
+        """A pass builder for an effort, and for one run of passes.
+
+        A run of llvmlite's (0.50) leaves callbacks in its builder that refer to the run's stack, so
+        a second run would call into whatever is there by then, or into the stack of a thread that
+        has ended. What a builder does not free is 1.5 KiB.
+        """
+        tuning = llvm.create_pipeline_tuning_options(speed_level=level)
+        if level > 1:
+            tuning.loop_vectorization = tuning.slp_vectorization = vectorise
+            tuning.loop_interleaving = True
+            tuning.loop_unrolling = True
+        return llvm.create_pass_builder(self.machine, tuning)
 
     @property
     def registers(self) -> tuple[int, int]:
@@ -107,8 +100,9 @@ class Engine:
         for variant, vectorise in ((text, True), (with_fixed_width(text), True), (text, False)):
             try:
                 return without_single_lanes(self._passed(variant, vectorise))
-            except PassesError:
-                self._renew()
+            except PassesError:  # nothing that the passes were given is touched again
+                self.machine.detach()
+                self.machine = self._described()
         raise CompileError("compile: LLVM fails at this code, also without vectors")
 
     def _passed(self, text: str, vectorise: bool) -> llvm.ModuleRef:
