@@ -473,18 +473,36 @@ def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
     printed(textwrap.dedent(program))
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="gives a thread a stack of its own, as on Linux"
+)
 def test_code_may_be_made_after_the_end_of_a_thread_that_made_some() -> None:
     """What a run of LLVM's passes leaves behind refers to the stack of its thread."""
     program = """
-        import threading
+        import ctypes
+        from ctypes import byref, c_int, c_long, c_size_t, c_void_p
+
         from backlit.compiler.llvm import machine
 
         text = machine.header() + "define i32 @f(i32 %x) noinline optnone {\\n  ret i32 %x\\n}\\n"
         make = machine.engine().optimised
-        threading.stack_size(2**27)  # which the system takes back at once
-        other = threading.Thread(target=make, args=(text,))
-        other.start()
-        other.join()
+        make(text)
+
+        @ctypes.CFUNCTYPE(c_void_p, c_void_p)
+        def run(_):
+            make(text)
+
+        c, size = ctypes.CDLL(None), 2**24
+        c.mmap.restype = c_void_p
+        c.mmap.argtypes = [c_void_p, c_size_t, c_int, c_int, c_int, c_long]
+        c.munmap.argtypes = [c_void_p, c_size_t]
+        stack = c.mmap(None, size, 3, 0x22, -1, 0)  # read and write; private and anonymous
+        attributes, thread = ctypes.create_string_buffer(128), ctypes.c_ulong()
+        c.pthread_attr_init(attributes)
+        c.pthread_attr_setstack(attributes, c_void_p(stack), c_size_t(size))
+        assert c.pthread_create(byref(thread), attributes, run, None) == 0
+        assert c.pthread_join(thread, None) == 0
+        c.munmap(stack, size)
         make(text)
         """
     printed(textwrap.dedent(program))
