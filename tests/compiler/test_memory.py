@@ -473,9 +473,7 @@ def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
     printed(textwrap.dedent(program))
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="gives a thread a stack of its own, as on Linux"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="makes a thread as Linux does")
 def test_code_may_be_made_after_the_end_of_a_thread_that_made_some() -> None:
     """What a run of LLVM's passes leaves behind refers to the stack of its thread."""
     program = """
