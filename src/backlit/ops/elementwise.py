@@ -395,7 +395,7 @@ class Log10(Elementwise):
 
 
 class Logaddexp(Elementwise):
-    """y = log(eᵃ + eᵇ) without overflow;  ga = gy eᵃ⁻ʸ, gb = gy eᵇ⁻ʸ.
+    """y = log(eᵃ + eᵇ) without overflow;  ga = gy / (1 + eᵇ⁻ᵃ), gb = gy / (1 + eᵃ⁻ᵇ).
 
     Where y = -∞ (both inputs are) the gradients are 0; where y = ∞ the larger input gets all of
     gy, and each gets half of it if both are ∞.
@@ -410,10 +410,9 @@ class Logaddexp(Elementwise):
 
     def backward(self, xp, grad_y, a, b, y):
         def share(x, other):
-            top = xp.where(x > other, xp.zeros_like(y), -math.inf)
-            top = xp.where(x == other, -math.log(2), top)
-            shift = xp.where(xp.isinf(y), 0.0, y)
-            return grad_y * xp.exp(xp.where(y == math.inf, top, x - shift))
+            alike = xp.logical_and(x == other, y == math.inf)
+            behind = xp.where(alike, 0.0, xp.where(y == -math.inf, math.inf, other - x))
+            return grad_y / (1 + xp.exp(behind))
 
         return lambda: share(a, b), lambda: share(b, a)
 
