@@ -301,6 +301,7 @@ def wait_for_steps(folder, steps, running):
         time.sleep(0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", one_in(2, [signal.SIGINT, signal.SIGKILL]))
 def test_a_run_that_was_stopped_is_resumed_to_the_same_bits(tmp_path, how):
     options = ["--epochs", "40", "--samples", "200"]

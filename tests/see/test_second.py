@@ -243,6 +243,7 @@ def test_products_and_diagonal_are_those_of_the_hessian(problem) -> None:
     np.testing.assert_allclose(matrix @ u, top.value * u, atol=1e-5 * scale)
 
 
+@pytest.mark.long
 def test_estimates_come_near_and_do_not_depend_on_what_ran_before() -> None:
     bl.manual_seed(0)
     net, batch, loss_fn = words()

@@ -253,6 +253,7 @@ def process(folder, seed, resume):
     )
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bits_in_another_process(tmp_path):
     runs = [process(tmp_path / name, 1, "new") for name in "ab"]
     outputs = [run.communicate()[0] for run in runs]

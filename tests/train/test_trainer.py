@@ -127,6 +127,7 @@ def test_compiled_and_eager_steps_agree():
         assert np.allclose(p.numpy(), q.numpy(), atol=1e-4), name
 
 
+@pytest.mark.long
 def test_eight_threads_training_at_once_give_the_bits_of_one():
     def run(results, i):
         backlit.manual_seed(7)
@@ -169,6 +170,7 @@ def test_no_grad_as_a_decorator_keeps_threads_apart():
     assert states == {0: True, 1: False}
 
 
+@pytest.mark.long
 def test_memory_is_flat_over_many_steps_without_the_cyclic_collector():
     x, y = (t[:10] for t in TRAIN.tensors)
     model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))
@@ -202,6 +204,7 @@ def test_memory_is_flat_over_many_steps_without_the_cyclic_collector():
         tracemalloc.stop()
 
 
+@pytest.mark.long
 def test_the_resident_set_is_flat_over_twenty_thousand_steps():
     if not os.path.exists("/proc/self/statm"):
         pytest.skip("this system does not say how much memory is in use")
