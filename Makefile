@@ -2,7 +2,7 @@
 #
 #     make demo      install, train a network on handwritten digits, say where the results are
 #     make test      install, run the tests, the docstrings' examples and the documentation's
-#     make check     run one case of each quick test, within a minute
+#     make check     run one case of each test, for a first answer
 #     make long      run the tests that check one thing in many ways
 #     make lint      style, format and types
 #     make parity    compare values and gradients with PyTorch (installs it)

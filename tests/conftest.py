@@ -1,6 +1,6 @@
 """What all tests share: `--quick`, and a browser.
 
-`--quick` is one case of each test, and of each op, for a first answer within a minute.
+`--quick` is one case of each test, and of each op, for a first answer.
 """
 
 from __future__ import annotations
