@@ -68,7 +68,7 @@ def as_dtype(dtype: Any) -> DType:
         result = None
     if result is None:
         names = ", ".join(sorted(_BY_NAME))
-        raise DTypeError(f"dtype: {dtype!r} is not supported; use one of {names}")
+        raise DTypeError(f"dtype: {dtype!r:.60} is not supported; use one of {names}")
     return _BY_NAME[result.name]  # the one object, because ops ask first whether types are it
 
 

@@ -298,3 +298,9 @@ def test_each_type_is_one_object_because_ops_compare_them_by_identity(dtype) -> 
     if dtype.name != "bfloat16":
         assert dtypes.as_dtype(np.dtype(dtype.name).newbyteorder()) is dtype
     assert bl.zeros(2, dtype=dtype).array.dtype is dtype
+
+
+def test_what_is_no_dtype_is_shown_in_part() -> None:
+    with pytest.raises(DTypeError, match=r"^dtype: 'xxx") as error:
+        bl.zeros(2, dtype="x" * 5000)
+    assert len(str(error.value)) < 250

@@ -1,6 +1,7 @@
 """Whatever a file holds, a reader gives it or raises DataError, in bounded memory."""
 
 import contextlib
+import copy
 import gzip
 import io
 import json
@@ -27,6 +28,7 @@ REFUSALS = (DataError, ArgumentError)
 quick = settings(
     max_examples=100,
     deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
@@ -87,11 +89,11 @@ def changed(tree):
                 elif kind == "other":
                     for key in other:
                         value = (value if value is not None and key == other[-1] else tree)[key]
-                    at[place[-1]] = value
+                    at[place[-1]] = copy.deepcopy(value)
                 elif kind == "double" and isinstance(at, list):
-                    at.append(at[place[-1]])
-                else:
-                    at[place[-1]] = value
+                    at.append(copy.deepcopy(at[place[-1]]))
+                else:  # a copy, because the next change may be inside of it
+                    at[place[-1]] = copy.deepcopy(value)
             except (KeyError, IndexError, TypeError):
                 pass  # an earlier change has taken that place away
         return new
