@@ -1241,6 +1241,20 @@ def _set_to_an_argument(run):
     return x.tolist()
 
 
+def _set_to_an_argument_many_times(run):
+    p, x = nn.Parameter(bl.tensor([1.0, 2.0])), bl.ones(2)
+
+    def step(x):
+        p.grad = x
+        return x * 2
+
+    step = run(step)
+    results = [step(x)]
+    results += [step.repeat(3, x)] if hasattr(step, "repeat") else [step(x) for _ in range(3)][-1:]
+    assert p.grad is x
+    return [r.tolist() for r in results]
+
+
 def _exchanged(run):
     p, q = (nn.Parameter(bl.tensor([1.0, 2.0])) for _ in "pq")
     p.grad, q.grad = a, b = bl.tensor([1.0, 1.0]), bl.tensor([5.0, 5.0])
@@ -1307,7 +1321,8 @@ def _changed_and_added_to(run):
 @pytest.mark.parametrize(
     "program",
     [
-        _changed_through_another_name, _set_to_what_was_there, _set_to_an_argument, _exchanged,
+        _changed_through_another_name, _set_to_what_was_there, _set_to_an_argument,
+        _set_to_an_argument_many_times, _exchanged,
         _one_of_two_parameters, _found_otherwise_too, _changed_and_dropped, _changed_and_added_to,
     ],
 )  # fmt: skip

@@ -60,9 +60,7 @@ class GradientOf:
     @property
     def array(self) -> Any:
         """The gradient's elements."""
-        gradient = self.tensor._grad
-        assert gradient is not None  # `Capture.same_gradients` was asked before
-        return gradient.array
+        return self.held().array
 
     @property
     def shape(self) -> Any:
@@ -74,10 +72,10 @@ class GradientOf:
         """The gradient's dtype."""
         return self.tensor.dtype
 
-    def held(self, leaves: Any) -> Tensor:
+    def held(self, leaves: Any = ()) -> Tensor:
         """The gradient of this call."""
         gradient = self.tensor._grad
-        assert gradient is not None
+        assert gradient is not None  # `Capture.same_gradients` was asked before
         return gradient
 
     def put(self, leaves: Any, array: np.ndarray) -> None:
@@ -192,8 +190,7 @@ class Trace:
         self.equations: list[Equation] = []
         # Tensors of the environment, and gradients that they brought along, as first read.
         self.found: dict[Tensor | GradientOf | AttributeOf, Variable] = {}
-        self.brought: dict[Tensor, Tensor] = {}  # those gradients as Tensors
-        self.read_gradients: dict[Tensor, Variable] = {}  # and what was read
+        self.brought: dict[Tensor, tuple[GradientOf, Tensor]] = {}  # those, and as Tensors
         self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
         self.current: dict[Tensor, Variable] = {}  # their values by now
         self.updated: dict[Tensor, Variable] = {}
@@ -323,9 +320,9 @@ class Trace:
         """Where a Tensor that is set as a gradient comes from; None if the function computes it."""
         if type(gradient.array) is not Variable and gradient not in self.made:
             return gradient
-        for owner, brought in self.brought.items():
+        for place, brought in self.brought.values():
             if brought is gradient:
-                return GradientOf(owner)
+                return place
         for position, twin in enumerate(self.twins):
             if twin is gradient:
                 return ArgumentOf(position)
@@ -356,10 +353,10 @@ class Trace:
         if gradient is None:
             return None
         if tensor not in self.brought:
-            variable = Variable(gradient.shape, gradient.dtype)
-            self.found[GradientOf(tensor)] = self.read_gradients[tensor] = variable
-            self.brought[tensor] = wrap(variable)
-        return self.brought[tensor]
+            place, variable = GradientOf(tensor), Variable(gradient.shape, gradient.dtype)
+            self.found[place] = variable
+            self.brought[tensor] = place, wrap(variable)
+        return self.brought[tensor][1]
 
     def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """A Tensor's gradient was set or cleared."""
@@ -448,11 +445,12 @@ class Capture:
     def chained(self) -> bool:
         """Whether a call finds what a call before it has left, so that it may be of another kind.
 
-        Gradients that add up, attributes and arguments that were replaced.
+        Gradients that add up, attributes and arguments that were replaced, and what depends on
+        which Tensors a call was given.
         """
-        if self.placed:
+        if self.placed or self.handed:
             return True
-        left = {id(t) for t, present in [*self.gradients, *self.handed] if present}
+        left = {id(t) for t, present in self.gradients if present}
         return any(present or id(t) in left for t, present in self.asked)
 
     def gradients_handed(self, leaves: Any) -> list[tuple[Tensor, Tensor]]:
@@ -698,9 +696,9 @@ def _record(
             if twin.array is not variable:
                 placed[ArgumentOf(inputs.index(variable))] = twin.array
                 outputs.append(twin.array)
-        for tensor, brought in tracer.brought.items():
-            if brought.array is not tracer.read_gradients[tensor]:
-                placed[GradientOf(tensor)] = brought.array
+        for place, brought in tracer.brought.values():
+            if brought.array is not tracer.found[place]:
+                placed[place] = brought.array
                 outputs.append(brought.array)
         gradients: list[tuple[Tensor, bool]] = []
         handed: list[tuple[Tensor, Any]] = []

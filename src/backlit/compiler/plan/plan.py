@@ -314,7 +314,8 @@ class Plan:
             t.array = arrays[slot].copy() if copy else arrays[slot]
         for target, slot, copy in self.placed:
             target.put(leaves, arrays[slot].copy() if copy else arrays[slot])
-        handed = self.captured.gradients_handed(leaves)
+        captured = self.captured
+        handed = captured.gradients_handed(leaves) if captured.handed else ()
         for i, (t, slot, copy) in enumerate(self.gradients, 1):
             gradient = wrap(arrays[slot].copy() if copy else arrays[slot])
             t._grad = gradient
@@ -324,7 +325,7 @@ class Plan:
             t._grad = None
         for t, gradient in handed:
             t._grad = gradient
-        for own, name, value in self.captured.writes:
+        for own, name, value in captured.writes:
             own[name] = value
         return [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
 
