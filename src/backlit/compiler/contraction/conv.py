@@ -47,21 +47,26 @@ class ConvolutionGeometry:
             )
         )
 
+    def _windows(self, m: Extents, k: Extents) -> tuple[Window, ...]:
+        """The axes of the image: a step along m, or along k, moves so many places in it."""
+        rank = len(self.sizes)
+        return tuple(
+            Window(
+                self.sizes[i],
+                _row_major(self.sizes)[i],
+                -self.padding[i],
+                m=(0, *_unit(rank, i, m[i])),
+                k=(0, *_unit(rank, i, k[i])),
+            )
+            for i in range(rank)
+        )
+
     def forward(self) -> Contraction:
         """y from buffers (x, w, y): m = (batch, positions), n = outputs, k = (inputs, taps)."""
         rank = len(self.sizes)
         taps, out = math.prod(self.kernel), self.out
         x, w, y = self._channels()
-        windows = tuple(
-            Window(
-                self.sizes[i],
-                _row_major(self.sizes)[i],
-                -self.padding[i],
-                m=(0, *_unit(rank, i, self.stride[i])),
-                k=(0, *_unit(rank, i, self.dilation[i])),
-            )
-            for i in range(rank)
-        )
+        windows = self._windows(self.stride, self.dilation)
         return Contraction(
             batch=(self.groups,),
             m=(self.batch, *out),
@@ -98,16 +103,7 @@ class ConvolutionGeometry:
         rank = len(self.sizes)
         taps, out = math.prod(self.kernel), self.out
         x, w, y = self._channels()
-        windows = tuple(
-            Window(
-                self.sizes[i],
-                _row_major(self.sizes)[i],
-                -self.padding[i],
-                m=(0, *_unit(rank, i, self.dilation[i])),
-                k=(0, *_unit(rank, i, self.stride[i])),
-            )
-            for i in range(rank)
-        )
+        windows = self._windows(self.dilation, self.stride)
         return Contraction(
             batch=(self.groups,),
             m=(x.per_group, *self.kernel),
