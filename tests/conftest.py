@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="the first case of each test function (of op tests: of each op), none marked slow",
+        help="the first case of each test function (of op tests: of each op), no long checks",
     )
 
 
@@ -29,9 +29,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         record = getattr(parameters.get("record"), "name", None)
         key = (item.path, getattr(item, "originalname", item.name), record)
-        slow = item.get_closest_marker("slow") or item.get_closest_marker("long")
-        (left if slow or key in seen else kept).append(item)
-        if not slow:
+        if key in seen or item.get_closest_marker("long"):
+            left.append(item)
+        else:
+            kept.append(item)
             seen.add(key)
     items[:] = kept
     config.hook.pytest_deselected(items=left)
