@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -100,11 +99,3 @@ class Call:
             t.start()
         for t in threads:
             t.join()
-
-
-_NUMBERS = itertools.count()
-
-
-def fresh_name() -> str:
-    """A function name not used before in this process."""
-    return f"contraction_{next(_NUMBERS)}"

@@ -495,10 +495,6 @@ def _compared(function: Function, how: str, args: list[Any], dtype: DType) -> Va
     return a.compare(how, b, is_signed(dtype))
 
 
-def _right(dtype: DType) -> str:
-    return "ashr" if is_signed(dtype) else "lshr"
-
-
 def _shift(values: list[Value], how: str, dtype: DType) -> Value:
     """A shift; by the width or more it is 0 or the sign, where LLVM leaves it undefined."""
     x, n = values

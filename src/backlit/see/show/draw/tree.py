@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...records.model import NodeRecord, Record
+from ...records.model import Record
 
 ITEM, IN, OUT, BEND = range(4)
 
@@ -394,8 +394,3 @@ def _untangle(box: Box, rank: list[int], lean: list[float]) -> None:
             column.sort(key=weight.__getitem__)
             for i, s in enumerate(column):
                 place[s] = i - (len(column) - 1) / 2
-
-
-def node_of(tree: Tree, item: int) -> NodeRecord | None:
-    """The node that an item is, or None for a box."""
-    return tree.record.nodes[item] if item < tree.count else None
