@@ -151,7 +151,6 @@ FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floo
 #: Imports that close a circle between two modules, each with its reason. Only to be shortened.
 CIRCLES = {
     ("see.formula.gates", "see.formula.tree"): "a formula's gates print themselves as its tree",
-    ("see.records.model", "see.records.from_file"): "Record.load is where a file is looked for",
 }
 
 

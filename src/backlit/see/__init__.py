@@ -13,7 +13,8 @@ from .measure.saved import Saved, SavedArray, saved
 from .measure.statistics import Watch, watch
 from .records.from_block import Recording, recording
 from .records.from_tape import as_record, record
-from .records.model import NodeRecord, Record, ScopeRecord
+from .records.model import Record
+from .records.parts import NodeRecord, ScopeRecord
 from .records.value import Value
 from .show.draw import Drawing, draw
 from .show.explain import Explanation, explain

@@ -26,7 +26,8 @@ from ...ops.elementwise import Multiply, Where
 from ..checks.experiment import as_float64, input_names
 from ..checks.unfold import unfold
 from ..records.from_tape import as_record
-from ..records.model import Edge, NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import Edge, NodeRecord
 from ..records.value import number
 from .rewrites import rewrite
 

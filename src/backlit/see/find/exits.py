@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...dtypes import FLOATING
-from ..records.model import NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import NodeRecord
 
 #: Numbers that are equal too often to tell where one came from.
 _COMMON = frozenset((0.0, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0))

@@ -13,7 +13,8 @@ from ...ops.contraction import Matmul
 from ...ops.elementwise import Add, Divide, Exp, Expm1, Log, Log2, Log10, Multiply, Pow, Sqrt, Where
 from ...ops.reductions import Std, Sum
 from ..formula.language import OPERATORS
-from ..records.model import NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import NodeRecord
 
 #: The operator by which each op can be written.
 _SIGNS = {function.op: sign for sign, function in OPERATORS.items()}

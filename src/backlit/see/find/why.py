@@ -39,7 +39,8 @@ from ...tensor import Tensor
 from ..records.builder import names_of, user_frames
 from ..records.from_block import Recording
 from ..records.from_tape import as_record
-from ..records.model import Edge, NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import Edge, NodeRecord
 from .exits import Crossing, Read, Ways, holding, loss_of
 
 

@@ -18,7 +18,7 @@ from ...state import observing
 from ...tape import Node, Scope
 from ...tensor import Tensor
 from ..records.builder import Builder, names_of, user_frames
-from ..records.model import Applied, NodeRecord
+from ..records.parts import Applied, NodeRecord
 from ..records.value import Value
 from ..show.steps import Stop, describe_backward
 

@@ -19,7 +19,8 @@ from ...tape import INTERNAL, Scope, is_open
 from ...tensor import Tensor, as_tensor
 from ..find.exits import Read
 from .local import local_gradient
-from .model import Edge, NodeRecord, Record, ScopeRecord
+from .model import Record
+from .parts import Edge, NodeRecord, ScopeRecord
 from .value import Value
 
 #: What arrived at a gate in a backward pass, and what it sent to which input.

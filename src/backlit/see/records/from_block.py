@@ -16,7 +16,8 @@ from ...state import STATE, observing
 from ...tape import INTERNAL, Node, Scope, origin, user_site
 from ...tensor import Tensor, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
-from .model import Applied, NodeRecord, Record
+from .model import Record
+from .parts import Applied, NodeRecord
 
 
 def recording(*, step: int | None = None) -> Recording:

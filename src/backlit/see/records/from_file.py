@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,16 +11,33 @@ import numpy as np
 from ...dtypes import as_dtype
 from ...errors import DataError
 from ...op import REGISTRY, Elementwise
-from .model import KINDS, Edge, Local, NodeRecord, Record, ScopeRecord, printable
+from .parts import KINDS, Edge, Local, NodeRecord, ScopeRecord, printable
 from .value import Value, decode, shape_of
+
+FORMAT = "backlit-record"
+VERSION = 1
 
 _STATUS = ("ok", "failed", "failed in backward")
 
 
-def record_of(data: dict[str, Any], source: str) -> Record:
-    """The record in what JSON was read as. Raises DataError, with the place, if it is none."""
+def read(text: str, source: str) -> tuple[Any, ...]:
+    """What a record in JSON is made of, in the order in which `Record` takes it.
+
+    Raises DataError, with the place, if it is no record.
+    """
     try:
-        return _record(data)
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"record: {source} is not JSON: {error}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise DataError(f'record: {source} must have "format": "{FORMAT}"')
+    if data.get("version") != VERSION:
+        raise DataError(
+            f"record: {source} has version {data.get('version')!r:.40}, "
+            f"this Backlit reads {VERSION}"
+        )
+    try:
+        return _parts(data)
     except DataError as error:
         raise DataError(f"record: {source} is damaged or no record: {error}") from None
     except KeyError as error:
@@ -31,7 +49,7 @@ def record_of(data: dict[str, Any], source: str) -> Record:
         ) from None
 
 
-def _record(data: dict[str, Any]) -> Record:
+def _parts(data: dict[str, Any]) -> tuple[Any, ...]:
     scopes = [_scope(s, i) for i, s in enumerate(data["scopes"])]
     nodes = [_node(n, i) for i, n in enumerate(data["nodes"])]
     edges = [_edge(e, i) for i, e in enumerate(data["edges"])]
@@ -39,10 +57,8 @@ def _record(data: dict[str, Any]) -> Record:
     _check_references(nodes, edges, scopes, output)
     error, step = _maybe(_text, data["error"], "error"), _maybe(_integer, data["step"], "step")
     seed = _value(data["seed"], "seed")
-    record = Record(nodes, edges, scopes, output, seed, error, step)
-    _check_shapes(record)
-    record._sources = _sources(data.get("sources", {}))
-    return record
+    _check_shapes(nodes, edges, output, seed)
+    return nodes, edges, scopes, output, seed, error, step, _sources(data.get("sources", {}))
 
 
 def _sources(data: Any) -> dict[str, dict[int, str]]:
@@ -216,7 +232,9 @@ def _check_references(
             raise DataError(f"edge {e.id} must be an argument of node {e.target}, but is none")
 
 
-def _check_shapes(record: Record) -> None:
+def _check_shapes(
+    nodes: list[NodeRecord], edges: list[Edge], output: int | None, seed: Value | None
+) -> None:
     """Raise unless every value and gradient has the shape of its node."""
 
     def check(what: str, v: Value | None, node: NodeRecord) -> None:
@@ -225,13 +243,13 @@ def _check_shapes(record: Record) -> None:
                 f"{what} must have the shape {node.shape} of node {node.id}, got {v.shape}"
             )
 
-    for n in record.nodes:
+    for n in nodes:
         check("the value", n.value, n)
         check("the upstream gradient", n.upstream, n)
         if n.backward_order is not None and n.upstream is None:
             raise DataError(f"node {n.id} has a place in the backward pass, but no upstream")
-    for e in record.edges:
-        source, target = record.nodes[e.source], record.nodes[e.target]
+    for e in edges:
+        source, target = nodes[e.source], nodes[e.target]
         check(f"the gradient of edge {e.id}", e.gradient, source)
         if e.gradient is not None and not target.requires_grad:
             raise DataError(
@@ -245,7 +263,7 @@ def _check_shapes(record: Record) -> None:
                 f"edge {e.id} must lead to a node of a shape that {source.shape} broadcasts to, "
                 f"got {target.shape}"
             )
-    if record.seed is not None:
-        if record.output is None:
+    if seed is not None:
+        if output is None:
             raise DataError("seed must be null where output is")
-        check("seed", record.seed, record.nodes[record.output])
+        check("seed", seed, nodes[output])

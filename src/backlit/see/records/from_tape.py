@@ -21,7 +21,8 @@ from ...tape import Node
 from ...tensor import Tensor
 from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
 from .from_block import Recording
-from .model import Applied, NodeRecord, Record
+from .model import Record
+from .parts import Applied, NodeRecord
 from .value import Value
 
 

@@ -12,7 +12,7 @@ from ...op import Elementwise
 from ...ops.contraction import Linear, Matmul
 from ...ops.convolution import Convolution
 from ...ops.reductions import Mean, Sum
-from .model import Applied, Local
+from .parts import Applied, Local
 from .value import Value, number
 
 _CONVOLUTION = (

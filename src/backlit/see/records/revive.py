@@ -16,7 +16,8 @@ import numpy as np
 from ...dtypes import as_dtype
 from ...errors import ArgumentError, BacklitError
 from ...op import REGISTRY
-from .model import Applied, NodeRecord, Record
+from .model import Record
+from .parts import Applied, NodeRecord
 from .value import decode
 
 _DTYPE = re.compile(r"dtype\(['\"]?(\w+)['\"]?\)")

@@ -23,7 +23,8 @@ from ...array_api.arguments import whole
 from ...errors import GradientError
 from ...ops.elementwise import Add
 from ..records.from_tape import as_record
-from ..records.model import Edge, NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import Edge, NodeRecord
 from ..records.revive import revive
 from ..records.value import Value, number
 from .notation import Latex, MathML, Notation, Unicode

@@ -6,7 +6,8 @@ from ...ops.contraction import Linear, Matmul
 from ...ops.indexing import Gather, Take, TakeAlongAxis
 from ...ops.movement import Concat, PermuteDims, Reshape, Slice
 from ...ops.reductions import Mean, Sum
-from ..records.model import Edge, NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import Edge, NodeRecord
 from .steps import name_of
 
 

@@ -18,7 +18,8 @@ from ...facts import ROLES
 from ...op import REGISTRY, Elementwise, Shape
 from ...ops.contraction import Matmul
 from ..records.from_tape import as_record
-from ..records.model import Edge, NodeRecord, Record
+from ..records.model import Record
+from ..records.parts import Edge, NodeRecord
 from ..records.value import Value, number
 from .words import formula, role_of, symbol_of
 

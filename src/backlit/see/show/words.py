@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...facts import ROLES, written
 from ...ops.elementwise import Pow
-from ..records.model import NodeRecord
+from ..records.parts import NodeRecord
 
 _SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
 

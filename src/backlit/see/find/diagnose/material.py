@@ -24,7 +24,8 @@ from ....ops.loss import Loss
 from ....optim import Adam, Optimizer
 from ....tensor import Tensor, as_tensor, wrap
 from ...records.from_block import recording
-from ...records.model import NodeRecord, Record
+from ...records.model import Record
+from ...records.parts import NodeRecord
 from ..problem import require_batch
 
 

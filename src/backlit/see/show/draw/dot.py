@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...records.model import Record, printable
+from ...records.model import Record
+from ...records.parts import printable
 from .labels import Labels
 from .svg import escape
 

@@ -7,7 +7,8 @@ import math
 from ....op import Op
 from ....ops.contraction import Linear, Matmul
 from ....ops.convolution import Convolution
-from ...records.model import Edge, NodeRecord, Record
+from ...records.model import Record
+from ...records.parts import Edge, NodeRecord
 from ...records.value import Value, number
 from ..words import role_of, symbol_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape as escape_html
 
-from ...records.model import NodeRecord, printable
+from ...records.parts import NodeRecord, printable
 from ...records.value import number
 from .labels import Labels, touching
 from .layout import METRICS, Frame

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ...records.model import NodeRecord
+from ...records.parts import NodeRecord
 from ..steps import _arguments, name_of
 from ..words import formula
 from .labels import Labels
