@@ -5,8 +5,11 @@ import copy
 import gzip
 import io
 import json
+import pickletools
 import struct
+import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from backlit.cli.tasks import TASKS
 from backlit.data import idx_folder, read_idx
 from backlit.errors import ArgumentError, BacklitError, DataError
 from backlit.see.records.model import Record
+from backlit.torch.serialization import load as torch_load
 from backlit.train import Trainer, load_checkpoint, load_flight, save_checkpoint
 
 #: What may be raised for a file that is not as it should be.
@@ -203,6 +207,53 @@ def test_headers_of_safetensors(tmp_path, checkpoint, data):
     if tensors is not None:
         assert sum(t.array.nbytes for t in tensors.values()) <= len(checkpoint)
     read(load_checkpoint, path)
+
+
+_PYTORCH = Path(__file__).parents[1] / "interop"
+
+
+def _zipped_again(data, change):
+    """The zip archive with changed bytes in its pickle, and the checksums right."""
+    new = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(new, "w") as file:
+        for info in old.infolist():
+            inside = old.read(info)
+            file.writestr(info, change(inside) if info.filename.endswith("data.pkl") else inside)
+    return new.getvalue()
+
+
+_WHOLE = {name: (_PYTORCH / f"{name}.pt").read_bytes() for name in ("new", "legacy", "module")}
+_PROGRAMS = {
+    name: zipfile.ZipFile(io.BytesIO(_WHOLE[name])).read(f"{name}/data.pkl")
+    for name in ("new", "module")
+}
+
+
+@quick
+@given(st.sampled_from([*_WHOLE]).flatmap(lambda name: damaged(_WHOLE[name])))
+def test_files_of_pytorch(data):
+    read(torch_load, io.BytesIO(data))
+
+
+@quick
+@given(
+    st.sampled_from([*_PROGRAMS]).flatmap(
+        lambda name: st.tuples(st.just(name), damaged(_PROGRAMS[name]))
+    )
+)
+def test_pickles_of_pytorch_with_right_checksums(case):
+    name, program = case
+    read(torch_load, io.BytesIO(_zipped_again(_WHOLE[name], lambda _: program)))
+
+
+_OPCODES = sorted(ord(opcode.code) for opcode in pickletools.opcodes)
+
+
+@quick
+@given(st.lists(st.sampled_from(_OPCODES) | st.integers(0, 255), max_size=40))
+def test_programs_of_any_instructions(codes):
+    program = b"\x80\2" + bytes(codes) + b"."
+    read(torch_load, io.BytesIO(_zipped_again(_WHOLE["new"], lambda _: program)))
 
 
 _JSON = st.recursive(

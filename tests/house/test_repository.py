@@ -139,9 +139,10 @@ FLOORS = [
     {"transforms", "gradcheck"},
     {"random", "compiler"},
     {"nn", "optim", "data"},
-    {"see", "models"},
+    {"see", "models", "interop"},
     {"train"},
     {""},  # the package's own front
+    {"torch"},
     {"cli"},
     {"__main__"},
 ]

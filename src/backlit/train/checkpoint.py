@@ -61,7 +61,13 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises DataError if the file is missing, truncated, damaged or not a checkpoint.
     """
-    tensors, metadata = decode(read_bytes(path, "load_checkpoint"), path)
+    return state_of(*decode(read_bytes(path, "load_checkpoint"), path), path)
+
+
+def state_of(
+    tensors: dict[str, Tensor], metadata: dict[str, str], path: str | os.PathLike[str]
+) -> dict[str, Any]:
+    """The state that a checkpoint's Tensors and texts hold; `path` is for the messages."""
     kind = next((name for name in (FORMAT, _EARLIER) if name in metadata), None)
     if kind is None:
         raise DataError(

@@ -1,6 +1,7 @@
 """How Tensors get into files and back: safetensors, written whole or not at all, read with care.
 
-Nothing here ever loads a pickle: a file is numbers and JSON.
+Nothing here ever loads a pickle: a file is numbers and JSON. PyTorch's files are read, too, by
+`interop.pytorch`, which unpickles nothing either.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import safetensors.numpy
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
 from ..foreign import require_dict
+from ..interop import pytorch
 from ..tensor import Tensor, as_tensor, wrap
 
 _DTYPES: dict[str, Any] = {
@@ -129,8 +131,31 @@ def save_tensors(
 
 
 def load_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The named Tensors of a safetensors file. Nothing in the file is ever run as code.
+    """The named Tensors of a safetensors file, or of a `.pt` file that PyTorch's torch.save wrote.
 
-    Raises DataError if the file is missing, truncated or of another format.
+    Nothing in the file is ever run as code. Raises DataError if the file is missing, truncated or
+    of another format, or holds something else than named Tensors.
     """
-    return decode(read_bytes(path, "load_tensors"), path)[0]
+    data = read_bytes(path, "load_tensors")
+    return (
+        _named(pytorch.read(data, path), path)
+        if pytorch.is_pytorch(data)
+        else decode(data, path)[0]
+    )
+
+
+def _named(found: Any, path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """What a file of PyTorch's holds, if it is Tensors under names."""
+    cure = "read it with backlit.torch.load(path)"
+    if not isinstance(found, dict):
+        raise DataError(
+            f"load_tensors: {path} must hold a dict of Tensors, got a {type(found).__name__}; "
+            f"{cure}"
+        )
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise DataError(
+                f"load_tensors: {path} must hold Tensors under names, but under {name!r:.80} is a "
+                f"{type(value).__name__}; {cure}, and take what it has of these"
+            )
+    return dict(found)

@@ -1,0 +1,1 @@
+"""What do the files of others hold? Readers of formats that Backlit itself does not write."""

@@ -1,0 +1,91 @@
+"""torch.save and torch.load: everything that is data comes back as it was, and nothing else."""
+
+import argparse
+import io
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+import backlit
+from backlit import nn, optim
+from backlit.errors import ArgumentError, DataError
+from backlit.torch.serialization import load, save
+
+
+def through_a_file(value):
+    stream = io.BytesIO()
+    save(value, stream)
+    stream.seek(0)
+    return load(stream)
+
+
+def same(a, b):
+    if isinstance(a, backlit.Tensor | np.ndarray):
+        assert type(a) is type(b)
+        assert a.dtype == b.dtype
+        assert a.tolist() == b.tolist()
+        assert getattr(a, "requires_grad", None) == getattr(b, "requires_grad", None)
+    elif isinstance(a, dict):
+        assert type(a) is type(b)
+        assert list(a) == list(b)
+        for key in a:
+            same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert type(a) is type(b)
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            same(x, y)
+    else:
+        assert type(a) is type(b)
+        assert a == b or a != a
+
+
+def test_data_comes_back_as_it_was():
+    model = nn.Linear(2, 3)
+    optimizer = optim.Adam(model.parameters())
+    model(backlit.ones((1, 2))).sum().backward()
+    optimizer.step()
+    leaf = backlit.tensor([1.0], requires_grad=True)
+    values = [
+        {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3},
+        {1: (1, 2.5, None), "b": b"xy", (1, "x"): {2, 3}, "nan": float("nan"), "big": 1 << 80},
+        OrderedDict(a=model.weight, b=leaf, c=frozenset({1})),
+        [np.arange(3), np.dtype("float32"), argparse.Namespace(lr=0.1, sizes=[1, 2])],
+        {"$tensor": 1, "$tuple": [2]},
+        backlit.arange(3),
+        {},
+    ]
+    for value in values:
+        same(value, through_a_file(value))
+
+
+def test_a_dict_of_tensors_is_a_plain_safetensors_file_in_its_order(tmp_path):
+    path = tmp_path / "w.pt"
+    value = {"weight": backlit.ones((2, 3)), "bias": backlit.zeros(2), "n": backlit.tensor(3)}
+    save(value, path)
+    same(value, load(path, map_location="cpu", weights_only=True))
+    assert set(backlit.load_tensors(path)) == set(value)
+    with open(path, "rb") as file:
+        same(value, load(file))
+
+
+def test_what_only_code_could_make_is_refused():
+    model = nn.Linear(2, 3)
+    with pytest.raises(ArgumentError, match=r"\['net'\]\[0\] is an object of class Linear.*save "
+                                            r"its state_dict\(\)"):  # fmt: skip
+        save({"net": [model]}, io.BytesIO())
+    with pytest.raises(ArgumentError, match=r"an object of class function.*no code is kept"):
+        save(test_data_comes_back_as_it_was, io.BytesIO())
+    ring = []
+    ring.append(ring)
+    with pytest.raises(ArgumentError, match="contains itself"):
+        save(ring, io.BytesIO())
+    with pytest.raises(ArgumentError, match=r"f must be a path or an open file, got a number, 3"):
+        save({}, 3)
+    with pytest.raises(ArgumentError, match="device: must be 'cpu', got 'cuda'"):
+        load("x", map_location="cuda")
+    with pytest.raises(DataError, match="opened for reading bytes"):
+        load(io.StringIO("x"))
+    with pytest.raises(DataError, match="must be a whole safetensors file"):
+        load(io.BytesIO(b"x"))
