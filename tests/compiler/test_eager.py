@@ -202,8 +202,8 @@ WHOLE = {
     "batch_norm": (
         lambda x, w, b: functional.batch_norm(x, weight=w, bias=b, training=True),
         (normal(6, 7), normal(7), normal(7))),
-    "softmax": (functional.softmax, (normal(6, 7),)),
-    "log_softmax": (functional.log_softmax, (normal(6, 7),)),
+    "softmax": (lambda x: functional.softmax(x, 1), (normal(6, 7),)),
+    "log_softmax": (lambda x: functional.log_softmax(x, 1), (normal(6, 7),)),
     "cross_entropy": (lambda x, w: functional.cross_entropy(x, LABELS, w * w),
                       (normal(6, 7), normal(7))),
     "nll_loss": (lambda x: functional.nll_loss(x, LABELS, reduction="none"), (normal(6, 7),)),

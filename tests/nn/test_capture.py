@@ -99,9 +99,11 @@ LAYERS = {
         activation.__name__: (lambda a=activation: nn.Sequential(nn.Linear(4, 3), a()), ROWS)
         for activation in (
             nn.Identity, nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus, nn.SiLU,
-            nn.GELU, nn.Softmax, nn.LogSoftmax,
+            nn.GELU,
         )
     },
+    "softmax": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1)), ROWS),
+    "log-softmax": (lambda: nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(-1)), ROWS),
 }  # fmt: skip
 
 LOSSES = {

@@ -15,6 +15,11 @@ LAYERS = {
     "LeakyReLU": (nn.LeakyReLU, F.leaky_relu),
     "ELU": (nn.ELU, F.elu),
     "SiLU": (nn.SiLU, F.silu),
+    "SELU": (nn.SELU, F.selu),
+    "CELU": (nn.CELU, F.celu),
+    "Hardtanh": (nn.Hardtanh, F.hardtanh),
+    "Hardswish": (nn.Hardswish, F.hardswish),
+    "Mish": (nn.Mish, F.mish),
     "Dropout": (nn.Dropout, F.dropout),
 }
 X = np.array([[-1.5, 0.5], [2.0, -0.25]])

@@ -48,8 +48,8 @@ def test_linear_errors() -> None:
         (nn.Softplus(), [math.log1p(math.exp(-2)), math.log(2), math.log1p(math.e)]),
         (nn.SiLU(), [-2 / (1 + math.exp(2)), 0.0, 1 / (1 + math.exp(-1))]),
         (nn.GELU(), [-math.erfc(math.sqrt(2)), 0.0, (1 + math.erf(math.sqrt(0.5))) / 2]),
-        (nn.Softmax(), np.exp([-2, 0, 1]) / np.exp([-2, 0, 1]).sum()),
-        (nn.LogSoftmax(), np.array([-2, 0, 1]) - math.log(np.exp([-2, 0, 1]).sum())),
+        (nn.Softmax(0), np.exp([-2, 0, 1]) / np.exp([-2, 0, 1]).sum()),
+        (nn.LogSoftmax(0), np.array([-2, 0, 1]) - math.log(np.exp([-2, 0, 1]).sum())),
     ],
     ids=lambda v: repr(v) if isinstance(v, nn.Module) else "",
 )

@@ -83,7 +83,7 @@ def test_labels_equal_their_one_hot_probabilities(reduction, smoothing) -> None:
 def test_cross_entropy_equals_nll_of_log_softmax() -> None:
     weight = t([0.5, 1.0, 2.0, 4.0], dtype="float64")
     one = functional.cross_entropy(t(LOGITS), t(LABELS), weight)
-    two = functional.nll_loss(functional.log_softmax(t(LOGITS)), t(LABELS), weight)
+    two = functional.nll_loss(functional.log_softmax(t(LOGITS), 1), t(LABELS), weight)
     np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-13)
 
 

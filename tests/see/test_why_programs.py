@@ -140,7 +140,7 @@ def self_target_detached():
 def straight_through():
     m = net(out=3)
     with see.recording() as r:
-        p = F.softmax(m(X))
+        p = F.softmax(m(X), -1)
         hard = (p == p.max(axis=1, keepdims=True)).astype("float32")
         q = p + (hard - p).detach()
         loss = ((q - 1.5) ** 2 * X[:, :3]).sum()
@@ -293,7 +293,7 @@ def curriculum_number():
 def policy_gradient():
     m = net()
     with see.recording() as r:
-        logp = F.log_softmax(m(X))
+        logp = F.log_softmax(m(X), -1)
         a = bl.argmax(logp, axis=1)
         adv = T[:, 0] - T.mean()
         picked = bl.take_along_axis(logp, a[:, None], axis=1)[:, 0]
@@ -528,8 +528,8 @@ def kd():
     t = net(seed=4)
     with see.recording() as r:
         with bl.no_grad():
-            soft = F.softmax(t(X))
-        loss = -(soft * F.log_softmax(m(X))).sum(axis=1).mean()
+            soft = F.softmax(t(X), -1)
+        loss = -(soft * F.log_softmax(m(X), -1)).sum(axis=1).mean()
         loss.backward()
     return m.parameters(), r
 
@@ -538,7 +538,7 @@ def kd():
 def rewards_from_item():
     m = net()
     with see.recording() as r:
-        logp = F.log_softmax(m(X))
+        logp = F.log_softmax(m(X), -1)
         reward = bl.tensor([p.item() for p in bl.exp(logp[:, 0]).detach()])
         loss = -(logp[:, 0] * reward).mean()
         loss.backward()

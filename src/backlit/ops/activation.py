@@ -12,12 +12,24 @@ from ..op import Elementwise, Op, Reduction
 
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL_DENSITY = 1 / math.sqrt(2 * math.pi)
+_SELU_SCALE = 1.0507009873554805
+_SELU_DEPTH = _SELU_SCALE * 1.6732632423543772
 
 
 def _sigmoid(xp, x):
     """1 / (1 + e^-x), and below 0 eˣ / (1 + eˣ): e^-x overflows before the result underflows."""
     e = xp.exp(-xp.abs(x))
     return xp.where(x < 0, e, 1.0) / (1 + e)
+
+
+def _kept(xp, inside, grad, x):
+    """The gradient inside, 0 outside, and NaN where x is."""
+    return xp.where(inside, grad, xp.where(x == x, 0.0, x))
+
+
+def _softplus(xp, x):
+    """log(1 + eˣ)."""
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 class Sigmoid(Elementwise):
@@ -88,6 +100,210 @@ class Elu(Elementwise):
         return xp.where(x > 0, grad_y, grad_y * (self.alpha * xp.exp(xp.where(x > 0, 0.0, x))))
 
 
+class Selu(Elementwise):
+    """y = λ x where x > 0, else λ α (eˣ - 1);  gx = gy λ where x > 0, else gy λ α eˣ.
+
+    λ and α make mean 0 and variance 1 a fixed point: Klambauer et al., "Self-normalizing neural
+    networks", NIPS 2017, eq. 2 and 14.
+    """
+
+    activation = True
+    saturates = (-1.7580993408473766,)
+    whole = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.where(x > 0, _SELU_SCALE * x, _SELU_DEPTH * xp.expm1(xp.minimum(x, 0)))
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.where(x > 0, _SELU_SCALE, _SELU_DEPTH * xp.exp(xp.minimum(x, 0)))
+
+
+class Celu(Elementwise):
+    """y = x where x > 0, else α (e^(x/α) - 1);  gx = gy where x > 0, else gy e^(x/α).
+
+    Source: Barron, "Continuously differentiable exponential linear units", arXiv:1704.07483, eq. 2.
+    """
+
+    activation = True
+    rectifies = True
+    whole = True
+    attributes = ("alpha",)
+    saves = ("x",)
+    alpha: float
+
+    def forward(self, xp, x):
+        return xp.where(x > 0, x, self.alpha * xp.expm1(self.below(xp, x)))
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.exp(self.below(xp, x))
+
+    def below(self, xp, x):
+        """x/α where x ≤ 0, else 0."""
+        return xp.where(x > 0, 0.0, x) / self.alpha
+
+
+class Hardtanh(Elementwise):
+    """y = x limited to [low, high];  gx = gy where low < x < high, else 0, also at the limits."""
+
+    activation = True
+    saturates = (-1.0, 1.0)
+    whole = True
+    attributes = ("low", "high")
+    saves = ("x",)
+    low: float
+    high: float
+
+    def forward(self, xp, x):
+        return xp.minimum(xp.maximum(x, self.low), self.high)
+
+    def backward(self, xp, grad_y, x):
+        return _kept(xp, xp.logical_and(x > self.low, x < self.high), grad_y, x)
+
+
+class Relu6(Elementwise):
+    """y = x limited to [0, 6];  gx = gy where 0 < x < 6, else 0, also at the limits."""
+
+    activation = True
+    rectifies = True
+    whole = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.minimum(xp.maximum(x, 0), 6)
+
+    def backward(self, xp, grad_y, x):
+        return _kept(xp, xp.logical_and(x > 0, x < 6), grad_y, x)
+
+
+class Hardsigmoid(Elementwise):
+    """y = (x + 3) / 6 limited to [0, 1];  gx = gy / 6 where -3 < x < 3, else 0."""
+
+    activation = True
+    saturates = (0.0, 1.0)
+    whole = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+    def backward(self, xp, grad_y, x):
+        return _kept(xp, xp.logical_and(x > -3, x < 3), grad_y / 6, x)
+
+
+class Hardswish(Elementwise):
+    """y = x · hardsigmoid(x);  gx = 0 where x ≤ -3, gy where x ≥ 3, else gy (2x + 3) / 6.
+
+    Source: Howard et al., "Searching for MobileNetV3", ICCV 2019, sec. 5.2.
+    """
+
+    activation = True
+    saturates = (0.0,)
+    whole = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+    def backward(self, xp, grad_y, x):
+        return _kept(xp, x > -3, xp.where(x >= 3, grad_y, grad_y * (x / 3 + 0.5)), x)
+
+
+class Mish(Elementwise):
+    """y = x tanh(log(1 + eˣ)) = x t;  gx = gy (t + x (1 - t²) σ(x)).
+
+    Source: Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020, eq. 1.
+    """
+
+    activation = True
+    saturates = (0.0,)
+    whole = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return x * xp.tanh(_softplus(xp, x))
+
+    def backward(self, xp, grad_y, x):
+        t = xp.tanh(_softplus(xp, x))
+        return grad_y * (t + x * ((1 - t * t) * _sigmoid(xp, x)))
+
+
+class Logsigmoid(Elementwise):
+    """y = log σ(x) = min(x, 0) - log(1 + e^-|x|);  gx = gy σ(-x)."""
+
+    activation = True
+    saturates = (0.0,)
+    whole = True
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return -_softplus(xp, -x)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * _sigmoid(xp, -x)
+
+
+class Threshold(Elementwise):
+    """y = x where x > threshold, else value;  gx = gy there, else 0."""
+
+    activation = True
+    rectifies = True
+    whole = True
+    attributes = ("threshold", "value")
+    saves = ("x",)
+    threshold: float
+    value: float
+
+    def forward(self, xp, x):
+        return xp.where(x <= self.threshold, self.value, x)
+
+    def backward(self, xp, grad_y, x):
+        return _kept(xp, x > self.threshold, grad_y, x)
+
+
+class Hardshrink(Elementwise):
+    """y = x where |x| > λ, else 0;  gx = gy there, else 0."""
+
+    activation = True
+    whole = True
+    attributes = ("lambd",)
+    saves = ("x",)
+    lambd: float
+
+    def forward(self, xp, x):
+        return xp.where(xp.abs(x) <= self.lambd, 0.0, x)
+
+    def backward(self, xp, grad_y, x):
+        return _kept(xp, xp.abs(x) > self.lambd, grad_y, x)
+
+
+class Softshrink(Hardshrink):
+    """y = x - λ where x > λ, x + λ where x < -λ, else 0;  gx = gy where |x| > λ, else 0."""
+
+    def forward(self, xp, x):
+        return x - xp.minimum(xp.maximum(x, -self.lambd), self.lambd)
+
+
+class Prelu(Elementwise):
+    """y = x where x > 0, else w x, w a learned slope;  gx = gy or gy w, gw = 0 or gy x.
+
+    Source: He et al., "Delving deep into rectifiers", ICCV 2015, eq. 1 and 3.
+    """
+
+    activation = True
+    whole = True
+    saves = ("x", "weight")
+
+    def forward(self, xp, x, weight):
+        return xp.where(x > 0, x, weight * x)
+
+    def backward(self, xp, grad_y, x, weight):
+        return (
+            lambda: xp.where(x > 0, grad_y, xp.where(x <= 0, grad_y * weight, x)),
+            lambda: xp.where(x > 0, 0.0, grad_y * x),
+        )
+
+
 class Softplus(Elementwise):
     """y = log(1 + eˣ) = max(x, 0) + log(1 + e^-|x|);  gx = gy σ(x)."""
 
@@ -97,7 +313,7 @@ class Softplus(Elementwise):
     saves = ("x",)
 
     def forward(self, xp, x):
-        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+        return _softplus(xp, x)
 
     def backward(self, xp, grad_y, x):
         return grad_y * _sigmoid(xp, x)
