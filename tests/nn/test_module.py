@@ -224,7 +224,7 @@ def test_a_shared_parameter_is_listed_once_and_trains_once() -> None:
     w = bl.tensor(net.a.weight.numpy(), requires_grad=True)
     (bl.ones((1, 2)) @ w.mT @ w.mT).sum().backward()
     np.testing.assert_allclose(net.a.weight.grad.numpy(), w.grad.numpy(), rtol=1e-6)
-    assert list(net.state_dict()) == ["a.weight"]
+    assert list(net.state_dict()) == ["a.weight", "b.weight"]
 
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -364,12 +364,14 @@ def values(model):
     return {n: t.numpy().copy() for n, t in model.state_dict().items()}
 
 
-def test_a_shared_tensor_is_saved_once_and_read_under_any_of_its_names():
+def test_a_shared_tensor_is_saved_under_each_of_its_names_and_read_under_any():
     model = tied()
     saved = model.state_dict()
-    assert [n for n in saved if "weight" in n] == ["0.weight", "2.weight"]
+    weights = [n for n in saved if "weight" in n]
+    assert weights == ["0.weight", "1.weight", "2.weight", "3.weight"]
+    assert len(saved) == 12
     w = bl.tensor([[1.0, 2.0], [3.0, 4.0]])
-    rest = {n: t for n, t in saved.items() if n != "0.weight"}
+    rest = {n: t for n, t in saved.items() if n not in ("0.weight", "1.weight")}
     for names in (("0.weight",), ("1.weight",), ("0.weight", "1.weight")):
         model = tied()
         model.load_state_dict({**rest, **dict.fromkeys(names, w)})
@@ -377,12 +379,9 @@ def test_a_shared_tensor_is_saved_once_and_read_under_any_of_its_names():
         assert model[1].weight.tolist() == w.tolist()
 
 
-def test_pytorchs_state_has_every_name_of_a_shared_module():
+def test_names_of_one_shared_tensor_must_have_one_value():
     model = tied()
-    state = model.state_dict()
-    full = {**state, "1.weight": state["0.weight"]}
-    full |= {f"3.{n[2:]}": t for n, t in state.items() if n.startswith("2.")}
-    assert len(full) == 12
+    full = model.state_dict()
     model.load_state_dict(full)
     assert model[2] is model[3]
     full["3.running_mean"] = full["3.running_mean"] + 1
@@ -402,7 +401,9 @@ def test_a_name_that_no_shared_tensor_has_is_still_unexpected():
     with pytest.raises(ArgumentError, match=r"missing: none; unexpected: 4.weight; strict=False"):
         model.load_state_dict({**state, "4.weight": state["0.weight"]})
     del state["0.weight"]
-    with pytest.raises(ArgumentError, match=r"missing: 0.weight; unexpected: none"):
+    model.load_state_dict(state)
+    del state["1.weight"]
+    with pytest.raises(ArgumentError, match=r"missing: 0.weight, 1.weight; unexpected: none"):
         model.load_state_dict(state)
 
 
@@ -421,3 +422,159 @@ def test_shared_tensors_stay_shared_through_a_file_and_a_copy(tmp_path):
     assert twin[0].weight is twin[1].weight
     assert twin[0].weight is not model[0].weight
     assert twin[2] is twin[3]
+
+
+# -- names, casts and states, with PyTorch's options ----------------------------------------------
+
+
+def test_names_may_be_given_once_or_under_each_place_and_here_only() -> None:
+    model = tied()
+    model.add_module("none", None)
+    assert names(model.named_parameters()) == ["0.weight", "2.weight", "2.bias"]
+    every = ["0.weight", "1.weight", "2.weight", "2.bias", "3.weight", "3.bias"]
+    assert names(model.named_parameters(remove_duplicate=False)) == every
+    assert names(model.named_parameters("net", recurse=False)) == []
+    assert names(model[0].named_parameters("net", recurse=False)) == ["net.weight"]
+    assert names(model.named_modules(remove_duplicate=False)) == ["", "0", "1", "2", "3"]
+    assert names(model.named_modules(set(model[2:]))) == ["", "0", "1"]
+    assert names(model.named_children()) == ["0", "1", "2"]
+    assert len(list(model[2].buffers(recurse=False))) == 3
+    model.self = model  # a circle ends
+    assert len(list(model.named_modules(remove_duplicate=False))) == 5
+
+
+def test_tensors_are_found_by_their_paths() -> None:
+    net = Net()
+    assert net.get_parameter("inner.1.weight") is net.inner[1].weight
+    assert net.get_buffer("norm.running_var") is net.norm.running_var
+    with pytest.raises(ArgumentError, match=r"get_parameter: Linear has no parameter 'scale' \(of "
+                       r"'first.scale'\); it has weight, bias"):  # fmt: skip
+        net.get_parameter("first.scale")
+    with pytest.raises(ArgumentError, match=r"get_buffer: the path must be a text, got a number"):
+        net.get_buffer(3)
+
+
+def test_casts_by_name_and_the_device_that_is_not_there() -> None:
+    net = nn.BatchNorm1d(2)
+    for cast, dtype in (("double", "float64"), ("half", "float16"), ("bfloat16", "bfloat16"),
+                        ("float", "float32")):  # fmt: skip
+        assert getattr(net, cast)() is net
+        assert net.weight.dtype == net.running_mean.dtype == bl.dtypes.as_dtype(dtype)
+    assert net.num_batches_tracked.dtype == bl.int64
+    assert net.to(bl.zeros((), dtype="float64"), non_blocking=True).weight.dtype == bl.float64
+    assert net.type("float32").cpu().weight.dtype == bl.float32
+    for move in (net.cuda, lambda: net.cuda(1), lambda: net.to("cuda")):
+        with pytest.raises(ArgumentError, match=r"device: must be 'cpu', got 'cuda(:1)?'; Backlit"):
+            move()
+
+
+def test_states_have_prefixes_and_can_hold_the_tensors_themselves() -> None:
+    net = nn.Linear(2, 1)
+    into = {"a": bl.zeros(1)}
+    state = net.state_dict(destination=into, prefix="head.", keep_vars=True)
+    assert state is into
+    assert list(state) == ["a", "head.weight", "head.bias"]
+    assert state["head.weight"] is net.weight
+
+
+def test_what_a_state_lacks_or_has_too_much_is_returned() -> None:
+    net = nn.Linear(2, 1)
+    before = net.weight.tolist()
+    keys = net.load_state_dict({"bias": bl.ones(1), "scale": bl.ones(1)}, strict=False)
+    assert keys.missing_keys == ["weight"]
+    assert keys.unexpected_keys == ["scale"]
+    assert repr(keys) == "IncompatibleKeys(missing_keys=['weight'], unexpected_keys=['scale'])"
+    assert (net.weight.tolist(), net.bias.tolist()) == (before, [1.0])
+
+
+def test_a_state_can_become_the_parameters() -> None:
+    model = tied()
+    state = {n: t.astype("float64") for n, t in model.state_dict().items() if t.dtype != bl.int64}
+    given = model.load_state_dict({**state, "0.weight": nn.Parameter(state["0.weight"])},
+                                  strict=False, assign=True)  # fmt: skip
+    assert given.missing_keys == ["2.num_batches_tracked", "3.num_batches_tracked"]
+    assert model[0].weight is model[1].weight
+    assert model[0].weight.dtype == model[2].running_mean.dtype == bl.float64
+    assert model[0].weight.requires_grad
+    assert not model[2].running_mean.requires_grad
+
+
+def test_a_buffer_is_registered_when_it_is_set() -> None:
+    net = nn.Module()
+    net.kept = nn.Buffer([1.0])
+    net.temporary = nn.Buffer(bl.zeros(2), persistent=False)
+    assert names(net.named_buffers()) == ["kept", "temporary"]
+    assert list(net.state_dict()) == ["kept"]
+    assert list(copy.deepcopy(net).state_dict()) == ["kept"]
+    assert not net.kept.requires_grad
+
+
+def test_gradients_can_be_set_to_zeros() -> None:
+    net = nn.Linear(2, 1)
+    net(bl.ones((1, 2))).sum().backward()
+    net.zero_grad(set_to_none=False)
+    assert net.weight.grad.tolist() == [[0.0, 0.0]]
+
+
+# -- containers of parameters ---------------------------------------------------------------------
+
+
+def test_a_parameter_list_behaves_like_a_list() -> None:
+    own = nn.Parameter([1.0])
+    ours = nn.ParameterList([own, bl.zeros(2), "a word"])
+    assert names(ours.named_parameters()) == ["0", "1"]
+    assert ours[0] is own
+    assert (len(ours), ours[-1], [type(v).__name__ for v in ours[1:]]) == (
+        3, "a word", ["Parameter", "str"],
+    )  # fmt: skip
+    ours += [bl.ones(3)]
+    ours[0] = bl.ones(4)
+    assert [getattr(v, "shape", v) for v in ours] == [(4,), (2,), "a word", (3,)]
+    assert ours.pop(0).shape == (4,)
+    assert names(ours.named_parameters()) == ["0", "2"]
+    with pytest.raises(IndexRangeError, match=r"ParameterList: the index must lie in \[-3, 3\)"):
+        ours[3]
+
+
+def test_a_parameter_dict_behaves_like_a_dict() -> None:
+    ours = nn.ParameterDict({"a": bl.zeros(1), "b": nn.Parameter([1.0, 2.0])})
+    assert names(ours.named_parameters()) == ["a", "b"]
+    assert "a" in ours
+    assert (list(ours), list(ours.keys()), len(ours)) == (["a", "b"], ["a", "b"], 2)
+    both = ours | {"c": bl.zeros(3)}
+    both |= [("d", bl.zeros(4))]
+    assert [v.shape for v in both.values()] == [(1,), (2,), (3,), (4,)]
+    assert both["b"] is ours["b"]
+    assert both.get("x") is None
+    assert both.setdefault("x", bl.ones(5)) is both["x"]
+    assert both.popitem()[0] == "x"
+    assert both.pop("a").shape == (1,)
+    del both["b"]
+    assert names(both.items()) == names(both.copy().items()) == ["c", "d"]
+    assert list(both.fromkeys(["z"], bl.zeros(1))) == ["z"]
+    both.clear()
+    assert len(both) == 0
+    with pytest.raises(ArgumentError, match="ParameterDict: no parameter 'e'; there are a, b"):
+        ours["e"]
+    with pytest.raises(ArgumentError, match="must be a text that is no attribute of ParameterDict"):
+        ours["keys"] = bl.zeros(1)
+
+
+def test_lists_of_modules_grow_and_shrink() -> None:
+    ours = nn.ModuleList()
+    ours += [nn.Tanh(), nn.ReLU()]
+    assert [type(m).__name__ for m in ours + [nn.GELU()]] == ["Tanh", "ReLU", "GELU"]  # noqa: RUF005
+    assert type(ours.pop(0)) is nn.Tanh
+    assert names(ours.named_children()) == ["0"]
+    modules = nn.ModuleDict({"a": nn.Tanh()})
+    modules.clear()
+    assert len(modules) == 0
+
+
+def test_a_wrapper_for_devices_is_the_module_on_the_cpu() -> None:
+    inner = nn.Linear(2, 1)
+    wrapped = nn.DataParallel(inner, device_ids=[0, 1])
+    x = bl.ones((3, 2))
+    assert wrapped(x).tolist() == inner(x).tolist()
+    assert list(wrapped.state_dict()) == ["module.weight", "module.bias"]
+    assert repr(wrapped).startswith("DataParallel(on the CPU")

@@ -76,6 +76,18 @@ class _Numbered(Module):
             for name in gone:
                 delattr(self, name)
 
+    def __iadd__(self, modules: Iterable[Module]) -> Any:
+        return self.extend(modules)
+
+    def __add__(self, modules: Iterable[Module]) -> Any:
+        return type(self)().extend([*self, *modules])
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module out; the ones behind get new numbers."""
+        module = self[index]
+        del self[index]
+        return module
+
     def append(self, module: Module) -> Any:
         """Add a module at the end; returns this container."""
         name = str(len(self._modules))
@@ -133,9 +145,9 @@ class ModuleList(_Numbered):
     1
     """
 
-    def __init__(self, modules: Iterable[Module] = ()):
+    def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
-        self.extend(sequence("ModuleList: modules", modules))
+        self.extend(() if modules is None else sequence("ModuleList: modules", modules))
 
 
 class ModuleDict(Module):
@@ -146,9 +158,9 @@ class ModuleDict(Module):
     ['a', 'b']
     """
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None):
         super().__init__()
-        self.update(modules)
+        self.update(() if modules is None else modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add or replace several modules."""
@@ -211,3 +223,8 @@ class ModuleDict(Module):
         module = self[name]
         delattr(self, name)
         return module
+
+    def clear(self) -> None:
+        """Take all modules out."""
+        for name in list(self._modules):
+            self.pop(name)

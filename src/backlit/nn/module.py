@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-import numpy as np
-
+from ..array_api import zeros_like
 from ..changes import CHANGES, Announcing, WatchedDict
 from ..conversion import check_device
 from ..dtypes import FLOATING, as_dtype
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..foreign import require_dict, require_function, words
+from ..errors import ArgumentError, DTypeError
+from ..foreign import require_function, words
 from ..op import describe
 from ..state import STATE
 from ..tape import Scope, arose
-from ..tensor import Tensor, as_tensor
-
-
-class Parameter(Tensor):
-    """A Tensor that a module learns: it requires a gradient and is listed by `parameters()`.
-
-    It is a leaf with a copy of the values of `data`, also where that was itself computed.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(data.detach() if isinstance(data, Tensor) else data)
-        self.requires_grad_(requires_grad)
+from ..tensor import Tensor
+from . import hooks, saved_state
+from .hooks import RemovableHandle
+from .parameter import Buffer, Parameter, is_known
 
 
 class Module(Announcing):
@@ -39,7 +28,7 @@ class Module(Announcing):
     their names.
     """
 
-    guarded: ClassVar = ("training", "_parameters", "_buffers", "_modules")
+    guarded: ClassVar = ("training", "_parameters", "_buffers", "_modules", "_hooks")
     called: ClassVar = ("forward",)
 
     training: bool
@@ -47,6 +36,7 @@ class Module(Announcing):
     _buffers: dict[str, Any]
     _modules: dict[str, Any]
     _not_saved: set[str]
+    _hooks: dict[int, hooks.Hook]
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         """An empty module: also where a subclass's `__init__` (or a dataclass's) forgets ours."""
@@ -56,6 +46,7 @@ class Module(Announcing):
             _buffers=WatchedDict(),
             _modules=WatchedDict(),
             _not_saved=set(),
+            _hooks=WatchedDict(),
             training=True,
         )
         return self
@@ -74,6 +65,8 @@ class Module(Announcing):
             self._set(name, value, self._parameters)
         elif isinstance(value, Module):
             self._set(name, value, self._modules)
+        elif isinstance(value, Buffer) and place is None:
+            self.register_buffer(name, value, value.persistent)
         elif place is not None:
             self._require_kind(name, value, place)
             self._set(name, value, place)
@@ -146,8 +139,12 @@ class Module(Announcing):
         """Add a Parameter, or None for one that is switched off (a layer without bias)."""
         self._register(name, value, self._parameters)
 
-    def add_module(self, name: str, module: Module) -> None:
+    def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under a name."""
+        self._register(name, module, self._modules)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule under a name, as `add_module`."""
         self._register(name, module, self._modules)
 
     # -- the call -----------------------------------------------------------------------------
@@ -163,6 +160,8 @@ class Module(Announcing):
         try:
             state.scope = Scope(self, outer)
             state.execution.called(self)
+            if self._hooks:
+                return hooks.call(self, inputs, options)
             return self.forward(*inputs, **options)
         except BaseException as error:
             arose(error, scope=state.scope)
@@ -170,56 +169,156 @@ class Module(Announcing):
         finally:
             state.scope = outer
 
+    def register_forward_pre_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before each call; what it returns replaces the arguments.
+
+        With `with_kwargs` it is `hook(module, args, kwargs)`, and returns None or both anew. In a
+        captured function a hook runs while it is captured, like everything else in it.
+        """
+        return self._hook(hooks.BEFORE, hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call `hook(module, args, result)` after each call; what it returns replaces the result.
+
+        With `with_kwargs` it is `hook(module, args, kwargs, result)`. With `always_call` it is
+        called with None where the module raises, too. `prepend` puts it before the hooks that are
+        there; `remove()` of the handle that is returned takes it away.
+
+        >>> from backlit import nn, zeros
+        >>> seen = {}
+        >>> def keep(module, args, y):
+        ...     seen["tanh"] = y
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+        >>> handle = model[1].register_forward_hook(keep)
+        >>> _ = model(zeros((4, 2)))
+        >>> handle.remove()
+        >>> seen["tanh"].shape
+        (4, 3)
+        """
+        return self._hook(hooks.AFTER, hook, prepend, with_kwargs, always_call)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_output)` when the gradients of the module's results are known.
+
+        What it returns replaces them. See `register_full_backward_hook`.
+        """
+        return self._hook(hooks.GRADIENT_BEFORE, hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the module's gradients are known.
+
+        Both are tuples, of the positional arguments and of the results, with None for those that
+        have no gradient; what the hook returns replaces `grad_input`. A result that nothing uses
+        has a gradient of 0 here (None in PyTorch) if another one is used.
+        """
+        return self._hook(hooks.GRADIENT, hook, prepend)
+
+    def _hook(
+        self,
+        kind: str,
+        function: Callable[..., Any],
+        prepend: bool,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        require_function(f"{type(self).__name__}: a hook", function)
+        handle = RemovableHandle(self._hooks)
+        self._hooks[handle.id] = hooks.Hook(kind, function, with_kwargs, always_call)
+        if prepend:
+            self._hooks.move_to_end(handle.id, last=False)  # type: ignore[attr-defined]
+        return handle
+
     # -- what is inside -----------------------------------------------------------------------
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module (its name is the prefix) and all inside it, each once, with dotted names."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
-        while stack:
-            name, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield name, module
-            inner = [(f"{name}.{n}" if name else n, m) for n, m in module._modules.items()]
-            stack.extend((n, m) for n, m in reversed(inner) if m is not None)
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module (its name is the prefix) and all inside it with dotted names.
 
-    def modules(self) -> Iterator[Module]:
+        Each is there once, or with `remove_duplicate=False` under each of its names; those in
+        `memo` are left out.
+        """
+        seen: set[Any] = set() if memo is None else memo
+        stack: list[tuple[str, Module, tuple[int, ...]]] = [(prefix, self, ())]
+        while stack:
+            name, module, outer = stack.pop()
+            if (module in seen) if remove_duplicate else (id(module) in outer):
+                continue
+            seen.add(module)
+            yield name, module
+            outer = () if remove_duplicate else (*outer, id(module))
+            inner = [(f"{name}.{n}" if name else n, m) for n, m in module._modules.items()]
+            stack.extend((n, m, outer) for n, m in reversed(inner) if m is not None)
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all inside it, each once."""
-        return (module for _, module in self.named_modules())
+        return (m for _, m in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside."""
-        return ((n, m) for n, m in self._modules.items() if m is not None)
+        """The modules directly inside, each once."""
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
 
     def children(self) -> Iterator[Module]:
         """The modules directly inside, without names."""
         return (m for _, m in self.named_children())
 
-    def _named(self, kind: str, prefix: str) -> Iterator[tuple[str, Any]]:
+    def _named(
+        self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix):
+        places: Iterable[tuple[str, Module]] = [(prefix, self)]
+        if recurse:
+            places = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, module in places:
             for name, value in getattr(module, kind).items():
-                if value is not None and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{path}.{name}" if path else name, value
+                if value is None or (remove_duplicate and id(value) in seen):
+                    continue
+                seen.add(id(value))
+                yield f"{path}.{name}" if path else name, value
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """All parameters with dotted names, each once, also if it is shared."""
-        return self._named("_parameters", prefix)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names, each once, also if it is shared.
 
-    def parameters(self) -> Iterator[Parameter]:
-        """All parameters, each once."""
-        return (p for _, p in self.named_parameters())
+        Without `recurse` the module's own; without `remove_duplicate` under each name.
+        """
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """All buffers with dotted names, each once."""
-        return self._named("_buffers", prefix)
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once; without `recurse` the module's own."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
 
-    def buffers(self) -> Iterator[Tensor]:
-        """All buffers, each once."""
-        return (b for _, b in self.named_buffers())
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names, as `named_parameters`."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once; without `recurse` the module's own."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, path: str) -> Module:
         """The module at a dotted path; an empty path is this module."""
@@ -236,6 +335,29 @@ class Module(Announcing):
                 )
             module = module._modules[name]
         return module
+
+    def get_parameter(self, path: str) -> Parameter:
+        """The parameter at a dotted path."""
+        return self._at("parameter", "_parameters", path)
+
+    def get_buffer(self, path: str) -> Tensor:
+        """The buffer at a dotted path."""
+        return self._at("buffer", "_buffers", path)
+
+    def _at(self, what: str, kind: str, path: str) -> Any:
+        if not isinstance(path, str):
+            raise ArgumentError(
+                f"get_{what}: the path must be a text, got {words(path)[0]}; as 'layers.0.name'"
+            )
+        place, _, name = path.rpartition(".")
+        module = self.get_submodule(place)
+        there = getattr(module, kind)
+        if there.get(name) is None:
+            raise ArgumentError(
+                f"get_{what}: {type(module).__name__} has no {what} {name!r} (of {path!r}); "
+                f"it has {', '.join(n for n, v in there.items() if v is not None) or 'none'}"
+            )
+        return there[name]
 
     # -- modes --------------------------------------------------------------------------------
 
@@ -255,10 +377,10 @@ class Module(Announcing):
             p.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with `set_to_none=False` make them zeros."""
         for p in self.parameters():
-            p.grad = None
+            p.grad = None if set_to_none or p.grad is None else zeros_like(p.grad)
 
     def apply(self, function: Callable[[Module], None]) -> Module:
         """Call a function with every module, inner ones first; returns this module."""
@@ -267,12 +389,19 @@ class Module(Announcing):
             function(module)
         return self
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Module:
-        """Cast all floating parameters and buffers to a dtype; the device is the CPU."""
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> Module:
+        """Cast all floating parameters and buffers to a dtype, or that of a Tensor.
+
+        The device is the CPU, so `non_blocking` changes nothing.
+        """
         for arg in args:
             if isinstance(arg, str) and (arg in ("cpu", "cuda", "mps") or ":" in arg):
                 device = arg
-            else:
+            elif isinstance(arg, Tensor):
+                dtype = arg.dtype
+            elif arg is not None:
                 dtype = arg
         check_device(device)
         if dtype is not None:
@@ -285,73 +414,68 @@ class Module(Announcing):
                     t.grad = None
         return self
 
+    def float(self) -> Module:
+        """Cast all floating parameters and buffers to float32."""
+        return self.to("float32")
+
+    def double(self) -> Module:
+        """Cast all floating parameters and buffers to float64."""
+        return self.to("float64")
+
+    def half(self) -> Module:
+        """Cast all floating parameters and buffers to float16."""
+        return self.to("float16")
+
+    def bfloat16(self) -> Module:
+        """Cast all floating parameters and buffers to bfloat16."""
+        return self.to("bfloat16")
+
+    def type(self, dst_type: Any) -> Module:
+        """Cast all floating parameters and buffers to a dtype."""
+        return self.to(dtype=dst_type)
+
+    def cpu(self) -> Module:
+        """The module itself: it is on the CPU."""
+        return self
+
+    def cuda(self, device: Any = None) -> Module:
+        """Raises: Backlit computes on the CPU."""
+        return self.to(device="cuda" if device is None else f"cuda:{device}")
+
     # -- saving -------------------------------------------------------------------------------
 
-    def _saved(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything that is saved: a shared parameter once, under its first name."""
-        yield from self.named_parameters()
-        for path, module in self.named_modules():
-            for name, value in module._buffers.items():
-                if value is not None and name not in module._not_saved:
-                    yield f"{path}.{name}" if path else name, value
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Tensor] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Tensor]:
+        """All parameters and saved buffers by name, with their values as they are now.
 
-    def _all_names(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything that is saved, under every name it has through shared modules and Tensors."""
-        stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
-        while stack:
-            prefix, module, outer = stack.pop()
-            for name, value in (*module._parameters.items(), *module._buffers.items()):
-                if value is not None and name not in module._not_saved:
-                    yield prefix + name, value
-            outer = (*outer, id(module))
-            for name, inner in module._modules.items():
-                if inner is not None and id(inner) not in outer:
-                    stack.append((f"{prefix}{name}.", inner, outer))
+        A shared Tensor stands under each of its names. `prefix` is put before all names; with
+        `keep_vars` the Tensors are the model's own. A `destination` is filled and returned.
+        """
+        state: dict[str, Tensor] = OrderedDict() if destination is None else destination
+        for name, t in saved_state.saved(self, prefix):
+            state[name] = t if keep_vars or not is_known(t) else t.detach()
+        return state
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """All parameters and saved buffers by name, with their values as they are now."""
-        return OrderedDict((name, t.detach()) for name, t in self._saved())
-
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False
+    ) -> saved_state.IncompatibleKeys:
         """Take over values by name. Nothing changes if a name or a shape does not fit.
 
         A shared Tensor may stand in the state under any of its names, or under several with the
         same values. With `strict=False` missing and unexpected names are passed over; shapes must
-        still fit.
+        still fit. Both are returned, as `missing_keys` and `unexpected_keys`. With `assign` the
+        state's Tensors become the parameters, also in another dtype; an optimizer is made anew.
+
+        >>> from backlit import nn
+        >>> nn.Linear(2, 1).load_state_dict(nn.Linear(2, 1).state_dict())
+        <All keys matched successfully>
         """
-        require_dict(f"{type(self).__name__}.load_state_dict", state)
-        own = dict(self._saved())
-        aliases: dict[int, list[str]] = {}
-        for name, t in self._all_names():
-            aliases.setdefault(id(t), []).append(name)
-        names = {n: [a for a in (n, *aliases[id(t)]) if a in state] for n, t in own.items()}
-        missing = [n for n, given in names.items() if not given]
-        known = {a for given in names.values() for a in given}
-        unexpected = [n for n in state if n not in known]
-        if strict and (missing or unexpected):
-            raise ArgumentError(
-                f"load_state_dict: names must agree with {type(self).__name__}; "
-                f"missing: {', '.join(missing) or 'none'}; "
-                f"unexpected: {', '.join(unexpected) or 'none'}; strict=False passes over them"
-            )
-        fitting: dict[str, np.ndarray] = {}
-        for name, given in names.items():
-            for alias in given:
-                value = as_tensor(state[alias])
-                if value.shape != own[name].shape:
-                    raise ShapeError(
-                        f"load_state_dict: {alias} must be {describe(own[name])}, "
-                        f"got {describe(value)}"
-                    )
-                array = np.array(value.numpy(), own[name].dtype)
-                if array.tobytes() != fitting.setdefault(name, array).tobytes():
-                    raise ArgumentError(
-                        f"load_state_dict: {given[0]} and {alias} are one shared Tensor in this "
-                        f"{type(self).__name__}, but the state has different values for them; "
-                        "give one of them, or load into a model that does not share it"
-                    )
-        for name, array in fitting.items():
-            own[name].assign(array)
+        return saved_state.load(self, state_dict, strict, assign)
 
     # -- printing -----------------------------------------------------------------------------
 
@@ -363,8 +487,12 @@ class Module(Announcing):
         return "\n".join(self._tree("", ""))
 
     def _tree(self, name: str, indent: str) -> Iterator[str]:
-        count = sum(p.size for p in self.parameters())
-        own = ", ".join(f"{n}: {describe(p)}" for n, p in self._parameters.items() if p is not None)
+        count = sum(p.size for p in self.parameters() if is_known(p))
+        own = ", ".join(
+            f"{n}: {describe(p) if is_known(p) else 'not known yet'}"
+            for n, p in self._parameters.items()
+            if p is not None
+        )
         label = f"({name}): " if name else ""
         total = f"  # {count:,} parameters" if count else ""
         if own and not self._modules:
@@ -374,6 +502,7 @@ class Module(Announcing):
             yield f"{line}){total}"
             return
         yield f"{line}{total}"
-        for inner_name, module in self.named_children():
-            yield from module._tree(inner_name, indent + "  ")
+        for inner_name, module in self._modules.items():
+            if module is not None:
+                yield from module._tree(inner_name, indent + "  ")
         yield f"{indent})"
