@@ -175,9 +175,7 @@ def _take(path: str, folder: str | os.PathLike[str], what: str) -> int:
                         "wait until it has ended, or choose another folder"
                     )
                 # It may have been removed, or the folder renamed, between opening and locking.
-                if not os.path.exists(path) or not os.path.samestat(
-                    os.fstat(descriptor), os.stat(path)
-                ):
+                if not _is_at(path, descriptor):
                     os.close(descriptor)
                     continue
                 os.ftruncate(descriptor, 0)
