@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+import sampling
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--quick",
-        action="store_true",
-        help="the first case of each test function (of op tests: of each op), no long checks",
-    )
+    parser.addoption("--quick", action="store_true", help="a part of the tests, for a first answer")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("quick"):
+        sampling.most = 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,6 +18,7 @@ from backlit.see.formula import parse, parse_value
 from backlit.see.formula.language import FUNCTIONS, MAX_CHARACTERS, MAX_STEPS, OPERATORS
 from backlit.see.formula.tree import as_text
 from backlit.see.show.words import role_of
+from sampling import every
 
 
 def grad(*arguments, **environment):
@@ -72,7 +73,7 @@ LECTURES = {
 }
 
 
-@pytest.mark.parametrize("name", LECTURES)
+@every("name", LECTURES)
 def test_lecture_numbers(name):
     text, values, value, gradients, tolerance = LECTURES[name]
     d = differentiate(text, values)
@@ -120,7 +121,7 @@ FORMULAS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "values"), FORMULAS)
+@every("text, values", FORMULAS)
 def test_downstream_is_upstream_times_local_and_uses_add_up(text, values):
     d = differentiate(text, values)
     for gate in d.gates:
@@ -140,7 +141,7 @@ def test_downstream_is_upstream_times_local_and_uses_add_up(text, values):
             np.testing.assert_allclose(sum(parts), gate.upstream, atol=1e-14)
 
 
-@pytest.mark.parametrize(("text", "values"), FORMULAS)
+@every("text, values", FORMULAS)
 def test_gradients_match_central_differences(text, values):
     d = differentiate(text, values)
     for name in parse(text).variables:
@@ -243,8 +244,8 @@ def test_no_color_prints_plain_text():
     assert "\x1b[" not in grad("x * y", "x=2", "y=3", "--no-color", **forced).output
 
 
-@pytest.mark.parametrize(
-    ("text", "values", "lines"),
+@every(
+    "text, values, lines",
     [
         ("W @ x", {"W": [[1, 2], [3, 4]], "x": [5, 6]}, ["local I₂ ⊗ [5, 6]", "[[1, 2], [3, 4]]"]),
         ("A @ B", {"A": [[1, 2], [3, 4]], "B": [[5, 6], [7, 8]]}, ["local [[1, 2], [3, 4]] ⊗ I₂"]),
@@ -423,7 +424,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "values", "message", "column", "marked"), MISTAKES)
+@every("text, values, message, column, marked", MISTAKES)
 def test_mistakes_are_one_line_with_a_mark_and_exit_status_2(text, values, message, column, marked):
     result = grad(text, *values)
     assert result.exit_code == 2, result.output
@@ -503,7 +504,7 @@ def _formulas():
     yield "negate", "-x"
 
 
-@pytest.mark.parametrize(("name", "text"), list(_formulas()))
+@every("name, text", list(_formulas()))
 def test_a_gate_of_a_formula_has_the_role_that_a_record_gives_it(name, text):
     matrix = name in ("matmul", "@")
     x = [[0.3, 0.4], [0.2, 0.6]] if matrix else [0.3, 0.4]

@@ -16,6 +16,7 @@ from backlit.errors import ShapeError, TraceError
 from backlit.ops.elementwise import Add, Multiply, Negative
 from backlit.optim import SGD, Adam
 from backlit.state import STATE
+from sampling import every
 
 compiled = functools.partial(bl.compile, executor=interpreter)
 Pair = collections.namedtuple("Pair", "left right")
@@ -348,8 +349,8 @@ def test_random_numbers_differ_from_call_to_call_as_in_eager():
 # -- asking for a value ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("ask", "what"),
+@every(
+    "ask, what",
     [
         (lambda t: float(t), r"float\(\)"),
         (lambda t: int(t), r"int\(\)"),
@@ -372,7 +373,7 @@ def test_random_numbers_differ_from_call_to_call_as_in_eager():
         (lambda t: t in [t + 1], r"bool\(\)"),
     ],
 )
-@pytest.mark.parametrize("where", ["argument", "closure"])
+@every("where", ["argument", "closure"])
 def test_a_value_cannot_be_asked_for(ask, what, where):
     outside = bl.tensor([1.0])
 

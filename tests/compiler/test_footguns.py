@@ -17,6 +17,7 @@ from apart import printed
 from backlit import nn, optim
 from backlit.compiler import interpreter, native
 from backlit.errors import ArgumentError, GradientError, IndexRangeError, ShapeError, TraceError
+from sampling import every
 
 
 def compiled(function):
@@ -143,7 +144,7 @@ def swallowed_by_another_error(ask):
     return True
 
 
-@pytest.mark.parametrize(
+@every(
     "swallowed",
     [
         swallowed_by_except,
@@ -153,8 +154,8 @@ def swallowed_by_another_error(ask):
         swallowed_by_another_error,
     ],
 )
-@pytest.mark.parametrize(
-    ("ask", "text"),
+@every(
+    "ask, text",
     [
         (lambda x: bool(x.sum() > 0), r"bool\(\): a captured function cannot ask for a value"),
         (lambda x: np.asarray(x.detach()), r"numpy\.asarray\(\): a captured function cannot ask"),
@@ -163,9 +164,8 @@ def swallowed_by_another_error(ask):
         (lambda x: SCHEDULE.step(), "a schedule computes with Python numbers"),
         (lambda x: x.grad, "does not see the grad of its arguments"),
     ],
-    ids=["branch", "numpy", "capture", "epoch", "schedule", "grad"],
 )
-@pytest.mark.parametrize("executor", [native, interpreter])
+@every("executor", [native, interpreter])
 def test_a_swallowed_refusal_ends_the_capture(swallowed, ask, text, executor) -> None:
     x = bl.tensor([1.0, 2.0], requires_grad=True)
     x.grad = bl.tensor([1.0, 1.0])

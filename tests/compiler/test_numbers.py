@@ -14,7 +14,7 @@ import backlit as bl
 from backlit.backend import numpy_backend
 from backlit.compiler import interpreter, native
 from backlit.errors import ArgumentError, DTypeError
-from sampling import only
+from sampling import every, only
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
@@ -86,9 +86,9 @@ def test_a_number_that_eager_code_refuses_is_refused_compiled_and_others_agree(d
             assert same(eager, y), (case, eager, y)
 
 
-@pytest.mark.parametrize("run", [lambda f: f, bl.compile, bl.capture])
-@pytest.mark.parametrize(
-    ("function", "text"),
+@every("run", [lambda f: f, bl.compile, bl.capture])
+@every(
+    "function, text",
     [
         (lambda x: x - 300, r"subtract: b must lie in \[0, 255\], because a number takes on the d"),
         (lambda x: -1 + x, r"add: a must lie in \[0, 255\], .* got -1; choose a wider dtype, as "),

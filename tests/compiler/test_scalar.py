@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pytest
 
 from backlit.compiler import Variable
 from backlit.compiler.llvm import scalar
@@ -14,6 +13,7 @@ from backlit.compiler.lower.lower import CHEAP
 from backlit.dtypes import FLOATING, bool_, float32, float64, int32
 from backlit.op import Elementwise, Op
 from op_table import BUILT_IN
+from sampling import every
 
 PRIMITIVES = {n: op for n, op in BUILT_IN.items() if issubclass(op, Elementwise) and op.primitive}
 
@@ -41,7 +41,7 @@ def all_code(op: type[Op]) -> Iterator[list[str]]:
             yield lines
 
 
-@pytest.mark.parametrize("name", PRIMITIVES)
+@every("name", PRIMITIVES)
 def test_each_primitive_has_code_for_a_type(name: str) -> None:
     assert list(all_code(PRIMITIVES[name]))
 
@@ -57,7 +57,7 @@ def is_dear(lines: list[str]) -> bool:
     return calls or slow or len(lines) > 25
 
 
-@pytest.mark.parametrize("name", PRIMITIVES)
+@every("name", PRIMITIVES)
 def test_an_op_whose_code_is_long_is_not_made_twice(name: str) -> None:
     op = PRIMITIVES[name]
     found = [is_dear(lines) for d in FLOATING if (lines := code(op, d)) is not None]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from sampling import every
 
 strict.set_array_api_strict_flags(api_version="2024.12")
 
@@ -287,7 +288,7 @@ def kinds(signature: str) -> inspect.Signature:
     return inspect.signature(scope[name])
 
 
-@pytest.mark.parametrize("signature", SIGNATURES)
+@every("signature", SIGNATURES)
 def test_function_accepts_every_call_that_the_standard_allows(signature: str) -> None:
     name = signature.partition("(")[0]
     ours = inspect.signature(getattr(bl, name)).parameters
@@ -305,17 +306,17 @@ def test_function_accepts_every_call_that_the_standard_allows(signature: str) ->
         assert got.default == p.default or got.default is p.default, p
 
 
-@pytest.mark.parametrize("name", OPERATORS + METHODS)
+@every("name", OPERATORS + METHODS)
 def test_tensor_has_method(name: str) -> None:
     assert callable(getattr(bl.Tensor, name))
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
+@every("name", ATTRIBUTES)
 def test_tensor_has_attribute(name: str) -> None:
     assert isinstance(inspect.getattr_static(bl.Tensor, name), property)
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@every("name", DTYPES)
 def test_dtype_is_named_and_comparable(name: str) -> None:
     dtype = getattr(bl, name)
     assert bl.zeros(2, dtype=dtype).dtype == dtype
@@ -363,9 +364,7 @@ def of_kind(a: str, b: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    ("a", "b"), [pair for pair in itertools.product(DTYPES, DTYPES) if of_kind(*pair)]
-)
+@every("a, b", [pair for pair in itertools.product(DTYPES, DTYPES) if of_kind(*pair)])
 def test_promotion_table(a: str, b: str) -> None:
     want = str(strict.result_type(getattr(strict, a), getattr(strict, b))).rpartition(".")[2]
     assert bl.result_type(getattr(bl, a), getattr(bl, b)) == getattr(bl, want)
@@ -374,8 +373,8 @@ def test_promotion_table(a: str, b: str) -> None:
     assert bl.concat((bl.ones(1, dtype=a), bl.ones(1, dtype=b))).dtype == want
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("number", [True, 2, 0.5])
+@every("dtype", DTYPES)
+@every("number", [True, 2, 0.5])
 def test_python_scalars_are_weak(dtype: str, number: float) -> None:
     """A number of the array's kind, or of a lower one, takes on the array's dtype."""
     kind = {bool: DTYPES, int: INTEGERS + FLOATS, float: FLOATS}[type(number)]
@@ -387,8 +386,8 @@ def test_python_scalars_are_weak(dtype: str, number: float) -> None:
     assert bl.maximum(x, number).dtype == dtype
 
 
-@pytest.mark.parametrize("source", DTYPES)
-@pytest.mark.parametrize("target", DTYPES)
+@every("source", DTYPES)
+@every("target", DTYPES)
 def test_can_cast(source: str, target: str) -> None:
     mixed = of_kind(source, target)
     if mixed:
@@ -396,7 +395,7 @@ def test_can_cast(source: str, target: str) -> None:
         assert bl.can_cast(getattr(bl, source), getattr(bl, target)) == want
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@every("dtype", FLOATS)
 def test_finfo(dtype: str) -> None:
     got, want = bl.finfo(getattr(bl, dtype)), strict.finfo(getattr(strict, dtype))
     for name in ("bits", "eps", "max", "min", "smallest_normal"):
@@ -404,7 +403,7 @@ def test_finfo(dtype: str) -> None:
     assert got.dtype == dtype
 
 
-@pytest.mark.parametrize("dtype", INTEGERS)
+@every("dtype", INTEGERS)
 def test_iinfo(dtype: str) -> None:
     got, want = bl.iinfo(getattr(bl, dtype)), strict.iinfo(getattr(strict, dtype))
     assert (got.bits, got.max, got.min) == (want.bits, want.max, want.min)
@@ -414,8 +413,8 @@ KINDS = ["bool", "signed integer", "unsigned integer", "integral", "real floatin
          "complex floating", "numeric"]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [*KINDS, ("integral", "real floating")], ids=str)
-@pytest.mark.parametrize("dtype", DTYPES)
+@every("kind", [*KINDS, ("integral", "real floating")])
+@every("dtype", DTYPES)
 def test_isdtype(dtype: str, kind) -> None:
     assert bl.isdtype(getattr(bl, dtype), kind) == strict.isdtype(getattr(strict, dtype), kind)
 
@@ -471,8 +470,8 @@ def compare(got: bl.Tensor, want, ulps: int = 0) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint16", *FLOATS])
-@pytest.mark.parametrize("name", UNARY)
+@every("dtype", ["bool", "int8", "int64", "uint16", *FLOATS])
+@every("name", UNARY)
 def test_unary_function_agrees_with_the_standard(name: str, dtype: str) -> None:
     if not allowed(name, dtype):
         return
@@ -482,8 +481,8 @@ def test_unary_function_agrees_with_the_standard(name: str, dtype: str) -> None:
     compare(getattr(bl, name)(bl.asarray(x)), want)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint16", *FLOATS])
-@pytest.mark.parametrize("name", BINARY)
+@every("dtype", ["bool", "int8", "int64", "uint16", *FLOATS])
+@every("name", BINARY)
 def test_binary_function_agrees_with_the_standard(name: str, dtype: str) -> None:
     if not allowed(name, dtype):
         return
@@ -562,8 +561,8 @@ SPECIAL = [
 ]
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(("name", "arguments", "want"), SPECIAL)
+@every("dtype", FLOATS)
+@every("name, arguments, want", SPECIAL)
 def test_special_case_of_the_standard(name: str, arguments, want: float, dtype: str) -> None:
     got = getattr(bl, name)(*(bl.asarray([a], dtype=dtype) for a in arguments)).numpy()[0]
     if math.isnan(want):
@@ -724,7 +723,7 @@ CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", CALLS)
+@every("what", CALLS)
 def test_call_agrees_with_the_strict_reference(what: str) -> None:
     got, want = CALLS[what](bl), CALLS[what](strict)
     many = isinstance(want, tuple | list)

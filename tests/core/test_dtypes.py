@@ -13,13 +13,14 @@ from backlit import dtypes
 from backlit.compiler import interpreter, native
 from backlit.errors import ArgumentError, DTypeError
 from backlit.ops import elementwise
+from sampling import every
 
 FLOATS = [bl.float16, bl.bfloat16, bl.float32, bl.float64]
 INTEGERS = [bl.int8, bl.int16, bl.int32, bl.int64, bl.uint8, bl.uint16, bl.uint32, bl.uint64]
 
 
-@pytest.mark.parametrize(
-    ("given", "want"),
+@every(
+    "given, want",
     [
         ("float32", bl.float32),
         ("bfloat16", bl.bfloat16),
@@ -39,7 +40,7 @@ def test_dtype_by_any_name(given, want) -> None:
     assert bl.zeros(1, dtype=given).dtype == want
 
 
-@pytest.mark.parametrize("given", [None, "complex64", "float8", np.complex128, "O", str, "x" * 3])
+@every("given", [None, "complex64", "float8", np.complex128, "O", str, "x" * 3])
 def test_unknown_dtype_is_named(given) -> None:
     with pytest.raises(DTypeError, match=r"dtype: .* is not supported; use one of bfloat16, bool"):
         dtypes.as_dtype(given)
@@ -59,7 +60,7 @@ def width(dtype) -> tuple[int, int]:
     return info.bits, round(-np.log2(info.eps))
 
 
-@pytest.mark.parametrize(("a", "b"), list(itertools.product(FLOATS, FLOATS)), ids=str)
+@every("a, b", list(itertools.product(FLOATS, FLOATS)))
 def test_the_wider_float_wins(a, b) -> None:
     """bfloat16 and float16 hold different numbers, so together they are float32."""
     want = a if width(a) >= width(b) else b
@@ -70,8 +71,8 @@ def test_the_wider_float_wins(a, b) -> None:
     assert (bl.ones((2, 2), dtype=a) @ bl.ones((2, 2), dtype=b)).dtype == want
 
 
-@pytest.mark.parametrize("floating", FLOATS, ids=str)
-@pytest.mark.parametrize("whole", [*INTEGERS, bl.bool], ids=str)
+@every("floating", FLOATS)
+@every("whole", [*INTEGERS, bl.bool])
 def test_a_float_wins_over_integers(floating, whole) -> None:
     """As in PyTorch and JAX; NumPy would make float64 of float32 and int32."""
     assert (bl.ones(2, dtype=floating) * bl.ones(2, dtype=whole)).dtype == floating
@@ -89,8 +90,8 @@ def test_integers_and_truth_values() -> None:
         assert not bl.can_cast(signed, bl.uint64)
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("number", [2, 0.5, True])
+@every("dtype", FLOATS)
+@every("number", [2, 0.5, True])
 def test_numbers_take_on_the_floats_dtype(dtype, number) -> None:
     x = bl.full((3,), 1.5, dtype=dtype)
     for y in (
@@ -103,8 +104,8 @@ def test_numbers_take_on_the_floats_dtype(dtype, number) -> None:
     assert ((x < number).dtype, (x == number).dtype) == (bl.bool, bl.bool)
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("number", [2, 0.3, True])
+@every("dtype", FLOATS)
+@every("number", [2, 0.3, True])
 def test_numbers_are_as_weak_where_an_op_is_applied_to_them(dtype, number) -> None:
     """Without the user's functions between: the same elements, eager, interpreted and compiled."""
     x = bl.tensor([1.5, 0.7, -3.1], dtype=dtype)
@@ -120,7 +121,7 @@ def test_numbers_are_as_weak_where_an_op_is_applied_to_them(dtype, number) -> No
             assert (z.dtype, z.tolist()) == (dtype, y.tolist())
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@every("dtype", FLOATS)
 def test_the_float_of_numpy_is_as_weak_as_that_of_python(dtype) -> None:
     """np.float64 is a subclass of float: `x * np.sqrt(2)` is no step to float64."""
     x = bl.tensor([1.5, 0.7], dtype=dtype)
@@ -130,7 +131,7 @@ def test_the_float_of_numpy_is_as_weak_as_that_of_python(dtype) -> None:
     assert (x * two).tolist() == (x * 2).tolist()
 
 
-@pytest.mark.parametrize("dtype", [*INTEGERS, bl.bool], ids=str)
+@every("dtype", [*INTEGERS, bl.bool])
 def test_a_float_number_makes_float32_of_integers(dtype) -> None:
     x = bl.ones(2, dtype=dtype)
     assert (x + 0.5).dtype == (0.5 * x).dtype == (x / 2).dtype == bl.float32
@@ -147,7 +148,7 @@ def test_an_integer_number_makes_int64_of_truth_values() -> None:
     assert (captured.dtype, captured.tolist()) == (bl.int64, [2, 1])
 
 
-@pytest.mark.parametrize("dtype", [bl.float16, bl.bfloat16], ids=str)
+@every("dtype", [bl.float16, bl.bfloat16])
 def test_functions_and_gradients_keep_16_bits(dtype) -> None:
     x = bl.full((4,), 0.5, dtype=dtype).requires_grad_()
     for f in (
@@ -199,7 +200,7 @@ def test_only_floats_have_gradients() -> None:
             bl.ones(1, dtype=dtype).requires_grad_()
 
 
-@pytest.mark.parametrize("dtype", [bl.float16, bl.float32, bl.float64], ids=str)
+@every("dtype", [bl.float16, bl.float32, bl.float64])
 def test_finfo_of_numpy_types(dtype) -> None:
     ours, numpys = bl.finfo(bl.ones(1, dtype=dtype)), np.finfo(dtype)
     assert (ours.bits, ours.eps, ours.max, ours.min, ours.smallest_normal) == (
@@ -252,7 +253,7 @@ PRODUCTS_AND_TRIANGLES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@every("dtype", TYPES)
 def test_products_and_triangles_keep_the_type(dtype) -> None:
     x = np.array([[100, 0, 1], [1, 50, 3], [0, 7, 1]]).astype(dtype)
 
@@ -265,9 +266,9 @@ def test_products_and_triangles_keep_the_type(dtype) -> None:
             np.testing.assert_array_equal(y.numpy(), numpys(x))
 
 
-@pytest.mark.parametrize("fold", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int64", "float32", "bfloat16"])
-@pytest.mark.parametrize("source", ["bool", "int8", "uint16", "float32"])
+@every("fold", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+@every("dtype", ["bool", "int8", "uint8", "int64", "float32", "bfloat16"])
+@every("source", ["bool", "int8", "uint16", "float32"])
 def test_a_fold_has_the_type_that_is_asked_for(fold, source, dtype) -> None:
     x = bl.asarray(np.array([[3, 0], [1, 2]]).astype(source))
 
@@ -282,7 +283,7 @@ def test_a_fold_has_the_type_that_is_asked_for(fold, source, dtype) -> None:
         np.testing.assert_array_equal(y.numpy().astype(whole.dtype), want)
 
 
-@pytest.mark.parametrize("name", ["float", "int", "bool"])
+@every("name", ["float", "int", "bool"])
 def test_a_type_and_its_name_are_one(name) -> None:
     kind = {"float": float, "int": int, "bool": bool}[name]
     assert dtypes.as_dtype(name) == dtypes.as_dtype(kind)
@@ -291,7 +292,7 @@ def test_a_type_and_its_name_are_one(name) -> None:
     assert bl.nn.Linear(2, 2).to("float").weight.dtype == "float32"
 
 
-@pytest.mark.parametrize("dtype", sorted(dtypes.SUPPORTED, key=str), ids=str)
+@every("dtype", sorted(dtypes.SUPPORTED, key=str))
 def test_each_type_is_one_object_because_ops_compare_them_by_identity(dtype) -> None:
     for spelling in (dtype, dtype.name, dtype.type, np.dtype(dtype.name)):
         assert dtypes.as_dtype(spelling) is dtype

@@ -22,6 +22,7 @@ from backlit.ops.loss import Loss
 from backlit.see.show.words import effect_of, formula, role_of, symbol_of
 from op_table import BUILT_IN, RECORDS, Record
 from op_table.record import generator
+from sampling import every
 
 DIFFERENTIABLE = {n: r for n, r in RECORDS.items() if r.op.differentiable}
 LOSSES = [n for n, r in DIFFERENTIABLE.items() if issubclass(r.op, Loss)]
@@ -169,13 +170,13 @@ def seen(name: str) -> Seen:
 # -- roles ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@every("name", OTHERS)
 def test_the_role_of_an_op_is_what_its_derivative_shows(name: str) -> None:
     assert seen(name).whole, "no case shows anything"
     assert RECORDS[name].op.role == seen(name).role
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@every("name", LOSSES)
 def test_all_losses_scale(name: str) -> None:
     """Each element gets the upstream gradient of its loss times a slope; none mixes several."""
     assert RECORDS[name].op.role == "scaler"
@@ -186,7 +187,7 @@ def test_every_role_is_that_of_an_op() -> None:
     assert {r.op.role for r in DIFFERENTIABLE.values()} == set(ROLES)
 
 
-@pytest.mark.parametrize("name", [n for n in OTHERS if RECORDS[n].op.role == "distributor"])
+@every("name", [n for n in OTHERS if RECORDS[n].op.role == "distributor"])
 def test_a_distributor_that_turns_a_sign_says_so(name: str) -> None:
     turns = any((j < 0).any() for j in seen(name).whole)
     assert ("minus" in RECORDS[name].op.effect) == turns
@@ -202,7 +203,7 @@ PYTHON = {"−": "-", "×": "*", "÷": "/", "^": "**", "²": "**2", "=": "==", "
           "≥": ">="}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n for n, op in BUILT_IN.items() if op.notation])
+@every("name", [n for n, op in BUILT_IN.items() if op.notation])
 def test_a_notation_read_as_python_computes_the_op(name: str) -> None:
     op = BUILT_IN[name]
     operands = ["a", "−b"] if len(op.parameters) == 2 else ["−b"]
@@ -228,7 +229,7 @@ def test_what_is_written_with_a_sign_has_that_sign_in_its_gate() -> None:
 # -- choosing, saturating, rectifying -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [n for n in OTHERS if RECORDS[n].op.role in ("router", "mover")])
+@every("name", [n for n in OTHERS if RECORDS[n].op.role in ("router", "mover")])
 def test_an_op_chooses_if_it_leaves_elements_out(name: str) -> None:
     assert RECORDS[name].op.chooses == seen(name).leaves_out
 
@@ -272,14 +273,14 @@ OF_ONE = [
 ]
 
 
-@pytest.mark.parametrize("name", OF_ONE)
+@every("name", OF_ONE)
 def test_a_function_rectifies_if_its_slope_is_1_on_one_side_only(name: str) -> None:
     record = RECORDS[name]
     found = [sides(record.op(**c.attributes)) for c in record.cases]
     assert record.op.rectifies == any(1 in s and any(0 <= v < 1 for v in s) for s in found)
 
 
-@pytest.mark.parametrize("name", [n for n in OF_ONE if not RECORDS[n].op.rectifies])
+@every("name", [n for n in OF_ONE if not RECORDS[n].op.rectifies])
 def test_a_function_saturates_where_it_is_flat(name: str) -> None:
     record = RECORDS[name]
     found = ends(record.op(**record.cases[0].attributes))
@@ -289,7 +290,7 @@ def test_a_function_saturates_where_it_is_flat(name: str) -> None:
 SOFTMAXES = ("softmax", "masked_softmax", "log_softmax")
 
 
-@pytest.mark.parametrize("name", SOFTMAXES)
+@every("name", SOFTMAXES)
 def test_a_softmax_saturates_where_one_element_has_it_all(name: str) -> None:
     op, x = BUILT_IN[name](axis=0), np.array([1e3, 0.0, -1e3])
     flat = ~jacobians(op, (x,))[0].any(1)
@@ -336,7 +337,7 @@ def reached(op: Op, point: tuple[float, ...], slope: str = "") -> bool:
     return any(b.reached(*point) for b in op.domain if b.slope == slope)
 
 
-@pytest.mark.parametrize("name", OF_NUMBERS)
+@every("name", OF_NUMBERS)
 def test_a_function_has_no_value_or_no_slope_where_its_domain_ends(name: str) -> None:
     op = RECORDS[name].op(**RECORDS[name].cases[0].attributes)
     for point in itertools.product(POINTS, repeat=len(op.parameters)):
@@ -347,7 +348,7 @@ def test_a_function_has_no_value_or_no_slope_where_its_domain_ends(name: str) ->
                 assert reached(op, point, argument) == (not math.isfinite(slope)), (point, slopes)
 
 
-@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
+@every("name", ["add", "subtract", "multiply", "divide"])
 def test_arithmetic_has_no_value_where_infinities_meet(name: str) -> None:
     op = BUILT_IN[name]()
     for point in itertools.product((*POINTS, math.inf, -math.inf), repeat=2):
@@ -357,7 +358,7 @@ def test_arithmetic_has_no_value_where_infinities_meet(name: str) -> None:
             assert reached(op, point) == (math.isnan(y) or finite_divisor), point
 
 
-@pytest.mark.parametrize("name", OF_NUMBERS)
+@every("name", OF_NUMBERS)
 def test_each_border_is_reached_first_somewhere(name: str) -> None:
     """None is told of only by another one that stands before it."""
     op = RECORDS[name].op
@@ -369,20 +370,20 @@ def test_each_border_is_reached_first_somewhere(name: str) -> None:
         assert first >= set(borders)
 
 
-@pytest.mark.parametrize("name", ["divide", "floor_divide"])
+@every("name", ["divide", "floor_divide"])
 def test_nothing_by_nothing_is_told_from_a_division_by_nothing(name: str) -> None:
     for a, rule in ((0.0, "0/0"), (1.0, "division by 0")):
         assert next(b for b in BUILT_IN[name].domain if b.reached(a, 0.0)).rule == rule
 
 
-@pytest.mark.parametrize("name", OF_ONE)
+@every("name", OF_ONE)
 def test_a_function_overflows_if_a_thousand_is_too_much(name: str) -> None:
     record = RECORDS[name]
     op = record.op(**record.cases[0].attributes)
     assert record.op.overflows == any(math.isinf(value_and_slope(op, x)[0]) for x in (1e3, -1e3))
 
 
-@pytest.mark.parametrize("name", [n for n in OF_NUMBERS if RECORDS[n].op.inside])
+@every("name", [n for n in OF_NUMBERS if RECORDS[n].op.inside])
 def test_what_is_written_inside_the_domain_has_a_value_and_a_slope(name: str) -> None:
     inside = RECORDS[name].op.inside.format(x="x", lib="bl.")
     shift = "x + " in inside  # it keeps off 0, not off negative numbers
@@ -398,7 +399,7 @@ def test_functions_say_how_to_keep_inside_if_a_domain_ends() -> None:
     assert {n for n, op in BUILT_IN.items() if op.inside} == ending
 
 
-@pytest.mark.parametrize("name", [n for n in OTHERS if n not in OF_NUMBERS])
+@every("name", [n for n in OTHERS if n not in OF_NUMBERS])
 def test_an_op_adds_if_its_derivative_is_a_sum_of_several(name: str) -> None:
     op = RECORDS[name].op
     several = any(((j != 0).sum(1) > 1).any() for j in seen(name).first)
@@ -541,7 +542,7 @@ def test_a_border_of_a_slope_is_that_of_an_input() -> None:
         cube(domain=(Border("the derivative at 0", lambda x: x == 0, "y"),))
 
 
-@pytest.mark.parametrize("notation", ["{}^{}", "{y}³", "{³"])
+@every("notation", ["{}^{}", "{y}³", "{³"])
 def test_a_notation_has_a_place_for_each_input(notation: str) -> None:
     with pytest.raises(ArgumentError, match=r"Cube.notation must have a {} for each of \(x\)"):
         cube(notation=notation)

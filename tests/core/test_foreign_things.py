@@ -17,6 +17,7 @@ import backlit as bl
 from backlit import nn, optim, see, train
 from backlit.data import DataLoader
 from backlit.errors import ArgumentError, BacklitError, DTypeError, ShapeError, TraceError
+from sampling import every
 
 
 def without_address(x):
@@ -76,8 +77,8 @@ NO_NUMBERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("thing", NO_NUMBERS)
-@pytest.mark.parametrize(
+@every("thing", NO_NUMBERS)
+@every(
     "take",
     [
         bl.tensor,
@@ -92,8 +93,6 @@ NO_NUMBERS = {
         nn.ReLU().forward,
         nn.Parameter,
     ],
-    ids=["tensor", "asarray", "cast", "assign", "add", "rmul", "less", "exp", "where", "relu",
-         "Parameter"],
 )  # fmt: skip
 def test_what_is_no_number_is_named_with_its_cure(take, thing):
     data, text = NO_NUMBERS[thing]
@@ -131,7 +130,7 @@ def test_numbers_that_do_not_fit_the_asked_dtype_are_named():
         bl.tensor([float("nan")], dtype="int64")
 
 
-@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i2", ">u8", ">f2"])
+@every("dtype", [">f4", ">f8", ">i2", ">u8", ">f2"])
 def test_arrays_of_the_other_byte_order_are_converted(dtype):
     array = np.arange(1, 7).astype(dtype).reshape(3, 2)
     own = array.dtype.newbyteorder("=")
@@ -149,8 +148,8 @@ def test_captured_code_asks_for_the_byte_order_of_this_machine():
         bl.compile(lambda x: x + array)(bl.ones(2))
 
 
-@pytest.mark.parametrize(
-    ("data", "want", "dtype"),
+@every(
+    "data, want, dtype",
     [
         (range(3), [0, 1, 2], "int64"),
         (collections.deque([1.0, 2.0]), [1.0, 2.0], "float32"),
@@ -161,7 +160,6 @@ def test_captured_code_asks_for_the_byte_order_of_this_machine():
         ([OfAnotherLibrary(False)], [[1.0, 2.0]], "float64"),
         ([], [], "float32"),
     ],
-    ids=lambda x: type(x).__name__,
 )
 def test_what_holds_numbers_is_taken(data, want, dtype):
     t = bl.tensor(data)
@@ -171,7 +169,7 @@ def test_what_holds_numbers_is_taken(data, want, dtype):
 NEVER_EQUAL = [None, "a", b"a", object(), {"a": 1}, {1}, LINEAR, len, nn.Linear, ...]
 
 
-@pytest.mark.parametrize("other", NEVER_EQUAL, ids=lambda x: type(x).__name__)
+@every("other", NEVER_EQUAL)
 def test_a_tensor_and_what_is_no_number_differ_as_any_two_things_do(other):
     x = bl.ones(2)
     assert (x == other) is False
@@ -207,7 +205,7 @@ def numbers(loader):
     return [y.tolist() for _, y in loader]
 
 
-@pytest.mark.parametrize(
+@every(
     "options",
     [
         {"num_workers": 3},
@@ -218,7 +216,6 @@ def numbers(loader):
         {"sampler": None, "batch_sampler": None, "collate_fn": None, "generator": None},
         {"shuffle": None, "drop_last": False},
     ],
-    ids=without_address,
 )
 def test_what_pytorch_loops_pass_is_taken_and_changes_no_number(options):
     assert numbers(DataLoader(ROWS, 4, **options)) == numbers(DataLoader(ROWS, 4))
@@ -227,7 +224,7 @@ def test_what_pytorch_loops_pass_is_taken_and_changes_no_number(options):
         assert numbers(shuffled) == numbers(DataLoader(ROWS, 4, shuffle=True))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@every("workers", [0, 2])
 def test_a_batch_sampler_says_what_is_in_each_batch(workers):
     batches = [[0, 1], [5], (9, 9, 2)]
     loader = DataLoader(ROWS, batch_sampler=batches, num_workers=workers)
@@ -248,8 +245,8 @@ def test_a_generator_draws_the_order():
     assert numbers(given) == numbers(DataLoader(ROWS, 4, shuffle=True, seed=7))
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
+@every(
+    "options, text",
     [
         ({"batch_size": None}, r"got None; for examples as they are use batch_size=1 and collate_"),
         ({"num_workers": 2, "worker_init_fn": print}, r"worker_init_fn is called in worker proc.*"
@@ -263,15 +260,14 @@ def test_a_generator_draws_the_order():
         ({"batch_sampler": [[0]], "batch_size": 4}, r"batch_sampler says what is in each batch; l"),
         ({"batch_sampler": [[0]], "shuffle": True}, r"batch_sampler says what is in each batch; l"),
     ],
-    ids=without_address,
 )  # fmt: skip
 def test_what_would_change_something_is_refused_with_the_cure(options, text):
     with pytest.raises(ArgumentError, match=text):
         DataLoader(ROWS, **options)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "text"),
+@every(
+    "dataset, text",
     [
         (None, "got None; "),
         (5, "got a number, 5; use a data.TensorDataset, a list of examples, or a"),
@@ -281,21 +277,19 @@ def test_what_would_change_something_is_refused_with_the_cure(options, text):
         (bl.data.TensorDataset, "got a class, .*; make an instance of it"),
         (lambda: ROWS, "got an object of class function, .*; call it and give what it returns"),
     ],
-    ids=lambda x: type(x).__name__,
 )
 def test_what_is_no_dataset_is_named(dataset, text):
     with pytest.raises(ArgumentError, match=rf"DataLoader: a dataset has __getitem__ .*{text}"):
         DataLoader(dataset)
 
 
-@pytest.mark.parametrize(
-    ("examples", "text"),
+@every(
+    "examples, text",
     [
         ([], "a batch needs at least one example, got none"),
         ([{"a": 1}, {"b": 1}], "all examples must have the keys a; pass a collate_fn"),
         ([(1, 2), 3], "all examples must be of one kind, got tuple and others; pass a collate_fn"),
     ],
-    ids=without_address,
 )
 def test_examples_that_make_no_batch_are_named(examples, text):
     with pytest.raises((ArgumentError, ShapeError), match=f"collate: {text}"):
@@ -305,8 +299,8 @@ def test_examples_that_make_no_batch_are_named(examples, text):
 # -- states -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("state", "text"),
+@every(
+    "state, text",
     [
         (
             "model.safetensors",
@@ -321,9 +315,8 @@ def test_examples_that_make_no_batch_are_named(examples, text):
         (None, r"got None; give what state_dict\(\) gave"),
         ([1], r"got .*; give what state_dict\(\) gave"),
     ],
-    ids=lambda x: type(x).__name__,
 )
-@pytest.mark.parametrize(
+@every(
     "owner",
     [
         nn.Linear(1, 2),
@@ -331,7 +324,6 @@ def test_examples_that_make_no_batch_are_named(examples, text):
         DataLoader(ROWS),
         bl.Generator(),
     ],
-    ids=lambda x: type(x).__name__,
 )
 def test_a_state_is_a_dict(owner, state, text):
     with pytest.raises(ArgumentError, match=rf"load_state_dict: the state must be a dict, {text}"):
@@ -355,8 +347,8 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("given", PARAMETERS)
-@pytest.mark.parametrize(
+@every("given", PARAMETERS)
+@every(
     "use",
     [
         optim.Adam,
@@ -366,7 +358,6 @@ PARAMETERS = {
         lambda p: optim.clip_grad_value_(p, 1.0),
         lambda p: bl.functional.l2_penalty(p, 0.1),
     ],
-    ids=["Adam", "SGD", "group", "clip_grad_norm_", "clip_grad_value_", "l2_penalty"],
 )
 def test_what_are_no_parameters_is_named(use, given):
     parameters, text = PARAMETERS[given]
@@ -405,7 +396,7 @@ REALS = {
 }
 
 
-@pytest.mark.parametrize("what", INTEGERS)
+@every("what", INTEGERS)
 def test_sizes_and_counts_are_integers_of_any_kind(what):
     INTEGERS[what](np.int64(3)) if what != "fit: epochs" else None
     for wrong in (0, -1, 2.0, True, "3", [2, 3], 1j, nn.Linear):
@@ -413,7 +404,7 @@ def test_sizes_and_counts_are_integers_of_any_kind(what):
             INTEGERS[what](wrong)
 
 
-@pytest.mark.parametrize("what", REALS)
+@every("what", REALS)
 def test_real_arguments_are_numbers_of_any_kind(what):
     for right in (1, 0.5, np.float32(0.5), np.int64(1), bl.tensor(0.5)):
         REALS[what](right)
@@ -437,8 +428,8 @@ def trainer(loss_fn=None, model=None, **options):
     return train.Trainer(model, loss_fn, **options)
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
+@every(
+    "options, text",
     [
         ({"model": nn.Linear}, "model must be a Module, got a class, .*; make an instance of it"),
         ({"model": bl.exp}, r"model must be a Module, got .*; wrap a function in a Module's forwa"),
@@ -457,14 +448,13 @@ def trainer(loss_fn=None, model=None, **options):
         ({"callbacks": [print]}, r"callbacks must be Callbacks, got .*; subclass train\.Callback"),
         ({"callbacks": "log"}, "callbacks must be a list, got a text, 'log'"),
     ],
-    ids=lambda x: type(x).__name__,
 )  # fmt: skip
 def test_what_no_trainer_can_work_with_is_named(options, text):
     with pytest.raises(ArgumentError, match=f"Trainer: .*{text}"):
         trainer(**options)
 
 
-@pytest.mark.parametrize("metrics", ["accuracy", ["acc"], [train.Accuracy()], train.Accuracy()])
+@every("metrics", ["accuracy", ["acc"], [train.Accuracy()], train.Accuracy()])
 def test_metrics_have_names_and_may_stand_alone(metrics):
     assert "validation_accuracy" in trainer(metrics=metrics).fit(DATA, DATA)[0]
 
@@ -489,8 +479,8 @@ def bl_linear():
     return nn.Linear(1, 2)
 
 
-@pytest.mark.parametrize(
-    ("loader", "text"),
+@every(
+    "loader, text",
     [
         (None, "got None; use DataLoader"),
         ("train.csv", "got a text, 'train.csv'; use DataLoader"),
@@ -503,9 +493,8 @@ def bl_linear():
         ([(bl.ones((4, 1)), None)], "got None; give a value"),
         ([(bl.ones((2, 1)), ["cat", "dog"])], "got texts, .*; number the classes first"),
     ],
-    ids=lambda x: type(x).__name__,
 )
-@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@every("method", ["fit", "evaluate"])
 def test_what_gives_no_batches_is_named(method, loader, text):
     with pytest.raises((ArgumentError, DTypeError), match=text):
         getattr(trainer(), method)(loader)
@@ -529,7 +518,7 @@ def test_a_metric_without_the_base_initialisation_counts():
     assert np.isfinite([record["largest"], record["validation_largest"]]).all()
 
 
-@pytest.mark.parametrize("dataclass", [False, True])
+@every("dataclass", [False, True])
 def test_a_module_without_the_base_initialisation_works(dataclass):
     class Forgetful(nn.Module):
         def __init__(self):
@@ -553,7 +542,7 @@ def test_a_module_without_the_base_initialisation_works(dataclass):
     assert (before != net.layer.weight.numpy()).any()
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@every("method", ["fit", "evaluate"])
 def test_a_branch_on_a_value_in_a_loss_names_the_way_without_compiling(method):
     def loss_fn(prediction, target):
         loss = bl.functional.cross_entropy(prediction, target)
@@ -566,8 +555,8 @@ def test_a_branch_on_a_value_in_a_loss_names_the_way_without_compiling(method):
     assert getattr(trainer(loss_fn, compile=False), method)(DATA)
 
 
-@pytest.mark.parametrize(
-    ("loss_fn", "text"),
+@every(
+    "loss_fn, text",
     [
         (lambda p, t: None, "got None; return the mean over the batch from loss_fn"),
         (lambda p, t: 1.5, "got a number, 1.5; return the mean"),
@@ -575,9 +564,8 @@ def test_a_branch_on_a_value_in_a_loss_names_the_way_without_compiling(method):
         (nn.CrossEntropyLoss(reduction="none"), r"got float32\[\d+\]; return the mean"),
         (lambda p, t: (p.mean(), p), "got .*; return the mean over the batch"),
     ],
-    ids=range(5),
 )
-@pytest.mark.parametrize("compiled", [False, True])
+@every("compiled", [False, True])
 def test_a_loss_is_one_number(loss_fn, text, compiled):
     for method in ("fit", "evaluate"):
         with pytest.raises(ArgumentError, match=f"the loss must be a Tensor of one number, {text}"):
@@ -589,9 +577,9 @@ def test_a_loss_is_one_number(loss_fn, text, compiled):
 X = bl.tensor([[1.0, 2.0], [3.0, 4.0]])
 
 
-@pytest.mark.parametrize("wrong", [None, 3, "exp", X, {"f": 1}], ids=lambda x: type(x).__name__)
-@pytest.mark.parametrize(
-    ("what", "use"),
+@every("wrong", [None, 3, "exp", X, {"f": 1}])
+@every(
+    "what, use",
     [
         ("vjp: f", lambda f: bl.vjp(f, X)),
         ("jvp: f", lambda f: bl.jvp(f, X, X)),
@@ -602,7 +590,6 @@ X = bl.tensor([[1.0, 2.0], [3.0, 4.0]])
         ("gradcheck: f", lambda f: bl.gradcheck(f, X)),
         ("apply: function", lambda f: nn.Tanh().apply(f)),
     ],
-    ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_a_function_is_asked_for(what, use, wrong):
     with pytest.raises(ArgumentError, match=f"{what} must be a function, got "):
@@ -617,10 +604,8 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize(
-    "wrong", ["ab", 1.5, [2, "a"], {2: 2}, (2, 2.0), nn.Tanh, 1j], ids=lambda x: type(x).__name__
-)
+@every("name", SHAPES)
+@every("wrong", ["ab", 1.5, [2, "a"], {2: 2}, (2, 2.0), nn.Tanh, 1j])
 def test_a_shape_is_integers(name, wrong):
     with pytest.raises(ArgumentError, match=r"a shape is integers, got "):
         SHAPES[name](wrong)
@@ -637,17 +622,15 @@ LISTS = {
 }
 
 
-@pytest.mark.parametrize("what", LISTS)
-@pytest.mark.parametrize("wrong", [None, 3, "ab", 1.5, len, nn.Tanh()], ids=range(6))
+@every("what", LISTS)
+@every("wrong", [None, 3, "ab", 1.5, len, nn.Tanh()])
 def test_a_list_is_asked_for(what, wrong):
     with pytest.raises(ArgumentError, match=f"{what} must be a list or tuple, got "):
         LISTS[what](wrong)
 
 
-@pytest.mark.parametrize(
-    "wrong", ["seed", 3, np.random.default_rng(0), bl.Generator], ids=lambda x: type(x).__name__
-)
-@pytest.mark.parametrize(
+@every("wrong", ["seed", 3, np.random.default_rng(0), bl.Generator])
+@every(
     "use",
     [
         lambda g: nn.Linear(2, 3, generator=g),
@@ -656,15 +639,14 @@ def test_a_list_is_asked_for(what, wrong):
         lambda g: bl.functional.dropout(X, generator=g),
         lambda g: nn.init.normal_(bl.ones(2), generator=g),
     ],
-    ids=["Linear", "Embedding", "LSTM", "dropout", "normal_"],
 )
 def test_a_generator_is_asked_for(use, wrong):
     with pytest.raises(ArgumentError, match=r"generator: must be a backlit\.Generator, got "):
         use(wrong)
 
 
-@pytest.mark.parametrize(
-    ("call", "text"),
+@every(
+    "call, text",
     [
         (lambda: bl.arange("3"), "got a text, '3'"),
         (lambda: bl.arange([1, 2]), r"start, stop and step are single numbers, got int64\[2\]"),
@@ -693,7 +675,6 @@ def test_a_generator_is_asked_for(use, wrong):
         (lambda: list(DataLoader(ROWS, batch_sampler=[3])), "a batch_sampler gives the numbers of"),
         (lambda: see.differentiate(3, {}), "formula: a text is required, got a number, 3"),
     ],
-    ids=range(26),
 )  # fmt: skip
 def test_wrong_kinds_of_arguments_are_named(call, text):
     with pytest.raises(BacklitError, match=text):
@@ -715,8 +696,8 @@ def test_arrays_and_lists_stand_for_tensors():
 # -- data of the right kind in the wrong form -----------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("call", "text"),
+@every(
+    "call, text",
     [
         (lambda: bl.functional.cross_entropy(X, bl.tensor([[0], [1]])),
          r"wanted \(2,\); give target\.reshape\(\(2,\)\)"),
@@ -733,7 +714,6 @@ def test_arrays_and_lists_stand_for_tensors():
         (lambda: nn.Sequential(bl.tanh), r"use its Module, as nn\.Tanh\(\) for tanh, or write one"),
         (lambda: nn.ModuleList([None]), "ModuleList: element 0 must be a Module, got None"),
     ],
-    ids=range(9),
 )  # fmt: skip
 def test_the_form_that_was_meant_is_named(call, text):
     with pytest.raises(BacklitError, match=text):

@@ -11,6 +11,7 @@ import pytest
 import backlit as bl
 from backlit.compiler import interpreter
 from backlit.dtypes import INTEGER
+from sampling import every
 
 RNG = np.random.default_rng(7)
 V = np.array([0.5, -1.25, 2.0, 0.75])
@@ -255,7 +256,7 @@ def tensors(arrays, requires_grad: bool = False, dtype=None) -> list[bl.Tensor]:
     return [bl.tensor(a, dtype=dtype, requires_grad=requires_grad) for a in arrays]
 
 
-@pytest.mark.parametrize("name", COMPOSITES)
+@every("name", COMPOSITES)
 def test_value_equals_numpy(name: str) -> None:
     function, reference, arrays = COMPOSITES[name]
     got = function(*tensors(arrays))
@@ -264,15 +265,13 @@ def test_value_equals_numpy(name: str) -> None:
     np.testing.assert_allclose(got.numpy(), want, 1e-13, 1e-14)
 
 
-@pytest.mark.parametrize("name", COMPOSITES)
+@every("name", COMPOSITES)
 def test_gradients_to_second_order(name: str) -> None:
     function, _, arrays = COMPOSITES[name]
     bl.gradcheck(function, tensors(arrays, True), order=2)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in COMPOSITES if n not in ("repeat each", "mask of rows")]
-)
+@every("name", [n for n in COMPOSITES if n not in ("repeat each", "mask of rows")])
 def test_captured_equals_eager(name: str) -> None:
     function, _, arrays = COMPOSITES[name]
 
@@ -286,7 +285,7 @@ def test_captured_equals_eager(name: str) -> None:
         assert got.numpy().tobytes() == want.numpy().tobytes()
 
 
-@pytest.mark.parametrize("subscripts", EINSUMS)
+@every("subscripts", EINSUMS)
 def test_einsum_equals_numpy(subscripts: str) -> None:
     arrays = [RNG.uniform(-1, 1, shape) for shape in EINSUMS[subscripts]]
     got = bl.einsum(subscripts, *tensors(arrays))

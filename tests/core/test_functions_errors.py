@@ -9,6 +9,7 @@ import pytest
 
 import backlit as bl
 from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TraceError
+from sampling import every
 
 CALLS = [
     (lambda: bl.linspace(0, 1, -1), ArgumentError, r"linspace: num must be an integer that is not"),
@@ -153,14 +154,14 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "error", "text"), CALLS, ids=range(len(CALLS)))
+@every("call, error, text", CALLS)
 def test_bad_argument_is_explained(call, error, text: str) -> None:
     with pytest.raises(error, match=text) as caught:
         call()
     assert type(caught.value) is error
 
 
-@pytest.mark.parametrize(
+@every(
     "function",
     [
         bl.nonzero, bl.unique_all, bl.unique_counts, bl.unique_inverse, bl.unique_values,
@@ -168,7 +169,6 @@ def test_bad_argument_is_explained(call, error, text: str) -> None:
         lambda x: x if x.sum() > 0 else -x, lambda x: bl.repeat(x, x.astype("int64")),
         lambda x: bl.arange(x.sum()),
     ],
-    ids=range(11),
 )  # fmt: skip
 def test_a_shape_that_depends_on_values_cannot_be_captured(function) -> None:
     with pytest.raises(TraceError, match="a captured function cannot ask for a value"):

@@ -9,6 +9,7 @@ import pytest
 import backlit as bl
 from backlit import tensor as make
 from backlit.tensor import Tensor
+from sampling import every
 
 
 def attached():
@@ -43,14 +44,12 @@ def test_type_checkers_know_all_that_is_attached():
     assert {n for n in declared() if not n.startswith("_") or n.startswith("__")} == attached()
 
 
-@pytest.mark.parametrize("name", sorted(attached()))
+@every("name", sorted(attached()))
 def test_what_is_attached_says_what_it_does(name):
     assert getattr(Tensor, name).__doc__
 
 
-@pytest.mark.parametrize(
-    "name", ["__add__", "__rsub__", "__itruediv__", "__eq__", "__neg__", "sum"]
-)
+@every("name", ["__add__", "__rsub__", "__itruediv__", "__eq__", "__neg__", "sum"])
 def test_what_is_made_has_its_own_name_also_in_tracebacks(name):
     method = getattr(Tensor, name)
     assert (method.__name__, method.__qualname__) == (name, f"Tensor.{name}")
@@ -63,7 +62,7 @@ def test_a_traceback_names_the_operator():
     assert "__add__" in [f.name for f in traceback.extract_tb(caught.tb)]
 
 
-@pytest.mark.parametrize("name", ["sum", "prod", "mean", "var", "max", "argmin", "all"])
+@every("name", ["sum", "prod", "mean", "var", "max", "argmin", "all"])
 def test_a_reduction_has_the_arguments_of_its_function_with_the_axis_also_by_place(name):
     method, function = (inspect.signature(f) for f in (getattr(Tensor, name), getattr(bl, name)))
     ours, theirs = ([*s.parameters.values()][1:] for s in (method, function))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import math
 import sys
@@ -22,27 +23,31 @@ from backlit.dtypes import FLOATING, LOW_PRECISION
 from backlit.op import Op
 from backlit.state import observing
 from backlit.tensor import Tensor, wrap
-from op_table import BUILT_IN, RECORDS, Case, Record
+from op_table import BUILT_IN, RECORDS, Bad, Case, Record, Special
+from sampling import every, try_each
 
 
 def each_case(keep=lambda record, case: True, one_in: int = 1):
-    """Parameters (record, case) for every case that the condition keeps.
+    """Makes a test of each record of what checks one case: it tries those that `keep` keeps.
 
-    All but `one_in` so many, of each record in another turn, are long checks.
+    Of these it tries the first and one in so many, of each record in another turn.
     """
 
-    def marks(name: str, i: int):
-        return () if (i + len(name)) % one_in == 0 or i == 0 else pytest.mark.long
+    def kept(record: Record) -> list[Case]:
+        return [
+            case
+            for i, case in enumerate(c for c in record.cases if keep(record, c))
+            if (i + len(record.name)) % one_in == 0 or i == 0
+        ]
 
-    return pytest.mark.parametrize(
-        ("record", "case"),
-        [
-            pytest.param(record, case, id=f"{name}-{i}-{case}", marks=marks(name, i))
-            for name, record in RECORDS.items()
-            for i, case in enumerate(record.cases)
-            if keep(record, case)
-        ],
-    )
+    def made(check):
+        def test(record: Record) -> None:
+            try_each(functools.partial(check, record), kept(record))
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return each_record(kept)(test)
+
+    return made
 
 
 def each_record(keep=lambda record: True):
@@ -112,8 +117,9 @@ def test_every_record_belongs_to_a_registered_op() -> None:
     assert {name: r.op for name, r in RECORDS.items()} == {n: BUILT_IN[n] for n in RECORDS}
 
 
-@each_record()
-def test_record_has_cases_with_a_shape_that_matters(record: Record) -> None:
+@every("name", RECORDS)
+def test_record_has_cases_with_a_shape_that_matters(name: str) -> None:
+    record = RECORDS[name]
     assert len(record.cases) >= 2
     sizes = [getattr(x, "size", 1) for case in record.cases for x in case.inputs]
     outputs = [record(case, *as_tensors(case)).size for case in record.cases]
@@ -153,19 +159,12 @@ def as_array(x, dtype: str):
     return np.array(x, dtype)
 
 
-def each_special():
-    return pytest.mark.parametrize(
-        ("record", "special"),
-        [
-            pytest.param(record, special, id=f"{name}-{i}")
-            for name, record in RECORDS.items()
-            for i, special in enumerate(record.specials)
-        ],
-    )
+@each_record(lambda record: bool(record.specials))
+def test_special_values(record: Record) -> None:
+    try_each(functools.partial(check_special, record), record.specials)
 
 
-@each_special()
-def test_special_value(record: Record, special) -> None:
+def check_special(record: Record, special: Special) -> None:
     case = Case(tuple(as_array(x, special.dtype) for x in special.inputs), special.attributes)
     tensors = as_tensors(case, None, special.grads is not None)
     y = record(case, *tensors)
@@ -390,10 +389,10 @@ def test_captured_equals_eager(record: Record, case: Case) -> None:
 
 
 @pytest.mark.long
-@each_case(has_floats)
-@pytest.mark.parametrize("dtype", TYPES[1:], ids=str)
-def test_captured_equals_eager_in_other_types(record: Record, case: Case, dtype) -> None:
-    compare_captured(record, case, dtype)
+@each_case()
+def test_captured_equals_eager_in_every_type(record: Record, case: Case) -> None:
+    for dtype in TYPES if has_floats(record, case) else [None]:
+        compare_captured(record, case, dtype)
 
 
 def compare_captured(record: Record, case: Case, dtype: np.dtype | None) -> None:
@@ -523,15 +522,12 @@ def test_namespaces_provide_every_name() -> None:
 # -- errors ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        pytest.param(bad, id=f"{name}-{i}")
-        for name, record in RECORDS.items()
-        for i, bad in enumerate(record.bad)
-    ],
-)
-def test_bad_input_is_explained(bad) -> None:
+@each_record(lambda record: bool(record.bad))
+def test_bad_input_is_explained(record: Record) -> None:
+    try_each(check_bad, record.bad)
+
+
+def check_bad(bad: Bad) -> None:
     with pytest.raises(bad.error, match=bad.text) as caught:
         bad.call()
     assert type(caught.value) is bad.error
@@ -615,16 +611,16 @@ def test_ops_with_equal_attributes_are_equal() -> None:
             assert repr(a).startswith(record.name)
 
 
-@each_record(lambda r: bool(r.op.attributes))
-def test_wrong_attributes_are_named(record: Record) -> None:
-    with pytest.raises(bl.errors.ArgumentError, match=rf"{record.name}: attributes must be \("):
-        record.op(nonsense=1)
+@every("name", [name for name, record in RECORDS.items() if record.op.attributes])
+def test_wrong_attributes_are_named(name: str) -> None:
+    with pytest.raises(bl.errors.ArgumentError, match=rf"{name}: attributes must be \("):
+        RECORDS[name].op(nonsense=1)
 
 
-@each_record()
-def test_op_says_its_formula(record: Record) -> None:
-    assert record.op.__doc__
-    assert issubclass(record.op, Op)
+@every("name", RECORDS)
+def test_op_says_its_formula(name: str) -> None:
+    assert RECORDS[name].op.__doc__
+    assert issubclass(RECORDS[name].op, Op)
 
 
 def test_low_precision_sums_accumulate_in_float32() -> None:

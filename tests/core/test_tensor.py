@@ -25,6 +25,7 @@ from backlit.errors import (
 )
 from backlit.nn import functional
 from backlit.ops import reductions
+from sampling import every
 
 A = np.array([[1.0, -2.0, 3.5], [0.5, 4.0, -1.5]], np.float32)
 B = np.array([2.0, -3.0, 0.5], np.float32)
@@ -47,7 +48,7 @@ COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, 
 BITS = [operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift]
 
 
-@pytest.mark.parametrize("op", [*ARITHMETIC, *COMPARISONS], ids=lambda f: f.__name__)
+@every("op", [*ARITHMETIC, *COMPARISONS])
 def test_operators_of_floats(op):
     want = op(A, B)
     same(op(bl.tensor(A), bl.tensor(B)), want)
@@ -62,7 +63,7 @@ def test_operators_of_floats(op):
             same(op(number, bl.tensor(A)), op(number, A))
 
 
-@pytest.mark.parametrize("op", [*ARITHMETIC, *COMPARISONS], ids=lambda f: f.__name__)
+@every("op", [*ARITHMETIC, *COMPARISONS])
 def test_operators_of_integers(op):
     def want(x):
         return x.astype(np.float32) if op is operator.truediv else x
@@ -142,8 +143,8 @@ NAMES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16
 NAMES = NAMES.split()
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "want"),
+@every(
+    "a, b, want",
     [
         ("int64", "float32", "float32"),
         ("int8", "float16", "float16"),
@@ -314,7 +315,7 @@ LISTS = {
 }
 
 
-@pytest.mark.parametrize("call", LISTS.values(), ids=LISTS)
+@every("call", LISTS.values())
 def test_a_list_of_tensors_does_not_cut_their_gradients(call):
     text = (
         r"a list of Tensors: a Tensor that requires a gradient \(float32\[\].* would lose it here.*"
@@ -351,7 +352,7 @@ NUMPY = {
 }
 
 
-@pytest.mark.parametrize(("call", "name"), NUMPY.values(), ids=NUMPY)
+@every("call, name", NUMPY.values())
 def test_a_numpy_function_does_not_cut_a_gradient(call, name):
     text = rf"{name}: a Tensor that requires a gradient \(float32\[3\].*\) would lose it here; use "
     for t in (W, W * 2):
@@ -430,7 +431,7 @@ NUMBERS_ONLY = {
 }
 
 
-@pytest.mark.parametrize("name", NUMBERS_ONLY)
+@every("name", NUMBERS_ONLY)
 def test_what_takes_only_numbers_takes_no_gradient_away(name):
     call = NUMBERS_ONLY[name]
     with pytest.raises(GradientError, match=rf"{name}: .*\(float32\[3?\]\) would lose it here; "):
@@ -478,7 +479,7 @@ INDICES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("index", INDICES, ids=[repr(i)[:40].replace("\n", "") for i in INDICES])
+@every("index", INDICES)
 def test_indexing_agrees_with_numpy(index):
     x = bl.tensor(X, requires_grad=True)
     y = x[index]
@@ -514,8 +515,8 @@ def test_slices_of_every_kind(data):
     np.testing.assert_array_equal(x.grad.numpy(), want)
 
 
-@pytest.mark.parametrize(
-    ("index", "error", "text"),
+@every(
+    "index, error, text",
     [
         (3, IndexRangeError, r"indexing: the index must lie in \[-3, 3\) on axis 0, got 3"),
         ((0, -5), IndexRangeError, r"indexing: the index must lie in \[-4, 4\) on axis 1, got -5"),
@@ -594,8 +595,8 @@ def test_item_assignment_casts_as_numpy_does():
 V = np.arange(4.0)
 
 
-@pytest.mark.parametrize(
-    ("x", "index", "value", "error", "text"),
+@every(
+    "x, index, value, error, text",
     [
         (
             V,

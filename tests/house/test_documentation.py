@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 import backlit
+from sampling import every
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -139,7 +140,7 @@ def test_code_blocks_do_what_the_page_says(page, tmp_path, monkeypatch):
         before = block
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+@every("page", PAGES)
 def test_links_between_files_lead_somewhere(page):
     text = FENCE.sub("", page.read_text("utf-8"))
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):

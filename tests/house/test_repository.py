@@ -1,6 +1,7 @@
 """The repository's outside: commands, dependencies, floors, the picture."""
 
 import ast
+import functools
 import html
 import importlib.util
 import os
@@ -165,8 +166,10 @@ def modules():
 NAMES = {name for name, _ in modules()}
 
 
+@functools.cache
 def imported(path):
     """(line, module) for each import in a file: in functions and for type checkers, too."""
+    found = []
     package = ("backlit", *path.relative_to(SOURCE).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -180,17 +183,20 @@ def imported(path):
         for name in names:
             if name[0] == "backlit":
                 inside = ".".join(name[1:])
-                yield node.lineno, inside if inside in NAMES else ".".join(name[1:-1])
+                found.append((node.lineno, inside if inside in NAMES else ".".join(name[1:-1])))
+    return found
 
 
-IMPORTS = {name: {other for _, other in imported(path)} - {name} for name, path in modules()}
+def imports():
+    """For each module the others that it imports."""
+    return {name: {other for _, other in imported(path)} - {name} for name, path in modules()}
 
 
-def reached(start, imports):
+def reached(start, known):
     """The modules that a module imports, directly or not."""
     found, front = set(), [start]
     while front:
-        new = imports.get(front.pop(), set()) - found
+        new = known.get(front.pop(), set()) - found
         found |= new
         front += new
     return found
@@ -211,7 +217,7 @@ def test_imports_run_downward():
 
 
 def test_modules_import_each_other_in_no_circle():
-    cut = {n: {o for o in others if (n, o) not in CIRCLES} for n, others in IMPORTS.items()}
+    cut = {n: {o for o in others if (n, o) not in CIRCLES} for n, others in imports().items()}
     found = {name: reached(name, cut) for name in cut}
     circles = {frozenset(o for o in found[n] if n in found[o]) for n in cut if n in found[n]}
     assert not circles, "\n".join(", ".join(sorted(modules)) for modules in circles)
@@ -219,8 +225,8 @@ def test_modules_import_each_other_in_no_circle():
 
 @pytest.mark.parametrize(("name", "other"), CIRCLES)
 def test_an_excepted_circle_is_one(name, other):
-    assert other in IMPORTS[name]
-    assert name in reached(other, IMPORTS), "it is none any more: strike it from the list"
+    assert other in imports()[name]
+    assert name in reached(other, imports()), "it is none any more: strike it from the list"
 
 
 def test_type_checkers_know_the_name_that_hides_code_from_them():
@@ -234,7 +240,7 @@ ROOMS = ("forks", "capture", "llvm", "contraction", "lower", "loops", "plan", "e
 
 
 def test_no_room_of_the_compiler_knows_a_later_one():
-    inside = {n: others for n, others in IMPORTS.items() if n.startswith("compiler.")}
+    inside = {n: others for n, others in imports().items() if n.startswith("compiler.")}
     rooms = {name: name.split(".")[1] for name in inside}
     assert set(rooms.values()) == set(ROOMS)
     wrong = [

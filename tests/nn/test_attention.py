@@ -9,7 +9,7 @@ import backlit as bl
 from backlit import nn
 from backlit.errors import DTypeError, ShapeError
 from backlit.nn import functional as F
-from sampling import one_in
+from sampling import every, one_in
 
 inf = np.inf
 rng = np.random.default_rng(0)
@@ -199,8 +199,8 @@ def truth(*shape):
     return np.zeros(shape, bool)
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "text"),
+@every(
+    "call, error, text",
     [
         (lambda: of_layer(attn_mask=truth(2, 2)), ShapeError,
          r"MultiheadAttention: attn_mask must have shape \(L, S\) = \(5, 5\) or "

@@ -9,6 +9,7 @@ import backlit as bl
 from backlit import nn
 from backlit.errors import ArgumentError, DTypeError, ShapeError
 from backlit.nn import functional as f
+from sampling import every
 
 rng = np.random.default_rng(0)
 
@@ -100,7 +101,7 @@ def test_transposed_convolution_with_any_output_padding(
         bl.gradcheck(run, [x, w, b])
 
 
-@pytest.mark.parametrize(
+@every(
     "function",
     [
         lambda x, w: f.conv2d(x, w, stride=2, padding=1),
@@ -191,8 +192,8 @@ IMAGE = bl.ones((2, 3, 5, 5))
 KERNEL = bl.ones((4, 3, 2, 2))
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "text"),
+@every(
+    "call, error, text",
     [
         (lambda: f.conv2d(bl.ones((5, 5)), KERNEL), ShapeError,
          r"conv2d: x must have shape \(N, C, H, W\) or \(C, H, W\), got float32\[5,5\]"),

@@ -11,6 +11,7 @@ from backlit.compiler import interpreter, native
 from backlit.dtypes import INTEGER
 from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from backlit.nn import functional as f
+from sampling import every
 
 rng = np.random.default_rng(0)
 
@@ -184,8 +185,8 @@ def test_printing() -> None:
 X = bl.ones((5, 2, 3))
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "text"),
+@every(
+    "call, error, text",
     [
         (lambda: f.embedding(bl.tensor([0.5]), bl.ones((3, 2))), DTypeError,
          r"embedding: indices must be integers, got float32\[1\]; use indices.astype\('int64'\)"),

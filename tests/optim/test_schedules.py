@@ -28,6 +28,7 @@ from backlit.optim.lr_scheduler import (
     SequentialLR,
     StepLR,
 )
+from sampling import every
 
 
 def sgd(lr=1.0, **settings):
@@ -517,8 +518,8 @@ def make_every():
     )
 
 
-@pytest.mark.parametrize("optimizer_first", [True, False])
-@pytest.mark.parametrize("make", list(make_every()))
+@every("optimizer_first", [True, False])
+@every("make", list(make_every()))
 def test_a_resumed_schedule_continues_to_the_same_bits(make, optimizer_first):
     optimizer = sgd(0.3, momentum=0.9)
     schedule = make(optimizer)
@@ -679,8 +680,8 @@ def test_native_steps_follow_every_schedule():
 # -- bad input --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("make", "text"),
+@every(
+    "make, text",
     [
         (lambda o: StepLR(o, 0), "StepLR: step_size must be an integer from 1, got 0"),
         (lambda o: StepLR(o, 2.5), r"StepLR: step_size must be an integer from 1, got 2\.5"),
