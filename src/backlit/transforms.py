@@ -22,7 +22,7 @@ def _several(inputs: Any) -> list[Any]:
     return list(inputs) if isinstance(inputs, list | tuple) else [as_tensor(inputs)]
 
 
-def _inputs(inputs: Sequence[Any]) -> list[Tensor]:
+def leaves_at(inputs: Sequence[Any]) -> list[Tensor]:
     """Inputs to differentiate at: linked to the caller's graph if they are on one, else leaves."""
     result = []
     for x in inputs:
@@ -47,7 +47,7 @@ def vjp(f: Callable[..., Tensor], *inputs: Any) -> tuple[Tensor, Callable[[Any],
     """
     require_function("vjp: f", f)
     with enable_grad():
-        leaves = _inputs(inputs)
+        leaves = leaves_at(inputs)
         y = _one("vjp", f(*leaves))
 
     def pull(upstream: Any, create_graph: bool = False) -> tuple[Tensor, ...]:
@@ -92,7 +92,7 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, T
         if as_tensor(x).shape != v.shape:
             raise ShapeError(f"jvp: tangents[{i}] must have shape {x.shape}, got {v.shape}")
     with enable_grad():
-        leaves = _inputs(points)
+        leaves = leaves_at(points)
         y = _one("jvp", f(*leaves))
         if not y.requires_grad:
             return y.detach(), zeros_like(y)
@@ -118,7 +118,7 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     many = isinstance(inputs, list | tuple)
     points, along = _several(inputs), _several(vectors)
     with enable_grad():
-        leaves = _inputs(points)
+        leaves = leaves_at(points)
         if len(along) != len(points):
             raise ArgumentError(
                 f"hvp: one vector for each input is required, got {len(along)} and {len(points)}"
@@ -158,7 +158,7 @@ def value_and_grad(
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
         with enable_grad():
-            leaves = _inputs([args[i] for i in positions])
+            leaves = leaves_at([args[i] for i in positions])
             full = list(args)
             for i, leaf in zip(positions, leaves, strict=True):
                 full[i] = leaf
@@ -181,7 +181,7 @@ def jacobian(f: Callable[..., Tensor], inputs: Any, *, create_graph: bool = Fals
     require_function("jacobian: f", f)
     many = isinstance(inputs, list | tuple)
     with enable_grad():
-        leaves = _inputs(_several(inputs))
+        leaves = leaves_at(_several(inputs))
         y = _one("jacobian", f(*leaves))
         rows: list[tuple[Tensor, ...]] = []
         for i in range(y.size):
