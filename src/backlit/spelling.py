@@ -112,7 +112,7 @@ _MODULE = {
 
 #: Of the module of layers.
 _LAYERS = {
-    "utils": "optim.clip_grad_norm_ and optim.clip_grad_value_",
+    "SyncBatchNorm": "nn.BatchNorm1d or nn.BatchNorm2d, because there is one device",
 }
 
 

@@ -27,7 +27,7 @@ X = bl.ones((2, 3))
         (lambda: bl.cat, "backlit.cat: no such name; use backlit.concat(tensors, axis=0)"),
         (lambda: bl.randn, "backlit.randn: no such name; use backlit.random.normal(shape)"),
         (lambda: bl.softmax, "use backlit.nn.functional.softmax(x, dim=axis)"),
-        (lambda: nn.utils, "backlit.nn.utils: no such name; use optim.clip_grad_norm_ and"),
+        (lambda: nn.SyncBatchNorm, "nn.SyncBatchNorm: no such name; use nn.BatchNorm1d"),
     ],
 )  # fmt: skip
 def test_a_name_of_elsewhere_says_what_to_use(look_up, text) -> None:
@@ -38,7 +38,7 @@ def test_a_name_of_elsewhere_says_what_to_use(look_up, text) -> None:
 @pytest.mark.parametrize("owner", [X, bl, nn], ids=["Tensor", "backlit", "nn"])
 def test_any_other_name_is_pythons_own_error(owner) -> None:
     assert not hasattr(owner, "view_of_nothing")
-    assert getattr(owner, "cuda", None) is getattr(owner, "utils", None) is None
+    assert getattr(owner, "cuda", None) is getattr(owner, "views", None) is None
     with pytest.raises(AttributeError, match="has no attribute 'view_of_nothing'") as raised:
         _ = owner.view_of_nothing
     assert raised.type is AttributeError

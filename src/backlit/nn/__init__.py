@@ -2,7 +2,7 @@
 
 import typing as _typing
 
-from . import init
+from . import init, utils
 from .activation import (
     CELU,
     ELU,
@@ -163,6 +163,7 @@ __all__ = [
     "UninitializedBuffer",
     "UninitializedParameter",
     "init",
+    "utils",
 ]
 
 if not _typing.TYPE_CHECKING:

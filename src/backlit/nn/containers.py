@@ -145,9 +145,9 @@ class ModuleList(_Numbered):
     1
     """
 
-    def __init__(self, modules: Iterable[Module] | None = None):
+    def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
-        self.extend(() if modules is None else sequence("ModuleList: modules", modules))
+        self.extend(sequence("ModuleList: modules", modules))
 
 
 class ModuleDict(Module):
@@ -158,9 +158,9 @@ class ModuleDict(Module):
     ['a', 'b']
     """
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None):
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
         super().__init__()
-        self.update(() if modules is None else modules)
+        self.update(modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add or replace several modules."""

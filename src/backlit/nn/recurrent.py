@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from ..array_api import concat, flip, permute_dims, reshape, stack, zeros
+from ..array_api import concat, flip, permute_dims, reshape, stack, take, zeros
 from ..array_api.arguments import number, whole
 from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
@@ -15,7 +15,9 @@ from ..state import STATE
 from ..tensor import Tensor, as_tensor
 from . import functional, init
 from .linear import positive
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
+from .utils.rnn import Layout, PackedSequence
 
 
 class Embedding(Module):
@@ -93,6 +95,7 @@ class _Recurrent(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         dtype: Any = float32,
         generator: Generator | None = None,
@@ -104,22 +107,26 @@ class _Recurrent(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
-        self.use_bias = bias
+        self.bias = bias
         self.batch_first = batch_first
         self.dropout = dropout
         self.bidirectional = bidirectional
+        self.proj_size = self._projected(proj_size)
         self.generator = generator
         rows = self.gates * hidden_size
+        out = proj_size or hidden_size
         self._names: list[list[str]] = []
         for layer in range(num_layers):
-            width = input_size if layer == 0 else hidden_size * (2 if bidirectional else 1)
+            width = input_size if layer == 0 else out * (2 if bidirectional else 1)
             for direction in ("", "_reverse")[: 2 if bidirectional else 1]:
                 shapes: dict[str, tuple[int, ...]] = {
                     "weight_ih": (rows, width),
-                    "weight_hh": (rows, hidden_size),
+                    "weight_hh": (rows, out),
                 }
                 if bias:
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+                if proj_size:
+                    shapes["weight_hr"] = (proj_size, hidden_size)
                 names = []
                 for name, shape in shapes.items():
                     names.append(f"{name}_l{layer}{direction}")
@@ -131,10 +138,24 @@ class _Recurrent(Module):
         """New starting values, uniform in ±1/√H."""
         _bounded(self, self.hidden_size, generator)
 
-    def run(
-        self, x: Tensor, state: list[Tensor], weights: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
-        """One layer in one direction: all hidden states, and the last states."""
+    def _projected(self, proj_size: Any) -> int:
+        """The size of what is handed on of a hidden state, 0 for all of it."""
+        if proj_size != 0:
+            raise ArgumentError(
+                f"{type(self).__name__}: proj_size is for LSTM only, got {proj_size!r}"
+            )
+        return 0
+
+    def flatten_parameters(self) -> None:
+        """Nothing: it is for GPUs, and scripts written for them call it."""
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._names]
+
+    def run(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
+        """One layer in one direction: all states (T, N, H), hidden ones first."""
         raise NotImplementedError(f"{type(self).__name__}.run")
 
     def _fail(self, what: str, wanted: str, x: Tensor) -> None:
@@ -143,12 +164,16 @@ class _Recurrent(Module):
             f"{type(self).__name__}: {what} must have shape {wanted}, got {describe(x)}{where}"
         )
 
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
         """(T, N, I) and states (layers·directions, N, H) -> (T, N, directions·H) and states.
 
         With `batch_first` inputs and outputs are (N, T, ...). Without a batch axis, (T, I) and
-        (layers·directions, H). A missing state is 0; an LSTM has two, (h, c).
+        (layers·directions, H). A missing state is 0; an LSTM has two, (h, c). For sequences of
+        different lengths x is a `nn.utils.rnn.PackedSequence`, and so is the output; the states are
+        those after the last step of each, in the order before sorting.
         """
+        if isinstance(x, PackedSequence):
+            return self._run_packed(x, hx)
         x = as_tensor(x)
         lone = x.ndim == 2
         wanted = "(N, T, I)" if self.batch_first else "(T, N, I)"
@@ -160,9 +185,32 @@ class _Recurrent(Module):
             x = permute_dims(x, (1, 0, 2))
         if x.shape[0] == 0:
             self._fail("x", f"{wanted} with T > 0", x)
-        count = len(self._names)
-        shape = (count, x.shape[1], self.hidden_size)
-        given = self._states(state, shape, lone, x)
+        x, ends = self._layers(x, self._states(hx, lone, x), None)
+        if lone:
+            x, ends = x[:, 0], [end[:, 0] for end in ends]
+        elif self.batch_first:
+            x = permute_dims(x, (1, 0, 2))
+        return x, ends[0] if self.states == 1 else tuple(ends)
+
+    def _run_packed(self, packed: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        """The same for sequences of different lengths, each with its own last step."""
+        if packed.data.ndim != 2 or packed.data.shape[1] != self.input_size:
+            wanted = f"(Σ Lₙ, I) with I = input_size = {self.input_size}"
+            self._fail("the data of x", wanted, packed.data)
+        layout = Layout(packed.sizes)
+        x = layout.padded(packed.data)
+        start = self._states(hx, False, x)
+        if hx is not None and packed.sorted_indices is not None:
+            start = [take(s, packed.sorted_indices, axis=1) for s in start]
+        x, ends = self._layers(x, start, layout)
+        if packed.unsorted_indices is not None:
+            ends = [take(end, packed.unsorted_indices, axis=1) for end in ends]
+        return packed.with_data(layout.packed(x)), ends[0] if self.states == 1 else tuple(ends)
+
+    def _layers(
+        self, x: Tensor, start: list[Tensor], layout: Layout | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """All layers in all directions: (T, N, I) -> (T, N, directions·H), and the last states."""
         last: list[list[Tensor]] = []
         directions = 1 + self.bidirectional
         for layer in range(self.num_layers):
@@ -170,31 +218,29 @@ class _Recurrent(Module):
             for d in range(directions):
                 number = layer * directions + d
                 weights = [getattr(self, name) for name in self._names[number]]
-                start = [s[number] for s in given]
-                y, end = self.run(flip(x, axis=0) if d else x, start, weights)
-                outputs.append(flip(y, axis=0) if d else y)
-                last.append(end)
+                turned = _turned(x, layout) if d else x
+                states = self.run(turned, [s[number] for s in start], weights)
+                last.append([s[-1] if layout is None else layout.last(s) for s in states])
+                outputs.append(_turned(states[0], layout) if d else states[0])
             x = concat(outputs, axis=2) if directions > 1 else outputs[0]
             if self.dropout and layer + 1 < self.num_layers:
                 x = functional.dropout(x, self.dropout, self.training, generator=self.generator)
-        ends = [stack([end[s] for end in last]) for s in range(self.states)]
-        if lone:
-            x, ends = x[:, 0], [end[:, 0] for end in ends]
-        elif self.batch_first:
-            x = permute_dims(x, (1, 0, 2))
-        return x, ends[0] if self.states == 1 else tuple(ends)
+        return x, [stack([end[s] for end in last]) for s in range(self.states)]
 
-    def _states(self, state: Any, shape: tuple[int, ...], lone: bool, x: Tensor) -> list[Tensor]:
-        if state is None:
-            return [zeros(shape, dtype=x.dtype)] * self.states
-        given = [state] if self.states == 1 else list(state)
-        wanted = (shape[0], shape[2]) if lone else shape
+    def _states(self, hx: Any, lone: bool, x: Tensor) -> list[Tensor]:
+        """The first states, (layers·directions, N, H) each."""
+        count, rows = len(self._names), x.shape[1]
+        widths = (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
+        if hx is None:
+            return [zeros((count, rows, width), dtype=x.dtype) for width in widths]
+        given = [hx] if self.states == 1 else list(hx)
         result = []
-        for s in given:
+        for s, width in zip(given, widths, strict=True):
             s = as_tensor(s)
+            wanted = (count, width) if lone else (count, rows, width)
             if s.shape != wanted:
                 self._fail("a state", str(wanted), s)
-            result.append(reshape(s, shape))
+            result.append(reshape(s, (count, rows, width)))
         return result
 
     def extra_repr(self) -> str:
@@ -205,10 +251,16 @@ class _Recurrent(Module):
             ("batch_first", False),
             ("dropout", 0.0),
             ("bidirectional", False),
+            ("proj_size", 0),
         ):
             if getattr(self, name) != usual:
                 text += f", {name}={getattr(self, name)}"
-        return text if self.use_bias else f"{text}, bias=False"
+        return text if self.bias else f"{text}, bias=False"
+
+
+def _turned(x: Tensor, layout: Layout | None) -> Tensor:
+    """Each sequence from its end to its beginning."""
+    return flip(x, axis=0) if layout is None else layout.reversed(x)
 
 
 class RNN(_Recurrent):
@@ -250,19 +302,19 @@ class RNN(_Recurrent):
             raise ArgumentError(f"RNN: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
         self.nonlinearity = nonlinearity
 
-    def run(
-        self, x: Tensor, state: list[Tensor], weights: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
+    def run(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
         """One layer in one direction."""
-        b_ih, b_hh = weights[2:] if self.use_bias else (None, None)
-        y = functional.rnn(x, state[0], weights[0], weights[1], b_ih, b_hh, self.nonlinearity)
-        return y, [y[-1]]
+        b_ih, b_hh = weights[2:] if self.bias else (None, None)
+        return [functional.rnn(x, state[0], weights[0], weights[1], b_ih, b_hh, self.nonlinearity)]
 
 
 class LSTM(_Recurrent):
     """Long short-term memory with gates i, f, g, o: see `ops.recurrence.LstmScan`.
 
         x: (T, N, I), (h, c): two (layers·directions, N, H) -> (T, N, directions·H), (h, c)
+
+    With `proj_size` P hidden states are W_hr h, of P columns; the cells keep their H.
+    Source of the projection: Sak, Senior & Beaufays, Interspeech 2014.
 
     >>> y, (h, c) = LSTM(3, 5, batch_first=True, bidirectional=True)(zeros((2, 7, 3)))
     >>> y.shape, h.shape, c.shape
@@ -272,12 +324,21 @@ class LSTM(_Recurrent):
     gates = 4
     states = 2
 
-    def run(
-        self, x: Tensor, state: list[Tensor], weights: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
+    def run(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
         """One layer in one direction."""
-        y, h, c = functional.lstm(x, (state[0], state[1]), *weights)
-        return y, [h, c]
+        w_hr = weights[-1] if self.proj_size else None
+        b_ih, b_hh = weights[2:4] if self.bias else (None, None)
+        return list(
+            functional.lstm(x, (state[0], state[1]), weights[0], weights[1], b_ih, b_hh, w_hr)
+        )
+
+    def _projected(self, proj_size: Any) -> int:
+        size = whole("LSTM: proj_size", proj_size, 0)
+        if size and size >= self.hidden_size:
+            raise ArgumentError(
+                f"LSTM: proj_size must be below hidden_size, {self.hidden_size}, got {size}"
+            )
+        return size
 
 
 class GRU(_Recurrent):
@@ -291,12 +352,9 @@ class GRU(_Recurrent):
 
     gates = 3
 
-    def run(
-        self, x: Tensor, state: list[Tensor], weights: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
+    def run(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
         """One layer in one direction."""
-        y = functional.gru(x, state[0], *weights)
-        return y, [y[-1]]
+        return [functional.gru(x, state[0], *weights)]
 
 
 class _Cell(Module):
@@ -390,9 +448,9 @@ class RNNCell(_Cell):
             )
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state."""
-        rows, (start,), lone = self._start(x, (h,))
+        rows, (start,), lone = self._start(x, (hx,))
         w_ih, w_hh, b_ih, b_hh = self._weights()
         y = functional.rnn(rows, start, w_ih, w_hh, b_ih, b_hh, self.nonlinearity)[0]
         return y[0] if lone else y
@@ -408,12 +466,10 @@ class LSTMCell(_Cell):
 
     gates = 4
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """The next states."""
-        rows, start, lone = self._start(x, (None, None) if state is None else tuple(state))
-        _, h, c = functional.lstm(rows, (start[0], start[1]), *self._weights())
+        rows, start, lone = self._start(x, (None, None) if hx is None else tuple(hx))
+        h, c = (s[0] for s in functional.lstm(rows, (start[0], start[1]), *self._weights()))
         return (h[0], c[0]) if lone else (h, c)
 
 
@@ -426,8 +482,8 @@ class GRUCell(_Cell):
 
     gates = 3
 
-    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state."""
-        rows, (start,), lone = self._start(x, (h,))
+        rows, (start,), lone = self._start(x, (hx,))
         y = functional.gru(rows, start, *self._weights())[0]
         return y[0] if lone else y

@@ -1,7 +1,7 @@
 """Optimizers, learning-rate schedules (`lr_scheduler`) and gradient clipping."""
 
+from ..nn.utils.clip import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler
-from .clip import clip_grad_norm_, clip_grad_value_
 from .optimizer import Optimizer
 from .rules import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
 

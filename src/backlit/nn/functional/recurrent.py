@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...array_api import expand_dims, take
+from ...array_api import concat, expand_dims, matmul, take, zeros_like
 from ...array_api import where as choose
 from ...array_api.arguments import cached, whole
 from ...dtypes import INTEGER
@@ -87,16 +87,26 @@ def lstm(
     weight_hh: Tensor,
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """All hidden states of one layer, the last hidden state and the last cell.
+    weight_hr: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """All hidden states of one layer, and all cells.
 
     x: (T, N, I), state: two (N, H), weight_ih: (4H, I), weight_hh: (4H, H)
-    -> (T, N, H), (N, H), (N, H);  gates in the order i, f, g, o
+    -> (T, N, H), (T, N, H);  gates in the order i, f, g, o
+
+    With weight_hr: (P, H) hidden states are hₜ = W_hr mₜ, of P columns, and weight_hh is (4H, P).
+    Then W_hh hₜ₋₁ = (W_hh W_hr) mₜ₋₁, so the same loop runs on m.
     """
     a = linear(x, weight_ih, _both(bias_ih, bias_hh))
-    blocks = apply(cached(recurrence.LstmScan), a, *state, weight_hh)
+    h, c = state
+    if weight_hr is not None:
+        first = a[:1] + linear(h, weight_hh)
+        a = first if a.shape[0] == 1 else concat((first, a[1:]))
+        h, weight_hh = zeros_like(c), matmul(weight_hh, weight_hr)
+    blocks = apply(cached(recurrence.LstmScan), a, h, c, weight_hh)
     steps = x.shape[0]
-    return blocks[:steps], blocks[steps - 1], blocks[2 * steps - 1]
+    y, cells = blocks[:steps], blocks[steps : 2 * steps]
+    return y if weight_hr is None else linear(y, weight_hr), cells
 
 
 def gru(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .. import array_api
-from ..array_api.arguments import listed, number
-from ..autograd import no_grad
-from ..dtypes import LOW_PRECISION, float32
-from ..errors import ArgumentError, NonFiniteError
-from ..op import describe
-from ..tensor import Tensor
+from ... import array_api
+from ...array_api.arguments import listed, number
+from ...autograd import no_grad
+from ...dtypes import LOW_PRECISION, float32
+from ...errors import ArgumentError, NonFiniteError
+from ...op import describe
+from ...tensor import Tensor
 
 
 def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -28,6 +28,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients so that their norm as one vector is at most `max_norm`; return the norm.
 
@@ -36,7 +37,7 @@ def clip_grad_norm_(
     The norm is that before scaling. It is computed without overflow, in float32 for 16-bit
     gradients. `norm_type` is 2, 1, any p > 0 or infinity. A norm that is not finite makes every
     gradient NaN or 0; `error_if_nonfinite` raises instead, naming the first such gradient, and is
-    not available inside a captured function.
+    not available inside a captured function. `foreach` changes nothing.
 
     >>> from backlit import tensor
     >>> w = tensor([1.0, 2.0], requires_grad=True)
@@ -50,30 +51,69 @@ def clip_grad_norm_(
     """
     if not number("clip_grad_norm_: max_norm", max_norm) >= 0:
         raise ArgumentError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
-    if not number("clip_grad_norm_: norm_type", norm_type) > 0:
-        raise ArgumentError(f"clip_grad_norm_: norm_type must be above 0, got {norm_type}")
     clipped = _with_gradients("clip_grad_norm_", parameters)
-    if not clipped:
-        return array_api.zeros(())
-    norms = [array_api.vector_norm(_wide(p.grad), ord=norm_type) for p in clipped]  # type: ignore[arg-type]
-    total = array_api.vector_norm(array_api.stack(norms), ord=norm_type)
-    if error_if_nonfinite and not math.isfinite(float(total)):
-        bad = next((i for i, n in enumerate(norms) if not math.isfinite(float(n))), None)
-        which = "their sum of powers" if bad is None else (
-            f"the gradient of parameter {bad} ({describe(clipped[bad])})"
-        )  # fmt: skip
-        raise NonFiniteError(
-            f"clip_grad_norm_: the norm of the gradients must be finite, got {float(total)} from "
-            f"{which}; see where it first appears, or leave error_if_nonfinite out"
-        )
-    scale = array_api.minimum(max_norm / (total + 1e-6), 1.0)
-    for p in clipped:
-        p.grad = p.grad * scale.astype(p.dtype)
+    gradients: list[Tensor] = [p.grad for p in clipped]  # type: ignore[misc]
+    total = _norm("clip_grad_norm_", gradients, norm_type, error_if_nonfinite)
+    _scale(clipped, max_norm, total)
     return total
 
 
 @no_grad()
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of several Tensors as one vector: see `clip_grad_norm_`.
+
+    >>> from backlit import tensor
+    >>> get_total_norm([tensor([3.0]), tensor([4.0])])
+    Tensor(5., shape=(), dtype=float32)
+    """
+    return _norm("get_total_norm", listed("get_total_norm", tensors), norm_type, error_if_nonfinite)
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    total_norm: Tensor,
+    foreach: bool | None = None,
+) -> None:
+    """Scale all gradients as `clip_grad_norm_` does, with a norm that is known already."""
+    _scale(_with_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
+
+
+def _norm(name: str, tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool) -> Tensor:
+    if not number(f"{name}: norm_type", norm_type) > 0:
+        raise ArgumentError(f"{name}: norm_type must be above 0, got {norm_type}")
+    if not tensors:
+        return array_api.zeros(())
+    norms = [array_api.vector_norm(_wide(t), ord=norm_type) for t in tensors]
+    total = array_api.vector_norm(array_api.stack(norms), ord=norm_type)
+    if error_if_nonfinite and not math.isfinite(float(total)):
+        bad = next((i for i, n in enumerate(norms) if not math.isfinite(float(n))), None)
+        which = "their sum of powers" if bad is None else (
+            f"the gradient of parameter {bad} ({describe(tensors[bad])})"
+        )  # fmt: skip
+        raise NonFiniteError(
+            f"{name}: the norm of the gradients must be finite, got {float(total)} from "
+            f"{which}; see where it first appears, or leave error_if_nonfinite out"
+        )
+    return total
+
+
+def _scale(clipped: list[Tensor], max_norm: float, total: Tensor) -> None:
+    scale = array_api.minimum(max_norm / (total + 1e-6), 1.0)
+    for p in clipped:
+        p.grad = p.grad * scale.astype(p.dtype)
+
+
+@no_grad()
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value].
 
     >>> from backlit import tensor
