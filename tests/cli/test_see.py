@@ -153,9 +153,6 @@ def test_listing_all_stops(script):
     ("args", "message"),
     [
         (["draw", "none.py"], "none.py: there is no such file"),
-        (["draw", "x * 2"], "x has no value; add one, as in x=2"),
-        (["draw", "x * 2", "x=1", "y=2"], "y does not occur in it; leave out y="),
-        (["draw", "x * 2", "x"], "a value must be written NAME=VALUE"),
         (["draw", "x * 2", "x=1", "-o", "a.pdf"], "must end in .html, .svg, .dot, .txt"),
     ],
 )
@@ -164,6 +161,24 @@ def test_mistakes_are_one_line(args, message):
     assert result.exit_code == 1
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", ["draw", "step", "explain", "grad"])
+def test_mistakes_in_a_formula_are_marked_by_every_command(command):
+    for args, message, mark in (
+        (["y + x", "y=1"], "x has no value; add one, as in x=2 (column 5)", "      ^"),
+        (["x * 2", "x=1", "y=2"], "which uses x; leave out y=… (column 1)", "  ^^^^^"),
+        (["x * 2", "x"], "'W=[[1, 2], [3, 4]]' (column 1)", "  ^"),
+        (["x @ y", "x=[1]", "y=[1, 2]"], "y has shape (2,) (column 1)", "  ^^^^^"),
+        (["x", "x=1", "x=2"], "x has two values (column 1)", "  ^"),
+    ):
+        result = backlit(command, *args)
+        assert result.exit_code == 2
+        first, _, last = result.output.splitlines()
+        assert first.startswith(f"backlit {command}: ")
+        assert first.endswith(message)
+        assert last == mark
+    assert "No such option '--jsn'" in backlit(command, "x", "x=1", "--jsn").output
 
 
 def test_values_are_for_formulas(script):

@@ -150,12 +150,6 @@ FLOORS = [
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 
-#: Imports that close a circle between two modules, each with its reason. Only to be shortened.
-CIRCLES = {
-    ("see.formula.gates", "see.formula.tree"): "a formula's gates print themselves as its tree",
-}
-
-
 def modules():
     """Each module by its name within the package."""
     for path in sorted(SOURCE.rglob("*.py")):
@@ -217,16 +211,9 @@ def test_imports_run_downward():
 
 
 def test_modules_import_each_other_in_no_circle():
-    cut = {n: {o for o in others if (n, o) not in CIRCLES} for n, others in imports().items()}
-    found = {name: reached(name, cut) for name in cut}
-    circles = {frozenset(o for o in found[n] if n in found[o]) for n in cut if n in found[n]}
+    found = {name: reached(name, imports()) for name in imports()}
+    circles = {frozenset(o for o in found[n] if n in found[o]) for n in found if n in found[n]}
     assert not circles, "\n".join(", ".join(sorted(modules)) for modules in circles)
-
-
-@pytest.mark.parametrize(("name", "other"), CIRCLES)
-def test_an_excepted_circle_is_one(name, other):
-    assert other in imports()[name]
-    assert name in reached(other, imports()), "it is none any more: strike it from the list"
 
 
 def test_type_checkers_know_the_name_that_hides_code_from_them():

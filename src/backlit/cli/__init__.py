@@ -9,7 +9,7 @@ import importlib
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -37,6 +37,20 @@ _LAUNCHERS = (click.core.__file__, click.decorators.__file__, runpy.__file__, "<
 INTERNAL.update(dict.fromkeys(_LAUNCHERS, True))
 if Path(sys.argv[0]).stem in ("backlit", "backlit-script"):
     INTERNAL[sys.argv[0]] = True
+
+
+class _Mistake(click.ClickException):
+    """A mistake in a formula: one line, a mark under its place, exit status 2."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, error: Any):
+        super().__init__(f"{message} (column {error.column + 1})")
+        self.pointer = error.pointer.splitlines()
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        for line in (self.message, *(f"  {line}" for line in self.pointer)):
+            click.echo(line, file=file, err=file is None)
 
 
 class _Lazy(click.Group):
@@ -73,6 +87,8 @@ class _Lazy(click.Group):
             return super().invoke(context)
         except BacklitError as error:
             message = " ".join(str(error).split())
+            if hasattr(error, "pointer"):
+                raise _Mistake(f"backlit {context.invoked_subcommand}: {message}", error) from None
             raise click.ClickException(message) from error
         except MemoryError as error:
             raise click.ClickException(f"there is not enough memory: {error}") from error

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import IO, Any
 
 import click
 
-from ..errors import BacklitError
-from ..see.formula import ExpressionError, differentiate, parse_value
-from ..see.formula.language import FUNCTIONS
-from ..see.formula.tree import render
+from ..see.formula.language import FUNCTIONS, parse_value
+from ..see.formula.tree import differentiate, render
 from .output import make_console
+from .source import read_values
 
 _HELP = f"""Show every gradient of EXPRESSION at the given VALUES.
 
@@ -27,44 +24,6 @@ each input, and the downstream gradient that is sent on: upstream times local.
 The language has + - * / ** @, unary minus, indexing, .T, lists of numbers, definitions (q = x + y;)
 and these functions: {", ".join(FUNCTIONS)}. Reductions take axis=.
 """
-
-
-class _Mistake(click.ClickException):
-    """A mistake in what was typed: one line, a mark under its place, exit status 2."""
-
-    exit_code = 2
-
-    def __init__(self, error: BacklitError):
-        super().__init__(" ".join(str(error).split()))
-        self.error = error
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        where = ""
-        if isinstance(self.error, ExpressionError):
-            where = f" (column {self.error.column + 1})"
-        click.echo(f"backlit grad: {self.message}{where}", file=file, err=file is None)
-        if isinstance(self.error, ExpressionError):
-            for line in self.error.pointer.splitlines():
-                click.echo(f"  {line}", file=file, err=file is None)
-
-
-def _read_values(arguments: tuple[str, ...]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for argument in arguments:
-        if argument.startswith("--"):
-            raise click.NoSuchOption(argument.partition("=")[0])
-        name, equals, _ = argument.partition("=")
-        if not equals or not re.fullmatch(r"\s*[^\W\d]\w*\s*", name):
-            raise ExpressionError(
-                "a value must be written NAME=VALUE, as in x=2 or 'W=[[1, 2], [3, 4]]'",
-                argument,
-                0,
-                len(argument),
-            )
-        if name.strip() in values:
-            raise ExpressionError(f"{name.strip()} has two values", argument, 0, len(name))
-        values[name.strip()] = parse_value(argument, len(name) + 1)
-    return values
 
 
 @click.command(help=_HELP, context_settings={"ignore_unknown_options": True})
@@ -91,14 +50,9 @@ def grad(
     no_color: bool,
 ) -> None:
     """Show every gradient of a formula."""
-    if expression.startswith("--"):
-        raise click.NoSuchOption(expression.partition("=")[0])
-    try:
-        given = _read_values(values)
-        start = None if upstream is None else parse_value(upstream)
-        result = differentiate(expression, given, upstream=start, dtype=dtype)
-    except BacklitError as error:
-        raise _Mistake(error) from None
+    given = read_values(expression, values)
+    start = None if upstream is None else parse_value(upstream)
+    result = differentiate(expression, given, upstream=start, dtype=dtype)
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
         return

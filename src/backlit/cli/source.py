@@ -10,13 +10,11 @@ from typing import Any
 
 import click
 
-from ..dtypes import as_dtype
 from ..errors import ArgumentError
-from ..see.formula import parse, parse_value
-from ..see.formula.language import CONSTANTS
-from ..see.records.from_block import Recording, recording
+from ..see.formula.language import ExpressionError, parse, parse_value
+from ..see.records.from_block import Recording
+from ..see.records.from_formula import evaluate
 from ..see.records.model import Record
-from ..tensor import Tensor, tensor
 
 HELP = """SOURCE is one of
 
@@ -41,7 +39,7 @@ def load(source: str, values: tuple[str, ...]) -> Record:
         return Record.load(path)
     if path.suffix == ".py":
         return _script(path)
-    return _formula(source, values)
+    return evaluate(parse(source), read_values(source, values)).record
 
 
 def _script(path: Path) -> Record:
@@ -67,40 +65,22 @@ def _script(path: Path) -> Record:
     return record
 
 
-def _formula(text: str, values: tuple[str, ...]) -> Record:
-    given: dict[str, Any] = {}
-    for argument in values:
+def read_values(formula: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """The values that were typed after a formula, as NAME=VALUE, by name."""
+    for argument in (formula, *arguments):
+        if argument.startswith("--"):
+            raise click.NoSuchOption(argument.partition("=")[0])
+    values: dict[str, Any] = {}
+    for argument in arguments:
         name, equals, _ = argument.partition("=")
         if not equals or not re.fullmatch(r"\s*[^\W\d]\w*\s*", name):
-            raise ArgumentError(
-                f"a value must be written NAME=VALUE, as in x=2 or 'W=[[1, 2], [3, 4]]', "
-                f"got {argument!r}"
+            raise ExpressionError(
+                "a value must be written NAME=VALUE, as in x=2 or 'W=[[1, 2], [3, 4]]'",
+                argument,
+                0,
+                len(argument),
             )
-        given[name.strip()] = parse_value(argument, len(name) + 1)
-    formula = parse(text)
-    missing = [n for n in formula.variables if n not in given and n not in CONSTANTS]
-    unused = [n for n in given if n not in formula.variables]
-    if missing or unused:
-        if missing:
-            wrong = f"{missing[0]} has no value; add one, as in {missing[0]}=2"
-        else:
-            wrong = f"{unused[0]} does not occur in it; leave out {unused[0]}=…"
-        raise ArgumentError(f"{text}: {wrong}")
-    with recording() as watched:
-        found: list[Tensor] = []
-        for step in formula.steps:
-            if step.function is not None:
-                found.append(step.function.call(*[found[i] for i in step.inputs], **step.options))
-                continue
-            named = step.kind == "variable" and step.label in given
-            value = given[step.label] if named else CONSTANTS.get(step.label, step.value)
-            leaf = tensor(value, dtype=as_dtype("float64"), requires_grad=named)
-            leaf.name = step.label
-            found.append(leaf)
-    names: dict[str, Any] = {name: found[i] for name, i in formula.names.items()}
-    watched.add_names(names)
-    result = found[formula.result]
-    record = watched.of(result) if result.node is not None else watched.record
-    for node in record.nodes:
-        node.file, node.line = "", 0  # a formula has no source lines
-    return record
+        if name.strip() in values:
+            raise ExpressionError(f"{name.strip()} has two values", argument, 0, len(name))
+        values[name.strip()] = parse_value(argument, len(name) + 1)
+    return values

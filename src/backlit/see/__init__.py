@@ -5,7 +5,8 @@ from .checks import Cause, CheckResult, check
 from .find.bad_numbers import BadNumber, BadNumbers, bad_numbers
 from .find.diagnose import Diagnosis, Finding, diagnose
 from .find.why import Why, why
-from .formula import ExpressionError, differentiate
+from .formula.language import ExpressionError
+from .formula.tree import differentiate
 from .measure.breakpoints import Breakpoints, breakpoints
 from .measure.curvature import Curvature, Eigenvalue, curvature
 from .measure.samples import Noise, SampleGradients, sample_gradients

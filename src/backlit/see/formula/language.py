@@ -13,7 +13,7 @@ import ast
 import difflib
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ from ... import array_api as f
 from ...array_api.arguments import cached
 from ...errors import ArgumentError
 from ...foreign import words
-from ...op import REGISTRY, Op
-from ...ops import activation, contraction, elementwise, movement, reductions
+from ...op import Op
+from ...ops import activation, contraction, elementwise
 from ...tensor import Tensor, apply
 
 MAX_CHARACTERS = 2000
@@ -50,17 +50,14 @@ class ExpressionError(ArgumentError):
 
 @dataclass(frozen=True)
 class Function:
-    """What a name or an operator of the language means.
-
-    `op` says what its gate does to a gradient: the op that it applies, or the last of several.
-    """
+    """What a name or an operator of the language means."""
 
     name: str
     call: Callable[..., Tensor]
-    op: type[Op]
     fewest: int = 1
     most: int | None = 1
     reduces: bool = False  # takes axis=
+    op: type[Op] | None = None  # whose sign its gate has
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,12 @@ class Expression:
         """The names that need a value, in the order of their first use."""
         return [s.label for s in self.steps if s.kind == "variable"]
 
+    def error(self, message: str, step: Step | None = None) -> ExpressionError:
+        """What is wrong with a step, or with the whole formula."""
+        if step is None:
+            return ExpressionError(message, self.text, 0, len(self.text))
+        return ExpressionError(message, self.text, step.column, step.length)
+
 
 # -- the language -------------------------------------------------------------------------------
 
@@ -114,67 +117,63 @@ def _extreme(reduce: Callable[..., Tensor], pick: Callable[[Any, Any], Tensor]) 
     return call
 
 
-def _softmax(x: Any, axis: int = -1) -> Tensor:
-    return apply(cached(activation.Softmax, axis % x.ndim if x.ndim else 0), x)
+def _along_axis(cls: Any) -> Callable[..., Tensor]:
+    def call(x: Any, axis: int = -1) -> Tensor:
+        return apply(cached(cls, axis % x.ndim if x.ndim else 0), x)
 
-
-def _log_softmax(x: Any, axis: int = -1) -> Tensor:
-    return apply(cached(activation.LogSoftmax, axis % x.ndim if x.ndim else 0), x)
+    return call
 
 
 def _transpose(x: Any) -> Tensor:
-    return f.matrix_transpose(x) if x.ndim != 1 else f.positive(x)
+    return f.permute_dims(x, tuple(reversed(range(x.ndim))))
 
 
 def _apply(cls: Any) -> Callable[[Any], Tensor]:
     return lambda x: apply(cached(cls), x)
 
 
-def _of_one() -> Iterable[Function]:
-    names = (
-        "exp expm1 log log1p log2 log10 sqrt square abs sin cos tan asin acos atan sinh cosh tanh "
-        "asinh acosh atanh sigmoid erf erfc sign floor ceil round"
-    )
-    for name in names.split():
-        yield Function(name, getattr(f, name), REGISTRY[name])
-    for cls in (activation.Softplus, activation.Gelu, activation.Silu, activation.Relu):
-        yield Function(cls.name, _apply(cls), cls)
-
-
+_OF_ONE = (
+    "exp expm1 log log1p log2 log10 sqrt square abs sin cos tan asin acos atan sinh cosh tanh "
+    "asinh acosh atanh sigmoid erf erfc sign floor ceil round"
+)
 FUNCTIONS: dict[str, Function] = {
     g.name: g
     for g in (
-        *_of_one(),
-        Function("max", _extreme(f.max, f.maximum), elementwise.Maximum, 1, None, reduces=True),
-        Function("min", _extreme(f.min, f.minimum), elementwise.Minimum, 1, None, reduces=True),
-        Function("maximum", f.maximum, elementwise.Maximum, 2, 2),
-        Function("minimum", f.minimum, elementwise.Minimum, 2, 2),
-        Function("sum", f.sum, reductions.Sum, reduces=True),
-        Function("mean", f.mean, reductions.Mean, reduces=True),
-        Function("prod", f.prod, reductions.Prod, reduces=True),
-        Function("var", f.var, reductions.Var, reduces=True),
-        Function("std", f.std, reductions.Std, reduces=True),
-        Function("norm", f.vector_norm, reductions.Norm, reduces=True),
-        Function("logsumexp", f.logsumexp, activation.Logsumexp, reduces=True),
-        Function("softmax", _softmax, activation.Softmax, reduces=True),
-        Function("log_softmax", _log_softmax, activation.LogSoftmax, reduces=True),
-        Function("dot", f.vecdot, contraction.Matmul, 2, 2),
-        Function("outer", f.outer, elementwise.Multiply, 2, 2),
-        Function("matmul", f.matmul, contraction.Matmul, 2, 2),
-        Function("pow", f.pow, elementwise.Pow, 2, 2),
-        Function("transpose", _transpose, movement.PermuteDims),
+        *(Function(name, getattr(f, name)) for name in _OF_ONE.split()),
+        *(
+            Function(cls.name, _apply(cls))
+            for cls in (activation.Softplus, activation.Gelu, activation.Silu, activation.Relu)
+        ),
+        Function("max", _extreme(f.max, f.maximum), 1, None, reduces=True),
+        Function("min", _extreme(f.min, f.minimum), 1, None, reduces=True),
+        Function("maximum", f.maximum, 2, 2),
+        Function("minimum", f.minimum, 2, 2),
+        Function("sum", f.sum, reduces=True),
+        Function("mean", f.mean, reduces=True),
+        Function("prod", f.prod, reduces=True),
+        Function("var", f.var, reduces=True),
+        Function("std", f.std, reduces=True),
+        Function("norm", f.vector_norm, reduces=True),
+        Function("logsumexp", f.logsumexp, reduces=True),
+        Function("softmax", _along_axis(activation.Softmax), reduces=True),
+        Function("log_softmax", _along_axis(activation.LogSoftmax), reduces=True),
+        Function("dot", f.vecdot, 2, 2),
+        Function("outer", f.outer, 2, 2),
+        Function("matmul", f.matmul, 2, 2, op=contraction.Matmul),
+        Function("pow", f.pow, 2, 2, op=elementwise.Pow),
+        Function("transpose", _transpose),
     )
 }
 
 OPERATORS: dict[type, Function] = {
-    ast.Add: Function("+", f.add, elementwise.Add, 2, 2),
-    ast.Sub: Function("-", f.subtract, elementwise.Subtract, 2, 2),
-    ast.Mult: Function("*", f.multiply, elementwise.Multiply, 2, 2),
-    ast.Div: Function("/", f.divide, elementwise.Divide, 2, 2),
-    ast.Pow: Function("**", f.pow, elementwise.Pow, 2, 2),
-    ast.MatMult: Function("@", f.matmul, contraction.Matmul, 2, 2),
+    ast.Add: Function("add", f.add, 2, 2, op=elementwise.Add),
+    ast.Sub: Function("sub", f.subtract, 2, 2, op=elementwise.Subtract),
+    ast.Mult: Function("mul", f.multiply, 2, 2, op=elementwise.Multiply),
+    ast.Div: Function("div", f.divide, 2, 2, op=elementwise.Divide),
+    ast.Pow: FUNCTIONS["pow"],
+    ast.MatMult: FUNCTIONS["matmul"],
 }
-_NEGATE = Function("negate", f.negative, elementwise.Negative)
+_NEGATE = Function("negate", f.negative, op=elementwise.Negative)
 _SYMBOLS = "+ - * / ** @"
 
 
@@ -303,7 +302,7 @@ class _Reader:
     def read_subscript(self, node: ast.Subscript) -> int:
         inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         index = tuple(self.index(entry) for entry in inside)
-        function = Function("index", lambda x: x[index], movement.Slice)
+        function = Function("index", lambda x: x[index])
         return self.add("gate", node, inputs=(self.visit(node.value),), function=function)
 
     def index(self, node: ast.expr) -> int | slice:

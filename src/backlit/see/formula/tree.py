@@ -13,7 +13,10 @@ gradient that it sends to the value below.
 from __future__ import annotations
 
 import io
+import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,128 +25,130 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from ...dtypes import FLOATING, as_dtype
+from ...errors import ArgumentError
 from ...facts import COPY
-from ..records.value import number as shown
-from .gates import Differentiation, Edge, Gate
+from ..records.from_formula import evaluate
+from ..records.model import Record
+from .gates import Gate, Wire, gates_of
+from .language import Expression, parse
+from .words import local_gradient, number, numbers
 
 VALUE, GRADIENT, LOCAL, ROLE, WORD = "green", "bold red", "red", "cyan", "dim"
 _GUIDE = 4  # columns that one level of the tree takes
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-# -- numbers ------------------------------------------------------------------------------------
-
-
-def number(value: Any) -> str:
-    """A number as a record writes it."""
-    return shown(float(value))
-
-
-def numbers(values: np.ndarray, width: int = 36) -> str:
-    """An array on one line; a long vector without its middle, a large matrix as its extremes.
-
-    >>> numbers(np.arange(100.0))
-    '[0, 1, 2, …, 98, 99] (100)'
+@dataclass
+class Differentiation:
+    """A formula with its gates in the order of their computation, and the record that all of it
+    is read off. Prints as a tree.
     """
-    if values.ndim == 0:
-        return number(values)
-    if values.size <= 64:
-        text = _nested(values)
-        if len(text) <= width or values.size <= 6:
-            return text
-    shape = "×".join(map(str, values.shape))
-    if values.ndim == 1:
-        ends = [number(v) for v in (*values[:3], *values[-2:])]
-        return f"[{', '.join(ends[:3])}, …, {', '.join(ends[3:])}] ({shape})"
-    return f"{shape} from {number(values.min())} to {number(values.max())}"
+
+    formula: Expression
+    record: Record
+    gates: list[Gate]
+
+    @property
+    def result(self) -> Gate:
+        """The gate whose value is the formula's."""
+        return self.gates[self.formula.result]
+
+    @property
+    def value(self) -> np.ndarray:
+        """The value of the formula."""
+        return self.result.value
+
+    @property
+    def named(self) -> dict[str, Gate]:
+        """The variables and the parts that the formula gives a name."""
+        variables = {g.label: g for g in self.gates if g.kind == "variable"}
+        return variables | {name: self.gates[i] for name, i in self.formula.names.items()}
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray | None]:
+        """The gradient for each variable and each named part; None where the result has none."""
+        return {name: gate.upstream for name, gate in self.named.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as numbers, lists and text, for JSON. NaN and infinities become text."""
+        return {
+            "expression": self.formula.text,
+            "value": _plain(self.value),
+            "gradients": {name: _plain(g) for name, g in self.gradients.items()},
+            "gates": [
+                {
+                    "number": g.number,
+                    "kind": g.kind,
+                    "label": g.label,
+                    "name": g.name,
+                    "role": g.role,
+                    "copies": len(g.contributions) > 1,
+                    "value": _plain(g.value),
+                    "upstream": _plain(g.upstream),
+                    "inputs": [
+                        {
+                            "from": wire.source.number,
+                            "local": wire.local
+                            and {"kind": wire.local.kind, "values": _plain(wire.local.values)},
+                            "downstream": _plain(wire.downstream),
+                        }
+                        for wire in g.inputs
+                    ],
+                }
+                for g in self.gates
+            ],
+            "result": self.formula.result,
+        }
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def __rich__(self) -> Group:
+        return render(self)
 
 
-def _nested(values: np.ndarray) -> str:
-    if values.ndim == 0:
-        return number(values)
-    return f"[{', '.join(_nested(v) for v in values)}]"
+def _plain(values: Any) -> Any:
+    if isinstance(values, np.ndarray):
+        values = values.astype(np.float64).tolist()
+    if isinstance(values, list):
+        return [_plain(v) for v in values]
+    return values if values is None or math.isfinite(values) else str(values)
 
 
-def _signed(value: np.ndarray) -> str:
-    text = number(value)
-    return f"({text})" if text.startswith("−") else text
+def differentiate(
+    expression: str,
+    values: Mapping[str, Any],
+    *,
+    upstream: Any = None,
+    dtype: Any = "float64",
+) -> Differentiation:
+    """The value and all gradients of a formula at given values of its variables.
 
+    The formula is text, read by `parse` and never executed as Python. A result that is
+    not a single number needs its `upstream` gradient. Prints as a tree. `draw`, `steps` and
+    `explain` take it as they take a record.
 
-def local_gradient(edge: Edge, gate: Gate, source: Gate) -> str:
-    """The local gradient of a wire in words: a number, diag(…), a Jacobian's structure.
-
-    A Jacobian is read as a matrix, with a row for each output and a column for each input element.
+    >>> d = differentiate("(x + y) * max(y, z)", {"x": 1, "y": 2, "z": 0})
+    >>> {name: float(g) for name, g in d.gradients.items()}
+    {'x': 2.0, 'y': 5.0, 'z': 0.0}
+    >>> from backlit.see import explain
+    >>> print(explain("x", d).unicode())
+    ∂multiply_5/∂x = ∂multiply_5/∂add_2·∂add_2/∂x = 2·1 = 2
     """
-    local = edge.local
-    assert local is not None
-    if local.values is None:
-        return f"a {gate.value.size}×{source.value.size} Jacobian, too large to show"
-    values = local.values
-    if local.kind == "factor":
-        if values.ndim == 0:
-            return number(values)
-        if source.value.shape != gate.value.shape:
-            return f"{numbers(values)}, summed over the copies"
-        if values.size and np.all(values == values.flat[0]):
-            return f"{number(values.flat[0])} for each element"
-        return f"diag{_round(numbers(values))}" if values.ndim == 1 else f"∘ {numbers(values)}"
-    if gate.value.size == 1 or source.value.size == 1:
-        shape = source.value.shape if gate.value.size == 1 else gate.value.shape
-        flat = values.reshape(shape)
-        if flat.ndim and flat.size and np.all(flat == flat.flat[0]):
-            return f"{number(flat.flat[0])} for each element"
-        return numbers(flat)
-    return _structure(values.reshape(gate.value.size, source.value.size))
-
-
-def _round(text: str) -> str:
-    inner, _, tail = text[1:].rpartition("]")
-    return f"({inner}){tail}"
-
-
-def _structure(matrix: np.ndarray) -> str:
-    """A Jacobian by its structure: zero, diagonal, a selection, a Kronecker product, dense."""
-    rows, columns = matrix.shape
-    if not matrix.any():
-        return "0"
-    if rows == columns and np.array_equal(matrix, np.diag(np.diag(matrix))):
-        diagonal = np.diag(matrix)
-        if np.all(diagonal == diagonal[0]):
-            return f"{number(diagonal[0])} for each element"
-        return f"diag{_round(numbers(diagonal))}"
-    if np.isin(matrix, (0, 1)).all() and np.all(matrix.sum(1) == 1):
-        taken = matrix.argmax(1)
-        return f"picks {'elements' if rows > 1 else 'element'} {_places(taken)}"
-    for size in range(min(rows, columns), 1, -1):
-        if rows % size or columns % size:
-            continue
-        blocks = matrix.reshape(size, rows // size, size, columns // size)
-        if np.array_equal(blocks, _kron_left(block := blocks[0, :, 0, :], size)):
-            return f"{_identity(size)} ⊗ {_matrix(block)}"
-        blocks = matrix.reshape(rows // size, size, columns // size, size)
-        if np.array_equal(blocks, _kron_right(block := blocks[:, 0, :, 0], size)):
-            return f"{_matrix(block)} ⊗ {_identity(size)}"
-    return _matrix(matrix)
-
-
-def _places(taken: np.ndarray) -> str:
-    return ", ".join(map(str, taken)) if taken.size <= 8 else f"{taken[0]}, {taken[1]}, …"
-
-
-def _identity(size: int) -> str:
-    return f"I{str(size).translate(_SUBSCRIPTS)}"
-
-
-def _kron_left(block: np.ndarray, size: int) -> np.ndarray:
-    return np.einsum("ij,ab->iajb", np.eye(size), block)
-
-
-def _kron_right(block: np.ndarray, size: int) -> np.ndarray:
-    return np.einsum("ab,ij->aibj", block, np.eye(size))
-
-
-def _matrix(matrix: np.ndarray) -> str:
-    return numbers(matrix[0] if matrix.shape[0] == 1 else matrix)
+    kind = as_dtype(dtype)
+    if kind not in FLOATING:
+        raise ArgumentError(f"differentiate: dtype must be floating, got {kind}")
+    formula = parse(expression)
+    found = evaluate(formula, values, upstream, kind)
+    d = Differentiation(formula, found.record, gates_of(formula, found))
+    if not d.result.requires_grad:
+        raise formula.error("there is nothing to differentiate: give at least one name a value")
+    if found.record.seed is None:
+        raise formula.error(
+            f"the result must be a single number, got shape {d.value.shape}; "
+            "reduce it with sum(…), or give its upstream gradient (--upstream)"
+        )
+    return d
 
 
 # -- the tree -----------------------------------------------------------------------------------
@@ -152,18 +157,19 @@ def _matrix(matrix: np.ndarray) -> str:
 def render(d: Differentiation, width: int = 80) -> Group:
     """The tree, the gradients and what the gates do, for a rich console."""
     parts: list[Any] = [_heading(d, width), _tree(d, width), _gradients(d, width)]
-    if d.gates[d.result].inputs:
+    if d.result.inputs:
         parts.append(_legend(d))
     return Group(*[piece for part in parts for piece in (part, Text())][:-1])
 
 
 def _result_name(d: Differentiation) -> str:
-    taken = {g.label for g in d.gates} | set(d.names)
+    taken = {g.label for g in d.gates} | set(d.formula.names)
     return "f" if "f" not in taken else "result"
 
 
 def _heading(d: Differentiation, width: int) -> Text:
-    *definitions, formula = d.expression.split(";") if d.names else [d.expression]
+    text_ = d.formula.text
+    *definitions, formula = text_.split(";") if d.formula.names else [text_]
     text = Text()
     for definition in definitions:
         text.append(f"{definition.strip()}; ", WORD)
@@ -180,16 +186,16 @@ def _heading(d: Differentiation, width: int) -> Text:
 
 
 def _tree(d: Differentiation, width: int) -> Tree:
-    root = d.gates[d.result]
+    root = d.result
     tree = Tree(_value_line(d, root, width), guide_style=WORD)
     shown = {root.number}
     # Depth first without recursion; children are pushed in reverse to come out in order.
-    stack = [(tree, root, edge, 1) for edge in reversed(root.inputs)]
+    stack = [(tree, wire, 1) for wire in reversed(root.inputs)]
     while stack:
-        branch, gate, edge, depth = stack.pop()
-        source = d.gates[edge.source]
+        branch, wire, depth = stack.pop()
+        source = wire.source
         room = width - _GUIDE * depth
-        lines = [] if edge.local is None else _wire_lines(edge, gate, source, room)
+        lines = [] if wire.local is None else _wire_lines(wire, room)
         again = source.number in shown and source.inputs
         value = _value_line(d, source, room)
         if again:
@@ -197,43 +203,40 @@ def _tree(d: Differentiation, width: int) -> Tree:
         node = branch.add(Group(*lines, value))
         if source.inputs and not again:
             shown.add(source.number)
-            stack.extend((node, source, e, depth + 1) for e in reversed(source.inputs))
+            stack.extend((node, w, depth + 1) for w in reversed(source.inputs))
     return tree
 
 
-def _wire_lines(edge: Edge, gate: Gate, source: Gate, room: int) -> list[Text]:
-    local = Text.assemble(("local ", WORD), (local_gradient(edge, gate, source), LOCAL))
+def _wire_lines(wire: Wire, room: int) -> list[Text]:
+    local = Text.assemble(("local ", WORD), (local_gradient(wire), LOCAL))
     down = Text.assemble(("downstream ", WORD))
-    if edge.downstream is None:
+    if wire.downstream is None:
         down.append("none", WORD)
     else:
-        factor = edge.local.values if edge.local is not None else None
-        scalars = gate.value.ndim == 0 and source.value.ndim == 0
-        if scalars and gate.upstream is not None and factor is not None:
-            down.append(f"{number(gate.upstream)} × {_signed(factor)} = ", WORD)
-        down.append(numbers(edge.downstream), GRADIENT)
+        factor = None if wire.local is None else wire.local.values
+        upstream = wire.gate.upstream
+        scalars = wire.gate.value.ndim == 0 and wire.source.value.ndim == 0
+        if scalars and upstream is not None and factor is not None:
+            down.append(f"{number(upstream)} × {_signed(factor)} = ", WORD)
+        down.append(numbers(wire.downstream), GRADIENT)
     return _joined(local, down, room)
 
 
 def _value_line(d: Differentiation, gate: Gate, room: int) -> Text:
-    names = [name for name, number_ in d.names.items() if number_ == gate.number]
+    names = [name for name, i in d.formula.names.items() if i == gate.number]
     label = f"{names[0]} = {gate.label}" if names else gate.label
     if gate.kind == "constant" and gate.label == numbers(gate.value):
         return Text.assemble((gate.label, VALUE), ("   constant", WORD))
     value = Text.assemble(
         (_shortened(label, room - 24), "bold"), " = ", (numbers(gate.value), VALUE)
     )
-    if gate.kind == "constant" or (gate.upstream is None and not gate.uses):
+    if gate.upstream is None:
         value.append("   constant", WORD)
         return value
-    about = Text.assemble(("upstream ", WORD))
-    if gate.upstream is None:
-        about.append("none", WORD)
-    else:
-        about.append(numbers(gate.upstream), GRADIENT)
+    about = Text.assemble(("upstream ", WORD), (numbers(gate.upstream), GRADIENT))
     if gate.role is not None:
         about.append(f"   {gate.title}", ROLE)
-    parts = d.contributions(gate)
+    parts = gate.contributions
     if len(parts) > 1:
         about.append("   copy adds", ROLE)
         if all(p.ndim == 0 for p in parts):
@@ -270,6 +273,11 @@ def _shortened(text: str, width: int) -> str:
     return f"{text[:half]}…{text[len(text) - half :]}"
 
 
+def _signed(value: np.ndarray) -> str:
+    text = number(value)
+    return f"({text})" if text.startswith("−") else text
+
+
 def _sum(parts: list[np.ndarray]) -> str:
     return " + ".join([number(parts[0]), *map(_signed, parts[1:])])
 
@@ -277,23 +285,17 @@ def _sum(parts: list[np.ndarray]) -> str:
 def _gradients(d: Differentiation, width: int) -> Table:
     table = Table.grid(padding=(0, 1))
     result = _result_name(d)
-    for name, gradient in d.gradients.items():
-        line = Text()
+    for name, gate in d.named.items():
+        gradient, line = gate.upstream, Text()
         if gradient is None:
             line.append(f"none: {result} does not depend on {name}", WORD)
         else:
             line = _rows(Text(numbers(gradient, width - 20), GRADIENT), width - 20)
-            parts = d.contributions(d.gates[_number_of(d, name)])
+            parts = gate.contributions
             if len(parts) > 1 and gradient.ndim == 0:
                 line.append(f" = {_sum(parts)}", WORD)
         table.add_row(Text(f"∂{result}/∂{name}", "bold"), Text("=", WORD), line)
     return table
-
-
-def _number_of(d: Differentiation, name: str) -> int:
-    if name in d.names:
-        return d.names[name]
-    return next(g.number for g in d.gates if g.label == name and g.kind == "variable")
 
 
 def _legend(d: Differentiation) -> Table:
@@ -309,7 +311,7 @@ def _legend(d: Differentiation) -> Table:
                 found.append(gate.title)
     for does, found in titles.items():
         table.add_row(Text("\n".join(found), ROLE), Text(does, WORD))
-    if any(len(d.contributions(g)) > 1 for g in d.gates):
+    if any(len(g.contributions) > 1 for g in d.gates):
         table.add_row(Text("copy adds", ROLE), Text(COPY.meaning, WORD))
     return table
 

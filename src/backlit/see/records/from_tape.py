@@ -20,7 +20,6 @@ from ...state import STATE
 from ...tape import Node
 from ...tensor import Tensor
 from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
-from .from_block import Recording
 from .model import Record
 from .parts import Applied, NodeRecord
 from .value import Value
@@ -56,13 +55,14 @@ def record(output: Tensor, gradient: Any = None, *, step: int | None = None) -> 
 
 
 def as_record(source: Any) -> Record:
-    """The record itself, that of a recording, or a new one of a Tensor's graph."""
+    """The record itself, that of a recording or a formula, or a new one of a Tensor's graph."""
     if isinstance(source, Record):
         return source
-    if isinstance(source, Recording):
-        return source.record
     if isinstance(source, Tensor):
         return record(source)
+    found = getattr(source, "record", None)
+    if isinstance(found, Record):
+        return found
     raise ArgumentError(
         f"see: needs a Record, a recording or a Tensor, got {type(source).__name__}"
     )

@@ -69,7 +69,7 @@ class Jacobian:
         """What the structure takes."""
         total = 0
         for value in self.parts.values():
-            if isinstance(value, np.ndarray) and not (value.ndim == 2 and _is_identity(value)):
+            if isinstance(value, np.ndarray) and not (value.ndim == 2 and is_identity(value)):
                 width = self.itemsize if value.dtype.kind == "f" else value.dtype.itemsize
                 total += value.size * width
         return total if self.structure != "dense" else self.dense_bytes
@@ -281,7 +281,7 @@ def _structure(
         unit = np.zeros(rows)
         unit[i] = 1
         matrix[i] = pull(unit.reshape(y_shape)).reshape(-1)
-    for analyse in (_sparse_rows, _kronecker, _toeplitz, _blocks, _rank):
+    for analyse in (sparse_rows, kronecker, _toeplitz, _blocks, _rank):
         found = analyse(matrix, y_shape, x_shape)
         if found is not None:
             return found
@@ -291,6 +291,15 @@ def _structure(
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
     scale = max(np.max(np.abs(b), initial=0.0), np.max(np.abs(a), initial=0.0), 1e-300)
     return bool(np.all(np.abs(a - b) <= _RTOL * scale))
+
+
+def diagonal(
+    matrix: np.ndarray, y_shape: Shape, x_shape: Shape
+) -> tuple[str, dict[str, Any]] | None:
+    """The identity, a multiple of it or another diagonal."""
+    d = np.diag(matrix)
+    square = matrix.shape[0] == matrix.shape[1]
+    return _diagonal(d) if square and _close(matrix, np.diag(d)) else None
 
 
 def _diagonal(d: np.ndarray) -> tuple[str, dict[str, Any]]:
@@ -331,9 +340,10 @@ def _probed(
     return "dense", {}
 
 
-def _sparse_rows(
+def sparse_rows(
     matrix: np.ndarray, y_shape: Shape, x_shape: Shape
 ) -> tuple[str, dict[str, Any]] | None:
+    """At most one element in each row is not 0, and that is 1."""
     used = matrix != 0
     counts = used.sum(1)
     if not counts.any():
@@ -393,7 +403,7 @@ def _spread(blocks: np.ndarray, at_row: np.ndarray) -> np.ndarray:
     return np.broadcast_to(blocks, (len(at_row), *blocks.shape[1:]))
 
 
-def _kronecker(
+def kronecker(
     matrix: np.ndarray, y_shape: Shape, x_shape: Shape
 ) -> tuple[str, dict[str, Any]] | None:
     """J = A ⊗ B for a split of the axes: then J, regrouped as (A's, B's) elements, has rank one."""
@@ -410,7 +420,7 @@ def _kronecker(
             a, b = regrouped[:, peak[1]], regrouped[peak[0]] / top
             if _close(np.outer(a, b), regrouped):
                 a, b = a.reshape(m, n), b.reshape(p, q)
-                cost = sum(f.size for f in (a, b) if not _is_identity(f))
+                cost = sum(f.size for f in (a, b) if not is_identity(f))
                 if best is None or cost < best[0]:
                     best = (cost, a, b)
     if best is None:
@@ -421,7 +431,7 @@ def _kronecker(
     elif _proportional_to_identity(a):
         a, b = a / a[0, 0], b * a[0, 0]
     names = [
-        f"I{len(f)}" if _is_identity(f) else f"{'ABCD'[i]}({f.shape[0]}×{f.shape[1]})"
+        f"I{len(f)}" if is_identity(f) else f"{'ABCD'[i]}({f.shape[0]}×{f.shape[1]})"
         for i, f in enumerate((a, b))
     ]
     if all(n.startswith("I") for n in names):
@@ -430,10 +440,11 @@ def _kronecker(
 
 
 def _proportional_to_identity(f: np.ndarray) -> bool:
-    return f.shape[0] == f.shape[1] and f[0, 0] != 0 and _is_identity(f / f[0, 0])
+    return f.shape[0] == f.shape[1] and f[0, 0] != 0 and is_identity(f / f[0, 0])
 
 
-def _is_identity(f: np.ndarray) -> bool:
+def is_identity(f: np.ndarray) -> bool:
+    """Whether a matrix is an identity matrix."""
     return f.shape[0] == f.shape[1] and _close(f, np.eye(len(f)))
 
 
