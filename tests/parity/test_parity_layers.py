@@ -174,8 +174,34 @@ ACTIVATIONS = [
     layer("LogSoftmax", floats(4)),
     layer("Softmin", SIGNAL),
 ]
+
+
+def function(name: str, *args: Any, **options: Any) -> tuple:
+    return name, args, options
+
+
+def same_function(name: str, args: tuple, options: dict[str, Any], compiled: bool = True) -> None:
+    """A function of `nn.functional`: arrays among the arguments are inputs, also by name."""
+    arrays = [k for k, x in enumerate(args) if isinstance(x, np.ndarray)]
+    named = [k for k, x in options.items() if isinstance(x, np.ndarray)]
+
+    def of(library: Any) -> Any:
+        def call(*tensors: Any) -> Any:
+            positional, keywords = list(args), dict(options)
+            for k, t in zip((*arrays, *named), tensors, strict=True):
+                (keywords if isinstance(k, str) else positional)[k] = t
+            return getattr(library, name)(*positional, **keywords)
+
+        return call
+
+    inputs = (*(args[k] for k in arrays), *(options[k] for k in named))
+    what = f"{name}{[x for x in args if not isinstance(x, np.ndarray)]}{list(options.items())}"
+    twice = " ".join([name, *options]) not in ONCE
+    check(what[:200], of(F), of(torch.nn.functional), inputs, twice, compiled)
+
+
 #: PyTorch refuses the second derivative.
-ONCE = {"Hardsigmoid"}
+ONCE = {"Hardsigmoid", "instance_norm bias", "instance_norm weight", "layer_norm bias"}
 
 
 def same_layer(row: tuple, **how: Any) -> None:
@@ -211,3 +237,82 @@ def test_random_activations() -> None:
         np.testing.assert_allclose(sample.mean(0), [0.2, 0.5, 0.3], atol=0.015)
         soft = library.gumbel_softmax(many, 2.0).numpy()
         np.testing.assert_allclose(soft.mean(0), [0.283, 0.393, 0.324], atol=0.02)
+
+
+NORMS = [
+    *(layer(f"InstanceNorm{n}d", x, num_features=4, **options)
+      for n, x in ((1, SIGNAL), (1, ROW.T), (2, IMAGE), (2, LONE), (3, VOLUME), (3, LONE_VOLUME))
+      for options in ({}, {"affine": True, "eps": 0.1},
+                      {"track_running_stats": True, "momentum": 0.3})),
+    layer("InstanceNorm2d", IMAGE, num_features=4, affine=True, bias=False),
+    layer("RMSNorm", ROW, normalized_shape=4),
+    layer("RMSNorm", IMAGE, normalized_shape=(6, 5), eps=0.1),
+    layer("RMSNorm", ROW, normalized_shape=(4,), elementwise_affine=False),
+    layer("LocalResponseNorm", SIGNAL, size=3, alpha=0.5, beta=0.6, k=0.7),
+    layer("LocalResponseNorm", IMAGE, args=(2,), alpha=0.5),
+    layer("LocalResponseNorm", VOLUME, args=(5,), alpha=0.5),
+    layer("BatchNorm3d", VOLUME, num_features=4, momentum=0.3),
+    layer("BatchNorm3d", VOLUME, num_features=4, momentum=None, affine=False),
+    layer("BatchNorm2d", IMAGE, num_features=4, bias=False),
+    layer("BatchNorm1d", ROW, num_features=4, bias=False),
+    layer("GroupNorm", IMAGE, num_groups=2, num_channels=4, bias=False),
+    layer("LayerNorm", ROW, normalized_shape=4, bias=False),
+]  # fmt: skip
+
+
+@rows(NORMS)
+def test_norms(row: tuple) -> None:
+    same_layer(row)
+    name, inputs, args, options = row
+    ours, theirs = getattr(nn, name)(*args, **options), getattr(torch.nn, name)(*args, **options)
+    check(f"{name} in evaluation", ours.eval(), theirs.eval(), inputs, name not in ONCE, True)
+
+
+def test_norms_as_functions() -> None:
+    scale, shift = floats(4), floats(4) + 0.2
+    table = [
+        function("instance_norm", IMAGE, None, None, scale, shift),
+        function("instance_norm", SIGNAL, weight=scale),
+        function("instance_norm", SIGNAL, bias=scale),
+        function("layer_norm", ROW, (4,), bias=shift),
+        function("rms_norm", ROW, (4,), scale, eps=0.3),
+        function("local_response_norm", IMAGE, 4, alpha=0.3),
+    ]
+    for row in table:
+        same_function(*row)
+
+
+def test_cross_map_normalisation_has_the_value_until_pytorch_counts_too_many_channels() -> None:
+    ours, theirs = (library.CrossMapLRN2d(3, 0.5, 0.6, 0.7) for library in (nn, torch.nn))
+    y, z = ours(bl.tensor(IMAGE)), theirs(torch.tensor(IMAGE))
+    close(y[:, :2], z[:, :2], "first channels", 1e-12)
+    assert not np.allclose(y.numpy()[:, 2], z.numpy()[:, 2])
+    exact = torch.nn.LocalResponseNorm(3, 0.5, 0.6, 0.7)(torch.tensor(IMAGE))
+    close(y, exact, "as LocalResponseNorm", 1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:dropout2d", "ignore:dropout3d", "ignore:.*to dropout.d")
+def test_dropout_drops_the_same_parts_and_keeps_the_same_moments() -> None:
+    shapes = {"Dropout1d": [(40, 50, 6), (2000, 6)], "Dropout2d": [(40, 50, 3, 2), (40, 50, 6)],
+              "Dropout3d": [(40, 50, 3, 2, 1), (2000, 3, 2, 1)], "AlphaDropout": [(40, 50, 6)],
+              "FeatureAlphaDropout": [(40, 50, 3, 2)]}  # fmt: skip
+    for name, each in shapes.items():
+        for shape in each:
+            x = rng.normal(size=shape).astype(np.float32)
+            results = []
+            for library, make in ((nn, bl.tensor), (torch.nn, torch.tensor)):
+                module = getattr(library, name)(0.4)
+                y = module(make(x)).numpy()
+                assert (module.eval()(make(x)).numpy() == x).all()
+                results.append((y.mean(), y.std(), np.isclose(y, 0).mean(),
+                                np.unique(np.isclose(y, y.flat[0]).mean()).size))  # fmt: skip
+            np.testing.assert_allclose(*results, atol=0.06, err_msg=f"{name} {shape}")
+            dropped = np.isclose(y, 0) if "Alpha" not in name else np.isclose(y, y.min(), 1e-5)
+            assert abs(dropped.mean() - 0.4) < 0.05, name
+            places = tuple(range(1 if len(shape) in (2, 4) and name in ("Dropout1d", "Dropout3d")
+                                 else 2, len(shape)))  # fmt: skip
+            if name != "AlphaDropout":
+                assert (dropped.all(places) == dropped.any(places)).all(), name
+        for library, make in ((nn, bl.tensor), (torch.nn, torch.tensor)):
+            x = make(np.ones(each[0], np.float32))
+            assert not getattr(library, name)(1.0)(x).numpy().any()

@@ -14,10 +14,11 @@ from ..random import Generator
 from ..state import where_called
 from ..tensor import Tensor, as_tensor
 from . import functional, init
+from .dropout import Dropout
 from .functional.attention import attention_weights, combined, read_mask
 from .linear import Linear, positive
 from .module import Module, Parameter
-from .normalization import Dropout, LayerNorm
+from .normalization import LayerNorm
 
 
 def _allowed(name: str, mask: Any, dtype: DType) -> Tensor:

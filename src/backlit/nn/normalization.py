@@ -1,7 +1,8 @@
-"""Layers that keep activations in range: batch and layer normalisation, dropout."""
+"""Layers that keep activations in range, by statistics of a batch, a layer, groups, channels."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,47 +11,47 @@ import numpy as np
 from ..array_api import ones, zeros
 from ..array_api.arguments import number, whole
 from ..autograd import no_grad
-from ..dtypes import as_dtype, float32, int64
+from ..dtypes import int64
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
-from ..random import Generator
-from ..state import STATE
-from ..tensor import Tensor, as_tensor, wrap
+from ..state import where_called
+from ..tensor import Tensor, as_tensor
 from . import functional
+from .init import ones_, zeros_
 from .linear import positive
 from .module import Module, Parameter
 
 
-class Dropout(Module):
-    """In training each element 0 with probability p, else divided by 1 - p; in evaluation x itself.
-
-    Random numbers come from `generator`, or from this thread's default one. With `inplace` x takes
-    the result's value, too.
-
-    >>> Dropout(0.5).eval()(ones((2,)))
-    Tensor([1., 1.], shape=(2,), dtype=float32)
-    """
-
-    def __init__(
-        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
-    ):
-        super().__init__()
-        if not 0 <= number("Dropout: p", p) <= 1:
-            raise ArgumentError(f"Dropout: p must lie in [0, 1], got {p}")
-        self.p = p
-        self.inplace = inplace
-        self.generator = generator
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x with elements dropped, in training."""
-        return functional.dropout(x, self.p, self.training, self.inplace, generator=self.generator)
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}{', inplace=True' * self.inplace}"
+def _sizes(name: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of the last axes, given as one integer or several."""
+    several = isinstance(normalized_shape, list | tuple)
+    sizes: Any = normalized_shape if several else (normalized_shape,)
+    return tuple([whole(f"{name}: normalized_shape", n) for n in sizes])
 
 
-class _BatchNorm(Module):
+class _Normalization(Module):
+    """Base of all: the learned scale and shift, which start at 1 and 0."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _learn(
+        self, shape: tuple[int, ...], affine: bool, bias: bool, device: Any, dtype: Any
+    ) -> None:
+        """Register both, each as a Parameter or as None."""
+        for name, wanted, start in (("weight", affine, ones), ("bias", affine and bias, zeros)):
+            value = Parameter(start(shape, dtype=dtype, device=device)) if wanted else None
+            self.register_parameter(name, value)
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        if self.weight is not None:
+            ones_(self.weight)
+        if self.bias is not None:
+            zeros_(self.bias)
+
+
+class _BatchNorm(_Normalization):
     """Base of the batch normalisations, which differ in the number of axes they accept."""
 
     accepted: ClassVar[tuple[int, ...]] = ()
@@ -63,8 +64,10 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
+        bias: bool = True,
     ):
         super().__init__()
         positive(self, num_features=num_features)
@@ -78,24 +81,16 @@ class _BatchNorm(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        dtype = as_dtype(dtype)
-        self.weight: Parameter | None
-        self.bias: Parameter | None
-        if affine:
-            self.weight = Parameter(ones((num_features,), dtype=dtype))
-            self.bias = Parameter(zeros((num_features,), dtype=dtype))
-        else:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
+        self._learn((num_features,), affine, bias, device, dtype)
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
         for name, start in (
-            ("running_mean", np.zeros(num_features, dtype)),
-            ("running_var", np.ones(num_features, dtype)),
-            ("num_batches_tracked", np.zeros((), int64)),
+            ("running_mean", zeros((num_features,), dtype=dtype)),
+            ("running_var", ones((num_features,), dtype=dtype)),
+            ("num_batches_tracked", zeros((), dtype=int64)),
         ):
-            self.register_buffer(name, wrap(start) if track_running_stats else None)
+            self.register_buffer(name, start if track_running_stats else None)
 
     def reset_running_stats(self) -> None:
         """Forget the statistics: mean 0, variance 1, no batches."""
@@ -103,6 +98,11 @@ class _BatchNorm(Module):
             self.running_mean.assign(np.zeros(self.num_features))
             self.running_var.assign(np.ones(self.num_features))
             self._count(0)
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0, no statistics."""
+        self.reset_running_stats()
+        super().reset_parameters()
 
     def _count(self, value: Any) -> None:
         if self.num_batches_tracked is not None:
@@ -112,10 +112,9 @@ class _BatchNorm(Module):
         """x normalised over all axes but the second."""
         x = as_tensor(x)
         if x.ndim not in self.accepted or x.shape[1] != self.num_features:
-            where = f"; in {STATE.scope.path}" if STATE.scope is not None else ""
             raise ShapeError(
                 f"{type(self).__name__}: x must have shape {self.shapes} with "
-                f"C = num_features = {self.num_features}, got {describe(x)}{where}"
+                f"C = num_features = {self.num_features}, got {describe(x)}{where_called()}"
             )
         learning = self.training and self.num_batches_tracked is not None
         momentum: float | Tensor = self.momentum if self.momentum is not None else 0.0
@@ -175,7 +174,104 @@ class BatchNorm2d(_BatchNorm):
     shapes = "(N, C, H, W)"
 
 
-class LayerNorm(Module):
+class BatchNorm3d(_BatchNorm):
+    """`BatchNorm1d` for volumes, x: (N, C, D, H, W).
+
+    >>> BatchNorm3d(3)(ones((2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
+
+    accepted = (5,)
+    shapes = "(N, C, D, H, W)"
+
+
+class _InstanceNorm(_BatchNorm):
+    """Base of the instance normalisations, which also take one (C, ...) alone."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x normalised over the places of each channel."""
+        x = as_tensor(x)
+        lone = x.ndim == self.accepted[0]
+        channels = x.shape[0 if lone else 1] if x.ndim in self.accepted else None
+        if channels is None or (channels != self.num_features and self.affine):
+            raise ShapeError(
+                f"{type(self).__name__}: x must have shape {self.shapes} with "
+                f"C = num_features = {self.num_features}, got {describe(x)}{where_called()}"
+            )
+        if channels != self.num_features:
+            warnings.warn(
+                f"{type(self).__name__}: num_features is {self.num_features}, but {describe(x)} "
+                f"has {channels} channels{where_called()}; nothing is learned, so it has no effect",
+                stacklevel=2,
+            )
+        y = functional.instance_norm(
+            x[None] if lone else x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y[0] if lone else y
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of each row with mean 0 and variance 1: see `functional.instance_norm`.
+
+        x: (N, C, L) or (C, L)
+
+    With `affine` a scale and shift are learned. With `track_running_stats` running statistics are
+    kept in training and used in evaluation. Source: Ulyanov, Vedaldi & Lempitsky, arXiv:1607.08022.
+
+    >>> InstanceNorm1d(3)(ones((2, 3, 4))).shape
+    (2, 3, 4)
+    """
+
+    accepted = (2, 3)
+    shapes = "(N, C, L) or (C, L)"
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """`InstanceNorm1d` for images, x: (N, C, H, W) or (C, H, W).
+
+    >>> InstanceNorm2d(3)(ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
+
+    accepted = (3, 4)
+    shapes = "(N, C, H, W) or (C, H, W)"
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """`InstanceNorm1d` for volumes, x: (N, C, D, H, W) or (C, D, H, W).
+
+    >>> InstanceNorm3d(3)(ones((2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
+
+    accepted = (4, 5)
+    shapes = "(N, C, D, H, W) or (C, D, H, W)"
+
+
+class LayerNorm(_Normalization):
     """The last axes with mean 0 and variance 1, then a learned scale and shift.
 
     Source: Ba, Kiros & Hinton, arXiv:1607.06450.
@@ -190,26 +286,14 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        *,
-        dtype: Any = float32,
+        device: Any = None,
+        dtype: Any = None,
     ):
         super().__init__()
-        several = isinstance(normalized_shape, list | tuple)
-        sizes: Any = normalized_shape if several else (normalized_shape,)
-        shape = tuple([whole(f"{type(self).__name__}: normalized_shape", n) for n in sizes])
-        self.normalized_shape = shape
+        shape = self.normalized_shape = _sizes("LayerNorm", normalized_shape)
         self.eps = number(f"{type(self).__name__}: eps", eps)
         self.elementwise_affine = elementwise_affine
-        self.weight: Parameter | None
-        self.bias: Parameter | None
-        if elementwise_affine:
-            self.weight = Parameter(ones(shape, dtype=dtype))
-        else:
-            self.register_parameter("weight", None)
-        if elementwise_affine and bias:
-            self.bias = Parameter(zeros(shape, dtype=dtype))
-        else:
-            self.register_parameter("bias", None)
+        self._learn(shape, elementwise_affine, bias, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """x normalised over its last axes."""
@@ -221,7 +305,7 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}{affine}"
 
 
-class GroupNorm(Module):
+class GroupNorm(_Normalization):
     """Each group of channels of each row with mean 0 and variance 1, then scaled and shifted.
 
         x: (N, C, ...), scale and shift: (C);  C/num_groups neighbouring channels are a group
@@ -238,8 +322,10 @@ class GroupNorm(Module):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
+        bias: bool = True,
     ):
         super().__init__()
         positive(self, num_groups=num_groups, num_channels=num_channels)
@@ -251,14 +337,8 @@ class GroupNorm(Module):
         self.num_groups = num_groups
         self.num_channels = num_channels
         self.eps = number(f"{type(self).__name__}: eps", eps)
-        self.weight: Parameter | None
-        self.bias: Parameter | None
-        if affine:
-            self.weight = Parameter(ones((num_channels,), dtype=dtype))
-            self.bias = Parameter(zeros((num_channels,), dtype=dtype))
-        else:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
+        self.affine = affine
+        self._learn((num_channels,), affine, bias, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """x normalised over each group."""
@@ -266,4 +346,79 @@ class GroupNorm(Module):
 
     def extra_repr(self) -> str:
         """Sizes and ε."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
+        affine = "" if self.affine else ", affine=False"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}{affine}"
+
+
+class RMSNorm(Module):
+    """The last axes divided by the root of their mean square: see `functional.rms_norm`.
+
+    Source: Zhang & Sennrich, NeurIPS 2019, eq. 4.
+
+    >>> RMSNorm(2)(as_tensor([[3.0, -3.0]])).tolist()
+    [[1.0, -1.0]]
+    """
+
+    weight: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        self.normalized_shape = _sizes("RMSNorm", normalized_shape)
+        self.eps = None if eps is None else number("RMSNorm: eps", eps)
+        self.elementwise_affine = elementwise_affine
+        start = ones(self.normalized_shape, dtype=dtype, device=device)
+        self.register_parameter("weight", Parameter(start) if elementwise_affine else None)
+
+    def reset_parameters(self) -> None:
+        """Scale 1."""
+        if self.weight is not None:
+            ones_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x normalised over its last axes."""
+        return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """Shape and ε."""
+        affine = "" if self.elementwise_affine else ", elementwise_affine=False"
+        return f"{self.normalized_shape}, eps={self.eps}{affine}"
+
+
+class LocalResponseNorm(Module):
+    """Each element divided by the energy of the channels around it.
+
+    See `functional.local_response_norm`. Source: Krizhevsky et al., NIPS 2012, sec. 3.3.
+
+    >>> LocalResponseNorm(2)(ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        positive(self, size=size)
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) normalised over neighbouring channels."""
+        return functional.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """`LocalResponseNorm` under Caffe's name for it.
+
+    PyTorch's counts channels outside the window from the third on, and its gradient is another's.
+    """

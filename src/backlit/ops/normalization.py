@@ -33,7 +33,7 @@ class BatchNorm(Op):
         if affine:
             scale = scale * affine[0]
         y = (x - self._spread(xp, mean, x.ndim)) * self._spread(xp, scale, x.ndim)
-        return y + self._spread(xp, affine[1], x.ndim) if affine else y
+        return y + self._spread(xp, affine[1], x.ndim) if len(affine) > 1 else y
 
     def backward(self, xp, grad_y, x, mean, variance, affine):
         over = (0, *range(2, x.ndim))
@@ -46,7 +46,7 @@ class BatchNorm(Op):
             lambda: -scale * total,
             lambda: -0.5 * (r * r * scale) * moment,
         )
-        return (*gradients, lambda: r * moment, total) if affine else gradients
+        return (*gradients, lambda: r * moment, total)[: 3 + len(affine)]
 
 
 class LayerNorm(Op):

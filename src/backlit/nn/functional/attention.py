@@ -15,7 +15,7 @@ from ...random import Generator
 from ...tensor import Tensor
 from .activation import masked_softmax, softmax
 from .common import given, where
-from .normalization import dropout
+from .dropout import dropout
 
 
 def causal_mask(queries: int, keys: int) -> Tensor:

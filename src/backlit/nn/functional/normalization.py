@@ -1,4 +1,4 @@
-"""Normalisation and dropout."""
+"""Normalisation over a batch, a layer, groups, and neighbouring channels."""
 
 from __future__ import annotations
 
@@ -6,49 +6,18 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...array_api import full, mean, reshape, var
+import numpy as np
+
+from ...array_api import mean, ones, reciprocal, reshape, sqrt, square, var
 from ...array_api.arguments import cached, number, shape_tuple, whole
 from ...autograd import no_grad
 from ...backend.halves import as_one_op, widened
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
-from ...ops import normalization
+from ...ops import normalization, pooling
 from ...promotion import floating
-from ...random import Generator, given_generator
 from ...tensor import Tensor, apply
-from .common import given, in_place, where
-
-
-def dropout(
-    x: Any,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    *,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Each element 0 with probability p, else divided by 1 - p; x itself unless `training`.
-
-    With `inplace` x itself takes the result's value, too.
-
-    The random numbers come from `generator`, or from this thread's default one. Their state is
-    Tensors, so a captured step draws a new mask each time it runs.
-
-    >>> from backlit import Generator, full
-    >>> y = dropout(full((1000,), 1.0), p=0.5, generator=Generator(0))
-    >>> sorted(set(y.tolist()))
-    [0.0, 2.0]
-    """
-    p = number("dropout: p", p)
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"dropout: p must lie in [0, 1], got {p}{where()}")
-    given_x, x = x, floating(given(x))
-    if not training or p == 0:
-        return x
-    source = given_generator(generator)
-    kept = source.bits(x.shape) >= int(p * 2**32) if p < 1 else full(x.shape, False)
-    y = apply(cached(normalization.Dropout, p), x, kept)
-    return in_place(given_x, y) if inplace else y
+from .common import given, where
 
 
 def _channels(name: str, x: Tensor, statistics: Iterable[tuple[str, Tensor | None]]) -> None:
@@ -69,8 +38,15 @@ def _channels(name: str, x: Tensor, statistics: Iterable[tuple[str, Tensor | Non
             )
 
 
+def _affine(weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, ...]:
+    """Scale and shift as inputs of an op, which has no shift without a scale."""
+    if bias is None:
+        return () if weight is None else (weight,)
+    return (ones(bias.shape, dtype=bias.dtype) if weight is None else weight, bias)
+
+
 def batch_norm(
-    x: Any,
+    input: Any,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
@@ -91,7 +67,7 @@ def batch_norm(
     Tensor([[-1.],
             [ 1.]], shape=(2, 1), dtype=float32)
     """
-    x = floating(given(x))
+    x = floating(given(input))
     kind = x.dtype
     _channels(
         "batch_norm",
@@ -103,10 +79,6 @@ def batch_norm(
             ("running_var", running_var),
         ),
     )
-    if (weight is None) != (bias is None):
-        raise ArgumentError(
-            f"batch_norm: weight and bias are given together or not at all{where()}"
-        )
     if training:
         over = (0, *range(2, x.ndim))
         n = x.size // x.shape[1] if x.shape[1] else 0
@@ -128,12 +100,23 @@ def batch_norm(
     else:
         mu, variance = running_mean, running_var
     op = cached(normalization.BatchNorm, number("batch_norm: eps", eps))
-    affine = () if weight is None else (weight, bias)
-    return apply(op, x, mu, variance, *affine).astype(kind)
+    return apply(op, x, mu, variance, *_affine(weight, bias)).astype(kind)
+
+
+def _last_axes(name: str, normalized_shape: Any, x: Tensor) -> tuple[int, ...]:
+    """The shape as integers, or an error unless x ends with it."""
+    shape = shape_tuple(f"{name}: normalized_shape", normalized_shape)
+    count = len(shape)
+    if not count or x.shape[x.ndim - count if x.ndim > count else 0 :] != shape:
+        raise ShapeError(
+            f"{name}: the last axes of x must be normalized_shape {shape}, got "
+            f"{describe(x)}{where()}"
+        )
+    return shape
 
 
 def layer_norm(
-    x: Any,
+    input: Any,
     normalized_shape: int | Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -147,24 +130,14 @@ def layer_norm(
     >>> layer_norm(tensor([[1.0, 3.0]]), 2, eps=0.0)
     Tensor([[-1.,  1.]], shape=(1, 2), dtype=float32)
     """
-    x = floating(given(x))
-    shape = shape_tuple("layer_norm: normalized_shape", normalized_shape)
-    count = len(shape)
-    if not count or x.shape[x.ndim - count if x.ndim > count else 0 :] != shape:
-        raise ShapeError(
-            f"layer_norm: the last axes of x must be normalized_shape {shape}, got "
-            f"{describe(x)}{where()}"
-        )
-    op = cached(normalization.LayerNorm, count, number("layer_norm: eps", eps))
-    if weight is None:
-        if bias is not None:
-            raise ArgumentError(f"layer_norm: a bias needs a weight{where()}")
-        return apply(op, x)
-    return apply(op, x, weight) if bias is None else apply(op, x, weight, bias)
+    x = floating(given(input))
+    shape = _last_axes("layer_norm", normalized_shape, x)
+    op = cached(normalization.LayerNorm, len(shape), number("layer_norm: eps", eps))
+    return apply(op, x, *_affine(weight, bias))
 
 
 def group_norm(
-    x: Any,
+    input: Any,
     num_groups: int,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -181,7 +154,7 @@ def group_norm(
     >>> group_norm(tensor([[1.0, 3.0, 5.0, 9.0]]), 2, eps=0.0)
     Tensor([[-1.,  1., -1.,  1.]], shape=(1, 4), dtype=float32)
     """
-    x = floating(given(x))
+    x = floating(given(input))
     _channels("group_norm", x, (("weight", weight), ("bias", bias)))
     channels = x.shape[1]
     if whole("group_norm: num_groups", num_groups) < 1 or channels % num_groups:
@@ -203,3 +176,108 @@ def _by_groups(
     if weight is not None:
         y = y * reshape(weight, column)
     return y if bias is None else y + reshape(bias, column)
+
+
+def instance_norm(
+    input: Any,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each row with mean 0 and variance 1, then scaled and shifted.
+
+        x: (N, C, ...), all others: (C)
+
+    The running statistics, if given, move towards the means over the batch of mean and variance
+    (divided by n - 1) by the factor `momentum`; without `use_input_stats` they are taken instead.
+    Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", arXiv:1607.08022, eq. 1.
+
+    >>> from backlit import tensor
+    >>> instance_norm(tensor([[[1.0, 3.0], [5.0, 9.0]]]), eps=0.0).tolist()
+    [[[-1.0, 1.0], [-1.0, 1.0]]]
+    """
+    x = floating(given(input))
+    running = (("running_mean", running_mean), ("running_var", running_var))
+    _channels("instance_norm", x, (("weight", weight), ("bias", bias), *running))
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
+    if math.prod(x.shape[2:]) <= 1:
+        raise ShapeError(
+            f"instance_norm: the statistics need more than one place in each channel, got "
+            f"{describe(x)}{where()}"
+        )
+    if running_mean is not None and running_var is not None:
+        over = tuple(range(2, x.ndim))
+        with no_grad():
+            wide, old_mean, old_var = widened((x, running_mean, running_var))
+            batch_mean = mean(mean(wide, axis=over), axis=0)
+            batch_var = mean(var(wide, axis=over, correction=1), axis=0)
+            running_mean.assign(old_mean * (1 - momentum) + batch_mean * momentum)
+            running_var.assign(old_var * (1 - momentum) + batch_var * momentum)
+    return group_norm(x, x.shape[1], weight, bias, eps)
+
+
+@as_one_op
+def rms_norm(
+    input: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """The last axes divided by the root of their mean square, then scaled by `weight`.
+
+        y = x / √(mean x² + ε) · w        x: (..., *normalized_shape), w: normalized_shape
+
+    ε is the distance from 1 to the next number of x's type if not given. Source: Zhang & Sennrich,
+    "Root mean square layer normalization", NeurIPS 2019, eq. 4.
+
+    >>> from backlit import tensor
+    >>> rms_norm(tensor([[3.0, 3.0, 3.0, 3.0]]), 4)
+    Tensor([[1., 1., 1., 1.]], shape=(1, 4), dtype=float32)
+    """
+    x = floating(given(input))
+    shape = _last_axes("rms_norm", normalized_shape, x)
+    least = float(np.finfo(x.dtype).eps) if eps is None else number("rms_norm: eps", eps)
+    if weight is not None and weight.shape != shape:
+        raise ShapeError(
+            f"rms_norm: weight must have the shape {shape} of the last axes, got "
+            f"{describe(weight)}{where()}"
+        )
+    over = tuple(range(x.ndim - len(shape), x.ndim))
+    y = x * reciprocal(sqrt(mean(square(x), axis=over, keepdims=True) + least))
+    return y if weight is None else y * weight
+
+
+@as_one_op
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Each element divided by the energy of the neighbouring channels at its place.
+
+        y[n,c,...] = x[n,c,...] / (k + α/size · Σ x[n,c',...]²)^β
+
+    The sum goes over c - ⌊size/2⌋ ≤ c' < c + ⌈size/2⌉; channels outside count as 0.
+    Source: Krizhevsky, Sutskever & Hinton, NIPS 2012, sec. 3.3, where α is not divided by the size.
+
+    >>> from backlit import ones
+    >>> local_response_norm(ones((1, 2, 1)), 2, alpha=2.0, beta=1.0).tolist()
+    [[[0.5], [0.3333333432674408]]]
+    """
+    x = floating(given(input))
+    whole("local_response_norm: size", size)
+    if x.ndim < 3:
+        raise ShapeError(
+            f"local_response_norm: x must have shape (N, C, L, ...), got {describe(x)}{where()}"
+        )
+    if x.size == 0:
+        return x
+    n, c = x.shape[:2]
+    energy = reshape(square(x), (n, 1, c, math.prod(x.shape[2:])))
+    border = (size // 2, (size - 1) // 2)
+    windows = cached(pooling.WindowSum, (size, 1), (1, 1), (border, (0, 0)), (1, 1))
+    total = reshape(apply(windows, energy), x.shape)
+    return x * (total * (alpha / size) + k) ** -beta
