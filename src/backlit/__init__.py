@@ -36,11 +36,12 @@ from .dtypes import (
     uint64,
 )
 from .dtypes import bool_ as bool
-from .gradcheck import gradcheck
+from .gates import apply
+from .gradcheck import gradcheck, numeric_gradient
 from .nn import functional
 from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
-from .tensor import Tensor, apply, tensor
+from .tensor import Tensor, tensor
 from .train.storage import load_tensors, save_tensors
 from .transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp
 

@@ -134,7 +134,7 @@ FLOORS = [
     {"tape"},
     {"conversion", "execution"},
     {"tensor"},
-    {"promotion"},
+    {"promotion", "gates"},
     {"array_api"},
     {"autograd"},
     {"transforms", "gradcheck"},

@@ -609,3 +609,33 @@ def test_a_call_that_does_not_fit():
         ArgumentError, match=r"check: Linear cannot be called with 0 inputs: missing"
     ):
         see.check(bl.nn.Linear(2, 2))
+
+
+GATES = """
+class Multiply:
+    def forward(self, x, y):
+        self.x, self.y = x, y
+        return x * y
+
+    def backward(self, dz):
+        return self.y * dz, self.y * dz
+
+
+def square(x):
+    return x * x
+
+
+def square_backward(dz, x):
+    return 2 * x * dz
+"""
+
+
+def test_the_command_checks_gates_as_lectures_write_them(tmp_path):
+    (tmp_path / "gates.py").write_text(GATES)
+    result = run(f"{tmp_path / 'gates.py'}:Multiply")
+    assert result.exit_code == 1
+    assert "y gets the gradient that belongs to x" in result.output
+    result = run(f"{tmp_path / 'gates.py'}:square,square_backward")
+    assert result.exit_code == 0, result.output
+    result = run(f"{tmp_path / 'gates.py'}:square,nothing")
+    assert "has no 'nothing'; it has" in result.output

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from ..errors import ArgumentError
+from ..gates import as_op, is_gate
 from ..nn.module import Module
 from ..op import Op
 from ..see.checks import WRONG
@@ -20,10 +21,12 @@ from .output import make_console
 
 
 @click.command(
-    help="""Check the gradients of FILE.py:NAME, an op, a layer, a model or a function.
+    help="""Check the gradients of FILE.py:NAME: an op, a gate with forward(x) and backward(dz), a
+layer, a model or a function; or of FILE.py:FORWARD,BACKWARD, two functions of arrays.
 
 \b
   backlit check ops.py:MySoftmax --shape 3x4 -a axis=1
+  backlit check gates.py:MultiplyGate
   backlit check net.py:Net --shape 8x20
   backlit check loss.py:my_loss --shape 5x3 --shape 5:3
 
@@ -42,13 +45,16 @@ def check(target: str, shapes: tuple[str, ...], attributes: tuple[str, ...], see
     if not colon or not filename.endswith(".py"):
         raise ArgumentError(f"check: the target must be FILE.py:NAME, got {target!r}")
     variables = run_file(Path(filename), "check")
-    if name not in variables:
+    names = name.split(",")
+    missing = [n for n in names if n not in variables]
+    if missing:
         callables = [
             n for n, v in variables.items() if callable(v) and not n.startswith("_")
         ]  # fmt: skip
         known = ", ".join(callables) or "nothing to check"
-        raise ArgumentError(f"check: {filename} has no {name!r}; it has {known}")
-    subject = _subject(variables[name], name, attributes)
+        raise ArgumentError(f"check: {filename} has no {missing[0]!r}; it has {known}")
+    found = [variables[n] for n in names]
+    subject = _subject(found[0] if len(found) == 1 else found, name, attributes)
     inputs = _inputs(subject, variables, shapes, seed)
     result = check_gradient(subject, *inputs, seed=seed)
     make_console(soft_wrap=True).print(result)
@@ -86,15 +92,18 @@ def _subject(found: Any, name: str, attributes: tuple[str, ...]) -> Any:
             equals = ""
         if not equals:
             raise ArgumentError(f"check: an attribute must be NAME=VALUE, got {text!r}")
-    if isinstance(found, type) and issubclass(found, Op | Module):
+    if isinstance(found, type) and (issubclass(found, Op | Module) or is_gate(found)):
         try:
-            return found(**given)
+            found = found(**given)
+            return found if isinstance(found, Op | Module) else as_op(found, "check")
         except TypeError as error:
             raise ArgumentError(
                 f"check: {name} cannot be made: {error}; name an instance, or give -a NAME=VALUE"
             ) from None
     if given:
         raise ArgumentError(f"check: {name} takes no attributes, it is no class of ops or modules")
+    if not isinstance(found, Op | Module) and is_gate(found):
+        return as_op(found, "check")
     return found
 
 

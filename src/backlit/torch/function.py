@@ -343,6 +343,11 @@ def _op_class(function: Any, names: tuple[str, ...], saves: tuple[str, ...]) -> 
             y = concat([reshape(again.outputs[i], (-1,)).astype(again.dtype) for i in again.parts])
         return y if xp is TENSORS else y.array
 
+    def backward(self: FunctionOp, xp: Any, grad_y: Any, *saved: Any) -> Any:
+        return FunctionOp.backward(self, xp, grad_y, *saved)
+
+    forward.__wrapped__ = function.forward  # type: ignore[attr-defined]
+    backward.__wrapped__ = function.backward  # type: ignore[attr-defined]
     kind = inspect.Parameter
     forward.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [kind(n, kind.POSITIONAL_ONLY) for n in ("self", "xp", *names)]
@@ -353,6 +358,7 @@ def _op_class(function: Any, names: tuple[str, ...], saves: tuple[str, ...]) -> 
         "name": function.__name__,
         "saves": saves,
         "forward": forward,
+        "backward": backward,
         "function": function,
         "twice_differentiable": not getattr(function.backward, "once_differentiable", False),
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, DTypeError
+from ...gates import as_op, is_gate
 from ...nn.module import Module
 from ...op import Op, describe
 from ...tensor import Tensor
@@ -40,7 +41,9 @@ def check(
 ) -> CheckResult:
     """Compare the gradients of an op, a layer, a function or a whole model with differences.
 
-    `subject` is an Op (or its class), a Module, or a function of Tensors. Everything is compared in
+    `subject` is an Op (or its class), a gate written with NumPy (an object with `forward(x)` and
+    `backward(dz)`, or a pair of functions: see `backlit.apply`), a Module, or a function of
+    Tensors. Everything is compared in
     float64, at the given inputs and near them, with random upstream gradients. A wrong backward is
     explained: the result's `causes` are the mistakes that predict every wrong number, the simplest
     first. Kinks, low precision and randomness are named in `notes` and never blamed on the code.
@@ -58,6 +61,8 @@ def check(
     """
     if isinstance(subject, type) and issubclass(subject, Op):
         subject = subject()
+    elif not isinstance(subject, Module) and is_gate(subject):
+        subject = as_op(subject, "check")
     if isinstance(subject, Op):
         if not inputs:
             raise ArgumentError(

@@ -143,10 +143,11 @@ def _misshapen(experiment: Experiment, op: Op, k: int, raw: np.ndarray, x: np.nd
 
 def definition(op: Op) -> str:
     """Where an op's backward is written, with its first line of forward."""
+    body_of = [inspect.unwrap(f) for f in (type(op).backward, type(op).forward)]
     try:
-        _, start = inspect.getsourcelines(type(op).backward)
-        filename = inspect.getsourcefile(type(op).backward) or "?"
-        forward, _ = inspect.getsourcelines(type(op).forward)
+        _, start = inspect.getsourcelines(body_of[0])
+        filename = inspect.getsourcefile(body_of[0]) or "?"
+        forward, _ = inspect.getsourcelines(body_of[1])
     except (OSError, TypeError):
         return type(op).__qualname__
     body = next((s.strip() for s in forward if s.strip().startswith("return")), forward[0].strip())

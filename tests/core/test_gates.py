@@ -1,0 +1,180 @@
+"""Gates as lectures write them: objects with forward and backward, and pairs of functions."""
+
+import numpy as np
+import pytest
+
+import backlit
+from backlit import see
+from backlit.errors import ArgumentError, TraceError
+from backlit.gates import as_op
+
+
+class Multiply:
+    calls = 0
+
+    def forward(self, x, y):
+        Multiply.calls += 1
+        self.x, self.y = x, y
+        return x * y
+
+    def backward(self, dz):
+        return [self.y * dz, self.x * dz]
+
+
+class Relu:
+    def forward(self, x):
+        self.mask = x <= 0
+        out = np.array(x)
+        out[self.mask] = 0
+        return out
+
+    def backward(self, dout):
+        dout[self.mask] = 0
+        return dout
+
+
+def affine(x, w, b):
+    return x @ w + b, (x, w)
+
+
+def affine_backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout, dout.sum(0)
+
+
+def square(x):
+    return x * x
+
+
+def square_backward(dz, x):
+    return 2 * x * dz
+
+
+def total(*xs):
+    return float(sum(x.sum() for x in xs))
+
+
+def total_backward(dz, *xs):
+    return [dz * np.ones_like(x) for x in xs]
+
+
+def leaf(values, dtype="float64"):
+    return backlit.tensor(values, dtype=dtype, requires_grad=True)
+
+
+def test_each_use_of_one_gate_has_its_own_inputs():
+    gate, x, y = Multiply(), leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    first, second = backlit.apply(gate, x, y), backlit.apply(gate, y, y)
+    (first + second).sum().backward()
+    assert x.grad.tolist() == [3, 4]
+    assert y.grad.tolist() == [7, 10]
+
+
+def test_forward_is_called_again_only_where_another_call_came_between():
+    gate, x, y = Multiply(), leaf([1.0]), leaf([3.0])
+    Multiply.calls = 0
+    backlit.apply(gate, x, y).backward()
+    assert Multiply.calls == 1
+    first = backlit.apply(gate, x, y)
+    backlit.apply(gate, y, y)
+    first.backward()
+    assert Multiply.calls == 4
+
+
+def test_pairs_of_functions():
+    x, w, b = leaf([[1.0, 2.0]]), leaf([[3.0], [4.0]]), leaf([5.0])
+    y = backlit.apply((affine, affine_backward), x, w, b)
+    assert y.op == "affine"
+    backlit.apply((square, square_backward), y).sum().backward()
+    assert y.tolist() == [[16]]
+    assert (x.grad.tolist(), w.grad.tolist(), b.grad.tolist()) == ([[96, 128]], [[32], [64]], [32])
+    z = backlit.apply([total, total_backward], x, b)
+    assert z.dtype == np.float64
+    assert backlit.grad(z, [x, b])[0].tolist() == [[1, 1]]
+    assert backlit.apply([total, total_backward], leaf([1.0], "float32")).dtype == np.float32
+
+
+def test_an_array_of_somebody_else_is_never_written_to():
+    x = leaf([1.0, -2.0])
+    y = backlit.apply(Relu(), x)
+    upstream = backlit.tensor([5.0, 6.0], dtype="float64")
+    y.backward(upstream)
+    assert x.grad.tolist() == [5, 0]
+    assert upstream.tolist() == [5, 6]
+
+    class Writes(Relu):
+        def forward(self, x):
+            x[0] = 3
+            return x
+
+    with pytest.raises(ArgumentError, match=r"Writes: assignment destination is read-only"):
+        backlit.apply(Writes(), x)
+
+
+def test_they_are_drawn_and_checked():
+    x = leaf([1.0, -2.0])
+    y = backlit.apply(Relu, backlit.apply(Multiply(), x, x))
+    text = see.draw(y.sum()).text()
+    assert "= Relu(Multiply_1)" in text
+    assert see.record(y.sum()).find("Multiply_1").value.array.tolist() == [1, 4]
+    at = np.array([[1.0, 2.0]]), np.array([[3.0], [-4.0]]), np.array([0.5])
+    assert see.check(Multiply, at[0], at[0]).ok
+    assert see.check(Relu(), np.array([1.0, -2.0])).ok
+    assert see.check((affine, affine_backward), *at).ok
+
+    def forgets(dz, x):
+        return 2 * x
+
+    result = see.check((square, forgets), np.array([1.0, 2.0]))
+    assert result.causes[0].kind == "upstream forgotten"
+    assert "test_gates.py" in result.line
+    assert "forgets" not in result.line
+
+
+def test_operators_alone_are_differentiated_again_and_compiled():
+    x = leaf([1.0, -2.0])
+
+    def slope(x):
+        return backlit.grad(backlit.apply((square, square_backward), x).sum(), x, create_graph=True)
+
+    assert backlit.grad(slope(x).sum(), x).tolist() == [2, 2]
+    assert backlit.compile(slope)(x).tolist() == [2, -4]
+    with pytest.raises(TraceError, match="a captured function cannot ask for a value"):
+        backlit.compile(lambda x: backlit.apply(Relu(), x))(x)
+
+
+def test_what_is_no_gate_is_refused():
+    x = leaf([1.0])
+    with pytest.raises(ArgumentError, match=r"apply: the op must be a backlit.Op, an object with"):
+        backlit.apply(square, x)
+
+    class Scale:
+        def __init__(self, factor):
+            self.factor = factor
+
+        forward = backward = staticmethod(square)
+
+    with pytest.raises(ArgumentError, match=r"check: Scale cannot be made without arguments.*Sca"):
+        as_op(Scale, "check")
+
+    def short(dz, x, w, b):
+        return (dz,)
+
+    with pytest.raises(ArgumentError, match=r"total.backward must return a gradient for each of 3"):
+        backlit.apply((total, short), x, x, x).backward()
+
+
+def test_a_numeric_gradient():
+    x, w = np.array([1.0, -2.0]), backlit.tensor([3.0, 4.0])
+    given, tensors = backlit.numeric_gradient(lambda x, w: (x * w.numpy() ** 2).sum(), [x, w])
+    assert isinstance(given, np.ndarray)
+    assert isinstance(tensors, backlit.Tensor)
+    assert np.allclose(given, [9, 16], rtol=1e-9)
+    assert np.allclose(tensors.numpy(), [6, -16], rtol=1e-9)
+    one_sided = backlit.numeric_gradient(lambda x: x**2, 3.0, h=0.5, one_sided=True)
+    assert one_sided == 6.5
+    assert backlit.numeric_gradient(lambda x: x**2, 3.0, h=0.5) == 6
+    with pytest.raises(ArgumentError, match=r"f must return one number, got shape \(2,\)"):
+        backlit.numeric_gradient(lambda x: x, x)
+    with pytest.raises(ArgumentError, match="the step h must be above 0, got 0"):
+        backlit.numeric_gradient(lambda x: x, x, h=0)
