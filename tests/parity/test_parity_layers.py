@@ -316,3 +316,46 @@ def test_dropout_drops_the_same_parts_and_keeps_the_same_moments() -> None:
         for library, make in ((nn, bl.tensor), (torch.nn, torch.tensor)):
             x = make(np.ones(each[0], np.float32))
             assert not getattr(library, name)(1.0)(x).numpy().any()
+
+
+PADS = [
+    *(layer(f"{kind}Pad{n}d", x, padding=widths)
+      for kind in ("Zero", "Reflection", "Replication", "Circular")
+      for n, x, several in ((1, SIGNAL, (2, 1)), (2, IMAGE, (1, 3, 2, 0)), (2, LONE, (1, 3, 2, 0)),
+                            (3, VOLUME, (1, 2, 0, 3, 2, 1)))
+      for widths in (2, several)),
+    layer("ConstantPad1d", SIGNAL, args=((3, 1), 2.5)),
+    layer("ConstantPad2d", IMAGE, args=(1, -0.5)),
+    layer("ConstantPad2d", IMAGE, args=((1, -2, -1, 3), 1.0)),
+    layer("ConstantPad3d", VOLUME, args=(1, -0.5)),
+    *(layer(f"Conv{n}d", x, args=(4, 2, 3), padding=2, padding_mode=mode, **options)
+      for n, x in ((1, SIGNAL), (2, IMAGE))
+      for mode in ("reflect", "replicate", "circular")
+      for options in ({}, {"stride": 2, "groups": 2, "bias": False})),
+    layer("Conv2d", IMAGE, args=(4, 2, (2, 3)), padding="same", padding_mode="reflect", dilation=2),
+    layer("Conv2d", IMAGE, args=(4, 2, 3), padding="valid", padding_mode="circular"),
+    layer("Conv2d", LONE, args=(4, 2, 3), padding=(0, 2), padding_mode="replicate"),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@rows(PADS)
+def test_padding(row: tuple) -> None:
+    same_layer(row)
+
+
+def test_pad_as_a_function() -> None:
+    for row in [
+        function("pad", ROW, (1, 2)),
+        function("pad", ROW, (1, 2, 0, 3), "constant", 1.5),
+        function("pad", VOLUME, (0, 1, -1, 0, 1, -1, 1, 0), value=2.0),
+        function("pad", VOLUME, (0, 1, 0, 0, 0, 0, 1, 0, 0, 2)),
+        function("pad", ROW, (1, 2), "reflect"),
+        function("pad", ROW, (0, 4), "circular"),
+        function("pad", ROW, (-1, 2), "circular"),
+        function("pad", IMAGE, (2, -1, 1, 0), "circular"),
+        function("pad", IMAGE, (-1, 2, 0, 1), "replicate"),
+        function("pad", IMAGE, (2, -1, 0, -2), "reflect"),
+        function("pad", rng.integers(0, 5, (2, 3)), (1, 1), value=7),
+    ]:
+        same_function(*row)

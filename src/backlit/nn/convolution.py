@@ -6,7 +6,6 @@ import math
 from typing import Any, ClassVar
 
 from ..array_api import zeros
-from ..dtypes import float32
 from ..errors import ArgumentError
 from ..random import Generator
 from ..tensor import Tensor
@@ -14,6 +13,8 @@ from . import functional, init
 from .functional.convolution import Sizes, several
 from .linear import positive
 from .module import Module, Parameter
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Convolution(Module):
@@ -32,8 +33,10 @@ class _Convolution(Module):
         dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
@@ -58,16 +61,23 @@ class _Convolution(Module):
         )
         self.dilation = several(name, "dilation", dilation, self.axes, 1)
         self.groups = groups
+        modes = ("zeros",) if self.transposed else PADDING_MODES
+        if padding_mode not in modes:
+            raise ArgumentError(
+                f"{name}: padding_mode must be one of {', '.join(map(repr, modes))}, got "
+                f"{padding_mode!r}"
+            )
+        self.padding_mode = padding_mode
         if padding == "same" and any(s != 1 for s in self.stride):
             raise ArgumentError(f"{name}: padding='same' needs stride 1, got {stride}")
         first, second = (
             (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         )
         shape = (first, second // groups, *self.kernel_size)
-        self.weight = Parameter(zeros(shape, dtype=dtype))
+        self.weight = Parameter(zeros(shape, dtype=dtype, device=device))
         self.bias: Parameter | None
         if bias:
-            self.bias = Parameter(zeros((out_channels,), dtype=dtype))
+            self.bias = Parameter(zeros((out_channels,), dtype=dtype, device=device))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters(generator)
@@ -88,6 +98,7 @@ class _Convolution(Module):
             ("output_padding", (0,) * self.axes),
             ("dilation", (1,) * self.axes),
             ("groups", 1),
+            ("padding_mode", "zeros"),
         ):
             value = getattr(self, name, usual)
             if value != usual:
@@ -95,25 +106,52 @@ class _Convolution(Module):
         return text if self.bias is not None else f"{text}, bias=False"
 
 
-class Conv1d(_Convolution):
+class _Direct(_Convolution):
+    """Base of the convolutions that are not transposed: they pad in one of several ways."""
+
+    function: ClassVar[str]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, *places) -> (N, O, *places)."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            x = functional.pad(x, self._widths(), self.padding_mode)
+            padding = 0
+        convolution = getattr(functional, self.function)
+        return convolution(
+            x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
+
+    def _widths(self) -> list[int]:
+        """The padding as `functional.pad` takes it, from the last axis on."""
+        if self.padding == "valid":
+            return [0] * (2 * self.axes)
+        widths: list[int] = []
+        for axis in reversed(range(self.axes)):
+            if isinstance(self.padding, str):
+                reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
+                widths += [reach // 2, reach - reach // 2]
+            else:
+                widths += [self.padding[axis]] * 2
+        return widths
+
+
+class Conv1d(_Direct):
     """y = b + x ⋆ W, a learned kernel slid along a signal: see `functional.conv1d`.
 
         x: (N, C, L) or (C, L) -> (N, O, P),  weight: (O, C/groups, I), bias: (O)
 
     >>> Conv1d(3, 8, 5, padding="same")(zeros((2, 3, 20))).shape
     (2, 8, 20)
+
+    `padding_mode` is "zeros", "reflect", "replicate" or "circular", see `functional.pad`.
     """
 
     axes = 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, L) -> (N, O, P)."""
-        return functional.conv1d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    function = "conv1d"
 
 
-class Conv2d(_Convolution):
+class Conv2d(_Direct):
     """y = b + x ⋆ W, a learned kernel slid over an image: see `functional.conv2d`.
 
         x: (N, C, H, W) or (C, H, W) -> (N, O, P, Q),  weight: (O, C/groups, I, J), bias: (O)
@@ -122,11 +160,7 @@ class Conv2d(_Convolution):
     (2, 8, 16, 16)
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, O, P, Q)."""
-        return functional.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    function = "conv2d"
 
 
 class _Transposed(_Convolution):
@@ -145,8 +179,10 @@ class _Transposed(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Sizes = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__(
@@ -158,7 +194,9 @@ class _Transposed(_Convolution):
             dilation,
             groups,
             bias,
-            dtype=dtype,
+            padding_mode,
+            device,
+            dtype,
             generator=generator,
         )
         self.output_padding = several(

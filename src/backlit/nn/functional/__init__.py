@@ -71,6 +71,7 @@ from .normalization import (
     local_response_norm,
     rms_norm,
 )
+from .padding import pad
 from .recurrent import embedding, gru, lstm, rnn
 
 __all__ = [
@@ -124,6 +125,7 @@ __all__ = [
     "mse_loss",
     "multi_margin_loss",
     "nll_loss",
+    "pad",
     "prelu",
     "relu",
     "relu6",
