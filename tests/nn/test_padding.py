@@ -54,7 +54,7 @@ def test_values_are_numpys_and_gradients_those_of_a_linear_map() -> None:
                 bl.grad(y, x, bl.tensor(g)).numpy().ravel(), each, rtol=1e-12
             )
     step = bl.compile(lambda x: [F.pad(x, (1, 2, 2, 1), mode) for mode in KINDS])
-    for y, (mode, numpys) in zip(step(X), KINDS.items(), strict=True):
+    for y, (mode, numpys) in zip(step(bl.tensor(X)), KINDS.items(), strict=True):
         want = np.pad(X, ((0, 0), (0, 0), (2, 1), (1, 2)), **numpys)
         np.testing.assert_array_equal(y.numpy(), want, err_msg=mode)
 
