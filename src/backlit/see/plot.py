@@ -20,6 +20,7 @@ from ..dtypes import FLOATING
 from ..errors import ArgumentError, MissingDependencyError
 from ..tensor import as_tensor
 from .records.model import Record
+from .records.value import array_of
 from .show.jacobians import Jacobian, _cells
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def _parameters(record: Record, who: str) -> list[tuple[str, np.ndarray | None, 
     found = []
     for n in record.nodes:
         if n.kind == "parameter" and n.dtype in FLOATING:
-            value, gradient = (None if v is None else v.array for v in (n.value, n.upstream))
+            value, gradient = array_of(n.value), array_of(n.upstream)
             found.append((n.label.partition(".")[2] or n.label, value, gradient))
     if not found:
         raise ArgumentError(f"{who}: the record must have parameters, got none of {len(record)}")

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
+from ..show.told import Told
 from .case import Cause
 from .experiment import Finding
 
 CORRECT, WRONG, UNDECIDED = "correct", "wrong", "undecided"
 
 
-@dataclass
-class CheckResult:
+@dataclass(repr=False)
+class CheckResult(Told):
     """What `check` found.
 
     `verdict` is "correct", "wrong" or "undecided" (randomness, or nothing that could be compared),
@@ -84,12 +82,6 @@ class CheckResult:
             return f"the gradient is right in {self.compared} elements"
         names = [f.name for f in self.findings if f.wrong]
         return f"the gradient of {', '.join(names)} is wrong" if names else "the backward is wrong"
-
-    def __repr__(self) -> str:
-        return "\n".join(text for _, text in self._lines())
-
-    def __rich__(self) -> RenderableType:
-        return Group(*[Text(text, style=style) for style, text in self._lines()])
 
 
 def merge(causes: Sequence[list[Cause]]) -> list[Cause]:

@@ -28,14 +28,15 @@ from ..checks.unfold import unfold
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
-from ..records.value import number
+from ..records.value import array_of, number
+from ..show.told import Told
 from .rewrites import rewrite
 
 Index = tuple[int, ...]
 
 
-@dataclass
-class BadNumber:
+@dataclass(repr=False)
+class BadNumber(Told):
     """The first bad number of one pass.
 
     `node` is the op that made it (or the leaf that brought it in), `index` the element, `sample`
@@ -73,12 +74,6 @@ class BadNumber:
         if self.advice:
             lines.append(("", f"  {self.advice}"))
         return lines
-
-    def __repr__(self) -> str:
-        return "\n".join(text for _, text in self._lines())
-
-    def __rich__(self) -> RenderableType:
-        return Group(*[Text(text, style=style) for style, text in self._lines()])
 
 
 @dataclass
@@ -130,10 +125,6 @@ def _bad(array: np.ndarray | None) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
-def _array(node: NodeRecord) -> np.ndarray | None:
-    return node.value.array if node.value is not None else None
-
-
 def _first_index(mask: np.ndarray) -> Index:
     return tuple(int(i) for i in np.argwhere(mask)[0])
 
@@ -141,7 +132,7 @@ def _first_index(mask: np.ndarray) -> Index:
 def _unseen(record: Record) -> str:
     """The first row of a masked softmax in which all weights are 0."""
     for node in record.nodes:
-        array = _array(node)
+        array = array_of(node.value)
         if not issubclass(node.op_class, MaskedSoftmax) or array is None:
             continue
         empty = np.asarray(~array.any(axis=-1))
@@ -155,7 +146,7 @@ def _unseen(record: Record) -> str:
 
 
 def _forward(record: Record) -> BadNumber | None:
-    bad = {n.id: m for n in record.nodes if (m := _bad(_array(n))) is not None}
+    bad = {n.id: m for n in record.nodes if (m := _bad(array_of(n.value))) is not None}
     if not bad:
         return None
     ends = [record.output] if record.output is not None else _last(record)
@@ -163,7 +154,7 @@ def _forward(record: Record) -> BadNumber | None:
     if not reached:
         return None
     node, mask = record.nodes[reached[0]], bad[reached[0]]
-    nan = np.isnan(_array(node).astype(np.float64))  # type: ignore[union-attr]
+    nan = np.isnan(array_of(node.value).astype(np.float64))  # type: ignore[union-attr]
     index = _first_index(nan if nan.any() else mask)
     chain = [node.label]
     while True:
@@ -188,7 +179,7 @@ def _source_of(
     for edge in record.incoming[node.id]:
         source = record.nodes[edge.source]
         mask = bad.get(source.id)
-        array = _array(source)
+        array = array_of(source.value)
         if mask is None or array is None:
             continue
         wide = array.astype(np.float64)
@@ -205,7 +196,7 @@ def _source_of(
         return None
     # A mask of −∞ given on purpose is not the cause if another input is bad too.
     found.sort(key=lambda f: (f[2].kind == "constant", f[0], f[1]))
-    array = _array(node)
+    array = array_of(node.value)
     made_nan = array is not None and bool(np.isnan(array[index].astype(np.float64)))
     if made_nan and found[0][0] == 1 and _given(record, found[0][2], found[0][3], bad):
         return None  # an infinity given on purpose: the NaN is made here
@@ -235,7 +226,7 @@ def _element(node: NodeRecord, source: NodeRecord, index: Index) -> Index | None
 
 
 def _described(record: Record, node: NodeRecord, index: Index, chain: list[str]) -> BadNumber:
-    array = _array(node)
+    array = array_of(node.value)
     assert array is not None
     value = float(array[index])
     found = BadNumber("forward", node, value, index, "", chain=chain)
@@ -342,7 +333,7 @@ def _backward(record: Record) -> BadNumber | None:
     if all(_bad(g) is None for g in grads):
         return None
     for node in record.backward_nodes():
-        upstream = node.upstream.array if node.upstream is not None else None
+        upstream = array_of(node.upstream)
         if _bad(upstream) is not None:
             before = [e for e in record.outgoing[node.id] if _edge_bad(e) is not None]
             if before:
@@ -364,7 +355,7 @@ def _backward(record: Record) -> BadNumber | None:
 
 
 def _edge_bad(edge: Edge) -> np.ndarray | None:
-    return _bad(edge.gradient.array) if edge.gradient is not None else None
+    return _bad(array_of(edge.gradient))
 
 
 def _broken_edge(
@@ -447,26 +438,15 @@ def _local_rule(op: Op, x: list[float], position: int, y: float) -> str:
 
 def _masks_after(record: Record, node: NodeRecord) -> str:
     """The first `where` (or product with zeros) through which the value goes on, if any."""
-    seen, front = {node.id}, [node]
-    for _ in range(6):
-        following: list[NodeRecord] = []
-        for n in front:
-            for e in record.outgoing[n.id]:
-                target = record.nodes[e.target]
-                if issubclass(target.op_class, Where) and e.position > 0:
-                    return f"where ({location(target.file, target.line)})"
-                if issubclass(target.op_class, Multiply):
-                    others = [
-                        record.nodes[o.source]
-                        for o in record.incoming[target.id]
-                        if o.source != n.id
-                    ]
-                    if any((v := _array(o)) is not None and (v == 0).any() for o in others):
-                        return f"multiply ({location(target.file, target.line)})"
-                if target.id not in seen:
-                    seen.add(target.id)
-                    following.append(target)
-        front = following
+    for e in record.onward(node, 6):
+        target = record.nodes[e.target]
+        if issubclass(target.op_class, Where) and e.position > 0:
+            return f"where ({location(target.file, target.line)})"
+        if issubclass(target.op_class, Multiply):
+            others = (o.source for o in record.incoming[target.id] if o.source != e.source)
+            values = (array_of(record.nodes[i].value) for i in others)
+            if any(v is not None and (v == 0).any() for v in values):
+                return f"multiply ({location(target.file, target.line)})"
     return ""
 
 

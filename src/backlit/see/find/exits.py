@@ -14,6 +14,7 @@ import numpy as np
 from ...dtypes import FLOATING
 from ..records.model import Record
 from ..records.parts import NodeRecord
+from ..records.value import array_of
 
 #: Numbers that are equal too often to tell where one came from.
 _COMMON = frozenset((0.0, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0))
@@ -45,7 +46,7 @@ def crossings(record: Record) -> list[Crossing]:
     found = []
     origins: dict[int, int] = {}
     for node in record.nodes:
-        array = None if node.value is None else node.value.array
+        array = array_of(node.value)
         if node.kind != "constant":
             if array is not None and node.requires_grad:
                 origins.setdefault(id(array), node.id)

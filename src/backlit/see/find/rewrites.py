@@ -121,18 +121,12 @@ def _prefix(e: ast.expr) -> str:
 
 def _masked(record: Record, node: NodeRecord) -> ast.Call | None:
     """The user's `where(...)` around a node, if the value goes into one."""
-    front = [node]
-    for _ in range(4):
-        following: list[NodeRecord] = []
-        for n in front:
-            for e in record.outgoing[n.id]:
-                target = record.nodes[e.target]
-                if target.op_class is Where and e.position > 0:
-                    found = _expression(record, target, Where)
-                    if isinstance(found, ast.Call) and len(found.args) == 3:
-                        return found
-                following.append(target)
-        front = following
+    for e in record.onward(node, 4):
+        target = record.nodes[e.target]
+        if target.op_class is Where and e.position > 0:
+            found = _expression(record, target, Where)
+            if isinstance(found, ast.Call) and len(found.args) == 3:
+                return found
     return None
 
 

@@ -26,8 +26,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, GraphFreedError
@@ -41,6 +39,8 @@ from ..records.from_block import Recording
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
+from ..records.value import array_of
+from ..show.told import Told
 from .exits import Crossing, Read, Ways, holding, loss_of
 
 
@@ -54,8 +54,8 @@ class Reason:
     fix: str = ""
 
 
-@dataclass
-class Why:
+@dataclass(repr=False)
+class Why(Told):
     """What is known of a parameter's gradient: its state ("none", "zero", "partly zero", "stale",
     "not finite" or "fine") and the reasons for it.
     """
@@ -82,12 +82,6 @@ class Why:
             if r.fix:
                 lines.append(("", f"    fix: {r.fix}"))
         return lines
-
-    def __repr__(self) -> str:
-        return "\n".join(text for _, text in self._lines())
-
-    def __rich__(self) -> RenderableType:
-        return Group(*[Text(text, style=style) for style, text in self._lines()])
 
 
 def why(parameter: Tensor, source: Any = None) -> Why:
@@ -215,9 +209,9 @@ def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False)
     loss = loss_of(record)
     if loss is None or (loss == record.output and record.seed is None):
         return Why(name, "none", [_no_start(record, loss)])
-    if loss != record.output or node.upstream is None or node.upstream.array is None:
+    gradient = array_of(node.upstream)
+    if loss != record.output or gradient is None:
         return Why(name, "none", _cut(record, node, loss))
-    gradient = node.upstream.array
     if not gradient.any():
         return Why(name, "zero", _zeros(record, node))
     bad = gradient.size - int(np.isfinite(gradient.astype(np.float64)).sum())
@@ -400,12 +394,11 @@ def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason
     behind = Ways(record, start.id, start.id).reached
     reasons: list[Reason] = []
     for node in record.backward_nodes():
-        if node.id not in behind or node.upstream is None or node.upstream.array is None:
-            continue
-        if not node.upstream.array.any():
+        upstream = array_of(node.upstream)
+        if node.id not in behind or upstream is None or not upstream.any():
             continue
         for edge in record.incoming[node.id]:
-            g = edge.gradient.array if edge.gradient is not None else None
+            g = array_of(edge.gradient)
             if edge.source not in behind or g is None or not g.size:
                 continue
             if not g.any():
@@ -462,7 +455,7 @@ def _stopped_part(record: Record, node: NodeRecord, edge: Edge) -> Reason | None
     if known.role == "switcher":
         for e in record.incoming[node.id]:
             other = record.nodes[e.source]
-            array = None if other.value is None else other.value.array
+            array = array_of(other.value)
             if e.id != edge.id and array is not None and _dead_part(array):
                 text = f"{op} multiplies it by {other.label}, of which a part is 0 in this batch"
                 return Reason("masked", text, at, "nothing, if these are features or a mask")
@@ -470,13 +463,13 @@ def _stopped_part(record: Record, node: NodeRecord, edge: Edge) -> Reason | None
 
 
 def _all_zero(node: NodeRecord) -> bool:
-    array = node.value.array if node.value is not None else None
+    array = array_of(node.value)
     return array is not None and not array.any()
 
 
 def _off(record: Record, edge: Edge) -> str:
     source = record.nodes[edge.source]
-    array = source.value.array if source.value is not None else None
+    array = array_of(source.value)
     if array is None or array.size == 0:
         return ""
     return f" of {array.size} (inputs {float(array.min()):.3g} to {float(array.max()):.3g})"
@@ -506,7 +499,7 @@ def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason 
     scale = max(float(np.max(np.abs(now))), 1e-30)
     if then is not None and np.allclose(now, then, rtol=1e-4, atol=1e-6 * scale):
         return None  # also if an optimizer has used it since
-    value = node.value.array if node.value is not None else None
+    value = array_of(node.value)
     if value is not None and value is not parameter.array:
         return Reason(
             "overwritten",

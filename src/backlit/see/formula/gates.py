@@ -27,6 +27,7 @@ from ...op import Op
 from ..records.from_formula import Evaluated
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
+from ..records.value import array_of
 from .language import Expression, Step
 
 #: Jacobians with more elements than this are not built.
@@ -82,7 +83,7 @@ class Gate:
     @property
     def upstream(self) -> np.ndarray | None:
         """The gradient that arrives; None at constants, and off every way to the result."""
-        return None if self.node is None or self.node.upstream is None else self.node.upstream.array
+        return None if self.node is None else array_of(self.node.upstream)
 
     @property
     def op(self) -> type[Op] | None:

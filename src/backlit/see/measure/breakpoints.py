@@ -18,6 +18,7 @@ from ...state import observing
 from ...tape import Node, Scope
 from ...tensor import Tensor
 from ..records.builder import Builder, names_of, user_frames
+from ..records.from_tape import saved_values
 from ..records.parts import Applied, NodeRecord
 from ..records.value import Value
 from ..show.steps import Stop, describe_backward
@@ -213,7 +214,7 @@ def _stop(
     """The stop, with a record of this one gate."""
     add = Builder(names_of(frames), None)
     add.scope(node.scope)  # the outermost module knows its parameters' names
-    known = _saved_inputs(node)
+    known = saved_values(node)
     places: dict[int, int] = {}
     sources: list[int | None] = []
     for i, x in enumerate(node.inputs):
@@ -254,22 +255,6 @@ def _made(add: Builder, x: Node) -> int:
     add.nodes.append(made)
     add.tensors[id(x)] = number
     return number
-
-
-def _saved_inputs(node: Node) -> dict[int, np.ndarray]:
-    """What the node saved, by the input's position; its result under -1."""
-    known: dict[int, np.ndarray] = {}
-    for what, value in zip(node.op.saves, node.saved or (), strict=True):
-        if "." in what:
-            continue
-        if what not in node.op.parameters:
-            values: tuple[Any, ...] = (value,)
-            first = -1
-        else:
-            first = node.op.parameters.index(what)
-            values = value if isinstance(value, tuple) else (value,)
-        known.update({first + i: v for i, v in enumerate(values) if isinstance(v, np.ndarray)})
-    return known
 
 
 def _variables(frames: list[FrameType]) -> dict[str, Any]:

@@ -152,18 +152,8 @@ class _Tape:
     def _collect_saved(self) -> None:
         """Take the values that ops saved; they are the ones that were used."""
         for node in self.order:
-            for what, value in zip(node.op.saves, node.saved or (), strict=True):
-                if "." in what:
-                    continue
-                if what not in node.op.parameters:
-                    self._know(node, value)
-                    continue
-                position = node.op.parameters.index(what)
-                if isinstance(value, tuple):
-                    for x, v in zip(node.inputs[position:], value, strict=True):
-                        self._know(x, v)
-                else:
-                    self._know(node.inputs[position], value)
+            for position, value in saved_values(node).items():
+                self._know(node if position < 0 else node.inputs[position], value)
         if self.output.node is not None:
             self._know(self.output.node, self.output.array)
 
@@ -226,6 +216,22 @@ class _Tape:
                     "value not available: a leaf that it was computed from was replaced since"
                 )
                 stack.extend(self.inputs[key])
+
+
+def saved_values(node: Node) -> dict[int, np.ndarray]:
+    """The values that a node saved, by the input's position; its result under -1."""
+    known: dict[int, np.ndarray] = {}
+    for what, value in zip(node.op.saves, node.saved or (), strict=True):
+        if "." in what:
+            continue
+        if what not in node.op.parameters:
+            values: tuple[Any, ...] = (value,)
+            first = -1
+        else:
+            first = node.op.parameters.index(what)
+            values = value if isinstance(value, tuple) else (value,)
+        known.update({first + i: v for i, v in enumerate(values) if isinstance(v, np.ndarray)})
+    return known
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

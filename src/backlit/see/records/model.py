@@ -39,6 +39,13 @@ from .value import Value, encode
 #: Lines of the user's code that a saved record has before and after one that made a node.
 AROUND = 3
 
+#: Attributes that stand in JSON as they are.
+_OF_NODES = (
+    "id kind op name attributes scope file line requires_grad backward_order status error note "
+    "detached_from"
+).split()
+_OF_EDGES = ("id", "source", "target", "position", "argument")
+
 
 class Record:
     """The graph of one computation with its values and gradients: see this module's docstring."""
@@ -89,6 +96,15 @@ class Record:
         for e in self.edges:
             result[e.source].append(e)
         return result
+
+    def onward(self, start: NodeRecord, depth: int) -> Iterator[Edge]:
+        """The uses of a value, then those of what they make, at most so many ops on."""
+        seen, front = {start.id}, [start.id]
+        for _ in range(depth):
+            edges = [e for number in front for e in self.outgoing[number]]
+            yield from edges
+            front = list(dict.fromkeys(e.target for e in edges if e.target not in seen))
+            seen.update(front)
 
     @property
     def failed(self) -> NodeRecord | None:
@@ -241,36 +257,19 @@ class Record:
             "scopes": [{k: getattr(s, k) for k in ScopeRecord.__slots__} for s in self.scopes],
             "nodes": [
                 {
-                    "id": n.id,
-                    "kind": n.kind,
-                    "op": n.op,
+                    **{k: getattr(n, k) for k in _OF_NODES},
                     "shape": list(n.shape),
                     "dtype": n.dtype.name,
-                    "name": n.name,
-                    "attributes": n.attributes,
                     "arguments": [{k: encode(v) for k, v in a.items()} for a in n.arguments],
                     "saves": list(n.saves),
-                    "scope": n.scope,
-                    "file": n.file,
-                    "line": n.line,
-                    "requires_grad": n.requires_grad,
                     "value": value(n.value),
                     "upstream": value(n.upstream),
-                    "backward_order": n.backward_order,
-                    "status": n.status,
-                    "error": n.error,
-                    "note": n.note,
-                    "detached_from": n.detached_from,
                 }
                 for n in self.nodes
             ],
             "edges": [
                 {
-                    "id": e.id,
-                    "source": e.source,
-                    "target": e.target,
-                    "position": e.position,
-                    "argument": e.argument,
+                    **{k: getattr(e, k) for k in _OF_EDGES},
                     "gradient": value(e.gradient),
                     "local": local(e),
                 }

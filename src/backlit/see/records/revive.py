@@ -18,7 +18,7 @@ from ...errors import ArgumentError, BacklitError
 from ...op import REGISTRY
 from .model import Record
 from .parts import Applied, NodeRecord
-from .value import decode
+from .value import array_of, decode
 
 _DTYPE = re.compile(r"dtype\(['\"]?(\w+)['\"]?\)")
 
@@ -49,7 +49,7 @@ def _applied(record: Record, node: NodeRecord, who: str) -> Applied:
     except (BacklitError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise ArgumentError(f"{who}: {node.label} cannot be read from the file: {error}") from None
     inputs = [_input(record, argument) for argument in node.arguments]
-    y = None if node.value is None else node.value.array
+    y = array_of(node.value)
     if y is None or any(x is None for x in inputs):
         raise ArgumentError(
             f"{who}: the record is from a file without all its arrays ({node.label} lacks some); "
@@ -61,8 +61,7 @@ def _applied(record: Record, node: NodeRecord, who: str) -> Applied:
 def _input(record: Record, argument: dict[str, Any]) -> Any:
     if "number" in argument:
         return decode(argument["number"])
-    value = record.nodes[record.edges[argument["edge"]].source].value
-    return None if value is None else value.array
+    return array_of(record.nodes[record.edges[argument["edge"]].source].value)
 
 
 def _attribute(text: str) -> Any:
@@ -76,14 +75,12 @@ def _attribute(text: str) -> Any:
 
 
 def _compare(record: Record, node: NodeRecord, applied: Applied, e: Any, who: str) -> None:
-    if e.gradient is None or e.gradient.array is None:
-        return
-    if node.upstream is None or node.upstream.array is None:
+    want, upstream = array_of(e.gradient), array_of(node.upstream)
+    if want is None or upstream is None:
         return
     with np.errstate(all="ignore"):
-        sent = applied.vjp(node.upstream.array, {e.position: record.nodes[e.source]})
+        sent = applied.vjp(upstream, {e.position: record.nodes[e.source]})
     got = sent.get(e.position)
-    want = e.gradient.array
     near = False
     if got is not None and got.shape == want.shape:
         scale = np.abs(want[np.isfinite(want)]).max(initial=1.0)

@@ -144,6 +144,11 @@ class Value:
         return new
 
 
+def array_of(v: Value | None) -> np.ndarray | None:
+    """A value's array; None where there is no value, or a file kept its statistics only."""
+    return None if v is None else v.array
+
+
 def statistics(array: np.ndarray) -> dict[str, float | None]:
     """The statistics of an array: see `Value.statistics`."""
     size = array.size

@@ -11,7 +11,9 @@ at each node is by the norm of the partial contribution.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -26,7 +28,7 @@ from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.revive import revive
-from ..records.value import Value, number
+from ..records.value import Value, array_of, number
 from .notation import Latex, MathML, Notation, Unicode
 from .shapes import shape_sentence
 from .steps import extent, name_of
@@ -142,10 +144,10 @@ class Explanation:
         return Path(self.record, edges, Value(g), self._share(g))
 
     def _share(self, part: np.ndarray | None) -> float | None:
-        whole = self.node.upstream
-        if whole is None or whole.array is None or part is None:
+        whole = array_of(self.node.upstream)
+        if whole is None or part is None:
             return None
-        g = whole.array.astype(np.float64).ravel()
+        g = whole.astype(np.float64).ravel()
         square = float(np.dot(g, g))
         return float(np.dot(part.astype(np.float64).ravel(), g)) / square if square else None
 
@@ -154,23 +156,18 @@ class Explanation:
         """The sum of all paths and the rest."""
         if not self.paths:
             return None
-        parts = [p.contribution.array for p in self.paths]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part  # type: ignore[operator]
-        if self.rest is not None:
-            total = total + self.rest.array  # type: ignore[operator]
-        return Value(np.asarray(total))
+        parts = [*(p.contribution for p in self.paths), *([self.rest] if self.rest else [])]
+        return Value(np.asarray(functools.reduce(operator.add, map(array_of, parts))))
 
     @property
     def error(self) -> float:
         """How far the paths' sum is from the gradient, relative to the largest contribution."""
-        total, whole = self.total, self.gradient
-        if total is None or whole is None or total.array is None or whole.array is None:
+        total, whole = array_of(self.total), array_of(self.gradient)
+        if total is None or whole is None:
             return 0.0
-        parts = [p.contribution.array for p in self.paths]
+        parts = (array_of(p.contribution) for p in self.paths)
         size = max(float(np.abs(g).max(initial=0.0)) for g in parts if g is not None)
-        difference = float(np.abs(total.array - whole.array).max(initial=0.0))
+        difference = float(np.abs(total - whole).max(initial=0.0))
         return difference / size if size else difference
 
     @cached_property

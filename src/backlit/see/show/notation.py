@@ -8,34 +8,12 @@ from typing import ClassVar, Protocol
 
 
 class Notation(Protocol):
-    """What a notation can write."""
-
-    dots: ClassVar[str]
-
-    def partial(self, top: str, bottom: str) -> str:
-        """∂top/∂bottom."""
-
-    def text(self, text: str) -> str:
-        """A number."""
-
-    def product(self, factors: list[str]) -> str:
-        """Factors side by side."""
-
-    def sum(self, terms: list[str]) -> str:
-        """Terms with plus signs."""
-
-    def equation(self, sides: list[str]) -> str:
-        """Sides with equals signs, as a whole formula."""
-
-
-class Unicode:
-    """Formulas for a terminal."""
+    """What a notation can write. What is said here is plain text."""
 
     dots: ClassVar[str] = "…"
 
     def partial(self, top: str, bottom: str) -> str:
         """∂top/∂bottom."""
-        return f"∂{top}/∂{bottom}"
 
     def text(self, text: str) -> str:
         """A number."""
@@ -43,7 +21,6 @@ class Unicode:
 
     def product(self, factors: list[str]) -> str:
         """Factors side by side."""
-        return "·".join(factors)
 
     def sum(self, terms: list[str]) -> str:
         """Terms with plus signs."""
@@ -54,7 +31,19 @@ class Unicode:
         return " = ".join(sides)
 
 
-class Latex:
+class Unicode(Notation):
+    """Formulas for a terminal."""
+
+    def partial(self, top: str, bottom: str) -> str:
+        """∂top/∂bottom."""
+        return f"∂{top}/∂{bottom}"
+
+    def product(self, factors: list[str]) -> str:
+        """Factors side by side."""
+        return "·".join(factors)
+
+
+class Latex(Notation):
     """Formulas for LaTeX's mathematics mode."""
 
     dots: ClassVar[str] = r"\cdots"
@@ -81,16 +70,8 @@ class Latex:
         joint = r" \cdot " if all(re.fullmatch(r"[^\\]*", f) for f in factors) else r"\,"
         return joint.join(factors)
 
-    def sum(self, terms: list[str]) -> str:
-        """Terms with plus signs."""
-        return " + ".join(terms)
 
-    def equation(self, sides: list[str]) -> str:
-        """Sides with equals signs, as a whole formula."""
-        return " = ".join(sides)
-
-
-class MathML:
+class MathML(Notation):
     """Formulas for browsers."""
 
     dots: ClassVar[str] = "<mo>⋯</mo>"

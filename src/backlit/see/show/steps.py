@@ -20,7 +20,7 @@ from ...ops.contraction import Matmul
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
-from ..records.value import Value, number
+from ..records.value import Value, array_of, number
 from .words import formula, role_of, symbol_of
 
 
@@ -63,14 +63,14 @@ class Stop:
         `variables` are at hand, too, under names that are not among these.
         """
         downstream = {
-            self.record.nodes[e.source].label: _array(e.gradient) for e in self.downstream
+            self.record.nodes[e.source].label: array_of(e.gradient) for e in self.downstream
         }
         names = {
             "stop": self,
             "record": self.record,
             "node": self.node,
-            "value": _array(self.node.value),
-            "upstream": _array(self.node.upstream),
+            "value": array_of(self.node.value),
+            "upstream": array_of(self.node.upstream),
             "downstream": downstream,
             "np": np,
         }
@@ -79,10 +79,6 @@ class Stop:
         also = ", and your own variables" if variables else ""
         banner = f"{self.sentence}\n{at}At hand: {', '.join(names)}{also}. Ctrl-D goes on."
         code.interact(banner=banner, local={**(variables or {}), **names}, exitmsg="")
-
-
-def _array(v: Value | None) -> Any:
-    return None if v is None else v.array
 
 
 def steps(source: Any) -> Iterator[Stop]:

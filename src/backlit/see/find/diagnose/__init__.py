@@ -13,6 +13,7 @@ from ....errors import ArgumentError
 from ....nn.module import Module
 from ....optim import Optimizer
 from ....tensor import Tensor
+from ...show.told import Told
 from .finding import ERROR, HINT, WARNING, Finding
 from .material import Material
 from .rules import REHEARSING, RULES
@@ -20,8 +21,8 @@ from .rules import REHEARSING, RULES
 __all__ = ["ERROR", "HINT", "WARNING", "Diagnosis", "Finding", "diagnose"]
 
 
-@dataclass
-class Diagnosis:
+@dataclass(repr=False)
+class Diagnosis(Told):
     """The findings, the most serious first. No finding means that no rule was sure of one."""
 
     subject: str
@@ -56,12 +57,6 @@ class Diagnosis:
             if f.next:
                 lines.append(("green", f"    next: {f.next}"))
         return lines
-
-    def __repr__(self) -> str:
-        return "\n".join(text for _, text in self._lines())
-
-    def __rich__(self) -> RenderableType:
-        return Group(*[Text(text, style=style) for style, text in self._lines()])
 
 
 def diagnose(

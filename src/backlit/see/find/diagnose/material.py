@@ -26,6 +26,7 @@ from ....tensor import Tensor, as_tensor, wrap
 from ...records.from_block import recording
 from ...records.model import Record
 from ...records.parts import NodeRecord
+from ...records.value import array_of
 from ..problem import require_batch
 
 
@@ -102,8 +103,7 @@ class Material:
     def gradient(self, p: Tensor) -> np.ndarray | None:
         """This batch's gradient of a parameter."""
         number = self.record._tensors.get(id(p))
-        node = self.record.nodes[number] if number is not None else None
-        return node.upstream.array if node is not None and node.upstream is not None else None
+        return None if number is None else array_of(self.record.nodes[number].upstream)
 
     @cached_property
     def weights(self) -> list[tuple[str, Tensor, np.ndarray]]:
@@ -240,3 +240,9 @@ class Material:
             return None
         size = float(np.sqrt(np.mean(y * y)))
         return float(np.max(np.std(y, axis=0))) / size if size > 0 else None
+
+
+def rms(a: Any) -> float:
+    """The root mean square of numbers; 0 of none."""
+    wide = np.asarray(a, np.float64)
+    return float(np.sqrt(np.mean(wide * wide))) if wide.size else 0.0

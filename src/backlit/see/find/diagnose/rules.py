@@ -11,19 +11,14 @@ from ....dtypes import FLOATING
 from ....op import REGISTRY, Elementwise
 from ....ops.activation import Relu
 from ....ops.loss import CrossEntropy, NllLoss
-from ...records.value import number
+from ...records.value import array_of, number
 from ..bad_numbers import bad_numbers
 from ..why import why
 from .finding import ERROR, WARNING, Finding
-from .material import Material
+from .material import Material, rms
 from .state import RULES as STATE_RULES
 
 Rule = Callable[[Material], Iterator[Finding]]
-
-
-def _rms(a: np.ndarray) -> float:
-    wide = np.asarray(a, np.float64)
-    return float(np.sqrt(np.mean(wide * wide))) if wide.size else 0.0
 
 
 def not_finite(m: Material) -> Iterator[Finding]:
@@ -143,10 +138,10 @@ def double_softmax(m: Material) -> Iterator[Finding]:
             )
         if node.op_class is NllLoss:
             first = m.producer(node)
-            x = first.value.array if first is not None and first.value is not None else None
-            if x is not None and x.ndim >= 2:
+            x = None if first is None else array_of(first.value)
+            if first is not None and x is not None and x.ndim >= 2:
                 total = np.exp(np.asarray(x, np.float64)).sum(1)
-                if np.max(np.abs(total - 1)) > 0.01 and first is not None:
+                if np.max(np.abs(total - 1)) > 0.01:
                     yield Finding(
                         "no log-probabilities",
                         ERROR,
@@ -213,7 +208,7 @@ def unscaled_inputs(m: Material) -> Iterator[Finding]:
         if x.dtype not in FLOATING or x.size < 8:
             continue
         values = np.asarray(x.array, np.float64)
-        size = _rms(values)
+        size = rms(values)
         if not np.isfinite(size):
             continue
         if size > 10:
@@ -248,7 +243,7 @@ def unscaled_inputs(m: Material) -> Iterator[Finding]:
 def dead_units(m: Material) -> Iterator[Finding]:
     """ReLU units that are off for every sample."""
     for node in m.hidden:
-        y = node.value.array if node.value is not None else None
+        y = array_of(node.value)
         if node.op_class is not Relu or y is None or y.ndim < 2 or y.shape[0] < 16:
             continue
         axis = 1 if y.ndim > 3 else y.ndim - 1
@@ -270,7 +265,7 @@ def dead_units(m: Material) -> Iterator[Finding]:
 def saturated_units(m: Material) -> Iterator[Finding]:
     """Hidden units at the flat ends of tanh or sigmoid."""
     for node in m.hidden:
-        y = node.value.array if node.value is not None else None
+        y = array_of(node.value)
         ends = node.op_class.saturates
         if y is None or y.size < 16 or len(ends) < 2:
             continue
@@ -289,7 +284,7 @@ def saturated_units(m: Material) -> Iterator[Finding]:
 
 def gradient_scale(m: Material) -> Iterator[Finding]:
     """Gradients that vanish or explode on their way back through the layers."""
-    sizes = [(n, _rms(g), _rms(p.array)) for n, p, g in m.weights]
+    sizes = [(n, rms(g), rms(p.array)) for n, p, g in m.weights]
     sizes = [s for s in sizes if s[1] > 0 and s[2] > 0 and np.isfinite(s[1])]
     if len(sizes) >= 4:
         (first, g1, _), (last, g2, _) = sizes[0], sizes[-1]

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ....tensor import Tensor
 from ...records.value import number
 from .finding import ERROR, WARNING, Finding
-from .material import Material
+from .material import Material, rms
 
 #: Averages of gradients, and of their squares, among the state of the built-in optimizers.
 _FIRST, _SECOND = ("exp_avg", "momentum_buffer"), ("exp_avg_sq", "square_avg", "max_exp_avg_sq")
 _FAR = 1e3  # so many times this batch's gradient is no longer of this training
-
-
-def _rms(a: Any) -> float:
-    wide = np.asarray(a, np.float64)
-    return float(np.sqrt(np.mean(wide * wide))) if wide.size else 0.0
 
 
 def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
@@ -54,7 +48,7 @@ def optimizer_settings(m: Material) -> Iterator[Finding]:
                 f"it adds up about {1 / (1 - memory):.0f} gradients",
                 next="use 0.9 to 0.99",
             )
-        sizes = [_rms(g) for p in group["params"] if (g := m.gradient(p)) is not None]
+        sizes = [rms(g) for p in group["params"] if (g := m.gradient(p)) is not None]
         sizes = [s for s in sizes if s > 0 and np.isfinite(s)]
         eps = float(group.get("eps", 0.0))
         if "betas" in group and sizes and eps > 1e-4 and eps > 30 * float(np.median(sizes)):
@@ -88,12 +82,12 @@ def optimizer_state(m: Material) -> Iterator[Finding]:
     far = []
     for name, p, state in _held(m):
         g = m.gradient(p)
-        size = _rms(g) if g is not None else 0.0
+        size = rms(g) if g is not None else 0.0
         if not size or not np.isfinite(size):
             continue
         for key, t in state.items():
             a = np.asarray(t.array, np.float64)
-            kept = _rms(a) if key in _FIRST else float(np.sqrt(np.mean(a)))
+            kept = rms(a) if key in _FIRST else float(np.sqrt(np.mean(a)))
             if key in (*_FIRST, *_SECOND) and kept > _FAR * size:
                 far.append((kept / size, key, name, size, kept))
                 break
@@ -138,7 +132,7 @@ def left_over_gradients(m: Material) -> Iterator[Finding]:
         g = m.gradient(p)
         if g is None or p.grad is None or float(state.get("step", 0)) < 5:
             continue
-        size, kept = _rms(g), _rms(p.grad.numpy())
+        size, kept = rms(g), rms(p.grad.numpy())
         if size > 0 and np.isfinite(kept):
             ratios.append((kept / size, name, kept, size))
     if ratios and float(np.median([r[0] for r in ratios])) > 10:
