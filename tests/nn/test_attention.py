@@ -7,7 +7,8 @@ import pytest
 
 import backlit as bl
 from backlit import nn
-from backlit.errors import DTypeError, ShapeError
+from backlit.compiler import interpreter
+from backlit.errors import ArgumentError, DTypeError, ShapeError
 from backlit.nn import functional as F
 from sampling import every, one_in
 
@@ -233,3 +234,57 @@ def truth(*shape):
 def test_masks_that_do_not_fit_are_refused(call, error, text) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+# -- more keys, fewer heads, and the whole --------------------------------------------------------
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_extra_keys_are_seen_by_every_query(causal) -> None:
+    """Against the same attention over keys and values that have the extra rows."""
+    x = bl.tensor(rng.normal(size=(2, 3, 4)))
+    layer = nn.MultiheadAttention(
+        4, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True, bias=False, dtype="float64"
+    )
+    y, weights = layer(x, x, x, is_causal=causal)
+    q, k, v = (
+        x.numpy() @ w.T for w in np.split(layer.in_proj_weight.numpy(), 3)
+    )  # fmt: skip
+    extra = [np.broadcast_to(t.numpy(), (2, 1, 4)) for t in (layer.bias_k, layer.bias_v)]
+    zero = np.zeros((2, 1, 4))
+    k, v = (np.concatenate([t, e, zero], 1) for t, e in zip((k, v), extra, strict=True))
+    q, k, v = (t.reshape(2, -1, 2, 2).swapaxes(1, 2) for t in (q, k, v))
+    scores = q @ k.swapaxes(2, 3) / np.sqrt(2)
+    if causal:
+        scores[..., :3][..., np.triu(np.ones((3, 3)), 1) > 0] = -np.inf
+    e = np.exp(scores)
+    p = e / e.sum(-1, keepdims=True)
+    want = (p @ v).swapaxes(1, 2).reshape(2, 3, 4) @ layer.out_proj.weight.numpy().T
+    np.testing.assert_allclose(y.numpy(), want, rtol=1e-12)
+    np.testing.assert_allclose(weights.numpy(), p.mean(1), rtol=1e-12)
+
+
+def test_groups_of_queries_share_keys() -> None:
+    q, k = bl.zeros((1, 6, 2, 4)), bl.zeros((1, 4, 2, 4))
+    with pytest.raises(ShapeError, match=r"with enable_gqa the heads \(axis -3\) of the queries"):
+        F.scaled_dot_product_attention(q, k, k, enable_gqa=True)
+
+
+def test_a_captured_transformer_is_the_eager_one() -> None:
+    bl.manual_seed(0)
+    model = nn.Transformer(8, 2, 1, 1, 16, dropout=0.0, batch_first=True)
+    src, tgt = (bl.random.normal((2, n, 8)) for n in (3, 4))
+    mask = model.generate_square_subsequent_mask(4)
+
+    def step(src, tgt):
+        model.zero_grad()
+        loss = (model(src, tgt, tgt_mask=mask) ** 2).sum()
+        loss.backward()
+        return loss, *[p.grad for p in model.parameters()]
+
+    compiled = bl.compile(step, executor=interpreter)
+    for got, want in zip(compiled(src, tgt), step(src, tgt), strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-4, atol=1e-4)
+    for kind in (nn.TransformerDecoderLayer, nn.TransformerEncoderLayer):
+        with pytest.raises(ArgumentError, match=f"{kind.__name__}: activation must be 'relu', 'ge"):
+            kind(8, 2, activation="tanh")

@@ -113,7 +113,11 @@ DEFAULTS = {
     # The same in other words:
     ("ModuleDict", "modules"): (None, ()),
     ("ModuleList", "modules"): (None, ()),
+    ("PackedSequence", "batch_sizes"): (None, inspect.Parameter.empty),
+    ("Buffer", "data"): (None, inspect.Parameter.empty),
     ("Parameter", "data"): (None, inspect.Parameter.empty),
+    ("Transformer", "activation"): (torch.nn.functional.relu, "relu"),
+    ("TransformerDecoderLayer", "activation"): (torch.nn.functional.relu, "relu"),
     ("TransformerEncoderLayer", "activation"): (torch.nn.functional.relu, "relu"),
     ("batch_norm", "running_mean"): (inspect.Parameter.empty, None),
     ("batch_norm", "running_var"): (inspect.Parameter.empty, None),
@@ -134,7 +138,8 @@ def shared():
         (init, torch.nn.init),
         (optim, torch.optim),
         (optim.lr_scheduler, torch.optim.lr_scheduler),
-        (optim, torch.nn.utils),
+        (nn.utils, torch.nn.utils),
+        (nn.utils.rnn, torch.nn.utils.rnn),
     ):
         for name in sorted(vars(ours)):
             a, b = getattr(ours, name), getattr(theirs, name, None)

@@ -1,11 +1,20 @@
-"""Attention with several heads, and the layer of a transformer's encoder."""
+"""Attention with several heads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ..array_api import logical_not, matmul, mean, permute_dims, reshape, zeros
+from ..array_api import (
+    broadcast_to,
+    concat,
+    full,
+    logical_not,
+    matmul,
+    mean,
+    permute_dims,
+    reshape,
+    zeros,
+)
 from ..array_api.arguments import number
 from ..dtypes import DType, bool_, float32
 from ..errors import ArgumentError, ShapeError
@@ -14,11 +23,9 @@ from ..random import Generator
 from ..state import where_called
 from ..tensor import Tensor, as_tensor
 from . import functional, init
-from .dropout import Dropout
-from .functional.attention import attention_weights, combined, read_mask
+from .functional.attention import attention_weights, causal_mask, combined, read_mask
 from .linear import Linear, positive
 from .module import Module, Parameter
-from .normalization import LayerNorm
 
 
 def _allowed(name: str, mask: Any, dtype: DType) -> Tensor:
@@ -34,7 +41,8 @@ class MultiheadAttention(Module):
 
     With `batch_first` the batch is the first axis; without a batch axis it is left out. In boolean
     masks True means *may not be seen*, as in PyTorch's module (its function, and ours, have it the
-    other way round). A query that may see nothing gets weights of 0.
+    other way round). A query that may see nothing gets weights of 0. With `add_bias_kv` there is
+    one more key and value, learned; with `add_zero_attn` one more of zeros.
     Source: Vaswani et al., NeurIPS 2017, sec. 3.2.2.
 
     >>> x = zeros((2, 5, 8))
@@ -49,10 +57,12 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
-        *,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
+        *,
         dtype: Any = float32,
         generator: Generator | None = None,
     ):
@@ -71,6 +81,7 @@ class MultiheadAttention(Module):
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
         self.batch_first = batch_first
+        self.add_zero_attn = add_zero_attn
         self.generator = generator
         self.in_proj_weight: Parameter | None
         self.in_proj_bias: Parameter | None
@@ -85,11 +96,16 @@ class MultiheadAttention(Module):
             self.in_proj_bias = Parameter(zeros((3 * embed_dim,), dtype=dtype))
         else:
             self.register_parameter("in_proj_bias", None)
+        self.bias_k: Parameter | None
+        self.bias_v: Parameter | None
+        for name in ("bias_k", "bias_v"):
+            extra = Parameter(zeros((1, 1, embed_dim), dtype=dtype)) if add_bias_kv else None
+            self.register_parameter(name, extra)
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, generator=generator)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """New starting values: Xavier's for the maps of inputs, 0 for biases."""
+        """New starting values: Xavier's for the maps of inputs and extra keys, 0 for biases."""
         if self.in_proj_weight is not None:
             init.xavier_uniform_(self.in_proj_weight, generator=generator)
         else:
@@ -98,6 +114,9 @@ class MultiheadAttention(Module):
         if self.in_proj_bias is not None and self.out_proj.bias is not None:
             init.zeros_(self.in_proj_bias)
             init.zeros_(self.out_proj.bias)
+        for extra in (self.bias_k, self.bias_v):
+            if extra is not None:
+                init.xavier_normal_(extra, generator=generator)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(N, L, E) -> (N, heads, L, E/heads)."""
@@ -161,6 +180,9 @@ class MultiheadAttention(Module):
             )
         q, k, v = self._projected(*inputs)
         mask = self._mask(key_padding_mask, attn_mask, q, k, lone)
+        if is_causal and (self.bias_k is not None or self.add_zero_attn):
+            mask, is_causal = combined(mask, causal_mask(q.shape[2], k.shape[2])), False
+        k, v, mask = self._with_extras(k, v, mask)
         weights = attention_weights(q, k, mask, is_causal, None)
         p = self.dropout if self.training else 0.0
         attended = matmul(functional.dropout(weights, p, generator=self.generator), v)
@@ -176,6 +198,32 @@ class MultiheadAttention(Module):
         if average_attn_weights:
             weights = mean(weights, axis=1)
         return y, weights[0] if lone else weights
+
+    def _with_extras(
+        self, k: Tensor, v: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Keys and values (N, heads, S, ·) with the extra ones, which every query may see."""
+        rows: list[tuple[Any, Any]] = []
+        if self.bias_k is not None:
+            rows.append((self.bias_k, self.bias_v))
+        if self.add_zero_attn:
+            rows.append((None, None))
+        for key_row, value_row in rows:
+            k, v = self._with_row(k, key_row), self._with_row(v, value_row)
+        if mask is not None and rows:
+            shape = (*mask.shape[:-1], len(rows))
+            free = full(shape, mask.dtype == bool_, dtype=mask.dtype)
+            mask = concat((mask, free), axis=-1)
+        return k, v, mask
+
+    def _with_row(self, t: Tensor, row: Tensor | None) -> Tensor:
+        """(N, heads, S, D) -> (N, heads, S + 1, D): a learned row of all heads, or zeros."""
+        n, heads, _, width = t.shape
+        if row is None:
+            more = zeros((n, heads, 1, width), dtype=t.dtype)
+        else:
+            more = broadcast_to(reshape(row, (1, heads, 1, width)), (n, heads, 1, width))
+        return concat((t, more), axis=2)
 
     def _mask(
         self, padding: Any, attn_mask: Any, q: Tensor, k: Tensor, lone: bool
@@ -209,81 +257,3 @@ class MultiheadAttention(Module):
         """Sizes."""
         dropout = f", dropout={self.dropout}" if self.dropout else ""
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}{dropout}"
-
-
-class TransformerEncoderLayer(Module):
-    """Self-attention and two linear layers, each added to its input and normalised.
-
-        x: (T, N, E), with `batch_first` (N, T, E) -> the same shape
-
-    `norm_first` normalises the inputs of the two parts instead of the sums.
-    Source: Vaswani et al., NeurIPS 2017, sec. 3.1; Xiong et al., ICML 2020 (norm first).
-
-    >>> TransformerEncoderLayer(8, 2, 16, batch_first=True)(zeros((2, 5, 8))).shape
-    (2, 5, 8)
-    """
-
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: Any = float32,
-        generator: Generator | None = None,
-    ):
-        super().__init__()
-        if isinstance(activation, str) and activation not in ("relu", "gelu"):
-            raise ArgumentError(
-                f"TransformerEncoderLayer: activation must be 'relu', 'gelu' or a function, got "
-                f"{activation!r}"
-            )
-        self.self_attn = MultiheadAttention(
-            d_model,
-            nhead,
-            dropout,
-            bias,
-            batch_first=batch_first,
-            dtype=dtype,
-            generator=generator,
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, generator=generator)
-        self.dropout = Dropout(dropout, generator=generator)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, generator=generator)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1 = Dropout(dropout, generator=generator)
-        self.dropout2 = Dropout(dropout, generator=generator)
-        self.norm_first = norm_first
-        self.activation = (
-            getattr(functional, activation) if isinstance(activation, str) else activation
-        )
-
-    def forward(
-        self,
-        src: Tensor,
-        src_mask: Any = None,
-        src_key_padding_mask: Any = None,
-        is_causal: bool = False,
-    ) -> Tensor:
-        """The layer's result; masks as in `MultiheadAttention`."""
-        x = as_tensor(src)
-        masks = (src_key_padding_mask, src_mask, is_causal)
-        if self.norm_first:
-            x = x + self._attended(self.norm1(x), *masks)
-            return x + self._fed_forward(self.norm2(x))
-        x = self.norm1(x + self._attended(x, *masks))
-        return self.norm2(x + self._fed_forward(x))
-
-    def _attended(self, x: Tensor, padding: Any, mask: Any, is_causal: bool) -> Tensor:
-        y, _ = self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)
-        return self.dropout1(y)
-
-    def _fed_forward(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))

@@ -111,8 +111,15 @@ class UninitializedBuffer(_Unknown, Buffer):
     __slots__ = ()
     known_as = Buffer
 
-    def __init__(self, device: Any = None, dtype: Any = float32, persistent: bool = True):
+    def __init__(
+        self,
+        requires_grad: bool = False,
+        device: Any = None,
+        dtype: Any = float32,
+        persistent: bool = True,
+    ):
         super().__init__(np.zeros((0,), as_dtype(dtype)), persistent=persistent)
+        self.requires_grad_(requires_grad)
 
 
 def is_known(t: Tensor) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...array_api import arange, expand_dims, logical_and, matmul
+from ...array_api import arange, expand_dims, logical_and, matmul, repeat
 from ...array_api import where as choose
 from ...dtypes import FLOATING, DType, bool_
 from ...errors import DTypeError, ShapeError
@@ -76,6 +76,16 @@ def attention_weights(
     return masked_softmax(scores, -1)
 
 
+def _grouped(t: Tensor, query: Tensor) -> Tensor:
+    """Keys or values with as many heads as the queries, each repeated for its group."""
+    if t.ndim < 3 or query.ndim < 3 or query.shape[-3] % t.shape[-3]:
+        raise ShapeError(
+            "attention: with enable_gqa the heads (axis -3) of the queries must be a multiple of "
+            f"those of keys and values, got query: {describe(query)} and {describe(t)}{where()}"
+        )
+    return repeat(t, query.shape[-3] // t.shape[-3], axis=-3)
+
+
 def scaled_dot_product_attention(
     query: Any,
     key: Any,
@@ -84,6 +94,8 @@ def scaled_dot_product_attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
     generator: Generator | None = None,
 ) -> Tensor:
     """softmax(Q Kᵀ / √E) V.
@@ -92,7 +104,9 @@ def scaled_dot_product_attention(
 
     `attn_mask` broadcasts to (..., L, S): truth values (True: may be seen) or floating numbers to
     add; `is_causal` lets query l see the keys up to l; with both, both hold. A query that may see
-    nothing gets 0 and no gradient. Weights are dropped with probability `dropout_p`.
+    nothing gets 0 and no gradient. Weights are dropped with probability `dropout_p`. With
+    `enable_gqa` (grouped queries) there may be fewer heads, on the third axis from the end, of keys
+    and values than of queries: each serves neighbouring heads of queries.
     Source: Vaswani et al., NeurIPS 2017, eq. 1.
 
     >>> from backlit import ones, tensor
@@ -110,6 +124,8 @@ def scaled_dot_product_attention(
             f"attention: key and value must have as many rows, got key: {describe(key)}, "
             f"value: {describe(value)}{where()}"
         )
+    if enable_gqa:
+        key, value = (_grouped(t, query) for t in (key, value))
     mask = None if attn_mask is None else read_mask("attention: attn_mask", attn_mask, query.dtype)
     weights = attention_weights(query, key, mask, is_causal, scale)
     return matmul(dropout(weights, dropout_p, generator=generator), value)
