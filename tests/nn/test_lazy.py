@@ -21,6 +21,8 @@ LAYERS = [
     (nn.LazyConvTranspose2d, (4, 3), nn.ConvTranspose2d, (2, 6, 9, 9)),
     (nn.LazyBatchNorm1d, (), nn.BatchNorm1d, (3, 5)),
     (nn.LazyBatchNorm2d, (1e-3,), nn.BatchNorm2d, (3, 5, 2, 2)),
+    (nn.LazyInstanceNorm1d, (1e-3, 0.1, True, True), nn.InstanceNorm1d, (3, 5, 9)),
+    (nn.LazyInstanceNorm2d, (1e-3, 0.1, True, True), nn.InstanceNorm2d, (5, 9, 9)),
 ]
 
 

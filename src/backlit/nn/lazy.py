@@ -12,7 +12,14 @@ from ..tensor import Tensor, as_tensor
 from .convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .linear import Linear
 from .module import Module
-from .normalization import BatchNorm1d, BatchNorm2d
+from .normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from .parameter import UninitializedBuffer, UninitializedParameter, is_known
 
 
@@ -24,9 +31,10 @@ class _Lazy(Module):
     size: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
-        own = inspect.signature(cls.becomes)
-        rest = own.replace(parameters=[*own.parameters.values()][1:])
-        type.__setattr__(cls, "__signature__", rest)
+        if cls.__init__ is _Lazy.__init__:
+            own = inspect.signature(cls.becomes)
+            rest = own.replace(parameters=[*own.parameters.values()][1:])
+            type.__setattr__(cls, "__signature__", rest)
 
     def __init__(self, *args: Any, **options: Any):
         self._given = (args, options)
@@ -171,12 +179,59 @@ class LazyBatchNorm2d(_LazyNormalization, BatchNorm2d):
     becomes = BatchNorm2d
 
 
+class LazyBatchNorm3d(_LazyNormalization, BatchNorm3d):
+    """`BatchNorm3d` whose num_features are those of the first input."""
+
+    becomes = BatchNorm3d
+
+
+class _LazyInstanceNorm(_LazyNormalization):
+    """The base of lazy instance norms, which learn a scale and keep statistics if not told."""
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        super().__init__(eps, momentum, affine, track_running_stats, device, dtype)
+
+    def length(self, x: Tensor) -> int:
+        """The axis of channels, the first one without a batch."""
+        return x.shape[0] if x.ndim == self.becomes.accepted[0] else super().length(x)
+
+
+class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
+    """`InstanceNorm1d(affine=True, track_running_stats=True)` with the first input's features."""
+
+    becomes = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
+    """`InstanceNorm2d(affine=True, track_running_stats=True)` with the first input's features."""
+
+    becomes = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
+    """`InstanceNorm3d(affine=True, track_running_stats=True)` with the first input's features."""
+
+    becomes = InstanceNorm3d
+
+
 __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
     "LazyLinear",
 ]
