@@ -40,8 +40,8 @@ Gradient = Any  # an array in a plain walk, a Tensor in a differentiable one
 Key = Node | Tensor
 
 
-def no_grad() -> Setting:
-    """A context (or decorator) in which nothing is put on the tape.
+def no_grad(function: Any = None) -> Any:
+    """A context (or decorator, also without parentheses) in which nothing is put on the tape.
 
     >>> x = as_tensor(1.0).requires_grad_()
     >>> with no_grad():
@@ -49,12 +49,17 @@ def no_grad() -> Setting:
     >>> y.requires_grad
     False
     """
-    return Setting(grad_enabled=False)
+    return _mode(False, function)
 
 
-def enable_grad() -> Setting:
+def enable_grad(function: Any = None) -> Any:
     """A context (or decorator) in which ops are put on the tape, also inside `no_grad`."""
-    return Setting(grad_enabled=True)
+    return _mode(True, function)
+
+
+def _mode(enabled: bool, function: Any) -> Any:
+    setting = Setting(grad_enabled=enabled)
+    return setting if function is None else setting(function)
 
 
 def is_grad_enabled() -> bool:

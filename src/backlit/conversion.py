@@ -96,6 +96,35 @@ def _python_numbers(data: Any) -> bool:
     return not hasattr(data, "__array__")
 
 
+class Device(str):
+    """The name of a device. As in PyTorch it knows its `type` and `index`.
+
+    >>> Device("cuda:1").type, Device("cuda:1").index, Device("cpu") == "cpu"
+    ('cuda', 1, True)
+    """
+
+    __slots__ = ()
+
+    @property
+    def type(self) -> str:
+        """What kind of device it is: `"cpu"`."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int | None:  # type: ignore[override]
+        """Which one of its kind, or None where that is not said."""
+        number = self.partition(":")[2]
+        return int(number) if number else None
+
+
+CPU = Device("cpu")
+
+
+def is_device(name: str) -> bool:
+    """Whether a text is the name of a device, here or elsewhere."""
+    return isinstance(name, Device) or name in ("cpu", "cuda", "mps") or ":" in name
+
+
 def check_device(device: Any) -> None:
     """Raise unless the device is None or the CPU."""
     if device not in (None, "cpu", "cpu:0"):

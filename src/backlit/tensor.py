@@ -16,7 +16,7 @@ import numpy as np
 from . import dtypes
 from .backend import eager
 from .changes import CHANGES
-from .conversion import NESTING, as_array, check_device
+from .conversion import CPU, NESTING, Device, as_array, check_device, is_device
 from .dtypes import DType, as_dtype
 from .errors import ArgumentError, DTypeError, GradientError, ShapeError
 from .execution import AT_ONCE, check, explained
@@ -84,6 +84,44 @@ def apply(op: Op, *inputs: Any) -> Tensor:
         raise
 
 
+class Count(int):
+    """A number of elements, as NumPy's `x.size`, which answers PyTorch's `x.size(0)`, too."""
+
+    _shape: Shape
+
+    def __new__(cls, shape: Shape) -> Count:
+        self = int.__new__(cls, math.prod(shape))
+        self._shape = shape
+        return self
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one axis."""
+        if dim is None:
+            return self._shape
+        ndim = len(self._shape)
+        if not -ndim <= dim < ndim:
+            raise ShapeError(f"size: dim must lie in [-{ndim}, {ndim}), got {dim}")
+        return self._shape[dim]
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+
+class Removal:
+    """What takes a hook away again: `handle.remove()`, or a call."""
+
+    __slots__ = ("_remove",)
+
+    def __init__(self, remove: Callable[[], None]):
+        self._remove = remove
+
+    def remove(self) -> None:
+        """Take the hook away; once more does nothing."""
+        self._remove()
+
+    __call__ = remove
+
+
 class Tensor:
     """An array whose computation can be differentiated.
 
@@ -142,14 +180,19 @@ class Tensor:
         return len(self.array.shape)
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.array.shape)
+    def size(self) -> Count:
+        """The number of elements; called, the shape or one size of it.
+
+        >>> x = tensor([[1.0, 2.0, 3.0]])
+        >>> x.size, x.size(), x.size(1)
+        (3, (1, 3), 3)
+        """
+        return Count(self.array.shape)
 
     @property
-    def device(self) -> str:
+    def device(self) -> Device:
         """Where the elements are: `"cpu"`."""
-        return "cpu"
+        return CPU
 
     @property
     def is_leaf(self) -> bool:
@@ -355,19 +398,33 @@ class Tensor:
         STATE.execution.assign(self, new)
         return self
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        """The Tensor as another dtype or on a device (`"cpu"` is the only one).
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
+        """The Tensor as another dtype, as that of another Tensor, or on a device: the CPU.
+
+        With `copy` it is always a Tensor of its own. `non_blocking` and `memory_format` are
+        PyTorch's and have no meaning here.
 
         >>> tensor([1.0]).to("float64")
         Tensor([1.], shape=(1,), dtype=float64)
         """
         for arg in args:
-            if isinstance(arg, str) and (arg in ("cpu", "cuda", "mps") or ":" in arg):
+            if isinstance(arg, Tensor):
+                dtype = arg.dtype
+            elif isinstance(arg, str) and is_device(arg):
                 device = arg
-            else:
+            elif type(arg) is not bool:  # non_blocking or copy, by place
                 dtype = arg
         check_device(device)
-        return self if dtype is None else self.astype(dtype)
+        y = self if dtype is None else self.astype(dtype)
+        return apply(_POSITIVE, y) if copy and y is self else y
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Tensor:
         """The Tensor on a device: `"cpu"` is the only one."""
@@ -483,11 +540,11 @@ class Tensor:
         self._requires_grad = requires_grad
         return self
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removal:
         """Call `hook` with the gradient of this Tensor whenever it is computed.
 
-        A Tensor that the hook returns takes the gradient's place. Returns a function that removes
-        the hook.
+        A Tensor that the hook returns takes the gradient's place. What is returned takes the hook
+        away: `handle.remove()`, or a call of it.
         """
         if not self.requires_grad:
             raise GradientError("register_hook: this Tensor does not require a gradient")
@@ -505,7 +562,7 @@ class Tensor:
                 hooks.remove(hook)
                 CHANGES.mark = object()
 
-        return remove
+        return Removal(remove)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this computed Tensor in its `grad`, as leaves do."""

@@ -6,6 +6,7 @@ functions that are made of it. `Tensor` declares them for type checkers.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,11 @@ from ..ops import elementwise as ops
 from ..promotion import binary, binary_float
 from ..tensor import Tensor, apply
 from . import elementwise, manipulation, reductions
+from .arguments import one_axis
 from .assignment import setitem
-from .indexing import getitem
+from .data import data
+from .dialects import UNSAID, ValuesIndices, of_pytorch, require_pytorch
+from .indexing import getitem, take_along_axis
 from .linear_algebra import matmul
 
 Method = Callable[..., Any]
@@ -69,7 +73,16 @@ def _in_place(sign: str, forward: Method) -> Method:
 
 
 def _fold(function: Method) -> Method:
-    def method(self: Tensor, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def method(
+        self: Tensor,
+        axis: Any = None,
+        keepdim: Any = None,
+        *,
+        keepdims: bool = False,
+        dim: Any = UNSAID,
+    ) -> Tensor:
+        if keepdim is not None or dim is not UNSAID:
+            axis, keepdims = of_pytorch(axis, keepdims, dim, keepdim)
         return function(self, axis=axis, keepdims=keepdims)
 
     return method
@@ -77,8 +90,16 @@ def _fold(function: Method) -> Method:
 
 def _accumulation(function: Method) -> Method:
     def method(
-        self: Tensor, axis: Any = None, *, dtype: Any = None, keepdims: bool = False
+        self: Tensor,
+        axis: Any = None,
+        keepdim: Any = None,
+        *,
+        dtype: Any = None,
+        keepdims: bool = False,
+        dim: Any = UNSAID,
     ) -> Tensor:
+        if keepdim is not None or dim is not UNSAID:
+            axis, keepdims = of_pytorch(axis, keepdims, dim, keepdim)
         return function(self, axis=axis, dtype=dtype, keepdims=keepdims)
 
     return method
@@ -86,9 +107,69 @@ def _accumulation(function: Method) -> Method:
 
 def _deviation(function: Method) -> Method:
     def method(
-        self: Tensor, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False
+        self: Tensor,
+        place: Any = UNSAID,
+        /,
+        unbiased: Any = None,
+        keepdim: Any = None,
+        *,
+        axis: Any = UNSAID,
+        correction: Any = UNSAID,
+        keepdims: Any = None,
+        dim: Any = UNSAID,
     ) -> Tensor:
-        return function(self, axis=axis, correction=correction, keepdims=keepdims)
+        if isinstance(place, bool):
+            unbiased, place = place, UNSAID
+        if correction is UNSAID:
+            numpy = axis is not UNSAID or keepdims is not None
+            if unbiased is not None:
+                correction = float(unbiased)
+            elif numpy and dim is UNSAID and keepdim is None:
+                correction = 0.0
+            else:
+                if numpy or (dim is UNSAID and keepdim is None):
+                    require_pytorch(f"x.{function.__name__}()")
+                correction = 1.0
+        if axis is UNSAID:
+            axis = None if place is UNSAID else place
+        axis, keep = of_pytorch(axis, keepdims, dim, keepdim)
+        return function(self, axis=axis, correction=correction, keepdims=keep)
+
+    return method
+
+
+def _extreme(function: Method) -> Method:
+    name = function.__name__
+    index = {"max": reductions.argmax, "min": reductions.argmin}[name]
+    between = {"max": elementwise.maximum, "min": elementwise.minimum}[name]
+
+    def method(
+        self: Tensor,
+        place: Any = None,
+        /,
+        keepdim: Any = None,
+        *,
+        axis: Any = None,
+        keepdims: Any = None,
+        dim: Any = UNSAID,
+        other: Any = None,
+    ) -> Any:
+        if place is None and dim is UNSAID and keepdim is None and other is None:
+            return function(self, axis=axis, keepdims=bool(keepdims))
+        if isinstance(place, Tensor) or other is not None:
+            return between(self, place if other is None else other)
+        if dim is UNSAID:
+            if isinstance(place, tuple) or keepdims is not None:
+                return function(self, axis=place, keepdims=bool(keepdims))
+            if keepdim is None:
+                require_pytorch(f"x.{name}(1)")
+            dim = place
+        dim, keep = of_pytorch(axis, keepdims, dim, keepdim)
+        indices = index(self, axis=dim, keepdims=True)
+        values = take_along_axis(self, indices, axis=dim)
+        if not keep:
+            values, indices = (manipulation.squeeze(x, axis=dim) for x in (values, indices))
+        return ValuesIndices(values, indices)
 
     return method
 
@@ -137,9 +218,21 @@ def _reshape(self: Tensor, *shape: Any) -> Tensor:
     return manipulation.reshape(self, given)
 
 
-def _flatten(self: Tensor) -> Tensor:
-    """All elements along one axis, in row-major order."""
-    return manipulation.reshape(self, -1)
+def _flatten(self: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from one to another as one, in row-major order: without arguments all.
+
+    >>> Tensor([[[1, 2]], [[3, 4]]]).flatten(1).shape
+    (2, 2)
+    """
+    if not self.ndim:
+        return manipulation.reshape(self, (1,))
+    first = one_axis("flatten", start_dim, self.ndim)
+    last = one_axis("flatten", end_dim, self.ndim)
+    if first > last:
+        raise ShapeError(f"flatten: start_dim must not lie behind end_dim, got {first} and {last}")
+    shape = self.shape
+    size = math.prod(shape[first : last + 1])
+    return manipulation.reshape(self, (*shape[:first], size, *shape[last + 1 :]))
 
 
 def _transposed(self: Tensor) -> Tensor:
@@ -193,8 +286,8 @@ _REDUCTIONS = {
     "mean": _fold,
     "var": _deviation,
     "std": _deviation,
-    "max": _fold,
-    "min": _fold,
+    "max": _extreme,
+    "min": _extreme,
     "argmax": _fold,
     "argmin": _fold,
     "all": _fold,
@@ -211,6 +304,7 @@ _WRITTEN_OUT: dict[str, Any] = {
     "__round__": _round,
     "__array_namespace__": _array_namespace,
     "reshape": _reshape,
+    "data": data,
     "flatten": _flatten,
     "T": property(_transposed),
     "mT": property(manipulation.matrix_transpose),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..array_api import zeros_like
 from ..changes import CHANGES, Announcing, WatchedDict
-from ..conversion import check_device
+from ..conversion import check_device, is_device
 from ..dtypes import FLOATING, as_dtype
 from ..errors import ArgumentError, DTypeError
 from ..foreign import require_function, words
@@ -397,7 +397,7 @@ class Module(Announcing):
         The device is the CPU, so `non_blocking` changes nothing.
         """
         for arg in args:
-            if isinstance(arg, str) and (arg in ("cpu", "cuda", "mps") or ":" in arg):
+            if isinstance(arg, str) and is_device(arg):
                 device = arg
             elif isinstance(arg, Tensor):
                 dtype = arg.dtype

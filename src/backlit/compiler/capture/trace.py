@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...array_api.data import Data
 from ...array_api.namespace import TENSORS
 from ...autograd import no_grad
 from ...backend import halves
@@ -235,6 +236,8 @@ class Trace:
 
     def read(self, tensor: Tensor) -> Variable:
         """The variable that holds a Tensor's value by now."""
+        if type(tensor) is Data:
+            return self.read(tensor.now())
         now = self.current.get(tensor)
         if now is not None:
             return now
@@ -283,6 +286,9 @@ class Trace:
 
     def assign(self, tensor: Tensor, value: Tensor) -> None:
         """A Tensor's value was replaced."""
+        if type(tensor) is Data:
+            tensor.store(value)
+            return
         self._require_not_both(tensor, tensor in self.numbers)
         if self._is_inside(tensor):
             now = self.read(value)

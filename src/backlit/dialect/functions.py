@@ -1,0 +1,486 @@
+"""PyTorch's functions that are none of ours under another name, made of ours.
+
+Their arguments have our names (`axis`, `keepdims`), in PyTorch's order and with its defaults:
+`translate` hands them on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import array_api as ours
+from .. import dtypes
+from ..array_api.arguments import integers, one_axis, sequence, whole
+from ..array_api.dialects import UNSAID, ValuesIndices
+from ..errors import ArgumentError, ShapeError
+from ..nn import functional
+from ..op import describe
+from ..tensor import Tensor, as_tensor
+
+equal_elements = ours.equal
+amax, amin = ours.max, ours.min
+
+
+# -- arithmetic -----------------------------------------------------------------------------------
+
+
+def add(x: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """x + α other."""
+    return ours.add(x, other if alpha == 1 else ours.multiply(other, alpha))
+
+
+def sub(x: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """x - α other."""
+    return ours.subtract(x, other if alpha == 1 else ours.multiply(other, alpha))
+
+
+def rsub(x: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - α x."""
+    return sub(other, x, alpha=alpha)
+
+
+def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """x / other, as it is, rounded down ("floor") or towards 0 ("trunc")."""
+    if rounding_mode is None:
+        return ours.divide(x, other)
+    if rounding_mode == "floor":
+        return ours.floor_divide(x, other)
+    if rounding_mode != "trunc":
+        raise ArgumentError(
+            f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+        )
+    y = ours.trunc(ours.divide(x, other))
+    whole = all(getattr(v, "dtype", None) in dtypes.INTEGER or isinstance(v, int) for v in (x, other))
+    return y.astype(dtypes.result_type(x, other)) if whole else y
+
+
+def clamp_min(x: Any, min: Any) -> Tensor:
+    """The larger of x and the limit."""
+    return ours.clip(x, min)
+
+
+def clamp_max(x: Any, max: Any) -> Tensor:
+    """The smaller of x and the limit."""
+    return ours.clip(x, None, max)
+
+
+def round(x: Any, *, decimals: int = 0) -> Tensor:
+    """To so many decimals, halves to the even one."""
+    return ours.round(x) if decimals == 0 else as_tensor(x).__round__(decimals)
+
+
+def equal(x: Any, other: Any) -> bool:
+    """Whether two Tensors have the same shape and elements: one truth value."""
+    x, other = as_tensor(x), as_tensor(other)
+    return x.shape == other.shape and bool(ours.all(ours.equal(x, other)))
+
+
+# -- sums and searches ----------------------------------------------------------------------------
+
+
+def mean(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
+    """Σ x / n."""
+    x = as_tensor(x) if dtype is None else as_tensor(x).astype(dtype)
+    return ours.mean(x, axis=axis, keepdims=keepdims)
+
+
+def _corrected(axis: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
+    """The axis and correction of PyTorch's `var`, which takes `unbiased` in several places."""
+    if isinstance(axis, bool):
+        axis, unbiased = None, axis
+    return axis, float(correction if unbiased is None else unbiased)
+
+
+def var(
+    x: Any,
+    axis: Any = None,
+    unbiased: bool | None = None,
+    keepdims: bool = False,
+    *,
+    correction: float = 1,
+) -> Tensor:
+    """Σ (x - mean)² / (n - correction), with 1 as the correction."""
+    axis, correction = _corrected(axis, unbiased, correction)
+    return ours.var(x, axis=axis, correction=correction, keepdims=keepdims)
+
+
+def std(
+    x: Any,
+    axis: Any = None,
+    unbiased: bool | None = None,
+    keepdims: bool = False,
+    *,
+    correction: float = 1,
+) -> Tensor:
+    """The square root of `var`."""
+    axis, correction = _corrected(axis, unbiased, correction)
+    return ours.std(x, axis=axis, correction=correction, keepdims=keepdims)
+
+
+def var_mean(
+    x: Any, axis: Any = None, unbiased: Any = None, keepdims: bool = False, *, correction: float = 1
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean."""
+    axis, correction = _corrected(axis, unbiased, correction)
+    means = ours.mean(x, axis=axis, keepdims=keepdims)
+    return ours.var(x, axis=axis, correction=correction, keepdims=keepdims), means
+
+
+def std_mean(
+    x: Any, axis: Any = None, unbiased: Any = None, keepdims: bool = False, *, correction: float = 1
+) -> tuple[Tensor, Tensor]:
+    """The deviation and the mean."""
+    axis, correction = _corrected(axis, unbiased, correction)
+    means = ours.mean(x, axis=axis, keepdims=keepdims)
+    return ours.std(x, axis=axis, correction=correction, keepdims=keepdims), means
+
+
+def _extreme(name: str, x: Any, axis: Any, keepdims: bool, other: Any) -> Any:
+    x = as_tensor(x)
+    if other is not None:
+        return getattr(x, name)(other=other)
+    if isinstance(axis, Tensor):
+        return getattr(x, name)(axis)
+    return getattr(x, name)() if axis is None else getattr(x, name)(dim=axis, keepdim=keepdims)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False, *, other: Any = None) -> Any:
+    """The largest of all elements, (values, indices) along an axis, or the larger of two Tensors."""
+    return _extreme("max", x, axis, keepdims, other)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False, *, other: Any = None) -> Any:
+    """The smallest of all elements, (values, indices) along an axis, or the smaller of two."""
+    return _extreme("min", x, axis, keepdims, other)
+
+
+def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = False) -> ValuesIndices:
+    """The elements along an axis in order, and where they were: (values, indices). It is stable."""
+    x = as_tensor(x)
+    order = ours.argsort(x, axis=axis, descending=descending)
+    return ValuesIndices(ours.take_along_axis(x, order, axis=axis), order)
+
+
+def msort(x: Any) -> Tensor:
+    """The elements along the first axis in order."""
+    return ours.sort(x, axis=0)
+
+
+def norm(
+    x: Any, p: Any = "fro", axis: Any = None, keepdims: bool = False, dtype: Any = None
+) -> Tensor:
+    """The p-norm of the elements over the axes; "fro" is 2, "nuc" the sum of singular values."""
+    x = as_tensor(x) if dtype is None else as_tensor(x).astype(dtype)
+    if p == "nuc":
+        return ours.matrix_norm(x, keepdims=keepdims, ord="nuc")
+    order = 2 if p in ("fro", None) else float(p)
+    return ours.vector_norm(x, axis=axis, keepdims=keepdims, ord=order)
+
+
+def dist(x: Any, other: Any, p: float = 2) -> Tensor:
+    """The p-norm of x - other."""
+    return ours.vector_norm(ours.subtract(x, other), ord=p)
+
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
+    """Two axes exchanged."""
+    x = as_tensor(x)
+    if not x.ndim:
+        return x
+    a, b = one_axis("transpose", dim0, x.ndim), one_axis("transpose", dim1, x.ndim)
+    order = list(range(x.ndim))
+    order[a], order[b] = b, a
+    return ours.permute_dims(x, order)
+
+
+def t(x: Any) -> Tensor:
+    """The transposed matrix; a vector is its own."""
+    x = as_tensor(x)
+    if x.ndim > 2:
+        raise ShapeError(f"t: x must have at most 2 axes, got {describe(x)}; use transpose or mT")
+    return x if x.ndim < 2 else ours.matrix_transpose(x)
+
+
+def squeeze(x: Any, axis: Any = UNSAID) -> Tensor:
+    """Without the axes of size 1: all of them, or those that are named and have size 1."""
+    x = as_tensor(x)
+    if axis is UNSAID:
+        named: Any = range(x.ndim)
+    else:
+        named = axis if isinstance(axis, tuple | list) else (axis,)
+    if not x.ndim:
+        return x
+    gone = {one_axis("squeeze", a, x.ndim) for a in named}
+    return ours.reshape(x, tuple(n for a, n in enumerate(x.shape) if n != 1 or a not in gone))
+
+
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from one to another as one."""
+    return as_tensor(x).flatten(start_dim, end_dim)
+
+
+def ravel(x: Any) -> Tensor:
+    """All elements along one axis."""
+    return ours.reshape(x, -1)
+
+
+def unflatten(x: Any, axis: int, sizes: Any) -> Tensor:
+    """One axis as several."""
+    x = as_tensor(x)
+    a = one_axis("unflatten", axis, x.ndim)
+    inner = list(integers("unflatten", sizes))
+    if inner.count(-1) == 1:
+        known = -math.prod(inner)
+        inner[inner.index(-1)] = x.shape[a] // known if known else 0
+    return ours.reshape(x, (*x.shape[:a], *inner, *x.shape[a + 1 :]))
+
+
+def view_as(x: Any, other: Any) -> Tensor:
+    """x in the shape of another Tensor."""
+    return ours.reshape(x, other.shape)
+
+
+reshape_as = view_as
+
+
+def fliplr(x: Any) -> Tensor:
+    """The second axis in reverse order."""
+    return ours.flip(x, axis=1)
+
+
+def flipud(x: Any) -> Tensor:
+    """The first axis in reverse order."""
+    return ours.flip(x, axis=0)
+
+
+def cat(tensors: Any, axis: int = 0) -> Tensor:
+    """The Tensors one after the other along an axis; empty vectors among them do not count."""
+    given = [as_tensor(x) for x in sequence("cat: the Tensors", tensors)]
+    full = [x for x in given if x.shape != (0,)]
+    return ours.concat(full or given, axis=axis)
+
+
+def split(x: Any, split_size_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of one size along an axis, of which the last may be smaller, or of the sizes given."""
+    x = as_tensor(x)
+    a = one_axis("split", axis, x.ndim)
+    n = x.shape[a]
+    if isinstance(split_size_or_sections, tuple | list):
+        sizes = list(integers("split", split_size_or_sections))
+    else:
+        size = whole("split: split_size_or_sections", split_size_or_sections, 0)
+        if not size and n:
+            raise ArgumentError("split: the size of a piece must be positive, got 0")
+        sizes = [size] * (n // size if size else 0)
+        if sum(sizes) < n or not sizes:
+            sizes.append(n - sum(sizes))
+    if sum(sizes) != n:
+        raise ShapeError(f"split: the sizes must add up to {n} on axis {a}, got {sizes}")
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(narrow(x, a, start, size))
+        start += size
+    return tuple(pieces)
+
+
+def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
+    """As many pieces along an axis, or fewer, of one size but for the last."""
+    x = as_tensor(x)
+    n = x.shape[one_axis("chunk", axis, x.ndim)]
+    if not n:
+        return (x,) * whole("chunk: chunks", chunks)
+    return split(x, -(-n // whole("chunk: chunks", chunks)), axis)
+
+
+def narrow(x: Any, axis: int, start: Any, length: int) -> Tensor:
+    """The elements from `start` on, so many along an axis."""
+    x = as_tensor(x)
+    a = one_axis("narrow", axis, x.ndim)
+    first = int(start) + (x.shape[a] if start < 0 else 0)
+    if not 0 <= first <= first + length <= x.shape[a]:
+        raise ShapeError(
+            f"narrow: start and start + length must lie in [0, {x.shape[a]}], got {start} and "
+            f"{int(start) + length}"
+        )
+    return x[(slice(None),) * a + (slice(first, first + length),)]
+
+
+def select(x: Any, axis: int, index: Any) -> Tensor:
+    """The slice at one place of an axis, without that axis."""
+    x = as_tensor(x)
+    return x[(slice(None),) * one_axis("select", axis, x.ndim) + (index,)]
+
+
+def repeat_interleave(
+    x: Any, repeats: Any = None, axis: int | None = None, *, output_size: Any = None
+) -> Tensor:
+    """Each element or slice so often, one after the other; of counts alone, their places."""
+    x = as_tensor(x)
+    if repeats is None:
+        return ours.repeat(ours.arange(x.shape[0]), x)
+    return ours.repeat(x, repeats, axis=axis)
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """Each Tensor with at least one axis."""
+    return _each(tensors, lambda x: x.reshape(1) if x.ndim < 1 else x)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Each Tensor with at least two axes, new ones in front."""
+    return _each(tensors, lambda x: x.reshape((1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Each Tensor with at least three axes: a vector is (1, N, 1), a matrix (M, N, 1)."""
+
+    def deep(x: Tensor) -> Tensor:
+        x = atleast_2d(x)
+        return x if x.ndim > 2 else ours.expand_dims(x, axis=-1)
+
+    return _each(tensors, deep)
+
+
+def _each(tensors: tuple[Any, ...], change: Any) -> Any:
+    alone = len(tensors) == 1
+    given = tensors[0] if alone and isinstance(tensors[0], tuple | list) else tensors
+    found = tuple(change(as_tensor(x)) for x in given)
+    return found[0] if alone and given is tensors else found
+
+
+# -- choosing -------------------------------------------------------------------------------------
+
+
+def gather(x: Any, axis: int, index: Any) -> Tensor:
+    """The elements of x at `index` along an axis; the other axes of x may be longer, and are cut."""
+    x, index = as_tensor(x), as_tensor(index)
+    if x.ndim != index.ndim:
+        raise ShapeError(
+            f"gather: index must have as many axes as x, got {describe(index)} for {describe(x)}"
+        )
+    a = one_axis("gather", axis, x.ndim) if x.ndim else 0
+    if any(i > n for k, (i, n) in enumerate(zip(index.shape, x.shape, strict=True)) if k != a):
+        raise ShapeError(
+            f"gather: index must not be longer than x but along axis {a}, got {describe(index)} "
+            f"for {describe(x)}"
+        )
+    cut = tuple(slice(None if k == a else i) for k, i in enumerate(index.shape))
+    return ours.take_along_axis(x[cut], index, axis=a)
+
+
+def take_along_dim(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """The elements at `indices` along an axis, or of all of them in order."""
+    if axis is None:
+        return ours.take(ravel(x), ravel(indices))
+    return ours.take_along_axis(x, indices, axis=axis)
+
+
+def take(x: Any, index: Any) -> Tensor:
+    """The elements at places counted through all of x."""
+    return ours.take(ravel(x), index)
+
+
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, else other; of a condition alone the indices where it does."""
+    if input is None and other is None:
+        return ours.nonzero(condition)
+    return ours.where(condition, input, other)
+
+
+def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not 0: a matrix with a row for each, or a tuple."""
+    x = as_tensor(x)
+    found = ours.nonzero(atleast_1d(x))
+    if as_tuple:
+        return found
+    matrix = ours.stack(found, axis=1)
+    return matrix if x.ndim else matrix[:, :0]
+
+
+argwhere = nonzero
+
+
+# -- others ---------------------------------------------------------------------------------------
+
+
+def softmax(x: Any, axis: int, dtype: Any = None) -> Tensor:
+    """The softmax along an axis."""
+    return functional.softmax(as_tensor(x) if dtype is None else as_tensor(x).astype(dtype), axis)
+
+
+def log_softmax(x: Any, axis: int, dtype: Any = None) -> Tensor:
+    """The logarithm of the softmax along an axis."""
+    x = as_tensor(x) if dtype is None else as_tensor(x).astype(dtype)
+    return functional.log_softmax(x, axis)
+
+
+def _of_axes(name: str, x: Any, y: Any, axes: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    x, y = as_tensor(x), as_tensor(y)
+    if (x.ndim, y.ndim) != axes:
+        raise ShapeError(
+            f"{name}: the inputs must have {axes[0]} and {axes[1]} axes, got {describe(x)} and "
+            f"{describe(y)}; use matmul"
+        )
+    return x, y
+
+
+def mm(x: Any, mat2: Any) -> Tensor:
+    """The product of two matrices."""
+    return ours.matmul(*_of_axes("mm", x, mat2, (2, 2)))
+
+
+def bmm(x: Any, mat2: Any) -> Tensor:
+    """The products of two batches of matrices."""
+    return ours.matmul(*_of_axes("bmm", x, mat2, (3, 3)))
+
+
+def mv(x: Any, vec: Any) -> Tensor:
+    """A matrix times a vector."""
+    return ours.matmul(*_of_axes("mv", x, vec, (2, 1)))
+
+
+def dot(x: Any, tensor: Any) -> Tensor:
+    """Σ x y of two vectors."""
+    return ours.vecdot(*_of_axes("dot", x, tensor, (1, 1)))
+
+
+def inner(x: Any, other: Any) -> Tensor:
+    """Σ x y over the last axis of both."""
+    x, other = as_tensor(x), as_tensor(other)
+    if not x.ndim or not other.ndim:
+        return x * other
+    return ours.tensordot(x, other, axes=([-1], [-1]))
+
+
+def _scaled_sum(x: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    y = product if alpha == 1 else product * alpha
+    return y if beta == 0 else add(y, x, alpha=beta)
+
+
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """β x + α mat1 mat2."""
+    return _scaled_sum(x, mm(mat1, mat2), beta, alpha)
+
+
+def addmv(x: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """β x + α mat vec."""
+    return _scaled_sum(x, mv(mat, vec), beta, alpha)
+
+
+def addr(x: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """β x + α vec1 vec2ᵀ."""
+    return _scaled_sum(x, ours.outer(vec1, vec2), beta, alpha)
+
+
+def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """β x + α batch1 batch2, matrix by matrix."""
+    return _scaled_sum(x, bmm(batch1, batch2), beta, alpha)
+
+
+def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """β x + α Σ batch1 batch2 over the matrices."""
+    return _scaled_sum(x, ours.sum(bmm(batch1, batch2), axis=0), beta, alpha)

@@ -1,0 +1,225 @@
+"""PyTorch's functions of Tensors, with its names, argument names, order and defaults.
+
+Each line is one function as PyTorch has it, and after `=` what it is called here, if it is called
+otherwise. An argument is called here what `translate.OURS` says, or what stands after `>`. Where
+the first argument is `input` the function is a method, too.
+
+`functions` has those for which another name and other words are not enough.
+"""
+
+from __future__ import annotations
+
+#: One Tensor in, one out, element by element. `a=b` is PyTorch's name for our b.
+ELEMENTWISE = """
+abs absolute=abs acos arccos=acos acosh arccosh=acosh asin arcsin=asin asinh arcsinh=asinh
+atan arctan=atan atanh arctanh=atanh bitwise_not=bitwise_invert ceil cos cosh deg2rad digamma
+erf erfc erfinv exp exp2 expm1 fix=trunc floor frac isfinite isinf isnan lgamma log log10 log1p log2
+logical_not logit neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
+sign signbit sin sinc sinh sqrt square tan tanh trunc isposinf isneginf sgn=sign
+"""
+
+#: Two Tensors or numbers in.
+PAIRS = """
+arctan2=atan2 atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
+copysign divide=div eq=equal_elements fmax fmin fmod ge=greater_equal greater greater_equal
+gt=greater heaviside hypot le=less_equal less less_equal logaddexp logaddexp2 logical_and
+logical_or logical_xor lt=less matmul maximum minimum mul=multiply multiply
+ne=not_equal nextafter not_equal pow remainder true_divide=divide xlogy gcd lcm
+"""
+
+FUNCTIONS = """
+add(input, other, *, alpha=1)
+sub(input, other, *, alpha=1)
+subtract(input, other, *, alpha=1) = sub
+rsub(input, other, *, alpha=1)
+div(input, other, *, rounding_mode=None)
+floor_divide(input, other)
+clamp(input, min=None, max=None) = clip
+clip(input, min=None, max=None)
+clamp_min(input, min)
+clamp_max(input, max)
+round(input, *, decimals=0)
+lerp(input, end, weight)
+addcmul(input, tensor1, tensor2, *, value=1)
+addcdiv(input, tensor1, tensor2, *, value=1)
+nan_to_num(input, nan=0.0, posinf=None, neginf=None)
+polygamma(n, input)
+
+equal(input, other)
+allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
+isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
+isin(elements, test_elements, *, assume_unique=False, invert=False)
+
+sum(input, dim=None, keepdim=False, *, dtype=None)
+prod(input, dim=None, keepdim=False, *, dtype=None)
+mean(input, dim=None, keepdim=False, *, dtype=None)
+nansum(input, dim=None, keepdim=False, *, dtype=None)
+nanmean(input, dim=None, keepdim=False, *, dtype=None)
+var(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
+std(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
+var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
+std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
+max(input, dim=None, keepdim=False, *, other=None)
+min(input, dim=None, keepdim=False, *, other=None)
+amax(input, dim=(), keepdim=False) = max
+amin(input, dim=(), keepdim=False) = min
+aminmax(input, *, dim=None, keepdim=False)
+argmax(input, dim=None, keepdim=False)
+argmin(input, dim=None, keepdim=False)
+all(input, dim=None, keepdim=False)
+any(input, dim=None, keepdim=False)
+logsumexp(input, dim, keepdim=False)
+count_nonzero(input, dim=None)
+norm(input, p="fro", dim=None, keepdim=False, dtype=None)
+dist(input, other, p=2)
+median(input, dim=None, keepdim=False)
+nanmedian(input, dim=None, keepdim=False)
+mode(input, dim=-1, keepdim=False)
+quantile(input, q, dim=None, keepdim=False, *, interpolation="linear")
+nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear")
+kthvalue(input, k, dim=-1, keepdim=False)
+topk(input, k, dim=-1, largest=True, sorted=True)
+sort(input, dim=-1, descending=False, stable=False)
+msort(input)
+argsort(input, dim=-1, descending=False, stable=False)
+unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)
+unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)
+bincount(input, weights=None, minlength=0)
+histc(input, bins=100, min=0, max=0)
+histogram(input, bins, *, range=None, weight=None, density=False)
+cumsum(input, dim, *, dtype=None) = cumulative_sum
+cumprod(input, dim, *, dtype=None) = cumulative_prod
+cummax(input, dim)
+cummin(input, dim)
+logcumsumexp(input, dim)
+diff(input, n=1, dim=-1, prepend=None, append=None)
+cov(input, *, correction=1, fweights=None, aweights=None)
+corrcoef(input)
+searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)
+bucketize(input, boundaries, *, out_int32=False, right=False)
+
+softmax(input, dim, dtype=None)
+log_softmax(input, dim, dtype=None)
+softplus(input, beta=1.0, threshold=20.0)
+prelu(input, weight)
+dropout(input, p, train)
+one_hot(input, num_classes=-1)
+
+reshape(input, *shape)
+view_as(input, other)
+reshape_as(input, other)
+permute(input, *dims) = permute_dims
+transpose(input, dim0, dim1)
+swapaxes(input, axis0, axis1) = transpose
+swapdims(input, dim0, dim1) = transpose
+t(input)
+adjoint(input) = matrix_transpose
+movedim(input, source, destination) = moveaxis
+moveaxis(input, source, destination)
+unsqueeze(input, dim) = expand_dims
+squeeze(input, dim=None)
+flatten(input, start_dim=0, end_dim=-1)
+ravel(input)
+unflatten(input, dim, *sizes)
+broadcast_to(input, *size>shape)
+tile(input, *dims)
+flip(input, *dims>axis)
+fliplr(input)
+flipud(input)
+roll(input, shifts>shift, dims>axis=None)
+rot90(input, k=1, dims=(0, 1))
+cat(tensors, dim=0)
+concat(tensors, dim=0) = cat
+concatenate(tensors, dim=0) = cat
+stack(tensors, dim=0)
+hstack(tensors)
+vstack(tensors)
+dstack(tensors)
+row_stack(tensors) = vstack
+column_stack(tensors)
+chunk(input, chunks, dim=0)
+split(input, split_size_or_sections, dim=0)
+tensor_split(input, indices_or_sections, dim=0)
+unbind(input, dim=0) = unstack
+narrow(input, dim, start, length)
+select(input, dim, index)
+repeat_interleave(input, repeats=None, dim=None, *, output_size=None)
+tril(input, diagonal>k=0)
+triu(input, diagonal>k=0)
+diag(input, diagonal=0)
+diagonal(input, offset=0, dim1=0, dim2=1)
+diag_embed(input, offset=0, dim1=-2, dim2=-1)
+diagflat(input, offset=0)
+trace(input)
+block_diag(*tensors)
+cartesian_prod(*tensors)
+combinations(input, r=2, with_replacement=False)
+vander(x, N=None, increasing=False)
+renorm(input, p, dim, maxnorm)
+broadcast_tensors(*tensors) = broadcast_arrays
+atleast_1d(*tensors)
+atleast_2d(*tensors)
+atleast_3d(*tensors)
+
+gather(input, dim, index)
+take_along_dim(input, indices, dim=None)
+take(input, index)
+index_select(input, dim, index)
+index_add(input, dim, index, source, *, alpha=1)
+index_copy(input, dim, index, source)
+index_fill(input, dim, index, value)
+scatter(input, dim, index, src, *, reduce=None)
+scatter_add(input, dim, index, src)
+scatter_reduce(input, dim, index, src, reduce, *, include_self=True)
+masked_fill(input, mask, value)
+masked_select(input, mask)
+masked_scatter(input, mask, source)
+where(condition, input=None, other=None)
+nonzero(input, *, as_tuple=False)
+argwhere(input)
+
+mm(input, mat2)
+bmm(input, mat2)
+mv(input, vec)
+dot(input, tensor)
+vdot(input, tensor) = dot
+inner(input, other)
+outer(input, vec2)
+ger(input, vec2) = outer
+addmm(input, mat1, mat2, *, beta=1, alpha=1)
+addmv(input, mat, vec, *, beta=1, alpha=1)
+addr(input, vec1, vec2, *, beta=1, alpha=1)
+addbmm(input, batch1, batch2, *, beta=1, alpha=1)
+baddbmm(input, batch1, batch2, *, beta=1, alpha=1)
+chain_matmul(*matrices)
+tensordot(a, b, dims>axes=2)
+kron(input, other)
+cross(input, other, dim=None)
+cdist(x1, x2, p=2.0, compute_mode=None)
+
+det(input)
+logdet(input)
+slogdet(input)
+inverse(input) = inv
+pinverse(input, rcond=1e-15)
+matrix_power(input, n)
+cholesky(input, upper=False)
+qr(input, some=True)
+svd(input, some=True, compute_uv=True)
+"""
+
+#: Methods that change their Tensor: the same, in place.
+IN_PLACE = """
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr asin asinh atan atan2 atanh
+arccos arccosh arcsin arcsinh arctan arctan2 arctanh baddbmm bitwise_and bitwise_left_shift
+bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign
+cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix floor
+floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
+index_fill index_reduce lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
+logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num ne
+neg negative nextafter not_equal pow rad2deg reciprocal relu remainder renorm round rsqrt scatter
+scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtract tan tanh tril
+triu true_divide trunc xlogy
+"""
+
+__all__ = ["ELEMENTWISE", "FUNCTIONS", "IN_PLACE", "PAIRS"]

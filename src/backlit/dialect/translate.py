@@ -1,0 +1,191 @@
+"""From a line of the table to the function: PyTorch's arguments into ours."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ..dtypes import bool_, float64, int64
+from ..errors import ArgumentError
+from ..tensor import Tensor
+from . import table
+
+Function = Callable[..., Any]
+
+#: What an argument of PyTorch's is called here, where it has another name.
+OURS = {"dim": "axis", "keepdim": "keepdims", "dims": "axes"}
+
+#: Other names under which PyTorch itself takes an argument.
+_ALSO = {"axis": "dim", "keepdims": "keepdim", "self": "input", "x": "input", "x2": "other"}
+
+#: What Python's types mean as a dtype in PyTorch.
+_PYTHON = {float: float64, int: int64, bool: bool_}
+
+
+class Argument(NamedTuple):
+    """One argument as PyTorch has it: what it is called there and here, and what if left out."""
+
+    name: str
+    ours: str
+    default: Any
+    required: bool
+    by_name: bool  # only
+    several: bool  # also as arguments of their own: permute(1, 0) for permute((1, 0))
+
+
+class Line(NamedTuple):
+    """One function of the table."""
+
+    name: str
+    target: str
+    arguments: tuple[Argument, ...]
+
+    @property
+    def is_method(self) -> bool:
+        """Whether PyTorch's Tensors have it as a method."""
+        return bool(self.arguments) and self.arguments[0].name == "input"
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(a.name for a in self.arguments)})"
+
+
+def lines() -> Iterator[Line]:
+    """All lines of the table."""
+    for text, arguments in ((table.ELEMENTWISE, ("input",)), (table.PAIRS, ("input", "other"))):
+        plain = tuple(Argument(a, a, None, True, False, False) for a in arguments)
+        for word in text.split():
+            name, _, target = word.partition("=")
+            yield Line(name, target or name, plain)
+    for row in table.FUNCTIONS.strip().splitlines():
+        if row:
+            yield _line(row)
+
+
+def _line(row: str) -> Line:
+    call, _, target = row.partition(" = ") if ") = " in row else (row, "", "")
+    name, _, inside = call[:-1].partition("(")
+    return Line(name, target or name, tuple(_arguments(inside)))
+
+
+def _arguments(text: str) -> Iterator[Argument]:
+    by_name = False
+    for piece in _pieces(text):
+        if piece == "*":
+            by_name = True
+            continue
+        left, equals, default = piece.partition("=")
+        several = left.startswith("*")
+        name, _, ours = left.lstrip("*").partition(">")
+        value = _value(default) if equals else None
+        yield Argument(name, ours or OURS.get(name, name), value, not equals, by_name, several)
+
+
+_value = functools.cache(ast.literal_eval)
+
+
+def _pieces(text: str) -> list[str]:
+    """The arguments between commas, of which some stand inside parentheses."""
+    pieces: list[str] = []
+    for piece in text.split(", "):
+        if pieces and pieces[-1].count("(") > pieces[-1].count(")"):
+            pieces[-1] += f", {piece}"
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def translated(line: Line, target: Function) -> Function:
+    """The function that takes PyTorch's arguments and calls ours with them."""
+    arguments = line.arguments
+    code = target.__code__ if hasattr(target, "__code__") else None
+    places = code.co_varnames[: code.co_argcount] if code is not None else ()
+    required = code.co_posonlyargcount if code is not None else len(arguments)
+    # Those that stand at the same place here are handed on by place.
+    leading = 0
+    for i, a in enumerate(arguments):
+        same = i < len(places) and (i < required or i == 0 or places[i] == a.ours)
+        if a.by_name or a.several or not (same or code is None):
+            break
+        leading = i + 1
+    plain = leading and not any(a.name in _CONVERTED for a in arguments[:leading])
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if plain and not kwargs and len(args) <= leading:
+            return target(*args)
+        out = kwargs.pop("out", None)
+        given = bound(line, args, kwargs)
+        first = []
+        for a in arguments[:leading]:
+            if a.name not in given and a.required:
+                break
+            first.append(given.pop(a.name, a.default))
+        y = target(*first, **{a.ours: given[a.name] for a in arguments if a.name in given})
+        return y if out is None else _into(line.name, out, y)
+
+    function.__name__ = line.name
+    function.__qualname__ = line.name
+    function.__doc__ = f"PyTorch's `{line}`: {(target.__doc__ or '').strip()}"
+    return function
+
+
+def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that were given, by PyTorch's names."""
+    names = [a.name for a in line.arguments if not a.by_name]
+    if line.arguments and line.arguments[-1].several and len(args) >= len(names):
+        *before, last = names
+        rest = args[len(before) :]
+        alone = len(rest) == 1 and isinstance(rest[0], tuple | list)
+        given = dict(zip(before, args, strict=False))
+        given[last] = tuple(rest[0]) if alone else rest
+    else:
+        if len(args) > len(names):
+            raise TypeError(f"{line.name}: it takes {line}, got {len(args)} arguments by place")
+        given = dict(zip(names, args, strict=False))
+    known = {a.name for a in line.arguments}
+    for word, value in kwargs.items():
+        name = word if word in known else _ALSO.get(word, word)
+        if name not in known:
+            raise unknown(line.name, word, [a.name for a in line.arguments])
+        if name in given:
+            raise TypeError(f"{line.name}: {name} was given twice")
+        given[name] = value
+    missing = [a.name for a in line.arguments if a.required and a.name not in given]
+    if missing and not (line.arguments[-1].several and missing == [line.arguments[-1].name]):
+        raise TypeError(f"{line.name}: it takes {line}, {', '.join(missing)} is missing")
+    for name in given.keys() & _CONVERTED.keys():
+        given[name] = _CONVERTED[name](given[name])
+    return given
+
+
+def unknown(name: str, word: str, known: list[str]) -> TypeError:
+    """The error for an argument that PyTorch's function does not have, or ours."""
+    near = difflib.get_close_matches(word, known, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return TypeError(f"{name}: it has no argument {word}; it takes {', '.join(known)}{hint}")
+
+
+def _into(name: str, out: Any, y: Any) -> Any:
+    """`out=`: the result becomes the value of a Tensor that is there."""
+    if not isinstance(out, Tensor) or not isinstance(y, Tensor):
+        raise ArgumentError(f"{name}: out must be one Tensor for one result; write y = {name}(...)")
+    return out.become(f"{name}: out", y)
+
+
+def as_dim(dim: Any) -> Any:
+    """An axis, several or all; in PyTorch () is all of them."""
+    return None if isinstance(dim, tuple | list) and not dim else dim
+
+
+def as_dtype(dtype: Any) -> Any:
+    """A dtype as PyTorch understands it: Python's float has 64 bits, and classes of Tensors one."""
+    if isinstance(dtype, type):
+        return _PYTHON.get(dtype) or getattr(dtype, "element_type", dtype)
+    return dtype
+
+
+_CONVERTED: dict[str, Function] = {"dim": as_dim, "dtype": as_dtype}
+
+__all__ = ["Argument", "Function", "Line", "as_dim", "as_dtype", "bound", "lines", "translated", "unknown"]
