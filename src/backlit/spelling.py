@@ -6,10 +6,16 @@ from typing import NoReturn
 
 from .errors import SpellingError
 
-_CPU = "x itself, because Backlit computes on the CPU"
 _IN_PLACE = "x += y and the other operators, x[key] = value, or x.assign(value)"
 
-#: Of Tensors and of arrays: methods there, functions there, or both.
+#: Methods of NumPy's arrays and PyTorch's Tensors.
+_METHODS = {
+    "concatenate": "backlit.concat(tensors, axis=0)",
+    "copy": "x.clone()",
+    "fill": "x.fill_(value)",
+}
+
+#: Functions of the two.
 _FUNCTIONS = {
     "absolute": "backlit.abs(x)",
     "allclose": "np.allclose(x, y)",
@@ -19,29 +25,40 @@ _FUNCTIONS = {
     "arcsin": "backlit.asin(x)",
     "arctan": "backlit.atan(x)",
     "arctan2": "backlit.atan2(y, x)",
+    "array": "backlit.tensor(data)",
+    "as_tensor": "backlit.asarray(data)",
     "bmm": "x @ y",
     "cat": "backlit.concat(tensors, axis=0)",
     "chunk": "slices, as x[:n] and x[n:]",
     "clamp": "backlit.clip(x, low, high)",
-    "clone": "+x",
+    "clone": "x.clone()",
     "concatenate": "backlit.concat(tensors, axis=0)",
-    "copy": "+x",
+    "copy": "x.clone()",
+    "cuda": "nothing for it, because Backlit computes on the CPU",
     "cumprod": "backlit.cumulative_prod(x, axis=0)",
     "cumsum": "backlit.cumulative_sum(x, axis=0)",
+    "device": 'the text "cpu"',
     "div": "x / y",
     "dot": "x @ y",
+    "double": "backlit.float64",
     "eq": "x == y",
     "expand": "backlit.broadcast_to(x, shape)",
+    "float": "backlit.float32",
+    "from_numpy": "backlit.asarray(array)",
     "gather": "backlit.take_along_axis(x, indices, axis=axis)",
     "ge": "x >= y",
     "gt": "x > y",
+    "half": "backlit.float16",
+    "hstack": "backlit.concat(tensors, axis=1)",
     "index_select": "backlit.take(x, indices, axis=axis)",
+    "int": "backlit.int32",
     "isclose": "np.isclose(x, y)",
     "le": "x <= y",
-    "lt": "x < y",
+    "load": "backlit.load_tensors(path), or train.load_checkpoint(path)",
     "log_softmax": "backlit.nn.functional.log_softmax(x, dim=axis)",
+    "long": "backlit.int64",
+    "lt": "x < y",
     "masked_fill": "backlit.where(mask, value, x)",
-    "matmul": "x @ y",
     "mm": "x @ y",
     "mul": "x * y",
     "mv": "x @ y",
@@ -49,10 +66,15 @@ _FUNCTIONS = {
     "neg": "-x",
     "norm": "backlit.vector_norm(x)",
     "permute": "backlit.permute_dims(x, axes)",
-    "pow": "x**y",
+    "power": "backlit.pow(x, y)",
+    "rand": "backlit.random.uniform(shape)",
+    "randint": "backlit.random.integers(low, high, shape)",
+    "randn": "backlit.random.normal(shape)",
+    "randperm": "backlit.random.permutation(n)",
     "ravel": "x.flatten()",
     "relu": "backlit.nn.functional.relu(x)",
     "repeat_interleave": "backlit.repeat(x, times, axis=axis)",
+    "save": "backlit.save_tensors(path, tensors), or train.save_checkpoint(path, state)",
     "softmax": "backlit.nn.functional.softmax(x, dim=axis)",
     "split": "slices, as x[:n] and x[n:]",
     "sub": "x - y",
@@ -61,51 +83,6 @@ _FUNCTIONS = {
     "transpose": "backlit.permute_dims(x, axes), or x.mT",
     "unbind": "backlit.unstack(x)",
     "unsqueeze": "backlit.expand_dims(x, axis=axis)",
-}
-
-#: Of Tensors alone.
-_METHODS = {
-    "bfloat16": 'x.astype("bfloat16")',
-    "bool": 'x.astype("bool")',
-    "contiguous": "x itself, because the order in memory is never seen",
-    "cpu": _CPU,
-    "cuda": _CPU,
-    "data": "x.detach() to read it, x.assign(value) to change it",
-    "dim": "x.ndim",
-    "double": 'x.astype("float64")',
-    "fill": "x.assign(value)",
-    "float": 'x.astype("float32")',
-    "grad_fn": "x.op",
-    "half": 'x.astype("float16")',
-    "int": 'x.astype("int32")',
-    "long": 'x.astype("int64")',
-    "numel": "x.size",
-    "repeat": "backlit.tile(x, times) as in PyTorch, backlit.repeat(x, times) as in NumPy",
-    "t": "x.T",
-    "type": 'x.astype("float32"), or x.dtype',
-    "view": "x.reshape(shape)",
-}
-
-#: Of the module alone.
-_MODULE = {
-    "array": "backlit.tensor(data)",
-    "as_tensor": "backlit.asarray(data)",
-    "cuda": "nothing for it, because Backlit computes on the CPU",
-    "device": 'the text "cpu"',
-    "double": "backlit.float64",
-    "float": "backlit.float32",
-    "from_numpy": "backlit.asarray(array)",
-    "half": "backlit.float16",
-    "hstack": "backlit.concat(tensors, axis=1)",
-    "int": "backlit.int32",
-    "load": "backlit.load_tensors(path), or train.load_checkpoint(path)",
-    "long": "backlit.int64",
-    "power": "backlit.pow(x, y)",
-    "rand": "backlit.random.uniform(shape)",
-    "randint": "backlit.random.integers(low, high, shape)",
-    "randn": "backlit.random.normal(shape)",
-    "randperm": "backlit.random.permutation(n)",
-    "save": "backlit.save_tensors(path, tensors), or train.save_checkpoint(path, state)",
     "vstack": "backlit.concat(tensors, axis=0)",
 }
 
@@ -123,10 +100,10 @@ FUNCTIONS: set[str] = set()
 def method(name: str) -> None:
     """Raise for the name of a method that is spelled otherwise, else return.
 
-    >>> method("view")
+    >>> method("fill")
     Traceback (most recent call last):
         ...
-    backlit.errors.SpellingError: Tensor.view: no such name; use x.reshape(shape)
+    backlit.errors.SpellingError: Tensor.fill: no such name; use x.fill_(value)
     """
     cure = _METHODS.get(name) or _FUNCTIONS.get(name)
     if cure is None:
@@ -147,7 +124,7 @@ def function(name: str) -> NoReturn:
         ...
     backlit.errors.SpellingError: backlit.randn: no such name; use backlit.random.normal(shape)
     """
-    _missing("backlit", name, _MODULE.get(name) or _FUNCTIONS.get(name))
+    _missing("backlit", name, _FUNCTIONS.get(name))
 
 
 def layer(name: str) -> NoReturn:

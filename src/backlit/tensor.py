@@ -27,6 +27,11 @@ from .spelling import instead_of_numpy, method
 from .state import STATE, where_called
 from .tape import Node, arose, make_node, user_site
 
+if TYPE_CHECKING:
+    from .attached import Methods
+else:
+    Methods = object
+
 KEEP = "use the Tensor itself, or t.detach() if none is wanted"
 _RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to print it"
 
@@ -122,7 +127,7 @@ class Removal:
     __call__ = remove
 
 
-class Tensor:
+class Tensor(Methods):
     """An array whose computation can be differentiated.
 
         tensor([1., 2.], requires_grad=True)
@@ -570,22 +575,33 @@ class Tensor:
             self.register_hook(_Keep(self))
 
     # -- operators and methods that `array_api.methods` and `autograd` attach --------------------
+    # What is PyTorch's alone, and what may be either's, is declared in `attached`.
 
     if TYPE_CHECKING:
 
         def _unary(self) -> Tensor: ...
         def _binary(self, other: Any) -> Tensor: ...
-        def _fold(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
-        def _accumulation(
-            self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False
+        def _fold(
+            self,
+            axis: Any = None,
+            keepdim: bool | None = None,
+            *,
+            keepdims: bool = False,
+            dim: Any = None,
         ) -> Tensor: ...
-        def _deviation(
-            self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False
+        def _accumulation(
+            self,
+            axis: Any = None,
+            keepdim: bool | None = None,
+            *,
+            dtype: Any = None,
+            keepdims: bool = False,
+            dim: Any = None,
         ) -> Tensor: ...
 
         T: Tensor
         mT: Tensor  # noqa: N815
-        __neg__ = __pos__ = __abs__ = __invert__ = flatten = _unary
+        __neg__ = __pos__ = __abs__ = __invert__ = _unary
         __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = _binary
         __mul__ = __rmul__ = __imul__ = __truediv__ = __rtruediv__ = __itruediv__ = _binary
         __floordiv__ = __rfloordiv__ = __ifloordiv__ = __mod__ = __rmod__ = __imod__ = _binary
@@ -595,9 +611,8 @@ class Tensor:
         __lshift__ = __rlshift__ = __ilshift__ = __rshift__ = __rrshift__ = __irshift__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = _binary
         __eq__ = __ne__ = _binary  # type: ignore[assignment]
-        mean = max = min = argmax = argmin = all = any = _fold
+        mean = argmax = argmin = all = any = _fold
         sum = prod = _accumulation
-        var = std = _deviation
 
         def __array_namespace__(self, *, api_version: str | None = None) -> Any: ...
         def __getitem__(self, key: Any) -> Tensor: ...

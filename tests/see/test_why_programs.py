@@ -412,7 +412,7 @@ def scaled_by_batch_std():
     m = net(out=1)
     with see.recording() as r:
         p = m(X)
-        s = float(T.std().item())
+        s = float(T.std(correction=0).item())
         loss = F.mse_loss(p / s, T / s)
         loss.backward()
     return m.parameters(), r
@@ -550,7 +550,7 @@ def whiten_by_numbers():
     m = net(out=1)
     with see.recording() as r:
         p = m(X)
-        mu, sd = p.mean().item(), p.std().item()
+        mu, sd = p.mean().item(), p.std(correction=0).item()
         loss = (((p - mu) / sd - T) ** 2).mean()
         loss.backward()
     return m.parameters(), r

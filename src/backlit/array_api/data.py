@@ -32,7 +32,7 @@ class Data(Tensor):
     _key: Any
 
     @property
-    def array(self) -> Any:  # type: ignore[override]
+    def array(self) -> Any:
         """The elements."""
         return self.now().array
 

@@ -51,7 +51,9 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
         )
     y = ours.trunc(ours.divide(x, other))
-    whole = all(getattr(v, "dtype", None) in dtypes.INTEGER or isinstance(v, int) for v in (x, other))
+    whole = all(
+        getattr(v, "dtype", None) in dtypes.INTEGER or isinstance(v, int) for v in (x, other)
+    )
     return y.astype(dtypes.result_type(x, other)) if whole else y
 
 
@@ -146,7 +148,7 @@ def _extreme(name: str, x: Any, axis: Any, keepdims: bool, other: Any) -> Any:
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False, *, other: Any = None) -> Any:
-    """The largest of all elements, (values, indices) along an axis, or the larger of two Tensors."""
+    """The largest of all elements, (values, indices) along an axis, or the larger of two."""
     return _extreme("max", x, axis, keepdims, other)
 
 
@@ -356,7 +358,7 @@ def _each(tensors: tuple[Any, ...], change: Any) -> Any:
 
 
 def gather(x: Any, axis: int, index: Any) -> Tensor:
-    """The elements of x at `index` along an axis; the other axes of x may be longer, and are cut."""
+    """The elements of x at `index` along an axis; other axes of x may be longer, and are cut."""
     x, index = as_tensor(x), as_tensor(index)
     if x.ndim != index.ndim:
         raise ShapeError(
@@ -385,7 +387,7 @@ def take(x: Any, index: Any) -> Tensor:
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """input where the condition holds, else other; of a condition alone the indices where it does."""
+    """input where the condition holds, else other; of a condition alone where it does."""
     if input is None and other is None:
         return ours.nonzero(condition)
     return ours.where(condition, input, other)

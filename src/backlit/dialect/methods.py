@@ -23,7 +23,6 @@ from ..tensor import Tensor, as_tensor
 from . import functions, table
 from .translate import Function, Line, as_dtype, lines, translated
 
-
 # -- shapes ---------------------------------------------------------------------------------------
 
 
@@ -83,9 +82,8 @@ def transpose(self: Tensor, *axes: Any, dim0: Any = None, dim1: Any = None) -> T
         return ours.permute_dims(self, tuple(reversed(range(self.ndim))))
     if len(axes) != 2:
         return ours.permute_dims(self, axes)
-    if self.ndim == 2 and one_axis("transpose", axes[0], 2) == 0:
-        if one_axis("transpose", axes[1], 2) == 1:
-            require_pytorch("x.transpose(0, 1)")
+    if self.ndim == 2 and [one_axis("transpose", a, 2) for a in axes] == [0, 1]:
+        require_pytorch("x.transpose(0, 1)")
     return functions.transpose(self, *axes)
 
 
@@ -143,7 +141,8 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     a = one_axis("unfold", dimension, self.ndim)
     if not 0 <= size <= self.shape[a] or step < 1:
         raise ShapeError(
-            f"unfold: size must lie in [0, {self.shape[a]}] and step be positive, got {size}, {step}"
+            f"unfold: size must lie in [0, {self.shape[a]}] and step be positive, got {size} and "
+            f"{step}"
         )
     starts = np.arange(0, self.shape[a] - size + 1, step)
     windows = ours.take(self, starts[:, None] + np.arange(size), axis=a)
@@ -359,7 +358,9 @@ def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
     return _source(generator).normal(self.shape, mean, std, dtype=self.dtype)
 
 
-def _random(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None) -> Tensor:
+def _random(
+    self: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None
+) -> Tensor:
     """Whole numbers in [from, to); one number alone is `to`; without, all that the dtype holds."""
     if to is None:
         from_, to = (0, from_) if from_ else (0, _room(self.dtype))
@@ -369,7 +370,7 @@ def _random(self: Tensor, from_: int = 0, to: int | None = None, *, generator: A
 def _room(dtype: Any) -> int:
     """One more than the largest whole number that a dtype holds exactly."""
     if dtype in dtypes.FLOATING:
-        return int(round(2 / dtypes.finfo(dtype).eps))
+        return round(2 / dtypes.finfo(dtype).eps)
     return 2 if dtype == dtypes.bool_ else min(int(dtypes.iinfo(dtype).max) + 1, 2**53)
 
 
@@ -431,6 +432,9 @@ CLASSES = {
     dtypes.uint32: "UInt32Tensor",
     dtypes.uint64: "UInt64Tensor",
 }
+
+#: Methods of PyTorch's that would give a Tensor another shape.
+SHAPING = "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ resize_ resize_as_"
 
 #: Methods that stand here and not in the table.
 WRITTEN_OUT: dict[str, Any] = {
@@ -503,7 +507,15 @@ WRITTEN_OUT: dict[str, Any] = {
     "index_put_": index_put_,
     **{
         name: _changed_shape(name)
-        for name in ("unsqueeze_", "squeeze_", "t_", "transpose_", "resize_", "resize_as_", "swapaxes_")
+        for name in (
+            "unsqueeze_",
+            "squeeze_",
+            "t_",
+            "transpose_",
+            "resize_",
+            "resize_as_",
+            "swapaxes_",
+        )
     },
     "to_sparse": _refused("to_sparse", "Backlit has no sparse Tensors; a dense one has the zeros"),
 }
@@ -523,6 +535,12 @@ def available() -> dict[str, tuple[Line, Function]]:
     """The lines of the table whose function is there, by PyTorch's name."""
     known = targets()
     return {line.name: (line, known[line.target]) for line in lines() if line.target in known}
+
+
+def names() -> set[str]:
+    """The names of all methods that the Tensor has from here, or will have."""
+    found = {line.name for line in lines() if line.is_method} | set(WRITTEN_OUT)
+    return found | {f"{n}_" for n in table.IN_PLACE.split()}
 
 
 def attach() -> dict[str, Function]:

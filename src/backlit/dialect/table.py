@@ -61,8 +61,8 @@ var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
 std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
 max(input, dim=None, keepdim=False, *, other=None)
 min(input, dim=None, keepdim=False, *, other=None)
-amax(input, dim=(), keepdim=False) = max
-amin(input, dim=(), keepdim=False) = min
+amax(input, dim=(), keepdim=False)
+amin(input, dim=(), keepdim=False)
 aminmax(input, *, dim=None, keepdim=False)
 argmax(input, dim=None, keepdim=False)
 argmin(input, dim=None, keepdim=False)
@@ -110,7 +110,7 @@ view_as(input, other)
 reshape_as(input, other)
 permute(input, *dims) = permute_dims
 transpose(input, dim0, dim1)
-swapaxes(input, axis0, axis1) = transpose
+swapaxes(input, axis0>dim0, axis1>dim1) = transpose
 swapdims(input, dim0, dim1) = transpose
 t(input)
 adjoint(input) = matrix_transpose
@@ -208,6 +208,11 @@ qr(input, some=True)
 svd(input, some=True, compute_uv=True)
 """
 
+#: Functions of a Tensor that PyTorch has not as methods, too.
+FUNCTIONS_ALONE = """
+bucketize combinations dropout one_hot rsub selu softplus std_mean var_mean
+"""
+
 #: Methods that change their Tensor: the same, in place.
 IN_PLACE = """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr asin asinh atan atan2 atanh
@@ -222,4 +227,4 @@ scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtra
 triu true_divide trunc xlogy
 """
 
-__all__ = ["ELEMENTWISE", "FUNCTIONS", "IN_PLACE", "PAIRS"]
+__all__ = ["ELEMENTWISE", "FUNCTIONS", "FUNCTIONS_ALONE", "IN_PLACE", "PAIRS"]

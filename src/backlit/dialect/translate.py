@@ -46,7 +46,8 @@ class Line(NamedTuple):
     @property
     def is_method(self) -> bool:
         """Whether PyTorch's Tensors have it as a method."""
-        return bool(self.arguments) and self.arguments[0].name == "input"
+        first = self.arguments[0].name if self.arguments else ""
+        return first == "input" and self.name not in table.FUNCTIONS_ALONE.split()
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(a.name for a in self.arguments)})"
@@ -188,4 +189,4 @@ def as_dtype(dtype: Any) -> Any:
 
 _CONVERTED: dict[str, Function] = {"dim": as_dim, "dtype": as_dtype}
 
-__all__ = ["Argument", "Function", "Line", "as_dim", "as_dtype", "bound", "lines", "translated", "unknown"]
+__all__ = ["Function", "Line", "as_dim", "as_dtype", "bound", "lines", "translated", "unknown"]

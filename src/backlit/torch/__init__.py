@@ -1,0 +1,142 @@
+"""PyTorch's names for Backlit: `import backlit.torch as torch`.
+
+The room holds no mathematics: its functions are Backlit's, with PyTorch's names, arguments, order
+and defaults. `docs/guide/differences.md` says where they differ from PyTorch's. From its import on
+a call of a Tensor's method that means two things (`x.max(1)`, `x.std()`) is PyTorch's.
+"""
+
+from __future__ import annotations
+
+import math as _math
+from typing import Any
+
+import numpy as _numpy
+
+from .. import array_api as _ours
+from .. import compiler as _compiler
+from .. import dtypes as _dtypes
+from ..array_api.dialects import SPOKEN as _SPOKEN
+from ..autograd import enable_grad, is_grad_enabled, no_grad
+from ..dialect.methods import FUNCTIONS as _FUNCTIONS
+from ..dtypes import can_cast, finfo, iinfo, result_type
+from ..dtypes import promote as promote_types
+from ..random import default_generator, manual_seed
+from ..tensor import Tensor as _Tensor
+from . import kinds as _kinds
+from .compiling import compile
+from .creation import (
+    arange,
+    asarray,
+    bernoulli,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    frombuffer,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    meshgrid,
+    normal,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .creation import (
+    as_tensor_ as as_tensor,
+)
+from .creation import (
+    range_ as range,
+)
+from .kinds import Size, Tensor, device
+from .mirror import mirrored as _mirrored
+from .mirror import names as _names
+from .serialization import load, save
+from .settings import (
+    Generator,
+    get_default_device,
+    get_default_dtype,
+    get_num_threads,
+    get_rng_state,
+    inference_mode,
+    initial_seed,
+    is_complex,
+    is_floating_point,
+    is_tensor,
+    numel,
+    seed,
+    set_default_device,
+    set_default_dtype,
+    set_default_tensor_type,
+    set_grad_enabled,
+    set_num_threads,
+    set_rng_state,
+    typename,
+)
+from .settings import (
+    no_effect as _no_effect,
+)
+
+from . import (  # isort: skip  (they stand on what is above)
+    accelerator,
+    amp,
+    autograd,
+    backends,
+    cuda,
+    linalg,
+    nn,
+    optim,
+    utils,
+    version,
+)
+
+_SPOKEN.pytorch = True
+
+__version__ = f"2.13.0+backlit{version.backlit}"
+
+dtype = _numpy.dtype
+inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
+strided, sparse_coo = "torch.strided", "torch.sparse_coo"
+contiguous_format, channels_last, preserve_format = "contiguous", "channels_last", "preserve"
+channels_last_3d = "channels_last_3d"
+
+einsum = _ours.einsum
+broadcast_shapes = _ours.broadcast_shapes
+from_dlpack = _ours.from_dlpack
+vmap: Any
+
+set_printoptions = use_deterministic_algorithms = set_deterministic_debug_mode = _no_effect
+set_float32_matmul_precision = set_flush_denormal = set_warn_always = _no_effect
+set_num_interop_threads = _no_effect
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """True: the same seed gives the same numbers."""
+    return True
+
+
+def get_float32_matmul_precision() -> str:
+    """ "highest": products are computed in float32."""
+    return "highest"
+
+
+# The last, because they take names of Python's: float, int, sum.
+globals().update(_FUNCTIONS)
+globals().update(_kinds.DTYPES)
+globals().update(_kinds.TENSORS)
+
+__getattr__ = _mirrored("torch")
+
+
+def __dir__() -> list[str]:
+    return [n for n in _names(__name__) if n != "annotations"]

@@ -1,0 +1,101 @@
+"""`torch.autograd`: gradients under PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ... import autograd as _ours
+from ...array_api import zeros_like
+from ...autograd import enable_grad, no_grad
+from ...gradcheck import gradcheck as _gradcheck
+from ...state import STATE, Setting
+from ...tensor import Tensor, as_tensor
+from ..mirror import mirrored as _mirrored
+from ..mirror import names as _names
+from ..settings import inference_mode, set_grad_enabled
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Iterable[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    is_grads_batched: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients with respect to the inputs: a tuple, also of one."""
+    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    found = _ours.grad(
+        outputs,
+        targets,
+        grad_outputs,
+        retain_graph=retain_graph,
+        create_graph=create_graph,
+        allow_unused=materialize_grads or bool(allow_unused),
+    )
+    if materialize_grads:
+        return tuple(zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True))
+    return found
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of the Tensors to the `grad` of the leaves."""
+    outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    given = grad_tensors if grad_tensors is not None else grad_variables
+    if isinstance(given, Tensor) or given is None:
+        given = [given] * len(outputs)
+    for i, (output, gradient) in enumerate(zip(outputs, given, strict=True)):
+        last = i == len(outputs) - 1
+        output.backward(
+            gradient, retain_graph=retain_graph if last else True, create_graph=create_graph
+        )
+
+
+def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:  # noqa: N802
+    """A leaf with the value of a Tensor: Variables have been Tensors for long."""
+    x = as_tensor(data)
+    if not requires_grad and not x.requires_grad:
+        return x
+    return x.detach().requires_grad_(requires_grad)
+
+
+def gradcheck(
+    func: Any,
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    **options: Any,
+) -> bool:
+    """Whether the gradients of a function are those of small differences; float64 inputs."""
+    return _gradcheck(func, inputs)
+
+
+def gradgradcheck(func: Any, inputs: Any, grad_outputs: Any = None, **options: Any) -> bool:
+    """The same of the second derivative."""
+    return _gradcheck(func, inputs, order=2)
+
+
+def set_detect_anomaly(mode: bool = True, check_nan: bool = True) -> Any:
+    """A context that changes nothing: an error in the backward pass always names the line."""
+    return Setting(grad_enabled=STATE.grad_enabled)
+
+
+detect_anomaly = set_detect_anomaly
+
+__getattr__ = _mirrored("torch.autograd")
+
+
+def __dir__() -> list[str]:
+    return _names(__name__)

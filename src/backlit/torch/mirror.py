@@ -1,0 +1,69 @@
+"""A module of PyTorch's made of modules of ours: their names, and for others what to do instead."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ..errors import SpellingError
+from .missing import MISSING
+
+_ABSENT = object()
+
+
+def mirrored(room: str, *sources: ModuleType) -> Callable[[str], Any]:
+    """The `__getattr__` of a module: names of the sources, submodules, else the error.
+
+    `room` is its name in PyTorch, as `"torch.nn"`.
+    """
+    path = f"backlit.{room}"
+
+    def get(name: str) -> Any:
+        if not name.startswith("__"):
+            for source in sources:
+                # Not getattr alone: a source says its own cure for what it has not.
+                found = vars(source).get(name, _ABSENT)
+                if found is not _ABSENT and not name.startswith("_"):
+                    setattr(sys.modules[path], name, found)
+                    return found
+            if hasattr(sys.modules[path], "__path__") and _is_there(f"{path}.{name}"):
+                return importlib.import_module(f"{path}.{name}")
+        raise absent(room, name)
+
+    return get
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is such a module."""
+    return path in sys.modules or importlib.util.find_spec(path) is not None
+
+
+def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:
+    """The public names of a module and of its sources: for `dir` and `from … import *`."""
+    own = sys.modules[module] if isinstance(module, str) else module
+    found = {n for n in vars(own) if not n.startswith("_")}
+    for source in sources:
+        listed = getattr(source, "__all__", None)
+        found.update(listed or (n for n in vars(source) if not n.startswith("_")))
+    return sorted(found)
+
+
+def absent(room: str, name: str) -> AttributeError:
+    """The error for a name that is not there, with what to do instead, or what is meant."""
+    full = f"{room}.{name}"
+    cure = MISSING.get(full)
+    parts = full.split(".")
+    while cure is None and len(parts) > 2:  # what is true of a room is true of what is in it
+        parts.pop()
+        cure = MISSING.get(".".join(parts))
+    if cure is not None:
+        return SpellingError(f"{full}: not in Backlit; {cure}")
+    module = sys.modules[f"backlit.{room}"]
+    near = difflib.get_close_matches(name, dir(module), 1, 0.75)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return AttributeError(f"module 'backlit.{room}' has no attribute {name!r}{hint}")

@@ -1,0 +1,1 @@
+"""`torch.optim.optimizer`: the base of all optimizers."""

@@ -1,0 +1,8 @@
+"""`torch.utils`: data sets and loaders."""
+
+from __future__ import annotations
+
+from ..mirror import mirrored
+from . import data
+
+__getattr__ = mirrored("torch.utils")

@@ -1,0 +1,16 @@
+"""`torch.version`: which PyTorch the names are those of, and which Backlit this is."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    backlit = version("backlit")
+except PackageNotFoundError:  # not installed, but on the path
+    backlit = "0"
+
+__version__ = f"2.13.0+backlit{backlit}"
+cuda: str | None = None
+hip: str | None = None
+debug = False
+git_version = ""
