@@ -93,6 +93,7 @@ from . import (  # isort: skip  (they stand on what is above)
     autograd,
     backends,
     cuda,
+    func,
     linalg,
     nn,
     optim,
@@ -113,7 +114,7 @@ channels_last_3d = "channels_last_3d"
 einsum = _ours.einsum
 broadcast_shapes = _ours.broadcast_shapes
 from_dlpack = _ours.from_dlpack
-vmap: Any
+vmap = getattr(func, "vmap", None)
 
 set_printoptions = use_deterministic_algorithms = set_deterministic_debug_mode = _no_effect
 set_float32_matmul_precision = set_flush_denormal = set_warn_always = _no_effect

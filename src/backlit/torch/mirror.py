@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import pkgutil
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -41,6 +42,14 @@ def mirrored(room: str, *sources: ModuleType) -> Callable[[str], Any]:
 def _is_there(path: str) -> bool:
     """Whether there is such a module."""
     return path in sys.modules or importlib.util.find_spec(path) is not None
+
+
+def same_rooms(room: str, source: ModuleType) -> None:
+    """Put the modules of a package of ours under a path of PyTorch's, too."""
+    for module in pkgutil.iter_modules(source.__path__):
+        found = importlib.import_module(f"{source.__name__}.{module.name}")
+        sys.modules[f"{room}.{module.name}"] = found
+        setattr(sys.modules[room], module.name, found)
 
 
 def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:

@@ -11,9 +11,11 @@ from ...autograd import enable_grad, no_grad
 from ...gradcheck import gradcheck as _gradcheck
 from ...state import STATE, Setting
 from ...tensor import Tensor, as_tensor
+from ..function import Function, once_differentiable
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 from ..settings import inference_mode, set_grad_enabled
+from . import functional
 
 
 def grad(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ... import nn as _ours
 from ...nn import *
-from ...nn import init
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
-from . import functional, modules, parameter, utils
+from . import functional, init, modules, parameter, utils  # type: ignore[no-redef]
 
 __getattr__ = _mirrored("torch.nn", _ours)
 
