@@ -16,7 +16,7 @@ from ..array_api import (
     zeros,
 )
 from ..array_api.arguments import number
-from ..dtypes import DType, bool_, float32
+from ..dtypes import DType, bool_
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
@@ -62,8 +62,9 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
@@ -83,25 +84,29 @@ class MultiheadAttention(Module):
         self.batch_first = batch_first
         self.add_zero_attn = add_zero_attn
         self.generator = generator
+
+        def new(*shape: int) -> Parameter:
+            return Parameter(zeros(shape, dtype=dtype, device=device))
+
         self.in_proj_weight: Parameter | None
         self.in_proj_bias: Parameter | None
         if self.kdim == self.vdim == embed_dim:
-            self.in_proj_weight = Parameter(zeros((3 * embed_dim, embed_dim), dtype=dtype))
+            self.in_proj_weight = new(3 * embed_dim, embed_dim)
         else:
-            self.q_proj_weight = Parameter(zeros((embed_dim, embed_dim), dtype=dtype))
-            self.k_proj_weight = Parameter(zeros((embed_dim, self.kdim), dtype=dtype))
-            self.v_proj_weight = Parameter(zeros((embed_dim, self.vdim), dtype=dtype))
+            self.q_proj_weight = new(embed_dim, embed_dim)
+            self.k_proj_weight = new(embed_dim, self.kdim)
+            self.v_proj_weight = new(embed_dim, self.vdim)
             self.register_parameter("in_proj_weight", None)
         if bias:
-            self.in_proj_bias = Parameter(zeros((3 * embed_dim,), dtype=dtype))
+            self.in_proj_bias = new(3 * embed_dim)
         else:
             self.register_parameter("in_proj_bias", None)
         self.bias_k: Parameter | None
         self.bias_v: Parameter | None
         for name in ("bias_k", "bias_v"):
-            extra = Parameter(zeros((1, 1, embed_dim), dtype=dtype)) if add_bias_kv else None
+            extra = new(1, 1, embed_dim) if add_bias_kv else None
             self.register_parameter(name, extra)
-        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, generator=generator)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, device, dtype, generator=generator)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:

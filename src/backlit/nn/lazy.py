@@ -31,10 +31,10 @@ class _Lazy(Module):
     size: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
-        if cls.__init__ is _Lazy.__init__:
-            own = inspect.signature(cls.becomes)
-            rest = own.replace(parameters=[*own.parameters.values()][1:])
-            type.__setattr__(cls, "__signature__", rest)
+        lazily = cls.__init__ is not _Lazy.__init__
+        own = inspect.signature(cls.__init__ if lazily else cls.becomes)
+        rest = own.replace(parameters=[*own.parameters.values()][1:])
+        type.__setattr__(cls, "__signature__", rest)
 
     def __init__(self, *args: Any, **options: Any):
         self._given = (args, options)
@@ -196,8 +196,10 @@ class _LazyInstanceNorm(_LazyNormalization):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ):
-        super().__init__(eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def length(self, x: Tensor) -> int:
         """The axis of channels, the first one without a batch."""

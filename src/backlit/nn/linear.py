@@ -47,18 +47,19 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
         positive(self, in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(zeros((out_features, in_features), dtype=dtype))
+        self.weight = Parameter(zeros((out_features, in_features), dtype=dtype, device=device))
         self.bias: Parameter | None
         if bias:
-            self.bias = Parameter(zeros((out_features,), dtype=dtype))
+            self.bias = Parameter(zeros((out_features,), dtype=dtype, device=device))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters(generator)

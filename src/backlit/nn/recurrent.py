@@ -96,8 +96,9 @@ class _Recurrent(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
@@ -130,7 +131,7 @@ class _Recurrent(Module):
                 names = []
                 for name, shape in shapes.items():
                     names.append(f"{name}_l{layer}{direction}")
-                    setattr(self, names[-1], Parameter(zeros(shape, dtype=dtype)))
+                    setattr(self, names[-1], Parameter(zeros(shape, dtype=dtype, device=device)))
                 self._names.append(names)
         self.reset_parameters(generator)
 
@@ -283,8 +284,9 @@ class RNN(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__(
@@ -295,6 +297,7 @@ class RNN(_Recurrent):
             batch_first,
             dropout,
             bidirectional,
+            device=device,
             dtype=dtype,
             generator=generator,
         )
@@ -367,8 +370,9 @@ class _Cell(Module):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
@@ -376,13 +380,13 @@ class _Cell(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         rows = self.gates * hidden_size
-        self.weight_ih = Parameter(zeros((rows, input_size), dtype=dtype))
-        self.weight_hh = Parameter(zeros((rows, hidden_size), dtype=dtype))
+        self.weight_ih = Parameter(zeros((rows, input_size), dtype=dtype, device=device))
+        self.weight_hh = Parameter(zeros((rows, hidden_size), dtype=dtype, device=device))
         self.bias_ih: Parameter | None
         self.bias_hh: Parameter | None
         if bias:
-            self.bias_ih = Parameter(zeros((rows,), dtype=dtype))
-            self.bias_hh = Parameter(zeros((rows,), dtype=dtype))
+            self.bias_ih = Parameter(zeros((rows,), dtype=dtype, device=device))
+            self.bias_hh = Parameter(zeros((rows,), dtype=dtype, device=device))
         else:
             self.register_parameter("bias_ih", None)
             self.register_parameter("bias_hh", None)
@@ -437,11 +441,12 @@ class RNNCell(_Cell):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
-        super().__init__(input_size, hidden_size, bias, dtype=dtype, generator=generator)
+        super().__init__(input_size, hidden_size, bias, device, dtype, generator=generator)
         if nonlinearity not in ("tanh", "relu"):
             raise ArgumentError(
                 f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}"

@@ -49,12 +49,13 @@ class _Layer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
-        common: dict[str, Any] = {"dtype": dtype, "generator": generator}
+        common: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
         names = self.attentions()
         for name in names:
             attention = MultiheadAttention(
@@ -68,7 +69,7 @@ class _Layer(Module):
         self.activation = _function(self, activation)
         numbers = range(1, len(names) + 2)
         for i in numbers:
-            norm = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            norm = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
             self.add_module(f"norm{i}", norm)
         for i in numbers:
             self.add_module(f"dropout{i}", Dropout(dropout, generator=generator))
@@ -292,17 +293,18 @@ class Transformer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = float32,
         generator: Generator | None = None,
     ):
         super().__init__()
         sizes: Any = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps)
-        options: dict[str, Any] = {"dtype": dtype, "generator": generator}
+        options: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
         kind: Any = (batch_first, norm_first, bias)
 
         def norm() -> LayerNorm:
-            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
 
         if custom_encoder is None:
             layer: Module = TransformerEncoderLayer(*sizes, *kind, **options)
