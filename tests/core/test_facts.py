@@ -380,7 +380,9 @@ def test_nothing_by_nothing_is_told_from_a_division_by_nothing(name: str) -> Non
 def test_a_function_overflows_if_a_thousand_is_too_much(name: str) -> None:
     record = RECORDS[name]
     op = record.op(**record.cases[0].attributes)
-    assert record.op.overflows == any(math.isinf(value_and_slope(op, x)[0]) for x in (1e3, -1e3))
+    assert record.op.overflows == any(
+        math.isinf(value_and_slope(op, x)[0]) for x in (1e3, 0.5 - 1e3)
+    )
 
 
 @every("name", [n for n in OF_NUMBERS if RECORDS[n].op.inside])
@@ -389,7 +391,7 @@ def test_what_is_written_inside_the_domain_has_a_value_and_a_slope(name: str) ->
     shift = "x + " in inside  # it keeps off 0, not off negative numbers
     for x in (v for v in POINTS if v >= 0 or not shift):
         safe = float(eval(inside, {"bl": bl, "x": bl.tensor(x, dtype="float64")}))
-        y, slopes = at(RECORDS[name].op(), (safe,))
+        y, slopes = at(RECORDS[name].op(**RECORDS[name].cases[0].attributes), (safe,))
         assert math.isfinite(y)
         assert math.isfinite(slopes["x"])
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 import backlit as bl
 from backlit.array_api import primitives
-from backlit.errors import DTypeError, IndexRangeError, ShapeError
+from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from backlit.ops import indexing as ops
 
-from .record import Bad, Case, Record, generator
+from .record import Bad, Case, Record, Special, generator
 
 _RNG = generator("indexing")
 
@@ -80,6 +82,15 @@ def overwritten(x, value, *indices, pattern):
     value = np.broadcast_to(value, result_shape(pattern, indices))
     for here, there in sources(pattern, indices, x.shape):
         result[there] = value[here]
+    return result
+
+
+def folded_in(x, source, *indices, pattern, largest=None):
+    """The same with the source's elements multiplied, or the larger or smaller one kept."""
+    fold = {None: lambda a, b: a * b, True: max, False: min}[largest]
+    result = x.copy()
+    for here, there in sources(pattern, indices, x.shape):
+        result[there] = fold(result[there], source[here])
     return result
 
 
@@ -183,6 +194,51 @@ TABLE = [
             Bad(lambda: bl.zeros(3).__setitem__([0, 1], bl.ones(3)), ShapeError,
                 r"item assignment: the value must broadcast to the selected shape \(2,\), got "
                 r"float32\[3\] \(x: float32\[3\]\)"),
+        ],
+    ),
+    Record(
+        op=ops.ScatterExtreme,
+        reference=folded_in,
+        cases=[
+            Case(
+                (x(*s), x(*result_shape(p, i)), *i), {"pattern": p, "largest": largest}
+            )
+            for s, i, p in PATTERNS
+            if None not in p
+            for largest in (True, False)
+        ],
+        function=primitives.scatter_extreme,
+        specials=[
+            Special(([3.0, 1.0], [3.0, 3.0, 0.0], at(0, 0, 1)), [3.0, 1.0],
+                    ([1 / 3, 1.0], [1 / 3, 1 / 3, 0.0]), {"pattern": ("array",), "largest": True},
+                    rtol=1e-15),
+            Special(([1.0], [math.nan], at(0)), [math.nan], None,
+                    {"pattern": ("array",), "largest": False}),
+        ],
+        bad=[
+            Bad(lambda: bl.scatter_reduce(bl.ones(2), 0, bl.tensor([2]), bl.ones(1), "amax"),
+                IndexRangeError, r"indexing: indices must lie in \[-2, 2\) on axis 0, got 2"),
+        ],
+    ),
+    Record(
+        op=ops.ScatterProd,
+        reference=folded_in,
+        cases=[
+            Case((x(*s), x(*result_shape(p, i)), *i), {"pattern": p})
+            for s, i, p in PATTERNS
+            if None not in p
+        ],
+        function=primitives.scatter_prod,
+        specials=[
+            Special(([0.0, 2.0], [2.0, 0.0, 5.0], at(0, 1, 1)), [0.0, 0.0],
+                    ([2.0, 0.0], [0.0, 10.0, 0.0]), {"pattern": ("array",)}),
+            Special(([0.0, 2.0], [0.0, 3.0], at(0, 1)), [0.0, 6.0],
+                    ([0.0, 3.0], [0.0, 2.0]), {"pattern": ("array",)}),
+        ],
+        bad=[
+            Bad(lambda: bl.scatter_reduce(bl.ones(2), 0, bl.tensor([0]), bl.ones(1), "max"),
+                ArgumentError,
+                r"scatter_reduce: reduce must be one of sum, mean, prod, amax, amin, got 'max'"),
         ],
     ),
     Record(

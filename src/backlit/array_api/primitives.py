@@ -6,7 +6,7 @@ from typing import Any
 
 from ..dtypes import FLOATING
 from ..ops import convolution as products
-from ..ops import creation, indexing, movement, pooling
+from ..ops import creation, indexing, movement, pooling, ranking, special
 from ..tensor import Tensor, apply
 from . import elementwise
 from .arguments import cached
@@ -44,6 +44,18 @@ def set_items(x: Tensor, value: Any, *indices: Any, pattern: tuple[Any, ...]) ->
     return apply(cached(indexing.SetItems, pattern), x, value, *indices)
 
 
+def scatter_extreme(
+    x: Tensor, source: Any, *indices: Any, pattern: tuple[Any, ...], largest: bool
+) -> Tensor:
+    """x with each place at least, or at most, what the source has for it."""
+    return apply(cached(indexing.ScatterExtreme, pattern, largest), x, source, *indices)
+
+
+def scatter_prod(x: Tensor, source: Any, *indices: Any, pattern: tuple[Any, ...]) -> Tensor:
+    """x with each place multiplied by what the source has for it."""
+    return apply(cached(indexing.ScatterProd, pattern), x, source, *indices)
+
+
 def take_add(x: Tensor, indices: Any, axis: int, size: int) -> Tensor:
     """Zeros with the slices of x added at indices."""
     return apply(cached(indexing.TakeAdd, axis, size), x, indices)
@@ -70,6 +82,31 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
 def arange(start: float, count: int, step: float, dtype: Any) -> Tensor:
     """start + i step for i < count."""
     return apply(cached(creation.Arange, start, count, step, dtype))
+
+
+def argtop(x: Tensor, axis: int, k: int, largest: bool) -> Tensor:
+    """The places of the k largest or smallest elements, in order."""
+    return apply(cached(ranking.Argtop, axis, k, largest), x)
+
+
+def argkth(x: Tensor, axis: int, k: int) -> Tensor:
+    """The place of the element of rank k."""
+    return apply(cached(ranking.Argkth, axis, k), x)
+
+
+def argrunning(x: Tensor, axis: int, largest: bool) -> Tensor:
+    """The place of the largest or smallest element so far."""
+    return apply(cached(ranking.Argrunning, axis, largest), x)
+
+
+def searchsorted(row: Tensor, x: Tensor, side: str) -> Tensor:
+    """How many elements of a sorted row are smaller, or not larger."""
+    return apply(cached(ranking.Searchsorted, side), row, x)
+
+
+def polygamma(x: Tensor, n: int) -> Tensor:
+    """The n-th derivative of the digamma function."""
+    return apply(cached(special.Polygamma, n), x)
 
 
 def random_bits(key: Tensor, counter: Tensor, shape: tuple[int, ...]) -> Tensor:

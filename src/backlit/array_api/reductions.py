@@ -11,7 +11,7 @@ from .. import dtypes
 from ..backend.halves import as_one_op
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
-from ..ops import activation
+from ..ops import activation, ranking
 from ..ops import reductions as ops
 from ..promotion import floating
 from ..tensor import Tensor, apply, as_tensor, wrap
@@ -274,6 +274,29 @@ def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = 
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Tensor:
+    """The positions in the sorted x1 at which to insert x2.
+
+    x1 is one row for x2 of any shape, or it has a row for each row of x2: (..., N) and (..., M).
+    `sorter` puts it in order.
+
+    >>> searchsorted(as_tensor([1, 3, 5]), as_tensor([3, 4]))
+    Tensor([1, 2], shape=(2,), dtype=int64)
+    """
+    if side not in ("left", "right"):
+        raise ArgumentError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    row, values = as_tensor(x1), as_tensor(x2)
+    if row.ndim != 1 and (row.ndim == 0 or row.shape[:-1] != values.shape[:-1]):
+        raise ShapeError(
+            "searchsorted: x1 must be a row, or have a row for each row of x2, got "
+            f"{describe(row)} and {describe(values)}"
+        )
+    if sorter is not None:
+        row = take_along_axis(row, as_tensor(sorter))
+    dtype = dtypes.result_type(row, values)
+    return apply(cached(ranking.Searchsorted, side), row.astype(dtype), values.astype(dtype))
+
+
 # -- results whose shape depends on the values: not available inside `capture` ------------------
 
 
@@ -291,22 +314,6 @@ def nonzero(x: Any, /) -> tuple[Tensor, ...]:
     if values.ndim == 0:
         raise ShapeError("nonzero: x must have at least one axis, got a Tensor of no axes")
     return tuple(wrap(i) for i in np.nonzero(values))
-
-
-def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Tensor:
-    """The positions in the sorted x1 at which to insert x2.
-
-    >>> searchsorted(as_tensor([1, 3, 5]), as_tensor([3, 4]))
-    Tensor([1, 2], shape=(2,), dtype=int64)
-    """
-    if side not in ("left", "right"):
-        raise ArgumentError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
-    row = _values("searchsorted", x1)
-    if row.ndim != 1:
-        raise ShapeError(f"searchsorted: x1 must have one axis, got {describe(row)}")
-    if sorter is not None:
-        row = row[_values("searchsorted", sorter)]
-    return wrap(np.asarray(np.searchsorted(row, _values("searchsorted", x2), side)))  # type: ignore[call-overload]
 
 
 def _different(name: str, x: Any) -> np.ndarray:

@@ -10,11 +10,15 @@ which every namespace provides with the meaning of the Array API standard. The r
     gather(x, *indices, pattern)       indexing by integer arrays
     scatter_add(x, *indices, pattern, shape)    its adjoint: x added into zeros of `shape`
     set_items(x, value, *indices, pattern)      a copy of x with the value there, the last one wins
+    scatter_extreme(x, source, *indices, pattern, largest)    a copy of x, at least (at most) source
+    scatter_prod(x, source, *indices, pattern)  a copy of x, multiplied by source there
     put_along_axis_add(x, indices, axis, size)  adjoint of take_along_axis
     take_add(x, indices, axis, size)   adjoint of take
     arange(start, count, step, dtype)  start + i step for i < count
     random_bits(key, counter, shape)   uint32 bits of the Philox 4x64-10 generator
+    argtop, argkth, argrunning, searchsorted    see `ops.ranking`
     erf(x), erfc(x)                    error function, and one minus it
+    lgamma(x), polygamma(x, n)         log |Γ(x)|, and the derivatives of log Γ from the first
     convolution, convolution_input, convolution_weight          see `ops.convolution`
     max_pool, max_pool_route, max_pool_pick, window_sum, window_spread    see `ops.pooling`
 
@@ -28,16 +32,17 @@ import warnings
 
 NAMESPACE = frozenset(
     """
-    abs acos acosh add all any arange argmax argmin argsort asin asinh astype atan atan2 atanh
-    bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
-    broadcast_to ceil concat convolution convolution_input convolution_weight copysign cos cosh
-    cumulative_prod cumulative_sum divide equal erf erfc exp expand_dims expm1 flip floor
-    floor_divide full gather greater greater_equal hypot isfinite isinf isnan less less_equal log
-    log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool
-    max_pool_pick max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like
-    permute_dims place pow prod put_along_axis_add random_bits reciprocal remainder reshape round
-    scatter_add set_items set_slice sign signbit sin sinh slice sqrt square subtract sum take
-    take_add take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
+    abs acos acosh add all any arange argkth argmax argmin argrunning argsort argtop asin asinh
+    astype atan atan2 atanh bitwise_and bitwise_invert bitwise_left_shift bitwise_or
+    bitwise_right_shift bitwise_xor broadcast_to ceil concat convolution convolution_input
+    convolution_weight copysign cos cosh cumulative_prod cumulative_sum divide equal erf erfc exp
+    expand_dims expm1 flip floor floor_divide full gather gcd greater greater_equal hypot isfinite
+    isinf isnan less less_equal lgamma log log10 log1p log2 logaddexp logical_and logical_not
+    logical_or logical_xor matmul max max_pool max_pool_pick max_pool_route maximum min minimum
+    multiply negative nextafter not_equal ones_like permute_dims place polygamma pow prod
+    put_along_axis_add random_bits reciprocal remainder reshape round scatter_add scatter_extreme
+    scatter_prod searchsorted set_items set_slice sign signbit sin sinh slice sqrt square subtract
+    sum take take_add take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
     """.split()
 )
 

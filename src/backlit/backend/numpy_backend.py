@@ -90,6 +90,8 @@ from numpy import (
 )
 
 from ..dtypes import FLOATING, INTEGER, bfloat16, int32, int64, uint64
+from .numpy_ranking import argkth, argrunning, argsort, argtop, searchsorted
+from .numpy_special import gcd, lgamma, polygamma
 from .numpy_windows import (
     convolution,
     convolution_input,
@@ -127,14 +129,6 @@ def cumulative_sum(x: np.ndarray, axis: int):
 
 def cumulative_prod(x: np.ndarray, axis: int):
     return np.cumprod(x, axis, dtype=x.dtype)
-
-
-def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
-    """Stable in both directions: equal elements keep their order, NaN as the largest."""
-    if not descending:
-        return np.argsort(x, axis=axis, stable=True)
-    backwards = np.argsort(np.flip(x, axis), axis=axis, stable=True)
-    return np.flip(x.shape[axis] - 1 - backwards, axis)
 
 
 #: Whether C casts floats to integers as `astype` does. It does not say what becomes of a float that
@@ -245,6 +239,22 @@ def scatter_add(
 ) -> np.ndarray:
     result = np.zeros(shape, x.dtype)
     np.add.at(result, _pattern_key(pattern, indices), x)
+    return result
+
+
+def scatter_extreme(
+    x: np.ndarray, source: np.ndarray, *indices: np.ndarray, pattern: tuple, largest: bool
+) -> np.ndarray:
+    result = np.array(x)
+    (np.maximum if largest else np.minimum).at(result, _pattern_key(pattern, indices), source)
+    return result
+
+
+def scatter_prod(
+    x: np.ndarray, source: np.ndarray, *indices: np.ndarray, pattern: tuple
+) -> np.ndarray:
+    result = np.array(x)
+    np.multiply.at(result, _pattern_key(pattern, indices), source)
     return result
 
 

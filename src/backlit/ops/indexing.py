@@ -140,6 +140,83 @@ class SetItems(Op):
         return x.shape, x.dtype
 
 
+class ScatterExtreme(Op):
+    """y = x with y[indices] = the largest (or smallest) of what is there and all of the source.
+
+    The gradient is shared equally by all that attain y, as in PyTorch.
+    """
+
+    role = "router"
+    chooses = True
+    attributes = ("pattern", "largest")
+    saves = ("x", "source", "indices", "y")
+    primitive = True
+    exact = True
+    pattern: tuple
+    largest: bool
+
+    def forward(self, xp, x, source, *indices):
+        return xp.scatter_extreme(x, source, *indices, pattern=self.pattern, largest=self.largest)
+
+    def backward(self, xp, grad_y, x, source, indices, y):
+        stayed = xp.astype(x == y, grad_y.dtype)
+        came = xp.astype(source == xp.gather(y, *indices, pattern=self.pattern), grad_y.dtype)
+        count = stayed + xp.scatter_add(came, *indices, pattern=self.pattern, shape=x.shape)
+        share = grad_y / xp.maximum(count, 1.0)
+        return (
+            lambda: stayed * share,
+            lambda: came * xp.gather(share, *indices, pattern=self.pattern),
+        )
+
+    def infer(self, x: Any, source: Any, *indices: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of x."""
+        check_indices(self.pattern, x.shape, indices)
+        return x.shape, x.dtype
+
+
+class ScatterProd(Op):
+    """y = x with y[indices] multiplied by all of the source;  each gets gy · (all others' product).
+
+    Where one of them is 0 that is exact to the first order.
+    """
+
+    role = "switcher"
+    attributes = ("pattern",)
+    saves = ("x", "source", "indices")
+    primitive = True
+    pattern: tuple
+
+    def forward(self, xp, x, source, *indices):
+        return xp.scatter_prod(x, source, *indices, pattern=self.pattern)
+
+    def backward(self, xp, grad_y, x, source, indices):
+        pattern = self.pattern
+        known, new = xp.where(x == 0, 1.0, x), xp.where(source == 0, 1.0, source)
+        product = grad_y * xp.scatter_prod(known, new, *indices, pattern=pattern)
+        empty = xp.astype(source == 0, grad_y.dtype)
+        zeros = xp.astype(x == 0, grad_y.dtype)
+        zeros = zeros + xp.scatter_add(empty, *indices, pattern=pattern, shape=x.shape)
+
+        def others(own, safe, product, zeros):
+            """The product without an own factor, which may be the only 0."""
+            return xp.where(
+                own == 0,
+                xp.where(zeros == 1, product, 0.0),
+                xp.where(zeros == 0, product / safe, 0.0),
+            )
+
+        def of_source():
+            at = [xp.gather(v, *indices, pattern=pattern) for v in (product, zeros)]
+            return others(source, new, *at)
+
+        return lambda: others(x, known, product, zeros), of_source
+
+    def infer(self, x: Any, source: Any, *indices: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of x."""
+        check_indices(self.pattern, x.shape, indices)
+        return x.shape, x.dtype
+
+
 class Take(Op):
     """y = the slices of x at `indices` along `axis`;  gx = gy added at the indices."""
 

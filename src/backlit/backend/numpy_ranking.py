@@ -1,0 +1,91 @@
+"""Ranks in NumPy: partitions where not all of an axis need be put in order.
+
+The meaning of each function is that of the op in `ops.ranking`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Up to this many elements along an axis they are all put in order.
+_FEW = 64
+
+
+def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
+    """Stable in both directions: equal elements keep their order, NaN as the largest."""
+    if not descending:
+        return np.argsort(x, axis=axis, stable=True)
+    backwards = np.argsort(np.flip(x, axis), axis=axis, stable=True)
+    return np.flip(x.shape[axis] - 1 - backwards, axis)
+
+
+def _rows(x: np.ndarray, axis: int) -> np.ndarray:
+    """The elements along an axis as rows of a matrix."""
+    return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
+
+
+def _back(rows: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
+    """Rows where the axis of x was."""
+    lead = (*x.shape[:axis], *x.shape[axis + 1 :])
+    return np.moveaxis(rows.reshape(*lead, rows.shape[-1]), -1, axis)
+
+
+def _beside(rows: np.ndarray, rank: int, upward: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Which elements of each row are before the one of a rank, and which are equal to it."""
+    at = np.partition(rows, rank, axis=-1)[:, rank, None]
+    before, equal = (rows < at if upward else rows > at), rows == at
+    if rows.dtype.kind == "f":
+        nan, nan_at = np.isnan(rows), np.isnan(at)
+        if nan.any():
+            before |= nan_at & ~nan if upward else nan & ~nan_at
+            equal |= nan & nan_at
+    return before, equal
+
+
+def argtop(x: np.ndarray, axis: int, k: int, largest: bool) -> np.ndarray:
+    """See `ops.ranking.Argtop`."""
+    n = x.shape[axis]
+    if n <= _FEW or 4 * k > n or k == 0 or x.size == 0:
+        return np.take(argsort(x, axis, largest), np.arange(k), axis)
+    rows = _rows(x, axis)
+    chosen, equal = _beside(rows, n - k if largest else k - 1, not largest)
+    missing = k - chosen.sum(1, keepdims=True)
+    if (equal.sum(1, keepdims=True) > missing).any():
+        equal &= np.cumsum(equal, 1) <= missing
+    chosen |= equal
+    places = np.nonzero(chosen)[1].reshape(-1, k)
+    order = argsort(np.take_along_axis(rows, places, 1), 1, largest)
+    return _back(np.take_along_axis(places, order, 1), x, axis)
+
+
+def argkth(x: np.ndarray, axis: int, k: int) -> np.ndarray:
+    """See `ops.ranking.Argkth`."""
+    n = x.shape[axis]
+    if n <= _FEW or x.size == 0:
+        return np.take(argsort(x, axis), [k], axis)
+    rows = _rows(x, axis)
+    before, equal = _beside(rows, k, True)
+    missing = k - before.sum(1, keepdims=True)
+    if missing.any():
+        equal &= np.cumsum(equal, 1) > missing
+    return _back(np.argmax(equal, 1)[:, None], x, axis)
+
+
+def argrunning(x: np.ndarray, axis: int, largest: bool) -> np.ndarray:
+    """See `ops.ranking.Argrunning`."""
+    extreme = np.maximum if largest else np.minimum
+    hit = (x == extreme.accumulate(x, axis)) | (x != x)
+    shape = [1] * x.ndim
+    shape[axis] = x.shape[axis]
+    place = np.where(hit, np.arange(x.shape[axis]).reshape(shape), 0)
+    return np.maximum.accumulate(place, axis)
+
+
+def searchsorted(row: np.ndarray, x: np.ndarray, side: str) -> np.ndarray:
+    """See `ops.ranking.Searchsorted`."""
+    if row.ndim == 1:
+        return np.asarray(np.searchsorted(row, x, side))  # type: ignore[call-overload]
+    result = np.empty(x.shape, np.int64)
+    for place in np.ndindex(x.shape[:-1]):
+        result[place] = np.searchsorted(row[place], x[place], side)  # type: ignore[call-overload]
+    return result
