@@ -114,7 +114,7 @@ CALLS = [
     # reductions and searches
     (lambda: bl.diff(bl.ones(2), n=-1), ArgumentError, r"diff: n must not be negative, got -1"),
     (lambda: bl.searchsorted(bl.ones((2, 2)), bl.ones(2)), ShapeError,
-     r"searchsorted: x1 must have one axis, got float32\[2,2\]"),
+     r"searchsorted: x1 must be a row, or have a row for each row of x2, got float32\[2,2\] and"),
     (lambda: bl.searchsorted(bl.ones(2), bl.ones(2), side="middle"), ArgumentError,
      r"searchsorted: side must be 'left' or 'right', got 'middle'"),
     (lambda: bl.nonzero(bl.tensor(1.0)), ShapeError,
@@ -165,7 +165,7 @@ def test_bad_argument_is_explained(call, error, text: str) -> None:
     "function",
     [
         bl.nonzero, bl.unique_all, bl.unique_counts, bl.unique_inverse, bl.unique_values,
-        lambda x: bl.searchsorted(x, x), lambda x: x[x > 0], lambda x: float(x.sum()),
+        lambda x: x[x > 0], lambda x: float(x.sum()),
         lambda x: x if x.sum() > 0 else -x, lambda x: bl.repeat(x, x.astype("int64")),
         lambda x: bl.arange(x.sum()),
     ],

@@ -10,8 +10,12 @@ import pytest
 import torch
 
 import backlit as bl
+from sampling import every
 
-pytestmark = pytest.mark.parity
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore:The reduce argument of torch.scatter"),
+]
 torch.set_num_threads(1)
 
 nan, inf = math.nan, math.inf
@@ -322,7 +326,7 @@ def results(y) -> list:
     return [y]
 
 
-@pytest.mark.parametrize("name", CASES)
+@every("name", CASES)
 def test_values_places_and_gradients_are_pytorchs(name: str) -> None:
     (ours, theirs), inputs = CASES[name]
     given = [bl.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
@@ -350,11 +354,3 @@ def test_values_places_and_gradients_are_pytorchs(name: str) -> None:
             np.testing.assert_allclose(
                 x.grad.numpy(), t.grad.numpy(), TRIGAMMA.get(name, 1e-10), 1e-12
             )
-
-
-if __name__ == "__main__":
-    for name in CASES:
-        try:
-            test_values_places_and_gradients_are_pytorchs(name)
-        except Exception as e:
-            print("###", name, type(e).__name__, str(e)[:600].replace("\n", "\n    "))

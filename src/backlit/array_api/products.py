@@ -219,7 +219,8 @@ def cov(x: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = 
         raise ShapeError(f"cov: x must have at most 2 axes, got {describe(x)}")
     rows = x if x.ndim == 2 else x.reshape((1, x.size))
     count = rows.shape[1]
-    weights, lost = ones(count, dtype=x.dtype), correction
+    weights = ones(count, dtype=x.dtype)
+    lost: Any = correction
     if fweights is not None:
         weights = _weights("fweights", fweights, count).astype(x.dtype)
     if aweights is not None:
