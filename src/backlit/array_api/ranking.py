@@ -127,7 +127,7 @@ def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 def nanmedian(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The median of what is not NaN; NaN if there is nothing else. See `median`.
 
-    >>> nanmedian(as_tensor([math.nan, 1.0, 3.0]))
+    >>> nanmedian(as_tensor([float("nan"), 1.0, 3.0]))
     Tensor(1., shape=(), dtype=float32)
     """
     return _median("nanmedian", x, axis, keepdims, _middle_of_known)
@@ -213,7 +213,7 @@ def nanquantile(
 ) -> Tensor:  # fmt: skip
     """The quantile of what is not NaN; NaN if there is nothing else. See `quantile`.
 
-    >>> nanquantile(as_tensor([1.0, math.nan, 3.0]), 0.5)
+    >>> nanquantile(as_tensor([1.0, float("nan"), 3.0]), 0.5)
     Tensor(2., shape=(), dtype=float32)
     """
     return _quantile("nanquantile", x, q, axis, keepdims, interpolation, skip_nan=True)

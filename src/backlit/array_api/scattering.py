@@ -310,7 +310,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     """x with one number where the mask is true, both broadcast;  gx = gy elsewhere, 0 there.
 
     >>> masked_fill(as_tensor([1.0, 2.0]), as_tensor([True, False]), -math.inf)
-    Tensor([-inf,   2.], shape=(2,), dtype=float32)
+    Tensor([-inf,   2.], shape=(2,), dtype=float32, inf=1)
     """
     x, mask = as_tensor(x), _mask("masked_fill", mask)
     return where(mask, _one_number("masked_fill", value, x), x)

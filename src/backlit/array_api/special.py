@@ -35,7 +35,7 @@ def digamma(x: Any) -> Tensor:
     """y = ψ(x) = (log Γ)′(x), the derivative of `lgamma`.
 
     >>> digamma(as_tensor([1.0]))
-    Tensor([-0.5772157], shape=(1,), dtype=float32)
+    Tensor([-0.5772], shape=(1,), dtype=float32)
     """
     return polygamma(0, x)
 
@@ -44,7 +44,7 @@ def polygamma(n: int, x: Any) -> Tensor:
     """y = ψ⁽ⁿ⁾(x), the n-th derivative of `digamma`.
 
     >>> polygamma(1, as_tensor([1.0]))  # π²/6
-    Tensor([1.644934], shape=(1,), dtype=float32)
+    Tensor([1.6449], shape=(1,), dtype=float32)
     """
     order = whole("polygamma: n", n, 0)
     return apply(cached(ops.Polygamma, order), floating(as_tensor(x)))

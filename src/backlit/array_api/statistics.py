@@ -46,7 +46,7 @@ def aminmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Extremes:
 def nansum(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     """y = Σ x of what is not NaN;  gx = gy there, 0 elsewhere.
 
-    >>> nansum(as_tensor([1.0, math.nan, 2.0]))
+    >>> nansum(as_tensor([1.0, float("nan"), 2.0]))
     Tensor(3., shape=(), dtype=float32)
     """
     x = as_tensor(x)
@@ -58,7 +58,7 @@ def nansum(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = Non
 def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The mean of what is not NaN; NaN if there is nothing.
 
-    >>> nanmean(as_tensor([1.0, math.nan, 2.0]))
+    >>> nanmean(as_tensor([1.0, float("nan"), 2.0]))
     Tensor(1.5, shape=(), dtype=float32)
     """
     x = floating(as_tensor(x))
