@@ -8,30 +8,27 @@ the whole is still wrong, some path never reached the tape, and the place where 
 from __future__ import annotations
 
 import contextlib
-import linecache
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from ...autograd import enable_grad, grad, parameters_of
+from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING, float64
 from ...errors import ArgumentError, BacklitError
-from ...location import location
 from ...nn.keeping import state_of
 from ...nn.module import Module
-from ...op import Op, describe
+from ...op import describe
 from ...ops.elementwise import Where
 from ...ops.indexing import Take
 from ...random import default_generator
-from ...state import STATE, observing
-from ...tape import Scope, line_of, user_site
 from ...tensor import Tensor, as_tensor, wrap
+from ..records.from_block import Call, recording
 from .case import Cause
-from .experiment import Experiment, Trial, answer, as_float64
+from .experiment import Experiment, Finding, Trial, answer, as_float64
 from .judge import judge
 from .numeric import _EPS, COARSE_STEPS, along, bends
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult
@@ -41,48 +38,6 @@ _SCREEN_STEPS = (1e-4, 1e-5, 1e-6)
 _SCREEN = 1e-5
 #: How far the leaves are moved to get off a kink, of their root mean square.
 _MOVES = (1e-3, 1e-2, 0.1, 0.1)
-
-
-@dataclass
-class Applied:
-    """One op of the watched call: its inputs and result as Tensors and as the arrays of then."""
-
-    op: Op
-    inputs: tuple[Any, ...]
-    arrays: tuple[Any, ...]
-    y: Tensor
-    array: np.ndarray
-    code: CodeType
-    instruction: int
-    scope: Scope | None
-
-    @property
-    def where(self) -> str:
-        """`file.py:12, in Net.fc1: the source line`."""
-        number = line_of(self.code, self.instruction) or 0
-        filename = self.code.co_filename
-        scope = "" if self.scope is None else self.scope.path
-        return location(filename, number, scope, linecache.getline(filename, number).strip())
-
-
-class watching(observing):  # noqa: N801  (used like a function)
-    """Collect every op that is applied inside the block, which gets the list of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: list[Applied] = []
-
-    def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
-        return self._observe, None, None
-
-    def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
-        code, instruction = user_site()
-        self._seen.append(Applied(op, inputs, arrays, y, y.array, code, instruction, STATE.scope))
-
-    def __enter__(self) -> list[Applied]:
-        super().__enter__()
-        return self._seen
 
 
 @contextlib.contextmanager
@@ -145,8 +100,9 @@ def check_function(
     with in_float64(modules), enable_grad():
         run = Run(function, leaves, modules)
         try:
-            with watching() as seen:
+            with recording() as watched:
                 y = run()
+            seen = watched.calls
             if not np.array_equal(y.array, run().array, equal_nan=True):
                 result.verdict = UNDECIDED
                 result.notes.append(
@@ -187,7 +143,7 @@ def _leaf(x: Any) -> Any:
     return x
 
 
-def _check_nodes(seen: list[Applied], seed: int, seconds: float) -> list[CheckResult]:
+def _check_nodes(seen: list[Call], seed: int, seconds: float) -> list[CheckResult]:
     """Judge every application that is on the tape; equal ones once time has run out."""
     results: list[CheckResult] = []
     judged: dict[Any, CheckResult] = {}
@@ -218,10 +174,10 @@ def _check_nodes(seen: list[Applied], seed: int, seconds: float) -> list[CheckRe
     return results
 
 
-def _screened(a: Applied, inputs: tuple[Any, ...], rng: np.random.Generator) -> CheckResult | None:
+def _screened(a: Call, inputs: tuple[Any, ...], rng: np.random.Generator) -> CheckResult | None:
     """A quick test along random directions: right, or None for "look closely"."""
     with np.errstate(all="ignore"):
-        y = np.asarray(a.op.forward(_numpy(), *inputs))
+        y = np.asarray(a.op.forward(NUMPY, *inputs))
     upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
     given = answer(a.op, Trial(inputs, y, upstream, {}), upstream)
     if given.error is not None or given.changed or given.misfits:
@@ -231,7 +187,7 @@ def _screened(a: Applied, inputs: tuple[Any, ...], rng: np.random.Generator) -> 
         if g is None:
             continue
         direction = rng.standard_normal(x.shape) * max(float(np.sqrt(np.mean(x * x))), 1e-3)
-        forward = lambda *xs: np.asarray(a.op.forward(_numpy(), *xs))  # noqa: E731
+        forward = lambda *xs: np.asarray(a.op.forward(NUMPY, *xs))  # noqa: E731
         slope, band = along(forward, inputs, {k: direction}, upstream, _SCREEN_STEPS)
         terms = g * direction
         norm = float(np.sqrt(np.sum(terms * terms))) + abs(slope)
@@ -243,14 +199,8 @@ def _screened(a: Applied, inputs: tuple[Any, ...], rng: np.random.Generator) -> 
     return CheckResult(repr(a.op), compared=total)
 
 
-def _numpy() -> Any:
-    from ...backend import numpy_backend
-
-    return numpy_backend
-
-
 def _check_whole(
-    run: Run, y: Tensor, seen: list[Applied], inputs: list[Any], result: CheckResult, seed: int
+    run: Run, y: Tensor, seen: list[Call], inputs: list[Any], result: CheckResult, seed: int
 ) -> None:
     """The gradient of the whole along one direction for each leaf, at the given point; where the
     function has a kink there, at points near it.
@@ -301,7 +251,7 @@ class _Difference:
     """A leaf whose gradient is not the measured slope along a direction."""
 
     name: str
-    finding: Any
+    finding: Finding
     bent: bool  # a kink at this very point may be why
     vague: bool  # the band is as wide as what is measured
 
@@ -395,13 +345,13 @@ def _off_the_kinks(whole: _Whole, result: CheckResult) -> list[_Difference] | No
     return None
 
 
-def _coarsest(seen: list[Applied]) -> str:
+def _coarsest(seen: list[Call]) -> str:
     """The lowest precision that anything was computed in."""
     names = {a.y.dtype.name for a in seen if a.y.dtype in FLOATING}
     return max(names | {"float64"}, key=_EPS.__getitem__)
 
 
-def _stopped_on_purpose(seen: list[Applied]) -> dict[int, np.ndarray]:
+def _stopped_on_purpose(seen: list[Call]) -> dict[int, np.ndarray]:
     """By leaf: which elements get no gradient by declaration, as an embedding's padding row.
 
     It reads off where(mask, y.detach(), y): the value is y's in any case, so all that such a choice
@@ -424,9 +374,7 @@ def _stopped_on_purpose(seen: list[Applied]) -> dict[int, np.ndarray]:
     return stopped
 
 
-def _finding(name: str, leaf: Tensor, got: float, measured: float, band: float) -> Any:
-    from .experiment import Finding
-
+def _finding(name: str, leaf: Tensor, got: float, measured: float, band: float) -> Finding:
     text = f"along a random direction: got {got:.6g}, should be {measured:.6g} ± {band:.1g}"
     return Finding(0, name, leaf.size, leaf.size, text)
 
@@ -451,10 +399,10 @@ def _all_leaves(y: Tensor, inputs: list[Any], function: Any) -> list[tuple[str, 
     return [(n, t) for n, t in found.values() if t.size and t.dtype == float64]
 
 
-def _cuts(seen: list[Applied], y: Tensor, leaves: list[Tensor]) -> list[tuple[str, Applied]]:
+def _cuts(seen: list[Call], y: Tensor, leaves: list[Tensor]) -> list[tuple[str, Call]]:
     """Where an op used the value of a Tensor on the tape without being linked to it."""
-    made: list[Applied] = []
-    cuts: list[tuple[str, Applied]] = []
+    made: list[Call] = []
+    cuts: list[tuple[str, Call]] = []
     for a in seen:
         for x in a.inputs:
             if not isinstance(x, Tensor) or x.requires_grad or x.size == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import ArgumentError
+from ...location import location
 from ...op import Op, describe
 from ...state import STATE, observing
-from ...tape import INTERNAL, Node, Scope, origin, user_site
+from ...tape import INTERNAL, Node, Scope, line_of, origin, user_site
 from ...tensor import Tensor, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .model import Record
@@ -32,7 +34,7 @@ def recording(*, step: int | None = None) -> Recording:
     return Recording(step)
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """One op as it was applied: Tensors may change in place, and take another node, later."""
 
     op: Op
@@ -48,6 +50,13 @@ class _Call(NamedTuple):
     site: tuple[CodeType, int]
     graded: bool  # not under no_grad
 
+    @property
+    def where(self) -> str:
+        """`file.py:12, in Net.fc1: the source line`."""
+        number = line_of(*self.site) or 0
+        file, scope = self.site[0].co_filename, "" if self.scope is None else self.scope.path
+        return location(file, number, scope, linecache.getline(file, number).strip())
+
 
 class Recording(observing):
     """A block of code being watched. Afterwards `record` is what was seen.
@@ -60,7 +69,8 @@ class Recording(observing):
         super().__init__()
         self.step = step
         self.error: BaseException | None = None
-        self._calls: list[_Call] = []
+        #: The ops that were applied, in order.
+        self.calls: list[Call] = []
         self._failure: _Failure | None = None
         self._names: dict[int, str] = {}
         self._walked: dict[Node, Walked] = {}
@@ -80,7 +90,7 @@ class Recording(observing):
             [(x.node, x.requires_grad) if isinstance(x, Tensor) else None for x in inputs]
         )
         now = y.array, y.node, y.requires_grad, STATE.scope, user_site(), STATE.grad_enabled
-        self._calls.append(_Call(op, inputs, arrays, states, y, *now))
+        self.calls.append(Call(op, inputs, arrays, states, y, *now))
 
     def _observe_backward(self, node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
         first = node.order > self._order  # a walk goes from later nodes to earlier ones
@@ -92,7 +102,7 @@ class Recording(observing):
 
     def _observe_read(self, t: Tensor, what: str) -> None:
         if what not in _NOT_NUMBERS:
-            self._reads.append((len(self._calls), t, t.array, what, user_site()))
+            self._reads.append((len(self.calls), t, t.array, what, user_site()))
 
     def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         """Find who raised, if somebody did, and the names of the user's variables."""
@@ -121,7 +131,7 @@ class Recording(observing):
     def of_loss(self) -> Record:
         """What was seen, with the gradients of what `backward` was called on in the block."""
         if self._root is not None:
-            for call in reversed(self._calls):
+            for call in reversed(self.calls):
                 if call.node is self._root:
                     return self.of(call.y, self._walked[self._root][0])
         return self.record
@@ -138,8 +148,8 @@ class Recording(observing):
         leaves: dict[tuple[int, int], int] = {}  # a leaf may get new values: Tensor and array
         failure = self._failure
         failed_scope = failure.scope if failure is not None else None
-        used = {id(x) for call in self._calls for x in call.inputs if isinstance(x, Tensor)}
-        calls = [c for c in self._calls if c.inputs or id(c.y) in used]
+        used = {id(x) for call in self.calls for x in call.inputs if isinstance(x, Tensor)}
+        calls = [c for c in self.calls if c.inputs or id(c.y) in used]
         reads = iter(self._reads)
         read = next(reads, None)
         for call in calls:
@@ -166,7 +176,7 @@ class Recording(observing):
                     found.append(leaves[key])
             return found
 
-        positions = {id(c): i for i, c in enumerate(self._calls)}
+        positions = {id(c): i for i, c in enumerate(self.calls)}
         for call in calls:
             while read is not None and read[0] <= positions[id(call)]:
                 add.read(*read[1:])
@@ -206,7 +216,7 @@ class Recording(observing):
     def _start(
         self,
         add: Builder,
-        calls: list[_Call],
+        calls: list[Call],
         numbers: dict[int, int],
         output: Tensor | None,
         gradient: Any,

@@ -79,7 +79,7 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
         },
         "error_of": {n.id: n.error for n in nodes if n.error},
         "note_of": {n.id: n.note for n in nodes if n.note},
-        "source": _sources(record),
+        "source": _sources(record, files),
         "edges": {
             "source": [e.source for e in edges],
             "target": [e.target for e in edges],
@@ -152,14 +152,7 @@ def _chains(record: Record) -> dict[int, str]:
     return found
 
 
-def _sources(record: Record) -> dict[str, str]:
+def _sources(record: Record, files: dict[str, int]) -> dict[str, str]:
     """The user's lines, where they are known: `file number:line` to text."""
-    files: dict[str, int] = {}
-    found: dict[str, str] = {}
-    for n in record.nodes:
-        if n.file:
-            number_of = files.setdefault(n.file, len(files))
-            key = f"{number_of}:{n.line}"
-            if key not in found:
-                found[key] = record.source(n)
-    return found
+    places = {(n.file, n.line): n for n in record.nodes if n.file}
+    return {f"{files[file]}:{line}": record.source(n) for (file, line), n in places.items()}
