@@ -15,6 +15,7 @@ from backlit.train import Accuracy, Report, Trainer
 from backlit.train.report import callback
 from backlit.train.report.examples import data_uri
 from backlit.train.report.looking import histogram, look
+from backlit.train.training import Training
 
 
 def pictures(n=60, classes=3, seed=0):
@@ -243,7 +244,7 @@ def test_updates_are_what_the_optimizer_would_do():
     loss_fn = nn.CrossEntropyLoss()
     optimizer = optim.AdamW(model.parameters(), lr=0.01)
     for _ in range(3):
-        seen = look(model, loss_fn, batch, optimizer, clip_norm=0.1)
+        seen = look(Training(model, loss_fn, optimizer, clip_norm=0.1), batch)
         before = {n: p.numpy().copy() for n, p in model.named_parameters()}
         optimizer.zero_grad()
         loss_fn(model(batch[0]), batch[1]).backward()

@@ -70,7 +70,10 @@ def predict(
 def _probabilities(model: Module, x: np.ndarray) -> np.ndarray:
     """(N, classes), in batches of bounded memory."""
     with no_grad():
-        parts = [softmax(model(as_tensor(x[i : i + 1000]))).numpy() for i in range(0, len(x), 1000)]
+        parts = [
+            softmax(model(as_tensor(x[i : i + 1000])), dim=1).numpy()
+            for i in range(0, len(x), 1000)
+        ]
     return np.concatenate(parts)
 
 

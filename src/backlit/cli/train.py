@@ -129,7 +129,7 @@ def train(
             text = Text(f"The earlier run in {folder} is now {moved}.", style="dim")
             console.print(text, soft_wrap=True)
         write_settings(folder, task, settings)
-    _introduce(console, task, settings, model, (len(training), len(validation), len(test)))
+    _introduce(console, task, settings, model, report.facts)
     started = time.monotonic()
     try:
         trainer.fit(loader, DataLoader(validation, 1000), epochs=settings["epochs"], resume=resume)
@@ -239,10 +239,8 @@ def _make_room(folder: Path) -> Path | None:
 
 
 def _introduce(
-    console: Console, task: Task, settings: dict[str, Any], model: Module, sizes: tuple[int, ...]
+    console: Console, task: Task, settings: dict[str, Any], model: Module, facts: dict[str, str]
 ) -> None:
-    parts = zip(sizes, ("training", "validation", "test"), strict=True)
-    counts = " · ".join(f"{n:,} {part}" for n, part in parts)
     what = f"{'×'.join(map(str, task.example[-2:]))} pixels" if task.kind == "image" else "points"
     extras = [settings["activation"]] if settings["model"] != "linear" else []
     if extras and settings["batch_norm"]:
@@ -251,13 +249,9 @@ def _introduce(
         extras.append(f"dropout {settings['dropout']:g}")
     parameters = sum(p.size for p in model.parameters())
     rows = [
-        (task.name, f"{counts}  ({what}, {len(task.classes)} classes)"),
+        (task.name, f"{facts['data']}  ({what}, {len(task.classes)} classes)"),
         ("model", f"{', '.join([settings['model'], *extras])}  ({parameters:,} parameters)"),
-        (
-            "training",
-            f"{settings['optimizer']}, learning rate {settings['lr']:g} ({settings['schedule']}), "
-            f"batches of {settings['batch_size']}, seed {settings['seed']}",
-        ),
+        ("training", facts["settings"]),
     ]
     _table(console, rows)
     console.print()

@@ -27,35 +27,23 @@ _METRICS: dict[str, Callable[[], Metric]] = {
 
 def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> None:
     """Raise unless these are a Module, a function, an Optimizer and a schedule or None."""
-    _require(
-        isinstance(model, Module),
-        "model",
-        "a Module",
-        model,
-        "wrap a function in a Module's forward",
-    )
-    _require(
-        callable(loss_fn) and not isinstance(loss_fn, type),
-        "loss_fn",
-        "a function of prediction and target",
-        loss_fn,
-        "as nn.CrossEntropyLoss() or nn.MSELoss()",
-    )
-    _require(
-        isinstance(optimizer, Optimizer),
-        "optimizer",
-        "an Optimizer",
-        optimizer,
-        "as optim.Adam(model.parameters())",
-    )
-    fits = schedule is None or (hasattr(schedule, "state_dict") and not isinstance(schedule, type))
-    _require(
-        fits,
-        "schedule",
-        "a schedule or None",
-        schedule,
-        "as optim.lr_scheduler.StepLR(optimizer, step_size=10)",
-    )
+    is_loss = callable(loss_fn) and not isinstance(loss_fn, type)
+    steps = schedule is None or (hasattr(schedule, "state_dict") and not isinstance(schedule, type))
+    for fits, name, must, value, cure in (
+        (isinstance(model, Module), "model", "a Module", model,
+         "wrap a function in a Module's forward"),
+        (is_loss, "loss_fn", "a function of prediction and target", loss_fn,
+         "as nn.CrossEntropyLoss() or nn.MSELoss()"),
+        (isinstance(optimizer, Optimizer), "optimizer", "an Optimizer", optimizer,
+         "as optim.Adam(model.parameters())"),
+        (steps, "schedule", "a schedule or None", schedule,
+         "as optim.lr_scheduler.StepLR(optimizer, step_size=10)"),
+    ):  # fmt: skip
+        if not fits:
+            what, own_cure = words(value)
+            if isinstance(value, type):
+                cure = f"{own_cure}, {cure}"
+            raise ArgumentError(f"Trainer: {name} must be {must}, got {what}; {cure}")
 
 
 def require_settings(schedule_every: str, clip_norm: Any, clip_value: Any) -> None:
@@ -98,14 +86,6 @@ def require_epochs(name: str, loader: Any, epochs: int) -> None:
             f"fit: {name} must give {epochs} epochs, but a {kind.__name__} gives its batches "
             "once; use a list of them, or a DataLoader"
         )
-
-
-def _require(fits: bool, name: str, must: str, value: Any, cure: str) -> None:
-    if not fits:
-        what, own_cure = words(value)
-        if isinstance(value, type):
-            cure = f"{own_cure}, {cure}"
-        raise ArgumentError(f"Trainer: {name} must be {must}, got {what}; {cure}")
 
 
 def as_metrics(metrics: Any) -> list[Metric]:

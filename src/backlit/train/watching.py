@@ -52,10 +52,7 @@ class Watch(Callback):
         self._model: Any = None
         self._resumed = False
 
-    @property
-    def required(self) -> bool:
-        """No: in a run that was saved without it, it begins where that is resumed."""
-        return False
+    required = False  # in a run that was saved without it, it begins where that is resumed
 
     def on_train_start(self, trainer: Training) -> None:
         """Keep the parameters, from which the first update is measured."""

@@ -98,24 +98,18 @@ class Report(Callback):
         self._own = False  # whether the file at the path is this run's
         self._next = 0.0
 
-    @property
-    def required(self) -> bool:
-        """No: a run that was saved without a report gets one of what is still to come."""
-        return False
+    required = False  # a run that was saved without a report gets one of what is still to come
 
     # -- what the Trainer calls ---------------------------------------------------------------
 
     def on_train_start(self, trainer: Training) -> None:
         """Make room for the page, and write it as things stand before the first step."""
-        if not self._own and self.path.exists():
-            self._set_aside()
         if self._columns is None and self.examples is not None:
             with kept(trainer.model):
                 self._columns, self._total = _columns(self.examples)
         if not self.looks and trainer.epoch == 0 and trainer.position == 0:
             self._look(trainer)
-        self._write(trainer, "running")
-        self._own = True
+        self.write(trainer, "running")
 
     def on_epoch_end(self, trainer: Training, record: dict[str, float]) -> None:
         """Look at the layers, if it is this epoch's turn, and write the page now and then."""
@@ -152,14 +146,7 @@ class Report(Callback):
         batch = tuple(c[:PROBE] for c in self._columns)
         try:
             with kept(trainer.model):
-                seen = look(
-                    trainer.model,
-                    trainer.loss_fn,
-                    batch,
-                    trainer.optimizer,
-                    trainer.clip_norm,
-                    trainer.clip_value,
-                )
+                seen = look(trainer, batch)
         except Exception as error:  # looking must not end a training
             self._problem("layers", error)
             return

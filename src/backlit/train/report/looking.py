@@ -8,49 +8,42 @@ numbers are put back.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...backend import numpy_backend
 from ...dtypes import FLOATING
-from ...nn import Module
 from ...optim import Optimizer
 from ...see import Record, record
+from ...see.records.value import array_of
 from ...tensor import Tensor
+from ..training import Training
 
 #: Bins of a histogram, layers that are kept (the first and last of more), elements that are looked
 #: at in one array (evenly spaced ones of more).
 BINS, LAYERS, ELEMENTS = 24, 24, 1 << 18
 
 
-def look(
-    model: Module,
-    loss_fn: Callable[..., Tensor],
-    batch: tuple[Any, ...],
-    optimizer: Optimizer | None,
-    clip_norm: float | None = None,
-    clip_value: float | None = None,
-) -> dict[str, Any]:
+def look(training: Training, batch: tuple[Any, ...]) -> dict[str, Any]:
     """One recorded step in training mode: `loss`, `layers` (parameters) and `outputs` (modules).
 
     A layer has `name`, `shape`, `value` and `gradient` (histograms), `norm`, `gradient_norm` and
     `update` (the norm of what one step of the optimizer would add, divided by `norm`); what was not
     computed is None. An output has `name`, `value` and `gradient`.
     """
-    model.train()
+    model = training.model.train()
     *inputs, target = batch
     with np.errstate(all="ignore"):
-        loss = loss_fn(model(*inputs), target)
+        loss = training.loss_fn(model(*inputs), target)
         seen = record(loss)
         gradients = {
-            id(p): seen.nodes[seen._tensors[id(p)]].upstream
+            id(p): array_of(seen.nodes[seen._tensors[id(p)]].upstream)
             for p in model.parameters()
             if id(p) in seen._tensors
         }
-        arrays = {i: v.array for i, v in gradients.items() if v is not None and v.array is not None}
-        updates = _updates(optimizer, arrays, clip_norm, clip_value)
+        arrays = {i: g for i, g in gradients.items() if g is not None}
+        updates = _updates(training, arrays)
         layers, left_out = _some(list(model.named_parameters()))
         return {
             "loss": _number(loss.array),
@@ -78,7 +71,7 @@ def _layer(
         "gradient": None if gradient is None else histogram(gradient, logarithmic=True),
         "norm": norm,
         "gradient_norm": None if gradient is None else _norm(gradient),
-        "update": None if update is None or not norm else _divided(_norm(update), norm),
+        "update": _divided(None if update is None else _norm(update), norm),
     }
 
 
@@ -89,12 +82,10 @@ def _outputs(seen: Record) -> list[dict[str, Any]]:
     found = []
     for scope in seen.scopes:
         node = last.get(scope.id)
-        if scope.id in outer or node is None or node.dtype not in FLOATING or node.value is None:
+        value = None if node is None else array_of(node.value)
+        if scope.id in outer or node is None or node.dtype not in FLOATING or value is None:
             continue
-        value, upstream = node.value.array, node.upstream
-        if value is None:
-            continue
-        gradient = None if upstream is None else upstream.array
+        gradient = array_of(node.upstream)
         path = seen.scope_path(scope.id)
         found.append(
             {
@@ -136,14 +127,10 @@ def histogram(array: np.ndarray, logarithmic: bool = False) -> dict[str, Any]:
     }
 
 
-def _updates(
-    optimizer: Optimizer | None,
-    gradients: dict[int, np.ndarray],
-    clip_norm: float | None,
-    clip_value: float | None,
-) -> dict[int, np.ndarray]:
+def _updates(training: Training, gradients: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
     """What one step of the optimizer would add to each parameter; the optimizer stays as it is."""
-    if optimizer is None or type(optimizer).step is not Optimizer.step:
+    optimizer, clip_norm, clip_value = training.optimizer, training.clip_norm, training.clip_value
+    if type(optimizer).step is not Optimizer.step:
         return {}
     wide = {i: g.astype(np.float64) for i, g in gradients.items()}
     if clip_norm is not None:
