@@ -46,7 +46,7 @@ def test_all_comparisons_with_pytorch_stand_in_one_folder():
             assert path.name == "conftest.py" or marked, f"{path} is not marked"
         else:
             assert not marked, path
-            assert not imported, path
+            assert not imported or "dialect" in path.parts, path  # where it means Backlit's own
 
 
 def test_the_gate_runs_tests_linters_and_parity():

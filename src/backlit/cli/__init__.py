@@ -19,6 +19,7 @@ from ..tape import INTERNAL
 
 #: Each subcommand: the module it lives in (as a function of its own name) and its line of help.
 _COMMANDS = {
+    "run": ("backlit.cli.run", "Run a PyTorch script with Backlit, without a change."),
     "train": ("backlit.cli.train", "Train a network on a data set and save the run."),
     "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),

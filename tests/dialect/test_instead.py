@@ -1,0 +1,138 @@
+"""`import torch` means the dialect: in a block, in a script, in the modules that it imports."""
+
+import subprocess
+import sys
+import types
+
+import pytest
+
+import backlit
+from backlit.errors import ArgumentError, SpellingError
+from backlit.torch.instead import instead_of_torch, run, run_as_python_would
+
+SCRIPT = """
+import sys
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import optim, odd_name
+from torch.utils.data import DataLoader, TensorDataset
+from torch.nn.parallel import DistributedDataParallel as DDP
+import torch.distributed as dist
+from helper_of_the_test import double
+
+assert isinstance(torch.ones(2), torch.Tensor)
+assert torch.nn.functional.relu is F.relu
+assert not hasattr(torch, "odd_name")
+assert not isinstance(nn.Linear(1, 1), DDP)
+arguments, name, file = sys.argv, __name__, __file__
+doubled = double(torch.ones(2)).tolist()
+if "fail" in sys.argv:
+    1 / 0
+if "end" in sys.argv:
+    sys.exit(7)
+if "use" in sys.argv:
+    odd_name(3)
+if "distribute" in sys.argv:
+    dist.init_process_group("gloo")
+if "derive" in sys.argv:
+    class Mine(DDP):
+        pass
+"""
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "helper_of_the_test.py").write_text(
+        "import torch\ndef double(x): return torch.add(x, x)\n"
+    )
+    monkeypatch.delitem(sys.modules, "helper_of_the_test", raising=False)
+    return tmp_path / "train.py"
+
+
+def test_a_script_runs_as_under_python(script):
+    before, folders, main = sys.argv, list(sys.path), sys.modules["__main__"]
+    found = run(str(script), ["--lr", "1"])
+    assert found["arguments"] == [str(script), "--lr", "1"]
+    assert (found["name"], found["file"]) == ("__main__", str(script))
+    assert found["doubled"] == [2, 2]
+    assert found["torch"].ones is backlit.torch.ones
+    assert (sys.argv, sys.path, sys.modules["__main__"]) == (before, folders, main)
+    with pytest.raises(ArgumentError, match=r"no_such.py: there is no such file"):
+        run("no_such.py")
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "message"),
+    [
+        ("fail", ZeroDivisionError, "division by zero"),
+        ("end", SystemExit, "7"),
+        ("use", AttributeError, "has no attribute 'odd_name'"),
+        ("distribute", SpellingError, "torch.distributed.init_process_group: not in Backlit; it c"),
+        ("derive", SpellingError, "torch.nn.parallel.DistributedDataParallel: not in Backlit"),
+    ],
+)
+def test_what_is_not_there_fails_where_it_is_used(script, word, error, message):
+    with pytest.raises(error, match=message):
+        run(str(script), [word])
+    assert not any(type(f).__module__ == "backlit.torch.instead" for f in sys.meta_path)
+
+
+def test_what_a_script_raises_is_shown_as_python_shows_it(script, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_as_python_would(str(script), ["fail"])
+    assert ended.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1].startswith(f'  File "{script}", line ')
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+    with pytest.raises(SystemExit) as ended:
+        run_as_python_would(str(script), ["end"])
+    assert ended.value.code == 7
+    script.write_text("x = (")
+    with pytest.raises(SystemExit):
+        run_as_python_would(str(script))
+    assert "SyntaxError: '(' was never closed" in capsys.readouterr().err
+
+
+def test_pytorch_is_back_after_the_block(monkeypatch):
+    real, inner = types.ModuleType("torch"), types.ModuleType("torch.nn")
+    monkeypatch.setitem(sys.modules, "torch", real)
+    monkeypatch.setitem(sys.modules, "torch.nn", inner)
+    with instead_of_torch():
+        import torch
+        import torch.nn
+
+        assert torch.nn.Linear is backlit.nn.Linear
+        assert repr(torch) == "<module 'torch': backlit.torch>"
+        torch.set_by_a_script = 3
+        assert backlit.torch.set_by_a_script == 3
+        del backlit.torch.set_by_a_script
+        with instead_of_torch():
+            import torch as again
+
+            assert again.ones is torch.ones
+        assert sys.modules["torch"] is torch
+    assert sys.modules["torch"] is real
+    assert sys.modules["torch.nn"] is inner
+    assert "torch.nn.functional" not in sys.modules
+
+
+def test_the_commands(script):
+    for command in (["-m", "backlit", "run"], ["-m", "backlit.torch"]):
+        done = subprocess.run(
+            [sys.executable, *command, "train.py", "--epochs", "end"],
+            cwd=script.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 7, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "backlit.torch"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "usage: python -m backlit.torch script.py [arguments]\n",
+    )
