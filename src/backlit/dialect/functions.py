@@ -12,7 +12,7 @@ from typing import Any
 from .. import array_api as ours
 from .. import dtypes
 from ..array_api.arguments import integers, one_axis, sequence, whole
-from ..array_api.dialects import UNSAID, ValuesIndices
+from ..array_api.dialects import ValuesIndices
 from ..errors import ArgumentError, ShapeError
 from ..nn import functional
 from ..op import describe
@@ -207,10 +207,10 @@ def t(x: Any) -> Tensor:
     return x if x.ndim < 2 else ours.matrix_transpose(x)
 
 
-def squeeze(x: Any, axis: Any = UNSAID) -> Tensor:
+def squeeze(x: Any, axis: Any = None) -> Tensor:
     """Without the axes of size 1: all of them, or those that are named and have size 1."""
     x = as_tensor(x)
-    if axis is UNSAID:
+    if axis is None:
         named: Any = range(x.ndim)
     else:
         named = axis if isinstance(axis, tuple | list) else (axis,)

@@ -87,11 +87,11 @@ def transpose(self: Tensor, *axes: Any, dim0: Any = None, dim1: Any = None) -> T
     return functions.transpose(self, *axes)
 
 
-def squeeze(self: Tensor, place: Any = UNSAID, /, *, axis: Any = UNSAID, dim: Any = UNSAID) -> Any:
+def squeeze(self: Tensor, place: Any = None, /, *, axis: Any = None, dim: Any = None) -> Tensor:
     """Without the axes of size 1: all of them, or those that are named."""
-    if axis is not UNSAID and axis is not None:
+    if axis is not None:
         return ours.squeeze(self, axis=axis)
-    if place is not UNSAID:
+    if place is not None:
         named = place if isinstance(place, tuple | list) else (place,)
         if any(self.shape[one_axis("squeeze", a, self.ndim)] != 1 for a in named if self.ndim):
             require_pytorch("x.squeeze(0)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -101,17 +102,19 @@ def _pieces(text: str) -> list[str]:
 def translated(line: Line, target: Function) -> Function:
     """The function that takes PyTorch's arguments and calls ours with them."""
     arguments = line.arguments
-    code = target.__code__ if hasattr(target, "__code__") else None
+    code = getattr(target, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_VARARGS:
+        return target  # f(*tensors), here and there
     places = code.co_varnames[: code.co_argcount] if code is not None else ()
     required = code.co_posonlyargcount if code is not None else len(arguments)
     # Those that stand at the same place here are handed on by place.
     leading = 0
     for i, a in enumerate(arguments):
         same = i < len(places) and (i < required or i == 0 or places[i] == a.ours)
-        if a.by_name or a.several or not (same or code is None):
+        if a.by_name or not (same or code is None):
             break
         leading = i + 1
-    plain = leading and not any(a.name in _CONVERTED for a in arguments[:leading])
+    plain = leading and not any(a.name in _CONVERTED or a.several for a in arguments[:leading])
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if plain and not kwargs and len(args) <= leading:

@@ -26,6 +26,7 @@ from . import kinds as _kinds
 from .compiling import compile
 from .creation import (
     arange,
+    as_tensor,
     asarray,
     bernoulli,
     empty,
@@ -48,15 +49,10 @@ from .creation import (
     randn,
     randn_like,
     randperm,
+    range,
     tensor,
     zeros,
     zeros_like,
-)
-from .creation import (
-    as_tensor_ as as_tensor,
-)
-from .creation import (
-    range_ as range,
 )
 from .kinds import Size, Tensor, device
 from .mirror import mirrored as _mirrored
@@ -94,16 +90,18 @@ from . import (  # isort: skip  (they stand on what is above)
     backends,
     cuda,
     func,
+    jit,
     linalg,
     nn,
     optim,
+    testing,
     utils,
     version,
 )
 
 _SPOKEN.pytorch = True
 
-__version__ = f"2.13.0+backlit{version.backlit}"
+__version__ = version.__version__
 
 dtype = _numpy.dtype
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None

@@ -16,7 +16,8 @@ from ..conversion import check_device
 from ..dialect.translate import as_dtype
 from ..errors import ArgumentError
 from ..foreign import words
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor
+from ..tensor import as_tensor as _as_tensor
 
 Function = Callable[..., Any]
 
@@ -90,7 +91,7 @@ def _like(function: Function, name: str, doc: str) -> Function:
         memory_format: Any = None,
         **named: Any,
     ) -> Tensor:
-        input = as_tensor(input)
+        input = _as_tensor(input)
         dtype = input.dtype if dtype is None else dtype
         return function(
             *values, input.shape, dtype=dtype, device=device, requires_grad=requires_grad, **named
@@ -127,7 +128,7 @@ def full(
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
     """One value everywhere, in the shape and dtype of a Tensor."""
     options.pop("memory_format", None)
-    input = as_tensor(input)
+    input = _as_tensor(input)
     return full(input.shape, fill_value, dtype=input.dtype if dtype is None else dtype, **options)
 
 
@@ -146,7 +147,7 @@ def tensor(
     return Tensor(data, as_dtype(dtype), requires_grad)
 
 
-def as_tensor_(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """The Tensor itself, or one that shares the memory of an array where it can."""
     return ours.asarray(data, dtype=as_dtype(dtype), device=device)
 
@@ -200,7 +201,7 @@ def arange(
     return _made(y, requires_grad, out)
 
 
-def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Tensor:
+def range(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Tensor:
     """start, start + step, … up to and with end: float32. PyTorch advises `arange`."""
     if end is None:
         start, end = 0, start
@@ -250,7 +251,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinate grids from coordinate vectors, by matrix index as PyTorch has it by default."""
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tuple(tensors[0])
-    vectors = [ours.reshape(t, -1) if not as_tensor(t).ndim else t for t in tensors]
+    vectors = [ours.reshape(t, -1) if not _as_tensor(t).ndim else t for t in tensors]
     return tuple(ours.meshgrid(*vectors, indexing=indexing))
 
 
@@ -284,7 +285,7 @@ def randint(
 
 def randint_like(input: Any, low: Any, high: Any = None, **options: Any) -> Tensor:
     """Whole numbers in [low, high), in the shape and dtype of a Tensor."""
-    input = as_tensor(input)
+    input = _as_tensor(input)
     low, high = (0, low) if high is None else (low, high)
     options.setdefault("dtype", input.dtype)
     return randint(low, high, input.shape, **options)
@@ -331,7 +332,7 @@ def bernoulli(
     input: Any, p: float | None = None, *, generator: Any = None, out: Any = None
 ) -> Tensor:
     """1 with the probability that the Tensor says, else 0, in its dtype."""
-    input = as_tensor(input)
+    input = _as_tensor(input)
     if input.dtype not in dtypes.FLOATING:
         raise ArgumentError(f"bernoulli: probabilities must be floating, got {input.dtype}")
     chance = input.detach() if p is None else p

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..conversion import check_device
+from . import amp
 from .mirror import mirrored, names
 from .settings import no_effect
 
@@ -53,11 +54,7 @@ def get_rng_state_all() -> list[Any]:
 
 set_rng_state_all = no_effect
 
-_there = mirrored("torch.cuda")
-
-
-def __getattr__(name: str) -> Any:
-    return _there(name)
+__getattr__ = mirrored("torch.cuda")
 
 
 def __dir__() -> list[str]:

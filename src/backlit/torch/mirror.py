@@ -45,8 +45,10 @@ def _is_there(path: str) -> bool:
 
 
 def same_rooms(room: str, source: ModuleType) -> None:
-    """Put the modules of a package of ours under a path of PyTorch's, too."""
+    """Put the modules of a package of ours under a path of PyTorch's, where it has none."""
     for module in pkgutil.iter_modules(source.__path__):
+        if _is_there(f"{room}.{module.name}"):
+            continue
         found = importlib.import_module(f"{source.__name__}.{module.name}")
         sys.modules[f"{room}.{module.name}"] = found
         setattr(sys.modules[room], module.name, found)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    backlit = version("backlit")
-except PackageNotFoundError:  # not installed, but on the path
-    backlit = "0"
+from .. import __version__ as backlit
 
 __version__ = f"2.13.0+backlit{backlit}"
 cuda: str | None = None

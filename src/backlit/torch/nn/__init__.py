@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib as _importlib
+
 from ... import nn as _ours
 from ...nn import *
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
-from . import functional, init, modules, parameter, utils  # type: ignore[no-redef]
+
+for _room in ("functional", "init", "modules", "parallel", "parameter", "utils"):
+    _importlib.import_module(f"{__name__}.{_room}")
 
 __getattr__ = _mirrored("torch.nn", _ours)
 

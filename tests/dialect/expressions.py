@@ -1,0 +1,350 @@
+"""Expressions in PyTorch's words, each with what it is (`->`) in NumPy's words or in numbers.
+
+The names are: torch, F; x = [[1, 2, 3], [4, 5, 6]], v = [1, -2, 3], i = [0, 2], b = [T, F, T],
+n = [[3, 1, 2], [9, 7, 8]] of int64, c of shape (2, 3, 4); X, V, I, B, N, C are NumPy's of them.
+"""
+
+SETUP = """
+x = torch.tensor([[1., 2., 3.], [4., 5., 6.]])
+v = torch.tensor([1., -2., 3.])
+i = torch.tensor([0, 2])
+b = torch.tensor([True, False, True])
+n = torch.tensor([[3, 1, 2], [9, 7, 8]])
+c = torch.arange(24.).reshape(2, 3, 4)
+"""
+
+EXPRESSIONS = """
+x.size() -> np.shape(X)
+x.size(0) -> 2
+x.size(-1) -> 3
+x.dim() -> 2
+x.numel() -> 6
+x.nelement() * x.element_size() -> 24
+x.stride() -> (3, 1)
+x.is_contiguous() -> True
+x.is_floating_point() -> True
+n.is_floating_point() -> False
+x.device.type -> 'cpu'
+len(x) -> 2
+x.view(3, 2) -> X.reshape(3, 2)
+x.view(-1) -> X.ravel()
+x.view((3, 2)) -> X.reshape(3, 2)
+x.view(x.size(0), -1) -> X
+x.view_as(x.view(3, 2)) -> X.reshape(3, 2)
+x.reshape(3, -1) -> X.reshape(3, 2)
+torch.reshape(x, (3, 2)) -> X.reshape(3, 2)
+x.unsqueeze(1) -> X[:, None]
+x.unsqueeze(dim=-1) -> X[..., None]
+torch.unsqueeze(x, 0) -> X[None]
+x[None].squeeze() -> X
+x[None].squeeze(0) -> X
+x[None].squeeze(dim=0) -> X
+torch.squeeze(x[None]) -> X
+torch.squeeze(x, 0) -> X
+x.permute(1, 0) -> X.T
+x.permute((1, 0)) -> X.T
+c.permute(2, 0, 1) -> C.transpose(2, 0, 1)
+torch.permute(c, (0, 2, 1)) -> C.transpose(0, 2, 1)
+c.transpose(0, 2) -> C.swapaxes(0, 2)
+c.transpose(-1, -2) -> C.swapaxes(1, 2)
+c.transpose(1, 2).contiguous() -> C.swapaxes(1, 2)
+torch.transpose(x, 0, 1) -> X.T
+x.transpose(dim0=0, dim1=1) -> X.T
+x.t() -> X.T
+x.T -> X.T
+c.mT -> C.swapaxes(1, 2)
+x.swapaxes(0, 1) -> X.T
+torch.movedim(c, 0, 2) -> np.moveaxis(C, 0, 2)
+v.expand(2, 3) -> np.stack([V, V])
+v.expand(2, -1) -> np.stack([V, V])
+v.expand_as(x) -> np.stack([V, V])
+torch.broadcast_to(v, (2, 3)) -> np.stack([V, V])
+x.repeat(1, 2, 1) -> np.tile(X, (1, 2, 1))
+torch.tile(v, (2,)) -> np.tile(V, 2)
+v.tile(2) -> np.tile(V, 2)
+v.repeat_interleave(2) -> np.repeat(V, 2)
+x.repeat_interleave(2, dim=0) -> np.repeat(X, 2, 0)
+x.flatten() -> X.ravel()
+c.flatten(1) -> C.reshape(2, 12)
+c.flatten(start_dim=1) -> C.reshape(2, 12)
+c.flatten(0, 1) -> C.reshape(6, 4)
+torch.flatten(c, 1, 2) -> C.reshape(2, 12)
+x.unflatten(1, (3, 1)) -> X[..., None]
+x.ravel() -> X.ravel()
+torch.cat([x, x], dim=1) -> np.concatenate([X, X], 1)
+torch.cat((x, x), 0) -> np.concatenate([X, X])
+torch.cat((x, x), -1) -> np.concatenate([X, X], -1)
+torch.cat([torch.tensor([]), v]) -> V
+torch.concat([v, v]) -> np.concatenate([V, V])
+torch.stack([v, v], dim=1) -> np.stack([V, V], 1)
+torch.stack((v, v)) -> np.stack([V, V])
+x.chunk(2, dim=1)[1] -> X[:, 2:]
+torch.chunk(x, 2)[0] -> X[:1]
+x.split(2, dim=1)[0] -> X[:, :2]
+x.split([1, 2], dim=1)[1] -> X[:, 1:]
+torch.split(v, 2)[1] -> V[2:]
+x.unbind(0)[1] -> X[1]
+torch.unbind(x, dim=1)[2] -> X[:, 2]
+x.narrow(1, 1, 2) -> X[:, 1:]
+x.select(1, 0) -> X[:, 0]
+torch.flip(x, dims=[0, 1]) -> X[::-1, ::-1]
+x.flip(0) -> X[::-1]
+x.flip([1]) -> X[:, ::-1]
+torch.roll(x, 1, 0) -> np.roll(X, 1, 0)
+torch.roll(v, shifts=1) -> np.roll(V, 1)
+x.roll(1, dims=1) -> np.roll(X, 1, 1)
+torch.tril(torch.ones(3, 3)) -> np.tri(3)
+torch.ones(3, 3).triu(1) -> np.triu(np.ones((3, 3)), 1)
+torch.triu(torch.ones(3, 3), diagonal=1) -> np.triu(np.ones((3, 3)), 1)
+v.unfold(0, 2, 1) -> [[1, -2], [-2, 3]]
+x.exp() -> np.exp(X)
+x.log() -> np.log(X)
+x.sqrt() -> np.sqrt(X)
+x.sin() + x.cos() -> np.sin(X) + np.cos(X)
+v.abs() -> np.abs(V)
+v.neg() -> -V
+v.sign() -> np.sign(V)
+v.floor().ceil().round().trunc() -> V
+torch.round(x / 7, decimals=2) -> np.round(X / 7, 2)
+x.pow(2) -> X ** 2
+torch.pow(2, x) -> 2 ** X
+x.square() -> X * X
+x.reciprocal() -> 1 / X
+v.sigmoid() -> 1 / (1 + np.exp(-V))
+torch.sigmoid(v) -> 1 / (1 + np.exp(-V))
+v.tanh() -> np.tanh(V)
+v.relu() -> np.maximum(V, 0)
+torch.relu(v) -> np.maximum(V, 0)
+F.relu(v) -> np.maximum(V, 0)
+v.softmax(0) -> np.exp(V) / np.exp(V).sum()
+v.softmax(dim=0) -> np.exp(V) / np.exp(V).sum()
+torch.softmax(v, dim=0) -> np.exp(V) / np.exp(V).sum()
+torch.softmax(x, -1) -> np.exp(X) / np.exp(X).sum(-1, keepdims=True)
+v.log_softmax(-1) -> V - np.log(np.exp(V).sum())
+x.add(1) -> X + 1
+x.add(x, alpha=2) -> 3 * X
+torch.add(x, x, alpha=2) -> 3 * X
+torch.sub(x, 1) -> X - 1
+x.mul(2) -> 2 * X
+x.div(2) -> X / 2
+torch.div(n, 2, rounding_mode='floor') -> N // 2
+torch.div(-n, 2, rounding_mode='trunc') -> -(N // 2)
+n.div(2) -> N / 2
+x // 2 -> X // 2
+x % 2 -> X % 2
+torch.remainder(x, 2) -> X % 2
+torch.true_divide(x, 2) -> X / 2
+torch.maximum(x, 7 - x) -> np.maximum(X, 7 - X)
+torch.clamp(v, 0, 1) -> np.clip(V, 0, 1)
+torch.clamp(v, min=0) -> np.maximum(V, 0)
+v.clamp(max=0) -> np.minimum(V, 0)
+v.clip(0, 1) -> np.clip(V, 0, 1)
+v.clamp_min(0) -> np.maximum(V, 0)
+v.eq(1) -> (V == 1)
+v.ne(v) -> (V != V)
+v.gt(0) -> (V > 0)
+v.ge(1) -> (V >= 1)
+v.lt(0) -> (V < 0)
+torch.le(v, 1) -> (V <= 1)
+torch.eq(v, v) -> (V == V)
+torch.equal(v, v) -> True
+torch.equal(v, x) -> False
+(v == v).all() -> True
+torch.all(v > 0) -> False
+torch.any(v > 0) -> True
+b.any() -> True
+~b -> ~B
+b & (v > 0) -> B & (V > 0)
+torch.logical_and(b, v > 0) -> B & (V > 0)
+torch.isnan(v) -> np.isnan(V)
+torch.isinf(v).any() -> False
+x.sum() -> X.sum()
+x.sum(0) -> X.sum(0)
+x.sum(dim=1, keepdim=True) -> X.sum(1, keepdims=True)
+x.sum(1, True) -> X.sum(1, keepdims=True)
+x.sum((0, 1)) -> X.sum()
+torch.sum(x, dim=(0, 1)) -> X.sum()
+torch.sum(x, [0]) -> X.sum(0)
+torch.sum(x, axis=0) -> X.sum(0)
+torch.sum(input=x, dim=0) -> X.sum(0)
+x.mean() -> X.mean()
+x.mean(1) -> X.mean(1)
+x.mean(dim=[0, 1]) -> X.mean()
+x.mean(-1, keepdim=True) -> X.mean(-1, keepdims=True)
+torch.mean(n, dtype=torch.float32) -> N.mean()
+torch.prod(v) -> V.prod()
+torch.var(v) -> V.var(ddof=1)
+torch.std(v) -> V.std(ddof=1)
+torch.var(x, dim=1) -> X.var(1, ddof=1)
+torch.var(x, 1, unbiased=False) -> X.var(1)
+torch.std(x, 0, keepdim=True) -> X.std(0, ddof=1, keepdims=True)
+torch.var(x, unbiased=False) -> X.var()
+torch.std(x, False) -> X.std()
+x.std(dim=0) -> X.std(0, ddof=1)
+x.std(dim=0, unbiased=False) -> X.std(0)
+x.var(dim=1, correction=0) -> X.var(1)
+torch.var_mean(v)[1] -> V.mean()
+x.max() -> X.max()
+torch.max(x) -> X.max()
+torch.max(x, 1)[0] -> X.max(1)
+torch.max(x, 1)[1] -> X.argmax(1)
+torch.max(x, dim=0).indices -> X.argmax(0)
+torch.max(x, 1, keepdim=True)[0] -> X.max(1, keepdims=True)
+torch.max(x, 7 - x) -> np.maximum(X, 7 - X)
+torch.min(x, dim=1).values -> X.min(1)
+x.max(dim=1)[1] -> X.argmax(1)
+x.min(dim=0, keepdim=True).values -> X.min(0, keepdims=True)
+x.max(1, keepdim=True)[1] -> X.argmax(1)[:, None]
+x.amax(1) -> X.max(1)
+x.amax(dim=(0, 1)) -> X.max()
+torch.amin(x, 0) -> X.min(0)
+x.argmax() -> X.argmax()
+x.argmax(1) -> X.argmax(1)
+x.argmax(dim=1, keepdim=True) -> X.argmax(1)[:, None]
+torch.argmin(v) -> V.argmin()
+v.sort(descending=True)[0] -> np.sort(V)[::-1]
+torch.sort(v).values -> np.sort(V)
+torch.sort(v, 0, True)[1] -> np.argsort(-V)
+n.sort(dim=0, descending=True).indices -> np.argsort(-N, 0)
+v.argsort() -> V.argsort()
+torch.argsort(v, descending=True) -> np.argsort(-V)
+v.cumsum(0) -> V.cumsum()
+x.cumsum(dim=1) -> X.cumsum(1)
+torch.cumprod(v, 0) -> V.cumprod()
+torch.logsumexp(x, 1) -> np.log(np.exp(X).sum(1))
+x.norm() -> np.linalg.norm(X)
+x.norm(dim=1) -> np.linalg.norm(X, axis=1)
+x.norm(2, 1) -> np.linalg.norm(X, axis=1)
+x.norm(p=1) -> np.abs(X).sum()
+torch.norm(x, p=2, dim=1, keepdim=True) -> np.linalg.norm(X, axis=1, keepdims=True)
+torch.linalg.norm(v) -> np.linalg.norm(V)
+torch.linalg.norm(x, dim=1) -> np.linalg.norm(X, axis=1)
+torch.linalg.vector_norm(x, 1, dim=0) -> np.abs(X).sum(0)
+torch.linalg.matrix_norm(x) -> np.linalg.norm(X)
+torch.dist(v, -v) -> np.linalg.norm(2 * V)
+x @ x.T -> X @ X.T
+x.matmul(x.t()) -> X @ X.T
+torch.matmul(x, v) -> X @ V
+torch.mm(x, x.t()) -> X @ X.T
+x.mm(x.t()) -> X @ X.T
+torch.bmm(c, c.transpose(1, 2)) -> C @ C.swapaxes(1, 2)
+c.bmm(c.mT) -> C @ C.swapaxes(1, 2)
+torch.mv(x, v) -> X @ V
+v.dot(v) -> V @ V
+torch.dot(v, v) -> V @ V
+torch.outer(v, v) -> np.outer(V, V)
+torch.inner(v, v) -> V @ V
+torch.addmm(torch.ones(2, 2), x, x.t(), beta=2) -> 2 + X @ X.T
+torch.einsum('ij,kj->ik', x, x) -> X @ X.T
+torch.tensordot(x, x, dims=([1], [1])) -> X @ X.T
+torch.gather(x, 1, torch.tensor([[0], [2]])) -> [[1], [6]]
+x.gather(1, torch.tensor([[0, 0], [2, 1]])) -> [[1, 1], [6, 5]]
+x.gather(dim=0, index=torch.tensor([[1, 0]])) -> [[4, 2]]
+torch.take_along_dim(x, torch.tensor([[0], [2]]), 1) -> [[1], [6]]
+torch.take(x, torch.tensor([0, 5])) -> [1, 6]
+torch.where(v > 0, v, torch.zeros(3)) -> np.where(V > 0, V, 0)
+torch.where(v > 0, v, 0.) -> np.where(V > 0, V, 0)
+torch.where(v > 0)[0] -> np.nonzero(V > 0)[0]
+v.where(v > 0, torch.tensor(0.)) -> np.where(V > 0, V, 0)
+torch.nonzero(v > 0) -> [[0], [2]]
+torch.nonzero(v > 0, as_tuple=True)[0] -> [0, 2]
+(v > 0).nonzero(as_tuple=False) -> [[0], [2]]
+x[:, i] -> X[:, I]
+x[x > 2] -> X[X > 2]
+x[0, -1] -> 3
+x[..., None].shape -> (2, 3, 1)
+x[b[:2]] -> X[B[:2]]
+x.float().double().dtype -> torch.float64
+x.long() -> X.astype(int)
+x.int().dtype -> torch.int32
+x.half().dtype -> torch.float16
+x.bool() -> X.astype(bool)
+x.to(torch.float64).dtype -> torch.double
+x.to('cpu') -> X
+x.to(torch.device('cpu'), torch.int64) -> X
+x.to(n).dtype -> torch.long
+x.to(device='cpu', dtype=torch.float16, non_blocking=True).dtype -> torch.half
+x.type(torch.int32).dtype -> torch.int
+x.type(torch.LongTensor).dtype -> torch.int64
+x.type() -> 'torch.FloatTensor'
+n.type_as(x).dtype -> torch.float
+x.cpu().detach().clone().numpy() -> X
+x.contiguous().view(-1).tolist() -> X.ravel().tolist()
+x.new_zeros(2).dtype -> torch.float32
+n.new_ones(2, 3) -> np.ones((2, 3), int)
+x.new_full((2,), 3) -> [3, 3]
+x.new_tensor([1, 2]).dtype -> torch.float32
+torch.zeros(2, 3) -> np.zeros((2, 3))
+torch.zeros([2, 3]) -> np.zeros((2, 3))
+torch.zeros(size=(2, 3)) -> np.zeros((2, 3))
+torch.zeros(2, dtype=torch.long).dtype -> torch.int64
+torch.ones(3, requires_grad=True).requires_grad -> True
+torch.full((2,), 1.5) -> [1.5, 1.5]
+torch.full([2], 3, dtype=torch.float) -> [3, 3]
+torch.empty(2, 0).shape -> (2, 0)
+torch.eye(2, 3) -> np.eye(2, 3)
+torch.arange(5) -> np.arange(5)
+torch.arange(1, 4, 0.5) -> np.arange(1, 4, 0.5)
+torch.arange(start=1, end=4) -> np.arange(1, 4)
+torch.linspace(0, 1, 5) -> np.linspace(0, 1, 5)
+torch.linspace(0, 1, steps=3) -> [0, 0.5, 1]
+torch.logspace(0, 2, 3) -> [1, 10, 100]
+torch.zeros_like(n) -> np.zeros((2, 3), int)
+torch.ones_like(n, dtype=torch.float).dtype -> torch.float32
+torch.full_like(x, 2) -> 2 * np.ones((2, 3))
+torch.tensor(3.5).item() -> 3.5
+torch.tensor([[1, 2]], dtype=torch.float64) -> [[1, 2]]
+torch.tensor([1., 2.], device='cpu') -> [1, 2]
+torch.as_tensor([1, 2]).dtype -> torch.int64
+torch.from_numpy(X).dtype -> torch.float32
+torch.Tensor([1, 2]).dtype -> torch.float32
+torch.Tensor(2, 3).shape -> (2, 3)
+torch.FloatTensor([1, 2]) -> [1, 2]
+torch.LongTensor([1, 2]).dtype -> torch.long
+isinstance(x, torch.Tensor) -> True
+isinstance(x, torch.FloatTensor) -> True
+isinstance(n, torch.FloatTensor) -> False
+torch.is_tensor(x) -> True
+torch.is_tensor(3) -> False
+torch.numel(x) -> 6
+torch.Size([2, 3]) -> np.shape(X)
+torch.Size([2, 3]).numel() -> 6
+torch.meshgrid(v, v)[0] -> np.meshgrid(V, V, indexing='ij')[0]
+torch.meshgrid(v, v, indexing='xy')[0] -> np.meshgrid(V, V)[0]
+torch.atleast_2d(v) -> V[None]
+torch.finfo(torch.float32).eps -> np.finfo('f').eps
+torch.iinfo(torch.int32).max -> 2 ** 31 - 1
+torch.result_type(x, n) -> torch.float32
+torch.promote_types(torch.float32, torch.int64) -> torch.float32
+torch.cuda.is_available() -> False
+torch.cuda.device_count() -> 0
+torch.backends.mps.is_available() -> False
+str(torch.device('cuda:1')) -> 'cuda:1'
+torch.device('cuda', 1).index -> 1
+torch.is_grad_enabled() -> True
+x.clone().add_(1) -> X + 1
+x.clone().mul_(2).sub_(1).div_(3) -> (2 * X - 1) / 3
+x.clone().fill_(2) -> 2 * np.ones((2, 3))
+x.clone().zero_() -> np.zeros((2, 3))
+x.clone().copy_(v) -> np.stack([V, V])
+v.clone().clamp_(min=0) -> np.maximum(V, 0)
+v.clone().relu_() -> np.maximum(V, 0)
+v.clone().exp_() -> np.exp(V)
+n.clone().copy_(x + 0.5).dtype -> torch.int64
+(x.clone().uniform_(2, 3).min() >= 2) -> True
+x.clone().normal_(0, 0.) -> np.zeros((2, 3))
+torch.rand(2, 3).shape -> (2, 3)
+torch.randn((2, 3)).shape -> (2, 3)
+torch.randn(2, 3, requires_grad=True).is_leaf -> True
+torch.randint(5, (2, 3)).dtype -> torch.int64
+(torch.randint(0, 5, size=(100,)).max() < 5) -> True
+torch.randperm(5).sort().values -> np.arange(5)
+torch.normal(0., 0., (2,)) -> [0, 0]
+torch.normal(mean=v, std=0 * v) -> V
+torch.bernoulli(torch.ones(3)) -> np.ones(3)
+torch.rand_like(x).shape -> (2, 3)
+F.mse_loss(x, 2 * x) -> (X * X).mean()
+F.cross_entropy(x, i) -> np.mean(np.log(np.exp(X).sum(1)) - X[[0, 1], I])
+F.softmax(x, dim=1) -> np.exp(X) / np.exp(X).sum(1, keepdims=True)
+F.linear(x, x) -> X @ X.T
+"""

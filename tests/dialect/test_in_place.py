@@ -1,0 +1,157 @@
+"""`x.data`, which writes through, and the methods that end in `_`."""
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit.errors import ArgumentError, DTypeError, GradientError, ShapeError
+
+
+def leaf():
+    return bl.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+
+
+def rate(w):
+    w.data -= 0.5
+
+
+def rated(w):
+    w.data.add_(-0.5)
+
+
+def bound(w):
+    w.data = w.data - 0.5
+
+
+def kept(w):
+    data = w.data
+    data.sub_(0.5)
+
+
+#: Ways to write w.data, and what w is then.
+WRITES = {
+    rate: [[0.5, 1.5], [2.5, 3.5]],
+    rated: [[0.5, 1.5], [2.5, 3.5]],
+    bound: [[0.5, 1.5], [2.5, 3.5]],
+    kept: [[0.5, 1.5], [2.5, 3.5]],
+    lambda w: w.data.__setitem__(0, 9.0): [[9, 9], [3, 4]],
+    lambda w: w.data.__setitem__((slice(None), 1), bl.tensor([7.0, 8.0])): [[1, 7], [3, 8]],
+    lambda w: w.data[0].zero_(): [[0, 0], [3, 4]],
+    lambda w: w.data[:, 1].fill_(5): [[1, 5], [3, 5]],
+    lambda w: w.data[1][0].copy_(bl.tensor(6.0)): [[1, 2], [6, 4]],
+    lambda w: w.data.clamp_(2, 3): [[2, 2], [3, 3]],
+    lambda w: w.data.copy_(bl.ones(2)): [[1, 1], [1, 1]],
+    lambda w: w.data[bl.tensor([0])].zero_(): [[1, 2], [3, 4]],  # a copy, as in PyTorch
+    lambda w: w.data.clone().zero_(): [[1, 2], [3, 4]],
+}
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+def test_what_is_written_to_data_is_in_the_leaf_and_not_on_the_tape(way):
+    for write, wanted in WRITES.items():
+        w = leaf()
+        alias = w.data
+
+        def step(write=write, w=w):
+            write(w)
+
+        (step if way == "eager" else bl.compile(step))()
+        assert w.tolist() == alias.tolist() == wanted
+        assert w.requires_grad
+        assert w.node is None
+        assert not w.data.requires_grad
+
+
+def test_the_tape_keeps_what_it_has_used():
+    w = leaf()
+    y = (w * w).sum()
+    w.data.zero_()
+    y.backward()
+    assert w.grad.tolist() == [[2, 4], [6, 8]]
+    w.grad.data.zero_()
+    assert w.grad.tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_step_by_hand_is_the_same_compiled():
+    def step(w, x):
+        loss = ((x @ w) ** 2).sum()
+        loss.backward()
+        w.data -= 0.1 * w.grad.data
+        w.grad.data.zero_()
+        return loss.detach()
+
+    x = bl.tensor([[1.0, -1.0]])
+    eager, found = leaf(), leaf()
+    compiled = bl.compile(lambda x: step(found, x))
+    for _ in range(3):
+        np.testing.assert_allclose(step(eager, x).item(), compiled(x).item(), rtol=1e-6)
+    np.testing.assert_allclose(eager.detach().numpy(), found.detach().numpy(), rtol=1e-6)
+
+
+def test_data_of_another_shape_or_dtype_replaces_the_value_outside_compiled_code():
+    w = leaf()
+    w.data = bl.ones(3, dtype="float64")
+    assert (w.shape, w.dtype) == ((3,), bl.float64)
+    with pytest.raises(
+        DTypeError, match=r"data: the value must be a Tensor, got a number, 3\.0; use bac"
+    ):
+        w.data = 3.0
+
+    @bl.compile
+    def change():
+        w.data = bl.ones(2)
+
+    with pytest.raises(bl.errors.TraceError, match="data: a captured function cannot give a Tens"):
+        change()
+
+
+def test_the_object_stays_and_gradients_go_through():
+    x = bl.tensor([1.0, 4.0], requires_grad=True)
+    y = x * 1
+    for change in (lambda t: t.mul_(3), lambda t: t.sqrt_(), lambda t: t.add_(x, alpha=2)):
+        assert change(y) is y
+    y.sum().backward()
+    slopes = [3 / (2 * np.sqrt(3 * v)) + 2 for v in (1.0, 4.0)]
+    np.testing.assert_allclose(x.grad.numpy(), slopes, rtol=1e-6)
+    target = bl.zeros((2, 2))
+    target.copy_(x)
+    (target * target).sum().backward()
+    np.testing.assert_allclose(
+        x.grad.numpy(), [s + 4 * v for s, v in zip(slopes, (1, 4), strict=True)]
+    )
+
+
+def test_leaves_change_under_no_grad_only_and_shapes_and_kinds_stay():
+    w = leaf()
+    for change in (lambda: w.add_(1), lambda: w.normal_(), lambda: w.copy_(bl.ones(2))):
+        with pytest.raises(
+            GradientError, match=r"a leaf that requires a gradient .* cannot change"
+        ):
+            change()
+    with bl.no_grad():
+        w.mul_(2).uniform_(0, 0)
+    assert w.tolist() == [[0, 0], [0, 0]]
+    with pytest.raises(
+        ShapeError, match=r"unsqueeze_: a Tensor keeps its shape; write x = x.unsqu"
+    ):
+        bl.ones(2).unsqueeze_(0)
+    with pytest.raises(ShapeError, match="add_: the result must have the shape of the Tensor"):
+        bl.ones(2).add_(bl.ones((3, 2)))
+    with pytest.raises(DTypeError, match="div_: int64 cannot hold the result, which is float32"):
+        bl.tensor([1, 2]).div_(2)
+    with pytest.raises(ArgumentError, match="index_put_: accumulate is not here; use index_add_"):
+        bl.ones(2).index_put_((bl.tensor([0]),), bl.ones(1), accumulate=True)
+    assert bl.tensor([1, 2]).fill_(2.7).tolist() == [2, 2]
+
+
+def test_random_numbers_in_place_have_their_limits():
+    bl.manual_seed(0)
+    x = bl.zeros(1000)
+    assert 0 <= x.uniform_().min() < 0.02
+    assert 4.9 < x.normal_(5, 0.5).mean() < 5.1
+    assert set(x.bernoulli_(0.5).tolist()) == {0.0, 1.0}
+    assert x.exponential_(2.0).min() >= 0
+    assert 0.4 < x.mean() < 0.6
+    whole = bl.zeros(1000, dtype="int64")
+    assert sorted(set(whole.random_(2, 5).tolist())) == [2, 3, 4]
+    assert sorted(set(whole.random_(3).tolist())) == [0, 1, 2]
