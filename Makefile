@@ -2,7 +2,7 @@
 #
 #     make demo      install, train a network on handwritten digits, say where the results are
 #     make test      install, run the tests, the docstrings' examples and the documentation's
-#     make check     run one case of each test, for a first answer
+#     make check     run a part of the tests, for a first answer in a minute
 #     make long      run the tests that check one thing in many ways
 #     make lint      style, format and types
 #     make parity    compare values and gradients with PyTorch (installs it)
@@ -33,6 +33,8 @@ demo: $(VENV)/.data
 # Machine code that tests compile is kept inside the environment, not in the user's home.
 test check long parity: export OPENBLAS_NUM_THREADS = 1
 test check long parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
+# Nor are modules compiled anew in each process, also where the environment asks for that.
+test check long parity: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) -m "not parity and not long" --doctest-modules src/backlit tests

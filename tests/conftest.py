@@ -1,11 +1,13 @@
 """What all tests share: `--quick`, and a browser.
 
-`--quick` is one case of each test, and of each op, for a first answer.
+`--quick` is a first answer: of each test, and of each op, the first case; of what one test goes
+through, the first two; nothing that is slow. At its end it says what it left out.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +20,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="a part of the tests, for a first answer")
 
 
+#: Of the last selection: how many tests were left out as what.
+LEFT: Counter[str] = Counter()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("quick"):
         sampling.most = 2
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("quick"):
         return
@@ -32,13 +39,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         record = getattr(parameters.get("record"), "name", None)
         key = (item.path, getattr(item, "originalname", item.name), record)
-        if key in seen or item.get_closest_marker("long"):
-            left.append(item)
-        else:
+        reason = next((m for m in ("long", "slow") if item.get_closest_marker(m)), None)
+        if key in seen and reason is None:
+            reason = "more"
+        if reason is None:
             kept.append(item)
             seen.add(key)
+        else:
+            left.append(item)
+            LEFT[reason] += 1
     items[:] = kept
     config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """With several processes, each of them has made the same selection."""
+    if not LEFT:
+        LEFT.update(getattr(node, "workeroutput", {}).get("left", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left"] = dict(LEFT)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not config.getoption("quick"):
+        return
+    terminalreporter.section("not run", sep="-")
+    for line in (
+        f"make test: {LEFT['slow']} slow tests, {LEFT['more']} further cases of tests that ran, "
+        f"all but the first {sampling.most} of the values that one test goes through, "
+        "the examples in docstrings",
+        f"make long: {LEFT['long']} tests that check one thing in many ways",
+        "make parity: comparisons with PyTorch",
+    ):
+        terminalreporter.line(line)
 
 
 CHROMIUM = next(

@@ -206,6 +206,7 @@ def test_a_script_is_seen_without_the_drawing_of_its_random_numbers(tmp_path):
     assert "x  constant" in result.output
 
 
+@pytest.mark.slow
 def test_no_line_is_claimed_where_the_command_calls_the_model(tmp_path):
     path = tmp_path / "train.py"
     path.write_text(

@@ -75,6 +75,7 @@ def test_values_fill_in_forward_and_gradients_backward():
     pilot(lecture(), script)
 
 
+@pytest.mark.slow
 def test_the_gate_is_drawn_with_its_wires():
     async def script(app, p):
         await press(p, "b")
@@ -92,6 +93,7 @@ def test_the_gate_is_drawn_with_its_wires():
     pilot(lecture(), script)
 
 
+@pytest.mark.slow
 def test_other_nodes_are_looked_at_as_they_are_known_by_now():
     async def script(app, p):
         await press(p, "b", "home", "up")
@@ -116,6 +118,7 @@ def test_other_nodes_are_looked_at_as_they_are_known_by_now():
     pilot(lecture(), script)
 
 
+@pytest.mark.slow
 def test_runs_to_breakpoints():
     async def script(app, p):
         await press(p, "b", "n", "t")
@@ -138,6 +141,7 @@ def test_runs_to_breakpoints():
     pilot(lecture(), script)
 
 
+@pytest.mark.slow
 def test_breaks_at_the_first_gradient_that_is_not_finite():
     x = bl.tensor([0.0, 1.0], requires_grad=True)
     record = see.record((bl.sqrt(x) * 3.0).sum())
@@ -150,6 +154,7 @@ def test_breaks_at_the_first_gradient_that_is_not_finite():
     pilot(record, script)
 
 
+@pytest.mark.slow
 def test_finds_and_explains():
     async def script(app, p):
         await press(p, "slash", "y", "enter", "x")
@@ -170,6 +175,7 @@ def test_finds_and_explains():
     pilot(lecture(), script)
 
 
+@pytest.mark.slow
 def test_a_model_shows_modules_source_and_numbers():
     async def script(app, p):
         assert app.query_one("#source").border_title.startswith("graphs.py:")
@@ -207,6 +213,7 @@ def test_only_stops_that_lead_to_the_output_unless_asked():
     pilot(record, script)
 
 
+@pytest.mark.slow
 def test_a_crash_is_walked_up_to_where_it_happened():
     x = bl.ones((2, 3)).requires_grad_()
     with pytest.raises(bl.errors.ShapeError), see.recording() as recorded:
@@ -232,6 +239,7 @@ def test_a_record_from_a_file_can_be_walked(tmp_path):
     pilot(see.Record.load(path), script)
 
 
+@pytest.mark.slow
 def test_ten_thousand_stops_are_no_trouble():
     x = bl.tensor(0.5, requires_grad=True)
     y = x
@@ -247,6 +255,7 @@ def test_ten_thousand_stops_are_no_trouble():
     pilot(record, script)
 
 
+@pytest.mark.slow
 def test_python_needs_a_terminal_that_can_be_handed_over():
     async def script(app, p):
         await press(p, "exclamation_mark")

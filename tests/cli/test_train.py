@@ -78,6 +78,7 @@ def images(tmp_path):
 # -- the main job -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_digits_reach_97_percent_and_say_how_to_look_at_the_run(tmp_path):
     folder = tmp_path / "digits"
     output = run("train", "digits", "--out", folder)
@@ -102,12 +103,14 @@ def test_digits_reach_97_percent_and_say_how_to_look_at_the_run(tmp_path):
     assert len(page) < 400_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", one_in(3, ["circle", "xor", "gauss"]))
 def test_the_playground_sets_are_learned(tmp_path, name):
     output = run("train", name, "--noise", 0, "--epochs", 40, "--out", tmp_path / name)
     assert float(re.search(r"test accuracy +([\d.]+) %", output)[1]) >= 95
 
 
+@pytest.mark.slow
 def test_idx_folders_are_learned(tmp_path, images):
     folder = tmp_path / "run"
     arguments = ("--data", images, "--epochs", 3, "--model", "mlp:32", "--out", folder)
@@ -133,6 +136,7 @@ def test_an_epoch_of_the_real_fashion_mnist(tmp_path):
     assert float(re.search(r"test accuracy +([\d.]+) %", output)[1]) >= 75
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bits(tmp_path):
     for name in "ab":
         run("train", "spiral", *QUICK, "--seed", 3, "--out", tmp_path / name)
@@ -142,6 +146,7 @@ def test_the_same_command_gives_the_same_bits(tmp_path):
     assert (tmp_path / "c" / "latest.safetensors").read_bytes() != a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -161,6 +166,7 @@ def test_every_option_is_taken(tmp_path, options):
 # -- what is printed --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eval_prints_classes_and_confusions(trained):
     output = run("eval", trained / "circle")
     assert re.search(r"test accuracy +[\d.]+ % +\d+ of 100 right, loss \d\.\d{4}", output)
@@ -232,6 +238,7 @@ def test_model_names():
     assert hidden_widths("mlp:256-128") == [256, 128]
 
 
+@pytest.mark.slow
 def test_the_start_does_not_load_what_it_does_not_need():
     code = (
         "import sys, backlit.cli; print([m for m in ('sklearn', 'matplotlib') if m in sys.modules])"
@@ -267,6 +274,7 @@ def test_a_run_in_the_current_folder_is_not_moved(tmp_path, monkeypatch):
     assert (tmp_path / "latest.safetensors").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_mix_in_one_folder(tmp_path):
     folder = tmp_path / "run"
     first = process("train", "circle", "--epochs", 100000, "--out", folder)

@@ -43,6 +43,7 @@ def test_a_function_that_aborts_comes_back() -> None:
     assert (done.returncode, done.stdout) == (0, "[True, False, True]\n")
 
 
+@pytest.mark.slow
 @linux
 def test_the_handler_that_was_there_before_is_there_again() -> None:
     done = run(
@@ -53,6 +54,7 @@ def test_the_handler_that_was_there_before_is_there_again() -> None:
     assert (done.returncode, done.stdout) == (0, "mine\n")
 
 
+@pytest.mark.slow
 @linux
 def test_another_thread_that_aborts_meanwhile_ends_the_process() -> None:
     done = run(
@@ -62,6 +64,7 @@ def test_another_thread_that_aborts_meanwhile_ends_the_process() -> None:
     assert (done.returncode, done.stdout) == (-signal.SIGABRT, "")
 
 
+@pytest.mark.slow
 @linux
 def test_an_assertion_of_the_vectoriser_does_not_end_the_process() -> None:
     """For some lengths LLVM 22.1's old and new estimates of what this loop costs differ."""

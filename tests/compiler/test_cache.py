@@ -288,6 +288,7 @@ def refuse(*args, **kwargs):
     raise PermissionError(13, "Permission denied")
 
 
+@pytest.mark.slow
 def test_processes_share_the_cache(folder: Path) -> None:
     code = (
         "import backlit as b; from backlit.compiler import native\n"

@@ -349,6 +349,7 @@ def test_long_sums_in_segments_of_rows_fetched_ahead():
     run(spec, schedule=schedule)
 
 
+@pytest.mark.slow
 def test_long_sums_keep_their_accuracy():
     """In one register 9216 products would lose six times as much."""
     spec = matmul(F32, 16, 64, 9216, transpose_b=True)
@@ -631,6 +632,7 @@ def random_convolution(random: np.random.Generator) -> ConvolutionGeometry:
     return ConvolutionGeometry(n, c, o, sizes, kernel, stride, padding, dilation, groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", one_in(4, range(40)))
 def test_random_convolutions(seed):
     """Also with the narrow tiles and the few registers of other processors."""
@@ -672,6 +674,7 @@ def test_products_with_padding_are_left_out():
     assert not np.isfinite(y[:, :, 1:]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["forward", "weight_gradient"])
 def test_convolutions_in_several_steps(which):
     """Caches so small that images are padded and packed a few at a time."""

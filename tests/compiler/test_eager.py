@@ -360,6 +360,7 @@ def test_in_many_threads_at_once() -> None:
         np.testing.assert_allclose(y, found[1][1] * i, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_results_and_inputs_are_not_kept() -> None:
     x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
     first = functional.conv2d(x, w)
@@ -383,6 +384,7 @@ def test_the_number_of_programs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(eager._arenas) <= eager._ARENAS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [models.LeNet, models.CharLSTM])
 def test_a_record_shows_the_same_numbers(network: type[nn.Module]) -> None:
     """And not what is compiled on the way."""
@@ -429,6 +431,7 @@ y = backlit.nn.functional.conv2d(x, w)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_in_a_child_forked_while_another_thread_compiles() -> None:
     code = SCRIPT + (
@@ -448,6 +451,7 @@ def test_in_a_child_forked_while_another_thread_compiles() -> None:
     assert printed(code, *QUIET).splitlines() == [f"{total} 2", f"{total} 1"]
 
 
+@pytest.mark.slow
 def test_the_environment_switches_them_off() -> None:
     code = SCRIPT + "print(backlit.get_native_ops(), len(eager._programs))"
     assert printed(code, *QUIET, BACKLIT_NATIVE_OPS="0") == "False 0\n"

@@ -1163,6 +1163,7 @@ def test_what_happens_at_the_capture_only_is_warned_about_once(function, text):
     f(bl.ones(3))
 
 
+@pytest.mark.slow
 def test_captures_because_of_surroundings_are_warned_about_with_the_cause():
     c = Config()
     f = bl.compile(lambda x: x * c.scale)
@@ -1247,6 +1248,7 @@ print("as eager")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["site-packages", "dist-packages", "plain"])
 def test_an_installed_package_of_the_user_is_followed_as_any_other(tmp_path, folder):
     place = tmp_path / "lib" / folder
@@ -1264,6 +1266,7 @@ def test_an_installed_package_of_the_user_is_followed_as_any_other(tmp_path, fol
     assert done.stdout == "as eager\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_script_that_has_the_name_of_a_standard_module_is_followed(tmp_path):
     (tmp_path / "profile.py").write_text(INSTALLED)
     script = SCRIPT.replace("import backlit, mytrain", "import backlit, profile as mytrain")

@@ -232,6 +232,7 @@ def test_an_index_out_of_range_leaves_parameters_as_they_are():
     np.testing.assert_array_equal(w.array, after)
 
 
+@pytest.mark.slow
 def test_large_arrays_take_long_maps():
     """Adam's update of four million numbers: bound by memory, so the gradient is not stored."""
     random = np.random.default_rng(0)

@@ -202,6 +202,7 @@ def loader(data=(X, Y), **options):
     return DataLoader(TensorDataset(*data), 6, shuffle=True, seed=5, **options)
 
 
+@pytest.mark.slow
 def test_portions_change_no_bit_of_a_training():
     watch = Watch()
     many, single = trainer(), trainer([watch])

@@ -1060,6 +1060,7 @@ BIG = "x = b.ones((400, 400)); f = b.compile(lambda x: b.tanh(x @ x), executor=n
 IMPORT = "import os, backlit as b; from backlit.compiler import native\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_workers_of_its_own() -> None:
     code = (
@@ -1076,10 +1077,12 @@ def test_a_forked_child_has_workers_of_its_own() -> None:
     assert printed(code).split() == ["160000", "160000"]
 
 
+@pytest.mark.slow
 def test_the_interpreter_ends_while_workers_spin() -> None:
     assert printed(IMPORT + BIG + "for _ in range(3): f(x)\nprint('done')") == "done\n"
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_many_repetitions_stops_soon() -> None:
     code = IMPORT + (
         "import signal, threading, time\n"

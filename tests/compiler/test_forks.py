@@ -53,6 +53,7 @@ def run(code: str) -> str:
     return printed(HEAD + code, "-W", "ignore", BACKLIT_CACHE="")
 
 
+@pytest.mark.slow
 def test_the_locks_of_a_function_and_of_its_plan_are_free_in_a_child() -> None:
     code = (
         "(plan,), = f._runners.values()\n"
@@ -75,6 +76,7 @@ def test_a_fork_waits_until_llvm_is_at_rest() -> None:
     assert run(code) == "True True\n"
 
 
+@pytest.mark.slow
 def test_children_of_a_process_that_compiles_all_the_time() -> None:
     code = (
         "ended = []\n"
@@ -93,6 +95,7 @@ def test_children_of_a_process_that_compiles_all_the_time() -> None:
     assert run(code) == f"{[True] * 6}\n"
 
 
+@pytest.mark.slow
 def test_garbage_is_collected_in_a_child_of_a_process_that_writes_a_kernel() -> None:
     code = (
         "leave = held(products._without_collector())\n"

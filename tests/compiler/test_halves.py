@@ -114,6 +114,7 @@ def test_convolutions_and_their_gradients(name) -> None:
     run(conv.weight_gradient(accumulate=True), machine=PAIRS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 4])
 def test_convolutions_in_several_steps(channels) -> None:
     conv = ConvolutionGeometry(5, channels, 20, (9, 17), (3, 3), (1, 1), (1, 1), (1, 1), dtype=BF16)
@@ -323,6 +324,7 @@ def losses(make, dtype: str) -> list[float]:
     return curve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "dtype"),
     [

@@ -240,6 +240,7 @@ work = lambda n: backlit.ones((64, 64)) @ backlit.ones((64, 64 + n))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not tell")
 @pytest.mark.parametrize("setup", [FUNCTION, OPS], ids=["function", "eager ops"])
 def test_memory_is_bounded_over_many_shapes(setup: str) -> None:
@@ -280,6 +281,7 @@ def test_eager_work_met_last_is_kept(monkeypatch) -> None:
 # -- never too early ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_threads_may_call_while_shapes_come_and_go() -> None:
     """Four threads, on all cores, with code that is forgotten and cleared under their hands."""
     before = backlit.get_threads()
@@ -360,6 +362,7 @@ print(len(machine._UNREACHABLE))
 """
 
 
+@pytest.mark.slow
 def test_code_stays_while_a_worker_is_on_its_way_out() -> None:
     assert printed(LATE, timeout=60).split() == ["1", "0"]
 
@@ -434,6 +437,7 @@ def test_addresses_are_those_of_living_code() -> None:
     assert not machine._UNREACHABLE
 
 
+@pytest.mark.slow
 def test_a_cycle_that_holds_a_library_leaves_its_code_to_be_closed_in_order() -> None:
     class Part:
         closed = False
@@ -456,6 +460,7 @@ def test_a_cycle_that_holds_a_library_leaves_its_code_to_be_closed_in_order() ->
     assert told == ["closed", "gone"]
 
 
+@pytest.mark.slow
 def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
     """As where an exception's traceback holds both: llvmlite alone frees a module twice."""
     program = """
@@ -473,6 +478,7 @@ def test_a_module_and_its_context_may_be_collected_in_any_order() -> None:
     printed(textwrap.dedent(program))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="makes a thread as Linux does")
 def test_code_may_be_made_after_the_end_of_a_thread_that_made_some() -> None:
     """What a run of LLVM's passes leaves behind refers to the stack of its thread."""

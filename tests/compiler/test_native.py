@@ -158,6 +158,7 @@ def test_next_numbers(dtype) -> None:
     np.testing.assert_array_equal(got.astype(np.float64), want.astype(np.float64))
 
 
+@pytest.mark.slow
 def test_integers_multiply_raise_and_wrap_around() -> None:
     rng = np.random.default_rng(0)
     for dtype in ("int8", "uint16", "int64"):
@@ -170,6 +171,7 @@ def test_integers_multiply_raise_and_wrap_around() -> None:
     assert bl.compile(power)(base, up).numpy().tolist() == power(base, up).numpy().tolist()
 
 
+@pytest.mark.slow
 def test_powers_of_integers_by_signed_integers_are_native() -> None:
     rng = np.random.default_rng(0)
     for dtype in ("int8", "int32", "int64"):
@@ -188,6 +190,7 @@ def test_powers_of_integers_by_signed_integers_are_native() -> None:
         assert on_host(plans[0]) == set()
 
 
+@pytest.mark.slow
 def test_a_negative_power_of_integers_is_an_error() -> None:
     x = bl.asarray(np.array([2, 3]))
     power = bl.compile(bl.pow)
@@ -198,6 +201,7 @@ def test_a_negative_power_of_integers_is_an_error() -> None:
         bl.pow(x, bl.asarray(np.array([1, -1])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "bad", "message"),
     [

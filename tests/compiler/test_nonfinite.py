@@ -95,6 +95,7 @@ def test_convolutions_and_their_gradients(name: str, dtype: str) -> None:
     agree(lambda x, w: F.conv2d(x, w, None, stride, padding, dilation, groups), [x, weight], dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", one_in(3, ["bfloat16", "float64", "float32"]))
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_transposed_convolutions_and_their_gradients(name: str, dtype: str) -> None:
@@ -129,6 +130,7 @@ def test_numpy_has_no_terms_outside_the_image() -> None:
     np.testing.assert_allclose(got, gradient)
 
 
+@pytest.mark.slow
 def test_upstream_gradients_of_a_convolution() -> None:
     agree(
         lambda x, w, up: F.conv2d(x, w, padding=1) * up,

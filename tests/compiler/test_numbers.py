@@ -62,6 +62,7 @@ def same(a: bl.Tensor, b: bl.Tensor) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dtype", only("uint8 bfloat16", ["bool", "uint8", "int32", "uint64", "bfloat16", "float32"])
 )

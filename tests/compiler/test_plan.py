@@ -39,6 +39,7 @@ def training(model, loss_fn, lr=0.1):
     return step
 
 
+@pytest.mark.slow
 def test_steps_of_a_recurrence_share_their_kernels() -> None:
     lstm = nn.LSTM(3, 40, batch_first=True)
 

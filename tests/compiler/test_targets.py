@@ -46,6 +46,7 @@ def network() -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_training_step_compiles_for_aarch64(aarch64: list[tuple[str, list[bytes]]]) -> None:
     """Loops, folds, windows, random bits, contractions, and the driver with its barrier."""
     model, loss_fn = network(), nn.CrossEntropyLoss()

@@ -38,11 +38,13 @@ def run(what: str, start: int, stop: int) -> None:
     assert last == [str(stop - 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", one_in(20, range(0, 80, 4)))
 def test_wide_programs_do_natively_what_the_interpreter_does(start: int) -> None:
     run("compare", start, start + 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", one_in(10, range(1000, 1040, 4)))
 def test_wide_programs_are_compiled(start: int) -> None:
     run("compile", start, start + 4)

@@ -49,6 +49,7 @@ def test_a_folder_that_another_process_holds_is_refused_until_it_lets_go(tmp_pat
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 def test_the_hold_of_a_killed_process_is_over(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
@@ -57,6 +58,7 @@ def test_the_hold_of_a_killed_process_is_over(tmp_path, holder):
         assert f"process {os.getpid()} on" in (tmp_path / "run" / LOCK).read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_is_the_same_under_all_its_names(tmp_path, holder):
     (tmp_path / "link").symlink_to("run")
     with pytest.raises(DataError, match="link is in use by process"), hold(tmp_path / "link", "x"):
@@ -106,6 +108,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("how", ["released", "killed"])
 def test_a_forked_child_does_not_keep_the_hold(tmp_path, how):
@@ -122,6 +125,7 @@ def test_a_forked_child_does_not_keep_the_hold(tmp_path, how):
     process.communicate()  # the child ends with its input
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
 def test_nothing_is_left_behind_and_many_take_turns(tmp_path):
     """Each adds a line to a file by reading and writing it: none is lost."""
@@ -165,6 +169,7 @@ def _trainer(folder):
     )
 
 
+@pytest.mark.slow
 def test_training_and_saving_where_another_process_trains_is_refused(tmp_path, holder):
     folder = tmp_path / "run"
     trainer = _trainer(folder)

@@ -86,6 +86,7 @@ def test_the_time_for_a_node_does_not_grow_with_the_depth(chain):
     assert long < 3 * short
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("length", "keep"),
     [(50_000, "y"), (50_000, "y.node"), (50_000, "(y.detach(), y.node.inputs[0])")],
@@ -190,6 +191,7 @@ def make_step(kind):
     return bl.compile(step) if kind == "compiled" else step
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     "kind", only("hooks compiled", ["adam", "momentum", "hooks", "second order", "compiled"])

@@ -42,6 +42,7 @@ def broadcastable(draw, count: int = 2):
 # -- broadcasting ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(broadcastable(3))
 @LAW
 def test_broadcasting_is_numpys(values) -> None:
@@ -185,6 +186,7 @@ def as_ours(key):
     return bl.asarray(key) if isinstance(key, np.ndarray) else key
 
 
+@pytest.mark.slow
 @given(keyed(), st.booleans())
 @settings(LAW, max_examples=250)
 def test_indexing_is_numpys_and_its_gradient_counts_the_uses(case, tensors) -> None:
@@ -276,6 +278,7 @@ def einsums(draw):
     return f"{text}->{''.join(output)}", operands
 
 
+@pytest.mark.slow
 @given(einsums())
 @settings(LAW, max_examples=150)
 def test_einsum_is_numpys(case) -> None:
@@ -304,6 +307,7 @@ def test_gradient_of_einsum_is_linear_in_each_operand(case) -> None:
 # -- reductions -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.data(), SHAPES)
 @LAW
 def test_reductions_are_numpys(data, shape) -> None:

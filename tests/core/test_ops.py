@@ -213,6 +213,7 @@ def compare_compiled_specials(record: Record) -> None:
             np.testing.assert_array_equal(signs[0][zero], signs[1][zero])
 
 
+@pytest.mark.slow
 @each_record(lambda record: bool(record.specials))
 def test_special_values_compiled(record: Record) -> None:
     compare_compiled_specials(record)

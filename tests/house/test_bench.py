@@ -167,6 +167,7 @@ def test_a_peer_that_computes_something_else_is_named():
     assert "d" in disagreements(WORKLOADS["mlp"], curves)
 
 
+@pytest.mark.slow
 def test_a_peer_that_cannot_be_built_says_why(tmp_path):
     with (
         worker("backlit eager", "playground", tmp_path / "none.npz", None) as one,

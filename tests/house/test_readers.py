@@ -277,6 +277,7 @@ def test_states_with_a_right_checksum(tmp_path, state):
     assert found is None or found == state
 
 
+@pytest.mark.slow
 @quick
 @given(
     st.recursive(
@@ -436,6 +437,7 @@ _RECORD = _record()
 _RECORDS = [json.loads(_RECORD.to_json("complete")), json.loads(_RECORD.to_json())]
 
 
+@pytest.mark.slow
 @settings(quick, max_examples=60)
 @given(st.sampled_from(_RECORDS).flatmap(changed))
 def test_records_are_refused_or_every_view_can_show_them(new):

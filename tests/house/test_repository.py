@@ -110,11 +110,13 @@ def test_the_package_says_what_it_is():
     assert f"## {backlit.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_load_llvm():
     code = "import sys, backlit; assert not [m for m in sys.modules if m.startswith('llvmlite')]"
     printed(code)
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_need_optional_packages():
     code = (
         "import sys\n"
@@ -251,6 +253,7 @@ def test_every_kind_of_kernel_that_is_loops_has_a_writer():
 GROUND = {name for name, floor in FLOOR_OF.items() if floor <= FLOOR_OF["transforms"]}
 
 
+@pytest.mark.slow
 def test_no_function_of_the_ground_floor_imports_anything():
     for name, path in modules():
         for function in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -306,6 +309,7 @@ def declared(node):
     return names
 
 
+@pytest.mark.slow
 def test_no_attribute_is_born_outside_init():
     """Whoever reads `__init__` knows all of an object's state."""
     own, bases, late = {}, {}, []
@@ -330,6 +334,7 @@ def test_no_attribute_is_born_outside_init():
     assert not wrong, "\n".join(sorted(wrong))
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_a_page():
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} has {length} lines"
@@ -360,6 +365,7 @@ def listed(node, names):
     return {word for text in texts for word in text.split() if set(text.split()) <= names}
 
 
+@pytest.mark.slow
 def test_what_is_known_of_ops_stands_on_them_and_in_no_table():
     ops = set(backlit.op.REGISTRY)
     tables = set()
@@ -371,6 +377,7 @@ def test_what_is_known_of_ops_stands_on_them_and_in_no_table():
     assert tables == set(NO_OPS), "a fact of an op is an attribute of its class: see backlit/op.py"
 
 
+@pytest.mark.slow
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))

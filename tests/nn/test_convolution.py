@@ -158,6 +158,7 @@ def test_infinite_upstream_gradients_stay_where_they_are() -> None:
     assert x.grad.tolist() == [[0.0, np.inf]]
 
 
+@pytest.mark.slow
 def test_large_batches_go_through_in_blocks() -> None:
     """More windows than one block holds, beside one image at a time."""
     x, w = rng.normal(size=(9, 4, 40, 40)), rng.normal(size=(6, 4, 5, 5))

@@ -37,6 +37,7 @@ def test_number_of_parameters(make, parameters) -> None:
     assert count(make()) == parameters
 
 
+@pytest.mark.slow
 def test_alexnet_has_the_published_number_of_parameters(monkeypatch) -> None:
     monkeypatch.setattr(nn.init, "uniform_", lambda t, *bounds: t)  # 57 million numbers
     model = models.AlexNet(classes=10)
@@ -130,6 +131,7 @@ def test_gpt_starts_near_the_uniform_distribution_and_shares_its_table() -> None
     assert sum(p.shape == (65, 128) for p in model.parameters()) == 1
 
 
+@pytest.mark.slow
 def test_resnet_keeps_its_shape_through_the_stages() -> None:
     model = models.ResNet18().eval()
     y = model.stages(bl.zeros((1, 64, 32, 32)))

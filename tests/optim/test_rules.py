@@ -795,6 +795,7 @@ def test_repr_lists_groups():
     )
 
 
+@pytest.mark.slow
 def test_training_reaches_the_minimum():
     for cls, settings in EVERY:
         w = leaf([1.5, -1.0])

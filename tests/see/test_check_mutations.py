@@ -511,6 +511,7 @@ def test_named_mutants_are_named_right():
     assert right >= 0.9 * len(verdicts), summary(verdicts)
 
 
+@pytest.mark.slow
 def test_source_mutants_are_named_right(monkeypatch):
     monkeypatch.setattr("backlit.see.checks.edits.SECONDS", 0.7)
     ops = ["tanh", "softmax", "multiply", "matmul", "divide", "mean", "square"]
@@ -520,6 +521,7 @@ def test_source_mutants_are_named_right(monkeypatch):
     assert right >= 0.9 * len(verdicts), summary(verdicts)
 
 
+@pytest.mark.slow
 def test_most_ops_are_mutated_in_at_least_twelve_ways():
     counts = Counter({name: len(named_mutations(name)) for name in OPS[::12]})
     few = [name for name, n in counts.items() if 0 < n < 12]

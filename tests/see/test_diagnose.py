@@ -766,6 +766,7 @@ def measured():
     return hits / len(BUGS), 1 - len(wrong) / max(said, 1), missed, wrong
 
 
+@pytest.mark.slow
 def test_recall_and_precision():
     assert len(BUGS) >= 30
     assert len(HEALTHY) >= 30
@@ -836,6 +837,7 @@ def trained(callbacks, **options):
     return trainer
 
 
+@pytest.mark.slow
 def test_as_a_callback_it_changes_no_bit_and_leaves_steps_native(monkeypatch):
     epochs = []
     whole = CompiledFunction.epoch

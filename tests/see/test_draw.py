@@ -194,6 +194,7 @@ def test_the_layout_is_linear():
     assert times[1] < 4 * 3 * times[0]
 
 
+@pytest.mark.slow
 def test_a_deep_graph_is_drawn_without_recursion():
     y = bl.tensor(1.0, requires_grad=True)
     for i in range(3000):

@@ -28,6 +28,7 @@ def drawn(figure, tmp_path):
     return figure.axes
 
 
+@pytest.mark.slow
 def test_names_are_no_mathematics(tmp_path):
     name = r"a$x^{$b_\frac"
     (panel,) = drawn(plot.curves([{"epoch": 1, name: 1.0}, {"epoch": 2, name: 2.0}]), tmp_path)
@@ -54,6 +55,7 @@ def test_curves(tmp_path):
         plot.curves(history, ["los"])
 
 
+@pytest.mark.slow
 def test_histograms(tmp_path):
     model, record = small()
     panels = drawn(plot.histograms(record), tmp_path)[:4]
@@ -72,6 +74,7 @@ def test_histograms(tmp_path):
         plot.gradient_flow(see.record((x * 2) * 3))
 
 
+@pytest.mark.slow
 def test_gradient_flow(tmp_path):
     _, record = small()
     (panel,) = drawn(plot.gradient_flow(record), tmp_path)
@@ -84,6 +87,7 @@ def test_gradient_flow(tmp_path):
     assert [t.get_text() for t in panel.texts] == ["0"] * 4
 
 
+@pytest.mark.slow
 def test_update_ratios(tmp_path):
     layers = [{"name": f"{i}.weight", "shape": [2, 2], "update": 10.0**-i} for i in range(12)]
     layers[3]["update"] = None

@@ -533,6 +533,7 @@ def test_numbers_for_reading():
     assert Value(np.arange(6.0)).text() == "[0, 1, 2, 3, …]"
 
 
+@pytest.mark.slow
 def test_deep_graphs_are_recorded_without_recursion():
     x = y = bl.tensor(1.0, requires_grad=True)
     for _ in range(20_000):

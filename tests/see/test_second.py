@@ -224,6 +224,7 @@ def test_a_model_that_cannot_be_captured_is_run_as_it_is() -> None:
 # -- curvature ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_products_and_diagonal_are_those_of_the_hessian(problem) -> None:
     net, batch, loss_fn = problem
     curvature = see.curvature(net, batch, loss_fn)
@@ -262,6 +263,7 @@ def test_estimates_come_near_and_do_not_depend_on_what_ran_before() -> None:
     assert np.linalg.norm(gauss_newton - sampled) < 0.1 * np.linalg.norm(gauss_newton)
 
 
+@pytest.mark.slow
 def test_the_gauss_newton_diagonal_is_that_of_its_definition(problem) -> None:
     """Jᵀ L J with the Jacobian row by row, and the loss's Hessian in closed form."""
     net, batch, loss_fn = problem

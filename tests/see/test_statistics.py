@@ -119,6 +119,7 @@ def trainer_with(callbacks, checkpoints=None):
     return Trainer(net, loss_fn, optimizer, **options), loader
 
 
+@pytest.mark.slow
 def test_as_a_callback_it_changes_no_bit_and_leaves_steps_native(monkeypatch):
     calls = []
     whole = CompiledFunction.epoch

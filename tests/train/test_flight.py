@@ -49,6 +49,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", one_in(2, WAYS))
 def test_a_step_with_a_bad_loss_comes_back_bit_for_bit(tmp_path, way) -> None:
     dataset, options = WAYS[way]
@@ -156,6 +157,7 @@ def test_the_past_is_that_of_the_last_steps(tmp_path, pace) -> None:
     assert flight.rows == [36, 37]
 
 
+@pytest.mark.slow
 def test_another_model_or_loss_is_noticed(tmp_path) -> None:
     path = tmp_path / "flight.safetensors"
     trainer = Trainer(*parts(), flight=path, progress="quiet")
@@ -253,6 +255,7 @@ def test_the_command_replays_a_script_s_step(tmp_path) -> None:
         assert message.replace("\\", "") in result.output
 
 
+@pytest.mark.slow
 def test_the_command_replays_a_run_of_backlit_train(tmp_path, monkeypatch) -> None:
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)

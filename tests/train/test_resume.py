@@ -142,6 +142,7 @@ def unbroken(tmp_path_factory):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["step", "epoch"])
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("step", only("1 20", [1, 13, 20, 39]))

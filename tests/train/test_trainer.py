@@ -279,6 +279,7 @@ def test_models_of_several_inputs_and_arrays_as_batches():
     assert len(t.fit([(x, x, y)], epochs=2)) == 2
 
 
+@pytest.mark.slow
 def test_schedules_step_after_epochs_or_after_steps():
     rates = {}
     for every in ("epoch", "step"):
@@ -637,6 +638,7 @@ def test_an_optimizer_of_other_parameters_is_refused():
         t.fit(loaders()[0])
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_a_part_or_of_the_loss_alone_is_right():
     class Center(nn.Module):
         def __init__(self):
@@ -690,6 +692,7 @@ def test_the_step_is_compiled_once_for_all_calls_of_fit():
     assert all(a is b for a, b in zip(t._step.updating.graphs, graphs, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looking", [False, True])
 def test_what_is_set_between_calls_of_fit_counts(looking):
     class Look(Callback):
