@@ -1,7 +1,7 @@
 """What all tests share: `--quick`, and a browser.
 
 `--quick` is a first answer: of each test, and of each op, the first case; of what one test goes
-through, the first two; nothing that is slow. At its end it says what it left out.
+through, two; nothing that is slow. At its end it says what it left out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ LEFT: Counter[str] = Counter()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("quick"):
-        sampling.most = 2
+    sampling.quick = config.getoption("quick")
 
 
 @pytest.hookimpl(trylast=True)
@@ -70,7 +69,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("not run", sep="-")
     for line in (
         f"make test: {LEFT['slow']} slow tests, {LEFT['more']} further cases of tests that ran, "
-        f"all but the first {sampling.most} of the values that one test goes through, "
+        "all but two of the values that one test goes through, "
         "the examples in docstrings",
         f"make long: {LEFT['long']} tests that check one thing in many ways",
         "make parity: comparisons with PyTorch",

@@ -47,12 +47,18 @@ def refused(*arguments, says):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A small finished run on points, and one on digits."""
-    folder = tmp_path_factory.mktemp("runs")
-    points = ["--samples", "200", "--noise", "0", "--epochs", "40"]
-    run("train", "circle", *points, "--out", folder / "circle")
-    run("train", "digits", "--epochs", "6", "--out", folder / "digits")
+def circle(tmp_path_factory):
+    """A small finished run on points."""
+    folder = tmp_path_factory.mktemp("runs") / "circle"
+    run("train", "circle", "--samples", 200, "--noise", 0, "--epochs", 40, "--out", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A small finished run on digits."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    run("train", "digits", "--epochs", 6, "--out", folder)
     return folder
 
 
@@ -167,49 +173,54 @@ def test_every_option_is_taken(tmp_path, options):
 
 
 @pytest.mark.slow
-def test_eval_prints_classes_and_confusions(trained):
-    output = run("eval", trained / "circle")
+def test_eval_prints_classes_and_confusions(circle):
+    output = run("eval", circle)
     assert re.search(r"test accuracy +[\d.]+ % +\d+ of 100 right, loss \d\.\d{4}", output)
     assert re.search(r"class +examples +precision +recall +F1", output)
     assert re.search(r"orange +\d+ +[\d.]+ % +[\d.]+ % +[\d.]+ %", output)
     assert "true class in rows, taken for in columns" in output
-    latest = json.loads(run("eval", trained / "circle", "--checkpoint", "latest", "--json"))
+    latest = json.loads(run("eval", circle, "--checkpoint", "latest", "--json"))
     assert np.sum(latest["confusion"]) == 100
     assert max(map(len, output.splitlines())) <= 80
 
 
-def test_predict_shows_examples_and_finds_mistakes(trained):
-    output = run("predict", trained / "digits", "--examples", 2)
+@pytest.mark.slow
+def test_predict_shows_examples_and_finds_mistakes(circle, digits):
+    output = run("predict", digits, "--examples", 2)
     assert len(re.findall(r"test example \d+: \d  (?:right|wrong)", output)) == 2
     assert "@@" in output
-    for line in run("predict", trained / "digits", "--wrong").splitlines():
+    for line in run("predict", digits, "--wrong").splitlines():
         assert "right" not in line
-    assert "No test example is wrong." in run("predict", trained / "circle", "--wrong") or (
-        "wrong" in run("predict", trained / "circle", "--wrong")
+    assert "No test example is wrong." in run("predict", circle, "--wrong") or (
+        "wrong" in run("predict", circle, "--wrong")
     )
 
 
-def test_predict_draws_the_plane(trained):
-    lines = run("predict", trained / "circle").splitlines()
+def test_predict_draws_the_plane(circle):
+    lines = run("predict", circle).splitlines()
     assert len(lines) == 33
     assert lines[16][32] in "*#"
     assert lines[0][0] == "."
     assert "blue" in lines[-1]
 
 
-def test_predict_takes_points_and_files(trained, tmp_path):
-    assert re.fullmatch(r"0,0  blue  [\d.]+ %", run("predict", trained / "circle", "0,0").strip())
+def test_predict_takes_points_and_files(circle, tmp_path):
+    assert re.fullmatch(r"0,0  blue  [\d.]+ %", run("predict", circle, "0,0").strip())
     points = np.array([[0, 0], [4.5, 0], [0, -4.5]])
     np.save(tmp_path / "x.npy", points)
     np.savetxt(tmp_path / "x.csv", points, delimiter=",")
     for name in ("x.npy", "x.csv"):
-        lines = run("predict", trained / "circle", tmp_path / name).splitlines()
+        lines = run("predict", circle, tmp_path / name).splitlines()
         assert [line.split()[1] for line in lines] == ["blue", "orange", "orange"]
+
+
+@pytest.mark.slow
+def test_predict_takes_pictures_of_digits(digits, tmp_path):
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     np.save(tmp_path / "digits.npy", bunch.images[:20] / 16)
-    lines = run("predict", trained / "digits", tmp_path / "digits.npy").splitlines()
+    lines = run("predict", digits, tmp_path / "digits.npy").splitlines()
     found = [int(line.split()[1]) for line in lines]
     assert np.mean(np.array(found) == bunch.target[:20]) > 0.9
 
@@ -442,19 +453,18 @@ def test_damaged_runs(tmp_path):
         ("x.idx", b"GIF89a", "must begin with the magic number of an IDX file"),
     ],
 )
-def test_bad_inputs_of_predict(trained, tmp_path, name, content, says):
+def test_bad_inputs_of_predict(circle, tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
-    refused("predict", trained / "circle", tmp_path / name, says=says)
+    refused("predict", circle, tmp_path / name, says=says)
 
 
-def test_more_bad_inputs_of_predict(trained, tmp_path):
+@pytest.mark.slow
+def test_more_bad_inputs_of_predict(circle, digits, tmp_path):
     np.save(tmp_path / "t.npy", np.array(["a", "b"]))
-    refused("predict", trained / "circle", tmp_path / "t.npy", says="must hold numbers, got <U1")
-    refused(
-        "predict", trained / "circle", "1,2,3", says="a file or a point such as 1.5,-2, got 1,2"
-    )
-    refused("predict", trained / "circle", "1,inf", says="a file or a point such as")
-    refused("predict", trained / "digits", "1,2", says="must be a file, got 1,2, which does not")
+    refused("predict", circle, tmp_path / "t.npy", says="must hold numbers, got <U1")
+    refused("predict", circle, "1,2,3", says="a file or a point such as 1.5,-2, got 1,2")
+    refused("predict", circle, "1,inf", says="a file or a point such as")
+    refused("predict", digits, "1,2", says="must be a file, got 1,2, which does not")
 
 
 def test_a_broken_pipe_and_a_missing_library_are_one_line(tmp_path, monkeypatch):

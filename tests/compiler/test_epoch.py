@@ -212,6 +212,7 @@ def test_portions_change_no_bit_of_a_training():
         assert np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_most_steps_run_without_python(monkeypatch):
     monkeypatch.setattr("backlit.train.portions.REFRESH", 1e9)  # however slow this machine is
     lengths = []

@@ -71,7 +71,7 @@ def on_host(plan: Plan) -> set[str]:
     }
 
 
-@each_case(one_in=3)
+@each_case(one_in=3, few=1)
 def test_compiled_equals_eager(record, case) -> None:
     compare(record, case, dtype_in_turn(record, case))
 

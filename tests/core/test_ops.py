@@ -27,10 +27,11 @@ from op_table import BUILT_IN, RECORDS, Bad, Case, Record, Special
 from sampling import every, try_each
 
 
-def each_case(keep=lambda record, case: True, one_in: int = 1):
+def each_case(keep=lambda record, case: True, one_in: int = 1, few: int = 2):
     """Makes a test of each record of what checks one case: it tries those that `keep` keeps.
 
-    Of these it tries the first and one in so many, of each record in another turn.
+    Of these it tries the first and one in so many, of each record in another turn; when in a hurry,
+    a `few`.
     """
 
     def kept(record: Record) -> list[Case]:
@@ -42,7 +43,7 @@ def each_case(keep=lambda record, case: True, one_in: int = 1):
 
     def made(check):
         def test(record: Record) -> None:
-            try_each(functools.partial(check, record), kept(record))
+            try_each(functools.partial(check, record), kept(record), few)
 
         test.__name__, test.__doc__ = check.__name__, check.__doc__
         return each_record(kept)(test)

@@ -12,6 +12,11 @@ from op_table import RECORDS
 from sampling import every, try_each
 
 
+@pytest.fixture(autouse=True)
+def _all_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "quick", False)
+
+
 def not_three(value: int) -> None:
     assert value % 3, f"{value} is a multiple of 3"
 
@@ -46,15 +51,17 @@ def test_several_parameters_are_tried_in_all_combinations() -> None:
     assert seen == [(1, 2, (5, 6), 0), (1, 2, "c", 0), (3, 4, (5, 6), 0), (3, 4, "c", 0)]
 
 
-def test_a_quick_run_tries_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_run_tries_the_middle_and_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(sampling, "most", 2)
+    monkeypatch.setattr(sampling, "quick", True)
     try_each(seen.append, range(9))
-    assert seen == [0, 1]
+    try_each(seen.append, range(9), few=1)
+    try_each(seen.append, [10, 11])
+    try_each(seen.append, [])
+    assert seen == [4, 0, 4, 10, 11]
 
 
-def test_a_test_of_a_record_tries_all_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "most", None)
+def test_a_test_of_a_record_tries_all_its_cases() -> None:
     seen: list[int] = []
     record = RECORDS["add"]
 

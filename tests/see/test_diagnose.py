@@ -775,6 +775,7 @@ def test_recall_and_precision():
     assert precision >= 0.9, wrong
 
 
+@pytest.mark.slow
 def test_a_finding_has_evidence_and_a_next_step():
     found = findings("bug", "column_against_vector")
     text = repr(found)
