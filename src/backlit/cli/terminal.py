@@ -24,8 +24,7 @@ from ..errors import BacklitError
 from ..see.records.model import NodeRecord, Record
 from ..see.show.draw.labels import gradient_text, value_text
 from ..see.show.explain import explain
-from ..see.show.steps import _arguments, name_of
-from ..see.show.words import formula
+from ..see.show.steps import formula_of, name_of
 from . import panes
 from .panes import BAD, FAINT, GRADIENT, INK, LOCAL, MARK, PANEL, PAPER, RAISED, SOFT, VALUE
 from .walking import Walk
@@ -125,7 +124,7 @@ class Tape(ScrollView, can_focus=True):
         room = width - 4 - 2 * self.column - 1
         name = name_of(node)
         if node.kind == "op":
-            label = name if len(node.arguments) > 4 else f"{name} = {self._formula(node)}"
+            label = name if len(node.arguments) > 4 else f"{name} = {formula_of(walk.record, node)}"
         else:
             label = name
         style = BAD if node.status != "ok" else INK if known else FAINT
@@ -137,9 +136,6 @@ class Tape(ScrollView, can_focus=True):
             short = panes.fit(shown, self.column - 1)
             text.append(f"{short:>{self.column}}", style=paint if done else FAINT)
         return text
-
-    def _formula(self, node: NodeRecord) -> str:
-        return formula(node, _arguments(self.walk.record, node))
 
 
 class Scrub(Widget):

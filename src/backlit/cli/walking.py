@@ -46,19 +46,12 @@ class Walk:
         """Stand at a stop; before the first is the first, after the last is the last."""
         self.place = min(max(place, 0), self.last)
 
-    def hit(self, stop: Stop) -> bool:
-        """Whether a breakpoint holds at a stop."""
-        if stop.phase == "forward":
-            return False
-        norm = stop.norm
-        above = self.norm is not None and norm is not None and norm > self.norm
-        return stop.node.id in self.nodes or above or (self.nonfinite and stop.bad)
-
     def run(self) -> bool:
         """Go on to the next breakpoint, else to the end; whether there was one."""
-        found = next((s.number for s in self.stops[self.place + 1 :] if self.hit(s)), None)
-        self.go(self.last if found is None else found)
-        return found is not None
+        rest = self.stops[self.place + 1 :]
+        stop = next((s for s in rest if s.holds(self.nodes, self.norm, self.nonfinite)), None)
+        self.go(self.last if stop is None else stop.number)
+        return stop is not None
 
     def clear(self) -> None:
         """Forget all breakpoints."""

@@ -17,22 +17,33 @@ from .unfold import Tape, unfold
 
 def tape_of(case: Case, t: Trial) -> Tape | None:
     """The tape of the op's body at one trial."""
-    if "tape" not in t.memory:
-        t.memory["tape"] = unfold(case.op, t.inputs, case.experiment.names)
-    return t.memory["tape"]
+    return t.once("tape", lambda: unfold(case.op, t.inputs, case.experiment.names))
+
+
+def _whole_tape(case: Case) -> Tape | None:
+    """The tape of a body of several steps, which are not too many to try each."""
+    tape = tape_of(case, case.trials[0])
+    return tape if tape is not None and 1 < len(tape.steps) <= 60 else None
+
+
+def _live(case: Case, tape: Tape) -> list[tuple[int, int]]:
+    """The edges through which a gradient passes, but for those that stay cut."""
+    shifts = _shifts(case, tape)
+    return [e for e in tape.edges() if (*e, "cut") not in shifts]
 
 
 def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> Prediction:
     tape = tape_of(case, t)
     if tape is None:
         return None
-    key = ("pull", broken)
-    if key not in t.memory:
+
+    def pull() -> list[np.ndarray | None] | None:
         try:
-            t.memory[key] = tape.pull(t.upstream, broken)
+            return tape.pull(t.upstream, broken)
         except (ValueError, IndexError):
-            t.memory[key] = None
-    pulled = t.memory[key]
+            return None
+
+    pulled = t.once(("pull", broken), pull)
     if pulled is None or pulled[case.position] is None:
         return None
     return pulled[case.position].reshape(-1)[t.columns[case.position].index]
@@ -40,12 +51,10 @@ def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> Prediction:
 
 def bodies(case: Case) -> Iterator[Candidate]:
     """Every single broken rule."""
-    tape = tape_of(case, case.trials[0])
-    if tape is None or not 1 < len(tape.steps) <= 60:
+    tape = _whole_tape(case)
+    if tape is None:
         return
-    shifts = _shifts(case, tape)
-    edges = [e for e in tape.edges() if (*e, "cut") not in shifts]
-    for j, i in edges:
+    for j, i in _live(case, tape):
         yield _broken(case, tape, ((j, i, "cut"),))
         yield _broken(case, tape, ((j, i, "negate"),))
         step = tape.steps[j]
@@ -55,8 +64,8 @@ def bodies(case: Case) -> Iterator[Candidate]:
 
 def derivatives(case: Case) -> Iterator[Candidate]:
     """A derivative in the body taken for another: 1 − a where 1 − a² belongs, a = tanh(z)."""
-    tape = tape_of(case, case.trials[0])
-    if tape is None or not 1 < len(tape.steps) <= 60:
+    tape = _whole_tape(case)
+    if tape is None:
         return
     for place, (j, source, value, slope) in enumerate(tape.chains()):
         whole, inner = tape.text(("step", j)), tape.text(source)
@@ -88,11 +97,10 @@ def _with_derivative(case: Case, t: Trial, place: int, of: Any) -> Prediction:
     tape = tape_of(case, t)
     if tape is None:
         return None
-    if "chains" not in t.memory:
-        t.memory["chains"] = list(tape.chains())
-    if place >= len(t.memory["chains"]):
+    chains = t.once("chains", lambda: list(tape.chains()))
+    if place >= len(chains):
         return None
-    j, source, value, _ = t.memory["chains"][place]
+    j, source, value, _ = chains[place]
     with np.errstate(all="ignore"):
         factor = np.asarray(of({"a": tape.steps[j].value, "z": value}), np.float64)
     if not np.isfinite(factor).all():
@@ -103,12 +111,9 @@ def _with_derivative(case: Case, t: Trial, place: int, of: Any) -> Prediction:
 
 def pairs(case: Case) -> Iterator[Candidate]:
     """Two paths missing at once: the mean and the variance of a normalisation."""
-    tape = tape_of(case, case.trials[0])
-    if tape is None or not 1 < len(tape.steps) <= 60:
-        return
-    shifts = _shifts(case, tape)
-    edges = [e for e in tape.edges() if (*e, "cut") not in shifts]
-    if len(edges) <= 24:
+    tape = _whole_tape(case)
+    edges = [] if tape is None else _live(case, tape)
+    if tape is not None and len(edges) <= 24:
         for one, two in itertools.combinations(edges, 2):
             yield _broken(case, tape, ((*one, "cut"), (*two, "cut")))
 
@@ -116,15 +121,17 @@ def pairs(case: Case) -> Iterator[Candidate]:
 def _shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
     """The edges into a max or min that changes nothing: the shift of a softmax. They stay cut."""
     t = case.trials[0]
-    if "shifts" not in t.memory:
+
+    def find() -> tuple[tuple[int, int, str], ...]:
         whole = _pulled(case, t, ())
         edges = tuple(
             (j, i, "cut") for j, i in tape.edges() if isinstance(tape.steps[j].op, Extreme)
         )
         without = _pulled(case, t, edges) if edges and whole is not None else None
         same = without is not None and np.allclose(without, whole, rtol=1e-9, atol=1e-12)
-        t.memory["shifts"] = edges if same else ()
-    return t.memory["shifts"]
+        return edges if same else ()
+
+    return t.once("shifts", find)
 
 
 def _broken(case: Case, tape: Tape, broken: tuple[tuple[int, int, str], ...]) -> Candidate:

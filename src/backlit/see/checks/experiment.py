@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,13 +32,16 @@ class Trial:
     upstream: np.ndarray
     columns: dict[int, Columns]
     ties: bool = False
-    memory: dict[Any, Any] = field(default_factory=dict)  # what hypotheses compute once
+    memory: dict[Any, Any] = field(default_factory=dict)
 
     def want(self, k: int) -> np.ndarray:
         """The measured gradient of the measured elements of input k."""
-        key = ("want", k)
+        return self.once(("want", k), lambda: self.columns[k].pull(self.upstream))
+
+    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """What a hypothesis computes once for this point."""
         if key not in self.memory:
-            self.memory[key] = self.columns[k].pull(self.upstream)
+            self.memory[key] = compute()
         return self.memory[key]
 
     def smooth(self, k: int) -> np.ndarray:

@@ -69,10 +69,7 @@ def factors(case: Case) -> Iterator[Candidate]:
 
 def times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:
     """What is got if a factor is in the gradient once too often (1) or too rarely (-1)."""
-    key = ("times", k, q.key, power)
-    if key not in t.memory:
-        t.memory[key] = _compute_times(t, k, q, power)
-    return t.memory[key]
+    return t.once(("times", k, q.key, power), lambda: _compute_times(t, k, q, power))
 
 
 def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:

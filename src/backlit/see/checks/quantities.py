@@ -133,17 +133,14 @@ def _step(t: Any, j: int) -> np.ndarray:
     tape = t.memory.get("tape")
     if tape is None:
         return np.array(np.nan)
-    values = t.memory.setdefault("steps", [v for _, v in tape.quantities()])
+    values = t.once("steps", lambda: [v for _, v in tape.quantities()])
     return values[j] if j < len(values) else np.array(np.nan)
 
 
 def _kept(tag: Any, compute: Any) -> Callable[[Any], Any]:
     def get(t: Any) -> np.ndarray:
-        key = ("quantity", tag)
-        if key not in t.memory:
-            with np.errstate(all="ignore"):
-                t.memory[key] = compute(t)
-        return t.memory[key]
+        with np.errstate(all="ignore"):
+            return t.once(("quantity", tag), lambda: compute(t))
 
     return get
 

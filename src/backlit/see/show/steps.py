@@ -7,7 +7,7 @@ single numbers, else the shapes, the norms and the numbers at one chosen element
 from __future__ import annotations
 
 import code
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,14 @@ class Stop:
         """The norm of the gradient that arrives (in the forward pass: of the value)."""
         v = self.node.value if self.phase == "forward" else self.node.upstream
         return None if v is None else v.statistics["norm"]
+
+    def holds(self, nodes: Collection[int], norm_above: float | None, nonfinite: bool) -> bool:
+        """Whether this is a stop of the backward pass where one of these conditions holds."""
+        if self.phase == "forward":
+            return False
+        norm = self.norm
+        above = norm_above is not None and norm is not None and norm > norm_above
+        return self.node.id in nodes or above or (nonfinite and self.bad)
 
     @property
     def bad(self) -> bool:
@@ -126,17 +134,11 @@ def breakpoint_at(
             "breakpoint_at: a condition is required: a node, norm_above=x or nonfinite=True"
         )
     record = as_record(source)
-    wanted = None if node is None else record.find(node)
-    for stop in steps(record):
-        if stop.phase == "forward":
-            continue
-        norm = stop.norm
-        hit = stop.node is wanted or (nonfinite and stop.bad)
-        if hit or (norm_above is not None and norm is not None and norm > norm_above):
-            if interact:
-                stop.interact()
-            return stop
-    return None
+    wanted = () if node is None else (record.find(node).id,)
+    stop = next((s for s in steps(record) if s.holds(wanted, norm_above, nonfinite)), None)
+    if stop is not None and interact:
+        stop.interact()
+    return stop
 
 
 # -- sentences ----------------------------------------------------------------------------------
@@ -149,17 +151,19 @@ def name_of(node: NodeRecord) -> str:
     return node.label
 
 
-def _arguments(record: Record, node: NodeRecord) -> list[str]:
-    return [
+def formula_of(record: Record, node: NodeRecord) -> str:
+    """A node's op applied to its inputs by name: `a × b`, `tanh(a)`."""
+    names = [
         name_of(record.nodes[record.edges[a["edge"]].source])
         if "edge" in a
         else number(a["number"], 6)
         for a in node.arguments
     ]
+    return formula(node, names)
 
 
 def _forward(record: Record, node: NodeRecord) -> str:
-    text = f"{name_of(node)} = {formula(node, _arguments(record, node))}"
+    text = f"{name_of(node)} = {formula_of(record, node)}"
     if node.error and node.status == "failed":
         return f"{text} raised: {node.error}"
     if node.value is None:

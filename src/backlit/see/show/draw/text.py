@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...records.parts import NodeRecord
-from ..steps import _arguments, name_of
-from ..words import formula
+from ..steps import formula_of, name_of
 from .labels import Labels
 from .tree import Tree
 
@@ -87,7 +86,7 @@ def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str) -> tuple[Any, .
     name.append(name_of(n), style="bold" if n.name else "")
     if n.kind == "op":
         # The symbol says what a text drawing cannot show otherwise.
-        text = labels.symbol[n.id] if len(n.arguments) > 4 else formula(n, _arguments(record, n))
+        text = labels.symbol[n.id] if len(n.arguments) > 4 else formula_of(record, n)
         name.append(f" = {text}")
     else:
         name.append(f"  {n.kind}", style="dim")
