@@ -347,4 +347,78 @@ F.mse_loss(x, 2 * x) -> (X * X).mean()
 F.cross_entropy(x, i) -> np.mean(np.log(np.exp(X).sum(1)) - X[[0, 1], I])
 F.softmax(x, dim=1) -> np.exp(X) / np.exp(X).sum(1, keepdims=True)
 F.linear(x, x) -> X @ X.T
+F.one_hot(i, 3) -> np.eye(3, dtype=int)[I]
+v.topk(2)[0] -> [3, 1]
+torch.topk(v, k=2, largest=False).indices -> [1, 0]
+x.topk(1, dim=0)[1] -> [[1, 1, 1]]
+v.kthvalue(2)[0] -> 1
+v.median() -> 1
+x.median(dim=1)[0] -> [2, 5]
+torch.median(x, 1, keepdim=True).indices -> [[1], [1]]
+torch.mode(torch.tensor([1, 2, 2])).values -> 2
+x.quantile(0.5) -> np.quantile(X, 0.5)
+torch.quantile(x, torch.tensor([0.25, 0.75]), dim=1) -> np.quantile(X, [0.25, 0.75], axis=1)
+torch.unique(torch.tensor([3, 1, 3])) -> [1, 3]
+torch.unique(torch.tensor([3, 1, 3]), return_counts=True)[1] -> [1, 2]
+torch.tensor([3, 1, 3]).unique(return_inverse=True)[1] -> [1, 0, 1]
+torch.bincount(i) -> [1, 0, 1]
+torch.histc(v, bins=2, min=-2, max=3) -> [1, 2]
+torch.cummax(v, 0)[0] -> [1, 1, 3]
+v.cummin(dim=0).values -> [1, -2, -2]
+torch.logcumsumexp(v, dim=0) -> np.logaddexp.accumulate(V)
+torch.isin(i, torch.tensor([2])) -> [False, True]
+torch.isclose(v, v + 1e-9) -> [True, True, True]
+torch.allclose(v, v) -> True
+torch.allclose(v, other=v, atol=1e-3) -> True
+torch.lerp(v, -v, 0.5) -> np.zeros(3)
+v.lerp(-v, 0.5) -> np.zeros(3)
+torch.diag(v) -> np.diag(V)
+x[:, :2].diag() -> [1, 5]
+torch.diagonal(c, dim1=1, dim2=2).shape -> (2, 3)
+torch.trace(torch.eye(3)) -> 3
+torch.kron(v, v) -> np.kron(V, V)
+torch.cross(x, x.flip(0)) -> np.cross(X, X[::-1])
+torch.cov(x) -> np.cov(X)
+torch.corrcoef(x) -> np.corrcoef(X)
+torch.cdist(x, x) -> np.linalg.norm(X[:, None] - X[None], axis=-1)
+torch.erf(torch.zeros(2)) -> np.zeros(2)
+torch.lgamma(torch.tensor([1., 3.])) -> [0, np.log(2)]
+torch.rsqrt(x) -> 1 / np.sqrt(X)
+x.rsqrt() -> 1 / np.sqrt(X)
+torch.nan_to_num(torch.tensor([float('nan'), 1.])) -> [0, 1]
+torch.addcmul(v, v, v, value=2) -> V + 2 * V * V
+torch.addcdiv(v, v, v, value=2) -> V + 2
+torch.frac(x / 2) -> X / 2 % 1
+torch.fmod(-x, 2) -> np.fmod(-X, 2)
+torch.hstack([v, v]) -> np.hstack([V, V])
+torch.vstack((v, v)) -> np.vstack([V, V])
+torch.column_stack((v, v)) -> np.column_stack([V, V])
+torch.rot90(x) -> np.rot90(X)
+torch.tensor_split(v, 2)[0] -> [1, -2]
+torch.index_select(x, 1, i) -> X[:, I]
+x.index_select(0, torch.tensor([1])) -> X[1:]
+torch.zeros(3).index_add(0, i, torch.ones(2)) -> [1, 0, 1]
+torch.zeros(3).index_add_(0, i, torch.ones(2), alpha=2) -> [2, 0, 2]
+torch.zeros(3).index_fill_(0, i, 5) -> [5, 0, 5]
+torch.zeros(3).index_copy_(0, i, torch.tensor([7., 8.])) -> [7, 0, 8]
+torch.zeros(3).scatter_(0, i, 1.) -> [1, 0, 1]
+torch.zeros(3).scatter(0, i, value=2.) -> [2, 0, 2]
+torch.zeros(2, 3).scatter_(1, torch.tensor([[0], [2]]), 1) -> [[1, 0, 0], [0, 0, 1]]
+torch.zeros(3).scatter_add_(0, torch.tensor([1, 1]), torch.ones(2)) -> [0, 2, 0]
+torch.zeros(3).scatter_reduce(0, i, torch.ones(2), reduce='sum') -> [1, 0, 1]
+v.masked_fill(v < 0, 0.) -> np.where(V < 0, 0, V)
+v.masked_fill(v < 0, float('-inf')).min() -> -np.inf
+v.clone().masked_fill_(v < 0, 9) -> np.where(V < 0, 9, V)
+torch.masked_select(v, v > 0) -> V[V > 0]
+torch.count_nonzero(v) -> 3
+torch.diff(v) -> np.diff(V)
+torch.searchsorted(torch.tensor([1., 2., 3.]), 2.5 * torch.ones(1)) -> [2]
+torch.searchsorted(torch.tensor([1., 2.]), torch.tensor([1.]), right=True) -> [1]
+torch.bucketize(v, torch.tensor([0., 2.])) -> [1, 0, 2]
+torch.tril_indices(2, 2) -> [[0, 1, 1], [0, 0, 1]]
+torch.nansum(torch.tensor([float('nan'), 1.])) -> 1
+torch.fmax(torch.tensor([float('nan'), 1.]), torch.zeros(2)) -> [0, 1]
+torch.logit(torch.tensor([0.5])) -> [0]
+torch.aminmax(v).max -> 3
+torch.heaviside(v, torch.zeros(1)) -> [1, 0, 1]
 """

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..errors import ArgumentError, SpellingError
-from ..tensor import Tensor
 
 #: What was not said: None is an axis, too.
 UNSAID: Any = type("Unsaid", (), {"__repr__": lambda self: "unsaid"})()
@@ -24,13 +23,6 @@ class _Spoken:
 
 
 SPOKEN = _Spoken()
-
-
-class ValuesIndices(NamedTuple):
-    """What PyTorch's `max`, `min` and `sort` along an axis return."""
-
-    values: Tensor
-    indices: Tensor
 
 
 class Ways(NamedTuple):
@@ -86,4 +78,4 @@ def of_pytorch(axis: Any, keepdims: Any, dim: Any, keepdim: Any) -> tuple[Any, b
     return axis, bool(keepdims or keepdim)
 
 
-__all__ = ["AMBIGUOUS", "SPOKEN", "UNSAID", "ValuesIndices", "of_pytorch", "require_pytorch"]
+__all__ = ["AMBIGUOUS", "SPOKEN", "UNSAID", "of_pytorch", "require_pytorch"]

@@ -21,9 +21,10 @@ from . import elementwise, manipulation, reductions
 from .arguments import one_axis
 from .assignment import setitem
 from .data import data
-from .dialects import UNSAID, ValuesIndices, of_pytorch, require_pytorch
+from .dialects import UNSAID, of_pytorch, require_pytorch
 from .indexing import getitem, take_along_axis
 from .linear_algebra import matmul
+from .ranking import Ranked
 
 Method = Callable[..., Any]
 
@@ -169,7 +170,7 @@ def _extreme(function: Method) -> Method:
         values = take_along_axis(self, indices, axis=dim)
         if not keep:
             values, indices = (manipulation.squeeze(x, axis=dim) for x in (values, indices))
-        return ValuesIndices(values, indices)
+        return Ranked(values, indices)
 
     return method
 

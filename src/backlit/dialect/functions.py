@@ -6,20 +6,20 @@ Their arguments have our names (`axis`, `keepdims`), in PyTorch's order and with
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from .. import array_api as ours
 from .. import dtypes
-from ..array_api.arguments import integers, one_axis, sequence, whole
-from ..array_api.dialects import ValuesIndices
+from ..array_api.arguments import integers, one_axis, sequence
+from ..array_api.ranking import Ranked
 from ..errors import ArgumentError, ShapeError
 from ..nn import functional
 from ..op import describe
 from ..tensor import Tensor, as_tensor
 
 equal_elements = ours.equal
-amax, amin = ours.max, ours.min
 
 
 # -- arithmetic -----------------------------------------------------------------------------------
@@ -76,6 +76,34 @@ def equal(x: Any, other: Any) -> bool:
     """Whether two Tensors have the same shape and elements: one truth value."""
     x, other = as_tensor(x), as_tensor(other)
     return x.shape == other.shape and bool(ours.all(ours.equal(x, other)))
+
+
+def logit(x: Any, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)), of x limited to [eps, 1 - eps]."""
+    x = as_tensor(x) if eps is None else ours.clip(x, eps, 1 - eps)
+    return ours.subtract(ours.log(x), ours.log1p(ours.negative(x)))
+
+
+def isposinf(x: Any) -> Tensor:
+    """Whether elements are +∞."""
+    return ours.equal(x, math.inf)
+
+
+def isneginf(x: Any) -> Tensor:
+    """Whether elements are -∞."""
+    return ours.equal(x, -math.inf)
+
+
+def fmax(x: Any, other: Any) -> Tensor:
+    """The larger of two; of a number and NaN the number."""
+    x, other = as_tensor(x), as_tensor(other)
+    y = ours.where(ours.isnan(other), x, ours.maximum(x, other))
+    return ours.where(ours.isnan(x), other, y)
+
+
+def fmin(x: Any, other: Any) -> Tensor:
+    """The smaller of two; of a number and NaN the number."""
+    return ours.negative(fmax(ours.negative(as_tensor(x)), ours.negative(as_tensor(other))))
 
 
 # -- sums and searches ----------------------------------------------------------------------------
@@ -157,16 +185,30 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, *, other: Any = None) 
     return _extreme("min", x, axis, keepdims, other)
 
 
-def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = False) -> ValuesIndices:
+def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = False) -> Ranked:
     """The elements along an axis in order, and where they were: (values, indices). It is stable."""
     x = as_tensor(x)
     order = ours.argsort(x, axis=axis, descending=descending)
-    return ValuesIndices(ours.take_along_axis(x, order, axis=axis), order)
+    return Ranked(ours.take_along_axis(x, order, axis=axis), order)
 
 
 def msort(x: Any) -> Tensor:
     """The elements along the first axis in order."""
     return ours.sort(x, axis=0)
+
+
+def searchsorted(
+    x1: Any,
+    x2: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Tensor:
+    """Where to insert x2 in the sorted x1: before equal elements, behind them with `right`."""
+    y = ours.searchsorted(x1, x2, side=side or ("right" if right else "left"), sorter=sorter)
+    return y.astype(dtypes.int32) if out_int32 else y
 
 
 def norm(
@@ -186,17 +228,6 @@ def dist(x: Any, other: Any, p: float = 2) -> Tensor:
 
 
 # -- shapes ---------------------------------------------------------------------------------------
-
-
-def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
-    """Two axes exchanged."""
-    x = as_tensor(x)
-    if not x.ndim:
-        return x
-    a, b = one_axis("transpose", dim0, x.ndim), one_axis("transpose", dim1, x.ndim)
-    order = list(range(x.ndim))
-    order[a], order[b] = b, a
-    return ours.permute_dims(x, order)
 
 
 def t(x: Any) -> Tensor:
@@ -266,65 +297,21 @@ def cat(tensors: Any, axis: int = 0) -> Tensor:
     return ours.concat(full or given, axis=axis)
 
 
-def split(x: Any, split_size_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of one size along an axis, of which the last may be smaller, or of the sizes given."""
-    x = as_tensor(x)
-    a = one_axis("split", axis, x.ndim)
-    n = x.shape[a]
-    if isinstance(split_size_or_sections, tuple | list):
-        sizes = list(integers("split", split_size_or_sections))
-    else:
-        size = whole("split: split_size_or_sections", split_size_or_sections, 0)
-        if not size and n:
-            raise ArgumentError("split: the size of a piece must be positive, got 0")
-        sizes = [size] * (n // size if size else 0)
-        if sum(sizes) < n or not sizes:
-            sizes.append(n - sum(sizes))
-    if sum(sizes) != n:
-        raise ShapeError(f"split: the sizes must add up to {n} on axis {a}, got {sizes}")
-    pieces, start = [], 0
-    for size in sizes:
-        pieces.append(narrow(x, a, start, size))
-        start += size
-    return tuple(pieces)
-
-
-def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
-    """As many pieces along an axis, or fewer, of one size but for the last."""
-    x = as_tensor(x)
-    n = x.shape[one_axis("chunk", axis, x.ndim)]
-    if not n:
-        return (x,) * whole("chunk: chunks", chunks)
-    return split(x, -(-n // whole("chunk: chunks", chunks)), axis)
-
-
-def narrow(x: Any, axis: int, start: Any, length: int) -> Tensor:
-    """The elements from `start` on, so many along an axis."""
-    x = as_tensor(x)
-    a = one_axis("narrow", axis, x.ndim)
-    first = int(start) + (x.shape[a] if start < 0 else 0)
-    if not 0 <= first <= first + length <= x.shape[a]:
-        raise ShapeError(
-            f"narrow: start and start + length must lie in [0, {x.shape[a]}], got {start} and "
-            f"{int(start) + length}"
-        )
-    return x[(slice(None),) * a + (slice(first, first + length),)]
-
-
 def select(x: Any, axis: int, index: Any) -> Tensor:
     """The slice at one place of an axis, without that axis."""
     x = as_tensor(x)
     return x[(slice(None),) * one_axis("select", axis, x.ndim) + (index,)]
 
 
-def repeat_interleave(
-    x: Any, repeats: Any = None, axis: int | None = None, *, output_size: Any = None
-) -> Tensor:
-    """Each element or slice so often, one after the other; of counts alone, their places."""
-    x = as_tensor(x)
-    if repeats is None:
-        return ours.repeat(ours.arange(x.shape[0]), x)
-    return ours.repeat(x, repeats, axis=axis)
+def column_stack(tensors: Any) -> Tensor:
+    """Vectors as columns, and matrices, side by side."""
+    given = [as_tensor(x) for x in sequence("column_stack: the Tensors", tensors)]
+    return ours.hstack([x.reshape(-1, 1) if x.ndim < 2 else x for x in given])
+
+
+def chain_matmul(*matrices: Any) -> Tensor:
+    """The product of matrices."""
+    return functools.reduce(ours.matmul, matrices)
 
 
 def atleast_1d(*tensors: Any) -> Any:
@@ -352,6 +339,14 @@ def _each(tensors: tuple[Any, ...], change: Any) -> Any:
     given = tensors[0] if alone and isinstance(tensors[0], tuple | list) else tensors
     found = tuple(change(as_tensor(x)) for x in given)
     return found[0] if alone and given is tensors else found
+
+
+def cross(x: Any, other: Any, axis: int | None = None) -> Tensor:
+    """The cross product of vectors along an axis: the first one of size 3 where none is named."""
+    x, other = as_tensor(x), as_tensor(other)
+    if axis is None:
+        axis = next((a for a, n in enumerate(x.shape) if n == 3), -1)
+    return ours.cross(x, other, axis)
 
 
 # -- choosing -------------------------------------------------------------------------------------
@@ -420,69 +415,9 @@ def log_softmax(x: Any, axis: int, dtype: Any = None) -> Tensor:
     return functional.log_softmax(x, axis)
 
 
-def _of_axes(name: str, x: Any, y: Any, axes: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    x, y = as_tensor(x), as_tensor(y)
-    if (x.ndim, y.ndim) != axes:
-        raise ShapeError(
-            f"{name}: the inputs must have {axes[0]} and {axes[1]} axes, got {describe(x)} and "
-            f"{describe(y)}; use matmul"
-        )
-    return x, y
-
-
-def mm(x: Any, mat2: Any) -> Tensor:
-    """The product of two matrices."""
-    return ours.matmul(*_of_axes("mm", x, mat2, (2, 2)))
-
-
-def bmm(x: Any, mat2: Any) -> Tensor:
-    """The products of two batches of matrices."""
-    return ours.matmul(*_of_axes("bmm", x, mat2, (3, 3)))
-
-
-def mv(x: Any, vec: Any) -> Tensor:
-    """A matrix times a vector."""
-    return ours.matmul(*_of_axes("mv", x, vec, (2, 1)))
-
-
-def dot(x: Any, tensor: Any) -> Tensor:
-    """Σ x y of two vectors."""
-    return ours.vecdot(*_of_axes("dot", x, tensor, (1, 1)))
-
-
 def inner(x: Any, other: Any) -> Tensor:
     """Σ x y over the last axis of both."""
     x, other = as_tensor(x), as_tensor(other)
     if not x.ndim or not other.ndim:
         return x * other
     return ours.tensordot(x, other, axes=([-1], [-1]))
-
-
-def _scaled_sum(x: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    y = product if alpha == 1 else product * alpha
-    return y if beta == 0 else add(y, x, alpha=beta)
-
-
-def addmm(x: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """β x + α mat1 mat2."""
-    return _scaled_sum(x, mm(mat1, mat2), beta, alpha)
-
-
-def addmv(x: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """β x + α mat vec."""
-    return _scaled_sum(x, mv(mat, vec), beta, alpha)
-
-
-def addr(x: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """β x + α vec1 vec2ᵀ."""
-    return _scaled_sum(x, ours.outer(vec1, vec2), beta, alpha)
-
-
-def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """β x + α batch1 batch2, matrix by matrix."""
-    return _scaled_sum(x, bmm(batch1, batch2), beta, alpha)
-
-
-def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """β x + α Σ batch1 batch2 over the matrices."""
-    return _scaled_sum(x, ours.sum(bmm(batch1, batch2), axis=0), beta, alpha)

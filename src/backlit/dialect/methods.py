@@ -75,7 +75,7 @@ def transpose(self: Tensor, *axes: Any, dim0: Any = None, dim1: Any = None) -> T
     """Two axes exchanged, as PyTorch says; all axes in another order, as NumPy."""
     if dim0 is not None or dim1 is not None:
         places = (*axes, *(d for d in (dim0, dim1) if d is not None))
-        return functions.transpose(self, *places)
+        return ours.swapaxes(self, *places)
     if len(axes) == 1 and isinstance(axes[0], tuple | list):
         return ours.permute_dims(self, axes[0])
     if not axes:
@@ -84,7 +84,7 @@ def transpose(self: Tensor, *axes: Any, dim0: Any = None, dim1: Any = None) -> T
         return ours.permute_dims(self, axes)
     if self.ndim == 2 and [one_axis("transpose", a, 2) for a in axes] == [0, 1]:
         require_pytorch("x.transpose(0, 1)")
-    return functions.transpose(self, *axes)
+    return ours.swapaxes(self, *axes)
 
 
 def squeeze(self: Tensor, place: Any = None, /, *, axis: Any = None, dim: Any = None) -> Tensor:

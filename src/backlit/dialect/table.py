@@ -14,7 +14,7 @@ ELEMENTWISE = """
 abs absolute=abs acos arccos=acos acosh arccosh=acosh asin arcsin=asin asinh arcsinh=asinh
 atan arctan=atan atanh arctanh=atanh bitwise_not=bitwise_invert ceil cos cosh deg2rad digamma
 erf erfc erfinv exp exp2 expm1 fix=trunc floor frac isfinite isinf isnan lgamma log log10 log1p log2
-logical_not logit neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
+logical_not neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
 sign signbit sin sinc sinh sqrt square tan tanh trunc isposinf isneginf sgn=sign
 """
 
@@ -22,7 +22,7 @@ sign signbit sin sinc sinh sqrt square tan tanh trunc isposinf isneginf sgn=sign
 PAIRS = """
 arctan2=atan2 atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
 copysign divide=div eq=equal_elements fmax fmin fmod ge=greater_equal greater greater_equal
-gt=greater heaviside hypot le=less_equal less less_equal logaddexp logaddexp2 logical_and
+gt=greater hypot le=less_equal less less_equal logaddexp logaddexp2 logical_and
 logical_or logical_xor lt=less matmul maximum minimum mul=multiply multiply
 ne=not_equal nextafter not_equal pow remainder true_divide=divide xlogy gcd lcm
 """
@@ -39,11 +39,13 @@ clip(input, min=None, max=None)
 clamp_min(input, min)
 clamp_max(input, max)
 round(input, *, decimals=0)
+heaviside(input, values)
 lerp(input, end, weight)
 addcmul(input, tensor1, tensor2, *, value=1)
 addcdiv(input, tensor1, tensor2, *, value=1)
 nan_to_num(input, nan=0.0, posinf=None, neginf=None)
 polygamma(n, input)
+logit(input, eps=None)
 
 equal(input, other)
 allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
@@ -96,7 +98,7 @@ diff(input, n=1, dim=-1, prepend=None, append=None)
 cov(input, *, correction=1, fweights=None, aweights=None)
 corrcoef(input)
 searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)
-bucketize(input, boundaries, *, out_int32=False, right=False)
+bucketize(input, boundaries, *, right=False)
 
 softmax(input, dim, dtype=None)
 log_softmax(input, dim, dtype=None)
@@ -109,9 +111,9 @@ reshape(input, *shape)
 view_as(input, other)
 reshape_as(input, other)
 permute(input, *dims) = permute_dims
-transpose(input, dim0, dim1)
-swapaxes(input, axis0>dim0, axis1>dim1) = transpose
-swapdims(input, dim0, dim1) = transpose
+transpose(input, dim0>axis0, dim1>axis1) = swapaxes
+swapaxes(input, axis0, axis1)
+swapdims(input, dim0>axis0, dim1>axis1) = swapaxes
 t(input)
 adjoint(input) = matrix_transpose
 movedim(input, source, destination) = moveaxis
@@ -146,9 +148,11 @@ select(input, dim, index)
 repeat_interleave(input, repeats=None, dim=None, *, output_size=None)
 tril(input, diagonal>k=0)
 triu(input, diagonal>k=0)
+tril_indices(row, col, offset=0)
+triu_indices(row, col, offset=0)
 diag(input, diagonal=0)
-diagonal(input, offset=0, dim1=0, dim2=1)
-diag_embed(input, offset=0, dim1=-2, dim2=-1)
+diagonal(input, offset=0, dim1>axis1=0, dim2>axis2=1)
+diag_embed(input, offset=0, dim1>axis1=-2, dim2>axis2=-1)
 diagflat(input, offset=0)
 trace(input)
 block_diag(*tensors)
@@ -195,7 +199,7 @@ chain_matmul(*matrices)
 tensordot(a, b, dims>axes=2)
 kron(input, other)
 cross(input, other, dim=None)
-cdist(x1, x2, p=2.0, compute_mode=None)
+cdist(x1, x2, p=2.0)
 
 det(input)
 logdet(input)

@@ -20,7 +20,21 @@ Function = Callable[..., Any]
 OURS = {"dim": "axis", "keepdim": "keepdims", "dims": "axes"}
 
 #: Other names under which PyTorch itself takes an argument.
-_ALSO = {"axis": "dim", "keepdims": "keepdim", "self": "input", "x": "input", "x2": "other"}
+_ALSO = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "self": "input",
+    "x": "input",
+    "tensor": "input",
+    "x2": "other",
+    "value": "src",
+    "split_size": "split_size_or_sections",
+    "indices": "indices_or_sections",
+    "sections": "indices_or_sections",
+}
+
+#: What functions of ours call the Tensors that they are functions of.
+_OPERANDS = ("x", "x1", "x2", "a", "b", "input")
 
 #: What Python's types mean as a dtype in PyTorch.
 _PYTHON = {float: float64, int: int64, bool: bool_}
@@ -102,7 +116,7 @@ def _pieces(text: str) -> list[str]:
 def translated(line: Line, target: Function) -> Function:
     """The function that takes PyTorch's arguments and calls ours with them."""
     arguments = line.arguments
-    code = getattr(target, "__code__", None)
+    code = getattr(inspect.unwrap(target), "__code__", None)
     if code is not None and code.co_flags & inspect.CO_VARARGS:
         return target  # f(*tensors), here and there
     places = code.co_varnames[: code.co_argcount] if code is not None else ()
@@ -110,7 +124,7 @@ def translated(line: Line, target: Function) -> Function:
     # Those that stand at the same place here are handed on by place.
     leading = 0
     for i, a in enumerate(arguments):
-        same = i < len(places) and (i < required or i == 0 or places[i] == a.ours)
+        same = i < len(places) and (i < required or places[i] in (a.ours, *_OPERANDS))
         if a.by_name or not (same or code is None):
             break
         leading = i + 1
