@@ -142,9 +142,8 @@ def _frozen(parameter: Tensor, source: Any) -> Reason:
     """Why a Tensor is asked for no gradient: it never was, or it is not the parameter any more."""
     if isinstance(source, Recording):
         record = source.record
-        number = record._tensors.get(id(parameter))
-        if number is not None and record.nodes[number].kind == "op":
-            node = record.nodes[number]
+        node = record.node_of(parameter)
+        if node is not None and node.kind == "op":
             text = f"this is the result of {node.op}, computed under no_grad, and not the parameter"
             return Reason("overwritten", text, record.place(node), _UPDATE)
     fix = "requires_grad_() on the tensor or its module, before the forward pass"
@@ -196,13 +195,12 @@ def _alone(parameter: Tensor, name: str) -> Why:
 
 
 def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False) -> Why:
-    number = record._tensors.get(id(parameter))
-    if number is None:
+    node = record.node_of(parameter)
+    if node is None:
         return Why(name, "none", [_absent(parameter, record, live)])
-    node = record.nodes[number]
     name = node.name or name
-    if not node.requires_grad and record.outgoing[number]:
-        user = record.nodes[record.outgoing[number][0].target]
+    if not node.requires_grad and record.outgoing[node.id]:
+        user = record.nodes[record.outgoing[node.id][0].target]
         text = f"requires_grad was not set yet when {user.op} used it"
         fix = "call requires_grad_() before the forward pass"
         return Why(name, "none", [Reason("frozen", text, record.place(user), fix)])

@@ -62,12 +62,7 @@ def evaluate(
         record = watched.record
     for node in record.nodes:
         node.file, node.line = "", 0  # a formula has no source lines
-    used = {formula.result}.union(*(step.inputs for step in formula.steps))
-    nodes = [
-        record.find(t) if step.kind == "gate" or i in used else None
-        for i, (step, t) in enumerate(zip(formula.steps, tensors, strict=True))
-    ]
-    return Evaluated(record, tensors, nodes)
+    return Evaluated(record, tensors, [record.node_of(t) for t in tensors])
 
 
 def _check_names(formula: Expression, values: Mapping[str, Any]) -> None:

@@ -165,19 +165,23 @@ class Record:
                     found.setdefault(file, {})[i] = text
         return found
 
+    def node_of(self, t: Any) -> NodeRecord | None:
+        """The node of a Tensor that took part in the computation, else None."""
+        number = self._tensors.get(id(getattr(t, "node", None) or t))
+        return None if number is None else self.nodes[number]
+
     def find(self, what: Any) -> NodeRecord:
         """The node meant by a Tensor, a number, a name or an op's name with number (`matmul_3`)."""
         if isinstance(what, NodeRecord):
             return what
         if isinstance(what, bool) or not isinstance(what, int | str):
-            key = getattr(what, "node", None) or what
-            found = self._tensors.get(id(key))
+            found = self.node_of(what)
             if found is None:
                 raise ArgumentError(
                     f"record: this {type(what).__name__} is not a tensor of the recorded "
                     "computation; give one that is, or a node's name or number"
                 )
-            return self.nodes[found]
+            return found
         if isinstance(what, int):
             if not 0 <= what < len(self.nodes):
                 raise ArgumentError(

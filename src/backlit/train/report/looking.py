@@ -37,11 +37,8 @@ def look(training: Training, batch: tuple[Any, ...]) -> dict[str, Any]:
     with np.errstate(all="ignore"):
         loss = training.loss_fn(model(*inputs), target)
         seen = record(loss)
-        gradients = {
-            id(p): array_of(seen.nodes[seen._tensors[id(p)]].upstream)
-            for p in model.parameters()
-            if id(p) in seen._tensors
-        }
+        nodes = {id(p): seen.node_of(p) for p in model.parameters()}
+        gradients = {i: array_of(n.upstream) for i, n in nodes.items() if n is not None}
         arrays = {i: g for i, g in gradients.items() if g is not None}
         updates = _updates(training, arrays)
         layers, left_out = _some(list(model.named_parameters()))

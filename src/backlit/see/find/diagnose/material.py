@@ -66,7 +66,8 @@ class Material:
         self.loss = float(loss)
         self.record: Record = watched.of(loss) if loss.requires_grad else watched.record
         self.has_graph = loss.requires_grad
-        self.output_id = self.record._tensors.get(id(self.output))
+        result = self.record.node_of(self.output)
+        self.output_id = None if result is None else result.id
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -102,8 +103,8 @@ class Material:
 
     def gradient(self, p: Tensor) -> np.ndarray | None:
         """This batch's gradient of a parameter."""
-        number = self.record._tensors.get(id(p))
-        return None if number is None else array_of(self.record.nodes[number].upstream)
+        node = self.record.node_of(p)
+        return None if node is None else array_of(node.upstream)
 
     @cached_property
     def weights(self) -> list[tuple[str, Tensor, np.ndarray]]:
@@ -111,10 +112,9 @@ class Material:
         found = []
         for name, p in self.parameters:
             g = self.gradient(p)
-            number = self.record._tensors.get(id(p))
-            if p.ndim >= 2 and g is not None and number is not None:
-                uses = self.record.outgoing[number]
-                first = min((e.target for e in uses), default=number)
+            node = self.record.node_of(p)
+            if p.ndim >= 2 and g is not None and node is not None:
+                first = min((e.target for e in self.record.outgoing[node.id]), default=node.id)
                 found.append((first, name, p, g))
         return [(n, p, g) for _, n, p, g in sorted(found, key=lambda f: f[0])]
 
