@@ -21,7 +21,7 @@ from ..errors import ArgumentError, MissingDependencyError
 from ..tensor import as_tensor
 from .records.model import Record
 from .records.value import array_of
-from .show.jacobians import Jacobian, _cells
+from .show.jacobians import Jacobian, cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -246,7 +246,7 @@ def jacobian(found: Jacobian, size: int = 256) -> Figure:
 
     At most `size` cells a side; a cell of a larger matrix shows its largest element.
     """
-    shown = _cells(found, size)
+    shown = cells(found, size)
     figure, (panel,) = _panels(1, 3.6, 3.6)
     top = float(shown.max(initial=0.0)) or 1.0
     panel.imshow(

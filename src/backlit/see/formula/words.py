@@ -8,7 +8,7 @@ import numpy as np
 
 from ...op import Shape
 from ..records.value import number as shown
-from ..show.jacobians import diagonal, is_identity, kronecker, sparse_rows
+from ..show.structures import diagonal, is_identity, kronecker, sparse_rows
 from .gates import Wire
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
