@@ -10,13 +10,20 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import array_api as ours
 from .. import dtypes
+from ..array_api import indexing
 from ..array_api.arguments import integers, one_axis, sequence
+from ..array_api.assignment import setitem
+from ..array_api.primitives import scatter_add
 from ..array_api.ranking import Ranked
+from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
 from ..nn import functional
 from ..op import describe
+from ..ops.indexing import gathered_shape
 from ..tensor import Tensor, as_tensor
 
 equal_elements = ours.equal
@@ -84,6 +91,16 @@ def logit(x: Any, eps: float | None = None) -> Tensor:
     return ours.subtract(ours.log(x), ours.log1p(ours.negative(x)))
 
 
+def ldexp(x: Any, other: Any) -> Tensor:
+    """x · 2 to the power of other."""
+    return ours.multiply(x, ours.exp2(other))
+
+
+def float_power(x: Any, exponent: Any) -> Tensor:
+    """The power, computed in float64."""
+    return ours.pow(as_tensor(x).astype(dtypes.float64), exponent)
+
+
 def isposinf(x: Any) -> Tensor:
     """Whether elements are +∞."""
     return ours.equal(x, math.inf)
@@ -119,7 +136,9 @@ def _corrected(axis: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
     """The axis and correction of PyTorch's `var`, which takes `unbiased` in several places."""
     if isinstance(axis, bool):
         axis, unbiased = None, axis
-    return axis, float(correction if unbiased is None else unbiased)
+    if unbiased is not None:
+        correction = unbiased
+    return axis, 1.0 if correction is None else float(correction)
 
 
 def var(
@@ -197,6 +216,36 @@ def msort(x: Any) -> Tensor:
     return ours.sort(x, axis=0)
 
 
+def _pieces_of_area(y: Any, x: Any, dx: Any, axis: int) -> Tensor:
+    """The areas of the trapezoids between neighbours."""
+    y = as_tensor(y)
+    a = one_axis("trapezoid", axis, y.ndim)
+    n = y.shape[a]
+    width = dx
+    if x is not None:
+        x = as_tensor(x)
+        width = ours.diff(x, axis=0 if x.ndim == 1 else axis)
+        if x.ndim == 1:
+            width = width.reshape((-1,) + (1,) * (y.ndim - a - 1))
+    return width * (ours.narrow(y, a, 1, n - 1) + ours.narrow(y, a, 0, n - 1)) / 2
+
+
+def trapezoid(y: Any, x: Any = None, *, dx: Any = 1, axis: int = -1) -> Tensor:
+    """The area under y over x, between straight lines."""
+    return ours.sum(_pieces_of_area(y, x, dx, axis), axis=axis)
+
+
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1, axis: int = -1) -> Tensor:
+    """The area under y over x up to each point but the first."""
+    return ours.cumulative_sum(_pieces_of_area(y, x, dx, axis), axis=axis)
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Tensor, ...]:
+    """The place along each axis of a shape, of places counted through all of it."""
+    places = np.unravel_index(as_tensor(indices).numpy(), integers("unravel_index", shape))
+    return tuple(ours.asarray(place) for place in places)
+
+
 def searchsorted(
     x1: Any,
     x2: Any,
@@ -208,6 +257,12 @@ def searchsorted(
 ) -> Tensor:
     """Where to insert x2 in the sorted x1: before equal elements, behind them with `right`."""
     y = ours.searchsorted(x1, x2, side=side or ("right" if right else "left"), sorter=sorter)
+    return y.astype(dtypes.int32) if out_int32 else y
+
+
+def bucketize(x: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """The number of the bucket in which each element lies, between sorted boundaries."""
+    y = ours.bucketize(x, boundaries, right=right)
     return y.astype(dtypes.int32) if out_int32 else y
 
 
@@ -303,6 +358,21 @@ def select(x: Any, axis: int, index: Any) -> Tensor:
     return x[(slice(None),) * one_axis("select", axis, x.ndim) + (index,)]
 
 
+def hsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Pieces along the second axis; of a vector along its only one."""
+    return ours.tensor_split(x, indices_or_sections, 0 if as_tensor(x).ndim == 1 else 1)
+
+
+def vsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Pieces along the first axis."""
+    return ours.tensor_split(x, indices_or_sections, 0)
+
+
+def dsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Pieces along the third axis."""
+    return ours.tensor_split(x, indices_or_sections, 2)
+
+
 def column_stack(tensors: Any) -> Tensor:
     """Vectors as columns, and matrices, side by side."""
     given = [as_tensor(x) for x in sequence("column_stack: the Tensors", tensors)]
@@ -341,6 +411,39 @@ def _each(tensors: tuple[Any, ...], change: Any) -> Any:
     return found[0] if alone and given is tensors else found
 
 
+def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """The p-norms of all differences of rows, of the differences themselves."""
+    return ours.cdist(x1, x2, p)
+
+
+def tril_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+) -> Tensor:
+    """The places on and below a diagonal: (rows, columns)."""
+    check_device(device)
+    return ours.tril_indices(row, col, offset).astype(dtype or dtypes.int64)
+
+
+def triu_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+) -> Tensor:
+    """The places on and above a diagonal: (rows, columns)."""
+    check_device(device)
+    return ours.triu_indices(row, col, offset).astype(dtype or dtypes.int64)
+
+
 def cross(x: Any, other: Any, axis: int | None = None) -> Tensor:
     """The cross product of vectors along an axis: the first one of size 3 where none is named."""
     x, other = as_tensor(x), as_tensor(other)
@@ -355,6 +458,8 @@ def cross(x: Any, other: Any, axis: int | None = None) -> Tensor:
 def gather(x: Any, axis: int, index: Any) -> Tensor:
     """The elements of x at `index` along an axis; other axes of x may be longer, and are cut."""
     x, index = as_tensor(x), as_tensor(index)
+    if not math.prod(index.shape):
+        return ours.zeros(index.shape, dtype=x.dtype)
     if x.ndim != index.ndim:
         raise ShapeError(
             f"gather: index must have as many axes as x, got {describe(index)} for {describe(x)}"
@@ -379,6 +484,34 @@ def take_along_dim(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 def take(x: Any, index: Any) -> Tensor:
     """The elements at places counted through all of x."""
     return ours.take(ravel(x), index)
+
+
+def _with(x: Any, key: Any, value: Any) -> Tensor:
+    """A copy of x with a value in the place of what a key selects."""
+    return setitem(as_tensor(x), key, value)
+
+
+def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """x with values at the places that index Tensors name, or added there, also repeatedly."""
+    if not accumulate:
+        return _with(x, tuple(indices), values)
+    x = as_tensor(x)
+    _, pattern, arrays, _ = indexing.select(x, tuple(indices))
+    added = ours.broadcast_to(values, gathered_shape(pattern, arrays))
+    return x + scatter_add(added, *arrays, pattern=pattern, shape=x.shape)
+
+
+def select_scatter(x: Any, src: Any, axis: int, index: int) -> Tensor:
+    """x with src in the place of one slice."""
+    return _with(x, (slice(None),) * one_axis("select_scatter", axis, x.ndim) + (index,), src)
+
+
+def slice_scatter(
+    x: Any, src: Any, axis: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Tensor:
+    """x with src in the place of several slices."""
+    before = (slice(None),) * one_axis("slice_scatter", axis, x.ndim)
+    return _with(x, (*before, slice(start, end, step)), src)
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:

@@ -384,14 +384,6 @@ def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> 
     return -ours.log1p(-_source(generator).uniform(self.shape)) / lambd
 
 
-def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
-    """x[indices] = values, or += where `accumulate`, where repeated indices add up."""
-    if accumulate:
-        raise ArgumentError("index_put_: accumulate is not here; use index_add_ or scatter_add_")
-    self[tuple(indices)] = values
-    return self
-
-
 def _changed_shape(name: str) -> Function:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         raise ShapeError(
@@ -504,7 +496,6 @@ WRITTEN_OUT: dict[str, Any] = {
     "random_": _filled("random_", _random),
     "bernoulli_": _filled("bernoulli_", _bernoulli),
     "exponential_": _filled("exponential_", _exponential),
-    "index_put_": index_put_,
     **{
         name: _changed_shape(name)
         for name in (

@@ -47,6 +47,11 @@ nan_to_num(input, nan=0.0, posinf=None, neginf=None)
 polygamma(n, input)
 logit(input, eps=None)
 
+conj(input) = positive
+ldexp(input, other)
+float_power(input, exponent)
+fill(input, value>fill_value) = full_like
+
 equal(input, other)
 allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
 isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
@@ -63,8 +68,8 @@ var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
 std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1)
 max(input, dim=None, keepdim=False, *, other=None)
 min(input, dim=None, keepdim=False, *, other=None)
-amax(input, dim=(), keepdim=False)
-amin(input, dim=(), keepdim=False)
+amax(input, dim=None, keepdim=False)
+amin(input, dim=None, keepdim=False)
 aminmax(input, *, dim=None, keepdim=False)
 argmax(input, dim=None, keepdim=False)
 argmin(input, dim=None, keepdim=False)
@@ -94,11 +99,15 @@ cumprod(input, dim, *, dtype=None) = cumulative_prod
 cummax(input, dim)
 cummin(input, dim)
 logcumsumexp(input, dim)
+trapezoid(y, x=None, *, dx=1, dim=-1)
+trapz(y, x=None, *, dx=1, dim=-1) = trapezoid
+cumulative_trapezoid(y, x=None, *, dx=1, dim=-1)
+unravel_index(indices, shape)
 diff(input, n=1, dim=-1, prepend=None, append=None)
 cov(input, *, correction=1, fweights=None, aweights=None)
 corrcoef(input)
 searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)
-bucketize(input, boundaries, *, right=False)
+bucketize(input, boundaries, *, out_int32=False, right=False)
 
 softmax(input, dim, dtype=None)
 log_softmax(input, dim, dtype=None)
@@ -141,6 +150,10 @@ row_stack(tensors) = vstack
 column_stack(tensors)
 chunk(input, chunks, dim=0)
 split(input, split_size_or_sections, dim=0)
+split_with_sizes(input, split_sizes>split_size_or_sections, dim=0) = split
+hsplit(input, indices_or_sections)
+vsplit(input, indices_or_sections)
+dsplit(input, indices_or_sections)
 tensor_split(input, indices_or_sections, dim=0)
 unbind(input, dim=0) = unstack
 narrow(input, dim, start, length)
@@ -148,8 +161,8 @@ select(input, dim, index)
 repeat_interleave(input, repeats=None, dim=None, *, output_size=None)
 tril(input, diagonal>k=0)
 triu(input, diagonal>k=0)
-tril_indices(row, col, offset=0)
-triu_indices(row, col, offset=0)
+tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)
+triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)
 diag(input, diagonal=0)
 diagonal(input, offset=0, dim1>axis1=0, dim2>axis2=1)
 diag_embed(input, offset=0, dim1>axis1=-2, dim2>axis2=-1)
@@ -168,6 +181,9 @@ atleast_3d(*tensors)
 gather(input, dim, index)
 take_along_dim(input, indices, dim=None)
 take(input, index)
+index_put(input, indices, values, accumulate=False)
+select_scatter(input, src, dim, index)
+slice_scatter(input, src, dim=0, start=None, end=None, step=1)
 index_select(input, dim, index)
 index_add(input, dim, index, source, *, alpha=1)
 index_copy(input, dim, index, source)
@@ -199,7 +215,7 @@ chain_matmul(*matrices)
 tensordot(a, b, dims>axes=2)
 kron(input, other)
 cross(input, other, dim=None)
-cdist(x1, x2, p=2.0)
+cdist(x1, x2, p=2.0, compute_mode=None)
 
 det(input)
 logdet(input)
@@ -214,7 +230,7 @@ svd(input, some=True, compute_uv=True)
 
 #: Functions of a Tensor that PyTorch has not as methods, too.
 FUNCTIONS_ALONE = """
-bucketize combinations dropout one_hot rsub selu softplus std_mean var_mean
+bucketize combinations dropout fill unravel_index one_hot rsub selu softplus std_mean var_mean
 """
 
 #: Methods that change their Tensor: the same, in place.
@@ -224,7 +240,7 @@ arccos arccosh arcsin arcsinh arctan arctan2 arctanh baddbmm bitwise_and bitwise
 bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign
 cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix floor
 floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
-index_fill index_reduce lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
+index_fill index_put lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
 logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num ne
 neg negative nextafter not_equal pow rad2deg reciprocal relu remainder renorm round rsqrt scatter
 scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtract tan tanh tril

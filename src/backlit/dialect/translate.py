@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ..array_api.dialects import UNSAID
 from ..dtypes import bool_, float64, int64
 from ..errors import ArgumentError
 from ..tensor import Tensor
@@ -99,6 +100,9 @@ def _arguments(text: str) -> Iterator[Argument]:
         yield Argument(name, ours or OURS.get(name, name), value, not equals, by_name, several)
 
 
+#: In PyTorch () is all axes. There is one such tuple.
+_NO_AXES = ()
+
 _value = functools.cache(ast.literal_eval)
 
 
@@ -124,29 +128,60 @@ def translated(line: Line, target: Function) -> Function:
     # Those that stand at the same place here are handed on by place.
     leading = 0
     for i, a in enumerate(arguments):
-        same = i < len(places) and (i < required or places[i] in (a.ours, *_OPERANDS))
+        same = i < len(places) and (i < max(required, 1) or places[i] in (a.ours, *_OPERANDS))
         if a.by_name or not (same or code is None):
             break
         leading = i + 1
     plain = leading and not any(a.name in _CONVERTED or a.several for a in arguments[:leading])
+
+    # An axis may be named of a Tensor that has none, unless it is a new one.
+    named = [a.default for a in arguments if a.name == "dim"]
+    alone = named[0] if named and line.name != "unsqueeze" else UNSAID
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if plain and not kwargs and len(args) <= leading:
             return target(*args)
         out = kwargs.pop("out", None)
         given = bound(line, args, kwargs)
+        single = alone is not UNSAID and _single(given, alone)
         first = []
         for a in arguments[:leading]:
             if a.name not in given and a.required:
                 break
             first.append(given.pop(a.name, a.default))
         y = target(*first, **{a.ours: given[a.name] for a in arguments if a.name in given})
+        if single:
+            y = _without_axis(y)
         return y if out is None else _into(line.name, out, y)
 
     function.__name__ = line.name
     function.__qualname__ = line.name
     function.__doc__ = f"PyTorch's `{line}`: {(target.__doc__ or '').strip()}"
     return function
+
+
+def _single(given: dict[str, Any], default: Any) -> bool:
+    """Whether an axis of a Tensor that has none is named, as PyTorch allows; give it one."""
+    x = given.get("input")
+    named = given.get("dim", default)
+    if not isinstance(x, Tensor) or x.array.shape or not isinstance(named, int | tuple):
+        return False
+    if any(d not in (0, -1) for d in (named if isinstance(named, tuple) else (named,))):
+        return False
+    for name in ("input", "index", "src", "source"):
+        if isinstance(given.get(name), Tensor) and not given[name].ndim:
+            given[name] = given[name].reshape(1)
+    return True
+
+
+def _without_axis(y: Any) -> Any:
+    """Results of one element as Tensors without an axis."""
+    if isinstance(y, Tensor):
+        return y.reshape(()) if y.shape == (1,) else y
+    if isinstance(y, tuple):
+        parts = [_without_axis(part) for part in y]
+        return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
+    return y
 
 
 def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +210,8 @@ def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
         raise TypeError(f"{line.name}: it takes {line}, {', '.join(missing)} is missing")
     for name in given.keys() & _CONVERTED.keys():
         given[name] = _CONVERTED[name](given[name])
+    if given.get("dim") is _NO_AXES and "keepdim" in known:
+        given["dim"] = None
     return given
 
 
@@ -193,8 +230,8 @@ def _into(name: str, out: Any, y: Any) -> Any:
 
 
 def as_dim(dim: Any) -> Any:
-    """An axis, several or all; in PyTorch () is all of them."""
-    return None if isinstance(dim, tuple | list) and not dim else dim
+    """An axis, several in a tuple, or None."""
+    return tuple(dim) if isinstance(dim, list) else dim
 
 
 def as_dtype(dtype: Any) -> Any:

@@ -109,7 +109,6 @@ strided, sparse_coo = "torch.strided", "torch.sparse_coo"
 contiguous_format, channels_last, preserve_format = "contiguous", "channels_last", "preserve"
 channels_last_3d = "channels_last_3d"
 
-einsum = _ours.einsum
 broadcast_shapes = _ours.broadcast_shapes
 from_dlpack = _ours.from_dlpack
 vmap = getattr(func, "vmap", None)
@@ -117,6 +116,12 @@ vmap = getattr(func, "vmap", None)
 set_printoptions = use_deterministic_algorithms = set_deterministic_debug_mode = _no_effect
 set_float32_matmul_precision = set_flush_denormal = set_warn_always = _no_effect
 set_num_interop_threads = _no_effect
+
+
+def einsum(equation: str, *operands: Any) -> _Tensor:
+    """Products summed over the letters that the result has not."""
+    alone = len(operands) == 1 and isinstance(operands[0], (tuple, list))
+    return _ours.einsum(equation, *(operands[0] if alone else operands))
 
 
 def are_deterministic_algorithms_enabled() -> bool:
