@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -114,58 +115,46 @@ def _replaced(case: Case) -> Iterator[Candidate]:
         if q.side == "input" and not q.mask
     ]  # fmt: skip
     trial, got = case.trials[0], case.got[0]
-    usable = trial.smooth(k)
+    usable, scale = trial.smooth(k), max(np.max(np.abs(got), initial=0), 1e-30)
+
+    def near(predict: Callable[[Trial], Prediction]) -> bool:
+        """Whether a prediction fits at the first point, where most are dropped."""
+        p, mask = predict(trial)
+        mask = mask & usable
+        return bool(mask.any() and (np.abs(p - got)[mask] <= FIT * scale).all())
+
     for top, bottom in itertools.permutations(known, 2):
         if top.name == bottom.name:
             continue
-
-        def ratio(t: Trial, top: Quantity = top, bottom: Quantity = bottom) -> Prediction:
-            a, mask_a = times(t, k, top, 1)
-            with np.errstate(all="ignore"):
-                f = np.broadcast_to(bottom.of(t), t.inputs[k].shape).reshape(-1)
-                f = f[t.columns[k].index]
-                p = a / f
-            known = mask_a & np.isfinite(p)
-            return np.where(known, p, 0), known
-
-        p, mask = ratio(trial)
-        mask = mask & usable
-        scale = max(np.max(np.abs(got), initial=0), 1e-30)
-        if not mask.any() or not (np.abs(p - got)[mask] <= FIT * scale).all():
-            continue
-        yield (
-            Cause("factor replaced", f"{top.name} stands where {bottom.name} belongs in the "
-                  f"gradient of {name}", rank=9 + top.rank + bottom.rank,
-                  detail={"factor": top.name, "instead of": bottom.name},
-                  fix=f"use {bottom.name} instead of {top.name}"),
-            ratio,
-        )  # fmt: skip
-    for one, two in itertools.combinations_with_replacement(known, 2):
-        for p1, p2 in ((1, 1), (-1, -1)):
-
-            def product(
-                t: Trial, one: Quantity = one, two: Quantity = two, a: int = p1, b: int = p2
-            ) -> Prediction:
-                first, mask = times(t, k, one, a)
-                with np.errstate(all="ignore"):
-                    f = np.broadcast_to(two.of(t), t.inputs[k].shape).reshape(-1)
-                    p = first * f[t.columns[k].index] ** b
-                known = mask & np.isfinite(p)
-                return np.where(known, p, 0), known
-
-            p, mask = product(trial)
-            mask = mask & usable
-            scale = max(np.max(np.abs(got), initial=0), 1e-30)
-            if not mask.any() or not (np.abs(p - got)[mask] <= FIT * scale).all():
-                continue
-            kind = "factor extra" if p1 > 0 else "factor missing"
-            verb = "has the factor" if p1 > 0 else "lacks the factor"
+        ratio = functools.partial(_two_factors, k=k, one=top, a=1, two=bottom, b=-1)
+        if near(ratio):
             yield (
-                Cause(kind, f"the gradient of {name} {verb} {one.name} · {two.name}",
-                      rank=9.2 + one.rank + two.rank,
-                      detail={"factor": f"{one.name} · {two.name}"}),
-                product,
+                Cause("factor replaced", f"{top.name} stands where {bottom.name} belongs in the "
+                      f"gradient of {name}", rank=9 + top.rank + bottom.rank,
+                      detail={"factor": top.name, "instead of": bottom.name},
+                      fix=f"use {bottom.name} instead of {top.name}"),
+                ratio,
             )  # fmt: skip
+    for one, two in itertools.combinations_with_replacement(known, 2):
+        for power, kind, verb in ((1, "factor extra", "has"), (-1, "factor missing", "lacks")):
+            product = functools.partial(_two_factors, k=k, one=one, a=power, two=two, b=power)
+            if near(product):
+                yield (
+                    Cause(kind, f"the gradient of {name} {verb} the factor {one.name} · {two.name}",
+                          rank=9.2 + one.rank + two.rank,
+                          detail={"factor": f"{one.name} · {two.name}"}),
+                    product,
+                )  # fmt: skip
+
+
+def _two_factors(t: Trial, k: int, one: Quantity, a: int, two: Quantity, b: int) -> Prediction:
+    """What is got with two factors in the gradient, each once too often (1) or too rarely (-1)."""
+    first, mask = times(t, k, one, a)
+    with np.errstate(all="ignore"):
+        f = np.broadcast_to(two.of(t), t.inputs[k].shape).reshape(-1)[t.columns[k].index]
+        p = first * f if b > 0 else first / f
+    known = mask & np.isfinite(p)
+    return np.where(known, p, 0), known
 
 
 def edits(case: Case) -> Iterator[Candidate]:

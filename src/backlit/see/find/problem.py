@@ -29,6 +29,14 @@ def require_batch(who: str, batch: Any) -> None:
         )
 
 
+def require_loss(who: str, loss: Any) -> Tensor:
+    """Raise unless this is a Tensor of one number."""
+    if not isinstance(loss, Tensor) or loss.size != 1:
+        got = describe(loss) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ArgumentError(f"{who}: the loss must be a single number, got {got}")
+    return loss
+
+
 class Problem:
     """loss_fn(model(*inputs), target) as a function of the model's parameters.
 
@@ -71,10 +79,7 @@ class Problem:
         """The loss of a batch, with its graph."""
         with enable_grad():
             loss = self.loss_fn(self.model(*batch[:-1]), batch[-1])
-        if not isinstance(loss, Tensor) or loss.size != 1:
-            got = describe(loss) if isinstance(loss, Tensor) else type(loss).__name__
-            raise ArgumentError(f"{self.who}: the loss must be a single number, got {got}")
-        return loss
+        return require_loss(self.who, loss)
 
     def gradients(self, output: Tensor, create_graph: bool = False) -> list[Tensor]:
         """d output / d parameter for each, zero where there is no path."""

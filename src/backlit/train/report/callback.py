@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,53 +144,47 @@ class Report(Callback):
     def _look(self, trainer: Training, last: bool = False) -> None:
         if self._columns is None:
             return
-        batch = tuple(c[:PROBE] for c in self._columns)
+        with self._looking(trainer, "layers"):
+            batch = tuple(c[:PROBE] for c in self._columns)
+            seen = {"epoch": trainer.epoch, **look(trainer, batch)}
+            if last:
+                self._last = seen
+            else:
+                self.looks.append(seen)
+
+    @contextmanager
+    def _looking(self, trainer: Training, what: str) -> Iterator[None]:
+        """A look at the model, which stays as it is; what goes wrong must not end a training."""
         try:
             with kept(trainer.model):
-                seen = look(trainer, batch)
-        except Exception as error:  # looking must not end a training
-            self._problem("layers", error)
-            return
-        seen = {"epoch": trainer.epoch, **seen}
-        if last:
-            self._last = seen
-        else:
-            self.looks.append(seen)
-
-    def _problem(self, what: str, error: Exception) -> None:
-        text = f"{what}: {type(error).__name__}: {error}"
-        if text not in self.problems:
-            self.problems.append(text)
+                yield
+        except Exception as error:
+            text = f"{what}: {type(error).__name__}: {error}"
+            if text not in self.problems:
+                self.problems.append(text)
 
     def _results(self, trainer: Training) -> dict[str, Any]:
         if self._columns is None:
             return {"kind": "none", "why": "the report was given no examples"}
-        try:
-            with kept(trainer.model):
-                found = look_at_examples(
-                    trainer.model, trainer.loss_fn, self._columns, self.classes, self.describe
-                )
+        with self._looking(trainer, "examples"):
+            found = look_at_examples(
+                trainer.model, trainer.loss_fn, self._columns, self.classes, self.describe
+            )
             return {**found, "of": self._total}
-        except Exception as error:  # looking must not end a training
-            self._problem("examples", error)
-            return {"kind": "none", "why": "the model could not be applied to the examples"}
+        return {"kind": "none", "why": "the model could not be applied to the examples"}
 
     def _graph(self, trainer: Training) -> str | None:
         """The page that draws one example's way through the network, with its gradients."""
         if self._columns is None:
             return None
-        try:
-            with kept(trainer.model):
-                trainer.model.eval()
-                *inputs, target = (c[:1] for c in self._columns)
-                seen = record(trainer.loss_fn(trainer.model(*inputs), target))
+        with self._looking(trainer, "graph"):
+            trainer.model.eval()
+            *inputs, target = (c[:1] for c in self._columns)
+            seen = record(trainer.loss_fn(trainer.model(*inputs), target))
             if len(seen) > NODES:
-                self._problem("graph", DataError(f"it has {len(seen):,} nodes, too many for here"))
-                return None
+                raise DataError(f"it has {len(seen):,} nodes, too many for here")
             return draw(seen, title="One example").html()
-        except Exception as error:  # looking must not end a training
-            self._problem("graph", error)
-            return None
+        return None
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from ....dtypes import FLOATING
 from ....errors import ArgumentError, BacklitError
 from ....nn.keeping import kept
 from ....nn.module import Module
-from ....op import describe
 from ....ops.elementwise import Astype
 from ....ops.loss import Loss
 from ....optim import Adam, Optimizer
@@ -27,7 +26,7 @@ from ...records.from_block import recording
 from ...records.model import Record
 from ...records.parts import NodeRecord
 from ...records.value import array_of
-from ..problem import require_batch
+from ..problem import require_batch, require_loss
 
 
 class Material:
@@ -58,11 +57,8 @@ class Material:
         start = time.perf_counter()
         with self.kept(), recording() as watched:
             self.output = model(*self.inputs)
-            loss = loss_fn(self.output, self.target)
+            loss = require_loss("diagnose", loss_fn(self.output, self.target))
         self.cost = time.perf_counter() - start
-        if not isinstance(loss, Tensor) or loss.size != 1:
-            got = describe(loss) if isinstance(loss, Tensor) else type(loss).__name__
-            raise ArgumentError(f"diagnose: the loss must be a single number, got {got}")
         self.loss = float(loss)
         self.record: Record = watched.of(loss) if loss.requires_grad else watched.record
         self.has_graph = loss.requires_grad
