@@ -233,7 +233,7 @@ KERNEL = bl.ones((4, 3, 2, 2))
         (lambda: f.avg_pool2d(IMAGE, 2, divisor_override=0), ArgumentError,
          r"avg_pool2d: divisor_override must be positive, got 0"),
         (lambda: f.adaptive_avg_pool2d(bl.ones((1, 0, 3)), 2), ShapeError,
-         r"adaptive_avg_pool2d: the image must not be empty, got float32\[1,1,0,3\]"),
+         r"adaptive_avg_pool2d: x must have places, got float32\[1,1,0,3\]"),
         (lambda: f.adaptive_avg_pool2d(IMAGE, 0), ArgumentError,
          r"adaptive_avg_pool2d: output_size must be an integer of at least 1, or 2 of them"),
         (lambda: nn.Conv2d(3, 4, 2, groups=2), ArgumentError,
@@ -265,8 +265,7 @@ def test_an_error_names_the_module() -> None:
         net(IMAGE)
 
 
-@pytest.mark.parametrize("layer", [nn.MaxPool1d, nn.MaxPool2d])
-def test_what_stands_elsewhere_in_pytorch_goes_by_name(layer):
-    # There the fifth is `return_indices`, which would be read as `ceil_mode`.
-    with pytest.raises(TypeError, match="takes from 2 to 5 positional arguments but 6 were given"):
-        layer(2, 2, 0, 1, True)
+def test_the_fifth_setting_of_a_largest_asks_for_indices_as_in_pytorch() -> None:
+    y, indices = nn.MaxPool1d(2, 2, 0, 1, True)(bl.tensor([[1.0, 3.0, 4.0, 2.0]]))
+    assert (y.tolist(), indices.tolist()) == ([[3.0, 4.0]], [[1, 2]])
+    assert indices.dtype == bl.int64

@@ -359,3 +359,155 @@ def test_pad_as_a_function() -> None:
         function("pad", rng.integers(0, 5, (2, 3)), (1, 1), value=7),
     ]:
         same_function(*row)
+
+
+POOLS = [
+    *(layer(f"MaxPool{n}d", x, args=(2,), return_indices=True) for n, x in
+      ((1, SIGNAL), (2, IMAGE), (2, LONE), (3, VOLUME), (3, LONE_VOLUME))),
+    layer("MaxPool1d", SIGNAL, kernel_size=3, stride=1, padding=1, return_indices=True),
+    layer("MaxPool2d", IMAGE, args=(3, 2, 1), dilation=2, return_indices=True, ceil_mode=True),
+    layer("MaxPool3d", VOLUME, args=(2, 1)),
+    layer("MaxPool3d", VOLUME, args=((2, 3, 2), (1, 2, 3), (1, 0, 1)), ceil_mode=True),
+    layer("MaxPool3d", VOLUME, args=(2,), dilation=(2, 1, 3), return_indices=True),
+    layer("AvgPool3d", VOLUME, args=(2,)),
+    layer("AvgPool3d", LONE_VOLUME, args=(3, 2, 1), count_include_pad=False),
+    layer("AvgPool3d", VOLUME, args=((2, 3, 2), (1, 2, 3), (1, 0, 1)), ceil_mode=True),
+    layer("AvgPool3d", VOLUME, args=(2,), divisor_override=3),
+    *(layer(f"Adaptive{kind}Pool{n}d", x, args=(size,)) for kind in ("Avg", "Max")
+      for n, x, sizes in ((1, SIGNAL, (1, 2, 3, 5, 7)), (2, IMAGE, (1, (3, 5), (4, None), 7)),
+                          (2, LONE, ((2, 3),)), (3, VOLUME, (1, (2, 3, 4), (None, 2, 6))),
+                          (3, LONE_VOLUME, (2,)))
+      for size in sizes),
+    *(layer(f"AdaptiveMaxPool{n}d", x, args=(size,), return_indices=True)
+      for n, x, size in ((1, SIGNAL, 3), (2, IMAGE, (4, 2)), (3, VOLUME, (3, 5, 4)))),
+    *(layer(f"LPPool{n}d", x, args=(p, 2, stride), ceil_mode=ceil)
+      for n, x in ((1, SIGNAL), (2, IMAGE), (3, VOLUME))
+      for p, stride, ceil in ((2, None, False), (4, 1, True))),
+    layer("LPPool1d", np.abs(SIGNAL), args=(1.7, 3)),
+    layer("Conv3d", VOLUME, args=(4, 2, 2)),
+    layer("Conv3d", LONE_VOLUME, args=(4, 6, (2, 1, 3)), stride=(1, 2, 3), padding=(1, 0, 2)),
+    layer("Conv3d", VOLUME, args=(4, 6, 2), groups=2, dilation=(2, 1, 3), bias=False),
+    layer("Conv3d", VOLUME, args=(4, 2, (3, 2, 1)), padding="same"),
+    layer("Conv3d", VOLUME, args=(4, 2, 3), padding=1, padding_mode="circular"),
+    layer("ConvTranspose3d", VOLUME, args=(4, 2, 2)),
+    layer("ConvTranspose3d", LONE_VOLUME, args=(4, 6, (2, 1, 3)), stride=(1, 2, 3),
+          padding=(1, 0, 1), output_padding=(0, 1, 2), groups=2),
+    layer("ConvTranspose3d", VOLUME, args=(4, 2, 2), stride=2, padding=1, output_padding=1,
+          bias=False),
+    layer("ConvTranspose3d", VOLUME, args=(4, 2, (3, 2, 2)), dilation=(2, 3, 1),
+          output_padding=(1, 2, 0)),
+    layer("Upsample", IMAGE, scale_factor=2),
+    layer("Upsample", SIGNAL, size=8),
+    layer("Upsample", VOLUME, scale_factor=(2, 1.5, 3), mode="trilinear"),
+    layer("UpsamplingNearest2d", IMAGE, size=(9, 7)),
+    layer("UpsamplingBilinear2d", IMAGE, scale_factor=2),
+    layer("PixelShuffle", IMAGE, args=(2,)),
+    layer("PixelUnshuffle", IMAGE[..., :4], args=(2,)),
+    layer("ChannelShuffle", IMAGE, args=(2,)),
+    layer("Unfold", IMAGE, args=(2,)),
+    layer("Unfold", LONE, args=((2, 3), 2, (1, 2), (1, 3))),
+    layer("Fold", floats(2, 12, 4 * 4), args=((5, 6), (2, 3))),
+    layer("Fold", floats(8, 6), args=((5, 6), 2), padding=1, stride=(3, 2), dilation=(1, 3)),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@rows(POOLS)
+def test_pooling_and_volumes(row: tuple) -> None:
+    same_layer(row)
+
+
+RESAMPLED = [
+    *(function("interpolate", x, **size, mode=mode)
+      for x in (SIGNAL, IMAGE, VOLUME) for mode in ("nearest", "nearest-exact", "area")
+      for size in ({"size": 7}, {"scale_factor": 0.7}, {"scale_factor": 2})),
+    *(function("interpolate", x, mode=mode, align_corners=align, **size)
+      for x, mode in ((SIGNAL, "linear"), (IMAGE, "bilinear"), (IMAGE, "bicubic"),
+                      (VOLUME, "trilinear"))
+      for align in (None, True)
+      for size in ({"size": 7}, {"scale_factor": 0.7}, {"scale_factor": 2.4}, {"size": 1},
+                   {"scale_factor": 1.3, "recompute_scale_factor": True})),
+    *(function("interpolate", floats(1, 2, 9, 14), size, mode=mode, align_corners=align,
+               antialias=True)
+      for mode in ("bilinear", "bicubic") for align in (None, True)
+      for size in ((4, 5), (3, 20), 9)),
+    function("interpolate", floats(1, 1, 9, 14), scale_factor=0.37, mode="bicubic", antialias=True),
+    *(function("grid_sample", x, grid, mode, padding, align)
+      for x, grid in ((IMAGE, floats(2, 3, 4, 2) * 0.8), (VOLUME, floats(2, 2, 3, 2, 3) * 0.8))
+      for mode in ("bilinear", "nearest", "bicubic") if x.ndim == 4 or mode != "bicubic"
+      for padding in ("zeros", "border", "reflection") for align in (False, True)),
+    *(function("affine_grid", floats(2, n - 2, n - 1), (2, 3, 4, 1, 5)[:n], align_corners=align)
+      for n in (4, 5) for align in (False, True)),
+    function("pixel_shuffle", floats(2, 3, 8, 2, 3), 2),
+    function("pixel_unshuffle", floats(2, 3, 4, 6), 2),
+    function("channel_shuffle", SIGNAL, 4),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:The default behavior", "ignore:Since version 1.3.0")
+def test_resampling() -> None:
+    for name, args, options in RESAMPLED:
+        key = name if args[0].ndim == 4 else f"{name} {args[0].ndim}"
+        same_function(name, args, options, compiled=key not in {"grid_sample 5"})
+
+
+def test_nearest_places_are_rounded_alike() -> None:
+    """Of images: PyTorch itself rounds signals otherwise here and there."""
+    for dtype in ("float32", "float64"):
+        for n in range(1, 40):
+            x = np.arange(n).astype(dtype).reshape(1, 1, n, 1)
+            for mode in ("nearest", "nearest-exact"):
+                for size in ({"size": (m, 1)} for m in [*range(1, 80), 224]):
+                    y = F.interpolate(bl.tensor(x), mode=mode, **size).numpy()
+                    z = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **size).numpy()
+                    assert (y == z).all(), (n, size, mode)
+                for factor in (0.3, 0.5, 1.1, 1.7, 2.5, 3.3, 7.9):
+                    if int(n * factor) < 1:
+                        continue
+                    size = {"scale_factor": (factor, 1)}
+                    y = F.interpolate(bl.tensor(x), mode=mode, **size).numpy()
+                    z = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **size).numpy()
+                    assert (y == z).all(), (n, size, mode)
+
+
+def test_fractional_pooling_and_unpooling() -> None:
+    for n, x in ((2, floats(2, 3, 9, 8)), (3, floats(2, 3, 7, 6, 8))):
+        samples = rng.uniform(size=(2, 3, n))
+        for size in ({"output_size": (4,) * n}, {"output_ratio": (0.6,) * n}, {"output_size": 1}):
+            for kernel in (2, (3, 2, 2)[:n]):
+                results = []
+                for library, make in ((F, bl.tensor), (torch.nn.functional, torch.tensor)):
+                    t = make(x, requires_grad=True)
+                    y, indices = getattr(library, f"fractional_max_pool{n}d")(
+                        t, kernel, **size, return_indices=True, _random_samples=make(samples)
+                    )
+                    (y * y).sum().backward()
+                    results.append((y, indices, t.grad))
+                for a, b in zip(*results, strict=True):
+                    close(a, b, f"fractional {n} {size} {kernel}", 1e-12)
+    for n, x in ((1, SIGNAL), (2, IMAGE), (2, LONE), (3, VOLUME)):
+        for options in ({}, {"stride": 2, "padding": 1}):
+            results = []
+            for library, make in ((F, bl.tensor), (torch.nn.functional, torch.tensor)):
+                t = make(x, requires_grad=True)
+                y, indices = getattr(library, f"max_pool{n}d")(t, 2, return_indices=True, **options)
+                for sizes in (None, x.shape[-n:])[bool(options) :]:
+                    z = getattr(library, f"max_unpool{n}d")(
+                        y, indices, 2, output_size=sizes, **options
+                    )
+                    (z * z * z).sum().backward(retain_graph=True)
+                    results.append((z, np.array(t.grad.numpy())))
+            for a, b in zip(results[:2], results[2:], strict=True):
+                close(a[0], b[0], f"unpool {n} {options}", 1e-12)
+                close(a[1], b[1], f"unpool {n} {options}: gradient", 1e-12)
+
+
+def test_transposed_convolutions_to_a_size() -> None:
+    for n, x in ((1, SIGNAL), (2, IMAGE), (3, VOLUME)):
+        options = {"stride": 3, "padding": 1, "bias": False}
+        ours = getattr(nn, f"ConvTranspose{n}d")(4, 2, 3, **options, dtype="float64")
+        theirs = getattr(torch.nn, f"ConvTranspose{n}d")(4, 2, 3, **options, dtype=torch.float64)
+        ours.load_state_dict({"weight": theirs.weight.detach().numpy()})
+        sizes = [(s - 1) * 3 + 2 for s in x.shape[2:]]
+        y, z = (m(make(x), sizes) for m, make in ((ours, bl.tensor), (theirs, torch.tensor)))
+        close(y, z, "sized", 1e-12)

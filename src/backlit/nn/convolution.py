@@ -1,4 +1,4 @@
-"""Convolution and pooling layers for signals (N, C, L) and images (N, C, H, W)."""
+"""Convolution layers for signals (N, C, L), images (N, C, H, W) and volumes (N, C, D, H, W)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 from typing import Any, ClassVar
 
 from ..array_api import zeros
-from ..errors import ArgumentError
+from ..array_api.arguments import integers
+from ..errors import ArgumentError, ShapeError
 from ..random import Generator
-from ..tensor import Tensor
+from ..state import where_called
+from ..tensor import Tensor, as_tensor
 from . import functional, init
-from .functional.convolution import Sizes, several
+from .functional.places import Sizes, several
 from .linear import positive
 from .module import Module, Parameter
 
@@ -163,10 +165,24 @@ class Conv2d(_Direct):
     function = "conv2d"
 
 
+class Conv3d(_Direct):
+    """y = b + x ⋆ W, a learned kernel slid through a volume: see `functional.conv3d`.
+
+        x: (N, C, D, H, W) or (C, D, H, W) -> (N, O, P, Q, R),  weight: (O, C/groups, I, J, K)
+
+    >>> Conv3d(3, 8, 3, stride=2, padding=1)(zeros((2, 3, 8, 8, 8))).shape
+    (2, 8, 4, 4, 4)
+    """
+
+    axes = 3
+    function = "conv3d"
+
+
 class _Transposed(_Convolution):
     """Base of the transposed convolutions."""
 
     transposed = True
+    function: ClassVar[str]
 
     def __init__(
         self,
@@ -203,6 +219,36 @@ class _Transposed(_Convolution):
             type(self).__name__, "output_padding", output_padding, self.axes, 0
         )
 
+    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+        """(N, I, *places) -> (N, O, *places), of `output_size` if the stride leaves a choice."""
+        convolution = getattr(functional, self.function)
+        extra = self.output_padding if output_size is None else self._extra(x, output_size)
+        return convolution(
+            x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )
+
+    def _extra(self, x: Tensor, output_size: Any) -> tuple[int, ...]:
+        """The output padding that gives an output of the wanted size."""
+        sizes = integers(f"{type(self).__name__}: output_size", output_size)[-self.axes :]
+        padding: Any = self.padding
+        least = tuple(
+            (n - 1) * s - 2 * p + d * (k - 1) + 1
+            for n, s, p, d, k in zip(
+                as_tensor(x).shape[-self.axes :], self.stride, padding, self.dilation,
+                self.kernel_size, strict=True,
+            )
+        )  # fmt: skip
+        extra = tuple(m - n for m, n in zip(sizes, least, strict=False))
+        if len(sizes) != self.axes or not all(
+            0 <= e < s for e, s in zip(extra, self.stride, strict=True)
+        ):
+            most = tuple(n + s - 1 for n, s in zip(least, self.stride, strict=True))
+            raise ShapeError(
+                f"{type(self).__name__}: output_size must lie between {least} and {most}, got "
+                f"{output_size}{where_called()}"
+            )
+        return extra
+
 
 class ConvTranspose1d(_Transposed):
     """Each input element times a learned kernel, added up: see `functional.conv_transpose1d`.
@@ -215,18 +261,7 @@ class ConvTranspose1d(_Transposed):
 
     axes = 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, I, L) -> (N, O, P)."""
-        return functional.conv_transpose1d(
-            x,
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,  # type: ignore[arg-type]
-            self.output_padding,
-            self.groups,
-            self.dilation,
-        )
+    function = "conv_transpose1d"
 
 
 class ConvTranspose2d(_Transposed):
@@ -238,145 +273,17 @@ class ConvTranspose2d(_Transposed):
     (2, 3, 8, 10)
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, I, H, W) -> (N, O, P, Q)."""
-        return functional.conv_transpose2d(
-            x,
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,  # type: ignore[arg-type]
-            self.output_padding,
-            self.groups,
-            self.dilation,
-        )
+    function = "conv_transpose2d"
 
 
-class _Pooling(Module):
-    """Base of the poolings: kernel, stride (the kernel if None) and padding."""
+class ConvTranspose3d(_Transposed):
+    """Each input element times a learned kernel, added up: see `functional.conv_transpose3d`.
 
-    def __init__(
-        self,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        *,
-        ceil_mode: bool = False,
-    ):
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
+        x: (N, I, D, H, W),  weight: (I, O/groups, K, L, M), bias: (O)
 
-    def extra_repr(self) -> str:
-        """The windows."""
-        text = f"kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != 0:
-            text += f", padding={self.padding}"
-        return text + (", ceil_mode=True" if self.ceil_mode else "")
-
-
-class MaxPool1d(_Pooling):
-    """The largest element of each window of a signal: see `functional.max_pool1d`."""
-
-    def __init__(
-        self,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        *,
-        ceil_mode: bool = False,
-    ):
-        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
-        self.dilation = dilation
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, L) -> (N, C, P)."""
-        return functional.max_pool1d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        )
-
-
-class MaxPool2d(MaxPool1d):
-    """The largest element of each window of an image: see `functional.max_pool2d`.
-
-    >>> MaxPool2d(2)(zeros((1, 3, 8, 8))).shape
-    (1, 3, 4, 4)
+    >>> ConvTranspose3d(8, 3, 2, stride=2)(zeros((2, 8, 3, 4, 5))).shape
+    (2, 3, 6, 8, 10)
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, P, Q)."""
-        return functional.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        )
-
-
-class AvgPool1d(_Pooling):
-    """The mean of each window of a signal: see `functional.avg_pool1d`."""
-
-    def __init__(
-        self,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ):
-        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
-        self.count_include_pad = count_include_pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, L) -> (N, C, P)."""
-        return functional.avg_pool1d(
-            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
-
-
-class AvgPool2d(AvgPool1d):
-    """The mean of each window of an image: see `functional.avg_pool2d`."""
-
-    def __init__(
-        self,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ):
-        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
-        self.divisor_override = divisor_override
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, P, Q)."""
-        return functional.avg_pool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
-
-
-class AdaptiveAvgPool2d(Module):
-    """The means of a fixed number of windows: see `functional.adaptive_avg_pool2d`.
-
-    >>> AdaptiveAvgPool2d((6, 6))(zeros((1, 3, 13, 9))).shape
-    (1, 3, 6, 6)
-    """
-
-    def __init__(self, output_size: Any):
-        super().__init__()
-        self.output_size = output_size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, *output_size)."""
-        return functional.adaptive_avg_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        """The size."""
-        return f"output_size={self.output_size}"
+    axes = 3
+    function = "conv_transpose3d"

@@ -1,71 +1,19 @@
-"""Convolution and pooling of signals (N, C, L) and images (N, C, H, W)."""
+"""Convolution of signals (N, C, L), images (N, C, H, W) and volumes (N, C, D, H, W)."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ...array_api import matmul, reshape
-from ...array_api.arguments import cached, whole
+from ...array_api import pad, permute_dims, reshape, stack
+from ...array_api.arguments import cached
+from ...array_api.primitives import place
 from ...backend.halves import as_one_op
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import convolution as products
-from ...ops import movement, pooling
-from ...promotion import floating
-from ...tensor import Tensor, apply, wrap
+from ...tensor import Tensor, apply
 from .common import given, where
-
-Pair = tuple[int, int]
-Sizes = int | Sequence[int]
-
-
-def several(name: str, what: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
-    """One integer for all axes, or one for each, none below `least`."""
-    values = value if isinstance(value, list | tuple) else (value,) * axes
-    try:
-        integers = tuple([whole(what, n, least) for n in values])
-    except ArgumentError:
-        integers = ()
-    if len(integers) != axes:
-        raise ArgumentError(
-            f"{name}: {what} must be an integer of at least {least}, or {axes} of them, "
-            f"got {value!r:.60}{where()}"
-        )
-    return integers
-
-
-def _batched(name: str, x: Any, axes: int) -> tuple[Tensor, bool]:
-    """The input with a batch axis, and whether it was added."""
-    x = given(x)
-    letters = "L" if axes == 1 else "H, W"
-    if x.ndim == axes + 1:
-        return reshape(x, (1, *x.shape)), True
-    if x.ndim != axes + 2:
-        raise ShapeError(
-            f"{name}: x must have shape (N, C, {letters}) or (C, {letters}), got "
-            f"{describe(x)}{where()}"
-        )
-    return x, False
-
-
-def _raised(values: tuple[int, ...], first: int) -> Any:
-    """Values for one axis as values for two: signals are images with one row."""
-    return values if len(values) == 2 else (first, *values)
-
-
-def _image(x: Tensor) -> Tensor:
-    """(N, C, L) as (N, C, 1, L)."""
-    return x if x.ndim == 4 else reshape(x, (*x.shape[:2], 1, x.shape[2]))
-
-
-def _back(y: Tensor, axes: int, lone: bool) -> Tensor:
-    """The result without the row of a signal and the batch axis of a lone input."""
-    shape = y.shape[1:] if lone else y.shape
-    return reshape(y, (*shape[:-2], shape[-1]) if axes == 1 else shape)
+from .places import Sizes, back, batched, image, raised, several
 
 
 def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
@@ -85,8 +33,8 @@ def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
 def _applied(
     op: Op, x: Tensor, weight: Tensor, bias: Tensor | None, name: str, axes: int, lone: bool
 ) -> Tensor:
-    y = apply(op, _image(x), _image(weight))
-    return _biased(name, _back(y, axes, lone), bias, axes)
+    y = apply(op, image(x), image(weight))
+    return _biased(name, back(y, axes, lone), bias, axes)
 
 
 def _kernel(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
@@ -112,7 +60,7 @@ def _convolution(
     groups: int,
     axes: int,
 ) -> Tensor:
-    x, lone = _batched(name, x, axes)
+    x, lone = batched(name, x, axes)
     weight = given(weight)
     _kernel(name, x, weight, axes)
     steps = several(name, "stride", stride, axes, 1)
@@ -138,18 +86,56 @@ def _convolution(
         raise ArgumentError(f"{name}: padding must be 'same', 'valid' or integers, got {padding!r}")
     else:
         border = tuple((p, p) for p in several(name, "padding", padding, axes, 0))
+    if axes == 3:
+        return _of_volumes(x, weight, bias, (steps, border, spread, groups), name, lone)
     op = cached(
         products.Convolution,
-        _raised(steps, 1),
+        raised(steps, 1),
         border if axes == 2 else ((0, 0), *border),
-        _raised(spread, 1),
+        raised(spread, 1),
         groups,
     )
     return _applied(op, x, weight, bias, name, axes, lone)
 
 
+@as_one_op
+def _of_volumes(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: tuple[Any, Any, Any, int],
+    name: str,
+    lone: bool,
+) -> Tensor:
+    """A convolution of volumes as one of images.
+
+    Each depth of the result is an image, whose channels are those of x at the depths that the
+    kernel covers: (N, C, D, H, W) -> (N·P, C·K, H, W) for a kernel of depth K.
+    """
+    (step, *steps), (ends, *border), (spread, *spreads), groups = geometry
+    outputs, each, k, *kernel = weight.shape
+    if ends != (0, 0):
+        x = pad(x, ((0, 0), (0, 0), ends, (0, 0), (0, 0)))
+    n, channels, depth, h, w = x.shape
+    count = (depth - spread * (k - 1) - 1) // step + 1
+    if count < 1:
+        raise ShapeError(
+            f"{name}: a kernel of depth {k} with dilation {spread} must fit into the padded depth "
+            f"{depth}, got {describe(x)} and weight: {describe(weight)}{where()}"
+        )
+    reach = (count - 1) * step + 1
+    parts = [x[:, :, i * spread : i * spread + reach : step] for i in range(k)]
+    covered = permute_dims(stack(parts, axis=2), (0, 3, 1, 2, 4, 5))
+    images = reshape(covered, (n * count, channels * k, h, w))
+    op = cached(products.Convolution, tuple(steps), tuple(border), tuple(spreads), groups)
+    y = apply(op, images, reshape(weight, (outputs, each * k, *kernel)))
+    y = permute_dims(reshape(y, (n, count, outputs, *y.shape[2:])), (0, 2, 1, 3, 4))
+    y = _biased(name, y, bias, 3)
+    return y[0] if lone else y
+
+
 def conv1d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Sizes = 1,
@@ -167,11 +153,11 @@ def conv1d(
     >>> conv1d(tensor([[1.0, 2.0, 4.0]]), tensor([[[-1.0, 1.0]]]))
     Tensor([[1., 2.]], shape=(1, 2), dtype=float32)
     """
-    return _convolution("conv1d", x, weight, bias, stride, padding, dilation, groups, 1)
+    return _convolution("conv1d", input, weight, bias, stride, padding, dilation, groups, 1)
 
 
 def conv2d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Sizes = 1,
@@ -190,7 +176,31 @@ def conv2d(
     Tensor([[[3.],
              [7.]]], shape=(1, 2, 1), dtype=float32)
     """
-    return _convolution("conv2d", x, weight, bias, stride, padding, dilation, groups, 2)
+    return _convolution("conv2d", input, weight, bias, stride, padding, dilation, groups, 2)
+
+
+def conv3d(
+    input: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """y[n,o,p,q,r] = b[o] + Σ_{c,i,j,k} x[n, c, p·s + i·d - padding, …] · w[o,c,i,j,k].
+
+        x: (N, C, D, H, W) or (C, D, H, W), weight: (O, C/groups, I, J, K), bias: (O)
+        -> (N, O, P, Q, R)
+
+    It is a convolution of images whose channels are those of the I depths that the kernel covers,
+    so it needs the memory of I copies of x. `padding="same"` keeps the sizes, `"valid"` is 0.
+
+    >>> from backlit import ones
+    >>> conv3d(ones((1, 1, 2, 2, 2)), ones((1, 1, 2, 2, 2))).tolist()
+    [[[[[8.0]]]]]
+    """
+    return _convolution("conv3d", input, weight, bias, stride, padding, dilation, groups, 3)
 
 
 def _transposed(
@@ -205,7 +215,7 @@ def _transposed(
     dilation: Sizes,
     axes: int,
 ) -> Tensor:
-    x, lone = _batched(name, x, axes)
+    x, lone = batched(name, x, axes)
     weight = given(weight)
     _kernel(name, x, weight, axes)
     steps = several(name, "stride", stride, axes, 1)
@@ -233,36 +243,78 @@ def _transposed(
             f"{name}: padding {padding} leaves nothing of the output, whose size would be {size} "
             f"(x: {describe(x)}, weight: {describe(weight)}){where()}"
         )
-    # An image with a stride more behind its last window would have more windows than x has places:
-    # then the whole image is made, cut, and filled up with zeros.
-    far = any(e >= s for e, s in zip(extra, steps, strict=True))
-    border = tuple((0, 0) if far else (p, p) for p in cut)
-    op = cached(
-        products.ConvolutionInput,
-        _raised(steps, 1),
-        border if axes == 2 else ((0, 0), *border),
-        _raised(spread, 1),
-        groups,
-        _raised(whole if far else size, 1),
-    )
+    if axes == 3:
+        return _to_volumes(x, weight, bias, (steps, cut, spread, groups, size), name, lone)
 
     @as_one_op
     def applied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y = apply(op, _image(x), _image(weight))
-        if far:
-            kept = tuple(max(0, min(n - p, m)) for n, p, m in zip(whole, cut, size, strict=True))
-            index = [(p, n, 1) for p, n in zip(cut, kept, strict=True)]
-            batch = [(0, n, 1) for n in y.shape[: 4 - axes]]
-            y = apply(cached(movement.Slice, (*batch, *index)), y)
-            shape = (*y.shape[: 4 - axes], *size)
-            y = apply(cached(movement.Place, tuple((0, n, 1) for n in y.shape), shape), y)
-        return _biased(name, _back(y, axes, lone), bias, axes)
+        y = _to_images(image(x), image(weight), steps, cut, spread, groups, size)
+        return _biased(name, back(y, axes, lone), bias, axes)
 
     return applied(x, weight, bias)
 
 
+def _to_images(
+    x: Tensor,
+    weight: Tensor,
+    steps: tuple[int, ...],
+    cut: tuple[int, ...],
+    spread: tuple[int, ...],
+    groups: int,
+    size: tuple[int, ...],
+) -> Tensor:
+    """The transposed convolution of images, or of signals as images with one row."""
+    steps, cut, spread, size = raised(steps, 1), raised(cut, 0), raised(spread, 1), raised(size, 1)
+    whole = tuple(
+        (n - 1) * s + d * (k - 1) + 1
+        for n, s, d, k in zip(x.shape[2:], steps, spread, weight.shape[2:], strict=True)
+    )
+    # An image with a stride more behind its last window would have more windows than x has places:
+    # then the whole image is made, cut, and filled up with zeros.
+    far = any(m - n + 2 * p >= s for m, n, p, s in zip(size, whole, cut, steps, strict=True))
+    border = tuple((0, 0) if far else (p, p) for p in cut)
+    made = whole if far else size
+    op = cached(products.ConvolutionInput, steps, border, spread, groups, made)
+    y = apply(op, x, weight)
+    if not far:
+        return y
+    ends = [(-p, m - n + p) for m, n, p in zip(size, whole, cut, strict=True)]
+    return pad(y, ((0, 0), (0, 0), *ends))
+
+
+@as_one_op
+def _to_volumes(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: tuple[Any, ...],
+    name: str,
+    lone: bool,
+) -> Tensor:
+    """The transposed convolution of volumes: images for each depth of the kernel, added up."""
+    (step, *steps), (ends, *cut), (spread, *spreads), groups, (count, *size) = geometry
+    inputs, each, k, *kernel = weight.shape
+    n, _, depth, h, w = x.shape
+    images = reshape(permute_dims(x, (0, 2, 1, 3, 4)), (n * depth, inputs, h, w))
+    flat = reshape(weight, (inputs, each * k, *kernel))
+    y = _to_images(images, flat, tuple(steps), tuple(cut), tuple(spreads), groups, tuple(size))
+    outputs = each * groups
+    y = permute_dims(reshape(y, (n, depth, outputs, k, *size)), (3, 0, 2, 1, 4, 5))
+    deep = (depth - 1) * step + spread * (k - 1) + 1
+    total = None
+    for i in range(k):
+        index = ((0, n, 1), (0, outputs, 1), (i * spread, depth, step), *((0, m, 1) for m in size))
+        part = place(y[i], index, (n, outputs, deep, *size))
+        total = part if total is None else total + part
+    assert total is not None
+    if (deep, ends) != (count, 0):
+        total = pad(total, ((0, 0), (0, 0), (-ends, count - deep + ends), (0, 0), (0, 0)))
+    total = _biased(name, total, bias, 3)
+    return total[0] if lone else total
+
+
 def conv_transpose1d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Sizes = 1,
@@ -284,12 +336,21 @@ def conv_transpose1d(
     Tensor([[ 1., 10.,  2., 20.]], shape=(1, 4), dtype=float32)
     """
     return _transposed(
-        "conv_transpose1d", x, weight, bias, stride, padding, output_padding, groups, dilation, 1
+        "conv_transpose1d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
+        1,
     )
 
 
 def conv_transpose2d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Sizes = 1,
@@ -311,218 +372,49 @@ def conv_transpose2d(
     (1, 1, 2)
     """
     return _transposed(
-        "conv_transpose2d", x, weight, bias, stride, padding, output_padding, groups, dilation, 2
-    )
-
-
-# -- pooling ------------------------------------------------------------------------------------
-
-
-class _Pool:
-    """The windows of one pooling, checked and completed."""
-
-    def __init__(
-        self,
-        name: str,
-        x: Any,
-        kernel_size: Sizes,
-        stride: Sizes | None,
-        padding: Sizes,
-        dilation: Sizes,
-        ceil_mode: bool,
-        axes: int,
-    ):
-        x, self.lone = _batched(name, x, axes)
-        self.x = floating(x)
-        self.axes = axes
-        self.kernel = several(name, "kernel_size", kernel_size, axes, 1)
-        self.stride = self.kernel if stride is None else several(name, "stride", stride, axes, 1)
-        self.cut = several(name, "padding", padding, axes, 0)
-        self.dilation = several(name, "dilation", dilation, axes, 1)
-        if any(2 * p > k for p, k in zip(self.cut, self.kernel, strict=True)):
-            raise ArgumentError(
-                f"{name}: padding must be at most half of kernel_size, got {padding} and "
-                f"{kernel_size}"
-            )
-        self.border: tuple[Pair, ...] = tuple(
-            (p, p + self._beyond(a) if ceil_mode else p) for a, p in enumerate(self.cut)
-        )
-
-    def _beyond(self, a: int) -> int:
-        """How far the last window reaches over the edge if the number of windows is rounded up."""
-        n, p, s = self.x.shape[2 + a], self.cut[a], self.stride[a]
-        reach = self.dilation[a] * (self.kernel[a] - 1) + 1
-        count = -(-(n + 2 * p - reach) // s) + 1
-        if (count - 1) * s >= n + p:
-            count -= 1  # a window must start inside, or in the left border
-        return max(0, (count - 1) * s + reach - n - 2 * p)
-
-    @property
-    def windows(self) -> tuple[Any, ...]:
-        """The attributes of the ops."""
-        one_row = self.axes == 1
-        return (
-            _raised(self.kernel, 1),
-            _raised(self.stride, 1),
-            ((0, 0), *self.border) if one_row else self.border,
-            _raised(self.dilation, 1),
-        )
-
-    def run(self, op: type) -> Tensor:
-        """The op over all windows."""
-        y = apply(cached(op, *self.windows), _image(self.x))
-        return _back(y, self.axes, self.lone)
-
-    def sizes(self, count_include_pad: bool) -> list[np.ndarray]:
-        """How many elements each window has along each axis."""
-        result = []
-        for a, (before, after) in enumerate(self.border):
-            n, p = self.x.shape[2 + a], self.cut[a]
-            places = (n + before + after - self.kernel[a]) // self.stride[a] + 1
-            start = np.arange(places) * self.stride[a] - p
-            low, high = (-p, n + p) if count_include_pad else (0, n)
-            stop = np.minimum(start + self.kernel[a], high)
-            result.append(stop - np.maximum(start, low))
-        return result
-
-    def mean(self, count_include_pad: bool, divisor: int | None) -> Tensor:
-        """The sums divided by the number of elements of each window, or by a given number."""
-        total = self.run(pooling.WindowSum)
-        if divisor is not None:
-            return total / divisor
-        sizes = self.sizes(count_include_pad)
-        if all((n == k).all() for n, k in zip(sizes, self.kernel, strict=True)):
-            return total / math.prod(self.kernel)
-        count = sizes[0] if self.axes == 1 else np.multiply.outer(*sizes)
-        return total / wrap(count.astype(total.dtype))
-
-
-def max_pool1d(
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """The largest element of each window; the gradient goes to it, the first of several.
-
-        x: (N, C, L) -> (N, C, ⌊(L + 2·padding - dilation·(kernel_size-1) - 1) / stride⌋ + 1)
-
-    `stride` is `kernel_size` if not given; `ceil_mode` rounds the number of windows up.
-
-    >>> from backlit import tensor
-    >>> max_pool1d(tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
-    Tensor([[3., 2.]], shape=(1, 2), dtype=float32)
-    """
-    pool = _Pool("max_pool1d", x, kernel_size, stride, padding, dilation, ceil_mode, 1)
-    return pool.run(pooling.MaxPool)
-
-
-def max_pool2d(
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """The largest element of each window; the gradient goes to it, the first of several.
-
-        x: (N, C, H, W) or (C, H, W) -> (N, C, P, Q)
-
-    `stride` is `kernel_size` if not given; `ceil_mode` rounds the number of windows up.
-
-    >>> from backlit import tensor
-    >>> max_pool2d(tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2)
-    Tensor([[[4.]]], shape=(1, 1, 1), dtype=float32)
-    """
-    pool = _Pool("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode, 2)
-    return pool.run(pooling.MaxPool)
-
-
-@as_one_op
-def avg_pool1d(
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window; the zeros of the border count unless `count_include_pad` is False.
-
-    >>> from backlit import tensor
-    >>> avg_pool1d(tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
-    Tensor([[2., 1.]], shape=(1, 2), dtype=float32)
-    """
-    pool = _Pool("avg_pool1d", x, kernel_size, stride, padding, 1, ceil_mode, 1)
-    return pool.mean(count_include_pad, None)
-
-
-@as_one_op
-def avg_pool2d(
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of each window; the zeros of the border count unless `count_include_pad` is False.
-
-    With `divisor_override` the sums are divided by it instead.
-
-    >>> from backlit import tensor
-    >>> avg_pool2d(tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2)
-    Tensor([[[2.5]]], shape=(1, 1, 1), dtype=float32)
-    """
-    if divisor_override is not None and divisor_override < 1:
-        raise ArgumentError(
-            f"avg_pool2d: divisor_override must be positive, got {divisor_override}"
-        )
-    pool = _Pool("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode, 2)
-    return pool.mean(count_include_pad, divisor_override)
-
-
-def _averages(size: int, windows: int, dtype: Any) -> np.ndarray:
-    """The matrix (windows, size) whose row i takes the mean of window i."""
-    matrix = np.zeros((windows, size), dtype)
-    for i in range(windows):
-        start, stop = i * size // windows, -(-(i + 1) * size // windows)
-        matrix[i, start:stop] = 1 / (stop - start)
-    return matrix
-
-
-@as_one_op
-def adaptive_avg_pool2d(x: Any, output_size: Any) -> Tensor:
-    """The means of `output_size` windows that share the image out evenly.
-
-        x: (N, C, H, W) or (C, H, W) -> (N, C, *output_size)
-
-    Window i of n goes from ⌊i·H/n⌋ to ⌈(i+1)·H/n⌉. A size of None keeps the axis.
-
-    >>> from backlit import tensor
-    >>> adaptive_avg_pool2d(tensor([[[1.0, 2.0], [3.0, 4.0]]]), 1)
-    Tensor([[[2.5]]], shape=(1, 1, 1), dtype=float32)
-    """
-    x, lone = _batched("adaptive_avg_pool2d", x, 2)
-    pair = output_size if isinstance(output_size, tuple | list) else (output_size,) * 2
-    sizes = several(
-        "adaptive_avg_pool2d",
-        "output_size",
-        tuple(n if m is None else m for m, n in zip(pair, x.shape[2:], strict=False)),
+        "conv_transpose2d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
         2,
-        1,
     )
-    h, w = x.shape[2:]
-    if h == 0 or w == 0:
-        raise ShapeError(f"adaptive_avg_pool2d: the image must not be empty, got {describe(x)}")
-    if h % sizes[0] == 0 and w % sizes[1] == 0:
-        y = avg_pool2d(x, (h // sizes[0], w // sizes[1]))
-    else:
-        x = floating(x)
-        rows, columns = (wrap(_averages(n, m, x.dtype)) for n, m in zip((h, w), sizes, strict=True))
-        y = matmul(matmul(rows, x), columns.mT)
-    return _back(y, 2, lone)
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """Each input element times the kernel, added into the output `stride` apart.
+
+        x: (N, I, D, H, W), weight: (I, O/groups, K, L, M) -> (N, O, (D-1)·stride - 2·padding
+                                                    + dilation·(K-1) + output_padding + 1, ...)
+
+    The gradient of `conv3d` for its input, as a layer; see `conv_transpose2d`.
+
+    >>> from backlit import tensor
+    >>> conv_transpose3d(tensor([[[[1.0]]]]), tensor([[[[[1.0, 2.0]]]]])).shape
+    (1, 1, 1, 2)
+    """
+    return _transposed(
+        "conv_transpose3d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
+        3,
+    )
