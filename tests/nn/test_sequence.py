@@ -224,9 +224,6 @@ X = bl.ones((5, 2, 3))
          r"attention: query and key must have the same last axis"),
         (lambda: f.scaled_dot_product_attention(X, X, bl.ones((5, 3, 3))), ShapeError,
          r"attention: key and value must have as many rows"),
-        # PyTorch's fifth is add_bias_kv, which would be read as kdim.
-        (lambda: nn.MultiheadAttention(4, 2, 0.0, True, True), TypeError,
-         r"takes from 3 to 5 positional arguments but 6 were given"),
         (lambda: nn.MultiheadAttention(4, 3), ArgumentError,
          r"MultiheadAttention: embed_dim must be a multiple of num_heads, got 4 and 3"),
         (lambda: nn.MultiheadAttention(4, 2, dropout=-1), ArgumentError,
