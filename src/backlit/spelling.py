@@ -75,6 +75,12 @@ _LAYERS = {
 }
 
 
+#: Of the module of optimizers.
+_OPTIMIZERS = {
+    "SparseAdam": "optim.Adam, because every gradient is dense (which PyTorch's refuses)",
+}
+
+
 #: The names of the functions that the package has, which `array_api` puts here.
 FUNCTIONS: set[str] = set()
 
@@ -120,6 +126,18 @@ def layer(name: str) -> NoReturn:
     _missing("backlit.nn", name, _LAYERS.get(name))
 
 
+def optimizer(name: str) -> NoReturn:
+    """Raise for a name that `optim` has not, with what to use instead where it is known.
+
+    >>> optimizer("SparseAdam")
+    Traceback (most recent call last):
+        ...
+    backlit.errors.SpellingError: backlit.optim.SparseAdam: no such name; use optim.Adam, because \
+every gradient is dense (which PyTorch's refuses)
+    """
+    _missing("backlit.optim", name, _OPTIMIZERS.get(name))
+
+
 def instead_of_numpy(name: str) -> str:
     """What to write instead of a function of NumPy's that would lose a gradient.
 
@@ -137,4 +155,4 @@ def _missing(module: str, name: str, cure: str | None) -> NoReturn:
     raise SpellingError(f"{module}.{name}: no such name; use {cure}")
 
 
-__all__ = ["FUNCTIONS", "function", "instead_of_numpy", "layer", "method"]
+__all__ = ["FUNCTIONS", "function", "instead_of_numpy", "layer", "method", "optimizer"]

@@ -23,6 +23,7 @@ X = bl.ones((2, 3))
         (lambda: bl.cat, "backlit.cat: no such name; use backlit.concat(tensors, axis=0)"),
         (lambda: bl.randn, "backlit.randn: no such name; use backlit.random.normal(shape)"),
         (lambda: bl.softmax, "use backlit.nn.functional.softmax(x, dim=axis)"),
+        (lambda: bl.optim.SparseAdam, "optim.SparseAdam: no such name; use optim.Adam, because"),
         (lambda: nn.SyncBatchNorm, "nn.SyncBatchNorm: no such name; use nn.BatchNorm1d"),
     ],
 )  # fmt: skip

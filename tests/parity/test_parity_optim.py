@@ -32,6 +32,25 @@ OPTIMIZERS = [
     ),
     ("Adadelta", {"lr": 1.0}),
     ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+    ("Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.1}),
+    ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1}),
+    ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.2), "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 5, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.5, "eps": (0.1, 0.3), "d": 1.5, "weight_decay": 0.1, "maximize": True}),
+    *[
+        (name, {"lr": 0.1, "maximize": True, "weight_decay": 0.1})
+        for name in ("SGD", "RMSprop", "AdamW", "Adagrad", "Adadelta")
+    ],
 ]
 names = [f"{n}-{'-'.join(s)}" for n, s in OPTIMIZERS]
 
@@ -56,7 +75,16 @@ def agree(ours, theirs):
         np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12, atol=1e-14)
 
 
+@pytest.fixture
+def wide():
+    """PyTorch keeps the numbers of a state in its default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize(("name", "settings"), OPTIMIZERS, ids=names)
+@pytest.mark.usefixtures("wide")
 def test_twenty_steps(name, settings):
     ours, theirs = leaves()
     a, b = getattr(optim, name)(ours, **settings), getattr(torch.optim, name)(theirs, **settings)
@@ -67,9 +95,9 @@ def test_twenty_steps(name, settings):
         agree(ours, theirs)
 
 
-@pytest.mark.parametrize("name", sorted({n for n, _ in OPTIMIZERS}))
+@pytest.mark.parametrize("name", sorted({n for n, _ in OPTIMIZERS} | {"LBFGS", "Muon"}))
 def test_defaults_are_the_same(name):
-    ours, theirs = leaves()
+    ours, theirs = (part[:1] for part in leaves())
     a, b = getattr(optim, name)(ours), getattr(torch.optim, name)(theirs)
     for key, value in a.param_groups[0].items():
         if key not in ("averaged", "params"):
@@ -442,3 +470,78 @@ def test_the_trainer_follows_a_schedule(build, every):
         np.testing.assert_allclose(
             getattr(ours, name).numpy(), p.detach().numpy(), rtol=1e-4, atol=1e-5
         )
+
+
+# -- what looks at whole parameters and at the loss ------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"nesterov": False, "weight_decay": 0.3, "momentum": 0.5},
+    {"adjust_lr_fn": "match_rms_adamw", "ns_steps": 3},
+], ids=str)  # fmt: skip
+def test_muon_is_pytorchs_to_the_digits_of_bfloat16(settings):
+    rng = np.random.default_rng(0)
+    for shape in ((6, 3), (3, 6), (4, 4)):
+        start = rng.normal(size=shape)
+        a = bl.tensor(start, requires_grad=True)
+        b = torch.tensor(start, requires_grad=True)
+        ours, theirs = (
+            optim.Muon([a], lr=0.1, **settings),
+            torch.optim.Muon([b], lr=0.1, **settings),
+        )
+        for i in range(5):
+            set_gradients([a], [b], i)
+            ours.step()
+            theirs.step()
+        moved = np.abs(b.detach().numpy() - start).max()
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), atol=0.03 * moved)
+
+
+def rosenbrock(w):
+    return ((1 - w[:-1]) ** 2 + 100 * (w[1:] - w[:-1] ** 2) ** 2).sum()
+
+
+def bowl(w):
+    return (w**2 * (1 + abs(w))).sum() + (w[0] - 1) ** 4
+
+
+@pytest.mark.parametrize("settings", [
+    {"line_search_fn": "strong_wolfe"},
+    {"line_search_fn": "strong_wolfe", "history_size": 2, "max_iter": 5},
+    {"line_search_fn": "strong_wolfe", "lr": 0.01, "max_eval": 7},
+    {"lr": 0.1, "max_iter": 4}, {"lr": 0.003, "history_size": 3},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("loss", [rosenbrock, bowl], ids=lambda f: f.__name__)
+def test_lbfgs_takes_pytorchs_steps(loss, settings):
+    start = np.array([-1.2, 1.0, 0.7, -0.3])
+    values = []
+    for lib, kind in ((bl, optim), (torch, torch.optim)):
+        w = lib.tensor(start, requires_grad=True)
+        optimizer, calls, path = kind.LBFGS([w], **settings), [], []
+
+        def closure(w=w, optimizer=optimizer, calls=calls):
+            optimizer.zero_grad()
+            value = loss(w)
+            value.backward()
+            calls.append(value.item())
+            return value
+
+        for _ in range(6):
+            path.append(optimizer.step(closure).item())
+        values.append((path, calls, w.detach().numpy()))
+    (path, calls, w), (their_path, their_calls, v) = values
+    assert len(calls) == len(their_calls)
+    np.testing.assert_allclose(path, their_path, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(w, v, rtol=1e-6, atol=1e-9)
+
+
+def test_frozen_and_named_parameters_are_taken():
+    ours, theirs = leaves()
+    for part in (ours, theirs):
+        part[1].requires_grad_(False)
+    a = optim.AdamW([(f"p{i}", p) for i, p in enumerate(ours)])
+    b = torch.optim.AdamW(theirs)
+    set_gradients(ours[::2], theirs[::2], 0)
+    for opt, lib in ((a, bl), (b, torch)):
+        assert opt.step(lambda lib=lib: lib.ones(2)).tolist() == [1, 1]
+    agree(ours, theirs)

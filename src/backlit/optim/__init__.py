@@ -1,19 +1,39 @@
 """Optimizers, learning-rate schedules (`lr_scheduler`) and gradient clipping."""
 
+import typing as _typing
+
 from ..nn.utils.clip import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler
+from .adam_family import Adamax, Lion, NAdam, RAdam
+from .classic import ASGD, Rprop
+from .layerwise import LAMB, LARS, Adafactor, Muon
+from .lbfgs import LBFGS
 from .optimizer import Optimizer
 from .rules import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
 
 __all__ = [
+    "ASGD",
+    "LAMB",
+    "LARS",
+    "LBFGS",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Lion",
+    "Muon",
+    "NAdam",
     "Optimizer",
+    "RAdam",
     "RMSprop",
+    "Rprop",
     "clip_grad_norm_",
     "clip_grad_value_",
     "lr_scheduler",
 ]
+
+if not _typing.TYPE_CHECKING:
+    from ..spelling import optimizer as __getattr__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,10 +75,12 @@ class Group(_Dict, Announcing):
         settings: Mapping[str, Any],
         optional: Iterable[str],
         check: Callable[[dict[str, Any]], None],
+        fixed: Mapping[str, Any] = MappingProxyType({}),
     ):
         dict.__setitem__(self, "params", WatchedList(params))
         self._optional = frozenset(optional)
         self._names = tuple(settings)
+        self._fixed = frozenset(fixed)
         self._check = check
         self._sources: list[tuple[Tensor, Any]] = []
         self._floats: dict[str, Any] = {}
@@ -85,8 +88,10 @@ class Group(_Dict, Announcing):
             dict.__setitem__(self, name, self._kept(name, value))
 
     def _kept(self, name: str, value: Any) -> Any:
+        if name in self._fixed:
+            return value
         if isinstance(value, tuple):
-            return tuple(wrap(np.array(float(v), float64)) for v in value)
+            return tuple(v if v is None else wrap(np.array(float(v), float64)) for v in value)
         if value is None or isinstance(value, bool | str):
             return value
         if name in self._optional and float(value) == 0:
@@ -111,11 +116,11 @@ class Group(_Dict, Announcing):
         value = tuple(value) if isinstance(value, list) else value
         if not (isinstance(value, Tensor) and STATE.execution.captures):
             self._check({name: value})
-        old = dict.__getitem__(self, name)
+        old = None if name in self._fixed else dict.__getitem__(self, name)
         if isinstance(old, Tensor):
             old.assign(value if isinstance(value, Tensor) else np.array(float(value), float64))
-        elif isinstance(old, tuple):
-            for tensor, v in zip(old, value, strict=True):
+        elif isinstance(old, tuple) and [v is None for v in old] == [v is None for v in value]:
+            for tensor, v in zip(_tensors(old), [v for v in value if v is not None], strict=True):
                 tensor.assign(v if isinstance(v, Tensor) else np.array(float(v), float64))
         else:
             dict.__setitem__(self, name, self._kept(name, value))
@@ -174,10 +179,10 @@ class Group(_Dict, Announcing):
 def _tensors(value: Any) -> tuple[Tensor, ...]:
     if isinstance(value, Tensor):
         return (value,)
-    return value if isinstance(value, tuple) else ()
+    return tuple(v for v in value if isinstance(v, Tensor)) if isinstance(value, tuple) else ()
 
 
 def _as_python(value: Any) -> Any:
     if isinstance(value, tuple):
-        return tuple(v.array.item() for v in value)
+        return tuple(v.array.item() if isinstance(v, Tensor) else v for v in value)
     return value.array.item() if isinstance(value, Tensor) else value

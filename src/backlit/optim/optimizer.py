@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..array_api.arguments import listed
 from ..array_api.namespace import TENSORS
-from ..autograd import no_grad
+from ..autograd import enable_grad, no_grad
 from ..backend import numpy_backend
 from ..changes import CHANGES, Announcing, WatchedDict, WatchedList
 from ..dtypes import LOW_PRECISION, DType, float32, float64
@@ -62,11 +62,13 @@ class Optimizer(Announcing):
     #: Settings that are True or False, and settings that are pairs of numbers.
     flags: ClassVar[tuple[str, ...]] = ()
     pairs: ClassVar[tuple[str, ...]] = ()
+    #: Settings that are no numbers of a step: they stay what they are, and are checked by `check`.
+    fixed: ClassVar[tuple[str, ...]] = ()
     #: Whether `update` treats each element on its own. Small parameters are then updated together.
     elementwise: ClassVar[bool] = False
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
-        groups: list[Any] = listed(type(self).__name__, params)
+        groups: list[Any] = listed(type(self).__name__, _unnamed(params))
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.defaults = dict(defaults)
@@ -87,7 +89,8 @@ class Optimizer(Announcing):
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`.
 
-        A schedule that was made before changes their rate, too, from its next step on.
+        A schedule that was made before changes their rate, too, from its next step on. Parameters
+        that require no gradient (frozen ones) may be among them, and stay as they are.
         """
         name = type(self).__name__
         group = dict(group)
@@ -98,15 +101,11 @@ class Optimizer(Announcing):
                 f"{name}: a group has 'params' and any of {', '.join(self.defaults)}, "
                 f"got {', '.join(map(str, group))}"
             )
-        params = group["params"]
-        params = listed(name, params)
+        params = listed(name, _unnamed(group["params"]))
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
-            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
-                raise DTypeError(
-                    f"{name}: parameters must be leaf Tensors that require a gradient, "
-                    f"got {_fault(p)}"
-                )
+            if not isinstance(p, Tensor) or not p.is_leaf:
+                raise DTypeError(f"{name}: parameters must be leaf Tensors, got {_fault(p)}")
             if id(p) in known:
                 raise ArgumentError(f"{name}: a parameter ({describe(p)}) is listed twice")
             known.add(id(p))
@@ -114,15 +113,21 @@ class Optimizer(Announcing):
         for key, value in settings.items():
             settings[key] = tuple(value) if isinstance(value, list) else value
         self.check(settings)
-        self.param_groups.append(Group(params, settings, self.optional, self.check))
+        self.param_groups.append(self._group(params, settings))
         self.param_groups[-1].update(initial)
         self._plans.append(None)
+
+    def _group(self, params: list[Tensor], settings: dict[str, Any]) -> Group:
+        fixed = {n: settings[n] for n in self.fixed}
+        return Group(params, settings, self.optional, self.check, fixed)
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise unless every given setting lies in its range."""
         name = type(self).__name__
         for key, value in settings.items():
-            if key in self.flags:
+            if key in self.fixed:
+                continue
+            if key == "maximize" or key in self.flags:
                 if not isinstance(value, bool):
                     raise ArgumentError(f"{name}: {key} must be True or False, got {value!r}")
                 continue
@@ -153,6 +158,12 @@ class Optimizer(Announcing):
         """Names and starting values of the Tensors that are kept for each parameter."""
         return {}
 
+    def state_for(
+        self, settings: dict[str, Any], shape: tuple[int, ...]
+    ) -> dict[str, tuple[float, tuple[int, ...]]]:
+        """`initial_state` with the shape of each Tensor, for a parameter of a shape: its own."""
+        return {name: (value, shape) for name, value in self.initial_state(settings).items()}
+
     def coefficients(self, xp: Any, settings: dict[str, Any], step: Any) -> tuple[Any, ...]:
         """The numbers of this step that all parameters of a group share, worked out in float64.
 
@@ -177,20 +188,26 @@ class Optimizer(Announcing):
 
     # -- the step -----------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
-        Parameters of 16-bit types are updated in float32, as is their state, and rounded.
+        Parameters of 16-bit types are updated in float32, as is their state, and rounded. A
+        `closure` is called before, to compute the loss and gradients anew; its result is returned.
         """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         if STATE.execution.captures:
             STATE.execution.called(self)
             self._step_tensors()
-            return
+            return loss
         for number, group in enumerate(self.param_groups):
             plan = self._plans[number]
             if plan is None or not plan.fits(self, group):
                 plan = self._plans[number] = _Plan(self, group)
             plan.run(self, group.floats())
+        return loss
 
     @no_grad()
     def _step_tensors(self) -> None:
@@ -209,9 +226,10 @@ class Optimizer(Announcing):
                     n.astype(wide) if isinstance(n, Tensor) else n for n in shared[counter]
                 )
                 kept = [t for name, t in state.items() if name != STEP]
-                new = self.update(
-                    xp, settings, numbers, p.astype(wide), as_tensor(p.grad).astype(wide), *kept
-                )
+                grad = as_tensor(p.grad).astype(wide)
+                if settings.get("maximize"):
+                    grad = -grad
+                new = self.update(xp, settings, numbers, p.astype(wide), grad, *kept)
                 p.assign(new[0].astype(p.dtype))
                 for tensor, value in zip(kept, new[1:], strict=True):
                     tensor.assign(value)
@@ -229,9 +247,9 @@ class Optimizer(Announcing):
                 counter = wrap(np.zeros((), float64)) if counter is None else counter
                 state = self.state[p] = self._fresh(p, group, counter)
             wide = _wide(p.dtype)
-            for name, value in self.initial_state(group.floats()).items():
+            for name, (value, shape) in self.state_for(group.floats(), p.shape).items():
                 if name not in state:  # its term was switched on meanwhile
-                    state[name] = wrap(np.full(p.shape, value, wide))
+                    state[name] = wrap(np.full(shape, value, wide))
             for name, t in state.items():
                 if name != STEP and t.dtype != wide:  # the parameter was cast meanwhile
                     t.array = t.array.astype(wide)
@@ -240,8 +258,8 @@ class Optimizer(Announcing):
 
     def _fresh(self, p: Tensor, group: Group, counter: Tensor) -> dict[str, Tensor]:
         state: dict[str, Tensor] = WatchedDict({STEP: counter})
-        for name, value in self.initial_state(group.floats()).items():
-            state[name] = wrap(np.full(p.shape, value, _wide(p.dtype)))
+        for name, (value, shape) in self.state_for(group.floats(), p.shape).items():
+            state[name] = wrap(np.full(shape, value, _wide(p.dtype)))
         return state
 
     # -- saving -------------------------------------------------------------------------------
@@ -297,6 +315,9 @@ class Optimizer(Announcing):
     def _twin(self, group: Group, saved: dict[str, Any]) -> Group:
         """A new group with the saved settings, checked."""
         settings = {k: v for k, v in saved.items() if k in self.defaults}
+        for name in ("maximize", "decoupled_weight_decay"):  # older files lack them
+            if name in self.defaults:
+                settings.setdefault(name, self.defaults[name])
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
         missing = set(self.defaults) - set(settings)
         if missing:
@@ -305,7 +326,7 @@ class Optimizer(Announcing):
                 f"{', '.join(self.defaults)}, got {', '.join(k for k in saved if k != 'params')}"
             )
         self.check(settings)
-        twin = Group(group["params"], settings, self.optional, self.check)
+        twin = self._group(group["params"], settings)
         for key, value in saved.items():
             if key not in twin:
                 twin[key] = value  # what a schedule keeps here
@@ -321,20 +342,20 @@ class Optimizer(Announcing):
     ) -> dict[str, Tensor]:
         if self._own_step():
             return WatchedDict({name: _copied(value) for name, value in tensors.items()})
-        names = (STEP, *self.initial_state(group.floats()))
-        if set(tensors) != set(names):
+        shapes = {n: s for n, (_, s) in self.state_for(group.floats(), p.shape).items()}
+        if set(tensors) != {STEP, *shapes}:
             raise ArgumentError(
-                f"load_state_dict: {type(self).__name__} keeps {', '.join(names)}, "
+                f"load_state_dict: {type(self).__name__} keeps {', '.join((STEP, *shapes))}, "
                 f"got {', '.join(tensors)}"
             )
         steps = float(as_tensor(tensors[STEP]))
         state: dict[str, Tensor] = WatchedDict()
         state[STEP] = counters.setdefault(steps, wrap(np.array(steps, float64)))
-        for name in names[1:]:
+        for name, shape in shapes.items():
             value = as_tensor(tensors[name])
-            if value.shape != p.shape:
+            if value.shape != shape:
                 raise ShapeError(
-                    f"load_state_dict: {name} of parameter {number} must have shape {p.shape}, "
+                    f"load_state_dict: {name} of parameter {number} must have shape {shape}, "
                     f"got {value.shape}"
                 )
             state[name] = wrap(np.array(value.numpy(), _wide(p.dtype)))
@@ -389,17 +410,33 @@ def _copied(value: Any) -> Any:
     return wrap(value.numpy().copy()) if isinstance(value, Tensor) else value
 
 
+def settings_of(names: dict[str, Any]) -> dict[str, Any]:
+    """The settings among the local names at the start of a constructor.
+
+    PyTorch has several ways to compute one step, and arguments that choose one; here there is one.
+    """
+    others = ("self", "params", "__class__", "foreach", "fused", "capturable", "differentiable")
+    if names.get("differentiable"):
+        raise ArgumentError(
+            f"{type(names['self']).__name__}: differentiable must be False, got True: a step is "
+            "not put on the tape; write the update with Tensors to differentiate through it"
+        )
+    return {n: value for n, value in names.items() if n not in others}
+
+
+def _unnamed(params: Any) -> Any:
+    """Parameters without the names that `named_parameters()` gives them."""
+    if not isinstance(params, list | tuple | Iterator):
+        return params
+    return [p[1] if isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str) else p
+            for p in params]  # fmt: skip
+
+
 def _fault(p: Any) -> str:
     """What is wrong with a parameter, and the cure."""
     if not isinstance(p, Tensor):
         return f"{words(p)[0]}; use model.parameters()"
-    if p.requires_grad:
-        op = "" if p.op is None else f" computed by {p.op}"
-        return f"{describe(p)}{op}; give what it was computed from"
-    return (
-        f"{describe(p)} that requires none; of a frozen model give "
-        "[p for p in model.parameters() if p.requires_grad], and others later to add_param_group"
-    )
+    return f"{describe(p)} computed by {p.op}; give what it was computed from"
 
 
 def _short(value: Any) -> str:
@@ -485,6 +522,8 @@ class _Bundle:
             grad = self.params[0]._grad.array  # type: ignore[union-attr]
         if self.cast:
             value, grad = value.astype(self.dtype), grad.astype(self.dtype)
+        if settings.get("maximize"):
+            grad = -grad
         numbers = tuple([self.number(x) for x in numbers])
         new = optimizer.update(numpy_backend, settings, numbers, value, grad, *state)
         arrays = [np.asarray(array) for array in new]

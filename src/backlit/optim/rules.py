@@ -1,6 +1,8 @@
 """The update rules, each as its formula for one parameter θ with gradient g.
 
-`weight_decay` λ adds λ θ to the gradient first, except in `AdamW`.
+`weight_decay` λ adds λ θ to the gradient first, except in `AdamW`. `maximize` turns the sign of the
+gradient. `foreach`, `fused` and `capturable` choose among PyTorch's programs for one rule, and
+change nothing here.
 """
 
 from __future__ import annotations
@@ -9,15 +11,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..errors import ArgumentError
-from .optimizer import Optimizer
+from .optimizer import Optimizer, settings_of
 
 Settings = dict[str, Any]
 Numbers = tuple[Any, ...]
-
-
-def _given(names: dict[str, Any]) -> Settings:
-    """The settings among the local names at the start of a constructor."""
-    return {n: value for n, value in names.items() if n not in ("self", "params", "__class__")}
 
 
 class SGD(Optimizer):
@@ -62,9 +59,13 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
         averaged: bool = False,
     ):
-        super().__init__(params, _given(locals()))
+        super().__init__(params, settings_of(locals()))
 
     def check(self, settings: Settings) -> None:
         """Raise unless settings lie in their ranges, and nesterov and average have a momentum."""
@@ -116,7 +117,7 @@ class Adam(Optimizer):
 
     worked out as θ - (lr r / (1 - β₁ᵗ)) · m / (√v + ε r), r = √(1 - β₂ᵗ), which is the same with
     fewer operations on arrays (the paper's remark after algorithm 1). With `amsgrad` the largest v
-    so far stands for v in the last line.
+    so far stands for v in the last line; with `decoupled_weight_decay` it is `AdamW`.
 
     >>> from backlit import tensor
     >>> w = tensor([1.0], requires_grad=True)
@@ -132,7 +133,7 @@ class Adam(Optimizer):
 
     elementwise = True
     optional = ("weight_decay",)
-    flags = ("amsgrad",)
+    flags = ("amsgrad", "decoupled_weight_decay")
     pairs = ("betas",)
     ranges: ClassVar = {"betas": (0.0, 1.0)}
 
@@ -144,8 +145,15 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ):
-        super().__init__(params, _given(locals()))
+        super().__init__(params, settings_of(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """m and v, and the largest v."""
@@ -161,12 +169,11 @@ class Adam(Optimizer):
         return rate, settings["eps"] * root, beta1, 1 - beta1, beta2, 1 - beta2, decay
 
     def decay(self, settings: Settings) -> Any:
-        """The coefficient of the weight decay: λ."""
-        return settings["weight_decay"]
-
-    def decayed(self, decay: Any, parameter: Any, grad: Any) -> tuple[Any, Any]:
-        """Parameter and gradient after weight decay."""
-        return parameter, grad + decay * parameter
+        """The coefficient of the weight decay: λ, or apart from the gradient what is left of θ."""
+        decay = settings["weight_decay"]
+        if decay is None or not settings["decoupled_weight_decay"]:
+            return decay
+        return 1 - settings["lr"] * decay
 
     def update(
         self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
@@ -174,7 +181,10 @@ class Adam(Optimizer):
         """The rule for one parameter."""
         rate, eps, beta1, rest1, beta2, rest2, decay = numbers
         if decay is not None:
-            parameter, grad = self.decayed(decay, parameter, grad)
+            if settings["decoupled_weight_decay"]:
+                parameter = decay * parameter
+            else:
+                grad = grad + decay * parameter
         m = beta1 * state[0] + rest1 * grad
         v = beta2 * state[1] + rest2 * (grad * grad)
         if not settings["amsgrad"]:
@@ -201,17 +211,14 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
-
-    def decay(self, settings: Settings) -> Any:
-        """What is left of a weight: 1 - lr λ."""
-        decay = settings["weight_decay"]
-        return None if decay is None else 1 - settings["lr"] * decay
-
-    def decayed(self, decay: Any, parameter: Any, grad: Any) -> tuple[Any, Any]:
-        """The parameter decayed, the gradient as it is."""
-        return decay * parameter, grad
+        Optimizer.__init__(self, params, settings_of(locals()) | {"decoupled_weight_decay": True})
 
 
 class RMSprop(Optimizer):
@@ -242,8 +249,12 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
     ):
-        super().__init__(params, _given(locals()))
+        super().__init__(params, settings_of(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """s, and a if centered, and b if there is a momentum."""
@@ -302,8 +313,13 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ):
-        super().__init__(params, _given(locals()))
+        super().__init__(params, settings_of(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """s."""
@@ -348,8 +364,13 @@ class Adadelta(Optimizer):
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0.0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
     ):
-        super().__init__(params, _given(locals()))
+        super().__init__(params, settings_of(locals()))
 
     def initial_state(self, settings: Settings) -> dict[str, float]:
         """s and u."""
