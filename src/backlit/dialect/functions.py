@@ -14,10 +14,9 @@ import numpy as np
 
 from .. import array_api as ours
 from .. import dtypes
-from ..array_api import indexing
+from ..array_api import indexing, primitives
 from ..array_api.arguments import integers, one_axis, sequence
 from ..array_api.assignment import setitem
-from ..array_api.primitives import scatter_add
 from ..array_api.ranking import Ranked
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
@@ -498,7 +497,7 @@ def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> Te
     x = as_tensor(x)
     _, pattern, arrays, _ = indexing.select(x, tuple(indices))
     added = ours.broadcast_to(values, gathered_shape(pattern, arrays))
-    return x + scatter_add(added, *arrays, pattern=pattern, shape=x.shape)
+    return x + primitives.scatter_add(added, *arrays, pattern=pattern, shape=x.shape)
 
 
 def select_scatter(x: Any, src: Any, axis: int, index: int) -> Tensor:

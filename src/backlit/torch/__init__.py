@@ -23,6 +23,7 @@ from ..dtypes import promote as promote_types
 from ..random import default_generator, manual_seed
 from ..tensor import Tensor as _Tensor
 from . import kinds as _kinds
+from .amp import GradScaler, autocast
 from .compiling import compile
 from .creation import (
     arange,

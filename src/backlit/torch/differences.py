@@ -1,0 +1,135 @@
+"""Where `backlit.torch` gives something else than PyTorch: the table of the guide's page.
+
+Each row is code in PyTorch's words and what its last expression is in each of the two, as text;
+tests ask both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One difference: what it is about, code that shows it, what it gives there and here."""
+
+    about: str
+    code: str
+    theirs: str
+    ours: str
+
+
+DIFFERENCES = (
+    Row(
+        "a part of a Tensor is a Tensor of its own",
+        "row = x[0]; row += 1; x[0, 0].item()",
+        "2.0",
+        "1.0",
+    ),
+    Row("so is another shape of it", "y = x.view(-1); y[0] = 9; x[0, 0].item()", "9.0", "1.0"),
+    Row("so is what is cut off the tape", "w.detach().zero_(); w.sum().item()", "0.0", "6.0"),
+    Row(
+        "`data` writes through as there",
+        "w.data[0] = 5; w.data.mul_(2); w[0].item()",
+        "10.0",
+        "10.0",
+    ),
+    Row(
+        "what it is set to is not shared",
+        "t = torch.zeros(3); w.data = t; t += 1; w.sum().item()",
+        "3.0",
+        "0.0",
+    ),
+    Row(
+        "what changes in place leaves an array alone",
+        "n = np.ones(2); t = torch.from_numpy(n); t[0] = 5; float(n[0])",
+        "5.0",
+        "1.0",
+    ),
+    Row(
+        "but shows what the array becomes",
+        "n = np.ones(2); t = torch.from_numpy(n); n[0] = 5; t[0].item()",
+        "5.0",
+        "5.0",
+    ),
+    Row(
+        "a shape cannot change in place",
+        "x.unsqueeze_(0).shape",
+        "torch.Size([1, 2, 3])",
+        "ShapeError",
+    ),
+    Row("a shape is a tuple", "x.shape", "torch.Size([2, 3])", "(2, 3)"),
+    Row("a dtype is NumPy's", "x.dtype", "torch.float32", "float32"),
+    Row(
+        "the number of elements is a number, and answers as a method",
+        "x.size + 1",
+        "TypeError",
+        "7",
+    ),
+    Row(
+        "NumPy's words mean what they do in NumPy", "type(x.max(axis=1)).__name__", "max", "Tensor"
+    ),
+    Row("slices may run backwards", "v[::-1].tolist()", "ValueError", "[3.0, -2.0, 1.0]"),
+    Row(
+        "the mean of whole numbers is floating",
+        "torch.tensor([1, 2]).mean().item()",
+        "RuntimeError",
+        "1.5",
+    ),
+    Row(
+        "a number that a dtype does not hold is refused",
+        "(torch.ones(1, dtype=torch.uint8) + 300).item()",
+        "45",
+        "ArgumentError",
+    ),
+    Row(
+        "whoever asks for the numbers gets them",
+        "w.numpy().tolist()",
+        "RuntimeError",
+        "[1.0, 2.0, 3.0]",
+    ),
+    Row(
+        "an array times a Tensor is the Tensor's product",
+        "(np.ones(3) * w).requires_grad",
+        "TypeError",
+        "True",
+    ),
+    Row(
+        "nothing is pickled",
+        "import pickle; pickle.loads(pickle.dumps(v)).tolist()",
+        "[1.0, -2.0, 3.0]",
+        "DTypeError",
+    ),
+    Row("there are no complex numbers", "torch.tensor(1 + 2j).real.item()", "1.0", "DTypeError"),
+    Row("there is one device", "torch.ones(1, device='meta').device.type", "meta", "ArgumentError"),
+    Row("shapes that do not fit are a ValueError", "x @ x", "RuntimeError", "ShapeError"),
+    Row(
+        "sorting is always stable",
+        "torch.sort(torch.zeros(40))[1].equal(torch.arange(40))",
+        "up to the processor",
+        "True",
+    ),
+    Row(
+        "a seed gives other numbers",
+        "torch.manual_seed(0); round(torch.rand(1).item(), 3)",
+        "0.496",
+        "0.035",
+    ),
+    Row(
+        "`autocast` leaves dtypes as they are",
+        "with torch.autocast('cpu', dtype=torch.bfloat16): y = x @ x.T\ny.dtype.itemsize",
+        "2",
+        "4",
+    ),
+    Row(
+        "`torch.jit.script` gives the function back",
+        "torch.jit.script(torch.nn.ReLU()).__class__.__name__",
+        "RecursiveScriptModule",
+        "ReLU",
+    ),
+    Row(
+        "Python's floats are float32",
+        "torch.set_default_dtype(torch.float64); torch.tensor(1.0).dtype.itemsize",
+        "8",
+        "ArgumentError",
+    ),
+)
