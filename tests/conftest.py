@@ -14,6 +14,14 @@ from typing import Any
 import pytest
 
 import sampling
+from backlit.array_api.dialects import SPOKEN
+
+
+@pytest.fixture(autouse=True)
+def one_dialect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch is spoken in the tests that are about that, whoever imported `backlit.torch`."""
+    if not {"dialect", "parity", "torch"} & {*request.path.parts}:
+        monkeypatch.setattr(SPOKEN, "pytorch", False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

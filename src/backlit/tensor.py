@@ -38,6 +38,12 @@ _RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to pr
 EAGER = eager.EAGER
 
 
+class Parts:
+    """Whether any Tensor is a part that writes through to another: see `array_api.parts`."""
+
+    made = False
+
+
 def apply(op: Op, *inputs: Any) -> Tensor:
     """Apply an op to Tensors (and Python numbers): run it and put it on the tape.
 
@@ -137,10 +143,21 @@ class Tensor(Methods):
     replaces its value and overwrites nothing: the tape keeps what it has used.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_hooks", "_requires_grad", "array", "name", "node")
+    __slots__ = (
+        "__weakref__",
+        "_grad",
+        "_hooks",
+        "_part",
+        "_requires_grad",
+        "array",
+        "name",
+        "node",
+    )
     __array_priority__ = 1000  # NumPy arrays leave mixed operators to Tensor
 
     array: Any
+    #: Of which Tensor it is a part, and writes through to it; most have no such attribute.
+    _part: Any
     node: Node | None
     name: str | None
     _requires_grad: bool
@@ -498,6 +515,10 @@ class Tensor(Methods):
                 self.register_hook(keep)
         if STATE.observer is not None and not leaf:
             STATE.observer(_POSITIVE, (new,), self)
+        if Parts.made:
+            part = getattr(self, "_part", None)
+            if part is not None:
+                part.write(what, self, array)
         return self
 
     # -- gradients ----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 import backlit
+from backlit.array_api.dialects import SPOKEN
 from sampling import every
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +120,7 @@ def test_code_blocks_do_what_the_page_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     backlit.manual_seed(0)
     text = page.read_text("utf-8")
+    monkeypatch.setattr(SPOKEN, "pytorch", "import backlit.torch" in text)
     names = {"__name__": "__main__"}
     before, printed = None, None
     for block in blocks(text):

@@ -22,8 +22,9 @@ from .arguments import one_axis
 from .assignment import setitem
 from .data import data
 from .dialects import UNSAID, of_pytorch, require_pytorch
-from .indexing import getitem, take_along_axis
+from .indexing import take_along_axis
 from .linear_algebra import matmul
+from .parts import item
 from .ranking import Ranked
 
 Method = Callable[..., Any]
@@ -299,7 +300,7 @@ _WRITTEN_OUT: dict[str, Any] = {
     "__matmul__": matmul,
     "__rmatmul__": _reflected_matmul,
     "__imatmul__": _in_place("@=", matmul),
-    "__getitem__": getitem,
+    "__getitem__": item,
     "__setitem__": _setitem,
     "__contains__": _contains,
     "__round__": _round,
