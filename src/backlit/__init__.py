@@ -2,7 +2,7 @@
 
 import typing as _typing
 
-from . import data, dialect, models, nn, optim, random, train
+from . import data, dialect, linalg, models, nn, optim, random, train
 from .array_api import *
 from .array_api import __array_namespace_info__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad

@@ -281,6 +281,35 @@ def test_the_strict_reference_lists_no_other_names() -> None:
     assert standard - complex_only - reference_own - ours == set()
 
 
+#: The extension of linear algebra, but for eig and eigvals, whose results are complex.
+LINALG = """
+    cholesky(x, /, *, upper=False)
+    cross(x1, x2, /, *, axis=-1)
+    det(x, /)
+    diagonal(x, /, *, offset=0)
+    eigh(x, /)
+    eigvalsh(x, /)
+    inv(x, /)
+    matmul(x1, x2, /)
+    matrix_norm(x, /, *, keepdims=False, ord='fro')
+    matrix_power(x, n, /)
+    matrix_rank(x, /, *, rtol=None)
+    matrix_transpose(x, /)
+    outer(x1, x2, /)
+    pinv(x, /, *, rtol=None)
+    qr(x, /, *, mode='reduced')
+    slogdet(x, /)
+    solve(x1, x2, /)
+    svd(x, /, *, full_matrices=True)
+    svdvals(x, /)
+    tensordot(x1, x2, /, *, axes=2)
+    trace(x, /, *, offset=0, dtype=None)
+    vecdot(x1, x2, /, *, axis=-1)
+    vector_norm(x, /, *, axis=None, keepdims=False, ord=2)
+""".split("\n")
+LINALG = [line.strip() for line in LINALG if line.strip()]
+
+
 def kinds(signature: str) -> inspect.Signature:
     scope: dict = {}
     name, _, rest = signature.partition("(")
@@ -288,10 +317,10 @@ def kinds(signature: str) -> inspect.Signature:
     return inspect.signature(scope[name])
 
 
-@every("signature", SIGNATURES)
-def test_function_accepts_every_call_that_the_standard_allows(signature: str) -> None:
+@every("owner, signature", [(bl, s) for s in SIGNATURES] + [(bl.linalg, s) for s in LINALG])
+def test_function_accepts_every_call_that_the_standard_allows(owner, signature: str) -> None:
     name = signature.partition("(")[0]
-    ours = inspect.signature(getattr(bl, name)).parameters
+    ours = inspect.signature(getattr(owner, name)).parameters
     mine = list(ours.values())
     for position, p in enumerate(kinds(signature).parameters.values()):
         if p.kind is p.VAR_POSITIONAL:
@@ -735,6 +764,73 @@ def test_call_agrees_with_the_strict_reference(what: str) -> None:
         if what in ("matmul stack", "moveaxis", "squeeze"):
             b = strict.astype(b, strict.float32)  # made with the default dtype
         compare(a, b, ulps=2)
+
+
+STACK = [[[4.0, 1.0], [1.0, 3.0]], [[5.0, -2.0], [-2.0, 2.0]]]
+WIDE = [[1.0, 2.0, 3.0], [4.0, -5.0, 6.0]]
+#: Of each function of the extension a call, whose result does not depend on the sign of a vector.
+LINEAR = {
+    "cholesky": lambda xp, s, w: xp.linalg.cholesky(s),
+    "cholesky upper": lambda xp, s, w: xp.linalg.cholesky(s, upper=True),
+    "cross": lambda xp, s, w: xp.linalg.cross(w, xp.flip(w, axis=0)),
+    "det": lambda xp, s, w: xp.linalg.det(s),
+    "diagonal": lambda xp, s, w: xp.linalg.diagonal(w, offset=1),
+    "eigh": lambda xp, s, w: (lambda y: (y.eigenvalues, xp.abs(y.eigenvectors)))(xp.linalg.eigh(s)),
+    "eigvalsh": lambda xp, s, w: xp.linalg.eigvalsh(s),
+    "inv": lambda xp, s, w: xp.linalg.inv(s),
+    "matmul": lambda xp, s, w: xp.linalg.matmul(s, w),
+    **{
+        f"matrix_norm {ord}": lambda xp, s, w, ord=ord: xp.linalg.matrix_norm(s, ord=ord)
+        for ord in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)
+    },
+    "matrix_norm keeps": lambda xp, s, w: xp.linalg.matrix_norm(w, ord=2, keepdims=True),
+    **{
+        f"matrix_power {n}": lambda xp, s, w, n=n: xp.linalg.matrix_power(s, n)
+        for n in (-2, 0, 1, 5)
+    },
+    "matrix_rank": lambda xp, s, w: xp.linalg.matrix_rank(w),
+    "matrix_rank rtol": lambda xp, s, w: xp.linalg.matrix_rank(s, rtol=0.5),
+    "matrix_transpose": lambda xp, s, w: xp.linalg.matrix_transpose(s),
+    "outer": lambda xp, s, w: xp.linalg.outer(w[0, :], w[1, :]),
+    "pinv": lambda xp, s, w: xp.linalg.pinv(w),
+    "pinv rtol": lambda xp, s, w: xp.linalg.pinv(w, rtol=0.9),
+    "qr": lambda xp, s, w: tuple(map(xp.abs, xp.linalg.qr(xp.linalg.matrix_transpose(w)))),
+    "qr complete": lambda xp, s, w: xp.abs(
+        xp.linalg.qr(xp.linalg.matrix_transpose(w), mode="complete").Q
+    ),
+    "slogdet": lambda xp, s, w: xp.linalg.slogdet(-s),
+    "solve": lambda xp, s, w: xp.linalg.solve(s, w),
+    "solve vector": lambda xp, s, w: xp.linalg.solve(s, w[:, 0]),
+    "svd": lambda xp, s, w: tuple(map(xp.abs, xp.linalg.svd(w))),
+    "svd reduced": lambda xp, s, w: xp.abs(xp.linalg.svd(w, full_matrices=False).Vh),
+    "svdvals": lambda xp, s, w: xp.linalg.svdvals(w),
+    "tensordot": lambda xp, s, w: xp.linalg.tensordot(s, w, axes=1),
+    "trace": lambda xp, s, w: xp.linalg.trace(s, offset=-1),
+    "vecdot": lambda xp, s, w: xp.linalg.vecdot(w, w),
+    "vector_norm": lambda xp, s, w: xp.linalg.vector_norm(w, axis=1, ord=1),
+}
+
+
+@every("what", LINEAR)
+def test_linear_algebra_agrees_with_the_strict_reference(what: str) -> None:
+    for dtype in FLOATS:
+        s, w = (np.array(x, dtype) for x in (STACK, WIDE))
+        got = LINEAR[what](bl, bl.asarray(s), bl.asarray(w))
+        want = LINEAR[what](strict, strict.asarray(s), strict.asarray(w))
+        if hasattr(want, "_fields"):
+            assert got._fields == want._fields
+        many = isinstance(want, tuple)
+        for a, b in zip(got, want, strict=True) if many else [(got, want)]:
+            b = np.asarray(b)
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
+            tolerance = 1e-5 if dtype == "float32" else 1e-12
+            np.testing.assert_allclose(a.numpy(), b, tolerance, tolerance)
+
+
+def test_every_function_of_the_extension_is_called() -> None:
+    assert {what.split()[0] for what in LINEAR} == {s.partition("(")[0] for s in LINALG}
+    missing = set(strict.linalg.__all__) - {s.partition("(")[0] for s in LINALG}
+    assert missing == {"eig", "eigvals"} & missing
 
 
 def test_every_function_of_the_standard_is_called_somewhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from functools import cache
@@ -94,12 +95,16 @@ class Seen:
             self.first.append(next(iter(found.values())))
             self.each.extend(found.values())
             self.inputs = max(self.inputs, len(found))
-            for _ in range(2):
-                other = jacobians(op, shuffled(case.inputs, rng, "f"))
-                self.constant &= same(found, other)
-                other = jacobians(op, shuffled(case.inputs, rng, "fb"))
-                self.varies |= not same(found, other)
-            self._change_one(op, case.inputs, found, rng)
+            with contextlib.suppress(ArgumentError):  # not all matrices are allowed
+                self._shuffle(op, case.inputs, found, rng)
+                self._change_one(op, case.inputs, found, rng)
+
+    def _shuffle(self, op: Op, inputs: tuple, found: dict, rng: np.random.Generator) -> None:
+        for _ in range(2):
+            other = jacobians(op, shuffled(inputs, rng, "f"))
+            self.constant &= same(found, other)
+            other = jacobians(op, shuffled(inputs, rng, "fb"))
+            self.varies |= not same(found, other)
 
     def _change_one(self, op: Op, inputs: tuple, found: dict, rng: np.random.Generator) -> None:
         for k, before in found.items():

@@ -140,7 +140,7 @@ FLOORS = [
     {"array_api"},
     {"autograd"},
     {"transforms", "gradcheck"},
-    {"random", "compiler"},
+    {"random", "linalg", "compiler"},
     {"nn", "optim", "data"},
     {"dialect"},
     {"see", "models", "interop"},

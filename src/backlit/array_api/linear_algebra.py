@@ -19,6 +19,7 @@ from ..tensor import Tensor, apply, as_tensor
 from . import elementwise
 from .arguments import axes as all_axes
 from .arguments import cached, one_axis
+from .decompositions import svdvals
 from .manipulation import broadcast_to, expand_dims, permute_dims, reshape, squeeze
 from .reductions import any as any_true
 from .reductions import max, min, sum
@@ -331,7 +332,10 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
 
 @as_one_op
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
-    """The norm of the matrices in the last two axes: "fro", or 1, -1, ∞, -∞ (column or row sums).
+    """The norm of the matrices in the last two axes.
+
+    "fro" is √Σ x²; 1, -1, ∞, -∞ are the largest and smallest sums of the columns (1) or rows (∞);
+    2, -2 and "nuc" are the largest singular value, the smallest, and the sum of all.
 
     >>> matrix_norm(as_tensor([[3.0, 0.0], [0.0, 4.0]]))
     Tensor(5., shape=(), dtype=float32)
@@ -341,8 +345,15 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tenso
         raise ShapeError(f"matrix_norm: x must have at least 2 axes, got shape {x.shape}")
     if ord == "fro":
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
-    if ord not in (1, -1, math.inf, -math.inf):
-        raise ArgumentError(f"matrix_norm: ord must be 'fro', 1, -1, inf or -inf, got {ord!r}")
+    if ord not in ("nuc", 1, -1, 2, -2, math.inf, -math.inf):
+        raise ArgumentError(
+            f"matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}"
+        )
+    if ord in ("nuc", 2, -2):
+        values = svdvals(x)
+        fold = sum if ord == "nuc" else max if ord == 2 else min
+        y = fold(values, axis=-1)
+        return expand_dims(y, axis=(-2, -1)) if keepdims else y
     sums = sum(elementwise.abs(x), axis=-2 if ord in (1, -1) else -1, keepdims=True)
     y = (max if ord > 0 else min)(sums, axis=(-2, -1), keepdims=True)
     return y if keepdims else squeeze(y, axis=(-2, -1))

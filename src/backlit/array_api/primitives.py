@@ -6,7 +6,7 @@ from typing import Any
 
 from ..dtypes import FLOATING
 from ..ops import convolution as products
-from ..ops import creation, indexing, movement, pooling, ranking, special
+from ..ops import creation, decompositions, indexing, movement, pooling, ranking, special
 from ..tensor import Tensor, apply
 from . import elementwise
 from .arguments import cached
@@ -152,3 +152,63 @@ def window_sum(x: Tensor, *windows: Any) -> Tensor:
 def window_spread(y: Tensor, *windows: Any) -> Tensor:
     """y added at every place of its window."""
     return apply(cached(pooling.WindowSpread, *windows), y)
+
+
+def inv(x: Tensor) -> Tensor:
+    """The inverse."""
+    return apply(cached(decompositions.Inv), x)
+
+
+def solve(a: Tensor, b: Tensor) -> Tensor:
+    """The inverse of a times b, matrices."""
+    return apply(cached(decompositions.Solve), a, b)
+
+
+def det(x: Tensor) -> Tensor:
+    """The determinant."""
+    return apply(cached(decompositions.Det), x)
+
+
+def cofactor(x: Tensor) -> Tensor:
+    """The derivatives of the determinant."""
+    return apply(cached(decompositions.Cofactor), x)
+
+
+def slogdet(x: Tensor) -> Tensor:
+    """The sign and the logarithm of the determinant, packed."""
+    return apply(cached(decompositions.Slogdet), x)
+
+
+def cholesky(x: Tensor) -> Tensor:
+    """The lower factor of Cholesky."""
+    return apply(cached(decompositions.Cholesky), x)
+
+
+def qr(x: Tensor, full: bool) -> Tensor:
+    """Q and R, packed."""
+    return apply(cached(decompositions.Qr, full), x)
+
+
+def svd(x: Tensor, full: bool) -> Tensor:
+    """U, s and Vᵀ, packed."""
+    return apply(cached(decompositions.Svd, full), x)
+
+
+def svdvals(x: Tensor) -> Tensor:
+    """The singular values."""
+    return apply(cached(decompositions.Svdvals), x)
+
+
+def eigh(x: Tensor) -> Tensor:
+    """Eigenvalues and eigenvectors, packed."""
+    return apply(cached(decompositions.Eigh), x)
+
+
+def eigvalsh(x: Tensor) -> Tensor:
+    """The eigenvalues."""
+    return apply(cached(decompositions.Eigvalsh), x)
+
+
+def pinv(x: Tensor, rtol: float) -> Tensor:
+    """The pseudo-inverse."""
+    return apply(cached(decompositions.Pinv, rtol), x)

@@ -16,6 +16,8 @@ which every namespace provides with the meaning of the Array API standard. The r
     take_add(x, indices, axis, size)   adjoint of take
     arange(start, count, step, dtype)  start + i step for i < count
     random_bits(key, counter, shape)   uint32 bits of the Philox 4x64-10 generator
+    inv, solve, det, cofactor, slogdet, cholesky, qr, svd, svdvals, eigh, eigvalsh, pinv
+                                       see `ops.decompositions`; several results are in one array
     argtop, argkth, argrunning, searchsorted    see `ops.ranking`
     erf(x), erfc(x)                    error function, and one minus it
     lgamma(x), polygamma(x, n)         log |Γ(x)|, and the derivatives of log Γ from the first
@@ -34,15 +36,16 @@ NAMESPACE = frozenset(
     """
     abs acos acosh add all any arange argkth argmax argmin argrunning argsort argtop asin asinh
     astype atan atan2 atanh bitwise_and bitwise_invert bitwise_left_shift bitwise_or
-    bitwise_right_shift bitwise_xor broadcast_to ceil concat convolution convolution_input
-    convolution_weight copysign cos cosh cumulative_prod cumulative_sum divide equal erf erfc exp
-    expand_dims expm1 flip floor floor_divide full gather gcd greater greater_equal hypot isfinite
-    isinf isnan less less_equal lgamma log log10 log1p log2 logaddexp logical_and logical_not
-    logical_or logical_xor matmul max max_pool max_pool_pick max_pool_route maximum min minimum
-    multiply negative nextafter not_equal ones_like permute_dims place polygamma pow prod
-    put_along_axis_add random_bits reciprocal remainder reshape round scatter_add scatter_extreme
-    scatter_prod searchsorted set_items set_slice sign signbit sin sinh slice sqrt square subtract
-    sum take take_add take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
+    bitwise_right_shift bitwise_xor broadcast_to ceil cholesky cofactor concat convolution
+    convolution_input convolution_weight copysign cos cosh cumulative_prod cumulative_sum det divide
+    eigh eigvalsh equal erf erfc exp expand_dims expm1 flip floor floor_divide full gather gcd
+    greater greater_equal hypot inv isfinite isinf isnan less less_equal lgamma log log10 log1p log2
+    logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool max_pool_pick
+    max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like permute_dims
+    pinv place polygamma pow prod put_along_axis_add qr random_bits reciprocal remainder reshape
+    round scatter_add scatter_extreme scatter_prod searchsorted set_items set_slice sign signbit sin
+    sinh slice slogdet solve sqrt square subtract sum svd svdvals take take_add take_along_axis tan
+    tanh trunc where window_spread window_sum zeros zeros_like
     """.split()
 )
 

@@ -90,6 +90,20 @@ from numpy import (
 )
 
 from ..dtypes import FLOATING, INTEGER, bfloat16, int32, int64, uint64
+from .numpy_linalg import (
+    cholesky,
+    cofactor,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    svd,
+    svdvals,
+)
 from .numpy_ranking import argkth, argrunning, argsort, argtop, searchsorted
 from .numpy_special import gcd, lgamma, polygamma
 from .numpy_windows import (
