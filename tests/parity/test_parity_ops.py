@@ -133,6 +133,12 @@ def scatter_prod(x, source, *indices, pattern):
     return scattered(x, source, indices, pattern, "prod")
 
 
+def packed(*parts, axes=2):
+    """Results side by side, as ours are; the matrices are in so many last axes of the first."""
+    lead = parts[0].shape[: parts[0].ndim - axes]
+    return torch.cat([p.reshape(*lead, -1) for p in parts], -1)
+
+
 def set_slice(x, value, index):
     return where_written(x, value, lambda order: picked(order, index))
 
@@ -337,6 +343,15 @@ TORCH = (
         "argmin": one_axis(torch.argmin),
         "cumulative_sum": lambda x, axis: torch.cumsum(x, axis),
         "cumulative_prod": lambda x, axis: torch.cumprod(x, axis),
+        "inv": torch.linalg.inv,
+        "solve": torch.linalg.solve,
+        "det": torch.linalg.det,
+        "slogdet": lambda x: torch.stack(torch.linalg.slogdet(x), -1),
+        "cholesky": torch.linalg.cholesky,
+        "qr": lambda x, full: packed(*torch.linalg.qr(x)),
+        "svdvals": torch.linalg.svdvals,
+        "eigvalsh": torch.linalg.eigvalsh,
+        "pinv": lambda x, rtol: torch.linalg.pinv(x, rtol=rtol),
         "argtop": lambda x, axis, k, largest: torch.argsort(
             x, dim=axis, descending=largest, stable=True
         ).narrow(axis, 0, k),
@@ -388,6 +403,9 @@ TORCH = (
 WITHOUT = {
     "random_bits": "PyTorch's generator has other bits",
     "dropout": "PyTorch draws the mask inside",
+    "cofactor": "PyTorch has no such function: it is the gradient of det",
+    "svd": "the signs of the vectors are free: compared in test_parity_linalg",
+    "eigh": "the signs of the vectors are free: compared in test_parity_linalg",
     "polygamma": "PyTorch's trigamma has ten digits: compared in test_parity_arrays",
     "sinc": "PyTorch's derivative loses its digits near 0: compared in test_parity_arrays",
 }
@@ -488,6 +506,8 @@ DIFFERENT = {
     "kl_div-1": "a target of 0 gives 0 also where x is -inf; theirs is NaN",
     "hinge_embedding_loss-1": "a target of NaN gives NaN; theirs is taken for both 1 and -1",
     "multi_margin_loss-1": "NaN gives NaN; theirs is the margin",
+    "det-0": "the gradient of a singular matrix is its cofactors; theirs is that of one beside it",
+    "slogdet-0": "a singular matrix has no gradient: ours raises; theirs is NaN",
     "std-1": "equal numbers have exactly no deviation; theirs is that of rounding",
 }
 

@@ -294,14 +294,14 @@ def solve_triangular(
     return solve(a, b) if left else solve(a.mT, b.mT).mT
 
 
-def cholesky_solve(b: Any, l: Any, /, *, upper: bool = False) -> Tensor:  # noqa: E741
-    """Y with L Lᵀ Y = B for the factor of `cholesky`; with `upper` it is Lᵀ.
+def cholesky_solve(b: Any, factor: Any, /, *, upper: bool = False) -> Tensor:
+    """Y with L Lᵀ Y = B for the factor L of `cholesky`; with `upper` the factor is Lᵀ.
 
     >>> cholesky_solve(as_tensor([[8.0]]), as_tensor([[2.0]]))
     Tensor([[2.]], shape=(1, 1), dtype=float32)
     """
-    factor = _matrices(l)
-    ops.require_matrices("cholesky_solve", factor, square=True, argument="l")
+    factor = _matrices(factor)
+    ops.require_matrices("cholesky_solve", factor, square=True, argument="factor")
     factor = factor.mT if upper else factor
     inner = solve_triangular(factor, b, upper=False)
     return solve_triangular(factor.mT, inner, upper=True)
