@@ -8,7 +8,7 @@ has gradients of any order. A matrix for which there is no result raises an erro
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,7 @@ from .array_api.decompositions import (
 )
 from .errors import ArgumentError, ShapeError
 from .op import describe
+from .spelling import decomposition
 from .tensor import Tensor, as_tensor
 
 __all__ = [
@@ -187,3 +188,7 @@ def _product(matrices: list[Tensor], cuts: np.ndarray) -> Tensor:
         cut = int(cuts[i, j])
         made[i, j] = matrices[i] if i == j else made[i, cut] @ made[cut + 1, j]
     return made[0, len(matrices) - 1]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = decomposition

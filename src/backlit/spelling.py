@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from .errors import SpellingError
 
+_COMPLEX = "nothing for it, because there are no complex numbers: compute with their two parts"
 _IN_PLACE = "x += y and the other operators, x[key] = value, or x.assign(value)"
 
 #: Methods of NumPy's arrays and PyTorch's Tensors.
@@ -25,18 +26,24 @@ _FUNCTIONS = {
     "array": "backlit.tensor(data)",
     "as_tensor": "backlit.asarray(data)",
     "cat": "backlit.concat(tensors, axis=0)",
+    "cholesky": "backlit.linalg.cholesky(x)",
     "clamp": "backlit.clip(x, low, high)",
     "clone": "x.clone()",
+    "complex": _COMPLEX,
+    "complex128": _COMPLEX,
+    "complex64": _COMPLEX,
     "concatenate": "backlit.concat(tensors, axis=0)",
     "copy": "x.clone()",
     "cuda": "nothing for it, because Backlit computes on the CPU",
     "cumprod": "backlit.cumulative_prod(x, axis=0)",
     "cumsum": "backlit.cumulative_sum(x, axis=0)",
+    "det": "backlit.linalg.det(x)",
     "device": 'the text "cpu"',
     "div": "x / y",
     "double": "backlit.float64",
     "eq": "x == y",
     "expand": "backlit.broadcast_to(x, shape)",
+    "fft": _COMPLEX,
     "float": "backlit.float32",
     "from_numpy": "backlit.asarray(array)",
     "gather": "backlit.take_along_axis(x, indices, axis=axis)",
@@ -44,6 +51,7 @@ _FUNCTIONS = {
     "gt": "x > y",
     "half": "backlit.float16",
     "int": "backlit.int32",
+    "inverse": "backlit.linalg.inv(x)",
     "le": "x <= y",
     "load": "backlit.load_tensors(path), or train.load_checkpoint(path)",
     "log_softmax": "backlit.nn.functional.log_softmax(x, dim=axis)",
@@ -52,9 +60,11 @@ _FUNCTIONS = {
     "mul": "x * y",
     "ne": "x != y",
     "neg": "-x",
-    "norm": "backlit.vector_norm(x)",
+    "norm": "backlit.linalg.norm(x)",
     "permute": "backlit.permute_dims(x, axes)",
+    "pinverse": "backlit.linalg.pinv(x)",
     "power": "backlit.pow(x, y)",
+    "qr": "backlit.linalg.qr(x)",
     "rand": "backlit.random.uniform(shape)",
     "randint": "backlit.random.integers(low, high, shape)",
     "randn": "backlit.random.normal(shape)",
@@ -62,8 +72,10 @@ _FUNCTIONS = {
     "ravel": "x.flatten()",
     "relu": "backlit.nn.functional.relu(x)",
     "save": "backlit.save_tensors(path, tensors), or train.save_checkpoint(path, state)",
+    "slogdet": "backlit.linalg.slogdet(x)",
     "softmax": "backlit.nn.functional.softmax(x, dim=axis)",
     "sub": "x - y",
+    "svd": "backlit.linalg.svd(x)",
     "transpose": "backlit.permute_dims(x, axes), or x.mT",
     "unsqueeze": "backlit.expand_dims(x, axis=axis)",
 }
@@ -72,6 +84,13 @@ _FUNCTIONS = {
 #: Of the module of layers.
 _LAYERS = {
     "SyncBatchNorm": "nn.BatchNorm1d or nn.BatchNorm2d, because there is one device",
+}
+
+#: Of linear algebra.
+_LINEAR_ALGEBRA = {
+    "eig": "linalg.eigh of a symmetric matrix, because others have complex eigenvalues",
+    "eigvals": "linalg.eigvalsh of a symmetric matrix, because others have complex eigenvalues",
+    "inverse": "linalg.inv(x)",
 }
 
 
@@ -138,6 +157,17 @@ every gradient is dense (which PyTorch's refuses)
     _missing("backlit.optim", name, _OPTIMIZERS.get(name))
 
 
+def decomposition(name: str) -> NoReturn:
+    """Raise for a name that `linalg` has not, with what to use instead where it is known.
+
+    >>> decomposition("inverse")
+    Traceback (most recent call last):
+        ...
+    backlit.errors.SpellingError: backlit.linalg.inverse: no such name; use linalg.inv(x)
+    """
+    _missing("backlit.linalg", name, _LINEAR_ALGEBRA.get(name))
+
+
 def instead_of_numpy(name: str) -> str:
     """What to write instead of a function of NumPy's that would lose a gradient.
 
@@ -155,4 +185,12 @@ def _missing(module: str, name: str, cure: str | None) -> NoReturn:
     raise SpellingError(f"{module}.{name}: no such name; use {cure}")
 
 
-__all__ = ["FUNCTIONS", "function", "instead_of_numpy", "layer", "method", "optimizer"]
+__all__ = [
+    "FUNCTIONS",
+    "decomposition",
+    "function",
+    "instead_of_numpy",
+    "layer",
+    "method",
+    "optimizer",
+]
