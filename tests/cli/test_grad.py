@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import backlit
 from backlit.cli import main
 from backlit.errors import ArgumentError
 from backlit.facts import ROLES
@@ -472,6 +473,8 @@ def test_mistakes_in_python():
         differentiate("x", {"x": [[[1.0]]]})
     with pytest.raises(ArgumentError, match="differentiate: dtype must be floating, got int64"):
         differentiate("x", {"x": 1}, dtype="int64")
+    with pytest.raises(ArgumentError, match="formula: a function that is being captured has no"):
+        backlit.compile(lambda t: t * differentiate("x", {"x": 1}).value)(backlit.ones(2))
     with pytest.raises(ExpressionError, match="which uses no names; leave out x"):
         differentiate("exp(1)", {"x": 1})
 

@@ -30,6 +30,7 @@ from ...errors import ArgumentError
 from ...facts import COPY
 from ..records.from_formula import evaluate
 from ..records.model import Record
+from ..records.value import operand
 from .gates import Gate, Wire, gates_of
 from .language import Expression, parse
 from .words import local_gradient, number, numbers
@@ -38,7 +39,7 @@ VALUE, GRADIENT, LOCAL, ROLE, WORD = "green", "bold red", "red", "cyan", "dim"
 _GUIDE = 4  # columns that one level of the tree takes
 
 
-@dataclass
+@dataclass(repr=False)
 class Differentiation:
     """A formula with its gates in the order of their computation, and the record that all of it
     is read off. Prints as a tree.
@@ -100,7 +101,7 @@ class Differentiation:
             "result": self.formula.result,
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return as_text(self)
 
     def __rich__(self) -> Group:
@@ -168,8 +169,7 @@ def _result_name(d: Differentiation) -> str:
 
 
 def _heading(d: Differentiation, width: int) -> Text:
-    text_ = d.formula.text
-    *definitions, formula = text_.split(";") if d.formula.names else [text_]
+    *definitions, formula = d.formula.text.split(";") if d.formula.names else [d.formula.text]
     text = Text()
     for definition in definitions:
         text.append(f"{definition.strip()}; ", WORD)
@@ -217,7 +217,7 @@ def _wire_lines(wire: Wire, room: int) -> list[Text]:
         upstream = wire.gate.upstream
         scalars = wire.gate.value.ndim == 0 and wire.source.value.ndim == 0
         if scalars and upstream is not None and factor is not None:
-            down.append(f"{number(upstream)} × {_signed(factor)} = ", WORD)
+            down.append(f"{number(upstream)} × {operand(float(factor))} = ", WORD)
         down.append(numbers(wire.downstream), GRADIENT)
     return _joined(local, down, room)
 
@@ -273,13 +273,8 @@ def _shortened(text: str, width: int) -> str:
     return f"{text[:half]}…{text[len(text) - half :]}"
 
 
-def _signed(value: np.ndarray) -> str:
-    text = number(value)
-    return f"({text})" if text.startswith("−") else text
-
-
 def _sum(parts: list[np.ndarray]) -> str:
-    return " + ".join([number(parts[0]), *map(_signed, parts[1:])])
+    return " + ".join([number(parts[0]), *(operand(float(p)) for p in parts[1:])])
 
 
 def _gradients(d: Differentiation, width: int) -> Table:

@@ -11,7 +11,8 @@ import numpy as np
 from ...array_api import positive
 from ...autograd import enable_grad
 from ...dtypes import as_dtype
-from ...errors import BacklitError
+from ...errors import ArgumentError, BacklitError
+from ...state import STATE
 from ...tensor import Tensor, wrap
 from ..formula.language import CONSTANTS, MAX_ELEMENTS, Expression, ExpressionError, Function, Step
 from .from_block import recording
@@ -40,6 +41,11 @@ def evaluate(
     >>> [(n.label, n.value.item(), n.upstream.item()) for n in record][2:]
     [('q', 3.0, -4.0), ('z', -4.0, 3.0), ('multiply_4', -12.0, 1.0)]
     """
+    if STATE.execution.captures:
+        raise ArgumentError(
+            "formula: a function that is being captured has no values to compute it with; take "
+            "the formula's gradients outside of it"
+        )
     _check_names(formula, values)
     tensors: list[Tensor] = []
     with enable_grad(), recording() as watched:

@@ -29,22 +29,24 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
 from ...location import location
 from .from_file import FORMAT, VERSION, read
-from .parts import Edge, NodeRecord, ScopeRecord
+from .parts import Edge, Local, NodeRecord, ScopeRecord
 from .value import Value, encode
 
 #: Lines of the user's code that a saved record has before and after one that made a node.
 AROUND = 3
 
-#: Attributes that stand in JSON as they are.
+#: What JSON has of a node and of an edge.
 _OF_NODES = (
-    "id kind op name attributes scope file line requires_grad backward_order status error note "
-    "detached_from"
+    "id kind op shape dtype name attributes arguments saves scope file line requires_grad value "
+    "upstream backward_order status error note detached_from"
 ).split()
-_OF_EDGES = ("id", "source", "target", "position", "argument")
+_OF_EDGES = "id source target position argument gradient local".split()
 
 
 class Record:
@@ -239,16 +241,17 @@ class Record:
         """The documented form; `arrays` is "elided" or "complete"."""
         if arrays not in ("elided", "complete"):
             raise ArgumentError(f"record: arrays must be 'elided' or 'complete', got {arrays!r}")
-        complete = arrays == "complete"
 
-        def value(v: Value | None) -> Any:
-            return None if v is None else v.to_dict(complete)
-
-        def local(e: Edge) -> Any:
-            got = e.local
-            if got is None:
-                return None
-            return {"kind": got.kind, "text": got.text, "value": value(got.value)}
+        def form(x: Any) -> Any:
+            if isinstance(x, Value):
+                return x.to_dict(arrays == "complete")
+            if isinstance(x, Local):
+                return {k: form(getattr(x, k)) for k in Local.__slots__}
+            if isinstance(x, dict):
+                return {k: form(v) for k, v in x.items()}
+            if isinstance(x, list | tuple):
+                return [form(v) for v in x]
+            return x.name if isinstance(x, np.dtype) else encode(x)
 
         return {
             "format": FORMAT,
@@ -256,29 +259,11 @@ class Record:
             "step": self.step,
             "error": self.error,
             "output": self.output,
-            "seed": value(self.seed),
+            "seed": form(self.seed),
             "sources": self._lines(),
             "scopes": [{k: getattr(s, k) for k in ScopeRecord.__slots__} for s in self.scopes],
-            "nodes": [
-                {
-                    **{k: getattr(n, k) for k in _OF_NODES},
-                    "shape": list(n.shape),
-                    "dtype": n.dtype.name,
-                    "arguments": [{k: encode(v) for k, v in a.items()} for a in n.arguments],
-                    "saves": list(n.saves),
-                    "value": value(n.value),
-                    "upstream": value(n.upstream),
-                }
-                for n in self.nodes
-            ],
-            "edges": [
-                {
-                    **{k: getattr(e, k) for k in _OF_EDGES},
-                    "gradient": value(e.gradient),
-                    "local": local(e),
-                }
-                for e in self.edges
-            ],
+            "nodes": [{k: form(getattr(n, k)) for k in _OF_NODES} for n in self.nodes],
+            "edges": [{k: form(getattr(e, k)) for k in _OF_EDGES} for e in self.edges],
         }
 
     def to_json(self, arrays: str = "elided") -> str:

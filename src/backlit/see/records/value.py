@@ -234,3 +234,13 @@ def number(x: float | None, digits: int = 4) -> str:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
     return ("0" if text == "-0" else text).replace("-", "−")
+
+
+def operand(x: float | None) -> str:
+    """A number after a sign: a negative one in brackets.
+
+    >>> operand(2.0), operand(-2.0)
+    ('2', '(−2)')
+    """
+    text = number(x)
+    return f"({text})" if text.startswith("−") else text

@@ -28,7 +28,7 @@ from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.revive import revive
-from ..records.value import Value, array_of, number
+from ..records.value import Value, array_of, number, operand
 from .notation import Latex, MathML, Notation, Unicode
 from .shapes import shape_sentence
 from .steps import extent, name_of
@@ -101,7 +101,7 @@ class Path:
             return ""
         if any(n.shape != () for n in self.nodes):
             return ""
-        terms = [_bracketed(number(x)) for x in self.factors]
+        terms = [operand(x) for x in self.factors]
         return " · ".join(_elided(terms, "…"))
 
     def __repr__(self) -> str:
@@ -215,10 +215,8 @@ class Explanation:
                 notation.product(_elided([notation.partial(a, b) for a, b in pairs], notation.dots))
             )
             if p.numbers():
-                terms = [number(x) for x in p.factors]
-                if len(terms) > 1 or self.count > 1:
-                    terms = [_bracketed(t) for t in terms]
-                terms = [notation.text(t) for t in terms]
+                written = operand if len(p.factors) > 1 or self.count > 1 else number
+                terms = [notation.text(written(x)) for x in p.factors]
                 numbers.append(notation.product(_elided(terms, notation.dots)))
         more = [notation.dots] if self.rest is not None else []
         parts = [left, notation.sum([*symbols, *more])]
@@ -441,10 +439,6 @@ def _elided(items: list[str], dots: str) -> list[str]:
         return items
     half = MAX_SHOWN // 2
     return [*items[:half], dots, *items[-half:]]
-
-
-def _bracketed(text: str) -> str:
-    return f"({text})" if text.startswith("−") else text
 
 
 def _many(count: int) -> str:

@@ -20,7 +20,7 @@ from ...ops.contraction import Matmul
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
-from ..records.value import Value, array_of, number
+from ..records.value import Value, array_of, number, operand
 from .words import formula, role_of, symbol_of
 
 
@@ -218,7 +218,7 @@ def _product(node: NodeRecord, e: Edge, record: Record) -> str:
     single, upstream = e.gradient.item(), node.upstream.item()
     one = None if factor is None else factor.item()
     if single is not None and upstream is not None and one is not None:
-        return f"{number(upstream)} · {_in_product(one)} = {number(single)}"
+        return f"{number(upstream)} · {operand(one)} = {number(single)}"
     if local is None:
         return _gradient(e.gradient)
     if local.kind == "matrix":
@@ -228,14 +228,14 @@ def _product(node: NodeRecord, e: Edge, record: Record) -> str:
         index = _chosen(_telling(node.upstream, e.gradient))
         if index is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
-            at = f"{number(u)} · {_in_product(one)} = {number(g)}"
+            at = f"{number(u)} · {operand(one)} = {number(g)}"
             return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
     if local.kind == "diagonal" and factor is not None and e.gradient.shape == factor.shape:
         index = _chosen(_telling(node.upstream, e.gradient))
         d = None if index is None else factor.at(index)
         if index is not None and d is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
-            at = f"{number(u)} · {_in_product(d)} = {number(g)}"
+            at = f"{number(u)} · {operand(d)} = {number(g)}"
             return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
     return f"{_gradient(e.gradient)} ({local.text})"
 
@@ -262,14 +262,9 @@ def _total(record: Record, source: int, node: NodeRecord) -> str:
     name = name_of(record.nodes[source])
     order = sorted(uses, key=lambda e: record.nodes[e.target].backward_order or 0)
     if len(uses) <= 4 and all(e.gradient and e.gradient.item() is not None for e in uses):
-        terms = [_in_product(e.gradient.item()) for e in order]  # type: ignore[union-attr]
+        terms = [operand(e.gradient.item()) for e in order]  # type: ignore[union-attr]
         return f"{name} is used {len(uses)} times and adds up: {' + '.join(terms)} = {value.text()}"
     return f"{name} is used {len(uses)} times and adds up to {_gradient(value)}"
-
-
-def _in_product(x: float | None) -> str:
-    text = number(x)
-    return f"({text})" if text.startswith("−") else text
 
 
 def _source_value(record: Record, argument: dict[str, Any]) -> Value | float | None:

@@ -9,7 +9,7 @@ from ....ops.contraction import Linear, Matmul
 from ....ops.convolution import Convolution
 from ...records.model import Record
 from ...records.parts import Edge, NodeRecord
-from ...records.value import Value, number
+from ...records.value import Value, number, operand
 from ..words import role_of, symbol_of
 
 
@@ -51,7 +51,7 @@ def local_text(e: Edge, op: type[Op]) -> str:
         return ""
     one = None if local.value is None else local.value.item()
     if one is not None and local.kind in ("identity", "scale", "diagonal", "row"):
-        return f"×{number(one)}" if one >= 0 else f"×({number(one)})"
+        return f"×{operand(one)}"
     if local.kind == "matrix" and op in _FACTORS and e.position < 2:
         return _FACTORS[op][e.position]
     if local.kind == "copy":
