@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import backlit
-from backlit import nn, optim
+from backlit import data, nn, optim
 from backlit.nn import functional, init
 
 pytestmark = pytest.mark.parity
@@ -114,6 +114,8 @@ DEFAULTS = {
     ("ModuleDict", "modules"): (None, ()),
     ("ModuleList", "modules"): (None, ()),
     ("PackedSequence", "batch_sizes"): (None, inspect.Parameter.empty),
+    ("DataLoader", "shuffle"): (None, False),
+    ("random_split", "generator"): (torch.default_generator, None),
     ("Buffer", "data"): (None, inspect.Parameter.empty),
     ("Parameter", "data"): (None, inspect.Parameter.empty),
     ("Transformer", "activation"): (torch.nn.functional.relu, "relu"),
@@ -139,6 +141,7 @@ def shared():
         (optim, torch.optim),
         (optim.lr_scheduler, torch.optim.lr_scheduler),
         (nn.utils, torch.nn.utils),
+        (data, torch.utils.data),
         (nn.utils.rnn, torch.nn.utils.rnn),
     ):
         for name in sorted(vars(ours)):

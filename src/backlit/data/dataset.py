@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..dtypes import INTEGER
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..foreign import words
 from ..op import describe
-from ..random import Generator
+from ..random import Generator, given_generator
 from ..tensor import Tensor, as_tensor, wrap
 
 
@@ -31,12 +32,18 @@ class Dataset:
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define __getitem__()")
 
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
 
 class IterableDataset:
     """Examples in a stream: subclass it and define `__iter__`."""
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__()")
+
+    def __add__(self, other: Any) -> ChainDataset:
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset):
@@ -138,8 +145,91 @@ class Subset(Dataset):
         return f"Subset({len(self)} of {self.dataset!r})"
 
 
-def random_split(dataset: Any, lengths: Sequence[float], *, seed: int = 0) -> list[Subset]:
-    """Subsets without common examples, drawn at random from a seed.
+class ConcatDataset(Dataset):
+    """The examples of several datasets, one after the other.
+
+    >>> data = ConcatDataset([[1, 2], [30, 40, 50]])
+    >>> len(data), data[2], data[-1]
+    (5, 30, 50)
+    """
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ArgumentError("ConcatDataset: at least one dataset is required")
+        for dataset in self.datasets:
+            require_examples("ConcatDataset", dataset)
+        self.cumulative_sizes: list[int] = np.cumsum([len(d) for d in self.datasets]).tolist()
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: Any) -> Any:
+        i = _checked(index, len(self))
+        which = int(np.searchsorted(self.cumulative_sizes, i, side="right"))
+        before = self.cumulative_sizes[which - 1] if which else 0
+        return self.datasets[which][i - before]
+
+
+class StackDataset(Dataset):
+    """The examples of several datasets side by side, as tuples, or as dicts where they have names.
+
+    >>> StackDataset([1, 2], ["one", "two"])[1]
+    (2, 'two')
+    >>> StackDataset(x=[1, 2], name=["one", "two"])[0]
+    {'x': 1, 'name': 'one'}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if bool(args) is bool(kwargs):
+            raise ArgumentError(
+                "StackDataset: datasets are given either in order or by name, got "
+                f"{len(args)} and {len(kwargs)}"
+            )
+        self.datasets: Any = args or kwargs
+        parts = self._parts()
+        for dataset in parts:
+            require_examples("StackDataset", dataset)
+        if len({len(d) for d in parts}) != 1:
+            raise ShapeError(
+                "StackDataset: all datasets must have equally many examples, got "
+                f"{', '.join(str(len(d)) for d in parts)}"
+            )
+
+    def _parts(self) -> list[Any]:
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+
+    def __len__(self) -> int:
+        return len(self._parts()[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        i = _checked(index, len(self))
+        if isinstance(self.datasets, dict):
+            return {name: dataset[i] for name, dataset in self.datasets.items()}
+        return tuple(dataset[i] for dataset in self.datasets)
+
+
+class ChainDataset(IterableDataset):
+    """The examples of several streams, one after the other.
+
+    >>> list(ChainDataset([[1, 2], [3]]))
+    [1, 2, 3]
+    """
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = list(datasets)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.datasets)
+
+    def __len__(self) -> int:
+        return sum(len(d) for d in self.datasets)
+
+
+def random_split(
+    dataset: Any, lengths: Sequence[float], generator: Generator | None = None, *, seed: int = 0
+) -> list[Subset]:
+    """Subsets without common examples, drawn at random from a generator, or from a seed.
 
     `lengths` are counts that add up to the length of the dataset, or fractions that add up to 1.
 
@@ -150,7 +240,8 @@ def random_split(dataset: Any, lengths: Sequence[float], *, seed: int = 0) -> li
     require_examples("random_split", dataset)
     n = len(dataset)
     counts = _counts(n, lengths)
-    order = Generator(seed).permutation(n).numpy()
+    source = Generator(seed) if generator is None else given_generator(generator)
+    order = source.permutation(n).numpy()
     ends = np.cumsum(counts)
     return [Subset(dataset, order[e - c : e]) for c, e in zip(counts, ends, strict=True)]
 
