@@ -17,15 +17,32 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .array_api import argsort, concat, cos, floor, log, sin, sqrt
-from .array_api.arguments import shape_tuple, whole
+from .array_api import (
+    argsort,
+    concat,
+    cos,
+    cumulative_sum,
+    floor,
+    log,
+    log1p,
+    minimum,
+    nextafter,
+    searchsorted,
+    sin,
+    sqrt,
+    topk,
+    where,
+)
+from .array_api.arguments import number, shape_tuple, whole
 from .array_api.primitives import random_bits
 from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
+from .op import Requirement, describe
+from .promotion import floating
 from .state import STATE, observing
-from .tensor import Tensor, wrap
+from .tensor import Tensor, as_tensor, wrap
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -147,6 +164,86 @@ class Generator:
         """The integers below n in random order."""
         return argsort(self.uniform((n,), dtype=float64))
 
+    @_unwatched
+    @no_grad()
+    def bernoulli(self, p: Any) -> Tensor:
+        """1 with probability p, else 0, for each element of p, which lies in [0, 1]."""
+        p = floating(as_tensor(p))
+        STATE.execution.require("bernoulli", _is_probability, (p,))
+        wide = float64 if p.dtype == float64 else float32
+        return (self.uniform(p.shape, dtype=wide) < p).astype(p.dtype)
+
+    @_unwatched
+    @no_grad()
+    def exponential(self, shape: Any, rate: float = 1.0, *, dtype: Any = float32) -> Tensor:
+        """Numbers x ≥ 0 with the density rate · e^(-rate x), whose mean is 1 / rate."""
+        size, dtype = shape_tuple("exponential", shape), as_dtype(dtype)
+        if dtype not in FLOATING:
+            raise DTypeError(f"exponential: dtype must be floating, got {dtype}")
+        if not number("exponential: rate", rate) > 0:
+            raise ArgumentError(f"exponential: rate must be positive, got {rate}")
+        wide = float64 if dtype == float64 else float32
+        return (-log1p(-self.uniform(size, dtype=wide)) / rate).astype(dtype)
+
+    def multinomial(self, p: Any, num_samples: int, replacement: bool = False) -> Tensor:
+        """int64 classes drawn with probabilities proportional to p: (..., C) -> (..., num_samples).
+
+        Without `replacement` no class is drawn twice, and the next one is drawn among those that
+        are left: they are the first to ring of C bells that ring at exponentially distributed
+        times. No gradient goes through the choice.
+
+        Source: Efraimidis & Spirakis, Inf. Process. Lett. 97 (2006).
+        """
+        return self._classes(as_tensor(p).detach(), num_samples, replacement)
+
+    @_unwatched
+    def _classes(self, p: Tensor, num_samples: int, replacement: bool) -> Tensor:
+        if p.dtype not in FLOATING or p.ndim == 0 or p.shape[-1] == 0:
+            raise ArgumentError(
+                f"multinomial: p must be floating weights of at least one class, got {describe(p)}"
+            )
+        count = whole("multinomial: num_samples", num_samples)
+        if not replacement and count > p.shape[-1]:
+            raise ArgumentError(
+                f"multinomial: {count} different classes cannot be drawn of {p.shape[-1]}; "
+                "use replacement=True"
+            )
+        p = p.astype(float64)
+        needed = 1 if replacement else count
+        STATE.execution.require("multinomial", lambda xp, p: _are_weights(xp, p, needed), (p,))
+        if replacement:
+            upward = cumulative_sum(p, axis=-1)
+            total = upward[..., -1:]
+            point = self.uniform((*p.shape[:-1], count), dtype=float64) * total
+            return searchsorted(upward, minimum(point, nextafter(total, 0.0)), side="right")
+        rings = -log(1 - self.uniform(p.shape, dtype=float64))
+        times = where(p > 0, rings / where(p > 0, p, 1.0), math.inf)
+        return topk(times, count, largest=False).indices
+
+
+def _is_probability(xp: Any, p: Any) -> tuple[Requirement, ...]:
+    inside = xp.logical_and(p >= 0, p <= 1)
+    return (Requirement(inside, p, ArgumentError, "p must lie in [0, 1]", "use sigmoid(p)"),)
+
+
+def _are_weights(xp: Any, p: Any, needed: int) -> tuple[Requirement, ...]:
+    """That all are finite and not negative, and enough of each row are not 0."""
+    good = xp.logical_and(p >= 0, xp.isfinite(p))
+    usable = xp.sum(xp.astype(p > 0, int64), axis=p.ndim - 1)
+    word = "one class" if needed == 1 else f"{needed} classes"
+    return (
+        Requirement(
+            good, p, ArgumentError, "p must be finite and not negative", "use softmax of scores"
+        ),
+        Requirement(
+            usable >= needed,
+            usable,
+            ArgumentError,
+            f"at least {word} must have a weight above 0",
+            "draw fewer, or with replacement=True",
+        ),
+    )
+
 
 class _Default(threading.local):
     def __init__(self) -> None:
@@ -203,3 +300,26 @@ def integers(low: int, high: int, shape: Any) -> Tensor:
 def permutation(n: int) -> Tensor:
     """The integers below n in random order, from the default generator."""
     return default_generator().permutation(n)
+
+
+def bernoulli(p: Any) -> Tensor:
+    """1 with probability p, else 0, for each element of p, from the default generator.
+
+    >>> bernoulli(as_tensor([0.0, 1.0])).tolist()
+    [0.0, 1.0]
+    """
+    return default_generator().bernoulli(p)
+
+
+def exponential(shape: Any, rate: float = 1.0, *, dtype: Any = float32) -> Tensor:
+    """Exponentially distributed numbers of mean 1 / rate, from the default generator."""
+    return default_generator().exponential(shape, rate, dtype=dtype)
+
+
+def multinomial(p: Any, num_samples: int, replacement: bool = False) -> Tensor:
+    """Classes drawn with probabilities proportional to p, from the default generator.
+
+    >>> multinomial(as_tensor([0.0, 1.0, 0.0]), 3, replacement=True).tolist()
+    [1, 1, 1]
+    """
+    return default_generator().multinomial(p, num_samples, replacement)

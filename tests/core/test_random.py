@@ -186,6 +186,88 @@ def test_permutation():
     assert bl.Generator(5).permutation(0).shape == (0,)
 
 
+def chances(counts, weights):
+    """Whether counts are those of draws in proportion to weights."""
+    weights = np.asarray(weights, float)
+    drawn = weights > 0
+    assert not counts[~drawn].any()
+    expected = weights[drawn] / weights.sum() * counts.sum()
+    return stats.chisquare(counts[drawn], expected).pvalue > 1e-3
+
+
+def test_classes_are_drawn_in_proportion_to_their_weights():
+    weights = np.array([3.0, 0.0, 1.0, 4.0, 2.0, 0.0])
+    p = bl.tensor(np.stack([weights, weights[::-1]]))
+    drawn = bl.Generator(3).multinomial(p, N // 10, replacement=True)
+    assert (drawn.shape, drawn.dtype) == ((2, N // 10), bl.int64)
+    for row, own in zip(drawn.numpy(), p.numpy(), strict=True):
+        assert chances(np.bincount(row, minlength=6), own)
+    several = bl.Generator(4).multinomial(bl.tensor(np.tile(weights, (N // 10, 1))), 2).numpy()
+    assert (several[:, 0] != several[:, 1]).all()
+    assert chances(np.bincount(several[:, 0], minlength=6), weights)
+    left = weights.copy()
+    left[3] = 0  # of those whose first was class 3, the second is drawn among the others
+    assert chances(np.bincount(several[several[:, 0] == 3, 1], minlength=6), left)
+
+
+def test_without_replacement_all_classes_can_be_drawn():
+    drawn = bl.Generator(1).multinomial(bl.ones((50, 7)), 7).numpy()
+    assert (np.sort(drawn, 1) == np.arange(7)).all()
+    assert len({tuple(row) for row in drawn}) > 40
+
+
+def test_bernoulli_and_exponential_numbers():
+    p = bl.tensor([0.0, 1.0, 0.3], dtype="float16")
+    drawn = bl.Generator(1).bernoulli(bl.broadcast_to(p, (N // 10, 3)))
+    assert drawn.dtype == bl.float16
+    none, every, some = drawn.numpy().astype(float).mean(0)
+    assert (none, every) == (0, 1)
+    assert some == pytest.approx(0.3, abs=5 * math.sqrt(0.21 / (N // 10)))
+    for dtype in ("float32", "float64"):
+        x = bl.Generator(2).exponential((N,), 4.0, dtype=dtype)
+        assert x.dtype.name == dtype
+        kolmogorov(x, stats.expon(scale=0.25).cdf)
+
+
+def test_a_draw_of_classes_is_the_same_compiled_and_takes_scores_that_want_gradients():
+    def step(generator, scores):
+        p = bl.nn.functional.softmax(scores, dim=-1)
+        return (
+            generator.multinomial(p, 3),
+            generator.multinomial(p, 3, True),
+            generator.bernoulli(p.detach()),
+        )
+
+    scores = bl.tensor(np.linspace(-1, 1, 12).reshape(2, 6), requires_grad=True)
+    eager, compiled = bl.Generator(9), bl.Generator(9)
+    fast = bl.compile(lambda x: step(compiled, x))
+    for _ in range(3):
+        for a, b in zip(step(eager, scores), fast(scores), strict=True):
+            assert a.tolist() == b.tolist()
+
+
+@pytest.mark.parametrize(
+    ("draw", "text"),
+    [
+        (lambda: random.multinomial(bl.ones(2), 3), r"3 different classes cannot be drawn of 2; u"),
+        (lambda: random.multinomial(bl.ones(2), 0), r"num_samples must be a positive integer, got"),
+        (lambda: random.multinomial(bl.tensor([1, 2]), 1), r"p must be floating weights of at lea"),
+        (lambda: random.multinomial(bl.tensor([1.0, -1.0]), 1), r"must be finite and not negative"),
+        (lambda: random.multinomial(bl.tensor([1.0, 0.0]), 2),
+         r"multinomial: at least 2 classes must have a weight above 0, got 1; draw fewer, or with"),
+        (lambda: random.multinomial(bl.zeros(2), 1, True),
+         r"multinomial: at least one class must have a weight above 0, got 0"),
+        (lambda: random.bernoulli(bl.tensor([1.5])), r"bernoulli: p must lie in \[0, 1\], got 1.5"),
+        (lambda: random.exponential(2, 0.0), r"exponential: rate must be positive, got 0.0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_explained(draw, text):
+    with pytest.raises(ArgumentError, match=text):
+        draw()
+    with pytest.raises(DTypeError, match=r"exponential: dtype must be floating, got int64"):
+        random.exponential(2, dtype="int64")
+
+
 # -- streams ------------------------------------------------------------------------
 
 
