@@ -224,9 +224,9 @@ def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4
 {setup}
-for n in range(1, 25): work(n)
+for n in range(1, 13): work(n)
 before = resident()
-for n in range(25, 73): work(n)
+for n in range(13, 37): work(n)
 print(resident() - before)
 """
 FUNCTION = """
@@ -236,7 +236,7 @@ work = lambda n: f(backlit.ones(n))
 OPS = """
 from backlit.compiler import eager
 eager.KINDS = 8
-work = lambda n: backlit.ones((64, 64)) @ backlit.ones((64, 64 + n))
+work = lambda n: backlit.functional.max_pool2d(backlit.ones((1, 1, 600, 600 + 2 * n)), 2)
 """
 
 
@@ -244,13 +244,13 @@ work = lambda n: backlit.ones((64, 64)) @ backlit.ones((64, 64 + n))
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not tell")
 @pytest.mark.parametrize("setup", [FUNCTION, OPS], ids=["function", "eager ops"])
 def test_memory_is_bounded_over_many_shapes(setup: str) -> None:
-    """48 more shapes take no more than those that are kept; they would take 10 MB and more.
+    """24 more shapes take no more than those that are kept; they would take 4 MB and more.
 
     What malloc keeps for later is given back before it is measured: it is not lost.
     """
     # Whether code is new or found makes no difference.
     growth = int(printed(GROWTH.format(setup=setup), timeout=300, BACKLIT_CACHE=""))
-    assert growth < 4000, f"{growth} KiB"
+    assert growth < 1500, f"{growth} KiB"
 
 
 # -- eager ops ----------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_threads_may_call_while_shapes_come_and_go() -> None:
     random = np.random.default_rng(0)
     data = [random.random((2, 300 + n, 200)).astype(np.float32) for n in range(4)]
     wrong: list[object] = []
-    end = time.monotonic() + 3
+    end = time.monotonic() + 1.5
 
     def work(number: int) -> None:
         choose = np.random.default_rng(number)
