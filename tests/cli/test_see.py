@@ -164,6 +164,19 @@ def test_mistakes_are_one_line(args, message):
 
 
 @pytest.mark.parametrize("command", ["draw", "step", "explain", "grad"])
+def test_a_formula_that_begins_with_a_minus_is_no_option(command, tmp_path):
+    for formula in ("-x", "-tanh(x)", "-log(x) * cosh(x)", "-h"):
+        result = backlit(command, formula, "x=2", *(["h=1"] if formula == "-h" else []))
+        assert result.exit_code == 0
+        assert ("Usage: " in result.output) == (formula == "-h")
+    if command == "draw":
+        assert backlit("draw", "-log(x)", "x=2", "-o", str(tmp_path / "a.svg")).exit_code == 0
+        assert (tmp_path / "a.svg").is_file()
+    if command == "grad":
+        assert "∂f/∂x = 0.5" in backlit("grad", "-log(x)", "x=2", "--upstream", "-1").output
+
+
+@pytest.mark.parametrize("command", ["draw", "step", "explain", "grad"])
 def test_mistakes_in_a_formula_are_marked_by_every_command(command):
     for args, message, mark in (
         (["y + x", "y=1"], "x has no value; add one, as in x=2 (column 5)", "      ^"),

@@ -10,7 +10,7 @@ import click
 from ..errors import ArgumentError
 from ..see.show.draw import draw as draw_record
 from .output import make_console
-from .source import HELP, load
+from .source import HELP, OfFormula, load
 
 _FORMS = (".html", ".svg", ".dot", ".txt", ".json")
 
@@ -23,7 +23,7 @@ _FORMS = (".html", ".svg", ".dot", ".txt", ".json")
   backlit draw "(x + y) * max(y, z)" x=-2 y=5 z=-4
 
 {HELP}""",
-    context_settings={"ignore_unknown_options": True},
+    cls=OfFormula,
 )
 @click.argument("source")
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")

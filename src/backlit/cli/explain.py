@@ -7,7 +7,7 @@ import click
 from ..errors import ArgumentError
 from ..see.show.explain import explain as explain_gradient
 from ..see.show.steps import name_of
-from .source import HELP, load
+from .source import HELP, OfFormula, load
 
 
 @click.command(
@@ -18,7 +18,7 @@ from .source import HELP, load
   backlit explain net.py --of fc1.weight --top 5
 
 {HELP}""",
-    context_settings={"ignore_unknown_options": True},
+    cls=OfFormula,
 )
 @click.argument("source")
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")

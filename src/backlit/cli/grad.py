@@ -9,7 +9,7 @@ import click
 from ..see.formula.language import FUNCTIONS, parse_value
 from ..see.formula.tree import differentiate, render
 from .output import make_console
-from .source import read_values
+from .source import OfFormula, read_values
 
 _HELP = f"""Show every gradient of EXPRESSION at the given VALUES.
 
@@ -26,7 +26,7 @@ and these functions: {", ".join(FUNCTIONS)}. Reductions take axis=.
 """
 
 
-@click.command(help=_HELP, context_settings={"ignore_unknown_options": True})
+@click.command(help=_HELP, cls=OfFormula)
 @click.argument("expression")
 @click.argument("values", nargs=-1, metavar="NAME=VALUE...")
 @click.option("--upstream", metavar="VALUE", help="The gradient that arrives at the result.")
@@ -50,7 +50,7 @@ def grad(
     no_color: bool,
 ) -> None:
     """Show every gradient of a formula."""
-    given = read_values(expression, values)
+    given = read_values(values)
     start = None if upstream is None else parse_value(upstream)
     result = differentiate(expression, given, upstream=start, dtype=dtype)
     if as_json:

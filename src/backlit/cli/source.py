@@ -39,7 +39,7 @@ def load(source: str, values: tuple[str, ...]) -> Record:
         return Record.load(path)
     if path.suffix == ".py":
         return _script(path)
-    return evaluate(parse(source), read_values(source, values)).record
+    return evaluate(parse(source), read_values(values)).record
 
 
 def _script(path: Path) -> Record:
@@ -65,13 +65,25 @@ def _script(path: Path) -> Record:
     return record
 
 
-def read_values(formula: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+class OfFormula(click.Command):
+    """A command whose arguments may begin with a minus: `-tanh(x)` does not ask for `-h`."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Put a blank before such an argument, so that it is no option."""
+        options = [p for p in self.get_params(context) if isinstance(p, click.Option)]
+        known = {name for p in options for name in p.opts}
+        valued = {name for p in options if not p.is_flag for name in p.opts}
+        for i, a in enumerate(args):
+            minus = a.startswith("-") and not a.startswith("--") and a not in known
+            if minus and a[:2] not in valued and (i == 0 or args[i - 1] not in valued):
+                args[i] = f" {a}"
+        return super().parse_args(context, args)
+
+
+def read_values(arguments: tuple[str, ...]) -> dict[str, Any]:
     """The values that were typed after a formula, as NAME=VALUE, by name."""
-    for argument in (formula, *arguments):
-        if argument.startswith("--"):
-            raise click.NoSuchOption(argument.partition("=")[0])
     values: dict[str, Any] = {}
-    for argument in arguments:
+    for argument in map(str.strip, arguments):
         name, equals, _ = argument.partition("=")
         if not equals or not re.fullmatch(r"\s*[^\W\d]\w*\s*", name):
             raise ExpressionError(

@@ -14,7 +14,7 @@ from ..see.records.model import Record
 from ..see.show.explain import explain as explain_gradient
 from ..see.show.steps import name_of
 from .output import make_console
-from .source import HELP, load
+from .source import HELP, OfFormula, load
 from .walking import Walk
 
 _KEYS = """\
@@ -151,7 +151,7 @@ Commands, line by line:
 {_KEYS}
 
 {HELP}""",
-    context_settings={"ignore_unknown_options": True},
+    cls=OfFormula,
 )
 @click.argument("source")
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
