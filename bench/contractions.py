@@ -21,13 +21,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import llvmlite.binding as llvm
 import numpy as np
 import torch
-from llvmlite import ir
 
 from backlit.compiler.contraction import Contraction, ConvolutionGeometry, Machine, build, matmul
-from backlit.compiler.contraction.native import Call, Library, target_machine
+from backlit.compiler.contraction.native import Call
 from backlit.compiler.llvm import machine
 from backlit.dtypes import bfloat16
 
@@ -100,12 +98,10 @@ class Runner:
     """Runs calls natively with one or two threads."""
 
     def __init__(self) -> None:
-        machine = target_machine()
-        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(RUNNER), machine)
-        self.engine.finalize_object()
+        self.library = machine.build(machine.header() + RUNNER, ["run"])
         p, i = ctypes.c_void_p, ctypes.c_int64
         kind = ctypes.CFUNCTYPE(None, p, p, i, i, i, p, p, i)
-        self.function = kind(self.engine.get_function_address("run"))
+        self.function = kind(self.library.addresses["run"])
 
     def time(self, call: Call, parts: int, repeats: int) -> float:
         barrier = (ctypes.c_int64 * 16)()
@@ -201,13 +197,11 @@ class Product:
         self.tc = torch.empty((*outer, m, n), dtype=torch_dtype)
         turned = {"transpose_a": kind[0] == "T", "transpose_b": kind[1] == "T"}
         self.spec: Contraction = matmul(self.dtype, m, n, k, batch=outer, **turned)
-        module = ir.Module()
         self.flops = self.spec.flops
         start = time.thread_time()
-        self.kernel = build(module, "kernel", self.spec, machine=TARGET)
-        self.library = Library(module)
+        self.kernel = build("kernel", self.spec, machine=TARGET)
         self.compile_seconds = time.thread_time() - start
-        self.call = Call(self.library, self.kernel, [array_of(a), array_of(b), self.c])
+        self.call = Call(self.kernel, [array_of(a), array_of(b), self.c])
         self.multiply = torch.bmm if batch > 1 else torch.mm
 
     def check(self) -> None:
@@ -287,10 +281,9 @@ class Convolved:
         self.parts = []
         start = time.thread_time()
         for spec in specs:
-            module = ir.Module()
-            kernel = build(module, "kernel", spec, machine=TARGET)
+            kernel = build("kernel", spec, machine=TARGET)
             arrays = [array_of(left), array_of(right), self.result]
-            self.parts.append(Call(Library(module), kernel, arrays))
+            self.parts.append(Call(kernel, arrays))
         self.compile_seconds = time.thread_time() - start
 
     def check(self) -> None:

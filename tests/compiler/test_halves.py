@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from llvmlite import ir
 
 import backlit as bl
 from backlit import models, nn, optim
@@ -20,7 +19,7 @@ from backlit.compiler.contraction import (
     build,
     matmul,
 )
-from backlit.compiler.contraction.native import Call, Library
+from backlit.compiler.contraction.native import Call
 from backlit.compiler.contraction.pairs import paired
 from backlit.compiler.llvm import machine
 from backlit.compiler.lower import legalize, products
@@ -50,11 +49,10 @@ def wide(x: bl.Tensor) -> np.ndarray:
 
 def exact(spec: Contraction, values: list[np.ndarray], target: Machine = PAIRS) -> None:
     """Whole numbers: nothing is rounded, so the result is that of the definition."""
-    module = ir.Module()
-    kernel = build(module, "kernel", spec, machine=target)
+    kernel = build("kernel", spec, machine=target)
     out = np.full(spec.outputs[0].size, 99, spec.outputs[0].dtype)
     expected = reference(spec, [*values, out])[0]
-    Call(Library(module), kernel, [*values, out]).run(2)
+    Call(kernel, [*values, out]).run(2)
     np.testing.assert_array_equal(out.astype(np.float64), expected)
 
 
@@ -86,18 +84,16 @@ def long_sums() -> list[Contraction]:
 def test_blocks_of_long_sums_are_not_rounded_to_16_bits(number) -> None:
     """Whole numbers: the sums in float32 are exact, so the result is rounded once, at the end."""
     spec = long_sums()[number]
-    module = ir.Module()
-    kernel = build(module, "kernel", spec, machine=SMALL if spec.a.windows else PAIRS)
+    kernel = build("kernel", spec, machine=SMALL if spec.a.windows else PAIRS)
     assert kernel.schedule.kc < kernel.spec.size("k"), "not long enough"
     random = np.random.default_rng(0)
     dtype = spec.a.dtype
     a, b = (random.integers(0, 3, x.size).astype(dtype) for x in (spec.a, spec.b))
     start = np.full(spec.outputs[0].size, 3, dtype)
     expected = reference(spec, [a, b, start])[0].astype(dtype)
-    library = Library(module)
     for parts in (1, 3):
         out = start.copy()
-        Call(library, kernel, [a, b, out]).run(parts)
+        Call(kernel, [a, b, out]).run(parts)
         np.testing.assert_array_equal(out.astype(F32), expected.astype(F32))
 
 
@@ -133,11 +129,10 @@ def test_infinities_and_nan_stay_in_their_rows_and_columns(ta, tb, k) -> None:
     with np.errstate(invalid="ignore"):
         expected = a.astype(F32) @ b.astype(F32)
     spec = matmul(BF16, 20, 37, k, transpose_a=ta, transpose_b=tb)
-    module = ir.Module()
-    kernel = build(module, "kernel", spec, machine=PAIRS)
+    kernel = build("kernel", spec, machine=PAIRS)
     out = np.zeros((20, 37), BF16)
     arrays = [np.ascontiguousarray(x.T) if t else x for x, t in ((a, ta), (b, tb))]
-    Call(Library(module), kernel, [*arrays, out]).run()
+    Call(kernel, [*arrays, out]).run()
     np.testing.assert_allclose(out.astype(F32), expected, rtol=0.01, atol=0.01)
 
 
@@ -175,9 +170,8 @@ def test_which_index_counts_pairs() -> None:
 def test_the_instruction_is_used_where_the_processor_has_it(cpu, chosen) -> None:
     """Code for other processors; nothing of it is run."""
     engine = machine.Engine("x86_64-unknown-linux-gnu", cpu)
-    module = ir.Module()
-    build(module, "kernel", matmul(BF16, 64, 64, 64), machine=chosen)
-    code = engine.machine.emit_assembly(engine.tidied(str(module)))
+    kernel = build("kernel", matmul(BF16, 64, 64, 64), machine=chosen)
+    code = engine.machine.emit_assembly(engine.tidied(kernel.code))
     assert ("vdpbf16ps" in code) == chosen.pairs
     assert bool(re.search(r"vfmadd\w+ps", code)) != chosen.pairs
     for features, pairs in (("+avx512f,+avx512bf16", True), ("+avx512f,-avx512bf16", False)):

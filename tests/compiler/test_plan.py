@@ -97,7 +97,7 @@ def test_places_known_before_the_code_runs_make_no_code() -> None:
 )
 def test_integer_constants_are_folded_as_the_processor_would(op, a, b, expected) -> None:
     f = Function("f", [])
-    assert f.const("i32", a).bits(op, f.const("i32", b)).text == expected
+    assert f.const("i32", a).op(op, f.const("i32", b)).text == expected
 
 
 def test_integer_identities_make_no_code() -> None:
@@ -110,7 +110,7 @@ def test_integer_identities_make_no_code() -> None:
     assert (f.const("i8", -1) & 3).text == "3"
     assert f.const("i64", 3).compare("lt", 4).select(x, 7) is x
     assert f.const("i64", 5).compare("lt", 4).select(x, 7).text == "7"
-    assert f.lines == ["entry:"]
+    assert not f.lines
 
 
 def rows_step(weight, pick, after):

@@ -1,7 +1,7 @@
 """Affine contractions as native code: matrix products, convolutions and everything between.
 
     spec = matmul(dtype, m, n, k, transpose_b=True)      or any `Contraction`
-    kernel = build(module, "name", spec, epilogue)       adds a function to an `ir.Module`
+    kernel = build("name", spec, epilogue)               kernel.code is the text of its function
 
 The function is `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)`. `buffers` is
 an array of pointers in the order a, b, outputs, extras (each to the start of its buffer: offsets

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
-from llvmlite import ir
-
-from . import emit
-from .emit import Index, Value
+from ..llvm.builder import Function, Index, Value, known
+from ..llvm.types import vector_type
+from . import lanes as vectors
 from .spec import Contraction, Operand, Window, merge
+
+#: Where the lanes of a vector lie from a base on: all in one place, next to each other, a small
+#: number of elements apart, or at a vector of offsets.
+Lanes = Literal["equal", "contiguous"] | int | Value
 
 
 class Access:
@@ -20,7 +24,7 @@ class Access:
 
     def __init__(self, spec: Contraction, operand: Operand):
         self.operand = operand
-        self.element = emit.storage(operand.dtype)
+        self.element = vectors.storage(operand.dtype)
         self.extents = {g: getattr(spec, g) for g in ("batch", "m", "n", "k")}
         self.wide = operand.size >= 2**31
 
@@ -37,23 +41,19 @@ class Access:
         assert stride is not None
         return stride
 
-    def offset(
-        self, b: ir.IRBuilder, group: str, index: Index, what: Operand | Window | None = None
-    ) -> Index:
+    def offset(self, group: str, index: Index, what: Operand | Window | None = None) -> Index:
         """How far a flat index of a group moves the address, or a window's coordinate."""
-        if emit.known(index) == 0:
+        if known(index) == 0:
             return 0
-        strides = getattr(what or self.operand, group)
-        merged = merge(self.extents[group], strides)
+        merged = merge(self.extents[group], getattr(what or self.operand, group))
         total: Index = 0
         for position, (extent, stride) in enumerate(merged):
             if stride == 0:
                 continue
-            inner = math.prod(e for e, _ in merged[position + 1 :])
-            digit = emit.div(b, index, inner)
+            digit = index // math.prod(e for e, _ in merged[position + 1 :])
             if position:
-                digit = emit.rem(b, digit, extent)
-            total = emit.add(b, total, emit.mul(b, digit, stride))
+                digit = digit % extent
+            total = total + digit * stride
         return total
 
     def local(self, group: str, index: int) -> int:
@@ -65,92 +65,71 @@ class Access:
         return total
 
     def lane_offsets(
-        self, b: ir.IRBuilder, group: str, first: Index, width: int, what: Operand | Window
+        self, f: Function, group: str, first: Index, width: int, what: Operand | Window
     ) -> Value:
         """The same for `width` flat indices from `first` on, one in each lane."""
-        kind = emit.I64 if self.wide else emit.I32
-        vector = ir.VectorType(kind, width)
+        kind = "i64" if self.wide else "i32"
         merged = merge(self.extents[group], getattr(what, group))
-        steps = emit.constants(kind, range(width))
-        start = emit.const(first)
-        if kind is emit.I32:
-            start = b.trunc(start, kind)
-        if len(merged) <= 1:
+        number = known(first)
+        if len(merged) <= 1 and number is not None:
             stride = merged[0][1] if merged else 0
-            known = emit.known(first)
-            if known is not None:
-                return emit.constants(kind, [(known + i) * stride for i in range(width)])
-            flat = b.add(emit.splat(b, start, width), steps)
-            return b.mul(flat, emit.constants(kind, [stride] * width))
-        flat = b.add(emit.splat(b, start, width), steps)
-        total = ir.Constant(vector, None)
+            return f.vector(kind, [(number + i) * stride for i in range(width)])
+        start = f.index(first)
+        if not self.wide:
+            start = start.cast("trunc", kind)
+        flat = start.splat(width) + f.vector(kind, range(width))
+        if len(merged) <= 1:
+            return flat * (merged[0][1] if merged else 0)
+        total = f.const(vector_type(kind, width), 0)
         for position, (extent, stride) in enumerate(merged):
             inner = math.prod(e for e, _ in merged[position + 1 :])
-            digit = flat
-            if inner > 1:
-                digit = b.udiv(digit, emit.constants(kind, [inner] * width))
+            digit = flat // inner if inner > 1 else flat
             if position:
-                digit = b.urem(digit, emit.constants(kind, [extent] * width))
-            total = b.add(total, b.mul(digit, emit.constants(kind, [stride] * width)))
+                digit = digit % extent
+            total = total + digit * stride
         return total
 
-    def load_lanes(
-        self, b: ir.IRBuilder, base: Value, lanes: Value, width: int, mask: Value
-    ) -> Value:
-        """Elements at a base and the offsets of lanes (see `lanes`), as they lie in memory."""
-        kind = ir.VectorType(self.element, width)
+    def load_lanes(self, base: Value, lanes: Lanes, width: int, mask: vectors.Known) -> Value:
+        """Elements at a base and the offsets of lanes, as they lie in memory."""
+        f, kind = base.function, vector_type(self.element, width)
         if lanes == "equal":
-            align = emit.element_bytes(self.element)
-            return emit.splat(b, b.load(base, align=align, typ=self.element), width)
+            return f.load(self.element, base).splat(width)
         if lanes == "contiguous":
-            return emit.load(b, base, kind, mask)
+            return f.load(kind, base, mask)
         if isinstance(lanes, int):
-            return emit.load_apart(b, base, kind, lanes, mask)
-        return emit.gather(b, emit.lane_addresses(b, base, lanes, self.element), kind, mask)
+            return vectors.load_apart(kind, base, lanes, mask)
+        return f.gather(kind, base.at(lanes, self.element), mask)
 
-    def store_lanes(
-        self, b: ir.IRBuilder, value: Value, base: Value, lanes: Value, mask: Value
-    ) -> None:
-        """Store at a base and the offsets of lanes (see `lanes`)."""
+    def store_lanes(self, value: Value, base: Value, lanes: Lanes, mask: vectors.Known) -> None:
+        """Store at a base and the offsets of lanes."""
+        f = base.function
         if isinstance(lanes, str):  # one address means one lane: outputs write no element twice
-            emit.store(b, value, base, mask)
-            return
-        if isinstance(lanes, int):
-            emit.store_apart(b, value, base, lanes, mask)
-            return
-        emit.scatter(b, value, emit.lane_addresses(b, base, lanes, self.element), mask)
+            f.store(value, base, mask)
+        elif isinstance(lanes, int):
+            vectors.store_apart(value, base, lanes, mask)
+        else:
+            f.scatter(value, base.at(lanes, self.element), mask)
 
     def lanes(
-        self,
-        b: ir.IRBuilder,
-        base: Value,
-        group: str,
-        first: Index,
-        local: int,
-        width: int,
-        steady: bool,
-    ) -> tuple[Value, Value]:
+        self, base: Value, group: str, first: Index, local: int, width: int, steady: bool
+    ) -> tuple[Value, Lanes]:
         """Where `width` lanes from the flat index `first` + `local` on lie: a base and offsets.
 
         `first` begins a tile; `steady` says that the steps inside it are the same in every tile.
-        The offsets are a vector, or "contiguous", or a small number of elements from lane to lane,
-        or "equal" where there is one address.
         """
         stride = self.stride(group)
         merged = merge(self.extents[group], getattr(self.operand, group))
-        if stride is None and not steady and merged[-1][1] == 1 and merged[-1][0] % width == 0:
-            at = self.offset(b, group, emit.add(b, first, local))
-            return emit.pointer(b, base, at, self.element), "contiguous"
         if stride is None and not steady:
-            first = emit.add(b, first, local)
-            return base, self.lane_offsets(b, group, first, width, self.operand)
-        base = emit.pointer(b, base, self.offset(b, group, first), self.element)
-        start = self.local(group, local) if stride is None else local * stride
-        base = emit.pointer(b, base, start, self.element)
-        steps = [
-            (self.local(group, local + i) - start if stride is None else i * stride)
-            for i in range(width)
-        ]
+            if merged[-1][1] == 1 and merged[-1][0] % width == 0:
+                return base.at(self.offset(group, first + local), self.element), "contiguous"
+            offsets = self.lane_offsets(base.function, group, first + local, width, self.operand)
+            return base, offsets
+        if stride is None:
+            start = self.local(group, local)
+            steps = [self.local(group, local + i) - start for i in range(width)]
+        else:
+            start, steps = local * stride, [i * stride for i in range(width)]
+        base = base.at(self.offset(group, first), self.element).at(start, self.element)
         if steps == list(range(width)):
             return base, "contiguous"
         if not any(steps):
@@ -158,4 +137,4 @@ class Access:
         apart = width > 1 and steps[1]
         if 2 <= apart <= 4 and steps == list(range(0, width * apart, apart)):
             return base, apart
-        return base, emit.constants(emit.I64, steps)
+        return base, base.function.vector("i64", steps)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llvmlite import ir
-
-from . import emit
-from .emit import Index, Value
+from ..llvm.builder import Function, Index, Value
 from .layout import Layout
 
 
@@ -18,20 +15,18 @@ class Share:
     part: Value | None = None
     parts: Value | None = None
 
-    def of(self, b: ir.IRBuilder, total: Index) -> tuple[Index, Index]:
+    def of(self, total: Index) -> tuple[Index, Index]:
         """The range of `total` pieces of work that is this part's."""
-        total = emit.const(total)
-        if self.part is None:
+        if self.part is None or self.parts is None:
             return 0, total
-        first = b.udiv(b.mul(total, self.part), self.parts)
-        last = b.udiv(b.mul(total, b.add(self.part, emit.const(1))), self.parts)
-        return first, last
+        return total * self.part // self.parts, total * (self.part + 1) // self.parts
 
 
 @dataclass(frozen=True)
 class Frame:
     """What holds in the whole function, or for the steps that one part does alone."""
 
+    f: Function
     share: Share
     #: To the first element of each operand.
     pointers: tuple[Value, ...]
@@ -57,44 +52,41 @@ class Step:
     batch: tuple[Index, Index]
 
 
-def step_of(b: ir.IRBuilder, layout: Layout, number: Index) -> Step:
+def step_of(f: Function, layout: Layout, number: Index) -> Step:
     """The step of a number: k goes first, then n, m and the batch."""
     s = layout.schedule
     batch, m, n, k = layout.spec.sizes
     _, m_blocks, n_blocks, k_blocks = layout.blocks
-    k_block = emit.rem(b, number, k_blocks)
-    rest = emit.div(b, number, k_blocks)
-    n_block = emit.rem(b, rest, n_blocks)
-    rest = emit.div(b, rest, n_blocks)
-    m_block = emit.rem(b, rest, m_blocks)
-    b_block = emit.div(b, rest, m_blocks)
+    k_block, rest = number % k_blocks, number // k_blocks
+    n_block, rest = rest % n_blocks, rest // n_blocks
+    m_block, b_block = rest % m_blocks, rest // m_blocks
     return Step(
         number,
         k_block,
-        k=_span(b, k_block, s.kc, k),
-        n=_span(b, n_block, s.nc, n),
-        m=_span(b, m_block, s.mc, m),
-        batch=_span(b, b_block, s.bc, batch),
+        k=_span(f, k_block, s.kc, k),
+        n=_span(f, n_block, s.nc, n),
+        m=_span(f, m_block, s.mc, m),
+        batch=_span(f, b_block, s.bc, batch),
     )
 
 
-def _span(b: ir.IRBuilder, block: Index, size: int, total: int) -> tuple[Index, Index]:
-    start = emit.mul(b, block, size)
+def _span(f: Function, block: Index, size: int, total: int) -> tuple[Index, Index]:
+    start = block * size
     if total % size == 0:
         return start, min(size, total)
-    return start, emit.minimum(b, size, emit.sub(b, total, start))
+    return start, f.minimum(size, total - start)
 
 
-def chunk_of(b: ir.IRBuilder, layout: Layout, step: Step) -> tuple[Index, Index]:
+def chunk_of(layout: Layout, step: Step) -> tuple[Index, Index]:
     """The first value, and the number, of the index that a padded copy is chunked by."""
     assert layout.padding is not None
     if layout.padding.chunked is None:
         return 0, 1
     start, count = {"m": step.m, "k": step.k}[layout.padding.chunked]
-    return emit.div(b, start, layout.per_chunk), emit.div(b, count, layout.per_chunk)
+    return start // layout.per_chunk, count // layout.per_chunk
 
 
-def at_batch(b: ir.IRBuilder, layout: Layout, frame: Frame, number: int, batch: Index) -> Value:
+def at_batch(layout: Layout, frame: Frame, number: int, batch: Index) -> Value:
     """Where one matrix of the batch begins in an operand."""
     access = layout.accesses[number]
-    return emit.pointer(b, frame.pointers[number], access.offset(b, "batch", batch), access.element)
+    return frame.pointers[number].at(access.offset("batch", batch), access.element)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from llvmlite import ir
-
-from .emit import Value
+from ..llvm.builder import Function, Value
 from .schedule import Schedule
 from .spec import Contraction
 
@@ -16,24 +14,24 @@ from .spec import Contraction
 class Epilogue:
     """What becomes of a sum before it is stored.
 
-    `prepare(builder, constants)` gets the extra operands that are one element each, once, and
-    returns what `emit` wants of them. `emit(builder, sums, extras, prepared)` gets a vector of sums
-    and one vector for each other extra operand at the same indices, and returns one vector for each
-    output. Elements are as they lie in memory: truth values bytes, bfloat16 16 bits. Equal keys
-    must mean equal code.
+    `prepare(function, constants)` gets the extra operands that are one element each, once, and
+    returns what `emit` wants of them. `emit(function, sums, extras, prepared)` gets a vector of
+    sums and one vector for each other extra operand at the same indices, and returns one vector for
+    each output. Elements are as they lie in memory: truth values bytes, bfloat16 16 bits. Equal
+    keys must mean equal code.
     """
 
     key: Hashable
-    emit: Callable[[ir.IRBuilder, Value, list[Value], list[Value]], list[Value]]
-    prepare: Callable[[ir.IRBuilder, list[Value]], list[Value]] = lambda builder, values: values
+    emit: Callable[[Function, Value, list[Value], list[Value]], list[Value]]
+    prepare: Callable[[Function, list[Value]], list[Value]] = lambda f, values: values
 
 
-PLAIN = Epilogue("store", lambda builder, value, extras, prepared: [value])
+PLAIN = Epilogue("store", lambda f, value, extras, prepared: [value])
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)` in a module.
+    """A function `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)`.
 
     Run every phase from 0 to phases - 1 with every part from 0 to parts - 1, parts in any order or
     at once, with a barrier between phases. The result does not depend on `parts`. `scratch` points
@@ -45,3 +43,5 @@ class Kernel:
     scratch: int
     spec: Contraction
     schedule: Schedule
+    #: The function and what it needs, as LLVM reads it.
+    code: str

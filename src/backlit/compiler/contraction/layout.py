@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from llvmlite import ir
 
-from . import emit
+from ..llvm.types import vector_type
 from .access import Access
+from .lanes import storage
 from .pad import Padded, padded
 from .schedule import Schedule, structure
 from .spec import Contraction, Operand
@@ -45,14 +45,14 @@ class Layout:
         return self.machine.lanes(self.dtype.itemsize)
 
     @cached_property
-    def scalar(self) -> ir.Type:
-        """One sum."""
-        return emit.storage(self.dtype)
+    def scalar(self) -> str:
+        """The type of one sum."""
+        return storage(self.dtype)
 
     @cached_property
-    def vector(self) -> ir.VectorType:
-        """A register of sums."""
-        return ir.VectorType(self.scalar, self.lanes)
+    def vector(self) -> str:
+        """The type of a register of sums."""
+        return vector_type(self.scalar, self.lanes)
 
     @cached_property
     def wide(self) -> int:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from llvmlite import ir
-
-from . import emit
-from .emit import Index, Value
+from ..llvm.builder import Function, Index, Value
+from ..llvm.types import vector_type
+from .lanes import Known, read, storage, tail
 from .spec import GROUPS, Contraction, Extents, Operand, Window
 
 
@@ -130,149 +129,122 @@ def padded(spec: Contraction, x: Operand) -> Padded:
 class PadCopier:
     """Writes the code that copies planes (the windows' coordinates) of a padded operand."""
 
-    def __init__(self, spec: Contraction, plan: Padded, lanes: int, accumulator: ir.Type):
-        self.spec, self.plan, self.source = spec, plan, spec.a
+    def __init__(self, f: Function, spec: Contraction, plan: Padded, lanes: int, accumulator: str):
+        self.f, self.spec, self.plan, self.source = f, spec, plan, spec.a
         self.lanes, self.accumulator = lanes, accumulator
-        self.element = emit.storage(self.source.dtype)
+        self.element = storage(self.source.dtype)
+        self.kind = vector_type(self.element, lanes)
+        self.zero = f.const(vector_type(accumulator, lanes), 0)
         self.per_chunk = math.prod(e for e, _ in plan.dims)
         self.plane = math.prod(count for _, count, _ in plan.windows)
         self.half = False
 
-    def copy(self, b: ir.IRBuilder, source: Value, target: Value, chunk0: Index, u: Index) -> None:
+    def copy(self, source: Value, target: Value, chunk0: Index, u: Index) -> None:
         """Copy the plane number `u` of the chunks from `chunk0` on."""
-        chunk, rest = emit.div(b, u, self.per_chunk), emit.rem(b, u, self.per_chunk)
-        digits = {-1: emit.add(b, chunk0, chunk)}
-        at = emit.mul(b, digits[-1], self.plan.chunk_stride)
-        for position, (extent, stride) in enumerate(self.plan.dims):
-            inner = math.prod(e for e, _ in self.plan.dims[position + 1 :])
-            digit = digits[position] = emit.rem(b, emit.div(b, rest, inner), extent)
-            at = emit.add(b, at, emit.mul(b, digit, stride))
-        source = emit.pointer(b, source, at, self.element)
-        target = emit.pointer(b, target, emit.mul(b, u, self.plane), self.accumulator)
+        f, plan = self.f, self.plan
+        chunk, rest = u // self.per_chunk, u % self.per_chunk
+        digits = {-1: chunk0 + chunk}
+        at = digits[-1] * plan.chunk_stride
+        for position, (extent, stride) in enumerate(plan.dims):
+            inner = math.prod(e for e, _ in plan.dims[position + 1 :])
+            digit = digits[position] = rest // inner % extent
+            at = at + digit * stride
+        source = source.at(at, self.element)
+        target = target.at(u * self.plane, self.accumulator)
         if not self.spec.odd:
-            self._level(b, source, target, 0, spill=False)
+            self._level(source, target, 0, spill=False)
             return
         assert self.spec.pairs is not None
-        assert self.plan.pairs is not None
-        whole = emit.const(self.spec.k[self.spec.pairs] - 1)
-        with b.if_else(b.icmp_unsigned("<", emit.const(digits[self.plan.pairs]), whole)) as arms:
+        assert plan.pairs is not None
+        whole = f.index(digits[plan.pairs]).compare(
+            "lt", self.spec.k[self.spec.pairs] - 1, signed=False
+        )
+        with f.either(whole) as arms:
             for arm, self.half in zip(arms, (False, True), strict=True):
                 with arm:
-                    self._level(b, source, target, 0, spill=False)
+                    self._level(source, target, 0, spill=False)
 
-    def _read(self, b: ir.IRBuilder, at: Value, load: Callable[[Value], Value]) -> Value:
+    def _read(self, at: Value, load: Callable[[Value], Value]) -> Value:
         """The lanes at an address as tiles want them; of half a pair the second is zero."""
-        if self.spec.pairs is None:
-            return emit.widen(b, load(at), self.source.dtype, self.accumulator)
-        second = None
-        if not self.half:
-            second = load(emit.pointer(b, at, self.source.pair, self.element))
-        return emit.pairs(b, load(at), second)
+        return read(self.spec, self.source, self.accumulator, at, load, self.half)
 
-    def _level(
-        self, b: ir.IRBuilder, source: Value, target: Value, level: int, *, spill: bool
-    ) -> None:
+    def _level(self, source: Value, target: Value, level: int, *, spill: bool) -> None:
         """Copy one index of the windows above; `spill`: memory behind it is written later."""
+        f = self.f
         low, count, w = self.plan.windows[level]
         if level == len(self.plan.windows) - 1:
-            self._line(b, source, target, low, count, w, spill)
+            self._line(source, target, low, count, w, spill)
             return
         size = math.prod(c for _, c, _ in self.plan.windows[level + 1 :])
 
-        def one(spill: bool, i: Index, _: list[Value]) -> list[Value]:
-            p = emit.add(b, i, low)
-            into = emit.pointer(b, target, emit.mul(b, i, size), self.accumulator)
-            inside = b.icmp_unsigned("<", emit.const(p), emit.const(w.extent))
-            with b.if_else(inside) as (then, otherwise):
+        def one(spill: bool, i: Index) -> None:
+            p = i + low
+            into = target.at(i * size, self.accumulator)
+            inside = f.index(p).compare("lt", w.extent, signed=False)
+            with f.either(inside) as (then, otherwise):
                 with then:
-                    row = emit.pointer(b, source, emit.mul(b, p, w.stride), self.element)
-                    self._level(b, row, into, level + 1, spill=spill)
+                    row = source.at(p * w.stride, self.element)
+                    self._level(row, into, level + 1, spill=spill)
                 with otherwise:
-                    self._zero(b, into, size)
-            return []
+                    self._zero(into, size)
 
-        emit.loop(b, 0, count - 1, partial(one, size >= self.lanes))
-        one(spill, count - 1, [])
+        f.repeat(0, count - 1, partial(one, size >= self.lanes))
+        one(spill, count - 1)
 
-    def _pieces(self, b: ir.IRBuilder, count: int, body: Callable[[Index, Value], None]) -> None:
+    def _pieces(self, count: int, body: Callable[[Index, Known], None]) -> None:
         """`body(first, mask)` for each vector of a line: a loop, and the masked rest."""
         whole = count // self.lanes * self.lanes
         if count % self.lanes:
-            body(whole, emit.tail_mask(count - whole, self.lanes))
+            body(whole, tail(count - whole, self.lanes))
+        self.f.repeat(0, whole, lambda i: body(i, None), self.lanes)
 
-        def one(i: Index, _: list[Value]) -> list[Value]:
-            body(i, None)
-            return []
+    def _zero(self, target: Value, count: int) -> None:
+        def put(first: Index, mask: Known) -> None:
+            self.f.store(self.zero, target.at(first, self.accumulator), mask)
 
-        emit.loop(b, 0, whole, one, step=self.lanes)
-
-    def _zero(self, b: ir.IRBuilder, target: Value, count: int) -> None:
-        zero = ir.Constant(ir.VectorType(self.accumulator, self.lanes), None)
-
-        def put(first: Index, mask: Value) -> None:
-            emit.store(b, zero, emit.pointer(b, target, first, self.accumulator), mask)
-
-        self._pieces(b, count, put)
+        self._pieces(count, put)
 
     def _line(
-        self,
-        b: ir.IRBuilder,
-        source: Value,
-        target: Value,
-        low: int,
-        count: int,
-        w: Window,
-        spill: bool,
+        self, source: Value, target: Value, low: int, count: int, w: Window, spill: bool
     ) -> None:
         """One line of coordinates: zeros before, the elements, zeros behind."""
+        f = self.f
         before = min(max(0, -low), count)
         exist = max(0, min(low + count, w.extent) - max(low, 0))
         behind = count - before - exist
         first = low + before
         if count <= 6 * self.lanes and w.stride == 1 and exist:
-            self._short_line(b, source, target, low, count, w, spill)
+            self._short_line(source, target, low, count, w, spill)
             return
-        self._zero(b, target, before)
-        self._zero(b, emit.pointer(b, target, before + exist, self.accumulator), behind)
-        source = emit.pointer(b, source, first * w.stride, self.element)
-        target = emit.pointer(b, target, before, self.accumulator)
-        kind = ir.VectorType(self.element, self.lanes)
-        offsets = emit.constants(emit.I64, [i * w.stride for i in range(self.lanes)])
+        self._zero(target, before)
+        self._zero(target.at(before + exist, self.accumulator), behind)
+        source = source.at(first * w.stride, self.element)
+        target = target.at(before, self.accumulator)
+        offsets = f.vector("i64", [i * w.stride for i in range(self.lanes)])
 
-        def move(i: Index, mask: Value) -> None:
+        def move(i: Index, mask: Known) -> None:
             def load(at: Value) -> Value:
                 if w.stride == 1:
-                    return emit.load(b, at, kind, mask)
-                addresses = emit.lane_addresses(b, at, offsets, self.element)
-                return emit.gather(b, addresses, kind, mask)
+                    return f.load(self.kind, at, mask)
+                return f.gather(self.kind, at.at(offsets, self.element), mask)
 
-            at = emit.pointer(b, source, emit.mul(b, i, w.stride), self.element)
-            value = self._read(b, at, load)
-            emit.store(b, value, emit.pointer(b, target, i, self.accumulator), mask)
+            value = self._read(source.at(i * w.stride, self.element), load)
+            f.store(value, target.at(i, self.accumulator), mask)
 
-        self._pieces(b, exist, move)
+        self._pieces(exist, move)
 
     def _short_line(
-        self,
-        b: ir.IRBuilder,
-        source: Value,
-        target: Value,
-        low: int,
-        count: int,
-        w: Window,
-        spill: bool,
+        self, source: Value, target: Value, low: int, count: int, w: Window, spill: bool
     ) -> None:
         """A line of a few vectors: each is one load, of the lanes that exist, and one store."""
-        kind = ir.VectorType(self.element, self.lanes)
+        f = self.f
         for first in range(0, count, self.lanes):
             p = range(low + first, low + first + self.lanes)
-            inside = [int(0 <= x < w.extent) for x in p]
-            mask = None
-            if not all(inside):
-                mask = ir.Constant(ir.VectorType(emit.I1, self.lanes), inside)
-            value = ir.Constant(ir.VectorType(self.accumulator, self.lanes), None)
+            inside = tuple(0 <= x < w.extent for x in p)
+            mask = None if all(inside) else inside
+            value = self.zero
             if any(inside):
-                at = emit.pointer(b, source, p[0], self.element)
-                value = self._read(b, at, partial(emit.load, b, kind=kind, mask=mask))
-            kept = None if spill else emit.tail_mask(count - first, self.lanes)
-            emit.store(b, value, emit.pointer(b, target, first, self.accumulator), kept)
+                at = source.at(p[0], self.element)
+                value = self._read(at, partial(f.load, self.kind, mask=mask))
+            kept = None if spill else tail(count - first, self.lanes)
+            f.store(value, target.at(first, self.accumulator), kept)

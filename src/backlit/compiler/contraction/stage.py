@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from llvmlite import ir
-
-from . import emit
-from .emit import Index, Value
+from ..llvm.builder import Index
 from .frame import Frame, Step, at_batch, chunk_of
 from .layout import Layout
 from .pack import Packer
@@ -20,43 +17,40 @@ class Stage:
     def __init__(self, layout: Layout, frame: Frame):
         self.layout = layout
         self.frame = frame
+        self.f = frame.f
 
-    def all(self, b: ir.IRBuilder, step: Step) -> None:
+    def all(self, step: Step) -> None:
         """Whatever the schedule says."""
         layout = self.layout
         if layout.padding is not None:
-            self.pad(b, step)
+            self.pad(step)
         if layout.schedule.pack_a:
-            self._pack(b, step, "m")
+            self._pack(step, "m")
         if layout.schedule.pack_b:
             kept = layout.steps > 1 and layout.blocks[1] == layout.steps
-            first = b.icmp_unsigned("==", emit.const(step.number), emit.const(0))
-            with b.if_then(first) if kept else nullcontext():
-                self.pack_b(b, step)
+            first = self.f.index(step.number).compare("eq", 0)
+            with self.f.when(first) if kept else nullcontext():
+                self.pack_b(step)
 
-    def pack_b(self, b: ir.IRBuilder, step: Step) -> None:
+    def pack_b(self, step: Step) -> None:
         """B."""
-        self._pack(b, step, "n")
+        self._pack(step, "n")
 
-    def pad(self, b: ir.IRBuilder, step: Step) -> None:
+    def pad(self, step: Step) -> None:
         """A, with zeros around it."""
-        layout, frame, padding = self.layout, self.frame, self.layout.padding
+        layout, frame, f, padding = self.layout, self.frame, self.f, self.layout.padding
         assert padding is not None
-        copier = PadCopier(layout.spec, padding, layout.lanes, layout.scalar)
-        start, count = chunk_of(b, layout, step)
-        total = emit.mul(b, count, copier.per_chunk)
+        copier = PadCopier(f, layout.spec, padding, layout.lanes, layout.scalar)
+        start, count = chunk_of(layout, step)
+        total = count * copier.per_chunk
         if padding.chunked is None and layout.steps > 1:
-            done = b.icmp_unsigned("!=", emit.const(step.number), emit.const(0))
-            total = b.select(done, emit.const(0), emit.const(total))
-        first, last = frame.share.of(b, total)
+            total = f.index(step.number).compare("ne", 0).select(f.index(0), total)
+        f.repeat(
+            *frame.share.of(total),
+            lambda u: copier.copy(frame.pointers[0], frame.packed_a, start, u),
+        )
 
-        def one(u: Index, _: list[Value]) -> list[Value]:
-            copier.copy(b, frame.pointers[0], frame.packed_a, start, u)
-            return []
-
-        emit.loop(b, first, last, one)
-
-    def _pack(self, b: ir.IRBuilder, step: Step, group: str) -> None:
+    def _pack(self, step: Step, group: str) -> None:
         """The operand whose panels run along m or n."""
         layout, frame = self.layout, self.frame
         if group == "m":
@@ -65,17 +59,15 @@ class Stage:
         else:
             number, access, width, target = 1, layout.b, layout.wide, frame.packed_b
             (start, count), panel_size, matrix_size = step.n, layout.b_panel, layout.b_matrix
-        packer = Packer(layout.spec, access.operand, group, width, layout.lanes, layout.scalar)
-        panels = emit.ceil_div(b, count, width)
-        first, last = frame.share.of(b, emit.mul(b, step.batch[1], panels))
+        packer = Packer(
+            self.f, layout.spec, access.operand, group, width, layout.lanes, layout.scalar
+        )
+        panels = (count + (width - 1)) // width
 
-        def one(u: Index, _: list[Value]) -> list[Value]:
-            matrix, panel = emit.div(b, u, panels), emit.rem(b, u, panels)
-            base = at_batch(b, layout, frame, number, emit.add(b, step.batch[0], matrix))
-            place = emit.add(b, emit.mul(b, matrix, matrix_size), emit.mul(b, panel, panel_size))
-            into = emit.pointer(b, target, place, layout.scalar)
-            index = emit.add(b, start, emit.mul(b, panel, width))
-            packer.panel(b, base, index, *step.k, into)
-            return []
+        def one(u: Index) -> None:
+            matrix, panel = u // panels, u % panels
+            base = at_batch(layout, frame, number, step.batch[0] + matrix)
+            into = target.at(matrix * matrix_size + panel * panel_size, layout.scalar)
+            packer.panel(base, start + panel * width, *step.k, into)
 
-        emit.loop(b, first, last, one)
+        self.f.repeat(*frame.share.of(step.batch[1] * panels), one)

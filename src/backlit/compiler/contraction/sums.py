@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from llvmlite import ir
-
-from . import emit
+from ..llvm.builder import Function, Index, Value
+from ..llvm.types import bytes_of, vector_type
 from .access import Access
-from .emit import Index, Value
+from .lanes import Known, dot, fma, pairs, prefetch, renewed, tail
 from .layout import Layout
 from .spec import merge
 from .taps import Tap
@@ -107,32 +106,32 @@ class Sums:
 
     def __init__(
         self,
+        f: Function,
         layout: Layout,
         nest: Nest,
-        b: ir.IRBuilder,
         rows: int,
         columns: int,
         m: Index,
         within: int,
     ):
         self.layout, self.nest, self.levels = layout, nest, nest.levels
-        self.b = b
+        self.f = f
         self.rows = rows
         self.within = within
         schedule, lanes = layout.schedule, layout.lanes
         self.vectors = -(-columns // lanes)
         self.masks = [
-            None if schedule.pack_b else emit.tail_mask(columns - v * lanes, lanes)
+            None if schedule.pack_b else tail(columns - v * lanes, lanes)
             for v in range(self.vectors)
         ]
         self.row_offsets = [r if schedule.pack_a else layout.a.local("m", r) for r in range(rows)]
         # Direct operands are counted in their own elements, of which a pair is two.
         self.a_unit = layout.scalar if schedule.pack_a else layout.a.element
         self.b_unit = layout.scalar if schedule.pack_b else layout.b.element
-        self.align = emit.element_bytes(self.a_unit)
-        self.multiply_add = emit.fma if layout.spec.pairs is None else emit.dot
+        self.align = bytes_of(self.a_unit)
+        self.multiply_add = fma if layout.spec.pairs is None else dot
         self.whole: Shifts = dict.fromkeys(range(rows), 0)
-        self.ranges = {x: x.range(b, m) for x in layout.taps if x.fixed}
+        self.ranges = {x: x.range(f, m) for x in layout.taps if x.fixed}
 
     def all(
         self, a_base: Value, b_base: Value, k_count: Index, segments: Value | None
@@ -141,8 +140,8 @@ class Sums:
 
         `segments` is memory for the tile where k is long.
         """
-        zeros = [ir.Constant(self.layout.vector, None)] * (self.rows * self.vectors)
-        count = emit.div(self.b, k_count, self.nest.inner)
+        zeros = [self.f.const(self.layout.vector, 0)] * (self.rows * self.vectors)
+        count = k_count // self.nest.inner
         if segments is not None:
             return self._in_segments(a_base, b_base, count, zeros, segments)
         return self._walk(0, a_base, b_base, self.whole, zeros, count)
@@ -168,7 +167,7 @@ class Sums:
         if level.spread or 1 < len(runs) <= _FEW_RUNS:
             for first, last, some in runs:
                 body = partial(self._turn, depth, a_at, b_at, some)
-                sums = emit.loop(self.b, first, last + 1, body, sums)
+                sums = self.f.fold(first, last + 1, body, sums)
             return sums
         start: Index = 0
         if count is None:
@@ -176,11 +175,11 @@ class Sums:
             count = self.ranges[level.tap][1] if known else level.extent  # type: ignore[index]
         if self.layout.schedule.prefetch and depth == len(self.levels) - 1:
             lanes = self.layout.lanes
-            start = emit.mul(self.b, emit.div(self.b, count, lanes), lanes)
+            start = count // lanes * lanes
             body = partial(self._turn_ahead, level, a_at, b_at, shifts)
-            sums = emit.loop(self.b, 0, start, body, sums, step=lanes)
+            sums = self.f.fold(0, start, body, sums, lanes)
         body = partial(self._turn, depth, a_at, b_at, shifts)
-        return emit.loop(self.b, start, count, body, sums)
+        return self.f.fold(start, count, body, sums)
 
     def _turn(
         self, depth: int, a_at: Value, b_at: Value, shifts: Shifts, k: Index, sums: list[Value]
@@ -193,13 +192,13 @@ class Sums:
         self, level: Level, a_at: Value, b_at: Value, shifts: Shifts, k: Index, sums: list[Value]
     ) -> list[Value]:
         """A vector's worth of values of the innermost level; A is fetched for later ones."""
-        b, prefetch = self.b, self.layout.schedule.prefetch
+        ahead = self.layout.schedule.prefetch * level.a
         a_at, b_at = self._moved(a_at, b_at, *self._step(level, k))
         for i in range(self.layout.lanes):
             here = self._moved(a_at, b_at, *self._step(level, i))
             sums = self._add(*here, [(0, 0, shifts)], sums)
         for place in self.row_offsets:
-            emit.prefetch(b, emit.pointer(b, a_at, place + prefetch * level.a, self.a_unit))
+            prefetch(a_at.at(place + ahead, self.a_unit))
         return sums
 
     def _alike(self, level: Level, shifts: Shifts) -> list[tuple[int, int, Shifts]]:
@@ -215,23 +214,19 @@ class Sums:
         return [run for run in runs if run[2]]
 
     def _moved(self, a_at: Value, b_at: Value, to_a: Index, to_b: Index) -> tuple[Value, Value]:
-        return (
-            emit.pointer(self.b, a_at, to_a, self.a_unit),
-            emit.pointer(self.b, b_at, to_b, self.b_unit),
-        )
+        return a_at.at(to_a, self.a_unit), b_at.at(to_b, self.b_unit)
 
     def _step(self, level: Level, k: Index) -> tuple[Index, Index]:
         """How far the value k of a level is in A and B; of a range of taps, the k-th one."""
-        b, tap = self.b, level.tap
+        tap = level.tap
         if tap is None or not tap.fixed:
-            return emit.mul(b, k, level.a), emit.mul(b, k, level.b)
+            return k * level.a, k * level.b
         first, _, place = self.ranges[tap]
-        number = emit.add(b, first, emit.mul(b, k, tap.period))
-        to_a = emit.mul(b, number, level.a)
+        number = first + k * tap.period
+        to_a: Index = number * level.a
         if tap.step > 1:
-            along = tap.period * tap.back // tap.step * tap.stride
-            to_a = emit.add(b, place, emit.mul(b, k, along))
-        return to_a, emit.mul(b, number, level.b)
+            to_a = place + k * (tap.period * tap.back // tap.step * tap.stride)
+        return to_a, number * level.b
 
     # -- levels that are written out ----------------------------------------------------------
 
@@ -269,7 +264,7 @@ class Sums:
         needed = (len(live) + len(taps)) * self.vectors + 1
         together = needed < self.layout.machine.registers
         for group in [taps] if together else [[tap] for tap in taps]:
-            a_at = emit.renewed(self.b, a_at)
+            a_at = renewed(a_at)
             sums = self._add(a_at, b_at, group, sums)
         return sums
 
@@ -277,7 +272,7 @@ class Sums:
 
     def _add(self, a_at: Value, b_at: Value, taps: list[Written], sums: list[Value]) -> list[Value]:
         """Add the products of some taps; an element of A is loaded once for all of them."""
-        b, layout, vectors = self.b, self.layout, self.vectors
+        f, layout, vectors = self.f, self.layout, self.vectors
         rows_of_b: list[list[Value]] = []
         uses: dict[int, list[tuple[int, int]]] = {}
         for t, (to_a, to_b, shifts) in enumerate(taps):
@@ -286,31 +281,30 @@ class Sums:
                 uses.setdefault(to_a + self.row_offsets[r] + shift, []).append((r, t))
         sums = list(sums)
         for place in _from_both_halves(sorted(uses)) if len(taps) > 1 else uses:
-            address = emit.pointer(b, a_at, place, self.a_unit)
-            value = b.load(address, align=self.align, typ=layout.scalar)
-            value = emit.splat(b, value, layout.lanes)
+            address = a_at.at(place, self.a_unit)
+            value = f.load(layout.scalar, address, align=self.align).splat(layout.lanes)
             for r, t in uses[place]:
                 for v in range(vectors):
                     at = r * vectors + v
-                    sums[at] = self.multiply_add(b, value, rows_of_b[t][v], sums[at])
+                    sums[at] = self.multiply_add(value, rows_of_b[t][v], sums[at])
         return sums
 
     def _row_of_b(self, b_at: Value, to_b: int) -> list[Value]:
         """The vectors of a row of B."""
         found = []
         for v, mask in enumerate(self.masks):
-            address = emit.pointer(self.b, b_at, to_b + v * self.layout.lanes, self.b_unit)
+            address = b_at.at(to_b + v * self.layout.lanes, self.b_unit)
             found.append(self._lanes_of_b(address, mask))
         return found
 
-    def _lanes_of_b(self, address: Value, mask: Value) -> Value:
+    def _lanes_of_b(self, address: Value, mask: Known) -> Value:
         """A vector of B's row; where pairs are not packed they are put together here."""
-        b, layout = self.b, self.layout
+        f, layout = self.f, self.layout
         if layout.schedule.pack_b or layout.spec.pairs is None:
-            return emit.load(b, address, layout.vector, mask)
-        kind = ir.VectorType(layout.b.element, layout.lanes)
-        second = emit.pointer(b, address, layout.spec.b.pair, layout.b.element)
-        return emit.pairs(b, emit.load(b, address, kind, mask), emit.load(b, second, kind, mask))
+            return f.load(layout.vector, address, mask)
+        kind = vector_type(layout.b.element, layout.lanes)
+        second = address.at(layout.spec.b.pair, layout.b.element)
+        return pairs(f.load(kind, address, mask), f.load(kind, second, mask))
 
     # -- long sums ----------------------------------------------------------------------------
 
@@ -318,24 +312,22 @@ class Sums:
         self, a_base: Value, b_base: Value, count: Index, zeros: list[Value], memory: Value
     ) -> list[Value]:
         """Sum a long k piece by piece; pieces meet in memory: rounding errors stay small."""
-        b, layout = self.b, self.layout
+        f, layout = self.f, self.layout
 
         def place(i: int) -> Value:
-            return emit.pointer(b, memory, i * layout.lanes, layout.scalar)
+            return memory.at(i * layout.lanes, layout.scalar)
 
-        def one(first: Index, _: list[Value]) -> list[Value]:
-            left = emit.sub(b, count, first)
-            length = emit.minimum(b, self.nest.segment, left)
+        def one(first: Index) -> None:
+            length = f.minimum(self.nest.segment, count - first)
             a_at, b_at = self._moved(a_base, b_base, *self._step(self.levels[0], first))
             for i, x in enumerate(self._walk(0, a_at, b_at, self.whole, zeros, length)):
-                before = emit.load(b, place(i), layout.vector, None)
-                emit.store(b, b.fadd(before, x), place(i), None)
-            return []
+                before = f.load(layout.vector, place(i))
+                f.store(before.op("fadd", x), place(i))
 
         for i, x in enumerate(zeros):
-            emit.store(b, x, place(i), None)
-        emit.loop(b, 0, count, one, step=self.nest.segment)
-        return [emit.load(b, place(i), layout.vector, None) for i in range(len(zeros))]
+            f.store(x, place(i))
+        f.repeat(0, count, one, self.nest.segment)
+        return [f.load(layout.vector, place(i)) for i in range(len(zeros))]
 
 
 def _from_both_halves(places: list[int]) -> list[int]:

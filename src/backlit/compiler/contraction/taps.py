@@ -11,10 +11,7 @@ import functools
 import math
 from dataclasses import dataclass
 
-from llvmlite import ir
-
-from . import emit
-from .emit import Index, Value
+from ..llvm.builder import Function, Index, Value
 from .spec import Contraction, Extents, Window
 
 # Taps of one index that are looked through, at most, to leave out what is only zeros.
@@ -76,36 +73,31 @@ class Tap:
         first = self._q(self._digit(within, 0), 0) // self.step
         return (self._q(self._digit(within, row), k) // self.step - first) * self.stride
 
-    def _q_of(self, b: ir.IRBuilder, m: Index) -> Index:
+    def _q_of(self, m: Index) -> Index:
         """q for tap 0 of the row m, counted from the copy's first coordinate: never negative."""
-        digit = emit.rem(b, emit.div(b, m, self.inner), self.around)
-        return emit.add(b, emit.mul(b, digit, self.ahead), self.start - self.low * self.step)
+        return m // self.inner % self.around * self.ahead + (self.start - self.low * self.step)
 
-    def base(self, b: ir.IRBuilder, m: Index) -> Index:
+    def base(self, m: Index) -> Index:
         """Where the element of row m for tap 0 lies in the copy, rounded down."""
-        return emit.mul(b, emit.div(b, self._q_of(b, m), self.step), self.stride)
+        return self._q_of(m) // self.step * self.stride
 
-    def range(self, b: ir.IRBuilder, m: Index) -> tuple[Value, Value, Index]:
+    def range(self, f: Function, m: Index) -> tuple[Value, Value, Index]:
         """The first tap that exists for row m, how many do, and where the first one's element is.
 
         The taps are `period` apart.
         """
-        q = emit.const(self._q_of(b, m))
+        q = f.index(self._q_of(m))
         low = self.low * self.step
         last = (self.size - 1) * self.step - low
-        first: Value = ir.Constant(emit.I64, 0)
-        count: Value = ir.Constant(emit.I64, 0)
+        first = count = f.index(0)
         for k in reversed(range(self.extent)):
-            at = emit.const(emit.add(b, q, self.back * k))
-            inside = b.icmp_signed(">=", at, emit.const(-low))
-            inside = b.and_(inside, b.icmp_signed("<=", at, emit.const(last)))
+            at = q + self.back * k
+            inside = at.compare("ge", -low) & at.compare("le", last)
             if self.step > 1:
-                whole = b.icmp_unsigned("==", emit.const(emit.rem(b, at, self.step)), emit.const(0))
-                inside = b.and_(inside, whole)
-            first = b.select(inside, emit.const(k), first)
-            count = b.add(count, b.zext(inside, emit.I64))
-        at = emit.add(b, q, emit.mul(b, first, self.back))
-        return first, count, emit.mul(b, emit.div(b, at, self.step), self.stride)
+                inside = inside & (at % self.step).compare("eq", 0)
+            first = inside.select(k, first)
+            count = count + inside.cast("zext", "i64")
+        return first, count, (q + first * self.back) // self.step * self.stride
 
 
 @functools.lru_cache(1024)

@@ -42,7 +42,7 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     """Σ cₖ xᵏ, lowest first, by Horner's rule."""
     y = x.function.const(x.type, coefficients[-1])
     for c in reversed(coefficients[:-1]):
-        y = y.call("llvm.fma", x, y._other(c))
+        y = y.call("llvm.fma", x, y.like(c))
     return y
 
 
@@ -55,8 +55,8 @@ def _two_to(n: Value, like: str) -> Value:
 def _reduced(x: Value) -> tuple[Value, Value]:
     """(n, r) with x = n log 2 + r and |r| ≤ log 2 / 2."""
     n = (x * _LOG2E).call("llvm.rint")
-    r = n.call("llvm.fma", n._other(-_LN2_HIGH[x.type]), x)
-    return n, n.call("llvm.fma", n._other(-_LN2_LOW[x.type]), r)
+    r = n.call("llvm.fma", n.like(-_LN2_HIGH[x.type]), x)
+    return n, n.call("llvm.fma", n.like(-_LN2_LOW[x.type]), r)
 
 
 def _clamped(x: Value, low: float, high: float) -> Value:
@@ -74,7 +74,7 @@ def exp(x: Value, power: int = 0) -> Value:
     y = (r * r).call("llvm.fma", p, r) + 1.0
     # 2ⁿ in two factors: n alone may leave the range of normal exponents.
     whole = n.call("llvm.trunc").cast("fptosi", integer) + power
-    half = whole.function.emit(f"ashr {integer} {whole.text}, 1", integer)
+    half = whole.op("ashr", 1)
     y = y * _two_to(half, x.type) * _two_to(whole - half, x.type)
     return x.compare("ne", x).select(x, y)
 
@@ -87,7 +87,7 @@ def expm1(x: Value) -> Value:
     p = polynomial(r, _EXP[x.type])
     small = (r * r).call("llvm.fma", p, r)  # e^r - 1
     whole = n.cast("fptosi", integer)
-    half = whole.function.emit(f"ashr {integer} {whole.text}, 1", integer)
+    half = whole.op("ashr", 1)
     a, b = _two_to(half, x.type), _two_to(whole - half, x.type)
     # 2ⁿ (e^r - 1) + (2ⁿ - 1), with the last factor of 2ⁿ outside where n is large
     y = (a * small + (a - 1.0 / b)) * b
@@ -106,17 +106,17 @@ def log(x: Value) -> Value:
     scaled = small.select(x * 2.0**up, x)
     bits = scaled.cast("bitcast", integer)
     root = 0x3F3504F3 if x.type == "float" else 0x3FE6A09E667F3BCD  # √½
-    e = x.function.emit(f"ashr {integer} {(bits - root).text}, {shift}", integer)
+    e = (bits - root).op("ashr", shift)
     m = (bits - (e << shift)).cast("bitcast", x.type)
-    exponent = e.cast("sitofp", x.type) - small.select(float(up), x._other(0.0))
+    exponent = e.cast("sitofp", x.type) - small.select(float(up), x.like(0.0))
     f = m - 1.0
     s = f / (m + 1.0)
     t = s * s
     q = polynomial(t, _LOG[x.type])
     # log m = f - s (f - s² Q): Tang's form keeps the leading term exact.
     y = f - s * (f - t * q)
-    y = exponent.call("llvm.fma", exponent._other(_LN2_LOW[x.type]), y)
-    y = exponent.call("llvm.fma", exponent._other(_LN2_HIGH[x.type]), y)
+    y = exponent.call("llvm.fma", exponent.like(_LN2_LOW[x.type]), y)
+    y = exponent.call("llvm.fma", exponent.like(_LN2_HIGH[x.type]), y)
     y = x.compare("eq", math.inf).select(math.inf, y)
     y = x.compare("eq", 0.0).select(-math.inf, y)
     bad = x.compare("ge", 0.0)
@@ -251,7 +251,7 @@ def atan2(y: Value, x: Value) -> Value:
 def atan(x: Value) -> Value:
     """Inverse tangent, of float32."""
     size = _double(x.call("llvm.fabs"))
-    y = _angle(size, size._other(1.0)).cast("fptrunc", "float").call("llvm.copysign", x)
+    y = _angle(size, size.like(1.0)).cast("fptrunc", "float").call("llvm.copysign", x)
     return x.compare("ne", x).select(x, y)
 
 
@@ -264,7 +264,7 @@ def asin(x: Value) -> Value:
     """Inverse sine, of float32: the angle of (√(1 - x²), x)."""
     size = _double(x.call("llvm.fabs"))
     y = _angle(size, _cosine(size)).cast("fptrunc", "float").call("llvm.copysign", x)
-    return (size.compare("le", 1.0)).select(y, x._other(math.nan))
+    return (size.compare("le", 1.0)).select(y, x.like(math.nan))
 
 
 def acos(x: Value) -> Value:
@@ -272,7 +272,7 @@ def acos(x: Value) -> Value:
     size = _double(x.call("llvm.fabs"))
     angle = _angle(_cosine(size), size)
     y = x.compare("lt", 0.0).select(math.pi - angle, angle).cast("fptrunc", "float")
-    return (size.compare("le", 1.0)).select(y, x._other(math.nan))
+    return (size.compare("le", 1.0)).select(y, x.like(math.nan))
 
 
 def log2(x: Value) -> Value:

@@ -45,12 +45,12 @@ def convert(x: Value, source: DType, target: DType) -> Value:
     if source == target:
         return x
     if source in LOW_PRECISION:
-        wide = _half_to_float(x) if source == float16 else _high_half(x)
+        wide = _half_to_float(x) if source == float16 else high_half(x)
         return convert(wide, float32, target)
     if target in LOW_PRECISION:
         if source == bool_ or source.kind in "iu":
             x = convert(x, source, float32)
-        return _float_to_half(_to_odd(x)) if target == float16 else _to_high_half(_to_single(x))
+        return _float_to_half(_to_odd(x)) if target == float16 else to_high_half(_to_single(x))
     to = TYPES[target.name]
     if target == bool_:
         return x.compare("ne", 0)
@@ -87,7 +87,7 @@ def _within(x: Value, bits: int) -> Value:
 
 
 def _shifted(x: Value, right: int) -> Value:
-    return x.bits("lshr", x._other(right))
+    return x.op("lshr", right)
 
 
 def _to_single(x: Value) -> Value:
@@ -110,12 +110,12 @@ def _to_odd(x: Value) -> Value:
     return back.compare("ne", x).select(odd, bits).cast("bitcast", "float")
 
 
-def _high_half(x: Value) -> Value:
+def high_half(x: Value) -> Value:
     """The float32 whose upper half a bfloat16 is."""
     return (x.cast("zext", "i32") << 16).cast("bitcast", "float")
 
 
-def _to_high_half(x: Value) -> Value:
+def to_high_half(x: Value) -> Value:
     """A float32 as bfloat16: to nearest, ties to even."""
     bits = x.cast("bitcast", "i32")
     rounded = _shifted(bits + (_shifted(bits, 16) & 1) + 0x7FFF, 16)
@@ -154,7 +154,7 @@ def _float_to_half(x: Value) -> Value:
     tiny = (size.cast("bitcast", "float") + 0.5).cast("bitcast", "i32") - 0x3F000000
     normal = _shifted(size + (_shifted(size, 13) & 1) + (0xFFF - ((127 - 15) << 23)), 13)
     y = size.compare("lt", (127 - 14) << 23).select(tiny, normal)
-    special = size.compare("gt", 0x7F800000).select(size._other(0x7E00), size._other(0x7C00))
+    special = size.compare("gt", 0x7F800000).select(size.like(0x7E00), size.like(0x7C00))
     y = size.compare("lt", (127 + 16) << 23).select(y, special)
     return (y | _shifted(bits & -0x80000000, 16)).cast("trunc", "i16")
 
@@ -191,7 +191,7 @@ def _next_after(a: Value, b: Value, dtype: DType) -> Value:
 
 def _whole_power(a: Value, b: Any, dtype: DType) -> Value:
     """aᵇ of integers, b at least 0, by repeated squaring; it wraps around as products do."""
-    result, square = a._other(1), a
+    result, square = a.like(1), a
     if not isinstance(b, Value):
         n = int(b)
         while n:
@@ -261,41 +261,40 @@ def _sign_bit(x: Value) -> Value:
 def _logaddexp(a: Value, b: Value) -> Value:
     """log(eᵃ + eᵇ): the larger plus log(1 + e^-difference); equal infinities have none."""
     top = a.call("llvm.maximum", b)
-    gap = a.compare("eq", b).select(a._other(0.0), (a - b).call("llvm.fabs"))
+    gap = a.compare("eq", b).select(a.like(0.0), (a - b).call("llvm.fabs"))
     return top + mathematics.log1p(mathematics.exp(-gap))
 
 
 def _floored(a: Value, b: Value, dtype: DType) -> tuple[Value, Value]:
     """(⌊a / b⌋, a - b ⌊a / b⌋) as NumPy defines them; integers divided by 0 give 0."""
-    f = a.function
     if a.is_float:
-        rest = f.emit(f"frem {a.type} {a.text}, {b.text}", a.type)
+        rest = a.op("frem", b)
         whole = (a - rest) / b
         off = rest.compare("ne", 0.0) & (rest.compare("lt", 0.0) ^ b.compare("lt", 0.0))
         whole = off.select(whole - 1.0, whole)
         rest = off.select(rest + b, rest)
-        rest = rest.compare("eq", 0.0).select(rest._other(0.0).call("llvm.copysign", b), rest)
+        rest = rest.compare("eq", 0.0).select(rest.like(0.0).call("llvm.copysign", b), rest)
         floor = whole.call("llvm.floor")
         floor = (whole - floor).compare("gt", 0.5).select(floor + 1.0, floor)
-        zero = whole._other(0.0).call("llvm.copysign", a / b)
+        zero = whole.like(0.0).call("llvm.copysign", a / b)
         floor = whole.compare("eq", 0.0).select(zero, floor)
         by_zero = b.compare("eq", 0.0)
         return by_zero.select(a / b, floor), rest
     by_zero = b.compare("eq", 0)
-    divisor = by_zero.select(b._other(1), b)
+    divisor = by_zero.select(b.like(1), b)
     if not is_signed(dtype):
-        quotient = f.emit(f"udiv {a.type} {a.text}, {divisor.text}", a.type)
+        quotient = a // divisor
         rest = a - quotient * divisor
-        return by_zero.select(a._other(0), quotient), by_zero.select(a._other(0), rest)
+        return by_zero.select(a.like(0), quotient), by_zero.select(a.like(0), rest)
     minus = divisor.compare("eq", -1)  # the smallest integer by -1 overflows
-    safe = minus.select(divisor._other(1), divisor)
+    safe = minus.select(divisor.like(1), divisor)
     quotient = a / safe
     rest = a - quotient * safe
     off = rest.compare("ne", 0) & (rest.compare("lt", 0) ^ safe.compare("lt", 0))
     quotient = off.select(quotient - 1, quotient)
     rest = off.select(rest + safe, rest)
     quotient = minus.select(-a, quotient)
-    return by_zero.select(a._other(0), quotient), by_zero.select(a._other(0), rest)
+    return by_zero.select(a.like(0), quotient), by_zero.select(a.like(0), rest)
 
 
 def _library(name: str, *args: Value) -> Value:
@@ -318,8 +317,8 @@ def _power(a: Value, b: Any) -> Value:
         return y if b > 0 else 1.0 / y
     if not isinstance(b, Value) and b == 0.5:
         # pow(-0, ½) is +0 and pow(-∞, ½) is ∞; the square root has neither.
-        return _library("pow", a, a._other(0.5))
-    return _library("pow", a, b if isinstance(b, Value) else a._other(b))
+        return _library("pow", a, a.like(0.5))
+    return _library("pow", a, b if isinstance(b, Value) else a.like(b))
 
 
 def identity(function: Function, fold: type[Op], dtype: DType) -> Value:
@@ -352,8 +351,8 @@ def _chosen(a: Value, b: Value, how: str, dtype: DType) -> Value:
 
 
 def _sign(x: Value, dtype: DType) -> Value:
-    up = x.compare("gt", 0, is_signed(dtype)).select(x._other(1), x._other(0))
-    y = x.compare("lt", 0, is_signed(dtype)).select(x._other(-1), up) if _has_sign(dtype) else up
+    up = x.compare("gt", 0, is_signed(dtype)).select(x.like(1), x.like(0))
+    y = x.compare("lt", 0, is_signed(dtype)).select(x.like(-1), up) if _has_sign(dtype) else up
     return x.compare("ne", x).select(x, y) if x.is_float else y
 
 
@@ -465,7 +464,7 @@ def emit(
     if dtype == bool_ and cls in _OF_TRUTHS:
         a, b = args * 2 if cls is ops.Square else args
         known_a, known_b = (x if isinstance(x, Value) else function.const("i1", x) for x in (a, b))
-        return known_a.bits(_OF_TRUTHS[cls], known_b)
+        return known_a.op(_OF_TRUTHS[cls], known_b)
     if cls in _COMPARE:
         return _compared(function, _COMPARE[cls], args, dtype)
     values = [x if isinstance(x, Value) else function.const(TYPES[dtype.name], x) for x in args]
@@ -473,7 +472,7 @@ def emit(
         truths = [v if v.type == "i1" else v.compare("ne", 0) for v in values]
         if cls is ops.LogicalNot:
             return truths[0] ^ 1
-        return truths[0].bits(_LOGICAL[cls], truths[1])
+        return truths[0].op(_LOGICAL[cls], truths[1])
     if cls in _OF_ANY:
         return _OF_ANY[cls](values, dtype)
     if cls in _FLOAT:
@@ -500,5 +499,5 @@ def _shift(values: list[Value], how: str, dtype: DType) -> Value:
     x, n = values
     width = dtype.itemsize * 8
     far = n.compare("ge", width, signed=False)
-    y = x.bits(how, far.select(n._other(width - 1), n))
-    return y if how == "ashr" else far.select(x._other(0), y)
+    y = x.op(how, far.select(n.like(width - 1), n))
+    return y if how == "ashr" else far.select(x.like(0), y)

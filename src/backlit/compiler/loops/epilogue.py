@@ -8,20 +8,20 @@ memory. The map is written as scalar code, as any other; LLVM makes vectors of i
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from llvmlite import ir
 
 from ...dtypes import bool_
 from .. import contraction
 from ..capture.graph import Equation, Variable
-from ..contraction import Contraction, Operand, choose, emit
+from ..contraction import Contraction, Operand, choose
+from ..contraction.lanes import storage
 from ..contraction.spec import merge
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import memory_type
+from ..llvm.types import vector_type
 from ..lower.kinds import CONTRACTION, MAP, Fused, Kernel
 from ..lower.lower import Lowering
 from ..lower.products import specifications, target
@@ -113,14 +113,10 @@ def _fused(lowering: Lowering, total: Equation, wanted: bool, kernel: Kernel) ->
     steps = merge(getattr(chosen, lanes), getattr(chosen.outputs[0], lanes))
     if steps and steps[-1][1] != 1:
         return None  # every array would be read and written in single elements
-    calls = _Calls(
-        writer.name,
-        tuple(_IR[kind] for kind in writer.prepared),
-        tuple(emit.storage(v.dtype) for v in made),
-        wanted,
-    )
+    name, prepared, code = writer.f.finished()
+    calls = _Calls(name, prepared, tuple(storage(v.dtype) for v in made), wanted)
     epilogue = contraction.Epilogue(calls, calls.emit, calls.prepare)
-    return Fused(full, arrays, epilogue, writer.code)
+    return Fused(full, arrays, epilogue, code)
 
 
 def _is_plain(x: Access, total: Variable, kernel: Kernel) -> bool:
@@ -164,39 +160,89 @@ def _operand(spec: Contraction, kernel: Kernel, x: Access) -> Operand:
 _METADATA = '!10 = distinct !{!10, !11}\n!11 = !{!"llvm.loop.unroll.disable"}\n'
 
 
-class _Split(Function):
-    """A function whose instructions on constants are kept apart: `once`, name -> type and text."""
-
-    def __init__(self, name: str, parameters: list[tuple[str, str]]):
-        super().__init__(name, parameters)
-        self.once: dict[str, tuple[str, str]] = {}
-        self.constants: list[str] = []  # parameters that point at one element
-
-    def emit(self, instruction: str, type: str) -> Value:
-        """Write an instruction, where it belongs."""
-        value = super().emit(instruction, type)
-        names = _names(instruction)
-        if names and all(name in self.once or name[1:] in self.constants for name in names):
-            self.once[value.text] = (type, self.lines.pop())
-        return value
-
-
-def _names(text: str) -> list[str]:
-    return re.findall(r"%[\w.]+", text)
-
-
-class _Writer(ElementWriter):
-    """Writes the map for one vector, and what of it is the same for all vectors.
+class _Map(Function):
+    """The map of one vector of sums, and what of it is the same for all vectors.
 
         void name(ptr sums, ptr each extra that varies, ptr each prepared value, ptr each result)
         void name_once(ptr each constant, ptr each prepared value)
 
-    All but constants and prepared values are arrays of a vector's elements. `varying` and
-    `constants` are the elements that the map reads beside the sums.
+    All but constants and prepared values are arrays of a vector's elements. An instruction whose
+    operands are the same for all vectors goes to `once`; what the map uses of these is prepared.
     """
 
+    def __init__(self) -> None:
+        attributes = "alwaysinline nounwind"
+        super().__init__("map", [("ptr noalias", "sums")], attributes)
+        self.once = Function("once", [], attributes)
+        self.results: list[tuple[str, str]] = []
+        self.same: dict[str, Value] = {}
+        self.used: set[str] = set()
+
+    def constant(self, name: str) -> Value:
+        """Where a constant is."""
+        self.once.parameters.append(("ptr noalias", name))
+        value = self.same[f"%{name}"] = Value(self, f"%{name}", "ptr")
+        return value
+
+    def array(self, name: str) -> Value:
+        """Where the elements of an extra begin."""
+        self.parameters.append(("ptr noalias", name))
+        return self.argument(name)
+
+    def result(self) -> Value:
+        """Where the elements of the next result begin."""
+        name = f"o{len(self.results)}"
+        self.results.append(("ptr noalias", name))
+        return Value(self, f"%{name}", "ptr")
+
+    def emit(self, instruction: str, type: str, operands: Sequence[Value]) -> Value:
+        """Write an instruction, where it belongs."""
+        value = super().emit(instruction, type, operands)
+        named = [x.text for x in operands if x.text.startswith("%")]
+        if named and all(name in self.same for name in named):
+            self.once.do(self.lines.pop().strip())
+            self.same[value.text] = value
+        else:
+            self.use(operands)
+        return value
+
+    def do(self, instruction: str, operands: Sequence[Value] = ()) -> None:
+        """Write an instruction without a result."""
+        super().do(instruction, operands)
+        self.use(operands)
+
+    def use(self, operands: Sequence[Value]) -> None:
+        """Remember what the map uses."""
+        self.used.update(x.text for x in operands)
+
+    def finished(self) -> tuple[str, tuple[str, ...], str]:
+        """A name for the functions, the types of the prepared values, and the code of both."""
+        prepared = [value for name, value in self.same.items() if name in self.used]
+        for i, value in enumerate(prepared):
+            self.head.append(f"  {value.text} = load {value.type}, ptr %p{i}")
+            self.once.store(value, Value(self.once, f"%p{i}", "ptr"))
+        pointers = [("ptr noalias", f"p{i}") for i in range(len(prepared))]
+        self.parameters += [*pointers, *self.results]
+        self.once.parameters += pointers
+        self.finish()
+        self.once.finish()
+        digest = hashlib.sha256("".join([self.module(), self.once.text()]).encode()).hexdigest()
+        self.name = f"fused_{digest[:24]}"
+        self.once.name = f"{self.name}_once"
+        code = "\n".join([self.module(), self.once.text(), _METADATA])
+        return self.name, tuple(value.type for value in prepared), code
+
+
+class _Writer(ElementWriter):
+    """Writes the map for one vector of sums.
+
+    `varying` and `constants` are the elements that the map reads beside the sums.
+    """
+
+    f: _Map
+
     def __init__(self, lowering: Lowering, kernel: Kernel, total: Variable, lanes: int):
-        f = self.split = _Split("KERNEL", [("ptr noalias", "x")])
+        f = _Map()
         super().__init__(lowering, f)
         self.axes = [
             self.zero if n == 1 else Value(f, f"%axis{a}", "i64")
@@ -204,43 +250,18 @@ class _Writer(ElementWriter):
         ]
         self.varying: list[Access] = []
         self.constants: list[Access] = []
-        self.names: dict[Any, str] = {}
+        self.addresses: dict[Any, Value] = {}
         with f.loop(self.zero, f.const("i64", lanes), note=", !llvm.loop !10") as loop:
             self.lane = loop.index
-            self.made[total] = self._element("x", total)
-            start = len(f.lines)
+            self.made[total] = self._element(f.argument("sums"), total)
+            before = f.length
             self.write_elements(kernel.roots, tuple(self.axes))
-            self.length = len(f.lines) - start
-        f.finish()
-        #: The types of the prepared values, a name for the functions, and these.
-        self.prepared, self.name, self.code = self._put_together()
+            #: The instructions of the map.
+            self.length = f.length - before
 
-    def _put_together(self) -> tuple[list[str], str, str]:
-        f = self.split
-        used = {name for line in f.lines for name in _names(line)}
-        wanted = [name for name in f.once if name in used]
-        prepared = [f.once[name][0] for name in wanted]
-        pointers = [f"p{i}" for i in range(len(wanted))]
-        named = list(zip(wanted, prepared, pointers, strict=True))
-        once = Function("ONCE", [("ptr noalias", name) for name in (*f.constants, *pointers)])
-        once.lines += [line for _, line in f.once.values()]
-        once.lines += [f"  store {kind} {value}, ptr %{at}" for value, kind, at in named]
-        once.finish()
-        f.lines[1:1] = [f"  {value} = load {kind}, ptr %{at}" for value, kind, at in named]
-        first = 1 + len(self.varying)
-        taken = [p for p in f.parameters if p[1] not in f.constants]
-        f.parameters = taken[:first] + [("ptr noalias", p) for p in pointers] + taken[first:]
-        functions = "".join(
-            x.text().replace(" noinline #0", " alwaysinline nounwind", 1) for x in (f, once)
-        )
-        body = "\n".join([*f.declarations, functions + _METADATA])
-        name = f"fused_{hashlib.sha256(body.encode()).hexdigest()[:24]}"
-        code = body.replace("@KERNEL(", f"@{name}(", 1).replace("@ONCE(", f"@{name}_once(", 1)
-        return prepared, name, code
-
-    def _element(self, name: str, v: Variable) -> Value:
-        type, base = memory_type(v.dtype), self.f.argument(name)
-        constant = name in self.split.constants
+    def _element(self, base: Value, v: Variable) -> Value:
+        type = memory_type(v.dtype)
+        constant = base.text in self.f.same
         return self.f.load(type, base if constant else self.f.address(base, type, self.lane))
 
     def load(self, view: View, index: tuple[Value, ...]) -> Value:
@@ -251,31 +272,21 @@ class _Writer(ElementWriter):
         access = Access(view, tuple(axes.get(id(i), Fixed(i.number or 0)) for i in index))
         moves = access.moves(len(self.axes))
         key = (view.base, access.start, *moves)
-        name = self.names.get(key)
-        if name is None:
-            name = self.names[key] = f"e{len(self.names)}"
-            self.f.parameters.append(("ptr noalias", name))
-            if any(moves):
-                self.varying.append(access)
-            else:
-                self.constants.append(access)
-                self.split.constants.append(name)
-        value = self._element(name, view.base)
+        base = self.addresses.get(key)
+        if base is None:
+            name = f"e{len(self.addresses)}"
+            varies = any(moves)
+            (self.varying if varies else self.constants).append(access)
+            base = self.f.array(name) if varies else self.f.constant(name)
+            self.addresses[key] = base
+        value = self._element(base, view.base)
         return value.compare("ne", 0) if view.base.dtype == bool_ else value
 
     def store(self, v: Variable, index: tuple[Value, ...], value: Value) -> None:
         """The element of a result, to the array that takes those of this vector."""
-        name = f"o{sum(n.startswith('o') for _, n in self.f.parameters)}"
-        self.f.parameters.append(("ptr noalias", name))
         if value.type == "i1":
             value = value.cast("zext", "i8")
-        at = self.f.address(self.f.argument(name), memory_type(v.dtype), self.lane)
-        self.f.store(value, at)
-
-
-_IR = {"float": emit.F32, "double": emit.F64} | {
-    str(kind): kind for kind in (emit.I1, emit.I8, emit.I16, emit.I32, emit.I64)
-}
+        self.f.store(value, self.f.address(self.f.result(), memory_type(v.dtype), self.lane))
 
 
 @dataclass(frozen=True)
@@ -283,31 +294,29 @@ class _Calls:
     """Calls of a written map. Its arrays are on the stack until LLVM makes them registers."""
 
     name: str
-    prepared: tuple[ir.Type, ...]
-    results: tuple[ir.Type, ...]
+    prepared: tuple[str, ...]  # types
+    results: tuple[str, ...]
     kept: bool  # whether the sums are the first result
 
-    def prepare(self, b: ir.IRBuilder, constants: list[Any]) -> list[Any]:
+    def prepare(self, f: Function, constants: list[Value]) -> list[Value]:
         """What of the map is the same for all vectors."""
-        return self._call(b, f"{self.name}_once", constants, self.prepared)
+        return self._call(f, f"{self.name}_once", constants, self.prepared)
 
-    def emit(self, b: ir.IRBuilder, sums: Any, extras: list[Any], prepared: list[Any]) -> list[Any]:
+    def emit(
+        self, f: Function, sums: Value, extras: list[Value], prepared: list[Value]
+    ) -> list[Value]:
         """The map of one vector."""
-        results = tuple(ir.VectorType(kind, sums.type.count) for kind in self.results)
-        return [sums] * self.kept + self._call(b, self.name, [sums, *extras, *prepared], results)
+        results = [vector_type(kind, sums.lanes) for kind in self.results]
+        return [sums] * self.kept + self._call(f, self.name, [sums, *extras, *prepared], results)
 
     def _call(
-        self, b: ir.IRBuilder, name: str, values: list[Any], results: tuple[ir.Type, ...]
-    ) -> list[Any]:
+        self, f: Function, name: str, values: list[Value], results: Sequence[str]
+    ) -> list[Value]:
         if not results:
             return []
-        places = []
-        for kind in (*(x.type for x in values), *results):
-            with b.goto_entry_block():
-                places.append(b.alloca(kind))
-            places[-1].type = emit.POINTER
+        places = [f.alloca(type, 1) for type in (*(x.type for x in values), *results)]
         for value, place in zip(values, places, strict=False):
-            b.store(value, place)
-        emit.intrinsic(b, name, ir.VoidType(), places)
-        made = zip(places[len(values) :], results, strict=True)
-        return [b.load(place, typ=kind) for place, kind in made]
+            f.store(value, place)
+        f.call(name, "void", places)
+        made = zip(results, places[len(values) :], strict=True)
+        return [f.load(type, place) for type, place in made]

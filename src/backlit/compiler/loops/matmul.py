@@ -39,7 +39,7 @@ def write_matmul(w: KernelWriter, e: Equation) -> None:
             with f.loop(w.zero, f.const("i64", depth), [start]) as k:
                 product = w.load(a, (*lead, m, k.index)) * w.load(b, (*lead, k.index, n))
                 before = k.carried[0]
-                text = f"fadd reassoc contract {type} {before.text}, {product.text}"
-                sum_ = f.emit(text, type) if before.is_float else before + product
+                how = "fadd reassoc contract" if before.is_float else "add"
+                sum_ = before.op(how, product)
                 k.following.append(sum_)
             w.store(e.output, (*lead, m, n), k.results[0])

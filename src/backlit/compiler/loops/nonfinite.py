@@ -58,18 +58,12 @@ def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
     for x in (out, *e.inputs):
         view = writer.lowering.view(x)
         assert view is not None
-        pointers.append(repr(f.argument(writer.buffers[writer.storage(view.base)])))
-    looks, anew = _looks(out.dtype), _Anew(op, e.inputs[0].dtype, out.dtype).function()
-    for helper in (looks, anew):
-        for declaration in helper.declarations:
-            f.declare(declaration)
-        f.declare(helper.text().replace("define void", "define internal void", 1))
+        pointers.append(f.argument(writer.buffers[writer.storage(view.base)]))
     found = f.alloca("i64", 1)
-    listed = ", ".join(f"i64 {n}" for n in (rows, count, apart))
-    f.do(f"call void @{looks.name}({pointers[0]}, {listed}, {found!r})")
+    f.run(_looks(out.dtype), [pointers[0], *map(f.index, (rows, count, apart)), found])
     with f.loop(writer.zero, f.load("i64", found)):
-        listed = ", ".join([*pointers, *(f"i64 {n}" for n in numbers)])
-        f.do(f"call void @{anew.name}({listed})")
+        anew = _Anew(op, e.inputs[0].dtype, out.dtype).function()
+        f.run(anew, [*pointers, *map(f.index, numbers)])
 
 
 def _wide(dtype: DType) -> DType:
@@ -85,15 +79,14 @@ def _read(f: Function, pointer: str, at: Value, dtype: DType) -> Value:
 def _looks(dtype: DType) -> Function:
     """Whether there is a NaN among rows of `count` elements, `apart` from each other: 1 or 0."""
     listed = [("ptr", "x"), ("i64", "rows"), ("i64", "count"), ("i64", "apart"), ("ptr", "found")]
-    f = Function(f"looks_{dtype.name}", listed)
+    f = Function(f"looks_{dtype.name}", listed, linkage="internal")
     nothing, zero = f.const("i64", 0), f.const(TYPES[_wide(dtype).name], 0)
     with f.loop(nothing, f.argument("rows"), [zero]) as row:
         start = row.index * f.argument("apart")
         with f.loop(nothing, f.argument("count"), [row.carried[0]]) as loop:
             term = _read(f, "x", start + loop.index, dtype) * 0.0
             before = loop.carried[0]
-            text = f"fadd reassoc contract {term.type} {before.text}, {term.text}"
-            loop.following.append(f.emit(text, term.type))
+            loop.following.append(before.op("fadd reassoc contract", term))
         row.following.append(loop.results[0])
     (total,) = row.results
     f.store(total.compare("ne", total).cast("zext", "i64"), f.argument("found"))
@@ -108,8 +101,9 @@ class _Anew:
         self.op, self.dtype, self.made = op, dtype, made
         self.name = f"anew_{op.name}_{dtype.name}_{made.name}"
         pointers = [("ptr noalias", name) for name in ("out", "first", "second")]
-        self.f = Function(self.name, [*pointers, *(("i64", name) for name in SIZES)])
-        self.f.attributes.append("minsize")  # it hardly ever runs
+        parameters = [*pointers, *(("i64", name) for name in SIZES)]
+        #: It hardly ever runs.
+        self.f = Function(self.name, parameters, "noinline minsize #0", linkage="internal")
 
     def size(self, name: str) -> Value:
         return self.f.argument(name)

@@ -28,14 +28,14 @@ def write_random_bits(w: KernelWriter, e: Equation) -> None:
                 words = _philox(f, key, counter + loop.index + 1)
                 for j, word in enumerate(words):
                     at = f.address(out, "i64", loop.index * 4 + j)
-                    f.store(word, at, ", align 4")
+                    f.store(word, at, align=4)
     rest = size - blocks * 8
     if rest:
         words = _philox(f, key, counter + (blocks + 1))
         for j in range(rest):
             word = words[j // 2]
             if j % 2:
-                word = f.emit(f"lshr i64 {word.text}, 32", "i64")
+                word = word.op("lshr", 32)
             at = f.address(out, "i32", f.const("i64", blocks * 8 + j))
             f.store(word.cast("trunc", "i32"), at)
 
@@ -55,5 +55,5 @@ def _philox(f: Function, key: Value, counter: Value) -> list[Value]:
 
 def _wide_product(f: Function, x: Value, factor: int) -> tuple[Value, Value]:
     wide = x.cast("zext", "i128") * factor
-    high = f.emit(f"lshr i128 {wide.text}, 64", "i128").cast("trunc", "i64")
+    high = wide.op("lshr", 64).cast("trunc", "i64")
     return high, wide.cast("trunc", "i64")

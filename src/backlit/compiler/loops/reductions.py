@@ -184,8 +184,7 @@ class _Reductions:
             if not a.is_float:
                 return a + b if isinstance(op, reductions.Sum) else a * b
             how = "fadd" if isinstance(op, reductions.Sum) else "fmul"
-            text = f"{how} reassoc contract {a.type} {a.text}, {b.text}"
-            return self.f.emit(text, a.type)
+            return a.op(f"{how} reassoc contract", b)
         if isinstance(op, reductions.Any):
             return a | b
         if isinstance(op, reductions.All):
@@ -193,5 +192,5 @@ class _Reductions:
         if b.is_float:
             # LLVM would turn the larger of a and "b where true, else -inf" into a choice between
             # the two, which it cannot vectorise.
-            b = self.f.emit(f"freeze {b!r}", b.type)
+            b = b.freeze()
         return scalar.larger(a, b, "ge" if isinstance(op, reductions.Max) else "le", e.output.dtype)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import functools
-import gc
 import hashlib
 import json
-import os
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from llvmlite import ir
 
 from ...ops import contraction as ops
 from ...ops import convolution as convolutions
@@ -175,12 +170,9 @@ def _compiled(spec: Contraction, epilogue: Epilogue, called: str) -> CompiledCon
     name = f"contraction_{key[:24]}"
     content = cache.load(key)
     if content is None:
-        module = ir.Module()
-        with _without_collector():
-            kernel = build(module, name, spec, epilogue, target())
-            text = _body(module)
+        kernel = build(name, spec, epilogue, target())
         facts = json.dumps({"phases": kernel.phases, "scratch": kernel.scratch}).encode()
-        content = facts + b"\n" + machine.tidy_code(text, called)
+        content = facts + b"\n" + machine.tidy_code(kernel.code, called)
         cache.store(key, content)
     facts, _, code = content.partition(b"\n")
     return CompiledContraction(name, flops=spec.flops, code=code, **json.loads(facts))
@@ -192,46 +184,12 @@ def target() -> Machine:
     return Machine(vector=vector, registers=registers, pairs=machine.engine().pairs)
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """No garbage collection inside: writing a kernel makes many objects, and all of them live."""
-    global _paused
-    enabled = gc.isenabled()
-    gc.disable()
-    _paused |= enabled
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-            _paused = False
-
-
-#: Whether there would be garbage collection if a kernel was not being written.
-_paused = False
-
-
-def _after_fork() -> None:
-    """The thread that was to switch garbage collection on again does not exist in the child."""
-    if _paused:
-        gc.enable()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def _body(module: ir.Module) -> str:
-    """A module's text without its target lines."""
-    lines = str(module).splitlines()
-    return "\n".join(line for line in lines if not line.startswith(("target ", "; ModuleID")))
-
-
 @functools.cache
 def _generator() -> str:
     """A checksum of the code that writes the kernels: another version makes other entries."""
     h = hashlib.sha256()
-    folder = Path(contraction.__file__).parent
-    for path in [*sorted(folder.glob("*.py")), folder.parent / "loops" / "epilogue.py"]:
+    rooms = Path(contraction.__file__).parent.parent
+    written = [*sorted(rooms.glob("contraction/*.py")), *sorted(rooms.glob("llvm/*.py"))]
+    for path in [*written, rooms / "loops" / "epilogue.py"]:
         h.update(path.read_bytes())
     return h.hexdigest()
