@@ -9,11 +9,10 @@ from apart import printed
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 HEAD = """
-import gc, os, signal, sys, threading, time
+import os, signal, sys, threading, time
 import numpy as np
 import backlit as bl
 from backlit.compiler.llvm import machine
-from backlit.compiler.lower import products
 
 def child(work):
     \"\"\"Whether a forked child does the work within a minute.\"\"\"
@@ -93,16 +92,3 @@ def test_children_of_a_process_that_compiles_all_the_time() -> None:
         "use()\n"
     )
     assert run(code) == f"{[True] * 6}\n"
-
-
-@pytest.mark.slow
-def test_garbage_is_collected_in_a_child_of_a_process_that_writes_a_kernel() -> None:
-    code = (
-        "leave = held(products._without_collector())\n"
-        "assert not gc.isenabled()\n"
-        "def collects():\n"
-        "    assert gc.isenabled()\n"
-        "print(child(collects))\n"
-        "leave.set()\n"
-    )
-    assert run(code) == "True\n"

@@ -311,79 +311,49 @@ _PRODUCTS: dict[tuple[bool, bool], Callable[..., Any]] = {
 }
 
 
-def _convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
-    work = x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
-    geometry = (stride, padding, dilation, groups)
-    if work >= PRODUCT and _floats(x, weight):
-        result = _one(convolution.Convolution, geometry, (x, weight))
-        if result is not None:
-            return result
-    return NUMPY.convolution(x, weight, *geometry)
+def _if_large(
+    cls: type[Op], least: int, size: Callable[..., int], *, indices: bool = False
+) -> Callable[..., Any]:
+    """A primitive's function of floats, and of `indices`, whose `size` is to be at least `least`.
 
-
-def _convolution_input(
-    y: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int, size: Any
-) -> Any:
-    work = y.size * weight.size // max(1, y.shape[1])
-    attributes = (stride, padding, dilation, groups, size)
-    if work >= PRODUCT and _floats(y, weight):
-        result = _one(convolution.ConvolutionInput, attributes, (y, weight))
-        if result is not None:
-            return result
-    return NUMPY.convolution_input(y, weight, *attributes)
-
-
-def _convolution_weight(
-    y: Any, x: Any, stride: Any, padding: Any, dilation: Any, groups: int, kernel: Any
-) -> Any:
-    work = y.size * x.shape[1] // groups * math.prod(kernel)
-    attributes = (stride, padding, dilation, groups, kernel)
-    if work >= PRODUCT and _floats(y, x):
-        result = _one(convolution.ConvolutionWeight, attributes, (y, x))
-        if result is not None:
-            return result
-    return NUMPY.convolution_weight(y, x, *attributes)
-
-
-def _window(cls: type[Op], name: str) -> Callable[..., Any]:
-    """A function of pooling: arrays first, then the attributes."""
-    count = len(cls.parameters)
-    plain = getattr(NUMPY, name)
+    Arrays stand first, then the attributes, some of them by name.
+    """
+    plain = getattr(NUMPY, cls.name)
 
     def function(*args: Any, **named: Any) -> Any:
-        arrays = args[:count]
-        values = (*args[count:], *[named[a] for a in cls.attributes[len(args) - count :]])
-        if max(a.size for a in arrays) >= WINDOW and _floats(*arrays):
+        count = len(args) + len(named) - len(cls.attributes)
+        last = cls.attributes[len(cls.attributes) - len(named) :]
+        arrays, values = args[:count], (*args[count:], *[named[a] for a in last])
+        floats = arrays[:1] if indices else arrays
+        known = all(a.dtype in _INDICES for a in arrays[len(floats) :])
+        if size(*arrays, *values) >= least and known and _floats(*floats):
             result = _one(cls, values, arrays)
             if result is not None:
                 return result
-        return plain(*arrays, *values)
+        return plain(*args, **named)
 
     return function
 
 
-def _scatter_add(x: Any, *indices: Any, pattern: Any, shape: Any) -> Any:
-    if x.size >= SCATTER and _floats(x) and all(i.dtype in _INDICES for i in indices):
-        y = _one(indexing.ScatterAdd, (pattern, shape), (x, *indices))
-        if y is not None:
-            return y
-    return NUMPY.scatter_add(x, *indices, pattern=pattern, shape=shape)
+def _multiplications(x: Any, weight: Any, stride: tuple[int, ...], *_: Any) -> int:
+    return x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
 
 
-def _take_add(x: Any, indices: Any, axis: int, size: int) -> Any:
-    if x.size >= SCATTER and _floats(x) and indices.dtype in _INDICES:
-        y = _one(indexing.TakeAdd, (axis, size), (x, indices))
-        if y is not None:
-            return y
-    return NUMPY.take_add(x, indices, axis=axis, size=size)
+def _multiplications_of_input(y: Any, weight: Any, *_: Any) -> int:
+    return y.size * weight.size // max(1, y.shape[1])
 
 
-def _put_along_axis_add(x: Any, indices: Any, axis: int, size: int) -> Any:
-    if x.size >= SCATTER and _floats(x) and indices.dtype in _INDICES:
-        y = _one(indexing.PutAlongAxisAdd, (axis, size), (x, indices))
-        if y is not None:
-            return y
-    return NUMPY.put_along_axis_add(x, indices, axis=axis, size=size)
+def _multiplications_of_weight(y: Any, x: Any, *attributes: Any) -> int:
+    *_, groups, kernel = attributes
+    return y.size * x.shape[1] // groups * math.prod(kernel)
+
+
+def _largest(*args: Any) -> int:
+    return max(getattr(x, "size", 0) for x in args)
+
+
+def _elements(x: Any, *_: Any) -> int:
+    return x.size
 
 
 def _by_places(cls: type[Op], *dtypes: np.dtype) -> Callable[..., Any]:
@@ -487,17 +457,27 @@ _HEAVY: dict[str, Callable[..., Any]] = {
     "remainder": _divided("remainder"),
     "floor_divide": _divided("floor_divide"),
     "matmul": _matmul,
-    "convolution": _convolution,
-    "convolution_input": _convolution_input,
-    "convolution_weight": _convolution_weight,
-    "max_pool": _window(pooling.MaxPool, "max_pool"),
-    "max_pool_route": _window(pooling.MaxPoolRoute, "max_pool_route"),
-    "max_pool_pick": _window(pooling.MaxPoolPick, "max_pool_pick"),
-    "window_sum": _window(pooling.WindowSum, "window_sum"),
-    "window_spread": _window(pooling.WindowSpread, "window_spread"),
-    "scatter_add": _scatter_add,
-    "take_add": _take_add,
-    "put_along_axis_add": _put_along_axis_add,
+    "convolution": _if_large(convolution.Convolution, PRODUCT, _multiplications),
+    "convolution_input": _if_large(
+        convolution.ConvolutionInput, PRODUCT, _multiplications_of_input
+    ),
+    "convolution_weight": _if_large(
+        convolution.ConvolutionWeight, PRODUCT, _multiplications_of_weight
+    ),
+    **{
+        cls.name: _if_large(cls, WINDOW, _largest)
+        for cls in (
+            pooling.MaxPool,
+            pooling.MaxPoolRoute,
+            pooling.MaxPoolPick,
+            pooling.WindowSum,
+            pooling.WindowSpread,
+        )
+    },
+    **{
+        cls.name: _if_large(cls, SCATTER, _elements, indices=True)
+        for cls in (indexing.ScatterAdd, indexing.TakeAdd, indexing.PutAlongAxisAdd)
+    },
 }
 
 # -- ops that are run as a whole ----------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,92 +48,40 @@ class ConvolutionGeometry:
             )
         )
 
-    def _windows(self, m: Extents, k: Extents) -> tuple[Window, ...]:
-        """The axes of the image: a step along m, or along k, moves so many places in it."""
-        rank = len(self.sizes)
-        return tuple(
-            Window(
-                self.sizes[i],
-                _row_major(self.sizes)[i],
-                -self.padding[i],
-                m=(0, *_unit(rank, i, m[i])),
-                k=(0, *_unit(rank, i, k[i])),
-            )
-            for i in range(rank)
-        )
-
     def forward(self) -> Contraction:
         """y from buffers (x, w, y): m = (batch, positions), n = outputs, k = (inputs, taps)."""
-        rank = len(self.sizes)
-        taps, out = math.prod(self.kernel), self.out
-        x, w, y = self._channels()
-        windows = self._windows(self.stride, self.dilation)
+        x, w, y = self._arrays()
+        none = (0,) * len(self.sizes)
         return Contraction(
             batch=(self.groups,),
-            m=(self.batch, *out),
-            n=(y.per_group,),
-            k=(x.per_group, *self.kernel),
-            a=Operand(
-                self.dtype,
-                x.size,
-                batch=(x.per_group * x.channel,),
-                m=(x.image, *(0,) * rank),
-                k=(x.channel, *(0,) * rank),
-                windows=windows,
+            m=(self.batch, *self.out),
+            n=(self.outputs // self.groups,),
+            k=(self.inputs // self.groups, *self.kernel),
+            a=x.operand(
+                m=(x.image, *none),
+                k=(x.channel, *none),
+                windows=self._windows(m=self.stride, k=self.dilation),
             ),
-            b=Operand(
-                self.dtype,
-                w.size,
-                batch=(y.per_group * w.image,),
-                n=(w.image,),
-                k=(taps, *_row_major(self.kernel)),
-            ),
-            outputs=(
-                Operand(
-                    self.dtype,
-                    y.size,
-                    batch=(y.per_group * y.channel,),
-                    m=(y.image, *_row_major(out)),
-                    n=(y.channel,),
-                ),
-            ),
+            b=w.operand(n=(w.image,), k=(w.channel, *w.places)),
+            outputs=(y.operand(m=(y.image, *y.places), n=(y.channel,)),),
         )
 
     def weight_gradient(self, *, accumulate: bool = False) -> Contraction:
         """gw from buffers (x, gy, gw): m = (inputs, taps), n = outputs, k = (batch, positions)."""
-        rank = len(self.sizes)
-        taps, out = math.prod(self.kernel), self.out
-        x, w, y = self._channels()
-        windows = self._windows(self.dilation, self.stride)
+        x, w, y = self._arrays()
+        none = (0,) * len(self.sizes)
         return Contraction(
             batch=(self.groups,),
-            m=(x.per_group, *self.kernel),
-            n=(y.per_group,),
-            k=(self.batch, *out),
-            a=Operand(
-                self.dtype,
-                x.size,
-                batch=(x.per_group * x.channel,),
-                m=(x.channel, *(0,) * rank),
-                k=(x.image, *(0,) * rank),
-                windows=windows,
+            m=(self.inputs // self.groups, *self.kernel),
+            n=(self.outputs // self.groups,),
+            k=(self.batch, *self.out),
+            a=x.operand(
+                m=(x.channel, *none),
+                k=(x.image, *none),
+                windows=self._windows(m=self.dilation, k=self.stride),
             ),
-            b=Operand(
-                self.dtype,
-                y.size,
-                batch=(y.per_group * y.channel,),
-                n=(y.channel,),
-                k=(y.image, *_row_major(out)),
-            ),
-            outputs=(
-                Operand(
-                    self.dtype,
-                    w.size,
-                    batch=(y.per_group * w.image,),
-                    m=(taps, *_row_major(self.kernel)),
-                    n=(w.image,),
-                ),
-            ),
+            b=y.operand(n=(y.channel,), k=(y.image, *y.places)),
+            outputs=(w.operand(m=(w.channel, *w.places), n=(w.image,)),),
             accumulate=accumulate,
         )
 
@@ -141,78 +90,72 @@ class ConvolutionGeometry:
 
         x[i] is read by y[j] through tap t where j · stride = i + padding - t · dilation.
         """
-        rank = len(self.sizes)
-        taps, out = math.prod(self.kernel), self.out
-        x, w, y = self._channels()
+        x, w, y = self._arrays()
+        none = (0,) * len(self.sizes)
         windows = tuple(
-            Window(
-                out[i],
-                _row_major(out)[i],
-                self.padding[i],
-                m=(0, *_unit(rank, i, 1)),
-                k=(0, *_unit(rank, i, -self.dilation[i])),
-                step=self.stride[i],
+            Window(n, place, p, m=_step(i, 1, none), k=_step(i, -d, none), step=s)
+            for i, (n, place, p, d, s) in enumerate(
+                zip(self.out, y.places, self.padding, self.dilation, self.stride, strict=True)
             )
-            for i in range(rank)
         )
         return Contraction(
             batch=(self.groups,),
             m=(self.batch, *self.sizes),
-            n=(x.per_group,),
-            k=(y.per_group, *self.kernel),
-            a=Operand(
-                self.dtype,
-                y.size,
-                batch=(y.per_group * y.channel,),
-                m=(y.image, *(0,) * rank),
-                k=(y.channel, *(0,) * rank),
-                windows=windows,
-            ),
-            b=Operand(
-                self.dtype,
-                w.size,
-                batch=(y.per_group * w.image,),
-                n=(taps,),
-                k=(w.image, *_row_major(self.kernel)),
-            ),
-            outputs=(
-                Operand(
-                    self.dtype,
-                    x.size,
-                    batch=(x.per_group * x.channel,),
-                    m=(x.image, *_row_major(self.sizes)),
-                    n=(x.channel,),
-                ),
-            ),
+            n=(self.inputs // self.groups,),
+            k=(self.outputs // self.groups, *self.kernel),
+            a=y.operand(m=(y.image, *none), k=(y.channel, *none), windows=windows),
+            b=w.operand(n=(w.channel,), k=(w.image, *w.places)),
+            outputs=(x.operand(m=(x.image, *x.places), n=(x.channel,)),),
         )
 
-    def _channels(self) -> tuple[_Channels, _Channels, _Channels]:
-        positions, out = math.prod(self.sizes), math.prod(self.out)
+    def _windows(self, m: Extents, k: Extents) -> tuple[Window, ...]:
+        """The axes of the image: a step along m, or along k, moves so many places in it."""
+        none = (0,) * len(self.sizes)
+        axes = zip(self.sizes, _row_major(self.sizes), self.padding, m, k, strict=True)
+        return tuple(
+            Window(size, place, -p, m=_step(i, along_m, none), k=_step(i, along_k, none))
+            for i, (size, place, p, along_m, along_k) in enumerate(axes)
+        )
+
+    def _arrays(self) -> tuple[_Array, _Array, _Array]:
+        """x, w and y."""
         inputs, outputs = self.inputs // self.groups, self.outputs // self.groups
+        positions, taps, out = map(math.prod, (self.sizes, self.kernel, self.out))
+        batch, dtype = self.batch, self.dtype
         return (
-            _Channels(inputs, positions, self.inputs * positions, self.batch),
-            _Channels(inputs, 1, inputs * math.prod(self.kernel), self.outputs),
-            _Channels(outputs, out, self.outputs * out, self.batch),
+            _Array(
+                dtype, batch, self.inputs * positions, positions, inputs * positions, self.sizes
+            ),
+            _Array(dtype, self.outputs, inputs * taps, taps, outputs * inputs * taps, self.kernel),
+            _Array(dtype, batch, self.outputs * out, out, outputs * out, self.out),
         )
 
 
 @dataclass(frozen=True)
-class _Channels:
-    """Strides of an array: from channel to channel and from image to image."""
+class _Array:
+    """Strides of an array of images: from image to image, from channel to channel, of groups."""
 
-    per_group: int
-    channel: int
-    image: int
+    dtype: np.dtype
     images: int
+    image: int
+    channel: int
+    group: int
+    sizes: Extents
 
     @property
-    def size(self) -> int:
-        return self.image * self.images
+    def places(self) -> Extents:
+        """Strides inside a channel."""
+        return _row_major(self.sizes)
+
+    def operand(self, **strides: Any) -> Operand:
+        """The array as an operand of a contraction whose batch are the groups."""
+        return Operand(self.dtype, self.images * self.image, batch=(self.group,), **strides)
 
 
 def _row_major(sizes: Extents) -> Extents:
     return tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
 
 
-def _unit(rank: int, axis: int, value: int) -> Extents:
-    return tuple(value if i == axis else 0 for i in range(rank))
+def _step(axis: int, step: int, none: Extents) -> Extents:
+    """Coefficients of an outer index, which moves no window, and of the axes, of which one does."""
+    return (0, *none[:axis], step, *none[axis + 1 :])

@@ -341,11 +341,11 @@ class Function:
         text = f"getelementptr inbounds {type}, ptr {base.text}, i64 {offset.text}"
         return self.emit(text, "ptr", (base, offset))
 
-    def alloca(self, type: str, count: int, align: int | None = None) -> Value:
-        """The address of elements on the stack, which the function has for itself."""
+    def alloca(self, type: str, count: int | None = None, align: int | None = None) -> Value:
+        """The address of a value, or of `count` elements, that the function has on the stack."""
         name = self.fresh("alloca")
-        note = f", align {align}" if align else ""
-        self.head.append(f"  {name} = alloca [{count} x {type}]{note}")
+        kind = type if count is None else f"[{count} x {type}]"
+        self.head.append(f"  {name} = alloca {kind}{f', align {align}' if align else ''}")
         return Value(self, name, "ptr")
 
     def load(self, type: str, address: Value, mask: Mask = None, align: int | None = None) -> Value:

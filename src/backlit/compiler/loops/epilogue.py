@@ -24,7 +24,7 @@ from ..llvm.scalar import memory_type
 from ..llvm.types import vector_type
 from ..lower.kinds import CONTRACTION, MAP, Fused, Kernel
 from ..lower.lower import Lowering
-from ..lower.products import specifications, target
+from ..lower.products import specification, target
 from ..lower.reading import Access, Fixed, Mixed
 from ..lower.views import View, row_major
 from .elements import ElementWriter
@@ -79,12 +79,11 @@ def _fused(lowering: Lowering, total: Equation, wanted: bool, kernel: Kernel) ->
 
     `wanted` says whether anybody else reads the sums.
     """
-    found = specifications(lowering, total)
-    if len(found) != 1 or kernel.domain != total.output.shape or not total.output.size:
+    if kernel.domain != total.output.shape or not total.output.size:
         return None
     if may_spoil(total):
         return None  # the sums are looked at, and perhaps mended, before anybody reads them
-    spec, buffers = found[0]
+    spec, buffers = specification(lowering, total)
     kind = total.output.dtype
     if kind != spec.accumulator or spec.accumulate:
         return None
@@ -314,7 +313,7 @@ class _Calls:
     ) -> list[Value]:
         if not results:
             return []
-        places = [f.alloca(type, 1) for type in (*(x.type for x in values), *results)]
+        places = [f.alloca(type) for type in (*(x.type for x in values), *results)]
         for value, place in zip(values, places, strict=False):
             f.store(value, place)
         f.call(name, "void", places)

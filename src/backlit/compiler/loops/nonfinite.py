@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...dtypes import LOW_PRECISION, DType, float32
-from ...ops import convolution
+from ...ops import convolution as ops
 from ..capture.graph import Equation
 from ..contraction.pad import simplified
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import TYPES, convert, memory_type
-from ..lower.products import geometry
+from ..lower.products import convolution, geometry
 from .writer import KernelWriter
 
 #: What is known of the image, the output, the kernel and where they meet, in this order.
@@ -28,14 +28,7 @@ SIZES = "n c h w o p q i j stride_h stride_w dilation_h dilation_w top left grou
 
 def may_spoil(e: Equation) -> bool:
     """Whether the equation's contraction reads beyond an edge."""
-    if not isinstance(e.op, convolution.Product):
-        return False
-    sizes = geometry(e)
-    if isinstance(e.op, convolution.Convolution):
-        return bool(simplified(sizes.forward()).a.windows)
-    if isinstance(e.op, convolution.ConvolutionWeight):
-        return bool(simplified(sizes.weight_gradient()).a.windows)
-    return bool(simplified(sizes.input_gradient()).a.windows)
+    return isinstance(e.op, ops.Product) and bool(simplified(convolution(e)).a.windows)
 
 
 def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
@@ -49,7 +42,7 @@ def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
         sizes.batch, sizes.inputs, height, width, sizes.outputs, p, q, *sizes.kernel,
         *sizes.stride, *sizes.dilation, *sizes.padding, sizes.groups,
     ]  # fmt: skip
-    if isinstance(op, convolution.ConvolutionWeight):
+    if isinstance(op, ops.ConvolutionWeight):
         count = sizes.kernel[0] * sizes.kernel[1]
         rows, apart = sizes.outputs, count * (sizes.inputs // sizes.groups)
     else:
@@ -113,9 +106,9 @@ class _Anew:
         f = self.f
         inputs, outputs = (self.size(x) / self.size("groups") for x in "co")
         n, c, h, w, o, p, q, i, j = (self.size(x) for x in "nchwopqij")
-        if isinstance(self.op, convolution.Convolution):
+        if isinstance(self.op, ops.Convolution):
             self._all([n, o, p, q], [inputs, i, j], self._forward)
-        elif isinstance(self.op, convolution.ConvolutionWeight):
+        elif isinstance(self.op, ops.ConvolutionWeight):
             self._all([o, inputs, i, j], [n, p, q], self._weight)
         else:
             self._all([n, c, h, w], [outputs, i, j], self._input)
@@ -167,13 +160,13 @@ class _Anew:
                 self.size("ij"[axis]),
             )
             zero = self.f.const("i64", 0)
-            if isinstance(self.op, convolution.ConvolutionInput):
+            if isinstance(self.op, ops.ConvolutionInput):
                 first = here - self._reach(axis, zero, taps - 1)
                 last = here - self._reach(axis, count - 1, zero)
                 beyond = first.compare("lt", 0) | last.compare("gt", 0)
                 beyond = beyond | self.size(("stride_h", "stride_w")[axis]).compare("gt", 1)
             else:
-                forward = isinstance(self.op, convolution.Convolution)
+                forward = isinstance(self.op, ops.Convolution)
                 ends = (
                     ((here, zero), (here, taps - 1))
                     if forward

@@ -24,20 +24,26 @@ from .views import View, row_major
 Specification = tuple[Contraction, list[Variable]]
 
 
-def specifications(lowering: Lowering, e: Equation) -> list[Specification]:
-    """The contractions that make an equation's output, each with the buffers of its table."""
+def specification(lowering: Lowering, e: Equation) -> Specification:
+    """The contraction that makes an equation's output, and the buffers of its table."""
     if isinstance(e.op, ops.Matmul):
-        return [_matmul(lowering, e)]
+        return _matmul(lowering, e)
     bases = [lowering.view(x).base for x in e.inputs]  # type: ignore[union-attr]
+    if isinstance(e.op, convolutions.ConvolutionWeight):
+        bases.reverse()  # the image first
+    spec = convolution(e)
+    outputs = tuple(replace(out, dtype=e.output.dtype) for out in spec.outputs)
+    return replace(spec, outputs=outputs), [*bases, e.output]
+
+
+def convolution(e: Equation) -> Contraction:
+    """The contraction of a convolution or of one of its two gradients."""
     sizes = geometry(e)
     if isinstance(e.op, convolutions.Convolution):
-        spec = sizes.forward()
-    elif isinstance(e.op, convolutions.ConvolutionWeight):
-        spec, bases = sizes.weight_gradient(), bases[::-1]
-    else:
-        spec = sizes.input_gradient()
-    outputs = tuple(replace(out, dtype=e.output.dtype) for out in spec.outputs)
-    return [(replace(spec, outputs=outputs), [*bases, e.output])]
+        return sizes.forward()
+    if isinstance(e.op, convolutions.ConvolutionWeight):
+        return sizes.weight_gradient()
+    return sizes.input_gradient()
 
 
 def geometry(e: Equation) -> ConvolutionGeometry:
@@ -142,13 +148,13 @@ class ContractionKernels:
         self.lowering = lowering
         self.kernels: dict[tuple[Contraction, Hashable], CompiledContraction] = {}
 
-    def of(self, kernel: Kernel) -> list[tuple[CompiledContraction, list[tuple[Variable, int]]]]:
-        """The compiled contractions of a kernel; their buffers, and where in each it begins."""
+    def of(self, kernel: Kernel) -> tuple[CompiledContraction, list[tuple[Variable, int]]]:
+        """The compiled contraction of a kernel; its buffers, and where in each it begins."""
         if kernel.fused is not None:
             fused = kernel.fused
-            return [(self._known(fused.spec, fused.epilogue, fused.code), fused.buffers)]
-        found = specifications(self.lowering, kernel.roots[0])
-        return [(self._known(spec), [(v, 0) for v in buffers]) for spec, buffers in found]
+            return self._known(fused.spec, fused.epilogue, fused.code), fused.buffers
+        spec, buffers = specification(self.lowering, kernel.roots[0])
+        return self._known(spec), [(v, 0) for v in buffers]
 
     def _known(
         self, spec: Contraction, epilogue: Epilogue = PLAIN, code: str = ""

@@ -68,8 +68,7 @@ class ProgramWriter:
         driver, in_place = self.drivers[-1], self.buffers.in_place
         if any(v in in_place for v in kernel.makes):
             driver.stop_if_flagged()
-        for contraction, arrays in self.contractions.of(kernel):
-            driver.add_contraction(contraction, arrays)
+        driver.add_contraction(*self.contractions.of(kernel))
         if may_spoil(kernel.roots[0]):
             self._add_loops(Kernel(NONFINITE, kernel.roots, kernel.reads))
 
