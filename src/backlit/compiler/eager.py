@@ -312,11 +312,11 @@ _PRODUCTS: dict[tuple[bool, bool], Callable[..., Any]] = {
 
 
 def _if_large(
-    cls: type[Op], least: int, size: Callable[..., int], *, indices: bool = False
+    cls: type[Op], is_large: Callable[..., bool], *, indices: bool = False
 ) -> Callable[..., Any]:
-    """A primitive's function of floats, and of `indices`, whose `size` is to be at least `least`.
+    """A primitive's function of floats: native where `is_large` of arrays and attributes.
 
-    Arrays stand first, then the attributes, some of them by name.
+    Arrays stand first, all but the first of them `indices`, then the attributes, some by name.
     """
     plain = getattr(NUMPY, cls.name)
 
@@ -325,8 +325,8 @@ def _if_large(
         last = cls.attributes[len(cls.attributes) - len(named) :]
         arrays, values = args[:count], (*args[count:], *[named[a] for a in last])
         floats = arrays[:1] if indices else arrays
-        known = all(a.dtype in _INDICES for a in arrays[len(floats) :])
-        if size(*arrays, *values) >= least and known and _floats(*floats):
+        known = _floats(*floats) and all(a.dtype in _INDICES for a in arrays[len(floats) :])
+        if known and is_large(*arrays, *values):
             result = _one(cls, values, arrays)
             if result is not None:
                 return result
@@ -335,25 +335,25 @@ def _if_large(
     return function
 
 
-def _multiplications(x: Any, weight: Any, stride: tuple[int, ...], *_: Any) -> int:
-    return x.size * weight.size // max(1, x.shape[1] * math.prod(stride))
+def _multiplies(x: Any, weight: Any, stride: tuple[int, ...], *_: Any) -> bool:
+    return x.size * weight.size // max(1, x.shape[1] * math.prod(stride)) >= PRODUCT
 
 
-def _multiplications_of_input(y: Any, weight: Any, *_: Any) -> int:
-    return y.size * weight.size // max(1, y.shape[1])
+def _multiplies_back(y: Any, weight: Any, *_: Any) -> bool:
+    return y.size * weight.size // max(1, y.shape[1]) >= PRODUCT
 
 
-def _multiplications_of_weight(y: Any, x: Any, *attributes: Any) -> int:
+def _multiplies_to_weight(y: Any, x: Any, *attributes: Any) -> bool:
     *_, groups, kernel = attributes
-    return y.size * x.shape[1] // groups * math.prod(kernel)
+    return y.size * x.shape[1] // groups * math.prod(kernel) >= PRODUCT
 
 
-def _largest(*args: Any) -> int:
-    return max(getattr(x, "size", 0) for x in args)
+def _pools(*args: Any) -> bool:
+    return max(getattr(x, "size", 0) for x in args) >= WINDOW
 
 
-def _elements(x: Any, *_: Any) -> int:
-    return x.size
+def _scatters(x: Any, *_: Any) -> bool:
+    return x.size >= SCATTER
 
 
 def _by_places(cls: type[Op], *dtypes: np.dtype) -> Callable[..., Any]:
@@ -457,15 +457,11 @@ _HEAVY: dict[str, Callable[..., Any]] = {
     "remainder": _divided("remainder"),
     "floor_divide": _divided("floor_divide"),
     "matmul": _matmul,
-    "convolution": _if_large(convolution.Convolution, PRODUCT, _multiplications),
-    "convolution_input": _if_large(
-        convolution.ConvolutionInput, PRODUCT, _multiplications_of_input
-    ),
-    "convolution_weight": _if_large(
-        convolution.ConvolutionWeight, PRODUCT, _multiplications_of_weight
-    ),
+    "convolution": _if_large(convolution.Convolution, _multiplies),
+    "convolution_input": _if_large(convolution.ConvolutionInput, _multiplies_back),
+    "convolution_weight": _if_large(convolution.ConvolutionWeight, _multiplies_to_weight),
     **{
-        cls.name: _if_large(cls, WINDOW, _largest)
+        cls.name: _if_large(cls, _pools)
         for cls in (
             pooling.MaxPool,
             pooling.MaxPoolRoute,
@@ -475,7 +471,7 @@ _HEAVY: dict[str, Callable[..., Any]] = {
         )
     },
     **{
-        cls.name: _if_large(cls, SCATTER, _elements, indices=True)
+        cls.name: _if_large(cls, _scatters, indices=True)
         for cls in (indexing.ScatterAdd, indexing.TakeAdd, indexing.PutAlongAxisAdd)
     },
 }

@@ -248,7 +248,9 @@ class Function:
         self.declarations: dict[str, None] = {}
         self._count = 0
         self._constants: dict[tuple[str, object], Value] = {}
-        self.enter(self.block("entry"))
+        #: The block that is being written, and its instructions.
+        self.here = self.block("entry")
+        self.lines = self.here.lines
 
     def text(self) -> str:
         """The definition."""
@@ -400,7 +402,7 @@ class Function:
         return self.blocks[-1]
 
     def enter(self, block: Block) -> None:
-        """Write to a block from here on; `lines` are its instructions."""
+        """Write to a block from here on."""
         self.here = block
         self.lines = block.lines
 

@@ -10,14 +10,13 @@ import numpy as np
 
 from ...dtypes import DType, float64, int64
 from ...op import Elementwise, Shape
-from ...ops import creation, indexing, movement
+from ...ops import creation, movement
 from ..capture.graph import Equation, Variable
 from ..llvm import scalar
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import TYPES, is_signed
-from ..lower.indexing import MOVED, source
+from ..lower.indexing import LOOKUPS, MOVED, index_arrays, looked_up, source
 from ..lower.lower import Lowering
-from ..lower.reading import gathered_block
 from ..lower.views import View
 
 #: The bit of the flag for an index out of range. Those below are of the graph's checks.
@@ -92,17 +91,9 @@ class ElementWriter(ABC):
             return self._place(op, x, index)
         if isinstance(op, movement.Concat):
             return self._concat(op, e.inputs, index)
-        if isinstance(op, indexing.Take):
-            n = len(e.inputs[1].shape)
-            a = op.axis
-            at = self.checked(e.inputs[1], index[a : a + n], x.shape[a])
-            return self.read(x, self.index(x.shape, (*index[:a], at, *index[a + n :])))
-        if isinstance(op, indexing.Gather):
-            return self.read(x, self.gathered(op.pattern, e.inputs[1:], x.shape, index))
-        if isinstance(op, indexing.TakeAlongAxis):
-            a = op.axis
-            at = self.checked(e.inputs[1], index, x.shape[a])
-            return self.read(x, self.index(x.shape, (*index[:a], at, *index[a + 1 :])))
+        if isinstance(op, LOOKUPS):
+            own = looked_up(op, x.shape, index, index_arrays(e), self)
+            return self.read(x, self.index(x.shape, own))
         raise NotImplementedError(f"loops: {op.name}")
 
     def _elementwise(self, e: Equation, index: tuple[Value, ...]) -> Value:
@@ -194,29 +185,7 @@ class ElementWriter(ABC):
         assert result is not None
         return result
 
-    def gathered(
-        self, pattern: tuple, indices: Sequence[Any], shape: Shape, index: tuple[Value, ...]
-    ) -> tuple[Value, ...]:
-        """The place in an array of that shape that indexing by arrays reads for an index."""
-        start, block = gathered_block(pattern, indices)
-        inner = index[start : start + block]
-        basic = iter((*index[:start], *index[start + block :]))
-        arrays = iter(indices)
-        own: list[Value] = []
-        for entry in pattern:
-            if entry is None:
-                next(basic)
-            elif entry == "array":
-                array = next(arrays)
-                at = self.index(array.shape, inner[block - len(array.shape) :])
-                own.append(self.checked(array, at, shape[len(own)]))
-            elif isinstance(entry, int):
-                own.append(self.f.const("i64", entry))
-            else:
-                own.append(next(basic) * entry[2] + entry[0])
-        return self.index(shape, own)
-
-    def checked(self, indices: Variable, index: tuple[Value, ...], size: int) -> Value:
+    def looked_up(self, indices: Variable, index: Sequence[Value], size: int) -> Value:
         """An index read from data: counted from the end if negative, flagged if out of range."""
         at = self.read(indices, self.index(indices.shape, index))
         at = scalar.convert(at, indices.dtype, np.dtype("int64"))

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ...ops import indexing
 from ..capture.graph import Equation, Variable
 from ..llvm.scalar import TYPES
+from ..lower.indexing import index_arrays, looked_up
 from ..lower.passes import SetItemsTo, TakeAddTo
-from ..lower.reading import index_arrays
 from ..lower.views import View, row_major
 from .writer import KernelWriter
 
@@ -41,16 +40,7 @@ def write_scatter(w: KernelWriter, e: Equation) -> None:
             stack.enter_context(_if_in_range(w, indices, op.size))
         loops = stack.enter_context(w.nest(x.shape, outer=False))
         index = w.index(x.shape, loops)
-        if isinstance(op, indexing.ScatterAdd | SetItemsTo):
-            target = w.gathered(op.pattern, index_arrays(e), out.shape, index)
-        elif isinstance(op, indexing.TakeAdd | TakeAddTo):
-            a, n = op.axis, len(indices.shape)
-            at = w.checked(indices, index[a : a + n], op.size)
-            target = (*index[:a], at, *index[a + n :])
-        else:
-            at = w.checked(indices, index, op.size)
-            target = (*index[: op.axis], at, *index[op.axis + 1 :])
-        target = w.index(out.shape, target)
+        target = w.index(out.shape, looked_up(op, out.shape, index, index_arrays(e), w))
         value = w.read(x, index)
         if not isinstance(op, SetItemsTo):
             value = w.load(view, target) + value
@@ -62,7 +52,7 @@ def _if_in_range(w: KernelWriter, indices: Variable, size: int) -> Iterator[None
     """The body, only if no index is out of range: it changes what must not be half changed."""
     f = w.f
     with w.nest(indices.shape, outer=False) as loops:
-        w.checked(indices, w.index(indices.shape, loops), size)
+        w.looked_up(indices, w.index(indices.shape, loops), size)
     w.memo.clear()
     good = f.load("i32", f.argument("flag")).compare("eq", 0)
     with f.loop(w.zero, good.cast("zext", "i64")):

@@ -1,7 +1,8 @@
-"""Index rules of the ops that only move elements: which element of x each element of y is.
+"""Index rules of the ops that move elements, or look them up: where in x each element of y is.
 
-Each rule is written once, over an arithmetic of indices: strides in memory (`views`), symbols
-(`reading`) or LLVM values (`loops.elements`).
+Each rule is written once, over an arithmetic of indices: strides in memory (`views`, which know no
+lookups), symbols (`reading`) or LLVM values (`loops.elements`). Placing and concatenating have none
+here: they choose among sources, by a comparison of values that symbols do not make.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from ...ops import movement
-from ..capture.graph import Equation
+from ...op import Op, Shape
+from ...ops import indexing, movement
+from ..capture.graph import Equation, Variable
+from .passes import SetItemsTo, TakeAddTo
 
 T = TypeVar("T")
 
@@ -26,6 +29,13 @@ class Arithmetic(Protocol, Generic[T]):
 
     def reversed(self, i: T, size: int) -> T:
         """size - 1 - i."""
+
+
+class Lookup(Arithmetic[T], Protocol):
+    """An arithmetic that knows what index arrays hold."""
+
+    def looked_up(self, indices: Variable, index: Sequence[T], size: int) -> T:
+        """The index of an axis of `size` that an index array has at an index."""
 
 
 #: The ops that have a rule. One of a reshape is for axes of size 1 that come or go.
@@ -70,3 +80,60 @@ def _sliced(
         else:
             own.append(arithmetic.strided(next(entries), entry, next(sizes)))
     return own
+
+
+#: The ops that read at indices. Their adjoints, and what writes at indices, have the same rules.
+LOOKUPS = (indexing.Take, indexing.TakeAlongAxis, indexing.Gather)
+
+
+def looked_up(
+    op: Op, shape: Shape, index: Sequence[T], arrays: Sequence[Variable], arithmetic: Lookup[T]
+) -> list[T]:
+    """The index in an array of a shape that index arrays mean for an index of the result.
+
+    There x is read by a lookup, and written or added to by its adjoint.
+    """
+    known: Any = op
+    if isinstance(op, indexing.Take | indexing.TakeAdd | TakeAddTo):
+        a, n = known.axis, len(arrays[0].shape)
+        found = arithmetic.looked_up(arrays[0], index[a : a + n], shape[a])
+        return [*index[:a], found, *index[a + n :]]
+    if isinstance(op, indexing.TakeAlongAxis | indexing.PutAlongAxisAdd):
+        a = known.axis
+        return [*index[:a], arithmetic.looked_up(arrays[0], index, shape[a]), *index[a + 1 :]]
+    return _gathered(known.pattern, shape, index, arrays, arithmetic)
+
+
+def _gathered(
+    pattern: Sequence[Any],
+    shape: Shape,
+    index: Sequence[T],
+    arrays: Sequence[Variable],
+    arithmetic: Lookup[T],
+) -> list[T]:
+    block = max(len(x.shape) for x in arrays)
+    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
+    adjacent = advanced == list(range(advanced[0], advanced[-1] + 1))
+    # The axes of the index arrays stand where these were, or first if they were not neighbours.
+    start = advanced[0] if adjacent else 0
+    inner = index[start : start + block]
+    basic = iter((*index[:start], *index[start + block :]))
+    following = iter(arrays)
+    own: list[T] = []
+    for entry in pattern:
+        if entry is None:
+            next(basic)
+        elif entry == "array":
+            array = next(following)
+            at = inner[block - len(array.shape) :]
+            own.append(arithmetic.looked_up(array, at, shape[len(own)]))
+        elif isinstance(entry, int):
+            own.append(arithmetic.fixed(entry))
+        else:
+            own.append(arithmetic.strided(next(basic), entry, shape[len(own)]))
+    return own
+
+
+def index_arrays(e: Equation) -> tuple[Variable, ...]:
+    """The index arrays of an op that reads, adds or writes at them."""
+    return e.inputs[1:-1] if isinstance(e.op, SetItemsTo | TakeAddTo) else e.inputs[1:]

@@ -17,9 +17,10 @@ from ..capture.checks import Require
 from ..capture.graph import Equation, Variable
 from ..contraction import Contraction, Epilogue
 from ..llvm.scalar import llvm_type, supports
+from .indexing import LOOKUPS, index_arrays, looked_up
 from .legalize import has_contraction_kernel
 from .passes import SetItemsTo, TakeAddTo, is_movement
-from .reading import Access, Mixed, Reading, gathered_block, index_arrays, loop_index
+from .reading import Access, Mixed, Reading, loop_index
 
 #: From this many elements on, a row of a piece of a concatenation is worth a loop of its own.
 LONG_PIECE = 8
@@ -141,8 +142,8 @@ class Map(Kind):
             return supports(op, e.inputs, e.output.dtype)
         return is_movement(op) or isinstance(
             op,
-            movement.Reshape | movement.Place | movement.Concat | creation.Full | creation.Arange
-            | indexing.Take | indexing.TakeAlongAxis | indexing.Gather,
+            (movement.Reshape, movement.Place, movement.Concat, creation.Full, creation.Arange,
+             *LOOKUPS),
         )  # fmt: skip
 
     def joins(self, kernel: Kernel, e: Equation, accesses: list[Access]) -> bool:
@@ -252,16 +253,7 @@ class Scatter(Kind):
             base = reading.views.view(e.inputs[-1])
             assert base is not None
             reading.found.append(Access(base, (Mixed(frozenset()),) * len(base.shape)))
-        if isinstance(op, indexing.ScatterAdd | SetItemsTo):
-            arrays = index_arrays(e)
-            start, block = gathered_block(op.pattern, arrays)
-            inner = loops[start : start + block]
-            for array in arrays:
-                reading.read(array, inner[block - len(array.shape) :])
-        elif isinstance(op, indexing.TakeAdd | TakeAddTo):
-            reading.read(e.inputs[1], loops[op.axis : op.axis + len(e.inputs[1].shape)])
-        else:
-            reading.read(e.inputs[1], loops)
+        looked_up(op, e.output.shape, loops, index_arrays(e), reading)
 
     def turns(self, e: Equation) -> int:
         """Once for each element that is added, or cleared."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...op import Elementwise, Shape
-from ...ops import creation, indexing, movement
+from ...ops import creation, movement
 from ..capture.graph import Equation, Variable
-from .indexing import MOVED, source
-from .passes import SetItemsTo
+from .indexing import LOOKUPS, MOVED, index_arrays, looked_up, source
 from .views import View, Views, row_major
 
 #: An index as known before any code is written: for each axis the number of the loop that counts
@@ -119,13 +119,15 @@ class Reading:
         op: Any = e.op
         if isinstance(op, creation.Arange):
             self.exact |= loops_of(index)
-        lookup = isinstance(op, indexing.Take | indexing.TakeAlongAxis | indexing.Gather)
-        self.may_fail |= lookup
         whole = self.views.reshaped(e)
         if whole is not None:
             self.found.append(Access(whole, index))
             return
-        for position, x in enumerate(e.inputs):
+        if isinstance(op, LOOKUPS):
+            x: Any = e.inputs[0]
+            self.read(x, tuple(looked_up(op, x.shape, index, index_arrays(e), self)))
+            return
+        for x in e.inputs:
             if not isinstance(x, Variable):
                 continue
             if isinstance(op, Elementwise):
@@ -134,32 +136,12 @@ class Reading:
                 own = source(e, index, self)
             elif isinstance(op, movement.Concat):
                 own = [self._mixed((i,)) if a == op.axis else i for a, i in enumerate(index)]
-            elif isinstance(op, indexing.Take):
-                n = len(e.inputs[1].shape)
-                inner = index[op.axis : op.axis + n]
-                taken = self._mixed(inner)
-                own = inner if position else (*index[: op.axis], taken, *index[op.axis + n :])
-            elif isinstance(op, indexing.Gather):
-                own = self._gathered(op.pattern, e.inputs, index, position)
-            elif isinstance(op, indexing.TakeAlongAxis):
-                taken = self._mixed(index)
-                own = index if position else (*index[: op.axis], taken, *index[op.axis + 1 :])
             else:  # what is placed in zeros
                 placed = self._placed(op, index)
                 if placed is None:
                     continue
                 own = placed
             self.read(x, tuple(own))
-
-    def _gathered(
-        self, pattern: tuple, inputs: tuple[Any, ...], index: Index, position: int
-    ) -> Index:
-        start, block = gathered_block(pattern, inputs[1:])
-        inner = index[start : start + block]
-        if position:
-            return inner[block - len(inputs[position].shape) :]
-        self._mixed(index)
-        return tuple(Mixed(loops_of(index)) for _ in inputs[0].shape)
 
     def _mixed(self, entries: Index) -> Any:
         loops = loops_of(entries)
@@ -179,6 +161,12 @@ class Reading:
     def reversed(self, i: Any, size: int) -> Any:
         """size - 1 - i."""
         return Fixed(size - 1 - i.number) if isinstance(i, Fixed) else self._mixed((i,))
+
+    def looked_up(self, indices: Variable, index: Sequence[Any], size: int) -> Any:
+        """What an index array has at an index."""
+        self.may_fail = True
+        self.read(indices, tuple(index))
+        return self._mixed(tuple(index))
 
     def _placed(self, op: movement.Place, index: Index) -> Index | None:
         """Where the placed array is read; None where it never is, being elsewhere."""
@@ -200,16 +188,3 @@ class Reading:
             if not isinstance(i, int):
                 own.append(entry)
         return tuple(own)
-
-
-def index_arrays(e: Equation) -> tuple[Variable, ...]:
-    """The index arrays of an op that adds or writes at them."""
-    return e.inputs[1:-1] if isinstance(e.op, SetItemsTo) else e.inputs[1:]
-
-
-def gathered_block(pattern: tuple, indices: Any) -> tuple[int, int]:
-    """Where the axes of index arrays stand in the result of indexing, and how many there are."""
-    block = max(len(i.shape) for i in indices)
-    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
-    adjacent = advanced == list(range(advanced[0], advanced[-1] + 1))
-    return (advanced[0] if adjacent else 0), block
