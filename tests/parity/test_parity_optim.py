@@ -545,3 +545,49 @@ def test_frozen_and_named_parameters_are_taken():
     for opt, lib in ((a, bl), (b, torch)):
         assert opt.step(lambda lib=lib: lib.ones(2)).tolist() == [1, 1]
     agree(ours, theirs)
+
+
+@pytest.mark.parametrize("settings", [
+    {"swa_lr": 0.05}, {"swa_lr": [0.05, 0.5], "anneal_epochs": 4, "anneal_strategy": "linear"},
+    {"swa_lr": 0.05, "anneal_epochs": 0},
+], ids=str)  # fmt: skip
+def test_the_rate_of_averaging_is_pytorchs(settings):
+    ours, theirs = two(optim), two(torch.optim)
+    a, b = optim.swa_utils.SWALR(ours, **settings), torch.optim.swa_utils.SWALR(theirs, **settings)
+    for _ in range(14):
+        for g, h in zip(ours.param_groups, theirs.param_groups, strict=True):
+            assert g["lr"] == pytest.approx(h["lr"], rel=1e-14)
+        theirs.step()
+        a.step(), b.step()
+
+
+def test_averaged_models_are_pytorchs():
+    ours, theirs = (
+        lib.nn.Sequential(lib.nn.Linear(2, 2), lib.nn.BatchNorm1d(2)) for lib in (bl, torch)
+    )
+    ways = [
+        ({}, {}),
+        *[
+            ({"avg_fn": optim.swa_utils.get_ema_avg_fn(0.7), **more},
+             {"avg_fn": torch.optim.swa_utils.get_ema_avg_fn(0.7), **more})
+            for more in ({}, {"use_buffers": True})
+        ],
+    ]  # fmt: skip
+    pairs = [
+        (optim.swa_utils.AveragedModel(ours, **a), torch.optim.swa_utils.AveragedModel(theirs, **b))
+        for a, b in ways
+    ]
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        state = {
+            n: rng.normal(size=t.shape).astype(t.numpy().dtype)
+            for n, t in theirs.state_dict().items()
+        }
+        ours.load_state_dict(state)
+        theirs.load_state_dict({n: torch.tensor(v) for n, v in state.items()})
+        for a, b in pairs:
+            a.update_parameters(ours)
+            b.update_parameters(theirs)
+            assert set(a.state_dict()) == set(b.state_dict())
+            for name, t in b.state_dict().items():
+                np.testing.assert_allclose(a.state_dict()[name].numpy(), t.numpy(), rtol=1e-5)

@@ -3,7 +3,7 @@
 import typing as _typing
 
 from ..nn.utils.clip import clip_grad_norm_, clip_grad_value_
-from . import lr_scheduler
+from . import lr_scheduler, swa_utils
 from .adam_family import Adamax, Lion, NAdam, RAdam
 from .classic import ASGD, Rprop
 from .layerwise import LAMB, LARS, Adafactor, Muon
@@ -33,6 +33,7 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "lr_scheduler",
+    "swa_utils",
 ]
 
 if not _typing.TYPE_CHECKING:
