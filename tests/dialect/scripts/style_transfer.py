@@ -56,7 +56,8 @@ cnn = set_weights(
         nn.MaxPool2d(2),
     )
 ).eval()
-content_img, style_img = rand(1, 3, 8, 8), rand(1, 3, 8, 8)
+content_img, style_img = rand(1, 3, 8, 8).double(), rand(1, 3, 8, 8).double()
+cnn.double()
 
 cnn = copy.deepcopy(cnn)
 model = nn.Sequential(Normalization([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
