@@ -20,12 +20,23 @@ class Row(NamedTuple):
 
 DIFFERENCES = (
     Row(
-        "a part of a Tensor is a Tensor of its own",
+        "a part of a Tensor writes through as there",
         "row = x[0]; row += 1; x[0, 0].item()",
+        "2.0",
+        "2.0",
+    ),
+    Row(
+        "but does not see what the whole becomes",
+        "row = x[0]; x += 1; row[0].item()",
         "2.0",
         "1.0",
     ),
-    Row("so is another shape of it", "y = x.view(-1); y[0] = 9; x[0, 0].item()", "9.0", "1.0"),
+    Row(
+        "another shape of a Tensor is a Tensor of its own",
+        "y = x.view(-1); y[0] = 9; x[0, 0].item()",
+        "9.0",
+        "1.0",
+    ),
     Row("so is what is cut off the tape", "w.detach().zero_(); w.sum().item()", "0.0", "6.0"),
     Row(
         "`data` writes through as there",

@@ -8,8 +8,6 @@ from click.testing import CliRunner
 from backlit import Tensor, nn
 from backlit.cli import main
 
-SCRIPTS = Path(__file__).parents[1] / "dialect" / "scripts"
-
 SCRIPT = """
 import sys
 import torch
