@@ -158,6 +158,7 @@ CASES = {
         (M,),
     ),
     "cov of one": (same("cov")(), (V,)),
+    "cov of one row": (same("cov")(), (M[:1],)),
     "corrcoef": (same("corrcoef")(), (M,)),
     "corrcoef of one": (same("corrcoef")(), (V,)),
     "renorm": (same("renorm")(2, 1, 1.5), (T,)),
@@ -237,6 +238,7 @@ CASES = {
     "quantiles": (same("quantile", axis=0, keepdims=True)(), (M, np.array([0.0, 0.2, 1.0]))),
     "quantile of all": (same("quantile")(0.5), (M,)),
     "quantile of all keeps": (same("quantile", keepdims=True)(0.5), (M,)),
+    "quantile of a number": (same("quantile", axis=0, keepdims=True)(0.5), (np.array(2.0),)),
     "quantile with nan": (same("quantile", axis=1)(0.5), (HOLES[:2],)),
     "nanquantile": (same("nanquantile", axis=1)(), (HOLES[::2, :3], np.array([0.1, 0.5]))),
     "nanquantile of nothing": (same("nanquantile", axis=1)(0.5), (HOLES[:2],)),
@@ -263,6 +265,7 @@ CASES = {
     "histogram between edges": (
         same("histogram")(), (numbers(40), np.array([-1.0, 0.0, 0.1, 2.0]))
     ),
+    "histogram of one value": (same("histogram")(2), (np.ones(3),)),
     "bucketize": (same("bucketize")(), (M, np.array([-1.0, 0.0, 1.0]))),
     "bucketize right": (same("bucketize", right=True)(), (WHOLE, np.array([-1, 2, 3]))),
     "searchsorted rows": (same("searchsorted", side="right")(), (np.sort(M), M)),

@@ -79,15 +79,18 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     return _counted(x, ones(x.shape, dtype=int64) if weights is None else weights, size)
 
 
-def _range(name: str, x: Tensor, low: Any, high: Any) -> tuple[Any, Any]:
-    """From where to where is counted: the extremes of x if both are the same."""
+def _range(name: str, x: Tensor, low: Any, high: Any, room: float) -> tuple[Any, Any]:
+    """From where to where is counted: the extremes of x if both are the same.
+
+    Around a single value there is room to both sides, in PyTorch half of it in `histogram`.
+    """
     low, high = number(f"{name}: min", low), number(f"{name}: max", high)
     if not low <= high or math.isinf(low) or math.isinf(high):
         raise ArgumentError(f"{name}: min must be at most max, both finite, got {low} and {high}")
     if low == high and x.size:
         low, high = min(x), max(x)
-        return where(low == high, low - 1, low), where(low == high, high + 1, high)
-    return (low - 1, high + 1) if low == high else (low, high)
+        return where(low == high, low - room, low), where(low == high, high + room, high)
+    return (low - room, high + room) if low == high else (low, high)
 
 
 def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
@@ -102,7 +105,7 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     if x.dtype not in FLOATING:
         raise DTypeError(f"histc: x must be floating, got {describe(x)}; use x.astype('float32')")
     count = whole("histc: bins", bins)
-    low, high = _range("histc", x, min, max)
+    low, high = _range("histc", x, min, max, 1.0)
     values = x.flatten()
     inside = logical_and(values >= low, values <= high)
     place = (where(inside, values, low) - low) * count / (high - low)
@@ -135,7 +138,7 @@ def histogram(
             f"histogram: x must be floating, got {describe(x)}; use x.astype('float32')"
         )
     if isinstance(bins, int):
-        low, high = _range("histogram", x, *(range or (0, 0)))
+        low, high = _range("histogram", x, *(range or (0, 0)), 0.5)
         edges = linspace(low, high, whole("histogram: bins", bins) + 1, dtype=x.dtype)
     else:
         edges = as_tensor(bins).astype(x.dtype)

@@ -207,7 +207,7 @@ def cov(x: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = 
     """cᵢⱼ = Σₖ (xᵢₖ - mᵢ) (xⱼₖ - mⱼ) / (K - correction): variables in rows, K observations each.
 
     `fweights` says how often each observation is counted, `aweights` how much each one matters.
-    Of a single variable (one axis) it is the variance. Without degrees of freedom it is NaN or
+    Of a single variable it is the variance, a number. Without degrees of freedom it is NaN or
     infinite, as in PyTorch.
 
     >>> cov(as_tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
@@ -230,7 +230,7 @@ def cov(x: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = 
     total = sum(weights)
     centred = rows - sum(rows * weights, axis=1, keepdims=True) / total
     y = matmul(centred * weights, centred.mT) / maximum(total - lost, 0)
-    return y if x.ndim == 2 else squeeze(y, axis=(0, 1))
+    return squeeze(y, axis=(0, 1)) if rows.shape[0] == 1 else y
 
 
 @as_one_op

@@ -231,24 +231,17 @@ def _quantile(
             f"{name}: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {how!r}"
         )
     STATE.execution.require(name, _is_share, (shares,))
-    row = x.flatten() if axis is None else moveaxis(*_last(name, x, axis))
+    if axis is None:
+        row, kept = x.flatten(), (1,) * x.ndim
+    else:
+        row, place, _ = _axis_of(name, x, axis)
+        kept = tuple([1 if a == place else n for a, n in enumerate(x.shape)])
+        row = moveaxis(row, place, -1)
     _not_empty(name, row, row.ndim - 1)
     y = _between(row, shares.flatten(), how, skip_nan)
-    if keepdims:
-        lead = (
-            (1,) * x.ndim
-            if axis is None
-            else tuple([1 if a == axis % x.ndim else n for a, n in enumerate(x.shape)])
-        )
-    else:
-        lead = y.shape[:-1]
+    lead = kept if keepdims else y.shape[:-1]
     y = reshape(moveaxis(y, -1, 0), (shares.size, *lead))
     return y if shares.ndim else squeeze(y, axis=0)
-
-
-def _last(name: str, x: Tensor, axis: int) -> tuple[Tensor, int, int]:
-    x, axis, _ = _axis_of(name, x, axis)
-    return x, axis, -1
 
 
 def _is_share(xp: Any, q: Any) -> tuple[Requirement, ...]:
