@@ -268,7 +268,7 @@ TABLE = [
     Record(
         op=ops.Svd,
         reference=each(all_singular),
-        cases=[Case((m,), {"full": False}) for m in OBLONG],
+        cases=[Case((m,), {"full": False}) for m in OBLONG],  # `full` adds what may be any vectors
         function=primitives.svd,
         bad=[
             Bad(lambda: bl.linalg.svd(bl.full((2, 2), math.nan)), ArgumentError,

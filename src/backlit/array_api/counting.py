@@ -138,7 +138,8 @@ def histogram(
             f"histogram: x must be floating, got {describe(x)}; use x.astype('float32')"
         )
     if isinstance(bins, int):
-        low, high = _range("histogram", x, *(range or (0, 0)), 0.5)
+        first, last = range or (0, 0)
+        low, high = _range("histogram", x, first, last, 0.5)
         edges = linspace(low, high, whole("histogram: bins", bins) + 1, dtype=x.dtype)
     else:
         edges = as_tensor(bins).astype(x.dtype)

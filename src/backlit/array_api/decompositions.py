@@ -130,19 +130,13 @@ def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
     x = _matrices(x)
     ops.require_matrices("qr", x)
     full = mode == "complete" and x.shape[-2] > x.shape[-1]
-    if full:
-        _require_none("qr: of more rows than columns", x, "mode='reduced'")
+    if full and x.requires_grad and STATE.grad_enabled:
+        raise GradientError(
+            "qr: of more rows than columns, mode='complete' has no gradient, got "
+            f"{describe(x)} that requires one; use mode='reduced', or x.detach()"
+        )
     op: Any = cached(ops.Qr, full)
     return QRResult(*ops.parts(_XP, apply(op, x), *op.shapes(x)))
-
-
-def _require_none(what: str, x: Tensor, cure: str) -> None:
-    """Raise if a gradient is wanted of what has none."""
-    if x.requires_grad and STATE.grad_enabled:
-        raise GradientError(
-            f"{what}, the vectors that are added have no gradient, got {describe(x)} that requires "
-            f"one; use {cure}, or x.detach()"
-        )
 
 
 class SVDResult(NamedTuple):
@@ -157,18 +151,15 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     """(U, s, Vᵀ) with X = U diag(s) Vᵀ, the s not negative, in descending order.
 
     (..., M, N) -> (..., M, M), (..., min(M, N)), (..., N, N), or without `full_matrices`
-    (..., M, min(M, N)) and (..., min(M, N), N), which alone have a gradient where M ≠ N. Where two
-    s are equal, only what does not tell their vectors apart has one.
+    (..., M, min(M, N)) and (..., min(M, N), N). The vectors that are added may be any; gradients of
+    them are left out. Where two s are equal, only what does not tell their vectors apart has one.
 
     >>> svd(as_tensor([[3.0, 0.0], [0.0, 4.0]])).S
     Tensor([4., 3.], shape=(2,), dtype=float32)
     """
     x = _matrices(x)
     ops.require_matrices("svd", x)
-    full = full_matrices and x.shape[-1] != x.shape[-2]
-    if full:
-        _require_none("svd: of matrices that are not square", x, "full_matrices=False")
-    op: Any = cached(ops.Svd, full)
+    op: Any = cached(ops.Svd, full_matrices and x.shape[-1] != x.shape[-2])
     return SVDResult(*ops.parts(_XP, apply(op, x), *op.shapes(x.shape)))
 
 

@@ -6,6 +6,7 @@ along the last axis. The meaning of each function is that of the op in `ops.deco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,8 @@ def _first_failing(function: Callable[..., Any], args: tuple[np.ndarray, ...]) -
 def _packed(*parts: np.ndarray, axes: int = 2) -> np.ndarray:
     """Results side by side; the matrices are in so many last axes of the first one."""
     lead = parts[0].shape[: parts[0].ndim - axes]
-    return np.concatenate([p.reshape(*lead, -1) for p in parts], axis=-1)
+    rows = [p.reshape(*lead, math.prod(p.shape[len(lead) :])) for p in parts]
+    return np.concatenate(rows, axis=-1)
 
 
 def inv(x: np.ndarray) -> np.ndarray:

@@ -295,7 +295,8 @@ class Svd(Op):
         A(M)ᵢⱼ = (Mᵢⱼ - Mⱼᵢ) / (sⱼ² - sᵢ²)
 
     and what of GU and GV lies outside of the span of U and V, over s. Where two s are equal it is
-    finite only if nothing that follows tells their vectors apart.
+    finite only if nothing that follows tells their vectors apart. The vectors that `full` adds may
+    be any, and their gradients are left out, as in PyTorch.
     Source: J. Townsend, "Differentiating the singular value decomposition" (2016).
     """
 
@@ -315,9 +316,9 @@ class Svd(Op):
         return xp.svd(x, full=self.full)
 
     def backward(self, xp, grad_y, shape, y):
-        u, s, v = parts(xp, y, *self.shapes(shape))
-        grad_u, grad_s, grad_v = parts(xp, grad_y, *self.shapes(shape))
-        (m, n), k = shape[-2:], s.shape[-1]
+        (m, n), k = shape[-2:], min(shape[-2:])
+        u, s, v = self._reduced(xp, shape, y)
+        grad_u, grad_s, grad_v = self._reduced(xp, shape, grad_y)
         gaps = _gaps(xp, s * s)
         row = xp.expand_dims(s, s.ndim - 1)
         left, right = xp.matmul(u.mT, grad_u), xp.matmul(v, grad_v.mT)
@@ -331,6 +332,15 @@ class Svd(Op):
             outside = grad_v - xp.matmul(right.mT, v)
             grad_x = grad_x + xp.matmul(u, outside / row.mT)
         return grad_x
+
+    def _reduced(self, xp, shape, y):
+        """U, s and Vᵀ, without the vectors that are added."""
+        u, s, v = parts(xp, y, *self.shapes(shape))
+        if not self.full:
+            return u, s, v
+        lead, (m, n), k = tuple((0, i, 1) for i in shape[:-2]), shape[-2:], min(shape[-2:])
+        u = xp.slice(u, index=(*lead, (0, m, 1), (0, k, 1)))
+        return u, s, xp.slice(v, index=(*lead, (0, k, 1), (0, n, 1)))
 
     def infer(self, x: Any) -> tuple[Shape, DType]:
         """The axes before the matrices, and all elements of the three."""
