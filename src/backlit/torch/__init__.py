@@ -117,6 +117,7 @@ vmap = getattr(func, "vmap", None)
 set_printoptions = use_deterministic_algorithms = set_deterministic_debug_mode = _no_effect
 set_float32_matmul_precision = set_flush_denormal = set_warn_always = _no_effect
 set_num_interop_threads = _no_effect
+get_num_interop_threads = get_num_threads
 
 
 def einsum(equation: str, *operands: Any) -> _Tensor:

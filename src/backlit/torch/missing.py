@@ -60,8 +60,6 @@ MISSING = {
     "torch.distributions": "draw with torch.normal, torch.multinomial, torch.bernoulli",
     "torch.xpu": "it computes on the CPU",
     "torch.mps": "it computes on the CPU",
-    "torch.set_num_interop_threads": "use torch.set_num_threads",
-    "torch.get_num_interop_threads": "use torch.get_num_threads",
     "torch.Storage": "a Tensor holds its own array; use x.numpy()",
     "torch.FloatStorage": "a Tensor holds its own array; use x.numpy()",
 }

@@ -1,0 +1,316 @@
+"""The room `backlit.torch`: PyTorch's paths, what they answer, and what is not there."""
+
+import copy
+import functools
+import importlib
+import re
+
+import numpy as np
+import pytest
+
+import backlit as bl
+import backlit.torch as torch
+from apart import printed
+from backlit import nn, optim
+from backlit.errors import ArgumentError, DTypeError, ShapeError, SpellingError
+from backlit.torch.missing import MISSING
+
+#: What scripts import: the path, and a name that is there.
+PATHS = {
+    "nn": "Linear",
+    "nn.functional": "relu",
+    "nn.init": "normal",
+    "nn.modules": "Linear",
+    "nn.modules.rnn": "LSTM",
+    "nn.parallel": "DataParallel",
+    "nn.parameter": "Parameter",
+    "nn.utils": "clip_grad_norm_",
+    "nn.utils.rnn": "pad_sequence",
+    "optim": "Adam",
+    "optim.lr_scheduler": "_LRScheduler",
+    "optim.optimizer": "Optimizer",
+    "utils.data": "DataLoader",
+    "utils.data.dataset": "random_split",
+    "autograd": "Function",
+    "autograd.functional": "jacobian",
+    "func": "vjp",
+    "linalg": "norm",
+    "cuda": "is_available",
+    "cuda.amp": "autocast",
+    "amp": "GradScaler",
+    "backends": "cudnn",
+    "accelerator": "current_accelerator",
+    "jit": "script",
+    "testing": "assert_close",
+    "version": "cuda",
+}
+
+
+def test_the_paths_that_scripts_import_are_there():
+    for path, name in PATHS.items():
+        try:
+            module = importlib.import_module(f"backlit.torch.{path}")
+        except ModuleNotFoundError:  # an attribute, as torch.cuda.amp
+            module = torch
+            for part in path.split("."):
+                module = getattr(module, part)
+        assert hasattr(module, name), path
+        at = torch
+        for part in path.split("."):
+            at = getattr(at, part)
+        assert hasattr(at, name), path
+
+
+def test_importing_backlit_does_not_import_the_room_and_the_words_change_with_it():
+    printed(
+        "import sys, backlit\n"
+        "assert 'backlit.torch' not in sys.modules\n"
+        "x = backlit.ones((2, 2))\n"
+        "try:\n"
+        "    x.max(1)\n"
+        "    raise SystemExit('it did not raise')\n"
+        "except backlit.errors.SpellingError:\n"
+        "    pass\n"
+        "import backlit.torch\n"
+        "assert x.max(1).indices.tolist() == [0, 0]\n"
+    )
+
+
+def test_its_classes_are_backlits():
+    assert torch.nn.Module is nn.Module
+    assert torch.optim.Adam is optim.Adam
+    assert torch.nn.Linear(2, 3).weight.requires_grad
+    assert torch.__version__.startswith("2.")
+
+
+def test_every_tensor_is_one_of_pytorchs_class_and_of_the_class_of_its_dtype():
+    x, n = bl.ones(2), bl.tensor([1, 2])
+    assert isinstance(x, torch.Tensor)
+    assert isinstance(x, torch.FloatTensor)
+    assert not isinstance(n, torch.FloatTensor)
+    assert isinstance(n, torch.LongTensor)
+    assert not isinstance(np.ones(2), torch.Tensor)
+    assert issubclass(nn.Parameter, torch.Tensor)
+    assert type(x) == torch.Tensor  # noqa: E721  (as scripts ask)
+    assert torch.Tensor().shape == (0,)
+    assert torch.Tensor(torch.Size([2])).shape == (2,)
+    assert torch.DoubleTensor([1]).dtype == torch.double
+    with pytest.raises(ArgumentError, match="Tensor: it takes sizes or one thing of numbers"):
+        torch.Tensor([1], [2])
+
+
+def test_what_is_not_there_says_what_to_do():
+    for name, cure in MISSING.items():
+        with pytest.raises(AttributeError, match=re.escape(f"not in Backlit; {cure}")):
+            functools.reduce(getattr, name.split(".")[1:], torch)
+    with pytest.raises(SpellingError, match=r"torch.distributed.init_process_group|torch.distribu"):
+        _ = torch.distributed.init_process_group
+    assert getattr(torch, "fft", None) is None
+
+
+@pytest.mark.parametrize(
+    ("look_up", "text"),
+    [
+        (lambda: torch.zeroes, "module 'backlit.torch' has no attribute 'zeroes'; did you mean ze"),
+        (lambda: torch.nn.Liner, "module 'backlit.torch.nn' has no attribute 'Liner'; did you m"),
+        (lambda: torch.optim.Adams, "has no attribute 'Adams'; did you mean Adam"),
+        (lambda: torch.qwertz, "module 'backlit.torch' has no attribute 'qwertz'"),
+    ],
+)
+def test_a_misspelled_name_says_what_is_meant(look_up, text):
+    with pytest.raises(AttributeError, match=re.escape(text)):
+        look_up()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda x: torch.sum(x, dmi=0), TypeError, "sum: it has no argument dmi; it takes input"),
+        (lambda x: torch.sum(x, 0, dim=0), TypeError, "sum: dim was given twice"),
+        (lambda x: torch.gather(x, 0), TypeError, "gather: it takes gather(input, dim, index), in"),
+        (lambda x: torch.tril(x, 0, 0), TypeError, "tril: it takes tril(input, diagonal), got 3"),
+        (lambda x: torch.zeros(2, sized=1), TypeError, "zeros: it has no argument sized"),
+        (lambda x: torch.randint(3), TypeError, "randint: the size must be a tuple, as randint("),
+        (lambda x: torch.from_numpy([1]), TypeError, "from_numpy: it takes a NumPy array, got"),
+        (lambda x: torch.max(x, 0, out=(x, x)), ArgumentError, "max: out must be one Tensor for"),
+        (lambda x: torch.zeros(2, device="cuda"), ArgumentError, "device: must be 'cpu', got 'cud"),
+        (lambda x: x.cuda(), ArgumentError, "Backlit computes on the CPU"),
+        (lambda x: x.to(torch.device("cuda")), ArgumentError, "Backlit computes on the CPU"),
+        (lambda x: torch.cuda.set_device(0), ArgumentError, "Backlit computes on the CPU"),
+        (lambda x: torch.autocast("cuda"), ArgumentError, "Backlit computes on the CPU"),
+        (lambda x: torch.set_default_dtype(torch.float64), ArgumentError, "Python's floats become"),
+        (lambda x: torch.set_default_tensor_type("torch.DoubleTensor"), ArgumentError, "it is Flo"),
+        (
+            lambda x: x.view(torch.int32),
+            ArgumentError,
+            "view: the bits of a Tensor are not read as",
+        ),
+        (lambda x: x.expand(3), ShapeError, "expand: the sizes must fit float32[2,2] from the las"),
+        (lambda x: x.repeat(2), ShapeError, "repeat: there must be a number for each axis of floa"),
+        (lambda x: torch.t(x[None]), ShapeError, "t: x must have at most 2 axes, got float32[1,2,"),
+        (lambda x: x.flatten(1, 0), ShapeError, "flatten: start_dim must not lie behind end_dim"),
+        (lambda x: x.unfold(0, 3, 1), ShapeError, "unfold: size must lie in [0, 2] and step be po"),
+        (lambda x: x.size(2), ShapeError, "size: dim must lie in [-2, 2), got 2"),
+        (
+            lambda x: x.gather(1, torch.tensor([0])),
+            ShapeError,
+            "gather: index must have as many ax",
+        ),
+        (
+            lambda x: torch.gather(x, 1, torch.zeros(3, 1).long()),
+            ShapeError,
+            "gather: index must n",
+        ),
+        (
+            lambda x: torch.div(x, 2, rounding_mode="up"),
+            ArgumentError,
+            "div: rounding_mode must be",
+        ),
+        (lambda x: x.to_sparse(), ArgumentError, "Backlit has no sparse Tensors"),
+        (
+            lambda x: torch.bernoulli(x.long()),
+            ArgumentError,
+            "bernoulli: probabilities must be flo",
+        ),
+        (lambda x: torch.Generator(device="cuda"), ArgumentError, "Backlit computes on the CPU"),
+    ],
+)
+def test_a_call_that_cannot_be_says_why(call, error, text):
+    with pytest.raises(error, match=re.escape(text)):
+        call(torch.ones(2, 2))
+
+
+def test_results_can_be_put_into_a_tensor_that_is_there():
+    x, y = torch.tensor([1.0, 4.0]), torch.zeros(2)
+    assert torch.sqrt(x, out=y) is y
+    assert y.tolist() == [1, 2]
+    assert torch.zeros(2, out=y).tolist() == y.tolist() == [0, 0]
+
+
+def test_gradients_have_pytorchs_forms():
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    (g,) = torch.autograd.grad((w * w).sum(), w)
+    assert g.tolist() == [2, 4]
+    v = torch.ones(2, requires_grad=True)
+    found = torch.autograd.grad(w.sum(), [w, v], allow_unused=True)
+    assert found[1] is None
+    found = torch.autograd.grad(w.sum(), [w, v], materialize_grads=True)
+    assert found[1].tolist() == [0, 0]
+    torch.autograd.backward([w.sum(), (2 * w).sum()])
+    assert w.grad.tolist() == [3, 3]
+    h = w.register_hook(lambda g: 2 * g)
+    w.sum().backward()
+    h.remove()
+    h.remove()
+    assert w.grad.tolist() == [5, 5]
+    assert (w * 2).grad_fn is not None
+    assert w.grad_fn is None
+    assert torch.autograd.Variable(w * 2).requires_grad is False
+    assert torch.autograd.Variable(torch.ones(1), requires_grad=True).is_leaf
+    assert torch.autograd.gradcheck(lambda t: t * t, torch.ones(2).double().requires_grad_())
+
+
+def test_modes_of_gradients_are_blocks_decorators_and_switches():
+    w = torch.ones(1, requires_grad=True)
+
+    @torch.no_grad
+    def bare(x):
+        return x * 2
+
+    @torch.inference_mode()
+    def called(x):
+        return x * 2
+
+    @torch.set_grad_enabled(False)
+    def switched(x):
+        return x * 2
+
+    assert not any(f(w).requires_grad for f in (bare, called, switched))
+    assert torch.is_grad_enabled()
+    with torch.set_grad_enabled(False):
+        assert not (w * 2).requires_grad
+        with torch.enable_grad():
+            assert (w * 2).requires_grad
+    torch.set_grad_enabled(False)
+    assert not torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    with torch.inference_mode(False), torch.autograd.set_detect_anomaly(True):
+        assert (w * 2).requires_grad
+
+
+def test_generators_and_seeds():
+    g = torch.Generator().manual_seed(3)
+    a = torch.rand(3, generator=g)
+    state = g.get_state()
+    b = torch.randn(3, generator=g)
+    assert torch.rand(3, generator=torch.Generator().manual_seed(3)).tolist() == a.tolist()
+    assert torch.randn(3, generator=g.set_state(state)).tolist() == b.tolist()
+    assert g.initial_seed() == 3
+    torch.manual_seed(1)
+    a = torch.randperm(5)
+    torch.manual_seed(1)
+    assert torch.randperm(5).tolist() == a.tolist()
+    assert torch.initial_seed() == 1
+    state = torch.get_rng_state()
+    a = torch.normal(torch.zeros(2), 1.0)
+    torch.set_rng_state(state)
+    assert torch.normal(torch.zeros(2), 1.0).tolist() == a.tolist()
+    assert torch.seed() == torch.initial_seed()
+    torch.manual_seed(0)
+
+
+def test_a_compiled_model_trains_as_it_stands_and_infers_in_native_code():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh())
+    fast = torch.compile(model, mode="max-autotune")
+    x = torch.ones(4, 3)
+    fast(x).sum().backward()
+    assert model[0].weight.grad.shape == (2, 3)
+    with torch.no_grad():
+        np.testing.assert_allclose(fast(x).numpy(), model(x).numpy(), rtol=1e-5)
+    assert fast[0] is model[0] if hasattr(fast, "__getitem__") else fast.training
+    assert sum(p.numel() for p in fast.parameters()) == 8
+    assert [n for n, _ in fast.named_parameters()] == ["_orig_mod.0.weight", "_orig_mod.0.bias"]
+    assert torch.compile(model, disable=True) is model
+    square = torch.compile(lambda t: t * t)
+    assert square(torch.tensor([3.0])).tolist() == [9]
+
+
+def test_what_is_said_of_devices_and_threads_is_harmless():
+    assert torch.accelerator.current_accelerator() is None
+    assert torch.cuda.memory_allocated() == torch.cuda.device_count() == 0
+    torch.cuda.manual_seed_all(0)
+    torch.cuda.empty_cache()
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
+    torch.use_deterministic_algorithms(True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    with torch.device("cpu"), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.ones(1).device == torch.device("cpu")
+    scaler = torch.amp.GradScaler(enabled=False)
+    w = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    scaler.scale((w * w).sum()).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert w.item() == pytest.approx(0.8)
+    assert copy.deepcopy(w).requires_grad
+
+
+def test_results_are_close_or_not():
+    torch.testing.assert_close(torch.ones(2), torch.ones(2) + 1e-7)
+    with pytest.raises(AssertionError, match="the dtypes must be equal, got float64 and float32"):
+        torch.testing.assert_close(torch.ones(2).double(), torch.ones(2))
+    with pytest.raises(AssertionError, match=r"the shapes must be equal, got \(2,\) and \(3,\)"):
+        torch.testing.assert_close(torch.ones(2), torch.ones(3))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        torch.testing.assert_close([torch.ones(2)], [torch.zeros(2)])
+
+
+def test_a_dtype_of_another_kind_is_refused():
+    with pytest.raises(DTypeError, match="is not supported"):
+        torch.zeros(2, dtype="complex64")
+    assert torch.zeros(2, dtype=float).dtype == torch.float64
+    assert torch.zeros(2, dtype=int).dtype == torch.int64
