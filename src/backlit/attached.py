@@ -23,22 +23,22 @@ class Methods:
     bitwise_and_ = bitwise_left_shift = bitwise_left_shift_ = bitwise_not = _method
     bitwise_not_ = bitwise_or = bitwise_or_ = bitwise_right_shift = _method
     bitwise_right_shift_ = bitwise_xor = bitwise_xor_ = bmm = bool = broadcast_to = _method
-    byte = ceil = ceil_ = char = cholesky = chunk = clamp = clamp_ = clamp_max = _method
-    clamp_max_ = clamp_min = clamp_min_ = clip = clip_ = clone = coalesce = conj = _method
-    contiguous = copy_ = copysign = copysign_ = corrcoef = cos = cos_ = cosh = cosh_ = _method
-    count_nonzero = cov = cpu = cross = cuda = cummax = cummin = cumprod = _method
-    cumprod_ = cumsum = cumsum_ = data_ptr = deg2rad = deg2rad_ = det = detach_ = _method
-    diag = diag_embed = diagflat = diagonal = diff = digamma = digamma_ = dim = dist = _method
-    div = div_ = divide = divide_ = dot = double = dsplit = element_size = eq = _method
-    eq_ = equal = erf = erf_ = erfc = erfc_ = erfinv = erfinv_ = exp = exp2 = exp2_ = _method
-    exp_ = expand = expand_as = expm1 = expm1_ = exponential_ = fill_ = fix = fix_ = _method
-    flatten = flip = fliplr = flipud = float = float_power = floor = floor_ = _method
-    floor_divide = floor_divide_ = fmax = fmin = fmod = fmod_ = frac = frac_ = _method
-    gather = gcd = gcd_ = ge = ge_ = ger = get_device = greater = greater_ = _method
-    greater_equal = greater_equal_ = gt = gt_ = half = heaviside = heaviside_ = _method
-    histc = histogram = hsplit = hypot = hypot_ = index_add = index_add_ = _method
-    index_copy = index_copy_ = index_fill = index_fill_ = index_put = index_put_ = _method
-    index_select = inner = int = inverse = is_complex = is_contiguous = _method
+    byte = ceil = ceil_ = char = cholesky = cholesky_solve = chunk = clamp = clamp_ = _method
+    clamp_max = clamp_max_ = clamp_min = clamp_min_ = clip = clip_ = clone = _method
+    coalesce = conj = contiguous = copy_ = copysign = copysign_ = corrcoef = cos = _method
+    cos_ = cosh = cosh_ = count_nonzero = cov = cpu = cross = cuda = cummax = cummin = _method
+    cumprod = cumprod_ = cumsum = cumsum_ = data_ptr = deg2rad = deg2rad_ = det = _method
+    detach_ = diag = diag_embed = diagflat = diagonal = diff = digamma = digamma_ = _method
+    dim = dist = div = div_ = divide = divide_ = dot = double = dsplit = _method
+    element_size = eq = eq_ = equal = erf = erf_ = erfc = erfc_ = erfinv = erfinv_ = _method
+    exp = exp2 = exp2_ = exp_ = expand = expand_as = expm1 = expm1_ = exponential_ = _method
+    fill_ = fix = fix_ = flatten = flip = fliplr = flipud = float = float_power = _method
+    floor = floor_ = floor_divide = floor_divide_ = fmax = fmin = fmod = fmod_ = _method
+    frac = frac_ = gather = gcd = gcd_ = ge = ge_ = ger = get_device = greater = _method
+    greater_ = greater_equal = greater_equal_ = gt = gt_ = half = heaviside = _method
+    heaviside_ = histc = histogram = hsplit = hypot = hypot_ = index_add = _method
+    index_add_ = index_copy = index_copy_ = index_fill = index_fill_ = index_put = _method
+    index_put_ = index_select = inner = int = inverse = is_complex = is_contiguous = _method
     is_floating_point = is_pinned = is_same_size = is_shared = is_signed = isclose = _method
     isfinite = isinf = isnan = isneginf = isposinf = kron = kthvalue = lcm = lcm_ = _method
     ldexp = le = le_ = lerp = lerp_ = less = less_ = less_equal = less_equal_ = _method

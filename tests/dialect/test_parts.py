@@ -29,6 +29,44 @@ def test_parts_write_through():
     assert x.tolist() == [[-1, 4, 3], [5, 5, 5]]
 
 
+def test_other_shapes_and_orders_write_through():
+    for write, wanted in {
+        lambda x: x.view(-1)[4].fill_(9): [[1, 2, 3], [4, 9, 6]],
+        lambda x: x.reshape(3, 2)[0].zero_(): [[0, 0, 3], [4, 5, 6]],
+        lambda x: torch.flatten(x).add_(1): [[2, 3, 4], [5, 6, 7]],
+        lambda x: x.unsqueeze(0)[0, 1].neg_(): [[1, 2, 3], [-4, -5, -6]],
+        lambda x: x[None].squeeze(0).mul_(2): [[2, 4, 6], [8, 10, 12]],
+        lambda x: x.t()[0].zero_(): [[0, 2, 3], [0, 5, 6]],
+        lambda x: x.T[2].fill_(7): [[1, 2, 7], [4, 5, 7]],
+        lambda x: x.mT.add_(1): [[2, 3, 4], [5, 6, 7]],
+        lambda x: x.permute(1, 0)[1].fill_(8): [[1, 8, 3], [4, 8, 6]],
+        lambda x: torch.transpose(x, 0, 1)[:, 0].zero_(): [[0, 0, 0], [4, 5, 6]],
+        lambda x: x.diagonal().fill_(0): [[0, 2, 3], [4, 0, 6]],
+        lambda x: x.chunk(3, dim=1)[1].zero_(): [[1, 0, 3], [4, 0, 6]],
+        lambda x: x.narrow(1, 0, 2).zero_(): [[0, 0, 3], [0, 0, 6]],
+        lambda x: torch.unbind(x)[1].zero_(): [[1, 2, 3], [0, 0, 0]],
+        lambda x: x.flip(0).zero_(): [[1, 2, 3], [4, 5, 6]],  # a copy, as in PyTorch
+        lambda x: x.clone().view(-1).zero_(): [[1, 2, 3], [4, 5, 6]],
+    }.items():
+        x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        write(x)
+        assert x.tolist() == wanted
+        compiled = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+        def step(x, write=write):
+            y = x * 1
+            write(y)
+            return y
+
+        assert backlit.compile(step)(compiled).tolist() == wanted
+    w = torch.ones(2, 2, requires_grad=True)
+    x = w * 1
+    x.view(-1)[0] = 5.0
+    x.t()[1].mul_(3)
+    x.sum().backward()
+    assert w.grad.tolist() == [[0, 3], [1, 3]]
+
+
 def test_a_gradient_goes_through_what_was_written():
     w = torch.tensor([2.0, 3.0], requires_grad=True)
     x = torch.zeros(2, 2)

@@ -3,7 +3,7 @@
 The word decides. `axis`, `keepdims` and `correction` are NumPy's; `dim`, `keepdim` and `unbiased`
 are PyTorch's. Most methods mean the same in both. Where they do not and no word says which is
 meant, the call raises and says both ways; once `backlit.torch` has been imported it is PyTorch's.
-So that import changes no result: it makes results of these errors.
+So that import makes results of these errors; what else it changes is in `parts`.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from . import elementwise, manipulation, reductions
 from .arguments import one_axis
 from .assignment import setitem
 from .data import data
-from .dialects import UNSAID, of_pytorch, require_pytorch
+from .dialects import SPOKEN, UNSAID, of_pytorch, require_pytorch
 from .indexing import take_along_axis
 from .linear_algebra import matmul
-from .parts import item
+from .parts import Moved, Reshaped, item, part_of
 from .ranking import Ranked
 
 Method = Callable[..., Any]
@@ -217,7 +217,10 @@ def _reshape(self: Tensor, *shape: Any) -> Tensor:
     (2, 2)
     """
     given = shape[0] if len(shape) == 1 and shape[0] is not None else shape
-    return manipulation.reshape(self, given)
+    y = manipulation.reshape(self, given)
+    if SPOKEN.pytorch:
+        part_of(self, y, Reshaped(y.shape))
+    return y
 
 
 def _flatten(self: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -227,21 +230,29 @@ def _flatten(self: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     (2, 2)
     """
     if not self.ndim:
-        return manipulation.reshape(self, (1,))
+        return _reshape(self, 1)
     first = one_axis("flatten", start_dim, self.ndim)
     last = one_axis("flatten", end_dim, self.ndim)
     if first > last:
         raise ShapeError(f"flatten: start_dim must not lie behind end_dim, got {first} and {last}")
     shape = self.shape
     size = math.prod(shape[first : last + 1])
-    return manipulation.reshape(self, (*shape[:first], size, *shape[last + 1 :]))
+    return _reshape(self, (*shape[:first], size, *shape[last + 1 :]))
 
 
 def _transposed(self: Tensor) -> Tensor:
     """The transposed matrix; two axes only."""
     if self.ndim != 2:
         raise ShapeError(f"T: the Tensor must have 2 axes, got {describe(self)}; use mT")
-    return manipulation.matrix_transpose(self)
+    return _matrix_transposed(self)
+
+
+def _matrix_transposed(self: Tensor) -> Tensor:
+    """The last two axes exchanged."""
+    y = manipulation.matrix_transpose(self)
+    if SPOKEN.pytorch:
+        part_of(self, y, Moved(manipulation.matrix_transpose))
+    return y
 
 
 def _array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
@@ -309,7 +320,7 @@ _WRITTEN_OUT: dict[str, Any] = {
     "data": data,
     "flatten": _flatten,
     "T": property(_transposed),
-    "mT": property(manipulation.matrix_transpose),
+    "mT": property(_matrix_transposed),
 }
 
 

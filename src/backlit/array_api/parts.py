@@ -1,13 +1,15 @@
 """What becomes of a Tensor when a part of it, `x[0]`, is changed in place: in PyTorch, x changes.
 
-So it does where PyTorch is spoken: `x[0][1] = 5.0`, `x[0].fill_(2.0)` and `row = x[0]; row += 1`
-write into x, by an item assignment that the tape records. A part still has its own value: it does
-not see what becomes of x later, and cannot be written into x once that value is out of date.
+So it does where PyTorch is spoken: `x[0][1] = 5.0`, `x[0].fill_(2.0)`, `row = x[0]; row += 1` and
+`x.view(-1)[0] = 5.0` write into x, by an item assignment that the tape records. A part still has
+its own value: it does not see what becomes of x later, and cannot be written into x once that value
+is out of date.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,17 +17,61 @@ import numpy as np
 from ..errors import GradientError
 from ..op import describe
 from ..state import where_called
-from ..tensor import Parts, Tensor
+from ..tensor import Parts, Tensor, constant, wrap
 from .assignment import setitem
 from .dialects import SPOKEN
 from .indexing import getitem
+from .manipulation import reshape
+
+
+class Keyed(NamedTuple):
+    """The part that a key selects."""
+
+    key: Any
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """The part of an array."""
+        return array[self.key]
+
+    def put(self, whole: Tensor, part: Tensor) -> Tensor:
+        """The whole with another part."""
+        return setitem(whole, self.key, part)
+
+
+class Reshaped(NamedTuple):
+    """All elements in another shape."""
+
+    shape: tuple[int, ...]
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """The part of an array."""
+        return array.reshape(self.shape)
+
+    def put(self, whole: Tensor, part: Tensor) -> Tensor:
+        """The whole with another part."""
+        return reshape(part, whole.shape)
+
+
+class Moved(NamedTuple):
+    """Elements at other places, as a function says that only moves them."""
+
+    function: Callable[[Tensor], Tensor]
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """The part of an array."""
+        return self.function(wrap(array)).array
+
+    def put(self, whole: Tensor, part: Tensor) -> Tensor:
+        """The whole with another part."""
+        places = self.function(constant(np.arange(whole.size).reshape(whole.shape)))
+        return reshape(setitem(reshape(whole, -1), places, part), whole.shape)
 
 
 class Part(NamedTuple):
-    """Of which Tensor a Tensor is a part, by which key, and the array that the whole had then."""
+    """Of which Tensor a Tensor is a part, and how, and the array that the whole had then."""
 
-    whole: weakref.ref[Tensor]
-    key: Any
+    whole: Callable[[], Tensor | None]
+    way: Keyed | Reshaped | Moved
     array: Any
 
     def write(self, what: str, part: Tensor, before: Any) -> None:
@@ -38,22 +84,30 @@ class Part(NamedTuple):
                 f"{what}: the Tensor ({describe(part)}) is a part of one ({describe(whole)}) that "
                 f"has changed since{where_called()}; take the part again, as x[0], and change that"
             )
-        whole.become(what, setitem(whole, self.key, part))
-        part._part = Part(self.whole, self.key, whole.array)
+        whole.become(what, self.way.put(whole, part))
+        part._part = Part(self.whole, self.way, whole.array)
 
     def _holds(self, whole: Tensor, before: Any) -> bool:
         """Whether the whole still has the value of the part: others were changed."""
         if type(whole.array) is not np.ndarray or type(before) is not np.ndarray:
             return False
-        return np.array_equal(whole.array[self.key], before)
+        return np.array_equal(self.way.of(whole.array), before)
+
+
+def part_of(whole: Any, part: Any, way: Keyed | Reshaped | Moved) -> None:
+    """Let a Tensor write through to the one that it was made of, where PyTorch is spoken."""
+    if SPOKEN.pytorch and part is not whole and isinstance(whole, Tensor):
+        # What is a part itself is kept for its part: nobody else may hold it.
+        inner = getattr(whole, "_part", None) is not None
+        part._part = Part((lambda: whole) if inner else weakref.ref(whole), way, whole.array)
+        Parts.made = True
 
 
 def item(self: Tensor, key: Any) -> Tensor:
     """x[key] with NumPy's meaning."""
     y = getitem(self, key)
     if SPOKEN.pytorch and _is_basic(key):
-        y._part = Part(weakref.ref(self), key, self.array)
-        Parts.made = True
+        part_of(self, y, Keyed(key))
     return y
 
 
@@ -63,4 +117,4 @@ def _is_basic(key: Any) -> bool:
     return all(k is None or k is Ellipsis or type(k) in (int, slice) for k in keys)
 
 
-__all__ = ["Part", "item"]
+__all__ = ["Moved", "Part", "Reshaped", "item", "part_of"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import array_api as ours
-from .. import dtypes
+from .. import dtypes, linalg
 from ..array_api import indexing, primitives
 from ..array_api.arguments import integers, one_axis, sequence
 from ..array_api.assignment import setitem
@@ -545,6 +545,33 @@ def log_softmax(x: Any, axis: int, dtype: Any = None) -> Tensor:
     """The logarithm of the softmax along an axis."""
     x = as_tensor(x) if dtype is None else as_tensor(x).astype(dtype)
     return functional.log_softmax(x, axis)
+
+
+class SVD(NamedTuple):
+    """What PyTorch's old `svd` returns: x = U diag(S) Vᵀ."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
+def svd(x: Any, some: bool = True, compute_uv: bool = True) -> SVD:
+    """The old form, with V where `torch.linalg.svd` has its transpose."""
+    u, s, vh = linalg.svd(x, full_matrices=not some)
+    if compute_uv:
+        return SVD(u, s, ours.matrix_transpose(vh))
+    return SVD(ours.zeros_like(u), s, ours.zeros_like(ours.matrix_transpose(vh)))
+
+
+def qr(x: Any, some: bool = True) -> Any:
+    """(Q, R) with x = Q R."""
+    return linalg.qr(x, mode="reduced" if some else "complete")
+
+
+def logdet(x: Any) -> Tensor:
+    """log det x; NaN where the determinant is negative."""
+    sign, size = linalg.slogdet(x)
+    return ours.where(ours.less(sign, 0), math.nan, size)
 
 
 def inner(x: Any, other: Any) -> Tensor:

@@ -6,15 +6,17 @@ stays, its value is replaced, and the tape keeps what it has used: see `Tensor.b
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from .. import array_api as ours
-from .. import dtypes, random
+from .. import dtypes, linalg, random
 from ..array_api.arguments import integers, one_axis
-from ..array_api.dialects import UNSAID, require_pytorch
+from ..array_api.dialects import SPOKEN, UNSAID, require_pytorch
+from ..array_api.parts import Moved, Reshaped, part_of
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
 from ..nn import functional
@@ -515,7 +517,7 @@ WRITTEN_OUT: dict[str, Any] = {
 def targets() -> dict[str, Function]:
     """Our functions by name: those made for PyTorch first."""
     found: dict[str, Function] = {}
-    for place in (functional, random, ours, functions):
+    for place in (functional, random, linalg, ours, functions):
         for name, value in vars(place).items():
             if callable(value) and not name.startswith("_"):
                 found[name] = value
@@ -534,11 +536,46 @@ def names() -> set[str]:
     return found | {f"{n}_" for n in table.IN_PLACE.split()}
 
 
+#: What shows the elements of a Tensor in another shape, or at other places.
+RESHAPING = "view view_as reshape_as ravel reshape flatten unsqueeze squeeze unflatten"
+MOVING = """
+t transpose permute swapaxes swapdims movedim moveaxis diagonal unfold narrow select split chunk
+unbind tensor_split split_with_sizes hsplit vsplit dsplit
+"""
+
+
+def _through(name: str, function: Function) -> Function:
+    """A function of which PyTorch's result writes through to its Tensor: see `parts`."""
+    if name not in RESHAPING.split() and name not in MOVING.split():
+        return function
+    moving = name in MOVING.split()
+
+    def way(y: Tensor, args: Any, kwargs: Any, number: int | None) -> Moved | Reshaped:
+        if not moving:
+            return Reshaped(y.shape)
+        if number is None:
+            return Moved(lambda x: function(x, *args, **kwargs))
+        return Moved(lambda x: function(x, *args, **kwargs)[number])
+
+    @functools.wraps(function)
+    def through(self: Any, *args: Any, **kwargs: Any) -> Any:
+        y = function(self, *args, **kwargs)
+        if SPOKEN.pytorch:
+            pieces = enumerate(y) if isinstance(y, tuple) else [(None, y)]
+            for number, piece in pieces:
+                part_of(self, piece, way(piece, args, kwargs, number))
+        return y
+
+    return through
+
+
 def attach() -> dict[str, Function]:
     """Give the Tensor its methods; returns the functions of the table."""
-    made = {name: translated(line, target) for name, (line, target) in FOUND.items()}
+    made = {
+        name: _through(name, translated(line, target)) for name, (line, target) in FOUND.items()
+    }
     methods = {n: f for n, f in made.items() if FOUND[n][0].is_method and not hasattr(Tensor, n)}
-    methods.update(WRITTEN_OUT)
+    methods.update((name, _through(name, written)) for name, written in WRITTEN_OUT.items())
     for name in table.IN_PLACE.split():
         if name in methods:
             methods[f"{name}_"] = _in_place(f"{name}_", methods[name])

@@ -221,11 +221,30 @@ det(input)
 logdet(input)
 slogdet(input)
 inverse(input) = inv
-pinverse(input, rcond=1e-15)
+pinverse(input, rcond>rtol=1e-15) = pinv
 matrix_power(input, n)
 cholesky(input, upper=False)
+cholesky_solve(input, input2, upper=False)
 qr(input, some=True)
 svd(input, some=True, compute_uv=True)
+"""
+
+#: `torch.linalg`, of which `backlit.linalg` has the functions.
+LINALG = """
+det(A)
+slogdet(A)
+inv(A)
+cholesky(A, *, upper=False)
+qr(A, mode="reduced")
+svd(A, full_matrices=True)
+svdvals(A)
+pinv(A, *, rtol=None)
+matrix_power(A, n)
+matrix_rank(A, *, rtol=None)
+multi_dot(tensors)
+solve_triangular(A, B, *, upper, left=True, unitriangular=False)
+cross(input, other, *, dim=-1)
+matmul(input, other)
 """
 
 #: Functions of a Tensor that PyTorch has not as methods, too.
@@ -247,4 +266,4 @@ scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtra
 triu true_divide trunc xlogy
 """
 
-__all__ = ["ELEMENTWISE", "FUNCTIONS", "FUNCTIONS_ALONE", "IN_PLACE", "PAIRS"]
+__all__ = ["ELEMENTWISE", "FUNCTIONS", "FUNCTIONS_ALONE", "IN_PLACE", "LINALG", "PAIRS"]

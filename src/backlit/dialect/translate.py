@@ -76,9 +76,12 @@ def lines() -> Iterator[Line]:
         for word in text.split():
             name, _, target = word.partition("=")
             yield Line(name, target or name, plain)
-    for row in table.FUNCTIONS.strip().splitlines():
-        if row:
-            yield _line(row)
+    yield from listed(table.FUNCTIONS)
+
+
+def listed(text: str) -> Iterator[Line]:
+    """The lines of a part of the table."""
+    return (_line(row) for row in text.splitlines() if row)
 
 
 def _line(row: str) -> Line:
@@ -243,4 +246,14 @@ def as_dtype(dtype: Any) -> Any:
 
 _CONVERTED: dict[str, Function] = {"dim": as_dim, "dtype": as_dtype}
 
-__all__ = ["Function", "Line", "as_dim", "as_dtype", "bound", "lines", "translated", "unknown"]
+__all__ = [
+    "Function",
+    "Line",
+    "as_dim",
+    "as_dtype",
+    "bound",
+    "lines",
+    "listed",
+    "translated",
+    "unknown",
+]

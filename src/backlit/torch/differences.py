@@ -20,24 +20,23 @@ class Row(NamedTuple):
 
 DIFFERENCES = (
     Row(
-        "a part of a Tensor writes through as there",
-        "row = x[0]; row += 1; x[0, 0].item()",
-        "2.0",
-        "2.0",
+        "a part, or another shape, writes through as there",
+        "x.view(-1)[0] = 9; x[1].zero_(); x.sum().item()",
+        "14.0",
+        "14.0",
     ),
     Row(
-        "but does not see what the whole becomes",
-        "row = x[0]; x += 1; row[0].item()",
-        "2.0",
-        "1.0",
+        "but does not see what becomes of the whole",
+        "row = x[0]; x += 1; row.tolist()",
+        "[2.0, 3.0, 4.0]",
+        "[1.0, 2.0, 3.0]",
     ),
     Row(
-        "another shape of a Tensor is a Tensor of its own",
-        "y = x.view(-1); y[0] = 9; x[0, 0].item()",
-        "9.0",
-        "1.0",
+        "what is cut off the tape is a Tensor of its own",
+        "w.detach().zero_(); w.sum().item()",
+        "0.0",
+        "6.0",
     ),
-    Row("so is what is cut off the tape", "w.detach().zero_(); w.sum().item()", "0.0", "6.0"),
     Row(
         "`data` writes through as there",
         "w.data[0] = 5; w.data.mul_(2); w[0].item()",

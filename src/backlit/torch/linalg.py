@@ -4,43 +4,102 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import array_api as ours
+from .. import array_api as _array_api
+from .. import linalg as _ours
+from ..dialect.table import LINALG as _LINALG
+from ..dialect.translate import listed as _listed
+from ..dialect.translate import translated as _translated
+from ..errors import ArgumentError
 from ..tensor import Tensor, as_tensor
-from .mirror import mirrored, names
+from .mirror import mirrored as _mirrored
+from .mirror import names as _names
+
+globals().update(
+    {line.name: _translated(line, getattr(_ours, line.target)) for line in _listed(_LINALG)}
+)
+
+
+def _cast(x: Any, dtype: Any) -> Tensor:
+    return as_tensor(x) if dtype is None else as_tensor(x).astype(dtype)
 
 
 def norm(
     A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
     """The norm of vectors or matrices: of all elements the 2-norm, where nothing else is said."""
-    A = as_tensor(A) if dtype is None else as_tensor(A).astype(dtype)
-    if ord is None:
-        return ours.vector_norm(A, axis=dim, keepdims=keepdim)
-    if isinstance(dim, int) or (dim is None and A.ndim == 1):
-        return ours.vector_norm(A, axis=dim, keepdims=keepdim, ord=ord)
-    return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim)
+    return _ours.norm(_cast(A, dtype), ord, dim, keepdim)
 
 
 def vector_norm(
     x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
     """(Σ |x|ᵖ)^(1/p) over the axes."""
-    x = as_tensor(x) if dtype is None else as_tensor(x).astype(dtype)
-    return ours.vector_norm(x, axis=dim, keepdims=keepdim, ord=ord)
+    return _ours.vector_norm(_cast(x, dtype), axis=dim, keepdims=keepdim, ord=ord)
 
 
 def matrix_norm(
     A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
     """The norm of the matrices in two axes."""
-    A = as_tensor(A) if dtype is None else as_tensor(A).astype(dtype)
-    moved = ours.moveaxis(A, tuple(dim), (-2, -1))
-    y = ours.matrix_norm(moved, keepdims=keepdim, ord=ord)
-    return ours.moveaxis(y, (-2, -1), tuple(dim)) if keepdim else y
+    x = _array_api.moveaxis(_cast(A, dtype), tuple(dim), (-2, -1))
+    y = _ours.matrix_norm(x, keepdims=keepdim, ord=ord)
+    return _array_api.moveaxis(y, (-2, -1), tuple(dim)) if keepdim else y
 
 
-__getattr__ = mirrored("torch.linalg")
+def solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
+    """X with A X = B, or with X A = B."""
+    if left:
+        return _ours.solve(A, B)
+    swap = _array_api.matrix_transpose
+    return swap(_ours.solve(swap(A), swap(B)))
+
+
+def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """X with the smallest ‖A X - B‖."""
+    return _ours.lstsq(A, B, rcond=rcond)
+
+
+def _symmetric(name: str, x: Any, UPLO: str) -> Tensor:
+    """The symmetric matrix of which one triangle is given, and the other not read."""
+    if UPLO not in ("L", "U"):
+        raise ArgumentError(f"{name}: UPLO must be 'L' or 'U', got {UPLO!r}")
+    x = as_tensor(x) if UPLO == "L" else _array_api.matrix_transpose(x)
+    return _array_api.tril(x) + _array_api.matrix_transpose(_array_api.tril(x, k=-1))
+
+
+def eigh(A: Any, UPLO: str = "L") -> Any:
+    """The eigenvalues and eigenvectors of symmetric matrices."""
+    return _ours.eigh(_symmetric("eigh", A, UPLO))
+
+
+def eigvalsh(A: Any, UPLO: str = "L") -> Tensor:
+    """The eigenvalues of symmetric matrices."""
+    return _ours.eigvalsh(_symmetric("eigvalsh", A, UPLO))
+
+
+def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:
+    """Σ x y along an axis, the others broadcast."""
+    return _array_api.sum(_array_api.multiply(x, y), axis=dim)
+
+
+def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of matrices in two axes."""
+    return _array_api.diagonal(A, offset, dim1, dim2)
+
+
+def cond(A: Any) -> Tensor:
+    """The largest singular value over the smallest."""
+    values = _ours.svdvals(A)
+    return values[..., 0] / values[..., -1]
+
+
+def vander(x: Any, *, N: int | None = None) -> Tensor:
+    """The powers of the elements of a vector, from 0 upwards."""
+    return _array_api.vander(x, N, increasing=True)
+
+
+__getattr__ = _mirrored("torch.linalg")
 
 
 def __dir__() -> list[str]:
-    return names(__name__)
+    return _names(__name__)

@@ -28,7 +28,9 @@ MISSING = {
     "torch.distributed": _ONE_PROCESS,
     "torch.multiprocessing": _ONE_PROCESS,
     "torch.futures": _ONE_PROCESS,
-    "torch.nn.parallel": f"{_ONE_PROCESS}, or use nn.DataParallel(model), which is the model",
+    "torch.nn.parallel.DistributedDataParallel": (
+        f"{_ONE_PROCESS}, or use nn.DataParallel(model), which is the model"
+    ),
     "torch.nn.SyncBatchNorm": "there is one process; use nn.BatchNorm2d",
     "torch.utils.data.distributed": _ONE_PROCESS,
     "torch.sparse": _SPARSE,
