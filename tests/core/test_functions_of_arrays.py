@@ -374,6 +374,19 @@ def test_the_median_of_all_shares_its_gradient_among_equal_elements() -> None:
         assert x.grad.tolist() == share
 
 
+def test_distances_of_many_points_are_those_of_few() -> None:
+    points = RNG.uniform(-1, 1, (30, 5)) + 100
+    x = bl.tensor(points, requires_grad=True)
+    gaps = points[:, None] - points
+    y = bl.cdist(x, x)
+    np.testing.assert_allclose(y.numpy(), np.linalg.norm(gaps, axis=-1), 1e-7, 1e-6)
+    assert np.isfinite(bl.grad(y.sum(), x).numpy()).all()
+    gaps = gaps - 0.5
+    want = (gaps / np.linalg.norm(gaps, axis=-1, keepdims=True)).sum(1)
+    got = bl.grad(bl.cdist(x, at(points + 0.5)).sum(), x)
+    np.testing.assert_allclose(got.numpy(), want, 1e-9, 1e-9)
+
+
 def test_equal_elements_keep_their_order_among_many() -> None:
     """However many there are, the places are those that a stable order begins with."""
     x = RNG.integers(0, 4, (3, 500)).astype(float)

@@ -139,6 +139,7 @@ CASES = {
         f"cdist {p}": (same("cdist")(p), (M, numbers(2, 5, 4)))
         for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, inf)
     },
+    "cdist of many": (same("cdist")(), (numbers(30, 4), numbers(2, 7, 4))),
     "cdist of the same": (same("cdist")(), (M[:, :2], M[:2, :2].copy())),
     "cov": (same("cov")(), (M,)),
     "cov weighted": (

@@ -20,7 +20,7 @@ which every namespace provides with the meaning of the Array API standard. The r
                                        see `ops.decompositions`; several results are in one array
     argtop, argkth, argrunning, searchsorted    see `ops.ranking`
     erf(x), erfc(x)                    error function, and one minus it
-    lgamma(x), polygamma(x, n)         log |Γ(x)|, and the derivatives of log Γ from the first
+    polygamma(x, n)                    the derivatives of log Γ, from the first
     convolution, convolution_input, convolution_weight          see `ops.convolution`
     max_pool, max_pool_route, max_pool_pick, window_sum, window_spread    see `ops.pooling`
 
@@ -39,7 +39,7 @@ NAMESPACE = frozenset(
     bitwise_right_shift bitwise_xor broadcast_to ceil cholesky cofactor concat convolution
     convolution_input convolution_weight copysign cos cosh cumulative_prod cumulative_sum det divide
     eigh eigvalsh equal erf erfc exp expand_dims expm1 flip floor floor_divide full gather gcd
-    greater greater_equal hypot inv isfinite isinf isnan less less_equal lgamma log log10 log1p log2
+    greater greater_equal hypot inv isfinite isinf isnan less less_equal log log10 log1p log2
     logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool max_pool_pick
     max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like permute_dims
     pinv place polygamma pow prod put_along_axis_add qr random_bits reciprocal remainder reshape

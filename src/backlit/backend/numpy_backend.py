@@ -105,7 +105,7 @@ from .numpy_linalg import (
     svdvals,
 )
 from .numpy_ranking import argkth, argrunning, argsort, argtop, searchsorted
-from .numpy_special import gcd, lgamma, polygamma
+from .numpy_special import gcd, polygamma
 from .numpy_windows import (
     convolution,
     convolution_input,

@@ -1,4 +1,4 @@
-"""Special functions in NumPy: the gamma function's logarithm, and its derivatives."""
+"""Special functions in NumPy: the derivatives of the gamma function's logarithm."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ import math
 import numpy as np
 from numpy import gcd
 
-__all__ = ["gcd", "lgamma", "polygamma"]
-
-_LGAMMA = np.frompyfunc(math.lgamma, 1, 1)
+__all__ = ["gcd", "polygamma"]
 
 #: B₂, B₄, … B₂₀.
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510,
               43867 / 798, -174611 / 330)  # fmt: skip
 #: From here on the asymptotic series of ψ and its derivatives are exact in float64.
 _FAR = 16.0
-
-
-def lgamma(x: np.ndarray) -> np.ndarray:
-    """log |Γ(x)|, infinite at 0, -1, -2, …"""
-    wide = np.asarray(x, np.float64)
-    endless = ((wide <= 0) & (wide == np.floor(wide))) | (np.abs(wide) > 1e305)
-    y = np.asarray(_LGAMMA(np.where(endless, 1.0, wide)), np.float64)
-    return np.where(endless, math.inf, y).astype(x.dtype)
 
 
 def polygamma(x: np.ndarray, n: int) -> np.ndarray:

@@ -35,6 +35,7 @@ class Erfinv(Elementwise):
         Border("the derivative of erfinv at ±1 is infinite", lambda x: abs(x) == 1, "x"),
     )
     inside = "{lib}clip({x}, -1 + 1e-6, 1 - 1e-6)"
+    whole = True
     cost = 100
     saves = ("y",)
 
@@ -70,20 +71,59 @@ class Erfinv(Elementwise):
         return grad_y * (math.sqrt(math.pi) / 2) * xp.exp(y * y)
 
 
+def _zeta_less_one(s: int) -> float:
+    """Σ n⁻ˢ from n = 2 on: some terms, and Euler and Maclaurin's sum of the rest (DLMF 25.2.9)."""
+    n = 30.0
+    rest = n / (s - 1) + 1 / 2 + s / (12 * n) - math.perm(s + 2, 3) / (720 * n**3)
+    rest += math.perm(s + 4, 5) / (30240 * n**5)
+    return math.fsum([*[k**-s for k in range(2, 30)], rest * n**-s])
+
+
 class Lgamma(Elementwise):
-    """y = log |Γ(x)|;  gx = gy ψ(x), see `Polygamma`."""
+    """y = log |Γ(x)|;  gx = gy ψ(x), see `Polygamma`.
+
+    Below 8½ the argument is brought to 2 + t, |t| ≤ ½, by factors whose logarithm is taken, and
+    log Γ(2 + t) = (1 - γ) t + Σ (ζ(k) - 1) (-t)ᵏ / k (DLMF 5.7.3); above that it is Stirling's
+    series (5.11.1), and below ½ it is reflected (5.5.3).
+    """
 
     domain = (
         Border("log Γ at 0, −1, −2, …", _is_pole),
         Border("the derivative of log Γ at 0, −1, −2, …", _is_pole, "x"),
     )
     inside = "{lib}maximum({x}, 1e-6)"
+    whole = True
     cost = 60
-    primitive = True
     saves = ("x",)
 
+    #: Of t, t², …, the highest power first.
+    _NEAR_TWO = (*[(-1) ** k * _zeta_less_one(k) / k for k in range(27, 1, -1)],
+                 1 - 0.57721566490153286061, 0.0)  # fmt: skip
+    #: Of 1/x, 1/x³, …, the highest power first.
+    _STIRLING = (-691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
+
     def forward(self, xp, x):
-        return xp.lgamma(x)
+        low = x < 0.5
+        y = self._right(xp, xp.where(low, 1 - x, x))
+        sine = xp.abs(xp.sin(math.pi * (x - xp.round(x))))
+        y = xp.where(low, math.log(math.pi) - xp.log(sine) - y, y)
+        return xp.where(xp.isinf(x), math.inf, y)
+
+    def _right(self, xp, x):
+        """The same from ½ on."""
+        near = x < 8.5
+        z = xp.where(near, x, 2.0)
+        steps = xp.floor(z - 1.5)
+        factors = xp.ones_like(x)
+        for k in range(1, 7):
+            factors = factors * xp.where(steps >= k, z - k, 1.0)
+        by_factors = xp.where(steps < 0, -xp.log1p(z - 1), xp.log(factors))
+        t = xp.where(steps < 0, z - 1, z - 2 - steps)  # without rounding
+        small = _polynomial(self._NEAR_TWO, t) + by_factors
+        z = xp.where(near, 10.0, x)
+        series = _polynomial(self._STIRLING, 1 / (z * z)) / z
+        large = (z - 0.5) * (xp.log(z) - 1) + (0.5 * math.log(2 * math.pi) - 0.5) + series
+        return xp.where(near, small, large)
 
     def backward(self, xp, grad_y, x):
         return grad_y * xp.polygamma(x, n=0)
