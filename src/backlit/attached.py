@@ -32,11 +32,11 @@ class Methods:
     dim = dist = div = div_ = divide = divide_ = dot = double = dsplit = _method
     element_size = eq = eq_ = equal = erf = erf_ = erfc = erfc_ = erfinv = erfinv_ = _method
     exp = exp2 = exp2_ = exp_ = expand = expand_as = expm1 = expm1_ = exponential_ = _method
-    fill_ = fix = fix_ = flatten = flip = fliplr = flipud = float = float_power = _method
-    floor = floor_ = floor_divide = floor_divide_ = fmax = fmin = fmod = fmod_ = _method
-    frac = frac_ = gather = gcd = gcd_ = ge = ge_ = ger = get_device = greater = _method
-    greater_ = greater_equal = greater_equal_ = gt = gt_ = half = heaviside = _method
-    heaviside_ = histc = histogram = hsplit = hypot = hypot_ = index_add = _method
+    fill_ = fill_diagonal_ = fix = fix_ = flatten = flip = fliplr = flipud = float = _method
+    float_power = floor = floor_ = floor_divide = floor_divide_ = fmax = fmin = fmod = _method
+    fmod_ = frac = frac_ = gather = gcd = gcd_ = ge = ge_ = ger = get_device = _method
+    greater = greater_ = greater_equal = greater_equal_ = gt = gt_ = half = _method
+    heaviside = heaviside_ = histc = histogram = hsplit = hypot = hypot_ = index_add = _method
     index_add_ = index_copy = index_copy_ = index_fill = index_fill_ = index_put = _method
     index_put_ = index_select = inner = int = inverse = is_complex = is_contiguous = _method
     is_floating_point = is_pinned = is_same_size = is_shared = is_signed = isclose = _method
@@ -69,6 +69,7 @@ class Methods:
     unflatten = unfold = uniform_ = unique = unique_consecutive = unsqueeze = _method
     unsqueeze_ = var = vdot = view = view_as = vsplit = where = xlogy = xlogy_ = _method
     zero_ = _method
+    H: Any
     data: Any
     grad_fn: Any
     is_cuda: Any
@@ -76,4 +77,5 @@ class Methods:
     is_quantized: Any
     is_sparse: Any
     itemsize: Any
+    mH: Any
     nbytes: Any

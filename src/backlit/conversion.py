@@ -105,15 +105,19 @@ class Device(str):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
     @property
     def type(self) -> str:
         """What kind of device it is: `"cpu"`."""
-        return self.partition(":")[0]
+        return str(self).partition(":")[0]
 
     @property
     def index(self) -> int | None:  # type: ignore[override]
         """Which one of its kind, or None where that is not said."""
-        number = self.partition(":")[2]
+        number = str(self).partition(":")[2]
         return int(number) if number else None
 
 

@@ -309,6 +309,21 @@ def test_results_are_close_or_not():
         torch.testing.assert_close([torch.ones(2)], [torch.zeros(2)])
 
 
+def test_what_is_left_of_the_paths_does_what_it_says():
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    (g,) = torch.autograd.grad(torch.utils.checkpoint.checkpoint(lambda q: q * q, w).sum(), w)
+    assert g.tolist() == [2, 4]
+    model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh())
+    y = torch.utils.checkpoint.checkpoint_sequential(model, 2, torch.tensor([-1.0]))
+    assert y.tolist() == [0]
+    assert repr(torch.device("cuda", 1)) == "device(type='cuda', index=1)"
+    assert torch.nn.functional.mse_loss(input=w, target=w).item() == 0
+    assert torch.relu_(torch.tensor([-1.0])).tolist() == [0]
+    assert torch.ones(2, 3).fill_diagonal_(0).tolist() == [[0, 1, 1], [1, 0, 1]]
+    with pytest.raises(ArgumentError, match="fill_diagonal_: wrap is not here"):
+        torch.ones(4, 2).fill_diagonal_(0, wrap=True)
+
+
 def test_a_dtype_of_another_kind_is_refused():
     with pytest.raises(DTypeError, match="is not supported"):
         torch.zeros(2, dtype="complex64")

@@ -547,6 +547,11 @@ def log_softmax(x: Any, axis: int, dtype: Any = None) -> Tensor:
     return functional.log_softmax(x, axis)
 
 
+def dropout(x: Any, p: float, train: bool) -> Tensor:
+    """Elements left out with probability p, and the others larger, while training."""
+    return functional.dropout(as_tensor(x), p, train)
+
+
 class SVD(NamedTuple):
     """What PyTorch's old `svd` returns: x = U diag(S) Vᵀ."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from .. import array_api as ours
 from .. import dtypes, linalg, random
 from ..array_api.arguments import integers, one_axis
+from ..array_api.assignment import setitem
 from ..array_api.dialects import SPOKEN, UNSAID, require_pytorch
 from ..array_api.parts import Moved, Reshaped, part_of
 from ..conversion import check_device
@@ -386,6 +387,15 @@ def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> 
     return -ours.log1p(-_source(generator).uniform(self.shape)) / lambd
 
 
+def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """x with one number on its diagonal; with `wrap` a tall matrix's begins anew."""
+    rows, columns = self.shape[0], self.shape[-1]
+    if wrap and rows > columns + 1:
+        raise ArgumentError("fill_diagonal_: wrap is not here; write x[i, j] = value")
+    places = (np.arange(min(self.shape)),) * self.ndim
+    return setitem(self, places, fill_value)
+
+
 def _changed_shape(name: str) -> Function:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         raise ShapeError(
@@ -464,6 +474,8 @@ WRITTEN_OUT: dict[str, Any] = {
     "get_device": get_device,
     "is_same_size": is_same_size,
     "grad_fn": property(grad_fn),
+    "H": property(functions.t),
+    "mH": property(ours.matrix_transpose),
     "clone": clone,
     "contiguous": itself,
     "cpu": itself,
@@ -493,6 +505,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "copy_": _filled("copy_", _copy),
     "fill_": _filled("fill_", _fill),
     "zero_": _filled("zero_", _zero),
+    "fill_diagonal_": _filled("fill_diagonal_", _fill_diagonal),
     "uniform_": _filled("uniform_", _uniform),
     "normal_": _filled("normal_", _normal),
     "random_": _filled("random_", _random),

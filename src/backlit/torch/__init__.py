@@ -18,6 +18,7 @@ from .. import dtypes as _dtypes
 from ..array_api.dialects import SPOKEN as _SPOKEN
 from ..autograd import enable_grad, is_grad_enabled, no_grad
 from ..dialect.methods import FUNCTIONS as _FUNCTIONS
+from ..dialect.table import IN_PLACE as _IN_PLACE
 from ..dtypes import can_cast, finfo, iinfo, result_type
 from ..dtypes import promote as promote_types
 from ..random import default_generator, manual_seed
@@ -138,6 +139,7 @@ def get_float32_matmul_precision() -> str:
 
 # The last, because they take names of Python's: float, int, sum.
 globals().update(_FUNCTIONS)
+globals().update({f"{n}_": getattr(_Tensor, f"{n}_") for n in _IN_PLACE.split()})
 globals().update(_kinds.DTYPES)
 globals().update(_kinds.TENSORS)
 

@@ -69,6 +69,7 @@ DIFFERENCES = (
     ),
     Row("a shape is a tuple", "x.shape", "torch.Size([2, 3])", "(2, 3)"),
     Row("a dtype is NumPy's", "x.dtype", "torch.float32", "float32"),
+    Row("and answers as NumPy's", "x.dtype.is_floating_point", "True", "AttributeError"),
     Row(
         "the number of elements is a number, and answers as a method",
         "x.size + 1",

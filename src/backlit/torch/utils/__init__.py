@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..mirror import mirrored
-from . import data
+from . import checkpoint, data
 
 __getattr__ = mirrored("torch.utils")
