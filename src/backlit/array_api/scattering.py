@@ -16,10 +16,10 @@ from ..ops import movement
 from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached, one_axis, whole
-from .creation import arange, full_like, ones_like
+from .creation import arange, full, ones_like
 from .elementwise import equal, where
 from .indexing import _indices, getitem, take
-from .manipulation import broadcast_arrays, broadcast_to, expand_dims, reshape
+from .manipulation import broadcast_arrays, expand_dims, reshape
 from .reductions import cumulative_sum, sum
 
 __all__ = [
@@ -86,8 +86,7 @@ def _along(
             f"x: {describe(x)} and index: {describe(index)}"
         )
     if isinstance(source, int | float):
-        source = full_like(x, _fitting(name, "src", source, x))
-        source = broadcast_to(reshape(source, (-1,))[:1], index.shape) if x.size else source
+        source = full(index.shape, _fitting(name, "src", source, x), dtype=x.dtype)
     else:
         source = _alike(name, "src", as_tensor(source), x)
         if source.ndim != x.ndim or any(

@@ -120,6 +120,37 @@ DIFFERENCES = (
         "True",
     ),
     Row(
+        "of equal elements `topk` takes the first",
+        "torch.topk(torch.ones(8), 2)[1].tolist()",
+        "up to the processor",
+        "[0, 1]",
+    ),
+    Row(
+        "where an index repeats, what stays alone gets the gradient",
+        "torch.zeros(2).scatter(0, torch.tensor([0, 0]), w[:2]).sum().backward(); w.grad.tolist()",
+        "[1.0, 1.0, 0.0]",
+        "[0.0, 1.0, 0.0]",
+    ),
+    Row(
+        "no triangle of a matrix is left out without a word",
+        "torch.linalg.cholesky(torch.tensor([[4.0, 9.0], [0.0, 9.0]])).tolist()",
+        "[[2.0, 0.0], [0.0, 3.0]]",
+        "ArgumentError",
+    ),
+    Row(
+        "a whole number takes no fraction",
+        "torch.tensor([0, 0]).scatter(0, torch.tensor([0]), 2.5).tolist()",
+        "[2, 0]",
+        "DTypeError",
+    ),
+    Row(
+        "the gradient of a running sum of exponentials is right at -∞",
+        "y = torch.tensor([-np.inf, 1.0], requires_grad=True)\n"
+        "torch.logcumsumexp(y, 0).sum().backward()\ny.grad.tolist()",
+        "[nan, 1.0]",
+        "[1.0, 1.0]",
+    ),
+    Row(
         "a seed gives other numbers",
         "torch.manual_seed(0); round(torch.rand(1).item(), 3)",
         "0.496",
