@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..array_api import clip, erfinv
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator, given_generator
@@ -23,8 +24,10 @@ _GAINS = {
     "linear": 1.0,
     "conv1d": 1.0,
     "conv2d": 1.0,
+    "conv3d": 1.0,
     "conv_transpose1d": 1.0,
     "conv_transpose2d": 1.0,
+    "conv_transpose3d": 1.0,
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2.0),
@@ -81,6 +84,28 @@ def normal_(
 ) -> Tensor:
     """Normally distributed numbers."""
     return tensor.assign(_source(generator).normal(tensor.shape, mean, std, dtype=tensor.dtype))
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normally distributed numbers, of which only those in [a, b] are taken.
+
+    Made of uniform numbers u in [Φ(a), Φ(b)], as Φ⁻¹(u), with Φ that of the normal distribution.
+    """
+    if not a < b or not std > 0:
+        raise ArgumentError(
+            f"trunc_normal_: a must lie below b, and std above 0, got a={a}, b={b}, std={std}"
+        )
+    low, high = (math.erf((limit - mean) / (std * math.sqrt(2))) for limit in (a, b))
+    drawn = _source(generator).uniform(tensor.shape, low, high, dtype="float64")
+    values = clip(mean + std * math.sqrt(2) * erfinv(drawn), a, b)
+    return tensor.assign(values.astype(tensor.dtype))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -151,6 +176,49 @@ def kaiming_normal_(
     Source: He, Zhang, Ren & Sun, ICCV 2015, eq. 10 and 14.
     """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix: ones on the diagonal."""
+    if tensor.ndim != 2:
+        raise ShapeError(f"eye_: the Tensor must have 2 axes, got {describe(tensor)}")
+    return tensor.assign(np.eye(*tensor.shape, dtype=tensor.dtype))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Kernels of a convolution that hands on its input channels, as many as there are.
+
+    The weight is (O, I, *kernel), with 1 at the centre of kernel (i, i), in each of `groups`.
+    """
+    if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
+        raise ShapeError(
+            f"dirac_: the Tensor must have 3, 4 or 5 axes, the first a multiple of groups={groups},"
+            f" got {describe(tensor)}"
+        )
+    rows, columns, *kernel = tensor.shape
+    rows //= groups
+    values = np.zeros(tensor.shape, tensor.dtype)
+    for group in range(groups):
+        for i in range(min(rows, columns)):
+            values[(group * rows + i, i, *(n // 2 for n in kernel))] = 1
+    return tensor.assign(values)
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Normal numbers, and in each column a fraction `sparsity` of zeros at random places.
+
+    Source: Martens, "Deep learning via Hessian-free optimization", ICML 2010, sec. 5.
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"sparse_: the Tensor must have 2 axes, got {describe(tensor)}")
+    source = _source(generator)
+    rows, columns = tensor.shape
+    values = source.normal(tensor.shape, 0.0, std, dtype=tensor.dtype).numpy().copy()
+    for column in range(columns):
+        values[source.permutation(rows).numpy()[: math.ceil(sparsity * rows)], column] = 0
+    return tensor.assign(values)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
