@@ -16,10 +16,11 @@ from .experiment import Answer, Experiment
 from .factors import factors
 from .first import simple
 
+#: Causes that are named at most.
+MOST = 5
 
-def explain(
-    experiment: Experiment, op: Op, answers: list[Answer], k: int, most: int = 5
-) -> list[Cause]:
+
+def explain(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> list[Cause]:
     """The causes that fit the gradient of input k, the simplest first."""
     chosen = [
         (t, a) for t, a in zip(experiment.trials, answers, strict=True)
@@ -53,4 +54,4 @@ def explain(
     for cause in sorted(found, key=lambda c: c.rank):
         title = "" if cause.kind in ONE_OF_A_KIND else cause.title
         unique.setdefault((cause.kind, title), cause)
-    return list(unique.values())[:most]
+    return list(unique.values())[:MOST]

@@ -18,9 +18,11 @@ from typing import Any
 
 from ...op import REGISTRY, Op
 
-#: At most this many changed texts are tried, and for at most this many seconds of the processor.
+#: At most this many changed texts are tried, and for at most this many seconds of the processor,
+#: until so many are found that make the backward right.
 LIMIT = 4000
 SECONDS = 2.0
+MOST = 3
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Edit:
     rank: float
 
 
-def repairs(op: Op, right: Callable[[Op], bool], most: int = 3) -> Iterator[Edit]:
+def repairs(op: Op, right: Callable[[Op], bool]) -> Iterator[Edit]:
     """The single edits of `op`'s backward with which `right(edited op)` holds, simplest first."""
     try:
         source, start = inspect.getsourcelines(type(op).backward)
@@ -72,7 +74,7 @@ def repairs(op: Op, right: Callable[[Op], bool], most: int = 3) -> Iterator[Edit
             line = start + place.lineno - 1
             yield Edit(line, ast.unparse(place), ast.unparse(new), rank)
             found += 1
-            if found == most:
+            if found == MOST:
                 return
 
 

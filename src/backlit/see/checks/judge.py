@@ -155,9 +155,7 @@ def definition(op: Op) -> str:
     return f"{location(filename, start)}, {name}; forward: {body}"
 
 
-def check_op(op: Op, inputs: Sequence[Any], *, seed: int = 0, line: str = "") -> CheckResult:
+def check_op(op: Op, inputs: Sequence[Any], *, seed: int = 0) -> CheckResult:
     """Check one op at the given inputs."""
-    experiment = Experiment(op, inputs, seed=seed)
-    names = input_names(op, inputs)
-    subject = f"{op!r} of ({', '.join(names)})"
-    return judge(experiment, subject=subject, line=line or definition(op))
+    subject = f"{op!r} of ({', '.join(input_names(op, inputs))})"
+    return judge(Experiment(op, inputs, seed=seed), subject=subject, line=definition(op))

@@ -82,13 +82,7 @@ class Builder:
         for name, t in (*module.named_parameters(), *module.named_buffers()):
             self._parameters.setdefault(id(t), f"{prefix}.{name}")
 
-    def leaf(
-        self,
-        t: Tensor,
-        value: np.ndarray | None,
-        note: str | None = None,
-        requires_grad: bool | None = None,
-    ) -> int:
+    def leaf(self, t: Tensor, value: np.ndarray | None, requires_grad: bool | None = None) -> int:
         """Add a leaf. `requires_grad` is what it was when it was used, if that may have changed."""
         number = len(self.nodes)
         asked = is_open(t) if requires_grad is None else requires_grad
@@ -97,12 +91,11 @@ class Builder:
         node.name = t.name or self._parameters.get(id(t)) or self.names.get(id(t))
         node.requires_grad = asked
         node.value = None if value is None else Value(value)
-        node.note = note
         source = self._arrays.get(id(value))
         if source is not None:
             node.detached_from = source
         if t._hooks:
-            node.note = join(note, HOOKS)
+            node.note = HOOKS
         self.nodes.append(node)
         self.alive.append(t)
         self.tensors[id(t)] = number

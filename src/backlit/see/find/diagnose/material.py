@@ -124,14 +124,13 @@ class Material:
             and (last is None or n.id < last)
         ]  # fmt: skip
 
-    def producer(self, node: NodeRecord, position: int = 0) -> NodeRecord | None:
-        """What made an input of a node, views looked through."""
+    def producer(self, node: NodeRecord) -> NodeRecord | None:
+        """What made the first input of a node, views looked through."""
         for _ in range(8):
-            edges = [e for e in self.record.incoming[node.id] if e.position == position]
+            edges = [e for e in self.record.incoming[node.id] if e.position == 0]
             if not edges:
                 return None
             node = self.record.nodes[edges[0].source]
-            position = 0
             if not (node.op_class.role == "mover" or issubclass(node.op_class, Astype)):
                 return node
         return node
