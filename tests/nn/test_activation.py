@@ -92,3 +92,17 @@ def test_they_print_their_settings() -> None:
         "RReLU(lower=0.1, upper=0.3)": nn.RReLU(0.1, 0.3),
     }
     assert {repr(m): m for m in printed.values()}.keys() == printed.keys()
+
+
+def test_second_derivatives_at_0_and_far_away() -> None:
+    """At 0 the pieces meet of which the functions are made, far away their parts are not finite."""
+    root = np.sqrt(2 / np.pi)
+    for f, want in ((F.softplus, 0.25), (F.silu, 0.5), (F.gelu, root), (F.mish, 0.64),
+                    (F.logsigmoid, -0.25), (lambda x: F.gelu(x, "tanh"), root)):  # fmt: skip
+        x = bl.tensor([0.0, 900.0, -900.0], dtype="float64", requires_grad=True)
+        slope = bl.grad(f(x).sum(), x, create_graph=True)
+        np.testing.assert_allclose(bl.grad(slope.sum(), x).numpy(), [want, 0, 0], atol=1e-12)
+    for b, want in ((0.0, 0.25), (900.0, 0.0), (-1e30, 0.0)):
+        x = bl.tensor(0.0, dtype="float64", requires_grad=True)
+        slope = bl.grad(bl.logaddexp(x, b), x, create_graph=True)
+        assert bl.grad(slope, x).item() == want

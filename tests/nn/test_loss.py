@@ -30,8 +30,10 @@ def t(array, **options):
     ("module", "function", "target"),
     [
         (nn.MSELoss(), functional.mse_loss, SCORES),
-        (nn.MSELoss("sum"), lambda x, y: functional.mse_loss(x, y, "sum"), SCORES),
-        (nn.L1Loss("none"), lambda x, y: functional.l1_loss(x, y, "none"), SCORES),
+        (nn.MSELoss(reduction="sum"),
+         lambda x, y: functional.mse_loss(x, y, reduction="sum"), SCORES),
+        (nn.L1Loss(reduction="none"),
+         lambda x, y: functional.l1_loss(x, y, reduction="none"), SCORES),
         (nn.HuberLoss(delta=0.3), lambda x, y: functional.huber_loss(x, y, delta=0.3), SCORES),
         (nn.SmoothL1Loss(beta=2), lambda x, y: functional.smooth_l1_loss(x, y, beta=2), SCORES),
         (nn.CrossEntropyLoss(), functional.cross_entropy, LABELS),
@@ -48,7 +50,8 @@ def t(array, **options):
              x, y, pos_weight=t(3.0, dtype="float64")), UNIT),
         (nn.HingeEmbeddingLoss(0.5),
          lambda x, y: functional.hinge_embedding_loss(x, y, 0.5), np.sign(SCORES)),
-        (nn.KLDivLoss("batchmean"), lambda x, y: functional.kl_div(x, y, "batchmean"), UNIT),
+        (nn.KLDivLoss(reduction="batchmean"),
+         lambda x, y: functional.kl_div(x, y, reduction="batchmean"), UNIT),
     ],
     ids=lambda v: repr(v) if isinstance(v, nn.Module) else "",
 )  # fmt: skip
@@ -192,7 +195,7 @@ def test_element_weights_multiply_the_losses() -> None:
     ):
         each = function(t(UNIT), t(UNIT), reduction="none").numpy() * w
         for reduction, want in (("none", each), ("sum", each.sum()), ("mean", each.mean())):
-            got = function(t(UNIT), t(UNIT), t(w), reduction)
+            got = function(t(UNIT), t(UNIT), t(w), reduction=reduction)
             np.testing.assert_allclose(got.numpy(), want, rtol=1e-13)
 
 
@@ -223,7 +226,7 @@ def test_class_weights_are_saved_with_the_module_state() -> None:
 
 def test_loss_errors() -> None:
     with pytest.raises(ArgumentError, match=r"MSELoss: reduction must be one of .*, got 'avg'"):
-        nn.MSELoss("avg")
+        nn.MSELoss(reduction="avg")
     with pytest.raises(
         ArgumentError, match=r"CrossEntropyLoss: label_smoothing must lie in \[0, 1"
     ):
@@ -233,9 +236,9 @@ def test_loss_errors() -> None:
     with pytest.raises(ArgumentError, match=r"l1_penalty: parameters must not be empty"):
         functional.l1_penalty([], 0.1)
     with pytest.raises(ShapeError, match=r"kl_div: the mean of an empty batch has no value"):
-        functional.kl_div(bl.zeros((0, 2)), bl.zeros((0, 2)), "batchmean")
+        functional.kl_div(bl.zeros((0, 2)), bl.zeros((0, 2)), reduction="batchmean")
     with pytest.raises(ArgumentError, match=r"binary_cross_entropy: reduction must be 'none'"):
-        functional.binary_cross_entropy(t(UNIT), t(UNIT), t(UNIT), "avg")
+        functional.binary_cross_entropy(t(UNIT), t(UNIT), t(UNIT), reduction="avg")
 
 
 def test_an_error_names_the_module() -> None:
@@ -247,20 +250,23 @@ def test_sums_and_single_losses_of_an_empty_batch_exist() -> None:
     empty, none = bl.zeros((0, 3)), bl.zeros((0,), dtype="int64")
     assert functional.cross_entropy(empty, none, reduction="sum").item() == 0
     assert functional.cross_entropy(empty, none, reduction="none").shape == (0,)
-    assert functional.mse_loss(empty, empty, "sum").item() == 0
+    assert functional.mse_loss(empty, empty, reduction="sum").item() == 0
 
 
-@pytest.mark.parametrize("loss", [functional.cross_entropy, functional.nll_loss])
-def test_what_stands_elsewhere_in_pytorch_goes_by_name(loss):
-    # There the fourth is `size_average`, which would be read as the class 1 to ignore.
-    with pytest.raises(TypeError, match="takes from 2 to 3 positional arguments but 4 were given"):
-        loss(t(LOGITS), t(LABELS), None, True)
-
-
-@pytest.mark.parametrize("make", [nn.CrossEntropyLoss, nn.NLLLoss])
-def test_losses_take_what_stands_elsewhere_in_pytorch_by_name(make):
-    with pytest.raises(TypeError, match="takes from 1 to 2 positional arguments but 3 were given"):
-        make(None, True)
+def test_the_old_words_for_a_reduction_are_understood_and_a_misplaced_one_is_told() -> None:
+    x, y = t(LOGITS), t(LABELS)
+    for words, new in (((False, None), "sum"), ((True, True), "mean"), ((None, False), "none")):
+        with pytest.warns(UserWarning, match=f"write reduction='{new}'"):
+            old = functional.cross_entropy(x, y, None, words[0], -100, words[1])
+        assert old.tolist() == functional.cross_entropy(x, y, reduction=new).tolist()
+        with pytest.warns(UserWarning, match=f"NLLLoss: .*, write reduction='{new}'"):
+            assert nn.NLLLoss(None, words[0], -100, words[1]).reduction == new
+    with pytest.raises(
+        ArgumentError,
+        match=r"mse_loss: size_average must be True, False or None, "
+        r"got 'sum'; the reduction is given by its name, as reduction='sum'",
+    ):
+        functional.mse_loss(x, x, "sum")
 
 
 def test_classes_on_the_last_axis_are_told_where_to_go():

@@ -65,7 +65,7 @@ CASES = {
     ),
     "two_layer": (
         lambda: models.two_layer(20, 10, 3),
-        lambda model, x, y: f.mse_loss(model(x), y, "sum"),
+        lambda model, x, y: f.mse_loss(model(x), y, reduction="sum"),
         rng.normal(size=(6, 20)).astype("f4"),
         rng.normal(size=(6, 3)).astype("f4"),
     ),

@@ -220,7 +220,7 @@ TABLE = [
                 r"mse_loss: x must be floating, got int64\[1\]; use x.astype\('float32'\)"),
             Bad(lambda: functional.mse_loss(f32((0, 3)), f32((0, 3))), ShapeError,
                 r"mse_loss: the mean of an empty batch has no value, got float32\[0,3\]"),
-            Bad(lambda: functional.mse_loss(f32((3,)), f32((3,)), "avg"), ArgumentError,
+            Bad(lambda: functional.mse_loss(f32(3), f32(3), reduction="avg"), ArgumentError,
                 r"mse_loss: reduction must be 'none', 'mean' or 'sum', got 'avg'"),
         ],
     ),
@@ -268,8 +268,8 @@ TABLE = [
                     {"log_target": False, "reduction": "mean"}),
         ],
         bad=[
-            Bad(lambda: functional.kl_div(f32((0, 2)), f32((0, 2)), "batchmean"), ShapeError,
-                r"kl_div: the mean of an empty batch has no value, got float32\[0,2\]"),
+            Bad(lambda: functional.kl_div(f32((0, 2)), f32((0, 2)), reduction="batchmean"),
+                ShapeError, r"kl_div: the mean of an empty batch has no value, got float32\[0,2\]"),
         ],
     ),
     Record(

@@ -233,7 +233,7 @@ def test_binary_cross_entropy(reduction, dtype) -> None:
 
 
 def test_kl_batchmean() -> None:
-    y = nn.KLDivLoss("batchmean")(bl.tensor(UNIT), bl.tensor(HOT))
+    y = nn.KLDivLoss(reduction="batchmean")(bl.tensor(UNIT), bl.tensor(HOT))
     z = torch.nn.KLDivLoss(reduction="batchmean")(torch.tensor(UNIT), torch.tensor(HOT))
     close(y, z, "float64", "loss")
 

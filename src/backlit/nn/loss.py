@@ -8,18 +8,25 @@ from ..array_api.arguments import number
 from ..errors import ArgumentError
 from ..tensor import Tensor, as_tensor
 from . import functional
+from .functional.reduction import chosen
 from .module import Module
 
 
 class Loss(Module):
-    """Base of the losses: they hold a `reduction`, "mean", "sum" or "none"."""
+    """Base of the losses: they hold a `reduction`, "mean", "sum" or "none".
+
+    `size_average` and `reduce` are PyTorch's old words for it.
+    """
 
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none")
     weight: Tensor | None
     pos_weight: Tensor | None
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ):
         super().__init__()
+        reduction = chosen(type(self).__name__, size_average, reduce, reduction)
         if reduction not in self.reductions:
             known = ", ".join(map(repr, self.reductions))
             raise ArgumentError(
@@ -40,7 +47,7 @@ class MSELoss(Loss):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of an output for a target of the same shape."""
-        return functional.mse_loss(x, target, self.reduction)
+        return functional.mse_loss(x, target, reduction=self.reduction)
 
 
 class L1Loss(Loss):
@@ -48,26 +55,32 @@ class L1Loss(Loss):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of an output for a target of the same shape."""
-        return functional.l1_loss(x, target, self.reduction)
+        return functional.l1_loss(x, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(Loss):
     """Squared near 0, absolute beyond `beta`: see `functional.smooth_l1_loss`."""
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        beta: float = 1.0,
+    ):
+        super().__init__(size_average, reduce, reduction)
         self.beta = beta
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of an output for a target of the same shape."""
-        return functional.smooth_l1_loss(x, target, self.reduction, self.beta)
+        return functional.smooth_l1_loss(x, target, reduction=self.reduction, beta=self.beta)
 
 
 class HuberLoss(Loss):
     """Squared near 0, linear beyond `delta`: see `functional.huber_loss`."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         self.delta = delta
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
@@ -87,12 +100,13 @@ class CrossEntropyLoss(Loss):
     def __init__(
         self,
         weight: Any = None,
-        *,
+        size_average: bool | None = None,
         ignore_index: int = -100,
+        reduce: bool | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ):
-        super().__init__(reduction)
+        super().__init__(size_average, reduce, reduction)
         if not 0 <= number("CrossEntropyLoss: label_smoothing", label_smoothing) <= 1:
             raise ArgumentError(
                 f"CrossEntropyLoss: label_smoothing must lie in [0, 1], got {label_smoothing}"
@@ -116,8 +130,15 @@ class CrossEntropyLoss(Loss):
 class NLLLoss(Loss):
     """Negative log-likelihood of log-probabilities: see `functional.nll_loss`."""
 
-    def __init__(self, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
+        super().__init__(size_average, reduce, reduction)
         self._hold("weight", weight)
         self.ignore_index = ignore_index
 
@@ -131,13 +152,19 @@ class NLLLoss(Loss):
 class BCELoss(Loss):
     """Binary cross-entropy of probabilities: see `functional.binary_cross_entropy`."""
 
-    def __init__(self, weight: Any = None, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
+        super().__init__(size_average, reduce, reduction)
         self._hold("weight", weight)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of probabilities for targets between 0 and 1."""
-        return functional.binary_cross_entropy(x, target, self.weight, self.reduction)
+        return functional.binary_cross_entropy(x, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -147,15 +174,22 @@ class BCEWithLogitsLoss(Loss):
     Tensor(0.6931, shape=(), dtype=float32)
     """
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Any = None,
+    ):
+        super().__init__(size_average, reduce, reduction)
         self._hold("weight", weight)
         self._hold("pos_weight", pos_weight)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of logits for targets between 0 and 1."""
         return functional.binary_cross_entropy_with_logits(
-            x, target, self.weight, self.reduction, self.pos_weight
+            x, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
 
 
@@ -163,9 +197,15 @@ class MultiMarginLoss(Loss):
     """Multiclass hinge of scores: see `functional.multi_margin_loss`."""
 
     def __init__(
-        self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
     ):
-        super().__init__(reduction)
+        super().__init__(size_average, reduce, reduction)
         if p not in (1, 2):
             raise ArgumentError(f"MultiMarginLoss: p must be 1 or 2, got {p}")
         self.p = p
@@ -175,20 +215,26 @@ class MultiMarginLoss(Loss):
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of scores for labels."""
         return functional.multi_margin_loss(
-            x, target, self.p, self.margin, self.weight, self.reduction
+            x, target, self.p, self.margin, self.weight, reduction=self.reduction
         )
 
 
 class HingeEmbeddingLoss(Loss):
     """x for target 1, max(0, margin - x) for -1: see `functional.hinge_embedding_loss`."""
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        margin: float = 1.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
+        super().__init__(size_average, reduce, reduction)
         self.margin = margin
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of distances for targets 1 and -1."""
-        return functional.hinge_embedding_loss(x, target, self.margin, self.reduction)
+        return functional.hinge_embedding_loss(x, target, self.margin, reduction=self.reduction)
 
 
 class KLDivLoss(Loss):
@@ -196,10 +242,16 @@ class KLDivLoss(Loss):
 
     reductions = ("mean", "sum", "none", "batchmean")
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ):
+        super().__init__(size_average, reduce, reduction)
         self.log_target = log_target
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """The loss of log-probabilities for probabilities."""
-        return functional.kl_div(x, target, self.reduction, self.log_target)
+        return functional.kl_div(x, target, reduction=self.reduction, log_target=self.log_target)

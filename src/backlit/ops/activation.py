@@ -17,8 +17,11 @@ _SELU_DEPTH = _SELU_SCALE * 1.6732632423543772
 
 
 def _sigmoid(xp, x):
-    """1 / (1 + e^-x), and below 0 eˣ / (1 + eˣ): e^-x overflows before the result underflows."""
-    e = xp.exp(-xp.abs(x))
+    """1 / (1 + e^-x), and below 0 eˣ / (1 + eˣ): e^-x overflows before the result underflows.
+
+    Backward bodies are differentiated again, so -|x| is written with its slope of -1 at 0.
+    """
+    e = xp.exp(xp.where(x < 0, x, -x))
     return xp.where(x < 0, e, 1.0) / (1 + e)
 
 

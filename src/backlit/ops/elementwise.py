@@ -411,8 +411,9 @@ class Logaddexp(Elementwise):
     def backward(self, xp, grad_y, a, b, y):
         def share(x, other):
             alike = xp.logical_and(x == other, y == math.inf)
-            behind = xp.where(alike, 0.0, xp.where(y == -math.inf, math.inf, other - x))
-            return grad_y / (1 + xp.exp(behind))
+            ahead = xp.where(alike, 0.0, xp.where(y == -math.inf, -math.inf, x - other))
+            e = xp.exp(xp.where(ahead < 0, ahead, -ahead))  # finite, also when differentiated
+            return grad_y * (xp.where(ahead < 0, e, 1.0) / (1 + e))
 
         return lambda: share(a, b), lambda: share(b, a)
 

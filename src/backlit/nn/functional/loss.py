@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...array_api import abs, mean, reshape, square, sum
+from ...array_api import abs, reshape, square, sum
 from ...array_api.arguments import cached, listed, number
 from ...backend.halves import as_one_op
 from ...errors import ArgumentError, ShapeError
@@ -14,43 +14,83 @@ from ...ops import loss
 from ...promotion import floating
 from ...tensor import Tensor, apply, as_tensor
 from .common import given, where
-
-_REDUCTIONS = ("none", "mean", "sum")
-
-
-def _reduction(name: str, reduction: str) -> str:
-    if reduction not in _REDUCTIONS:
-        raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
-    return reduction
+from .reduction import chosen, known, reduced
 
 
 def _loss(cls: Any, reduction: str, *inputs: Any, attributes: tuple[Any, ...] = ()) -> Tensor:
-    op = cached(cls, *attributes, _reduction(cls.name, reduction))
+    op = cached(cls, *attributes, known(cls.name, reduction))
     return apply(op, *[x if isinstance(x, Tensor) else as_tensor(x) for x in inputs])
 
 
-def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Tensor:
+@as_one_op
+def _weighted(
+    name: str, losses: Tensor, weight: Any, reduction: str, by_weight: bool = False
+) -> Tensor:
+    """The losses times their weights; the mean divided by their number or by the weights' sum."""
+    weight = given(weight)
+    if by_weight and weight.shape != losses.shape:
+        raise ShapeError(
+            f"{name}: weight must have the shape of x, got {describe(weight)} and "
+            f"{describe(losses)}{where()}"
+        )
+    losses = losses * weight
+    if by_weight and reduction == "mean":
+        return sum(losses) / sum(weight)
+    return reduced(name, losses, reduction)
+
+
+def mse_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Tensor:
     """Squared error l = (x - t)², its mean, sum or each one;  gx = 2 (x - t) / n for the mean.
+
+    `weight`, of x's shape, multiplies the losses; the mean is then divided by its sum.
 
     >>> from backlit import tensor
     >>> mse_loss(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
     Tensor(2., shape=(), dtype=float32)
     """
-    return _loss(loss.MseLoss, reduction, x, target)
+    reduction = chosen("mse_loss", size_average, reduce, reduction)
+    if weight is None:
+        return _loss(loss.MseLoss, reduction, input, target)
+    losses = _loss(loss.MseLoss, "none", input, target)
+    return _weighted("mse_loss", losses, weight, reduction, by_weight=True)
 
 
-def l1_loss(x: Any, target: Any, reduction: str = "mean") -> Tensor:
+def l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Tensor:
     """Absolute error l = |x - t|;  gx = sign(x - t) / n for the mean.
+
+    `weight`, of x's shape, multiplies the losses; the mean is then divided by its sum.
 
     >>> from backlit import tensor
     >>> l1_loss(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
     Tensor(1., shape=(), dtype=float32)
     """
-    return _loss(loss.L1Loss, reduction, x, target)
+    reduction = chosen("l1_loss", size_average, reduce, reduction)
+    if weight is None:
+        return _loss(loss.L1Loss, reduction, input, target)
+    losses = _loss(loss.L1Loss, "none", input, target)
+    return _weighted("l1_loss", losses, weight, reduction, by_weight=True)
 
 
-def huber_loss(x: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+def huber_loss(
+    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
+) -> Tensor:
     """l = e²/2 where |e| ≤ δ, else δ (|e| - δ/2), e = x - t.
+
+    `weight`, of x's shape, multiplies the losses; the mean is still divided by their number.
 
     >>> from backlit import tensor
     >>> huber_loss(tensor([1.0, 3.0]), tensor([0.0, 0.0]), reduction="none")
@@ -58,27 +98,44 @@ def huber_loss(x: Any, target: Any, reduction: str = "mean", delta: float = 1.0)
     """
     if not number("huber_loss: delta", delta) > 0:
         raise ArgumentError(f"huber_loss: delta must be positive, got {delta}")
-    return _loss(
-        loss.HuberLoss, reduction, x, target, attributes=(number("huber_loss: delta", delta), 1.0)
-    )
+    attributes = (float(delta), 1.0)
+    if weight is None:
+        return _loss(loss.HuberLoss, reduction, input, target, attributes=attributes)
+    losses = _loss(loss.HuberLoss, "none", input, target, attributes=attributes)
+    return _weighted("huber_loss", losses, weight, reduction)
 
 
-def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """l = e²/2β where |e| ≤ β, else |e| - β/2, e = x - t; for β = 0 the absolute error.
 
     >>> from backlit import tensor
     >>> smooth_l1_loss(tensor([1.0, 3.0]), tensor([0.0, 0.0]), reduction="none")
     Tensor([0.5, 2.5], shape=(2,), dtype=float32)
     """
+    reduction = chosen("smooth_l1_loss", size_average, reduce, reduction)
     beta = number("smooth_l1_loss: beta", beta)
     if beta == 0:
-        return l1_loss(x, target, reduction)
+        return l1_loss(input, target, reduction=reduction)
     if not beta > 0:
         raise ArgumentError(f"smooth_l1_loss: beta must not be negative, got {beta}")
-    return _loss(loss.HuberLoss, reduction, x, target, attributes=(beta, 1 / beta))
+    return _loss(loss.HuberLoss, reduction, input, target, attributes=(beta, 1 / beta))
 
 
-def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """Divergence l = t (log t - x) of the distribution e^x from t, both of one shape.
 
     `reduction="batchmean"` divides the sum by the first axis, which is the mathematical divergence.
@@ -87,8 +144,9 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     >>> kl_div(tensor([[-1.0, -0.5]]), tensor([[1.0, 0.0]]), reduction="sum")
     Tensor(1., shape=(), dtype=float32)
     """
+    reduction = chosen("kl_div", size_average, reduce, reduction)
+    x = given(input)
     if reduction == "batchmean":
-        x = given(x)
         if x.ndim == 0 or x.shape[0] == 0:
             raise ShapeError(f"kl_div: the mean of an empty batch has no value, got {describe(x)}")
         return _loss(loss.KlDiv, "sum", x, target, attributes=(log_target,)) / x.shape[0]
@@ -96,7 +154,12 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
 
 
 def hinge_embedding_loss(
-    x: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """l = x where t = 1, else max(0, margin - x); targets are 1 and -1.
 
@@ -106,23 +169,20 @@ def hinge_embedding_loss(
     """
     return _loss(
         loss.HingeEmbeddingLoss,
-        reduction,
-        x,
+        chosen("hinge_embedding_loss", size_average, reduce, reduction),
+        input,
         target,
         attributes=(number("hinge_embedding_loss: margin", margin),),
     )
 
 
-@as_one_op
-def _weighted(name: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
-    losses = losses * given(weight)
-    if _reduction(name, reduction) == "none":
-        return losses
-    return mean(losses) if reduction == "mean" else sum(losses)
-
-
 def binary_cross_entropy(
-    x: Any, target: Any, weight: Any = None, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """l = -(t log p + (1-t) log(1-p)) of probabilities p; each logarithm is at least -100.
 
@@ -130,14 +190,21 @@ def binary_cross_entropy(
     >>> binary_cross_entropy(tensor([0.5]), tensor([1.0]))
     Tensor(0.6931, shape=(), dtype=float32)
     """
+    reduction = chosen("binary_cross_entropy", size_average, reduce, reduction)
     if weight is None:
-        return _loss(loss.BinaryCrossEntropy, reduction, x, target)
-    losses = _loss(loss.BinaryCrossEntropy, "none", x, target)
+        return _loss(loss.BinaryCrossEntropy, reduction, input, target)
+    losses = _loss(loss.BinaryCrossEntropy, "none", input, target)
     return _weighted("binary_cross_entropy", losses, weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
-    x: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
 ) -> Tensor:
     """l = (1-t) x + (1 + (w-1) t) log(1 + e^-x), w the weight of positive targets, finite at ±10⁴.
 
@@ -147,7 +214,8 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits(tensor([1e4, -1e4]), tensor([0.0, 0.0]))
     Tensor(5000., shape=(), dtype=float32)
     """
-    inputs = (x, target) if pos_weight is None else (x, target, pos_weight)
+    reduction = chosen("binary_cross_entropy_with_logits", size_average, reduce, reduction)
+    inputs = (input, target) if pos_weight is None else (input, target, pos_weight)
     if weight is None:
         return _loss(loss.BinaryCrossEntropyWithLogits, reduction, *inputs)
     losses = _loss(loss.BinaryCrossEntropyWithLogits, "none", *inputs)
@@ -167,11 +235,12 @@ def _rows(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor, bool]:
 
 
 def cross_entropy(
-    x: Any,
+    input: Any,
     target: Any,
     weight: Any = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -186,12 +255,13 @@ def cross_entropy(
     >>> cross_entropy(tensor([[0.0, 0.0], [0.0, 0.0]]), tensor([0, 1]))
     Tensor(0.6931, shape=(), dtype=float32)
     """
+    reduction = chosen("cross_entropy", size_average, reduce, reduction)
     label_smoothing = number("cross_entropy: label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(
             f"cross_entropy: label_smoothing must lie in [0, 1], got {label_smoothing}"
         )
-    x, target, lone = _rows("cross_entropy", x, target)
+    x, target, lone = _rows("cross_entropy", input, target)
     inputs = (x, target) if weight is None else (x, target, weight)
     if target.ndim == x.ndim and target.array.dtype.kind not in "iub":
         smoothing: tuple[Any, ...] = (label_smoothing,)
@@ -203,7 +273,13 @@ def cross_entropy(
 
 
 def nll_loss(
-    x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """l_n = -w_t x_nt of log-probabilities x; the mean divides by Σ w_t.
 
@@ -213,18 +289,21 @@ def nll_loss(
     >>> nll_loss(tensor([[-1.0, -2.0]]), tensor([1]))
     Tensor(2., shape=(), dtype=float32)
     """
-    x, target, lone = _rows("nll_loss", x, target)
+    reduction = chosen("nll_loss", size_average, reduce, reduction)
+    x, target, lone = _rows("nll_loss", input, target)
     inputs = (x, target) if weight is None else (x, target, weight)
     y = _loss(loss.NllLoss, reduction, *inputs, attributes=(ignore_index,))
     return reshape(y, ()) if lone else y
 
 
 def multi_margin_loss(
-    x: Any,
+    input: Any,
     target: Any,
     p: int = 1,
     margin: float = 1.0,
     weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Multiclass hinge: l_n = Σ_{c≠t} max(0, margin - x_nt + x_nc)ᵖ / C, x: (N, C) or (C).
@@ -237,7 +316,8 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss: p must be 1 or 2, got {p}")
-    x, target, lone = _rows("multi_margin_loss", x, target)
+    reduction = chosen("multi_margin_loss", size_average, reduce, reduction)
+    x, target, lone = _rows("multi_margin_loss", input, target)
     inputs = (x, target) if weight is None else (x, target, weight)
     y = _loss(
         loss.MultiMarginLoss,
