@@ -40,7 +40,7 @@ class PairwiseDistance(Module):
     """The p-norm of the difference of two vectors: see `functional.pairwise_distance`.
 
     >>> from backlit import tensor
-    >>> PairwiseDistance()(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0]])).tolist()
+    >>> PairwiseDistance(eps=0.0)(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0]])).tolist()
     [5.0]
     """
 
