@@ -7,6 +7,7 @@ import contextlib
 import click
 
 from ..torch.instead import run_as_python_would
+from .training_steps import RUNNER, Steps
 
 
 @click.command(
@@ -18,10 +19,12 @@ modules that it imports, whether PyTorch is installed or not.
   backlit run --draw --watch train.py
 
 What stands behind SCRIPT.py is the script's own. What it imports of PyTorch that Backlit has not
-raises where it is used, with what to do instead. The options show its first training step.
+raises where it is used, with what to do instead. With --compile the statements of the script's
+own loops that make a training step become native code; the other options show the first step.
 """,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
+@click.option("--compile", "native", is_flag=True, help="Compile the training step.")
 @click.option("--draw", is_flag=True, help="Draw the graph of the loss into SCRIPT.html.")
 @click.option("--check", is_flag=True, help="Check the gradients that the script writes itself.")
 @click.option("--diagnose", is_flag=True, help="Look for reasons why the model does not train.")
@@ -29,14 +32,36 @@ raises where it is used, with what to do instead. The options show its first tra
 @click.argument("script", metavar="SCRIPT.py")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS]...")
 def run(
-    script: str, arguments: tuple[str, ...], draw: bool, check: bool, diagnose: bool, watch: bool
+    script: str,
+    arguments: tuple[str, ...],
+    native: bool,
+    draw: bool,
+    check: bool,
+    diagnose: bool,
+    watch: bool,
 ) -> None:
     """Run a script."""
-    looking: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if draw or check or diagnose or watch:
-        from .first_step import FirstStep  # not for a mere run
+    look = draw or check or diagnose or watch
+    with contextlib.ExitStack() as around:
+        if look:
+            from .first_step import FirstStep  # not for a mere run
 
-        first = FirstStep(script, draw=draw, check=check, diagnose=diagnose, watch=watch)
-        looking = first.looking()
-    with looking:
-        run_as_python_would(script, arguments)
+            first = FirstStep(script, draw=draw, check=check, diagnose=diagnose, watch=watch)
+            around.enter_context(first.looking())
+        if not native:
+            run_as_python_would(script, arguments)
+            return
+        steps = Steps(first_as_it_stands=look)
+        around.callback(_say_what_was_compiled, steps)
+        run_as_python_would(script, arguments, steps.prepare, {RUNNER: steps.run})
+
+
+def _say_what_was_compiled(steps: Steps) -> None:
+    for found in steps.found:
+        click.echo(f"backlit: {found}", err=True)
+    if not steps.found:
+        click.echo(
+            "backlit: nothing is compiled: no loop of the script calls loss.backward() and then "
+            "optimizer.step() itself; in the script, put backlit.compile around the step",
+            err=True,
+        )

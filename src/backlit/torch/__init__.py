@@ -56,6 +56,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .instead import instead_of_torch
 from .kinds import Size, Tensor, device
 from .mirror import mirrored as _mirrored
 from .mirror import names as _names

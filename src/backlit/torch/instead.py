@@ -7,6 +7,7 @@ is used: scripts import more than they use.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import importlib.abc
@@ -14,7 +15,7 @@ import importlib.machinery
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -170,16 +171,26 @@ def instead_of_torch() -> Iterator[None]:
             sys.modules.update(before)
 
 
-def run(path: str, arguments: Sequence[str] = ()) -> dict[str, Any]:
+Prepare = Callable[[ast.Module], ast.Module]
+
+
+def run(
+    path: str,
+    arguments: Sequence[str] = (),
+    prepare: Prepare | None = None,
+    names: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Run a script as `python path arguments…` would, with Backlit for PyTorch; its variables.
 
-    What the script raises is passed on, SystemExit included.
+    `prepare` may change what its source says; `names` are there when it starts. What the script
+    raises is passed on, SystemExit included.
     """
     if not os.path.isfile(path):
         raise ArgumentError(f"run: {path}: there is no such file")
     file = os.path.abspath(path)
     script = ModuleType("__main__")
     script.__file__ = file
+    vars(script).update(names or {})
     script.__loader__ = loader = importlib.machinery.SourceFileLoader("__main__", file)
     argv, folders, main = sys.argv, sys.path[:], sys.modules["__main__"]
     sys.argv = [path, *arguments]
@@ -187,16 +198,24 @@ def run(path: str, arguments: Sequence[str] = ()) -> dict[str, Any]:
     sys.modules["__main__"] = script
     try:
         with instead_of_torch():
-            exec(compile(loader.get_data(file), file, "exec", dont_inherit=True), vars(script))
+            source: Any = loader.get_data(file)
+            if prepare is not None:
+                source = prepare(ast.parse(source, file))
+            exec(compile(source, file, "exec", dont_inherit=True), vars(script))
     finally:
         sys.argv, sys.path[:], sys.modules["__main__"] = argv, folders, main
     return vars(script)
 
 
-def run_as_python_would(path: str, arguments: Sequence[str] = ()) -> None:
+def run_as_python_would(
+    path: str,
+    arguments: Sequence[str] = (),
+    prepare: Prepare | None = None,
+    names: Mapping[str, Any] | None = None,
+) -> None:
     """Run a script; what it raises is shown as Python shows it, and ends the process with 1."""
     try:
-        run(path, arguments)
+        run(path, arguments, prepare, names)
     except (SystemExit, ArgumentError, BrokenPipeError) as error:
         if isinstance(error, ArgumentError) and _from_script(error.__traceback__, path):
             _show(error, path)

@@ -1,0 +1,148 @@
+"""backlit run --compile: the training step of a script is found, compiled, and does the same."""
+
+import ast
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from backlit.cli import main, training_steps
+from backlit.cli.training_steps import RUNNER, Steps
+from backlit.torch.instead import run
+
+HEAD = '''"""A script."""
+from __future__ import annotations
+import numpy as np
+import torch
+from torch import nn, optim
+
+rng = np.random.RandomState(0)
+data = torch.from_numpy(rng.randn(64, 3).astype("float32"))
+target = data.sum(1, keepdim=True)
+net = nn.Linear(3, 1)
+with torch.no_grad():
+    net.weight.copy_(torch.ones(1, 3) / 2)
+    net.bias.zero_()
+optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+criterion = nn.MSELoss()
+losses = []
+def batch():
+    i = rng.randint(0, 56)
+    return data[i : i + 8], target[i : i + 8]
+'''
+
+BODIES = {
+    "in the module": """
+for epoch in range(3):
+    for i in range(0, 64, 8):
+        x = data[i : i + 8]
+        y = target[i : i + 8]
+        optimizer.zero_grad()
+        output = net(x)
+        loss = criterion(output, y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+""",
+    "in a function": """
+def train(model, steps):
+    count = 0
+    for step in range(steps):
+        x, y = batch()
+        loss = criterion(model(x), y) + 0.1 * sum([p.pow(2).sum() for p in model.parameters()])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        count += 1
+        losses.append(float(loss))
+    return count
+assert train(net, 5) + train(net, 4) == 9
+""",
+    "of a class": """
+class Trainer:
+    def __init__(self):
+        self.net, self.optimizer = net, optimizer
+    def fit(self, n):
+        while n:
+            n -= 1
+            x, y = batch()
+            self.optimizer.zero_grad()
+            out = self.net(x)
+            loss = criterion(out, y)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.item())
+Trainer().fit(6)
+""",
+}
+
+
+def both(tmp_path, body):
+    path = tmp_path / "train.py"
+    path.write_text(HEAD + body)
+    plain = run(str(path))["losses"]
+    steps = Steps()
+    compiled = run(str(path), (), steps.prepare, {RUNNER: steps.run})["losses"]
+    assert np.allclose(plain, compiled, rtol=1e-5)
+    return [str(found) for found in steps.found]
+
+
+def test_a_compiled_step_does_the_same(tmp_path):
+    found = {name: both(tmp_path, body) for name, body in BODIES.items()}
+    assert found == {
+        "in the module": ["lines 25 to 29 are one compiled step"],
+        "in a function": ["lines 25 to 29 are one compiled step"],
+        "of a class": ["lines 28 to 32 are one compiled step"],
+    }
+
+
+GRADIENT = "backward: a captured function leaves no gradient in the grad of its arguments"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("loss.backward()", "loss.backward(); print(loss)", "line 30 asks for a value"),
+        ("output = net(x)", "output = net(x)\n        if i: pass", GRADIENT),
+        ("output = net(x)", "output = net(x) * x.sum().item()", GRADIENT),
+        ("output = net(x)", "output = looks(x)", "float(): a captured function cannot ask"),
+        ("y)\n", "y) * (1 + i)\n", "5 versions were compiled, because what they read changes"),
+        ("loss = criterion(output, y)", "loss = criterion(output, y)\n        if i: pass",
+         "the loss is computed before line"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compiled_runs_as_it_stands(tmp_path, monkeypatch, old, new, why):
+    monkeypatch.setattr(training_steps, "VERSIONS", 4)
+    body = "def looks(x):\n    return net(x) * float(x.sum())\n"
+    body += BODIES["in the module"].replace(old, new, 1)
+    (found,) = both(tmp_path, body)
+    assert "run as they stand: " in found
+    assert why in found
+
+
+def test_an_error_of_the_script_is_at_its_own_line(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(HEAD + BODIES["in the module"].replace("net(x)", "net(x.T)"))
+    steps = Steps()
+    with pytest.raises(ValueError, match="must equal") as raised:
+        run(str(path), (), steps.prepare, {RUNNER: steps.run})
+    assert raised.traceback[-1] is not None
+    lines = [t.lineno + 1 for t in raised.traceback if str(t.path) == str(path)]
+    assert lines[-1] == 26
+
+
+def test_the_command_says_what_it_compiled(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(HEAD + BODIES["in the module"])
+    result = CliRunner().invoke(main, ["run", "--compile", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "backlit: lines 25 to 29 are one compiled step" in result.stderr
+    path.write_text("import torch")
+    result = CliRunner().invoke(main, ["run", "--compile", str(path)])
+    assert "nothing is compiled: no loop of the script calls" in result.stderr
+
+
+def test_a_script_without_a_step_is_left_as_it_is():
+    source = "for i in range(3):\n    x.backward()\n    print(i)\n"
+    assert ast.unparse(Steps().prepare(ast.parse(source))) == source.strip()
