@@ -9,7 +9,7 @@ from ..errors import ShapeError
 from ..op import describe
 from ..state import STATE, where_called
 from ..tensor import Tensor, as_tensor
-from .convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
 from .normalization import (
@@ -139,6 +139,12 @@ class LazyConv2d(_LazyConvolution, Conv2d):
     becomes = Conv2d
 
 
+class LazyConv3d(_LazyConvolution, Conv3d):
+    """`Conv3d` whose in_channels are those of the first input."""
+
+    becomes = Conv3d
+
+
 class LazyConvTranspose1d(_LazyConvolution, ConvTranspose1d):
     """`ConvTranspose1d` whose in_channels are those of the first input."""
 
@@ -149,6 +155,12 @@ class LazyConvTranspose2d(_LazyConvolution, ConvTranspose2d):
     """`ConvTranspose2d` whose in_channels are those of the first input."""
 
     becomes = ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyConvolution, ConvTranspose3d):
+    """`ConvTranspose3d` whose in_channels are those of the first input."""
+
+    becomes = ConvTranspose3d
 
 
 class _LazyNormalization(_Lazy):
@@ -230,8 +242,10 @@ __all__ = [
     "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
+    "LazyConv3d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
     "LazyInstanceNorm1d",
     "LazyInstanceNorm2d",
     "LazyInstanceNorm3d",

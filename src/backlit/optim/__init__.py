@@ -2,7 +2,7 @@
 
 import typing as _typing
 
-from ..nn.utils.clip import clip_grad_norm_, clip_grad_value_
+from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler, swa_utils
 from .adam_family import Adamax, Lion, NAdam, RAdam
 from .classic import ASGD, Rprop
