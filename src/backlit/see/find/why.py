@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -521,18 +520,3 @@ def _stale(parameter: Tensor, node: NodeRecord, gradient: np.ndarray) -> Reason 
 def _source(filename: str, line: int, scope: str = "") -> str:
     text = linecache.getline(filename, line).strip() if filename else ""
     return location(filename, line, scope, text)
-
-
-def why_all(parameters: Iterable[tuple[str, Tensor]], source: Any) -> list[Why]:
-    """`why` for named parameters, only those whose gradient is not fine."""
-    record = as_record(source)
-    found = []
-    for name, p in parameters:
-        result = why(p, record)
-        if result.state != "fine" and not (
-            result.reasons and result.reasons[0].kind == "no backward yet"
-        ):
-            if result.name == "the tensor":
-                result.name = name
-            found.append(result)
-    return found
