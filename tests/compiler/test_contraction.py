@@ -104,8 +104,6 @@ def reference(spec: Contraction, buffers: list[np.ndarray], function=None) -> li
     b = values(spec, spec.b, buffers[1])[:, 0, :, :]
     sums = np.einsum("bmk,bnk->bmn", a, b)
     count = len(spec.outputs)
-    if spec.accumulate:
-        sums = sums + values(spec, spec.outputs[0], buffers[2], GROUPS[:3])
     extras = [
         values(spec, x, buffer, GROUPS[:3])
         for x, buffer in zip(spec.extras, buffers[2 + count :], strict=True)
@@ -203,7 +201,6 @@ def test_random_sizes_and_transpositions(seed):
         batch=tuple(int(x) for x in random.integers(1, 4, seed % 3)),
         transpose_a=bool(random.integers(2)),
         transpose_b=bool(random.integers(2)),
-        accumulate=bool(random.integers(2)),
     )
     run(spec, seed)
 
@@ -243,7 +240,6 @@ def random_contraction(seed: int, dtype: np.dtype | None = None) -> Contraction:
         a=layout(random, dims("batch", "m", "k"), dtype=dtype),
         b=layout(random, dims("batch", "n", "k"), dtype=dtype),
         outputs=(layout(random, dims("batch", "m", "n"), dtype=dtype),),
-        accumulate=seed % 5 == 0,
     )
 
 
@@ -594,7 +590,6 @@ def test_gradients_of_convolutions(name):
     run(conv.input_gradient())
     gw = reference(conv.weight_gradient(), [x.ravel(), gy.ravel(), np.zeros(w.size)])[0]
     run(conv.weight_gradient())
-    run(conv.weight_gradient(accumulate=True))
     for _ in range(3):
         dx, dw = random.standard_normal(x.shape), random.standard_normal(w.shape)
         assert np.isclose((gy * convolve(conv, dx, w)).sum(), (gx * dx.ravel()).sum())

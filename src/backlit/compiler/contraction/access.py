@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from ..llvm.builder import Function, Index, Value, known
+from ..llvm.builder import Function, Index, KnownMask, Value, known
 from ..llvm.types import vector_type
 from . import lanes as vectors
 from .spec import Contraction, Operand, Window, merge
@@ -89,7 +89,7 @@ class Access:
             total = total + digit * stride
         return total
 
-    def load_lanes(self, base: Value, lanes: Lanes, width: int, mask: vectors.Known) -> Value:
+    def load_lanes(self, base: Value, lanes: Lanes, width: int, mask: KnownMask) -> Value:
         """Elements at a base and the offsets of lanes, as they lie in memory."""
         f, kind = base.function, vector_type(self.element, width)
         if lanes == "equal":
@@ -100,7 +100,7 @@ class Access:
             return vectors.load_apart(kind, base, lanes, mask)
         return f.gather(kind, base.at(lanes, self.element), mask)
 
-    def store_lanes(self, value: Value, base: Value, lanes: Lanes, mask: vectors.Known) -> None:
+    def store_lanes(self, value: Value, base: Value, lanes: Lanes, mask: KnownMask) -> None:
         """Store at a base and the offsets of lanes."""
         f = base.function
         if isinstance(lanes, str):  # one address means one lane: outputs write no element twice

@@ -133,16 +133,13 @@ class Computation:
         return self.f.index(self.step.k_block).compare("eq", self.layout.k_blocks - 1)
 
     def _finish(self, tile: Tile, sums: list[Value]) -> None:
-        """Store the sums, added to what the output holds, or hand them over to the epilogue."""
+        """Store the sums, or hand them over to the epilogue after the last block of k."""
         layout = self.layout
         if layout.schedule.turn:
             sums = tile.turned(sums)
 
-        if layout.spec.accumulate:
-            sums = [x.op("fadd", old) for x, old in zip(sums, tile.sums(), strict=True)]
-        elif layout.k_blocks > 1 and not layout.keeps:
+        if layout.k_blocks > 1 and not layout.keeps:
             sums = self._added_later(sums, tile.sums)
-
         if self.epilogue is PLAIN:
             tile.store_sums(sums)
         elif layout.k_blocks == 1 or layout.keeps:

@@ -66,7 +66,7 @@ class ConvolutionGeometry:
             outputs=(y.operand(m=(y.image, *y.places), n=(y.channel,)),),
         )
 
-    def weight_gradient(self, *, accumulate: bool = False) -> Contraction:
+    def weight_gradient(self) -> Contraction:
         """gw from buffers (x, gy, gw): m = (inputs, taps), n = outputs, k = (batch, positions)."""
         x, w, y = self._arrays()
         none = (0,) * len(self.sizes)
@@ -82,7 +82,6 @@ class ConvolutionGeometry:
             ),
             b=y.operand(n=(y.channel,), k=(y.image, *y.places)),
             outputs=(w.operand(m=(w.channel, *w.places), n=(w.image,)),),
-            accumulate=accumulate,
         )
 
     def input_gradient(self) -> Contraction:

@@ -7,13 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ...dtypes import bfloat16, bool_, float16
-from ..llvm.builder import Value
+from ..llvm.builder import KnownMask, Value
 from ..llvm.scalar import TYPES, high_half, to_high_half
 from ..llvm.types import bytes_of, element_of, lanes_of, vector_type
 from .spec import Contraction, Operand
-
-#: The lanes that exist; None: all of them.
-Known = tuple[bool, ...] | None
 
 
 def storage(dtype: np.dtype) -> str:
@@ -21,7 +18,7 @@ def storage(dtype: np.dtype) -> str:
     return {bool_: "i8", float16: "half"}.get(dtype) or TYPES[dtype.name]
 
 
-def tail(count: int, lanes: int) -> Known:
+def tail(count: int, lanes: int) -> KnownMask:
     """The mask of the first `count` lanes; None if that is all of them."""
     return None if count >= lanes else tuple(i < count for i in range(lanes))
 
@@ -44,7 +41,7 @@ def prefetch(address: Value) -> None:
 # -- lanes apart in memory ---------------------------------------------------------------------
 
 
-def _spread(width: int, stride: int, mask: Known, j: int) -> tuple[list[int], tuple[bool, ...]]:
+def _spread(width: int, stride: int, mask: KnownMask, j: int) -> tuple[list[int], tuple[bool, ...]]:
     """For part j of memory with a lane every `stride` elements: source lanes, and which exist."""
     exist = mask or (True,) * width
     places = range(j * width, (j + 1) * width)
@@ -52,7 +49,7 @@ def _spread(width: int, stride: int, mask: Known, j: int) -> tuple[list[int], tu
     return [p // stride for p in places], inside
 
 
-def store_apart(value: Value, address: Value, stride: int, mask: Known) -> None:
+def store_apart(value: Value, address: Value, stride: int, mask: KnownMask) -> None:
     """Lanes to every `stride`-th element: spread by shuffles and stored through masks."""
     width = value.lanes
     for j in range(stride):
@@ -62,7 +59,7 @@ def store_apart(value: Value, address: Value, stride: int, mask: Known) -> None:
             value.function.store(part, address.at(j * width, element_of(value.type)), inside)
 
 
-def load_apart(type: str, address: Value, stride: int, mask: Known) -> Value:
+def load_apart(type: str, address: Value, stride: int, mask: KnownMask) -> Value:
     """Lanes from every `stride`-th element: loaded through masks and drawn together by shuffles."""
     f, width = address.function, lanes_of(type)
     assert width is not None

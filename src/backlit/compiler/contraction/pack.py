@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ..llvm.builder import Function, Index, Value, known
 from ..llvm.types import vector_type
 from . import lanes as vectors
 from .access import Access
-from .lanes import tail
 from .pairs import runs, spacing
 from .spec import Contraction, Operand, Window
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A vector's width of a panel: `exist` lanes are read, `kept` are written from `target` on."""
+
+    exist: int
+    kept: int
+    target: Value
 
 
 class Packer:
@@ -52,14 +61,16 @@ class Packer:
         f, lanes = self.f, self.lanes
 
         def whole(lane: Index) -> None:
-            self._column(base, first, lane, lanes, lanes, k0, count, target)
+            into = target.at(lane, self.accumulator)
+            self._column(base, first + lane, k0, count, _Column(lanes, lanes, into))
 
         def rest(valid: int) -> None:
             exist = valid % lanes
             lane = valid - exist
             if exist:
-                kept = min(self.width - lane, lanes)
-                self._column(base, first, lane, exist, kept, k0, count, target)
+                into = target.at(lane, self.accumulator)
+                column = _Column(exist, min(self.width - lane, lanes), into)
+                self._column(base, first + lane, k0, count, column)
 
         short = self.size % self.width
         if short == 0 or self.size < self.width:
@@ -76,66 +87,44 @@ class Packer:
             with otherwise:
                 rest(self.width)
 
-    def _column(
-        self,
-        base: Value,
-        first: Index,
-        lane: Index,
-        exist: int,
-        kept: int,
-        k0: Index,
-        count: Index,
-        target: Value,
-    ) -> None:
-        """Copy one vector's lanes of a panel: `exist` are read, `kept` are written."""
-        target = target.at(lane, self.accumulator)
-        index = first + lane
+    def _column(self, base: Value, index: Index, k0: Index, count: Index, c: _Column) -> None:
+        """Copy one vector's width, from an index of m or n on."""
         if self.stride_lane is None or not self.affine:
-            self._general(base, index, exist, kept, k0, count, target)
+            self._general(base, index, k0, count, c)
             return
         element = self.access.element
         base = base.at(index * self.stride_lane, element)
         run, stride = self.runs[-1]
         if len(self.runs) == 1:
-            base = base.at(k0 * stride, element)
-            self._whole_or_not(base, stride, exist, kept, k0, count, target)
+            self._whole_or_not(base.at(k0 * stride, element), stride, k0, count, c)
             return
 
         def one(o: Index) -> None:
             k = k0 + o * run
             start = base.at(self.access.offset("k", k), element)
-            into = target.at(o * run * self.width, self.accumulator)
-            self._whole_or_not(start, stride, exist, kept, k, run, into)
+            into = c.target.at(o * run * self.width, self.accumulator)
+            self._whole_or_not(start, stride, k, run, replace(c, target=into))
 
         self.f.repeat(0, count // run, one)
 
-    def _whole_or_not(
-        self,
-        base: Value,
-        stride: int,
-        exist: int,
-        kept: int,
-        k: Index,
-        count: Index,
-        target: Value,
-    ) -> None:
+    def _whole_or_not(self, base: Value, stride: int, k: Index, count: Index, c: _Column) -> None:
         """Copy a run that begins at k; the last pair of an odd index is one element and a zero."""
         f = self.f
         if not self.spec.odd:
-            self._run(base, stride, exist, kept, count, target)
+            self._run(base, stride, count, c)
             return
         pairs, inner = self._odd_index()
         digit = k // inner % pairs
         if inner == 1:
             whole = f.minimum(count, pairs - 1 - digit)
-            self._run(base, stride, exist, kept, whole, target)
-            self._strided(base, stride, exist, kept, whole, count, target, half=True)
+            self._run(base, stride, whole, c)
+            self._strided(base, stride, whole, count, c, half=True)
             return
         with f.either(f.index(digit).compare("eq", pairs - 1)) as (then, otherwise):
             with then:
-                self._strided(base, stride, exist, kept, 0, count, target, half=True)
+                self._strided(base, stride, 0, count, c, half=True)
             with otherwise:
-                self._run(base, stride, exist, kept, count, target)
+                self._run(base, stride, count, c)
 
     def _odd_index(self) -> tuple[int, int]:
         """How many pairs the index of pairs counts, and how many k each of them stands for."""
@@ -147,41 +136,39 @@ class Packer:
         """The lanes at an address as tiles want them; of `half` a pair the second is zero."""
         return vectors.read(self.spec, self.operand, self.accumulator, at, load, half)
 
-    def _run(
-        self, base: Value, stride: int, exist: int, kept: int, count: Index, target: Value
-    ) -> None:
+    def _run(self, base: Value, stride: int, count: Index, c: _Column) -> None:
         """Copy along k where one stride steps through it."""
         number = known(count)
         apart = abs(stride) != self.step
         if apart or self.stride_lane == 1 or (number is not None and number < 4):
-            self._strided(base, stride, exist, kept, 0, count, target)
+            self._strided(base, stride, 0, count, c)
         elif stride > 0:
-            self._transposed(base, exist, kept, count, target)
+            self._transposed(base, count, c)
         else:
             last = count - 1
             base = base.at(last * stride, self.access.element)
-            target = target.at(last * self.width, self.accumulator)
-            self._transposed(base, exist, kept, count, target, backwards=True)
+            into = c.target.at(last * self.width, self.accumulator)
+            self._transposed(base, count, replace(c, target=into), sign=-1)
 
-    def _put(self, value: Value, target: Value, k: Index, kept: int) -> None:
-        self.f.store(value, target.at(k * self.width, self.accumulator), tail(kept, self.lanes))
+    def _put(self, value: Value, k: Index, c: _Column) -> None:
+        at = c.target.at(k * self.width, self.accumulator)
+        self.f.store(value, at, vectors.tail(c.kept, self.lanes))
 
     def _strided(
         self,
         base: Value,
         stride_k: int,
-        exist: int,
-        kept: int,
         start: Index,
         count: Index,
-        target: Value,
+        c: _Column,
+        *,
         sign: int = 1,
         half: bool = False,
     ) -> None:
         """One k after the other: contiguous lanes, or lanes a stride apart."""
         f, element = self.f, self.access.element
         kind = vector_type(element, self.lanes)
-        mask = tail(exist, self.lanes)
+        mask = vectors.tail(c.exist, self.lanes)
         stride = self.access.the_stride(self.group)
         offsets = f.vector("i64", [i * stride for i in range(self.lanes)])
 
@@ -192,62 +179,43 @@ class Packer:
 
         def one(k: Index) -> None:
             value = self._read(base.at(k * stride_k, element), load, half)
-            self._put(value, target, k * sign, kept)
+            self._put(value, k * sign, c)
 
         f.repeat(start, count, one)
 
-    def _transposed(
-        self,
-        base: Value,
-        exist: int,
-        kept: int,
-        count: Index,
-        target: Value,
-        *,
-        backwards: bool = False,
-    ) -> None:
-        """Square blocks along contiguous k, turned in registers; `backwards` reverses k."""
+    def _transposed(self, base: Value, count: Index, c: _Column, *, sign: int = 1) -> None:
+        """Square blocks along contiguous k, turned in registers; a sign of -1 reverses k."""
         f, element, lanes = self.f, self.access.element, self.lanes
         kind = vector_type(element, self.step * lanes)
         whole = count // lanes * lanes
         stride_lane = self.access.the_stride(self.group)
-        sign = -1 if backwards else 1
 
         def block(columns: int, k: Index) -> None:
             corner = base.at(k * self.step, element)
             rows = [f.const(self.vector, 0)] * lanes
-            mask = tail(self.step * columns, self.step * lanes)
+            mask = vectors.tail(self.step * columns, self.step * lanes)
 
             def load(at: Value) -> Value:
                 return f.load(kind, at, mask)
 
-            for i in range(exist):
+            for i in range(c.exist):
                 at = corner.at(i * stride_lane, element)
                 if self.step == 2:
                     rows[i] = load(at).cast("bitcast", self.vector)
                 else:
                     rows[i] = self._read(at, load)
-            into = target.at(k * (sign * self.width), self.accumulator)
+            into = c.target.at(k * (sign * self.width), self.accumulator)
             for i, column in enumerate(vectors.transpose(rows)[:columns]):
-                self._put(column, into, sign * i, kept)
+                self._put(column, sign * i, replace(c, target=into))
 
         f.repeat(0, whole, partial(block, lanes), lanes)
         number = known(count)
         if number is None or number < 4:
-            self._strided(base, self.step, exist, kept, whole, count, target, sign)
+            self._strided(base, self.step, whole, count, c, sign=sign)
         elif number % lanes:
             block(number % lanes, whole)
 
-    def _general(
-        self,
-        base: Value,
-        first: Index,
-        exist: int,
-        kept: int,
-        k0: Index,
-        count: Index,
-        target: Value,
-    ) -> None:
+    def _general(self, base: Value, first: Index, k0: Index, count: Index, c: _Column) -> None:
         """Any address map: lanes are gathered; windows decide which of them exist."""
         f, access, operand = self.f, self.access, self.operand
         kind = vector_type(access.element, self.lanes)
@@ -261,8 +229,8 @@ class Packer:
         def lanes_at(k: Index) -> tuple[Value, Value | None]:
             """Offsets and mask of the lanes at a k."""
             mask: Value | None = None
-            if exist < self.lanes:
-                mask = f.vector("i1", [int(i < exist) for i in range(self.lanes)])
+            if c.exist < self.lanes:
+                mask = f.vector("i1", [int(i < c.exist) for i in range(self.lanes)])
             total = offsets
             for w, place in zip(operand.windows, places, strict=True):
                 shift = f.index(access.offset("k", k, w) + w.start)
@@ -288,14 +256,13 @@ class Packer:
                 return f.gather(kind, at.at(total, access.element), mask)
 
             if not self.spec.odd:
-                self._put(self._read(source, load), target, k, kept)
+                self._put(self._read(source, load), k, c)
                 return
             pairs, inner = self._odd_index()
             digit = f.index(flat // inner % pairs)
-            with f.either(digit.compare("eq", pairs - 1)) as (then, otherwise):
-                with then:
-                    self._put(self._read(source, load, half=True), target, k, kept)
-                with otherwise:
-                    self._put(self._read(source, load), target, k, kept)
+            with f.either(digit.compare("eq", pairs - 1)) as arms:
+                for arm, half in zip(arms, (True, False), strict=True):
+                    with arm:
+                        self._put(self._read(source, load, half), k, c)
 
         f.repeat(0, count, one)

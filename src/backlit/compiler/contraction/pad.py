@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..llvm.builder import Function, Index, Value
+from ..llvm.builder import Function, Index, KnownMask, Value
 from ..llvm.types import vector_type
-from .lanes import Known, read, storage, tail
+from .lanes import read, storage, tail
 from .spec import GROUPS, Contraction, Extents, Operand, Window
 
 
@@ -191,7 +191,7 @@ class PadCopier:
         f.repeat(0, count - 1, partial(one, size >= self.lanes))
         one(spill, count - 1)
 
-    def _pieces(self, count: int, body: Callable[[Index, Known], None]) -> None:
+    def _pieces(self, count: int, body: Callable[[Index, KnownMask], None]) -> None:
         """`body(first, mask)` for each vector of a line: a loop, and the masked rest."""
         whole = count // self.lanes * self.lanes
         if count % self.lanes:
@@ -199,7 +199,7 @@ class PadCopier:
         self.f.repeat(0, whole, lambda i: body(i, None), self.lanes)
 
     def _zero(self, target: Value, count: int) -> None:
-        def put(first: Index, mask: Known) -> None:
+        def put(first: Index, mask: KnownMask) -> None:
             self.f.store(self.zero, target.at(first, self.accumulator), mask)
 
         self._pieces(count, put)
@@ -222,7 +222,7 @@ class PadCopier:
         target = target.at(before, self.accumulator)
         offsets = f.vector("i64", [i * w.stride for i in range(self.lanes)])
 
-        def move(i: Index, mask: Known) -> None:
+        def move(i: Index, mask: KnownMask) -> None:
             def load(at: Value) -> Value:
                 if w.stride == 1:
                     return f.load(self.kind, at, mask)

@@ -67,10 +67,9 @@ class Contraction:
     """A contraction up to its buffers: two with equal specifications share one kernel.
 
     `extents` of the four groups; operands `a` (no n), `b` (no m), `outputs` (no k), and `extras`
-    (no k): the other arrays that the epilogue reads. With `accumulate` the sum is added to what
-    the first output holds, before the epilogue. Buffers are passed in the order
-    a, b, outputs, extras. Outputs overlap nothing; only an extra may be an output's own buffer with
-    the same address map (an update in place), and then k must fit one block: see `Schedule`.
+    (no k): the other arrays that the epilogue reads. Buffers are passed in the order a, b, outputs,
+    extras. Outputs overlap nothing; only an extra may be an output's own buffer with the same
+    address map (an update in place), and then k must fit one block: see `Schedule`.
     `pairs` is the index of k that counts pairs, if one does, and with `odd` the last of them is one
     element: see `pairs`.
 
@@ -88,7 +87,6 @@ class Contraction:
     outputs: tuple[Operand, ...]
     extras: tuple[Operand, ...] = ()
     batch: Extents = ()
-    accumulate: bool = False
     pairs: int | None = None
     odd: bool = False
 
@@ -153,7 +151,6 @@ class Contraction:
             outputs=tuple(map(_swap, self.outputs)),
             extras=tuple(map(_swap, self.extras)),
             batch=self.batch,
-            accumulate=self.accumulate,
             pairs=self.pairs,
             odd=self.odd,
         )
@@ -253,7 +250,6 @@ def matmul(
     batch: Extents = (),
     transpose_a: bool = False,
     transpose_b: bool = False,
-    accumulate: bool = False,
 ) -> Contraction:
     """C = A B of contiguous arrays: A is (…, m, k), or (…, k, m) if transposed, and so on."""
     count = math.prod(batch)
@@ -281,5 +277,4 @@ def matmul(
         ),
         outputs=(Operand(dtype, count * m * n, batch=outer(m * n), m=(n,), n=(1,)),),
         batch=batch,
-        accumulate=accumulate,
     )

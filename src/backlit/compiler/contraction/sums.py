@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from ..llvm.builder import Function, Index, Value
+from ..llvm.builder import Function, Index, KnownMask, Value
 from ..llvm.types import bytes_of, vector_type
 from .access import Access
-from .lanes import Known, dot, fma, pairs, prefetch, renewed, tail
+from .lanes import dot, fma, pairs, prefetch, renewed, tail
 from .layout import Layout
 from .spec import merge
 from .taps import Tap
@@ -297,7 +297,7 @@ class Sums:
             found.append(self._lanes_of_b(address, mask))
         return found
 
-    def _lanes_of_b(self, address: Value, mask: Known) -> Value:
+    def _lanes_of_b(self, address: Value, mask: KnownMask) -> Value:
         """A vector of B's row; where pairs are not packed they are put together here."""
         f, layout = self.f, self.layout
         if layout.schedule.pack_b or layout.spec.pairs is None:

@@ -206,8 +206,10 @@ class Value:
 
 #: An integer that is known now, or a Value of type i64. Both have the same operators.
 Index = int | Value
-#: The lanes of a vector that memory is read or written for, where that is known now; None: all.
-Mask = tuple[bool, ...] | Value | None
+#: The lanes of a vector that memory is read or written for, known now; None: all of them.
+KnownMask = tuple[bool, ...] | None
+#: The same, known now or when the code runs.
+Mask = KnownMask | Value
 
 
 @dataclass
@@ -410,9 +412,9 @@ class Function:
         self._count += 1
         return [self.block(f"{stem}{self._count}") for stem in stems]
 
-    def branch(self, holds: Value, then: Block, otherwise: Block, note: str = "") -> None:
+    def branch(self, holds: Value, then: Block, otherwise: Block) -> None:
         """Go on in one of two blocks."""
-        self.do(f"br {holds!r}, label %{then.label}, label %{otherwise.label}{note}", (holds,))
+        self.do(f"br {holds!r}, label %{then.label}, label %{otherwise.label}", (holds,))
 
     def jump(self, to: Block, note: str = "") -> None:
         """Go on in a block."""

@@ -85,7 +85,7 @@ def _fused(lowering: Lowering, total: Equation, wanted: bool, kernel: Kernel) ->
         return None  # the sums are looked at, and perhaps mended, before anybody reads them
     spec, buffers = specification(lowering, total)
     kind = total.output.dtype
-    if kind != spec.accumulator or spec.accumulate:
+    if kind != spec.accumulator:
         return None
     for reading in map(lowering.reading, kernel.roots):
         if reading.exact or not all(_is_plain(x, total.output, kernel) for x in reading.found):

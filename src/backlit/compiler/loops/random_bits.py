@@ -47,13 +47,13 @@ def _philox(f: Function, key: Value, counter: Value) -> list[Value]:
     for number in range(10):
         if number:
             k = [k[0] + 0x9E3779B97F4A7C15, k[1] + 0xBB67AE8584CAA73B]
-        high0, low0 = _wide_product(f, c[0], 0xD2E7470EE14C6C93)
-        high1, low1 = _wide_product(f, c[2], 0xCA5A826395121157)
+        high0, low0 = _wide_product(c[0], 0xD2E7470EE14C6C93)
+        high1, low1 = _wide_product(c[2], 0xCA5A826395121157)
         c = [high1 ^ c[1] ^ k[0], low1, high0 ^ c[3] ^ k[1], low0]
     return c
 
 
-def _wide_product(f: Function, x: Value, factor: int) -> tuple[Value, Value]:
+def _wide_product(x: Value, factor: int) -> tuple[Value, Value]:
     wide = x.cast("zext", "i128") * factor
     high = wide.op("lshr", 64).cast("trunc", "i64")
     return high, wide.cast("trunc", "i64")
