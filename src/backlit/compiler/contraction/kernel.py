@@ -1,19 +1,19 @@
-"""The native code of a contraction: tiles in registers over direct or packed operands."""
+"""The function of a contraction: which phase packs and which computes, and for which step."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ..llvm.builder import Function, Index, Value
-from .compute import Computation
-from .frame import Frame, Share, step_of
+from .frame import Frame, Share
 from .interface import PLAIN, Epilogue, Kernel
 from .lanes import storage
 from .layout import ALIGNMENT, Layout
+from .macrokernel import Macrokernel
+from .microkernel import Nest
+from .packing import Packing
 from .schedule import Schedule, choose, prepared
 from .spec import Contraction
-from .stage import Stage
-from .sums import Nest
 from .target import Machine
 
 PARAMETERS = (
@@ -46,28 +46,27 @@ def build(
 
 def _write(f: Function, layout: Layout, epilogue: Epilogue) -> None:
     """Which part does what in which phase."""
-    nest = Nest(layout)
-    frame = _frame(f, layout, nest, epilogue)
+    frame = _frame(f, layout, epilogue)
     phase = f.argument("phase")
     if layout.streams:
-        _stream(layout, nest, epilogue, frame, phase)
+        _stream(frame, phase)
         return
     number: Index = 0 if layout.steps == 1 else phase // (2 if layout.packs else 1)
-    step = step_of(f, layout, number)
-    computation = Computation(layout, nest, epilogue, frame, step)
+    step = frame.step(number)
     if not layout.packs:
-        computation.all()
+        Macrokernel(frame, step).all()
         return
     with f.either((phase & 1).compare("ne", 0)) as (then, otherwise):
         with then:
-            computation.all()
+            Macrokernel(frame, step).all()
         with otherwise:
-            Stage(layout, frame).all(step)
+            Packing(frame).all(step)
 
 
-def _frame(f: Function, layout: Layout, nest: Nest, epilogue: Epilogue) -> Frame:
+def _frame(f: Function, layout: Layout, epilogue: Epilogue) -> Frame:
     """Pointers to operands and into scratch, and what the epilogue prepares."""
     spec, buffers, scratch = layout.spec, f.argument("buffers"), f.argument("scratch")
+    nest = Nest(layout)
     segments = _tile_memory(f, layout) if nest.segment else None
     operands = [spec.a, spec.b, *spec.outputs, *spec.extras]
     pointers = [f.load("ptr", buffers.at(i, "ptr")) for i in range(len(operands))]
@@ -78,6 +77,9 @@ def _frame(f: Function, layout: Layout, nest: Nest, epilogue: Epilogue) -> Frame
     )
     return Frame(
         f,
+        layout,
+        nest,
+        epilogue,
         Share(f.argument("part"), f.argument("parts")),
         firsts,
         prepared=_prepared(f, layout, epilogue, firsts),
@@ -108,12 +110,12 @@ def _prepared(
     return epilogue.prepare(f, constants)
 
 
-def _stream(layout: Layout, nest: Nest, epilogue: Epilogue, frame: Frame, phase: Value) -> None:
+def _stream(frame: Frame, phase: Value) -> None:
     """One phase that packs B for all; then each part copies and computes its own steps.
 
     The copies of a part lie where those of its first step would: no two parts meet there.
     """
-    f = frame.f
+    f, layout = frame.f, frame.layout
 
     def steps() -> None:
         first, last = frame.share.of(layout.steps)
@@ -121,9 +123,9 @@ def _stream(layout: Layout, nest: Nest, epilogue: Epilogue, frame: Frame, phase:
         alone = replace(frame, share=Share(), packed_a=own)
 
         def one(number: Index) -> None:
-            step = step_of(f, layout, number)
-            Stage(layout, alone).pad(step)
-            Computation(layout, nest, epilogue, alone, step).all()
+            step = alone.step(number)
+            Packing(alone).pad(step)
+            Macrokernel(alone, step).all()
 
         f.repeat(first, last, one)
 
@@ -134,4 +136,4 @@ def _stream(layout: Layout, nest: Nest, epilogue: Epilogue, frame: Frame, phase:
         with then:
             steps()
         with otherwise:
-            Stage(layout, frame).pack_b(step_of(f, layout, 0))
+            Packing(frame).pack_b(frame.step(0))

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..llvm.types import vector_type
-from .access import Access
+from .addresses import AddressMap
 from .lanes import storage
 from .pad import Padded, padded
 from .schedule import Schedule, structure
@@ -67,27 +67,27 @@ class Layout:
         return padded(self.spec, self.spec.a) if self.schedule.pad else None
 
     @cached_property
-    def a(self) -> Access:
+    def a(self) -> AddressMap:
         """A, or its padded copy."""
         if self.padding is None:
-            return Access(self.spec, self.spec.a)
+            return AddressMap(self.spec, self.spec.a)
         replace(self.spec, a=self.padding.operand)  # proves the addresses in the copy
-        return Access(self.spec, self.padding.operand)
+        return AddressMap(self.spec, self.padding.operand)
 
     @cached_property
-    def b(self) -> Access:
+    def b(self) -> AddressMap:
         """B."""
-        return Access(self.spec, self.spec.b)
+        return AddressMap(self.spec, self.spec.b)
 
     @cached_property
-    def outputs(self) -> list[Access]:
+    def outputs(self) -> list[AddressMap]:
         """What is written."""
-        return [Access(self.spec, x) for x in self.spec.outputs]
+        return [AddressMap(self.spec, x) for x in self.spec.outputs]
 
     @cached_property
-    def extras(self) -> list[Access]:
+    def extras(self) -> list[AddressMap]:
         """What the epilogue reads beside the sums."""
-        return [Access(self.spec, x) for x in self.spec.extras]
+        return [AddressMap(self.spec, x) for x in self.spec.extras]
 
     @cached_property
     def varying(self) -> list[int]:
@@ -96,7 +96,7 @@ class Layout:
         return [i for i, x in extras if any((*x.batch, *x.m, *x.n))]
 
     @property
-    def accesses(self) -> list[Access]:
+    def address_maps(self) -> list[AddressMap]:
         """All operands, in the order of their pointers."""
         return [self.a, self.b, *self.outputs, *self.extras]
 

@@ -15,7 +15,7 @@ from functools import partial
 from ..llvm.builder import Function, Index, Value, known
 from ..llvm.types import vector_type
 from . import lanes as vectors
-from .access import Access
+from .addresses import AddressMap
 from .pairs import runs, spacing
 from .spec import Contraction, Operand, Window
 
@@ -45,10 +45,10 @@ class Packer:
         self.f = f
         self.operand, self.group, self.width, self.lanes = operand, group, width, lanes
         self.accumulator = accumulator
-        self.access = Access(spec, operand)
+        self.address_map = AddressMap(spec, operand)
         self.size = spec.size(group)
         self.vector = vector_type(accumulator, lanes)
-        self.stride_lane = self.access.stride(group)
+        self.stride_lane = self.address_map.stride(group)
         self.runs = runs(spec, operand)
         self.spec, self.step = spec, spacing(operand)
         self.affine = not operand.windows and self.stride_lane is not None
@@ -92,7 +92,7 @@ class Packer:
         if self.stride_lane is None or not self.affine:
             self._general(base, index, k0, count, c)
             return
-        element = self.access.element
+        element = self.address_map.element
         base = base.at(index * self.stride_lane, element)
         run, stride = self.runs[-1]
         if len(self.runs) == 1:
@@ -101,7 +101,7 @@ class Packer:
 
         def one(o: Index) -> None:
             k = k0 + o * run
-            start = base.at(self.access.offset("k", k), element)
+            start = base.at(self.address_map.offset("k", k), element)
             into = c.target.at(o * run * self.width, self.accumulator)
             self._whole_or_not(start, stride, k, run, replace(c, target=into))
 
@@ -146,7 +146,7 @@ class Packer:
             self._transposed(base, count, c)
         else:
             last = count - 1
-            base = base.at(last * stride, self.access.element)
+            base = base.at(last * stride, self.address_map.element)
             into = c.target.at(last * self.width, self.accumulator)
             self._transposed(base, count, replace(c, target=into), sign=-1)
 
@@ -166,10 +166,10 @@ class Packer:
         half: bool = False,
     ) -> None:
         """One k after the other: contiguous lanes, or lanes a stride apart."""
-        f, element = self.f, self.access.element
+        f, element = self.f, self.address_map.element
         kind = vector_type(element, self.lanes)
         mask = vectors.tail(c.exist, self.lanes)
-        stride = self.access.the_stride(self.group)
+        stride = self.address_map.the_stride(self.group)
         offsets = f.vector("i64", [i * stride for i in range(self.lanes)])
 
         def load(at: Value) -> Value:
@@ -185,10 +185,10 @@ class Packer:
 
     def _transposed(self, base: Value, count: Index, c: _Column, *, sign: int = 1) -> None:
         """Square blocks along contiguous k, turned in registers; a sign of -1 reverses k."""
-        f, element, lanes = self.f, self.access.element, self.lanes
+        f, element, lanes = self.f, self.address_map.element, self.lanes
         kind = vector_type(element, self.step * lanes)
         whole = count // lanes * lanes
-        stride_lane = self.access.the_stride(self.group)
+        stride_lane = self.address_map.the_stride(self.group)
 
         def block(columns: int, k: Index) -> None:
             corner = base.at(k * self.step, element)
@@ -217,11 +217,11 @@ class Packer:
 
     def _general(self, base: Value, first: Index, k0: Index, count: Index, c: _Column) -> None:
         """Any address map: lanes are gathered; windows decide which of them exist."""
-        f, access, operand = self.f, self.access, self.operand
-        kind = vector_type(access.element, self.lanes)
+        f, address_map, operand = self.f, self.address_map, self.operand
+        kind = vector_type(address_map.element, self.lanes)
 
         def along(what: Operand | Window) -> Value:
-            return access.lane_offsets(f, self.group, first, self.lanes, what)
+            return address_map.lane_offsets(f, self.group, first, self.lanes, what)
 
         offsets = along(operand)
         places = [along(w) for w in operand.windows]
@@ -233,8 +233,8 @@ class Packer:
                 mask = f.vector("i1", [int(i < c.exist) for i in range(self.lanes)])
             total = offsets
             for w, place in zip(operand.windows, places, strict=True):
-                shift = f.index(access.offset("k", k, w) + w.start)
-                if not access.wide:
+                shift = f.index(address_map.offset("k", k, w) + w.start)
+                if not address_map.wide:
                     shift = shift.cast("trunc", "i32")
                 p = place + shift.splat(self.lanes)
                 if w.step > 1:
@@ -248,12 +248,12 @@ class Packer:
 
         def one(k: Index) -> None:
             flat = k0 + k
-            row = access.offset("k", flat)
+            row = address_map.offset("k", flat)
             total, mask = lanes_at(flat)
-            source = base.at(row, access.element)
+            source = base.at(row, address_map.element)
 
             def load(at: Value) -> Value:
-                return f.gather(kind, at.at(total, access.element), mask)
+                return f.gather(kind, at.at(total, address_map.element), mask)
 
             if not self.spec.odd:
                 self._put(self._read(source, load), k, c)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from . import costs
-from .access import Access
+from .addresses import AddressMap
 from .cuts import Cut, Shape, Shapes, padded_cuts, plain_cuts
 from .pad import Padded, padded, simplified
 from .pairs import paired, runs, spacing
@@ -187,14 +187,14 @@ class _Choice:
         return pad if padded_cuts(spec, pad, structure(spec, pad.operand, False)) else None
 
     @cached_property
-    def a(self) -> Access:
+    def a(self) -> AddressMap:
         """A, or its copy."""
-        return Access(self.spec, self.pad.operand if self.pad else self.spec.a)
+        return AddressMap(self.spec, self.pad.operand if self.pad else self.spec.a)
 
     @cached_property
-    def b(self) -> Access:
+    def b(self) -> AddressMap:
         """B."""
-        return Access(self.spec, self.spec.b)
+        return AddressMap(self.spec, self.spec.b)
 
     @cached_property
     def affine_a(self) -> bool:
@@ -391,12 +391,12 @@ class _Choice:
             cycles += m * n * costs.SCATTER
         return cycles
 
-    def _packing(self, access: Access, group: str, size: int, full: float) -> float:
+    def _packing(self, address_map: AddressMap, group: str, size: int, full: float) -> float:
         """Cycles for each element of an operand of that size."""
-        x = access.operand
+        x = address_map.operand
         each = costs.GATHER
         run = runs(self.spec, x)
-        stride = access.stride(group)
+        stride = address_map.stride(group)
         if stride == 1 and not x.windows:
             each = costs.COPY * full
         elif stride is not None and abs(run[-1][1]) == spacing(x) and not x.windows:

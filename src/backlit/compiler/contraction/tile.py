@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..llvm.builder import Function, Index, Value
-from .access import Lanes
+from .addresses import Lanes
 from .interface import Epilogue
 from .lanes import narrow, tail, transpose, widen
 from .layout import Layout
@@ -28,8 +28,8 @@ class Tile:
     ):
         self.f = f
         self.layout, self.rows, self.columns, self.bases = layout, rows, columns, bases
-        self.accesses = [*layout.outputs, *layout.extras]
-        self.steady = [layout.is_steady(x.operand) for x in self.accesses]
+        self.address_maps = [*layout.outputs, *layout.extras]
+        self.steady = [layout.is_steady(x.operand) for x in self.address_maps]
         self.across, self.along = ("n", "m") if layout.schedule.turn else ("m", "n")
         self.line0, self.lane0 = (n, m) if layout.schedule.turn else (m, n)
         lines, length = (columns, rows) if layout.schedule.turn else (rows, columns)
@@ -56,26 +56,26 @@ class Tile:
 
     def _at(self, i: int, place: tuple[int, int]) -> tuple[Value, Lanes]:
         """The base and the lanes of an output or extra at a place."""
-        access, (line, v) = self.accesses[i], place
+        address_map, (line, v) = self.address_maps[i], place
         lanes = self.layout.lanes
         steady = {"m": self.steady[i], "n": False}
         base, across, along = self.bases[i], self.across, self.along
-        if access.stride(across) is not None or steady[across]:
-            base = base.at(access.offset(across, self.line0), access.element)
-            base = base.at(access.local(across, line), access.element)
+        if address_map.stride(across) is not None or steady[across]:
+            base = base.at(address_map.offset(across, self.line0), address_map.element)
+            base = base.at(address_map.local(across, line), address_map.element)
         else:
-            base = base.at(access.offset(across, self.line0 + line), access.element)
-        return access.lanes(base, along, self.lane0, v * lanes, lanes, steady[along])
+            base = base.at(address_map.offset(across, self.line0 + line), address_map.element)
+        return address_map.lanes(base, along, self.lane0, v * lanes, lanes, steady[along])
 
     def load(self, i: int, place: tuple[int, int]) -> Value:
         """The vector of an output or extra at a place, as it lies in memory."""
         base, lanes = self._at(i, place)
-        return self.accesses[i].load_lanes(base, lanes, self.layout.lanes, self.masks[place[1]])
+        return self.address_maps[i].load_lanes(base, lanes, self.layout.lanes, self.masks[place[1]])
 
     def store(self, i: int, place: tuple[int, int], value: Value) -> None:
         """Write the vector of an output at a place, as it is to lie in memory."""
         base, lanes = self._at(i, place)
-        self.accesses[i].store_lanes(value, base, lanes, self.masks[place[1]])
+        self.address_maps[i].store_lanes(value, base, lanes, self.masks[place[1]])
 
     def sums(self) -> list[Value]:
         """What the first output holds."""

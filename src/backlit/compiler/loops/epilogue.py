@@ -2,7 +2,9 @@
 
 A map over the elements of a matrix product or convolution - bias, activation, residual, the update
 of a parameter - becomes part of the contraction's kernel, so that the sums need not go through
-memory. The map is written as scalar code, as any other; LLVM makes vectors of it.
+memory. `fuse` decides which; `_Writer` writes the map as scalar code in a loop over the lanes of a
+vector, as any other loop, and LLVM makes vectors of it; the contraction's kernel calls it for each
+vector of sums (`_Calls`), and LLVM puts it in the place of the call.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from ..lower.products import specification, target
 from ..lower.reading import Access, Fixed, Mixed
 from ..lower.views import View, row_major
 from .elements import ElementWriter
-from .nonfinite import may_spoil
+from .nonfinite import reads_padding
 
 #: Arrays that one kernel reads and writes beside the product's own.
 MOST_ARRAYS = 16
@@ -81,7 +83,7 @@ def _fused(lowering: Lowering, total: Equation, wanted: bool, kernel: Kernel) ->
     """
     if kernel.domain != total.output.shape or not total.output.size:
         return None
-    if may_spoil(total):
+    if reads_padding(total):
         return None  # the sums are looked at, and perhaps mended, before anybody reads them
     spec, buffers = specification(lowering, total)
     kind = total.output.dtype

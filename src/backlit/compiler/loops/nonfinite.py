@@ -1,11 +1,15 @@
-"""Padded convolutions and their gradients, made exact where something is infinite or NaN.
+"""Convolutions with padding, and their gradients, repaired where something is infinite or NaN.
 
 Beyond the edge of an image there are no terms. A contraction may read zeros there and multiply:
 that adds nothing, unless the other factor is infinite or NaN, for 0 · ∞ is NaN. What such a factor
 spoils, it spoils in every image (a weight) or for every input channel (an upstream gradient). So
-one image or channel is looked at, which costs next to nothing; if it has a NaN, each NaN near an
-edge is summed anew. So are the places between those that a strided upstream gradient reaches. The
-functions that do this know no sizes: a module has them once.
+after the contraction two functions run:
+
+    has_nan    looks at one image, or at one input channel: that costs next to nothing
+    repair     if it found a NaN: each NaN near an edge is summed again, of the terms that exist;
+               so are those between the places that a strided upstream gradient reaches
+
+They are written with sizes as arguments, so that a module has them once for all shapes.
 """
 
 from __future__ import annotations
@@ -22,17 +26,18 @@ from ..llvm.scalar import TYPES, convert, memory_type
 from ..lower.products import convolution, geometry
 from .writer import KernelWriter
 
-#: What is known of the image, the output, the kernel and where they meet, in this order.
+#: The arguments of `repair`: images n of c channels and h × w; output channels o and p × q; the
+#: kernel's i × j; then where they meet.
 SIZES = "n c h w o p q i j stride_h stride_w dilation_h dilation_w top left groups".split()
 
 
-def may_spoil(e: Equation) -> bool:
-    """Whether the equation's contraction reads beyond an edge."""
+def reads_padding(e: Equation) -> bool:
+    """Whether the equation's contraction reads zeros beyond an edge."""
     return isinstance(e.op, ops.Product) and bool(simplified(convolution(e)).a.windows)
 
 
 def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
-    """The kernel: it looks for NaN, and sums anew if there is one."""
+    """The kernel: it looks for NaN, and repairs if there is one."""
     f, out, op = writer.f, e.output, e.op
     if out.size == 0:
         return
@@ -53,10 +58,10 @@ def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
         assert view is not None
         pointers.append(f.argument(writer.buffers[writer.storage(view.base)]))
     found = f.alloca("i64", 1)
-    f.run(_looks(out.dtype), [pointers[0], *map(f.index, (rows, count, apart)), found])
+    f.run(_has_nan(out.dtype), [pointers[0], *map(f.index, (rows, count, apart)), found])
     with f.loop(writer.zero, f.load("i64", found)):
-        anew = _Anew(op, e.inputs[0].dtype, out.dtype).function()
-        f.run(anew, [*pointers, *map(f.index, numbers)])
+        repair = _Repair(op, e.inputs[0].dtype, out.dtype).function()
+        f.run(repair, [*pointers, *map(f.index, numbers)])
 
 
 def _wide(dtype: DType) -> DType:
@@ -69,10 +74,10 @@ def _read(f: Function, pointer: str, at: Value, dtype: DType) -> Value:
     return convert(f.load(type, f.address(f.argument(pointer), type, at)), dtype, _wide(dtype))
 
 
-def _looks(dtype: DType) -> Function:
+def _has_nan(dtype: DType) -> Function:
     """Whether there is a NaN among rows of `count` elements, `apart` from each other: 1 or 0."""
     listed = [("ptr", "x"), ("i64", "rows"), ("i64", "count"), ("i64", "apart"), ("ptr", "found")]
-    f = Function(f"looks_{dtype.name}", listed, linkage="internal")
+    f = Function(f"has_nan_{dtype.name}", listed, linkage="internal")
     nothing, zero = f.const("i64", 0), f.const(TYPES[_wide(dtype).name], 0)
     with f.loop(nothing, f.argument("rows"), [zero]) as row:
         start = row.index * f.argument("apart")
@@ -87,16 +92,16 @@ def _looks(dtype: DType) -> Function:
     return f
 
 
-class _Anew:
-    """Writes the function that sums each NaN near an edge anew; a sum ends where it is NaN."""
+class _Repair:
+    """Writes the function that sums each NaN near an edge again; a sum ends where it is NaN."""
 
     def __init__(self, op: Any, dtype: DType, made: DType):
         self.op, self.dtype, self.made = op, dtype, made
-        self.name = f"anew_{op.name}_{dtype.name}_{made.name}"
         pointers = [("ptr noalias", name) for name in ("out", "first", "second")]
+        name = f"repair_{op.name}_{dtype.name}_{made.name}"
         parameters = [*pointers, *(("i64", name) for name in SIZES)]
         #: It hardly ever runs.
-        self.f = Function(self.name, parameters, "noinline minsize #0", linkage="internal")
+        self.f = Function(name, parameters, "noinline minsize #0", linkage="internal")
 
     def size(self, name: str) -> Value:
         return self.f.argument(name)

@@ -26,7 +26,6 @@ from .reading import Access, Mixed, Reading, loop_index
 LONG_PIECE = 8
 #: Windows with more places are left to NumPy: each place is written out.
 MAX_WINDOW = 128
-#: Reductions that loops are written for.
 #: Reductions that give a place.
 _SEARCHES = (reductions.Argmax, reductions.Argmin)
 #: Reductions for which there are loops; those that are no primitives become these.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..llvm import machine
 from ..loops.kernels import write
-from ..loops.nonfinite import may_spoil
+from ..loops.nonfinite import reads_padding
 from ..lower.kinds import CONTRACTION, HOST, NONFINITE, Kernel
 from ..lower.products import ContractionKernels
 from . import threads
@@ -69,7 +69,7 @@ class ProgramWriter:
         if any(v in in_place for v in kernel.makes):
             driver.stop_if_flagged()
         driver.add_contraction(*self.contractions.of(kernel))
-        if may_spoil(kernel.roots[0]):
+        if reads_padding(kernel.roots[0]):
             self._add_loops(Kernel(NONFINITE, kernel.roots, kernel.reads))
 
     def _add_loops(self, kernel: Kernel) -> None:

@@ -1,26 +1,21 @@
-"""The phase that computes: tile by tile the sums, from the operands to the last store."""
+"""The macrokernel: the phase that computes, tile by tile, from the operands to the last store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ..llvm.builder import Function, Index, Value
-from .frame import Frame, Step, at_batch, chunk_of
-from .interface import PLAIN, Epilogue
-from .layout import Layout
-from .sums import Nest, Sums
+from .frame import Frame, Step
+from .interface import PLAIN
+from .microkernel import Microkernel
 from .tile import Tile
 
 
-class Computation:
+class Macrokernel:
     """Writes the tiles of one step."""
 
-    def __init__(self, layout: Layout, nest: Nest, epilogue: Epilogue, frame: Frame, step: Step):
-        self.layout = layout
-        self.nest = nest
-        self.epilogue = epilogue
-        self.frame = frame
-        self.f = frame.f
+    def __init__(self, frame: Frame, step: Step):
+        self.frame, self.layout, self.f = frame, frame.layout, frame.f
         self.step = step
 
     def all(self) -> None:
@@ -55,14 +50,14 @@ class Computation:
             m = within = step.m[0] + tile * s.rows
         n = step.n[0] + panel * layout.wide
         operands = range(len(self.frame.pointers))
-        bases = [at_batch(layout, self.frame, i, batch) for i in operands]
+        bases = [self.frame.matrix(i, batch) for i in operands]
         a_base = self._a_base(bases[0], batch, matrix, tile, m)
         b_base = self._b_base(bases[1], matrix, panel, n)
         size = layout.spec.sizes[2]
 
         def rows_known(rows: int, start: int) -> None:
             def columns_known(columns: int, _: int) -> None:
-                sums = Sums(f, layout, self.nest, rows, columns, m, start)
+                sums = Microkernel(f, layout, self.frame.nest, rows, columns, m, start)
                 found = sums.all(a_base, b_base, step.k[1], self.frame.segments)
                 done = Tile(f, layout, rows, columns, m, n, bases[2:])
                 if layout.keeps:
@@ -84,7 +79,7 @@ class Computation:
             place = matrix * layout.a_matrix + tile * layout.a_panel
             return frame.packed_a.at(place, scalar)
         if layout.padding is not None:
-            start = chunk_of(layout, self.step)[0] if layout.padding.chunked else 0
+            start = frame.chunk(self.step)[0] if layout.padding.chunked else 0
             base = frame.packed_a.at(0 - start * layout.padding.unit, scalar)
             base = base.at(layout.a.operand.offset, scalar)
             base = base.at(layout.a.offset("batch", batch), scalar)
@@ -140,14 +135,14 @@ class Computation:
 
         if layout.k_blocks > 1 and not layout.keeps:
             sums = self._added_later(sums, tile.sums)
-        if self.epilogue is PLAIN:
+        if self.frame.epilogue is PLAIN:
             tile.store_sums(sums)
         elif layout.k_blocks == 1 or layout.keeps:
-            tile.finish(sums, self.epilogue, self.frame.prepared)
+            tile.finish(sums, self.frame.epilogue, self.frame.prepared)
         else:
             with self.f.either(self._is_last()) as (then, otherwise):
                 with then:
-                    tile.finish(sums, self.epilogue, self.frame.prepared)
+                    tile.finish(sums, self.frame.epilogue, self.frame.prepared)
                 with otherwise:
                     tile.store_sums(sums)
 

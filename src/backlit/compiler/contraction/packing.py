@@ -5,19 +5,16 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from ..llvm.builder import Index
-from .frame import Frame, Step, at_batch, chunk_of
-from .layout import Layout
+from .frame import Frame, Step
 from .pack import Packer
 from .pad import PadCopier
 
 
-class Stage:
+class Packing:
     """Writes what puts a step's operands into scratch."""
 
-    def __init__(self, layout: Layout, frame: Frame):
-        self.layout = layout
-        self.frame = frame
-        self.f = frame.f
+    def __init__(self, frame: Frame):
+        self.frame, self.layout, self.f = frame, frame.layout, frame.f
 
     def all(self, step: Step) -> None:
         """Whatever the schedule says."""
@@ -41,7 +38,7 @@ class Stage:
         layout, frame, f, padding = self.layout, self.frame, self.f, self.layout.padding
         assert padding is not None
         copier = PadCopier(f, layout.spec, padding, layout.lanes, layout.scalar)
-        start, count = chunk_of(layout, step)
+        start, count = frame.chunk(step)
         total = count * copier.per_chunk
         if padding.chunked is None and layout.steps > 1:
             total = f.index(step.number).compare("ne", 0).select(f.index(0), total)
@@ -54,19 +51,19 @@ class Stage:
         """The operand whose panels run along m or n."""
         layout, frame = self.layout, self.frame
         if group == "m":
-            number, access, width, target = 0, layout.a, layout.schedule.rows, frame.packed_a
+            number, address_map, width, target = 0, layout.a, layout.schedule.rows, frame.packed_a
             (start, count), panel_size, matrix_size = step.m, layout.a_panel, layout.a_matrix
         else:
-            number, access, width, target = 1, layout.b, layout.wide, frame.packed_b
+            number, address_map, width, target = 1, layout.b, layout.wide, frame.packed_b
             (start, count), panel_size, matrix_size = step.n, layout.b_panel, layout.b_matrix
         packer = Packer(
-            self.f, layout.spec, access.operand, group, width, layout.lanes, layout.scalar
+            self.f, layout.spec, address_map.operand, group, width, layout.lanes, layout.scalar
         )
         panels = (count + (width - 1)) // width
 
         def one(u: Index) -> None:
             matrix, panel = u // panels, u % panels
-            base = at_batch(layout, frame, number, step.batch[0] + matrix)
+            base = frame.matrix(number, step.batch[0] + matrix)
             into = target.at(matrix * matrix_size + panel * panel_size, layout.scalar)
             packer.panel(base, start + panel * width, *step.k, into)
 

@@ -15,7 +15,7 @@ from .spec import Contraction, Operand, Window, merge
 Lanes = Literal["equal", "contiguous"] | int | Value
 
 
-class Access:
+class AddressMap:
     """The address map of one operand of one contraction, as IR.
 
     A group's flat index counts its multi-index in row-major order. A group is affine for an operand

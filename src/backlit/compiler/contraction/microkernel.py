@@ -1,4 +1,10 @@
-"""The sums of one tile: accumulators in registers, and the walk over k that fills them."""
+"""The microkernel: the sums of one tile, in registers, and the loops over k that fill them.
+
+    accumulators[r, v] += A[r, k] · B[k, v]        A[r, k] in all lanes, B[k, v] a vector
+
+k is a multi-index, so there are several loops. Where one of them moves a window, a value of it (a
+tap) may exist for some rows only; short loops are written out, each tap for the rows it exists for.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from functools import partial
 
 from ..llvm.builder import Function, Index, KnownMask, Value
 from ..llvm.types import bytes_of, vector_type
-from .access import Access
+from .addresses import AddressMap
 from .lanes import dot, fma, pairs, prefetch, renewed, tail
 from .layout import Layout
 from .spec import merge
@@ -75,9 +81,9 @@ def _levels(layout: Layout) -> list[Level]:
     if layout.spec.sizes[3] == 0:
         return [Level(0, 0, 0)]
 
-    def steps(packed: bool, width: int, access: Access) -> tuple[int, ...]:
+    def steps(packed: bool, width: int, address_map: AddressMap) -> tuple[int, ...]:
         if not packed:
-            return access.operand.k or (0,) * len(extents)
+            return address_map.operand.k or (0,) * len(extents)
         return tuple(width * math.prod(extents[i + 1 :]) for i in range(len(extents)))
 
     a = steps(layout.schedule.pack_a, layout.schedule.rows, layout.a)
@@ -98,7 +104,7 @@ def _levels(layout: Layout) -> list[Level]:
     return levels
 
 
-class Sums:
+class Microkernel:
     """Writes what adds up one tile of `rows` × `columns`, row after row.
 
     `m` is its first row, `within` the place of that in its piece, if it is known.
