@@ -66,7 +66,7 @@ class Gate:
 
     @property
     def kind(self) -> str:
-        """ "gate", "variable" or "constant"."""
+        """One of "gate", "variable" and "constant"."""
         fixed = self.step.kind == "variable" and not self.requires_grad
         return "constant" if fixed else self.step.kind
 
