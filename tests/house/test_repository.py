@@ -142,7 +142,7 @@ FLOORS = [
     {"transforms", "gradcheck"},
     {"random", "linalg", "compiler"},
     {"nn", "optim", "data"},
-    {"dialect"},
+    {"dialect", "distributions"},
     {"see", "models", "interop"},
     {"train"},
     {""},  # the package's own front

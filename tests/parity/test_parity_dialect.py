@@ -1,8 +1,10 @@
 """The table of everyday expressions is right about PyTorch."""
 
+import numpy as np
 import pytest
 import torch
 
+import backlit.torch
 from dialect import differing
 from dialect.asking import wrong
 
@@ -22,3 +24,29 @@ def test_the_table_of_differences_is_right_about_pytorch():
         torch.set_default_dtype(default)
     unstable = ("torch.sort", "torch.topk")
     assert [row for row in found if not row.startswith(unstable)] == []
+
+
+def test_distributions_have_pytorchs_densities_and_divergences():
+    x, p = np.linspace(-1.5, 2.0, 6), np.array([[0.2, 0.3, 0.5], [0.1, 0.0, 0.9]])
+
+    def results(torch):
+        d, t = torch.distributions, torch.tensor
+        normal, other = d.Normal(t(0.5), t(2.0)), d.Normal(t(-1.0), t(0.7))
+        coin, weighted = d.Bernoulli(logits=t(0.3)), d.Bernoulli(t(0.9))
+        classes = d.Categorical(t(p))
+        return [
+            normal.log_prob(t(x)),
+            d.Laplace(t(0.5), t(2.0)).log_prob(t(x)),
+            d.Exponential(t(0.4)).log_prob(t(np.abs(x))),
+            coin.log_prob(t([0.0, 1.0])),
+            coin.entropy(),
+            classes.entropy(),
+            classes.log_prob(t([2, 0])),
+            d.kl_divergence(normal, other),
+            d.kl_divergence(coin, weighted),
+            d.kl_divergence(classes, d.Categorical(t([[0.4, 0.3, 0.3], [0.2, 0.2, 0.6]]).double())),
+            d.Independent(d.Normal(t(x), t(1.0)), 1).log_prob(t(x)),
+        ]
+
+    for ours, theirs in zip(results(backlit.torch), results(torch), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)

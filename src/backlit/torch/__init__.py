@@ -92,6 +92,7 @@ from . import (  # isort: skip  (they stand on what is above)
     autograd,
     backends,
     cuda,
+    distributions,
     func,
     jit,
     linalg,

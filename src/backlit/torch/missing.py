@@ -59,7 +59,6 @@ MISSING = {
     "torch.nested": "pad to one length: nn.utils.rnn.pad_sequence",
     "torch.masked": "use torch.where, or masked_fill",
     "torch.special": "look in torch: torch.erf, torch.lgamma, torch.xlogy",
-    "torch.distributions": "draw with torch.normal, torch.multinomial, torch.bernoulli",
     "torch.xpu": "it computes on the CPU",
     "torch.mps": "it computes on the CPU",
     "torch.Storage": "a Tensor holds its own array; use x.numpy()",

@@ -1,0 +1,9 @@
+"""`torch.distributions`: Backlit's, which have PyTorch's names."""
+
+from __future__ import annotations
+
+from .. import distributions as _ours
+from ..distributions import *
+from .mirror import mirrored as _mirrored
+
+__getattr__ = _mirrored("torch.distributions", _ours)
