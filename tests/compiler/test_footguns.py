@@ -660,6 +660,24 @@ def test_attributes_that_grow() -> None:
     assert model.keys.shape == (4, 2)
 
 
+def test_several_buffers_that_are_set_at_every_call_need_one_graph() -> None:
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name in ("first", "second", "third"):
+                self.register_buffer(name, bl.zeros(2))
+
+        def forward(self, x):
+            self.first = self.first + x
+            self.second = self.second + self.first
+            self.third = self.third + self.second
+            return self.third * 1
+
+    fast = compiled(Sums())
+    assert [fast(bl.ones(2)).tolist()[0] for _ in range(4)] == [1.0, 4.0, 10.0, 20.0]
+    assert len(fast.graphs) == 1
+
+
 def test_attributes_with_a_gradient_cannot_be_differentiated_outside() -> None:
     model = Memory()
     fast = compiled(model)

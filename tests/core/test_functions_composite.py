@@ -180,6 +180,11 @@ COMPOSITES = {
         lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=1.5),
         (M,),
     ),
+    "pad with ones": (
+        lambda x: bl.pad(x, ((0, 1), (2, 0)), value=1),
+        lambda x: np.pad(x, ((0, 1), (2, 0)), constant_values=1),
+        (M,),
+    ),
     "pad by cutting": (
         lambda x: bl.pad(x, ((-1, 1), (2, -3))),
         lambda x: np.pad(x[1:, :-3], ((0, 1), (2, 0))),
