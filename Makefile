@@ -19,6 +19,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
+# Tests of a file share what they have made once: one process runs them all.
+TOGETHER := --dist loadfile
 
 .PHONY: help demo test check long lint parity docs bench picture clean
 .DELETE_ON_ERROR:
@@ -37,10 +39,11 @@ test check long parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
 test check long parity: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/.test
-	$(RUN) -m pytest -n $(JOBS) -m "not parity and not long" --doctest-modules src/backlit tests
+	$(RUN) -m pytest -n $(JOBS) $(TOGETHER) -m "not parity and not long" \
+		--doctest-modules src/backlit tests
 
 check: $(VENV)/.test
-	$(RUN) -m pytest -n $(JOBS) -m "not parity" --quick tests
+	$(RUN) -m pytest -n $(JOBS) $(TOGETHER) -m "not parity" --quick tests
 
 long: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) -m long tests

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -34,6 +34,13 @@ LEFT: Counter[str] = Counter()
 
 def pytest_configure(config: pytest.Config) -> None:
     sampling.quick = config.getoption("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, Any, list[Any]]:
+    """With `--doctest-modules`, too, nothing here is imported that is no test."""
+    found = yield
+    return [collector for collector in found if type(collector) is pytest.Module]
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,10 +12,15 @@ from backlit.compiler.llvm.builder import Function
 from backlit.compiler.lower.lower import CHEAP
 from backlit.dtypes import FLOATING, bool_, float32, float64, int32
 from backlit.op import Elementwise, Op
+from compiler.test_native import BY_NUMPY
 from op_table import BUILT_IN
 from sampling import every
 
-PRIMITIVES = {n: op for n, op in BUILT_IN.items() if issubclass(op, Elementwise) and op.primitive}
+PRIMITIVES = {
+    name: op
+    for name, op in BUILT_IN.items()
+    if issubclass(op, Elementwise) and op.primitive and name not in BY_NUMPY
+}
 
 
 def code(op: type[Op], dtype: np.dtype) -> list[str] | None:

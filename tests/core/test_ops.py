@@ -385,7 +385,7 @@ def interpreted(captured: Capture, tensors: list) -> list[Tensor]:
 TYPES = sorted(FLOATING, key=str)
 
 
-@each_case(one_in=3)
+@each_case(one_in=5)
 def test_captured_equals_eager(record: Record, case: Case) -> None:
     compare_captured(record, case, TYPES[0] if has_floats(record, case) else None)
 
