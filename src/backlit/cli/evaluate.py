@@ -36,9 +36,7 @@ from .tasks import Task, load_test
 def evaluate(run: Path, data: str | None, checkpoint: str, as_json: bool) -> None:
     """Measure the network of RUN on its test examples."""
     task, settings, model = load_network(run, checkpoint)
-    if data is not None:
-        settings["data"] = data
-    test = load_test(task, settings)
+    test = load_test(task, settings, data)
     matrix, loss = ConfusionMatrix(len(task.classes)), Mean()
     with no_grad():
         for x, y in DataLoader(test, 1000):

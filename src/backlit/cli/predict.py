@@ -49,9 +49,7 @@ def predict(
             x = _read(task, given)
             _print_predictions(console, task, given, _probabilities(model, x))
         return
-    if data is not None:
-        settings["data"] = data
-    test = load_test(task, settings)
+    test = load_test(task, settings, data)
     x, y = (t.numpy() for t in test.tensors)
     shares = _probabilities(model, x)
     if task.kind == "points" and not wrong:

@@ -56,14 +56,13 @@ class _Session(Walk):
     def do(self, command: str) -> bool:
         """Do what was typed; False ends the session."""
         word, _, rest = command.strip().partition(" ")
-        last = self.last
+        said = ""
         if word in ("q", "quit", "exit"):
             return False
         if word in ("", "n"):
-            if self.place == last:
-                self.console.print("The end: every gradient is computed. q quits.")
-                return True
-            self.place += 1
+            if self.place == self.last:
+                said = "The end: every gradient is computed. q quits."
+            self.go(self.place + 1)
         elif word == "p":
             self.go(self.place - 1)
         elif word == "b":
@@ -73,45 +72,42 @@ class _Session(Walk):
         elif word == "c":
             self.run()
         elif word == "at" and rest:
-            node = self.record.find(rest.strip())
-            if node.kind != "op":
-                uses = [name_of(self.record.nodes[e.target]) for e in self.record.outgoing[node.id]]
-                instead = f"; break at {' or '.join(dict.fromkeys(uses))}" if uses else ""
-                self.console.print(
-                    f"{name_of(node)} is no gate, so no step of the backward pass is its{instead}."
-                )
-                return True
-            self.nodes.add(node.id)
-            self.console.print(f"Breaks at {name_of(node)} in the backward pass.")
-            return True
+            said = self._break_at(rest.strip())
         elif word == "norm" and _is_number(rest):
             self.norm = float(rest)
-            self.console.print(f"Breaks where a gradient's norm is above {self.norm:g}.")
-            return True
+            said = f"Breaks where a gradient's norm is above {self.norm:g}."
         elif word == "nan":
             self.nonfinite = True
-            self.console.print("Breaks at the first gradient that is not finite.")
-            return True
+            said = "Breaks at the first gradient that is not finite."
         elif word == "clear":
             self.clear()
-            self.console.print("No breakpoints.")
-            return True
+            said = "No breakpoints."
         elif word == "w":
             self._values()
             return True
         elif word == "x" and rest:
-            self.console.print(Text(str(explain_gradient(rest.strip(), self.record))))
-            return True
+            said = str(explain_gradient(rest.strip(), self.record))
         elif word == "!":
             self.stop.interact()
         elif word in ("h", "help", "?"):
-            self.console.print(_KEYS, highlight=False)
-            return True
+            said = _KEYS
         else:
-            self.console.print(Text(f"Not understood: {command.strip()}. h lists the commands."))
-            return True
-        self.show()
+            said = f"Not understood: {command.strip()}. h lists the commands."
+        if said:
+            self.console.print(said)
+        else:
+            self.show()
         return True
+
+    def _break_at(self, name: str) -> str:
+        """Break at a node in the backward pass, if it has a step there; says what was done."""
+        node = self.record.find(name)
+        if node.kind == "op":
+            self.nodes.add(node.id)
+            return f"Breaks at {name_of(node)} in the backward pass."
+        uses = [name_of(self.record.nodes[e.target]) for e in self.record.outgoing[node.id]]
+        instead = f"; break at {' or '.join(dict.fromkeys(uses))}" if uses else ""
+        return f"{name_of(node)} is no gate, so no step of the backward pass is its{instead}."
 
     def _values(self) -> None:
         stop = self.stop

@@ -72,8 +72,9 @@ TASKS = {
 }
 
 
-def load_test(task: Task, settings: dict[str, Any]) -> TensorDataset:
-    """The test examples of a run with these settings."""
+def load_test(task: Task, settings: dict[str, Any], data: str | None = None) -> TensorDataset:
+    """The test examples of a run with these settings, or of another folder of data."""
+    settings = settings if data is None else {**settings, "data": data}
     if task.name in CLASSES:
         return _folder(task, settings, "t10k")
     return _whole(task, settings)[1]

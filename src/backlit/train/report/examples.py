@@ -10,7 +10,7 @@ import base64
 import math
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,12 +100,8 @@ def _labels(
     np.add.at(confusion, (label[usable], guess[usable]), 1)
     wrong = usable & (guess != label)
     rows = np.where(wrong, losses, -np.inf).reshape(len(truth), -1)
-    order = np.argsort(-rows.max(axis=1, initial=-np.inf), kind="stable")
     worst = []
-    for i in order[:WORST].tolist():
-        place = int(rows[i].argmax())
-        if rows[i, place] == -np.inf:
-            break
+    for i, place in _worst(rows):
         where = np.unravel_index(place, truth.shape[1:]) if truth.ndim > 1 else ()
         says, right = int(guess[(i, *where)]), int(label[(i, *where)])
         sure = float(np.exp(logs[(i, *where)][says]))
@@ -132,6 +128,14 @@ def _labels(
     }
 
 
+def _worst(losses: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(example, place in it) of the largest losses (N, places), one an example; none of −∞."""
+    if losses.shape[1]:
+        for i in np.argsort(-losses.max(axis=1), kind="stable")[:WORST].tolist():
+            if losses[i].max() > -np.inf:
+                yield i, int(losses[i].argmax())
+
+
 def _shrunk(confusion: np.ndarray, names: list[str]) -> dict[str, Any]:
     """The matrix; of many classes only those that are confused most often."""
     if len(names) <= CLASSES:
@@ -153,23 +157,19 @@ def _numbers(
     pairs = np.stack([truth.reshape(-1), said.reshape(-1)])
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     step = max(1, -(-pairs.shape[1] // POINTS))
-    errors = np.abs(said - truth).reshape(len(truth), -1)
-    errors = np.where(np.isfinite(errors), errors, -np.inf)
-    order = np.argsort(-errors.max(axis=1, initial=-np.inf), kind="stable")
-    worst = []
-    for i in order[:WORST].tolist():
-        place = int(errors[i].argmax()) if errors.shape[1] else 0
-        if not errors.shape[1] or errors[i, place] <= 0:
-            break
-        worst.append(
-            {
-                "row": i,
-                "truth": f"{truth.reshape(len(truth), -1)[i, place]:.4g}",
-                "says": f"{said.reshape(len(truth), -1)[i, place]:.4g}",
-                "loss": float(f"{errors[i, place]:.4g}"),
-                **_shown([x[i] for x in inputs], describe),
-            }
-        )
+    flat_said, flat_truth = (a.reshape(len(truth), -1) for a in (said, truth))
+    errors = np.abs(flat_said - flat_truth)
+    errors = np.where(np.isfinite(errors) & (errors > 0), errors, -np.inf)
+    worst = [
+        {
+            "row": i,
+            "truth": f"{flat_truth[i, place]:.4g}",
+            "says": f"{flat_said[i, place]:.4g}",
+            "loss": float(f"{errors[i, place]:.4g}"),
+            **_shown([x[i] for x in inputs], describe),
+        }
+        for i, place in _worst(errors)
+    ]
     residual = pairs[1] - pairs[0]
     spread = float(((pairs[0] - pairs[0].mean()) ** 2).sum()) if residual.size else 0.0
     return {
