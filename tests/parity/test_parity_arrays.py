@@ -266,6 +266,9 @@ CASES = {
     "histogram between edges": (
         same("histogram")(), (numbers(40), np.array([-1.0, 0.0, 0.1, 2.0]))
     ),
+    "histogram of nothing": (same("histogram")(2), (np.zeros(0),)),
+    "histogram of one place": (same("histogram", range=(5.0, 5.0))(2), (np.array([5.0, 7.0]),)),
+    "histc of nothing": (same("histc")(2), (np.zeros(0),)),
     "histogram of one value": (same("histogram")(2), (np.ones(3),)),
     "bucketize": (same("bucketize")(), (M, np.array([-1.0, 0.0, 1.0]))),
     "bucketize right": (same("bucketize", right=True)(), (WHOLE, np.array([-1, 2, 3]))),

@@ -57,6 +57,8 @@ CASES = {
     "matrix_power": (linalg("matrix_power", 5), (A / 3,)),
     "matrix_power down": (linalg("matrix_power", -2), (A,)),
     "matrix_rank": (linalg("matrix_rank"), (np.stack([np.eye(3), np.ones((3, 3))]),)),
+    "pinv atol": (linalg("pinv", atol=1.0), (TALL,)),
+    "matrix_rank atol": (linalg("matrix_rank", atol=1.0), (TALL,)),
     "norm": (linalg("norm"), (A,)),
     "norm of a vector": (linalg("norm", 3), (V,)),
     **{f"norm {p}": (linalg("norm", p), (TALL,)) for p in ("nuc", "fro", 1, -1, 2, -2)},

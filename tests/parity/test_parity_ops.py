@@ -351,7 +351,7 @@ TORCH = (
         "qr": lambda x, full: packed(*torch.linalg.qr(x)),
         "svdvals": torch.linalg.svdvals,
         "eigvalsh": torch.linalg.eigvalsh,
-        "pinv": lambda x, rtol: torch.linalg.pinv(x, rtol=rtol),
+        "pinv": lambda x, rtol, atol: torch.linalg.pinv(x, rtol=rtol, atol=atol),
         "argtop": lambda x, axis, k, largest: torch.argsort(
             x, dim=axis, descending=largest, stable=True
         ).narrow(axis, 0, k),

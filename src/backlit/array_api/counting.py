@@ -79,18 +79,23 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     return _counted(x, ones(x.shape, dtype=int64) if weights is None else weights, size)
 
 
-def _range(name: str, x: Tensor, low: Any, high: Any, room: float) -> tuple[Any, Any]:
-    """From where to where is counted: the extremes of x if both are the same.
-
-    Around a single value there is room to both sides, in PyTorch half of it in `histogram`.
-    """
+def _limits(name: str, low: Any, high: Any) -> tuple[float, float]:
+    """From where to where is counted, as finite numbers in order."""
     low, high = number(f"{name}: min", low), number(f"{name}: max", high)
     if not low <= high or math.isinf(low) or math.isinf(high):
         raise ArgumentError(f"{name}: min must be at most max, both finite, got {low} and {high}")
-    if low == high and x.size:
-        low, high = min(x), max(x)
+    return low, high
+
+
+def _apart(low: Any, high: Any, room: float) -> tuple[Any, Any]:
+    """The same with room to both sides, if both are one number."""
+    if isinstance(low, Tensor):
         return where(low == high, low - room, low), where(low == high, high + room, high)
     return (low - room, high + room) if low == high else (low, high)
+
+
+def _extremes(x: Tensor) -> tuple[Any, Any]:
+    return min(x), max(x)
 
 
 def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
@@ -105,7 +110,10 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     if x.dtype not in FLOATING:
         raise DTypeError(f"histc: x must be floating, got {describe(x)}; use x.astype('float32')")
     count = whole("histc: bins", bins)
-    low, high = _range("histc", x, min, max, 1.0)
+    low, high = _limits("histc", min, max)
+    if low == high and x.size:
+        low, high = _extremes(x)
+    low, high = _apart(low, high, 1.0)
     values = x.flatten()
     inside = logical_and(values >= low, values <= high)
     place = (where(inside, values, low) - low) * count / (high - low)
@@ -138,8 +146,11 @@ def histogram(
             f"histogram: x must be floating, got {describe(x)}; use x.astype('float32')"
         )
     if isinstance(bins, int):
-        first, last = range or (0, 0)
-        low, high = _range("histogram", x, first, last, 0.5)
+        if range is not None:
+            low, high = _limits("histogram", *range)
+        else:
+            low, high = _extremes(x) if x.size else (0.0, 1.0)
+        low, high = _apart(low, high, 0.5)
         edges = linspace(low, high, whole("histogram: bins", bins) + 1, dtype=x.dtype)
     else:
         edges = as_tensor(bins).astype(x.dtype)

@@ -202,19 +202,21 @@ def eigvalsh(x: Any, /) -> Tensor:
     return apply(cached(ops.Eigvalsh), _matrices(x))
 
 
-def _tolerance(name: str, x: Tensor, rtol: Any) -> float:
-    """Up to which part of the largest singular value one counts as 0."""
-    if rtol is not None:
-        return number(f"{name}: rtol", rtol)
+def _tolerances(name: str, x: Tensor, rtol: Any, atol: Any) -> tuple[float, float]:
+    """Up to which part of the largest singular value one counts as 0, and up to which number."""
+    least = number(f"{name}: atol", atol)
+    if rtol is not None or least:
+        return number(f"{name}: rtol", rtol or 0.0), least
     exact = float32 if x.dtype in LOW_PRECISION else x.dtype
     sides = x.shape[-2:]
-    return float((sides[0] if sides[0] > sides[1] else sides[1]) * finfo(exact).eps)
+    return float((sides[0] if sides[0] > sides[1] else sides[1]) * finfo(exact).eps), least
 
 
-def pinv(x: Any, /, *, rtol: float | None = None) -> Tensor:
+def pinv(x: Any, /, *, rtol: float | None = None, atol: float = 0.0) -> Tensor:
     """The pseudo-inverse (Moore and Penrose), (..., M, N) -> (..., N, M).
 
-    Singular values up to `rtol` times the largest count as 0: max(M, N) ε if it is not given.
+    Singular values up to `rtol` times the largest, or up to `atol`, count as 0. Where neither is
+    given, `rtol` is max(M, N) ε.
 
     >>> pinv(as_tensor([[2.0, 0.0], [0.0, 0.0]]))
     Tensor([[0.5, 0. ],
@@ -222,11 +224,11 @@ def pinv(x: Any, /, *, rtol: float | None = None) -> Tensor:
     """
     x = _matrices(x)
     ops.require_matrices("pinv", x)
-    return apply(cached(ops.Pinv, _tolerance("pinv", x, rtol)), x)
+    return apply(cached(ops.Pinv, *_tolerances("pinv", x, rtol, atol)), x)
 
 
-def matrix_rank(x: Any, /, *, rtol: float | None = None) -> Tensor:
-    """How many singular values are larger than `rtol` times the largest, int64: see `pinv`.
+def matrix_rank(x: Any, /, *, rtol: float | None = None, atol: float = 0.0) -> Tensor:
+    """How many singular values do not count as 0, int64: see `pinv`.
 
     >>> matrix_rank(as_tensor([[1.0, 2.0], [2.0, 4.0]]))
     Tensor(1, shape=(), dtype=int64)
@@ -236,8 +238,8 @@ def matrix_rank(x: Any, /, *, rtol: float | None = None) -> Tensor:
     s = svdvals(x)
     if s.shape[-1] == 0:
         return sum(s, axis=-1).astype("int64")
-    large = s > _tolerance("matrix_rank", x, rtol) * max(s, axis=-1, keepdims=True)
-    return sum(large, axis=-1)
+    part, least = _tolerances("matrix_rank", x, rtol, atol)
+    return sum((s > part * max(s, axis=-1, keepdims=True)) & (s > least), axis=-1)
 
 
 def matrix_power(x: Any, n: int, /) -> Tensor:

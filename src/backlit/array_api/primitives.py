@@ -209,6 +209,6 @@ def eigvalsh(x: Tensor) -> Tensor:
     return apply(cached(decompositions.Eigvalsh), x)
 
 
-def pinv(x: Tensor, rtol: float) -> Tensor:
+def pinv(x: Tensor, rtol: float, atol: float) -> Tensor:
     """The pseudo-inverse."""
-    return apply(cached(decompositions.Pinv, rtol), x)
+    return apply(cached(decompositions.Pinv, rtol, atol), x)

@@ -105,9 +105,9 @@ def eigvalsh(x: np.ndarray) -> np.ndarray:
     return _lapack("eigvalsh", _NONFINITE, np.linalg.eigvalsh, _symmetric(x))
 
 
-def pinv(x: np.ndarray, rtol: float) -> np.ndarray:
+def pinv(x: np.ndarray, rtol: float, atol: float) -> np.ndarray:
     u, s, v = _lapack("pinv", _NONFINITE, lambda y: np.linalg.svd(y, False), x)
-    large = s > rtol * np.max(s, axis=-1, keepdims=True, initial=0)
+    large = (s > rtol * np.max(s, axis=-1, keepdims=True, initial=0)) & (s > atol)
     inverse = np.where(large, 1 / np.where(large, s, 1), 0).astype(x.dtype)
     return (v.mT * inverse[..., None, :]) @ u.mT
 

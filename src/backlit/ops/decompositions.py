@@ -444,21 +444,22 @@ class Eigvalsh(Op):
 
 
 class Pinv(Op):
-    """P, the pseudo-inverse, in which singular values up to `rtol` times the largest are 0.
+    """P, the pseudo-inverse. Singular values up to `rtol` times the largest, or `atol`, are 0.
 
         GX = -Pᵀ GP Pᵀ + (1 - X P) GPᵀ P Pᵀ + Pᵀ P GPᵀ (1 - P X)
 
     Source: Golub & Pereyra, SIAM J. Numer. Anal. 10 (1973), eq. 4.12; the rank must not change.
     """
 
-    attributes = ("rtol",)
+    attributes = ("rtol", "atol")
     primitive = True
     cost = 100
     saves = ("x", "y")
     rtol: float
+    atol: float
 
     def forward(self, xp, x):
-        return xp.pinv(x, rtol=self.rtol)
+        return xp.pinv(x, rtol=self.rtol, atol=self.atol)
 
     def backward(self, xp, grad_y, x, y):
         left = xp.matmul(xp.matmul(grad_y.mT, y), y.mT)
