@@ -67,13 +67,16 @@ def is_grad_enabled() -> bool:
     return STATE.grad_enabled
 
 
-def topological(roots: Iterable[Key]) -> list[Node]:
-    """All nodes from which the roots were computed, in the order of their making."""
+def topological(roots: Iterable[Key], since: int = -1) -> list[Node]:
+    """All nodes from which the roots were computed, in the order of their making.
+
+    With `since`, only those that were made after the one of that number.
+    """
     seen: set[Node] = set()
     stack = [r for r in roots if isinstance(r, Node)]
     while stack:
         node = stack.pop()
-        if node in seen:
+        if node in seen or node.order < since:
             continue
         seen.add(node)
         for edge in node.inputs:
@@ -146,6 +149,20 @@ def walk(
     if freed is not None and not found.keys() >= wanted:  # type: ignore[operator]
         freed.require_live()  # whether the way to what is missing went through it is not known
     return found
+
+
+def walk_part(seeds: list[tuple[Key, Gradient]], since: int) -> dict[Key, Gradient]:
+    """Walk back over the nodes made after the one of a number, which are released.
+
+    Returns what arrives at leaves and at older nodes, before their hooks.
+    """
+    arrived: dict[Key, Gradient] = {}
+    for key, gradient in seeds:
+        arrived[key] = gradient if key not in arrived else arrived[key] + gradient
+    order = topological([key for key, _ in seeds], since)
+    with Setting(grad_enabled=False, scope=STATE.scope):
+        walk_back(_from_last(order, False), arrived, _sender({}, None, None, False))
+    return arrived
 
 
 def _from_last(order: list[Node], keep: bool) -> Iterator[Node]:

@@ -1,12 +1,13 @@
 """What is done with gradients, parameters and sequences beside the layers."""
 
-from . import parametrizations, parametrize, prune, rnn
+from . import checkpoint, parametrizations, parametrize, prune, rnn
 from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
 from .fusion import fuse_conv_bn_eval, fuse_linear_bn_eval, skip_init
 from .norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
 __all__ = [
+    "checkpoint",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
