@@ -246,6 +246,27 @@ def test_the_prefetch_thread_ends_with_the_loop():
     assert prefetchers() == []
 
 
+def test_no_more_batches_are_made_ahead_than_asked_for():
+    made = []
+
+    class Counted(Noisy):
+        def __getitem__(self, i):
+            made.append(i)
+            return i
+
+        def __len__(self):
+            return 50
+
+    loop = iter(DataLoader(Counted(), 1, prefetch=3))
+    for received in (1, 2):
+        next(loop)
+        deadline = time.monotonic() + 10
+        while len(made) < received + 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.02)  # in which another one would be made
+        assert len(made) == received + 3
+
+
 def test_an_error_in_the_prefetch_thread_is_raised_in_the_loop_in_its_turn():
     class Broken(Noisy):
         def __getitem__(self, i):

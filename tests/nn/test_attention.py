@@ -172,6 +172,13 @@ def test_gradients_of_masked_attention_to_second_order(mask) -> None:
     )
 
 
+def test_biases_start_at_0_and_weights_within_xaviers_bounds() -> None:
+    layer = nn.MultiheadAttention(4, 2)
+    assert layer.in_proj_bias.tolist() == [0.0] * 12
+    assert layer.out_proj.bias.tolist() == [0.0] * 4
+    assert 0 < np.abs(layer.in_proj_weight.numpy()).max() <= (6 / (4 + 12)) ** 0.5
+
+
 def test_no_key_at_all_gives_0() -> None:
     q, k = bl.ones((2, 3)), bl.ones((0, 3))
     assert F.scaled_dot_product_attention(q, k, k).tolist() == [[0.0] * 3] * 2

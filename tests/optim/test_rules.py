@@ -311,6 +311,17 @@ def run(opt, ps, steps, start=0):
         opt.step()
 
 
+def test_a_parameter_that_takes_the_place_of_another_in_a_group_is_stepped():
+    old, new = (bl.tensor([1.0], requires_grad=True) for _ in range(2))
+    optimizer = SGD([old], lr=0.25)
+    for p in (old, new):
+        p.grad = bl.tensor([1.0])
+    optimizer.step()
+    optimizer.param_groups[0]["params"][0] = new
+    optimizer.step()
+    assert (old.item(), new.item()) == (0.75, 0.75)
+
+
 @every
 def test_joined_parameters_get_the_bits_that_each_gets_alone(cls, settings, monkeypatch):
     together, alone = params(), params()

@@ -257,6 +257,15 @@ def test_backward(case):
         assert both.forward is None
 
 
+def test_an_operand_that_is_broadcast_is_shown_where_it_was_used():
+    v = leaf([1.0, 0.0])
+    with see.recording() as r:
+        (bl.tensor([[3.0, 5.0]]) / v).sum().backward()
+    found = see.bad_numbers(r).backward
+    assert found.index == (1,)
+    assert "5" in found.values
+
+
 def test_the_rewrite_of_a_mask_is_finite():
     x = leaf(A)
     bl.where(x > 0, bl.log(bl.where(x > 0, x, 1.0)), 0.0).sum().backward()

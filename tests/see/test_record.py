@@ -512,6 +512,13 @@ def test_texts_of_a_record_cannot_steer_a_terminal(tmp_path):
     assert again.nodes[0].name == "x\ufffd[2J\ufffd\ufffd1m\ufffd"
 
 
+def test_where_one_number_is_finite_it_is_all_there_is_to_know():
+    s = Value(np.array([math.nan, 2.0, -math.inf])).statistics
+    assert (s["min"], s["max"], s["mean"], s["std"], s["norm"]) == (2, 2, 2, 0, 2)
+    none = Value(np.array([math.nan, math.inf, math.nan])).statistics
+    assert (none["nan"], none["inf"], none["max"], none["norm"]) == (2, 1, None, None)
+
+
 def test_statistics_leave_out_what_is_not_finite():
     v = Value(np.array([0.0, 3.0, -4.0, math.nan, math.inf]))
     s = v.statistics

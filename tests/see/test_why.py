@@ -55,6 +55,18 @@ def test_detached():
     assert "(h.detach() * weight()).sum()" in found.line
 
 
+def test_only_the_place_where_the_way_ends_is_named():
+    w, other = weight(), weight()
+    with see.recording() as r:
+        with bl.no_grad():
+            h = w * 3
+            k = h * other
+        (k * other).sum().backward()
+    (found,) = see.why(w, r).reasons
+    assert "multiply was computed under no_grad" in found.text
+    assert "h = w * 3" in found.line
+
+
 def test_the_parameter_itself_detached():
     w = weight()
     with see.recording() as r:
