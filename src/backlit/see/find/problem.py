@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...errors import ArgumentError, TraceError
 from ...nn.keeping import kept
 from ...nn.module import Module
 from ...tensor import Tensor, as_tensor, describe
+from ..records.value import squares
 
 #: Layers that make one sample's result depend on the others, or on chance, while they are trained.
 _UNSTEADY = ("BatchNorm", "Dropout")
@@ -115,14 +117,10 @@ class Problem:
         with self.kept():
             whole = [g.numpy() for g in self.gradients(self.loss(*self.batch))]
         n = self.rows
-        scale = np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in whole))
+        scale = math.sqrt(squares(*whole))
         for name, factor in (("mean", 1.0), ("sum", float(n))):
-            off = np.sqrt(
-                sum(
-                    float(np.sum((g - factor * m.astype(np.float64)) ** 2))
-                    for g, m in zip(whole, mean, strict=True)
-                )
-            )
+            pairs = zip(whole, mean, strict=True)
+            off = math.sqrt(squares(*(g - factor * m.astype(np.float64) for g, m in pairs)))
             if off <= 1e-3 * scale + 1e-6 * n:
                 return 1.0 if name == "sum" and n > 1 else 1.0 / n
         raise ArgumentError(

@@ -14,6 +14,7 @@ from ...nn.module import Module
 from ...table import Table
 from ...tensor import Tensor
 from ..find.problem import Fast, Problem
+from ..records.value import squares
 
 #: More bytes of gradients than this are not kept at once.
 ROOM = 2 * 1024**3
@@ -43,8 +44,7 @@ class Noise:
     @property
     def power(self) -> float:
         """|G|² of the true gradient, estimated without bias: ‖ḡ‖² - tr Σ / N. May be negative."""
-        measured = float(np.sum(np.square(self.mean, dtype=np.float64)))
-        return measured - self.spread / self.samples
+        return squares(self.mean) - self.spread / self.samples
 
     @property
     def snr(self) -> float:
@@ -92,7 +92,13 @@ class SampleGradients(Mapping[str, np.ndarray]):
     def table(self) -> Table:
         """A row for each parameter, and all together."""
         rows = [
-            [name, _shape(noise.mean), _norm(noise.mean), math.sqrt(noise.spread), noise.snr]
+            [
+                name,
+                _shape(noise.mean),
+                math.sqrt(squares(noise.mean)),
+                math.sqrt(noise.spread),
+                noise.snr,
+            ]
             for name, noise in self.noise.items()
         ]
         foot = (
@@ -158,10 +164,6 @@ def _together(parts: list[Noise]) -> Noise:
         np.concatenate([n.variance.reshape(-1) for n in parts]),
         np.sqrt(sum(n.norms**2 for n in parts)),
     )
-
-
-def _norm(x: np.ndarray) -> float:
-    return float(np.sqrt(np.sum(np.square(x, dtype=np.float64))))
 
 
 def _shape(x: np.ndarray) -> str:

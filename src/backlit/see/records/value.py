@@ -149,6 +149,11 @@ def array_of(v: Value | None) -> np.ndarray | None:
     return None if v is None else v.array
 
 
+def squares(*arrays: Any) -> float:
+    """Σ x² of all elements, in float64."""
+    return sum(float(np.sum(np.square(x, dtype=np.float64))) for x in arrays)
+
+
 def statistics(array: np.ndarray) -> dict[str, float | None]:
     """The statistics of an array: see `Value.statistics`."""
     size = array.size

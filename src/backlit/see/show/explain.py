@@ -28,7 +28,7 @@ from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.revive import revive
-from ..records.value import Value, array_of, number, operand
+from ..records.value import Value, array_of, number, operand, squares
 from .notation import Latex, MathML, Notation, Unicode
 from .shapes import shape_sentence
 from .steps import extent, name_of
@@ -411,19 +411,10 @@ def _prune(
     partial: list[_Partial], rest: np.ndarray | None, top: int
 ) -> tuple[list[_Partial], np.ndarray | None]:
     """Keep the largest; add the others to the rest."""
-    if len(partial) > top:
-        partial = sorted(partial, key=lambda p: -_norm(p[1]))
-        for _, g in partial[top:]:
-            rest = g if rest is None else rest + g
-        partial = partial[:top]
-    else:
-        partial = sorted(partial, key=lambda p: -_norm(p[1]))
-    return partial, rest
-
-
-def _norm(g: np.ndarray) -> float:
-    wide = g.astype(np.float64).ravel()
-    return float(np.dot(wide, wide))
+    partial = sorted(partial, key=lambda p: -squares(p[1]))
+    for _, g in partial[top:]:
+        rest = g if rest is None else rest + g
+    return partial[:top], rest
 
 
 def _unfold(edges: Any) -> tuple[Edge, ...]:

@@ -11,12 +11,10 @@ import math
 import struct
 from typing import Any, NoReturn
 
-import numpy as np
-
 from ...autograd import enable_grad, grad
 from ...errors import NonFiniteError
 from ...nn.keeping import kept
-from ...tensor import Tensor
+from ...see.records.value import squares
 from ..checkpoint import save_checkpoint
 from ..parts import updated_parts
 from ..training import Training
@@ -83,12 +81,12 @@ class Recorder:
             loss = training.loss_fn(training.model(*inputs), target)
             found = grad(loss, [p for _, p in parameters], allow_unused=True)
         pairs = zip(parameters, found, strict=True)
-        norms = {n: 0.0 if g is None else _norm(g) for (n, _), g in pairs}
+        norms = {n: 0.0 if g is None else math.sqrt(squares(g.array)) for (n, _), g in pairs}
         worst = max(norms, key=lambda n: -1.0 if math.isnan(norms[n]) else norms[n])
         return {
             "lr": float(training.optimizer.param_groups[0]["lr"]),
             "gradient_norm": math.hypot(*norms.values()),
-            "weight_norm": math.hypot(*(_norm(p) for _, p in parameters)),
+            "weight_norm": math.sqrt(squares(*(p.array for _, p in parameters))),
             "largest": worst,
             "rows": rows,
         }
@@ -129,7 +127,3 @@ class Recorder:
 def bits(number: Any) -> str:
     """A float as the hexadecimal digits of its bytes."""
     return struct.pack(">d", float(number)).hex()
-
-
-def _norm(t: Tensor) -> float:
-    return float(np.sqrt(np.sum(np.square(t.array, dtype=np.float64))))

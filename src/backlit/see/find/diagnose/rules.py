@@ -11,7 +11,7 @@ from ....dtypes import FLOATING
 from ....op import REGISTRY, Elementwise
 from ....ops.activation import Relu
 from ....ops.loss import CrossEntropy, NllLoss
-from ...records.value import array_of, number
+from ...records.value import array_of, number, squares
 from ..bad_numbers import bad_numbers
 from ..why import why
 from .finding import ERROR, WARNING, Finding
@@ -308,12 +308,8 @@ def gradient_scale(m: Material) -> Iterator[Finding]:
             )
             return
     if sizes and np.isfinite(m.loss):
-        total = math.sqrt(
-            sum(float(np.sum(np.square(g, dtype=np.float64))) for _, _, g in m.weights)
-        )
-        weights = math.sqrt(
-            sum(float(np.sum(np.square(p.array, dtype=np.float64))) for _, p, _ in m.weights)
-        )
+        total = math.sqrt(squares(*(g for _, _, g in m.weights)))
+        weights = math.sqrt(squares(*(p.array for _, p, _ in m.weights)))
         if total > 1e3 * max(weights, 1.0):
             yield Finding(
                 "exploding gradients",
