@@ -617,3 +617,74 @@ def test_old_words_for_reductions() -> None:
                 torch.tensor(X1), torch.tensor(X2), average, reduce
             )
             close(y, z, name, 1e-10)
+
+
+#: PyTorch leaves the frequencies out of the second derivative, and has none of bags.
+ONCE |= {"embedding scale_grad_by_freq", "embedding_bag"}
+
+
+def test_embeddings() -> None:
+    table, indices = floats(7, 3), rng.integers(0, 7, (4, 5))
+    flat, starts = rng.integers(0, 7, 11), np.array([0, 3, 3, 7, 10])
+    for row in [
+        function("embedding", indices, table),
+        function("embedding", indices, table, 2, scale_grad_by_freq=True),
+        function("embedding", indices, table, -3),
+        *(function("embedding_bag", indices, table, mode=mode, padding_idx=padding)
+          for mode in ("sum", "mean", "max") for padding in (None, 3)),
+        *(function("embedding_bag", flat, table, starts, mode=mode, padding_idx=padding)
+          for mode in ("sum", "mean", "max") for padding in (None, 3)),
+        function("embedding_bag", flat, table, np.append(starts, 11), include_last_offset=True),
+        function("embedding_bag", flat, table, starts, mode="sum", per_sample_weights=floats(11)),
+    ]:  # fmt: skip
+        offsets_max = row[2].get("mode") == "max" and len(row[1]) == 3
+        same_function(*row, compiled=not offsets_max)
+    for name, args in (("Embedding", (indices,)), ("EmbeddingBag", (flat, starts))):
+        for options in ({"max_norm": 1.1}, {"max_norm": 0.7, "norm_type": 1.0}):
+            layers = [getattr(n, name)(7, 3, **options) for n in (nn, torch.nn)]
+            layers[0].weight.assign(table.astype("float32"))
+            layers[1].weight.data = torch.tensor(table.astype("float32"))
+            y, z = (m(*map(make, args)) for m, make in zip(layers, (bl.tensor, torch.tensor),
+                                                          strict=True))  # fmt: skip
+            close(y, z, f"{name} {options}", 1e-6)
+            close(layers[0].weight, layers[1].weight, f"{name} {options}: the table", 1e-6)
+
+
+def test_bags_by_frequency_divide_by_the_frequency_of_each_row() -> None:
+    """PyTorch divides the row that is named twice by three."""
+    gradients = []
+    for library, f, make in ((bl, F, bl.tensor), (torch, torch.nn.functional, torch.tensor)):
+        weight = make(np.zeros((3, 1)), requires_grad=True)
+        indices, offsets = make(np.array([1, 1, 1, 2, 2, 0])), make(np.array([0]))
+        y = f.embedding_bag(indices, weight, offsets, mode="sum", scale_grad_by_freq=True)
+        y.sum().backward()
+        assert isinstance(y, library.Tensor)
+        gradients.append(weight.grad.numpy().ravel())
+    np.testing.assert_allclose(gradients[0], [1, 1, 1])
+    np.testing.assert_allclose(gradients[1], [1, 1, 2 / 3])
+
+
+def test_adaptive_softmax() -> None:
+    for options in ({}, {"head_bias": True, "div_value": 2.0}):
+        ours = nn.AdaptiveLogSoftmaxWithLoss(16, 20, [4, 9], **options)
+        theirs = torch.nn.AdaptiveLogSoftmaxWithLoss(16, 20, [4, 9], **options)
+        targets = np.array([0, 3, 4, 8, 9, 19])
+        check("adaptive", ours, theirs, (floats(6, 16), targets), True, True)
+        x = floats(30, 16)
+        close(ours.log_prob(bl.tensor(x)), theirs.log_prob(torch.tensor(x)), "log_prob", 1e-9)
+        mine, other = ours.predict(bl.tensor(x)).numpy(), theirs.predict(torch.tensor(x)).numpy()
+        assert (mine == other).all()
+
+
+def test_starting_values_have_the_same_spread() -> None:
+    for name, args in (("Bilinear", (20, 30, 40)), ("Conv3d", (6, 20, 3)),
+                       ("EmbeddingBag", (99, 40)), ("ConvTranspose3d", (6, 20, 3)),
+                       ("PReLU", (5,)), ("RMSNorm", (40,)),
+                       ("AdaptiveLogSoftmaxWithLoss", (40, 90, [20, 50]))):  # fmt: skip
+        ours, theirs = getattr(nn, name)(*args), getattr(torch.nn, name)(*args)
+        for (n, p), (m, q) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
+            assert n == m
+            a, b = p.detach().numpy(), q.detach().numpy()
+            if a.size > 300:
+                np.testing.assert_allclose(a.std(), b.std(), rtol=0.1, err_msg=f"{name}.{n}")
+                np.testing.assert_allclose(abs(a).max(), abs(b).max(), rtol=0.3)

@@ -1,4 +1,4 @@
-"""Embeddings and recurrent layers, with PyTorch's weights and names."""
+"""Recurrent layers, with PyTorch's weights and names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from ..array_api import concat, flip, permute_dims, reshape, stack, take, zeros
 from ..array_api.arguments import number, whole
-from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator
@@ -18,59 +17,6 @@ from .linear import positive
 from .module import Module
 from .parameter import Parameter
 from .utils.rnn import Layout, PackedSequence
-
-
-class Embedding(Module):
-    """A table of vectors, looked up by integers: (...) -> (..., D).
-
-    Rows start normally distributed; the row `padding_idx` starts at 0 and never learns.
-
-    >>> from backlit import tensor
-    >>> Embedding(10, 4)(tensor([[1, 2, 3]])).shape
-    (1, 3, 4)
-    """
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        *,
-        dtype: Any = float32,
-        generator: Generator | None = None,
-    ):
-        super().__init__()
-        positive(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        if padding_idx is not None:
-            padding_idx = whole("Embedding: padding_idx", padding_idx, -math.inf)
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ArgumentError(
-                    f"Embedding: padding_idx must lie in [-{num_embeddings}, {num_embeddings}), "
-                    f"got {padding_idx}"
-                )
-            padding_idx %= num_embeddings
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
-        self.weight = Parameter(zeros((num_embeddings, embedding_dim), dtype=dtype))
-        self.reset_parameters(generator)
-
-    def reset_parameters(self, generator: Generator | None = None) -> None:
-        """New starting values."""
-        init.normal_(self.weight, generator=generator)
-        if self.padding_idx is not None:
-            array = self.weight.numpy().copy()
-            array[self.padding_idx] = 0
-            self.weight.assign(array)
-
-    def forward(self, indices: Tensor) -> Tensor:
-        """(...) -> (..., D)."""
-        return functional.embedding(indices, self.weight, self.padding_idx)
-
-    def extra_repr(self) -> str:
-        """Sizes."""
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
 def _bounded(module: Module, hidden_size: int, generator: Generator | None) -> None:

@@ -58,6 +58,7 @@ from .convolution import (
 )
 from .distance import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from .embedding import embedding, embedding_bag
 from .likelihood_loss import ctc_loss, gaussian_nll_loss, poisson_nll_loss
 from .linear import linear
 from .loss import (
@@ -105,7 +106,7 @@ from .pooling import (
     max_pool3d,
 )
 from .rearranging import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
-from .recurrent import embedding, gru, lstm, rnn
+from .recurrent import gru, lstm, rnn
 from .resampling import (
     affine_grid,
     grid_sample,
@@ -149,6 +150,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",

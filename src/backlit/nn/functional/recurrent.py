@@ -1,64 +1,13 @@
-"""Recurrent layers over a whole sequence, and embeddings of what they read."""
+"""Recurrent layers over a whole sequence."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from ...array_api import concat, expand_dims, matmul, take, zeros_like
-from ...array_api import where as choose
-from ...array_api.arguments import cached, whole
-from ...dtypes import INTEGER
-from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from ...op import Requirement, describe
+from ...array_api import concat, matmul, zeros_like
+from ...array_api.arguments import cached
+from ...errors import ArgumentError
 from ...ops import recurrence
-from ...state import STATE
 from ...tensor import Tensor, apply
-from .common import given, where
 from .linear import linear
-
-
-def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """The rows of a table: y[..., :] = weight[indices[...], :].
-
-        indices: integers of any shape (...), weight: (V, D) -> (..., D)
-
-    The row `padding_idx` gets no gradient.
-
-    >>> from backlit import tensor
-    >>> embedding(tensor([1, 0]), tensor([[1.0, 2.0], [3.0, 4.0]]))
-    Tensor([[3., 4.],
-            [1., 2.]], shape=(2, 2), dtype=float32)
-    """
-    indices = given(indices)
-    if indices.dtype not in INTEGER:
-        raise DTypeError(
-            f"embedding: indices must be integers, got {describe(indices)}; use "
-            f"indices.astype('int64'){where()}"
-        )
-    weight = given(weight)
-    if weight.ndim != 2:
-        raise ShapeError(f"embedding: weight must have shape (V, D), got {describe(weight)}")
-    rows = weight.shape[0]
-
-    def known(xp: Any, i: Any) -> tuple[Requirement, ...]:
-        inside = xp.logical_and(i >= 0, i < rows)
-        condition = f"indices must lie in [0, {rows})"
-        return (Requirement(inside, i, IndexRangeError, condition, cure),)
-
-    def cure() -> str:
-        return f"the table has {rows} rows ({describe(weight)})"
-
-    STATE.execution.require("embedding", known, (indices,))
-    y = take(weight, indices, axis=0)
-    if padding_idx is None:
-        return y
-    if not -rows <= whole("embedding: padding_idx", padding_idx, -math.inf) < rows:
-        raise ArgumentError(
-            f"embedding: padding_idx must lie in [-{rows}, {rows}), got {padding_idx}{where()}"
-        )
-    padding = expand_dims(indices == padding_idx % rows, axis=-1)
-    return choose(padding, y.detach(), y)
 
 
 def rnn(
