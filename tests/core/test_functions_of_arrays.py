@@ -368,10 +368,14 @@ def test_the_median_of_all_shares_its_gradient_among_equal_elements() -> None:
     for values, share in (
         ([2.0, 1.0, 2.0, 7.0], [0.5, 0, 0.5, 0]),
         ([nan, 1.0, nan], [0.5, 0, 0.5]),
+        ([inf, 1.0, inf], [0.5, 0, 0.5]),
+        ([0.1] * 3, [1 / 3] * 3),
     ):
-        x = bl.tensor(values, requires_grad=True)
-        bl.median(x).backward()
+        x = bl.tensor(values, dtype="float64", requires_grad=True)
+        y = bl.median(x)
+        y.backward()
         assert x.grad.tolist() == share
+        np.testing.assert_equal(y.item(), values[0])
 
 
 def test_distances_of_many_points_are_those_of_few() -> None:

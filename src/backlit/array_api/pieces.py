@@ -40,8 +40,10 @@ def piece(x: Tensor, axis: int, start: int, count: int) -> Tensor:
 
 def _pieces(x: Tensor, axis: int, sizes: Any) -> tuple[Tensor, ...]:
     """Pieces of these sizes, one after the other."""
-    ends = np.cumsum([0, *sizes]).tolist()
-    return tuple([piece(x, axis, start, count) for start, count in zip(ends, sizes, strict=False)])
+    starts = itertools.accumulate(sizes, initial=0)
+    return tuple(
+        [piece(x, axis, start, count) for start, count in zip(starts, sizes, strict=False)]
+    )
 
 
 def narrow(x: Any, axis: int, start: Any, length: int) -> Tensor:

@@ -15,8 +15,18 @@ from ..state import STATE
 from ..tensor import Tensor, as_tensor
 from . import primitives
 from .arguments import one_axis, whole
-from .creation import arange
-from .elementwise import ceil, clip, floor, isnan, logical_and, logical_not, round, where
+from .creation import arange, zeros_like
+from .elementwise import (
+    ceil,
+    clip,
+    floor,
+    isfinite,
+    isnan,
+    logical_and,
+    logical_not,
+    round,
+    where,
+)
 from .indexing import take_along_axis
 from .manipulation import concat, moveaxis, reshape, squeeze
 from .pieces import piece
@@ -102,14 +112,13 @@ def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> Ranked:
 
 def _shared(x: Tensor, y: Tensor) -> Tensor:
     """y, an element of the vector x, with its gradient shared equally by all that equal it."""
-    value = y.detach()
-    hit = x == value
     if x.dtype not in FLOATING:
         return y
-    hit = hit | logical_and(isnan(x), isnan(value))
-    share = 1 / sum(hit).astype(x.dtype)
-    # Each of them adds 0, and its share of the gradient.
-    return value + sum(where(hit, x - where(hit, x, 0.0).detach(), 0.0)) * share
+    value = y.detach()
+    hit = (x == value) | logical_and(isnan(x), isnan(value))
+    mean = sum(where(hit, x, 0.0) / sum(hit).astype(x.dtype))
+    # The mean of equal numbers is that number, but for rounding, which is taken off again.
+    return where(isfinite(value), value + (mean - mean.detach()), mean)
 
 
 def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -180,8 +189,8 @@ def mode(x: Any, axis: int = -1, keepdims: bool = False) -> Ranked:
     shape[axis] = n
     place = reshape(arange(n), tuple(shape))
     new = piece(row, axis, 1, n - 1) != piece(row, axis, 0, n - 1)
-    first = piece(row, axis, 0, 1)
-    begin = where(concat((first == first, new), axis=axis), place, 0)
+    begin = where(new, piece(place, axis, 1, n - 1), 0)
+    begin = concat((zeros_like(piece(order, axis, 0, 1)), begin), axis=axis)
     begin = take_along_axis(begin, primitives.argrunning(begin, axis, True), axis=axis)
     longest = argmax(place - begin, axis=axis, keepdims=True)
     return _ranked(x, take_along_axis(order, longest, axis=axis), axis, keepdims, single)
