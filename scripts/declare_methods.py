@@ -8,7 +8,7 @@ import inspect
 import textwrap
 from pathlib import Path
 
-from backlit.dialect.methods import names
+from backlit.dialect.attach import names
 from backlit.tensor import Tensor
 
 SOURCE = Path(__file__).parents[1] / "src" / "backlit"

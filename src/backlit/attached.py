@@ -62,9 +62,9 @@ class Methods:
     sigmoid_ = sign = sign_ = signbit = sin = sin_ = sinc = sinc_ = sinh = sinh_ = _method
     slice_scatter = slogdet = softmax = sort = split = split_with_sizes = sqrt = _method
     sqrt_ = square = square_ = squeeze = squeeze_ = std = stride = sub = sub_ = _method
-    subtract = subtract_ = svd = swapaxes = swapaxes_ = swapdims = t = t_ = take = _method
-    take_along_dim = tan = tan_ = tanh = tanh_ = tensor_split = tile = to_sparse = _method
-    topk = trace = transpose = transpose_ = tril = tril_ = triu = triu_ = _method
+    subtract = subtract_ = svd = swapaxes = swapaxes_ = swapdims = swapdims_ = t = _method
+    t_ = take = take_along_dim = tan = tan_ = tanh = tanh_ = tensor_split = tile = _method
+    to_sparse = topk = trace = transpose = transpose_ = tril = tril_ = triu = triu_ = _method
     true_divide = true_divide_ = trunc = trunc_ = type = type_as = unbind = _method
     unflatten = unfold = uniform_ = unique = unique_consecutive = unsqueeze = _method
     unsqueeze_ = var = vdot = view = view_as = vsplit = where = xlogy = xlogy_ = _method

@@ -10,7 +10,7 @@ import backlit
 import backlit as bl
 import backlit.attached
 from backlit import tensor as make
-from backlit.dialect.methods import names
+from backlit.dialect.attach import names
 from backlit.errors import ArgumentError
 from backlit.tensor import Tensor
 from sampling import every

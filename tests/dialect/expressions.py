@@ -421,4 +421,55 @@ torch.fmax(torch.tensor([float('nan'), 1.]), torch.zeros(2)) -> [0, 1]
 torch.logit(torch.tensor([0.5])) -> [0]
 torch.aminmax(v).max -> 3
 torch.heaviside(v, torch.zeros(1)) -> [1, 0, 1]
+torch.linalg.inv(torch.tensor([[2., 1.], [0., 4.]])) -> np.linalg.inv([[2, 1], [0, 4]])
+torch.inverse(2 * torch.eye(2)) -> np.eye(2) / 2
+torch.linalg.solve(2 * torch.eye(2), torch.ones(2)) -> [0.5, 0.5]
+torch.linalg.solve(2 * torch.eye(2), torch.ones(1, 2), left=False) -> [[0.5, 0.5]]
+torch.linalg.det(x[:, :2]) -> np.linalg.det(X[:, :2])
+torch.det(x[:, :2]) -> np.linalg.det(X[:, :2])
+torch.logdet(2 * torch.eye(2)) -> 2 * np.log(2)
+torch.slogdet(x[:, :2])[1] -> np.linalg.slogdet(X[:, :2])[1]
+torch.linalg.svd(x)[1] -> np.linalg.svd(X)[1]
+torch.svd(x).V.shape -> (3, 2)
+torch.svd(x, some=False)[2].shape -> (3, 3)
+torch.linalg.svdvals(x) -> np.linalg.svd(X)[1]
+torch.linalg.qr(x)[0].abs() -> np.abs(np.linalg.qr(X)[0])
+torch.qr(x, some=False)[1].shape -> (2, 3)
+torch.linalg.cholesky(4 * torch.eye(2)) -> 2 * np.eye(2)
+torch.linalg.eigvalsh(x @ x.T) -> np.linalg.eigvalsh(X @ X.T)
+torch.linalg.eigh(torch.tensor([[2., 0.], [1., 2.]]))[0] -> [1, 3]
+torch.linalg.eigvalsh(torch.tensor([[2., 1.], [0., 2.]]), UPLO='U') -> [1, 3]
+torch.linalg.pinv(x) -> np.linalg.pinv(X)
+torch.pinverse(x) -> np.linalg.pinv(X)
+torch.linalg.matrix_rank(x) -> 2
+torch.linalg.matrix_power(2 * torch.eye(2), 3) -> 8 * np.eye(2)
+torch.linalg.multi_dot([x, x.T, x]) -> X @ X.T @ X
+torch.linalg.lstsq(x.T, v).solution -> np.linalg.lstsq(X.T, V, rcond=None)[0]
+torch.linalg.norm(x, 'fro') -> np.linalg.norm(X)
+torch.linalg.norm(x, ord=1) -> np.linalg.norm(X, 1)
+torch.linalg.matrix_norm(c, dim=(0, 1)) -> np.linalg.norm(C, axis=(0, 1))
+torch.linalg.vecdot(x, x, dim=0) -> (X * X).sum(0)
+torch.linalg.diagonal(c, offset=1).shape -> (2, 3)
+torch.linalg.cond(2 * torch.eye(2)) -> 1
+torch.linalg.cross(x, x.flip(0)) -> np.cross(X, X[::-1])
+torch.linalg.vander(v) -> np.vander(V, increasing=True)
+torch.sum(torch.tensor(3.), 0) -> 3
+torch.tensor(3.).unsqueeze(0) -> [3]
+torch.cumsum(torch.tensor(3.), 0) -> 3
+torch.max(torch.tensor(3.), 0).values -> 3
+torch.sort(torch.tensor(3.))[1] -> 0
+torch.softmax(torch.tensor(3.), 0) -> 1
+torch.ldexp(v, torch.ones(3)) -> 2 * V
+torch.float_power(v, 2).dtype -> torch.float64
+torch.trapezoid(v) -> np.trapezoid(V)
+torch.cumulative_trapezoid(v, dx=2) -> [-1, 0]
+torch.unravel_index(torch.tensor([5]), (2, 3))[1] -> [2]
+torch.hsplit(x, 3)[0] -> X[:, :1]
+torch.select_scatter(x, torch.zeros(3), 0, 1) -> [[1, 2, 3], [0, 0, 0]]
+torch.slice_scatter(x, torch.zeros(2, 1), dim=1, start=1, end=2) -> [[1, 0, 3], [4, 0, 6]]
+torch.index_put(v, (torch.tensor([0, 0]),), torch.ones(2), True) -> [3, -2, 3]
+torch.cov(v) -> np.cov(V)
+x.H -> X.T
+torch.einsum('ij->j', [x]) -> X.sum(0)
+torch.exp_(v.clone()) -> np.exp(V)
 """

@@ -1,8 +1,9 @@
 """PyTorch's words: its functions and methods of Tensors, made of ours.
 
-`table` says what PyTorch calls things, `translate` makes functions of its lines, `functions` has
-those for which another name is not enough, `methods` gives them to the Tensor. `backlit.torch` is
-the room in which they stand under PyTorch's own paths.
+`table` says what PyTorch calls things, and `translate` makes functions of its lines. `functions`
+and `pieces` have those for which another name is not enough, `methods` and `in_place` those that
+are methods alone. `attach` gives them all to the Tensor. `backlit.torch` is the room in which they
+stand under PyTorch's own paths.
 """
 
-from . import methods
+from . import attach

@@ -1,30 +1,22 @@
-"""PyTorch's methods of Tensors, attached to the class: from the table, and those written out here.
-
-A method changes its Tensor in place where its name ends in `_`: `x.mul_(2)` is `x *= 2`. The object
-stays, its value is replaced, and the tape keeps what it has used: see `Tensor.become`.
-"""
+"""PyTorch's methods that are no functions of the table: shapes, dtypes, what a Tensor is."""
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from .. import array_api as ours
-from .. import dtypes, linalg, random
+from .. import dtypes
 from ..array_api.arguments import integers, one_axis
-from ..array_api.assignment import setitem
-from ..array_api.dialects import SPOKEN, UNSAID, require_pytorch
-from ..array_api.parts import Moved, Reshaped, part_of
+from ..array_api.dialects import UNSAID, require_pytorch
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
-from ..nn import functional
 from ..op import describe
-from ..tensor import Tensor, as_tensor
-from . import functions, table
-from .translate import Function, Line, as_dtype, lines, translated
+from ..tensor import Tensor
+from . import functions, pieces
+from .translate import Function, as_dtype
 
 # -- shapes ---------------------------------------------------------------------------------------
 
@@ -99,7 +91,7 @@ def squeeze(self: Tensor, place: Any = None, /, *, axis: Any = None, dim: Any = 
         if any(self.shape[one_axis("squeeze", a, self.ndim)] != 1 for a in named if self.ndim):
             require_pytorch("x.squeeze(0)")
         dim = place
-    return functions.squeeze(self, dim)
+    return pieces.squeeze(self, dim)
 
 
 def sort(
@@ -309,104 +301,6 @@ def new(self: Tensor, *given: Any) -> Tensor:
     return ours.zeros(given or (0,), dtype=self.dtype)
 
 
-# -- in place -------------------------------------------------------------------------------------
-
-
-def _in_place(name: str, function: Function) -> Function:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self.become(name, function(self, *args, **kwargs))
-
-    method.__doc__ = f"`{name[:-1]}` in place: the object stays, its value is replaced."
-    return method
-
-
-def _filled(name: str, value: Function) -> Function:
-    """What replaces all elements, whatever they are."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self.become(name, value(self, *args, **kwargs).astype(self.dtype))
-
-    method.__doc__ = value.__doc__
-    return method
-
-
-def _copy(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """The elements of another Tensor, broadcast and in x's dtype; gradients go to them."""
-    return ours.broadcast_to(as_tensor(src).astype(self.dtype), self.shape)
-
-
-def _fill(self: Tensor, value: Any) -> Tensor:
-    """One number everywhere."""
-    if isinstance(value, Tensor):
-        return ours.broadcast_to(value, self.shape)
-    return ours.full(self.shape, value, dtype=self.dtype)
-
-
-def _zero(self: Tensor) -> Tensor:
-    """Zeros."""
-    return ours.zeros_like(self)
-
-
-def _source(generator: Any) -> Any:
-    return random.given_generator(generator)
-
-
-def _uniform(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Uniform numbers in [from, to)."""
-    return _source(generator).uniform(self.shape, from_, to, dtype=self.dtype)
-
-
-def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Normally distributed numbers."""
-    return _source(generator).normal(self.shape, mean, std, dtype=self.dtype)
-
-
-def _random(
-    self: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None
-) -> Tensor:
-    """Whole numbers in [from, to); one number alone is `to`; without, all that the dtype holds."""
-    if to is None:
-        from_, to = (0, from_) if from_ else (0, _room(self.dtype))
-    return _source(generator).integers(from_, to, self.shape)
-
-
-def _room(dtype: Any) -> int:
-    """One more than the largest whole number that a dtype holds exactly."""
-    if dtype in dtypes.FLOATING:
-        return round(2 / dtypes.finfo(dtype).eps)
-    return 2 if dtype == dtypes.bool_ else min(int(dtypes.iinfo(dtype).max) + 1, 2**53)
-
-
-def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-    """1 with probability p, else 0; p is a number or a Tensor."""
-    return _source(generator).uniform(self.shape) < p
-
-
-def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Exponentially distributed numbers of rate λ."""
-    return -ours.log1p(-_source(generator).uniform(self.shape)) / lambd
-
-
-def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """x with one number on its diagonal; with `wrap` a tall matrix's begins anew."""
-    rows, columns = self.shape[0], self.shape[-1]
-    if wrap and rows > columns + 1:
-        raise ArgumentError("fill_diagonal_: wrap is not here; write x[i, j] = value")
-    places = (np.arange(min(self.shape)),) * self.ndim
-    return setitem(self, places, fill_value)
-
-
-def _changed_shape(name: str) -> Function:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        raise ShapeError(
-            f"{name}: a Tensor keeps its shape; write x = x.{name[:-1]}(...), or for resize_ "
-            "x = x.new_zeros(shape)"
-        )
-
-    method.__doc__ = "An error: a Tensor keeps its shape."
-    return method
-
-
 def share(self: Tensor) -> Tensor:
     """The Tensor itself: there is one process."""
     return self
@@ -436,9 +330,6 @@ CLASSES = {
     dtypes.uint32: "UInt32Tensor",
     dtypes.uint64: "UInt64Tensor",
 }
-
-#: Methods of PyTorch's that would give a Tensor another shape.
-SHAPING = "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ resize_ resize_as_"
 
 #: Methods that stand here and not in the table.
 WRITTEN_OUT: dict[str, Any] = {
@@ -474,7 +365,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "get_device": get_device,
     "is_same_size": is_same_size,
     "grad_fn": property(grad_fn),
-    "H": property(functions.t),
+    "H": property(pieces.t),
     "mH": property(ours.matrix_transpose),
     "clone": clone,
     "contiguous": itself,
@@ -502,102 +393,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "new_full": _like(ours.full, "fill_value"),
     "new_tensor": new_tensor,
     "new": new,
-    "copy_": _filled("copy_", _copy),
-    "fill_": _filled("fill_", _fill),
-    "zero_": _filled("zero_", _zero),
-    "fill_diagonal_": _filled("fill_diagonal_", _fill_diagonal),
-    "uniform_": _filled("uniform_", _uniform),
-    "normal_": _filled("normal_", _normal),
-    "random_": _filled("random_", _random),
-    "bernoulli_": _filled("bernoulli_", _bernoulli),
-    "exponential_": _filled("exponential_", _exponential),
-    **{
-        name: _changed_shape(name)
-        for name in (
-            "unsqueeze_",
-            "squeeze_",
-            "t_",
-            "transpose_",
-            "resize_",
-            "resize_as_",
-            "swapaxes_",
-        )
-    },
     "to_sparse": _refused("to_sparse", "Backlit has no sparse Tensors; a dense one has the zeros"),
 }
 
-
-def targets() -> dict[str, Function]:
-    """Our functions by name: those made for PyTorch first."""
-    found: dict[str, Function] = {}
-    for place in (functional, random, linalg, ours, functions):
-        for name, value in vars(place).items():
-            if callable(value) and not name.startswith("_"):
-                found[name] = value
-    return found
-
-
-def available() -> dict[str, tuple[Line, Function]]:
-    """The lines of the table whose function is there, by PyTorch's name."""
-    known = targets()
-    return {line.name: (line, known[line.target]) for line in lines() if line.target in known}
-
-
-def names() -> set[str]:
-    """The names of all methods that the Tensor has from here, or will have."""
-    found = {line.name for line in lines() if line.is_method} | set(WRITTEN_OUT)
-    return found | {f"{n}_" for n in table.IN_PLACE.split()}
-
-
-#: What shows the elements of a Tensor in another shape, or at other places.
-RESHAPING = "view view_as reshape_as ravel reshape flatten unsqueeze squeeze unflatten"
-MOVING = """
-t transpose permute swapaxes swapdims movedim moveaxis diagonal unfold narrow select split chunk
-unbind tensor_split split_with_sizes hsplit vsplit dsplit
-"""
-
-
-def _through(name: str, function: Function) -> Function:
-    """A function of which PyTorch's result writes through to its Tensor: see `parts`."""
-    if name not in RESHAPING.split() and name not in MOVING.split():
-        return function
-    moving = name in MOVING.split()
-
-    def way(y: Tensor, args: Any, kwargs: Any, number: int | None) -> Moved | Reshaped:
-        if not moving:
-            return Reshaped(y.shape)
-        if number is None:
-            return Moved(lambda x: function(x, *args, **kwargs))
-        return Moved(lambda x: function(x, *args, **kwargs)[number])
-
-    @functools.wraps(function)
-    def through(self: Any, *args: Any, **kwargs: Any) -> Any:
-        y = function(self, *args, **kwargs)
-        if SPOKEN.pytorch:
-            pieces = enumerate(y) if isinstance(y, tuple) else [(None, y)]
-            for number, piece in pieces:
-                part_of(self, piece, way(piece, args, kwargs, number))
-        return y
-
-    return through
-
-
-def attach() -> dict[str, Function]:
-    """Give the Tensor its methods; returns the functions of the table."""
-    made = {
-        name: _through(name, translated(line, target)) for name, (line, target) in FOUND.items()
-    }
-    methods = {n: f for n, f in made.items() if FOUND[n][0].is_method and not hasattr(Tensor, n)}
-    methods.update((name, _through(name, written)) for name, written in WRITTEN_OUT.items())
-    for name in table.IN_PLACE.split():
-        if name in methods:
-            methods[f"{name}_"] = _in_place(f"{name}_", methods[name])
-    for name, method in methods.items():
-        setattr(Tensor, name, method)
-    return made
-
-
-FOUND = available()
-FUNCTIONS = attach()
-
-__all__ = ["CLASSES", "FUNCTIONS", "WRITTEN_OUT"]
+__all__ = ["CLASSES", "WRITTEN_OUT"]

@@ -17,7 +17,7 @@ from .. import compiler as _compiler
 from .. import dtypes as _dtypes
 from ..array_api.dialects import SPOKEN as _SPOKEN
 from ..autograd import enable_grad, is_grad_enabled, no_grad
-from ..dialect.methods import FUNCTIONS as _FUNCTIONS
+from ..dialect.attach import FUNCTIONS as _FUNCTIONS
 from ..dialect.table import IN_PLACE as _IN_PLACE
 from ..dtypes import can_cast, finfo, iinfo, result_type
 from ..dtypes import promote as promote_types

@@ -60,11 +60,15 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
 
 
 def _symmetric(name: str, x: Any, UPLO: str) -> Tensor:
-    """The symmetric matrix of which one triangle is given, and the other not read."""
+    """The symmetric matrix of which one triangle is given; the gradient is symmetric, too."""
     if UPLO not in ("L", "U"):
         raise ArgumentError(f"{name}: UPLO must be 'L' or 'U', got {UPLO!r}")
-    x = as_tensor(x) if UPLO == "L" else _array_api.matrix_transpose(x)
-    return _array_api.tril(x) + _array_api.matrix_transpose(_array_api.tril(x, k=-1))
+    swap = _array_api.matrix_transpose
+    x = as_tensor(x) if UPLO == "L" else swap(x)
+    given = x.detach()
+    given = _array_api.tril(given) + swap(_array_api.tril(given, k=-1))
+    mean = (x + swap(x)) / 2
+    return mean + (given - mean.detach())
 
 
 def eigh(A: Any, UPLO: str = "L") -> Any:
@@ -85,6 +89,25 @@ def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:
 def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices in two axes."""
     return _array_api.diagonal(A, offset, dim1, dim2)
+
+
+def _unasked(name: str, atol: Any) -> None:
+    if atol is not None:
+        raise ArgumentError(f"{name}: atol is not here; give rtol, as a part of the largest value")
+
+
+def pinv(A: Any, rtol: Any = None, *, atol: Any = None, hermitian: bool = False) -> Tensor:
+    """The pseudoinverse."""
+    _unasked("pinv", atol)
+    return _ours.pinv(A, rtol=rtol)
+
+
+def matrix_rank(
+    A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, **options: Any
+) -> Tensor:
+    """How many singular values are not 0."""
+    _unasked("matrix_rank", tol if atol is None else atol)
+    return _ours.matrix_rank(A, rtol=rtol)
 
 
 def cond(A: Any) -> Tensor:

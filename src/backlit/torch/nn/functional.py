@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Any
 
-from ...dialect.methods import FUNCTIONS as _FUNCTIONS
+from ...dialect.attach import FUNCTIONS as _FUNCTIONS
 from ...nn import functional as _ours
 from ...nn.functional import *
 from ..mirror import mirrored as _mirrored

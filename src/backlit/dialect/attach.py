@@ -1,0 +1,94 @@
+"""What the Tensor gets of PyTorch's: methods of the table, those written out, those in place."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from .. import array_api as ours
+from .. import linalg, random
+from ..array_api.dialects import SPOKEN
+from ..array_api.parts import Moved, Reshaped, part_of
+from ..nn import functional
+from ..tensor import Tensor
+from . import functions, pieces, table
+from .in_place import IN_PLACE, in_place
+from .methods import WRITTEN_OUT
+from .translate import Function, Line, lines, translated
+
+
+def targets() -> dict[str, Function]:
+    """Our functions by name: those made for PyTorch first."""
+    found: dict[str, Function] = {}
+    for place in (functional, random, linalg, ours, pieces, functions):
+        for name, value in vars(place).items():
+            if callable(value) and not name.startswith("_"):
+                found[name] = value
+    return found
+
+
+def available() -> dict[str, tuple[Line, Function]]:
+    """The lines of the table whose function is there, by PyTorch's name."""
+    known = targets()
+    return {line.name: (line, known[line.target]) for line in lines() if line.target in known}
+
+
+def names() -> set[str]:
+    """The names of all methods that the Tensor has from here, or will have."""
+    found = {line.name for line in lines() if line.is_method} | {*WRITTEN_OUT, *IN_PLACE}
+    return found | {f"{n}_" for n in table.IN_PLACE.split()}
+
+
+#: What shows the elements of a Tensor in another shape, or at other places.
+RESHAPING = "view view_as reshape_as ravel reshape flatten unsqueeze squeeze unflatten"
+MOVING = """
+t transpose permute swapaxes swapdims movedim moveaxis diagonal unfold narrow select split chunk
+unbind tensor_split split_with_sizes hsplit vsplit dsplit
+"""
+
+
+def _through(name: str, function: Function) -> Function:
+    """A function of which PyTorch's result writes through to its Tensor: see `parts`."""
+    if name not in RESHAPING.split() and name not in MOVING.split():
+        return function
+    moving = name in MOVING.split()
+
+    def way(y: Tensor, args: Any, kwargs: Any, number: int | None) -> Moved | Reshaped:
+        if not moving:
+            return Reshaped(y.shape)
+        if number is None:
+            return Moved(lambda x: function(x, *args, **kwargs))
+        return Moved(lambda x: function(x, *args, **kwargs)[number])
+
+    @functools.wraps(function)
+    def through(self: Any, *args: Any, **kwargs: Any) -> Any:
+        y = function(self, *args, **kwargs)
+        if SPOKEN.pytorch:
+            pieces = enumerate(y) if isinstance(y, tuple) else [(None, y)]
+            for number, piece in pieces:
+                part_of(self, piece, way(piece, args, kwargs, number))
+        return y
+
+    return through
+
+
+def attach() -> dict[str, Function]:
+    """Give the Tensor its methods; returns the functions of the table."""
+    made = {
+        name: _through(name, translated(line, target)) for name, (line, target) in FOUND.items()
+    }
+    methods = {n: f for n, f in made.items() if FOUND[n][0].is_method and not hasattr(Tensor, n)}
+    methods.update((name, _through(name, written)) for name, written in WRITTEN_OUT.items())
+    methods.update(IN_PLACE)
+    for name in table.IN_PLACE.split():
+        if name in methods:
+            methods[f"{name}_"] = in_place(f"{name}_", methods[name])
+    for name, method in methods.items():
+        setattr(Tensor, name, method)
+    return made
+
+
+FOUND = available()
+FUNCTIONS = attach()
+
+__all__ = ["FUNCTIONS", "names"]

@@ -1,0 +1,135 @@
+"""PyTorch's methods that end in `_`: they change their Tensor in place.
+
+`x.mul_(2)` is `x *= 2`: the object stays, its value is replaced, and the tape keeps what it has
+used: see `Tensor.become`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import array_api as ours
+from .. import dtypes, random
+from ..array_api.assignment import setitem
+from ..errors import ArgumentError, ShapeError
+from ..tensor import Tensor, as_tensor
+from .translate import Function
+
+
+def in_place(name: str, function: Function) -> Function:
+    """The method that gives its Tensor the result of a function."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self.become(name, function(self, *args, **kwargs))
+
+    method.__doc__ = f"`{name[:-1]}` in place: the object stays, its value is replaced."
+    return method
+
+
+def _filled(name: str, value: Function) -> Function:
+    """What replaces all elements, whatever they are."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self.become(name, value(self, *args, **kwargs).astype(self.dtype))
+
+    method.__doc__ = value.__doc__
+    return method
+
+
+def _copy(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """The elements of another Tensor, broadcast and in x's dtype; gradients go to them."""
+    return ours.broadcast_to(as_tensor(src).astype(self.dtype), self.shape)
+
+
+def _fill(self: Tensor, value: Any) -> Tensor:
+    """One number everywhere."""
+    if isinstance(value, Tensor):
+        return ours.broadcast_to(value, self.shape)
+    return ours.full(self.shape, value, dtype=self.dtype)
+
+
+def _zero(self: Tensor) -> Tensor:
+    """Zeros."""
+    return ours.zeros_like(self)
+
+
+def _source(generator: Any) -> Any:
+    return random.given_generator(generator)
+
+
+def _uniform(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Uniform numbers in [from, to)."""
+    return _source(generator).uniform(self.shape, from_, to, dtype=self.dtype)
+
+
+def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Normally distributed numbers."""
+    return _source(generator).normal(self.shape, mean, std, dtype=self.dtype)
+
+
+def _random(
+    self: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None
+) -> Tensor:
+    """Whole numbers in [from, to); one number alone is `to`; without, all that the dtype holds."""
+    if to is None:
+        from_, to = (0, from_) if from_ else (0, _room(self.dtype))
+    return _source(generator).integers(from_, to, self.shape)
+
+
+def _room(dtype: Any) -> int:
+    """One more than the largest whole number that a dtype holds exactly."""
+    if dtype in dtypes.FLOATING:
+        return round(2 / dtypes.finfo(dtype).eps)
+    return 2 if dtype == dtypes.bool_ else min(int(dtypes.iinfo(dtype).max) + 1, 2**53)
+
+
+def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """1 with probability p, else 0; p is a number or a Tensor."""
+    return _source(generator).uniform(self.shape) < p
+
+
+def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Exponentially distributed numbers of rate λ."""
+    return -ours.log1p(-_source(generator).uniform(self.shape)) / lambd
+
+
+def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """x with one number on its diagonal; with `wrap` a tall matrix's begins anew."""
+    rows, columns = self.shape[0], self.shape[-1]
+    if wrap and rows > columns + 1:
+        raise ArgumentError("fill_diagonal_: wrap is not here; write x[i, j] = value")
+    places = (np.arange(min(self.shape)),) * self.ndim
+    return setitem(self, places, fill_value)
+
+
+def _changed_shape(name: str) -> Function:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        raise ShapeError(
+            f"{name}: a Tensor keeps its shape; write x = x.{name[:-1]}(...), or for resize_ "
+            "x = x.new_zeros(shape)"
+        )
+
+    method.__doc__ = "An error: a Tensor keeps its shape."
+    return method
+
+
+#: Methods of PyTorch's that would give a Tensor another shape.
+SHAPING = "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ resize_ resize_as_"
+
+#: Those that are no method of the table in place.
+IN_PLACE: dict[str, Any] = {
+    "copy_": _filled("copy_", _copy),
+    "fill_": _filled("fill_", _fill),
+    "zero_": _filled("zero_", _zero),
+    "fill_diagonal_": _filled("fill_diagonal_", _fill_diagonal),
+    "uniform_": _filled("uniform_", _uniform),
+    "normal_": _filled("normal_", _normal),
+    "random_": _filled("random_", _random),
+    "bernoulli_": _filled("bernoulli_", _bernoulli),
+    "exponential_": _filled("exponential_", _exponential),
+    **{name: _changed_shape(name) for name in SHAPING.split()},
+}
+
+__all__ = ["IN_PLACE", "in_place"]
