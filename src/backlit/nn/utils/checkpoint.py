@@ -59,7 +59,7 @@ class _Part:
         self.sources: list[Any] = []
 
     def run(self) -> tuple[Any, list[Tensor], dict[int, Tensor], int]:
-        """The result on a tape of its own, its Tensors and arguments there, and where that begins."""
+        """The result on a tape of its own, its Tensors and arguments there, where that begins."""
         twins = {
             i: wrap(a.array).requires_grad_()
             for i, a in enumerate(self.args)
