@@ -248,7 +248,6 @@ def test_a_generator_draws_the_order():
 @every(
     "options, text",
     [
-        ({"batch_size": None}, r"got None; for examples as they are use batch_size=1 and collate_"),
         ({"num_workers": 2, "worker_init_fn": print}, r"worker_init_fn is called in worker proc.*"
          r"\(num_workers=2\); leave it out, and draw random numbers in the dataset from backlit\."),
         ({"num_workers": -1}, r"num_workers must be an integer that is not negative, got -1"),

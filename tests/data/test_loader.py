@@ -422,3 +422,21 @@ def test_a_slice_of_a_tensor_dataset_is_rows_of_each_tensor():
             match=f"dataset: the index must be an integer, got {kind}; for several examples use",
         ):
             data[index]
+
+
+def test_examples_come_one_by_one_without_a_batch_size():
+    loader = DataLoader(rows(), batch_size=None)
+    first = next(iter(loader))
+    assert [t.shape for t in first] == [t.shape for t in rows()[0]]
+    assert len(loader) == len(rows())
+    named = [{"x": np.arange(2.0), "name": "a"}, {"x": np.ones(1, np.float32), "name": "b"}]
+    got = list(DataLoader(named, batch_size=None))
+    assert [(e["x"].tolist(), e["name"]) for e in got] == [([0.0, 1.0], "a"), ([1.0], "b")]
+    stream = DataLoader(iter([1, 2]), batch_size=None, collate_fn=lambda n: n + 1)
+    assert list(stream) == [2, 3]
+    resumed, epoch = DataLoader(rows(), batch_size=None), iter(loader)
+    next(epoch)
+    resumed.load_state_dict(loader.state_dict())
+    assert [e[0].tolist() for e in resumed] == [e[0].tolist() for e in epoch]
+    with pytest.raises(ArgumentError, match="drop_last is about batches, and with batch_size=None"):
+        DataLoader(rows(), batch_size=None, drop_last=True)

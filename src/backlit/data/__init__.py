@@ -12,7 +12,7 @@ from .dataset import (
 )
 from .digits import digits
 from .idx import idx_folder, read_idx
-from .loader import DataLoader, collate
+from .loader import DataLoader, collate, default_convert
 from .loader import collate as default_collate
 from .playground import playground
 from .samplers import (
@@ -41,6 +41,7 @@ __all__ = [
     "WeightedRandomSampler",
     "collate",
     "default_collate",
+    "default_convert",
     "digits",
     "idx_folder",
     "playground",

@@ -70,6 +70,22 @@ def collate(examples: list[Any]) -> Any:
     return wrap(np.stack([a.astype(dtype, copy=False) for a in arrays]))
 
 
+def default_convert(example: Any) -> Any:
+    """An example whose arrays are Tensors; everything else is as it was.
+
+    >>> default_convert({"x": np.arange(2.0), "name": "a"})
+    {'x': Tensor([0., 1.], shape=(2,), dtype=float64), 'name': 'a'}
+    """
+    if isinstance(example, np.ndarray | np.generic):
+        return as_tensor(example) if example.dtype.kind in "biuf" else example
+    if isinstance(example, Mapping):
+        return {key: default_convert(value) for key, value in example.items()}
+    if isinstance(example, tuple | list):
+        parts = [default_convert(part) for part in example]
+        return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
+    return example
+
+
 def _require_generator(generator: Any, seed: int) -> None:
     """Raise unless one thing draws the order."""
     if generator is not None and not isinstance(generator, Generator):
@@ -94,6 +110,8 @@ class DataLoader:
     - `shuffle` draws a new order for each epoch from a generator of the loader's own, started with
       `seed`. A `sampler` (any iterable of example numbers) gives the order instead.
     - `collate_fn` makes a batch of a list of examples; by default `collate`.
+    - With `batch_size=None` examples come one by one, without an axis for a batch; `collate_fn`
+      gets the example, by default `default_convert`.
     - `batch_sampler`, any iterable of lists of example numbers, says what is in each batch; then
       `batch_size`, `shuffle`, `sampler` and `drop_last` have no say.
     - `generator` draws the orders and the epochs' random numbers, instead of one made with `seed`.
@@ -114,7 +132,7 @@ class DataLoader:
     def __init__(
         self,
         dataset: Any,
-        batch_size: int = 1,
+        batch_size: int | None = 1,
         shuffle: bool | None = False,
         sampler: Iterable[int] | None = None,
         batch_sampler: Iterable[Sequence[int]] | None = None,
@@ -134,12 +152,11 @@ class DataLoader:
         prefetch: int = 0,
         seed: int = 0,
     ):
-        if batch_size is None:
+        size = 1 if batch_size is None else whole("DataLoader: batch_size", batch_size)
+        if batch_size is None and drop_last:
             raise ArgumentError(
-                "DataLoader: batch_size must be a positive integer, got None; for examples as they "
-                "are use batch_size=1 and collate_fn=lambda examples: examples[0]"
+                "DataLoader: drop_last is about batches, and with batch_size=None there are none"
             )
-        batch_size = whole("DataLoader: batch_size", batch_size)
         whole("DataLoader: prefetch", prefetch, 0)
         whole("DataLoader: num_workers", num_workers, 0)
         if worker_init_fn is not None and num_workers:
@@ -178,6 +195,7 @@ class DataLoader:
             raise ArgumentError("DataLoader: the dataset must have at least one example, got 0")
         self.dataset = dataset
         self.batch_size = batch_size
+        self._size = size
         self.shuffle = bool(shuffle)
         self.sampler = sampler
         self.batch_sampler = batch_sampler
@@ -204,7 +222,7 @@ class DataLoader:
         n = len(source)
         if self.batch_sampler is not None:
             return n
-        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        return n // self._size if self.drop_last else -(-n // self._size)
 
     def _begin(self) -> None:
         """An epoch begins, or goes on where a saved state stands."""
@@ -238,7 +256,7 @@ class DataLoader:
         while type(dataset) is Subset:
             dataset = dataset.dataset
         plain = type(self) is DataLoader and type(dataset) is TensorDataset
-        usual = self.collate_fn is None and self.batch_sampler is None
+        usual = self.collate_fn is None and self.batch_sampler is None and self.batch_size
         return dataset.tensors if plain and usual else None
 
     def rows(self, steps: Callable[[], int]) -> Iterator[np.ndarray]:
@@ -268,7 +286,7 @@ class DataLoader:
         return self._deliver_rows(order, steps)
 
     def _deliver_rows(self, order: np.ndarray, steps: Callable[[], int]) -> Iterator[np.ndarray]:
-        size = self.batch_size
+        size = self._size
         whole = len(order) // size
         while self._position < whole:
             start = self._position
@@ -303,6 +321,7 @@ class DataLoader:
 
     def _indexed(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
         at_once = self.collate_fn is None and hasattr(self.dataset, "batch")
+        at_once = at_once and self.batch_size is not None
 
         def job(number: int, indices: np.ndarray) -> Callable[[], Any]:
             if at_once:
@@ -321,7 +340,7 @@ class DataLoader:
             if number < 0:
                 raise ArgumentError(_no_example("batch_sampler", self.batch_sampler))
             return
-        size = self.batch_size
+        size = self._size
         order = self._order()
         stop = len(order) - size + 1 if self.drop_last else len(order)
         for start in range(skipped * size, stop, size):
@@ -329,7 +348,7 @@ class DataLoader:
 
     def _examples(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
         stream = iter(self.dataset)
-        size = self.batch_size
+        size = self._size
         number = 0
         while examples := list(islice(stream, size)):
             if len(examples) < size and self.drop_last:
@@ -349,6 +368,9 @@ class DataLoader:
         generator.manual_seed(key)
         generator.counter.assign(np.array(number * _POSITIONS, np.uint64))
         try:
+            if self.batch_size is None:
+                (example,) = examples
+                return (self.collate_fn or default_convert)(example)
             return (self.collate_fn or collate)(list(examples))
         finally:
             generator.load_state_dict(before)
