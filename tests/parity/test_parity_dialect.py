@@ -46,6 +46,17 @@ def test_distributions_have_pytorchs_densities_and_divergences():
             d.kl_divergence(coin, weighted),
             d.kl_divergence(classes, d.Categorical(t([[0.4, 0.3, 0.3], [0.2, 0.2, 0.6]]).double())),
             d.Independent(d.Normal(t(x), t(1.0)), 1).log_prob(t(x)),
+            d.Categorical(t([0.0, 1.0])).log_prob(t(0)),
+            d.Bernoulli(t(1.0)).log_prob(t(0.0)),
+            d.OneHotCategorical(logits=t(p)).entropy(),
+            d.Gumbel(t(0.5), t(2.0)).cdf(t(x)),
+            d.LogNormal(t(0.5), t(2.0)).icdf(t([0.1, 0.6])),
+            d.kl_divergence(d.Gumbel(t(0.5), t(2.0)), d.Gumbel(t(0.1), t(1.0))),
+            d.kl_divergence(d.Laplace(t(0.5), t(2.0)), d.Laplace(t(0.1), t(1.0))),
+            d.kl_divergence(
+                d.MultivariateNormal(t([0.5, 1.0]), torch.eye(2)),
+                d.MultivariateNormal(torch.zeros(2), t([[2.0, 0.5], [0.5, 1.0]])),
+            ),
         ]
 
     for ours, theirs in zip(results(backlit.torch), results(torch), strict=True):

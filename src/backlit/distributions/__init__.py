@@ -1,0 +1,39 @@
+"""Probability distributions: draws, log-probabilities, entropies and divergences, all on the tape.
+
+The names are PyTorch's. A loss of a policy or of a variational autoencoder is written with them:
+
+>>> from backlit import tensor
+>>> policy = Categorical(logits=tensor([0.0, 1.0], requires_grad=True))
+>>> loss = -policy.log_prob(1) * 2.0
+>>> round(loss.item(), 4)
+0.6265
+"""
+
+from .continuous import (
+    Exponential,
+    Gumbel,
+    Laplace,
+    LogNormal,
+    MultivariateNormal,
+    Normal,
+    Uniform,
+)
+from .discrete import Bernoulli, Categorical, OneHotCategorical
+from .distribution import Distribution, Independent
+from .divergence import kl_divergence
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Distribution",
+    "Exponential",
+    "Gumbel",
+    "Independent",
+    "Laplace",
+    "LogNormal",
+    "MultivariateNormal",
+    "Normal",
+    "OneHotCategorical",
+    "Uniform",
+    "kl_divergence",
+]

@@ -1,0 +1,124 @@
+"""The Kullback-Leibler divergence between two distributions, in closed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..array_api import abs, broadcast_to, diagonal, exp, lgamma, log, logical_and, square, where
+from ..array_api import sum as total
+from ..errors import ArgumentError
+from ..linalg import solve_triangular
+from ..nn.functional import softplus
+from ..tensor import Tensor
+from .continuous import (
+    EULER,
+    Exponential,
+    Gumbel,
+    Laplace,
+    LogNormal,
+    MultivariateNormal,
+    Normal,
+    Uniform,
+)
+from .discrete import Bernoulli, Categorical, OneHotCategorical
+from .distribution import Distribution, Independent
+
+
+def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
+    """KL(p ‖ q) = E_p[log p(x) - log q(x)] ≥ 0, in nats, for each element of the batch.
+
+    Source: Kullback & Leibler, "On information and sufficiency", 1951.
+
+    >>> from backlit.distributions import Normal
+    >>> kl_divergence(Normal(1.0, 1.0), Normal(0.0, 1.0)).item()
+    0.5
+    """
+    rule = _RULES.get((type(p), type(q)))
+    if rule is None:
+        raise ArgumentError(
+            f"kl_divergence: {type(p).__name__} to {type(q).__name__} is not known in closed "
+            "form; estimate it: (p.log_prob(x) - q.log_prob(x)).mean() with x = p.rsample((n,))"
+        )
+    return rule(p, q)
+
+
+def _normal(p: Normal, q: Normal) -> Tensor:
+    ratio = square(p.scale / q.scale)
+    return 0.5 * (ratio + square((p.loc - q.loc) / q.scale) - 1.0 - log(ratio))
+
+
+def _log_normal(p: LogNormal, q: LogNormal) -> Tensor:
+    return _normal(p.base_dist, q.base_dist)
+
+
+def _bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
+    a, b = p.logits, q.logits
+    return p.probs * (a - b) + softplus(b) - softplus(a)
+
+
+def _categorical(p: Categorical, q: Categorical) -> Tensor:
+    share = p.probs
+    terms = where(share > 0, share * (p.logits - q.logits), 0.0)
+    return total(where(logical_and(q.probs <= 0, share > 0), math.inf, terms), axis=-1)
+
+
+def _uniform(p: Uniform, q: Uniform) -> Tensor:
+    inside = logical_and(q.low <= p.low, p.high <= q.high)
+    return where(inside, log((q.high - q.low) / (p.high - p.low)), math.inf)
+
+
+def _exponential(p: Exponential, q: Exponential) -> Tensor:
+    ratio = q.rate / p.rate
+    return ratio - 1.0 - log(ratio)
+
+
+def _laplace(p: Laplace, q: Laplace) -> Tensor:
+    ratio, away = p.scale / q.scale, abs(p.loc - q.loc)
+    return -log(ratio) + away / q.scale + ratio * exp(-away / p.scale) - 1.0
+
+
+def _gumbel(p: Gumbel, q: Gumbel) -> Tensor:
+    ratio = p.scale / q.scale
+    shift = (q.loc - p.loc) / q.scale
+    grown = exp(shift + lgamma(ratio + 1.0))
+    return -log(ratio) - shift + ratio * EULER + grown - (1.0 + EULER)
+
+
+def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+    size = p.event_shape[0]
+    away = (q.loc - p.loc)[..., None]
+    batch = away.shape[:-2]
+    lower = broadcast_to(q.scale_tril, (*batch, size, size))
+    mixed = solve_triangular(lower, broadcast_to(p.scale_tril, (*batch, size, size)), upper=False)
+    shift = solve_triangular(lower, away, upper=False)
+    grown = total(square(mixed), axis=(-2, -1)) + total(square(shift), axis=(-2, -1))
+    logs = log(diagonal(q.scale_tril, 0, -2, -1)) - log(diagonal(p.scale_tril, 0, -2, -1))
+    return total(logs, axis=-1) + 0.5 * (grown - size)
+
+
+def _independent(p: Independent, q: Independent) -> Tensor:
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise ArgumentError(
+            "kl_divergence: both must be Independent over as many axes, got "
+            f"{p.reinterpreted_batch_ndims} and {q.reinterpreted_batch_ndims}"
+        )
+    return p._sum(kl_divergence(p.base_dist, q.base_dist))
+
+
+_RULES: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {
+    (Normal, Normal): _normal,
+    (LogNormal, LogNormal): _log_normal,
+    (Bernoulli, Bernoulli): _bernoulli,
+    (Categorical, Categorical): _categorical,
+    (OneHotCategorical, OneHotCategorical): _categorical,
+    (Uniform, Uniform): _uniform,
+    (Exponential, Exponential): _exponential,
+    (Laplace, Laplace): _laplace,
+    (Gumbel, Gumbel): _gumbel,
+    (MultivariateNormal, MultivariateNormal): _multivariate_normal,
+    (Independent, Independent): _independent,
+}
+
+__all__ = ["kl_divergence"]
