@@ -97,3 +97,13 @@ def test_it_is_printed_and_old_positions_hold():
     assert repr(nn.LeakyReLU(0.2, True)) == "LeakyReLU(negative_slope=0.2, inplace=True)"
     assert repr(nn.Dropout(0.2, True)) == "Dropout(p=0.2, inplace=True)"
     assert repr(nn.ReLU()) == "ReLU()"
+
+
+def test_functions_whose_name_says_so_replace_x():
+    for name, args in (("relu_", ()), ("leaky_relu_", (0.2,)), ("elu_", (0.5,)), ("selu_", ()),
+                       ("celu_", (0.5,)), ("hardtanh_", (-0.3, 0.4)), ("threshold_", (0.1, 2.0)),
+                       ("rrelu_", (0.1, 0.2))):  # fmt: skip
+        x = bl.tensor(X)
+        want = getattr(F, name[:-1])(x, *args).tolist()
+        assert getattr(F, name)(x, *args) is x
+        assert x.tolist() == want != X.tolist()

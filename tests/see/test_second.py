@@ -330,8 +330,9 @@ def test_bad_input_to_curvature() -> None:
     wide = see.curvature(nn.Linear(200, 200), (bl.ones((1, 200)), bl.ones((1, 200))), nn.MSELoss())
     with pytest.raises(ArgumentError, match=r"40,200 parameters.*samples=100"):
         wide.diagonal()
-    with pytest.raises(ArgumentError, match=r"Dropout 0 in training mode"):
-        see.curvature(nn.Sequential(nn.Dropout(), net), batch, nn.MSELoss())
+    for layer in (nn.Dropout(), nn.AlphaDropout(), nn.RReLU()):
+        with pytest.raises(ArgumentError, match=rf"{type(layer).__name__} 0 in training mode"):
+            see.curvature(nn.Sequential(layer, net), batch, nn.MSELoss())
     many = nn.Linear(1, 2000)
     with pytest.raises(ArgumentError, match=r"may have 1024 elements, got 2000"):
         see.curvature(

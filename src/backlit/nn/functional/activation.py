@@ -292,9 +292,13 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
     >>> threshold(tensor([0.05, 0.5]), 0.1, 20.0)
     Tensor([20. ,  0.5], shape=(2,), dtype=float32)
     """
-    limit, other = number("threshold: threshold", threshold), number("threshold: value", value)
-    op = activation.Threshold(threshold=limit, value=other)
-    return _replaced(input, apply(op, _float(input)), inplace)
+    return _below_replaced(input, threshold, value, inplace)
+
+
+def _below_replaced(x: Any, limit: float, value: float, inplace: bool) -> Tensor:
+    low, other = number("threshold: threshold", limit), number("threshold: value", value)
+    op = activation.Threshold(threshold=low, value=other)  # not cached: 0.0 and -0.0 are one there
+    return _replaced(x, apply(op, _float(x)), inplace)
 
 
 def prelu(input: Any, weight: Any) -> Tensor:
@@ -375,6 +379,54 @@ def glu(input: Any, dim: int = -1) -> Tensor:
         raise ShapeError(f"glu: axis {axis} of {describe(x)} must be even{where()}")
     before = (slice(None),) * axis
     return x[(*before, slice(size // 2))] * array_api.sigmoid(x[(*before, slice(size // 2, None))])
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu` with `inplace=True`.
+
+    >>> from backlit import tensor
+    >>> x = tensor([-1.0, 2.0])
+    >>> relu_(x) is x, x.tolist()
+    (True, [0.0, 2.0])
+    """
+    return relu(input, inplace=True)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu` with `inplace=True`."""
+    return leaky_relu(input, negative_slope, inplace=True)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu` with `inplace=True`."""
+    return elu(input, alpha, inplace=True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """`selu` with `inplace=True`."""
+    return selu(input, inplace=True)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`celu` with `inplace=True`."""
+    return celu(input, alpha, inplace=True)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`hardtanh` with `inplace=True`."""
+    return hardtanh(input, min_val, max_val, inplace=True)
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """`threshold` with `inplace=True`."""
+    return _below_replaced(input, threshold, value, inplace=True)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """`rrelu` with `inplace=True`."""
+    return rrelu(input, lower, upper, training, inplace=True)
 
 
 def maxout(x: Any, pieces: int, dim: int = -1) -> Tensor:

@@ -18,8 +18,9 @@ from ...nn.module import Module
 from ...tensor import Tensor, as_tensor, describe
 from ..records.value import squares
 
-#: Layers that make one sample's result depend on the others, or on chance, while they are trained.
-_UNSTEADY = ("BatchNorm", "Dropout")
+#: Layers whose result depends on chance while they are trained, or on the other samples, too.
+RANDOM = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "FractionalMaxPool")
+_UNSTEADY = ("BatchNorm", *RANDOM)
 
 
 def require_batch(who: str, batch: Any) -> None:

@@ -360,8 +360,9 @@ def symmetric(m: Material) -> Iterator[Finding]:
 
 def evaluation_mode(m: Material) -> Iterator[Finding]:
     """A model in evaluation mode at training time."""
-    names = ("Dropout", "BatchNorm1d", "BatchNorm2d")
-    if not m.model.training and any(type(x).__name__ in names for x in m.model.modules()):
+    kinds = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "BatchNorm")
+    names = (type(x).__name__ for x in m.model.modules())
+    if not m.model.training and any(n.startswith(kinds) for n in names):
         yield Finding(
             "evaluation mode",
             WARNING,
