@@ -201,7 +201,7 @@ TABLE = [
             Bad(lambda: bl.linalg.solve(bl.ones((2, 1, 1)), bl.ones((3, 1, 1))), ShapeError,
                 r"solve: the axes before the matrices must broadcast, got a: float32\[2,1,1\]"),
             Bad(lambda: bl.linalg.solve(bl.asarray(SINGULAR), bl.ones(2)), ArgumentError,
-                r"solve: x must be invertible, got a singular matrix; use linalg.pinv or linal"),
+                r"solve: a must be invertible, got a singular matrix; use linalg.pinv or linal"),
         ],
         rtol=1e-11,
         atol=1e-12,

@@ -23,13 +23,16 @@ _NONFINITE = ("must be finite, got a matrix for which LAPACK found no end", "loo
 
 
 def _lapack(name: str, words: tuple[str, str], function: Callable[..., Any], *args: Any) -> Any:
-    """What a function of matrices gives, or the error that says which of them is wrong."""
+    """What a function of matrices gives, or the error that says which of them is wrong.
+
+    `name` begins it and names the argument, as "solve: a".
+    """
     try:
         return function(*args)
     except np.linalg.LinAlgError:
         condition, cure = words
         where = _first_failing(function, args)
-        raise ArgumentError(f"{name}: x {condition}{where}; {cure}") from None
+        raise ArgumentError(f"{name} {condition}{where}; {cure}") from None
 
 
 def _first_failing(function: Callable[..., Any], args: tuple[np.ndarray, ...]) -> str:
@@ -52,11 +55,11 @@ def _packed(*parts: np.ndarray, axes: int = 2) -> np.ndarray:
 
 
 def inv(x: np.ndarray) -> np.ndarray:
-    return _lapack("inv", _SINGULAR, np.linalg.inv, x)
+    return _lapack("inv: x", _SINGULAR, np.linalg.inv, x)
 
 
 def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return _lapack("solve", _SINGULAR, np.linalg.solve, a, b)
+    return _lapack("solve: a", _SINGULAR, np.linalg.solve, a, b)
 
 
 def det(x: np.ndarray) -> np.ndarray:
@@ -65,7 +68,7 @@ def det(x: np.ndarray) -> np.ndarray:
 
 def cofactor(x: np.ndarray) -> np.ndarray:
     """det(U Vᵀ) U diag(Π_{j≠i} sⱼ) Vᵀ, which needs no inverse."""
-    u, s, v = _lapack("cofactor", _NONFINITE, np.linalg.svd, x)
+    u, s, v = _lapack("cofactor: x", _NONFINITE, np.linalg.svd, x)
     others = np.ones_like(s)
     others[..., 1:] *= np.cumprod(s, -1)[..., :-1]
     others[..., :-1] *= np.cumprod(s[..., ::-1], -1)[..., -2::-1]
@@ -82,7 +85,7 @@ def _symmetric(x: np.ndarray) -> np.ndarray:
 
 
 def cholesky(x: np.ndarray) -> np.ndarray:
-    return _lapack("cholesky", _INDEFINITE, np.linalg.cholesky, _symmetric(x))
+    return _lapack("cholesky: x", _INDEFINITE, np.linalg.cholesky, _symmetric(x))
 
 
 def qr(x: np.ndarray, full: bool) -> np.ndarray:
@@ -90,23 +93,23 @@ def qr(x: np.ndarray, full: bool) -> np.ndarray:
 
 
 def svd(x: np.ndarray, full: bool) -> np.ndarray:
-    return _packed(*_lapack("svd", _NONFINITE, lambda y: np.linalg.svd(y, full), x))
+    return _packed(*_lapack("svd: x", _NONFINITE, lambda y: np.linalg.svd(y, full), x))
 
 
 def svdvals(x: np.ndarray) -> np.ndarray:
-    return _lapack("svdvals", _NONFINITE, np.linalg.svdvals, x)
+    return _lapack("svdvals: x", _NONFINITE, np.linalg.svdvals, x)
 
 
 def eigh(x: np.ndarray) -> np.ndarray:
-    return _packed(*_lapack("eigh", _NONFINITE, np.linalg.eigh, _symmetric(x)), axes=1)
+    return _packed(*_lapack("eigh: x", _NONFINITE, np.linalg.eigh, _symmetric(x)), axes=1)
 
 
 def eigvalsh(x: np.ndarray) -> np.ndarray:
-    return _lapack("eigvalsh", _NONFINITE, np.linalg.eigvalsh, _symmetric(x))
+    return _lapack("eigvalsh: x", _NONFINITE, np.linalg.eigvalsh, _symmetric(x))
 
 
 def pinv(x: np.ndarray, rtol: float, atol: float) -> np.ndarray:
-    u, s, v = _lapack("pinv", _NONFINITE, lambda y: np.linalg.svd(y, False), x)
+    u, s, v = _lapack("pinv: x", _NONFINITE, lambda y: np.linalg.svd(y, False), x)
     large = (s > rtol * np.max(s, axis=-1, keepdims=True, initial=0)) & (s > atol)
     inverse = np.where(large, 1 / np.where(large, s, 1), 0).astype(x.dtype)
     return (v.mT * inverse[..., None, :]) @ u.mT
