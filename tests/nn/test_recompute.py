@@ -12,6 +12,7 @@ from backlit import nn
 from backlit.compiler import interpreter
 from backlit.errors import ArgumentError, GradientError
 from backlit.nn.utils.checkpoint import checkpoint, checkpoint_sequential
+from backlit.state import observing
 
 rng = np.random.default_rng(0)
 
@@ -113,6 +114,13 @@ def test_it_is_the_call_itself_where_it_is_captured() -> None:
 
     same([g.numpy() for g in bl.compile(step, executor=interpreter)(x)],
          [g.numpy() for g in step(x)])  # fmt: skip
+
+
+def test_who_looks_on_sees_what_is_inside() -> None:
+    layer, x, seen = nn.Linear(3, 2), bl.ones((1, 3)), []
+    with observing(lambda op, inputs, y: seen.append(op.name)):
+        y = checkpoint(layer, x)
+    assert seen == ["linear"] == [y.op]
 
 
 def test_what_cannot_be_says_why() -> None:

@@ -139,8 +139,8 @@ def checkpoint(
     arguments and of one part. Random numbers are the same the second time: those of the default
     generator, and, if the function is a module, of its own (`preserve_rng_state=False`: new ones).
     Running statistics are updated both times, as in PyTorch. The gradient cannot be differentiated
-    again. In a captured function it is the call itself: the compiler decides what is kept. The
-    other arguments of PyTorch's change nothing.
+    again. In a captured function it is the call itself: the compiler decides what is kept; and
+    where `see` looks on, which shows what is inside. PyTorch's other arguments change nothing.
 
     >>> from backlit import tensor
     >>> x = tensor([1.0, 2.0], requires_grad=True)
@@ -153,7 +153,7 @@ def checkpoint(
 
     Source: Chen et al., "Training deep nets with sublinear memory cost", arXiv:1604.06174.
     """
-    if STATE.execution.captures or not STATE.grad_enabled:
+    if STATE.execution.captures or not STATE.grad_enabled or STATE.observer is not None:
         return function(*args, **kwargs)
     part = _Part(function, args, kwargs, preserve_rng_state)
     result, outputs, twins, since = part.run()
@@ -167,8 +167,6 @@ def checkpoint(
             flat = concat([reshape(y.detach(), (y.size,)) for y in outputs])
     flat.node = make_node(op, inputs, (), flat.array)
     flat._requires_grad = True
-    if STATE.observer is not None:
-        STATE.observer(op, tuple(a for a in args if isinstance(a, Tensor)), flat)
     if len(outputs) == 1:
         return _replaced(result, {id(outputs[0]): flat})
     linked, start = {}, 0
