@@ -92,14 +92,8 @@ class SampleGradients(Mapping[str, np.ndarray]):
     def table(self) -> Table:
         """A row for each parameter, and all together."""
         rows = [
-            [
-                name,
-                _shape(noise.mean),
-                math.sqrt(squares(noise.mean)),
-                math.sqrt(noise.spread),
-                noise.snr,
-            ]
-            for name, noise in self.noise.items()
+            [name, _shape(n.mean), math.sqrt(squares(n.mean)), math.sqrt(n.spread), n.snr]
+            for name, n in self.noise.items()
         ]
         foot = (
             f"{self.total.samples} samples; noise scale {self.total.scale:.3g} samples; largest "
