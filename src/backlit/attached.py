@@ -48,20 +48,20 @@ class Methods:
     logical_xor = logical_xor_ = logit = logit_ = logsumexp = long = lt = lt_ = _method
     masked_fill = masked_fill_ = masked_scatter = masked_scatter_ = masked_select = _method
     matmul = matrix_power = max = maximum = median = min = minimum = mm = mode = _method
-    moveaxis = movedim = msort = mul = mul_ = multiply = multiply_ = mv = nan_to_num = _method
-    nan_to_num_ = nanmean = nanmedian = nanquantile = nansum = narrow = ndimension = _method
-    ne = ne_ = neg = neg_ = negative = negative_ = nelement = new = new_empty = _method
-    new_full = new_ones = new_tensor = new_zeros = nextafter = nextafter_ = nonzero = _method
-    norm = normal_ = not_equal = not_equal_ = numel = outer = permute = pin_memory = _method
-    pinverse = positive = pow = pow_ = prelu = qr = quantile = rad2deg = rad2deg_ = _method
-    random_ = ravel = reciprocal = reciprocal_ = relu = relu_ = remainder = _method
-    remainder_ = renorm = renorm_ = repeat = repeat_interleave = reshape_as = _method
-    resize_ = resize_as_ = roll = rot90 = round = round_ = rsqrt = rsqrt_ = scatter = _method
-    scatter_ = scatter_add = scatter_add_ = scatter_reduce = scatter_reduce_ = _method
-    select = select_scatter = sgn = sgn_ = share_memory_ = short = sigmoid = _method
-    sigmoid_ = sign = sign_ = signbit = sin = sin_ = sinc = sinc_ = sinh = sinh_ = _method
-    slice_scatter = slogdet = softmax = sort = split = split_with_sizes = sqrt = _method
-    sqrt_ = square = square_ = squeeze = squeeze_ = std = stride = sub = sub_ = _method
+    moveaxis = movedim = msort = mul = mul_ = multinomial = multiply = multiply_ = _method
+    mv = nan_to_num = nan_to_num_ = nanmean = nanmedian = nanquantile = nansum = _method
+    narrow = ndimension = ne = ne_ = neg = neg_ = negative = negative_ = nelement = _method
+    new = new_empty = new_full = new_ones = new_tensor = new_zeros = nextafter = _method
+    nextafter_ = nonzero = norm = normal_ = not_equal = not_equal_ = numel = outer = _method
+    permute = pin_memory = pinverse = positive = pow = pow_ = prelu = qr = quantile = _method
+    rad2deg = rad2deg_ = random_ = ravel = reciprocal = reciprocal_ = relu = relu_ = _method
+    remainder = remainder_ = renorm = renorm_ = repeat = repeat_interleave = _method
+    reshape_as = resize_ = resize_as_ = roll = rot90 = round = round_ = rsqrt = _method
+    rsqrt_ = scatter = scatter_ = scatter_add = scatter_add_ = scatter_reduce = _method
+    scatter_reduce_ = select = select_scatter = sgn = sgn_ = share_memory_ = short = _method
+    sigmoid = sigmoid_ = sign = sign_ = signbit = sin = sin_ = sinc = sinc_ = sinh = _method
+    sinh_ = slice_scatter = slogdet = softmax = sort = split = split_with_sizes = _method
+    sqrt = sqrt_ = square = square_ = squeeze = squeeze_ = std = stride = sub = sub_ = _method
     subtract = subtract_ = svd = swapaxes = swapaxes_ = swapdims = swapdims_ = t = _method
     t_ = take = take_along_dim = tan = tan_ = tanh = tanh_ = tensor_split = tile = _method
     to_sparse = topk = trace = transpose = transpose_ = tril = tril_ = triu = triu_ = _method

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import array_api as ours
-from .. import dtypes
+from .. import dtypes, random
 from ..array_api.arguments import integers, one_axis
 from ..array_api.dialects import UNSAID, require_pytorch
 from ..conversion import check_device
@@ -286,6 +286,14 @@ def _like(make: Function, *values: str) -> Function:
     return method
 
 
+def multinomial(
+    self: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+) -> Tensor:
+    """Classes, drawn with probabilities proportional to what x has for each of them."""
+    source = random.given_generator(generator)
+    return source.multinomial(self, num_samples, replacement)
+
+
 def new_tensor(
     self: Tensor, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -392,6 +400,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "new_empty": _like(ours.empty),
     "new_full": _like(ours.full, "fill_value"),
     "new_tensor": new_tensor,
+    "multinomial": multinomial,
     "new": new,
     "to_sparse": _refused("to_sparse", "Backlit has no sparse Tensors; a dense one has the zeros"),
 }

@@ -41,6 +41,7 @@ from .creation import (
     linspace,
     logspace,
     meshgrid,
+    multinomial,
     normal,
     ones,
     ones_like,

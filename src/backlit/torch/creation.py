@@ -328,6 +328,19 @@ def _dtype_of(*values: Any) -> Any:
     return functools.reduce(dtypes.promote, floating) if floating else dtypes.DEFAULT_FLOAT
 
 
+def multinomial(
+    input: Any,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Any = None,
+    out: Any = None,
+) -> Tensor:
+    """Classes, drawn with probabilities proportional to what the Tensor has for each of them."""
+    drawn = draws.given_generator(generator).multinomial(input, num_samples, replacement)
+    return _made(drawn, False, out=out)
+
+
 def bernoulli(
     input: Any, p: float | None = None, *, generator: Any = None, out: Any = None
 ) -> Tensor:
