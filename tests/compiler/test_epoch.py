@@ -227,6 +227,7 @@ def test_most_steps_run_without_python(monkeypatch):
     assert lengths == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [0, 17, 38])
 def test_a_loss_that_is_not_finite_amid_a_portion(bad):
     x = X.copy()

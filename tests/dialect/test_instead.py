@@ -119,6 +119,7 @@ def test_pytorch_is_back_after_the_block(monkeypatch):
     assert "torch.nn.functional" not in sys.modules
 
 
+@pytest.mark.slow
 def test_the_commands(script):
     for command in (["-m", "backlit", "run"], ["-m", "backlit.torch"]):
         done = subprocess.run(

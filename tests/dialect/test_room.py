@@ -61,6 +61,7 @@ def test_the_paths_that_scripts_import_are_there():
         assert hasattr(at, name), path
 
 
+@pytest.mark.slow
 def test_importing_backlit_does_not_import_the_room_and_the_words_change_with_it():
     printed(
         "import sys, backlit\n"

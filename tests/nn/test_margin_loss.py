@@ -143,6 +143,7 @@ def test_ctc_is_the_sum_over_all_paths() -> None:
             assert math.isclose(lone.item(), want / max(len(labels), 1), rel_tol=1e-12)
 
 
+@pytest.mark.slow
 def test_ctc_derivatives_and_compiled_values() -> None:
     x = bl.tensor(STEPS, requires_grad=True)
     targets = bl.tensor([[1, 2], [2, 2]])

@@ -165,6 +165,7 @@ def test_parameters_as_one_vector() -> None:
         utils.vector_to_parameters(bl.zeros(6), model.parameters())
 
 
+@pytest.mark.slow
 def test_starting_values_of_more_kinds() -> None:
     w = init.trunc_normal_(bl.zeros((300, 300)), mean=1.0, std=2.0, a=0.0, b=2.0).numpy()
     assert 0 <= w.min() < 0.01

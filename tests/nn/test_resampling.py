@@ -60,6 +60,7 @@ def test_linear_functions_are_interpolated_exactly() -> None:
     np.testing.assert_allclose(y, (v + 1) * 2 * 2 + (u + 1) * 1.5 * 3 + 1, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_to_second_order_and_compiled_values() -> None:
     x = bl.tensor(X[:, :2], requires_grad=True)
     grid = bl.tensor(GRID, requires_grad=True)
