@@ -36,6 +36,11 @@ def test_hooks_see_the_call_in_order_and_can_be_removed() -> None:
         layer.register_forward_hook(3)
 
 
+def test_the_old_backward_hook_says_what_to_use() -> None:
+    with pytest.raises(ArgumentError, match="register_backward_hook: it saw the gradients"):
+        nn.Tanh().register_backward_hook(print)
+
+
 def test_hooks_replace_arguments_and_results() -> None:
     layer = Double()
     with layer.register_forward_pre_hook(lambda m, args: args[0] + 1):

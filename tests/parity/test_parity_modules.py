@@ -125,3 +125,31 @@ def test_arguments_have_pytorchs_names_and_order(name) -> None:
     other = [p for p in want.parameters if p not in HARMLESS]
     assert mine == other[: len(mine)], (got, want)
     assert set(other) - set(mine) <= {"padding_mode", "bias"}
+
+
+#: Arguments that have other names than PyTorch's, which are called in order.
+RENAMED = {"forward", "__call__", "to", "state_dict", "reset_parameters", "extend"}
+CLASSES = ["Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict",
+           "LSTM", "MultiheadAttention", "TransformerEncoder", "Transformer"]  # fmt: skip
+
+
+def test_methods_have_pytorchs_arguments() -> None:
+    pairs = [(getattr(nn, n), getattr(torch.nn, n)) for n in CLASSES]
+    pairs += [
+        (bl.optim.Optimizer, torch.optim.Optimizer),
+        (bl.optim.lr_scheduler.LRScheduler, torch.optim.lr_scheduler.LRScheduler),
+        (bl.optim.swa_utils.AveragedModel, torch.optim.swa_utils.AveragedModel),
+    ]
+    compared, wrong = 0, []
+    for ours, theirs in pairs:
+        for name, method in inspect.getmembers(theirs, inspect.isfunction):
+            if name.startswith("_") or name in RENAMED or not hasattr(ours, name):
+                continue
+            compared += 1
+            got, want = (
+                list(inspect.signature(f).parameters) for f in (getattr(ours, name), method)
+            )
+            if got != want:
+                wrong.append((ours.__name__, name, got, want))
+    assert not wrong
+    assert compared > 200

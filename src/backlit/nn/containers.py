@@ -82,10 +82,10 @@ class _Numbered(Module):
     def __add__(self, modules: Iterable[Module]) -> Any:
         return type(self)().extend([*self, *modules])
 
-    def pop(self, index: int = -1) -> Module:
-        """Take a module out; the ones behind get new numbers."""
-        module = self[index]
-        del self[index]
+    def pop(self, key: int | slice = -1) -> Any:
+        """Take a module (or several) out; the ones behind get new numbers."""
+        module = self[key]
+        del self[key]
         return module
 
     def append(self, module: Module) -> Any:
@@ -218,10 +218,10 @@ class ModuleDict(Module):
         """Names and modules."""
         return self._modules.items()
 
-    def pop(self, name: str) -> Module:
+    def pop(self, key: str) -> Module:
         """Take a module out."""
-        module = self[name]
-        delattr(self, name)
+        module = self[key]
+        delattr(self, key)
         return module
 
     def clear(self) -> None:

@@ -130,14 +130,14 @@ class Module(Announcing):
         object.__delattr__(self, name)
         CHANGES.mark = object()
 
-    def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a Tensor that is state but not learned; it is saved unless `persistent` is False."""
-        self._register(name, value, self._buffers)
+        self._register(name, tensor, self._buffers)
         (self._not_saved.discard if persistent else self._not_saved.add)(name)
 
-    def register_parameter(self, name: str, value: Parameter | None) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a Parameter, or None for one that is switched off (a layer without bias)."""
-        self._register(name, value, self._parameters)
+        self._register(name, param, self._parameters)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under a name."""
@@ -230,6 +230,13 @@ class Module(Announcing):
         """
         return self._hook(hooks.GRADIENT, hook, prepend)
 
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Raises: this old way sees the gradients of the last op in the module only."""
+        raise ArgumentError(
+            f"{type(self).__name__}.register_backward_hook: it saw the gradients of the last op, "
+            "not those of the module; use register_full_backward_hook"
+        )
+
     def _hook(
         self,
         kind: str,
@@ -320,41 +327,41 @@ class Module(Announcing):
         """All buffers, each once; without `recurse` the module's own."""
         return (b for _, b in self.named_buffers(recurse=recurse))
 
-    def get_submodule(self, path: str) -> Module:
+    def get_submodule(self, target: str) -> Module:
         """The module at a dotted path; an empty path is this module."""
         module = self
-        if not isinstance(path, str):
+        if not isinstance(target, str):
             raise ArgumentError(
-                f"get_submodule: the path must be a text, got {words(path)[0]}; as 'layers.0'"
+                f"get_submodule: the path must be a text, got {words(target)[0]}; as 'layers.0'"
             )
-        for name in path.split(".") if path else ():
+        for name in target.split(".") if target else ():
             if name not in module._modules:
                 raise ArgumentError(
-                    f"get_submodule: {type(module).__name__} has no module {name!r} (of {path!r}); "
-                    f"it has {', '.join(module._modules) or 'none'}"
+                    f"get_submodule: {type(module).__name__} has no module {name!r} (of "
+                    f"{target!r}); it has {', '.join(module._modules) or 'none'}"
                 )
             module = module._modules[name]
         return module
 
-    def get_parameter(self, path: str) -> Parameter:
+    def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""
-        return self._at("parameter", "_parameters", path)
+        return self._at("parameter", "_parameters", target)
 
-    def get_buffer(self, path: str) -> Tensor:
+    def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted path."""
-        return self._at("buffer", "_buffers", path)
+        return self._at("buffer", "_buffers", target)
 
-    def _at(self, what: str, kind: str, path: str) -> Any:
-        if not isinstance(path, str):
+    def _at(self, what: str, kind: str, target: str) -> Any:
+        if not isinstance(target, str):
             raise ArgumentError(
-                f"get_{what}: the path must be a text, got {words(path)[0]}; as 'layers.0.name'"
+                f"get_{what}: the path must be a text, got {words(target)[0]}; as 'layers.0.name'"
             )
-        place, _, name = path.rpartition(".")
+        place, _, name = target.rpartition(".")
         module = self.get_submodule(place)
         there = getattr(module, kind)
         if there.get(name) is None:
             raise ArgumentError(
-                f"get_{what}: {type(module).__name__} has no {what} {name!r} (of {path!r}); "
+                f"get_{what}: {type(module).__name__} has no {what} {name!r} (of {target!r}); "
                 f"it has {', '.join(n for n, v in there.items() if v is not None) or 'none'}"
             )
         return there[name]
@@ -382,11 +389,11 @@ class Module(Announcing):
         for p in self.parameters():
             p.grad = None if set_to_none or p.grad is None else zeros_like(p.grad)
 
-    def apply(self, function: Callable[[Module], None]) -> Module:
+    def apply(self, fn: Callable[[Module], None]) -> Module:
         """Call a function with every module, inner ones first; returns this module."""
-        require_function("apply: function", function)
+        require_function("apply: function", fn)
         for module in reversed(list(self.modules())):
-            function(module)
+            fn(module)
         return self
 
     def to(

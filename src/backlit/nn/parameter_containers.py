@@ -154,21 +154,21 @@ class ParameterDict(Module):
         for name, value in given:
             self[name] = value
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, key: str, default: Any = None) -> Any:
         """The value of a name, or what is given for a name that is not there."""
-        return self[name] if name in self._keys else default
+        return self[key] if key in self._keys else default
 
-    def setdefault(self, name: str, default: Any = None) -> Any:
+    def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of a name, which is added if it is not there."""
-        if name not in self._keys:
-            self[name] = default
-        return self[name]
+        if key not in self._keys:
+            self[key] = default
+        return self[key]
 
-    def pop(self, name: str) -> Any:
+    def pop(self, key: str) -> Any:
         """Take a value out."""
-        value = self[name]
-        delattr(self, name)
-        del self._keys[name]
+        value = self[key]
+        delattr(self, key)
+        del self._keys[key]
         return value
 
     def popitem(self) -> tuple[str, Any]:

@@ -135,9 +135,9 @@ class Muon(Optimizer):
     ):
         super().__init__(params, settings_of(locals()))
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add matrices with settings of their own."""
-        super().add_param_group(group)
+        super().add_param_group(param_group)
         for p in self.param_groups[-1]["params"]:
             if p.ndim != 2:
                 self.param_groups.pop()

@@ -110,11 +110,11 @@ class LBFGS(Optimizer):
             max_eval = max_iter * 5 // 4
         super().__init__(params, settings_of(locals()))
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add the one group that there is."""
         if self.param_groups:
             raise ArgumentError("LBFGS: there is one group of parameters, got a second one")
-        super().add_param_group(group)
+        super().add_param_group(param_group)
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise unless settings lie in their ranges."""

@@ -86,14 +86,14 @@ class Optimizer(Announcing):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_plans": [None] * len(self.param_groups)}
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`.
 
         A schedule that was made before changes their rate, too, from its next step on. Parameters
         that require no gradient (frozen ones) may be among them, and stay as they are.
         """
         name = type(self).__name__
-        group = dict(group)
+        group = dict(param_group)
         initial = {k: float(group.pop(k)) for k in ("initial_lr",) if k in group}
         unknown = set(group) - set(self.defaults) - {"params"}
         if unknown or "params" not in group:
@@ -275,24 +275,24 @@ class Optimizer(Announcing):
         groups = [{**g.plain(), "params": len(g["params"])} for g in self.param_groups]
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a saved state. Nothing changes if it does not fit."""
         name = type(self).__name__
-        require_dict(f"{name}.load_state_dict", saved)
-        if not {"state", "param_groups"} <= set(saved):
+        require_dict(f"{name}.load_state_dict", state_dict)
+        if not {"state", "param_groups"} <= set(state_dict):
             raise ArgumentError(
-                f"load_state_dict: {name} needs 'state' and 'param_groups', got {', '.join(saved)}"
+                f"load_state_dict: {name} needs 'state' and 'param_groups', got "
+                f"{', '.join(state_dict)}"
             )
         sizes = [len(g["params"]) for g in self.param_groups]
-        given = [g["params"] for g in saved["param_groups"]]
+        groups = state_dict["param_groups"]
+        given = [g["params"] for g in groups]
         if sizes != given:
             raise ArgumentError(
                 f"load_state_dict: the groups must have {sizes} parameters, got {given}"
             )
-        twins = [
-            self._twin(g, s) for g, s in zip(self.param_groups, saved["param_groups"], strict=True)
-        ]
-        unknown = set(saved["state"]) - {str(i) for i in range(sum(sizes))}
+        twins = [self._twin(g, s) for g, s in zip(self.param_groups, groups, strict=True)]
+        unknown = set(state_dict["state"]) - {str(i) for i in range(sum(sizes))}
         if unknown:
             raise ArgumentError(
                 f"load_state_dict: there are {sum(sizes)} parameters, got state for "
@@ -303,7 +303,7 @@ class Optimizer(Announcing):
         for group in twins:
             counters: dict[float, Tensor] = {}
             for p in group["params"]:
-                tensors = saved["state"].get(str(number))
+                tensors = state_dict["state"].get(str(number))
                 if tensors is not None:
                     new[p] = self._loaded(p, number, group, tensors, counters)
                 number += 1

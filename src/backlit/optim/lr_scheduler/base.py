@@ -129,25 +129,25 @@ class LRScheduler:
         """
         return {n: _saved(v) for n, v in vars(self).items() if not _is_fixed(v)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue after the saved number of steps, with the saved settings.
 
         The rates are in the optimizer's state, which is loaded before or after.
         """
         name = type(self).__name__
         kept = self.state_dict()
-        if set(state) != set(kept):
+        if set(state_dict) != set(kept):
             raise ArgumentError(
                 f"load_state_dict: {name} keeps {', '.join(kept)}, "
-                f"got {', '.join(state) or 'nothing'}"
+                f"got {', '.join(state_dict) or 'nothing'}"
             )
-        for key, value in state.items():
+        for key, value in state_dict.items():
             parts = _schedules(getattr(self, key))
             if parts and len(parts) != len(value):
                 raise ArgumentError(
                     f"load_state_dict: {name} has {len(parts)} schedules, got {len(value)}"
                 )
-        for key, value in state.items():
+        for key, value in state_dict.items():
             mine = getattr(self, key)
             if isinstance(mine, LRScheduler):
                 mine.load_state_dict(value)
