@@ -203,3 +203,8 @@ def test_modules_are_their_functions() -> None:
         y = module(*[bl.tensor(x) if isinstance(x, np.ndarray) else x for x in inputs])
         assert np.isfinite(y.numpy()).all()
         assert (y.ndim > 0) == (module.reduction == "none")
+
+
+def test_ctc_without_steps_can_only_write_nothing() -> None:
+    y = F.ctc_loss(STEPS, [[1], [1]], (0, 0), (0, 1), reduction="none")
+    assert y.tolist() == [0.0, math.inf]

@@ -208,14 +208,18 @@ def _ctc_losses(x: Tensor, targets: Tensor, steps: Tensor, counts: Tensor, blank
         return concat([nothing[:, : min(by, size)], kept], axis=1)
 
     alpha = choose(wrap(np.arange(size) < 2), scores[0], nothing)
-    for t in range(1, x.shape[0]):
+    alphas = [alpha]
+    for t in range(1, x.shape[0]):  # each step is the same code
         arrived = logaddexp(alpha, shifted(alpha, 1))
         arrived = logaddexp(arrived, choose(jump, shifted(alpha, 2), nothing))
-        alpha = choose(expand_dims(t < steps, axis=1), scores[t] + arrived, alpha)
+        alpha = scores[t] + arrived
+        alphas.append(alpha)
+    final = take_along_axis(stack(alphas), maximum(steps - 1, 0).reshape((1, rows, 1)), axis=0)[0]
     ends = [2 * counts, maximum(2 * counts - 1, 0)]
-    last, label = (take_along_axis(alpha, expand_dims(e, axis=1), axis=1)[:, 0] for e in ends)
+    last, label = (take_along_axis(final, expand_dims(e, axis=1), axis=1)[:, 0] for e in ends)
     losses = -choose(counts > 0, logaddexp(last, label), last)
-    return choose(losses > -0.5 * _IMPOSSIBLE, math.inf, losses)
+    losses = choose(losses > -0.5 * _IMPOSSIBLE, math.inf, losses)
+    return choose(steps > 0, losses, choose(counts > 0, math.inf, 0.0))
 
 
 def ctc_loss(
