@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 from ..llvm.builder import Function, Index, KnownMask, Value, known
+from ..llvm.scalar import memory_type
 from ..llvm.types import vector_type
 from . import lanes as vectors
 from .spec import Contraction, Operand, Window, merge
@@ -24,7 +25,7 @@ class AddressMap:
 
     def __init__(self, spec: Contraction, operand: Operand):
         self.operand = operand
-        self.element = vectors.storage(operand.dtype)
+        self.element = memory_type(operand.dtype)
         self.extents = {g: getattr(spec, g) for g in ("batch", "m", "n", "k")}
         self.wide = operand.size >= 2**31
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..llvm.builder import Function, Index, Value
+from ..llvm.scalar import memory_type
 from .frame import Frame, Share
 from .interface import PLAIN, Epilogue, Kernel
-from .lanes import storage
 from .layout import ALIGNMENT, Layout
 from .macrokernel import Macrokernel
 from .microkernel import Nest
@@ -73,7 +73,7 @@ def _frame(f: Function, layout: Layout, epilogue: Epilogue) -> Frame:
     if layout.schedule.swapped:
         pointers[:2] = pointers[1::-1]
     firsts = tuple(
-        p.at(x.offset, storage(x.dtype)) for p, x in zip(pointers, operands, strict=True)
+        p.at(x.offset, memory_type(x.dtype)) for p, x in zip(pointers, operands, strict=True)
     )
     return Frame(
         f,
@@ -103,7 +103,7 @@ def _prepared(
     """What the epilogue makes of the extras that are one element each."""
     first = 2 + len(layout.outputs)
     constants = [
-        f.load(storage(x.dtype), pointers[first + i])
+        f.load(memory_type(x.dtype), pointers[first + i])
         for i, x in enumerate(layout.spec.extras)
         if i not in layout.varying
     ]

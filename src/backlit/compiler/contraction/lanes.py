@@ -1,21 +1,13 @@
-"""Vectors as contractions use them: lanes apart in memory, pairs, turned blocks, rounding."""
+"""Vectors as contractions use them: lanes apart in memory, products, turned blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from ...dtypes import bfloat16, bool_, float16
 from ..llvm.builder import KnownMask, Value
-from ..llvm.scalar import TYPES, high_half, to_high_half
+from ..llvm.scalar import convert, memory_type
 from ..llvm.types import bytes_of, element_of, lanes_of, vector_type
 from .spec import Contraction, Operand
-
-
-def storage(dtype: np.dtype) -> str:
-    """The LLVM type of one element in memory."""
-    return {bool_: "i8", float16: "half"}.get(dtype) or TYPES[dtype.name]
 
 
 def tail(count: int, lanes: int) -> KnownMask:
@@ -74,25 +66,7 @@ def load_apart(type: str, address: Value, stride: int, mask: KnownMask) -> Value
     return result
 
 
-# -- elements ----------------------------------------------------------------------------------
-
-
-def widen(x: Value, dtype: np.dtype, accumulator: str) -> Value:
-    """Lanes as loaded from memory, as sums are made of them."""
-    return _resized(high_half(x) if dtype == bfloat16 else x, accumulator)
-
-
-def narrow(x: Value, dtype: np.dtype) -> Value:
-    """Sums as memory wants them."""
-    if dtype == bfloat16:
-        return to_high_half(_resized(x, "float"))
-    return _resized(x, storage(dtype))
-
-
-def _resized(x: Value, element: str) -> Value:
-    """Floating lanes with another number of bytes."""
-    old, new = bytes_of(x.type), bytes_of(element)
-    return x if old == new else x.cast("fpext" if old < new else "fptrunc", element)
+# -- products -----------------------------------------------------------------------------------
 
 
 def pairs(first: Value, second: Value | None) -> Value:
@@ -104,20 +78,15 @@ def pairs(first: Value, second: Value | None) -> Value:
 
 
 def read(
-    spec: Contraction,
-    x: Operand,
-    accumulator: str,
-    at: Value,
-    load: Callable[[Value], Value],
-    half: bool,
+    spec: Contraction, x: Operand, at: Value, load: Callable[[Value], Value], half: bool
 ) -> Value:
     """The lanes of an operand at an address, as sums are made of them.
 
     Of `half` a pair the second is zero.
     """
     if spec.pairs is None:
-        return widen(load(at), x.dtype, accumulator)
-    second = None if half else load(at.at(x.pair, storage(x.dtype)))
+        return convert(load(at), x.dtype, spec.accumulator)
+    second = None if half else load(at.at(x.pair, memory_type(x.dtype)))
     return pairs(load(at), second)
 
 

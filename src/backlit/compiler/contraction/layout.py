@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ..llvm.scalar import memory_type
 from ..llvm.types import vector_type
 from .addresses import AddressMap
-from .lanes import storage
 from .pad import Padded, padded
 from .schedule import Schedule, structure
 from .spec import Contraction, Operand
@@ -47,7 +47,7 @@ class Layout:
     @cached_property
     def scalar(self) -> str:
         """The type of one sum."""
-        return storage(self.dtype)
+        return memory_type(self.dtype)
 
     @cached_property
     def vector(self) -> str:

@@ -134,7 +134,7 @@ class Packer:
 
     def _read(self, at: Value, load: Callable[[Value], Value], half: bool = False) -> Value:
         """The lanes at an address as tiles want them; of `half` a pair the second is zero."""
-        return vectors.read(self.spec, self.operand, self.accumulator, at, load, half)
+        return vectors.read(self.spec, self.operand, at, load, half)
 
     def _run(self, base: Value, stride: int, count: Index, c: _Column) -> None:
         """Copy along k where one stride steps through it."""

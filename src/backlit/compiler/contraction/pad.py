@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from ..llvm.builder import Function, Index, KnownMask, Value
+from ..llvm.scalar import memory_type
 from ..llvm.types import vector_type
-from .lanes import read, storage, tail
+from .lanes import read, tail
 from .spec import GROUPS, Contraction, Extents, Operand, Window
 
 
@@ -132,7 +133,7 @@ class PadCopier:
     def __init__(self, f: Function, spec: Contraction, plan: Padded, lanes: int, accumulator: str):
         self.f, self.spec, self.plan, self.source = f, spec, plan, spec.a
         self.lanes, self.accumulator = lanes, accumulator
-        self.element = storage(self.source.dtype)
+        self.element = memory_type(self.source.dtype)
         self.kind = vector_type(self.element, lanes)
         self.zero = f.const(vector_type(accumulator, lanes), 0)
         self.per_chunk = math.prod(e for e, _ in plan.dims)
@@ -166,7 +167,7 @@ class PadCopier:
 
     def _read(self, at: Value, load: Callable[[Value], Value]) -> Value:
         """The lanes at an address as tiles want them; of half a pair the second is zero."""
-        return read(self.spec, self.source, self.accumulator, at, load, self.half)
+        return read(self.spec, self.source, at, load, self.half)
 
     def _level(self, source: Value, target: Value, level: int, *, spill: bool) -> None:
         """Copy one index of the windows above; `spill`: memory behind it is written later."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..llvm.builder import Function, Index, Value
+from ..llvm.scalar import convert
 from .addresses import Lanes
 from .interface import Epilogue
-from .lanes import narrow, tail, transpose, widen
+from .lanes import tail, transpose
 from .layout import Layout
 
 
@@ -79,14 +80,14 @@ class Tile:
 
     def sums(self) -> list[Value]:
         """What the first output holds."""
-        dtype, scalar = self.layout.outputs[0].operand.dtype, self.layout.scalar
-        return [widen(self.load(0, place), dtype, scalar) for place in self.places]
+        kept = self.layout.outputs[0].operand.dtype
+        return [convert(self.load(0, x), kept, self.layout.dtype) for x in self.places]
 
     def store_sums(self, sums: list[Value]) -> None:
         """Write the sums to the first output."""
-        dtype = self.layout.outputs[0].operand.dtype
+        kept = self.layout.outputs[0].operand.dtype
         for x, place in zip(sums, self.places, strict=True):
-            self.store(0, place, narrow(x, dtype))
+            self.store(0, place, convert(x, self.layout.dtype, kept))
 
     def finish(self, sums: list[Value], epilogue: Epilogue, prepared: list[Value]) -> None:
         """Store what the epilogue makes of the sums."""

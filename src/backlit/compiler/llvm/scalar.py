@@ -17,6 +17,7 @@ from ...ops import elementwise as ops
 from ...ops import reductions
 from . import machine, mathematics
 from .builder import Function, Value
+from .types import element_of
 
 #: 16-bit floats are storage: their bits are moved, and converted to compute. See `legal`.
 TYPES = {"float32": "float", "float64": "double", "bool": "i1", "float16": "i16", "bfloat16": "i16"}
@@ -45,12 +46,12 @@ def convert(x: Value, source: DType, target: DType) -> Value:
     if source == target:
         return x
     if source in LOW_PRECISION:
-        wide = _half_to_float(x) if source == float16 else high_half(x)
+        wide = _half_to_float(x) if source == float16 else _high_half(x)
         return convert(wide, float32, target)
     if target in LOW_PRECISION:
         if source == bool_ or source.kind in "iu":
             x = convert(x, source, float32)
-        return _float_to_half(_to_odd(x)) if target == float16 else to_high_half(_to_single(x))
+        return _float_to_half(_to_odd(x)) if target == float16 else _to_high_half(_to_single(x))
     to = TYPES[target.name]
     if target == bool_:
         return x.compare("ne", 0)
@@ -91,7 +92,7 @@ def _shifted(x: Value, right: int) -> Value:
 
 
 def _to_single(x: Value) -> Value:
-    return x.cast("fptrunc", "float") if x.type == "double" else x
+    return x.cast("fptrunc", "float") if element_of(x.type) == "double" else x
 
 
 def _to_odd(x: Value) -> Value:
@@ -100,7 +101,7 @@ def _to_odd(x: Value) -> Value:
     Source: Boldo & Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
     using rounding to odd", IEEE Trans. Computers 57 (2008), sec. 3.
     """
-    if x.type != "double":
+    if element_of(x.type) != "double":
         return x
     y = x.cast("fptrunc", "float")
     back = y.cast("fpext", "double")
@@ -110,12 +111,12 @@ def _to_odd(x: Value) -> Value:
     return back.compare("ne", x).select(odd, bits).cast("bitcast", "float")
 
 
-def high_half(x: Value) -> Value:
+def _high_half(x: Value) -> Value:
     """The float32 whose upper half a bfloat16 is."""
     return (x.cast("zext", "i32") << 16).cast("bitcast", "float")
 
 
-def to_high_half(x: Value) -> Value:
+def _to_high_half(x: Value) -> Value:
     """A float32 as bfloat16: to nearest, ties to even."""
     bits = x.cast("bitcast", "i32")
     rounded = _shifted(bits + (_shifted(bits, 16) & 1) + 0x7FFF, 16)

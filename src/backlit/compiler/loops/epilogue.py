@@ -19,7 +19,6 @@ from ...dtypes import bool_
 from .. import contraction
 from ..capture.graph import Equation, Variable
 from ..contraction import Contraction, Operand, choose
-from ..contraction.lanes import storage
 from ..contraction.spec import merge
 from ..llvm.builder import Function, Value
 from ..llvm.scalar import memory_type
@@ -115,7 +114,7 @@ def _fused(lowering: Lowering, total: Equation, wanted: bool, kernel: Kernel) ->
     if steps and steps[-1][1] != 1:
         return None  # every array would be read and written in single elements
     name, prepared, code = writer.f.finished()
-    calls = _Calls(name, prepared, tuple(storage(v.dtype) for v in made), wanted)
+    calls = _Calls(name, prepared, tuple(memory_type(v.dtype) for v in made), wanted)
     epilogue = contraction.Epilogue(calls, calls.emit, calls.prepare)
     return Fused(full, arrays, epilogue, code)
 
