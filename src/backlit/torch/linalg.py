@@ -91,23 +91,23 @@ def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tens
     return _array_api.diagonal(A, offset, dim1, dim2)
 
 
-def _unasked(name: str, atol: Any) -> None:
-    if atol is not None:
-        raise ArgumentError(f"{name}: atol is not here; give rtol, as a part of the largest value")
+def _tolerances(atol: Any, rtol: Any) -> dict[str, Any]:
+    """What singular values count as 0; where only one tolerance is given, the other is 0."""
+    if atol is None:
+        return {"rtol": rtol}
+    return {"atol": atol, "rtol": 0.0 if rtol is None else rtol}
 
 
-def pinv(A: Any, rtol: Any = None, *, atol: Any = None, hermitian: bool = False) -> Tensor:
-    """The pseudoinverse."""
-    _unasked("pinv", atol)
-    return _ours.pinv(A, rtol=rtol)
+def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Tensor:
+    """The pseudoinverse; a symmetric matrix needs no other way."""
+    return _ours.pinv(A, **_tolerances(atol, rtol))
 
 
 def matrix_rank(
-    A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, **options: Any
+    A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False
 ) -> Tensor:
     """How many singular values are not 0."""
-    _unasked("matrix_rank", tol if atol is None else atol)
-    return _ours.matrix_rank(A, rtol=rtol)
+    return _ours.matrix_rank(A, **_tolerances(tol if atol is None else atol, rtol))
 
 
 def cond(A: Any) -> Tensor:

@@ -1,5 +1,9 @@
 """`torch.utils.checkpoint`: parts of a network whose values are computed again for the gradient."""
 
-from ...nn.utils.checkpoint import checkpoint, checkpoint_sequential
+from __future__ import annotations
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+from ...nn.utils import checkpoint as _ours
+from ...nn.utils.checkpoint import checkpoint, checkpoint_sequential
+from ..mirror import mirrored as _mirrored
+
+__getattr__ = _mirrored("torch.utils.checkpoint", _ours)
