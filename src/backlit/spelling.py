@@ -11,9 +11,16 @@ _IN_PLACE = "x += y and the other operators, x[key] = value, or x.assign(value)"
 
 #: Methods of NumPy's arrays and PyTorch's Tensors.
 _METHODS = {
+    "as_strided": "x.unfold(dim, size, step), or x[...]",
     "concatenate": "backlit.concat(tensors, axis=0)",
     "copy": "x.clone()",
     "fill": "x.fill_(value)",
+    "imag": "nothing for it, because there are no complex numbers",
+    "real": "x itself, because there are no complex numbers",
+    "resize": "x.reshape(shape)",
+    "storage": "x.numpy(), which shares memory",
+    "untyped_storage": "x.numpy(), which shares memory",
+    "volatile": "backlit.no_grad()",
 }
 
 #: Functions of the two.

@@ -472,4 +472,19 @@ torch.cov(v) -> np.cov(V)
 x.H -> X.T
 torch.einsum('ij->j', [x]) -> X.sum(0)
 torch.exp_(v.clone()) -> np.exp(V)
+torch.isreal(v) -> [True, True, True]
+torch.is_nonzero(torch.tensor(3.)) -> True
+x.sum_to_size(1, 3) -> X.sum(0, keepdims=True)
+v.put(torch.tensor([0]), torch.tensor([9.])) -> [9, -2, 3]
+torch.scalar_tensor(3).dtype -> torch.float32
+torch.detach(x) -> X
+torch.clone(x) -> X
+x.is_cpu -> True
+torch.ones(2).bernoulli() -> [1, 1]
+torch.conv1d(v.view(1, 1, 3), torch.ones(1, 1, 2)) -> [[[-1, 1]]]
+torch.cosine_similarity(x, x) -> [1, 1]
+torch.layer_norm(v, (3,)) -> (V - V.mean()) / np.sqrt(V.var() + 1e-5)
+torch.zeros(9).geometric_(0.999999) -> np.ones(9)
+torch.zeros(9).log_normal_(0, 1e-30) -> np.ones(9)
+torch.zeros(9).cauchy_(2, 1e-12) -> 2 * np.ones(9)
 """

@@ -110,6 +110,16 @@ def isneginf(x: Any) -> Tensor:
     return ours.equal(x, -math.inf)
 
 
+def isreal(x: Any) -> Tensor:
+    """True everywhere: there are no complex numbers."""
+    return ours.ones(as_tensor(x).shape, dtype=dtypes.bool_)
+
+
+def is_nonzero(x: Any) -> bool:
+    """Whether the only element is not 0."""
+    return bool(as_tensor(x))
+
+
 def fmax(x: Any, other: Any) -> Tensor:
     """The larger of two; of a number and NaN the number."""
     x, other = as_tensor(x), as_tensor(other)
@@ -328,6 +338,13 @@ def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> Te
     _, pattern, arrays, _ = indexing.select(x, tuple(indices))
     added = ours.broadcast_to(values, gathered_shape(pattern, arrays))
     return x + primitives.scatter_add(added, *arrays, pattern=pattern, shape=x.shape)
+
+
+def put(x: Any, index: Any, source: Any, accumulate: bool = False) -> Tensor:
+    """x with values at places counted through all of it."""
+    x, index = as_tensor(x), as_tensor(index)
+    flat = index_put(ravel(x), (ravel(index),), ravel(source), accumulate)
+    return ours.reshape(flat, x.shape)
 
 
 def select_scatter(x: Any, src: Any, axis: int, index: int) -> Tensor:

@@ -95,6 +95,26 @@ def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> 
     return -ours.log1p(-_source(generator).uniform(self.shape)) / lambd
 
 
+def _log_normal(
+    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Any = None
+) -> Tensor:
+    """Numbers whose logarithm is normally distributed."""
+    return ours.exp(_source(generator).normal(self.shape, mean, std))
+
+
+def _geometric(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
+    """How many tries there are up to a success of probability p."""
+    tries = ours.log1p(-_source(generator).uniform(self.shape)) / np.log1p(-p)
+    return ours.clip(ours.ceil(tries), 1.0)
+
+
+def _cauchy(
+    self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None
+) -> Tensor:
+    """Numbers of the Cauchy distribution."""
+    return median + sigma * ours.tan(np.pi * (_source(generator).uniform(self.shape) - 0.5))
+
+
 def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     """x with one number on its diagonal; with `wrap` a tall matrix's begins anew."""
     rows, columns = self.shape[0], self.shape[-1]
@@ -128,6 +148,9 @@ IN_PLACE: dict[str, Any] = {
     "normal_": _filled("normal_", _normal),
     "random_": _filled("random_", _random),
     "bernoulli_": _filled("bernoulli_", _bernoulli),
+    "log_normal_": _filled("log_normal_", _log_normal),
+    "geometric_": _filled("geometric_", _geometric),
+    "cauchy_": _filled("cauchy_", _cauchy),
     "exponential_": _filled("exponential_", _exponential),
     **{name: _changed_shape(name) for name in SHAPING.split()},
 }

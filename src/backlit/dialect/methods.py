@@ -14,7 +14,7 @@ from ..array_api.dialects import UNSAID, require_pytorch
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
-from ..tensor import Tensor
+from ..tensor import Tensor, _keeping
 from . import functions, pieces
 from .translate import Function, as_dtype
 
@@ -198,6 +198,32 @@ def _no(self: Tensor) -> bool:
     return False
 
 
+def _yes(self: Tensor) -> bool:
+    """True, always."""
+    return True
+
+
+def retains_grad(self: Tensor) -> bool:
+    """Whether it was computed and keeps its gradient: see `retain_grad`."""
+    return bool(_keeping(self))
+
+
+def output_nr(self: Tensor) -> int:
+    """0: a node of the tape has one output."""
+    return 0
+
+
+def bernoulli(self: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
+    """1 with the probability that each element is, or with p, else 0."""
+    drawn = random.given_generator(generator).uniform(self.shape)
+    return (drawn < (self.detach() if p is None else p)).astype(self.dtype)
+
+
+def polygamma(self: Tensor, n: int) -> Tensor:
+    """The n-th derivative of the digamma function."""
+    return ours.polygamma(n, self)
+
+
 def get_device(self: Tensor) -> int:
     """-1, which is the CPU."""
     return -1
@@ -372,6 +398,16 @@ WRITTEN_OUT: dict[str, Any] = {
     "is_quantized": property(_no),
     "get_device": get_device,
     "is_same_size": is_same_size,
+    "is_cpu": property(_yes),
+    "is_meta": property(_no),
+    "is_xpu": property(_no),
+    "is_inference": _no,
+    "is_nested": property(_no),
+    "retains_grad": property(retains_grad),
+    "output_nr": property(output_nr),
+    "to_dense": share,
+    "bernoulli": bernoulli,
+    "polygamma": polygamma,
     "grad_fn": property(grad_fn),
     "H": property(pieces.t),
     "mH": property(ours.matrix_transpose),

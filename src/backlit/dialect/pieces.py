@@ -66,6 +66,16 @@ def view_as(x: Any, other: Any) -> Tensor:
 reshape_as = view_as
 
 
+def sum_to_size(x: Any, size: Any) -> Tensor:
+    """Summed over the axes along which a Tensor of that shape would be broadcast to x."""
+    x, shape = as_tensor(x), integers("sum_to_size", size)
+    extra = x.ndim - len(shape)
+    axes = tuple(
+        a for a, n in enumerate(x.shape) if a < extra or (shape[a - extra] == 1 and n != 1)
+    )
+    return ours.reshape(ours.sum(x, axis=axes, keepdims=True), shape)
+
+
 def fliplr(x: Any) -> Tensor:
     """The second axis in reverse order."""
     return ours.flip(x, axis=1)

@@ -15,6 +15,7 @@ abs absolute=abs acos arccos=acos acosh arccosh=acosh asin arcsin=asin asinh arc
 atan arctan=atan atanh arctanh=atanh bitwise_not=bitwise_invert ceil cos cosh deg2rad digamma
 erf erfc erfinv exp exp2 expm1 fix=trunc floor frac isfinite isinf isnan lgamma log log10 log1p log2
 logical_not neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
+resolve_conj=positive resolve_neg=positive conj_physical=positive clone=positive isreal
 sign signbit sin sinc sinh sqrt square tan tanh trunc isposinf isneginf sgn=sign
 """
 
@@ -52,6 +53,7 @@ ldexp(input, other)
 float_power(input, exponent)
 fill(input, value>fill_value) = full_like
 
+is_nonzero(input)
 equal(input, other)
 allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
 isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)
@@ -113,6 +115,7 @@ softmax(input, dim, dtype=None)
 log_softmax(input, dim, dtype=None)
 softplus(input, beta=1.0, threshold=20.0)
 prelu(input, weight)
+hardshrink(input, lambd=0.5)
 dropout(input, p, train)
 one_hot(input, num_classes=-1)
 
@@ -133,6 +136,7 @@ flatten(input, start_dim=0, end_dim=-1)
 ravel(input)
 unflatten(input, dim, *sizes)
 broadcast_to(input, *size>shape)
+sum_to_size(input, *size)
 tile(input, *dims)
 flip(input, *dims>axis)
 fliplr(input)
@@ -149,6 +153,9 @@ dstack(tensors)
 row_stack(tensors) = vstack
 column_stack(tensors)
 chunk(input, chunks, dim=0)
+unsafe_chunk(input, chunks, dim=0) = chunk
+unsafe_split(input, split_size_or_sections, dim=0) = split
+unsafe_split_with_sizes(input, split_sizes>split_size_or_sections, dim=0) = split
 split(input, split_size_or_sections, dim=0)
 split_with_sizes(input, split_sizes>split_size_or_sections, dim=0) = split
 hsplit(input, indices_or_sections)
@@ -181,6 +188,7 @@ atleast_3d(*tensors)
 gather(input, dim, index)
 take_along_dim(input, indices, dim=None)
 take(input, index)
+put(input, index, source, accumulate=False)
 index_put(input, indices, values, accumulate=False)
 select_scatter(input, src, dim, index)
 slice_scatter(input, src, dim=0, start=None, end=None, step=1)
@@ -247,21 +255,37 @@ matmul(input, other)
 
 #: Functions of a Tensor that PyTorch has not as methods, too.
 FUNCTIONS_ALONE = """
-bucketize combinations dropout fill unravel_index one_hot rsub selu softplus std_mean var_mean
+bucketize combinations dropout  fill unravel_index one_hot rsub selu softplus std_mean var_mean
+"""
+
+#: What PyTorch has in `torch`, too, with the arguments of `torch.nn.functional`.
+ALSO_IN_TORCH = """
+adaptive_avg_pool1d adaptive_max_pool1d avg_pool1d bilinear celu channel_shuffle conv1d conv2d
+conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity group_norm layer_norm
+max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle rms_norm
+threshold
 """
 
 #: Methods that change their Tensor: the same, in place.
 IN_PLACE = """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr asin asinh atan atan2 atanh
 arccos arccosh arcsin arcsinh arctan arctan2 arctanh baddbmm bitwise_and bitwise_left_shift
-bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign
-cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix floor
-floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
-index_fill index_put lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
+bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip
+copysign cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix
+floor floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
+index_fill index_put lcm ldexp le lerp less less_equal lgamma log log10 log1p log2 logical_and
 logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num ne
-neg negative nextafter not_equal pow rad2deg reciprocal relu remainder renorm round rsqrt scatter
-scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtract tan tanh tril
-triu true_divide trunc xlogy
+neg negative nextafter not_equal pow put rad2deg reciprocal relu remainder renorm round rsqrt
+scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtract tan
+tanh tril triu true_divide trunc xlogy
 """
 
-__all__ = ["ELEMENTWISE", "FUNCTIONS", "FUNCTIONS_ALONE", "IN_PLACE", "LINALG", "PAIRS"]
+__all__ = [
+    "ALSO_IN_TORCH",
+    "ELEMENTWISE",
+    "FUNCTIONS",
+    "FUNCTIONS_ALONE",
+    "IN_PLACE",
+    "LINALG",
+    "PAIRS",
+]

@@ -18,6 +18,7 @@ from .. import dtypes as _dtypes
 from ..array_api.dialects import SPOKEN as _SPOKEN
 from ..autograd import enable_grad, is_grad_enabled, no_grad
 from ..dialect.attach import FUNCTIONS as _FUNCTIONS
+from ..dialect.table import ALSO_IN_TORCH as _ALSO_IN_TORCH
 from ..dialect.table import IN_PLACE as _IN_PLACE
 from ..dtypes import can_cast, finfo, iinfo, result_type
 from ..dtypes import promote as promote_types
@@ -130,6 +131,21 @@ def einsum(equation: str, *operands: Any) -> _Tensor:
     return _ours.einsum(equation, *(operands[0] if alone else operands))
 
 
+def detach(input: _Tensor) -> _Tensor:
+    """The same values, cut off from the tape."""
+    return input.detach()
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, **options: Any) -> _Tensor:
+    """A Tensor of one number: floating, unless said otherwise."""
+    return full((), s, dtype=dtype or get_default_dtype(), **options)
+
+
+def is_same_size(input: _Tensor, other: _Tensor) -> bool:
+    """Whether both have one shape."""
+    return input.shape == other.shape
+
+
 def are_deterministic_algorithms_enabled() -> bool:
     """True: the same seed gives the same numbers."""
     return True
@@ -142,6 +158,7 @@ def get_float32_matmul_precision() -> str:
 
 # The last, because they take names of Python's: float, int, sum.
 globals().update(_FUNCTIONS)
+globals().update({n: getattr(nn.functional, n) for n in _ALSO_IN_TORCH.split()})
 globals().update({f"{n}_": getattr(_Tensor, f"{n}_") for n in _IN_PLACE.split()})
 globals().update(_kinds.DTYPES)
 globals().update(_kinds.TENSORS)
