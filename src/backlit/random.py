@@ -34,7 +34,7 @@ from .array_api import (
     where,
 )
 from .array_api.arguments import number, shape_tuple, whole
-from .array_api.primitives import random_bits
+from .array_api.primitives import random_bits, random_poisson
 from .autograd import no_grad
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
@@ -172,6 +172,14 @@ class Generator:
         STATE.execution.require("bernoulli", _is_probability, (p,))
         wide = float64 if p.dtype == float64 else float32
         return (self.uniform(p.shape, dtype=wide) < p).astype(p.dtype)
+
+    @_unwatched
+    @no_grad()
+    def poisson(self, mean: Any) -> Tensor:
+        """Whole numbers with these means, each n with the probability mⁿ e⁻ᵐ / n!, in m's type."""
+        y = random_poisson(self.key, self.counter, floating(as_tensor(mean)))
+        self.counter.assign(self.counter + 1)
+        return y
 
     @_unwatched
     @no_grad()
@@ -323,3 +331,12 @@ def multinomial(p: Any, num_samples: int, replacement: bool = False) -> Tensor:
     [1, 1, 1]
     """
     return default_generator().multinomial(p, num_samples, replacement)
+
+
+def poisson(mean: Any) -> Tensor:
+    """Poisson distributed numbers with these means, from the default generator.
+
+    >>> poisson(as_tensor([0.0])).tolist()
+    [0.0]
+    """
+    return default_generator().poisson(mean)

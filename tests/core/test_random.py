@@ -229,6 +229,21 @@ def test_bernoulli_and_exponential_numbers():
         kolmogorov(x, stats.expon(scale=0.25).cdf)
 
 
+def test_poisson_numbers():
+    mean = bl.tensor([0.3, 7.0, 400.0], dtype="float64")
+    drawn = bl.Generator(6).poisson(bl.broadcast_to(mean, (N // 10, 3))).numpy()
+    for column, m in zip(drawn.T, mean.tolist(), strict=True):
+        cuts = stats.poisson(m).ppf([0.2, 0.4, 0.6, 0.8])
+        own = np.diff(stats.poisson(m).cdf(cuts), prepend=0, append=1)
+        assert chances(np.bincount(np.searchsorted(cuts, column), minlength=5), own)
+    generator = bl.Generator(6)
+    again = [generator.poisson(mean).tolist() for _ in range(20)]
+    assert len({tuple(a) for a in again}) > 10
+    compiled = bl.Generator(6)
+    step = bl.compile(compiled.poisson)
+    assert [step(mean).tolist() for _ in range(20)] == again
+
+
 def test_a_draw_of_classes_is_the_same_compiled_and_takes_scores_that_want_gradients():
     def step(generator, scores):
         p = bl.nn.functional.softmax(scores, dim=-1)

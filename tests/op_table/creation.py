@@ -51,6 +51,20 @@ def of(*values):
 
 FLOAT32, FLOAT64, INT64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
 
+
+def poisson(key, counter, mean):
+    """How many uniform numbers can be multiplied before the product is below e^-mean: Knuth's."""
+    stream = np.random.Philox(key=int(key) + 2**64, counter=int(counter) * 2**64)
+    found = []
+    for m in mean.flat:
+        product, count = 1.0, -1
+        while product > math.exp(-m):
+            product *= (int(stream.random_raw()) >> 11) * 2.0**-53
+            count += 1
+        found.append(count if m else 0)
+    return np.array(found, float).reshape(mean.shape)
+
+
 TABLE = [
     Record(
         op=ops.Full,
@@ -96,5 +110,20 @@ TABLE = [
             Case(of(1, 1), {"shape": (0, 3)}),
         ],
         function=lambda key, counter, shape: primitives.random_bits(key, counter, shape),
+    ),
+    Record(
+        op=ops.RandomPoisson,
+        reference=poisson,
+        cases=[
+            Case((*of(0, 0), np.array([0.0, 0.5, 3.0, 9.5])), {}),
+            Case((*of(2**64 - 1, 5), np.full((2, 3), 2.0)), {}),
+            Case((*of(42, 2**40), np.array(1.5)), {}),
+        ],
+        function=primitives.random_poisson,
+        bad=[
+            Bad(lambda: bl.random.poisson(bl.tensor([1.0, -1.0])), ArgumentError,
+                r"random_poisson: the mean must lie in \[0, 2\*\*62\), got -1.0; look for NaN"),
+        ],
+        low_precision=False,
     ),
 ]  # fmt: skip

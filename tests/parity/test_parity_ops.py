@@ -402,6 +402,7 @@ TORCH = (
 
 WITHOUT = {
     "random_bits": "PyTorch's generator has other bits",
+    "random_poisson": "PyTorch's generator has other bits",
     "dropout": "PyTorch draws the mask inside",
     "cofactor": "PyTorch has no such function: it is the gradient of det",
     "svd": "the signs of the vectors are free: compared in test_parity_linalg",

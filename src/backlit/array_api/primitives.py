@@ -114,6 +114,11 @@ def random_bits(key: Tensor, counter: Tensor, shape: tuple[int, ...]) -> Tensor:
     return apply(cached(creation.RandomBits, shape), key, counter)
 
 
+def random_poisson(key: Tensor, counter: Tensor, mean: Tensor) -> Tensor:
+    """Poisson distributed numbers."""
+    return apply(cached(creation.RandomPoisson), key, counter, mean)
+
+
 def convolution(x: Tensor, weight: Tensor, *geometry: Any) -> Tensor:
     """An image times a kernel: the output."""
     return apply(cached(products.Convolution, *geometry), x, weight)

@@ -16,6 +16,7 @@ which every namespace provides with the meaning of the Array API standard. The r
     take_add(x, indices, axis, size)   adjoint of take
     arange(start, count, step, dtype)  start + i step for i < count
     random_bits(key, counter, shape)   uint32 bits of the Philox 4x64-10 generator
+    random_poisson(key, counter, mean) Poisson distributed numbers
     inv, solve, det, cofactor, slogdet, cholesky, qr, svd, svdvals, eigh, eigvalsh, pinv
                                        see `ops.decompositions`; several results are in one array
     argtop, argkth, argrunning, searchsorted    see `ops.ranking`
@@ -42,10 +43,10 @@ NAMESPACE = frozenset(
     greater greater_equal hypot inv isfinite isinf isnan less less_equal log log10 log1p log2
     logaddexp logical_and logical_not logical_or logical_xor matmul max max_pool max_pool_pick
     max_pool_route maximum min minimum multiply negative nextafter not_equal ones_like permute_dims
-    pinv place polygamma pow prod put_along_axis_add qr random_bits reciprocal remainder reshape
-    round scatter_add scatter_extreme scatter_prod searchsorted set_items set_slice sign signbit sin
-    sinh slice slogdet solve sqrt square subtract sum svd svdvals take take_add take_along_axis tan
-    tanh trunc where window_spread window_sum zeros zeros_like
+    pinv place polygamma pow prod put_along_axis_add qr random_bits random_poisson reciprocal
+    remainder reshape round scatter_add scatter_extreme scatter_prod searchsorted set_items
+    set_slice sign signbit sin sinh slice slogdet solve sqrt square subtract sum svd svdvals take
+    take_add take_along_axis tan tanh trunc where window_spread window_sum zeros zeros_like
     """.split()
 )
 

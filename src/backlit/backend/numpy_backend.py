@@ -297,6 +297,15 @@ def random_bits(key: np.ndarray, counter: np.ndarray, shape: tuple[int, ...]) ->
     return words.astype("<u8", copy=False).view("<u4")[:size].reshape(shape)
 
 
+def random_poisson(key: np.ndarray, counter: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Poisson distributed numbers, as NumPy draws them, from a stream that no other draw reads.
+
+    Its key has a 1 above the seed's 64 bits, and it begins at block `counter` · 2⁶⁴.
+    """
+    stream = np.random.Philox(key=int(key) | 1 << 64, counter=int(counter) << 64)
+    return np.asarray(np.random.Generator(stream).poisson(mean)).astype(mean.dtype)
+
+
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23 (1969)
 # 631-637; highest power first. Up to 15/32 erf x = x P(x²)/Q(x²), above it
 # erf x = 1 - exp(-x²) R(x)/S(x), which is 1 in float64 from 6 on.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..op import Op, Shape, require_held
+from ..errors import ArgumentError
+from ..op import Op, Requirement, Shape, require_held
 
 
 class Full(Op):
@@ -65,3 +66,25 @@ class RandomBits(Op):
     def infer(self, key: Any, counter: Any) -> tuple[Shape, DType]:
         """The given shape, uint32."""
         return self.shape, np.dtype("uint32")
+
+
+class RandomPoisson(Op):
+    """y = Poisson distributed numbers with these means, of the key's stream for block `counter`."""
+
+    primitive = True
+
+    def forward(self, xp, key, counter, mean):
+        return xp.random_poisson(key, counter, mean)
+
+    def requires(self, xp, key, counter, mean):
+        """Means that int64 numbers have."""
+        fits = xp.logical_and(mean >= 0, mean < 2.0**62)
+        return (
+            Requirement(
+                fits, mean, ArgumentError, "the mean must lie in [0, 2**62)", "look for NaN"
+            ),
+        )
+
+    def infer(self, key: Any, counter: Any, mean: Any) -> tuple[Shape, DType]:
+        """Shape and dtype of the means."""
+        return mean.shape, mean.dtype
