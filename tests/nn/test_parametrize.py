@@ -79,6 +79,30 @@ def test_a_step_is_captured_copied_and_saved(make) -> None:
     assert other.eval()(x).tolist() == layer.eval()(x).tolist()
 
 
+@pytest.mark.parametrize("way", ["matrix_exp", "cayley", "householder"])
+def test_orthonormal_columns_stay_so_while_they_are_learned(way) -> None:
+    for shape in ((4, 4), (5, 3), (3, 5)):
+        layer = parametrizations.orthogonal(linear(*shape), orthogonal_map=way)
+        optimizer = optim.SGD(layer.parameters(), lr=0.02)
+        target = bl.tensor(rng.normal(size=shape))
+        losses = []
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = ((layer.weight - target) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < losses[0]
+        w = layer.weight.detach().numpy()
+        w = w if shape[0] >= shape[1] else w.T
+        np.testing.assert_allclose(w.T @ w, np.eye(w.shape[1]), atol=1e-10)
+        q = np.linalg.qr(rng.normal(size=w.shape))[0]
+        layer.weight = bl.tensor(q if shape[0] >= shape[1] else q.T)
+        np.testing.assert_allclose(
+            layer.weight.detach().numpy(), q if shape[0] >= shape[1] else q.T, atol=1e-10
+        )
+
+
 class Square(nn.Module):
     def forward(self, x):
         return x * x
@@ -210,6 +234,13 @@ def test_starting_values_of_more_kinds() -> None:
     (lambda: utils.fuse_linear_bn_eval(linear(), nn.BatchNorm1d(4)), ArgumentError, "evaluation"),
     (lambda: utils.fuse_linear_bn_eval(linear().eval(), nn.BatchNorm1d(
         4, track_running_stats=False).eval()), ArgumentError, "must keep running statistics"),
+    (lambda: parametrizations.orthogonal(linear(), "bias"), ArgumentError, "at least 2 axes"),
+    (lambda: parametrizations.orthogonal(linear(), orthogonal_map="qr"), ArgumentError,
+     "orthogonal_map must be one of matrix_exp, cayley, householder, got 'qr'"),
+    (lambda: parametrizations.orthogonal(linear(), orthogonal_map="cayley",
+                                         use_trivialization=False), ArgumentError, "cannot be set"),
+    (lambda: setattr(parametrizations.orthogonal(linear()), "weight", bl.zeros((2, 2))), ShapeError,
+     r"orthogonal: the value must have shape \(4, 3\), got float32\[2,2\]"),
     (lambda: utils.skip_init(len), ArgumentError, "skip_init: a class of modules is required"),
     (lambda: init.trunc_normal_(bl.zeros(1), a=1, b=0), ArgumentError, "a must lie below b"),
     (lambda: init.eye_(bl.zeros(1)), ShapeError, "eye_: the Tensor must have 2 axes"),

@@ -85,6 +85,35 @@ def methods(c):
     return {name: f for name, f in vars(c).items() if callable(f)}
 
 
+@pytest.mark.parametrize("trivial", [True, False])
+@pytest.mark.parametrize("orthogonal_map", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("sizes", [(4, 4), (3, 5), (5, 3)])
+def test_orthogonal_weights(sizes, orthogonal_map, trivial):
+    if not trivial and orthogonal_map != "householder":
+        return  # PyTorch cannot begin with a value either
+    options = {"orthogonal_map": orthogonal_map, "use_trivialization": trivial}
+    theirs = T.parametrizations.orthogonal(torch.nn.Linear(*sizes).double(), **options)
+    ours = nn.Linear(*sizes, dtype="float64")
+    ours.weight.assign(rng.normal(size=sizes[::-1]))
+    start = torch.nn.Linear(*sizes).double()
+    start.weight.data = torch.tensor(ours.weight.numpy())
+    start = T.parametrizations.orthogonal(start, **options)
+    ours = parametrizations.orthogonal(ours, **options)
+    if sizes[0] == sizes[1] or not trivial:  # else the base is completed at random
+        close(ours.weight, start.weight, "start")
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    with torch.no_grad():
+        original = theirs.parametrizations.weight.original
+        original += torch.tril(torch.tensor(rng.normal(size=original.shape)), -1)
+        original += torch.triu(torch.tensor(rng.normal(size=original.shape)), 1)
+    ours.load_state_dict({n: t.numpy() for n, t in theirs.state_dict().items()})
+    close(ours.weight, theirs.weight)
+    upstream = rng.normal(size=sizes[::-1])
+    (ours.weight * bl.tensor(upstream)).sum().backward()
+    (theirs.weight * torch.tensor(upstream)).sum().backward()
+    close(ours.parametrizations.weight.original.grad, original.grad)
+
+
 class Symmetric:
     def forward(self, x):
         return (x + x.mT) / 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ...array_api import maximum
 from ...array_api.arguments import whole
 from ...autograd import no_grad
+from ...errors import ArgumentError
+from ...op import describe
 from ...tensor import Tensor
 from ..module import Module
 from .norms import (
@@ -15,6 +17,7 @@ from .norms import (
     power_iterations,
     rows_of,
 )
+from .orthogonal import MAPS, Orthogonal
 from .parametrize import register_parametrization
 
 
@@ -96,4 +99,45 @@ def spectral_norm(
     return register_parametrization(module, name, layer)
 
 
-__all__ = ["spectral_norm", "weight_norm"]
+def orthogonal(
+    module: Module,
+    name: str = "weight",
+    orthogonal_map: str | None = None,
+    *,
+    use_trivialization: bool = True,
+) -> Module:
+    """A weight whose columns (rows, if those are fewer) stay orthonormal, also while it is learned.
+
+    The map from a free matrix is "matrix_exp" (the exponential of X - Xᵀ, for square weights if
+    none is named), "cayley" or "householder" (reflections, for the others). With
+    `use_trivialization` the result is a `base`, the weight made orthonormal, times the map, which
+    begins at the identity. The parameter is `parametrizations.weight.original`.
+
+    Source: Lezcano-Casado, "Trivializations for gradient-based optimization on manifolds", NeurIPS
+    2019; Cayley: Lezcano-Casado & Martínez-Rubio, ICML 2019.
+
+    >>> import backlit
+    >>> from backlit import nn
+    >>> w = orthogonal(nn.Linear(3, 3)).weight.detach()
+    >>> bool((abs(w @ w.mT - backlit.eye(3)) < 1e-5).all())
+    True
+    """
+    weight = module._parameters.get(name)
+    if weight is None or weight.ndim < 2:
+        got = "none" if weight is None else describe(weight)
+        raise ArgumentError(
+            f"orthogonal: {type(module).__name__}.{name} must be a parameter of at least 2 axes, "
+            f"got {got}"
+        )
+    if orthogonal_map is None:
+        square = weight.shape[-2] == weight.shape[-1]
+        orthogonal_map = "matrix_exp" if square else "householder"
+    if orthogonal_map not in MAPS:
+        raise ArgumentError(
+            f"orthogonal: orthogonal_map must be one of {', '.join(MAPS)}, got {orthogonal_map!r}"
+        )
+    layer = Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization)
+    return register_parametrization(module, name, layer, unsafe=True)
+
+
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
