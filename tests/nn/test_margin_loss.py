@@ -180,6 +180,7 @@ def test_distances_and_angles() -> None:
     unit = F.normalize(A, dim=0).numpy()
     np.testing.assert_allclose(np.linalg.norm(unit, axis=0), 1, rtol=1e-12)
     zero = bl.tensor(np.zeros((1, 4)), requires_grad=True)
+    assert not F.normalize(zero).detach().numpy().any()
     assert np.isfinite(bl.grad(F.cosine_similarity(zero, B[:1]).sum(), zero).numpy()).all()
     w = rng.normal(size=(2, 4, 4))
     np.testing.assert_allclose(

@@ -67,6 +67,15 @@ def test_adaptive_pooling_by_its_definition() -> None:
             np.testing.assert_array_equal(found, top.reshape(2, 2, -1))
 
 
+def test_of_several_largest_elements_the_first_in_row_major_order_wins() -> None:
+    x = bl.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]])
+    assert F.adaptive_max_pool2d(x, 2, True)[1].tolist() == [[[1, 1], [3, 5]]]
+    assert F.max_pool2d(x, 2, return_indices=True)[1].tolist() == [[[1]]]
+    assert F.max_pool3d(x[None], (1, 2, 2), 1, return_indices=True)[1].tolist() == [
+        [[[1, 1], [3, 5]]]
+    ]
+
+
 def test_what_is_not_finite_stays_in_its_windows() -> None:
     x = np.ones((1, 1, 3, 3))
     x[0, 0, 0, 0] = np.nan
@@ -102,6 +111,13 @@ def test_volumes_are_convolved_as_the_formula_says() -> None:
     np.testing.assert_allclose(
         F.conv_transpose3d(g, weight).numpy(), grad_x.numpy(), rtol=1e-12, atol=1e-12
     )
+    wide = np.zeros((3, 2, 3, 3, 4))
+    wide[:, :, ::2, :, ::3] = w
+    spread = F.conv3d(VOLUME, w, dilation=(2, 1, 3)).numpy()
+    np.testing.assert_allclose(spread, F.conv3d(VOLUME, wide).numpy(), rtol=1e-10, atol=1e-12)
+    out = F.conv_transpose3d(y.detach(), w, dilation=(2, 1, 3)).numpy()
+    same = F.conv_transpose3d(y.detach(), wide).numpy()
+    np.testing.assert_allclose(out, same, rtol=1e-10, atol=1e-12)
     assert bl.gradcheck(lambda a, b: F.conv3d(a, b, stride=2, padding=1), (x[:1], weight))
     assert bl.gradcheck(
         lambda a, b: F.conv_transpose3d(a, b, stride=2, padding=1), (y[:1, :, :2].detach(), weight)

@@ -91,9 +91,13 @@ def test_what_is_not_finite_stays_among_its_neighbours() -> None:
 
 def test_a_convolution_is_a_product_with_the_patches() -> None:
     w = np.random.default_rng(2).normal(size=(3, 4, 2, 3))
-    patches = F.unfold(X, (2, 3), stride=(1, 2), padding=(0, 1)).numpy()
-    y = F.conv2d(bl.tensor(X), bl.tensor(w), stride=(1, 2), padding=(0, 1)).numpy()
-    np.testing.assert_allclose((w.reshape(3, -1) @ patches).reshape(y.shape), y, rtol=1e-10)
+    for options in (
+        {"stride": (1, 2), "padding": (0, 1)},
+        {"dilation": (3, 2), "padding": (1, 0)},
+    ):
+        patches = F.unfold(X, (2, 3), **options).numpy()
+        y = F.conv2d(bl.tensor(X), bl.tensor(w), **options).numpy()
+        np.testing.assert_allclose((w.reshape(3, -1) @ patches).reshape(y.shape), y, rtol=1e-10)
     ones = np.ones_like(X)
     count = F.fold(F.unfold(ones, 2), (4, 5), 2).numpy()
     np.testing.assert_allclose(F.fold(F.unfold(X, 2), (4, 5), 2).numpy(), X * count, rtol=1e-12)

@@ -343,6 +343,7 @@ PADS = [
       for mode in ("reflect", "replicate", "circular")
       for options in ({}, {"stride": 2, "groups": 2, "bias": False})),
     layer("Conv2d", IMAGE, args=(4, 2, (2, 3)), padding="same", padding_mode="reflect", dilation=2),
+    layer("Conv2d", IMAGE, args=(4, 2, (2, 4)), padding="same", padding_mode="circular"),
     layer("Conv2d", IMAGE, args=(4, 2, 3), padding="valid", padding_mode="circular"),
     layer("Conv2d", LONE, args=(4, 2, 3), padding=(0, 2), padding_mode="replicate"),
 ]  # fmt: skip

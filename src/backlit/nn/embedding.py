@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..array_api import argmax, concat, expand_dims, mean, take_along_axis, zeros
-from ..array_api import where as choose
 from ..array_api.arguments import whole
 from ..errors import ArgumentError, IndexRangeError, ShapeError
 from ..op import Requirement, describe
@@ -331,13 +330,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return concat(parts, axis=1)
 
     def predict(self, x: Tensor) -> Tensor:
-        """The class of each row: (N).
-
-        It is the head's likeliest where that is a class, else the likeliest of all classes.
-        """
-        x = as_tensor(x)
-        best = argmax(self.head(x), axis=1)
-        return choose(best < self.shortlist_size, best, argmax(self.log_prob(x), axis=1))
+        """The likeliest class of each row: (N)."""
+        return argmax(self.log_prob(x), axis=1)
 
     def forward(self, x: Tensor, target: Tensor) -> AdaptiveOutput:
         """The log-probabilities of the targets, and their negative mean."""
