@@ -12,6 +12,7 @@ from backlit.torch.instead import run
 pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore::UserWarning"),  # PyTorch's, of its own fast paths
+    pytest.mark.filterwarnings("ignore::FutureWarning"),  # and of its own old names
 ]
 SCRIPTS = Path(__file__).parents[1] / "dialect" / "scripts"
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem != "course")
