@@ -66,6 +66,20 @@ def test_what_pytorch_saved_comes_back(name):
     assert type(found["best"]) is float
 
 
+def test_an_optimizer_goes_on_from_a_state_of_pytorch():
+    state = pytorch.read((FOLDER / "new.pt").read_bytes(), "new.pt")["optimizer"]
+    parameters = [backlit.tensor([[1.0, 2.0], [3.0, 4.0]]), backlit.tensor([5.0, 6.0])]
+    optimizer = backlit.optim.Adam([p.requires_grad_() for p in parameters], lr=1.0)
+    optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 0.001
+    kept = optimizer.state[parameters[1]]
+    assert kept["step"].item() == 1
+    assert np.allclose(kept["exp_avg"].numpy(), 0.1)
+    one_more = backlit.optim.Adam([*parameters, backlit.tensor([1.0], requires_grad=True)])
+    with pytest.raises(ValueError, match=r"the groups must have \[3\] parameters, got \[2\]"):
+        one_more.load_state_dict(state)
+
+
 def test_load_tensors_reads_what_is_named_tensors_only(tmp_path):
     with pytest.raises(DataError, match=r"under 'model' is a OrderedDict; read it with backlit"):
         backlit.load_tensors(FOLDER / "new.pt")

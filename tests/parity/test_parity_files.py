@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 
 import backlit
+import backlit.torch as dialect
 from backlit.torch.serialization import load, save
 
 pytestmark = pytest.mark.parity
@@ -67,3 +68,40 @@ def test_what_we_save_is_read_beside_pytorch(tmp_path):
     theirs = safetensors.torch.load_file(tmp_path / "w.pt")
     for name, value in model.state_dict().items():
         assert np.array_equal(theirs[name].numpy(), value.numpy())
+
+
+OPTIMIZERS = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.01, "amsgrad": True}),
+    ("AdamW", {}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.5, "centered": True}),
+    *[(name, {}) for name in ("Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")],
+]
+
+
+def step(library, model, optimizer):
+    optimizer.zero_grad()
+    model(library.ones(1, 2)).pow(2).sum().backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize(("name", "settings"), OPTIMIZERS)
+def test_training_goes_on_from_a_file_of_pytorch(name, settings):
+    def made(library):
+        model = library.nn.Linear(2, 3)
+        groups = [{"params": [model.weight]}, {"params": [model.bias], "lr": 0.02}]
+        return model, getattr(library.optim, name)(groups, **settings)
+
+    theirs = made(torch)
+    for _ in range(3):
+        step(torch, *theirs)
+    found = load(written([part.state_dict() for part in theirs], zipped=True))
+    ours = made(dialect)
+    for part, state in zip(ours, found, strict=True):
+        part.load_state_dict(state)
+    for _ in range(3):
+        step(torch, *theirs)
+        step(dialect, *ours)
+    for a, b in zip(ours[0].parameters(), theirs[0].parameters(), strict=True):
+        assert np.allclose(a.detach().numpy(), b.detach().numpy(), atol=1e-6)

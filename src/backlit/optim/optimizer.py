@@ -276,7 +276,7 @@ class Optimizer(Announcing):
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a saved state. Nothing changes if it does not fit."""
+        """Continue from a saved state, ours or PyTorch's. Nothing changes if it does not fit."""
         name = type(self).__name__
         require_dict(f"{name}.load_state_dict", state_dict)
         if not {"state", "param_groups"} <= set(state_dict):
@@ -284,6 +284,8 @@ class Optimizer(Announcing):
                 f"load_state_dict: {name} needs 'state' and 'param_groups', got "
                 f"{', '.join(state_dict)}"
             )
+        if any(isinstance(g["params"], list) for g in state_dict["param_groups"]):
+            state_dict = _from_pytorch(state_dict, self.defaults)
         sizes = [len(g["params"]) for g in self.param_groups]
         groups = state_dict["param_groups"]
         given = [g["params"] for g in groups]
@@ -395,6 +397,26 @@ class Optimizer(Announcing):
             count = sum(p.size for p in group["params"])
             lines.append(f"  {len(group['params'])} Tensors of {count:,} numbers: {settings}")
         return "\n".join([*lines, ")"])
+
+
+#: Settings of PyTorch's groups that say how it computes, not what.
+_HOW = ("foreach", "fused", "capturable", "differentiable")
+
+
+def _from_pytorch(saved: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """A state of PyTorch's in our form: it lists its parameters by number, and leaves zeros out."""
+    groups, state = [], {}
+    number = 0
+    for group in saved["param_groups"]:
+        settings = {**defaults, **{k: v for k, v in group.items() if k not in _HOW}}
+        settings["lr"] = float(group.get("lr", 0.0))
+        groups.append({**settings, "params": len(group["params"])})
+        for theirs in group["params"]:
+            kept = {k: v for k, v in saved["state"].get(theirs, {}).items() if v is not None}
+            if kept:
+                state[str(number)] = {STEP: 1.0, **kept}  # SGD does not count
+            number += 1
+    return {"state": state, "param_groups": groups}
 
 
 class _State(WatchedDict):
