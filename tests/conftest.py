@@ -1,7 +1,7 @@
 """What all tests share: `--quick`, and a browser.
 
-`--quick` is a first answer: of each test, and of each op, the first case; of what one test goes
-through, two; nothing that is slow. At its end it says what it left out.
+`--quick` is a first answer: of each test the first case, of each op two, nothing that is slow. At
+its end it says what it left out.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("not run", sep="-")
     for line in (
         f"make test: {LEFT['slow']} slow tests, {LEFT['more']} further cases of tests that ran, "
-        "all but two of the values that one test goes through, "
+        "all but two of the cases of each op, "
         "the examples in docstrings",
         f"make long: {LEFT['long']} tests that check one thing in many ways",
         "make parity: comparisons with PyTorch",

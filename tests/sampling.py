@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-#: Whether of the values that one test goes through only a few are tried; set by `--quick`.
+#: Whether a few values are enough for a test that says so; set by `--quick`.
 quick = False
 
 
@@ -27,13 +27,13 @@ def only(names: str, values: Iterable[Any]) -> list[Any]:
     return [pytest.param(v, marks=() if str(v) in kept else pytest.mark.long) for v in values]
 
 
-def try_each(check: Callable[[Any], None], values: Iterable[Any], few: int = 2) -> None:
+def try_each(check: Callable[[Any], None], values: Iterable[Any], few: int | None = None) -> None:
     """Check each value; fail once, with all the values that failed and why.
 
-    A quick run tries a `few`: the one in the middle and the first.
+    A quick run tries a `few`, if that is given: the one in the middle and the first.
     """
     tried = list(values)
-    if quick and len(tried) > few:
+    if quick and few is not None and len(tried) > few:
         tried = [tried[len(tried) // 2], tried[0]][:few]
     failed: dict[str, BaseException] = {}
     for i, value in enumerate(tried):

@@ -601,6 +601,13 @@ def test_safe_forms_at_large_arguments(size: float, dtype: str) -> None:
         np.testing.assert_allclose(found.numpy(), gradient, 1e-6)
 
 
+@every("exponent", [0.0, bl.tensor([0.0, 0.0]), bl.tensor([0.0, 0.0], requires_grad=True)])
+def test_a_power_of_0_is_flat_to_second_order(exponent) -> None:
+    x = bl.tensor([0.0, 2.0], requires_grad=True)
+    first = bl.grad(bl.pow(x, exponent).sum(), x, create_graph=True)
+    assert first.tolist() == bl.grad(first.sum(), x).tolist() == [0.0, 0.0]
+
+
 # -- the base classes -----------------------------------------------------------------------------
 
 

@@ -54,11 +54,12 @@ def test_several_parameters_are_tried_in_all_combinations() -> None:
 def test_a_quick_run_tries_the_middle_and_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr(sampling, "quick", True)
-    try_each(seen.append, range(9))
+    try_each(seen.append, range(9), few=2)
     try_each(seen.append, range(9), few=1)
-    try_each(seen.append, [10, 11])
-    try_each(seen.append, [])
-    assert seen == [4, 0, 4, 10, 11]
+    try_each(seen.append, [10, 11], few=2)
+    try_each(seen.append, [], few=2)
+    try_each(seen.append, [20, 21, 22])
+    assert seen == [4, 0, 4, 10, 11, 20, 21, 22]
 
 
 def test_a_test_of_a_record_tries_all_its_cases() -> None:
