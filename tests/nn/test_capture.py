@@ -81,6 +81,30 @@ LAYERS = {
         IMAGES,
     ),
     "embedding": (lambda: nn.Embedding(7, 3, padding_idx=1), TOKENS),
+    "embedding of limited length": (lambda: nn.Embedding(7, 3, max_norm=0.5), TOKENS),
+    "bag of embeddings": (lambda: nn.EmbeddingBag(7, 3, mode="max", padding_idx=1), TOKENS),
+    "learned slopes": (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.PReLU(3)), IMAGES),
+    "random slopes": (lambda: nn.Sequential(nn.Linear(4, 3), nn.RReLU()), ROWS),
+    "alpha dropout": (lambda: nn.Sequential(nn.Linear(4, 3), nn.AlphaDropout(0.3)), ROWS),
+    "dropout of channels": (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.Dropout2d()), IMAGES),
+    "instance norm": (
+        lambda: nn.InstanceNorm2d(4, affine=True, track_running_stats=True),
+        IMAGES,
+    ),
+    "root-mean-square norm": (lambda: nn.RMSNorm(4), ROWS),
+    "circular convolution": (
+        lambda: nn.Conv2d(4, 3, 3, padding=1, padding_mode="circular"),
+        IMAGES,
+    ),
+    "convolution of volumes": (
+        lambda: nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Conv3d(2, 3, 2), nn.MaxPool3d((1, 2, 2))),
+        IMAGES,
+    ),
+    "upsampling": (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.UpsamplingBilinear2d(7)), IMAGES),
+    "random windows": (
+        lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.FractionalMaxPool2d(2, output_size=2)),
+        IMAGES,
+    ),
     **{
         f"{kind.__name__}{options}": (lambda k=kind, o=options: First(k(4, 3, **o)), SEQUENCES)
         for kind in (nn.RNN, nn.LSTM, nn.GRU)
