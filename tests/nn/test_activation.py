@@ -73,6 +73,12 @@ def test_gumbel_softmax_samples_one_hot_vectors_with_a_gradient() -> None:
     )
 
 
+def test_the_old_words_of_hardtanh_are_understood() -> None:
+    with pytest.warns(UserWarning, match="min_value and max_value are PyTorch's old words"):
+        layer = nn.Hardtanh(min_value=-2, max_value=0.5)
+    assert layer(X).tolist() == [[-2.0, 0.5, 0.5]]
+
+
 def test_softplus_is_linear_beyond_its_threshold() -> None:
     x = bl.tensor([1.0, 3.0], dtype="float64")
     y = F.softplus(x, beta=2.0, threshold=4.0)

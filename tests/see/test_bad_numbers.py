@@ -130,7 +130,7 @@ FORWARD = {
     division_by_zero: ("division by 0", (0,), "a / bl.where(b != 0, b, 1.0)"),
     zero_by_zero: ("0/0", (0,), "a / bl.where(b != 0, b, 1.0)"),
     exp_overflow: ("exp overflow", (1,), "bl.exp(x - bl.max(x))"),
-    softmax_by_hand: ("exp overflow", (0, 1), "bl.functional.softmax(x, axis=1)"),
+    softmax_by_hand: ("exp overflow", (0, 1), "bl.nn.functional.softmax(x, dim=1)"),
     logsumexp_by_hand: ("exp overflow", (0, 1), "bl.logsumexp(x, axis=1)"),
     softplus_by_hand: ("exp overflow", (1,), "bl.logaddexp(x, 0.0)"),
     inf_minus_inf: ("overflow", (0,), ""),

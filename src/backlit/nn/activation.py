@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from ..array_api import zeros
@@ -155,8 +156,22 @@ class CELU(_Replacing):
 class Hardtanh(_Replacing):
     """y = x limited to [min_val, max_val]: see `functional.hardtanh`."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ):
         super().__init__(inplace)
+        if min_value is not None or max_value is not None:
+            warnings.warn(
+                "Hardtanh: min_value and max_value are PyTorch's old words for min_val and max_val",
+                stacklevel=2,
+            )
+            min_val = min_val if min_value is None else min_value
+            max_val = max_val if max_value is None else max_value
         if not number("Hardtanh: min_val", min_val) < number("Hardtanh: max_val", max_val):
             raise ArgumentError(
                 f"Hardtanh: min_val must lie below max_val, got {min_val} and {max_val}"

@@ -75,7 +75,7 @@ def _stable(record: Record, node: NodeRecord) -> str:
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Div):
             soft = _softmax_of(e)
             if soft:
-                return f"{lib}functional.softmax({soft})"
+                return f"{lib}nn.functional.softmax({soft})"
         if _called(e) == "log":
             x = _argument(e)
             folded = _sum_of_exp(x)
@@ -249,16 +249,17 @@ def _sum_of_exp(e: ast.expr | None) -> str:
 
 
 def _softmax_of(e: ast.BinOp) -> str:
-    """`x, axis=1` for `exp(x) / sum(exp(x), axis=1, keepdims=True)`."""
+    """`x, dim=1` for `exp(x) / sum(exp(x), axis=1, keepdims=True)`."""
     top = _argument(e.left) if _called(e.left) == "exp" else None
     if top is None and not isinstance(e.left, ast.Name):
         return ""
     bottom = e.right
     if _called(bottom) != "sum" or not isinstance(bottom, ast.Call):
         return ""
-    axis = next((ast.unparse(k.value) for k in bottom.keywords if k.arg == "axis"), "-1")
+    given = (k.value for k in bottom.keywords if k.arg in ("axis", "dim"))
+    axis = next(map(ast.unparse, given), "-1")
     if top is not None:
-        return f"{ast.unparse(top)}, axis={axis}"
+        return f"{ast.unparse(top)}, dim={axis}"
     return ""
 
 
