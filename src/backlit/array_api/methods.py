@@ -22,9 +22,9 @@ from .arguments import one_axis
 from .assignment import setitem
 from .data import data
 from .dialects import SPOKEN, UNSAID, of_pytorch, require_pytorch
-from .indexing import take_along_axis
+from .indexing import getitem, take_along_axis
 from .linear_algebra import matmul
-from .parts import Moved, Reshaped, item, part_of
+from .parts import Moved, Reshaped, part_of
 from .ranking import Ranked
 
 Method = Callable[..., Any]
@@ -152,17 +152,17 @@ def _extreme(function: Method) -> Method:
         keepdim: Any = None,
         *,
         axis: Any = None,
-        keepdims: Any = None,
+        keepdims: bool = False,
         dim: Any = UNSAID,
         other: Any = None,
     ) -> Any:
         if place is None and dim is UNSAID and keepdim is None and other is None:
-            return function(self, axis=axis, keepdims=bool(keepdims))
+            return function(self, axis=axis, keepdims=keepdims)
         if isinstance(place, Tensor) or other is not None:
             return between(self, place if other is None else other)
         if dim is UNSAID:
-            if isinstance(place, tuple) or keepdims is not None:
-                return function(self, axis=place, keepdims=bool(keepdims))
+            if isinstance(place, tuple) or keepdims:
+                return function(self, axis=place, keepdims=keepdims)
             if keepdim is None:
                 require_pytorch(f"x.{name}(1)")
             dim = place
@@ -311,7 +311,7 @@ _WRITTEN_OUT: dict[str, Any] = {
     "__matmul__": matmul,
     "__rmatmul__": _reflected_matmul,
     "__imatmul__": _in_place("@=", matmul),
-    "__getitem__": item,
+    "__getitem__": getitem,
     "__setitem__": _setitem,
     "__contains__": _contains,
     "__round__": _round,

@@ -111,10 +111,16 @@ def item(self: Tensor, key: Any) -> Tensor:
     return y
 
 
+def speak_pytorch() -> None:
+    """From now on what means two things is PyTorch's, and parts write through."""
+    SPOKEN.pytorch = True
+    Tensor.__getitem__ = item  # type: ignore[method-assign]
+
+
 def _is_basic(key: Any) -> bool:
     """Whether a key selects a part, and no copies: numbers, slices, None and `...`."""
     keys = key if type(key) is tuple else (key,)
     return all(k is None or k is Ellipsis or type(k) in (int, slice) for k in keys)
 
 
-__all__ = ["Moved", "Part", "Reshaped", "item", "part_of"]
+__all__ = ["Moved", "Part", "Reshaped", "item", "part_of", "speak_pytorch"]

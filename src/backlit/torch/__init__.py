@@ -15,7 +15,7 @@ import numpy as _numpy
 from .. import array_api as _ours
 from .. import compiler as _compiler
 from .. import dtypes as _dtypes
-from ..array_api.dialects import SPOKEN as _SPOKEN
+from ..array_api.parts import speak_pytorch as _speak_pytorch
 from ..autograd import enable_grad, is_grad_enabled, no_grad
 from ..dialect.attach import FUNCTIONS as _FUNCTIONS
 from ..dialect.table import ALSO_IN_TORCH as _ALSO_IN_TORCH
@@ -105,7 +105,7 @@ from . import (  # isort: skip  (they stand on what is above)
     version,
 )
 
-_SPOKEN.pytorch = True
+_speak_pytorch()
 
 __version__ = version.__version__
 
