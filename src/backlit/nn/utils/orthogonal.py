@@ -115,7 +115,7 @@ class Orthogonal(Module):
         near = math.sqrt(np.finfo(q.dtype).eps) / 10
         if not np.allclose(np.swapaxes(q, -1, -2) @ q, identity, atol=near):
             q = orthonormal(q)
-        self.base = asarray(q)
+        self.register_buffer("base", asarray(q))
         start = -np.broadcast_to(np.eye(*self.shape[-2:], dtype=q.dtype), self.shape)
         return asarray(start.copy())
 
