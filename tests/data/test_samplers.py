@@ -39,6 +39,11 @@ def test_weights_are_probabilities() -> None:
     drawn = Counter(data.WeightedRandomSampler([1, 0, 3], 4000, generator=generator))
     assert set(drawn) == {0, 2}
     assert drawn[2] / 4000 == pytest.approx(0.75, abs=0.03)
+    edge = data.WeightedRandomSampler([0, 1, 0, 1], 2)
+    edge.generator = type(
+        "Zeros", (), {"uniform": lambda _, shape, dtype: bl.zeros(shape, dtype=dtype)}
+    )()
+    assert list(edge) == [1, 1]
     # Without replacement the first is drawn by weight, the second among the rest: P(2 first) = 3/5.
     first, pairs = Counter(), Counter()
     for _ in range(2000):

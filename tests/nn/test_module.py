@@ -497,6 +497,9 @@ def test_a_state_can_become_the_parameters() -> None:
     assert model[0].weight.dtype == model[2].running_mean.dtype == bl.float64
     assert model[0].weight.requires_grad
     assert not model[2].running_mean.requires_grad
+    model.requires_grad_(False)
+    model.load_state_dict(model.state_dict(), assign=True)
+    assert not any(p.requires_grad for p in model.parameters())
 
 
 def test_a_buffer_is_registered_when_it_is_set() -> None:

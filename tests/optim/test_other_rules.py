@@ -9,6 +9,7 @@ import backlit as bl
 from backlit import optim
 from backlit.compiler.api import interpreter
 from backlit.errors import ArgumentError, TraceError
+from backlit.optim.line_search import Point, strong_wolfe
 
 rng = np.random.default_rng(0)
 GRADIENTS = (0.5, -1.0, 2.0, 0.25, -0.125, 3.0, -1.0, 0.5)
@@ -213,6 +214,42 @@ def test_lbfgs_solves_a_quadratic_in_as_many_steps_as_it_has_axes():
     opt.step(closure_of(opt, lambda: w @ (matrix @ w) / 2 - b @ w))
     np.testing.assert_allclose(w.numpy(), np.linalg.solve(matrix.numpy(), b.numpy()), rtol=1e-6)
     assert opt.state[w]["n_iter"] < 20
+
+
+def test_lbfgs_steps_along_the_inverse_hessian_of_the_last_step():
+    """H = (I - ρ s yᵀ) γ (I - ρ y sᵀ) + ρ s sᵀ, γ = sᵀy / yᵀy, written out."""
+    curvature = np.array([1.0, 10.0, 3.0])
+    w = leaf([1.0, 1.0, -2.0])
+    opt = optim.LBFGS([w], lr=0.5, max_iter=2, max_eval=9)
+    opt.step(closure_of(opt, lambda: (bl.tensor(curvature) * w * w).sum() / 2))
+    start = np.array([1.0, 1.0, -2.0])
+    g = curvature * start
+    s = -0.5 * min(1, 1 / np.abs(g).sum()) * g
+    y = curvature * s
+    rho = 1 / (s @ y)
+    side = np.eye(3) - rho * np.outer(s, y)
+    inverse = side @ side.T * (s @ y) / (y @ y) + rho * np.outer(s, s)
+    place = start + s
+    np.testing.assert_allclose(w.numpy(), place - 0.5 * inverse @ (curvature * place), rtol=1e-10)
+
+
+@pytest.mark.parametrize("t", [1e-3, 0.1, 1.0, 10.0, 30.0])
+def test_a_line_search_ends_where_the_strong_wolfe_conditions_hold(t):
+    """On functions of one number with a far, a flat and several minima."""
+    for f, slope in (
+        (lambda t: -t / (t * t + 2), lambda t: (t * t - 2) / (t * t + 2) ** 2),
+        (lambda t: (t - 3) ** 4, lambda t: 4 * (t - 3) ** 3),
+        (lambda t: t * t - 20 * t, lambda t: 2 * t - 20),
+        (lambda t: math.sin(3 * t) + (t - 4) ** 2, lambda t: 3 * math.cos(3 * t) + 2 * (t - 4)),
+    ):
+        start = Point(0.0, f(0.0), None, slope(0.0))
+        found, count = strong_wolfe(
+            lambda t, f=f, slope=slope: Point(t, f(t), None, slope(t)),
+            start, t, width=1.0, limit=25, tolerance=1e-9, c2=0.1,
+        )  # fmt: skip
+        assert found.value <= start.value + 1e-4 * found.t * start.slope
+        assert abs(found.slope) <= 0.1 * abs(start.slope)
+        assert count <= 12
 
 
 def test_lbfgs_finds_the_end_of_rosenbrocks_valley_and_goes_on_from_a_state():

@@ -105,7 +105,7 @@ def _put(module: Any, names: list[str], old: Tensor, value: Tensor) -> None:
     """Put the state's own Tensor in the place of one, under all its names."""
     if isinstance(old, Parameter):
         if not isinstance(value, Parameter):
-            value = Parameter(value, old.requires_grad)
+            value = Parameter(value)
         value.requires_grad_(old.requires_grad)
     for name in names:
         path, _, last = name.rpartition(".")

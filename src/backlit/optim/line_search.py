@@ -32,7 +32,9 @@ def strong_wolfe(
     interpolation. It ends after `limit` evaluations, or where the interval times `width`, the
     largest number of the direction, is below `tolerance`; then the best point so far is returned.
 
-    Source: Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), algorithms 3.5 and 3.6.
+    Source: Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), algorithms 3.5 and 3.6. As in
+    PyTorch the better end of the interval is that of the smaller value, also where the first
+    condition does not hold there; so from a t that is far too long it may end where it does not.
     """
 
     def too_high(point: Point, other: Point) -> bool:
