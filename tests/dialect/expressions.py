@@ -487,4 +487,7 @@ torch.layer_norm(v, (3,)) -> (V - V.mean()) / np.sqrt(V.var() + 1e-5)
 torch.zeros(9).geometric_(0.999999) -> np.ones(9)
 torch.zeros(9).log_normal_(0, 1e-30) -> np.ones(9)
 torch.zeros(9).cauchy_(2, 1e-12) -> 2 * np.ones(9)
+x.view(np.int64(3), 2) -> X.reshape(3, 2)
+x.view(torch.Size([3, 2])) -> X.reshape(3, 2)
+x.sum(dim=()) -> X.sum()
 """

@@ -60,6 +60,11 @@ def test_other_shapes_and_orders_write_through():
 
         assert backlit.compile(step)(compiled).tolist() == wanted
     w = torch.ones(2, 2, requires_grad=True)
+    w.data.view(-1).fill_(5)
+    w.data.t()[0].mul_(2)
+    w.data[0].view(2, 1)[1] = 3.0
+    assert w.tolist() == [[10, 3], [10, 5]]
+    w = torch.ones(2, 2, requires_grad=True)
     x = w * 1
     x.view(-1)[0] = 5.0
     x.t()[1].mul_(3)

@@ -19,6 +19,7 @@ from ..op import describe
 from ..state import where_called
 from ..tensor import Parts, Tensor, constant, wrap
 from .assignment import setitem
+from .data import Data
 from .dialects import SPOKEN
 from .indexing import getitem
 from .manipulation import reshape
@@ -97,8 +98,8 @@ class Part(NamedTuple):
 def part_of(whole: Any, part: Any, way: Keyed | Reshaped | Moved) -> None:
     """Let a Tensor write through to the one that it was made of, where PyTorch is spoken."""
     if SPOKEN.pytorch and part is not whole and isinstance(whole, Tensor):
-        # What is a part itself is kept for its part: nobody else may hold it.
-        inner = getattr(whole, "_part", None) is not None
+        # What writes through itself is kept for its part: nobody else may hold it.
+        inner = isinstance(whole, Data) or getattr(whole, "_part", None) is not None
         part._part = Part((lambda: whole) if inner else weakref.ref(whole), way, whole.array)
         Parts.made = True
 

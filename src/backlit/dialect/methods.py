@@ -29,7 +29,7 @@ def _sizes(name: str, given: tuple[Any, ...]) -> tuple[int, ...]:
 
 def view(self: Tensor, *shape: Any) -> Tensor:
     """The elements in row-major order in another shape; one size may be -1. As `reshape`."""
-    if len(shape) == 1 and not isinstance(shape[0], int | tuple | list):
+    if len(shape) == 1 and isinstance(shape[0], str | np.dtype):
         raise ArgumentError(
             f"view: the bits of a Tensor are not read as another dtype, got {shape[0]!r:.60}; use "
             "x.to(dtype) to convert, or x.numpy().view"

@@ -103,9 +103,6 @@ def _arguments(text: str) -> Iterator[Argument]:
         yield Argument(name, ours or OURS.get(name, name), value, not equals, by_name, several)
 
 
-#: In PyTorch () is all axes. There is one such tuple.
-_NO_AXES = ()
-
 _value = functools.cache(ast.literal_eval)
 
 
@@ -213,8 +210,9 @@ def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
         raise TypeError(f"{line.name}: it takes {line}, {', '.join(missing)} is missing")
     for name in given.keys() & _CONVERTED.keys():
         given[name] = _CONVERTED[name](given[name])
-    if given.get("dim") is _NO_AXES and "keepdim" in known:
-        given["dim"] = None
+    dim = given.get("dim")
+    if isinstance(dim, tuple) and not dim and "keepdim" in known:
+        given["dim"] = None  # in PyTorch () is all axes
     return given
 
 
