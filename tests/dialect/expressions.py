@@ -266,6 +266,7 @@ x.to(n).dtype -> torch.long
 x.to(device='cpu', dtype=torch.float16, non_blocking=True).dtype -> torch.half
 x.type(torch.int32).dtype -> torch.int
 x.type(torch.LongTensor).dtype -> torch.int64
+x.double().type(torch.Tensor).dtype -> torch.float32
 x.type() -> 'torch.FloatTensor'
 n.type_as(x).dtype -> torch.float
 x.cpu().detach().clone().numpy() -> X
