@@ -60,6 +60,16 @@ class Bad(bl.Op):
         raise LookupError("no gradient")
 
 
+def test_the_path_of_a_module_goes_through_all_it_stands_in():
+    class Failing(bl.nn.Module):
+        def forward(self, x):
+            raise KeyError("mine")
+
+    inner = bl.nn.Sequential(bl.nn.Identity(), Failing())
+    error = raised_by(lambda: bl.nn.Sequential(bl.nn.Identity(), bl.nn.Identity(), inner)(1))
+    assert origin(error).scope.path == "Sequential.2.1"
+
+
 def test_an_error_in_a_walk_says_the_node():
     y = bl.tensor(1.0, requires_grad=True)
     y = apply(Bad(), y)
