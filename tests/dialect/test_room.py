@@ -319,6 +319,11 @@ def test_what_is_left_of_the_paths_does_what_it_says():
     assert y.tolist() == [0]
     assert repr(torch.device("cuda", 1)) == "device(type='cuda', index=1)"
     assert torch.nn.functional.mse_loss(input=w, target=w).item() == 0
+    assert torch.nn.MSELoss()(input=w, target=w).item() == 0
+    assert torch.nn.ReLU()(input=w).tolist() == [1, 2]
+    assert torch.nn.Softmax(dim=0)(torch.tensor(3.0)).item() == 1
+    with pytest.raises(TypeError, match="unexpected keyword argument 'imput'"):
+        torch.nn.ReLU()(imput=w)
     assert torch.relu_(torch.tensor([-1.0])).tolist() == [0]
     assert torch.ones(2, 3).fill_diagonal_(0).tolist() == [[0, 1, 1], [1, 0, 1]]
     with pytest.raises(ArgumentError, match="fill_diagonal_: wrap is not here"):

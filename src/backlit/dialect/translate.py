@@ -38,7 +38,7 @@ _ALSO = {
 _OPERANDS = ("x", "x1", "x2", "a", "b", "input")
 
 #: What Python's types mean as a dtype in PyTorch.
-_PYTHON = {float: float64, int: int64, bool: bool_}
+_PYTHON: dict[Any, Any] = {float: float64, int: int64, bool: bool_}
 
 
 class Argument(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
@@ -160,6 +161,8 @@ class Module(Announcing):
         try:
             state.scope = Scope(self, outer)
             state.execution.called(self)
+            if options and not inputs:
+                inputs, options = _by_place(self, options)
             if self._hooks:
                 return hooks.call(self, inputs, options)
             return self.forward(*inputs, **options)
@@ -513,3 +516,11 @@ class Module(Announcing):
             if module is not None:
                 yield from module._tree(inner_name, indent + "  ")
         yield f"{indent})"
+
+
+def _by_place(module: Module, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """`layer(input=x)`: PyTorch's name for the first argument, which layers call x."""
+    if "input" not in options or "input" in inspect.signature(module.forward).parameters:
+        return (), options
+    others = dict(options)
+    return (others.pop("input"),), others

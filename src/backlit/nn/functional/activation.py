@@ -455,8 +455,10 @@ def _cast(x: Any, dtype: Any) -> Tensor:
 
 
 def _along(op: type, name: str, x: Any, dim: int) -> Tensor:
-    """An op along an axis; nothing of nothing."""
+    """An op along an axis; nothing of nothing. One number is an axis of its own."""
     x = floating(given(x))
+    if not x.ndim:
+        return reshape(_along(op, name, reshape(x, (1,)), dim), ())
     axis = one_axis(name, dim, x.ndim)
     return apply(cached(op, axis), x) if x.shape[axis] else x
 
