@@ -137,3 +137,20 @@ def test_the_commands(script):
         1,
         "usage: python -m backlit.torch script.py [arguments]\n",
     )
+
+
+def test_names_with_an_underscore_that_scripts_derive_from():
+    with instead_of_torch():
+        from torch import nn
+        from torch.nn.modules.batchnorm import _BatchNorm
+        from torch.nn.modules.conv import _ConvNd
+        from torch.nn.modules.loss import _Loss, _WeightedLoss
+        from torch.nn.modules.utils import _pair, _triple
+        from torch.optim.lr_scheduler import _LRScheduler
+    assert (_pair(3), _pair([1, 2]), _triple(0)) == ((3, 3), (1, 2), (0, 0, 0))
+    assert isinstance(nn.BatchNorm2d(2), _BatchNorm)
+    assert isinstance(nn.Conv1d(1, 1, 1), _ConvNd)
+    assert not isinstance(nn.LayerNorm(2), _BatchNorm)
+    assert issubclass(nn.MSELoss, _Loss)
+    assert _WeightedLoss(backlit.ones(2), reduction="sum").weight.tolist() == [1, 1]
+    assert issubclass(backlit.optim.lr_scheduler.StepLR, _LRScheduler)

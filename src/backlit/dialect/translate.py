@@ -238,7 +238,7 @@ def as_dim(dim: Any) -> Any:
 def as_dtype(dtype: Any) -> Any:
     """A dtype as PyTorch understands it: Python's float has 64 bits, and classes of Tensors one."""
     if isinstance(dtype, type):
-        found = _PYTHON.get(dtype) or getattr(dtype, "element_type", dtype)
+        found: Any = _PYTHON.get(dtype) or getattr(dtype, "element_type", dtype)
         return DEFAULT_FLOAT if found is None else found  # torch.Tensor itself
     return dtype
 
