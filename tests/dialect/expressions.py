@@ -491,4 +491,26 @@ torch.zeros(9).cauchy_(2, 1e-12) -> 2 * np.ones(9)
 x.view(np.int64(3), 2) -> X.reshape(3, 2)
 x.view(torch.Size([3, 2])) -> X.reshape(3, 2)
 x.sum(dim=()) -> X.sum()
+F.normalize(torch.tensor(-3.), dim=0) -> -1
+F.softmin(torch.tensor(3.), 0) -> 1
+F.log_softmax(torch.tensor(3.), -1) -> 0
+F.cosine_similarity(torch.tensor(-3.), torch.tensor(2.), dim=0) -> -1
+F.cosine_similarity(x[None], x[:, None], dim=-2)[0] -> X.sum(0) / np.sqrt(2 * (X * X).sum(0))
+torch.argsort(torch.tensor(3.)) -> 0
+torch.transpose(torch.tensor(3.), 0, -1) -> 3
+torch.tensor(3.).unfold(0, 1, 1) -> [3]
+torch.linalg.vector_norm(torch.tensor(-3.), dim=0) -> 3
+torch.gather(torch.tensor(3.), 0, torch.tensor([0])) -> [3]
+torch.gather(v, 0, torch.tensor(1)) -> -2
+torch.tensordot(torch.ones(1, 2), torch.ones(3, 2), ([0, 1], [0, 1])) -> 6
+F.hinge_embedding_loss(v, torch.tensor([0., 1., -1.]), reduction='none') -> [1, -2, 0]
+F.hardshrink(v, -1.) -> V
+F.avg_pool2d(torch.ones(1, 2, 2), 2, padding=(1,)) -> np.full((1, 2, 2), 0.25)
+F.avg_pool2d(torch.ones(1, 2, 2), 2, divisor_override=-2) -> [[[-2]]]
+F.kl_div(torch.tensor(1.), torch.tensor(2.), reduction='batchmean') -> 2 * np.log(2) - 2
+torch.normal(0., 0., (2,), layout=torch.strided) -> [0, 0]
+torch.func.grad(lambda a: torch.norm(a, 0))(v) -> 0 * V
+torch.func.grad(lambda a: torch.fill(a, 2).sum())(v) -> 0 * V
+torch.func.grad(lambda a: torch.gather(a, 0, torch.arange(0)).sum())(v) -> 0 * V
+torch.func.grad(lambda a: torch.matrix_power(a, 0).sum())(x[:, :2]) -> 0 * X[:, :2]
 """

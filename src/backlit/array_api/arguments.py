@@ -96,6 +96,17 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
     return a % ndim
 
 
+def along(name: str, axis: Any, *tensors: Tensor) -> tuple[int, bool, list[Tensor]]:
+    """An axis from the front, whether the Tensors have none, and then each as a vector of one.
+
+    Of a Tensor without axes PyTorch takes 0 and -1 for one.
+    """
+    lone = all(not x.shape for x in tensors) and axis in (0, -1)
+    if lone:
+        return 0, True, [x.reshape((1,)) for x in tensors]
+    return one_axis(name, axis, max(x.ndim for x in tensors)), False, list(tensors)
+
+
 # A tuple: `a | b` would make a union at each call.
 _SEVERAL = (tuple, list)
 

@@ -15,7 +15,7 @@ from ..tensor import Tensor, apply, as_tensor
 from . import primitives
 from .arguments import cached, number, whole
 from .creation import eye, tril, triu
-from .elementwise import where
+from .elementwise import constant_in, where
 from .manipulation import broadcast_to, expand_dims, matrix_transpose, reshape, squeeze
 from .reductions import max, sum
 
@@ -255,7 +255,7 @@ def matrix_power(x: Any, n: int, /) -> Tensor:
     if power < 0:
         x, power = inv(x), -power
     if power == 0:
-        return broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape)
+        return constant_in(x, broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape))
     y: Tensor | None = None
     while True:
         if power & 1:

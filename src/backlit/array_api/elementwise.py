@@ -286,6 +286,14 @@ def where(condition: Any, a: Any, b: Any, /) -> Tensor:
     return apply(cached(ops.Where), condition, a, b)
 
 
+def constant_in(x: Tensor, value: Any) -> Tensor:
+    """A value that does not change with x, as a function of x: its gradient there is 0, not none.
+
+    x broadcasts to the value.
+    """
+    return where(True, value, x)
+
+
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
     """x with its elements cast to another dtype; with `copy` always a Tensor of its own.
 

@@ -95,6 +95,8 @@ def outer(a: Any, b: Any, /) -> Tensor:
 def tensordot(a: Any, b: Any, /, *, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes: the last n of a with the first n of b, or two lists.
 
+    An axis of size 1 is broadcast to the size of its pair, as in PyTorch.
+
     >>> tensordot(as_tensor([[1.0, 2.0]]), as_tensor([[3.0], [4.0]]), axes=1)
     Tensor([[11.]], shape=(1, 1), dtype=float32)
     """
@@ -106,6 +108,7 @@ def tensordot(a: Any, b: Any, /, *, axes: Any = 2) -> Tensor:
     else:
         over_a = [one_axis("tensordot", i, a.ndim) for i in axes[0]]
         over_b = [one_axis("tensordot", i, b.ndim) for i in axes[1]]
+    a, b = _summed_alone(a, b, over_a, over_b), _summed_alone(b, a, over_b, over_a)
     sizes_a, sizes_b = [a.shape[i] for i in over_a], [b.shape[i] for i in over_b]
     if sizes_a != sizes_b:
         raise ShapeError(
@@ -119,6 +122,13 @@ def tensordot(a: Any, b: Any, /, *, axes: Any = 2) -> Tensor:
     left = reshape(permute_dims(a, keep_a + over_a), (math.prod(rows), shared))
     right = reshape(permute_dims(b, over_b + keep_b), (shared, math.prod(columns)))
     return reshape(matmul(left, right), (*rows, *columns))
+
+
+def _summed_alone(x: Tensor, other: Tensor, over: list[int], over_other: list[int]) -> Tensor:
+    """x summed over the axes whose pair in the other Tensor is of size 1, as that is broadcast."""
+    pairs = zip(over, over_other, strict=True)
+    alone = tuple(i for i, j in pairs if other.shape[j] == 1 != x.shape[i])
+    return sum(x, axis=alone, keepdims=True, dtype=x.dtype) if alone else x
 
 
 # -- einsum: every contraction as permute, reshape and matmul -----------------------------------
@@ -314,7 +324,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     if ord == -math.inf:
         return min(size, axis=folded, keepdims=keepdims)
     if ord == 0:
-        return sum((x != 0).astype(x.dtype), axis=folded, keepdims=keepdims)
+        count = sum((x != 0).astype(x.dtype), axis=folded, keepdims=keepdims)
+        return elementwise.constant_in(sum(x), count)
     if ord == 1:
         return sum(size, axis=folded, keepdims=keepdims)
     if ord > 1:

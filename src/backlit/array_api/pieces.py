@@ -187,6 +187,8 @@ def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
     (3, 1)
     """
     x = as_tensor(x)
+    if not x.ndim and {axis0, axis1} <= {0, -1}:
+        return x  # PyTorch's
     first, second = (one_axis("swapaxes", a, x.ndim) for a in (axis0, axis1))
     order = list(range(x.ndim))
     order[first], order[second] = second, first

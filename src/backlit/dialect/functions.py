@@ -16,6 +16,7 @@ from .. import dtypes, linalg
 from ..array_api import indexing, primitives
 from ..array_api.arguments import integers, one_axis
 from ..array_api.assignment import setitem
+from ..array_api.elementwise import constant_in
 from ..array_api.ranking import Ranked
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
@@ -88,6 +89,12 @@ def logit(x: Any, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), of x limited to [eps, 1 - eps]."""
     x = as_tensor(x) if eps is None else ours.clip(x, eps, 1 - eps)
     return ours.subtract(ours.log(x), ours.log1p(ours.negative(x)))
+
+
+def fill(x: Any, value: Any) -> Tensor:
+    """A number in place of every element of x, to which the gradient is 0."""
+    x = as_tensor(x)
+    return constant_in(x, as_tensor(value).astype(x.dtype))
 
 
 def ldexp(x: Any, other: Any) -> Tensor:
@@ -298,19 +305,21 @@ def gather(x: Any, axis: int, index: Any) -> Tensor:
     """The elements of x at `index` along an axis; other axes of x may be longer, and are cut."""
     x, index = as_tensor(x), as_tensor(index)
     if not math.prod(index.shape):
-        return ours.zeros(index.shape, dtype=x.dtype)
+        return constant_in(ours.sum(x), ours.zeros(index.shape, dtype=x.dtype))
+    wanted = index.shape
+    x, index = (t if t.ndim else t.reshape(1) for t in (x, index))
     if x.ndim != index.ndim:
         raise ShapeError(
             f"gather: index must have as many axes as x, got {describe(index)} for {describe(x)}"
         )
-    a = one_axis("gather", axis, x.ndim) if x.ndim else 0
+    a = one_axis("gather", axis, x.ndim)
     if any(i > n for k, (i, n) in enumerate(zip(index.shape, x.shape, strict=True)) if k != a):
         raise ShapeError(
             f"gather: index must not be longer than x but along axis {a}, got {describe(index)} "
             f"for {describe(x)}"
         )
     cut = tuple(slice(None if k == a else i) for k, i in enumerate(index.shape))
-    return ours.take_along_axis(x[cut], index, axis=a)
+    return ours.take_along_axis(x[cut], index, axis=a).reshape(wanted)
 
 
 def take_along_dim(x: Any, indices: Any, axis: int | None = None) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import array_api as ours
 from .. import dtypes, random
-from ..array_api.arguments import integers, one_axis
+from ..array_api.arguments import along, integers, one_axis
 from ..array_api.dialects import UNSAID, require_pytorch
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
@@ -133,15 +133,15 @@ def where(self: Tensor, condition: Any, other: Any) -> Tensor:
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of a size along an axis, at steps; their elements are a new last axis."""
-    a = one_axis("unfold", dimension, self.ndim)
-    if not 0 <= size <= self.shape[a] or step < 1:
+    a, lone, (x,) = along("unfold", dimension, self)
+    if not 0 <= size <= x.shape[a] or step < 1:
         raise ShapeError(
-            f"unfold: size must lie in [0, {self.shape[a]}] and step be positive, got {size} and "
+            f"unfold: size must lie in [0, {x.shape[a]}] and step be positive, got {size} and "
             f"{step}"
         )
-    starts = np.arange(0, self.shape[a] - size + 1, step)
-    windows = ours.take(self, starts[:, None] + np.arange(size), axis=a)
-    return ours.moveaxis(windows, a + 1, -1)
+    starts = np.arange(0, x.shape[a] - size + 1, step)
+    windows = ours.take(x, starts[:, None] + np.arange(size), axis=a)
+    return windows[0] if lone else ours.moveaxis(windows, a + 1, -1)
 
 
 # -- what it is -----------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ logit(input, eps=None)
 conj(input) = positive
 ldexp(input, other)
 float_power(input, exponent)
-fill(input, value>fill_value) = full_like
+fill(input, value)
 
 is_nonzero(input)
 equal(input, other)

@@ -134,9 +134,11 @@ def translated(line: Line, target: Function) -> Function:
         leading = i + 1
     plain = leading and not any(a.name in _CONVERTED or a.several for a in arguments[:leading])
 
-    # An axis may be named of a Tensor that has none, unless it is a new one.
+    # An axis may be named of a Tensor that has none, unless it is a new one, or the index says how
+    # many axes there are.
     named = [a.default for a in arguments if a.name == "dim"]
-    alone = named[0] if named and line.name != "unsqueeze" else UNSAID
+    alone = named[0] if named and line.name not in ("unsqueeze", "gather") else UNSAID
+    plain = plain and alone in (UNSAID, None)
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if plain and not kwargs and len(args) <= leading:

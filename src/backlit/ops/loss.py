@@ -236,21 +236,23 @@ class BinaryCrossEntropyWithLogits(Loss):
 
 
 class HingeEmbeddingLoss(Pairwise):
-    """l = x where t = 1, else max(0, margin - x);  gx = gl, or -gl where x < margin.
+    """l = x where t = 1, max(0, margin - x) where t = -1;  gx = gl, or -gl where x < margin.
 
-    Targets t are 1 or -1, and NaN gives NaN.
+    Other targets give both, l = x + max(0, margin - x), and NaN gives NaN.
     """
 
     attributes = ("margin", "reduction")
     margin: float
 
     def forward(self, xp, x, target):
-        other = xp.where(target == target, xp.maximum(self.margin - x, 0), target)
-        return self.reduced(xp, xp.where(target == 1, x, other))
+        near = xp.where(target == -1, 0.0, xp.where(target == target, x, target))
+        apart = xp.where(target == 1, 0.0, xp.maximum(self.margin - x, 0))
+        return self.reduced(xp, near + apart)
 
     def backward(self, xp, grad_y, x, target):
         slope = xp.where(x < self.margin, -1.0, xp.where(x >= self.margin, 0.0, x))
-        slope = xp.where(target == 1, 1.0, xp.where(target == target, slope, target))
+        near = xp.where(target == -1, 0.0, xp.where(target == target, 1.0, target))
+        slope = near + xp.where(target == 1, 0.0, slope)
         return slope * self.share(grad_y, x.size), lambda: xp.zeros_like(target)
 
 

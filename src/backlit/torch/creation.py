@@ -306,7 +306,9 @@ def normal(
     generator: Any = None,
     out: Tensor | None = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """Normally distributed numbers: of one mean and deviation, or of those in Tensors."""

@@ -34,7 +34,10 @@ def vector_norm(
     x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
     """(Σ |x|ᵖ)^(1/p) over the axes."""
-    return _ours.vector_norm(_cast(x, dtype), axis=dim, keepdims=keepdim, ord=ord)
+    x = _cast(x, dtype)
+    single = not x.ndim and dim in (0, -1, (0,), (-1,), [0], [-1])  # an axis that it has not
+    axis = None if single or dim == () else tuple(dim) if isinstance(dim, list) else dim
+    return _ours.vector_norm(x, axis=axis, keepdims=keepdim, ord=ord)
 
 
 def matrix_norm(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 from ... import array_api
 from ...array_api import abs, arange, argmax, log, max, maximum, reshape
 from ...array_api import where as choose
-from ...array_api.arguments import cached, number, one_axis, whole
+from ...array_api.arguments import along, cached, number, one_axis, whole
 from ...backend.halves import as_one_op
 from ...dtypes import float64
 from ...errors import ArgumentError, DTypeError, ShapeError
@@ -260,9 +261,10 @@ def tanhshrink(input: Any) -> Tensor:
 
 
 def _shrinking(op: type, name: str, x: Any, lambd: float) -> Tensor:
-    if not number(f"{name}: lambd", lambd) >= 0:
+    limit = number(f"{name}: lambd", lambd)
+    if math.isnan(limit) or (limit < 0 and op is activation.Softshrink):
         raise ArgumentError(f"{name}: lambd must not be negative, got {lambd}{where()}")
-    return apply(cached(op, float(lambd)), _float(x))
+    return apply(cached(op, limit), _float(x))
 
 
 def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
@@ -276,7 +278,7 @@ def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
-    """y = x where |x| > λ, else 0.
+    """y = x where |x| > λ, else 0; x itself for a negative λ.
 
     >>> from backlit import tensor
     >>> hardshrink(tensor([-2.0, 0.25, 2.0]))
@@ -455,12 +457,10 @@ def _cast(x: Any, dtype: Any) -> Tensor:
 
 
 def _along(op: type, name: str, x: Any, dim: int) -> Tensor:
-    """An op along an axis; nothing of nothing. One number is an axis of its own."""
-    x = floating(given(x))
-    if not x.ndim:
-        return reshape(_along(op, name, reshape(x, (1,)), dim), ())
-    axis = one_axis(name, dim, x.ndim)
-    return apply(cached(op, axis), x) if x.shape[axis] else x
+    """An op along an axis; nothing of nothing."""
+    axis, lone, (x,) = along(name, dim, floating(given(x)))
+    y = apply(cached(op, axis), x) if x.shape[axis] else x
+    return y.reshape(()) if lone else y
 
 
 def _implied(name: str, x: Any, dim: int | None) -> int:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...array_api import clip, einsum, maximum, sum, vector_norm
-from ...array_api.arguments import number, one_axis
+from ...array_api import broadcast_to, clip, einsum, maximum, sum, vector_norm
+from ...array_api.arguments import along, number
 from ...backend.halves import as_one_op
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
@@ -44,10 +44,10 @@ def normalize(
     """
     if out is not None:
         raise ArgumentError("normalize: out must be None, because results are new Tensors")
-    x = floating(given(input))
-    axis = one_axis("normalize", dim, x.ndim)
+    axis, lone, (x,) = along("normalize", dim, floating(given(input)))
     length = vector_norm(x, axis=axis, keepdims=True, ord=number("normalize: p", p))
-    return x / clip(length, number("normalize: eps", eps))
+    y = x / clip(length, number("normalize: eps", eps))
+    return y.reshape(()) if lone else y
 
 
 @as_one_op
@@ -61,13 +61,10 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     Tensor([0.7071], shape=(1,), dtype=float32)
     """
     a, b, shape = _alike("cosine_similarity", x1, x2)
-    axis = one_axis("cosine_similarity", dim, len(shape)) - len(shape)  # an axis of both
+    axis, _, whole = along("cosine_similarity", dim, broadcast_to(a, shape), broadcast_to(b, shape))
     least = number("cosine_similarity: eps", eps)
-    parts = [
-        x / at_least(vector_norm(x, axis=axis, keepdims=True), least) if -axis <= x.ndim else x
-        for x in (a, b)
-    ]
-    return sum(parts[0] * parts[1], axis=axis)
+    first, second = (x / at_least(vector_norm(x, axis=axis, keepdims=True), least) for x in whole)
+    return sum(first * second, axis=axis)
 
 
 @as_one_op

@@ -147,9 +147,10 @@ def kl_div(
     reduction = chosen("kl_div", size_average, reduce, reduction)
     x = given(input)
     if reduction == "batchmean":
-        if x.ndim == 0 or x.shape[0] == 0:
+        if 0 in x.shape[:1]:
             raise ShapeError(f"kl_div: the mean of an empty batch has no value, got {describe(x)}")
-        return _loss(loss.KlDiv, "sum", x, target, attributes=(log_target,)) / x.shape[0]
+        y = _loss(loss.KlDiv, "sum", x, target, attributes=(log_target,))
+        return y / x.shape[0] if x.ndim else y
     return _loss(loss.KlDiv, reduction, x, target, attributes=(log_target,))
 
 
@@ -162,6 +163,8 @@ def hinge_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """l = x where t = 1, else max(0, margin - x); targets are 1 and -1.
+
+    Of any other target it is the sum of both, as in PyTorch.
 
     >>> from backlit import tensor
     >>> hinge_embedding_loss(tensor([0.25, 0.25]), tensor([1.0, -1.0]), reduction="none")

@@ -18,7 +18,8 @@ Sizes = int | Sequence[int]
 
 def several(name: str, what: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
     """One integer for all axes, or one for each, none below `least`."""
-    values = value if isinstance(value, list | tuple) else (value,) * axes
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    values = values * axes if len(values) == 1 else values
     try:
         integers = tuple([whole(what, n, least) for n in values])
     except ArgumentError:

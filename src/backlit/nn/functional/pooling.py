@@ -44,7 +44,9 @@ class _Pool:
         self.x = floating(x)
         self.axes = axes
         self.kernel = several(name, "kernel_size", kernel_size, axes, 1)
-        self.stride = self.kernel if stride is None else several(name, "stride", stride, axes, 1)
+        self.stride = (
+            self.kernel if stride in (None, (), []) else several(name, "stride", stride, axes, 1)
+        )
         self.cut = several(name, "padding", padding, axes, 0)
         self.dilation = several(name, "dilation", dilation, axes, 1)
         if any(2 * p > k for p, k in zip(self.cut, self.kernel, strict=True)):
@@ -238,8 +240,8 @@ def max_pool3d(
 
 
 def _divisor(name: str, divisor: int | None) -> int | None:
-    if divisor is not None and divisor < 1:
-        raise ArgumentError(f"{name}: divisor_override must be positive, got {divisor}{where()}")
+    if divisor == 0:
+        raise ArgumentError(f"{name}: divisor_override must not be 0{where()}")
     return divisor
 
 
