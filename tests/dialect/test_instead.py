@@ -19,6 +19,9 @@ from torch import optim, odd_name
 from torch.utils.data import DataLoader, TensorDataset
 from torch.nn.parallel import DistributedDataParallel as DDP
 import torch.distributed as dist
+import torchvision
+from torchvision import datasets, transforms
+import torchvision.transforms.functional as TF
 from helper_of_the_test import double
 
 assert isinstance(torch.ones(2), torch.Tensor)
@@ -35,6 +38,8 @@ if "use" in sys.argv:
     odd_name(3)
 if "distribute" in sys.argv:
     dist.init_process_group("gloo")
+if "vision" in sys.argv:
+    transforms.Compose([transforms.ToTensor()])
 if "derive" in sys.argv:
     class Mine(DDP):
         pass
@@ -70,6 +75,7 @@ def test_a_script_runs_as_under_python(script):
         ("end", SystemExit, "7"),
         ("use", AttributeError, "has no attribute 'odd_name'"),
         ("distribute", SpellingError, "torch.distributed.init_process_group: not in Backlit; it c"),
+        ("vision", SpellingError, "torchvision.transforms.Compose: not in Backlit, which stands f"),
         ("derive", SpellingError, "torch.nn.parallel.DistributedDataParallel: not in Backlit"),
     ],
 )

@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType, TracebackType
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SpellingError
 from .mirror import absent
 
 _NAME = "torch"
+#: What builds on PyTorch itself, and cannot run on anything else.
+_BESIDE = ("torchvision", "torchaudio", "torchtext")
 _ROOM = __name__.rpartition(".")[0]
 _ENTERING = threading.RLock()
 
@@ -70,6 +72,11 @@ class Absent(ModuleType):
 
     def _error(self, name: str = "") -> AttributeError:
         full = f"{self.__name__}.{name}" if name else self.__name__
+        if not _is_below(full, _NAME):
+            return SpellingError(
+                f"{full}: not in Backlit, which stands for torch alone; read the data with NumPy "
+                "or backlit.data, and write its transforms with torch's functions"
+            )
         room, _, last = full.rpartition(".")
         try:
             return absent(room, last)
@@ -105,8 +112,8 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a module below `torch`."""
-        if name != _NAME and not name.startswith(f"{_NAME}."):
+        """The spec of a module below `torch`, or beside it."""
+        if not _is_known(name):
             return None
         return importlib.machinery.ModuleSpec(name, _Loader(), is_package=True)
 
@@ -116,6 +123,8 @@ class _Loader(importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """A door to the room of that name, or what stands for a room that is not there."""
+        if not _is_below(spec.name, _NAME):
+            return Absent(spec.name)
         room = _ROOM + spec.name.removeprefix(_NAME)
         try:
             found = importlib.import_module(room)
@@ -134,10 +143,19 @@ def _finder() -> _Finder | None:
     return next((f for f in sys.meta_path if isinstance(f, _Finder)), None)
 
 
+def _is_below(name: str, root: str) -> bool:
+    """Whether a module is another, or in it."""
+    return name == root or name.startswith(f"{root}.")
+
+
+def _is_known(name: str) -> bool:
+    """Whether a name is PyTorch's, or of what builds on it."""
+    return any(_is_below(name, root) for root in (_NAME, *_BESIDE))
+
+
 def _doors() -> dict[str, ModuleType]:
-    """All modules of PyTorch's names that are loaded."""
-    names = [name for name in sys.modules if name == _NAME or name.startswith(f"{_NAME}.")]
-    return {name: sys.modules[name] for name in names}
+    """All modules of these names that are loaded."""
+    return {name: sys.modules[name] for name in list(sys.modules) if _is_known(name)}
 
 
 @contextlib.contextmanager
