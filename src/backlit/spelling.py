@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import sys
 from typing import NoReturn
 
 from .errors import SpellingError
@@ -32,6 +34,8 @@ _FUNCTIONS = {
     "arctan2": "backlit.atan2(y, x)",
     "array": "backlit.tensor(data)",
     "as_tensor": "backlit.asarray(data)",
+    "average": "backlit.mean(x)",
+    "cast": "x.astype(dtype)",
     "cat": "backlit.concat(tensors, axis=0)",
     "cholesky": "backlit.linalg.cholesky(x)",
     "clamp": "backlit.clip(x, low, high)",
@@ -40,6 +44,7 @@ _FUNCTIONS = {
     "complex128": _COMPLEX,
     "complex64": _COMPLEX,
     "concatenate": "backlit.concat(tensors, axis=0)",
+    "constant": "backlit.tensor(data)",
     "copy": "x.clone()",
     "cuda": "nothing for it, because Backlit computes on the CPU",
     "cumprod": "backlit.cumulative_prod(x, axis=0)",
@@ -55,16 +60,21 @@ _FUNCTIONS = {
     "from_numpy": "backlit.asarray(array)",
     "gather": "backlit.take_along_axis(x, indices, axis=axis)",
     "ge": "x >= y",
+    "GradientTape": "loss.backward(), or backlit.grad(loss, x)",
     "gt": "x > y",
     "half": "backlit.float16",
+    "identity": "backlit.eye(n)",
     "int": "backlit.int32",
     "inverse": "backlit.linalg.inv(x)",
+    "keras": "backlit.nn",
     "le": "x <= y",
     "load": "backlit.load_tensors(path), or train.load_checkpoint(path)",
     "log_softmax": "backlit.nn.functional.log_softmax(x, dim=axis)",
     "long": "backlit.int64",
     "lt": "x < y",
+    "mod": "backlit.remainder(x, y)",
     "mul": "x * y",
+    "ndarray": "backlit.Tensor",
     "ne": "x != y",
     "neg": "-x",
     "norm": "backlit.linalg.norm(x)",
@@ -77,6 +87,9 @@ _FUNCTIONS = {
     "randn": "backlit.random.normal(shape)",
     "randperm": "backlit.random.permutation(n)",
     "ravel": "x.flatten()",
+    "reduce_max": "backlit.max(x, axis=axis)",
+    "reduce_mean": "backlit.mean(x, axis=axis)",
+    "reduce_sum": "backlit.sum(x, axis=axis)",
     "relu": "backlit.nn.functional.relu(x)",
     "save": "backlit.save_tensors(path, tensors), or train.save_checkpoint(path, state)",
     "slogdet": "backlit.linalg.slogdet(x)",
@@ -85,11 +98,20 @@ _FUNCTIONS = {
     "svd": "backlit.linalg.svd(x)",
     "transpose": "backlit.permute_dims(x, axes), or x.mT",
     "unsqueeze": "backlit.expand_dims(x, axis=axis)",
+    "Variable": "backlit.tensor(data, requires_grad=True)",
 }
 
 
 #: Of the module of layers.
 _LAYERS = {
+    "Activation": "nn.ReLU() and its like",
+    "AveragePooling2D": "nn.AvgPool2d(size)",
+    "BatchNormalization": "nn.BatchNorm1d or nn.BatchNorm2d",
+    "Dense": "nn.Linear(inputs, outputs)",
+    "GlobalAveragePooling2D": "nn.AdaptiveAvgPool2d(1)",
+    "LayerNormalization": "nn.LayerNorm(shape)",
+    "MaxPooling2D": "nn.MaxPool2d(size)",
+    "Model": "nn.Module",
     "SyncBatchNorm": "nn.BatchNorm1d or nn.BatchNorm2d, because there is one device",
 }
 
@@ -144,12 +166,22 @@ def function(name: str) -> NoReturn:
 def layer(name: str) -> NoReturn:
     """Raise for a name that `nn` has not, with what to use instead where it is known.
 
-    >>> layer("Conv2D")
+    >>> layer("Dense")
     Traceback (most recent call last):
         ...
-    AttributeError: module 'backlit.nn' has no attribute 'Conv2D'
+    backlit.errors.SpellingError: backlit.nn.Dense: no such name; use nn.Linear(inputs, outputs)
     """
     _missing("backlit.nn", name, _LAYERS.get(name))
+
+
+def layer_function(name: str) -> NoReturn:
+    """Raise for a name that `nn.functional` has not, with the one that is perhaps meant."""
+    _missing("backlit.nn.functional", name, None)
+
+
+def dataset(name: str) -> NoReturn:
+    """Raise for a name that `data` has not, with the one that is perhaps meant."""
+    _missing("backlit.data", name, None)
 
 
 def optimizer(name: str) -> NoReturn:
@@ -186,18 +218,35 @@ def instead_of_numpy(name: str) -> str:
     return f"use {function}, or t.detach().numpy() (of one number item()) if none is wanted"
 
 
+def near_name(name: str, names: list[str]) -> str | None:
+    """The name that is perhaps meant: with other capitals, or much alike.
+
+    >>> near_name("Conv2D", ["Conv1d", "Conv2d"]), near_name("x", ["Linear"])
+    ('Conv2d', None)
+    """
+    small = {n.lower(): n for n in names if not n.startswith("_")}
+    found = difflib.get_close_matches(name.lower(), small, 1, 0.8)
+    return small[found[0]] if found else None
+
+
 def _missing(module: str, name: str, cure: str | None) -> NoReturn:
     if cure is None:
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        there = sys.modules.get(module)
+        near = near_name(name, getattr(there, "__all__", None) or dir(there))
+        hint = f"; did you mean {near}?" if near else ""
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
     raise SpellingError(f"{module}.{name}: no such name; use {cure}")
 
 
 __all__ = [
     "FUNCTIONS",
+    "dataset",
     "decomposition",
     "function",
     "instead_of_numpy",
     "layer",
+    "layer_function",
     "method",
+    "near_name",
     "optimizer",
 ]

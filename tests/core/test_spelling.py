@@ -45,6 +45,25 @@ def test_any_other_name_is_pythons_own_error(owner) -> None:
     assert raised.type is AttributeError
 
 
+@pytest.mark.parametrize(
+    ("look_up", "text"),
+    [
+        (lambda: nn.Conv2D, "has no attribute 'Conv2D'; did you mean Conv2d?"),
+        (lambda: nn.Liner, "has no attribute 'Liner'; did you mean Linear?"),
+        (lambda: nn.functional.reluu, "'backlit.nn.functional' has no attribute 'reluu'; did you"),
+        (lambda: bl.optim.Adamw, "'backlit.optim' has no attribute 'Adamw'; did you mean AdamW?"),
+        (lambda: bl.data.Dataloader, "has no attribute 'Dataloader'; did you mean DataLoader?"),
+        (lambda: bl.zeroes, "module 'backlit' has no attribute 'zeroes'; did you mean zeros?"),
+        (lambda: nn.Dense, "backlit.nn.Dense: no such name; use nn.Linear(inputs, outputs)"),
+        (lambda: bl.reduce_mean, "backlit.reduce_mean: no such name; use backlit.mean(x, axis=a"),
+        (lambda: bl.GradientTape, "no such name; use loss.backward(), or backlit.grad(loss, x)"),
+    ],
+)  # fmt: skip
+def test_a_misspelled_name_and_one_of_tensorflow_say_what_is_meant(look_up, text) -> None:
+    with pytest.raises(AttributeError, match=re.escape(text)):
+        look_up()
+
+
 def test_numpys_functions_do_not_stumble_over_the_names() -> None:
     assert np.cumsum(bl.ones(3)).tolist() == [1, 2, 3]
     assert np.clip(bl.asarray([1.0, 5.0]), 0, 2).tolist() == [1, 2]

@@ -1,5 +1,7 @@
 """Datasets, loaders, and data sets to begin with."""
 
+import typing as _typing
+
 from .dataset import (
     ChainDataset,
     ConcatDataset,
@@ -48,3 +50,6 @@ __all__ = [
     "random_split",
     "read_idx",
 ]
+
+if not _typing.TYPE_CHECKING:
+    from ..spelling import dataset as __getattr__

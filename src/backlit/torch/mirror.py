@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import SpellingError
+from ..spelling import near_name
 from .missing import MISSING
 
 _ABSENT = object()
@@ -75,6 +75,6 @@ def absent(room: str, name: str) -> AttributeError:
     if cure is not None:
         return SpellingError(f"{full}: not in Backlit; {cure}")
     module = sys.modules[f"backlit.{room}"]
-    near = difflib.get_close_matches(name, dir(module), 1, 0.75)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = near_name(name, dir(module))
+    hint = f"; did you mean {near}?" if near else ""
     return AttributeError(f"module 'backlit.{room}' has no attribute {name!r}{hint}")

@@ -3,6 +3,8 @@
 `backlit.nn` keeps the state and calls these. Names and argument orders are PyTorch's.
 """
 
+import typing as _typing
+
 from .activation import (
     celu,
     celu_,
@@ -248,3 +250,6 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+if not _typing.TYPE_CHECKING:
+    from ...spelling import layer_function as __getattr__
