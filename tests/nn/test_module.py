@@ -492,7 +492,7 @@ def test_a_state_can_become_the_parameters() -> None:
     state = {n: t.astype("float64") for n, t in model.state_dict().items() if t.dtype != bl.int64}
     given = model.load_state_dict({**state, "0.weight": nn.Parameter(state["0.weight"])},
                                   strict=False, assign=True)  # fmt: skip
-    assert given.missing_keys == ["2.num_batches_tracked", "3.num_batches_tracked"]
+    assert given.missing_keys == []  # files from before it was counted lack num_batches_tracked
     assert model[0].weight is model[1].weight
     assert model[0].weight.dtype == model[2].running_mean.dtype == bl.float64
     assert model[0].weight.requires_grad

@@ -79,6 +79,11 @@ def test_lengths_that_are_python_numbers_are_captured() -> None:
             np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-5, atol=1e-6)
     with pytest.raises(TraceError, match=r"lengths decide shapes, so in a captured function they"):
         compiled(x, bl.tensor(LENGTHS))
+    packed = rnn.pack_padded_sequence(x, LENGTHS, True, enforce_sorted=False)
+    with pytest.raises(
+        TraceError, match=r"PackedSequence: batch sizes decide shapes, and as an arg"
+    ):
+        bl.compile(lambda p: layer(p)[0].data)(packed)
 
 
 def test_a_projection_is_one_of_each_hidden_state() -> None:

@@ -31,6 +31,8 @@ class Module(Announcing):
 
     guarded: ClassVar = ("training", "_parameters", "_buffers", "_modules", "_hooks")
     called: ClassVar = ("forward",)
+    #: Buffers that a state to be loaded may lack, as files from before they were there.
+    may_be_missing: ClassVar[tuple[str, ...]] = ()
 
     training: bool
     _parameters: dict[str, Any]

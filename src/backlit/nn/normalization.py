@@ -54,6 +54,7 @@ class _Normalization(Module):
 class _BatchNorm(_Normalization):
     """Base of the batch normalisations, which differ in the number of axes they accept."""
 
+    may_be_missing = ("num_batches_tracked",)
     accepted: ClassVar[tuple[int, ...]] = ()
     shapes: ClassVar[str] = ""
 

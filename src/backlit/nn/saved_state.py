@@ -49,7 +49,7 @@ def load(module: Any, state: Any, strict: bool, assign: bool) -> IncompatibleKey
     for name, t in own.items():
         shared.setdefault(id(t), []).append(name)
     given = {names[0]: [n for n in names if n in state] for names in shared.values()}
-    missing = [n for n, t in own.items() if not given[shared[id(t)][0]]]
+    missing = [n for n, t in own.items() if not given[shared[id(t)][0]] and _needed(module, n)]
     unexpected = [n for n in state if n not in own]
     if strict and (missing or unexpected):
         raise ArgumentError(
@@ -69,6 +69,12 @@ def load(module: Any, state: Any, strict: bool, assign: bool) -> IncompatibleKey
                 own[names[0]].materialize(value.shape)  # type: ignore[attr-defined]
             own[names[0]].assign(value.numpy())
     return IncompatibleKeys(missing, unexpected)
+
+
+def _needed(module: Any, name: str) -> bool:
+    """Whether a state must have a name; files of old may lack some buffers."""
+    path, _, last = name.rpartition(".")
+    return last not in module.get_submodule(path).may_be_missing
 
 
 def _fitting(kind: str, own: Tensor, names: list[str], state: Any) -> Tensor | None:

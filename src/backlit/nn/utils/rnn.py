@@ -37,7 +37,13 @@ class PackedSequence(_Fields):
     @property
     def sizes(self) -> tuple[int, ...]:
         """The batch sizes as Python numbers."""
-        return tuple(self.batch_sizes.tolist()) if self._known is None else self._known
+        if self._known is not None:
+            return self._known
+        STATE.execution.forbid(
+            "PackedSequence: batch sizes decide shapes, and as an argument of a captured function "
+            "they are not known; pack the sequences inside it, with lengths as Python numbers"
+        )
+        return tuple(self.batch_sizes.tolist())
 
     def with_data(self, data: Tensor) -> PackedSequence:
         """The same sequences with other values at each step."""
@@ -118,7 +124,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 def _lengths(name: str, lengths: Any, rows: int, steps: int) -> np.ndarray:
     """The lengths of N sequences as numbers, checked."""
-    if isinstance(lengths, Tensor) and STATE.execution.captures:
+    if isinstance(lengths, Tensor):
         STATE.execution.forbid(
             f"{name}: lengths decide shapes, so in a captured function they must be a list of "
             "Python numbers, as lengths.tolist() outside"
