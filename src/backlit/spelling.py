@@ -231,8 +231,8 @@ def near_name(name: str, names: list[str]) -> str | None:
 
 def _missing(module: str, name: str, cure: str | None) -> NoReturn:
     if cure is None:
-        there = sys.modules.get(module)
-        near = near_name(name, getattr(there, "__all__", None) or dir(there))
+        there = vars(sys.modules[module])  # not getattr: it would ask here for `__all__`
+        near = near_name(name, list(there.get("__all__") or there))
         hint = f"; did you mean {near}?" if near else ""
         raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
     raise SpellingError(f"{module}.{name}: no such name; use {cure}")
