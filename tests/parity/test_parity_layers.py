@@ -303,12 +303,15 @@ def test_cross_map_normalisation_has_the_value_until_pytorch_counts_too_many_cha
 
 @pytest.mark.filterwarnings("ignore:dropout2d", "ignore:dropout3d", "ignore:.*to dropout.d")
 def test_dropout_drops_the_same_parts_and_keeps_the_same_moments() -> None:
+    bl.manual_seed(0)
+    torch.manual_seed(0)
+    normal = np.random.default_rng(0).normal
     shapes = {"Dropout1d": [(40, 50, 6), (2000, 6)], "Dropout2d": [(40, 50, 3, 2), (40, 50, 6)],
               "Dropout3d": [(40, 50, 3, 2, 1), (2000, 3, 2, 1)], "AlphaDropout": [(40, 50, 6)],
               "FeatureAlphaDropout": [(40, 50, 3, 2)]}  # fmt: skip
     for name, each in shapes.items():
         for shape in each:
-            x = rng.normal(size=shape).astype(np.float32)
+            x = normal(size=shape).astype(np.float32)
             results = []
             for library, make in ((nn, bl.tensor), (torch.nn, torch.tensor)):
                 module = getattr(library, name)(0.4)
@@ -317,7 +320,8 @@ def test_dropout_drops_the_same_parts_and_keeps_the_same_moments() -> None:
                 results.append((y.mean(), y.std(), np.isclose(y, 0).mean(),
                                 np.unique(np.isclose(y, y.flat[0]).mean()).size))  # fmt: skip
             np.testing.assert_allclose(*results, atol=0.06, err_msg=f"{name} {shape}")
-            dropped = np.isclose(y, 0) if "Alpha" not in name else np.isclose(y, y.min(), 1e-5)
+            values, counts = np.unique(y.round(4), return_counts=True)
+            dropped = np.isclose(y, values[counts.argmax()], 1e-4, 1e-4)
             assert abs(dropped.mean() - 0.4) < 0.05, name
             places = tuple(range(1 if len(shape) in (2, 4) and name in ("Dropout1d", "Dropout3d")
                                  else 2, len(shape)))  # fmt: skip

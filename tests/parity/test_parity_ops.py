@@ -245,7 +245,9 @@ def batch_norm(x, mean, variance, *affine, eps):
     y = (x - column(mean)) / torch.sqrt(column(variance) + eps)
     plain = F.batch_norm(x, mean.detach(), variance.detach(), *affine, training=False, eps=eps)
     if affine:
-        y = y * column(affine[0]) + column(affine[1])
+        y = y * column(affine[0])
+    if len(affine) > 1:
+        y = y + column(affine[1])
     torch.testing.assert_close(y, plain, rtol=1e-4, atol=1e-4)
     return y
 
@@ -280,10 +282,13 @@ TORCH = (
         "leaky_relu": lambda x, slope: F.leaky_relu(x, slope),
         "elu": lambda x, alpha: F.elu(x, alpha),
         "selu": F.selu,
-        "celu": F.celu,
-        "hardtanh": F.hardtanh,
+        # PyTorch's own celu and hardsigmoid have constants of float32 in float64.
+        "celu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0) / alpha)),
+        "hardtanh": lambda x, low, high: F.hardtanh(x, low, high),
         "relu6": F.relu6,
-        "hardsigmoid": F.hardsigmoid,
+        "hardsigmoid": lambda x: torch.where(
+            (x > -3) & (x < 3), x / 6 + 0.5, (x >= 3).to(x.dtype)
+        ),
         "hardswish": F.hardswish,
         "mish": F.mish,
         "logsigmoid": F.logsigmoid,
