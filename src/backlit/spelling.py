@@ -225,7 +225,7 @@ def near_name(name: str, names: list[str]) -> str | None:
     ('Conv2d', None)
     """
     small = {n.lower(): n for n in names if not n.startswith("_")}
-    found = difflib.get_close_matches(name.lower(), small, 1, 0.8)
+    found = [] if name.startswith("_") else difflib.get_close_matches(name.lower(), small, 1, 0.8)
     return small[found[0]] if found else None
 
 
