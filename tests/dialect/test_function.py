@@ -159,6 +159,11 @@ def test_what_it_keeps():
     (x,) = leaves([1.0, 2.0])
     assert [a.tolist() for a in Exp.apply(x).node.saved] == [np.exp([1.0, 2.0]).tolist()]
     assert len(Scale.apply(x, x, 1).node.saved) == 2
+    middle = x + 0
+    array = weakref.ref(middle.array)
+    y = Exp.apply(middle)
+    del middle
+    assert array() is None
     gc.disable()
     try:
         y = Exp.apply(x)

@@ -287,6 +287,7 @@ class _Call:
         #: Only shapes and dtypes are needed from here on.
         self.outputs = [_Kind(y.shape, y.dtype) if isinstance(y, Tensor) else None for y in made]
         self.tensors = [_Kind(t.shape, t.dtype) for t in self.tensors]
+        self.arrays = self.arrays if self.remembers else ()
         return tuple(made) if self.several else made[0]
 
     def _record(self, made: list[Any]) -> None:
