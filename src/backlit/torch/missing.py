@@ -31,6 +31,7 @@ MISSING = {
     "torch.nn.parallel.DistributedDataParallel": (
         f"{_ONE_PROCESS}, or use nn.DataParallel(model), which is the model"
     ),
+    "torch.optim.SparseAdam": "every gradient is dense, which SparseAdam refuses; use optim.Adam",
     "torch.nn.SyncBatchNorm": "there is one process; use nn.BatchNorm2d",
     "torch.utils.data.distributed": _ONE_PROCESS,
     "torch.sparse": _SPARSE,
