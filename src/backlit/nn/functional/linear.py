@@ -11,7 +11,7 @@ from .common import given
 _LINEAR = contraction.Linear()
 
 
-def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y = x Wᵀ + b.
 
         x: (..., I), weight: (O, I), bias: (O) -> (..., O)
@@ -20,5 +20,5 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]), tensor([0.5]))
     Tensor([[11.5]], shape=(1, 1), dtype=float32)
     """
-    inputs = (x, weight) if bias is None else (x, weight, bias)
+    inputs = (input, weight) if bias is None else (input, weight, bias)
     return apply(_LINEAR, *[given(t) for t in inputs])

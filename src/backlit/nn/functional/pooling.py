@@ -19,6 +19,7 @@ from ...backend.halves import as_one_op
 from ...dtypes import int64
 from ...errors import ArgumentError
 from ...ops import pooling
+from ...ops.convolution import window_count
 from ...promotion import floating
 from ...tensor import Tensor, apply, wrap
 from .activation import relu
@@ -97,13 +98,11 @@ class _Pool:
         if self.axes < 3:
             return back(y, self.axes, self.lone)
         n, c, depth, _ = y.shape
-        places = tuple(
-            (size + sum(border) - d * (k - 1) - 1) // s + 1
-            for size, border, d, k, s in zip(
-                self.x.shape[3:], self.border[1:], self.dilation[1:], self.kernel[1:],
-                self.stride[1:], strict=True,
-            )
+        along = zip(
+            self.x.shape[3:], self.kernel[1:], self.stride[1:], self.border[1:], self.dilation[1:],
+            strict=True,
         )  # fmt: skip
+        places = [window_count(*each) for each in along]
         return reshape(y, (c, depth, *places) if self.lone else (n, c, depth, *places))
 
     def run(self, op: type) -> Tensor:
