@@ -6,6 +6,8 @@ reference of its own in `op_table`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -133,6 +135,16 @@ def test_gradients_are_right_to_the_second_order(name: str) -> None:
     bl.gradcheck(function, [bl.tensor(a, requires_grad=True) for a in arrays], order=2)
 
 
+def test_the_matrix_exponential_is_its_series_with_gradients_to_the_second_order() -> None:
+    for x in (A / 10, 3 * A):  # without and with squaring
+        series = sum(np.linalg.matrix_power(x, n) / math.factorial(n) for n in range(80))
+        np.testing.assert_allclose(linalg.matrix_exp(bl.tensor(x)).numpy(), series, 1e-11)
+    bl.gradcheck(linalg.matrix_exp, bl.tensor(2 * A, requires_grad=True), order=2)
+    single = linalg.matrix_exp(bl.tensor((3 * A).astype(np.float32)))
+    np.testing.assert_allclose(single.numpy(), series, 1e-5)
+    assert linalg.matrix_exp(bl.ones((2, 0, 0))).shape == (2, 0, 0)
+
+
 def test_compiled_it_gives_the_same_with_gradients() -> None:
     def step(*inputs):
         given, results = iter(inputs), []
@@ -222,6 +234,8 @@ CALLS = [
     (lambda: bl.grad(linalg.slogdet(X).logabsdet, X), ArgumentError, r"inv: x must be invertible"),
     (lambda: linalg.matrix_power(bl.ones((2, 3)), 2), ShapeError,
      r"matrix_power: x must be square matrices in its last two axes, got float32\[2,3\]"),
+    (lambda: linalg.matrix_exp(bl.ones((2, 3))), ShapeError,
+     r"matrix_exp: x must be square matrices in its last two axes, got float32\[2,3\]"),
     (lambda: linalg.matrix_power(X, 0.5), ArgumentError, r"matrix_power: n must be an integer"),
     (lambda: linalg.lstsq(X, bl.ones(3)), ShapeError,
      r"lstsq: b must have a row for each row of a, got a: float64\[2,2\], b: float32\[3\]"),

@@ -513,4 +513,22 @@ torch.func.grad(lambda a: torch.norm(a, 0))(v) -> 0 * V
 torch.func.grad(lambda a: torch.fill(a, 2).sum())(v) -> 0 * V
 torch.func.grad(lambda a: torch.gather(a, 0, torch.arange(0)).sum())(v) -> 0 * V
 torch.func.grad(lambda a: torch.matrix_power(a, 0).sum())(x[:, :2]) -> 0 * X[:, :2]
+torch.linalg.solve(torch.stack([torch.eye(3), 2 * torch.eye(3)]), x) -> [X[0], X[1] / 2]
+torch.linalg.solve(2 * torch.eye(3), x, left=False) -> X / 2
+torch.linalg.vander(x, N=2) -> np.stack([0 * X + 1, X], -1)
+torch.linalg.matrix_rank(torch.eye(2), atol=torch.tensor([0.5, 2.])) -> [2, 0]
+torch.linalg.matrix_rank(torch.tensor([[1., 7.], [2., 4.]]), hermitian=True) -> 1
+torch.linalg.pinv(torch.tensor([[1., 7.], [0., 4.]]), hermitian=True) -> [[1, 0], [0, 0.25]]
+torch.linalg.cholesky_ex(4 * torch.eye(2)).L -> 2 * np.eye(2)
+torch.linalg.cholesky_ex(torch.tensor([[1., 2.], [2., 1.]])).info -> 2
+torch.linalg.inv_ex(2 * torch.eye(2)).inverse -> np.eye(2) / 2
+torch.linalg.inv_ex(torch.stack([torch.ones(2, 2), torch.eye(2)]))[1] -> [2, 0]
+torch.linalg.solve_ex(2 * torch.eye(3), v).result -> V / 2
+torch.linalg.lstsq(x.T, v)[1].shape -> (0,)
+torch.linalg.lstsq(x.T, v, driver='gelsd')[1] -> np.linalg.lstsq(X.T, V, rcond=None)[1]
+torch.linalg.lstsq(x.T, v, driver='gelsd')[3] -> np.linalg.svd(X)[1]
+torch.linalg.lstsq(c.mT, torch.ones(2, 4), driver='gels').rank.shape -> (0,)
+torch.cholesky_inverse(2 * torch.eye(2)) -> np.eye(2) / 4
+torch.matrix_exp(torch.tensor([[0., 1.], [0., 0.]])) -> [[1, 1], [0, 1]]
+torch.linalg.matrix_exp(20 * torch.eye(2)) -> np.exp(20) * np.eye(2)
 """

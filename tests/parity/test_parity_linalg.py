@@ -55,6 +55,7 @@ CASES = {
     "pinv": (linalg("pinv"), (TALL,)),
     "pinv of a unit matrix": (linalg("pinv"), (np.eye(3),)),
     "matrix_power": (linalg("matrix_power", 5), (A / 3,)),
+    "matrix_exp": (linalg("matrix_exp"), (A,)),
     "matrix_power down": (linalg("matrix_power", -2), (A,)),
     "matrix_rank": (linalg("matrix_rank"), (np.stack([np.eye(3), np.ones((3, 3))]),)),
     "pinv atol": (linalg("pinv", atol=1.0), (TALL,)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from ..dtypes import LOW_PRECISION, finfo, float32, result_type
+from ..dtypes import LOW_PRECISION, finfo, float32, float64, result_type
 from ..errors import ArgumentError, GradientError, ShapeError
 from ..op import describe
 from ..ops import decompositions as ops
@@ -27,6 +30,7 @@ __all__ = [
     "eigvalsh",
     "inv",
     "lstsq",
+    "matrix_exp",
     "matrix_power",
     "matrix_rank",
     "pinv",
@@ -265,6 +269,45 @@ def matrix_power(x: Any, n: int, /) -> Tensor:
             assert y is not None
             return y
         x = x @ x
+
+
+#: The Padé approximant of degree 13 is exact to rounding up to this norm: Higham, table 2.3.
+_PADE_DEGREE, _PADE_REACH = 13, 5.37
+
+
+def matrix_exp(x: Any, /) -> Tensor:
+    """e^X = 1 + X + X²/2! + X³/3! + …, by scaling, a quotient of polynomials, and squaring.
+
+    How often it is squared depends on the values, so it cannot be captured.
+    Source: N. Higham, SIAM J. Matrix Anal. Appl. 26 (2005), sec. 2.
+
+    >>> matrix_exp(as_tensor([[0.0, 1.0], [0.0, 0.0]]))
+    Tensor([[1., 1.],
+            [0., 1.]], shape=(2, 2), dtype=float32)
+    """
+    x = _matrices(x)
+    ops.require_matrices("matrix_exp", x, square=True)
+    if x.dtype != float64:  # squaring takes digits
+        return matrix_exp(x.astype(float64)).astype(x.dtype)
+    if x.size == 0:
+        return x
+    size = float(max(sum(abs(x.detach()), axis=-2))._concrete("matrix_exp"))
+    beyond = size / _PADE_REACH
+    halvings = math.ceil(math.log2(beyond)) if 1 < beyond < math.inf else 0
+    x = x / 2**halvings
+    powers = [broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape), x @ x]  # of X², from 0 on
+    weights = [1.0]
+    for k in range(1, _PADE_DEGREE + 1):
+        weights.append(weights[-1] * (_PADE_DEGREE + 1 - k) / ((2 * _PADE_DEGREE + 1 - k) * k))
+        if k > 3 and k % 2:
+            powers.append(powers[-1] @ powers[1])
+    terms = [w * powers[k // 2] for k, w in enumerate(weights)]
+    even, odd = (functools.reduce(operator.add, terms[start::2]) for start in (0, 1))
+    odd = x @ odd
+    y = solve(even - odd, even + odd)
+    for _ in range(halvings):
+        y = y @ y
+    return y
 
 
 def solve_triangular(

@@ -11,7 +11,7 @@ from ..array_api.dialects import SPOKEN
 from ..array_api.parts import Moved, Reshaped, part_of
 from ..nn import functional
 from ..tensor import Tensor
-from . import functions, pieces, table
+from . import functions, matrices, pieces, table
 from .in_place import IN_PLACE, in_place
 from .methods import WRITTEN_OUT
 from .translate import Function, Line, lines, translated
@@ -20,7 +20,7 @@ from .translate import Function, Line, lines, translated
 def targets() -> dict[str, Function]:
     """Our functions by name: those made for PyTorch first."""
     found: dict[str, Function] = {}
-    for place in (functional, random, linalg, ours, pieces, functions):
+    for place in (matrices, functional, random, linalg, ours, pieces, functions):
         for name, value in vars(place).items():
             if callable(value) and not name.startswith("_"):
                 found[name] = value

@@ -6,10 +6,20 @@ from typing import Any
 
 from .. import array_api as _array_api
 from .. import linalg as _ours
+from ..dialect.matrices import (
+    cholesky_ex,
+    inv_ex,
+    lstsq,
+    matrix_rank,
+    pinv,
+    solve,
+    solve_ex,
+)
+from ..dialect.matrices import powers as vander
+from ..dialect.matrices import symmetric as _symmetric
 from ..dialect.table import LINALG as _LINALG
 from ..dialect.translate import listed as _listed
 from ..dialect.translate import translated as _translated
-from ..errors import ArgumentError
 from ..tensor import Tensor, as_tensor
 from .mirror import mirrored as _mirrored
 from .mirror import names as _names
@@ -49,31 +59,6 @@ def matrix_norm(
     return _array_api.moveaxis(y, (-2, -1), tuple(dim)) if keepdim else y
 
 
-def solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
-    """X with A X = B, or with X A = B."""
-    if left:
-        return _ours.solve(A, B)
-    swap = _array_api.matrix_transpose
-    return swap(_ours.solve(swap(A), swap(B)))
-
-
-def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """X with the smallest ‖A X - B‖."""
-    return _ours.lstsq(A, B, rcond=rcond)
-
-
-def _symmetric(name: str, x: Any, UPLO: str) -> Tensor:
-    """The symmetric matrix of which one triangle is given; the gradient is symmetric, too."""
-    if UPLO not in ("L", "U"):
-        raise ArgumentError(f"{name}: UPLO must be 'L' or 'U', got {UPLO!r}")
-    swap = _array_api.matrix_transpose
-    x = as_tensor(x) if UPLO == "L" else swap(x)
-    given = x.detach()
-    given = _array_api.tril(given) + swap(_array_api.tril(given, k=-1))
-    mean = (x + swap(x)) / 2
-    return mean + (given - mean.detach())
-
-
 def eigh(A: Any, UPLO: str = "L") -> Any:
     """The eigenvalues and eigenvectors of symmetric matrices."""
     return _ours.eigh(_symmetric("eigh", A, UPLO))
@@ -94,34 +79,10 @@ def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tens
     return _array_api.diagonal(A, offset, dim1, dim2)
 
 
-def _tolerances(atol: Any, rtol: Any) -> dict[str, Any]:
-    """What singular values count as 0; where only one tolerance is given, the other is 0."""
-    if atol is None:
-        return {"rtol": rtol}
-    return {"atol": atol, "rtol": 0.0 if rtol is None else rtol}
-
-
-def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Tensor:
-    """The pseudoinverse; a symmetric matrix needs no other way."""
-    return _ours.pinv(A, **_tolerances(atol, rtol))
-
-
-def matrix_rank(
-    A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False
-) -> Tensor:
-    """How many singular values are not 0."""
-    return _ours.matrix_rank(A, **_tolerances(tol if atol is None else atol, rtol))
-
-
 def cond(A: Any) -> Tensor:
     """The largest singular value over the smallest."""
     values = _ours.svdvals(A)
     return values[..., 0] / values[..., -1]
-
-
-def vander(x: Any, *, N: int | None = None) -> Tensor:
-    """The powers of the elements of a vector, from 0 upwards."""
-    return _array_api.vander(x, N, increasing=True)
 
 
 __getattr__ = _mirrored("torch.linalg")
