@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..array_api.arguments import listed
+from ..array_api.dialects import SPOKEN
 from ..array_api.namespace import TENSORS
 from ..autograd import enable_grad, no_grad
 from ..backend import numpy_backend
@@ -96,7 +97,8 @@ class Optimizer(Announcing):
         group = dict(param_group)
         initial = {k: float(group.pop(k)) for k in ("initial_lr",) if k in group}
         unknown = set(group) - set(self.defaults) - {"params"}
-        if unknown or "params" not in group:
+        more = {k: group.pop(k) for k in unknown} if SPOKEN.pytorch else {}  # kept, as there
+        if (unknown and not more) or "params" not in group:
             raise ArgumentError(
                 f"{name}: a group has 'params' and any of {', '.join(self.defaults)}, "
                 f"got {', '.join(map(str, group))}"
@@ -114,18 +116,19 @@ class Optimizer(Announcing):
             settings[key] = tuple(value) if isinstance(value, list) else value
         self.check(settings)
         self.param_groups.append(self._group(params, settings))
-        self.param_groups[-1].update(initial)
+        self.param_groups[-1].update({**initial, **more})
         self._plans.append(None)
 
     def _group(self, params: list[Tensor], settings: dict[str, Any]) -> Group:
-        fixed = {n: settings[n] for n in self.fixed}
+        kept = set(settings) - {"lr"} if self._is_free() else self.fixed
+        fixed = {n: settings[n] for n in kept}
         return Group(params, settings, self.optional, self.check, fixed)
 
     def check(self, settings: dict[str, Any]) -> None:
         """Raise unless every given setting lies in its range."""
         name = type(self).__name__
         for key, value in settings.items():
-            if key in self.fixed:
+            if key in self.fixed or (key != "lr" and self._is_free()):
                 continue
             if key == "maximize" or key in self.flags:
                 if not isinstance(value, bool):
@@ -362,6 +365,10 @@ class Optimizer(Announcing):
                 )
             state[name] = wrap(np.array(value.numpy(), _wide(p.dtype)))
         return state
+
+    def _is_free(self) -> bool:
+        """Whether a subclass wrote its own `step`, whose settings may be anything but the rate."""
+        return self._own_step() and not self.fixed
 
     def _own_step(self) -> bool:
         """Whether a subclass wrote `step` in place of `update`; its state is what it likes."""
