@@ -276,6 +276,23 @@ def test_a_compiled_model_trains_as_it_stands_and_infers_in_native_code():
     assert square(torch.tensor([3.0])).tolist() == [9]
 
 
+def test_what_cannot_be_compiled_runs_as_it_stands_and_says_so_once():
+    def branch(x):
+        return x * 2 if x.sum() > 0 else -x
+
+    fast = torch.compile(branch)
+    with pytest.warns(
+        UserWarning, match=r"torch.compile: it runs as it stands: bool\(\): a captur"
+    ):
+        assert fast(torch.tensor([1.0])).tolist() == [2]
+    assert fast(torch.tensor([-1.0])).tolist() == [1]
+    whole = torch.compile(branch, fullgraph=True)
+    with pytest.raises(bl.errors.TraceError, match="a captured function cannot ask for a value"):
+        whole(torch.tensor([1.0]))
+    inner = torch.compile(lambda x: x * 3)
+    assert bl.compile(lambda x: inner(x) + 1)(torch.tensor([1.0])).tolist() == [4]
+
+
 def test_what_is_said_of_devices_and_threads_is_harmless():
     assert torch.accelerator.current_accelerator() is None
     assert torch.cuda.memory_allocated() == torch.cuda.device_count() == 0
