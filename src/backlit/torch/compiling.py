@@ -14,7 +14,7 @@ from ..state import STATE
 
 
 def _where_it_can(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function in native code, or as it stands where it cannot be captured, which it says once."""
+    """A function in native code, or as it stands where that cannot be, which it says once."""
     compiled = compiler.compile(function)
     as_it_stands = False
 
