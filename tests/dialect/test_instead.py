@@ -25,6 +25,11 @@ import torchvision.transforms.functional as TF
 from helper_of_the_test import double
 
 assert isinstance(torch.ones(2), torch.Tensor)
+assert not isinstance(torch.ones(2), torch.cuda.FloatTensor)
+everything = {}
+exec("from torch import *; from torch.nn import *", everything)
+assert everything["zeros"] is torch.zeros
+assert everything["Linear"] is nn.Linear
 assert torch.nn.functional.relu is F.relu
 assert not hasattr(torch, "odd_name")
 assert not isinstance(nn.Linear(1, 1), DDP)

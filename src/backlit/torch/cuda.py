@@ -43,8 +43,18 @@ memory_allocated = max_memory_allocated = memory_reserved = max_memory_reserved 
 memory_cached = max_memory_cached = _nothing
 current_device = get_device_name = get_device_properties = get_device_capability = _none_there
 set_device = current_stream = default_stream = Stream = Event = mem_get_info = _none_there
-FloatTensor = DoubleTensor = HalfTensor = LongTensor = IntTensor = ByteTensor = _none_there
-BoolTensor = ShortTensor = CharTensor = BFloat16Tensor = _none_there
+
+
+class FloatTensor:
+    """A Tensor on a GPU, of which there is none: no Tensor is one, and none can be made."""
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        """Raise: there is no GPU."""
+        return _none_there(*args, **options)
+
+
+DoubleTensor = HalfTensor = LongTensor = IntTensor = ByteTensor = FloatTensor
+BoolTensor = ShortTensor = CharTensor = BFloat16Tensor = FloatTensor
 
 
 def get_rng_state_all() -> list[Any]:

@@ -38,6 +38,8 @@ class Door(ModuleType):
         self.__dict__["__path__"] = []  # so that modules are looked for in it
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":  # for `from torch import *`
+            return [n for n in dir(self._room) if not n.startswith("_")]
         try:
             value = getattr(self._room, name)
         except AttributeError:
