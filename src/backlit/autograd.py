@@ -412,8 +412,10 @@ def _key(t: Tensor) -> Key:
 
 
 def _start(name: str, outputs: Sequence[Tensor], gradients: Any, on_tensors: bool) -> list:
-    if gradients is None or isinstance(gradients, Tensor):
-        gradients = [gradients] * len(outputs) if gradients is None else [gradients]
+    if gradients is None:
+        gradients = [None] * len(outputs)
+    elif isinstance(gradients, Tensor | np.ndarray):  # one, not a sequence of its rows
+        gradients = [gradients]
     if len(gradients) != len(outputs):
         raise ArgumentError(
             f"{name}: as many gradients as outputs are required, got {len(gradients)} "

@@ -109,6 +109,9 @@ class Node:
     instruction: int
     scope: Scope | None
 
+    def __repr__(self) -> str:
+        return f"Node({self.op.name})"
+
     def release(self) -> None:
         """Forget the saved values and the edges. The node stays as the mark of a freed graph."""
         self.saved = None

@@ -1123,3 +1123,18 @@ def test_the_walk_adds_what_the_uses_send_and_passes_over_what_nothing_reaches()
     walk_back(["f", "unused", "b", "a"], arrived, send)
     assert visited == [("f", 1), ("b", 10), ("a", 6)]
     assert arrived == {}
+
+
+def test_an_array_is_one_gradient_not_one_for_each_of_its_rows() -> None:
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).reshape(1, 2)
+    assert bl.grad(y, x, np.ones((1, 2), "float32")).tolist() == [2.0, 4.0]
+    with pytest.raises(
+        ArgumentError, match="as many gradients as outputs are required, got 1 and 2"
+    ):
+        bl.grad([y, y], x, np.ones((2, 1, 2), "float32"))
+
+
+def test_a_node_says_which_op_it_is() -> None:
+    x = bl.tensor(2.0, requires_grad=True)
+    assert repr((x * x).node) == "Node(multiply)"
