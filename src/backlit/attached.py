@@ -23,41 +23,41 @@ class Methods:
     bitwise_and = bitwise_and_ = bitwise_left_shift = bitwise_left_shift_ = _method
     bitwise_not = bitwise_not_ = bitwise_or = bitwise_or_ = bitwise_right_shift = _method
     bitwise_right_shift_ = bitwise_xor = bitwise_xor_ = bmm = bool = broadcast_to = _method
-    byte = cauchy_ = ceil = ceil_ = char = cholesky = cholesky_solve = chunk = clamp = _method
-    clamp_ = clamp_max = clamp_max_ = clamp_min = clamp_min_ = clip = clip_ = _method
-    clone = coalesce = conj = conj_physical = contiguous = copy_ = copysign = _method
-    copysign_ = corrcoef = cos = cos_ = cosh = cosh_ = count_nonzero = cov = cpu = _method
-    cross = cuda = cummax = cummin = cumprod = cumprod_ = cumsum = cumsum_ = _method
-    data_ptr = deg2rad = deg2rad_ = det = detach_ = diag = diag_embed = diagflat = _method
-    diagonal = diff = digamma = digamma_ = dim = dist = div = div_ = divide = _method
-    divide_ = dot = double = dsplit = element_size = eq = eq_ = equal = erf = erf_ = _method
-    erfc = erfc_ = erfinv = erfinv_ = exp = exp2 = exp2_ = exp_ = expand = expand_as = _method
-    expm1 = expm1_ = exponential_ = fill_ = fill_diagonal_ = fix = fix_ = flatten = _method
-    flip = fliplr = flipud = float = float_power = floor = floor_ = floor_divide = _method
-    floor_divide_ = fmax = fmin = fmod = fmod_ = frac = frac_ = gather = gcd = gcd_ = _method
-    ge = ge_ = geometric_ = ger = get_device = greater = greater_ = greater_equal = _method
-    greater_equal_ = gt = gt_ = half = hardshrink = heaviside = heaviside_ = histc = _method
-    histogram = hsplit = hypot = hypot_ = index_add = index_add_ = index_copy = _method
-    index_copy_ = index_fill = index_fill_ = index_put = index_put_ = index_select = _method
-    inner = int = inverse = is_complex = is_contiguous = is_floating_point = _method
-    is_inference = is_nonzero = is_pinned = is_same_size = is_shared = is_signed = _method
-    isclose = isfinite = isinf = isnan = isneginf = isposinf = isreal = kron = _method
-    kthvalue = lcm = lcm_ = ldexp = ldexp_ = le = le_ = lerp = lerp_ = less = less_ = _method
-    less_equal = less_equal_ = lgamma = lgamma_ = log = log10 = log10_ = log1p = _method
-    log1p_ = log2 = log2_ = log_ = log_normal_ = log_softmax = logaddexp = _method
-    logaddexp2 = logcumsumexp = logdet = logical_and = logical_and_ = logical_not = _method
-    logical_not_ = logical_or = logical_or_ = logical_xor = logical_xor_ = logit = _method
-    logit_ = logsumexp = long = lt = lt_ = masked_fill = masked_fill_ = _method
-    masked_scatter = masked_scatter_ = masked_select = matmul = matrix_power = max = _method
-    maximum = median = min = minimum = mm = mode = moveaxis = movedim = msort = mul = _method
-    mul_ = multinomial = multiply = multiply_ = mv = nan_to_num = nan_to_num_ = _method
-    nanmean = nanmedian = nanquantile = nansum = narrow = ndimension = ne = ne_ = _method
-    neg = neg_ = negative = negative_ = nelement = new = new_empty = new_full = _method
-    new_ones = new_tensor = new_zeros = nextafter = nextafter_ = nonzero = norm = _method
-    normal_ = not_equal = not_equal_ = numel = outer = permute = pin_memory = _method
-    pinverse = polygamma = positive = pow = pow_ = prelu = put = put_ = qr = _method
-    quantile = rad2deg = rad2deg_ = random_ = ravel = reciprocal = reciprocal_ = _method
-    relu = relu_ = remainder = remainder_ = renorm = renorm_ = repeat = _method
+    byte = cauchy_ = ceil = ceil_ = char = cholesky = cholesky_inverse = _method
+    cholesky_solve = chunk = clamp = clamp_ = clamp_max = clamp_max_ = clamp_min = _method
+    clamp_min_ = clip = clip_ = clone = coalesce = conj = conj_physical = contiguous = _method
+    copy_ = copysign = copysign_ = corrcoef = cos = cos_ = cosh = cosh_ = _method
+    count_nonzero = cov = cpu = cross = cuda = cummax = cummin = cumprod = cumprod_ = _method
+    cumsum = cumsum_ = data_ptr = deg2rad = deg2rad_ = det = detach_ = diag = _method
+    diag_embed = diagflat = diagonal = diff = digamma = digamma_ = dim = dist = div = _method
+    div_ = divide = divide_ = dot = double = dsplit = element_size = eq = eq_ = _method
+    equal = erf = erf_ = erfc = erfc_ = erfinv = erfinv_ = exp = exp2 = exp2_ = exp_ = _method
+    expand = expand_as = expm1 = expm1_ = exponential_ = fill_ = fill_diagonal_ = _method
+    fix = fix_ = flatten = flip = fliplr = flipud = float = float_power = floor = _method
+    floor_ = floor_divide = floor_divide_ = fmax = fmin = fmod = fmod_ = frac = _method
+    frac_ = gather = gcd = gcd_ = ge = ge_ = geometric_ = ger = get_device = greater = _method
+    greater_ = greater_equal = greater_equal_ = gt = gt_ = half = hardshrink = _method
+    heaviside = heaviside_ = histc = histogram = hsplit = hypot = hypot_ = index_add = _method
+    index_add_ = index_copy = index_copy_ = index_fill = index_fill_ = index_put = _method
+    index_put_ = index_select = inner = int = inverse = is_complex = is_contiguous = _method
+    is_floating_point = is_inference = is_nonzero = is_pinned = is_same_size = _method
+    is_shared = is_signed = isclose = isfinite = isinf = isnan = isneginf = isposinf = _method
+    isreal = kron = kthvalue = lcm = lcm_ = ldexp = ldexp_ = le = le_ = lerp = _method
+    lerp_ = less = less_ = less_equal = less_equal_ = lgamma = lgamma_ = log = log10 = _method
+    log10_ = log1p = log1p_ = log2 = log2_ = log_ = log_normal_ = log_softmax = _method
+    logaddexp = logaddexp2 = logcumsumexp = logdet = logical_and = logical_and_ = _method
+    logical_not = logical_not_ = logical_or = logical_or_ = logical_xor = _method
+    logical_xor_ = logit = logit_ = logsumexp = long = lt = lt_ = masked_fill = _method
+    masked_fill_ = masked_scatter = masked_scatter_ = masked_select = matmul = _method
+    matrix_exp = matrix_power = max = maximum = median = min = minimum = mm = mode = _method
+    moveaxis = movedim = msort = mul = mul_ = multinomial = multiply = multiply_ = _method
+    mv = nan_to_num = nan_to_num_ = nanmean = nanmedian = nanquantile = nansum = _method
+    narrow = ndimension = ne = ne_ = neg = neg_ = negative = negative_ = nelement = _method
+    new = new_empty = new_full = new_ones = new_tensor = new_zeros = nextafter = _method
+    nextafter_ = nonzero = norm = normal_ = not_equal = not_equal_ = numel = outer = _method
+    permute = pin_memory = pinverse = polygamma = positive = pow = pow_ = prelu = _method
+    put = put_ = qr = quantile = rad2deg = rad2deg_ = random_ = ravel = reciprocal = _method
+    reciprocal_ = relu = relu_ = remainder = remainder_ = renorm = renorm_ = repeat = _method
     repeat_interleave = reshape_as = resize_ = resize_as_ = resolve_conj = _method
     resolve_neg = roll = rot90 = round = round_ = rsqrt = rsqrt_ = scatter = _method
     scatter_ = scatter_add = scatter_add_ = scatter_reduce = scatter_reduce_ = _method

@@ -167,6 +167,8 @@ def _extreme(function: Method) -> Method:
                 require_pytorch(f"x.{name}(1)")
             dim = place
         dim, keep = of_pytorch(axis, keepdims, dim, keepdim)
+        if not self._requires_grad:  # else the gradient goes to the index, also in a tie
+            return Ranked(*(f(self, axis=dim, keepdims=keep) for f in (function, index)))
         indices = index(self, axis=dim, keepdims=True)
         values = take_along_axis(self, indices, axis=dim)
         if not keep:

@@ -41,6 +41,10 @@ _OPERANDS = ("x", "x1", "x2", "a", "b", "input")
 _PYTHON: dict[Any, Any] = {float: float64, int: int64, bool: bool_}
 
 
+#: What is handed on as it is.
+_NUMBERS = frozenset({int, float, bool, type(None)})
+
+
 class Argument(NamedTuple):
     """One argument as PyTorch has it: what it is called there and here, and what if left out."""
 
@@ -140,9 +144,35 @@ def translated(line: Line, target: Function) -> Function:
     alone = named[0] if named and line.name not in ("unsqueeze", "gather") else UNSAID
     plain = plain and alone in (UNSAID, None)
 
+    # The usual call, of a Tensor that has axes and of numbers, is handed on without a detour.
+    simple = not any(a.several for a in arguments)
+    by_place = [a.ours for a in arguments[leading:] if not a.by_name]
+    renamed = {a.name: a.ours for a in arguments[leading:]}
+    least = sum(a.required for a in arguments)
+
+    def words(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        """What is handed on by name in the usual call; None in any other."""
+        rest = args[leading:]
+        if len(args) < leading or len(rest) > len(by_place) or len(args) + len(kwargs) < least:
+            return None
+        if not isinstance(args[0], Tensor) or not args[0].array.shape:
+            return None
+        for x in args[1:]:
+            if type(x) not in _NUMBERS:
+                return None
+        found = dict(zip(by_place, rest))  # noqa: B905  (some may be left out)
+        for name, x in kwargs.items():
+            if type(x) not in _NUMBERS or renamed.get(name, name) in found or name not in renamed:
+                return None
+            found[renamed[name]] = x
+        return found
+
     def function(*args: Any, **kwargs: Any) -> Any:
         if plain and not kwargs and len(args) <= leading:
             return target(*args)
+        usual = words(args, kwargs) if simple and args else None
+        if usual is not None:
+            return target(*args[:leading], **usual)
         out = kwargs.pop("out", None)
         given = bound(line, args, kwargs)
         single = alone is not UNSAID and _single(given, alone)
