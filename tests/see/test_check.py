@@ -102,6 +102,12 @@ CASES = {
         (X[:, :3], RNG.normal(size=(3, 3))),
         "transposed",
     ),
+    "transposed and wrong": (
+        broken(contraction.Matmul, lambda s, xp, g, a, b: (
+            xp.matmul(g, b.mT), 1.5 * xp.matmul(g.mT, a))),
+        (X, RNG.normal(size=(4, 2))),
+        "shape",
+    ),
     "factor": (broken(elementwise.Tanh, lambda s, xp, g, y: g * (1 - y)), (X,), "factor missing"),
     "x for y": (
         broken(

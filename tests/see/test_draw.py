@@ -165,6 +165,33 @@ def test_wires_go_from_left_to_right():
             assert all(place[h.start] < place[h.stop] for h in box.hops)
 
 
+def test_wires_are_nearly_straight():
+    """On average one climbs by less than two thirds of the height of the smallest node."""
+    tree = Tree(deep())
+    labels = Labels(tree.record, METRICS)
+    frames = layout(tree, labels, [False] * len(tree.boxes))
+
+    def below(box, slot, net, pins):
+        """How far below the middle of a slot the wire of a net meets it."""
+        kind, ref = box.slots[slot]
+        if kind != ITEM or ref < tree.count:
+            return 0.0
+        frame = frames[ref - tree.count]
+        return getattr(frame, pins)[net] - frame.height / 2
+
+    climbs = []
+    for b, frame in frames.items():
+        box = tree.boxes[b]
+        for h in box.hops:
+            start = frame.y[h.start] + below(box, h.start, h.net, "outputs")
+            stop = frame.y[h.stop] + below(box, h.stop, h.net, "inputs")
+            kind, ref = box.slots[h.stop]
+            if kind == ITEM and ref < tree.count:
+                stop += np.mean([labels.input_offset(e) for e in h.edges])
+            climbs.append(abs(stop - start))
+    assert np.mean(climbs) < 2 / 3 * min(labels.size(n.id)[1] for n in tree.record.nodes)
+
+
 def test_folding_moves_nothing_to_another_column():
     tree = Tree(deep())
     before = [[list(c) for c in b.columns] for b in tree.boxes]
