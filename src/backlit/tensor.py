@@ -472,11 +472,12 @@ class Tensor(Methods):
             return apply(elementwise.Astype(dtype=dtype), self)
         return apply(elementwise.Convert(dtype=dtype), self)
 
-    def become(self, what: str, new: Tensor) -> Tensor:
+    def become(self, what: str, new: Tensor, *, reshaped: bool = False) -> Tensor:
         """Take over a Tensor's value and its place on the tape: the end of each change in place.
 
         Nothing is overwritten: whoever has used the old value keeps it. A leaf that requires a
-        gradient takes new values under `no_grad` only, and stays a leaf.
+        gradient takes new values under `no_grad` only, and stays a leaf. The shape stays, too,
+        unless it is the elements in another shape that are taken over: `reshaped`.
         """
         leaf = self._requires_grad and self.node is None
         if leaf and STATE.grad_enabled:
@@ -485,7 +486,7 @@ class Tensor(Methods):
                 f"place{where_called()}, because the tape could not say of which value its "
                 "gradient is; change it under backlit.no_grad(), or make a new Tensor"
             )
-        if new.shape != self.shape:
+        if new.shape != self.shape and not reshaped:
             raise ShapeError(
                 f"{what}: the result must have the shape of the Tensor that it replaces, "
                 f"{self.shape}, got {new.shape}{where_called()}; make a new Tensor"
@@ -517,7 +518,9 @@ class Tensor(Methods):
             STATE.observer(_POSITIVE, (new,), self)
         if Parts.made:
             part = getattr(self, "_part", None)
-            if part is not None:
+            if reshaped:
+                self._part = None
+            elif part is not None:
                 part.write(what, self, array)
         return self
 

@@ -54,9 +54,9 @@ class Data(Tensor):
         else:
             self._owner.become("data", setitem(self._owner, self._key, value))
 
-    def become(self, what: str, new: Tensor) -> Tensor:
+    def become(self, what: str, new: Tensor, *, reshaped: bool = False) -> Tensor:
         """Take over a Tensor's value; the tape does not hear of it."""
-        return super().become(what, new.detach())
+        return super().become(what, new.detach(), reshaped=reshaped and self._key is None)
 
     def __getitem__(self, key: Any) -> Tensor:
         keys = key if isinstance(key, tuple) else (key,)

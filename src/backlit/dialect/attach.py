@@ -12,7 +12,7 @@ from ..array_api.parts import Moved, Reshaped, part_of
 from ..nn import functional
 from ..tensor import Tensor
 from . import functions, matrices, pieces, table
-from .in_place import IN_PLACE, in_place
+from .in_place import IN_PLACE, SHAPING, in_place, in_shape
 from .methods import WRITTEN_OUT
 from .translate import Function, Line, lines, translated
 
@@ -36,7 +36,7 @@ def available() -> dict[str, tuple[Line, Function]]:
 def names() -> set[str]:
     """The names of all methods that the Tensor has from here, or will have."""
     found = {line.name for line in lines() if line.is_method} | {*WRITTEN_OUT, *IN_PLACE}
-    return found | {f"{n}_" for n in table.IN_PLACE.split()}
+    return found | {f"{n}_" for n in (*table.IN_PLACE.split(), *SHAPING.split())}
 
 
 #: What shows the elements of a Tensor in another shape, or at other places.
@@ -83,6 +83,7 @@ def attach() -> dict[str, Function]:
     for name in table.IN_PLACE.split():
         if name in methods:
             methods[f"{name}_"] = in_place(f"{name}_", methods[name])
+    methods.update({f"{n}_": in_shape(f"{n}_", methods[n]) for n in SHAPING.split()})
     for name, method in methods.items():
         setattr(Tensor, name, method)
     return made

@@ -6,14 +6,18 @@ used: see `Tensor.become`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .. import array_api as ours
 from .. import dtypes, random
+from ..array_api.arguments import integers
 from ..array_api.assignment import setitem
 from ..errors import ArgumentError, ShapeError
+from ..op import describe
+from ..state import STATE
 from ..tensor import Tensor, as_tensor
 from .translate import Function
 
@@ -124,19 +128,39 @@ def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     return setitem(self, places, fill_value)
 
 
-def _changed_shape(name: str) -> Function:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        raise ShapeError(
-            f"{name}: a Tensor keeps its shape; write x = x.{name[:-1]}(...), or for resize_ "
-            "x = x.new_zeros(shape)"
-        )
+def in_shape(name: str, function: Function) -> Function:
+    """The method that gives its Tensor another shape, in which the same elements are."""
 
-    method.__doc__ = "An error: a Tensor keeps its shape."
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        STATE.execution.forbid(
+            f"{name}: a captured function cannot give a Tensor another shape in place; write "
+            f"x = x.{name[:-1]}(...)"
+        )
+        return self.become(name, function(self, *args, **kwargs), reshaped=True)
+
+    method.__doc__ = f"`{name[:-1]}` in place: the object stays, and has another shape."
     return method
 
 
-#: Methods of PyTorch's that would give a Tensor another shape.
-SHAPING = "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ resize_ resize_as_"
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """The same elements in another shape of as many; memory is not taken or left."""
+    alone = len(sizes) == 1 and isinstance(sizes[0], tuple | list)
+    shape = integers("resize_", sizes[0] if alone else sizes)
+    if math.prod(shape) != math.prod(self.shape):
+        raise ShapeError(
+            f"resize_: the shape must have as many elements as {describe(self)}, got {shape}; "
+            "write x = x.new_zeros(shape)"
+        )
+    return self.become("resize_", ours.reshape(self, shape), reshaped=True)
+
+
+def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
+    """The same elements in the shape of another Tensor."""
+    return resize_(self, the_template.shape)
+
+
+#: Methods of the table that, in place, give a Tensor another shape.
+SHAPING = "unsqueeze squeeze t transpose swapaxes swapdims"
 
 #: Those that are no method of the table in place.
 IN_PLACE: dict[str, Any] = {
@@ -152,7 +176,8 @@ IN_PLACE: dict[str, Any] = {
     "geometric_": _filled("geometric_", _geometric),
     "cauchy_": _filled("cauchy_", _cauchy),
     "exponential_": _filled("exponential_", _exponential),
-    **{name: _changed_shape(name) for name in SHAPING.split()},
+    "resize_": resize_,
+    "resize_as_": resize_as_,
 }
 
-__all__ = ["IN_PLACE", "in_place"]
+__all__ = ["IN_PLACE", "SHAPING", "in_place", "in_shape"]

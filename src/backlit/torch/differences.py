@@ -62,9 +62,9 @@ DIFFERENCES = (
         "5.0",
     ),
     Row(
-        "a shape cannot change in place",
-        "x.unsqueeze_(0).shape",
-        "torch.Size([1, 2, 3])",
+        "in place a Tensor keeps its number of elements",
+        "x.unsqueeze_(0).resize_(7).shape",
+        "torch.Size([7])",
         "ShapeError",
     ),
     Row("a shape is a tuple", "x.shape", "torch.Size([2, 3])", "(2, 3)"),
