@@ -1,8 +1,10 @@
 """Files that PyTorch wrote, both forms: `new.pt` by its version 2, `legacy.pt` as before 1.6."""
 
+import argparse
 import io
 import pickle
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import ml_dtypes
@@ -144,6 +146,7 @@ FOUR = np.arange(4, dtype=np.float32).tobytes()
         (archive(b"K\1"), "pickle cannot be read: pickle exhausted"),
         (archive(b"ctorch\nSize\n."), "'torch.Size' itself, which is code"),
         (archive(b"X\1\0\0\0aQ."), "something else than the elements"),
+        (archive(b"ctorch.serialization\n_get_layout\n(X\1\0\0\0stR."), "holds a sparse Tensor"),
         (archive(b"}}b."), "gives a state to a dict"),
     ],
 )  # fmt: skip
@@ -169,6 +172,26 @@ def test_arrays_and_numbers_of_numpy():
     assert found[2] == 1.5
     with pytest.raises(DataError, match="NumPy's type 'U3', of which Backlit has none"):
         pytorch.read(archive(pickle.dumps(np.array(["abc"]), 2)), "x")
+
+
+def test_elements_of_a_type_that_is_not_here_are_no_bytes():
+    program = tensor_program(8, 0, (8,), (1,), b"UntypedStorage")
+    program = program.replace(b"_v2", b"_v3").replace(b"}tR.", b"}ctorch\nfloat8_e4m3fn\ntR.")
+    with pytest.raises(DataError, match=r"elements of 'torch.float8_e4m3fn', of which Backlit"):
+        pytorch.read(archive(program, data__0=bytes(8)), "x")
+    known = program.replace(b"float8_e4m3fn", b"uint16").replace(b"I8\ntI1\n", b"I4\ntI1\n")
+    known = known.replace(b"(I8\nt(", b"(I4\nt(")
+    assert pytorch.read(archive(known, data__0=bytes(8)), "x").dtype == np.uint16
+
+
+def test_counters_and_the_arguments_of_a_run():
+    arguments = argparse.Namespace(lr=0.1, sizes=[1, 2])
+    for protocol in (2, 4):
+        program = pickle.dumps([Counter("aab"), arguments], protocol)
+        assert pytorch.read(archive(program), "x") == [Counter("aab"), arguments]
+    arguments.me = arguments
+    with pytest.raises(DataError, match="x holds a part that contains itself"):
+        pytorch.read(archive(pickle.dumps(arguments, 2)), "x")
 
 
 @pytest.mark.parametrize("cut", [100, 1000, 2500])

@@ -10,10 +10,11 @@ The instructions: the documentation of Python's `pickletools`, which also splits
 
 from __future__ import annotations
 
+import argparse
 import io
 import pickletools
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +84,12 @@ def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
     return made
 
 
+def _counter(counts: Any) -> Counter[Any]:
+    if type(counts) is not dict:  # of which the keys are known to be plain
+        raise ValueError("a Counter must be made of a dict")
+    return Counter(counts)
+
+
 def _set(items: Any = ()) -> set[Any]:
     return {_key(item) for item in items}
 
@@ -90,6 +97,7 @@ def _set(items: Any = ()) -> set[Any]:
 #: The constructors of Python's own data.
 PLAIN: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
+    "collections.Counter": _counter,
     "_codecs.encode": _encoded,
     **{f"{module}.set": _set for module in ("builtins", "__builtin__")},
     **{f"{module}.frozenset": lambda items=(): frozenset(_set(items))
@@ -177,7 +185,7 @@ class _Machine:
     def put(self, items: list[Any]) -> None:
         """Add keys and values to the dictionary at the top."""
         target = self.stack[-1]
-        if type(target) not in (dict, OrderedDict) or len(items) % 2:
+        if type(target) not in (dict, OrderedDict, Counter) or len(items) % 2:
             raise ValueError(f"keys and values for a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[_key(key)] = value
@@ -291,6 +299,8 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
 
 def _inner(thing: Any) -> list[Any]:
     """The parts of a container."""
+    if isinstance(thing, argparse.Namespace):
+        return [*vars(thing).values()]
     if isinstance(thing, dict):
         return [*thing, *thing.values()]
     return list(thing) if isinstance(thing, list | tuple | set | frozenset) else []

@@ -6,6 +6,7 @@ they lie in memory. Before version 1.6 it was five pickles and then the elements
 
 from __future__ import annotations
 
+import argparse
 import io
 import re
 import sys
@@ -75,11 +76,6 @@ def _archive(data: bytes, path: Any) -> Any:
             f"load: {path} must be a file of torch.save, got a zip archive without one data.pkl"
         )
     root = pickles[0].removesuffix("data.pkl")
-    if f"{root}constants.pkl" in entries:
-        raise DataError(
-            f"load: {path} holds a TorchScript program, which is code; in PyTorch save its "
-            "weights: torch.save(torch.jit.load(path).state_dict(), new_path)"
-        )
     swapped = entries.get(f"{root}byteorder", sys.byteorder.encode()) != sys.byteorder.encode()
 
     def elements(key: str, dtype: np.dtype, count: int) -> np.ndarray:
@@ -97,6 +93,11 @@ def _entries(data: bytes, path: Any) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
+            if any(info.filename.endswith("/constants.pkl") for info in infos):
+                raise RefusedError(
+                    "holds a TorchScript program, which is code; in PyTorch save its weights: "
+                    "torch.save(torch.jit.load(path).state_dict(), new_path)"
+                )
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
                 raise RefusedError(
                     "is compressed, which torch.save does not; unpack and zip it with -0"
@@ -195,6 +196,8 @@ class _Builder:
             "torch._tensor._rebuild_from_type_v2": self.typed,
             "torch.Size": lambda sizes=(): tuple(sizes),
             "torch.device": lambda kind, index=None: kind if index is None else f"{kind}:{index}",
+            "torch.serialization._get_layout": _sparse,
+            "argparse.Namespace": argparse.Namespace,
             "numpy.dtype": _NumpyType,
         }
         for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
@@ -231,7 +234,9 @@ class _Builder:
         """A Tensor with elements of its own: `strides` and `offset` say where they lie."""
         if not isinstance(storage, np.ndarray):
             raise RefusedError("has a Tensor without elements")
-        if isinstance(dtype, np.dtype):  # version 3 of the rule: the elements were mere bytes
+        if dtype is not None and not isinstance(dtype, np.dtype):
+            raise RefusedError(f"holds elements of {said(dtype)!r}, of which Backlit has none")
+        if dtype is not None:  # version 3 of the rule: the elements were mere bytes
             storage = storage[: len(storage) // dtype.itemsize * dtype.itemsize].view(dtype)
         shape, strides = _sizes(shape), _sizes(strides)
         if len(shape) != len(strides) or len(shape) > 64 or not _is_size(offset):
@@ -291,6 +296,9 @@ class _Builder:
         """What was made, with its state."""
         if isinstance(made, OrderedDict):
             return made  # the versions of layers, which a state_dict carries along
+        if isinstance(made, argparse.Namespace) and isinstance(state, dict):
+            vars(made).update({str(name): value for name, value in state.items()})
+            return made
         if isinstance(made, _NumpyType) and isinstance(state, tuple) and len(state) > 1:
             if state[1] in ("<", ">", "|", "="):
                 made.dtype = made.dtype.newbyteorder(state[1])
@@ -304,6 +312,12 @@ class _Builder:
                 native = kind.dtype.newbyteorder("=")
                 return flat.reshape(_sizes(shape), order=order).astype(native)
         raise RefusedError(f"gives a state to a {type(made).__name__}, which has none")
+
+
+def _sparse(layout: Any) -> Any:
+    raise RefusedError(
+        "holds a sparse Tensor, of which Backlit has none; save t.to_dense() instead"
+    )
 
 
 def _is_size(n: Any) -> bool:
