@@ -531,4 +531,29 @@ torch.linalg.lstsq(c.mT, torch.ones(2, 4), driver='gels').rank.shape -> (0,)
 torch.cholesky_inverse(2 * torch.eye(2)) -> np.eye(2) / 4
 torch.matrix_exp(torch.tensor([[0., 1.], [0., 0.]])) -> [[1, 1], [0, 1]]
 torch.linalg.matrix_exp(20 * torch.eye(2)) -> np.exp(20) * np.eye(2)
+torch.diagonal_scatter(x, torch.zeros(2)) -> [[0, 2, 3], [4, 0, 6]]
+torch.diagonal_scatter(c, torch.zeros(3, 2), -1, 2, 0)[1] -> C[1] * [1, 1, 0, 1]
+v.index_reduce(0, torch.tensor([0, 0]), torch.tensor([2., 3.]), 'prod') -> [6, -2, 3]
+x.index_reduce(1, i[1:], -x[:, :1], 'mean', include_self=False)[:, 2] -> [-1, -4]
+x.index_reduce(1, i[1:], -x[:, :1], 'mean')[:, 2] -> [1, 1]
+v.clone().index_reduce_(0, torch.tensor([1]), torch.tensor([9.]), 'amax') -> [1, 9, 3]
+torch.gradient(v ** 2)[0] -> np.gradient(V ** 2)
+torch.gradient(x, dim=1, spacing=2., edge_order=2)[0] -> np.gradient(X, 2., axis=1, edge_order=2)
+torch.gradient(x, dim=1, spacing=[torch.tensor([0., 1., 4.])])[0][0] -> np.gradient(X[0], [0, 1, 4])
+len(torch.gradient(c)) -> 3
+torch.func.grad(lambda a: torch.gradient(a)[0].sum())(v) -> [-1.5, 0, 1.5]
+torch.unique_consecutive(torch.tensor([1, 1, 2, 1])) -> [1, 2, 1]
+torch.unique_consecutive(torch.tensor([1, 1, 2, 1]), return_counts=True)[1] -> [2, 1, 1]
+torch.unique_consecutive(torch.tensor([[1, 1, 2]]), return_inverse=True)[1] -> [[0, 0, 1]]
+torch.unique_consecutive(torch.tensor([[1, 1, 2], [3, 3, 4]]), dim=1) -> [[1, 2], [3, 4]]
+torch.histogramdd(x.T, [3, 2]).hist -> np.histogramdd(X.T, [3, 2])[0]
+torch.histogramdd(x.T, [v.sort()[0], v.new_tensor([4., 5.])], weight=v)[0] -> [[0], [-1]]
+torch.histogramdd(x.T, 2, range=[0., 4., 3., 7.], density=True)[0] -> [[1 / 12, 0], [0, 2 / 12]]
+torch.constant_pad_nd(v, (1, -1), 7) -> [7, 1, -2]
+torch.zero_(v.clone()) -> 0 * V
+torch.fill_(v.clone(), 2) -> 0 * V + 2
+F.linear_cross_entropy(v, torch.stack([v, -v]), torch.tensor(1)) -> np.log1p(np.exp(28))
+F.linear_cross_entropy(x, 0 * c[:, :, :3], n // 9, linear_bias=0 * x) -> np.log(2)
+torch.nn.LinearCrossEntropyLoss(3, 4)(x, i).shape -> ()
+torch.nn.LinearCrossEntropyLoss(3, 4, out_features=(2,)).linear.weight.shape -> (8, 3)
 """

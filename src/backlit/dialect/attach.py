@@ -11,7 +11,7 @@ from ..array_api.dialects import SPOKEN
 from ..array_api.parts import Moved, Reshaped, part_of
 from ..nn import functional
 from ..tensor import Tensor
-from . import functions, matrices, pieces, table
+from . import functions, matrices, pieces, samples, table, writing
 from .in_place import IN_PLACE, SHAPING, in_place, in_shape
 from .methods import WRITTEN_OUT
 from .translate import Function, Line, lines, translated
@@ -20,7 +20,8 @@ from .translate import Function, Line, lines, translated
 def targets() -> dict[str, Function]:
     """Our functions by name: those made for PyTorch first."""
     found: dict[str, Function] = {}
-    for place in (matrices, functional, random, linalg, ours, pieces, functions):
+    rooms = (functional, random, linalg, ours, matrices, samples, writing, pieces, functions)
+    for place in rooms:
         for name, value in vars(place).items():
             if callable(value) and not name.startswith("_"):
                 found[name] = value

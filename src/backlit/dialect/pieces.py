@@ -12,6 +12,7 @@ from typing import Any
 from .. import array_api as ours
 from ..array_api.arguments import integers, one_axis, sequence
 from ..errors import ShapeError
+from ..nn import functional
 from ..op import describe
 from ..tensor import Tensor, as_tensor
 
@@ -97,6 +98,11 @@ def select(x: Any, axis: int, index: Any) -> Tensor:
     """The slice at one place of an axis, without that axis."""
     x = as_tensor(x)
     return x[(slice(None),) * one_axis("select", axis, x.ndim) + (index,)]
+
+
+def constant_pad_nd(x: Any, pad: Any, value: Any = 0) -> Tensor:
+    """More elements of one value around x, the widths of the last axis first."""
+    return functional.pad(x, pad, "constant", value)
 
 
 def hsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:

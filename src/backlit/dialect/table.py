@@ -96,6 +96,7 @@ unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)
 bincount(input, weights=None, minlength=0)
 histc(input, bins=100, min=0, max=0)
 histogram(input, bins, *, range=None, weight=None, density=False)
+histogramdd(input, bins, *, range=None, weight=None, density=False)
 cumsum(input, dim, *, dtype=None) = cumulative_sum
 cumprod(input, dim, *, dtype=None) = cumulative_prod
 cummax(input, dim)
@@ -105,6 +106,7 @@ trapezoid(y, x=None, *, dx=1, dim=-1)
 trapz(y, x=None, *, dx=1, dim=-1) = trapezoid
 cumulative_trapezoid(y, x=None, *, dx=1, dim=-1)
 unravel_index(indices, shape)
+gradient(input, *, spacing=1, dim>dim=None, edge_order=1)
 diff(input, n=1, dim=-1, prepend=None, append=None)
 cov(input, *, correction=1, fweights=None, aweights=None)
 corrcoef(input)
@@ -166,6 +168,7 @@ unbind(input, dim=0) = unstack
 narrow(input, dim, start, length)
 select(input, dim, index)
 repeat_interleave(input, repeats=None, dim=None, *, output_size=None)
+constant_pad_nd(input, pad, value=0)
 tril(input, diagonal>k=0)
 triu(input, diagonal>k=0)
 tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)
@@ -190,11 +193,13 @@ take_along_dim(input, indices, dim=None)
 take(input, index)
 put(input, index, source, accumulate=False)
 index_put(input, indices, values, accumulate=False)
+diagonal_scatter(input, src, offset=0, dim1>axis1=0, dim2>axis2=1)
 select_scatter(input, src, dim, index)
 slice_scatter(input, src, dim=0, start=None, end=None, step=1)
 index_select(input, dim, index)
 index_add(input, dim, index, source, *, alpha=1)
 index_copy(input, dim, index, source)
+index_reduce(input, dim, index, source, reduce, *, include_self=True)
 index_fill(input, dim, index, value)
 scatter(input, dim, index, src, *, reduce=None)
 scatter_add(input, dim, index, src)
@@ -258,7 +263,8 @@ matmul(input, other)
 
 #: Functions of a Tensor that PyTorch has not as methods, too.
 FUNCTIONS_ALONE = """
-bucketize combinations dropout  fill unravel_index one_hot rsub selu softplus std_mean var_mean
+bucketize combinations constant_pad_nd dropout fill gradient histogramdd one_hot rsub selu softplus
+std_mean unravel_index var_mean
 """
 
 #: What PyTorch has in `torch`, too, with the arguments of `torch.nn.functional`.
@@ -273,14 +279,14 @@ threshold
 IN_PLACE = """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr asin asinh atan atan2 atanh
 arccos arccosh arcsin arcsinh arctan arctan2 arctanh baddbmm bitwise_and bitwise_left_shift
-bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip
-copysign cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix
-floor floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
-index_fill index_put lcm ldexp le lerp less less_equal lgamma log log10 log1p log2 logical_and
-logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num ne
-neg negative nextafter not_equal pow put rad2deg reciprocal relu remainder renorm round rsqrt
-scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtract tan
-tanh tril triu true_divide trunc xlogy
+bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign
+cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix floor
+floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
+index_fill index_put index_reduce lcm ldexp le lerp less less_equal lgamma log log10 log1p log2
+logical_and logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply
+nan_to_num ne neg negative nextafter not_equal pow put rad2deg reciprocal relu remainder renorm
+round rsqrt scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub
+subtract tan tanh tril triu true_divide trunc xlogy
 """
 
 __all__ = [

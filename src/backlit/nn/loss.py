@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from ..array_api.arguments import number
 from ..errors import ArgumentError
+from ..random import Generator
 from ..tensor import Tensor, as_tensor
 from . import functional
 from .functional.reduction import chosen
+from .linear import Linear
 from .module import Module
 
 
@@ -123,6 +126,58 @@ class CrossEntropyLoss(Loss):
             self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+
+
+class LinearCrossEntropyLoss(Loss):
+    """A last layer and its loss in one: see `functional.linear_cross_entropy`.
+
+        x: (N, I), target: integer labels (N, ...) or probabilities (N, C, ...)
+
+    `out_features` are the axes ... of a loss of several labels. `options` has no effect.
+
+    >>> LinearCrossEntropyLoss(2, 1)(as_tensor([[0.0, 0.0]]), as_tensor([0]))
+    Tensor(0., shape=(), dtype=float32)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: Any = None,
+        generator: Generator | None = None,
+    ):
+        super().__init__(reduction=reduction)
+        self._hold("weight", weight)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        rows = math.prod(out_features, start=num_classes)
+        self.linear = Linear(in_features, rows, bias, device, dtype, generator=generator)
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of what the layer makes of x, for labels or probabilities."""
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return functional.linear_cross_entropy(
+            x,
+            self.linear.weight.reshape((*shape, self.linear.in_features)),
+            target,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
         )
 

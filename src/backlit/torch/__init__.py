@@ -160,6 +160,7 @@ def get_float32_matmul_precision() -> str:
 globals().update(_FUNCTIONS)
 globals().update({n: getattr(nn.functional, n) for n in _ALSO_IN_TORCH.split()})
 globals().update({f"{n}_": getattr(_Tensor, f"{n}_") for n in _IN_PLACE.split()})
+globals().update({n: getattr(_Tensor, n) for n in ("detach_", "fill_", "resize_as_", "zero_")})
 globals().update(_kinds.DTYPES)
 globals().update(_kinds.TENSORS)
 

@@ -14,6 +14,7 @@ from ...ops import loss
 from ...promotion import floating
 from ...tensor import Tensor, apply, as_tensor
 from .common import given, where
+from .linear import linear
 from .reduction import chosen, known, reduced
 
 
@@ -273,6 +274,52 @@ def cross_entropy(
         attributes = (label_smoothing, ignore_index)
         y = _loss(loss.CrossEntropy, reduction, *inputs, attributes=attributes)
     return reshape(y, ()) if lone else y
+
+
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """The `cross_entropy` of the logits x Wᵀ + b.
+
+        x: (N, I) or (I), linear_weight: (C, ..., I), linear_bias: (C, ...), target as there
+
+    `options` has no effect: PyTorch's say how the batch is cut to save memory.
+
+    >>> from backlit import tensor
+    >>> linear_cross_entropy(tensor([1.0]), tensor([[0.0], [0.0]]), tensor(1))
+    Tensor(0.6931, shape=(), dtype=float32)
+    """
+    x, w, target = given(input), given(linear_weight), given(target)
+    if x.ndim not in (1, 2) or w.ndim < 2 or x.shape[-1] != w.shape[-1]:
+        raise ShapeError(
+            f"linear_cross_entropy: x must have shape (N, I) or (I), linear_weight (C, ..., I), "
+            f"got {describe(x)} and {describe(w)}{where()}"
+        )
+    shape = (*x.shape[:-1], *w.shape[:-1])
+    bias = None if linear_bias is None else reshape(given(linear_bias), (-1,))
+    logits = reshape(linear(x, reshape(w, (-1, w.shape[-1])), bias), shape)
+    if ignore_index is not None and target.shape == shape:
+        raise ArgumentError(
+            "linear_cross_entropy: ignore_index must be None where target is probabilities, got "
+            f"{ignore_index}{where()}"
+        )
+    return cross_entropy(
+        logits,
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
 
 
 def nll_loss(
