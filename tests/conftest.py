@@ -1,7 +1,7 @@
 """What all tests share: `--quick`, and a browser.
 
-`--quick` is a first answer: of each test the first case, of each op two, nothing that is slow. At
-its end it says what it left out.
+`--quick` is a first answer: of each test the first case, of each op two, of each class that a test
+takes as `cls` one, nothing that is slow. At its end it says what it left out.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, left = [], []
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        record = getattr(parameters.get("record"), "name", None)
-        key = (item.path, getattr(item, "originalname", item.name), record)
+        of_each = getattr(parameters.get("record"), "name", None), parameters.get("cls")
+        key = (item.path, getattr(item, "originalname", item.name), of_each)
         reason = next((m for m in ("long", "slow") if item.get_closest_marker(m)), None)
         if key in seen and reason is None:
             reason = "more"

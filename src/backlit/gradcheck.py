@@ -107,8 +107,8 @@ def numeric_gradient(
 
     >>> numeric_gradient(lambda x: (x**3).sum(), np.array([1.0, 2.0])).round(6)
     array([ 3., 12.])
-    >>> numeric_gradient(lambda x: x**3, 2.0, 0.1, one_sided=True).round(6)
-    array(12.61)
+    >>> round(float(numeric_gradient(lambda x: x**3, 2.0, 0.1, one_sided=True)), 6)
+    12.61
     """
     require_function("numeric_gradient: f", f)
     if not h > 0:

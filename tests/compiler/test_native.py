@@ -67,7 +67,7 @@ BY_NUMPY = set(
     """
     cholesky cofactor det eigh eigvalsh inv pinv qr slogdet solve svd svdvals
     argkth argrunning argtop scatter_extreme scatter_prod searchsorted
-    gcd polygamma
+    gcd polygamma random_poisson
     """.split()
 )
 

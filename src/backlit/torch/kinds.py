@@ -93,7 +93,7 @@ class device(Device):  # noqa: N801  (PyTorch's name)
     """The name of a device; Backlit computes on `device("cpu")`, and any other is refused there.
 
     >>> device("cuda", 0), device("cpu").type
-    ('cuda:0', 'cpu')
+    (device(type='cuda', index=0), 'cpu')
     """
 
     __slots__ = ()
