@@ -43,7 +43,7 @@ from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
 from .tensor import Tensor, tensor
 from .train.storage import load_tensors, save_tensors
-from .transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"

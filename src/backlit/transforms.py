@@ -1,20 +1,25 @@
-"""Derivatives of functions: products with Jacobians and Hessians, and the matrices themselves."""
+"""Functions of functions: derivatives, products with them, and a function of each slice."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .array_api import ones_like, reshape, stack, sum, zeros, zeros_like
+from .array_api import concat, moveaxis, ones_like, reshape, stack, sum, zeros, zeros_like
+from .array_api.arguments import one_axis, whole
 from .autograd import enable_grad, grad
+from .batch_rules import everywhere
+from .batching import RANDOMNESS, Batching
 from .errors import ArgumentError, GradientError, ShapeError
 from .foreign import require_function, words
 from .op import describe
 from .ops import elementwise
 from .state import STATE
 from .tensor import Tensor, apply, as_tensor, wrap
+from .tree import flatten, unflatten
 
 
 def _several(inputs: Any) -> list[Any]:
@@ -212,3 +217,132 @@ def hessian(f: Callable[[Tensor], Tensor], x: Any) -> Tensor:
         return _dense_grad(_scalar("hessian", f(point)), [point], None, True)[0]
 
     return jacobian(gradient, as_tensor(x))
+
+
+def vmap(
+    f: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
+    """The function that applies f to each slice along an axis, all at once, and stacks the results.
+
+        y[i] = f(x[i], …)
+
+    The function is run once, with Tensors that look like one slice: each op is that of all slices.
+    So it may call `grad`, and what comes out can be differentiated, compiled and mapped again.
+
+    `in_axes` has an axis for each argument: an int; None where all slices get the same; or a list
+    or dict like an argument that is one. One int is for all. `out_axes` says the same of the
+    result, where None is for what is the same in all slices. Keyword arguments are not mapped.
+    Random numbers are an error, unless `randomness` says whether slices draw "different" ones or
+    the "same". With `chunk_size` no more slices than that are computed at once.
+
+    A value cannot be asked for (`if x > 0`, `item()`), as in a captured function.
+
+    >>> slope = value_and_grad(lambda w, x: (w * x).sum() ** 2)
+    >>> vmap(slope, (None, 0))(as_tensor([1.0, -1.0]), as_tensor([[1.0, 0.0], [2.0, 1.0]]))[1]
+    Tensor([[2., 0.],
+            [4., 2.]], shape=(2, 2), dtype=float32)
+    """
+    require_function("vmap: f", f)
+    if randomness not in RANDOMNESS:
+        raise ArgumentError(
+            f"vmap: randomness must be one of {', '.join(RANDOMNESS)}, got {randomness!r}"
+        )
+    most = None if chunk_size is None else whole("vmap: chunk_size", chunk_size)
+
+    @functools.wraps(f)
+    def each(*args: Any, **kwargs: Any) -> Any:
+        values, structure = flatten(args)
+        mapped = _axes("the arguments", in_axes, args)
+        values, size = _in_front(values, mapped)
+
+        def some(start: int, stop: int) -> Any:
+            parts = values
+            if stop - start < size:
+                parts = [
+                    x if a is None else x[start:stop]
+                    for x, a in zip(values, mapped, strict=True)
+                ]  # fmt: skip
+            level = Batching(stop - start, randomness)
+            slices = level.enter(parts, [a is not None for a in mapped])
+            with level.inside:
+                result = f(*unflatten(structure, slices), **kwargs)
+            return _outside(level, result, out_axes)
+
+        if most is None or size <= most:
+            return some(0, size)[0]
+        parts = [some(start, min(start + most, size)) for start in range(0, size, most)]
+        axes = parts[0][1]
+        columns = zip(*[flatten(result)[0] for result, _ in parts], strict=True)
+        joined = [
+            c[0] if a is None else concat(c, axis=a) for c, a in zip(columns, axes, strict=True)
+        ]
+        return unflatten(flatten(parts[0][0])[1], joined)
+
+    return each
+
+
+def _axes(what: str, axes: Any, tree: Any) -> list[int | None]:
+    """The axis of each leaf of a tree; an axis for a container is that of all in it."""
+    if axes is None or type(axes) is int:
+        return [axes] * len(flatten(tree)[0])
+    if isinstance(axes, list | tuple) and isinstance(tree, list | tuple):
+        if len(axes) != len(tree):
+            raise ArgumentError(f"vmap: {len(axes)} axes are given for {len(tree)} of {what}")
+        pairs = list(zip(axes, tree, strict=True))
+    elif isinstance(axes, dict) and isinstance(tree, dict) and axes.keys() == tree.keys():
+        pairs = [(axes[key], value) for key, value in tree.items()]
+    else:
+        raise ArgumentError(
+            f"vmap: the axes for {what} must be integers, None, or lists and dicts like these, "
+            f"got {axes!r}"
+        )
+    return [axis for a, value in pairs for axis in _axes(what, a, value)]
+
+
+def _in_front(values: list[Any], axes: list[int | None]) -> tuple[list[Any], int]:
+    """The values with the mapped axes in front, and their size."""
+    found = list(values)
+    for i, (x, axis) in enumerate(zip(values, axes, strict=True)):
+        if axis is None:
+            continue
+        if not isinstance(x, Tensor | np.ndarray):
+            raise ArgumentError(
+                f"vmap: what is mapped must be Tensors, got {words(x)[0]}; give it None as its "
+                "axis, so that all slices get the same"
+            )
+        x = as_tensor(x)
+        found[i] = moveaxis(x, one_axis("vmap", axis, x.ndim), 0)
+    sizes = {x.shape[0] for x, axis in zip(found, axes, strict=True) if axis is not None}
+    if len(sizes) != 1:
+        raise ShapeError(
+            "vmap: the mapped axes must have one size, got "
+            f"{', '.join(map(str, sorted(sizes))) or 'no axis to map'}"
+        )
+    return found, sizes.pop()
+
+
+def _outside(level: Batching, result: Any, out_axes: Any) -> tuple[Any, list[int | None]]:
+    """A function's result with the slices along axes of the Tensors in it, and these axes."""
+    values, structure = flatten(result)
+    axes = _axes("the result", out_axes, result)
+    found = []
+    for i, (y, axis) in enumerate(zip(values, axes, strict=True)):
+        if not isinstance(y, Tensor):
+            raise ArgumentError(f"vmap: the function must return Tensors, got {words(y)[0]}")
+        held, mapped = level.leave(y)
+        if axis is None:
+            if mapped:
+                raise ArgumentError(
+                    f"vmap: result {i} differs from slice to slice, so its axis cannot be None"
+                )
+            found.append(held)
+            continue
+        held = everywhere(held, mapped, level.size)
+        axes[i] = one_axis("vmap", axis, held.ndim)
+        found.append(moveaxis(held, 0, axes[i]))
+    return unflatten(structure, found), axes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import backlit
-from backlit import nn
+from backlit import nn, see
 from backlit.errors import ArgumentError, GradientError, ShapeError
 from backlit.torch import func
 from backlit.torch.autograd import functional
@@ -101,6 +101,26 @@ def test_each_sample_of_a_batch():
         func.vmap(lambda a, b: a)(x, w)
 
 
+def test_gradients_of_each_sample_and_an_ensemble():
+    net = nn.Sequential(nn.Conv2d(1, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
+    x, labels = backlit.random.normal((5, 1, 3, 3)), backlit.asarray([0, 1, 1, 0, 1])
+    params = {name: p.detach() for name, p in net.named_parameters()}
+
+    def loss(params, x, label):
+        return nn.functional.cross_entropy(
+            func.functional_call(net, params, (x[None],)), label[None]
+        )
+
+    slopes = func.vmap(func.grad(loss), in_dims=(None, 0, 0), chunk_size=3)(params, x, labels)
+    want = see.sample_gradients(net, (x, labels), nn.CrossEntropyLoss())
+    for name, array in want.items():
+        np.testing.assert_allclose(slopes[name].numpy(), array, rtol=1e-3, atol=1e-5)
+    three = [nn.Linear(3, 2) for _ in range(3)]
+    stacked = {n: backlit.stack([vars(m)[n].detach() for m in three]) for n in ("weight", "bias")}
+    y = func.vmap(lambda p: func.functional_call(three[0], p, (x[:, 0],)))(stacked)
+    np.testing.assert_allclose(y.numpy(), [m(x[:, 0]).numpy() for m in three], rtol=1e-5, atol=1e-6)
+
+
 def test_a_module_with_other_parameters():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     model[1].weight = nn.Parameter(backlit.ones((1, 2)))
@@ -131,7 +151,7 @@ def test_what_is_wrong_is_said():
         func.grad(lambda x: x, argnums=2)(x)
     with pytest.raises(ArgumentError, match=r"with has_aux func must return \(output, aux\)"):
         func.grad(lambda x: x.sum(), has_aux=True)(x)
-    with pytest.raises(ArgumentError, match="in_dims has 1 entries for 2 arguments"):
+    with pytest.raises(ArgumentError, match="1 axes are given for 2 of the arguments"):
         func.vmap(lambda x, w: x, in_dims=(0,))(x, w)
     with pytest.raises(ShapeError, match="jvp: the tangents must have the shapes"):
         func.jvp(lambda x: x, (x,), (x[:1],))

@@ -98,6 +98,34 @@ def test_func():
     same(*found)
 
 
+def test_vmap():
+    """Axes, containers, chunks and levels; errors are tested with `backlit.vmap`."""
+    found = []
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(3, 4)), rng.normal(size=(4, 3, 2))
+    for f, library in ((func, backlit.torch), (their_func, torch)):
+        x, y = library.asarray(a), library.asarray(b)
+        softmax = library.nn.functional.softmax
+
+        def both(p, y, softmax=softmax):
+            return {"one": softmax(p["x"][0] * y[:, 0], 0), "two": (y.sum(), p["x"][0] @ y)}
+
+        results = [
+            f.vmap(both, in_dims=({"x": [None]}, 2))({"x": [x[:, 0]]}, y.permute(1, 2, 0)),
+            f.vmap(both, in_dims=({"x": [0]}, 1), out_dims={"one": 1, "two": (0, -1)})(
+                {"x": [x]}, y
+            ),
+            f.vmap(lambda x: x.sum() * x, in_dims=-1, out_dims=1, chunk_size=3)(x),
+            f.vmap(f.vmap(lambda x, y: x * y, in_dims=(None, 0)), in_dims=(0, None))(x, x),
+            f.vmap(f.jacrev(lambda x, softmax=softmax: softmax(x, 0)))(x),
+            f.vmap(f.hessian(lambda x: (x**3).sum()))(x),
+            f.vmap(lambda x, y=y: y[0] + 1)(x),
+            f.jacrev(lambda x, f=f: f.vmap(lambda row: row[row.argsort()].cumsum(0))(x))(x),
+        ]
+        found.append(plain(results))
+    same(*found)
+
+
 def test_function():
     def make(base, tanh):
         class Both(base):

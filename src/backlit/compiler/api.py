@@ -22,12 +22,12 @@ from ..op import describe
 from ..state import STATE
 from ..table import Table
 from ..tensor import Tensor, as_tensor, wrap
+from ..tree import flatten, unflatten
 from . import forks
 from .capture.environment import settled as _settled
 from .capture.graph import Graph
 from .capture.interpreter import interpret
 from .capture.trace import MISS, OUTSIDE, Capture, fill_result, trace
-from .capture.tree import flatten, unflatten
 
 if TYPE_CHECKING:
     from .plan.plan import Plan

@@ -29,9 +29,9 @@ from ..op import Elementwise, Op
 from ..ops import convolution, elementwise, indexing, pooling, recurrence
 from ..state import Setting, observing
 from ..tensor import Tensor, wrap
+from ..tree import flatten, unflatten
 from .capture.graph import Variable
 from .capture.trace import Capture, trace
-from .capture.tree import flatten, unflatten
 from .plan import threads
 
 if TYPE_CHECKING:

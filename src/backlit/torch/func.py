@@ -6,16 +6,17 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import transforms
 from ..array_api import reshape, stack, zeros, zeros_like
 from ..autograd import enable_grad
 from ..autograd import grad as gradients_of
-from ..compiler.capture.tree import flatten, unflatten
 from ..errors import ArgumentError, GradientError, ShapeError
 from ..foreign import require_function, words
 from ..nn.module import Module
 from ..state import STATE
 from ..tensor import Tensor
 from ..transforms import leaves_at
+from ..tree import flatten, unflatten
 
 Argnums = int | tuple[int, ...]
 
@@ -343,62 +344,16 @@ def vmap(
     *,
     chunk_size: int | None = None,
 ) -> Callable[..., Any]:
-    """The function that applies `func` to each slice along an axis, and stacks the results.
+    """The function that applies `func` to each slice along an axis, all at once.
 
-    Slices are computed one after another, so it says what is meant and is no faster than a loop. It
-    can be differentiated and compiled, and `vmap(grad(f))` has the gradient of each sample.
+    It is `backlit.vmap`, whose words are `in_axes` and `out_axes`.
 
     >>> from backlit import tensor
     >>> vmap(grad(lambda w, x: w * x * x), in_dims=(None, 0))(tensor(1.0), tensor([2.0, 3.0]))
     Tensor([4., 9.], shape=(2,), dtype=float32)
     """
     require_function("vmap: func", func)
-
-    @functools.wraps(func)
-    def mapped(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = flatten(args)
-        axes = _axes(in_dims, args)
-        sizes = {x.shape[a] for x, a in zip(leaves, axes, strict=True) if a is not None}
-        if len(sizes) != 1:
-            raise ShapeError(
-                "vmap: the mapped axes must have one size, got "
-                f"{', '.join(map(str, sorted(sizes))) or 'no axis to map'}"
-            )
-        rows = []
-        for i in range(sizes.pop()):
-            parts = [x if a is None else _slice(x, a, i)
-                     for x, a in zip(leaves, axes, strict=True)]  # fmt: skip
-            rows.append(flatten(func(*unflatten(structure, parts), **kwargs)))
-        if not rows:
-            raise ShapeError("vmap: the mapped axis must not be empty")
-        outs = rows[0][1]
-        values = [[row[0][k] for row in rows] for k in range(len(rows[0][0]))]
-        to = flatten(out_dims)[0]
-        to = to * len(values) if len(to) == 1 else to
-        return unflatten(outs, [stack(v, axis=a) for v, a in zip(values, to, strict=True)])
-
-    return mapped
-
-
-def _slice(x: Tensor, axis: int, i: int) -> Tensor:
-    return x[(*[slice(None)] * (axis % len(x.shape)), i)]
-
-
-def _axes(in_dims: Any, args: tuple[Any, ...]) -> list[int | None]:
-    """The axis of each leaf of the arguments; an axis for a container is that of all in it."""
-    given = (in_dims,) * len(args) if in_dims is None or isinstance(in_dims, int) else in_dims
-    if len(given) != len(args):
-        raise ArgumentError(f"vmap: in_dims has {len(given)} entries for {len(args)} arguments")
-    found: list[int | None] = []
-    for axis, value in zip(given, args, strict=True):
-        if axis is None or isinstance(axis, int):
-            leaves = flatten(value)[0]
-            found += [axis if isinstance(x, Tensor) else None for x in leaves]
-        elif isinstance(value, dict):
-            found += _axes(tuple(axis[k] for k in value), tuple(value.values()))
-        else:
-            found += _axes(tuple(axis), tuple(value))
-    return found
+    return transforms.vmap(func, in_dims, out_dims, randomness, chunk_size=chunk_size)
 
 
 __all__ = [

@@ -29,11 +29,11 @@ from ...random import default_generator
 from ...state import STATE
 from ...tape import Node, line_of, make_node, user_site
 from ...tensor import KEEP, Tensor, as_tensor, constant, wrap
+from ...tree import flatten, unflatten
 from .checks import Require
 from .environment import ATOMS, Environment, settled
 from .graph import Equation, Graph, Variable
 from .guards import MISSING, Change, Containers, Guards, leave, snapshot
-from .tree import flatten, unflatten
 
 #: Which index it was is known only to eager execution.
 OUTSIDE = (

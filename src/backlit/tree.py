@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from ...changes import Announcing
+from .changes import Announcing
 
 Structure = Any
 
