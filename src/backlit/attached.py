@@ -29,17 +29,18 @@ class Methods:
     copy_ = copysign = copysign_ = corrcoef = cos = cos_ = cosh = cosh_ = _method
     count_nonzero = cov = cpu = cross = cuda = cummax = cummin = cumprod = cumprod_ = _method
     cumsum = cumsum_ = data_ptr = deg2rad = deg2rad_ = det = detach_ = diag = _method
-    diag_embed = diagflat = diagonal = diff = digamma = digamma_ = dim = dist = div = _method
-    div_ = divide = divide_ = dot = double = dsplit = element_size = eq = eq_ = _method
-    equal = erf = erf_ = erfc = erfc_ = erfinv = erfinv_ = exp = exp2 = exp2_ = exp_ = _method
-    expand = expand_as = expm1 = expm1_ = exponential_ = fill_ = fill_diagonal_ = _method
-    fix = fix_ = flatten = flip = fliplr = flipud = float = float_power = floor = _method
-    floor_ = floor_divide = floor_divide_ = fmax = fmin = fmod = fmod_ = frac = _method
-    frac_ = gather = gcd = gcd_ = ge = ge_ = geometric_ = ger = get_device = greater = _method
-    greater_ = greater_equal = greater_equal_ = gt = gt_ = half = hardshrink = _method
-    heaviside = heaviside_ = histc = histogram = hsplit = hypot = hypot_ = index_add = _method
-    index_add_ = index_copy = index_copy_ = index_fill = index_fill_ = index_put = _method
-    index_put_ = index_select = inner = int = inverse = is_complex = is_contiguous = _method
+    diag_embed = diagflat = diagonal = diagonal_scatter = diff = digamma = digamma_ = _method
+    dim = dist = div = div_ = divide = divide_ = dot = double = dsplit = _method
+    element_size = eq = eq_ = equal = erf = erf_ = erfc = erfc_ = erfinv = erfinv_ = _method
+    exp = exp2 = exp2_ = exp_ = expand = expand_as = expm1 = expm1_ = exponential_ = _method
+    fill_ = fill_diagonal_ = fix = fix_ = flatten = flip = fliplr = flipud = float = _method
+    float_power = floor = floor_ = floor_divide = floor_divide_ = fmax = fmin = fmod = _method
+    fmod_ = frac = frac_ = gather = gcd = gcd_ = ge = ge_ = geometric_ = ger = _method
+    get_device = greater = greater_ = greater_equal = greater_equal_ = gt = gt_ = _method
+    half = hardshrink = heaviside = heaviside_ = histc = histogram = hsplit = hypot = _method
+    hypot_ = index_add = index_add_ = index_copy = index_copy_ = index_fill = _method
+    index_fill_ = index_put = index_put_ = index_reduce = index_reduce_ = _method
+    index_select = inner = int = inverse = is_complex = is_contiguous = _method
     is_floating_point = is_inference = is_nonzero = is_pinned = is_same_size = _method
     is_shared = is_signed = isclose = isfinite = isinf = isnan = isneginf = isposinf = _method
     isreal = kron = kthvalue = lcm = lcm_ = ldexp = ldexp_ = le = le_ = lerp = _method

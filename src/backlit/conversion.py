@@ -99,11 +99,23 @@ def _python_numbers(data: Any) -> bool:
 class Device(str):
     """The name of a device. As in PyTorch it knows its `type` and `index`.
 
-    >>> Device("cuda:1").type, Device("cuda:1").index, Device("cpu") == "cpu"
+    >>> Device("cuda", 1).type, Device("cuda:1").index, Device("cpu") == "cpu"
     ('cuda', 1, True)
     """
 
     __slots__ = ()
+
+    def __new__(cls, type: Any = "cpu", index: int | None = None) -> Device:
+        """A device of a kind, and which one; a number alone is a GPU's."""
+        name = f"cuda:{type}" if isinstance(type, int) else str(type)
+        return str.__new__(cls, name if index is None else f"{name}:{index}")
+
+    def __enter__(self) -> Device:
+        check_device(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
     def __repr__(self) -> str:
         index = "" if self.index is None else f", index={self.index}"

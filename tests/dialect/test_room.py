@@ -93,6 +93,8 @@ def test_every_tensor_is_one_of_pytorchs_class_and_of_the_class_of_its_dtype():
     assert not isinstance(np.ones(2), torch.Tensor)
     assert issubclass(nn.Parameter, torch.Tensor)
     assert type(x) == torch.Tensor  # noqa: E721  (as scripts ask)
+    assert isinstance(x, torch.autograd.Variable)
+    assert isinstance(x.device, torch.device)
     assert torch.Tensor().shape == (0,)
     assert torch.Tensor(torch.Size([2])).shape == (2,)
     assert torch.DoubleTensor([1]).dtype == torch.double

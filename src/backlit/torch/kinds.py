@@ -9,10 +9,11 @@ import numpy as np
 
 from .. import dtypes
 from ..array_api import zeros
-from ..conversion import Device, check_device
+from ..conversion import Device
 from ..dialect.methods import CLASSES
 from ..errors import ArgumentError
 from ..tensor import Tensor as _Tensor
+from ..tensor import as_tensor
 
 
 class _Class(type):
@@ -89,26 +90,22 @@ class Size(tuple):
         return math.prod(self)
 
 
-class device(Device):  # noqa: N801  (PyTorch's name)
-    """The name of a device; Backlit computes on `device("cpu")`, and any other is refused there.
-
-    >>> device("cuda", 0), device("cpu").type
-    (device(type='cuda', index=0), 'cpu')
-    """
+class Variable(Tensor):
+    """A leaf with the value of a Tensor: Variables have been Tensors for long."""
 
     __slots__ = ()
 
-    def __new__(cls, type: Any = "cpu", index: int | None = None) -> device:
-        """A device of a kind, and which one."""
-        name = f"cuda:{type}" if isinstance(type, int) else str(type)
-        return str.__new__(cls, name if index is None else f"{name}:{index}")
+    def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
+        """The Tensor itself, or a leaf of its own where a gradient is asked for or to be cut."""
+        x = as_tensor(data)
+        if not requires_grad and not x.requires_grad:
+            return x
+        return x.detach().requires_grad_(requires_grad)
 
-    def __enter__(self) -> device:
-        check_device(str(self))
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        pass
+_OURS.append(Variable)
+
+device = Device
 
 
 #: PyTorch's names of dtypes.
@@ -134,4 +131,4 @@ DTYPES: dict[str, Any] = {
     "bool": dtypes.bool_,
 }
 
-__all__ = ["DTYPES", "TENSORS", "Size", "Tensor", "device"]
+__all__ = ["DTYPES", "TENSORS", "Size", "Tensor", "Variable", "device"]

@@ -10,8 +10,9 @@ from ...array_api import zeros_like
 from ...autograd import enable_grad, no_grad
 from ...gradcheck import gradcheck as _gradcheck
 from ...state import STATE, Setting
-from ...tensor import Tensor, as_tensor
+from ...tensor import Tensor
 from ..function import Function, once_differentiable
+from ..kinds import Variable
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 from ..settings import inference_mode, set_grad_enabled
@@ -62,14 +63,6 @@ def backward(
         output.backward(
             gradient, retain_graph=retain_graph if last else True, create_graph=create_graph
         )
-
-
-def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:  # noqa: N802
-    """A leaf with the value of a Tensor: Variables have been Tensors for long."""
-    x = as_tensor(data)
-    if not requires_grad and not x.requires_grad:
-        return x
-    return x.detach().requires_grad_(requires_grad)
 
 
 def gradcheck(
