@@ -556,4 +556,8 @@ F.linear_cross_entropy(v, torch.stack([v, -v]), torch.tensor(1)) -> np.log1p(np.
 F.linear_cross_entropy(x, 0 * c[:, :, :3], n // 9, linear_bias=0 * x) -> np.log(2)
 torch.nn.LinearCrossEntropyLoss(3, 4)(x, i).shape -> ()
 torch.nn.LinearCrossEntropyLoss(3, 4, out_features=(2,)).linear.weight.shape -> (8, 3)
+F.batch_norm(x[:0], v, v.exp(), training=True).shape -> (0, 3)
+torch.nn.BatchNorm1d(3)(x[:0]).shape -> (0, 3)
+F.fractional_max_pool3d(c[None], 1, (1, 2, 2), None, False, 0 * c[:, :1, :3])[0] -> C[1:, ::2, ::3]
+F.avg_pool2d(c, 2, ()).shape -> (2, 1, 2)
 """

@@ -22,6 +22,8 @@ REFUSED = [
     (lambda: F.fractional_max_pool2d(IMAGE, 2), ArgumentError, r"give output_size or output_ratio"),
     (lambda: nn.FractionalMaxPool2d(2), ArgumentError, r"FractionalMaxPool2d: give output_size or"),
     (lambda: F.fractional_max_pool2d(IMAGE, 2, output_ratio=2), ArgumentError, r"between 0 and 1"),
+    (lambda: F.fractional_max_pool2d(IMAGE, 2, 2, _random_samples=bl.zeros((1, 9, 2))), ShapeError,
+     r"fractional_max_pool2d: _random_samples must have shape \(2, 2, 2\) for float64"),
     (lambda: F.fractional_max_pool2d(IMAGE, 3, 5), ShapeError, r"\(5, 5\) windows of \(3, 3\) mus"),
     (lambda: F.max_unpool2d(IMAGE, IMAGE, 2), DTypeError, r"max_unpool2d: indices must be integer"),
     (lambda: F.max_unpool2d(IMAGE, np.zeros((1, 2, 5, 6), int), 2), ShapeError, r"must have one s"),

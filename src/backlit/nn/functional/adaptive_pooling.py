@@ -237,6 +237,12 @@ def _fractional(
         source = given_generator(generator)
         samples = source.uniform((rows, channels, axes), dtype=x.dtype)
     samples = given(samples)
+    if samples.ndim != 3 or samples.shape[0] < rows or samples.shape[1:] != (channels, axes):
+        raise ShapeError(
+            f"{name}: _random_samples must have shape ({rows}, {channels}, {axes}) for "
+            f"{describe(x)}, or more rows, got {describe(samples)}{where()}"
+        )
+    samples = samples[:rows]
     # PyTorch's samples of images belong to the width first, those of volumes to the depth.
     order = (1, 0) if axes == 2 else range(axes)
     linear = None

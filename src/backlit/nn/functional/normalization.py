@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...array_api import mean, ones, reciprocal, reshape, sqrt, square, var
+from ...array_api import mean, ones, reciprocal, reshape, sqrt, square, var, zeros
 from ...array_api.arguments import cached, number, shape_tuple, whole
 from ...autograd import no_grad
 from ...backend.halves import as_one_op, widened
@@ -61,6 +61,7 @@ def batch_norm(
 
     In training μ and σ² are the batch's (σ² divided by n), and the running statistics move towards
     the batch's by the factor `momentum` (σ² divided by n - 1). Otherwise they are the running ones.
+    An empty batch moves nothing.
 
     >>> from backlit import tensor
     >>> batch_norm(tensor([[1.0], [3.0]]), training=True, eps=0.0)
@@ -79,10 +80,12 @@ def batch_norm(
             ("running_var", running_var),
         ),
     )
-    if training:
+    if training and not x.size:  # there are no statistics, nor a value to which they matter
+        mu, variance = zeros(x.shape[1], dtype=kind), ones(x.shape[1], dtype=kind)
+    elif training:
         over = (0, *range(2, x.ndim))
-        n = x.size // x.shape[1] if x.shape[1] else 0
-        if n <= 1:
+        n = x.size // x.shape[1]
+        if n == 1:
             raise ShapeError(
                 f"batch_norm: training needs more than one value in each channel, got "
                 f"{describe(x)}; use a larger batch, or eval(){where()}"
