@@ -6,7 +6,7 @@ import click
 
 from ..errors import ArgumentError
 from ..see.show.explain import explain as explain_gradient
-from ..see.show.steps import name_of
+from ..see.show.words import name_of
 from .source import HELP, OfFormula, load
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from ..errors import ArgumentError
+from ..see.formula.evaluate import evaluate
 from ..see.formula.language import ExpressionError, parse, parse_value
 from ..see.records.from_block import Recording
-from ..see.records.from_formula import evaluate
 from ..see.records.model import Record
 
 HELP = """SOURCE is one of

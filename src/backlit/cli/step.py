@@ -12,7 +12,7 @@ from rich.text import Text
 from ..errors import BacklitError
 from ..see.records.model import Record
 from ..see.show.explain import explain as explain_gradient
-from ..see.show.steps import name_of
+from ..see.show.words import name_of
 from .output import make_console
 from .source import HELP, OfFormula, load
 from .walking import Walk

@@ -24,7 +24,7 @@ from ..errors import BacklitError
 from ..see.records.model import NodeRecord, Record
 from ..see.show.draw.labels import gradient_text, value_text
 from ..see.show.explain import explain
-from ..see.show.steps import formula_of, name_of
+from ..see.show.words import formula_of, name_of
 from . import panes
 from .panes import BAD, FAINT, GRADIENT, INK, LOCAL, MARK, PANEL, PAPER, RAISED, SOFT, VALUE
 from .walking import Walk

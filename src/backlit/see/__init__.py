@@ -1,4 +1,17 @@
-"""What happens at every gate of a computation: values, gradients, and how they got there."""
+"""What happens at every gate of a computation: values, gradients, and how they got there.
+
+Six rooms, lowest first; each knows those before it only (a test in `tests/house` holds that):
+
+- `records`: a record of a computation is made, kept and read; all that is shown is read off one.
+- `checks`: is a derivative right? It is measured, and a difference is explained.
+- `show`: a record for the eye: gate by gate, path by path, drawn; the structure of a derivative.
+- `formula`: a formula typed as text, computed, recorded and told as a tree of gates.
+- `find`: what went wrong: the first NaN, a gradient that is missing, a model that does not train.
+- `measure`: looking while it runs, and numbers of a loss: per sample, to second order, in bytes.
+
+Beside them: `told` (lines with colours) below all, `problem` (a model with its batch and loss)
+above `records`, and `plot` (pictures for papers) above `show`.
+"""
 
 from . import plot
 from .checks import Cause, CheckResult, check

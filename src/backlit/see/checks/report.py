@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..show.told import Told
+from ..told import Told
 from .case import Cause
 from .experiment import Finding
 

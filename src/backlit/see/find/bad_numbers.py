@@ -29,7 +29,7 @@ from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.value import array_of, number
-from ..show.told import Told
+from ..told import Told
 from .rewrites import rewrite
 
 Index = tuple[int, ...]

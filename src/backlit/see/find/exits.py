@@ -13,23 +13,11 @@ import numpy as np
 
 from ...dtypes import FLOATING
 from ..records.model import Record
-from ..records.parts import NodeRecord
+from ..records.parts import NodeRecord, Read
 from ..records.value import array_of
 
 #: Numbers that are equal too often to tell where one came from.
 _COMMON = frozenset((0.0, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0))
-
-
-@dataclass(frozen=True)
-class Read:
-    """A value that was handed out as numbers, while a block of code was recorded."""
-
-    source: int  # the node whose value it was; -1: no op has used that
-    after: int  # the last node that there was then
-    what: str  # by what: `item()`
-    array: np.ndarray
-    file: str
-    line: int
 
 
 @dataclass(frozen=True)

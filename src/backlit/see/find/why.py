@@ -37,10 +37,10 @@ from ..records.builder import names_of, user_frames
 from ..records.from_block import Recording
 from ..records.from_tape import as_record
 from ..records.model import Record
-from ..records.parts import Edge, NodeRecord
+from ..records.parts import Edge, NodeRecord, Read
 from ..records.value import array_of
-from ..show.told import Told
-from .exits import Crossing, Read, Ways, holding, loss_of
+from ..told import Told
+from .exits import Crossing, Ways, holding, loss_of
 
 
 @dataclass

@@ -24,10 +24,10 @@ import numpy as np
 from ...autograd import walk_back
 from ...facts import ROLES
 from ...op import Op
-from ..records.from_formula import Evaluated
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.value import array_of
+from .evaluate import Evaluated
 from .language import Expression, Step
 
 #: Jacobians with more elements than this are not built.

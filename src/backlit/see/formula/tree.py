@@ -28,9 +28,9 @@ from rich.tree import Tree
 from ...dtypes import FLOATING, as_dtype
 from ...errors import ArgumentError
 from ...facts import COPY
-from ..records.from_formula import evaluate
 from ..records.model import Record
 from ..records.value import operand
+from .evaluate import evaluate
 from .gates import Gate, Wire, gates_of
 from .language import Expression, parse
 from .words import local_gradient, number, numbers

@@ -20,7 +20,7 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...tensor import Tensor, as_tensor, wrap
 from ...transforms import hessian
-from ..find.problem import RANDOM, Fast, Problem
+from ..problem import RANDOM, Fast, Problem
 
 #: Exact diagonals take a product for each parameter.
 MOST_PARAMETERS = 20_000

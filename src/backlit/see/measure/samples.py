@@ -13,7 +13,7 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...table import Table
 from ...tensor import Tensor
-from ..find.problem import Fast, Problem
+from ..problem import Fast, Problem
 from ..records.value import squares
 
 #: More bytes of gradients than this are not kept at once.

@@ -17,10 +17,9 @@ from ...nn.module import Module, Parameter
 from ...op import Op, describe
 from ...tape import INTERNAL, Scope, is_open
 from ...tensor import Tensor, as_tensor
-from ..find.exits import Read
 from .local import local_gradient
 from .model import Record
-from .parts import Edge, NodeRecord, ScopeRecord
+from .parts import Edge, NodeRecord, Read, ScopeRecord
 from .value import Value
 
 #: What arrived at a gate in a backward pass, and what it sent to which input.

@@ -220,3 +220,15 @@ class NodeRecord:
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         return f"NodeRecord({self.id}: {self.op}{name}, {self.type})"
+
+
+@dataclass(frozen=True)
+class Read:
+    """A value that was handed out as numbers, while a block of code was recorded."""
+
+    source: int  # the node whose value it was; -1: no op has used that
+    after: int  # the last node that there was then
+    what: str  # by what: `item()`
+    array: np.ndarray
+    file: str
+    line: int

@@ -31,7 +31,7 @@ from ..records.revive import revive
 from ..records.value import Value, array_of, number, operand, squares
 from .notation import Latex, MathML, Notation, Unicode
 from .shapes import shape_sentence
-from .steps import extent, name_of
+from .words import extent, name_of
 
 #: Longer paths than this are shown with their middle left out.
 MAX_SHOWN = 8

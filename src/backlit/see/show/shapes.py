@@ -8,7 +8,7 @@ from ...ops.movement import Concat, PermuteDims, Reshape, Slice
 from ...ops.reductions import Mean, Sum
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
-from .steps import name_of
+from .words import name_of
 
 
 def shape_sentence(record: Record, edge: Edge) -> str:

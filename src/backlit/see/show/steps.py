@@ -15,13 +15,13 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...facts import ROLES
-from ...op import REGISTRY, Elementwise, Shape
+from ...op import REGISTRY, Elementwise
 from ...ops.contraction import Matmul
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.value import Value, array_of, number, operand
-from .words import formula, role_of, symbol_of
+from .words import extent, formula, formula_of, name_of, role_of, symbol_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,24 +142,6 @@ def breakpoint_at(
 
 
 # -- sentences ----------------------------------------------------------------------------------
-
-
-def name_of(node: NodeRecord) -> str:
-    """A node's name in a sentence: the user's, without the outermost module's class."""
-    if node.name and node.kind == "parameter" and "." in node.name:
-        return node.name.split(".", 1)[1]
-    return node.label
-
-
-def formula_of(record: Record, node: NodeRecord) -> str:
-    """A node's op applied to its inputs by name: `a × b`, `tanh(a)`."""
-    names = [
-        name_of(record.nodes[record.edges[a["edge"]].source])
-        if "edge" in a
-        else number(a["number"], 6)
-        for a in node.arguments
-    ]
-    return formula(node, names)
 
 
 def _forward(record: Record, node: NodeRecord) -> str:
@@ -307,17 +289,6 @@ def _telling(upstream: Value, gradient: Value) -> Value:
 
 def _index(index: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, index))}]"
-
-
-def extent(shape: Shape) -> str:
-    """A shape in a sentence.
-
-    >>> extent((5, 3)), extent((4,)), extent(())
-    ('5×3', '4 numbers', 'a number')
-    """
-    if len(shape) == 1:
-        return f"{shape[0]} number" if shape[0] == 1 else f"{shape[0]} numbers"
-    return "×".join(map(str, shape)) or "a number"
 
 
 def _shape(v: Value) -> str:

@@ -1,10 +1,13 @@
-"""How an op is written and what its gate does to a gradient, as its class says it."""
+"""What nodes, ops, gates and shapes are called in a sentence."""
 
 from __future__ import annotations
 
 from ...facts import ROLES, written
+from ...op import Shape
 from ...ops.elementwise import Pow
+from ..records.model import Record
 from ..records.parts import NodeRecord
+from ..records.value import number
 
 _SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
 
@@ -52,3 +55,32 @@ def formula(node: NodeRecord, arguments: list[str]) -> str:
         return written(op.notation, arguments)
     options = [f"{k}={v}" for k, v in node.attributes.items() if k in ("axis", "shape", "axes")]
     return f"{node.op}({', '.join([*arguments, *options])})"
+
+
+def name_of(node: NodeRecord) -> str:
+    """A node's name in a sentence: the user's, without the outermost module's class."""
+    if node.name and node.kind == "parameter" and "." in node.name:
+        return node.name.split(".", 1)[1]
+    return node.label
+
+
+def formula_of(record: Record, node: NodeRecord) -> str:
+    """A node's op applied to its inputs by name: `a × b`, `tanh(a)`."""
+    names = [
+        name_of(record.nodes[record.edges[a["edge"]].source])
+        if "edge" in a
+        else number(a["number"], 6)
+        for a in node.arguments
+    ]
+    return formula(node, names)
+
+
+def extent(shape: Shape) -> str:
+    """A shape in a sentence.
+
+    >>> extent((5, 3)), extent((4,)), extent(())
+    ('5×3', '4 numbers', 'a number')
+    """
+    if len(shape) == 1:
+        return f"{shape[0]} number" if shape[0] == 1 else f"{shape[0]} numbers"
+    return "×".join(map(str, shape)) or "a number"

@@ -13,7 +13,7 @@ from ....errors import ArgumentError
 from ....nn.module import Module
 from ....optim import Optimizer
 from ....tensor import Tensor
-from ...show.told import Told
+from ...told import Told
 from .finding import ERROR, HINT, WARNING, Finding
 from .material import Material
 from .rules import REHEARSING, RULES

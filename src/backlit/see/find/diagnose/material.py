@@ -22,11 +22,11 @@ from ....ops.elementwise import Astype
 from ....ops.loss import Loss
 from ....optim import Adam, Optimizer
 from ....tensor import Tensor, as_tensor, wrap
+from ...problem import require_batch, require_loss
 from ...records.from_block import recording
 from ...records.model import Record
 from ...records.parts import NodeRecord
 from ...records.value import array_of
-from ..problem import require_batch, require_loss
 
 
 class Material:

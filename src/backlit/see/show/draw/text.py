@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...records.parts import NodeRecord
-from ..steps import formula_of, name_of
+from ..words import formula_of, name_of
 from .labels import Labels
 from .tree import Tree
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ...array_api import zeros
-from ...autograd import enable_grad, grad
-from ...compiler import compile
-from ...errors import ArgumentError, TraceError
-from ...nn.keeping import kept
-from ...nn.module import Module
-from ...tensor import Tensor, as_tensor, describe
-from ..records.value import squares
+from ..array_api import zeros
+from ..autograd import enable_grad, grad
+from ..compiler import compile
+from ..errors import ArgumentError, TraceError
+from ..nn.keeping import kept
+from ..nn.module import Module
+from ..tensor import Tensor, as_tensor, describe
+from .records.value import squares
 
 #: Layers whose result depends on chance while they are trained, or on the other samples, too.
 RANDOM = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "FractionalMaxPool")

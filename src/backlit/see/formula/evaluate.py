@@ -14,10 +14,10 @@ from ...dtypes import as_dtype
 from ...errors import ArgumentError, BacklitError
 from ...state import STATE
 from ...tensor import Tensor, wrap
-from ..formula.language import CONSTANTS, MAX_ELEMENTS, Expression, ExpressionError, Function, Step
-from .from_block import recording
-from .model import Record
-from .parts import NodeRecord
+from ..records.from_block import recording
+from ..records.model import Record
+from ..records.parts import NodeRecord
+from .language import CONSTANTS, MAX_ELEMENTS, Expression, ExpressionError, Function, Step
 
 
 class Evaluated(NamedTuple):
