@@ -143,6 +143,9 @@ class Op:
             return  # a base for other ops
         cls._savers = tuple(_saver(cls, what) for what in cls.saves)
         if cls.__module__.startswith("backlit."):
+            known = REGISTRY.setdefault(cls.name, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(f"{cls.__qualname__}: {known.__qualname__} has the name {cls.name}")
             REGISTRY[cls.name] = cls
 
     def __init__(self, **attributes: Any) -> None:

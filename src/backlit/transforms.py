@@ -87,27 +87,16 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, T
     Tensor([ 2., 40.], shape=(2,), dtype=float32)
     """
     require_function("jvp: f", f)
-    points, along = _several(inputs), _several(tangents)
-    if len(points) != len(along):
-        raise ArgumentError(
-            f"jvp: one tangent for each input is required, got {len(along)} and {len(points)}"
-        )
-    along = [as_tensor(v) for v in along]
-    for i, (x, v) in enumerate(zip(points, along, strict=True)):
-        if as_tensor(x).shape != v.shape:
-            raise ShapeError(f"jvp: tangents[{i}] must have shape {x.shape}, got {v.shape}")
+    points = _several(inputs)
+    along = _along("jvp", "tangent", points, tangents)
     with enable_grad():
         leaves = leaves_at(points)
         y = _one("jvp", f(*leaves))
         if not y.requires_grad:
             return y.detach(), zeros_like(y)
         u = ones_like(y).detach().requires_grad_()
-        pulled = _dense_grad(y, leaves, u, True)
-        total = None
-        for g, v in zip(pulled, along, strict=True):
-            term = sum(g * v)
-            total = term if total is None else total + term
-        (pushed,) = _dense_grad(total, [u], None, False)  # type: ignore[arg-type]
+        inner = _inner(_dense_grad(y, leaves, u, True), along)
+        (pushed,) = _dense_grad(inner, [u], None, False)
     return y.detach(), pushed
 
 
@@ -121,20 +110,33 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     """
     require_function("hvp: f", f)
     many = isinstance(inputs, list | tuple)
-    points, along = _several(inputs), _several(vectors)
+    points = _several(inputs)
+    along = _along("hvp", "vector", points, vectors)
     with enable_grad():
         leaves = leaves_at(points)
-        if len(along) != len(points):
-            raise ArgumentError(
-                f"hvp: one vector for each input is required, got {len(along)} and {len(points)}"
-            )
         gradients = _dense_grad(_scalar("hvp", f(*leaves)), leaves, None, True)
-        total = None
-        for g, v in zip(gradients, along, strict=True):
-            term = sum(g * as_tensor(v))
-            total = term if total is None else total + term
-        products = _dense_grad(total, leaves, None, False)  # type: ignore[arg-type]
+        products = _dense_grad(_inner(gradients, along), leaves, None, False)
     return products if many else products[0]
+
+
+def _along(name: str, what: str, points: Sequence[Any], given: Any) -> list[Tensor]:
+    """One Tensor for each input, of its shape: the direction of a derivative."""
+    along = [as_tensor(v) for v in _several(given)]
+    if len(along) != len(points):
+        raise ArgumentError(
+            f"{name}: one {what} for each input is required, got {len(along)} and {len(points)}"
+        )
+    for i, (x, v) in enumerate(zip(points, along, strict=True)):
+        if as_tensor(x).shape != v.shape:
+            shape = as_tensor(x).shape
+            raise ShapeError(f"{name}: {what}s[{i}] must have shape {shape}, got {v.shape}")
+    return along
+
+
+def _inner(gradients: Sequence[Tensor], along: Sequence[Tensor]) -> Tensor:
+    """The sum of all g v."""
+    first, *others = [sum(g * v) for g, v in zip(gradients, along, strict=True)]
+    return functools.reduce(Tensor.__add__, others, first)
 
 
 def _one(name: str, y: Any) -> Tensor:
@@ -162,6 +164,12 @@ def value_and_grad(
     positions: list[int] = [argnums] if isinstance(argnums, int) else list(argnums)
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
+        for i in positions:
+            if not -len(args) <= i < len(args):
+                raise ArgumentError(
+                    f"value_and_grad: argnums has {i}, but {len(args)} arguments were given by "
+                    "place; give them so"
+                )
         with enable_grad():
             leaves = leaves_at([args[i] for i in positions])
             full = list(args)

@@ -1138,3 +1138,13 @@ def test_an_array_is_one_gradient_not_one_for_each_of_its_rows() -> None:
 def test_a_node_says_which_op_it_is() -> None:
     x = bl.tensor(2.0, requires_grad=True)
     assert repr((x * x).node) == "Node(multiply)"
+
+
+def test_directions_have_the_shapes_of_the_inputs() -> None:
+    x = bl.tensor([1.0, 2.0])
+    for transform, what in ((bl.hvp, "vectors"), (bl.jvp, "tangents")):
+        for misfit in (1.0, [1.0], [1.0, 2.0, 3.0]):
+            with pytest.raises(ShapeError, match=rf"{what}\[0\] must have shape \(2,\), got \("):
+                transform(lambda x: (x**3).sum(), x, bl.tensor(misfit))
+    with pytest.raises(ArgumentError, match="argnums has 1, but 1 arguments were given by place"):
+        bl.value_and_grad(lambda x: x.sum(), 1)(x)

@@ -566,3 +566,8 @@ def test_a_gate_with_one_input_that_can_get_a_gradient_scales() -> None:
         assert role_of(see.record(y).nodes[-1]) == alone
         op = see.record(several).nodes[-1]
         assert role_of(op) == op.op_class.role
+
+
+def test_two_ops_of_one_name_are_refused():
+    with pytest.raises(TypeError, match=r"Sine: .* has the name sin"):
+        type("Sine", (Elementwise,), {"__module__": "backlit.ops.x", "name": "sin", "forward": abs})

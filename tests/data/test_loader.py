@@ -59,15 +59,45 @@ def test_tensor_dataset_gives_rows_and_batches():
     x, y = data[-1]
     assert x.tolist() == [5.0, 6.0]
     assert y.item() == 9
-    x, y = data.batch(np.array([2, 0]))
+    x, y = data.rows(np.array([2, 0]))
     assert x.tolist() == [[5.0, 6.0], [1.0, 2.0]]
     assert y.tolist() == [9, 7]
-    assert data.batch(np.array([1, 2]))[1].tolist() == [8, 9]
+    assert data.rows(np.array([1, 2]))[1].tolist() == [8, 9]
 
 
 def test_consecutive_rows_are_not_copied():
     data = rows()
-    assert np.shares_memory(data.batch(np.arange(2, 5))[0].numpy(), data.tensors[0].numpy())
+    assert np.shares_memory(data.rows(np.arange(2, 5))[0].numpy(), data.tensors[0].numpy())
+
+
+def test_numbers_from_the_end_are_rows():
+    data = TensorDataset([10.0, 20.0, 30.0])
+    assert data.rows(np.array([-2, -1]))[0].tolist() == [20.0, 30.0]
+    assert data.rows(np.array([-1, 0]))[0].tolist() == [30.0, 10.0]
+
+
+def test_what_a_dataset_makes_of_its_examples_is_what_batches_hold():
+    class Doubled(TensorDataset):
+        batch = 32  # a name that may be anybody's
+
+        def __getitem__(self, index):
+            return tuple(2 * t for t in super().__getitem__(index))
+
+    class Many:
+        batch = "a text"
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            raise AssertionError("not one by one")
+
+        def __getitems__(self, numbers):
+            return [(float(i), i) for i in numbers]
+
+    for source in (Doubled([1.0, 2.0, 3.0]), Subset(Doubled([3.0, 1.0, 2.0]), [1, 2, 0])):
+        assert [b[0].tolist() for b in DataLoader(source, batch_size=2)] == [[2.0, 4.0], [6.0]]
+    assert [b[1].tolist() for b in DataLoader(Many(), batch_size=3)] == [[0, 1, 2], [3]]
 
 
 def test_dataset_errors():
@@ -79,8 +109,9 @@ def test_dataset_errors():
         TensorDataset(1.0)
     with pytest.raises(IndexRangeError, match=r"must lie in \[-10, 10\), got 10"):
         rows()[10]
-    with pytest.raises(IndexRangeError, match=r"indices must lie in \[0, 10\): index 12"):
-        rows().batch(np.array([3, 12]))
+    for outside in ([3, 12], [10, 11], [9, 10], [-11, -10]):
+        with pytest.raises(IndexRangeError, match=r"must lie in \[-10, 10\), got (12|10|-11)"):
+            rows().rows(np.array(outside))
     with pytest.raises(IndexRangeError, match=r"Subset: indices must lie in \[0, 10\), got 11"):
         Subset(rows(), [1, 11])
     with pytest.raises(NotImplementedError, match=r"Dataset must define __len__"):

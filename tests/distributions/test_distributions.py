@@ -199,3 +199,9 @@ def test_what_cannot_be_says_so():
             make()
     assert d.Normal(0.0, -1.0, validate_args=False).scale.item() == -1
     assert repr(d.Normal(bl.zeros(2), 1.0)) == "Normal(loc: (2,), scale: (2,))"
+
+
+def test_an_expanded_distribution_checks_its_values_as_before():
+    with pytest.raises(ArgumentError, match="Exponential: a value: must not be negative, got -1"):
+        d.Exponential(1.0).expand((2,)).log_prob(-1.0)
+    assert d.Exponential(1.0, validate_args=False).expand((2,)).log_prob(-1.0).tolist() == [1, 1]

@@ -581,3 +581,10 @@ def test_a_wrapper_for_devices_is_the_module_on_the_cpu() -> None:
     assert wrapped(x).tolist() == inner(x).tolist()
     assert list(wrapped.state_dict()) == ["module.weight", "module.bias"]
     assert repr(wrapped).startswith("DataParallel(on the CPU")
+
+
+def test_non_blocking_by_place_is_no_dtype_and_gradients_are_cast_along():
+    layer = nn.Linear(2, 1)
+    layer(bl.ones((1, 2))).sum().backward()
+    assert layer.to("cpu", bl.float64, True).weight.grad.dtype == bl.float64
+    assert layer.weight.grad.tolist() == [[1.0, 1.0]]

@@ -77,18 +77,14 @@ class TensorDataset(Dataset):
             return tuple(wrap(t.array[index]) for t in self.tensors)
         return tuple(wrap(np.asarray(t.array[_checked(index, len(self))])) for t in self.tensors)
 
-    def batch(self, indices: np.ndarray) -> tuple[Tensor, ...]:
+    def rows(self, indices: np.ndarray) -> tuple[Tensor, ...]:
         """The rows of these numbers, of every Tensor; a run of consecutive rows is not copied."""
+        indices = _within(indices, len(self))
         n = len(indices)
         if n and indices[-1] - indices[0] == n - 1 and np.all(np.diff(indices) == 1):
             start = int(indices[0])
             return tuple(wrap(t.array[start : start + n]) for t in self.tensors)
-        try:
-            return tuple(wrap(t.array.take(indices, axis=0)) for t in self.tensors)
-        except IndexError as error:
-            raise IndexRangeError(
-                f"TensorDataset: indices must lie in [0, {len(self)}): {error}"
-            ) from None
+        return tuple(wrap(t.array.take(indices, axis=0)) for t in self.tensors)
 
     def __repr__(self) -> str:
         return f"TensorDataset({', '.join(map(describe, self.tensors))})"
@@ -129,8 +125,6 @@ class Subset(Dataset):
             raise IndexRangeError(
                 f"Subset: indices must lie in [0, {len(dataset)}), got {int(outside[0])}"
             )
-        if hasattr(dataset, "batch"):
-            self.batch = self._batch
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -138,11 +132,30 @@ class Subset(Dataset):
     def __getitem__(self, index: Any) -> Any:
         return self.dataset[int(self.indices[_checked(index, len(self))])]
 
-    def _batch(self, indices: np.ndarray) -> Any:
-        return self.dataset.batch(self.indices[indices])
-
     def __repr__(self) -> str:
         return f"Subset({len(self)} of {self.dataset!r})"
+
+
+def rows_of(dataset: Any, indices: np.ndarray) -> tuple[Tensor, ...] | None:
+    """The examples of these numbers as one batch, where all are rows of Tensors.
+
+    None says that they must be asked for one by one: a class of somebody's may have a
+    `__getitem__` of its own.
+    """
+    while type(dataset) is Subset:
+        indices = dataset.indices[_within(indices, len(dataset))]
+        dataset = dataset.dataset
+    return dataset.rows(indices) if type(dataset) is TensorDataset else None
+
+
+def _within(indices: np.ndarray, n: int) -> np.ndarray:
+    """Numbers of examples, of which negative ones count from the end."""
+    outside = (indices < -n) | (indices >= n)
+    if outside.any():
+        raise IndexRangeError(
+            f"dataset: the index must lie in [-{n}, {n}), got {indices[outside][0]}"
+        )
+    return np.where(indices < 0, indices + n, indices)
 
 
 class ConcatDataset(Dataset):

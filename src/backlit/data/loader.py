@@ -17,7 +17,7 @@ from ..foreign import require_dict, words
 from ..op import describe
 from ..random import Generator, default_generator
 from ..tensor import Tensor, as_tensor, wrap
-from .dataset import IterableDataset, Subset, TensorDataset
+from .dataset import IterableDataset, Subset, TensorDataset, rows_of
 
 _POSITIONS = 2**32  # random blocks set aside for each batch
 
@@ -320,15 +320,26 @@ class DataLoader:
         return np.arange(len(self.dataset))
 
     def _indexed(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
-        at_once = self.collate_fn is None and hasattr(self.dataset, "batch")
-        at_once = at_once and self.batch_size is not None
+        at_once = self.collate_fn is None and self.batch_size is not None
 
         def job(number: int, indices: np.ndarray) -> Callable[[], Any]:
-            if at_once:
-                return lambda: self.dataset.batch(indices)
-            return lambda: self._collated((self.dataset[i] for i in indices.tolist()), key, number)
+            def make() -> Any:
+                rows = rows_of(self.dataset, indices) if at_once else None
+                if rows is not None:
+                    return rows
+                return self._collated(self._fetched(indices.tolist()), key, number)
+
+            return make
 
         return (job(number, indices) for number, indices in self._numbered(skipped))
+
+    def _fetched(self, numbers: list[int]) -> Iterator[Any]:
+        """The examples of these numbers; a dataset may have a way to get many at once."""
+        many = getattr(self.dataset, "__getitems__", None)
+        if many is None or self.batch_size is None:
+            yield from (self.dataset[i] for i in numbers)
+        else:
+            yield from many(numbers)
 
     def _numbered(self, skipped: int) -> Iterator[tuple[int, np.ndarray]]:
         """The batches of this epoch after the skipped ones: their place, and whose examples."""

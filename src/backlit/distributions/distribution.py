@@ -124,7 +124,7 @@ class Distribution:
         """The same distribution for a larger batch."""
         shape = shape_tuple("expand", batch_shape)
         parameters = {name: self._widened(getattr(self, name), shape) for name in self.names}
-        return type(self)(**parameters, validate_args=False)
+        return type(self)(**parameters, validate_args=self.validates)
 
     def _widened(self, parameter: Tensor, shape: Shape) -> Tensor:
         own = parameter.shape[len(self.batch_shape) :]

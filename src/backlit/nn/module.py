@@ -406,14 +406,14 @@ class Module(Announcing):
     ) -> Module:
         """Cast all floating parameters and buffers to a dtype, or that of a Tensor.
 
-        The device is the CPU, so `non_blocking` changes nothing.
+        Gradients are cast along. The device is the CPU, so `non_blocking` changes nothing.
         """
         for arg in args:
             if isinstance(arg, str) and is_device(arg):
                 device = arg
             elif isinstance(arg, Tensor):
                 dtype = arg.dtype
-            elif arg is not None:
+            elif arg is not None and type(arg) is not bool:  # non_blocking, by place
                 dtype = arg
         check_device(device)
         if dtype is not None:
@@ -421,9 +421,10 @@ class Module(Announcing):
             if target not in FLOATING:
                 raise DTypeError(f"Module.to: dtype must be floating, got {target}")
             for _, t in (*self.named_parameters(), *self.named_buffers()):
-                if t.dtype in FLOATING:
+                if t.dtype in FLOATING and t.dtype != target:
+                    gradient, t.grad = t.grad, None
                     t.array = t.array.astype(target)
-                    t.grad = None
+                    t.grad = None if gradient is None else gradient.detach().astype(target)
         return self
 
     def float(self) -> Module:

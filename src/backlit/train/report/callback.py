@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...data import DataLoader, collate
+from ...data.dataset import rows_of
 from ...errors import ArgumentError, DataError
 from ...files import write_whole
 from ...nn.keeping import kept
@@ -242,8 +243,9 @@ def _columns(source: Any) -> tuple[tuple[Tensor, ...], int]:
         )
     total = len(source)
     count = min(total, EXAMPLES)
-    if count and make is None and hasattr(source, "batch"):
-        return _checked(source.batch(np.arange(count)), total)
+    rows = rows_of(source, np.arange(count)) if count and make is None else None
+    if rows is not None:
+        return _checked(rows, total)
     first = [source[i] for i in range(count)]
     return _checked((make or collate)(first) if first else ([], []), total)
 
