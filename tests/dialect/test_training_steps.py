@@ -97,7 +97,7 @@ def test_a_compiled_step_does_the_same(tmp_path):
     }
 
 
-GRADIENT = "backward: a captured function leaves no gradient in the grad of its arguments"
+GRADIENT = "it goes back through what was computed before it"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,39 @@ def test_what_cannot_be_compiled_runs_as_it_stands(tmp_path, monkeypatch, old, n
     (found,) = both(tmp_path, body)
     assert "run as they stand: " in found
     assert why in found
+
+
+def test_a_try_that_fails_leaves_no_traces(tmp_path):
+    noisy = """
+class Noisy(nn.Module):
+    def forward(self, x):
+        return net(x) + float(rng.rand())
+noisy = Noisy()
+"""
+    body = noisy + BODIES["in the module"].replace("net(x)", "noisy(x)")
+    assert "cannot draw random numbers from rng" in both(tmp_path, body)[0]
+    own = """
+class Own(optim.Optimizer):
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data -= group["lr"] * p.grad
+optimizer = Own(net.parameters(), dict(lr=0.1))
+"""
+    (found,) = both(tmp_path, own + BODIES["in the module"])
+    assert "Own is an optimizer of the script's own" in found
+    before = """
+for i in range(3):
+    outputs = []
+    for x in data.split(32):
+        outputs.append(net(x))
+    loss = torch.cat(outputs).sum() / 64
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+"""
+    assert "it goes back through what was computed before it" in both(tmp_path, before)[0]
 
 
 def test_an_error_of_the_script_is_at_its_own_line(tmp_path):

@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import itertools
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..compiler import compile as compile_function
+from ..compiler.capture.tree import flatten
 from ..errors import BacklitError
+from ..optim import Optimizer
+from ..random import default_generator
+from ..tensor import Tensor
 
 #: The name under which a script finds what runs its steps.
 RUNNER = "__backlit_step__"
@@ -86,11 +94,17 @@ class Steps:
             return function(*inputs)
         step = self._compiled.get(number)
         if step is None:
+            found.why_not = _left_alone(inputs)
+            if found.why_not:
+                return function(*inputs)
             step = self._compiled[number] = compile_function(function)
+        put_back = None if found.versions else _random_state(function)
         try:
             results = step(*inputs)
         except (BacklitError, TypeError) as error:
             found.why_not = " ".join(str(error).split())
+            if put_back is not None:
+                put_back()
             return function(*inputs)
         found.versions = step.cache_info().misses
         if found.versions > VERSIONS:
@@ -146,6 +160,41 @@ class Steps:
             return names <= self._others
         models = [c for c in calls if isinstance(c, ast.Attribute) and _is_path(c.value)]
         return not models and bool(counters & set(_names([statement])[0]))
+
+
+def _left_alone(inputs: tuple[Any, ...]) -> str:
+    """Why a step must not even be tried, because a try that fails would leave traces."""
+    held = [*inputs, *(v for x in inputs for v in getattr(x, "__dict__", {}).values())]
+    for x in held:
+        if isinstance(x, Optimizer) and not type(x).__module__.startswith("backlit."):
+            return f"{type(x).__name__} is an optimizer of the script's own; compile it by hand"
+    if any(isinstance(x, Tensor) and x.node is not None for x in flatten(inputs)[0]):
+        return "it goes back through what was computed before it"
+    return ""
+
+
+def _random_state(function: Callable[..., Any]) -> Callable[[], None]:
+    """Puts the generators back that a function may draw from: Python's, NumPy's and ours."""
+    ours = default_generator()
+    known = [*function.__globals__.values()]
+    known += [v for f in known for v in getattr(f, "__globals__", {}).values()]
+    kept: list[Callable[[], None]] = [
+        functools.partial(random.setstate, random.getstate()),
+        functools.partial(np.random.set_state, np.random.get_state()),
+        functools.partial(ours.load_state_dict, ours.state_dict()),
+    ]
+    for generator in known:
+        if isinstance(generator, np.random.RandomState):
+            kept.append(functools.partial(generator.set_state, generator.get_state()))
+        elif isinstance(generator, np.random.Generator):
+            bits = generator.bit_generator
+            kept.append(functools.partial(setattr, bits, "state", bits.state))
+
+    def put_back() -> None:
+        for restore in kept:
+            restore()
+
+    return put_back
 
 
 def _called_names(part: ast.stmt) -> set[str]:
