@@ -10,7 +10,7 @@ import numpy as np
 
 from .array_api import concat, moveaxis, ones_like, reshape, stack, sum, zeros, zeros_like
 from .array_api.arguments import one_axis, whole
-from .autograd import enable_grad, grad
+from .autograd import enable_grad, grad, topological
 from .batch_rules import everywhere
 from .batching import RANDOMNESS, Batching
 from .errors import ArgumentError, GradientError, ShapeError
@@ -18,6 +18,7 @@ from .foreign import require_function, words
 from .op import describe
 from .ops import elementwise
 from .state import STATE
+from .tape import is_open
 from .tensor import Tensor, apply, as_tensor, wrap
 from .tree import flatten, unflatten
 
@@ -39,8 +40,123 @@ def leaves_at(inputs: Sequence[Any]) -> list[Tensor]:
     return result
 
 
-def _freed(gradients: Any, create_graph: bool) -> Any:
-    return gradients if create_graph else tuple(g.detach() for g in gradients)
+def parts_of(x: Any) -> tuple[list[Tensor], Any]:
+    """The Tensors in nested dicts, lists and tuples, and their form. A list of numbers is one."""
+    found, structure = flatten(x)
+    if isinstance(x, list | tuple) and not any(isinstance(v, Tensor | np.ndarray) for v in found):
+        return [as_tensor(x)], None
+    return [as_tensor(v) for v in found], structure
+
+
+def tensors_of(name: str, result: Any) -> tuple[list[Tensor], Any]:
+    """The Tensors of a function's result, and their form."""
+    found, structure = flatten(result)
+    for y in found:
+        if not isinstance(y, Tensor):
+            raise ArgumentError(f"{name}: the function must return Tensors, got {words(y)[0]}")
+    return found, structure
+
+
+class Point:
+    """A function at a point: the Tensors in some of its arguments as leaves, and its value.
+
+    What is computed from it is on the tape if somebody asks for its derivative: by an argument, or
+    by a Tensor that the function finds around it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        argnums: int | Sequence[int],
+        has_aux: bool = False,
+    ):
+        self.one = isinstance(argnums, int)
+        full = list(args)
+        self.leaves: list[Tensor] = []
+        self.structures: list[Any] = []
+        asked = False
+        for i in [argnums] if isinstance(argnums, int) else argnums:
+            if not -len(full) <= i < len(full):
+                raise ArgumentError(
+                    f"{name}: argnums has {i}, but {len(full)} arguments were given by place; give "
+                    "them so"
+                )
+            found, structure = parts_of(full[i])
+            asked = asked or any(x.requires_grad for x in found)
+            leaves = leaves_at(found)
+            self.structures.append((structure, len(leaves)))
+            self.leaves += leaves
+            full[i] = unflatten(structure, leaves)
+        with enable_grad():
+            result = f(*full, **kwargs)
+        self.aux: Any = None
+        if has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise ArgumentError(f"{name}: with has_aux func must return (output, aux)")
+            result, self.aux = result
+        self.value = result
+        self.linked = STATE.grad_enabled and (asked or self._reaches_out())
+        self.aux = self._out(self.aux)
+
+    def _reaches_out(self) -> bool:
+        """Whether the value depends on a leaf that asks for gradients and is none of its own."""
+        roots = [y.node for y in flatten(self.value)[0] if isinstance(y, Tensor) and y.node]
+        own = set(self.leaves)
+        return any(
+            isinstance(edge, Tensor) and edge not in own and is_open(edge)
+            for node in topological(roots)
+            for edge in node.inputs
+        )
+
+    def _out(self, tree: Any) -> Any:
+        """A result as it is handed out: on the tape only if somebody asks for its derivative."""
+        found, structure = flatten(tree)
+        out = [x.detach() if isinstance(x, Tensor) and not self.linked else x for x in found]
+        return unflatten(structure, out)
+
+    def output(self) -> Any:
+        """The value of the function."""
+        return self._out(self.value)
+
+    def pull(self, outputs: Sequence[Tensor], vectors: Any, again: bool = False) -> list[Tensor]:
+        """vᵀ J for each leaf, zeros where the value does not depend on it."""
+        on = [i for i, y in enumerate(outputs) if y.requires_grad]
+        if not on:
+            return [zeros_like(x) for x in self.leaves]
+        found = grad(
+            [outputs[i] for i in on],
+            self.leaves,
+            None if vectors is None else [vectors[i] for i in on],
+            retain_graph=True,
+            create_graph=again or self.linked,
+            allow_unused=True,
+        )
+        return [zeros_like(x) if g is None else g for g, x in zip(found, self.leaves, strict=True)]
+
+    def matrices(self, y: Tensor, again: bool = False) -> list[Tensor]:
+        """∂yᵢ/∂xⱼ for each leaf, of shape (*y.shape, *x.shape), one row a backward walk."""
+        rows = []
+        for i in range(y.size):
+            unit = np.zeros(y.size, y.dtype)
+            unit[i] = 1
+            rows.append(self.pull([y], [wrap(unit.reshape(y.shape))], again))
+        return [
+            reshape(stack([row[k] for row in rows]), (*y.shape, *x.shape))
+            if rows
+            else zeros((*y.shape, *x.shape), dtype=x.dtype)
+            for k, x in enumerate(self.leaves)
+        ]
+
+    def shaped(self, values: Sequence[Any]) -> Any:
+        """One value for each leaf, in the arguments' own form."""
+        parts, start = [], 0
+        for structure, count in self.structures:
+            parts.append(unflatten(structure, values[start : start + count]))
+            start += count
+        return self._out(parts[0] if self.one else tuple(parts))
 
 
 def vjp(f: Callable[..., Tensor], *inputs: Any) -> tuple[Tensor, Callable[[Any], Any]]:
@@ -156,75 +272,72 @@ def value_and_grad(
 ) -> Callable[..., tuple[Tensor, Any]]:
     """The function that returns f's scalar value and its gradients for the arguments `argnums`.
 
+    An argument may be Tensors in nested dicts, lists and tuples; its gradients have the same form.
+
     >>> value_and_grad(lambda x: (x * x).sum())(as_tensor([1.0, 2.0]))[1]
     Tensor([2., 4.], shape=(2,), dtype=float32)
+    >>> point = {"w": as_tensor(2.0), "b": [as_tensor(3.0)]}
+    >>> value_and_grad(lambda p: p["w"] * p["b"][0])(point)[1]
+    {'w': Tensor(3., shape=(), dtype=float32), 'b': [Tensor(2., shape=(), dtype=float32)]}
     """
     require_function("value_and_grad: f", f)
-    many = not isinstance(argnums, int)
-    positions: list[int] = [argnums] if isinstance(argnums, int) else list(argnums)
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
-        for i in positions:
-            if not -len(args) <= i < len(args):
-                raise ArgumentError(
-                    f"value_and_grad: argnums has {i}, but {len(args)} arguments were given by "
-                    "place; give them so"
-                )
-        with enable_grad():
-            leaves = leaves_at([args[i] for i in positions])
-            full = list(args)
-            for i, leaf in zip(positions, leaves, strict=True):
-                full[i] = leaf
-            y = _scalar("value_and_grad", f(*full, **kwargs))
-        linked = any(isinstance(args[i], Tensor) and args[i].requires_grad for i in positions)
-        linked = linked and STATE.grad_enabled
-        gradients = _dense_grad(y, leaves, None, linked)
-        return (y if linked else y.detach()), gradients if many else gradients[0]
+        at = Point("value_and_grad", f, args, kwargs, argnums)
+        y = _scalar("value_and_grad", at.value)
+        return at.output(), at.shaped(at.pull([y], None))
 
     return both
 
 
-def jacobian(f: Callable[..., Tensor], inputs: Any, *, create_graph: bool = False) -> Any:
+def jacobian(f: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
     """J[i, j] = ∂yᵢ/∂xⱼ, of shape (*y.shape, *x.shape), one row a backward walk.
+
+    A list or tuple has an input for each argument of f. The value and each input may be Tensors in
+    nested dicts, lists and tuples: where the value has a Tensor, there is J in the inputs' form.
 
     >>> jacobian(lambda x: x * x, as_tensor([1.0, 2.0]))
     Tensor([[2., 0.],
             [0., 4.]], shape=(2, 2), dtype=float32)
+    >>> jacobian(lambda p: p["a"] * p["b"], {"a": as_tensor(2.0), "b": as_tensor([3.0])})["b"]
+    Tensor([[2.]], shape=(1, 1), dtype=float32)
     """
     require_function("jacobian: f", f)
-    many = isinstance(inputs, list | tuple)
+    if isinstance(inputs, list | tuple):
+        return _jacobian("jacobian", f, inputs, range(len(inputs)), create_graph)
+    return _jacobian("jacobian", f, [inputs], 0, create_graph)
+
+
+def _jacobian(
+    name: str, f: Callable[..., Any], args: Any, argnums: Any, create_graph: bool | None
+) -> Any:
+    """J. Where `create_graph` is None it is on the tape if somebody asks for its derivative."""
+    at = Point(name, f, args, {}, argnums)
+    if create_graph is not None:
+        at.linked = create_graph
+    outputs, structure = tensors_of(name, at.value)
     with enable_grad():
-        leaves = leaves_at(_several(inputs))
-        y = _one("jacobian", f(*leaves))
-        rows: list[tuple[Tensor, ...]] = []
-        for i in range(y.size):
-            unit = np.zeros(y.size, y.dtype)
-            unit[i] = 1
-            upstream = wrap(unit.reshape(y.shape))
-            rows.append(_freed(_dense_grad(y, leaves, upstream, create_graph), create_graph))
-        full = []
-        for k, x in enumerate(leaves):
-            shape = (*y.shape, *x.shape)
-            if rows:
-                full.append(reshape(stack([row[k] for row in rows]), shape))
-            else:
-                full.append(zeros(shape, dtype=x.dtype))
-    return tuple(full) if many else full[0]
+        return unflatten(structure, [at.shaped(at.matrices(y)) for y in outputs])
 
 
-def hessian(f: Callable[[Tensor], Tensor], x: Any) -> Tensor:
-    """H[i, j] = ∂²f/∂xᵢ∂xⱼ of a scalar function of one Tensor, of shape (*x.shape, *x.shape).
+def hessian(f: Callable[..., Tensor], x: Any) -> Any:
+    """H[i, j] = ∂²f/∂xᵢ∂xⱼ of a scalar function of x, of shape (*x.shape, *x.shape).
+
+    Of Tensors in nested dicts, lists and tuples, `hessian(f, x)["a"]["b"]` is ∂²f/∂a∂b.
 
     >>> hessian(lambda x: (x**3).sum(), as_tensor([1.0, 2.0]))
     Tensor([[ 6.,  0.],
             [ 0., 12.]], shape=(2, 2), dtype=float32)
+    >>> hessian(lambda p: p["a"] ** 2 * p["b"], {"a": as_tensor(2.0), "b": as_tensor(3.0)})["a"]
+    {'a': Tensor(6., shape=(), dtype=float32), 'b': Tensor(4., shape=(), dtype=float32)}
     """
     require_function("hessian: f", f)
 
-    def gradient(point: Tensor) -> Tensor:
-        return _dense_grad(_scalar("hessian", f(point)), [point], None, True)[0]
+    def slopes(point: Any) -> Any:
+        leaves, structure = parts_of(point)
+        return unflatten(structure, _dense_grad(_scalar("hessian", f(point)), leaves, None, True))
 
-    return jacobian(gradient, as_tensor(x))
+    return _jacobian("hessian", slopes, [x], 0, None)
 
 
 def vmap(

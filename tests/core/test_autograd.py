@@ -642,6 +642,52 @@ def test_hessian_of_a_matrix():
     np.testing.assert_array_equal(h.numpy().reshape(4, 4), np.diag(6 * x.numpy().ravel()))
 
 
+def test_derivatives_have_the_form_of_the_inputs():
+    """Of s · wᵀ A w with symmetric A: 2 s A w and wᵀ A w, and once more."""
+    a = np.array([[2.0, 1.0], [1.0, 3.0]])
+    w, s = np.array([1.0, -2.0]), 0.5
+    point = {"w": bl.tensor(w), "rest": [(bl.tensor(s, dtype="float64"),)]}
+
+    def f(p):
+        return p["rest"][0][0] * (p["w"] @ (bl.tensor(a) @ p["w"]))
+
+    value, slopes = bl.value_and_grad(f)(point)
+    assert value.item() == s * (w @ a @ w)
+    np.testing.assert_array_equal(slopes["w"].numpy(), 2 * s * a @ w)
+    assert slopes["rest"][0][0].item() == w @ a @ w
+    h = bl.hessian(f, point)
+    np.testing.assert_array_equal(h["w"]["w"].numpy(), 2 * s * a)
+    np.testing.assert_array_equal(h["w"]["rest"][0][0].numpy(), 2 * a @ w)
+    np.testing.assert_array_equal(h["rest"][0][0]["w"].numpy(), 2 * a @ w)
+    assert h["rest"][0][0]["rest"][0][0].item() == 0
+    j = bl.jacobian(lambda p: {"twice": 2 * p["w"], "f": [f(p)]}, point)
+    np.testing.assert_array_equal(j["twice"]["w"].numpy(), 2 * np.eye(2))
+    assert j["twice"]["rest"][0][0].tolist() == [0, 0]
+    np.testing.assert_array_equal(j["f"][0]["w"].numpy(), 2 * s * a @ w)
+    first, second = bl.jacobian(lambda p, q: p["w"] * q, [point, bl.tensor(w)])
+    np.testing.assert_array_equal(first["w"].numpy(), np.diag(w))
+    np.testing.assert_array_equal(second.numpy(), np.diag(w))
+    assert bl.value_and_grad(lambda x: (x * x).sum())([1.0, 2.0])[1].tolist() == [2, 4]
+    compiled = bl.compile(bl.value_and_grad(f))(point)[1]
+    np.testing.assert_array_equal(compiled["w"].numpy(), slopes["w"].numpy())
+
+
+def test_derivatives_go_on_to_what_the_function_finds_around_it():
+    """d/dw Σ ∂(w x²)/∂x = Σ 2x, where w is no argument of the inner function."""
+    x, w = bl.tensor([1.0, 2.0]), bl.tensor([3.0, 4.0])
+    inner = {
+        "value_and_grad": lambda w: bl.value_and_grad(lambda x: (w * x * x).sum())(x)[1],
+        "vmap": lambda w: bl.vmap(bl.value_and_grad(lambda x: (w * x * x).sum()))(x[None])[1],
+        "hessian": lambda w: bl.hessian(lambda x: (w * x * x * x).sum() / 3, x),
+    }
+    for f in inner.values():
+        assert bl.value_and_grad(lambda w, f=f: f(w).sum())(w)[1].tolist() == [2.0, 4.0]
+    leaf = w.detach().requires_grad_()
+    assert inner["value_and_grad"](leaf).requires_grad
+    with bl.no_grad():
+        assert not inner["value_and_grad"](leaf).requires_grad
+
+
 def test_value_and_grad_of_chosen_arguments():
     f = bl.value_and_grad(lambda a, b, scale: (a * b).sum() * scale, argnums=(1, 0))
     value, (gb, ga) = f(bl.tensor([1.0, 2.0]), bl.tensor([3.0, 4.0]), scale=2.0)
@@ -699,6 +745,8 @@ def test_bad_transformations():
         GradientError, match=r"value_and_grad: the function must return a single num"
     ):
         bl.value_and_grad(cubes)(x)
+    with pytest.raises(ArgumentError, match="jacobian: the function must return Tensors, got"):
+        bl.jacobian(lambda x: [3], x)
     with pytest.raises(GradientError, match=r"hessian: the function must return a single number"):
         bl.hessian(cubes, x)
     with pytest.raises(GradientError, match=r"hvp: the function must return a single number"):

@@ -93,6 +93,7 @@ def test_func():
                 x, f.vmap(lambda a, x=x: a * x)(w)
             ),
             f.grad(lambda x, f=f: (f.grad(lambda x: (x**3).sum())(x) ** 2).sum())(x),
+            f.grad(lambda w, f=f, x=x: f.grad(lambda x: (w * x * x).sum())(x).sum())(w),
         ]
         found.append(plain(results))
     same(*found)

@@ -7,106 +7,36 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import transforms
-from ..array_api import reshape, stack, zeros, zeros_like
+from ..array_api import zeros_like
 from ..autograd import enable_grad
 from ..autograd import grad as gradients_of
 from ..errors import ArgumentError, GradientError, ShapeError
 from ..foreign import require_function, words
 from ..nn.module import Module
-from ..state import STATE
 from ..tensor import Tensor
-from ..transforms import leaves_at
+from ..transforms import Point, tensors_of
 from ..tree import flatten, unflatten
 
 Argnums = int | tuple[int, ...]
 
 
-class _At:
-    """A function at a point: the Tensors in some of its arguments as leaves, and its value."""
-
-    def __init__(
-        self,
-        name: str,
-        func: Callable[..., Any],
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
-        argnums: Argnums,
-        has_aux: bool,
-    ):
-        self.one = isinstance(argnums, int)
-        self.places = [argnums] if isinstance(argnums, int) else list(argnums)
-        full = list(args)
-        self.leaves: list[Tensor] = []
-        self.structures: list[Any] = []
-        self.linked = False
-        for i in self.places:
-            if not -len(full) <= i < len(full):
-                raise ArgumentError(f"{name}: argnums has {i}, but got {len(full)} arguments")
-            found, structure = flatten(full[i])
-            for x in found:
-                if not isinstance(x, Tensor):
-                    raise ArgumentError(
-                        f"{name}: argument {i} must be Tensors in dicts, lists or tuples, got "
-                        f"{words(x)[0]}"
-                    )
-            self.linked = self.linked or any(x.requires_grad for x in found)
-            leaves = leaves_at(found)
-            self.structures.append((structure, len(leaves)))
-            self.leaves += leaves
-            full[i] = unflatten(structure, leaves)
-        #: Whether somebody outside asks for the derivative of the result.
-        self.linked = self.linked and STATE.grad_enabled
-        with enable_grad():
-            result = func(*full, **kwargs)
-        self.aux: Any = None
-        if has_aux:
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise ArgumentError(f"{name}: with has_aux func must return (output, aux)")
-            result, self.aux = result
-            self.aux = self._out(self.aux)
-        self.value = result
-
-    def _out(self, tree: Any) -> Any:
-        """A result as it is handed out: on the tape only if somebody asks for its derivative."""
-        found, structure = flatten(tree)
-        out = [x.detach() if isinstance(x, Tensor) and not self.linked else x for x in found]
-        return unflatten(structure, out)
-
-    def output(self) -> Any:
-        """The value of the function."""
-        return self._out(self.value)
-
-    def pull(self, outputs: Sequence[Tensor], vectors: Any, again: bool = False) -> list[Tensor]:
-        """vᵀ J for each leaf."""
-        on = [i for i, y in enumerate(outputs) if y.requires_grad]
-        if not on:
-            return [zeros_like(x) for x in self.leaves]
-        found = gradients_of(
-            [outputs[i] for i in on],
-            self.leaves,
-            None if vectors is None else [vectors[i] for i in on],
-            retain_graph=True,
-            create_graph=again or self.linked,
-            allow_unused=True,
-        )
-        return [zeros_like(x) if g is None else g for g, x in zip(found, self.leaves, strict=True)]
-
-    def shaped(self, values: Sequence[Any]) -> Any:
-        """One value for each leaf, in the arguments' own form."""
-        parts, start = [], 0
-        for structure, count in self.structures:
-            parts.append(self._out(unflatten(structure, values[start : start + count])))
-            start += count
-        return parts[0] if self.one else tuple(parts)
-
-
-def _tensors(name: str, tree: Any) -> tuple[list[Tensor], Any]:
-    """The Tensors of a function's value, and its form."""
-    found, structure = flatten(tree)
-    for y in found:
-        if not isinstance(y, Tensor):
-            raise ArgumentError(f"{name}: func must return Tensors, got {words(y)[0]}")
-    return found, structure
+def _at(
+    name: str,
+    func: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    argnums: Argnums,
+    has_aux: bool,
+) -> Point:
+    """A function at a point of Tensors: unlike Backlit's own, it takes no arrays and numbers."""
+    for i in [argnums] if isinstance(argnums, int) else argnums:
+        for x in flatten(args[i])[0] if -len(args) <= i < len(args) else ():
+            if not isinstance(x, Tensor):
+                raise ArgumentError(
+                    f"{name}: argument {i} must be Tensors in dicts, lists or tuples, got "
+                    f"{words(x)[0]}"
+                )
+    return Point(name, func, args, kwargs, argnums, has_aux)
 
 
 def grad_and_value(
@@ -122,7 +52,7 @@ def grad_and_value(
 
     @functools.wraps(func)
     def both(*args: Any, **kwargs: Any) -> Any:
-        at = _At("grad", func, args, kwargs, argnums, has_aux)
+        at = _at("grad", func, args, kwargs, argnums, has_aux)
         (y,), _ = _single(at.value)
         slopes = at.shaped(at.pull([y], None))
         return slopes, (at.output(), at.aux) if has_aux else at.output()
@@ -131,7 +61,7 @@ def grad_and_value(
 
 
 def _single(value: Any) -> tuple[list[Tensor], Any]:
-    found, structure = _tensors("grad", value)
+    found, structure = tensors_of("grad", value)
     if len(found) != 1 or found[0].size != 1:
         shapes = ", ".join(str(y.shape) for y in found) or "nothing"
         raise GradientError(f"grad: func must return a single number, got {shapes}")
@@ -160,11 +90,11 @@ def grad(
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """func's value and the function v ↦ vᵀ J, which gives one result for each argument."""
     require_function("vjp: func", func)
-    at = _At("vjp", func, primals, {}, tuple(range(len(primals))), has_aux)
-    outputs, _ = _tensors("vjp", at.value)
+    at = _at("vjp", func, primals, {}, tuple(range(len(primals))), has_aux)
+    outputs, _ = tensors_of("vjp", at.value)
 
     def pull(*cotangents: Any) -> Any:
-        vectors, _ = _tensors("vjp", cotangents[0] if len(cotangents) == 1 else cotangents)
+        vectors, _ = tensors_of("vjp", cotangents[0] if len(cotangents) == 1 else cotangents)
         return at.shaped(at.pull(outputs, vectors))
 
     return (at.output(), pull, at.aux) if has_aux else (at.output(), pull)
@@ -180,16 +110,16 @@ def jvp(
 ) -> Any:
     """func's value and J v, the derivative along the tangents."""
     require_function("jvp: func", func)
-    at = _At("jvp", func, primals, {}, tuple(range(len(primals))), has_aux)
+    at = _at("jvp", func, primals, {}, tuple(range(len(primals))), has_aux)
     along, _ = flatten(tuple(tangents))
     if [v.shape for v in along] != [x.shape for x in at.leaves]:
         raise ShapeError("jvp: the tangents must have the shapes of the primals")
-    outputs, structure = _tensors("jvp", at.value)
+    outputs, structure = tensors_of("jvp", at.value)
     pushed = at._out(unflatten(structure, _push(at, outputs, along)))
     return (at.output(), pushed, at.aux) if has_aux else (at.output(), pushed)
 
 
-def _push(at: _At, outputs: Sequence[Tensor], along: Sequence[Tensor]) -> list[Tensor]:
+def _push(at: Point, outputs: Sequence[Tensor], along: Sequence[Tensor]) -> list[Tensor]:
     """J v: u ↦ uᵀ J is linear in u, and its own product with v is J v."""
     with enable_grad():
         free = [zeros_like(y).requires_grad_() for y in outputs]
@@ -226,20 +156,10 @@ def jacrev(
 
     @functools.wraps(func)
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        at = _At("jacrev", func, args, kwargs, argnums, has_aux)
-        outputs, structure = _tensors("jacrev", at.value)
-        found = []
-        for y in outputs:
-            with enable_grad():
-                flat = reshape(y, (-1,))
-                rows = [at.pull([flat[i]], None) for i in range(y.size)]
-                full = [
-                    reshape(stack([row[k] for row in rows]), (*y.shape, *x.shape))
-                    if rows
-                    else zeros((*y.shape, *x.shape), dtype=x.dtype)
-                    for k, x in enumerate(at.leaves)
-                ]
-            found.append(at.shaped(full))
+        at = _at("jacrev", func, args, kwargs, argnums, has_aux)
+        outputs, structure = tensors_of("jacrev", at.value)
+        with enable_grad():
+            found = [at.shaped(at.matrices(y)) for y in outputs]
         result = unflatten(structure, found)
         return (result, at.aux) if has_aux else result
 
