@@ -560,4 +560,11 @@ F.batch_norm(x[:0], v, v.exp(), training=True).shape -> (0, 3)
 torch.nn.BatchNorm1d(3)(x[:0]).shape -> (0, 3)
 F.fractional_max_pool3d(c[None], 1, (1, 2, 2), None, False, 0 * c[:, :1, :3])[0] -> C[1:, ::2, ::3]
 F.avg_pool2d(c, 2, ()).shape -> (2, 1, 2)
+F.feature_alpha_dropout(v, training=False) -> V
+torch.func.grad(lambda a: torch.nextafter(a, 0 * a).sum())(v) -> [1, 1, 1]
+F.cross_entropy(0 * v, i[:1], reduction='none') -> np.log(3)
+F.nll_loss(v, i[:1]) -> -1
+F.multi_margin_loss(v, i[:1], reduction='none') -> [1]
+F.multi_margin_loss(torch.tensor(5.), torch.tensor(0)) -> 0
+F.multilabel_margin_loss(torch.tensor(5.), torch.tensor(0)) -> 0
 """

@@ -881,13 +881,20 @@ class Sign(StepFunction):
 
 
 class Nextafter(Elementwise):
-    """y = the next number after a in the direction of b: no derivative."""
+    """y = the next number after a towards b;  ga = gy, gb = 0, where a = b the reverse."""
 
     primitive = True
     exact = True
+    saves = ("a", "b")
 
     def forward(self, xp, a, b):
         return xp.nextafter(a, b)
+
+    def backward(self, xp, grad_y, a, b):
+        return (
+            lambda: xp.where(a == b, 0.0, grad_y),
+            lambda: xp.where(a == b, grad_y, 0.0),
+        )
 
 
 class Predicate(Elementwise):

@@ -132,6 +132,34 @@ DIFFERENCES = (
         "[0.0, 1.0, 0.0]",
     ),
     Row(
+        "also where windows that overlap are put back",
+        "y = torch.nn.functional.max_unpool1d(w[None, :2], torch.tensor([[0, 0]]), 2)\n"
+        "y.sum().backward()\nw.grad.tolist()",
+        "[1.0, 1.0, 0.0]",
+        "[0.0, 1.0, 0.0]",
+    ),
+    Row(
+        "the triangle that is not read has no gradient",
+        "t = torch.eye(2).requires_grad_(); torch.cholesky_solve(v[:2, None], t).sum().backward()\n"
+        "t.grad.tolist()",
+        "[[-2.0, 1.0], [1.0, 4.0]]",
+        "[[-2.0, 0.0], [1.0, 4.0]]",
+    ),
+    Row(
+        "CTC's gradient is that of its formula, without what a `log_softmax` before it takes away",
+        "t, one = torch.zeros(1, 1, 2).requires_grad_(), torch.tensor([1])\n"
+        "torch.nn.functional.ctc_loss(t, one[None], one, one).backward()\nt.grad.tolist()",
+        "[[[1.0, 0.0]]]",
+        "[[[0.0, -1.0]]]",
+    ),
+    Row(
+        "`Muon` turns matrices in their own dtype, not in bfloat16",
+        "t = x.clone().requires_grad_(); o = torch.optim.Muon([t], lr=1.0, weight_decay=0.0)\n"
+        "(t * t).sum().backward(); o.step()\nround(t[0, 0].item(), 4)",
+        "1.5625",
+        "1.5683",
+    ),
+    Row(
         "no triangle of a matrix is left out without a word",
         "torch.linalg.cholesky(torch.tensor([[4.0, 9.0], [0.0, 9.0]])).tolist()",
         "[[2.0, 0.0], [0.0, 3.0]]",

@@ -51,9 +51,10 @@ def _dropped(
 ) -> Tensor:
     """Dropout of elements, or of all that lies behind the first `channels` axes together."""
     p, x = _probability(name, p), floating(given(given_x))
-    if x.ndim < channels:
+    active = training and p > 0
+    if x.ndim < channels and (active or not alpha):
         raise ShapeError(f"{name}: x must have shape (N, C, ...), got {describe(x)}{where()}")
-    if not training or p == 0:
+    if not active:
         return x
     shape = (*x.shape[:channels], *(1,) * (x.ndim - channels)) if channels else x.shape
     source = given_generator(generator)

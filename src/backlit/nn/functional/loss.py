@@ -8,6 +8,7 @@ from typing import Any
 from ...array_api import abs, reshape, square, sum
 from ...array_api.arguments import cached, listed, number
 from ...backend.halves import as_one_op
+from ...dtypes import INTEGER
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...ops import loss
@@ -234,7 +235,9 @@ def _rows(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor, bool]:
             f"{name}: x must have shape (C) or (N, C, ...), got {describe(x)}{where()}"
         )
     if x.ndim == 1 and target.ndim < 2:
-        return reshape(x, (1, *x.shape)), reshape(target, (1, *target.shape)), True
+        one_label = target.shape == (1,) and target.dtype in INTEGER
+        rows = target if one_label else reshape(target, (1, *target.shape))
+        return reshape(x, (1, *x.shape)), rows, True
     return x, target, False
 
 
@@ -367,7 +370,10 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss: p must be 1 or 2, got {p}")
     reduction = chosen("multi_margin_loss", size_average, reduce, reduction)
-    x, target, lone = _rows("multi_margin_loss", input, target)
+    given_x, target = given(input), given(target)
+    single = target.ndim == 0
+    given_x = given_x if given_x.ndim else reshape(given_x, (1,))  # PyTorch's: of one class
+    x, target, lone = _rows("multi_margin_loss", given_x, target)
     inputs = (x, target) if weight is None else (x, target, weight)
     y = _loss(
         loss.MultiMarginLoss,
@@ -375,7 +381,7 @@ def multi_margin_loss(
         *inputs,
         attributes=(p, number("multi_margin_loss: margin", margin)),
     )
-    return reshape(y, ()) if lone else y
+    return reshape(y, ()) if lone and single else y
 
 
 def l1_penalty(parameters: Tensor | Iterable[Tensor], strength: float) -> Tensor:

@@ -263,6 +263,8 @@ def multilabel_margin_loss(
     name = "multilabel_margin_loss"
     reduction = chosen(name, size_average, reduce, reduction)
     x, t = floating(given(input)), given(target)
+    if x.shape == t.shape == ():  # PyTorch's: of one class
+        x, t = x.reshape((1,)), t.reshape((1,))
     if x.shape != t.shape or x.ndim not in (1, 2):
         raise ShapeError(
             f"{name}: x and target must have one shape (N, C) or (C), got {describe(x)} and "
