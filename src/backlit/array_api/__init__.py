@@ -1,4 +1,17 @@
-"""The functions of Tensors: the Array API namespace, read also by op bodies as `xp`."""
+"""The functions of Tensors: the Array API namespace, read also by op bodies as `xp`.
+
+Of the standard are `creation`, `elementwise`, `indexing`, `manipulation`, `linear_algebra` (with
+products and norms), `reductions`, `searching` (with sorting and sets) and `inspection`. Beside it
+stand, with PyTorch's names and the standard's `axis`: `arithmetic`, `special`, `statistics`,
+`ranking` (the largest, the median, quantiles), `counting`, `scattering` (writing at indices and
+under masks), `pieces` (cutting and laying side by side), `matrices` (diagonals, grids) and
+`products`; `decompositions` is what `backlit.linalg` is made of.
+
+`methods` makes the Tensor's operators and methods of them, with `assignment` for `x[key] = value`,
+`dialects` for words that NumPy and PyTorch use otherwise, `parts` for `x[0].add_(1)` and `data` for
+`x.data`. `namespace` and `primitives` are the functions as op bodies call them; `arguments` makes
+axes, shapes and ops canonical.
+"""
 
 import typing as _typing
 
@@ -17,6 +30,7 @@ from .products import *
 from .ranking import *
 from .reductions import *
 from .scattering import *
+from .searching import *
 from .special import *
 from .statistics import *
 
@@ -38,14 +52,15 @@ if not _typing.TYPE_CHECKING:  # type checkers read the names above, and cannot 
         ranking,
         reductions,
         scattering,
+        searching,
         special,
         statistics,
     )
 
     _PARTS = (
         creation, elementwise, arithmetic, special, indexing, scattering, inspection,
-        linear_algebra, products, matrices, manipulation, pieces, reductions, statistics, ranking,
-        counting,
+        linear_algebra, products, matrices, manipulation, pieces, reductions, searching, statistics,
+        ranking, counting,
     )  # fmt: skip
     __all__ = [name for part in _PARTS for name in part.__all__]
     FUNCTIONS.update(__all__)

@@ -1,51 +1,23 @@
-"""What occurs, how often, and where it fits: different values, counts, histograms, membership."""
+"""How often something occurs: counts of numbers, histograms."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import dtypes
-from ..dtypes import FLOATING, float64, int64, result_type
+from ..dtypes import FLOATING, float64, int64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import describe
 from ..ops import indexing
-from ..tensor import Tensor, apply, as_tensor, wrap
-from .arguments import cached, number, one_axis, whole
-from .creation import linspace, ones, zeros
-from .elementwise import clip, logical_and, logical_not, where
-from .indexing import take
-from .reductions import _different, max, min, searchsorted, sort
+from ..tensor import Tensor, apply, as_tensor
+from .arguments import cached, number, whole
+from .creation import linspace, ones
+from .elementwise import clip, logical_and, where
+from .reductions import max, min
+from .searching import searchsorted
 
-__all__ = ["bincount", "bucketize", "histc", "histogram", "isin", "unique"]
-
-
-def unique(
-    x: Any,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-) -> Any:
-    """The different elements, or slices along an axis, in order (whether `sorted` or not).
-
-    With `return_inverse` also which of them each element (slice) is, with `return_counts` how often
-    each occurs. The result's shape depends on the values, so it cannot be captured.
-
-    >>> unique(as_tensor([3, 1, 3]), return_counts=True)
-    (Tensor([1, 3], shape=(2,), dtype=int64), Tensor([1, 2], shape=(2,), dtype=int64))
-    """
-    values = _different("unique", x)
-    if axis is not None:
-        axis = one_axis("unique", axis, values.ndim)
-    found, inverse, counts = np.unique(
-        values, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
-    )
-    inverse = inverse.reshape(values.shape if axis is None else -1)
-    wanted = [found, *([inverse] if return_inverse else []), *([counts] if return_counts else [])]
-    return wrap(found) if len(wanted) == 1 else tuple(map(wrap, wanted))
+__all__ = ["bincount", "histc", "histogram"]
 
 
 def _counted(places: Tensor, weights: Tensor, size: int) -> Tensor:
@@ -169,33 +141,3 @@ def histogram(
     if density:
         hist = hist / (edges[1:] - edges[:-1]) / hist.sum()
     return Histogram(hist, edges)
-
-
-def bucketize(x: Any, boundaries: Any, *, right: bool = False) -> Tensor:
-    """Between which of the boundaries each element lies: how many are smaller than it.
-
-    With `right` those that equal it are counted, too.
-
-    >>> bucketize(as_tensor([3, 6, 9]), as_tensor([1, 3, 5, 7, 9]))
-    Tensor([1, 3, 4], shape=(3,), dtype=int64)
-    """
-    return searchsorted(boundaries, x, side="right" if right else "left")
-
-
-def isin(
-    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
-) -> Tensor:
-    """Whether each element is one of the test elements; with `invert`, whether it is none.
-
-    >>> isin(as_tensor([1, 2, 3]), as_tensor([3, 1]))
-    Tensor([ True, False,  True], shape=(3,), dtype=bool)
-    """
-    elements, tests = as_tensor(elements), as_tensor(test_elements).flatten()
-    if tests.size == 0:
-        found = zeros(elements.shape, dtype="bool")
-    else:
-        dtype = result_type(elements, tests)
-        row, values = sort(tests.detach().astype(dtype)), elements.detach().astype(dtype)
-        place = clip(searchsorted(row, values), 0, row.size - 1)
-        found = take(row, place, axis=0) == values
-    return logical_not(found) if invert else found

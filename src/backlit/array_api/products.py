@@ -1,4 +1,4 @@
-"""Products under PyTorch's names, added to something or not; distances and correlations."""
+"""Products under PyTorch's names, added to something or not; distances."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from ..op import describe
 from ..promotion import floating
 from ..tensor import Tensor, as_tensor
 from .arguments import number, one_axis
-from .creation import ones
-from .elementwise import clip, maximum, sqrt, where
+from .elementwise import sqrt, where
 from .linear_algebra import matmul, vector_norm
-from .manipulation import broadcast_to, expand_dims, squeeze
-from .matrices import diagonal
+from .manipulation import broadcast_to, expand_dims
 from .reductions import mean, sum
 
 __all__ = [
@@ -28,8 +26,6 @@ __all__ = [
     "baddbmm",
     "bmm",
     "cdist",
-    "corrcoef",
-    "cov",
     "dot",
     "mm",
     "mv",
@@ -203,62 +199,6 @@ def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
     squares = squares - 2 * matmul(a, b.mT)
     apart = squares > 0
     return where(apart, sqrt(where(apart, squares, 1.0)), 0.0)
-
-
-def _weights(name: str, given: Any, count: int) -> Tensor:
-    weights = as_tensor(given)
-    if weights.shape != (count,):
-        raise ShapeError(
-            f"cov: {name} must be one number for each of {count} observations, got "
-            f"{describe(weights)}"
-        )
-    return weights
-
-
-@as_one_op
-def cov(x: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
-    """cᵢⱼ = Σₖ (xᵢₖ - mᵢ) (xⱼₖ - mⱼ) / (K - correction): variables in rows, K observations each.
-
-    `fweights` says how often each observation is counted, `aweights` how much each one matters.
-    Of a single variable it is the variance, a number. Without degrees of freedom it is NaN or
-    infinite, as in PyTorch.
-
-    >>> cov(as_tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
-    Tensor([[ 1., -1.],
-            [-1.,  1.]], shape=(2, 2), dtype=float32)
-    """
-    x = floating(as_tensor(x))
-    if x.ndim > 2:
-        raise ShapeError(f"cov: x must have at most 2 axes, got {describe(x)}")
-    rows = x if x.ndim == 2 else x.reshape((1, x.size))
-    count = rows.shape[1]
-    weights = ones(count, dtype=x.dtype)
-    lost: Any = correction
-    if fweights is not None:
-        weights = _weights("fweights", fweights, count).astype(x.dtype)
-    if aweights is not None:
-        matters = _weights("aweights", aweights, count).astype(x.dtype)
-        weights = weights * matters
-        lost = correction * sum(weights * matters) / sum(weights)
-    total = sum(weights)
-    centred = rows - sum(rows * weights, axis=1, keepdims=True) / total
-    y = matmul(centred * weights, centred.mT) / maximum(total - lost, 0)
-    return squeeze(y, axis=(0, 1)) if rows.shape[0] == 1 else y
-
-
-@as_one_op
-def corrcoef(x: Any) -> Tensor:
-    """rᵢⱼ = cᵢⱼ / √(cᵢᵢ cⱼⱼ), the correlation of the variables in the rows of x; see `cov`.
-
-    >>> corrcoef(as_tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
-    Tensor([[ 1., -1.],
-            [-1.,  1.]], shape=(2, 2), dtype=float32)
-    """
-    c = cov(x)
-    if c.ndim == 0:
-        return c / c
-    scale = sqrt(diagonal(c))
-    return clip(c / expand_dims(scale, axis=1) / scale, -1, 1)
 
 
 @as_one_op

@@ -31,7 +31,8 @@ from .indexing import take_along_axis
 from .manipulation import concat, moveaxis, reshape, squeeze
 from .pieces import piece
 from .reductions import any as any_true
-from .reductions import argmax, argsort, sort, sum
+from .reductions import argmax, sum
+from .searching import argsort, sort
 
 __all__ = [
     "cummax",
