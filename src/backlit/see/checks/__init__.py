@@ -1,4 +1,15 @@
-"""Is this gradient right, and if not, why? Numeric against analytic, with ranked explanations."""
+"""Is this gradient right, and if not, why? Numeric against analytic, with ranked explanations.
+
+An op is checked in four stages, a model node by node in the same way:
+
+1. `experiment` gathers what the backward returns and what it should: `numeric` measures that.
+2. `judge` compares them; where they differ, `causes` looks for the mistake (`case` is one wrong
+   gradient, with the table of mistakes and their ranks).
+3. Mistakes are looked for in this order, until some predict every wrong number: `simple` (signs,
+   constants, axes), `factors` (made of `quantities`), `paths` (the forward's body as `unfold` walks
+   it, with one rule broken), `last_resorts` (exchanges, and the changed texts of `repairs`).
+4. `report` is the result. `model` does it all for each op of a model, then for the whole.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +54,10 @@ def check(
 
     `subject` is an Op (or its class), a gate written with NumPy (an object with `forward(x)` and
     `backward(dz)`, or a pair of functions: see `backlit.apply`), a Module, or a function of
-    Tensors. Everything is compared in
-    float64, at the given inputs and near them, with random upstream gradients. A wrong backward is
-    explained: the result's `causes` are the mistakes that predict every wrong number, the simplest
-    first. Kinks, low precision and randomness are named in `notes` and never blamed on the code.
+    Tensors. Everything is compared in float64, at the given inputs and near them, with random
+    upstream gradients. A wrong backward is explained: the result's `causes` are the mistakes that
+    predict every wrong number, the simplest first. Kinks, low precision and randomness are named in
+    `notes` and never blamed on the code.
 
     With `loss` the last input is the target: what is checked is loss(subject(*others), target).
 

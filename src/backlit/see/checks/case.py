@@ -20,7 +20,7 @@ class Cause:
     """One explanation of a wrong gradient.
 
     `kind` is one of KINDS, `title` the sentence, `evidence` what was compared, `fix` what to write.
-    Lower `rank` is simpler.
+    Lower `rank` is simpler: see RANKS.
     """
 
     kind: str
@@ -68,12 +68,61 @@ KINDS = {
     "cut": "a path is cut off from the tape",
 }
 
+#: How far-fetched a mistake is; of those that fit the least is named first. The scale:
+#: below 4  no knowledge of the op is needed, and nothing simpler could be meant
+#: 4 to 7   the right numbers, in the wrong places, or some of them missing
+#: 7 to 8   a mask, a factor or a path of the op too many or too few
+#: 8 to 10  two things at once, or one in the place of another
+#: from 10  almost anything can be made to fit so: a changed text, a number without a name
+#: A quantity that is more intricate adds up to 1 to a factor's rank, an axis hundredths.
+RANKS = {
+    "zero": 0.0,
+    "sign": 1.0,
+    "upstream": 2.0,
+    "constant": 3.0,
+    "gradients exchanged": 4.0,
+    "saved values exchanged": 4.5,
+    "ties": 5.0,
+    "transposed": 5.0,
+    "upstream transposed": 5.2,
+    "input turned": 5.3,
+    "flipped": 5.5,
+    "upstream flipped": 5.6,
+    "shifted": 5.8,
+    "one row": 6.0,
+    "summed over an axis": 6.2,
+    "summed over all": 6.3,
+    "last use": 6.5,
+    "first use": 6.6,
+    "Jacobian transposed": 6.8,
+    "factor": 6.9,
+    "diagonal only": 7.0,
+    "mask extra": 7.1,
+    "mask missing": 7.2,
+    "path missing in the body": 7.5,
+    "term sign in the body": 7.6,
+    "local gradient missing in the body": 7.7,
+    "local gradient missing": 8.0,
+    "factor and constant": 8.5,
+    "factor replaced": 9.0,
+    "two factors": 9.2,
+    "some elements masked": 9.5,
+    "edit": 10.0,
+    "factor and nameless constant": 11.0,
+    "nameless constant": 12.0,
+    "derivative replaced": 12.0,
+}
+#: What every further broken rule of a body adds to its rank.
+ONE_MORE = 1.5
 #: Causes simpler than this need no search for others.
 PLAIN = 4
 #: Several edges of one path give the same prediction: one of them is enough.
 ONE_OF_A_KIND = frozenset({"path missing", "term sign", "local gradient missing"})
 
-Prediction = Any  # an array of the measured elements, (array, mask), or None
+#: The measured elements as a mistake makes them, and for which of them that is said.
+Covered = tuple[np.ndarray, np.ndarray]
+#: The measured elements as a mistake makes them: all, or some. None: the mistake is not possible.
+Prediction = np.ndarray | Covered | None
 
 
 @dataclass
@@ -132,7 +181,7 @@ class Case:
         return worst if 2 * covered >= wrong and covered else None
 
 
-#: A cause, and the function from a Trial to its prediction.
+#: A cause, and the function from a Trial to its prediction. (mypy infers no lambda with defaults.)
 Candidate = tuple[Cause, Any]
 
 

@@ -9,13 +9,15 @@ simplicity. If none fits, none is named.
 from __future__ import annotations
 
 from ...op import Op
-from .bodies import bodies, derivatives, pairs
 from .case import ONE_OF_A_KIND, PLAIN, Case, Cause
-from .deep import deep, edits
 from .experiment import Answer, Experiment
 from .factors import factors
-from .first import simple
+from .last_resorts import edits, exchanges
+from .paths import derivatives, pairs, paths
+from .simple import simple
 
+#: Where the mistakes are looked for, in this order, until some fit.
+STAGES = (simple, factors, paths, pairs, exchanges, edits, derivatives)
 #: Causes that are named at most.
 MOST = 5
 
@@ -36,7 +38,7 @@ def explain(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> li
     ]
     case = Case(experiment, op, k, trials, got, whole)  # type: ignore[arg-type]
     found: list[Cause] = []
-    for stage in (simple, factors, bodies, pairs, deep, edits, derivatives):
+    for stage in STAGES:
         for cause, predict in stage(case):
             error = case.fits(predict)
             if error is None:

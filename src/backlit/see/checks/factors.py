@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .case import Candidate, Case, Cause, Prediction, given
+from .case import RANKS, Candidate, Case, Cause, Covered, Prediction, given
 from .experiment import Trial
-from .first import constant_names
 from .numeric import contract
 from .quantities import Quantity, quantities
+from .simple import constant_names
 
 
 def factors(case: Case) -> Iterator[Candidate]:
@@ -22,57 +22,62 @@ def factors(case: Case) -> Iterator[Candidate]:
         if q.mask:
             yield (
                 Cause("mask extra", f"the gradient of {name} is masked by [{q.name}], which has no "
-                      "place there", rank=7.1 + q.rank, detail={"factor": q.name},
+                      "place there", rank=RANKS["mask extra"] + q.rank, detail={"factor": q.name},
                       fix=f"leave out the mask [{q.name}]"),
                 lambda t, q=q: times(t, k, q, +1),
             )  # fmt: skip
             continue
         for power, kind in ((1, "factor extra"), (-1, "factor missing")):
+            predict = functools.partial(times, k=k, q=q, power=power)
             verb = "has the factor {} too many" if power > 0 else "lacks the factor {}"
             yield (
-                Cause(kind, f"the gradient of {name} {verb.format(q.name)}", rank=6.9 + q.rank,
+                Cause(kind, f"the gradient of {name} {verb.format(q.name)}",
+                      rank=RANKS["factor"] + q.rank,
                       detail={"factor": q.name},
                       fix=f"{'divide' if power > 0 else 'multiply'} by {q.name}"),
-                lambda t, q=q, p=power: times(t, k, q, p),
+                predict,
             )  # fmt: skip
-            c = _best_constant(case, lambda t, q=q, p=power: times(t, k, q, p))
+            c = _best_constant(case, predict)
             if c is None or abs(c - 1) < 1e-6:
                 continue
             names, _ = constant_names(case, abs(c if power > 0 else 1 / c))
             shown = c if power > 0 else 1 / c
             text = ("−" if c < 0 else "") + (names[0] if names else f"{abs(shown):.5g}")
+            named = names or abs(c + 1) < 1e-6
+            times_what = "factor and constant" if named else "factor and nameless constant"
             text = "−" + q.name if abs(c + 1) < 1e-6 else f"{text} · {q.name}"
             yield (
                 Cause(kind, f"the gradient of {name} {verb.format(text)}",
-                      rank=(8.5 if names or abs(c + 1) < 1e-6 else 11) + q.rank,
+                      rank=RANKS[times_what] + q.rank,
                       detail={"factor": q.name, "constant": shown}),
-                lambda t, q=q, p=power, c=c: _scaled(c, times(t, k, q, p)),
+                lambda t, c=c, predict=predict: _scaled(c, predict(t)),
             )  # fmt: skip
     yield (
         Cause("mask missing", f"a mask is missing: the gradient reaches elements of {name} that "
-              "the forward blocked, and is right in all others", rank=7.2,
+              "the forward blocked, and is right in all others", rank=RANKS["mask missing"],
               fix="multiply by the forward's mask (where(...), x > 0, kept)"),
         lambda t: _unmasked(t, case),
     )  # fmt: skip
     yield (
         Cause("factor missing", f"the local gradient is missing: {name} gets the upstream gradient "
-              "unchanged", rank=8.0, detail={"factor": "local gradient"},
+              "unchanged", rank=RANKS["local gradient missing"],
+              detail={"factor": "local gradient"},
               fix="multiply the upstream gradient by the derivative of the forward"),
         lambda t: _passed(t, k),
     )  # fmt: skip
     yield (
         Cause("mask extra", f"a mask too many: some elements of {name} get no gradient, the others "
-              "are right", rank=9.5),
+              "are right", rank=RANKS["some elements masked"]),
         lambda t: _masked(t, case),
     )  # fmt: skip
 
 
-def times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:
+def times(t: Trial, k: int, q: Quantity, power: int) -> Covered:
     """What is got if a factor is in the gradient once too often (1) or too rarely (-1)."""
     return t.once(("times", k, q.key, power), lambda: _compute_times(t, k, q, power))
 
 
-def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:
+def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Covered:
     values = q.of(t)
     columns = t.columns[k]
     shape = t.inputs[k].shape
@@ -89,12 +94,12 @@ def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Prediction:
     return np.where(known, p, 0.0), known
 
 
-def _scaled(c: float, prediction: Prediction) -> Prediction:
+def _scaled(c: float, prediction: Covered) -> Covered:
     values, mask = prediction
     return c * values, mask
 
 
-def _best_constant(case: Case, predict: Any) -> float | None:
+def _best_constant(case: Case, predict: Callable[[Trial], Covered]) -> float | None:
     top = bottom = 0.0
     for t, got in zip(case.trials, case.got, strict=True):
         p, mask = predict(t)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...location import location
 from ...op import Op
-from .case import FIT, Cause
+from .case import FIT, RANKS, Cause
 from .causes import explain
 from .experiment import Answer, Experiment, answer, compare, compare_ties, input_names
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
@@ -65,7 +65,7 @@ def _ties(finding: Any) -> Cause:
         input=finding.name,
         evidence=f"right wherever there is no tie; {finding.worst}",
         fix="divide by the number of winners, or give it to the first one only",
-        rank=5,
+        rank=RANKS["ties"],
     )
 
 

@@ -87,7 +87,7 @@ def _editable(node: ast.expr) -> bool:
 def _candidates(
     places: list[ast.expr], names: list[str], op: Op
 ) -> Iterator[tuple[ast.expr, ast.expr, float]]:
-    """(place, what to put there, how far-fetched that is)."""
+    """(place, what to put there, how far-fetched that is: from 0.1 to 0.45, added to the rank)."""
     known: list[ast.expr] = [ast.Name(n, ast.Load()) for n in names]
     attributes: list[ast.expr] = [
         ast.Attribute(ast.Name("self", ast.Load()), a, ast.Load()) for a in op.attributes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.reductions import Extreme
-from .case import Candidate, Case, Cause, Prediction
+from .case import ONE_MORE, RANKS, Candidate, Case, Cause, Prediction
 from .experiment import Trial
 from .quantities import LOCAL_FORMS
 from .unfold import Tape, unfold
@@ -32,7 +32,7 @@ def _live(case: Case, tape: Tape) -> list[tuple[int, int]]:
     return [e for e in tape.edges() if (*e, "cut") not in shifts]
 
 
-def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> Prediction:
+def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> np.ndarray | None:
     tape = tape_of(case, t)
     if tape is None:
         return None
@@ -49,7 +49,7 @@ def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> Prediction:
     return pulled[case.position].reshape(-1)[t.columns[case.position].index]
 
 
-def bodies(case: Case) -> Iterator[Candidate]:
+def paths(case: Case) -> Iterator[Candidate]:
     """Every single broken rule."""
     tape = _whole_tape(case)
     if tape is None:
@@ -79,7 +79,8 @@ def derivatives(case: Case) -> Iterator[Candidate]:
             belongs = f"{text} where {right} belongs" if right else text
             yield (
                 Cause("factor replaced", f"the derivative of a = {whole} in z = {inner} is taken "
-                      f"as {belongs} (gradient of {case.name})", rank=12 + 0.01 * order,
+                      f"as {belongs} (gradient of {case.name})",
+                      rank=RANKS["derivative replaced"] + 0.01 * order,
                       detail={"factor": text, "instead of": right},
                       fix=f"use {right}" if right else f"differentiate {whole} again"),
                 lambda t, place=place, of=of: _with_derivative(case, t, place, of),
@@ -127,15 +128,16 @@ def _shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
         edges = tuple(
             (j, i, "cut") for j, i in tape.edges() if isinstance(tape.steps[j].op, Extreme)
         )
-        without = _pulled(case, t, edges) if edges and whole is not None else None
-        same = without is not None and np.allclose(without, whole, rtol=1e-9, atol=1e-12)
-        return edges if same else ()
+        without = _pulled(case, t, edges) if edges else None
+        if whole is None or without is None:
+            return ()
+        return edges if np.allclose(without, whole, rtol=1e-9, atol=1e-12) else ()
 
     return t.once("shifts", find)
 
 
 def _broken(case: Case, tape: Tape, broken: tuple[tuple[int, int, str], ...]) -> Candidate:
-    parts, kind, rank = [], "path missing", 7.5
+    parts, kind = [], "path missing"
     for j, i, action in broken:
         step = tape.steps[j]
         whole = tape.text(("step", j))
@@ -145,14 +147,15 @@ def _broken(case: Case, tape: Tape, broken: tuple[tuple[int, int, str], ...]) ->
             term = f"the {role} term of the normalisation is missing: " if role else ""
             parts.append(f"{term}the path from {source} through {whole} is not counted")
         elif action == "negate":
-            kind, rank = "term sign", 7.6
+            kind = "term sign"
             parts.append(f"the term through {whole} has the wrong sign")
         else:
-            kind, rank = "local gradient missing", 7.7
+            kind = "local gradient missing"
             parts.append(f"the derivative of {step.op.name} in {whole} is left out")
     title = f"{'; and '.join(parts)} (gradient of {case.name})"
     cause = Cause(
-        kind, title, rank=rank + 1.5 * (len(broken) - 1), detail={"broken": broken},
+        kind, title, rank=RANKS[f"{kind} in the body"] + ONE_MORE * (len(broken) - 1),
+        detail={"broken": broken},
         fix="add the gradients of every path from the input to the output",
     )  # fmt: skip
     shifts = _shifts(case, tape)

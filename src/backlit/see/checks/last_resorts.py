@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from ...op import Op
-from .bodies import tape_of
-from .case import FIT, Candidate, Case, Cause, Prediction, given
-from .edits import repairs
+from .case import FIT, RANKS, Candidate, Case, Cause, Covered, Prediction, given
 from .experiment import Trial, answer
 from .factors import times
-from .first import permutations, subsets
+from .paths import tape_of
 from .quantities import Quantity, quantities
+from .repairs import repairs
+from .simple import permutations, subsets
 
 
-def deep(case: Case) -> Iterator[Candidate]:
+def exchanges(case: Case) -> Iterator[Candidate]:
     """Values exchanged, inputs turned, one factor in the place of another."""
     yield from _saved_exchanged(case)
     yield from _turned(case)
@@ -49,7 +49,8 @@ def _saved_exchanged(case: Case) -> Iterator[Candidate]:
             a, b = case.op.saves[one], case.op.saves[two]
             yield (
                 Cause("inputs exchanged", f"{a} and {b} are exchanged in backward: with the other "
-                      f"order the gradient of {case.name} is right", rank=4.5,
+                      f"order the gradient of {case.name} is right",
+                      rank=RANKS["saved values exchanged"],
                       fix=f"take the saved values in the order {case.op.saves}"),
                 lambda t: given(case, t),
             )  # fmt: skip
@@ -78,7 +79,7 @@ def _turned(case: Case) -> Iterator[Candidate]:
         for kind, text, turn in turns:
             yield (
                 Cause(kind, f"{name} is the wrong way round in the gradient of {case.name}: it "
-                      f"is right with {name} {text}", rank=5.3),
+                      f"is right with {name} {text}", rank=RANKS["input turned"]),
                 lambda t, j=j, turn=turn: _with_turned(case, t, j, turn),
             )  # fmt: skip
 
@@ -117,7 +118,7 @@ def _replaced(case: Case) -> Iterator[Candidate]:
     trial, got = case.trials[0], case.got[0]
     usable, scale = trial.smooth(k), max(np.max(np.abs(got), initial=0), 1e-30)
 
-    def near(predict: Callable[[Trial], Prediction]) -> bool:
+    def near(predict: Callable[[Trial], Covered]) -> bool:
         """Whether a prediction fits at the first point, where most are dropped."""
         p, mask = predict(trial)
         mask = mask & usable
@@ -130,7 +131,7 @@ def _replaced(case: Case) -> Iterator[Candidate]:
         if near(ratio):
             yield (
                 Cause("factor replaced", f"{top.name} stands where {bottom.name} belongs in the "
-                      f"gradient of {name}", rank=9 + top.rank + bottom.rank,
+                      f"gradient of {name}", rank=RANKS["factor replaced"] + top.rank + bottom.rank,
                       detail={"factor": top.name, "instead of": bottom.name},
                       fix=f"use {bottom.name} instead of {top.name}"),
                 ratio,
@@ -141,13 +142,13 @@ def _replaced(case: Case) -> Iterator[Candidate]:
             if near(product):
                 yield (
                     Cause(kind, f"the gradient of {name} {verb} the factor {one.name} · {two.name}",
-                          rank=9.2 + one.rank + two.rank,
+                          rank=RANKS["two factors"] + one.rank + two.rank,
                           detail={"factor": f"{one.name} · {two.name}"}),
                     product,
                 )  # fmt: skip
 
 
-def _two_factors(t: Trial, k: int, one: Quantity, a: int, two: Quantity, b: int) -> Prediction:
+def _two_factors(t: Trial, k: int, one: Quantity, a: int, two: Quantity, b: int) -> Covered:
     """What is got with two factors in the gradient, each once too often (1) or too rarely (-1)."""
     first, mask = times(t, k, one, a)
     with np.errstate(all="ignore"):
@@ -177,7 +178,7 @@ def edits(case: Case) -> Iterator[Candidate]:
     for edit in repairs(case.op, right):
         yield (
             Cause("edit", f"line {edit.line} of backward: {edit.new} where {edit.old} stands makes "
-                  f"the gradient of {case.name} right", rank=10 + edit.rank,
+                  f"the gradient of {case.name} right", rank=RANKS["edit"] + edit.rank,
                   evidence=f"with that change it agrees at all {len(case.trials)} points",
                   fix=f"{edit.old}  →  {edit.new}", detail={"old": edit.old, "new": edit.new}),
             lambda t: given(case, t),

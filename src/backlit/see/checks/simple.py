@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .case import FIT, Candidate, Case, Cause
+from .case import FIT, RANKS, Candidate, Case, Cause
 from .experiment import Trial
 
 
@@ -16,11 +16,11 @@ def simple(case: Case) -> Iterator[Candidate]:
     """The mistakes that need no knowledge of the op."""
     k, name = case.position, case.name
     yield (
-        Cause("zero", f"the gradient of {name} is zero: its path is missing", rank=0),
+        Cause("zero", f"the gradient of {name} is zero: its path is missing", rank=RANKS["zero"]),
         lambda t: np.zeros_like(t.want(k)),
     )
     yield (
-        Cause("sign", f"the sign of the gradient of {name} is wrong", rank=1,
+        Cause("sign", f"the sign of the gradient of {name} is wrong", rank=RANKS["sign"],
               fix=f"negate the gradient of {name}"),
         lambda t: -t.want(k),
     )  # fmt: skip
@@ -49,12 +49,12 @@ def _constants(case: Case) -> Iterator[Candidate]:
     title = f"the gradient of {case.name} is {text} times what it should be{also}"
     if c < 0:
         title += "; its sign is wrong too"
-    kind, rank = "constant", 3.0
+    kind, rank = "constant", RANKS["constant"]
     if folded:
         kind = kind if names[0] in ("2", "1/2") else "mean or sum"
         title += f": {folded}" if kind == "mean or sum" else ""
     if not names:
-        rank = 12.0
+        rank = RANKS["nameless constant"]
     yield (
         Cause(kind, title, rank=rank, detail={"factor": c},
               fix=f"multiply by {1 / c:.6g}" if abs(c) < 1 else f"divide by {c:.6g}"),
@@ -125,7 +125,7 @@ def _upstream(case: Case) -> Iterator[Candidate]:
         ]  # fmt: skip
     for kind, title, change in others:
         yield (
-            Cause(kind, f"{title} (gradient of {case.name})", rank=2,
+            Cause(kind, f"{title} (gradient of {case.name})", rank=RANKS["upstream"],
                   fix="multiply the local gradient by grad_y, element by element"),
             lambda t, change=change: t.columns[k].pull(change(t.upstream)),
         )  # fmt: skip
@@ -139,7 +139,8 @@ def _exchanged(case: Case) -> Iterator[Candidate]:
         if j != k and len(columns[j].index) == len(columns[k].index) and case.complete:
             yield (
                 Cause("inputs exchanged", f"{case.name} gets the gradient that belongs to {other}",
-                      rank=4, fix=f"exchange the entries of {case.name} and {other}"),
+                      rank=RANKS["gradients exchanged"],
+                      fix=f"exchange the entries of {case.name} and {other}"),
                 lambda t, j=j: t.want(j),
             )  # fmt: skip
 
@@ -165,19 +166,19 @@ def _rows(case: Case) -> Iterator[Candidate]:
                 return t.columns[k].pull(u)
 
             yield (
-                Cause(kind, f"{text} (gradient of {case.name})", rank=6 + 0.01 * a,
+                Cause(kind, f"{text} (gradient of {case.name})", rank=RANKS["one row"] + 0.01 * a,
                       detail={"axis": a}, fix="add up the contributions of every index (+=)"),
                 only,
             )  # fmt: skip
     yield (
         Cause("overwritten", f"where {case.name} is used more than once only the last use counts: "
-              "its gradient is overwritten, not accumulated", rank=6.5,
+              "its gradient is overwritten, not accumulated", rank=RANKS["last use"],
               fix="add with +=, or scatter_add, instead of assigning"),
         lambda t: _one_use(t, k, last=True),
     )  # fmt: skip
     yield (
         Cause("sum missing", f"where {case.name} is used more than once only the first use counts",
-              rank=6.6, fix="add up the contributions of every use"),
+              rank=RANKS["first use"], fix="add up the contributions of every use"),
         lambda t: _one_use(t, k, last=False),
     )  # fmt: skip
 
@@ -205,7 +206,7 @@ def _axes(case: Case) -> Iterator[Candidate]:
         if moved != shape:
             text += ", then reshaped: reshape where a transpose belongs"
         yield (
-            Cause("transposed", text, rank=5, detail={"axes": perm},
+            Cause("transposed", text, rank=RANKS["transposed"], detail={"axes": perm},
                   fix="transpose it back (.mT, permute_dims)"),
             lambda t, p=perm: case.shaped(t, t.want(k)).transpose(p).reshape(-1),
         )  # fmt: skip
@@ -213,19 +214,23 @@ def _axes(case: Case) -> Iterator[Candidate]:
         if tuple(out[a] for a in perm) == out:
             yield (
                 Cause("transposed", f"the upstream gradient is used with its axes in the order "
-                      f"{perm} (gradient of {case.name})", rank=5.2, detail={"axes": perm}),
+                      f"{perm} (gradient of {case.name})", rank=RANKS["upstream transposed"],
+                      detail={"axes": perm}),
                 lambda t, p=perm: t.columns[k].pull(t.upstream.transpose(p)),
             )  # fmt: skip
     for axes in subsets(shape):
         text = f"{case.name}'s gradient runs backwards along axis {', '.join(map(str, axes))}"
         yield (
-            Cause("flipped", text, rank=5.5, detail={"axes": axes}, fix="flip it back"),
+            Cause(
+                "flipped", text, rank=RANKS["flipped"], detail={"axes": axes}, fix="flip it back"
+            ),
             lambda t, a=axes: np.flip(case.shaped(t, t.want(k)), a).reshape(-1),
         )
     for axes in subsets(out):
         yield (
             Cause("flipped", f"the upstream gradient is used backwards along axis "
-                  f"{', '.join(map(str, axes))} (gradient of {case.name})", rank=5.6,
+                  f"{', '.join(map(str, axes))} (gradient of {case.name})",
+                  rank=RANKS["upstream flipped"],
                   detail={"axes": axes}),
             lambda t, a=axes: t.columns[k].pull(np.flip(t.upstream, a)),
         )  # fmt: skip
@@ -235,7 +240,8 @@ def _axes(case: Case) -> Iterator[Candidate]:
         for step in (1, -1):
             yield (
                 Cause("shifted", f"{case.name}'s gradient is shifted by one along axis {a}",
-                      rank=5.8, detail={"axis": a}, fix="check the index arithmetic: off by one"),
+                      rank=RANKS["shifted"], detail={"axis": a},
+                      fix="check the index arithmetic: off by one"),
                 lambda t, a=a, s=step: np.roll(case.shaped(t, t.want(k)), s, a).reshape(-1),
             )  # fmt: skip
 
@@ -247,7 +253,8 @@ def _axes(case: Case) -> Iterator[Candidate]:
         for mean, fold in ((False, "sum"), (True, "mean")):
             yield (
                 Cause("summed too much", f"{case.name}'s gradient is the {fold} over axis {a}, "
-                      "spread over it: that axis must not be folded", rank=6.2,
+                      "spread over it: that axis must not be folded",
+                      rank=RANKS["summed over an axis"],
                       detail={"axis": a}),
                 lambda t, f=summed, m=mean: f(t, mean=m),
             )  # fmt: skip
@@ -258,7 +265,7 @@ def _axes(case: Case) -> Iterator[Candidate]:
 
         yield (
             Cause("summed too much", f"{case.name}'s gradient is the sum over all its elements, "
-                  "spread over them", rank=6.3),
+                  "spread over them", rank=RANKS["summed over all"]),
             total,
         )  # fmt: skip
 
@@ -296,12 +303,12 @@ def _jacobian(case: Case) -> Iterator[Candidate]:
         return
     yield (
         Cause("diagonal only", "only the diagonal of the Jacobian is used: what the other elements "
-              f"contribute to {case.name} is missing", rank=7,
+              f"contribute to {case.name} is missing", rank=RANKS["diagonal only"],
               fix="add the off-diagonal part: for a softmax y (g − Σ g y), not g y (1 − y)"),
         lambda t: np.diag(square(t)) * t.upstream.reshape(-1),
     )  # fmt: skip
     yield (
         Cause("transposed", f"the Jacobian is not transposed: {case.name} gets J u instead of Jᵀ u",
-              rank=6.8, fix="run through it the other way round"),
+              rank=RANKS["Jacobian transposed"], fix="run through it the other way round"),
         lambda t: square(t).T @ t.upstream.reshape(-1),
     )  # fmt: skip
