@@ -4,7 +4,7 @@ import typing as _typing
 
 from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler, swa_utils
-from .adam_family import Adamax, Lion, NAdam, RAdam
+from .adam_variants import Adamax, Lion, NAdam, RAdam
 from .classic import ASGD, Rprop
 from .layerwise import LAMB, LARS, Adafactor, Muon
 from .lbfgs import LBFGS

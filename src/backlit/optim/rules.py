@@ -108,7 +108,31 @@ class SGD(Optimizer):
         return parameter - lr * step, v
 
 
-class Adam(Optimizer):
+class Decayed(Optimizer):
+    """The base of rules whose weight decay is in the gradient, or apart from it as in AdamW."""
+
+    optional = ("weight_decay",)
+    flags: ClassVar[tuple[str, ...]] = ("decoupled_weight_decay",)
+    pairs = ("betas",)
+    ranges: ClassVar = {"betas": (0.0, 1.0)}
+
+    def decay(self, settings: Settings) -> Any:
+        """λ, or apart from the gradient what is left of θ: 1 - lr λ."""
+        decay = settings["weight_decay"]
+        if decay is None or not settings["decoupled_weight_decay"]:
+            return decay
+        return 1 - settings["lr"] * decay
+
+    def decayed(self, settings: Settings, decay: Any, parameter: Any, grad: Any) -> tuple[Any, Any]:
+        """Parameter and gradient after weight decay."""
+        if decay is None:
+            return parameter, grad
+        if settings["decoupled_weight_decay"]:
+            return decay * parameter, grad
+        return parameter, grad + decay * parameter
+
+
+class Adam(Decayed):
     """Adam: steps of the size of the learning rate, scaled by running moments of the gradient.
 
         m ← β₁ m + (1 - β₁) g
@@ -132,10 +156,7 @@ class Adam(Optimizer):
     """
 
     elementwise = True
-    optional = ("weight_decay",)
     flags = ("amsgrad", "decoupled_weight_decay")
-    pairs = ("betas",)
-    ranges: ClassVar = {"betas": (0.0, 1.0)}
 
     def __init__(
         self,
@@ -168,23 +189,12 @@ class Adam(Optimizer):
         decay = self.decay(settings)
         return rate, settings["eps"] * root, beta1, 1 - beta1, beta2, 1 - beta2, decay
 
-    def decay(self, settings: Settings) -> Any:
-        """The coefficient of the weight decay: λ, or apart from the gradient what is left of θ."""
-        decay = settings["weight_decay"]
-        if decay is None or not settings["decoupled_weight_decay"]:
-            return decay
-        return 1 - settings["lr"] * decay
-
     def update(
         self, xp: Any, settings: Settings, numbers: Numbers, parameter: Any, grad: Any, *state: Any
     ) -> tuple[Any, ...]:
         """The rule for one parameter."""
         rate, eps, beta1, rest1, beta2, rest2, decay = numbers
-        if decay is not None:
-            if settings["decoupled_weight_decay"]:
-                parameter = decay * parameter
-            else:
-                grad = grad + decay * parameter
+        parameter, grad = self.decayed(settings, decay, parameter, grad)
         m = beta1 * state[0] + rest1 * grad
         v = beta2 * state[1] + rest2 * (grad * grad)
         if not settings["amsgrad"]:

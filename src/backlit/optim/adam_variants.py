@@ -9,34 +9,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from .optimizer import Optimizer, settings_of
-from .rules import Numbers, Settings
+from .rules import Decayed, Numbers, Settings
 
 
-class _Decayed(Optimizer):
-    """The base of rules whose weight decay is in the gradient, or apart from it as in AdamW."""
-
-    optional = ("weight_decay",)
-    flags = ("decoupled_weight_decay",)
-    pairs = ("betas",)
-    ranges: ClassVar = {"betas": (0.0, 1.0)}
-
-    def decay(self, settings: Settings) -> Any:
-        """λ, or apart from the gradient what is left of θ: 1 - lr λ."""
-        decay = settings["weight_decay"]
-        if decay is None or not settings["decoupled_weight_decay"]:
-            return decay
-        return 1 - settings["lr"] * decay
-
-    def decayed(self, settings: Settings, decay: Any, parameter: Any, grad: Any) -> tuple[Any, Any]:
-        """Parameter and gradient after weight decay."""
-        if decay is None:
-            return parameter, grad
-        if settings["decoupled_weight_decay"]:
-            return decay * parameter, grad
-        return parameter, grad + decay * parameter
-
-
-class NAdam(_Decayed):
+class NAdam(Decayed):
     """Adam with Nesterov's look ahead: the momentum of the next step in this one.
 
         μₜ = β₁ (1 - 0.96^(t ψ) / 2),   P ← P μₜ                  ψ: momentum_decay
@@ -97,7 +73,7 @@ class NAdam(_Decayed):
         return parameter - step / size, m, v, product
 
 
-class RAdam(_Decayed):
+class RAdam(Decayed):
     """Adam whose first steps, while v is still unreliable, are those of momentum alone.
 
         ρ∞ = 2 / (1 - β₂) - 1,   ρₜ = ρ∞ - 2 t β₂ᵗ / (1 - β₂ᵗ)
