@@ -567,4 +567,10 @@ F.nll_loss(v, i[:1]) -> -1
 F.multi_margin_loss(v, i[:1], reduction='none') -> [1]
 F.multi_margin_loss(torch.tensor(5.), torch.tensor(0)) -> 0
 F.multilabel_margin_loss(torch.tensor(5.), torch.tensor(0)) -> 0
+torch.quantile(torch.tensor(3.), torch.tensor([0.5, 1.]), dim=0, keepdim=True) -> [3, 3]
+torch.svd_lowrank(x, 1)[1] -> np.linalg.svd(X)[1][:1]
+torch.svd_lowrank(x, q=2, M=0 * v)[2].shape -> (3, 2)
+torch.pca_lowrank(x)[1] -> [np.sqrt(13.5), 0]
+torch.pca_lowrank(x, 1)[2].abs() -> np.full((3, 1), 1 / np.sqrt(3))
+torch.pca_lowrank(x, 1, center=False)[1] -> np.linalg.svd(X)[1][:1]
 """

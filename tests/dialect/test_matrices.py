@@ -21,6 +21,10 @@ INDEFINITE = bl.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]])
             r"inv_ex: x must not be singular; see info",
         ),
         (
+            lambda: torch.svd_lowrank(torch.eye(2), 3),
+            r"svd_lowrank: q must be at most the smaller side of float32\[2,2\], got 3",
+        ),
+        (
             lambda: torch.linalg.lstsq(torch.eye(2), torch.ones(2), driver="qr"),
             r"lstsq: driver must be one of gels, gelsy, gelsd, gelss, got 'qr'",
         ),

@@ -13,6 +13,7 @@ from .. import dtypes, linalg
 from ..array_api.arguments import whole
 from ..array_api.decompositions import LstsqResult
 from ..errors import ArgumentError
+from ..op import describe
 from ..tensor import Tensor, as_tensor
 from .pieces import atleast_1d
 
@@ -195,6 +196,29 @@ def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
     if atol is None:
         return linalg.pinv(x, rtol=rtol)
     return linalg.pinv(x, atol=atol, rtol=0.0 if rtol is None else rtol)
+
+
+def svd_lowrank(
+    A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(U, s, V) of the q largest singular values of A - M; exactly, so `niter` has no effect."""
+    x = as_tensor(A) if M is None else as_tensor(A) - M
+    count = whole("svd_lowrank: q", 6 if q is None else q, 0)
+    if count > min(x.shape[-2:]):
+        raise ArgumentError(
+            f"svd_lowrank: q must be at most the smaller side of {describe(x)}, got {count}"
+        )
+    u, s, vh = linalg.svd(x, full_matrices=False)
+    return u[..., :count], s[..., :count], ours.matrix_transpose(vh)[..., :count]
+
+
+def pca_lowrank(
+    A: Any, q: int | None = None, center: bool = True, niter: int = 2
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The q principal components of the rows of A, at most 6 if q is None: see `svd_lowrank`."""
+    x = as_tensor(A)
+    count = min(6, *x.shape[-2:]) if q is None else q
+    return svd_lowrank(x, count, niter, ours.mean(x, axis=-2, keepdims=True) if center else None)
 
 
 def powers(x: Any, *, N: int | None = None) -> Tensor:

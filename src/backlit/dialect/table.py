@@ -242,6 +242,8 @@ cholesky_inverse(input, upper=False)
 matrix_exp(input)
 qr(input, some=True)
 svd(input, some=True, compute_uv=True)
+svd_lowrank(A, q=6, niter=2, M=None)
+pca_lowrank(A, q=None, center=True, niter=2)
 """
 
 #: `torch.linalg`, of which `backlit.linalg` has the functions.

@@ -45,6 +45,10 @@ _PYTHON: dict[Any, Any] = {float: float64, int: int64, bool: bool_}
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 
+#: Where `dim` is an axis of the result, or the result has axes of another argument.
+_OTHER_AXES = ("unsqueeze", "gather", "quantile", "nanquantile")
+
+
 class Argument(NamedTuple):
     """One argument as PyTorch has it: what it is called there and here, and what if left out."""
 
@@ -138,10 +142,10 @@ def translated(line: Line, target: Function) -> Function:
         leading = i + 1
     plain = leading and not any(a.name in _CONVERTED or a.several for a in arguments[:leading])
 
-    # An axis may be named of a Tensor that has none, unless it is a new one, or the index says how
-    # many axes there are.
+    # An axis may be named of a Tensor that has none, unless it is a new one, or another argument
+    # says how many axes there are.
     named = [a.default for a in arguments if a.name == "dim"]
-    alone = named[0] if named and line.name not in ("unsqueeze", "gather") else UNSAID
+    alone = named[0] if named and line.name not in _OTHER_AXES else UNSAID
     plain = plain and alone in (UNSAID, None)
 
     # The usual call, of a Tensor that has axes and of numbers, is handed on without a detour.
