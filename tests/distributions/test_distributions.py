@@ -173,7 +173,7 @@ def test_what_cannot_be_says_so():
         (lambda: d.Bernoulli(), "Bernoulli: give probs or logits, got neither"),
         (lambda: d.Bernoulli(0.1, 0.2), "Bernoulli: give probs or logits, got both"),
         (lambda: d.Categorical(bl.tensor(0.5)), "need an axis of classes, got one number"),
-        (lambda: d.Normal(0.0, -1.0), "Normal: scale: must be positive, got -1.0; softplus"),
+        (lambda: d.Normal(0.0, -1.0), "Normal: scale: must be positive, got -1.0; use softplus"),
         (lambda: d.Normal(math.nan, 1.0), "Normal: loc: must be finite, got nan"),
         (lambda: d.Bernoulli(1.5), r"Bernoulli: probs: must lie in \[0, 1\], got 1.5"),
         (lambda: d.Categorical(bl.tensor([-1.0, 2.0])), "probs: must not be negative, got -1.0"),

@@ -29,9 +29,9 @@ def targets() -> dict[str, Function]:
 
 
 def available() -> dict[str, tuple[Line, Function]]:
-    """The lines of the table whose function is there, by PyTorch's name."""
+    """The lines of the table with the function that each one calls, by PyTorch's name."""
     known = targets()
-    return {line.name: (line, known[line.target]) for line in lines() if line.target in known}
+    return {line.name: (line, known[line.target]) for line in lines()}
 
 
 def names() -> set[str]:

@@ -37,7 +37,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 #: Euler's constant γ.
 EULER = 0.57721566490153286061
 
-NOT_NEGATIVE: Condition = (lambda xp, x: x >= 0, "must not be negative", "its density is 0 there")
+NOT_NEGATIVE = Condition(lambda xp, x: x >= 0, "must not be negative", "its density is 0 there")
 
 
 class Normal(Distribution):
@@ -57,7 +57,7 @@ class Normal(Distribution):
         super().__init__(self.loc.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Loc + scale ε, where ε is standard normal."""
+        """`loc` + scale ε, where ε is standard normal."""
         noise = normal(self._drawn(sample_shape), dtype=self.loc.dtype)
         return self.loc + self.scale * noise
 
@@ -72,7 +72,7 @@ class Normal(Distribution):
         return 0.5 * (1.0 + erf(z / math.sqrt(2)))
 
     def icdf(self, value: Any) -> Tensor:
-        """Loc + scale √2 erf⁻¹(2 value - 1)."""
+        """`loc` + scale √2 erf⁻¹(2 value - 1)."""
         return self.loc + self.scale * erfinv(2.0 * as_tensor(value) - 1.0) * math.sqrt(2)
 
     def entropy(self) -> Tensor:
@@ -81,12 +81,12 @@ class Normal(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property
     def mode(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property
@@ -96,7 +96,7 @@ class Normal(Distribution):
 
     @property
     def stddev(self) -> Tensor:
-        """The scale."""
+        """`scale`."""
         return self.scale
 
 
@@ -164,7 +164,7 @@ class Uniform(Distribution):
         super().__init__(self.low.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Low + (high - low) u, where u is in [0, 1)."""
+        """`low` + (high - low) u, where u is in [0, 1)."""
         u = uniform(self._drawn(sample_shape), dtype=self.low.dtype)
         return self.low + (self.high - self.low) * u
 
@@ -180,7 +180,7 @@ class Uniform(Distribution):
         return where(share < 0.0, 0.0, where(share > 1.0, 1.0, share))
 
     def icdf(self, value: Any) -> Tensor:
-        """Low + (high - low) value."""
+        """`low` + (high - low) value."""
         return self.low + (self.high - self.low) * as_tensor(value)
 
     def entropy(self) -> Tensor:
@@ -214,7 +214,7 @@ class Exponential(Distribution):
         return exponential(self._drawn(sample_shape), dtype=self.rate.dtype) / self.rate
 
     def log_prob(self, value: Any) -> Tensor:
-        """Log rate - rate x."""
+        """log(rate) - rate x."""
         return log(self.rate) - self.rate * self._value(value)
 
     def cdf(self, value: Any) -> Tensor:
@@ -258,7 +258,7 @@ class Laplace(Distribution):
         super().__init__(self.loc.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Loc - scale sign(u) log(1 - 2|u|), where u is in [-1/2, 1/2)."""
+        """`loc` - scale sign(u) log(1 - 2|u|), where u is in [-1/2, 1/2)."""
         low = nextafter(as_tensor(-0.5).astype(self.loc.dtype), 0.0).item()
         u = uniform(self._drawn(sample_shape), low, 0.5, dtype=self.loc.dtype)
         return self.loc - self.scale * sign(u) * log1p(-2.0 * abs(u))
@@ -283,12 +283,12 @@ class Laplace(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property
     def mode(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property
@@ -310,7 +310,7 @@ class Gumbel(Distribution):
         super().__init__(self.loc.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Loc - scale log e, where e is exponentially distributed."""
+        """`loc` - scale log e, where e is exponentially distributed."""
         rings = exponential(self._drawn(sample_shape), dtype=self.loc.dtype)
         return self.loc - self.scale * log(rings)
 
@@ -324,21 +324,21 @@ class Gumbel(Distribution):
         return exp(-exp((self.loc - self._value(value)) / self.scale))
 
     def icdf(self, value: Any) -> Tensor:
-        """Loc - scale log(-log value)."""
+        """`loc` - scale log(-log value)."""
         return self.loc - self.scale * log(-log(as_tensor(value)))
 
     def entropy(self) -> Tensor:
-        """Log scale + γ + 1, where γ is Euler's constant."""
+        """log(scale) + γ + 1, where γ is Euler's constant."""
         return log(self.scale) + (1.0 + EULER)
 
     @property
     def mean(self) -> Tensor:
-        """Loc + γ scale."""
+        """`loc` + γ scale."""
         return self.loc + EULER * self.scale
 
     @property
     def mode(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property
@@ -408,7 +408,7 @@ class MultivariateNormal(Distribution):
         return inv(self.covariance_matrix)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Loc + L ε, where ε is standard normal."""
+        """`loc` + L ε, where ε is standard normal."""
         noise = normal(self._drawn(sample_shape), dtype=self.loc.dtype)
         return self.loc + matmul(self.scale_tril, noise[..., None])[..., 0]
 
@@ -425,17 +425,17 @@ class MultivariateNormal(Distribution):
         return -0.5 * norm - self._log_determinant() - self.event_shape[0] * _HALF_LOG_2PI
 
     def entropy(self) -> Tensor:
-        """Log |L| + n (1/2 + log √(2π))."""
+        """log |L| + n (1/2 + log √(2π))."""
         return self._log_determinant() + self.event_shape[0] * (0.5 + _HALF_LOG_2PI)
 
     @property
     def mean(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property
     def mode(self) -> Tensor:
-        """The loc."""
+        """`loc`."""
         return self.loc
 
     @property

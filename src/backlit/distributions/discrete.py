@@ -30,7 +30,9 @@ from ..random import bernoulli, multinomial
 from ..tensor import Tensor
 from .distribution import UNIT, Condition, Distribution, demand, one_of
 
-_TRUTH: Condition = (lambda xp, x: xp.logical_or(x == 0, x == 1), "must be 0 or 1", "round it")
+_TRUTH = Condition(
+    lambda xp, x: xp.logical_or(x == 0, x == 1), "must be 0 or 1", "give what sample() gives"
+)
 
 
 def _inside(p: Tensor) -> Tensor:
@@ -77,7 +79,7 @@ class Bernoulli(Distribution):
         return bernoulli(broadcast_to(self.probs.detach(), self._drawn(sample_shape)))
 
     def log_prob(self, value: Any) -> Tensor:
-        """X logits - log(1 + e^logits)."""
+        """x logits - log(1 + e^logits)."""
         logits = self.logits
         return self._value(value) * logits - softplus(logits)
 
@@ -111,7 +113,7 @@ class Categorical(Distribution):
     0.75
     """
 
-    support: ClassVar[Condition] = (
+    support: ClassVar = Condition(
         lambda xp, x: xp.logical_and(x >= 0, x == xp.floor(x)),
         "must be a class, 0 to K - 1",
         "give what sample() gives",
@@ -186,7 +188,9 @@ class Categorical(Distribution):
         return broadcast_to(classes, (self._events, *self.batch_shape)) if expand else classes
 
 
-_WEIGHT: Condition = (lambda xp, x: x >= 0, "must not be negative", "use softmax of scores")
+_WEIGHT = Condition(
+    lambda xp, x: x >= 0, "must not be negative", "give scores of any sign as logits="
+)
 
 
 class OneHotCategorical(Categorical):

@@ -15,15 +15,26 @@ from ..op import Requirement, Shape
 from ..state import STATE
 from ..tensor import Tensor, as_tensor
 
-#: A condition on elements: `holds(xp, x)`, in words, and the cure.
-Condition = tuple[Callable[[Any, Any], Any], str, str]
 
-POSITIVE: Condition = (lambda xp, x: x > 0, "must be positive", "softplus(x) is")
-REAL: Condition = (lambda xp, x: xp.isfinite(x), "must be finite", "look for where it left")
-UNIT: Condition = (
+class Condition(NamedTuple):
+    """What must hold of elements, in words, and the cure."""
+
+    holds: Callable[[Any, Any], Any]
+    """`holds(xp, x)`: a truth value for each element."""
+    words: str
+    cure: str
+
+
+POSITIVE = Condition(
+    lambda xp, x: x > 0, "must be positive", "use softplus(x) or exp(x) of a number of any sign"
+)
+REAL = Condition(
+    lambda xp, x: xp.isfinite(x), "must be finite", "see.bad_numbers finds where it became so"
+)
+UNIT = Condition(
     lambda xp, x: xp.logical_and(x >= 0, x <= 1),
     "must lie in [0, 1]",
-    "give scores that may be any number as logits=",
+    "give scores of any size as logits=",
 )
 
 
