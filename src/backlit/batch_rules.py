@@ -137,21 +137,13 @@ def _whole(shape: Shape) -> tuple[Any, ...]:
     return tuple((0, n, 1) for n in shape)
 
 
-def _selection(pattern: tuple[Any, ...], block: Shape) -> tuple[int, Shape]:
-    """The shape of what a pattern selects, and before which axis the axes of the arrays stand."""
-    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
-    adjacent = advanced[-1] - advanced[0] == len(advanced) - 1
-    place = advanced[0] if adjacent else 0
-    rest = [1 if i is None else i[1] for i in pattern if i is None or isinstance(i, tuple)]
-    return place, (*rest[:place], *block, *rest[place:])
-
-
 def _indexed(op: Any, inputs: Sequence[Any], mapped: Flags, size: int) -> Tensor:
     """Ops with a pattern: slices are a further axis, or have an index array of their own."""
     count = op.pattern.count("array")
     indices, flags = inputs[-count:], mapped[-count:]
     block = np.broadcast_shapes(*map(_slice_shape, indices, flags))
-    place, selected = _selection(op.pattern, block)
+    adjacent, place = indexing.block_place(op.pattern)
+    selected = indexing.selected_shape(op.pattern, block)
     ndim = len(block)
     if any(flags):
         indices = [_aligned(i, m, ndim) for i, m in zip(indices, flags, strict=True)]
@@ -164,9 +156,7 @@ def _indexed(op: Any, inputs: Sequence[Any], mapped: Flags, size: int) -> Tensor
     else:
         pattern = ((0, size, 1), *op.pattern)
         # Unless the arrays are adjacent, their axes come first, even before the slices.
-        advanced = [p for p, i in enumerate(op.pattern) if i == "array" or isinstance(i, int)]
-        apart = advanced[-1] - advanced[0] != len(advanced) - 1
-        there, here = ((ndim,), (0,)) if apart else ((), ())
+        there, here = ((), ()) if adjacent else ((ndim,), (0,))
 
     def chosen(x: Any, m: bool) -> Any:
         """What goes to the places that the pattern selects, its axes in the order there."""

@@ -31,8 +31,6 @@ from .tensor import Tensor, apply, as_tensor, wrap
 #: What drawing random numbers does: nothing but raise, give each slice its own, or all the same.
 RANDOMNESS = ("error", "different", "same")
 
-_WORDS_PER_BLOCK = 8  # of uint32 bits, by which a generator's counter moves on
-
 
 class Mapped:
     """The abstract array of a Tensor inside: a shape and a dtype, those of one slice."""
@@ -157,7 +155,7 @@ class Batching:
         shape = (self.size, *op.shape)
         bits = apply(creation.RandomBits(shape=shape), key, counter)
         # The function itself moves the counter on by what one slice takes.
-        more = _blocks(shape) - _blocks(op.shape)
+        more = creation.blocks(shape) - creation.blocks(op.shape)
         self.outer.assign(counter, counter + more)
         return Mapped(self, bits, True)
 
@@ -278,10 +276,6 @@ class Batching:
     def derives(self, node: Node | None) -> None:
         """What follows is the derivative of a node, until the next one or None."""
         self.outer.derives(node)
-
-
-def _blocks(shape: Shape) -> int:
-    return -(-math.prod(shape) // _WORDS_PER_BLOCK)
 
 
 class Each(Op):

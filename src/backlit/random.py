@@ -40,14 +40,13 @@ from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
 from .op import Requirement, describe
+from .ops.creation import blocks
 from .promotion import floating
 from .state import STATE, observing
 from .tensor import Tensor, as_tensor, wrap
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-_WORDS_PER_BLOCK = 8  # Philox 4x64 makes 256 bits a block
 
 
 def _unwatched(draw: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -108,7 +107,7 @@ class Generator:
         """Uniform uint32 integers."""
         size = shape_tuple("bits", shape)
         y = random_bits(self.key, self.counter, size)
-        self.counter.assign(self.counter + -(-math.prod(size) // _WORDS_PER_BLOCK))
+        self.counter.assign(self.counter + blocks(size))
         return y
 
     @_unwatched

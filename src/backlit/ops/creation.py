@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,15 @@ class Arange(Op):
     def infer(self) -> tuple[Shape, DType]:
         """(count,) of the given dtype."""
         return (self.count,), self.dtype
+
+
+#: How many uint32 a block has, by which a stream moves on: Philox 4x64 makes 256 bits.
+WORDS_PER_BLOCK = 8
+
+
+def blocks(shape: Shape) -> int:
+    """How many blocks random bits of a shape take."""
+    return -(-math.prod(shape) // WORDS_PER_BLOCK)
 
 
 class RandomBits(Op):

@@ -17,6 +17,20 @@ from ..op import Op, Shape, describe
 from .movement import require_fitting
 
 
+def block_place(pattern: tuple) -> tuple[bool, int]:
+    """Whether a pattern's arrays are adjacent, and which axis of the result is their first."""
+    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
+    adjacent = advanced[-1] - advanced[0] == len(advanced) - 1
+    return adjacent, advanced[0] if adjacent else 0
+
+
+def selected_shape(pattern: tuple, block: Shape) -> Shape:
+    """The shape that a pattern selects with index arrays that broadcast to `block`."""
+    _, place = block_place(pattern)
+    rest = [1 if i is None else i[1] for i in pattern if i is None or isinstance(i, tuple)]
+    return (*rest[:place], *block, *rest[place:])
+
+
 def gathered_shape(pattern: tuple, indices: tuple[Any, ...]) -> Shape:
     """The shape of x[pattern with the index arrays filled in]."""
     try:
@@ -24,17 +38,7 @@ def gathered_shape(pattern: tuple, indices: tuple[Any, ...]) -> Shape:
     except ValueError:
         shapes = " and ".join(str(i.shape) for i in indices)
         raise ShapeError(f"gather: index arrays must broadcast, got shapes {shapes}") from None
-    shape: list[int] = []
-    advanced = [p for p, i in enumerate(pattern) if i == "array" or isinstance(i, int)]
-    adjacent = advanced == list(range(advanced[0], advanced[-1] + 1))
-    for position, i in enumerate(pattern):
-        if position == advanced[0] and adjacent:
-            shape.extend(block)
-        if i is None:
-            shape.append(1)
-        elif isinstance(i, tuple):
-            shape.append(i[1])
-    return tuple(shape) if adjacent else (*block, *shape)
+    return selected_shape(pattern, block)
 
 
 def check_range(name: str, indices: Any, size: int, axis: int) -> None:
