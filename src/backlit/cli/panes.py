@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections.abc import Iterator
 
@@ -40,38 +39,19 @@ def fit(text: str, width: int) -> str:
 
 def sentence(stop: Stop) -> Text:
     """A stop's sentence, each part of a backward one on its own line, gradients colored."""
-    text = Text()
+    said, failed = stop.parts, stop.node.status != "ok"
     if stop.phase == "forward":
-        head, equals, result = stop.sentence.rpartition(" = ")
-        if not equals or stop.node.status != "ok":
-            bad = stop.node.status != "ok"
-            return Text(stop.sentence, style=f"bold {BAD}" if bad else f"bold {INK}")
-        text.append(f"{head} = ", style=f"bold {INK}")
-        return text.append(result, style=f"bold {VALUE}")
-    head, *parts = re.split(r"; (?=to |no input|its backward)", stop.sentence)
-    total = ""
-    if parts:
-        # A node's name may hold a full stop; its total follows the last part.
-        match = re.search(r"\. (?=\S+ is used \d+ times)", parts[-1])
-        if match:
-            parts[-1], total = parts[-1][: match.start()], parts[-1][match.end() :]
-    verb, colon, upstream = head.partition(": upstream ")
-    text.append(verb, style=f"bold {INK}")
-    if colon:
-        text.append(": upstream ", style=f"bold {INK}")
-        text.append(upstream, style=f"bold {GRADIENT}")
-    for part in parts:
-        target, colon, product = part.partition(": ")
-        text.append("\n  ")
-        if stop.node.status != "ok" or not colon:
-            text.append(part, style=BAD if stop.node.status != "ok" else SOFT)
-            continue
-        text.append(f"{target}  ", style=INK)
-        left, equals, result = product.rpartition(" = ")
-        text.append(f"{left} = " if equals else "", style=SOFT)
-        text.append(result if equals else product, style=f"bold {GRADIENT}")
-    for one in re.split(r"\. (?=\S+ is used \d+ times)", total) if total else []:
-        text.append(f"\n  Σ {one}", style=MARK)
+        text = Text(said.text, style=f"bold {BAD if failed else INK}")
+        return text.append(said.result, style=f"bold {BAD if failed else VALUE}")
+    text = Text().append(said.text, style=f"bold {INK}")
+    text.append(said.result, style=f"bold {GRADIENT}")
+    for name, how, what in said.sent:
+        text.append(f"\n  to {name}  ", style=INK).append(how, style=SOFT)
+        text.append(what, style=f"bold {GRADIENT}")
+    if said.note:
+        text.append(f"\n  {said.note}", style=BAD if failed else SOFT)
+    for total in said.totals:
+        text.append(f"\n  Σ {total}", style=MARK)
     return text
 
 

@@ -25,14 +25,40 @@ from .words import extent, formula, formula_of, name_of, role_of, symbol_of
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """What happens at a stop, in the parts that a display colours; `str` puts them together."""
+
+    #: What comes before the result: `q = x + y = 3 + 5 = `, `× 2 scales: upstream `.
+    text: str
+    #: The value that is computed, or the gradient that arrives; empty where there is none to show.
+    result: str = ""
+    #: For each input that gets a gradient: its name, how that is computed, what it is.
+    sent: tuple[tuple[str, str, str], ...] = ()
+    #: Why nothing is sent.
+    note: str = ""
+    #: What adds up now, of several uses.
+    totals: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        sent = [f"to {name}: {how}{what}" for name, how, what in self.sent]
+        parts = [self.text + self.result, *sent, *([self.note] if self.note else [])]
+        return ". ".join(["; ".join(parts), *self.totals])
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """One gate of one pass."""
 
     number: int
     phase: str  # "forward" or "backward"
     node: NodeRecord
-    sentence: str
+    parts: Sentence
     record: Record
+
+    @property
+    def sentence(self) -> str:
+        """What happens here, with the numbers."""
+        return str(self.parts)
 
     def __repr__(self) -> str:
         return f"Stop({self.number}, {self.phase}: {self.sentence})"
@@ -144,55 +170,56 @@ def breakpoint_at(
 # -- sentences ----------------------------------------------------------------------------------
 
 
-def _forward(record: Record, node: NodeRecord) -> str:
-    text = f"{name_of(node)} = {formula_of(record, node)}"
+def _forward(record: Record, node: NodeRecord) -> Sentence:
+    whole = f"{name_of(node)} = {formula_of(record, node)}"
     if node.error and node.status == "failed":
-        return f"{text} raised: {node.error}"
+        return Sentence(f"{whole} raised: {node.error}")
     if node.value is None:
-        return f"{text}; its value is not available"
+        return Sentence(f"{whole}; its value is not available")
     inputs = [_source_value(record, a) for a in node.arguments]
     single = node.value.item()
     numbers = [v.item() if isinstance(v, Value) else v for v in inputs]
     if single is not None and all(x is not None for x in numbers):
         shown = [number(x) for x in numbers]
-        return f"{text} = {formula(node, shown)} = {number(single)}"
-    text += f": {_shape(node.value)}"
+        return Sentence(f"{whole} = {formula(node, shown)} = ", number(single))
+    text = f"{whole}: {_shape(node.value)}"
     index = _chosen(node.value)
     if index is None:
-        return text
+        return Sentence(text)
     result = number(node.value.at(index))
     if node.op_class is Matmul and len(node.shape) >= 2:
         terms = record.nodes[record.edges[node.arguments[0]["edge"]].source].shape[-1]
-        return f"{text}; at {_index(index)}: a sum of {terms} products = {result}"
+        return Sentence(f"{text}; at {_index(index)}: a sum of {terms} products = ", result)
     parts = [_element(v, index, node.shape) for v in inputs] if _elementwise(node) else [None]
     if all(p is not None for p in parts):
-        return f"{text}; at {_index(index)}: {formula(node, [str(p) for p in parts])} = {result}"
+        one = formula(node, [str(p) for p in parts])
+        return Sentence(f"{text}; at {_index(index)}: {one} = ", result)
     if single is not None:
-        return f"{text.rpartition(':')[0]} = {result}"
-    return f"{text}; at {_index(index)}: {result}"
+        return Sentence(f"{whole} = ", result)
+    return Sentence(f"{text}; at {_index(index)}: ", result)
 
 
-def describe_backward(record: Record, node: NodeRecord) -> str:
-    """The sentence of a gate in the backward pass."""
+def describe_backward(record: Record, node: NodeRecord) -> Sentence:
+    """What a gate does in the backward pass."""
     role = role_of(node)
     verb = ROLES[role].verb if role else "passes on"
     assert node.upstream is not None
-    text = f"{symbol_of(node)} {verb}: upstream {_gradient(node.upstream)}"
+    text, arrives = f"{symbol_of(node)} {verb}: upstream ", _gradient(node.upstream)
     if node.status == "failed in backward":
-        return f"{text}; its backward raised: {node.error}"
-    parts = []
-    for e in record.incoming[node.id]:
-        if e.gradient is not None:
-            parts.append(f"to {name_of(record.nodes[e.source])}: {_product(node, e, record)}")
-    text += "; " + "; ".join(parts) if parts else "; no input needs a gradient"
-    for source in dict.fromkeys(e.source for e in record.incoming[node.id]):
-        total = _total(record, source, node)
-        if total:
-            text += f". {total}"
-    return text
+        return Sentence(text, arrives, note=f"its backward raised: {node.error}")
+    edges = record.incoming[node.id]
+    sent = tuple(
+        (name_of(record.nodes[e.source]), *_product(node, e, record))
+        for e in edges
+        if e.gradient is not None
+    )
+    note = "" if sent else "no input needs a gradient"
+    totals = (_total(record, source, node) for source in dict.fromkeys(e.source for e in edges))
+    return Sentence(text, arrives, sent, note, tuple(t for t in totals if t))
 
 
-def _product(node: NodeRecord, e: Edge, record: Record) -> str:
+def _product(node: NodeRecord, e: Edge, record: Record) -> tuple[str, str]:
+    """(how the gradient of one use is computed, what it is)."""
     assert e.gradient is not None
     assert node.upstream is not None
     local = e.local
@@ -200,26 +227,25 @@ def _product(node: NodeRecord, e: Edge, record: Record) -> str:
     single, upstream = e.gradient.item(), node.upstream.item()
     one = None if factor is None else factor.item()
     if single is not None and upstream is not None and one is not None:
-        return f"{number(upstream)} · {operand(one)} = {number(single)}"
+        return f"{number(upstream)} · {operand(one)} = ", number(single)
     if local is None:
-        return _gradient(e.gradient)
+        return "", _gradient(e.gradient)
     if local.kind == "matrix":
-        shapes = _matrix_shapes(node, e, record)
-        return f"{shapes} = {_shape(e.gradient)}"
+        return f"{_matrix_shapes(node, e, record)} = ", _shape(e.gradient)
     if one is not None and e.gradient.shape == node.upstream.shape:
         index = _chosen(_telling(node.upstream, e.gradient))
         if index is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
-            at = f"{number(u)} · {operand(one)} = {number(g)}"
-            return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
+            at = f"at {_index(index)}: {number(u)} · {operand(one)} = "
+            return f"{_gradient(e.gradient)}; {at}", number(g)
     if local.kind == "diagonal" and factor is not None and e.gradient.shape == factor.shape:
         index = _chosen(_telling(node.upstream, e.gradient))
         d = None if index is None else factor.at(index)
         if index is not None and d is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
-            at = f"{number(u)} · {operand(d)} = {number(g)}"
-            return f"{_gradient(e.gradient)}; at {_index(index)}: {at}"
-    return f"{_gradient(e.gradient)} ({local.text})"
+            at = f"at {_index(index)}: {number(u)} · {operand(d)} = "
+            return f"{_gradient(e.gradient)}; {at}", number(g)
+    return "", f"{_gradient(e.gradient)} ({local.text})"
 
 
 def _matrix_shapes(node: NodeRecord, e: Edge, record: Record) -> str:
