@@ -93,7 +93,7 @@ class Batching:
 
     def leave(self, y: Tensor) -> tuple[Tensor, bool]:
         """The Tensor outside, and whether it has the slices along its first axis."""
-        array = self.read(y)
+        array = self._array(y)
         with self.outside:
             return self._linked(y, array), array.mapped
 
@@ -105,9 +105,14 @@ class Batching:
     # -- ops ----------------------------------------------------------------------------------
 
     def read(self, tensor: Tensor) -> Mapped:
-        """A Tensor's value by now."""
+        """A Tensor's value by now, cut off from the tape outside as from that inside."""
+        array = self._array(tensor)
+        with self.outside:
+            return Mapped(self, array.held.detach(), array.mapped)
+
+    def _array(self, tensor: Tensor) -> Mapped:
         if type(tensor) is Data:
-            return self.read(tensor.now())
+            return self._array(tensor.now())
         array = tensor.array
         if type(array) is Mapped and array.level is self:
             return array
@@ -115,7 +120,7 @@ class Batching:
 
     def run(self, op: Op, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Mapped]:
         """Apply an op to all slices; return the values it reads and the one it makes."""
-        arrays = tuple([self.read(x) if isinstance(x, Tensor) else x for x in inputs])
+        arrays = tuple([self._array(x) if isinstance(x, Tensor) else x for x in inputs])
         mapped = [type(x) is Mapped and x.mapped for x in arrays]
         draws = isinstance(op, creation.RandomBits | creation.RandomPoisson)
         if any(mapped):  # what is wrong is said of one slice
@@ -189,7 +194,7 @@ class Batching:
                 f"vmap: an argument ({describe(tensor)}) cannot change in place, because it is a "
                 "slice of another Tensor; make a new one: x = x + 1"
             )
-        array = self.read(value)
+        array = self._array(value)
         if tensor in self.made or (type(tensor.array) is Mapped and tensor.array.level is self):
             tensor.array = array
         elif array.mapped:
@@ -237,7 +242,7 @@ class Batching:
 
     def wrote(self, module: Any, name: str, value: Any) -> None:
         """An attribute of a module is about to be set."""
-        if isinstance(value, Tensor) and self.read(value).mapped:
+        if isinstance(value, Tensor) and self._array(value).mapped:
             raise TraceError(
                 f"vmap: {type(module).__name__}.{name} cannot keep a Tensor that is another in "
                 "each slice; return it"

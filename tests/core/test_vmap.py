@@ -222,6 +222,10 @@ def test_the_tape_outside_goes_through_slices():
     close(bl.value_and_grad(mapped)(w)[1], bl.value_and_grad(looped)(w)[1].numpy())
     cut = bl.vmap(lambda x: x.detach() * 2)(at(X).requires_grad_())
     assert not cut.requires_grad
+    leaf = at(X).requires_grad_()
+    own = bl.vmap(lambda x: bl.grad((d := x.detach().requires_grad_()) @ d, d) + d)(leaf)
+    assert not own.requires_grad  # d is a leaf of its own
+    close(own, 3 * X)
     with bl.no_grad():
         assert not bl.vmap(lambda x: x * 2)(at(X).requires_grad_()).requires_grad
 
