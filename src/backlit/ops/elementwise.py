@@ -881,7 +881,7 @@ class Sign(StepFunction):
 
 
 class Nextafter(Elementwise):
-    """y = the next number after a towards b;  ga = gy, gb = 0, where a = b the reverse."""
+    """y = the next number after a towards b;  ga = gy, but 0 where a = b;  gb = 0."""
 
     primitive = True
     exact = True
@@ -891,10 +891,7 @@ class Nextafter(Elementwise):
         return xp.nextafter(a, b)
 
     def backward(self, xp, grad_y, a, b):
-        return (
-            lambda: xp.where(a == b, 0.0, grad_y),
-            lambda: xp.where(a == b, grad_y, 0.0),
-        )
+        return lambda: xp.where(a == b, 0.0, grad_y), lambda: xp.zeros_like(grad_y)
 
 
 class Predicate(Elementwise):
