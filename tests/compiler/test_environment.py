@@ -1,7 +1,9 @@
 """What a function reads besides its arguments: when it changes, compiled does what eager does.
 
 Each scenario is a program that gets `compile` and returns what it saw. It is run once eagerly and
-once compiled.
+once compiled. Here stands what is found from the function's code - closures, globals, attributes,
+modules, NumPy arrays, modes - with what of it is refused, warned about or frozen. What a call does
+to Tensors, its arguments and its results stands in `test_footguns.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""What could go wrong with compiled functions: each case raises, or does what eager does."""
+"""What could go wrong with compiled functions: each case raises, or does what eager does.
+
+Here stands what a call itself does: its arguments and results, Tensors that change in it, errors,
+threads and processes. What a function only reads around it, and what happens when that changes
+between two calls, is a scenario of `test_environment.py`.
+"""
 
 from __future__ import annotations
 
@@ -989,10 +994,15 @@ def test_before_the_first_call_there_is_nothing_to_show() -> None:
     for what in ("graph", "kernels", "plan"):
         with pytest.raises(ArgumentError, match=f"{what}: the function has not been called"):
             getattr(f, what)
-    with pytest.raises(ArgumentError, match="repeat: times must be at least 1, got 0"):
-        f.repeat(0, bl.ones((1,)))
-    with pytest.raises(ArgumentError, match="profile: times must be at least 1, got 0"):
-        f.profile(bl.ones((1,)), times=0)
+    for times, shown in ((0, "0"), (-1, "-1"), ("3", "'3'"), (2.0, "2.0"), (True, "True")):
+        with pytest.raises(
+            ArgumentError, match=f"repeat: times must be a positive integer, got {shown}"
+        ):
+            f.repeat(times, bl.ones((1,)))
+        with pytest.raises(
+            ArgumentError, match=f"profile: times must be a positive integer, got {shown}"
+        ):
+            f.profile(bl.ones((1,)), times=times)
     interpreted = bl.compile(lambda x: x + 1, executor=bl_interpreter())
     interpreted(bl.ones((1,)))
     with pytest.raises(ArgumentError, match="kernels: only native code has kernels"):

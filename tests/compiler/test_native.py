@@ -11,7 +11,7 @@ from backlit.compiler.capture.interpreter import interpret
 from backlit.compiler.capture.trace import trace
 from backlit.compiler.llvm import scalar
 from backlit.compiler.lower.kinds import HOST
-from backlit.compiler.lower.legalize import legalise
+from backlit.compiler.lower.legalize import legalize
 from backlit.compiler.plan.plan import Plan
 from backlit.dtypes import as_dtype, finfo
 from backlit.errors import ArgumentError
@@ -268,7 +268,7 @@ def test_graphs_in_other_ops_are_legal_and_mean_the_same() -> None:
 
     x = bl.asarray(np.linspace(-3, 3, 24).reshape(4, 6).astype(np.float16)).requires_grad_()
     graph = trace(step, (x,), {}).graph
-    other = legalise(graph)
+    other = legalize(graph)
     other.check()
     assert (other.inputs, other.outputs) == (graph.inputs, graph.outputs)
     low = {bl.float16, bl.bfloat16}

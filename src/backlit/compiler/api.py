@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
+from ..array_api.arguments import whole
 from ..array_api.indexing import take
 from ..array_api.manipulation import stack
 from ..errors import ArgumentError, IndexRangeError, ShapeError, TraceError
@@ -163,12 +164,8 @@ class CompiledFunction:
     ):
         if not callable(function):
             raise ArgumentError(f"compile: a function is required, got {function!r:.60}")
-        whole = isinstance(maxsize, int) and not isinstance(maxsize, bool)
-        if maxsize is not None and not (whole and maxsize >= 1):
-            raise ArgumentError(
-                f"compile: maxsize must be an integer of at least 1, or None, got {maxsize!r}; so "
-                "many captures are kept"
-            )
+        if maxsize is not None:  # None: all captures are kept
+            maxsize = whole("compile: maxsize, where it is not None,", maxsize)
         functools.update_wrapper(self, function)
         if executor is native:
             from .plan import plan  # noqa: F401  (LLVM is loaded now and not in the first call)
@@ -285,8 +282,7 @@ class CompiledFunction:
 
         Where everything is native code, so is the loop.
         """
-        if times < 1:
-            raise ArgumentError(f"repeat: times must be at least 1, got {times}")
+        times = whole("repeat: times", times)
         if self._unstable >= _UNSTABLE_LIMIT:
             for _ in range(times - 1):
                 self.function(*args, **kwargs)
@@ -449,8 +445,7 @@ class CompiledFunction:
         """
         from .plan.report import profile
 
-        if times < 1:
-            raise ArgumentError(f"profile: times must be at least 1, got {times}")
+        times = whole("profile: times", times)
         leaves, runner = self._find(args, kwargs)
         return profile(self._plan("profile", runner), leaves, times)
 

@@ -110,7 +110,9 @@ class Engine:
         module.verify()
         if self.guardable:
             self.guardable = False  # while the guard itself is compiled
-            with contextlib.suppress(OSError, AttributeError, RuntimeError):  # a C library without
+            with contextlib.suppress(
+                OSError, AttributeError, RuntimeError
+            ):  # none without `__sigsetjmp`
                 self.guard = Guard(build(header() + CODE, NAMES))
         builder = self._builder(3, vectorise)
         passes = builder.getModulePassManager()

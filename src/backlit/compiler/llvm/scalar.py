@@ -19,7 +19,7 @@ from . import machine, mathematics
 from .builder import Function, Value
 from .types import element_of
 
-#: 16-bit floats are storage: their bits are moved, and converted to compute. See `legal`.
+#: 16-bit floats are storage: their bits are moved, and converted to compute. See `lower.legalize`.
 TYPES = {"float32": "float", "float64": "double", "bool": "i1", "float16": "i16", "bfloat16": "i16"}
 for _bits in (8, 16, 32, 64):
     TYPES[f"int{_bits}"] = TYPES[f"uint{_bits}"] = f"i{_bits}"

@@ -1,4 +1,7 @@
-"""The kernels that are loops: for each kind of `lower.kinds`, what writes it."""
+"""The kernels that are loops: for each such kind of `lower.kinds`, what writes it.
+
+That is all kinds but HOST, which NumPy runs, and CONTRACTION, which `lower.products` builds.
+"""
 
 from __future__ import annotations
 
@@ -84,9 +87,9 @@ def _write_running(w: KernelWriter, e: Equation) -> None:
             index = tuple(w.zero if x.shape[a] == 1 else i for a, i in at.items())
             value = w.read(x, index)
             before = loop.carried[0]
-            total_ = before + value if adds else before * value
-            loop.following.append(total_)
-            w.store(e.output, index, total_)
+            after = before + value if adds else before * value
+            loop.following.append(after)
+            w.store(e.output, index, after)
 
 
 #: A kernel may have several maps or reductions for roots; of others one.

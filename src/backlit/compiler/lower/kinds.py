@@ -6,6 +6,7 @@ How the loops of each kind are written stands in `loops.kernels`.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,15 +16,17 @@ from ...op import Elementwise, Shape
 from ...ops import contraction, convolution, creation, indexing, movement, pooling, reductions
 from ..capture.checks import Require
 from ..capture.graph import Equation, Variable
-from ..contraction import Contraction, Epilogue
+from ..contraction import Contraction as Specification
+from ..contraction import Epilogue
 from ..llvm.scalar import llvm_type, supports
 from .indexing import LOOKUPS, index_arrays, looked_up
-from .legalize import has_contraction_kernel
 from .passes import SetItemsTo, TakeAddTo, is_movement
 from .reading import Access, Mixed, Reading, loop_index
 
 #: From this many elements on, a row of a piece of a concatenation is worth a loop of its own.
 LONG_PIECE = 8
+#: Up to this many multiplications a matrix product is a plain loop nest.
+SMALL_PRODUCT = 32_768
 #: Windows with more places are left to NumPy: each place is written out.
 MAX_WINDOW = 128
 #: Reductions that give a place.
@@ -38,7 +41,7 @@ _REDUCTIONS = (
 class Fused:
     """A contraction with its epilogue: the specification, its buffers, and the map's code."""
 
-    spec: Contraction
+    spec: Specification
     #: Arrays, and the element of each at which it is to begin.
     buffers: list[tuple[Variable, int]]
     epilogue: Epilogue
@@ -52,7 +55,7 @@ class Kernel:
     kind: Kind
     roots: list[Equation]
     reads: set[Variable] = field(default_factory=set)
-    #: For a contraction with a map over its sums, the first root: see `loops.epilogue`.
+    #: For a contraction with a map over its sums, the first root: see `loops.fusion`.
     fused: Fused | None = None
 
     @property
@@ -76,10 +79,15 @@ class Kernel:
         return self.roots[0].output.shape
 
 
-class Kind:
-    """What is known of all kernels of a kind. This is one that NumPy runs."""
+class Kind(ABC):
+    """What is known of all kernels of a kind.
 
-    name = "host"
+    A kind says its name and which equations it fits. What else is said here holds for loops that
+    read their inputs with strides and do about one multiplication for each element that they make.
+    """
+
+    #: What `step.kernels` calls it.
+    name: str
     #: Whether it makes values in memory, and does not only look at some.
     makes = True
     #: Whether its values may be made where they are used, as a part of an expression.
@@ -92,9 +100,9 @@ class Kind:
     def __repr__(self) -> str:
         return self.name
 
+    @abstractmethod
     def fits(self, e: Equation) -> bool:
         """Whether an equation of dtypes that native code knows is of this kind."""
-        return False
 
     def joins(self, kernel: Kernel, e: Equation, accesses: list[Access]) -> bool:
         """Whether a kernel of this kind can make e's output too, which reads these."""
@@ -124,6 +132,16 @@ class Kind:
             self.turns(r) * sum(access.view.base is v for access in read(r)) for r in kernel.roots
         )
         return min(v.nbytes, times * v.dtype.itemsize)
+
+
+class Host(Kind):
+    """What NumPy runs, between drivers."""
+
+    name = "host"
+
+    def fits(self, e: Equation) -> bool:
+        """All of them."""
+        return True
 
 
 class Map(Kind):
@@ -304,8 +322,8 @@ class Sort(Kind):
         return isinstance(e.op, reductions.Argsort)
 
 
-class LargeProduct(Kind):
-    """Matrix products and convolutions with a kernel of their own, not a loop nest."""
+class Contraction(Kind):
+    """Large matrix products, and convolutions, with a kernel of their own, not a loop nest."""
 
     name = "contraction"
 
@@ -322,8 +340,12 @@ class Nonfinite(Kind):
 
     name = "nonfinite"
 
+    def fits(self, e: Equation) -> bool:
+        """None: `plan.program` puts one behind a contraction that needs it."""
+        return False
 
-class SmallProduct(Kind):
+
+class Matmul(Kind):
     """Matrix products as plain loops."""
 
     name = "matmul"
@@ -347,11 +369,13 @@ class Random(Kind):
         return isinstance(e.op, creation.RandomBits)
 
 
-HOST, NONFINITE = Kind(), Nonfinite()
+HOST, NONFINITE = Host(), Nonfinite()
 CHECK, REDUCE, SCATTER, WINDOW, RUNNING = Check(), Reduce(), Scatter(), Window(), Running()
-SORT, CONTRACTION, MATMUL, RANDOM = Sort(), LargeProduct(), SmallProduct(), Random()
+SORT, CONTRACTION, MATMUL, RANDOM = Sort(), Contraction(), Matmul(), Random()
 CONCAT, MAP = Concat(), Map()
-#: The kinds of equations that native code runs. The first one that fits is taken.
+#: The kinds of equations that native code runs. The first one that fits is taken: of large matrix
+#: products CONTRACTION before MATMUL, of pieces with long rows CONCAT before MAP. Of the others no
+#: equation fits two.
 NATIVE = (
     CHECK, REDUCE, SCATTER, WINDOW, RUNNING, SORT, CONTRACTION, MATMUL, RANDOM, CONCAT, MAP,
 )  # fmt: skip
@@ -364,6 +388,14 @@ def kind_of(e: Equation) -> Kind:
             if kind.fits(e):
                 return kind
     return HOST
+
+
+def has_contraction_kernel(e: Equation) -> bool:
+    """Whether the equation is a sum of products that gets a kernel of its own, not a plain loop."""
+    if isinstance(e.op, contraction.Matmul):
+        large = e.output.size * e.inputs[0].shape[-1] > SMALL_PRODUCT
+        return large and e.output.dtype in FLOATING
+    return isinstance(e.op, convolution.Product)
 
 
 def _has_native_types(e: Equation) -> bool:

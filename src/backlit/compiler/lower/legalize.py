@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from ...backend import halves
-from ...dtypes import FLOATING, LOW_PRECISION, DType, bfloat16, bool_, float16, float32
+from ...dtypes import LOW_PRECISION, DType, bfloat16, bool_, float16, float32
 from ...op import Elementwise, Op, Shape
 from ...ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
 from ..capture.graph import Equation, Graph, Variable
 from ..llvm.scalar import has_half
+from .kinds import has_contraction_kernel
 from .passes import SetItemsTo
 
 #: Ops that move the elements of their first input, and do nothing else.
@@ -41,16 +42,6 @@ MOVES = (
 )
 #: Ops in which a number has the dtype of the result.
 _TYPED = (movement.SetSlice, indexing.SetItems)
-#: Up to this many multiplications a matrix product is a plain loop nest.
-SMALL_PRODUCT = 32_768
-
-
-def has_contraction_kernel(e: Equation) -> bool:
-    """Whether the equation is a sum of products that gets a kernel of its own, not a plain loop."""
-    if isinstance(e.op, contraction.Matmul):
-        large = e.output.size * e.inputs[0].shape[-1] > SMALL_PRODUCT
-        return large and e.output.dtype in FLOATING
-    return isinstance(e.op, convolution.Product)
 
 
 class _Unrounded:
@@ -86,7 +77,7 @@ _WIDE: dict[type[Op], type[Op]] = {
 }
 
 
-def legalise(graph: Graph) -> Graph:
+def legalize(graph: Graph) -> Graph:
     """The same function in ops and dtypes that loops and contractions are written for."""
     writer = _Writer(graph)
     for e in graph.equations:

@@ -20,9 +20,9 @@ from ...tensor import Tensor, wrap
 from .. import forks
 from ..capture.trace import MISS, OUTSIDE, Capture, fill_result
 from ..loops.elements import OUTSIDE_BIT
-from ..loops.epilogue import fuse
+from ..loops.fusion import fuse
 from ..lower.kinds import Kernel
-from ..lower.legalize import legalise
+from ..lower.legalize import legalize
 from ..lower.lower import Lowering
 from ..lower.passes import optimise
 from . import threads
@@ -35,15 +35,19 @@ _PATIENCE = 0.1
 
 
 class _Outputs(NamedTuple):
-    """Slots, and whether to copy: of results, and with what takes the others, of those."""
+    """Where what leaves a plan lies: each time the slot of its buffer, and whether to copy it.
+
+    Of all but the results also what takes it, in front: (taker, slot, copy).
+    """
 
     results: list[tuple[int, bool]]
-    updates: list[Any]
-    placed: list[Any]
-    gradients: list[Any]
+    updates: list[tuple[Tensor, int, bool]]  # Tensors that are not updated in place
+    placed: list[tuple[Any, int, bool]]  # places, as in `capture.places`
+    gradients: list[tuple[Tensor, int, bool]]  # Tensors, in whose grad it is put
 
 
 def _beside(takers: list[Any], places: list[tuple[int, bool]]) -> list[Any]:
+    """(taker, slot, copy) for each."""
     return [(taker, *place) for taker, place in zip(takers, places, strict=True)]
 
 
@@ -58,7 +62,7 @@ class Plan:
 
     def __init__(self, captured: Capture, split: bool = False, rows: bool = False):
         self.captured = captured
-        legal = legalise(captured.graph)
+        legal = legalize(captured.graph)
         #: The passes keep the order of outputs; each distinct variable gets one buffer.
         self.graph = graph = optimise(legal, replacements(captured, legal))
         # What `epoch` picks has memory of its own, as a call's arguments have: the same loops, and
@@ -235,9 +239,7 @@ class Plan:
                     for stack, result in zip(stacks, results, strict=True):
                         stack[done] = result
             for slot in [*self.argument_slots, *slots]:
-                self.arrays[slot] = (
-                    None  # a whole data set, which is not to be kept alive from here
-                )
+                self.arrays[slot] = None  # of a whole data set: it is not kept alive from here
         return fill_result(self.captured.result_tree, stacks)
 
     def _run(self, turns: int, leaves: Any = ()) -> list[np.ndarray]:

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ArgumentError
@@ -25,13 +26,18 @@ if TYPE_CHECKING:
 #: Spins before a worker parks: about 100 µs.
 _SPINS = 20_000
 
-_HELPERS = """
-; Job: 0 epoch, 1 driver, 2 table, 3 arena, 4 flag, 5 threads, 7 repetitions, 8 barrier counter,
-;      9 how often a worker has left a driver, 10 the epoch that thread 0 has started
+#: The fields of a job, which the threads and their native code share: numbers of 8 bytes.
+_EPOCH = 0  # how many jobs have been posted; native code has it at the job's own address
+_DRIVER, _TABLE, _ARENA, _FLAG = 1, 2, 3, 4  # what to call, and with which pointers
+_THREADS, _TIMES = 5, 7  # how many threads call it, and how often
+_COUNTER = 8  # the barrier's tickets
+_DEPARTURES = 9  # how often a worker has left a driver
+_STARTED = 10  # the epoch that thread 0 has started
 
+_HELPERS = Template("""
 define i64 @backlit_work(ptr %job, i64 %thread, i64 %seen, i64 %spins) #0 {
 entry:
-  %departures = getelementptr i64, ptr %job, i64 9
+  %departures = getelementptr i64, ptr %job, i64 $departures
   br label %wait
 wait:
   %last = phi i64 [ %seen, %entry ], [ %last, %pause ], [ %epoch, %run ]
@@ -55,21 +61,21 @@ done:
 }
 
 define void @backlit_run(ptr %job, i64 %thread) #0 {
-  %p1 = getelementptr i64, ptr %job, i64 1
-  %driver = load ptr, ptr %p1
-  %p2 = getelementptr i64, ptr %job, i64 2
-  %table = load ptr, ptr %p2
-  %p3 = getelementptr i64, ptr %job, i64 3
-  %arena = load ptr, ptr %p3
-  %p4 = getelementptr i64, ptr %job, i64 4
-  %flag = load ptr, ptr %p4
-  %p5 = getelementptr i64, ptr %job, i64 5
-  %threads = load i64, ptr %p5
-  %p6 = getelementptr i64, ptr %job, i64 8
-  %p7 = getelementptr i64, ptr %job, i64 7
-  %times = load i64, ptr %p7
+  %driver_at = getelementptr i64, ptr %job, i64 $driver
+  %driver = load ptr, ptr %driver_at
+  %table_at = getelementptr i64, ptr %job, i64 $table
+  %table = load ptr, ptr %table_at
+  %arena_at = getelementptr i64, ptr %job, i64 $arena
+  %arena = load ptr, ptr %arena_at
+  %flag_at = getelementptr i64, ptr %job, i64 $flag
+  %flag = load ptr, ptr %flag_at
+  %threads_at = getelementptr i64, ptr %job, i64 $threads
+  %threads = load i64, ptr %threads_at
+  %counter = getelementptr i64, ptr %job, i64 $counter
+  %times_at = getelementptr i64, ptr %job, i64 $times
+  %times = load i64, ptr %times_at
   call void %driver(ptr %table, ptr %arena, ptr %flag,
-                    i64 %thread, i64 %threads, ptr %p6, i64 %times)
+                    i64 %thread, i64 %threads, ptr %counter, i64 %times)
   ret void
 }
 
@@ -80,12 +86,15 @@ define void @backlit_post(ptr %job) #0 {
 
 define void @backlit_start(ptr %job) #0 {
   %epoch = load i64, ptr %job
-  %p10 = getelementptr i64, ptr %job, i64 10
-  store i64 %epoch, ptr %p10
+  %started = getelementptr i64, ptr %job, i64 $started
+  store i64 %epoch, ptr %started
   call void @backlit_run(ptr %job, i64 0)
   ret void
 }
-"""
+""").substitute(
+    driver=_DRIVER, table=_TABLE, arena=_ARENA, flag=_FLAG, threads=_THREADS, times=_TIMES,
+    counter=_COUNTER, departures=_DEPARTURES, started=_STARTED,
+)  # fmt: skip
 
 #: A barrier for drivers: every thread draws a ticket and waits until its round is full. And how a
 #: thread tells all of what its own kernels have flagged.
@@ -207,20 +216,20 @@ class _Pool:
         """
         self.prepare()
         job, workers = self.job, self.workers
-        job[1], job[2], job[3], job[4] = driver, table, arena, flag
-        job[5], job[7] = len(workers) + 1, times
-        epoch, sent = job[0] + 1, self.sent + len(workers)
+        job[_DRIVER], job[_TABLE], job[_ARENA], job[_FLAG] = driver, table, arena, flag
+        job[_THREADS], job[_TIMES] = len(workers) + 1, times
+        epoch, sent = job[_EPOCH] + 1, self.sent + len(workers)
         raised: BaseException | None = None
-        while job[10] != epoch:
+        while job[_STARTED] != epoch:
             try:
                 self.sent = sent
-                if job[0] != epoch:
+                if job[_EPOCH] != epoch:
                     self.post(self.address)
                 for worker in workers:
                     worker.call()
                 self.start(self.address)
             except BaseException as error:
-                if job[0] != epoch:
+                if job[_EPOCH] != epoch:
                     self.sent = sent - len(workers)
                     raise
                 raised = error
@@ -229,7 +238,7 @@ class _Pool:
 
     def left(self, sent: int) -> bool:
         """Whether workers have left drivers so often: a barrier lets a caller go before them."""
-        return self.job[9] >= sent
+        return self.job[_DEPARTURES] >= sent
 
 
 class _Worker:
@@ -239,7 +248,7 @@ class _Worker:
         self.gate = threading.Lock()  # locked while there is nothing to do
         self.gate.acquire()
         self.parked = False
-        self.seen = pool.job[0]
+        self.seen = pool.job[_EPOCH]
         self.ended = False
         self.thread = threading.Thread(target=self._live, name=f"backlit-{number}", daemon=True)
         try:
@@ -258,7 +267,7 @@ class _Worker:
         while not self.ended:
             self.seen = pool.work(pool.address, self.number, self.seen, _SPINS)
             self.parked = True  # and only then look again: a caller posts and then looks at this
-            if pool.job[0] == self.seen and not self.ended:
+            if pool.job[_EPOCH] == self.seen and not self.ended:
                 self.gate.acquire()
             self.parked = False
 

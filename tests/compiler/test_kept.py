@@ -102,7 +102,9 @@ def test_the_interpreter_has_no_code() -> None:
 
 @pytest.mark.parametrize("maxsize", [0, -1, 2.5, True, "3"])
 def test_maxsize_is_a_whole_number(maxsize) -> None:
-    with pytest.raises(ArgumentError, match="maxsize must be an integer of at least 1, or None"):
+    with pytest.raises(
+        ArgumentError, match="maxsize, where it is not None, must be a positive integer"
+    ):
         double(maxsize=maxsize)
 
 
