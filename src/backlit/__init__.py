@@ -38,6 +38,7 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .gates import apply
 from .gradcheck import gradcheck, numeric_gradient
+from .interop.einops import await_einops as _await_einops
 from .nn import functional
 from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
@@ -53,6 +54,8 @@ inf = float("inf")
 nan = float("nan")
 newaxis = None
 pi = 3.141592653589793
+
+_await_einops()
 
 if not _typing.TYPE_CHECKING:
     from .spelling import function as __getattr__
