@@ -10,10 +10,10 @@ from textual.widgets import Input
 import backlit as bl
 from backlit import nn, see
 from backlit.cli import step as step_module
-from backlit.cli.panes import histogram, sentence
 from backlit.cli.step import walk
-from backlit.cli.terminal import Ask, Page, Pane, Scrub, Stepper, Tape
-from backlit.cli.walking import Walk
+from backlit.cli.stepper.panes import histogram, sentence
+from backlit.cli.stepper.terminal import Ask, Page, Pane, Scrub, Stepper, Tape
+from backlit.cli.stepper.walking import Walk
 from backlit.see.records.value import Value
 from graphs import deep, lecture
 

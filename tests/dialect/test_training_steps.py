@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from backlit.cli import main, training_steps
-from backlit.cli.training_steps import RUNNER, Steps
+from backlit.cli import main
+from backlit.cli.script import training_steps
+from backlit.cli.script.training_steps import RUNNER, Steps
 from backlit.torch.instead import run
 
 HEAD = '''"""A script."""

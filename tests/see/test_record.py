@@ -12,7 +12,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn, see
-from backlit.cli import panes
+from backlit.cli.stepper import panes
 from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
 from backlit.ops.activation import Softmax
 from backlit.ops.convolution import Convolution

@@ -1,6 +1,14 @@
 """The command line: `backlit train`, `eval`, `predict`, `grad`, `draw` and more.
 
-A subcommand is imported when it is used, so that `backlit --help` answers at once.
+A subcommand is imported when it is used, so that `backlit --help` answers at once. The commands:
+
+- `run` (a PyTorch script), with `script/`: its training step compiled, its first step shown;
+- `train`, `evaluate`, `predict`, `replay` (a network of the command line's own), with `tasks`
+  (the data sets), `runs` (a run on the disk) and `pictures` (of digits and planes);
+- `grad`, `check`, `diagnose`, `draw`, `explain`, `step` (seeing through), with `source` (what a
+  command is given: a record, a script, a formula) and `stepper/` (the walk and its full screen).
+
+All write through `output`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import contextlib
 import click
 
 from ..torch.instead import run_as_python_would
-from .training_steps import RUNNER, Steps
+from .script.training_steps import RUNNER, Steps
 
 
 @click.command(
@@ -44,7 +44,7 @@ def run(
     look = draw or check or diagnose or watch
     with contextlib.ExitStack() as around:
         if look:
-            from .first_step import FirstStep  # not for a mere run
+            from .script.first_step import FirstStep  # not for a mere run
 
             first = FirstStep(script, draw=draw, check=check, diagnose=diagnose, watch=watch)
             around.enter_context(first.looking())

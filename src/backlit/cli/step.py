@@ -15,7 +15,7 @@ from ..see.show.explain import explain as explain_gradient
 from ..see.show.words import name_of
 from .output import make_console
 from .source import HELP, OfFormula, load
-from .walking import Walk
+from .stepper.walking import Walk
 
 _KEYS = """\
   Enter, n     next stop                 p            previous stop
@@ -171,7 +171,7 @@ def walk(
         return
     if not plain and console.is_terminal and sys.stdin.isatty():
         if find_spec("textual") is not None:
-            from .terminal import Stepper
+            from .stepper.terminal import Stepper
 
             Stepper(record, title).run()
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
-from ..see.records.model import Record
-from ..see.show.steps import Stop, steps
+from ...see.records.model import Record
+from ...see.show.steps import Stop, steps
 
 
 class Walk:

@@ -20,11 +20,11 @@ from textual.theme import Theme
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
-from ..errors import BacklitError
-from ..see.records.model import NodeRecord, Record
-from ..see.show.draw.labels import gradient_text, value_text
-from ..see.show.explain import explain
-from ..see.show.words import formula_of, name_of
+from ...errors import BacklitError
+from ...see.records.model import NodeRecord, Record
+from ...see.show.draw.labels import gradient_text, value_text
+from ...see.show.explain import explain
+from ...see.show.words import formula_of, name_of
 from . import panes
 from .panes import BAD, FAINT, GRADIENT, INK, LOCAL, MARK, PANEL, PAPER, RAISED, SOFT, VALUE
 from .walking import Walk

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler import compile as compile_function
-from ..errors import BacklitError
-from ..optim import Optimizer
-from ..random import default_generator
-from ..tensor import Tensor
-from ..tree import flatten
+from ...compiler import compile as compile_function
+from ...errors import BacklitError
+from ...optim import Optimizer
+from ...random import default_generator
+from ...tensor import Tensor
+from ...tree import flatten
 
 #: The name under which a script finds what runs its steps.
 RUNNER = "__backlit_step__"

@@ -10,11 +10,11 @@ import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
-from ..see.records.model import Edge, NodeRecord, Record
-from ..see.records.value import Value, number
-from ..see.show.draw.labels import gradient_text, local_text, value_text
-from ..see.show.steps import Stop
-from ..see.show.words import effect_of, name_of, role_of, symbol_of
+from ...see.records.model import Edge, NodeRecord, Record
+from ...see.records.value import Value, number
+from ...see.show.draw.labels import gradient_text, local_text, value_text
+from ...see.show.steps import Stop
+from ...see.show.words import effect_of, name_of, role_of, symbol_of
 from .walking import Walk
 
 #: The colours of the drawings, on dark paper: values, gradients, local gradients.

@@ -15,21 +15,21 @@ from typing import Any
 import click
 import numpy as np
 
-from ..errors import BacklitError
-from ..nn import functional
-from ..nn.module import Module
-from ..op import Op
-from ..optim import Optimizer
-from ..see.checks import check as check_gradient
-from ..see.find.diagnose import diagnose as diagnose_model
-from ..see.measure.statistics import Watch
-from ..see.measure.statistics import watch as watch_model
-from ..see.records.from_tape import record
-from ..see.show.draw import draw as draw_record
-from ..state import STATE, observing
-from ..tensor import Tensor
-from ..torch.nn import functional as their_functional
-from .output import make_console
+from ...errors import BacklitError
+from ...nn import functional
+from ...nn.module import Module
+from ...op import Op
+from ...optim import Optimizer
+from ...see.checks import check as check_gradient
+from ...see.find.diagnose import diagnose as diagnose_model
+from ...see.measure.statistics import Watch
+from ...see.measure.statistics import watch as watch_model
+from ...see.records.from_tape import record
+from ...see.show.draw import draw as draw_record
+from ...state import STATE, observing
+from ...tensor import Tensor
+from ...torch.nn import functional as their_functional
+from ..output import make_console
 
 #: The functions that may be a script's loss, where it is no module.
 _LOSSES = (
