@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...array_api import broadcast_to, clip, einsum, maximum, sum, vector_norm
-from ...array_api.arguments import along, number
+from ...array_api.arguments import along, number, one_axis
 from ...backend.halves import as_one_op
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
@@ -61,10 +61,18 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     Tensor([0.7071], shape=(1,), dtype=float32)
     """
     a, b, shape = _alike("cosine_similarity", x1, x2)
-    axis, _, whole = along("cosine_similarity", dim, broadcast_to(a, shape), broadcast_to(b, shape))
+    if not shape:
+        a, b, shape = a.reshape((1,)), b.reshape((1,)), (1,)
+    axis = one_axis("cosine_similarity", dim, len(shape))
     least = number("cosine_similarity: eps", eps)
-    first, second = (x / at_least(vector_norm(x, axis=axis, keepdims=True), least) for x in whole)
-    return sum(first * second, axis=axis)
+
+    def unit(x: Tensor) -> Tensor:
+        """Vectors of length 1, with as many elements as those of the other one."""
+        own = (1,) * (len(shape) - x.ndim) + x.shape
+        x = broadcast_to(x, (*own[:axis], shape[axis], *own[axis + 1 :]))
+        return x / at_least(vector_norm(x, axis=axis, keepdims=True), least)
+
+    return sum(unit(a) * unit(b), axis=axis)
 
 
 @as_one_op
