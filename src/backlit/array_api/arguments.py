@@ -96,15 +96,14 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
     return a % ndim
 
 
-def along(name: str, axis: Any, *tensors: Tensor) -> tuple[int, bool, list[Tensor]]:
-    """An axis from the front, whether the Tensors have none, and then each as a vector of one.
+def along(name: str, axis: Any, x: Tensor) -> tuple[int, bool, Tensor]:
+    """An axis from the front, whether x has none, and then x as a vector of one element.
 
     Of a Tensor without axes PyTorch takes 0 and -1 for one.
     """
-    lone = all(not x.shape for x in tensors) and axis in (0, -1)
-    if lone:
-        return 0, True, [x.reshape((1,)) for x in tensors]
-    return one_axis(name, axis, max(x.ndim for x in tensors)), False, list(tensors)
+    if not x.ndim and axis in (0, -1):
+        return 0, True, x.reshape((1,))
+    return one_axis(name, axis, x.ndim), False, x
 
 
 # A tuple: `a | b` would make a union at each call.

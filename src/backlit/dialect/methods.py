@@ -133,7 +133,7 @@ def where(self: Tensor, condition: Any, other: Any) -> Tensor:
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of a size along an axis, at steps; their elements are a new last axis."""
-    a, lone, (x,) = along("unfold", dimension, self)
+    a, lone, x = along("unfold", dimension, self)
     if not 0 <= size <= x.shape[a] or step < 1:
         raise ShapeError(
             f"unfold: size must lie in [0, {x.shape[a]}] and step be positive, got {size} and "

@@ -458,7 +458,7 @@ def _cast(x: Any, dtype: Any) -> Tensor:
 
 def _along(op: type, name: str, x: Any, dim: int) -> Tensor:
     """An op along an axis; nothing of nothing."""
-    axis, lone, (x,) = along(name, dim, floating(given(x)))
+    axis, lone, x = along(name, dim, floating(given(x)))
     y = apply(cached(op, axis), x) if x.shape[axis] else x
     return y.reshape(()) if lone else y
 

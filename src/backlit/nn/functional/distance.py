@@ -44,7 +44,7 @@ def normalize(
     """
     if out is not None:
         raise ArgumentError("normalize: out must be None, because results are new Tensors")
-    axis, lone, (x,) = along("normalize", dim, floating(given(input)))
+    axis, lone, x = along("normalize", dim, floating(given(input)))
     length = vector_norm(x, axis=axis, keepdims=True, ord=number("normalize: p", p))
     y = x / clip(length, number("normalize: eps", eps))
     return y.reshape(()) if lone else y
