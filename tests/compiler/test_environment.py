@@ -1293,6 +1293,22 @@ def test_the_environment_of_the_process_is_frozen(monkeypatch):
     assert f(X).tolist() == [2.0, -4.0]
 
 
+def test_attributes_whose_names_are_computed_are_frozen():
+    settings, kind = Config(), "ale"
+    settings.scale = 2.0
+    reads = {
+        "computed": (lambda x: x * getattr(settings, "sc" + kind), 2.0),
+        "through vars": (lambda x: x * vars(settings)["scale"], 2.0),
+        "given as text": (lambda x: x * getattr(settings, "scale"), 3.0),  # noqa: B009
+    }
+    compiled = {what: bl.compile(f) for what, (f, _) in reads.items()}
+    for f in compiled.values():
+        assert f(X).tolist() == [2.0, -4.0]
+    settings.scale = 3.0
+    for what, (_, factor) in reads.items():
+        assert compiled[what](X).tolist() == [factor, -2 * factor], what
+
+
 def test_what_is_written_past_a_module_is_seen_with_its_next_change():
     drop = nn.Dropout(0.5)
     f = bl.compile(drop)

@@ -28,7 +28,8 @@ from . import forks
 from .capture.environment import settled as _settled
 from .capture.graph import Graph
 from .capture.interpreter import interpret
-from .capture.trace import MISS, OUTSIDE, Capture, fill_result, trace
+from .capture.results import MISS, OUTSIDE, fill_result
+from .capture.trace import Capture, trace
 
 if TYPE_CHECKING:
     from .plan.plan import Plan

@@ -3,6 +3,9 @@
 Attributes are read by name, and the names stand in the code: of all that can be reached from the
 function's closure, its globals, defaults and arguments, only what some code on the way names can
 influence it. So an object may change as it likes where the function does not look.
+
+The limit: names that code computes, as in `getattr(self, "layer" + kind)`, are not seen, nor is
+what is read through `vars(x)` or in C. Texts beside a `getattr` or `hasattr` are taken for names.
 """
 
 from __future__ import annotations
@@ -49,9 +52,11 @@ _NOT_CALLED = frozenset({"__init__", "__new__", "__del__", "__repr__", "__str__"
 
 
 class _Reads(NamedTuple):
+    """The names that code reads, by what it reads them of."""
+
     attributes: frozenset[str]
     globals: frozenset[str]
-    free: frozenset[str]
+    free: frozenset[str]  # variables of functions around it
     asked: frozenset[str]  # names that may be given to getattr and hasattr as strings
 
 
@@ -110,7 +115,14 @@ def _own_names(cls: Any) -> frozenset[str]:
 
 
 class _Holder:
-    """Something with attributes: an object, a class or a module."""
+    """Something with attributes - an object, a class or a module - and what is known of reading it.
+
+    `announced` says that it tells of its changes itself: its guards are looked at only then. One
+    that is not `guarded` is followed to what it holds, but is taken not to change. Of a class
+    (`is_class`) functions are looked into. The attributes `always` are read whether code names them
+    or not, `hidden` never. An attribute that one of its `classes` has may be set on the object,
+    too: that it has none of its own is guarded. `done` are those that have been looked at.
+    """
 
     def __init__(self, get: Callable[[str, Any], Any], names: Callable[[], Any], path: str):
         self.get = get
@@ -156,6 +168,10 @@ class Environment:
     # -- the walk -----------------------------------------------------------------------------
 
     def _walk(self) -> None:
+        """Visit all that can be reached, and read every holder for every name, until no more come.
+
+        A function that is found late may name an attribute of an object that was found early.
+        """
         known = -1
         while self._pending or known != len(self._names) + len(self._asked):
             while self._pending:
@@ -165,6 +181,7 @@ class Environment:
                 self._read_attributes(holder)
 
     def _visit(self, value: Any, path: str, announced: bool) -> None:
+        """Take in one object, by its kind; `announced` says that what holds it tells of changes."""
         if isinstance(value, ATOMS) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
@@ -203,10 +220,12 @@ class Environment:
             self._visit_object(value, path)
 
     def _later(self, value: Any, path: str, announced: bool = False) -> None:
+        """Visit an object when its turn comes: nothing here recurses over the depth of a model."""
         if not isinstance(value, ATOMS):
             self._pending.append((value, path, announced))
 
     def _visit_container(self, value: Any, path: str, announced: bool) -> None:
+        """Guard what a list, dict or set holds, and visit it; a tuple cannot change."""
         if not isinstance(value, tuple):
             announced = isinstance(value, Announcing)
             checks = self.guards.announced if announced else self.guards.open
@@ -218,6 +237,7 @@ class Environment:
             self._visit_object(value, path)
 
     def _visit_module(self, module: types.ModuleType, path: str) -> None:
+        """Hold the names of a user's module; of Python's, what draws, or what tells the time."""
         if module is random:
             self._later(random.random.__self__, "random")  # type: ignore[attr-defined]
         if module.__name__ == "numpy.random":
@@ -232,6 +252,10 @@ class Environment:
             self._holders.append(_Holder(own.get, own.keys, path))
 
     def _visit_object(self, value: Any, path: str) -> None:
+        """Hold an object's own attributes, and look into its class.
+
+        A compiled function is what the function in it is.
+        """
         cls = type(value)
         self.dates |= cls.__module__ == "datetime"
         if settled(cls.__module__) and cls.__module__.partition(".")[0] != "backlit":
@@ -265,6 +289,11 @@ class Environment:
         self._add_class(cls)
 
     def _add_class(self, cls: type, constructed: bool = False) -> None:
+        """Hold a class and those it inherits from.
+
+        Operators may call its special methods; those in `_NOT_CALLED` only where the class itself
+        is at hand, to be `constructed`.
+        """
         for base in cls.__mro__:
             if base is object or (base, constructed) in self._classes:
                 continue
@@ -319,6 +348,7 @@ class Environment:
                 checks.slots.append([holder.get, name, MISSING, f"{holder.path}.{name}"])
 
     def _add_function(self, function: types.FunctionType, path: str) -> None:
+        """Guard a function's code, defaults, closure and globals; add the names that it reads."""
         code = function.__code__
         reads = _reads(code)
         self._codes.add(code)
@@ -352,6 +382,7 @@ class Environment:
             self._later(value, name)
 
     def _note_effect(self, function: Any, path: str) -> None:
+        """Remember a function that does something outside: only the capture calls it."""
         if function in (print, input, open) or getattr(function, "__module__", None) == "time":
             self.effects[id(function)] = path
 
@@ -423,6 +454,7 @@ class Environment:
 
 
 def _state(generator: Any) -> Any:
+    """The state of a random generator, to compare."""
     if isinstance(generator, random.Random):
         return generator.getstate()
     if isinstance(generator, np.random.Generator):
@@ -431,6 +463,7 @@ def _state(generator: Any) -> Any:
 
 
 def _plain(state: Any) -> Any:
+    """A state with bytes in the place of arrays."""
     if isinstance(state, dict):
         return {k: _plain(v) for k, v in state.items()}
     return state.tobytes() if isinstance(state, np.ndarray) else state

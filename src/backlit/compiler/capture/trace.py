@@ -22,7 +22,7 @@ from ...autograd import no_grad
 from ...backend import halves
 from ...changes import Announcing
 from ...conversion import as_array
-from ...errors import DTypeError, GradientError, TraceError
+from ...errors import DTypeError, TraceError
 from ...execution import AT_ONCE
 from ...op import Op, Requirement, describe
 from ...random import default_generator
@@ -34,152 +34,11 @@ from .checks import Require
 from .environment import ATOMS, Environment, settled
 from .graph import Equation, Graph, Variable
 from .guards import MISSING, Change, Containers, Guards, leave, snapshot
-
-#: Which index it was is known only to eager execution.
-OUTSIDE = (
-    "compiled function: an index lies outside its axis; call the function without "
-    "backlit.compile to see which"
-)
-
+from .places import ArgumentOf, AttributeOf, GradientOf, HeldBy
+from .results import LINKED, OUTPUT, is_linked
 
 #: rule(xp, *inputs) says what must hold of the inputs' elements.
 Rule = Callable[..., Sequence[Requirement]]
-
-
-class GradientOf:
-    """The gradient that a Tensor of the environment has when a captured function is called.
-
-    It is read as a Tensor is.
-    """
-
-    __slots__ = ("tensor",)
-    _requires_grad = False
-
-    def __init__(self, tensor: Tensor):
-        self.tensor = tensor
-
-    @property
-    def array(self) -> Any:
-        """The gradient's elements."""
-        return self.held().array
-
-    @property
-    def shape(self) -> Any:
-        """The gradient's shape."""
-        return self.tensor.shape
-
-    @property
-    def dtype(self) -> Any:
-        """The gradient's dtype."""
-        return self.tensor.dtype
-
-    def held(self, leaves: Any = ()) -> Tensor:
-        """The gradient of this call."""
-        gradient = self.tensor._grad
-        assert gradient is not None  # `Capture.same_gradients` was asked before
-        return gradient
-
-    def put(self, leaves: Any, array: np.ndarray) -> None:
-        """Replace its value: whoever else holds the gradient sees it."""
-        self.held(leaves).array = array
-
-    def keep(self, leaves: Any) -> Callable[[], None]:
-        """What puts back the value of now."""
-        return partial(setattr, self.held(leaves), "array", self.array)
-
-
-class AttributeOf:
-    """The Tensor that an attribute of a module holds when a captured function is called.
-
-    The function puts another in its place at every call. It is read as a Tensor is.
-    """
-
-    __slots__ = ("model", "module", "name", "registry")
-
-    def __init__(self, module: Any, name: str, model: Tensor):
-        self.module, self.name = module, name
-        self.model = model  # the abstract Tensor that was put there
-        self.registry = module._registry(name)
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether what is put there is a leaf that asks for gradients, as a Parameter is."""
-        return self.model.requires_grad and self.model.node is None
-
-    @property
-    def _tensor(self) -> Any:
-        return vars(self.module).get(self.name)
-
-    @property
-    def array(self) -> Any:
-        """The Tensor's elements; None if there is no Tensor."""
-        return getattr(self._tensor, "array", None)
-
-    @property
-    def shape(self) -> Any:
-        """The Tensor's shape."""
-        return getattr(self._tensor, "shape", None)
-
-    @property
-    def dtype(self) -> Any:
-        """The Tensor's dtype."""
-        return getattr(self._tensor, "dtype", None)
-
-    @property
-    def _requires_grad(self) -> Any:
-        """Whether the Tensor requires a gradient."""
-        return getattr(self._tensor, "_requires_grad", None)
-
-    def put(self, leaves: Any, array: np.ndarray) -> None:
-        """Set the attribute to a new Tensor, as the function does."""
-        if self.is_leaf:
-            new = self.model._twin(array)
-        else:
-            new = _wrapped(array, _LINKED if _is_linked(self.model) else _OUTPUT)
-        if self.registry is None:
-            setattr(self.module, self.name, new)
-        else:  # also where it was registered by the function itself
-            self.module._set(self.name, new, self.registry)
-
-    def keep(self, leaves: Any) -> Callable[[], None]:
-        """What puts back the Tensor of now."""
-        return partial(setattr, self.module, self.name, self._tensor)
-
-
-class HeldBy(AttributeOf):
-    """The Tensor that an attribute holds at a call, which gets a new value before it leaves."""
-
-    __slots__ = ()
-
-    def put(self, leaves: Any, array: np.ndarray) -> None:
-        """Replace the value of the Tensor of this call."""
-        self._tensor.array = array
-
-    def keep(self, leaves: Any) -> Callable[[], None]:
-        """What puts back the value of now."""
-        return partial(setattr, self._tensor, "array", self._tensor.array)
-
-
-class ArgumentOf:
-    """The Tensor at a place among those in the arguments of a call, which gets a new value."""
-
-    __slots__ = ("position",)
-
-    def __init__(self, position: int):
-        self.position = position
-
-    def put(self, leaves: Any, array: np.ndarray) -> None:
-        """Replace the value of the argument of this call."""
-        self.held(leaves).array = array
-
-    def keep(self, leaves: Any) -> Callable[[], None]:
-        """What puts back the value of now."""
-        tensor = self.held(leaves)
-        return partial(setattr, tensor, "array", tensor.array)
-
-    def held(self, leaves: Any) -> Tensor:
-        """The argument of this call."""
-        return [x for x in leaves if isinstance(x, Tensor)][self.position]
 
 
 class Trace:
@@ -549,15 +408,25 @@ def trace(
             if _holds_abstract(change.after):
                 change.undo()
         raise
-    tracer = run.tracer
-    after = Environment(roots, used=tracer.used.values())
+    after = Environment(roots, used=run.tracer.used.values())
     guards = after.guards
     guards.forget(scratch)
+    changes += _guard_what_was_met(guards, run.tracer)
+    effects += _guard_arrays(after, run.tracer)
+    return _finish(run, guards, changes, _writes(run.tracer, before, changes), effects)
+
+
+def _guard_what_was_met(guards: Guards, tracer: Trace) -> list[Change]:
+    """Guard what a run has met and code does not name; the Tensors that have several names.
+
+    Attributes that it sets are no reason for another capture. Hooks, numbers that Tensors were read
+    as, and default generators are.
+    """
     for place in tracer.found:
         if isinstance(place, AttributeOf):
             guards.pass_over(place.module, place.name)
     # Which of its names was read is known only once a Tensor has one name.
-    changes += [
+    several = [
         Change(
             f"{type(places[0].module).__name__}.{places[0].name}", "one Tensor", "another", leave
         )
@@ -576,12 +445,25 @@ def trace(
     for generator in tracer.generators.values():
         path = "the thread and its default generator"
         guards.open.results.append([default_generator, generator, path])
+    return several
+
+
+def _guard_arrays(after: Environment, tracer: Trace) -> list[str]:
+    """Guard the NumPy arrays that were not read as Tensors; what is to be said of the others."""
     read = {key for key, (_, array) in tracer.arrays.items()}
     read |= {id(array.base) for _, array in tracer.arrays.values()}
-    for path in after.guard_arrays(read):
-        effects.append(f"computes with the NumPy array {path}, whose elements are read")
+    return [
+        f"computes with the NumPy array {path}, whose elements are read"
+        for path in after.guard_arrays(read)
+    ]
+
+
+def _writes(
+    tracer: Trace, before: Environment, changes: list[Change]
+) -> list[tuple[dict[str, Any], str, Any]]:
+    """The attributes of modules that each call sets to the value of the capture."""
     changed = {c.path for c in changes}
-    writes = [
+    return [
         (vars(module), name, value)
         for (_, name), (module, value, _) in tracer.written.items()
         if before.has(module)
@@ -589,7 +471,6 @@ def trace(
         and not isinstance(value, Announcing | Tensor)
         and not _holds_abstract(value)
     ]
-    return _finish(run, guards, changes, writes, effects)
 
 
 def _getter(t: Tensor) -> Callable[[str, Any], Any]:
@@ -661,6 +542,31 @@ def _record(
     """Run the function on abstract twins of the Tensors among its leaves."""
     tracer = Trace()
     tracer.knows = before.knows
+    inputs, twins = _twins(leaves, tracer)
+    arguments = abstract_args, abstract_kwargs = unflatten(tree, twins)
+    try:
+        STATE.execution = tracer
+        try:
+            result = _run(function, abstract_args, abstract_kwargs, tracer)
+        finally:
+            placed = _taken_back(tracer, before)
+        if tracer.numbers_of:
+            for change in before.guards.changes():
+                for tensor in _tensors_in(change.after):
+                    tracer.keep(tensor)
+        _require_same_arguments(arguments, twins, tree)
+        returned, result_of = _results(result, tracer, before)
+        placed.update(_replaced(tracer, inputs))
+        gradients, handed, new = _gradients(tracer, placed)
+    finally:
+        STATE.execution = AT_ONCE
+    outputs = [*returned, *tracer.updated.values(), *placed.values(), *new]
+    _require_own(inputs, tracer, outputs)
+    return _Run(tracer, inputs, outputs, result_of, len(returned), list(placed), gradients, handed)
+
+
+def _twins(leaves: list[Any], tracer: Trace) -> tuple[list[Variable], list[Any]]:
+    """The inputs for the Tensors among leaves, and the leaves with abstract Tensors for them."""
     inputs: list[Variable] = []
     twins: list[Any] = []
     for leaf in leaves:
@@ -673,68 +579,74 @@ def _record(
             tracer.twins[twin] = leaf
         else:
             twins.append(leaf)
-    abstract_args, abstract_kwargs = unflatten(tree, twins)
-    try:
-        STATE.execution = tracer
-        try:
-            result = _run(function, abstract_args, abstract_kwargs, tracer)
-        finally:
-            placed = _taken_back(tracer, before)
-        if tracer.numbers_of:
-            for change in before.guards.changes():
-                for tensor in _tensors_in(change.after):
-                    tracer.keep(tensor)
-        _require_same_arguments((abstract_args, abstract_kwargs), twins, tree)
-        result_leaves, result_tree = flatten(result)
-        outputs: list[Variable] = []
-        kept: list[Any] = []
-        for leaf in result_leaves:
-            if isinstance(leaf, Tensor):
-                outputs.append(tracer.read(leaf))
-                kept.append(_LINKED if _is_linked(leaf) else _OUTPUT)
-            else:
-                _require_constant(leaf, before)
-                kept.append(leaf)
-        count = len(outputs)
-        outputs.extend(tracer.updated.values())
-        outputs.extend(placed.values())
-        for twin, variable in zip(tracer.twins, inputs, strict=True):
-            if twin.array is not variable:
-                placed[ArgumentOf(inputs.index(variable))] = twin.array
-                outputs.append(twin.array)
-        for place, brought in tracer.brought.values():
-            if brought.array is not tracer.found[place]:
-                placed[place] = brought.array
-                outputs.append(brought.array)
-        gradients: list[tuple[Tensor, bool]] = []
-        handed: list[tuple[Tensor, Any]] = []
-        for tensor, gradient in tracer.gradients.items():
-            if type(tensor.array) is Variable:
-                if gradient is not None and tensor in tracer.twins:
-                    raise TraceError(
-                        "backward: a captured function leaves no gradient in the grad of its "
-                        f"arguments, but {describe(tensor)} requires one; return backlit.grad(…), "
-                        "detach the argument, or let the function find it in its surroundings"
-                    )
-                if gradient is not None and any(_is_put(tensor, place) for place in placed):
-                    raise TraceError(
-                        "backward: a captured function leaves no gradient in the grad of a leaf "
-                        f"that it makes itself, but {describe(tensor)} is left in an attribute; "
-                        "make it outside, as by calling the module once before"
-                    )
-                continue  # the gradient of a Tensor made inside
-            source = None if gradient is None else tracer.whose(gradient)
-            if source is not None:
-                handed.append((tensor, source))
-                continue
-            gradients.append((tensor, gradient is not None))
+    return inputs, twins
+
+
+def _results(
+    result: Any, tracer: Trace, before: Environment
+) -> tuple[list[Variable], tuple[Any, list[Any]]]:
+    """The variables in a function's result; its structure, and leaves with OUTPUT or LINKED."""
+    leaves, structure = flatten(result)
+    outputs: list[Variable] = []
+    kept: list[Any] = []
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            outputs.append(tracer.read(leaf))
+            kept.append(LINKED if is_linked(leaf) else OUTPUT)
+        else:
+            _require_constant(leaf, before)
+            kept.append(leaf)
+    return outputs, (structure, kept)
+
+
+def _replaced(tracer: Trace, inputs: list[Variable]) -> dict[Any, Variable]:
+    """The new values of arguments, and of gradients that were there before, which get them."""
+    placed: dict[Any, Variable] = {}
+    for position, (twin, variable) in enumerate(zip(tracer.twins, inputs, strict=True)):
+        if twin.array is not variable:
+            placed[ArgumentOf(position)] = twin.array
+    for place, brought in tracer.brought.values():
+        if brought.array is not tracer.found[place]:
+            placed[place] = brought.array
+    return placed
+
+
+def _gradients(
+    tracer: Trace, placed: dict[Any, Variable]
+) -> tuple[list[tuple[Tensor, bool]], list[tuple[Tensor, Any]], list[Variable]]:
+    """What becomes of the gradients that were set: as in `Capture`; and the new ones' values."""
+    gradients: list[tuple[Tensor, bool]] = []
+    handed: list[tuple[Tensor, Any]] = []
+    new: list[Variable] = []
+    for tensor, gradient in tracer.gradients.items():
+        if type(tensor.array) is Variable:
             if gradient is not None:
-                outputs.append(tracer.read(gradient))
-    finally:
-        STATE.execution = AT_ONCE
-    _require_own(inputs, tracer, outputs)
-    result_of = (result_tree, kept)
-    return _Run(tracer, inputs, outputs, result_of, count, list(placed), gradients, handed)
+                _require_none_left(tensor, tracer, placed)
+            continue  # the gradient of a Tensor made inside
+        source = None if gradient is None else tracer.whose(gradient)
+        if source is not None:
+            handed.append((tensor, source))
+            continue
+        gradients.append((tensor, gradient is not None))
+        if gradient is not None:
+            new.append(tracer.read(gradient))
+    return gradients, handed, new
+
+
+def _require_none_left(tensor: Tensor, tracer: Trace, placed: dict[Any, Variable]) -> None:
+    """Raise if a Tensor with a gradient, which the call ends with, outlives the call."""
+    if tensor in tracer.twins:
+        raise TraceError(
+            "backward: a captured function leaves no gradient in the grad of its "
+            f"arguments, but {describe(tensor)} requires one; return backlit.grad(…), "
+            "detach the argument, or let the function find it in its surroundings"
+        )
+    if any(isinstance(place, AttributeOf) and place.model is tensor for place in placed):
+        raise TraceError(
+            "backward: a captured function leaves no gradient in the grad of a leaf "
+            f"that it makes itself, but {describe(tensor)} is left in an attribute; "
+            "make it outside, as by calling the module once before"
+        )
 
 
 def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
@@ -766,11 +678,6 @@ def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
     return placed
 
 
-def _is_put(tensor: Tensor, place: Any) -> bool:
-    """Whether a Tensor is what a captured function puts at a place."""
-    return isinstance(place, AttributeOf) and place.model is tensor
-
-
 def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) -> Any:
     """The function's result, or the error of what it cannot do, whatever it has made of that."""
     try:
@@ -791,6 +698,7 @@ def _finish(
     writes: list[tuple[dict[str, Any], str, Any]],
     effects: list[str],
 ) -> Capture:
+    """The capture of a run, with what else it depends on."""
     tracer = run.tracer
     return Capture(
         Graph([*run.inputs, *tracer.found.values()], tracer.equations, run.outputs),
@@ -863,54 +771,6 @@ def _require_constant(leaf: Any, before: Environment) -> None:
         f"compile: a captured function returned a {kind.__name__}, but {problem}; return Tensors, "
         "alone or in tuples, lists, dicts and dataclasses"
     )
-
-
-class _Miss:
-    """Says that a runner does not fit its environment any more."""
-
-
-MISS = _Miss()
-
-
-class _Output:
-    """Stands for a Tensor in the result of a captured function."""
-
-
-_OUTPUT = _Output()
-#: One that eager execution could differentiate further.
-_LINKED = _Output()
-
-
-class Compiled(Op):
-    """Stands on the tape for a compiled function, through which no gradient goes."""
-
-    def backward(self, xp: Any, grad_y: Any) -> Any:
-        """Raise: a result that silently got no gradient would leave weights untrained."""
-        raise GradientError(
-            "compiled: no gradient goes through a compiled function from outside; call backward() "
-            "or backlit.grad inside it, or call it under backlit.no_grad() if none is wanted"
-        )
-
-
-_COMPILED = Compiled()
-
-
-def _is_linked(result: Tensor) -> bool:
-    return result.requires_grad and (result.node is None or result.node.saved is not None)
-
-
-def _wrapped(array: np.ndarray, kind: _Output) -> Tensor:
-    return wrap(array, make_node(_COMPILED, (), (), array) if kind is _LINKED else None)
-
-
-def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
-    """The function's result with arrays wrapped in Tensors where Tensors were."""
-    structure, kept = tree
-    if structure is None and kept[0] is _OUTPUT:
-        return wrap(arrays[0])
-    following = iter(arrays)
-    leaves = [_wrapped(next(following), leaf) if type(leaf) is _Output else leaf for leaf in kept]
-    return unflatten(structure, leaves)
 
 
 def capture(function: Callable[..., Any]) -> Callable[..., Graph]:

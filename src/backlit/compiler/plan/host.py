@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import IndexRangeError
 from ..capture.graph import Variable
 from ..capture.interpreter import evaluated
-from ..capture.trace import OUTSIDE
+from ..capture.results import OUTSIDE
 from ..lower.kinds import Kernel
 from ..lower.views import View
 from .memory import Buffers

@@ -18,7 +18,8 @@ import numpy as np
 from ...errors import ArgumentError, IndexRangeError, TraceError
 from ...tensor import Tensor, wrap
 from .. import forks
-from ..capture.trace import MISS, OUTSIDE, Capture, fill_result
+from ..capture.results import MISS, OUTSIDE, fill_result
+from ..capture.trace import Capture
 from ..loops.elements import OUTSIDE_BIT
 from ..loops.fusion import fuse
 from ..lower.kinds import Kernel
