@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from backlit import Tensor, nn
 from backlit.cli import main
+from backlit.state import STATE
 
 SCRIPT = """
 import sys
@@ -47,7 +48,9 @@ def script(tmp_path, monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, ["run", *arguments])
+    result = CliRunner().invoke(main, ["run", *arguments])
+    assert (STATE.observer, STATE.backward_observer) == (None, None), "somebody looks on still"
+    return result
 
 
 def test_the_first_step_is_shown(script):

@@ -68,15 +68,16 @@ class FirstStep:
             setattr(holder, name, new)
         try:
             with observing(self._applied) if self.check else contextlib.nullcontext():
-                yield
+                try:
+                    yield
+                finally:
+                    self._stop_watching()
         finally:
             for holder, name, old in before:
                 if old is None:
                     delattr(holder, name)
                 else:
                     setattr(holder, name, old)
-            if self.watching is not None:
-                self.watching.__exit__(None, None, None)
             if not self.walked:
                 _say("nothing called backward, so there was no training step to look at")
             elif not self.stepped and (self.watch or self.diagnose):
@@ -131,7 +132,8 @@ class FirstStep:
             result = original(optimizer, *arguments, **options)
             if self.walked and not self.stepped and not STATE.execution.captures:
                 self.stepped = True
-                self._guarded(self._after_the_step, optimizer)
+                watched = self._stop_watching()
+                self._guarded(functools.partial(self._after_the_step, watched), optimizer)
             return result
 
         return step
@@ -141,6 +143,13 @@ class FirstStep:
             arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
             kinds = tuple(getattr(a, "shape", None) for a in arrays)
             self.own.setdefault((op.name, kinds), (op, arrays))
+
+    def _stop_watching(self) -> Watch | None:
+        """End the watch, if there is one, in the block in which it began."""
+        watched, self.watching = self.watching, None
+        if watched is not None:
+            watched.__exit__(None, None, None)
+        return watched
 
     def _guarded(self, look: Callable[[Any], None], thing: Any) -> None:
         """Look; what goes wrong there is said, and the script goes on."""
@@ -163,11 +172,9 @@ class FirstStep:
             if not self.own:
                 _say("check: every gradient of the first step is Backlit's own, none the script's")
 
-    def _after_the_step(self, optimizer: Optimizer) -> None:
-        if self.watching is not None:
-            self.watching.__exit__(None, None, None)
-            _print(self.watching)
-            self.watching = None
+    def _after_the_step(self, watched: Watch | None, optimizer: Optimizer) -> None:
+        if watched is not None:
+            _print(watched)
         if not self.diagnose:
             return
         if self.model is None or self.loss is None:
