@@ -27,12 +27,14 @@ def net(act=nn.Tanh, out=3, seed=0):
 
 
 def right(program):
+    assert program.__name__ not in RIGHT, "this name is taken: the other would never run"
     RIGHT[program.__name__] = program
     return program
 
 
 def wrong(*words):
     def add(program):
+        assert program.__name__ not in WRONG, "this name is taken: the other would never run"
         WRONG[program.__name__] = program, words
         return program
 

@@ -37,8 +37,10 @@ MAX_JACOBIAN = 10_000
 _FACTORS = ("identity", "scale", "diagonal")
 
 
-class Local(NamedTuple):
-    """The local gradient of one input of a gate.
+class Derivative(NamedTuple):
+    """The local gradient of one input of a gate, which may be several ops, in numbers.
+
+    The derivative of a single op, with its structure in words, is a record's `Local`.
 
     `kind` is "factor" (element-wise: one number for each element of the output, so the Jacobian is
     diagonal up to broadcasting), "jacobian" (of shape (*output.shape, *input.shape)), or "large"
@@ -131,7 +133,7 @@ class Wire:
         return functools.reduce(operator.add, sent) if sent else None
 
     @cached_property
-    def local(self) -> Local | None:
+    def local(self) -> Derivative | None:
         """The derivative of the gate's value for the input's, in its cheapest form.
 
         None for constants.
@@ -143,12 +145,12 @@ class Wire:
         known = self.edges[0].local if alone else None
         factor = None if known is None or known.kind not in _FACTORS else known.value
         if factor is not None:
-            return Local("factor", np.broadcast_to(np.asarray(factor.array), y.shape))
+            return Derivative("factor", np.broadcast_to(np.asarray(factor.array), y.shape))
         if y.size * x.size > MAX_JACOBIAN:
-            return Local("large", None)
+            return Derivative("large", None)
         units = np.eye(y.size).astype(y.dtype).reshape(y.size, *y.shape)
         rows = np.array([self._pull(unit) for unit in units], y.dtype)
-        return Local("jacobian", rows.reshape((*y.shape, *x.shape)))
+        return Derivative("jacobian", rows.reshape((*y.shape, *x.shape)))
 
     def _pull(self, upstream: np.ndarray) -> np.ndarray:
         """What the gate would send along this wire for an upstream gradient."""

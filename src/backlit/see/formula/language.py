@@ -192,6 +192,11 @@ def parse(text: str) -> Expression:
 
 
 class _Reader:
+    """A formula being read: the steps so far, and the names that have a meaning.
+
+    Each `read_` method takes one kind of syntax node and returns the number of its step.
+    """
+
     def __init__(self, text: str):
         self.text = text
         self.steps: list[Step] = []
@@ -200,6 +205,7 @@ class _Reader:
         self.nesting = 0
 
     def error(self, message: str, node: ast.AST | None = None) -> ExpressionError:
+        """What is wrong with a node of the syntax tree, or with the whole text."""
         column, length = self.place(node) if node is not None else (0, len(self.text.rstrip()))
         return ExpressionError(message, self.text, column, length)
 
@@ -210,6 +216,7 @@ class _Reader:
         return start, len(encoded[: node.end_col_offset].decode()) - start
 
     def read(self) -> Expression:
+        """The definitions, then the formula."""
         tree = _syntax_tree(self.text)
         *definitions, last = tree.body
         for statement in definitions:
@@ -224,6 +231,7 @@ class _Reader:
         return Expression(self.text, tuple(self.steps), result, self.names)
 
     def define(self, statement: ast.stmt) -> None:
+        """Read `q = x + y` and keep the name."""
         good = isinstance(statement, ast.Assign) and len(statement.targets) == 1
         target = statement.targets[0] if good else None  # type: ignore[attr-defined]
         if not isinstance(target, ast.Name):
@@ -235,14 +243,16 @@ class _Reader:
         self.names[target.id] = self.visit(statement.value)  # type: ignore[attr-defined]
 
     def add(self, kind: str, node: ast.AST, **about: Any) -> int:
+        """One more step, labelled with its text; its number."""
         if len(self.steps) >= MAX_STEPS:
             raise self.error(f"the expression must have at most {MAX_STEPS} steps", node)
         column, length = self.place(node)
-        label = about.pop("label", self.text[column : column + length])
+        label = self.text[column : column + length]
         self.steps.append(Step(kind, label, column, length, **about))
         return len(self.steps) - 1
 
     def visit(self, node: ast.expr) -> int:
+        """Read any expression; the number of its step."""
         self.nesting += 1
         if self.nesting > MAX_NESTING:
             raise self.error(
@@ -250,24 +260,23 @@ class _Reader:
                 "name a part, as in 'q = x + y; q * z'",
                 node,
             )
-        method = getattr(self, f"read_{type(node).__name__.lower()}", None)
-        if method is None:
+        read = _READERS.get(type(node))
+        if read is None:
             raise self.error(
                 f"this is not part of the language, which has {_SYMBOLS}, functions, indexing "
                 "and .T",
                 node,
             )
-        step = method(node)
+        step = read(self, node)
         self.nesting -= 1
         return step
 
-    def read_constant(self, node: ast.Constant) -> int:
-        return self.add("constant", node, value=_literal(node, self.error))
-
-    def read_list(self, node: ast.List) -> int:
+    def read_literal(self, node: ast.Constant | ast.List) -> int:
+        """A number, or lists of numbers."""
         return self.add("constant", node, value=_literal(node, self.error))
 
     def read_name(self, node: ast.Name) -> int:
+        """A defined name, or a variable."""
         name = node.id
         if name in self.names:
             return self.names[name]
@@ -278,6 +287,7 @@ class _Reader:
         return self.variables[name]
 
     def read_unaryop(self, node: ast.UnaryOp) -> int:
+        """A sign. That of a number belongs to the number."""
         if isinstance(node.op, ast.UAdd):
             return self.visit(node.operand)
         if not isinstance(node.op, ast.USub):
@@ -287,6 +297,7 @@ class _Reader:
         return self.add("gate", node, inputs=(self.visit(node.operand),), function=_NEGATE)
 
     def read_binop(self, node: ast.BinOp) -> int:
+        """Two operands and the operator between them."""
         function = OPERATORS.get(type(node.op))
         if function is None:
             raise self.error(f"the operator must be one of {_SYMBOLS}", node)
@@ -294,18 +305,21 @@ class _Reader:
         return self.add("gate", node, inputs=inputs, function=function)
 
     def read_attribute(self, node: ast.Attribute) -> int:
+        """`x.T`."""
         if node.attr != "T":
             raise self.error(f"the only attribute is .T, got .{node.attr:.30}", node)
         inputs = (self.visit(node.value),)
         return self.add("gate", node, inputs=inputs, function=FUNCTIONS["transpose"])
 
     def read_subscript(self, node: ast.Subscript) -> int:
+        """`x[0]`, `x[1:, 2]`."""
         inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         index = tuple(self.index(entry) for entry in inside)
         function = Function("index", lambda x: x[index])
         return self.add("gate", node, inputs=(self.visit(node.value),), function=function)
 
     def index(self, node: ast.expr) -> int | slice:
+        """One entry between the brackets."""
         if isinstance(node, ast.Slice):
             parts = (node.lower, node.upper, node.step)
             bounds = [None if p is None else self.integer("an index", p) for p in parts]
@@ -315,6 +329,7 @@ class _Reader:
         return self.integer("an index", node)
 
     def integer(self, what: str, node: ast.expr) -> int:
+        """An integer that is spelled out."""
         negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
         number = node.operand if negative else node  # type: ignore[attr-defined]
         value = number.value if isinstance(number, ast.Constant) else None
@@ -323,6 +338,7 @@ class _Reader:
         return -value if negative else value
 
     def read_call(self, node: ast.Call) -> int:
+        """A function applied to its arguments."""
         function = self.function(node.func)
         options = {}
         for option in node.keywords:
@@ -343,6 +359,7 @@ class _Reader:
         return self.add("gate", node, inputs=inputs, function=function, options=options)
 
     def function(self, node: ast.expr) -> Function:
+        """The function of a name."""
         if not isinstance(node, ast.Name):
             raise self.error("only functions can be called, by their names, as in exp(x)", node)
         if node.id not in FUNCTIONS:
@@ -350,6 +367,18 @@ class _Reader:
             cure = f"did you mean {close[0]}?" if close else f"there are {', '.join(FUNCTIONS)}"
             raise self.error(f"unknown function {node.id}; {cure}", node)
         return FUNCTIONS[node.id]
+
+
+_READERS: dict[type[ast.expr], Callable[[_Reader, Any], int]] = {
+    ast.Constant: _Reader.read_literal,
+    ast.List: _Reader.read_literal,
+    ast.Name: _Reader.read_name,
+    ast.UnaryOp: _Reader.read_unaryop,
+    ast.BinOp: _Reader.read_binop,
+    ast.Attribute: _Reader.read_attribute,
+    ast.Subscript: _Reader.read_subscript,
+    ast.Call: _Reader.read_call,
+}
 
 
 def _python(text: str, mode: str) -> Any:
