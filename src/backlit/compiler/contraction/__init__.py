@@ -23,9 +23,10 @@ of high-performance matrix multiplication", ACM Trans. Math. Softw. 34 (2008), a
     a panel of A     a₀₀ a₁₀ a₂₀ … | a₀₁ a₁₁ a₂₁ … | …     for each k the rows of one tile
     a panel of B     b₀₀ b₀₁ b₀₂ … | b₁₀ b₁₁ b₁₂ … | …     for each k the columns of one tile
 
-`schedule` decides on blocks and packing, with the tiles of `cuts` and the estimates of `costs`;
-`layout` is what follows before any code is written. `taps` leaves out products with padding,
-`pairs` takes two bfloat16 at a time. `addresses` and `lanes` are what the writers have in common.
+`schedule` decides on blocks and packing, with the tiles that `shapes` takes from `cuts` by the
+estimates of `costs`; `layout` is what follows before any code is written. `taps` leaves out
+products with padding, `pairs` takes two bfloat16 at a time. `addresses` and `lanes` are what the
+writers have in common.
 
 The function is `void name(ptr buffers, i64 phase, i64 part, i64 parts, ptr scratch)`. `buffers` is
 an array of pointers in the order a, b, outputs, extras (each to the start of its buffer: offsets

@@ -9,36 +9,52 @@ from functools import cached_property
 
 from . import costs
 from .addresses import AddressMap
-from .cuts import Cut, Shape, Shapes, padded_cuts, plain_cuts
+from .cuts import Cut, padded_cuts, plain_cuts
 from .pad import Padded, padded, simplified
 from .pairs import paired, runs, spacing
+from .shapes import Shape, best_shape
 from .spec import Contraction, Operand, merge
 from .target import Machine
 
-#: From so many multiply-adds on, operands that lie right already are packed all the same, ...
+# What is no unit of a processor's is an estimate: near it two schedules take about as long.
+
+#: From so many multiply-adds on, operands that lie right already are packed all the same: ...
 _LARGE = 256**3
-#: ... A if there are more columns than this, or more tiles of a row, B if there are more tiles.
-_WIDE, _TILES_OF_ROW, _TILES_OF_COLUMN = 256, 4, 8
-#: Rows of A up to which pairs of B are not packed.
+#: ... A if there are more columns than this, ...
+_WIDE = 256
+#: ... or more tiles in a row of them; ...
+_TILES_OF_ROW = 4
+#: ... and B if there are at least so many tiles in a column.
+_TILES_OF_COLUMN = 8
+#: Rows of A up to which pairs of B are not packed, but made in registers.
 _FEW_ROWS = 32
-#: Steps between lanes of a turned tile's columns that are stored as vectors, at most.
+#: Elements between lanes of a turned tile's columns that are stored as vectors, at most.
 _NEAR = 4
 #: With so little of k for each array that is read or written beside the operands, these arrays come
-#: from memory and go there at its full speed: tiles then follow each other along the arrays' lines,
-#: of which they take few, so that the processor can fetch ahead.
-_STREAMED, _LINES = 20, 8
-#: Values of k in a block, if k is worth blocks, and a third more without: what goes through scratch
-#: is written and read once more for each, so sums that do not fit the cache have fewer.
-_DEPTH, _NARROW_DEPTH = 384, 1024
+#: from memory and go there at its full speed: tiles then follow each other along the arrays' lines.
+_STREAMED = 20
+#: Of these lines they take so few that the processor can fetch ahead.
+_LINES = 8
+#: Values of k in a block, if k is worth blocks.
+_DEPTH = 384
+#: The same where sums go through scratch and do not fit the cache: each block writes and reads them
+#: once more, so there are fewer.
+_NARROW_DEPTH = 1024
+#: k is one block up to a block and this part of it more: the rest would be a short block.
+_SPARE = 3
 #: Values of k in a block of a copy with zeros around it, at least.
 _PADDED_DEPTH = 1024
-#: Bytes of each row of A that are fetched ahead where they come from memory once, in a few rows.
-_AHEAD, _ROWS_AHEAD = 1024, 8
+#: Bytes of each row of A that are fetched ahead where they come from memory once, ...
+_AHEAD = 1024
+#: ... in tiles of so many rows.
+_ROWS_AHEAD = 8
 #: Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
 _SHARES = 4
-#: Chunks that there are at least, if that leaves so many rows for each of them.
-_STREAMS, _ROWS_OF_STREAM = 16, 256
-#: Values of k in a block that is stored at once, for it is short beside what it stores.
+#: Chunks that there are at least, ...
+_STREAMS = 16
+#: ... if that leaves so many rows for each of them.
+_ROWS_OF_STREAM = 256
+#: Values of k in a block that is stored at once, at most: it is short beside what it stores.
 _STORING = 64
 
 
@@ -171,6 +187,21 @@ class _Choice:
         """Sums in a vector."""
         return self.machine.lanes(self.itemsize)
 
+    @property
+    def half(self) -> int:
+        """Bytes that stay in the second cache while as many others go through it."""
+        return self.machine.l2 // 2
+
+    @property
+    def third(self) -> int:
+        """Bytes of A in a block of tiles: the rest is for B's panels and the sums."""
+        return self.machine.l2 // 3
+
+    @property
+    def most(self) -> int:
+        """Bytes of B that stay in the second cache while rows of the other arrays go by once."""
+        return self.machine.l2 * 3 // 4
+
     @cached_property
     def large(self) -> bool:
         """Whether packing is worth its time."""
@@ -270,8 +301,8 @@ class _Choice:
             dims = structure(spec, self.a.operand, self.turn) or [1]
         column = abs(self.columns[-1][1]) * self.itemsize
         vectors = -(-n // self.lanes)
-        shapes = Shapes(vectors, k, self.apart, column, self.lanes, self.machine)
-        shape = shapes.best(self._cuts(dims))
+        tiles = costs.TileCosts(vectors, k, self.apart, column, self.lanes, self.machine)
+        shape = best_shape(self._cuts(dims), tiles)
         wide = shape.vectors * self.lanes
         if not pad and self.affine_a and self.large and len(dims) == 1:
             pack_a |= n > _TILES_OF_ROW * wide
@@ -307,15 +338,16 @@ class _Choice:
     def _depth(self, tiles: _Tiles) -> int:
         """Values of k in a block; 0 if k is one block."""
         _, m, n, k = self.sizes
-        spills = m * n * self.itemsize > self.machine.l2 // 2
+        spills = m * n * self.itemsize > self.half
         depth = _NARROW_DEPTH if self.narrow and tiles.pack_b and spills else _DEPTH
-        return depth if k > depth * 4 // 3 and (tiles.pack_a or tiles.pack_b) else 0
+        longest = depth + depth // _SPARE
+        return depth if k > longest and (tiles.pack_a or tiles.pack_b) else 0
 
     def _padded_blocks(self, tiles: _Tiles, rows: int, pad: Padded) -> _Blocks:
         """Blocks of whole chunks of the copy, about half of the second cache."""
         batch, m, n, k = self.sizes
         kc, mc = k, m
-        chunk = max(1, self.machine.l2 // 2 // max(1, pad.unit * self.itemsize))
+        chunk = max(1, self.half // max(1, pad.unit * self.itemsize))
         if pad.chunked == "m":
             # A thread takes whole chunks: enough of them, in a number that a few threads share.
             groups = max(-(-pad.chunks // chunk), min(_STREAMS, m // _ROWS_OF_STREAM))
@@ -350,15 +382,14 @@ class _Choice:
         if mc == m and nc == n:
             packed = (mc * tiles.pack_a + nc * tiles.pack_b) * kc
             bc = min(batch, max(1, machine.packed // (max(1, packed, mc * nc * keeps) * itemsize)))
-        count = max(1, (machine.l2 // 3) // (kc * itemsize * rows))
+        count = max(1, self.third // (kc * itemsize * rows))
         return _Blocks(kc, mc, nc, bc, 1 if self._by_rows(tiles, kc, nc) else count)
 
     def _by_rows(self, tiles: _Tiles, kc: int, nc: int) -> bool:
         """Whether rows of the output are finished one after the other."""
         _, _, n, k = self.sizes
-        l2 = self.machine.l2
-        storing = not self.turn and kc <= _STORING and nc * kc * self.itemsize <= l2 // 2
-        several = not self.turn and self.planes > 1 and k * n * self.itemsize < l2 * 3 // 4
+        storing = not self.turn and kc <= _STORING and nc * kc * self.itemsize <= self.half
+        several = not self.turn and self.planes > 1 and k * n * self.itemsize < self.most
         return -(-nc // tiles.wide) < _SHARES or storing or several
 
     def _block(self, blocks: _Blocks, rows: int, inner: int) -> int:
@@ -384,26 +415,12 @@ class _Choice:
             cycles += pad.unit * pad.chunks * costs.COPY
         if tiles.pack_a:
             full = -(-rows // self.lanes) * self.lanes / rows  # vectors that are not full
-            cycles += m * k * self._packing(self.a, "m", m * k, full)
+            cycles += m * k * costs.packing(self.spec, self.a, "m", m * k, full)
         if tiles.pack_b:
-            cycles += n * k * self._packing(self.b, "n", n * k, 1.0)
+            cycles += n * k * costs.packing(self.spec, self.b, "n", n * k, 1.0)
         if not self.turn and self.columns[-1][1] not in (0, 1) and n > 1:
             cycles += m * n * costs.SCATTER
         return cycles
-
-    def _packing(self, address_map: AddressMap, group: str, size: int, full: float) -> float:
-        """Cycles for each element of an operand of that size."""
-        x = address_map.operand
-        each = costs.GATHER
-        run = runs(self.spec, x)
-        stride = address_map.stride(group)
-        if stride == 1 and not x.windows:
-            each = costs.COPY * full
-        elif stride is not None and abs(run[-1][1]) == spacing(x) and not x.windows:
-            each = costs.TURN * max(1, 8 / max(1, run[-1][0]))
-        if self.sizes[0] * size * self.itemsize > costs.CACHED:
-            each += 2 * costs.FAR
-        return each
 
 
 def _equal(size: int, room: int, piece: int) -> int:
