@@ -137,8 +137,8 @@ class LinearCrossEntropyLoss(Loss):
 
     `out_features` are the axes ... of a loss of several labels. `options` has no effect.
 
-    >>> LinearCrossEntropyLoss(2, 1)(as_tensor([[0.0, 0.0]]), as_tensor([0]))
-    Tensor(0., shape=(), dtype=float32)
+    >>> LinearCrossEntropyLoss(2, 1)(as_tensor([[0.0, 0.0]]), as_tensor([0])).item()
+    0.0
     """
 
     def __init__(

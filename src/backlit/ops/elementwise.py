@@ -885,6 +885,7 @@ class Nextafter(Elementwise):
 
     primitive = True
     exact = True
+    role = "router"
     saves = ("a", "b")
 
     def forward(self, xp, a, b):
