@@ -362,7 +362,7 @@ def test_saved_arrays_are_counted_once_with_their_owners() -> None:
     tanh = [a for a in kept if a.op == "tanh"]
     assert [(a.shape, a.bytes, a.module) for a in tanh] == [((16, 8), 16 * 8 * 4, "Sequential.1")]
     assert tanh[0].shared == 2  # the next linear layer needs it, too
-    assert tanh[0].line.startswith("test_second.py:")
+    assert tanh[0].line.startswith("test_measure.py:")
     assert not any(a.bytes for a in kept if a.parameter and a.op == "tanh")
     assert kept.bytes == sum(kept.by("op").values()) == sum(kept.by("module").values())
     assert kept.bytes == sum(kept.by("line").values())

@@ -44,7 +44,7 @@ def crossings(record: Record) -> list[Crossing]:
             origin = origins.get(id(array))
         if origin is not None:
             found.append(Crossing(origin, node.id))
-    for read in record._reads:
+    for read in record.live.reads:
         if read.source >= 0:
             found += [Crossing(read.source, n.id, read) for n in holding(record, read)]
     return found
@@ -111,7 +111,7 @@ class Ways:
             if n.kind == "constant" or any(a.get("number") is not None for a in n.arguments)
         ]  # fmt: skip
         last = max(came, default=-1)
-        return [r for r in self.record._reads if r.source in self.reached and r.after < last]
+        return [r for r in self.record.live.reads if r.source in self.reached and r.after < last]
 
 
 def _closure(starts: Iterable[int], following: list[list[int]]) -> set[int]:
@@ -132,7 +132,7 @@ def loss_of(record: Record) -> int | None:
     was computed from what was read of the other; its name decides where both may be meant.
     """
     graph = record.output
-    if record._chosen:
+    if record.live.chosen:
         return graph
     ends = [
         n for n in record.nodes

@@ -252,7 +252,7 @@ def _absent(parameter: Tensor, record: Record, live: bool) -> Reason:
         same = node.value is not None and node.value.array is parameter.array
         if node.kind == "constant" and same and record.outgoing[node.id]:
             return _detached(record, Crossing(node.id, node.id), "it")
-    for read in record._reads:
+    for read in record.live.reads:
         if read.array is parameter.array:
             holders = [Crossing(n.id, n.id, read) for n in holding(record, read)]
             return _detached(record, holders[0], "it") if holders else _may_be("it", read)
@@ -324,7 +324,7 @@ def _ended(record: Record, node: NodeRecord) -> Reason:
         text = f"it goes through {node.op}, which has none"
         fix = "use a smooth relaxation (softmax for argmax), or a loss on what comes before"
         return Reason("no derivative", text, at, fix)
-    if node.id in record._off:
+    if node.id in record.live.off:
         text = f"{node.op} was computed under no_grad"
         return Reason("detached", text, at, "compute it outside the no_grad block")
     return Reason("detached", f"{node.op} gave a result without a gradient", at)

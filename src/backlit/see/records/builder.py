@@ -18,7 +18,7 @@ from ...op import Op, describe
 from ...tape import INTERNAL, Scope, is_open
 from ...tensor import Tensor, as_tensor
 from .local import local_gradient
-from .model import Record
+from .model import Live, Record
 from .parts import Edge, NodeRecord, Read, ScopeRecord
 from .value import Value
 
@@ -150,14 +150,23 @@ class Builder:
             replace(r, source=leaves.get(id(r.array), -1)) if r.source < 0 else r for r in reads
         ]
 
-    def finish(self, output: int | None, seed: np.ndarray | None, error: str | None) -> Record:
-        """Run the backward pass from a node, if there is a seed, and close the record."""
+    def finish(
+        self,
+        output: int | None,
+        seed: np.ndarray | None,
+        error: str | None,
+        chosen: bool = True,
+    ) -> Record:
+        """Run the backward pass from a node, if there is a seed, and close the record.
+
+        `chosen` says that the output is known to be the loss.
+        """
         value = None if seed is None else Value(seed)
-        result = Record(self.nodes, self.edges, self.scopes, output, value, error, self.step)
-        result._tensors = self.tensors
-        result._alive = self.alive
-        result._off = self.off
-        result._reads = self._with_leaves(self.reads)
+        reads = self._with_leaves(self.reads)
+        live = Live(self.tensors, self.alive, reads, self.off, chosen)
+        result = Record(
+            self.nodes, self.edges, self.scopes, output, value, error, self.step, live=live
+        )
         for e in self.edges:
             target = self.nodes[e.target]
             if target.applied is not None:

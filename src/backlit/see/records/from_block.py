@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from types import CodeType, TracebackType
@@ -19,7 +20,7 @@ from ...tape import INTERNAL, Node, Scope, line_of, origin, user_site
 from ...tensor import Tensor, wrap
 from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
 from .model import Record
-from .parts import Applied, NodeRecord
+from .parts import Applied
 
 
 def recording(*, step: int | None = None) -> Recording:
@@ -143,75 +144,50 @@ class Recording(observing):
         return self._build(output, gradient)
 
     def _build(self, output: Tensor | None, gradient: Any) -> Record:
-        add = Builder(self._names, self.step)
-        numbers: dict[int, int] = {}  # id of an op's Tensor -> node
-        leaves: dict[tuple[int, int], int] = {}  # a leaf may get new values: Tensor and array
-        failure = self._failure
-        failed_scope = failure.scope if failure is not None else None
+        add, failure = Builder(self._names, self.step), self._failure
+        sources, reads = _Sources(add), deque(self._reads)
         used = {id(x) for call in self.calls for x in call.inputs if isinstance(x, Tensor)}
-        calls = [c for c in self.calls if c.inputs or id(c.y) in used]
-        reads = iter(self._reads)
-        read = next(reads, None)
-        for call in calls:
+        calls = [(i, c) for i, c in enumerate(self.calls) if c.inputs or id(c.y) in used]
+        for _, call in calls:
             add.scope(call.scope)
-        add.scope(failed_scope)
-
-        def sources(
-            inputs: tuple[Any, ...], arrays: tuple[Any, ...], states: tuple[Any, ...] = ()
-        ) -> list[int | None]:
-            found: list[int | None] = []
-            for x, array, state in zip_longest(inputs, arrays, states):
-                if not isinstance(x, Tensor):
-                    found.append(None)
-                    continue
-                node, asked = state or (x.node, x.requires_grad)
-                if id(x) in numbers:
-                    found.append(numbers[id(x)])
-                elif node is not None and id(node) in add.tensors:
-                    found.append(add.tensors[id(node)])  # what an op saved, in a second pass
-                else:
-                    key = id(x), id(array)
-                    if key not in leaves:
-                        leaves[key] = add.leaf(x, array, requires_grad=asked)
-                    found.append(leaves[key])
-            return found
-
-        positions = {id(c): i for i, c in enumerate(self.calls)}
-        for call in calls:
-            while read is not None and read[0] <= positions[id(call)]:
-                add.read(*read[1:])
-                read = next(reads, None)
-            ids = sources(call.inputs, call.arrays, call.states)
-            node = add.op(call.op, call.inputs, ids, call.array, call.scope, call.site)
-            node.requires_grad = call.requires_grad
-            if not call.graded:
-                add.off.add(node.id)
-            y, tape = call.y, call.node
-            node.name = add.names.get(id(y)) or add.names.get(id(y.node))
-            add.made(node, call.array)
-            if call.op.differentiable:
-                node.applied = Applied(call.op, call.arrays, call.array)
-            numbers[id(y)] = add.tensors[id(y)] = node.id
-            if tape is not None:
-                add.tensors[id(tape)] = node.id
-                if tape.op is call.op and tape in self._walked:
-                    add.walked[node.id] = self._walked[tape]
-            add.alive += (y, tape)
-        error = None if self.error is None else one_line(self.error)
+        add.scope(None if failure is None else failure.scope)
+        for position, call in calls:
+            while reads and reads[0][0] <= position:
+                add.read(*reads.popleft()[1:])
+            self._add(add, sources, call)
         if failure is not None and failure.node is None:
-            node = failure.add_to(add, sources)
-        while read is not None:
-            add.read(*read[1:])
-            read = next(reads, None)
-        result_id, seed = self._start(add, calls, numbers, output, gradient)
-        record = add.finish(result_id, seed, error)
-        record._chosen = output is not None
+            failure.add_to(add, sources)
+        for _, *read in reads:
+            add.read(*read)
+        made = [c for _, c in calls]
+        result, seed = self._start(add, made, sources.numbers, output, gradient)
+        error = None if self.error is None else one_line(self.error)
+        record = add.finish(result, seed, error, chosen=output is not None)
         if failure is not None and failure.node is not None:
             failed = add.tensors.get(id(failure.node))
             if failed is not None and record.nodes[failed].status == "ok":
                 record.nodes[failed].status = "failed in backward"
                 record.nodes[failed].error = error
         return record
+
+    def _add(self, add: Builder, sources: _Sources, call: Call) -> None:
+        """Add the result of one op, with what is known of it."""
+        ids = sources.of(call.inputs, call.arrays, call.states)
+        node = add.op(call.op, call.inputs, ids, call.array, call.scope, call.site)
+        node.requires_grad = call.requires_grad
+        if not call.graded:
+            add.off.add(node.id)
+        y, tape = call.y, call.node
+        node.name = add.names.get(id(y)) or add.names.get(id(y.node))
+        add.made(node, call.array)
+        if call.op.differentiable:
+            node.applied = Applied(call.op, call.arrays, call.array)
+        sources.numbers[id(y)] = add.tensors[id(y)] = node.id
+        if tape is not None:
+            add.tensors[id(tape)] = node.id
+            if tape.op is call.op and tape in self._walked:
+                add.walked[node.id] = self._walked[tape]
+        add.alive += (y, tape)
 
     def _start(
         self,
@@ -221,6 +197,7 @@ class Recording(observing):
         output: Tensor | None,
         gradient: Any,
     ) -> tuple[int | None, np.ndarray | None]:
+        """The node from which the backward pass starts, and with which gradient."""
         if output is not None:
             if id(output) not in numbers:
                 raise ArgumentError(
@@ -238,6 +215,38 @@ class Recording(observing):
 
 #: Ways of asking for a value that hand out no number: a text, a branch, a copy.
 _NOT_NUMBERS = frozenset(("print()", "bool()", "copy", "indexing by a mask"))
+
+
+class _Sources:
+    """The nodes of what ops are applied to; a leaf is added when it is first used."""
+
+    def __init__(self, add: Builder):
+        self.add = add
+        #: The node of an op's result, by the Tensor's id.
+        self.numbers: dict[int, int] = {}
+        #: A leaf may get new values: by the ids of Tensor and array.
+        self.leaves: dict[tuple[int, int], int] = {}
+
+    def of(
+        self, inputs: tuple[Any, ...], arrays: tuple[Any, ...], states: tuple[Any, ...] = ()
+    ) -> list[int | None]:
+        """The node of each input; None for a number."""
+        found: list[int | None] = []
+        for x, array, state in zip_longest(inputs, arrays, states):
+            if not isinstance(x, Tensor):
+                found.append(None)
+                continue
+            node, asked = state or (x.node, x.requires_grad)
+            if id(x) in self.numbers:
+                found.append(self.numbers[id(x)])
+            elif node is not None and id(node) in self.add.tensors:
+                found.append(self.add.tensors[id(node)])  # what an op saved, in a second pass
+            else:
+                key = id(x), id(array)
+                if key not in self.leaves:
+                    self.leaves[key] = self.add.leaf(x, array, requires_grad=asked)
+                found.append(self.leaves[key])
+        return found
 
 
 class _Failure:
@@ -276,18 +285,17 @@ class _Failure:
             found.site = _code(steps[last]), steps[last].tb_lasti
         return found
 
-    def add_to(self, add: Builder, sources: Any) -> NodeRecord:
+    def add_to(self, add: Builder, sources: _Sources) -> None:
         """Add the node that was not made: it has inputs and no value."""
         op = self.op or _Unmade()
         arrays = tuple([x.array if isinstance(x, Tensor) else x for x in self.inputs])
-        ids = sources(self.inputs, arrays)
+        ids = sources.of(self.inputs, arrays)
         node = add.op(op, self.inputs, ids, wrap(np.zeros(())), self.scope, self.site)
         node.op = self.name
         node.shape = ()
         node.status = "failed"
         node.error = one_line(self.error)
         node.note = "it raised, so it has no value; its shape is not known"
-        return node
 
 
 class _Unmade(Op):

@@ -26,6 +26,7 @@ import json
 import linecache
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,7 +36,7 @@ from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
 from ...location import location
 from .from_file import FORMAT, VERSION, read
-from .parts import Edge, Local, NodeRecord, ScopeRecord
+from .parts import Edge, Local, NodeRecord, Read, ScopeRecord
 from .value import Value, encode
 
 #: Lines of the user's code that a saved record has before and after one that made a node.
@@ -47,6 +48,22 @@ _OF_NODES = (
     "upstream backward_order status error note detached_from"
 ).split()
 _OF_EDGES = "id source target position argument gradient local".split()
+
+
+@dataclass(eq=False)
+class Live:
+    """What is known of a computation in this process only; a record from a file has none of it."""
+
+    #: The node of a Tensor, or of a node of the tape, by its id.
+    tensors: dict[int, int] = field(default_factory=dict)
+    #: What must not be freed, so that the ids stay true.
+    alive: list[Any] = field(default_factory=list)
+    #: Values that were handed out as numbers.
+    reads: list[Read] = field(default_factory=list)
+    #: Ops that were computed under no_grad.
+    off: set[int] = field(default_factory=set)
+    #: Whether the output is known to be the loss.
+    chosen: bool = True
 
 
 class Record:
@@ -62,6 +79,7 @@ class Record:
         error: str | None = None,
         step: int | None = None,
         sources: dict[str, dict[int, str]] | None = None,
+        live: Live | None = None,
     ):
         self.nodes = nodes
         self.edges = edges
@@ -75,11 +93,7 @@ class Record:
         self.step = step
         #: The user's lines of a record from a file; None for one made here, which looks them up.
         self._sources = sources
-        self._tensors: dict[int, int] = {}  # id of a live Tensor or tape node -> node
-        self._alive: list[Any] = []
-        self._chosen = True  # whether the output is known to be the loss
-        self._reads: list[Any] = []  # of Read: values that were handed out as numbers
-        self._off: set[int] = set()  # ops that were computed under no_grad
+        self.live = Live() if live is None else live
 
     # -- the graph ----------------------------------------------------------------------------
 
@@ -169,7 +183,7 @@ class Record:
 
     def node_of(self, t: Any) -> NodeRecord | None:
         """The node of a Tensor that took part in the computation, else None."""
-        number = self._tensors.get(id(getattr(t, "node", None) or t))
+        number = self.live.tensors.get(id(getattr(t, "node", None) or t))
         return None if number is None else self.nodes[number]
 
     def find(self, what: Any) -> NodeRecord:
