@@ -7,7 +7,7 @@ from dataclasses import dataclass
 ERROR, WARNING, HINT = "error", "warning", "hint"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Finding:
     """One finding: its rule, how serious it is, what was seen, and what to do next."""
 

@@ -20,6 +20,47 @@ from .state import RULES as STATE_RULES
 
 Rule = Callable[[Material], Iterator[Finding]]
 
+# Where a rule begins to speak. Each bound lies well beyond what sound models show, so that a rule
+# that speaks is right: `tests/see/test_diagnose.py` has models with the bug and without, for each.
+
+#: A sum of probabilities may be so far from 1: half precision keeps three digits.
+OFF_ONE = 0.01
+#: Outputs that differ by less, of their size, are equal up to rounding in float32.
+SAME_OUTPUT = 1e-5
+#: Inputs, by their root mean square: standardised ones have 1, and bytes up to 255 are far above.
+LARGE_INPUT, TINY_INPUT = 10, 1e-3
+#: Fewer numbers or rows than this have no size that could be told.
+ENOUGH_NUMBERS = 8
+#: A feature whose deviation is so many times the median one drowns the others.
+UNEVEN_FEATURES = 1000
+#: Half of the units are off by chance for one sample; for all of so many samples none should be.
+ENOUGH_SAMPLES, ENOUGH_UNITS = 16, 4
+DEAD, NEARLY_ALL_DEAD = 0.6, 0.95
+#: So near the end of tanh or sigmoid the derivative is below 2 % of its largest.
+NEAR_END = 0.01
+#: The share of hidden values at the ends from which a layer hardly learns.
+SATURATED = 0.5
+#: The ratio of the first layer's gradient to the last one's, over so many layers at least.
+VANISHES, EXPLODES, DEEP = 1e-4, 1e3, 4
+#: The ratio of the whole gradient's norm to the weights', from which any step overshoots.
+OVERSHOOTS = 1e3
+#: Gradients of units that differ by less, of the largest, are equal up to rounding in float32.
+SAME_GRADIENT = 1e-5
+#: Steps that the losses of a rehearsal must have, to say where they go.
+ENOUGH_STEPS = 5
+#: The loss grows: to so many times the first one, and by more than noise, at the end ...
+GROWN, GROWN_BY = 1.5, 0.05
+#: ... or on the way, with steps of such a share of the weights.
+LEAPT, LEAPT_BY, LARGE_STEP = 5, 1, 0.3
+#: ‖Δw‖/‖w‖ of a step: 1e-3 is usual. Above the first it may be to blame for a loss that grows.
+USUAL_STEP, SMALL_STEP = 1e-3, 3e-5
+#: The loss stands still if it has changed by no more than this share.
+STANDS_STILL = 1e-3
+#: A batch is learnt by heart in so many steps, if so many parameters are there for each target ...
+REHEARSED, FINISHED, ROOM = 150, 100, 4
+#: ... and a step takes no longer than this many seconds. Less than a tenth learnt is nothing.
+MOST_SECONDS, NOT_LEARNT, NEAR_ZERO = 0.1, 0.9, 1e-3
+
 
 def not_finite(m: Material) -> Iterator[Finding]:
     """NaN or infinity in the loss or in a gradient."""
@@ -28,19 +69,19 @@ def not_finite(m: Material) -> Iterator[Finding]:
     if bad is not None:
         text = f"the {bad.where} pass gives {number(bad.value)}: {bad.rule}"
         yield Finding(
-            "not finite",
-            ERROR,
-            text,
-            f"first in {bad.node.label}",
-            bad.line,
-            bad.rewrite or "see.bad_numbers(loss)",
+            rule="not finite",
+            severity=ERROR,
+            text=text,
+            evidence=f"first in {bad.node.label}",
+            line=bad.line,
+            next=bad.rewrite or "see.bad_numbers(loss)",
         )
     elif not math.isfinite(m.loss):
         yield Finding(
-            "not finite",
-            ERROR,
-            f"the loss is {m.loss}",
-            "computed on this batch",
+            rule="not finite",
+            severity=ERROR,
+            text=f"the loss is {m.loss}",
+            evidence="computed on this batch",
             next="see.bad_numbers(loss)",
         )
 
@@ -49,10 +90,10 @@ def no_gradient(m: Material) -> Iterator[Finding]:
     """Parameters that this loss cannot train."""
     if not m.has_graph:
         yield Finding(
-            "no gradient",
-            ERROR,
-            "the loss does not depend on any parameter",
-            "it carries no graph",
+            rule="no gradient",
+            severity=ERROR,
+            text="the loss does not depend on any parameter",
+            evidence="it carries no graph",
             next="see.why(parameter, recording)",
         )
         return
@@ -70,12 +111,12 @@ def no_gradient(m: Material) -> Iterator[Finding]:
         evidence = f"{reason[0].kind}: {reason[0].text}" if reason else "no path to the loss"
         names = ", ".join(n for n, _ in cut[:4]) + (" …" if len(cut) > 4 else "")
         yield Finding(
-            "no gradient",
-            ERROR,
-            f"{len(cut)} parameters get no gradient: {names}",
-            evidence,
-            reason[0].line if reason else "",
-            "see.why(parameter, recording)",
+            rule="no gradient",
+            severity=ERROR,
+            text=f"{len(cut)} parameters get no gradient: {names}",
+            evidence=evidence,
+            line=reason[0].line if reason else "",
+            next="see.why(parameter, recording)",
         )
     weights = [n for n, p in flat if p.ndim >= 2]
     live = [n for n, _, g in m.weights if g.any()]
@@ -85,12 +126,12 @@ def no_gradient(m: Material) -> Iterator[Finding]:
         masked = bool(reason) and reason[0].kind == "masked" and "a mask" in reason[0].text
         if masked or (reason and reason[0].kind in ("dead units", "flat", "not chosen")):
             yield Finding(
-                "no gradient",
-                ERROR,
-                f"the gradient of {weights[0]} is all zeros",
-                f"{reason[0].kind}: {reason[0].text}",
-                reason[0].line,
-                "see.why(parameter, recording)",
+                rule="no gradient",
+                severity=ERROR,
+                text=f"the gradient of {weights[0]} is all zeros",
+                evidence=f"{reason[0].kind}: {reason[0].text}",
+                line=reason[0].line,
+                next="see.why(parameter, recording)",
             )
 
 
@@ -105,10 +146,11 @@ def optimizer_parameters(m: Material) -> Iterator[Finding]:
     if missing:
         text = f"{len(missing)} trainable parameters are not in the optimizer: {missing[0]}"
         yield Finding(
-            "optimizer",
-            ERROR,
-            text + (" …" if len(missing) > 1 else ""),
-            f"the optimizer holds {len(held)} parameters, {foreign} of them not the model's",
+            rule="optimizer",
+            severity=ERROR,
+            text=text + (" …" if len(missing) > 1 else ""),
+            evidence=f"the optimizer holds {len(held)} parameters, "
+            f"{foreign} of them not the model's",
             next="make the optimizer after the model is complete",
         )
 
@@ -120,35 +162,35 @@ def double_softmax(m: Material) -> Iterator[Finding]:
         before = m.producer(node) if takes else None
         if before is not None and issubclass(before.op_class, REGISTRY[takes]):
             yield Finding(
-                "double softmax" if takes == "softmax" else "double sigmoid",
-                ERROR,
-                f"{node.op} gets the result of {takes}, and applies {takes} again",
-                f"{before.label} feeds {node.label}",
-                m.record.place(before),
-                f"leave out the {takes}, and give the loss the logits",
+                rule="double softmax" if takes == "softmax" else "double sigmoid",
+                severity=ERROR,
+                text=f"{node.op} gets the result of {takes}, and applies {takes} again",
+                evidence=f"{before.label} feeds {node.label}",
+                line=m.record.place(before),
+                next=f"leave out the {takes}, and give the loss the logits",
             )
         elif node.op_class is CrossEntropy and before is not None and before.op_class is Relu:
             yield Finding(
-                "clipped logits",
-                WARNING,
-                "a relu stands before the cross-entropy",
-                "no class can have a logit below 0",
-                m.record.place(before),
-                "leave out the last relu",
+                rule="clipped logits",
+                severity=WARNING,
+                text="a relu stands before the cross-entropy",
+                evidence="no class can have a logit below 0",
+                line=m.record.place(before),
+                next="leave out the last relu",
             )
         if node.op_class is NllLoss:
             first = m.producer(node)
             x = None if first is None else array_of(first.value)
             if first is not None and x is not None and x.ndim >= 2:
                 total = np.exp(np.asarray(x, np.float64)).sum(1)
-                if np.max(np.abs(total - 1)) > 0.01:
+                if np.max(np.abs(total - 1)) > OFF_ONE:
                     yield Finding(
-                        "no log-probabilities",
-                        ERROR,
-                        "nll_loss gets numbers that are no log-probabilities",
-                        f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
-                        m.record.place(first),
-                        "apply log_softmax, or use cross_entropy",
+                        rule="no log-probabilities",
+                        severity=ERROR,
+                        text="nll_loss gets numbers that are no log-probabilities",
+                        evidence=f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
+                        line=m.record.place(first),
+                        next="apply log_softmax, or use cross_entropy",
                     )
 
 
@@ -163,12 +205,12 @@ def broadcast_in_loss(m: Material) -> Iterator[Finding]:
         shapes = [m.record.nodes[e.source].shape for e in m.record.incoming[node.id]]
         if set(shapes) == {(n, 1), (n,)} and node.shape == (n, n):
             yield Finding(
-                "silent broadcasting",
-                ERROR,
-                f"({n}, 1) and ({n},) broadcast to ({n}, {n}) in {node.op}",
-                "every prediction is compared with every target",
-                m.record.place(node),
-                "squeeze the prediction, or reshape the target",
+                rule="silent broadcasting",
+                severity=ERROR,
+                text=f"({n}, 1) and ({n},) broadcast to ({n}, {n}) in {node.op}",
+                evidence="every prediction is compared with every target",
+                line=m.record.place(node),
+                next="squeeze the prediction, or reshape the target",
             )
             return
 
@@ -179,10 +221,10 @@ def mixes_samples(m: Material) -> Iterator[Finding]:
     if found is not None:
         i, j = found
         yield Finding(
-            "mixing across the batch",
-            ERROR,
-            f"the output for sample {i} depends on sample {j}, in evaluation mode too",
-            "changing that sample alone changed the other's output",
+            rule="mixing across the batch",
+            severity=ERROR,
+            text=f"the output for sample {i} depends on sample {j}, in evaluation mode too",
+            evidence="changing that sample alone changed the other's output",
             next="look for a reshape, softmax, mean or sum over axis 0",
         )
 
@@ -190,14 +232,14 @@ def mixes_samples(m: Material) -> Iterator[Finding]:
 def ignores_input(m: Material) -> Iterator[Finding]:
     """All samples get the same output."""
     spread = m.spread
-    if spread is not None and spread < 1e-5:
+    if spread is not None and spread < SAME_OUTPUT:
         if any(p.ndim >= 2 and not p.array.any() for _, p in m.parameters):
             return  # a last layer that starts at 0 does the same, on purpose
         yield Finding(
-            "ignores its input",
-            ERROR,
-            "every sample gets the same output",
-            f"it differs by {spread:.1g} of its size over {m.rows} samples",
+            rule="ignores its input",
+            severity=ERROR,
+            text="every sample gets the same output",
+            evidence=f"it differs by {spread:.1g} of its size over {m.rows} samples",
             next="look for dead units, a constant, or a softmax over the wrong axis",
         )
 
@@ -205,37 +247,37 @@ def ignores_input(m: Material) -> Iterator[Finding]:
 def unscaled_inputs(m: Material) -> Iterator[Finding]:
     """Inputs far from zero mean and unit size."""
     for i, x in enumerate(m.inputs):
-        if x.dtype not in FLOATING or x.size < 8:
+        if x.dtype not in FLOATING or x.size < ENOUGH_NUMBERS:
             continue
         values = np.asarray(x.array, np.float64)
         size = rms(values)
         if not np.isfinite(size):
             continue
-        if size > 10:
+        if size > LARGE_INPUT:
             yield Finding(
-                "unscaled inputs",
-                WARNING,
-                f"input {i} has the size {size:.3g} (root mean square)",
-                f"from {values.min():.3g} to {values.max():.3g}",
+                rule="unscaled inputs",
+                severity=WARNING,
+                text=f"input {i} has the size {size:.3g} (root mean square)",
+                evidence=f"from {values.min():.3g} to {values.max():.3g}",
                 next="subtract the mean and divide by the deviation of each feature",
             )
-        elif 0 < size < 1e-3:
+        elif 0 < size < TINY_INPUT:
             yield Finding(
-                "unscaled inputs",
-                WARNING,
-                f"input {i} is tiny: {size:.3g}",
-                f"from {values.min():.3g} to {values.max():.3g}",
+                rule="unscaled inputs",
+                severity=WARNING,
+                text=f"input {i} is tiny: {size:.3g}",
+                evidence=f"from {values.min():.3g} to {values.max():.3g}",
                 next="was it scaled twice?",
             )
-        elif values.ndim == 2 and values.shape[0] >= 8:
+        elif values.ndim == 2 and values.shape[0] >= ENOUGH_NUMBERS:
             scales = values.std(0)
             scales = scales[scales > 0]
-            if scales.size > 1 and scales.max() > 1000 * np.median(scales):
+            if scales.size > 1 and scales.max() > UNEVEN_FEATURES * np.median(scales):
                 yield Finding(
-                    "unscaled inputs",
-                    WARNING,
-                    f"the features of input {i} differ in scale",
-                    f"deviations from {scales.min():.3g} to {scales.max():.3g}",
+                    rule="unscaled inputs",
+                    severity=WARNING,
+                    text=f"the features of input {i} differ in scale",
+                    evidence=f"deviations from {scales.min():.3g} to {scales.max():.3g}",
                     next="divide each feature by its deviation",
                 )
 
@@ -244,21 +286,21 @@ def dead_units(m: Material) -> Iterator[Finding]:
     """ReLU units that are off for every sample."""
     for node in m.hidden:
         y = array_of(node.value)
-        if node.op_class is not Relu or y is None or y.ndim < 2 or y.shape[0] < 16:
+        if node.op_class is not Relu or y is None or y.ndim < 2 or y.shape[0] < ENOUGH_SAMPLES:
             continue
         axis = 1 if y.ndim > 3 else y.ndim - 1
         rest = tuple(a for a in range(y.ndim) if a != axis)
         dead = float(np.mean(~np.any(y > 0, axis=rest)))
-        if dead >= 0.6 and y.shape[axis] >= 4:
-            severity = ERROR if dead > 0.95 else WARNING
+        if dead >= DEAD and y.shape[axis] >= ENOUGH_UNITS:
+            severity = ERROR if dead > NEARLY_ALL_DEAD else WARNING
             yield Finding(
-                "dead units",
-                severity,
-                f"{dead:.0%} of the {y.shape[axis]} units of {node.label} are off for "
+                rule="dead units",
+                severity=severity,
+                text=f"{dead:.0%} of the {y.shape[axis]} units of {node.label} are off for "
                 f"all {y.shape[0]} samples",
-                "their output is 0 everywhere",
-                m.record.place(node),
-                "lower the learning rate, look at the bias, or use leaky_relu",
+                evidence="their output is 0 everywhere",
+                line=m.record.place(node),
+                next="lower the learning rate, look at the bias, or use leaky_relu",
             )
 
 
@@ -267,18 +309,18 @@ def saturated_units(m: Material) -> Iterator[Finding]:
     for node in m.hidden:
         y = array_of(node.value)
         ends = node.op_class.saturates
-        if y is None or y.size < 16 or len(ends) < 2:
+        if y is None or y.size < ENOUGH_SAMPLES or len(ends) < 2:
             continue
-        flat = (y < ends[0] + 0.01) | (y > ends[1] - 0.01)
+        flat = (y < ends[0] + NEAR_END) | (y > ends[1] - NEAR_END)
         share = float(flat.mean())
-        if share > 0.5:
+        if share > SATURATED:
             yield Finding(
-                "saturated units",
-                WARNING,
-                f"{share:.0%} of the values of {node.label} are at the ends of {node.op}",
-                "the derivative there is below 2 % of its largest",
-                m.record.place(node),
-                "scale the inputs, or the initial weights, down",
+                rule="saturated units",
+                severity=WARNING,
+                text=f"{share:.0%} of the values of {node.label} are at the ends of {node.op}",
+                evidence="the derivative there is below 2 % of its largest",
+                line=m.record.place(node),
+                next="scale the inputs, or the initial weights, down",
             )
 
 
@@ -286,36 +328,36 @@ def gradient_scale(m: Material) -> Iterator[Finding]:
     """Gradients that vanish or explode on their way back through the layers."""
     sizes = [(n, rms(g), rms(p.array)) for n, p, g in m.weights]
     sizes = [s for s in sizes if s[1] > 0 and s[2] > 0 and np.isfinite(s[1])]
-    if len(sizes) >= 4:
+    if len(sizes) >= DEEP:
         (first, g1, _), (last, g2, _) = sizes[0], sizes[-1]
         shown = f"{first}: {g1:.2g}, {last}: {g2:.2g} (root mean square)"
-        if g1 < 1e-4 * g2:
+        if g1 < VANISHES * g2:
             yield Finding(
-                "vanishing gradients",
-                WARNING,
-                f"the gradient falls by {g2 / g1:.0e} from {last} to {first}",
-                shown,
+                rule="vanishing gradients",
+                severity=WARNING,
+                text=f"the gradient falls by {g2 / g1:.0e} from {last} to {first}",
+                evidence=shown,
                 next="use relu with he initialisation, normalisation or skip connections",
             )
             return
-        if g1 > 1e3 * g2:
+        if g1 > EXPLODES * g2:
             yield Finding(
-                "exploding gradients",
-                WARNING,
-                f"the gradient grows by {g1 / g2:.0e} from {last} to {first}",
-                shown,
+                rule="exploding gradients",
+                severity=WARNING,
+                text=f"the gradient grows by {g1 / g2:.0e} from {last} to {first}",
+                evidence=shown,
                 next="scale the initial weights down, normalise, or clip the gradient",
             )
             return
     if sizes and np.isfinite(m.loss):
         total = math.sqrt(squares(*(g for _, _, g in m.weights)))
         weights = math.sqrt(squares(*(p.array for _, p, _ in m.weights)))
-        if total > 1e3 * max(weights, 1.0):
+        if total > OVERSHOOTS * max(weights, 1.0):
             yield Finding(
-                "exploding gradients",
-                WARNING,
-                f"the gradient's norm is {total:.2g}, the weights' {weights:.2g}",
-                "one step of any ordinary learning rate overshoots",
+                rule="exploding gradients",
+                severity=WARNING,
+                text=f"the gradient's norm is {total:.2g}, the weights' {weights:.2g}",
+                evidence="one step of any ordinary learning rate overshoots",
                 next="scale inputs and initial weights down, or clip the gradient",
             )
 
@@ -331,10 +373,10 @@ def initial_loss(m: Material) -> Iterator[Finding]:
     if np.isfinite(m.loss) and m.loss > 2 * expected + 1:
         logits = np.asarray(m.output.numpy(), np.float64)
         yield Finding(
-            "initial loss",
-            WARNING,
-            f"the loss is {m.loss:.3g}; guessing would give log {k} = {expected:.3g}",
-            f"the outputs have a deviation of {logits.std():.3g}: sure, and wrong",
+            rule="initial loss",
+            severity=WARNING,
+            text=f"the loss is {m.loss:.3g}; guessing would give log {k} = {expected:.3g}",
+            evidence=f"the outputs have a deviation of {logits.std():.3g}: sure, and wrong",
             next="make the last layer's initial weights smaller, or scale the inputs",
         )
 
@@ -346,13 +388,13 @@ def symmetric(m: Material) -> Iterator[Finding]:
         d = np.asarray(g, np.float64).reshape(p.shape[0], -1)
         if len(w) < 2 or (w != w[:1]).any():
             continue
-        if np.max(np.abs(d - d[:1])) <= 1e-5 * np.max(np.abs(d), initial=0.0):
+        if np.max(np.abs(d - d[:1])) <= SAME_GRADIENT * np.max(np.abs(d), initial=0.0):
             kind = "0" if not w.any() else "equal"
             yield Finding(
-                "symmetric initialisation",
-                ERROR,
-                f"the {len(w)} units of {name} start {kind} and get equal gradients",
-                "they can never become different",
+                rule="symmetric initialisation",
+                severity=ERROR,
+                text=f"the {len(w)} units of {name} start {kind} and get equal gradients",
+                evidence="they can never become different",
                 next="initialise with random numbers (nn.init)",
             )
             return
@@ -364,10 +406,10 @@ def evaluation_mode(m: Material) -> Iterator[Finding]:
     names = (type(x).__name__ for x in m.model.modules())
     if not m.model.training and any(n.startswith(kinds) for n in names):
         yield Finding(
-            "evaluation mode",
-            WARNING,
-            "the model is in evaluation mode",
-            "dropout and batch normalisation behave otherwise in training",
+            rule="evaluation mode",
+            severity=WARNING,
+            text="the model is in evaluation mode",
+            evidence="dropout and batch normalisation behave otherwise in training",
             next="model.train()",
         )
 
@@ -375,29 +417,29 @@ def evaluation_mode(m: Material) -> Iterator[Finding]:
 def learning_rate(m: Material) -> Iterator[Finding]:
     """Steps so large that the loss grows, or so small that nothing happens."""
     losses, updates = m.own_losses, list(m.updates.values())
-    if len(losses) < 5 or not updates or not np.isfinite(losses[0]):
+    if len(losses) < ENOUGH_STEPS or not updates or not np.isfinite(losses[0]):
         return
     ratio = float(np.median(updates))
     last = float(np.mean(losses[-3:]))
     shown = (
         f"loss {losses[0]:.4g} → {losses[-1]:.4g} in {len(losses)} steps; ‖Δw‖/‖w‖ = {ratio:.1e}"
     )
-    grew = not np.isfinite(last) or last > 1.5 * losses[0] + 0.05
-    grew |= ratio > 0.3 and max(losses) > 5 * losses[0] + 1
-    if grew and ratio > 1e-3:
+    grew = not np.isfinite(last) or last > GROWN * losses[0] + GROWN_BY
+    grew |= ratio > LARGE_STEP and max(losses) > LEAPT * losses[0] + LEAPT_BY
+    if grew and ratio > USUAL_STEP:
         yield Finding(
-            "learning rate too high",
-            WARNING,
-            "the loss grows on this very batch",
-            shown,
+            rule="learning rate too high",
+            severity=WARNING,
+            text="the loss grows on this very batch",
+            evidence=shown,
             next="divide the learning rate by 10",
         )
-    elif ratio < 3e-5 and abs(last - losses[0]) < 1e-3 * abs(losses[0]):
+    elif ratio < SMALL_STEP and abs(last - losses[0]) < STANDS_STILL * abs(losses[0]):
         yield Finding(
-            "learning rate too low",
-            WARNING,
-            "the weights hardly move",
-            shown,
+            rule="learning rate too low",
+            severity=WARNING,
+            text="the weights hardly move",
+            evidence=shown,
             next="multiply the learning rate by 10 or more",
         )
 
@@ -405,12 +447,13 @@ def learning_rate(m: Material) -> Iterator[Finding]:
 def labels(m: Material) -> Iterator[Finding]:
     """A batch whose targets are all the same."""
     t = m.target
-    if t.dtype.kind in "iu" and t.size >= 16 and m.classes and len(np.unique(t.array)) == 1:
+    labelled = t.dtype.kind in "iu" and t.size >= ENOUGH_SAMPLES and m.classes
+    if labelled and len(np.unique(t.array)) == 1:
         yield Finding(
-            "one class",
-            WARNING,
-            "all labels of the batch are the same",
-            f"{t.size} times {int(t.array.flat[0])}",
+            rule="one class",
+            severity=WARNING,
+            text="all labels of the batch are the same",
+            evidence=f"{t.size} times {int(t.array.flat[0])}",
             next="shuffle the data (DataLoader(shuffle=True)), and look at the labels",
         )
 
@@ -418,21 +461,23 @@ def labels(m: Material) -> Iterator[Finding]:
 def overfits_one_batch(m: Material) -> Iterator[Finding]:
     """A network that cannot even learn one batch by heart."""
     size = sum(p.size for _, p in m.parameters if p.requires_grad)
-    if not m.hidden or size < 4 * m.target.size or not np.isfinite(m.loss) or m.cost > 0.1:
+    if not m.hidden or size < ROOM * m.target.size:
         return
-    losses = m.rehearsal(150)
-    if len(losses) < 100 or not np.isfinite(losses).all():
+    if not np.isfinite(m.loss) or m.cost > MOST_SECONDS:
+        return
+    losses = m.rehearsal(REHEARSED)
+    if len(losses) < FINISHED or not np.isfinite(losses).all():
         return
     start = losses[0]
     if m.classes and m.loss_op is not None and m.loss_op.op_class is CrossEntropy:
         start = min(start, math.log(m.classes))
     best = min(losses[-10:])
-    if best > 0.9 * start and start > 1e-3:
+    if best > NOT_LEARNT * start and start > NEAR_ZERO:
         yield Finding(
-            "cannot overfit",
-            WARNING,
-            f"{len(losses)} steps do not learn one batch",
-            f"loss {losses[0]:.4g} → {losses[-1]:.4g} with Adam, learning rate 0.003",
+            rule="cannot overfit",
+            severity=WARNING,
+            text=f"{len(losses)} steps do not learn one batch",
+            evidence=f"loss {losses[0]:.4g} → {losses[-1]:.4g} with Adam, learning rate 0.003",
             next="see.why for each parameter; look at loss and labels",
         )
 

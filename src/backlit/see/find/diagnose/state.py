@@ -14,6 +14,11 @@ from .material import Material, rms
 #: Averages of gradients, and of their squares, among the state of the built-in optimizers.
 _FIRST, _SECOND = ("exp_avg", "momentum_buffer"), ("exp_avg_sq", "square_avg", "max_exp_avg_sq")
 _FAR = 1e3  # so many times this batch's gradient is no longer of this training
+_LONGEST = 0.998  # this momentum adds up 500 gradients, the usual ones 10 to 100
+#: ε, beside gradients: 1e-8 is usual, and so many times their size it alone divides the step.
+_LARGE_EPS, _ABOVE = 1e-4, 30
+#: A gradient is a sum of many batches' if it is so many times this one's after so many steps.
+_SUMMED, _SOME_STEPS = 10, 5
 
 
 def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
@@ -34,29 +39,31 @@ def optimizer_settings(m: Material) -> Iterator[Finding]:
         memory = max(beta1, float(group.get("momentum", 0.0)))
         if beta1 > beta2:
             yield Finding(
-                "optimizer settings",
-                WARNING,
-                f"{kind}: β₁ = {beta1:g} is above β₂ = {beta2:g}",
-                "the gradient is averaged for longer than its square: steps overshoot",
+                rule="optimizer settings",
+                severity=WARNING,
+                text=f"{kind}: β₁ = {beta1:g} is above β₂ = {beta2:g}",
+                evidence="the gradient is averaged for longer than its square: steps overshoot",
                 next="were they exchanged? betas=(0.9, 0.999) is usual",
             )
-        elif memory > 0.998:
+        elif memory > _LONGEST:
             yield Finding(
-                "optimizer settings",
-                WARNING,
-                f"{kind}: the momentum is {memory:g}",
-                f"it adds up about {1 / (1 - memory):.0f} gradients",
+                rule="optimizer settings",
+                severity=WARNING,
+                text=f"{kind}: the momentum is {memory:g}",
+                evidence=f"it adds up about {1 / (1 - memory):.0f} gradients",
                 next="use 0.9 to 0.99",
             )
         sizes = [rms(g) for p in group["params"] if (g := m.gradient(p)) is not None]
         sizes = [s for s in sizes if s > 0 and np.isfinite(s)]
         eps = float(group.get("eps", 0.0))
-        if "betas" in group and sizes and eps > 1e-4 and eps > 30 * float(np.median(sizes)):
+        tells = "betas" in group and sizes and eps > _LARGE_EPS
+        if tells and eps > _ABOVE * float(np.median(sizes)):
             yield Finding(
-                "optimizer settings",
-                WARNING,
-                f"{kind}: ε = {eps:g} is far above the gradients",
-                f"their median size is {float(np.median(sizes)):.2g}: ε alone divides the step",
+                rule="optimizer settings",
+                severity=WARNING,
+                text=f"{kind}: ε = {eps:g} is far above the gradients",
+                evidence=f"their median size is {float(np.median(sizes)):.2g}: "
+                "ε alone divides the step",
                 next="use eps=1e-8, unless plain momentum is what you want",
             )
 
@@ -100,10 +107,10 @@ def optimizer_state(m: Material) -> Iterator[Finding]:
 
 def _state(severity: str, text: str, evidence: str) -> Finding:
     return Finding(
-        "optimizer state",
-        severity,
-        text,
-        evidence,
+        rule="optimizer state",
+        severity=severity,
+        text=text,
+        evidence=evidence,
         next="make a new optimizer, or load the state that belongs to this model",
     )
 
@@ -116,10 +123,10 @@ def frozen_but_moving(m: Material) -> Iterator[Finding]:
         moving = [k for k in _FIRST if k in state and state[k].numpy().any()]
         if moving:
             yield Finding(
-                "frozen but moving",
-                WARNING,
-                f"{name} is frozen, but the optimizer goes on moving it",
-                f"its gradient is zeros, not None, and its {moving[0]} is not 0",
+                rule="frozen but moving",
+                severity=WARNING,
+                text=f"{name} is frozen, but the optimizer goes on moving it",
+                evidence=f"its gradient is zeros, not None, and its {moving[0]} is not 0",
                 next=f"set {name}.grad to None, or make an optimizer without it",
             )
             return
@@ -130,18 +137,19 @@ def left_over_gradients(m: Material) -> Iterator[Finding]:
     ratios = []
     for name, p, state in _held(m):
         g = m.gradient(p)
-        if g is None or p.grad is None or float(state.get("step", 0)) < 5:
+        if g is None or p.grad is None or float(state.get("step", 0)) < _SOME_STEPS:
             continue
         size, kept = rms(g), rms(p.grad.numpy())
         if size > 0 and np.isfinite(kept):
             ratios.append((kept / size, name, kept, size))
-    if ratios and float(np.median([r[0] for r in ratios])) > 10:
+    if ratios and float(np.median([r[0] for r in ratios])) > _SUMMED:
         ratio, name, kept, size = sorted(ratios)[len(ratios) // 2]
         yield Finding(
-            "zero_grad forgotten",
-            WARNING,
-            f"the gradient kept in {name} is {ratio:.0f} times that of this batch",
-            f"{kept:.2g} against {size:.2g} (root mean square): backward adds to what is there",
+            rule="zero_grad forgotten",
+            severity=WARNING,
+            text=f"the gradient kept in {name} is {ratio:.0f} times that of this batch",
+            evidence=f"{kept:.2g} against {size:.2g} (root mean square): "
+            "backward adds to what is there",
             next="call optimizer.zero_grad() before each backward()",
         )
 
