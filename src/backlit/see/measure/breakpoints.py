@@ -120,8 +120,8 @@ def breakpoints(
 
     Nothing is changed: gradients are the same to the last bit. What the prompt or `action` raises
     ends the backward pass, and then no `grad` has changed. A name that fits no step gives a warning
-    at the end. A compiled function runs no Python in
-    its backward pass, so there is nothing to stop in: call the function under it.
+    at the end. A compiled function runs no Python in its backward pass, so there is nothing to stop
+    in: call the function under it.
 
     >>> from backlit import tensor
     >>> x = tensor(3.0, requires_grad=True)
@@ -172,6 +172,7 @@ def is_finite(array: np.ndarray) -> bool:
 
 
 def _array(gradient: Any) -> np.ndarray:
+    """A gradient's numbers; in a differentiable pass it is a Tensor."""
     return gradient.array if isinstance(gradient, Tensor) else np.asarray(gradient)
 
 

@@ -62,6 +62,7 @@ class Curvature:
     # -- products -----------------------------------------------------------------------------
 
     def _product(self, *vectors: Tensor) -> list[Tensor]:
+        """H v: the gradient of gᵀ v, where g is the gradient."""
         problem = self.problem
         first = problem.gradients(problem.loss(*problem.batch), create_graph=True)
         total: Any = 0.0
@@ -80,11 +81,13 @@ class Curvature:
         return np.concatenate([h.numpy().reshape(-1).astype(np.float64) for h in products])
 
     def _split(self, flat: np.ndarray) -> list[np.ndarray]:
+        """One vector of all parameters as arrays of their shapes."""
         ends = np.cumsum([p.size for p in self.problem.parameters])[:-1]
         pieces = np.split(flat, ends)
         return [x.reshape(p.shape) for x, p in zip(pieces, self.problem.parameters, strict=True)]
 
     def _named(self, flat: np.ndarray) -> Named:
+        """The same by the parameters' names."""
         return dict(zip(self.problem.names, self._split(flat), strict=True))
 
     def hvp(self, vectors: Mapping[str, Any] | Sequence[Any]) -> Named:
@@ -271,6 +274,7 @@ class Curvature:
         return Eigenvalue(value, self._named(vector), residual, len(alphas))
 
     def _require_few(self, who: str) -> None:
+        """Raise if there are too many parameters for one product each."""
         if self.problem.size > MOST_PARAMETERS:
             raise ArgumentError(
                 f"{who}: exactly, it takes a product for each of the {self.problem.size:,} "
@@ -300,6 +304,7 @@ def curvature(model: Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Curv
 
 
 def _signs(size: int, samples: int, seed: int, who: str) -> Any:
+    """Random vectors of 1 and −1: E[v vᵀ] = I, with the least variance of vᵀ H v."""
     if samples < 1:
         raise ArgumentError(f"{who}: samples must be at least 1, got {samples}")
     rng = np.random.default_rng(seed)

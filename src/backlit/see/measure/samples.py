@@ -143,6 +143,7 @@ def sample_gradients(model: Module, batch: Any, loss_fn: Callable[..., Tensor]) 
 
 
 def _noise(gradients: np.ndarray) -> Noise:
+    """Mean, variance and norms of one parameter's gradients, a sample in each row."""
     wide = gradients.reshape(len(gradients), -1).astype(np.float64)
     mean = gradients.mean(axis=0, dtype=np.float64)
     if len(gradients) > 1:
@@ -153,6 +154,7 @@ def _noise(gradients: np.ndarray) -> Noise:
 
 
 def _together(parts: list[Noise]) -> Noise:
+    """Those of several parameters as if they were one."""
     return Noise(
         np.concatenate([n.mean.reshape(-1) for n in parts]),
         np.concatenate([n.variance.reshape(-1) for n in parts]),
@@ -161,4 +163,5 @@ def _together(parts: list[Noise]) -> Noise:
 
 
 def _shape(x: np.ndarray) -> str:
+    """`3×4`."""
     return "×".join(map(str, x.shape)) or "scalar"

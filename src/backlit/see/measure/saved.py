@@ -118,6 +118,7 @@ def saved(output: Tensor) -> Saved:
 def _add(
     found: dict[int, SavedArray], node: Node, what: str, array: np.ndarray, leaves: set[int]
 ) -> None:
+    """Count an array that a node keeps, once, however many nodes keep it."""
     address, size = _memory(array)
     known = found.get(address)
     if known is not None:

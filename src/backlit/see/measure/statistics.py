@@ -35,6 +35,7 @@ class Watch(observing):
             self._last[id(p)] = p.array.copy()
 
     def _parameters(self) -> list[Tensor]:
+        """The parameters of all layers that are watched."""
         return [p for m in self._layers.values() for p in m.parameters()]
 
     def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
@@ -46,6 +47,7 @@ class Watch(observing):
             self.step()
 
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
+        """Keep the outputs of the layers."""
         scope = STATE.scope
         while scope is not None:  # the last op inside a layer makes its output
             name = self._names.get(id(scope.module))
@@ -61,6 +63,7 @@ class Watch(observing):
         return row
 
     def _look(self, name: str, layer: Module) -> dict[str, float | None]:
+        """The numbers of one layer at the end of a step."""
         found: dict[str, float | None] = dict.fromkeys(COLUMNS)
         y = self._outputs.get(name)
         if y is not None and y.size:

@@ -1,4 +1,10 @@
-"""Where the first number that is not finite comes from, when a loss has become one."""
+"""Where the first number that is not finite comes from, when a loss has become one.
+
+A line for the message of a training that stops, at the cost of one forward pass: it asks the batch,
+the targets and the parameters, too, and keeps no value. `see.bad_numbers` is the account: it reads
+a record, tells a number that matters from a mask of −∞, explains it, and goes through the backward
+pass. `failure.flight` prints it when the step is done again.
+"""
 
 from __future__ import annotations
 
