@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.compiler.capture.trace import Trace
+from backlit.compiler.capture.tracer import Trace
 from backlit.execution import AT_ONCE, Eager
 from backlit.state import STATE
 

@@ -1,1 +1,1 @@
-"""The loop nests of kernels: element-wise, reductions, pooling, sorting, epilogues."""
+"""The loop nests of kernels: maps, reductions, pooling, sorting, and the maps of contractions."""
