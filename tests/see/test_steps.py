@@ -140,3 +140,16 @@ def test_reprs_are_short():
     stop = list(see.steps(see.record(loss)))[-1]
     assert repr(stop) == "Stop(1, backward: × 2 scales: upstream 1; to x: 1 · 2 = 2)"
     assert repr(stop.node) == "NodeRecord(1: multiply 'loss', float32[])"
+
+
+def test_a_sentence_has_the_parts_that_are_shown_whatever_names_look_like():
+    x = bl.tensor(3.0, requires_grad=True)
+    x.name = "x; to y = 1. z is used 2 times"
+    forward, backward = see.steps(x * 2)
+    assert (forward.parts.text, forward.parts.result) == (
+        f"multiply_1 = {x.name} × 2 = 3 × 2 = ",
+        "6",
+    )
+    assert (backward.parts.text, backward.parts.result) == ("× 2 scales: upstream ", "1")
+    assert backward.parts.sent == ((x.name, "1 · 2 = ", "2"),)
+    assert (backward.parts.note, backward.parts.totals) == ("", ())

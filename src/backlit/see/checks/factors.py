@@ -44,11 +44,11 @@ def factors(case: Case) -> Iterator[Candidate]:
             shown = c if power > 0 else 1 / c
             text = ("−" if c < 0 else "") + (names[0] if names else f"{abs(shown):.5g}")
             named = names or abs(c + 1) < 1e-6
-            times_what = "factor and constant" if named else "factor and nameless constant"
+            mistake = "factor and constant" if named else "factor and nameless constant"
             text = "−" + q.name if abs(c + 1) < 1e-6 else f"{text} · {q.name}"
             yield (
                 Cause(kind, f"the gradient of {name} {verb.format(text)}",
-                      rank=RANKS[times_what] + q.rank,
+                      rank=RANKS[mistake] + q.rank,
                       detail={"factor": q.name, "constant": shown}),
                 lambda t, c=c, predict=predict: _scaled(c, predict(t)),
             )  # fmt: skip

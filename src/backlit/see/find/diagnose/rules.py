@@ -36,7 +36,7 @@ UNEVEN_FEATURES = 1000
 #: Half of the units are off by chance for one sample; for all of so many samples none should be.
 ENOUGH_SAMPLES, ENOUGH_UNITS = 16, 4
 DEAD, NEARLY_ALL_DEAD = 0.6, 0.95
-#: So near the end of tanh or sigmoid the derivative is below 2 % of its largest.
+#: So near the end the derivative of tanh is below 2 % of its largest, that of sigmoid below 4 %.
 NEAR_END = 0.01
 #: The share of hidden values at the ends from which a layer hardly learns.
 SATURATED = 0.5
@@ -318,7 +318,7 @@ def saturated_units(m: Material) -> Iterator[Finding]:
                 rule="saturated units",
                 severity=WARNING,
                 text=f"{share:.0%} of the values of {node.label} are at the ends of {node.op}",
-                evidence="the derivative there is below 2 % of its largest",
+                evidence="the derivative there is below 4 % of its largest",
                 line=m.record.place(node),
                 next="scale the inputs, or the initial weights, down",
             )
