@@ -1,6 +1,6 @@
 """What becomes of an op and of a Tensor's value: here, NumPy computes at once.
 
-A capture has the same methods, and writes down what it is asked for: `compiler.capture.trace`.
+A capture has the same methods, and writes down what it is asked for: `compiler.capture.tracer`.
 """
 
 from __future__ import annotations
