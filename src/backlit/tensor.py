@@ -308,7 +308,8 @@ class Tensor(Methods):
         return int(value)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+        number = self.array.size == 1 if spec else not self.shape
+        return format(self.item() if number else str(self), spec)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
@@ -446,7 +447,7 @@ class Tensor(Methods):
                 dtype = arg
         check_device(device)
         y = self if dtype is None else self.astype(dtype)
-        return apply(_POSITIVE, y) if copy and y is self else y
+        return copied(y) if copy and y is self else y
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Tensor:
         """The Tensor on a device: `"cpu"` is the only one."""
@@ -655,6 +656,7 @@ class Tensor(Methods):
 
 _new = object.__new__
 _POSITIVE = elementwise.Positive()
+_OR = elementwise.LogicalOr()
 
 
 class _Keep:
@@ -684,6 +686,11 @@ def wrap(array: Any, node: Node | None = None) -> Tensor:
     t._requires_grad = node is not None
     t._grad = t._hooks = t.name = None
     return t
+
+
+def copied(x: Tensor) -> Tensor:
+    """The same values in an array of their own; gradients go through."""
+    return apply(_OR, x, x) if x.dtype == dtypes.bool_ else apply(_POSITIVE, x)
 
 
 def constant(array: Any) -> Tensor:

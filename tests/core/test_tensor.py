@@ -854,6 +854,8 @@ def test_numbers():
     assert bool(bl.tensor([[0.0]])) is False
     assert [10, 20, 30][bl.tensor(2)] == 30
     assert f"{bl.tensor(3.14159):.2f}" == "3.14"
+    assert f"{bl.tensor(16)}/{bl.tensor(0.5)}" == "16/0.5"
+    assert f"{bl.tensor([16])}" == str(bl.tensor([16]))
     for convert, name in ((float, "float"), (int, "int"), (bool, "bool")):
         with pytest.raises(
             ShapeError, match=rf"{name}\(\): the truth or number of a Tensor of shape"
@@ -1061,7 +1063,7 @@ def test_repr():
         "Tensor([[ True],\n        [False]], shape=(2, 1), dtype=bool)"
     )
     assert repr(bl.zeros((0, 3))) == "Tensor([], shape=(0, 3), dtype=float32)"
-    assert f"{bl.tensor(1.5)}" == "Tensor(1.5, shape=(), dtype=float32)"
+    assert f"{bl.tensor(1.5)}" == "1.5"
 
 
 def test_repr_is_elided_and_counts_what_is_not_finite():

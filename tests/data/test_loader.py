@@ -125,12 +125,13 @@ def test_dataset_errors():
 def test_random_split_is_disjoint_complete_and_seeded():
     parts = random_split(rows(), [0.5, 0.25, 0.25], seed=3)
     assert [len(p) for p in parts] == [6, 2, 2]
-    assert sorted(i for p in parts for i in p.indices.tolist()) == list(range(10))
+    assert sorted(i for p in parts for i in p.indices) == list(range(10))
     again = random_split(rows(), [6, 2, 2], seed=3)
-    assert [p.indices.tolist() for p in parts] == [p.indices.tolist() for p in again]
+    assert [p.indices for p in parts] == [p.indices for p in again]
     other = random_split(rows(), [6, 2, 2], seed=4)
-    assert [p.indices.tolist() for p in parts] != [p.indices.tolist() for p in other]
-    assert order(DataLoader(parts[1], 2)) == [parts[1].indices.tolist()]
+    assert [p.indices for p in parts] != [p.indices for p in other]
+    assert order(DataLoader(parts[1], 2)) == [parts[1].indices]
+    assert sorted(parts[0].indices + parts[1].indices + parts[2].indices) == list(range(10))
 
 
 def test_random_split_errors():

@@ -15,6 +15,16 @@ c = torch.arange(24.).reshape(2, 3, 4)
 
 EXPRESSIONS = """
 x.size() -> np.shape(X)
+isinstance(x.shape, torch.Size) -> True
+isinstance((2, 'a'), torch.Size) or isinstance([2], torch.Size) -> False
+f'{n.sum()} {v[0]} {b[0]} {v[2] / 4}' -> '30 1.0 True 0.75'
+b.clone() -> B
+torch.clone(b) -> B
+n.clone(memory_format=torch.preserve_format) -> N
+v[(v > 0).byte()] -> V[V > 0]
+x[:, b.byte()] -> X[:, B]
+x[(x > 2).byte()] -> X[X > 2]
+v[torch.tensor(1, dtype=torch.uint8)] -> V[None]
 x.size(0) -> 2
 x.size(-1) -> 3
 x.dim() -> 2

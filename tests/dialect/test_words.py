@@ -105,3 +105,26 @@ def test_extremes_send_the_gradient_where_their_dialect_does():
     x = bl.tensor([3.0, 3.0, 1.0], requires_grad=True)
     assert bl.grad(x.max(axis=0), x).tolist() == [0.5, 0.5, 0.0]
     assert bl.grad(x.max(dim=0).values, x).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_a_mask_of_bytes_is_one_where_pytorch_is_spoken(spoken):
+    x, mask = bl.tensor(X), (bl.tensor(X) > 2).astype("uint8")
+    row = bl.asarray([0, 1], dtype="uint8")
+    places = mask.numpy()
+    assert np.array_equal(x[mask].numpy(), X[places > 0] if spoken else X[places])
+    assert np.array_equal(x[row].numpy(), X[[1]] if spoken else X[[0, 1]])
+    for key, mask_of_numpy in ((mask, places), (row, row.numpy()), ((row, 0), (row.numpy(), 0))):
+        x, wanted = bl.tensor(X), X.copy()
+        x[key] = 9.0
+        parts = mask_of_numpy if isinstance(mask_of_numpy, tuple) else (mask_of_numpy,)
+        by_truth = tuple(k > 0 if isinstance(k, np.ndarray) else k for k in parts)
+        wanted[by_truth if spoken else parts] = 9.0
+        assert np.array_equal(x.numpy(), wanted)
+
+
+def test_a_copy_of_truth_values_is_their_own():
+    numbers = np.array([True, False])
+    x = bl.asarray(numbers, copy=False)
+    copies = (x.clone(), x.to("cpu", copy=True))
+    numbers[0] = False
+    assert [y.tolist() for y in copies] == [[True, False]] * 2

@@ -152,6 +152,13 @@ def test_apply_visits_inner_modules_first() -> None:
     assert sorted(seen) == ["BatchNorm1d", "Linear", "Linear", "Net", "Sequential", "Tanh"]
 
 
+def test_apply_visits_modules_in_their_order() -> None:
+    seen = []
+    net = nn.Sequential(nn.Linear(1, 2), nn.Sequential(nn.ReLU(), nn.ELU()), nn.Tanh())
+    assert net.apply(lambda m: seen.append(type(m).__name__)) is net
+    assert seen == ["Linear", "ReLU", "ELU", "Sequential", "Tanh", "Sequential"]
+
+
 def test_to_casts_floating_parameters_and_buffers() -> None:
     net = Net().to("float64")
     assert {p.dtype for p in net.parameters()} == {bl.float64}

@@ -15,7 +15,7 @@ from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached
 from .elementwise import where
-from .indexing import select
+from .indexing import is_mask, select
 
 
 def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
@@ -86,7 +86,7 @@ def _without_extra(value: Tensor, ndim: int) -> Tensor:
 
 def _is_mask(key: Any) -> bool:
     """Whether a key is one array of truth values, as in `x[x < 0] = 0`."""
-    return isinstance(key, Tensor | np.ndarray) and key.dtype == dtypes.bool_ and key.ndim > 0
+    return isinstance(key, Tensor | np.ndarray) and key.ndim > 0 and is_mask(key)
 
 
 def _masked(x: Tensor, mask: Any, value: Tensor) -> Tensor:
@@ -98,4 +98,5 @@ def _masked(x: Tensor, mask: Any, value: Tensor) -> Tensor:
         )
     rest = (1,) * (x.ndim - mask.ndim)
     movement.require_fitting(x.shape[mask.ndim :], x, value)
-    return where(as_tensor(mask).reshape((*mask.shape, *rest)), value, x)
+    chosen = as_tensor(mask).astype(dtypes.bool_).reshape((*mask.shape, *rest))
+    return where(chosen, value, x)

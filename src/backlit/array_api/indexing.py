@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import bool_, uint64
+from ..dtypes import bool_, uint8, uint64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TraceError
 from ..op import Requirement, describe
 from ..ops import indexing as ops
@@ -16,6 +16,7 @@ from ..ops import movement
 from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor, wrap
 from .arguments import cached, one_axis
+from .dialects import SPOKEN
 from .manipulation import broadcast_to
 
 __all__ = ["take", "take_along_axis"]
@@ -134,7 +135,7 @@ def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
     written = not isinstance(entry, Tensor | np.ndarray)
     if written and array.size == 0:
         array = wrap(np.empty(array.shape, np.int64))  # for NumPy, [] holds floats
-    if array.dtype == bool_:
+    if is_mask(array):
         mask = array.array if written else array._concrete("indexing by a mask")
         if mask.ndim == 0:
             return [_FromMask(wrap(np.nonzero(mask[None])[0]), 1, new=True)]
@@ -142,6 +143,11 @@ def _index_arrays(entry: Any) -> list[Tensor | _FromMask]:
     if array.dtype not in dtypes.INTEGER:
         raise DTypeError(f"indexing: index arrays must be integers or bool, got {describe(array)}")
     return [_within_int64("indexing", array)]
+
+
+def is_mask(array: Any) -> bool:
+    """Whether an array selects by truth: of bool, and for PyTorch of uint8, which was its bool."""
+    return array.dtype == bool_ or (SPOKEN.pytorch and array.dtype == uint8)
 
 
 def _within_int64(name: str, indices: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ def require_examples(what: str, dataset: Any) -> None:
 
 
 class Subset(Dataset):
-    """The examples of a dataset with the given numbers, in their order.
+    """The examples of a dataset with the given numbers, which are its `indices`, in their order.
 
     >>> data = Subset(TensorDataset([10.0, 20.0, 30.0]), [2, 0])
     >>> data[0]
@@ -119,18 +119,24 @@ class Subset(Dataset):
                 f"Subset: indices must be a list of integers, got {describe(numbers)}; for a mask "
                 "use numpy.flatnonzero(mask)"
             )
-        self.indices = numbers.numpy().astype(np.int64)
-        outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
+        chosen = numbers.numpy().astype(np.int64)
+        outside = chosen[(chosen < 0) | (chosen >= len(dataset))]
         if outside.size:
             raise IndexRangeError(
                 f"Subset: indices must lie in [0, {len(dataset)}), got {int(outside[0])}"
             )
+        self.indices = chosen.tolist()
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.dataset[int(self.indices[_checked(index, len(self))])]
+        return self.dataset[self.indices[_checked(index, len(self))]]
+
+    def numbers(self, indices: np.ndarray) -> np.ndarray:
+        """The numbers, in the dataset, of examples."""
+        chosen = self.indices
+        return np.array([chosen[i] for i in _within(indices, len(chosen)).tolist()], np.int64)
 
     def __repr__(self) -> str:
         return f"Subset({len(self)} of {self.dataset!r})"
@@ -143,7 +149,7 @@ def rows_of(dataset: Any, indices: np.ndarray) -> tuple[Tensor, ...] | None:
     `__getitem__` of its own.
     """
     while type(dataset) is Subset:
-        indices = dataset.indices[_within(indices, len(dataset))]
+        indices = dataset.numbers(indices)
         dataset = dataset.dataset
     return dataset.rows(indices) if type(dataset) is TensorDataset else None
 

@@ -281,7 +281,7 @@ class DataLoader:
         dataset = self.dataset
         order = np.where(order < 0, order + len(dataset), order)
         while type(dataset) is Subset:
-            order = dataset.indices[order]
+            order = dataset.numbers(order)
             dataset = dataset.dataset
         return self._deliver_rows(order, steps)
 

@@ -23,7 +23,7 @@ from ..errors import ArgumentError, ShapeError
 from ..nn import functional
 from ..op import describe
 from ..ops.indexing import gathered_shape
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, copied
 from .pieces import atleast_1d, ravel
 
 equal_elements = ours.equal
@@ -89,6 +89,11 @@ def logit(x: Any, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), of x limited to [eps, 1 - eps]."""
     x = as_tensor(x) if eps is None else ours.clip(x, eps, 1 - eps)
     return ours.subtract(ours.log(x), ours.log1p(ours.negative(x)))
+
+
+def clone(x: Any) -> Tensor:
+    """The same elements in a Tensor of their own, on the tape."""
+    return copied(as_tensor(x))
 
 
 def fill(x: Any, value: Any) -> Tensor:

@@ -14,7 +14,7 @@ from ..array_api.dialects import UNSAID, require_pytorch
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
-from ..tensor import Tensor, _keeping
+from ..tensor import Tensor, _keeping, copied
 from . import functions, pieces
 from .translate import Function, as_dtype
 
@@ -244,7 +244,7 @@ def grad_fn(self: Tensor) -> Any:
 
 def clone(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy on the tape: gradients go through it."""
-    return ours.positive(self)
+    return copied(self)
 
 
 def itself(self: Tensor, memory_format: Any = None) -> Tensor:

@@ -15,7 +15,7 @@ abs absolute=abs acos arccos=acos acosh arccosh=acosh asin arcsin=asin asinh arc
 atan arctan=atan atanh arctanh=atanh bitwise_not=bitwise_invert ceil cos cosh deg2rad digamma
 erf erfc erfinv exp exp2 expm1 fix=trunc floor frac isfinite isinf isnan lgamma log log10 log1p log2
 logical_not neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
-resolve_conj=positive resolve_neg=positive conj_physical=positive clone=positive isreal
+clone resolve_conj=clone resolve_neg=clone conj_physical=clone isreal
 sign signbit sin sinc sinh sqrt square tan tanh trunc isposinf isneginf sgn=sign
 """
 

@@ -395,10 +395,11 @@ class Module(Announcing):
             p.grad = None if set_to_none or p.grad is None else zeros_like(p.grad)
 
     def apply(self, fn: Callable[[Module], None]) -> Module:
-        """Call a function with every module, inner ones first; returns this module."""
+        """Call a function with the modules inside, in their order, then this one; returns it."""
         require_function("apply: function", fn)
-        for module in reversed(list(self.modules())):
-            fn(module)
+        for module in list(self.children()):
+            module.apply(fn)
+        fn(self)
         return self
 
     def to(

@@ -55,7 +55,7 @@ class Tensor(_Tensor, metaclass=_Class):
         if not given:
             return zeros((0,), dtype=kind, device=device)
         if len(given) == 1 and not isinstance(given[0], int | np.integer):
-            if isinstance(given[0], Size):
+            if type(given[0]) is Size:
                 return zeros(given[0], dtype=kind, device=device)
             return _Tensor(given[0], kind)
         if all(isinstance(n, int | np.integer) for n in given):
@@ -80,7 +80,14 @@ def _class(name: str, dtype: Any) -> Any:
 TENSORS = {name: _class(name, dtype) for dtype, name in CLASSES.items()}
 
 
-class Size(tuple):
+class _Shape(type):
+    """Every tuple of whole numbers is a Size, because shapes of Tensors are plain tuples."""
+
+    def __instancecheck__(cls, thing: Any) -> bool:
+        return isinstance(thing, tuple) and all(type(n) is int for n in thing)
+
+
+class Size(tuple, metaclass=_Shape):
     """A shape, as PyTorch names it. Shapes of Tensors are plain tuples, and equal to it."""
 
     __slots__ = ()
