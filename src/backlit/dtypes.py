@@ -56,6 +56,8 @@ def as_dtype(dtype: Any) -> DType:
     >>> as_dtype("bfloat16"), as_dtype(float), as_dtype("float")
     (dtype(bfloat16), dtype('float32'), dtype('float32'))
     """
+    if isinstance(dtype, np.dtype) and dtype in _ONE:
+        return _ONE[dtype]  # the one object, because ops ask first whether types are it
     if dtype is float or (isinstance(dtype, str) and dtype == "float"):
         return DEFAULT_FLOAT
     if dtype is int or (isinstance(dtype, str) and dtype == "int"):
@@ -69,7 +71,7 @@ def as_dtype(dtype: Any) -> DType:
     if result is None:
         names = ", ".join(sorted(_BY_NAME))
         raise DTypeError(f"dtype: {dtype!r:.60} is not supported; use one of {names}")
-    return _BY_NAME[result.name]  # the one object, because ops ask first whether types are it
+    return result
 
 
 @functools.cache

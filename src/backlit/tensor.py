@@ -78,7 +78,7 @@ def apply(op: Op, *inputs: Any) -> Tensor:
             arrays, array = state.execution.run(op, inputs)
         y = _new(Tensor)
         y.array = array
-        y.node = y._grad = y._hooks = y.name = None
+        y.node = y._grad = y._hooks = y.name = y._part = None
         y._requires_grad = False
         if op.differentiable:
             for x in inputs:
@@ -156,7 +156,7 @@ class Tensor(Methods):
     __array_priority__ = 1000  # NumPy arrays leave mixed operators to Tensor
 
     array: Any
-    #: Of which Tensor it is a part, and writes through to it; most have no such attribute.
+    #: Of which Tensor it is a part, and writes through to it.
     _part: Any
     node: Node | None
     name: str | None
@@ -172,7 +172,7 @@ class Tensor(Methods):
             execution.claim(self)
         else:
             self.array = execution.read(known if dtype is None else known.astype(dtype))
-        self.node = self._grad = self._hooks = self.name = None
+        self.node = self._grad = self._hooks = self.name = self._part = None
         self._requires_grad = False
         if requires_grad:
             self.requires_grad_()
@@ -380,7 +380,7 @@ class Tensor(Methods):
         """A leaf of the same kind and name around another array."""
         twin = _new(type(self))
         twin.array = array
-        twin.node = twin._grad = twin._hooks = None
+        twin.node = twin._grad = twin._hooks = twin._part = None
         twin.name = self.name
         twin._requires_grad = self._requires_grad
         return twin
@@ -518,7 +518,7 @@ class Tensor(Methods):
         if STATE.observer is not None and not leaf:
             STATE.observer(_POSITIVE, (new,), self)
         if Parts.made:
-            part = getattr(self, "_part", None)
+            part = self._part
             if reshaped:
                 self._part = None
             elif part is not None:
@@ -684,7 +684,7 @@ def wrap(array: Any, node: Node | None = None) -> Tensor:
     t.array = array
     t.node = node
     t._requires_grad = node is not None
-    t._grad = t._hooks = t.name = None
+    t._grad = t._hooks = t.name = t._part = None
     return t
 
 

@@ -391,6 +391,28 @@ def test_distances_of_many_points_are_those_of_few() -> None:
     np.testing.assert_allclose(got.numpy(), want, 1e-9, 1e-9)
 
 
+def test_long_rows_are_put_in_order_as_stably_as_short_ones():
+    rng = np.random.default_rng(0)
+    edges = np.array([nan, inf, -inf, 0.0, -0.0, 1.0])
+    kinds = {
+        "different": rng.random,
+        "few": lambda shape: rng.integers(0, 50, shape),
+        "all equal": np.zeros,
+        "edges": lambda shape: rng.choice(edges, shape).astype(np.float32),
+        "64 bits": lambda shape: rng.integers(0, 2**64, shape, np.uint64),
+        "16 bits": lambda shape: rng.integers(0, 2**16, shape, np.uint16),
+    }
+    for name, make in kinds.items():
+        for shape, axis in (((5000,), 0), ((2, 3000), 1), ((3000, 2), 0), ((0, 3000), 1)):
+            x = make(shape)
+            expected = np.argsort(x, axis=axis, stable=True)
+            assert np.array_equal(bl.argsort(at(x), axis=axis).numpy(), expected), (name, shape)
+            last = x.shape[axis] - 1
+            expected = np.flip(last - np.argsort(np.flip(x, axis), axis=axis, stable=True), axis)
+            downward = bl.argsort(at(x), axis=axis, descending=True)
+            assert np.array_equal(downward.numpy(), expected), (name, shape)
+
+
 def test_equal_elements_keep_their_order_among_many() -> None:
     """However many there are, the places are those that a stable order begins with."""
     x = RNG.integers(0, 4, (3, 500)).astype(float)

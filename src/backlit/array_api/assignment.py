@@ -12,7 +12,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import describe
 from ..ops import indexing, movement
 from ..state import STATE
-from ..tensor import Tensor, apply, as_tensor
+from ..tensor import Tensor, apply, as_tensor, wrap
 from .arguments import cached
 from .elementwise import where
 from .indexing import is_mask, select
@@ -53,7 +53,7 @@ def _last(value: Tensor, count: int) -> tuple[int, ...]:
 def _fitting(x: Tensor, value: Any) -> Tensor:
     """The value as a Tensor of x's dtype. Floats are cut to whole numbers, as everywhere."""
     if isinstance(value, bool | int | float):
-        return as_tensor(_number(x, value))
+        return wrap(_number(x, value))
     value = as_tensor(value)
     if value.requires_grad and STATE.grad_enabled and x.dtype not in dtypes.FLOATING:
         raise DTypeError(

@@ -72,7 +72,7 @@ class Data(Tensor):
 def _of(owner: Tensor, key: Any) -> Data:
     y = _new(Data)
     y._owner, y._key = owner, key
-    y.node = y._grad = y._hooks = y.name = None
+    y.node = y._grad = y._hooks = y.name = y._part = None
     y._requires_grad = False
     return y
 

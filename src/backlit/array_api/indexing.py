@@ -63,7 +63,13 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
 def select(x: Tensor, key: Any) -> Selection:
     """What a key selects from x, or the error that names the part of the key that is wrong."""
-    entries, gap = _expanded(x, key if isinstance(key, tuple) else (key,))
+    keys = key if isinstance(key, tuple) else (key,)
+    sizes = x.shape
+    if len(keys) <= len(sizes) and _BASIC.issuperset(map(type, keys)):
+        basic = [_basic(k, sizes[axis], axis) for axis, k in enumerate(keys)]
+        rest = [(0, n, 1) for n in sizes[len(keys) :]]
+        return Selection(sizes, (*basic, *rest), (), None)
+    entries, gap = _expanded(x, keys)
     shape: list[int] = []
     pattern: list[Any] = []
     arrays: list[Tensor] = []
@@ -126,6 +132,8 @@ def _expanded(x: Tensor, key: tuple[Any, ...]) -> tuple[list[Any], int | None]:
     return whole, position if places and not rest else None
 
 
+#: What most keys hold, which need no more than a look at the sizes.
+_BASIC = frozenset({int, slice})
 #: What a key may hold besides integers, slices, None and `...`.
 _ARRAYS = (Tensor, np.ndarray, np.bool_, bool, list, tuple, range)
 
@@ -163,6 +171,8 @@ def _below_int64(xp: Any, i: Any) -> tuple[Requirement, ...]:
 
 
 def _basic(entry: Any, size: int, axis: int) -> int | tuple[int, int, int]:
+    if type(entry) is int and -size <= entry < size:
+        return entry % size
     if isinstance(entry, slice):
         try:
             start, stop, step = entry.indices(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import string
@@ -159,7 +160,7 @@ def einsum(subscripts: str, /, *operands: Any) -> Tensor:
                 )
             sizes[letter] = n if known == 1 else known
     work = [_diagonals(t, x) for t, x in zip(terms, tensors, strict=True)]
-    for i, j in _order(work, output, sizes):
+    for i, j in _order(tuple(t for t, _ in work), output, tuple(sizes.items())):
         right, left = work.pop(j), work.pop(i)
         still_needed = set(output).union(*(t for t, _ in work))
         work.append(_contract(left, right, still_needed))
@@ -233,20 +234,22 @@ def _diagonals(term: str, x: Tensor) -> tuple[str, Tensor]:
     return term, x
 
 
+@functools.lru_cache(256)
 def _order(
-    work: list[tuple[str, Tensor]], output: str, sizes: dict[str, int]
+    terms: tuple[str, ...], output: str, letters: tuple[tuple[str, int], ...]
 ) -> list[tuple[int, int]]:
     """Which two operands to contract at each step; the result goes to the end of the list."""
-    if len(work) <= 2:
-        return [(0, 1)] * (len(work) - 1)
-    terms = ",".join(term for term, _ in work)
+    if len(terms) <= 2:
+        return [(0, 1)] * (len(terms) - 1)
     # NumPy's path search reads shapes only; its letters are Latin.
-    latin = dict(zip(sorted(set(terms) - {","}), string.ascii_letters, strict=False))
-    text = "".join(latin.get(c, c) for c in terms) + "->" + "".join(latin[c] for c in output)
-    shapes = [np.broadcast_to(np.float32(0), tuple(sizes[c] for c in term)) for term, _ in work]
+    sizes = dict(letters)
+    latin = dict(zip(sorted(set("".join(terms))), string.ascii_letters, strict=False))
+    inputs = ",".join("".join(latin[c] for c in term) for term in terms)
+    text = f"{inputs}->{''.join(latin[c] for c in output)}"
+    shapes = [np.broadcast_to(np.float32(0), tuple(sizes[c] for c in term)) for term in terms]
     path = np.einsum_path(text, *shapes, optimize="greedy")[0][1:]
     steps: list[tuple[int, int]] = []
-    count = len(work)
+    count = len(terms)
     for group in path:
         places = sorted(group)
         steps.append((places[0], places[1]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import EllipsisType, NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ def part_of(whole: Any, part: Any, way: Keyed | Reshaped | Moved) -> None:
     """Let a Tensor write through to the one that it was made of, where PyTorch is spoken."""
     if SPOKEN.pytorch and part is not whole and isinstance(whole, Tensor):
         # What writes through itself is kept for its part: nobody else may hold it.
-        inner = isinstance(whole, Data) or getattr(whole, "_part", None) is not None
+        inner = isinstance(whole, Data) or whole._part is not None
         part._part = Part((lambda: whole) if inner else weakref.ref(whole), way, whole.array)
         Parts.made = True
 
@@ -118,10 +119,13 @@ def speak_pytorch() -> None:
     Tensor.__getitem__ = item  # type: ignore[method-assign]
 
 
+_BASIC = frozenset({int, slice, NoneType, EllipsisType})
+
+
 def _is_basic(key: Any) -> bool:
     """Whether a key selects a part, and no copies: numbers, slices, None and `...`."""
     keys = key if type(key) is tuple else (key,)
-    return all(k is None or k is Ellipsis or type(k) in (int, slice) for k in keys)
+    return _BASIC.issuperset(map(type, keys))
 
 
 __all__ = ["Moved", "Part", "Reshaped", "item", "part_of", "speak_pytorch"]
