@@ -89,8 +89,11 @@ def _useful(order: list[Node], wanted: set[Key]) -> set[Key]:
     """The nodes through which a gradient can reach a wanted one, with the wanted ones."""
     useful = set(wanted)
     for node in order:
-        if any(edge in useful for edge in node.inputs if isinstance(edge, Node | Tensor)):
+        edges = node.inputs
+        if any(edge in useful for edge in edges if isinstance(edge, Node | Tensor)):
             useful.add(node)
+        elif not edges and node.saved is not None:
+            useful.add(node)  # it does not say what it was made of, and is asked for its derivative
     return useful
 
 

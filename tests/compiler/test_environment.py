@@ -1096,6 +1096,22 @@ def test_no_gradient_is_lost_at_the_border_of_a_compiled_function(executor):
         out = f(X)[0]
     head(out).sum().backward()
     assert head.weight.grad is not None
+    w, other = bl.ones(2).requires_grad_(), bl.ones(2).requires_grad_()
+    square = bl.compile(lambda w: (w * w).sum(), executor=executor)
+    derivatives = [
+        lambda: bl.grad(square(w), w),
+        lambda: bl.grad(square(w) + w.sum(), w),
+        lambda: bl.value_and_grad(square)(bl.ones(2)),
+        lambda: bl.jacobian(square, bl.ones(2)),
+        lambda: bl.jvp(square, bl.ones(2), bl.ones(2)),
+        lambda: bl.grad(f(X)[0].sum(), body.bias),
+    ]
+    for derivative in derivatives:
+        with pytest.raises(GradientError, match=r"no gradient goes through a compiled function"):
+            derivative()
+    y = square(w)
+    assert bl.grad(y * 2 + other.sum(), [y, other])[0].item() == 2
+    assert bl.grad(square(w), other, allow_unused=True) is None
     step = bl.compile(lambda x: bl.value_and_grad(lambda w: (w * x).sum())(body.bias))
     assert not step(X)[1].requires_grad  # nothing could be differentiated further
 

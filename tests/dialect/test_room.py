@@ -278,6 +278,48 @@ def test_a_compiled_model_trains_as_it_stands_and_infers_in_native_code():
     assert square(torch.tensor([3.0])).tolist() == [9]
 
 
+def test_a_compiled_function_is_differentiated_as_it_stands():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1))
+
+    class Counted(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.calls, self.last = model, 0, None
+
+        @torch.compile
+        def forward(self, x):
+            self.calls += 1
+            self.last = self.inner(x)
+            return self.last.mean()
+
+    def square(w):
+        return (w**2).sum()
+
+    point = torch.tensor([1.0, 2.0])
+    w = point.clone().requires_grad_()
+    for fast in (torch.compile(square), torch.compile(square, fullgraph=True)):
+        assert fast(point).item() == 5
+        assert torch.func.grad(fast)(point).tolist() == [2, 4]
+        assert torch.func.jacrev(fast)(point).tolist() == [2, 4]
+        assert torch.func.jvp(fast, (point,), (point,))[1].item() == 10
+        assert torch.autograd.functional.jacobian(fast, point).tolist() == [2, 4]
+        assert torch.autograd.grad(fast(w), w)[0].tolist() == [2, 4]
+    counted, data = Counted(), torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    counted(data).backward()
+    torch.compile(lambda x: model(x).mean())(data).backward()
+    assert (counted.calls, model[1].num_batches_tracked.item()) == (1, 2)
+    assert counted.last.requires_grad
+    assert model[1].bias.grad.tolist() == [2]
+    with torch.no_grad():
+        assert counted(data).item() == pytest.approx(0, abs=1e-6)
+    model.eval().compile()
+    with torch.no_grad():
+        expected = model[1](model[0](data)).tolist()
+        for m in (model, copy.deepcopy(model)):
+            np.testing.assert_allclose(m(data).tolist(), expected, rtol=1e-5)
+        assert model.forward.graphs
+
+
 def test_what_cannot_be_compiled_runs_as_it_stands_and_says_so_once():
     def branch(x):
         return x * 2 if x.sum() > 0 else -x

@@ -120,7 +120,8 @@ class interpreter:  # noqa: N801  (an executor is called like a function)
             t._grad = gradient
         for own, name, value in captured.writes:
             own[name] = value
-        return fill_result(captured.result_tree, outputs[: captured.results])
+        results = outputs[: captured.results]
+        return fill_result(captured.result_tree, results, captured.sources(leaves))
 
     def repeat(self, leaves: Any, times: int) -> Any:
         """Interpret the graph `times` times."""
@@ -190,16 +191,16 @@ class CompiledFunction:
         if instance is None:
             return self
         bound = types.MethodType(self.function, instance)
-        own = CompiledFunction(bound, self.executor, self.maxsize)
+        own = type(self)(bound, self.executor, self.maxsize)
         if self._name is not None and hasattr(instance, "__dict__"):
             instance.__dict__[self._name] = own
         return own
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
-        return CompiledFunction(copy.deepcopy(self.function, memo), self.executor, self.maxsize)
+        return type(self)(copy.deepcopy(self.function, memo), self.executor, self.maxsize)
 
     def __copy__(self) -> CompiledFunction:
-        return CompiledFunction(self.function, self.executor, self.maxsize)
+        return type(self)(self.function, self.executor, self.maxsize)
 
     def __reduce__(self) -> Any:
         """Code and graphs are not pickled: a function of a module goes by its name."""
@@ -208,7 +209,7 @@ class CompiledFunction:
         found: Any = sys.modules.get(getattr(function, "__module__", None) or "")
         for part in name.split("."):
             found = getattr(found, part, None)
-        made = (CompiledFunction, (function, self.executor, self.maxsize))
+        made = (type(self), (function, self.executor, self.maxsize))
         return name if found is self else made
 
     def __repr__(self) -> str:

@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable
 from typing import Any
 
 from .. import compiler
+from ..compiler.api import Executor, Runner
+from ..compiler.capture.trace import Capture
 from ..errors import TraceError
 from ..nn.module import Module
 from ..state import STATE
+from ..tensor import Tensor
+from ..tree import flatten
 
 
-def _where_it_can(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function in native code, or as it stands where that cannot be, which it says once."""
-    compiled = compiler.compile(function)
-    as_it_stands = False
+class _OnTape(Exception):  # noqa: N818  (it is caught here and says no error)
+    """What a function returns would be on the tape."""
 
-    @functools.wraps(function, updated=())
-    def run(*args: Any, **kwargs: Any) -> Any:
-        nonlocal as_it_stands
-        if as_it_stands or STATE.execution.captures:
-            return function(*args, **kwargs)
+
+class _OffTape(compiler.CompiledFunction):
+    """A compiled function that runs as it stands where a derivative of its result may be asked.
+
+    No gradient goes through native code from outside.
+    """
+
+    _finds_leaves = False  # it finds Tensors around it that require a gradient
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what the function does."""
+        if STATE.grad_enabled and (self._finds_leaves or _asks_for_gradients(args, kwargs)):
+            return self.function(*args, **kwargs)
         try:
-            return compiled(*args, **kwargs)
-        except TraceError as error:
-            as_it_stands = True
-            warnings.warn(f"torch.compile: it runs as it stands: {error}", stacklevel=2)
-        return function(*args, **kwargs)
+            return super().__call__(*args, **kwargs)
+        except _OnTape:
+            self._finds_leaves = True
+        return self.function(*args, **kwargs)
 
-    return run
+    def _made(self, captured: Capture, make: Executor | None = None) -> Runner:
+        if captured.linked:
+            for change in reversed(captured.changes):
+                change.undo()
+            raise _OnTape
+        return super()._made(captured, make)
+
+
+def _asks_for_gradients(args: Any, kwargs: Any) -> bool:
+    return any(isinstance(x, Tensor) and x.requires_grad for x in flatten((args, kwargs))[0])
+
+
+class _WhereItCan(_OffTape):
+    """One that runs as it stands where it cannot be compiled, too, which it says once."""
+
+    _as_it_stands = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what the function does."""
+        if not self._as_it_stands and not STATE.execution.captures:
+            try:
+                return super().__call__(*args, **kwargs)
+            except TraceError as error:
+                self._as_it_stands = True
+                self._warn("as it stands", f"torch.compile: it runs as it stands: {error}")
+        return self.function(*args, **kwargs)
 
 
 class OptimizedModule(Module):
@@ -43,12 +75,12 @@ class OptimizedModule(Module):
     def __init__(self, model: Module):
         super().__init__()
         self._orig_mod = model
-        self.__dict__["_compiled"] = _where_it_can(model)
+        self.__dict__["_compiled"] = _WhereItCan(model)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The model's function."""
         if STATE.grad_enabled and any(p.requires_grad for p in self._orig_mod.parameters()):
-            return self._orig_mod(*inputs, **options)
+            return self._orig_mod(*inputs, **options)  # without a try
         return self.__dict__["_compiled"](*inputs, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -67,7 +99,7 @@ def compile(
     options: Any = None,
     disable: bool = False,
 ) -> Any:
-    """Native code of a function, or of a model where no gradient is asked for.
+    """Native code of a function or a model where no gradient is asked for, elsewhere as it stands.
 
     What cannot be captured, as it asks for values, runs as it stands, with a warning that says why;
     with `fullgraph` that is an error, as in PyTorch. What else PyTorch takes chooses among its
@@ -79,4 +111,13 @@ def compile(
         return model
     if isinstance(model, Module):
         return OptimizedModule(model)
-    return compiler.compile(model) if fullgraph else _where_it_can(model)
+    return _OffTape(model) if fullgraph else _WhereItCan(model)
+
+
+def _compile_in_place(self: Module, *args: Any, **options: Any) -> None:
+    """Let calls of this module run native code where `torch.compile` of it would."""
+    vars(self).pop("forward", None)  # compiled before
+    vars(self)["forward"] = compile(self.forward, *args, **options)
+
+
+Module.compile = _compile_in_place  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,30 @@ LINKED = Output()
 
 
 class Compiled(Op):
-    """Stands on the tape for a compiled function, through which no gradient goes."""
+    """Stands on the tape for a compiled function, through which no gradient goes.
+
+    Its node leads on to the Tensors that the function took, so that a walk knows what lies behind
+    it; where these are not known it leads nowhere, and what lies behind it may be anything.
+    """
+
+    attributes = ("sources",)
+    sources: int  # how many Tensors that require a gradient the function took
 
     def backward(self, xp: Any, grad_y: Any) -> Any:
-        """Raise: a result that silently got no gradient would leave weights untrained."""
-        raise GradientError(
-            "compiled: no gradient goes through a compiled function from outside; call backward() "
-            "or backlit.grad inside it, or call it under backlit.no_grad() if none is wanted"
-        )
+        """Raise where a gradient goes on: weights that silently got none would stay untrained."""
+        return (_refuse,) * self.sources if self.sources else _refuse()
 
 
-_COMPILED = Compiled()
+def _refuse() -> Any:
+    raise GradientError(
+        "compiled: no gradient goes through a compiled function from outside; call backward() "
+        "or backlit.grad inside it, or call it under backlit.no_grad() if none is wanted"
+    )
+
+
+@functools.cache
+def _compiled(sources: int) -> Compiled:
+    return Compiled(sources=sources)
 
 
 def is_linked(result: Tensor) -> bool:
@@ -55,16 +69,20 @@ def is_linked(result: Tensor) -> bool:
     return result.requires_grad and (result.node is None or result.node.saved is not None)
 
 
-def wrapped(array: np.ndarray, kind: Output) -> Tensor:
+def wrapped(array: np.ndarray, kind: Output, sources: tuple[Tensor, ...] = ()) -> Tensor:
     """A Tensor of a result; a LINKED one has a node through which no gradient goes."""
-    return wrap(array, make_node(_COMPILED, (), (), array) if kind is LINKED else None)
+    if kind is OUTPUT:
+        return wrap(array)
+    return wrap(array, make_node(_compiled(len(sources)), sources, (), array))
 
 
-def fill_result(tree: Any, arrays: list[np.ndarray]) -> Any:
+def fill_result(tree: Any, arrays: list[np.ndarray], sources: tuple[Tensor, ...]) -> Any:
     """The function's result with arrays wrapped in Tensors where Tensors were."""
     structure, kept = tree
     if structure is None and kept[0] is OUTPUT:
         return wrap(arrays[0])
     following = iter(arrays)
-    leaves = [wrapped(next(following), leaf) if type(leaf) is Output else leaf for leaf in kept]
+    leaves = [
+        wrapped(next(following), leaf, sources) if type(leaf) is Output else leaf for leaf in kept
+    ]
     return unflatten(structure, leaves)

@@ -55,6 +55,18 @@ class Capture:
     used: int = 0  # when it was last run, for those that keep captures
 
     @cached_property
+    def linked(self) -> bool:
+        """Whether eager execution could differentiate any of the results further."""
+        return any(leaf is LINKED for leaf in self.result_tree[1])
+
+    def sources(self, leaves: Any) -> tuple[Tensor, ...]:
+        """The Tensors of a call to which gradients of its results would go, if all are known."""
+        if not self.linked:
+            return ()
+        found = [x for x in (*leaves, *self.found) if getattr(x, "_requires_grad", False)]
+        return tuple(found) if all(isinstance(x, Tensor) for x in found) else ()
+
+    @cached_property
     def chained(self) -> bool:
         """Whether a call finds what a call before it has left, so that it may be of another kind.
 

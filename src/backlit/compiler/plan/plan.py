@@ -208,7 +208,8 @@ class Plan:
         with self._lock:
             if not (fresh or self._in_mode()) or not self._bind(leaves):
                 return MISS
-            return fill_result(self.captured.result_tree, self._run(1, leaves))
+            results = self._run(1, leaves)
+            return self._handed_out(results, leaves)
 
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run the plan `times` times on the same arguments; return the last result."""
@@ -216,7 +217,7 @@ class Plan:
             for _, turns in _portions(times, self.repeatable):
                 self._rebind(leaves)
                 results = self._run(turns)
-            return fill_result(self.captured.result_tree, results)
+            return self._handed_out(results, leaves)
 
     def epoch(self, order: np.ndarray, arrays: Any) -> Any:
         """Run the plan once for each row of `order`; return the results, stacked.
@@ -241,7 +242,12 @@ class Plan:
                         stack[done] = result
             for slot in [*self.argument_slots, *slots]:
                 self.arrays[slot] = None  # of a whole data set: it is not kept alive from here
-        return fill_result(self.captured.result_tree, stacks)
+        return self._handed_out(stacks, arrays)
+
+    def _handed_out(self, results: list[np.ndarray], leaves: Any) -> Any:
+        """The results of a call as the function returns them."""
+        captured = self.captured
+        return fill_result(captured.result_tree, results, captured.sources(leaves))
 
     def _run(self, turns: int, leaves: Any = ()) -> list[np.ndarray]:
         """Run `turns` turns; update the environment and arguments; return the last results."""
