@@ -574,6 +574,54 @@ def test_item_assignment_leaves_shared_values_alone():
     assert (y.tolist(), seen.tolist(), x.tolist()) == ([1.0, 2.0], [1.0, 2.0], [5.0, 2.0])
 
 
+def test_a_table_is_filled_in_its_own_memory():
+    x = bl.zeros((3, 4))
+    place = x.array.__array_interface__["data"][0]
+    for i, j in np.ndindex(3, 4):
+        x[i, j] = i + j
+    x[1:, ::2] = bl.tensor([7.0, 8.0])
+    assert x.tolist() == [[0, 1, 2, 3], [7, 2, 8, 4], [7, 3, 8, 5]]
+    with pytest.raises(ShapeError):
+        x[0] = bl.zeros((2,))
+    assert x.array.__array_interface__["data"][0] == place
+
+
+def test_a_table_is_not_filled_in_memory_that_somebody_has_seen():
+    w = bl.tensor([1.0, 2.0], requires_grad=True)
+    step = bl.compile(lambda t: t * 2)
+
+    def kept(value):
+        return lambda: value
+
+    def product(x):
+        y = (w * x).sum()
+        return lambda: bl.grad(y, w)
+
+    seen = {
+        "a Tensor of the same value": lambda x: kept(x.detach()),
+        "a view": lambda x: kept(x[:]),
+        "NumPy's view of it": lambda x: kept(x.numpy()),
+        "DLPack": lambda x: kept(np.from_dlpack(x)),
+        "the tape": product,
+        "a compiled function": lambda x: kept(step(x) / 2),
+    }
+    for name, look in seen.items():
+        x = bl.tensor([3.0, 4.0])
+        got = look(x)
+        x[0] = 5.0
+        x[1:] = 6.0
+        assert np.asarray(got()).tolist() == [3.0, 4.0], name
+        assert x.tolist() == [5.0, 6.0], name
+        assert step(x).tolist() == [10.0, 12.0], name
+    array = np.array([3.0, 4.0])
+    x = bl.asarray(array)
+    x[0] = 5.0
+    assert array.tolist() == [3.0, 4.0]
+    x = bl.tensor([3.0, 4.0, 5.0])
+    x[1:] = x[:-1]
+    assert x.tolist() == [3.0, 3.0, 4.0]
+
+
 def test_item_assignment_by_tensor_index():
     x = bl.tensor([1.0, 2.0, 3.0])
     x[bl.tensor([0, 2])] = bl.tensor([7.0, 8.0])

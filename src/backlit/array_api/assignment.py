@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..backend import numpy_backend
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..execution import AT_ONCE
 from ..op import describe
 from ..ops import indexing, movement
 from ..state import STATE
@@ -18,11 +21,14 @@ from .elementwise import where
 from .indexing import is_mask, select
 
 
-def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
+def setitem(x: Tensor, key: Any, value: Any, *, spent: bool = False) -> Tensor:
     """x with `value` where x[key] stands, with NumPy's meaning; x itself stays as it is.
 
     The value is cast to x's dtype and broadcast; where indices repeat, the last one's stays.
     Gradients go to x where nothing was written, and to the elements of the value that stayed.
+
+    `spent` says that the result takes x's place: then it is written into x's own memory where
+    nobody could tell, so that filling a table one by one does not copy it each time.
     """
     value = _fitting(x, value)
     if isinstance(key, tuple) and len(key) == 1:
@@ -34,6 +40,13 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     shape, pattern, arrays, squeezed = select(x, key)
     if not arrays:
         value = _without_extra(value, len(movement.sliced_shape(pattern)))
+        if spent and _unseen(x, value):
+            try:
+                x.array[numpy_backend.key(pattern)] = value.array
+            except ValueError:
+                pass  # nothing was written, and the op says why
+            else:
+                return wrap(x.array)
         return apply(cached(movement.SetSlice, pattern), x, value)
     block = indexing.gathered_shape(pattern, arrays)
     if squeezed is not None:  # the axis that is not the user's is one of the value's, too
@@ -44,6 +57,34 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     whole = x if shape == x.shape else x.reshape(shape)
     y = apply(cached(indexing.SetItems, pattern), whole, value, *arrays)
     return y if shape == x.shape else y.reshape(x.shape)
+
+
+def _references(x: Tensor) -> int:
+    """How many hold a Tensor's array, counted as Python counts them here."""
+    return sys.getrefcount(x.array)
+
+
+#: What is counted of an array that only its Tensor holds.
+_ALONE = _references(wrap(np.zeros(1)))
+
+
+def _unseen(x: Tensor, value: Tensor) -> bool:
+    """Whether x's array may be overwritten: nobody else holds it, or a view of it, or looks on.
+
+    Whoever has used the array holds it: a tape, another Tensor, a captured program, `x.numpy()`.
+    """
+    return (
+        STATE.execution is AT_ONCE
+        and STATE.observer is None
+        and type(x) is Tensor
+        and type(x.array) is type(value.array) is np.ndarray
+        and x._part is None
+        and not x._requires_grad
+        and not value._requires_grad
+        and x.array.flags.owndata
+        and x.array.flags.writeable
+        and _references(x) == _ALONE
+    )
 
 
 def _last(value: Tensor, count: int) -> tuple[int, ...]:

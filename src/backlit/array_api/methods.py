@@ -202,7 +202,7 @@ def _reflected_matmul(self: Tensor, other: Any) -> Tensor:
 
 def _setitem(self: Tensor, key: Any, value: Any) -> None:
     """Replace the elements that the key selects; the gradient goes to what is written there."""
-    self.become("item assignment", setitem(self, key, value))
+    self.become("item assignment", setitem(self, key, value, spent=True))
 
 
 def _round(self: Tensor, digits: int | None = None) -> Tensor:

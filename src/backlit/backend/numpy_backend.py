@@ -204,7 +204,8 @@ def arange(start: float, count: int, step: float, dtype: np.dtype) -> np.ndarray
     return astype(start + step * np.arange(count), dtype)
 
 
-def _key(index: Index) -> tuple[int | _slice | None, ...]:
+def key(index: Index) -> tuple[int | _slice | None, ...]:
+    """NumPy's key for the `index` of a Slice."""
     return tuple([_as_slice(*i) if isinstance(i, tuple) else i for i in index])
 
 
@@ -216,24 +217,24 @@ def _as_slice(start: int, count: int, step: int) -> _slice:
 
 
 def slice(x: np.ndarray, index: Index) -> np.ndarray:
-    return x[_key(index)]
+    return x[key(index)]
 
 
 def place(x: np.ndarray, index: Index, shape: tuple[int, ...]) -> np.ndarray:
     result = np.zeros(shape, x.dtype)
-    result[_key(index)] = x
+    result[key(index)] = x
     return result
 
 
 def set_slice(x: np.ndarray, value: Any, index: Index) -> np.ndarray:
     result = np.array(x)
-    result[_key(index)] = value
+    result[key(index)] = value
     return result
 
 
 def _pattern_key(pattern: tuple, indices: tuple[np.ndarray, ...]) -> tuple:
     arrays = iter(indices)
-    return tuple([next(arrays) if i == "array" else _key((i,))[0] for i in pattern])
+    return tuple([next(arrays) if i == "array" else key((i,))[0] for i in pattern])
 
 
 def gather(x: np.ndarray, *indices: np.ndarray, pattern: tuple) -> np.ndarray:
