@@ -8,51 +8,68 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 import numpy as np
 
-from ...errors import BacklitError
-from ...nn import functional
+from ...errors import ArgumentError, BacklitError
+from ...location import location
 from ...nn.module import Module
 from ...op import Op
 from ...optim import Optimizer
 from ...see.checks import check as check_gradient
-from ...see.find.diagnose import diagnose as diagnose_model
+from ...see.find.diagnose import judged
+from ...see.find.diagnose.material import Material
 from ...see.measure.statistics import Watch
 from ...see.measure.statistics import watch as watch_model
 from ...see.records.from_tape import record
 from ...see.show.draw import draw as draw_record
 from ...state import STATE, observing
+from ...tape import INTERNAL, line_of, user_site
 from ...tensor import Tensor
-from ...torch.nn import functional as their_functional
 from ..output import make_console
+from .replay import Call, Replay, replay
 
-#: The functions that may be a script's loss, where it is no module.
-_LOSSES = (
-    "cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy "
-    "binary_cross_entropy_with_logits kl_div"
-).split()
+#: So many losses of the first step are drawn.
+DRAWN = 8
+#: What to write in a script that updates its parameters by hand, for what looks at a step.
+_BY_HAND = {
+    "watch": "put each turn of its loop in `with watching:`, after watching = see.watch(model), "
+    "and print(watching)",
+    "diagnose": "print(see.diagnose(model, (x, y), loss_fn)), where loss_fn(model(x), y) is the "
+    "loss",
+}
 
 
 class FirstStep:
-    """Looks at the first step, as the options ask."""
+    """Looks at the first step, as the options ask: until an optimizer takes its second."""
 
     def __init__(
         self, script: str, *, draw: bool, check: bool, diagnose: bool, watch: bool
     ) -> None:
-        self.picture = Path(script).stem + ".html" if draw else ""
+        self.picture = Path(script).stem if draw else ""
         self.check, self.diagnose, self.watch = check, diagnose, watch
-        #: The first call of a model: the module, its inputs, its output. Then that of the loss.
-        self.model: tuple[Module, tuple[Any, ...], Any] | None = None
-        self.loss: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
-        self.watching: Watch | None = None
+        #: The calls of modules that learn, until the first `backward`.
+        self.calls: list[Call] = []
+        #: What is watched, and what it is called; None once that is shown.
+        self.watches: dict[int, tuple[str, Module, Watch] | None] = {}
         #: The ops that are nobody's but the script's, with the arrays that they got.
         self.own: dict[Any, tuple[Op, tuple[Any, ...]]] = {}
-        self.walked = self.stepped = False
+        #: The places from which `backward` was called; the ops that were checked.
+        self.walks: list[Any] = []
+        self.checked: set[Any] = set()
+        #: What is diagnosed, and where its loss is walked back from.
+        self.replay: Replay | None = None
+        self.place = ""
+        self.stepped: list[Optimizer] = []
+        #: Whether an optimizer is at its step; whether we are looking; whether we have looked.
+        self.stepping = self.busy = self.over = False
+        self.shown = {"watch": not watch, "diagnose": not diagnose}
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
@@ -61,67 +78,52 @@ class FirstStep:
             (Module, "__call__", self._call(Module.__call__)),
             (Tensor, "backward", self._backward(Tensor.backward)),
             *[(cls, "step", self._step(cls.__dict__["step"])) for cls in _with_step()],
-            *[(their_functional, n, self._loss(getattr(functional, n))) for n in _LOSSES],
         ]
         before = [(holder, name, vars(holder).get(name)) for holder, name, _ in replaced]
         for holder, name, new in replaced:
             setattr(holder, name, new)
+        looks_on = self.check or self.watch
         try:
-            with observing(self._applied) if self.check else contextlib.nullcontext():
-                try:
-                    yield
-                finally:
-                    self._stop_watching()
+            with observing(self._applied) if looks_on else contextlib.nullcontext():
+                yield
         finally:
             for holder, name, old in before:
-                if old is None:
-                    delattr(holder, name)
-                else:
-                    setattr(holder, name, old)
-            if not self.walked:
-                _say("nothing called backward, so there was no training step to look at")
-            elif not self.stepped and (self.watch or self.diagnose):
-                _say("no optimizer took a step, after which watch and diagnose would look")
+                setattr(holder, name, old)
+            self._end()
 
     # -- what passes ----------------------------------------------------------------------------
 
     def _call(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def call(module: Module, *inputs: Any, **options: Any) -> Any:
-            outermost = STATE.scope is None and not self.walked
-            learns = outermost and STATE.grad_enabled and any(True for _ in module.parameters())
-            if learns and self.watch and self.watching is None:
-                self.watching = watch_model(module)
-                self.watching.__enter__()
+            looked_at = (
+                not self.over
+                and not self.busy
+                and STATE.scope is None
+                and not STATE.execution.captures
+            )
+            learns = looked_at and STATE.grad_enabled and any(True for _ in module.parameters())
+            if learns and self.watch and id(module) not in self.watches:
+                name = _name_of(module, sys._getframe(1))
+                self.watches[id(module)] = name, module, watch_model(module)
             y = original(module, *inputs, **options)
-            if learns:
-                self.model = module, inputs, y
-            elif outermost:
-                self._note_loss(module, inputs)
+            if learns and self.diagnose and not self.walks:
+                self.calls.append(Call(module, inputs, options, y))
             return y
 
         return call
 
-    def _loss(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def loss(*inputs: Any, **options: Any) -> Any:
-            if STATE.scope is None and not self.walked:
-                self._note_loss(functools.partial(original, **options), inputs)
-            return original(*inputs, **options)
-
-        return loss
-
-    def _note_loss(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
-        """A loss is what is computed of the model's output and one more thing."""
-        if self.model is not None and len(inputs) == 2 and inputs[0] is self.model[2]:
-            self.loss = function, inputs
-
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def backward(tensor: Tensor, *arguments: Any, **options: Any) -> Any:
-            if not self.walked and not STATE.execution.captures:
-                self.walked = True
-                self._guarded(self._before_the_walk, tensor)
+            site = user_site()
+            seen = self.over or self.busy or STATE.execution.captures or site in self.walks
+            if not seen:
+                self.walks.append(site)
+                place = location(site[0].co_filename, line_of(*site))
+                for look in (self._draw, self._check, self._remember):
+                    self._guarded(look, tensor, place)
+                self.calls.clear()
             return original(tensor, *arguments, **options)
 
         return backward
@@ -129,64 +131,121 @@ class FirstStep:
     def _step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def step(optimizer: Optimizer, *arguments: Any, **options: Any) -> Any:
-            result = original(optimizer, *arguments, **options)
-            if self.walked and not self.stepped and not STATE.execution.captures:
-                self.stepped = True
-                watched = self._stop_watching()
-                self._guarded(functools.partial(self._after_the_step, watched), optimizer)
+            if self.over or self.busy or self.stepping:
+                return original(optimizer, *arguments, **options)
+            if any(optimizer is o for o in self.stepped):
+                self._end()
+                return original(optimizer, *arguments, **options)
+            self.stepping = True  # a class may call the step of the class that it extends
+            try:
+                result = original(optimizer, *arguments, **options)
+            finally:
+                self.stepping = False
+            if self.walks and not STATE.execution.captures:
+                self.stepped.append(optimizer)
+                self._guarded(self._after_the_step, optimizer)
             return result
 
         return step
 
     def _applied(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        if not self.walked and not type(op).__module__.startswith("backlit."):
+        if self.over or self.busy:
+            return
+        for watched in self.watches.values():
+            if watched is not None:
+                watched[2].observe(op, inputs, y)
+        if self.check and not type(op).__module__.startswith("backlit."):
             arrays = tuple(x.array if isinstance(x, Tensor) else x for x in inputs)
             kinds = tuple(getattr(a, "shape", None) for a in arrays)
-            self.own.setdefault((op.name, kinds), (op, arrays))
+            if (op.name, kinds) not in self.checked:
+                self.own.setdefault((op.name, kinds), (op, arrays))
 
-    def _stop_watching(self) -> Watch | None:
-        """End the watch, if there is one, in the block in which it began."""
-        watched, self.watching = self.watching, None
-        if watched is not None:
-            watched.__exit__(None, None, None)
-        return watched
-
-    def _guarded(self, look: Callable[[Any], None], thing: Any) -> None:
+    def _guarded(self, look: Callable[..., None], *things: Any) -> None:
         """Look; what goes wrong there is said, and the script goes on."""
+        self.busy = True
         try:
             with observing(alone=True):
-                look(thing)
+                look(*things)
         except BacklitError as error:
             _say(" ".join(str(error).split()))
+        finally:
+            self.busy = False
 
     # -- what is shown --------------------------------------------------------------------------
 
-    def _before_the_walk(self, loss: Tensor) -> None:
-        if self.picture:
-            seen = record(loss)
-            draw_record(seen).save(self.picture)
-            _say(f"{self.picture}: the first step, {len(seen.nodes)} nodes")
-        if self.check:
-            for op, arrays in self.own.values():
-                _print(check_gradient(op, *[_float64(a) for a in arrays]))
-            if not self.own:
-                _say("check: every gradient of the first step is Backlit's own, none the script's")
+    def _draw(self, loss: Tensor, place: str) -> None:
+        number = len(self.walks)
+        if not self.picture or number > DRAWN:
+            return
+        file = f"{self.picture}.html" if number == 1 else f"{self.picture}_{number}.html"
+        seen = record(loss)
+        draw_record(seen).save(file)
+        which = "the first backward()" if number == 1 else f"backward() {number} of the first step"
+        _say(f"{file}: {which}, {place}, {len(seen.nodes)} nodes")
 
-    def _after_the_step(self, watched: Watch | None, optimizer: Optimizer) -> None:
-        if watched is not None:
-            _print(watched)
-        if not self.diagnose:
+    def _check(self, loss: Tensor, place: str) -> None:
+        found, self.own = self.own, {}
+        self.checked |= found.keys()
+        for op, arrays in found.values():
+            _print(check_gradient(op, *[_float64(a) for a in arrays]))
+
+    def _remember(self, loss: Tensor, place: str) -> None:
+        """Take down how the loss came about, before its graph is freed."""
+        if not self.diagnose or len(self.walks) > 1:
             return
-        if self.model is None or self.loss is None:
+        try:
+            self.replay = replay(loss, self.calls)
+            self.place = place
+        except BacklitError as error:
+            self.shown["diagnose"] = True
+            raise ArgumentError(f"diagnose: {place}: {error}") from None
+
+    def _after_the_step(self, optimizer: Optimizer) -> None:
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for key, watched in self.watches.items():
+            if watched is None:
+                continue
+            name, module, watch = watched
+            if any(id(p) in held for p in module.parameters()):
+                self.watches[key] = None
+                watch.step()
+                self.shown["watch"] = True
+                _say(f"watch: {name}, after {type(optimizer).__name__} took its first step")
+                _print(watch)
+        if self.replay is not None:
+            found, self.replay = self.replay, None
+            self.shown["diagnose"] = True
+            _say(f"diagnose: the loss of {self.place}, with {type(optimizer).__name__}")
+            material = Material(found.model, found.batch, found.loss_fn, optimizer, call=found.call)
+            _print(judged(material))
+
+    def _end(self) -> None:
+        """Say what there was not to see, once."""
+        if self.over:
+            return
+        self.over = True
+        self.watches.clear()
+        if not self.walks:
+            _say("nothing called backward, so there was no training step to look at")
+            return
+        left = len(self.walks) - DRAWN
+        if self.picture and left > 0:
+            _say(f"draw: {left} more backward() of the first step are not drawn")
+        if self.check and not self.checked:
             _say(
-                "diagnose: the loss must be one call with the model's output and the target, as "
-                "criterion(output, target), which the first step has not; use see.diagnose"
+                "check: nothing to check: the script writes no autograd.Function (gradients of "
+                "Backlit's own functions are tested with it)"
             )
-            return
-        model, inputs, _ = self.model
-        function, (_, target) = self.loss
-        batch = [x.detach() if isinstance(x, Tensor) else x for x in (*inputs, target)]
-        _print(diagnose_model(model, batch, function, optimizer))
+        for option, shown in self.shown.items():
+            if shown:
+                continue
+            if self.stepped:
+                _say(f"{option}: no module was called whose parameters the optimizer has")
+            else:
+                _say(
+                    f"{option}: no optimizer took a step, after which --{option} looks; where a "
+                    f"script updates by hand, {_BY_HAND[option]}"
+                )
 
 
 def _with_step() -> list[type[Optimizer]]:
@@ -198,6 +257,17 @@ def _with_step() -> list[type[Optimizer]]:
         if "step" in cls.__dict__:
             found.append(cls)
     return found
+
+
+def _name_of(module: Module, frame: FrameType | None) -> str:
+    """What a module is called where it is called: `critic (Sequential)`, or by its class alone."""
+    kind = type(module).__name__
+    while frame is not None and INTERNAL[frame.f_code.co_filename]:
+        frame = frame.f_back
+    if frame is None:
+        return kind
+    held = {**frame.f_globals, **frame.f_locals}
+    return next((f"{n} ({kind})" for n, x in held.items() if x is module), kind)
 
 
 def _float64(x: Any) -> Any:

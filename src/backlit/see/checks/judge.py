@@ -145,14 +145,21 @@ def definition(op: Op) -> str:
     """Where an op's backward is written, with its first line of forward."""
     body_of = [inspect.unwrap(f) for f in (type(op).backward, type(op).forward)]
     try:
-        _, start = inspect.getsourcelines(body_of[0])
+        backward, start = inspect.getsourcelines(body_of[0])
         filename = inspect.getsourcefile(body_of[0]) or "?"
         forward, _ = inspect.getsourcelines(body_of[1])
     except (OSError, TypeError):
         return type(op).__qualname__
-    body = next((s.strip() for s in forward if s.strip().startswith("return")), forward[0].strip())
+    start += _first(backward)
+    heading = forward[_first(forward)].strip()
+    body = next((s.strip() for s in forward if s.strip().startswith("return")), heading)
     name = f"{type(op).__name__}.backward"
     return f"{location(filename, start)}, {name}; forward: {body}"
+
+
+def _first(lines: Sequence[str]) -> int:
+    """Where a function's source begins behind its decorators."""
+    return next((i for i, s in enumerate(lines) if s.strip().startswith("def ")), 0)
 
 
 def check_op(op: Op, inputs: Sequence[Any], *, seed: int = 0) -> CheckResult:

@@ -88,13 +88,18 @@ def constant_names(case: Case, c: float) -> tuple[list[str], str]:
             for value, text in ((v, attribute), (1 - v, f"(1 − {attribute})")):
                 if value > 0:
                     plain.setdefault(float(value), text)
-    names, folded = [], ""
+    names: list[str] = []
+    folded = ""
     for value, text in (*plain.items(), *counts.items(), (3.0, "3"), (4.0, "4")):
         for inverse in (False, True):
             if value == 1 or abs(c * (value if inverse else 1 / value) - 1) > 1e-5:
                 continue
             if counts.get(value) == text:
-                names.append(f"{'1/' if inverse else ''}{value:.0f} ({value:.0f} = {text})")
+                over = "1/" if inverse else ""
+                names.append(
+                    f"{over}n with n = {value:.0f}, {text}" if names
+                    else f"{over}{value:.0f} ({value:.0f} = {text})"
+                )  # fmt: skip
                 folded = (
                     f"a mean over {text} where a sum belongs" if inverse
                     else f"a sum where a mean over {text} belongs"

@@ -39,15 +39,15 @@ class Watch(observing):
         return [p for m in self._layers.values() for p in m.parameters()]
 
     def _watchers(self) -> tuple[Callable[..., None] | None, ...]:
-        return self._observe, None, None
+        return self.observe, None, None
 
     def _ended(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         """Take down a row, unless the step has failed."""
         if error is None:
             self.step()
 
-    def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
-        """Keep the outputs of the layers."""
+    def observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
+        """Take down what an op made; in a `with` block it is told of each."""
         scope = STATE.scope
         while scope is not None:  # the last op inside a layer makes its output
             name = self._names.get(id(scope.module))

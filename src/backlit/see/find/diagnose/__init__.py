@@ -83,7 +83,11 @@ def diagnose(
     """
     if not isinstance(model, Module):
         raise ArgumentError(f"diagnose: needs a Module, got {type(model).__name__}")
-    material = Material(model, batch, loss_fn, optimizer, seconds)
+    return judged(Material(model, batch, loss_fn, optimizer, seconds), rehearse=rehearse)
+
+
+def judged(material: Material, *, rehearse: bool = True) -> Diagnosis:
+    """What the rules find in a material: `diagnose`, for a model that is called in another way."""
     findings: list[Finding] = []
     rules = RULES
     for rule in rules:
@@ -97,4 +101,4 @@ def diagnose(
             findings += rule(material)
     order = {ERROR: 0, WARNING: 1, HINT: 2}
     findings.sort(key=lambda f: order[f.severity])
-    return Diagnosis(type(model).__name__, findings, len(rules))
+    return Diagnosis(type(material.model).__name__, findings, len(rules))

@@ -22,6 +22,7 @@ from ....ops.elementwise import Astype
 from ....ops.loss import Loss
 from ....optim import Adam, Optimizer
 from ....tensor import Tensor, as_tensor, wrap
+from ....tree import flatten
 from ...problem import require_batch, require_loss
 from ...records.from_block import recording
 from ...records.model import Record
@@ -38,9 +39,12 @@ class Material:
         batch: Sequence[Any],
         loss_fn: Callable[..., Tensor],
         optimizer: Optimizer | None,
-        seconds: float,
+        seconds: float = 20.0,
+        call: Callable[..., Any] | None = None,
     ):
         self.model = model
+        #: How the model is called with `batch`: `model(*inputs)`, unless it was called otherwise.
+        self.call: Callable[..., Any] = model if call is None else call
         require_batch("diagnose", batch)
         if not callable(loss_fn):
             raise ArgumentError(
@@ -56,8 +60,9 @@ class Material:
         self.names = {id(p): n for n, p in self.parameters}
         start = time.perf_counter()
         with self.kept(), recording() as watched:
-            self.output = model(*self.inputs)
-            loss = require_loss("diagnose", loss_fn(self.output, self.target))
+            returned = self.call(*self.inputs)
+            loss = require_loss("diagnose", loss_fn(returned, self.target))
+        self.output = _tensor_of(returned)
         self.cost = time.perf_counter() - start
         self.loss = float(loss)
         self.record: Record = watched.of(loss) if loss.requires_grad else watched.record
@@ -143,7 +148,7 @@ class Material:
             if training is not None:
                 self.model.train(training)
             try:
-                y = self.model(*inputs)
+                y = _tensor_of(self.call(*inputs))
             except (BacklitError, ValueError, TypeError, IndexError):
                 return None
             return np.array(y.numpy(), np.float64) if isinstance(y, Tensor) else None
@@ -161,7 +166,7 @@ class Material:
                 for p in self.model.parameters():
                     p.grad = None
                 chosen.zero_grad()
-                loss = self.loss_fn(self.model(*self.inputs), self.target)
+                loss = self.loss_fn(self.call(*self.inputs), self.target)
                 losses.append(float(loss))
                 if not loss.requires_grad or not np.isfinite(losses[-1]):
                     break
@@ -186,7 +191,7 @@ class Material:
             for p in self.model.parameters():
                 p.grad = None
             self.optimizer.zero_grad()
-            backward(self.loss_fn(self.model(*self.inputs), self.target))
+            backward(self.loss_fn(self.call(*self.inputs), self.target))
             self.optimizer.step()
             ratios = {}
             for n, p in self.parameters:
@@ -235,6 +240,11 @@ class Material:
             return None
         size = float(np.sqrt(np.mean(y * y)))
         return float(np.max(np.std(y, axis=0))) / size if size > 0 else None
+
+
+def _tensor_of(returned: Any) -> Any:
+    """A model's output: of several things that it returns, the first that is a Tensor."""
+    return next((x for x in flatten(returned)[0] if isinstance(x, Tensor)), returned)
 
 
 def rms(a: Any) -> float:
