@@ -50,6 +50,18 @@ DIFFERENCES = (
         "0.0",
     ),
     Row(
+        "nor is it what else has it",
+        "t = torch.zeros(3); w.data = v; t.data = w.data; w.data.add_(1); (t + v).sum().item()",
+        "10.0",
+        "4.0",
+    ),
+    Row(
+        "but what is taken out of it can be put back",
+        "t = w.data; w.data = torch.zeros(3); w.data = t; t += 1; w.tolist()",
+        "[2.0, 3.0, 4.0]",
+        "[2.0, 3.0, 4.0]",
+    ),
+    Row(
         "what changes in place leaves an array alone",
         "n = np.ones(2); t = torch.from_numpy(n); t[0] = 5; float(n[0])",
         "5.0",
