@@ -55,7 +55,7 @@ class _Unknown(Tensor):
     __slots__ = ()
 
     #: What it is once the shape is known.
-    known_as: type[Tensor]
+    _known_as: type[Tensor]
 
     @property
     def shape(self) -> Any:
@@ -81,7 +81,7 @@ class _Unknown(Tensor):
         sizes = integers(f"{type(self).__name__}.materialize", shape)
         kind = self.array.dtype if dtype is None else as_dtype(dtype)
         self.array = np.zeros(sizes, kind)
-        object.__setattr__(self, "__class__", self.known_as)
+        object.__setattr__(self, "__class__", self._known_as)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -99,7 +99,7 @@ class UninitializedParameter(_Unknown, Parameter):
     """
 
     __slots__ = ()
-    known_as = Parameter
+    _known_as = Parameter
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = float32):
         super().__init__(np.zeros((0,), as_dtype(dtype)), requires_grad)
@@ -109,7 +109,7 @@ class UninitializedBuffer(_Unknown, Buffer):
     """A buffer that gets its shape at the first call of its module, as in a `LazyBatchNorm1d`."""
 
     __slots__ = ()
-    known_as = Buffer
+    _known_as = Buffer
 
     def __init__(
         self,
