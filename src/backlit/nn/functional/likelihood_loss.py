@@ -202,16 +202,13 @@ def _ctc_losses(x: Tensor, targets: Tensor, steps: Tensor, counts: Tensor, blank
     differ = (z[:, 2:] != z[:, :-2]) & wrap(np.arange(2, size) % 2 == 1)
     jump = concat([full((rows, min(2, size)), False), differ], axis=1)
     nothing = full((rows, size), _IMPOSSIBLE, dtype=x.dtype)
-
-    def shifted(alpha: Tensor, by: int) -> Tensor:
-        kept = alpha[:, : max(size - by, 0)]
-        return concat([nothing[:, : min(by, size)], kept], axis=1)
-
+    before = full((rows, 2), _IMPOSSIBLE, dtype=x.dtype)
     alpha = choose(wrap(np.arange(size) < 2), scores[0], nothing)
     alphas = [alpha]
     for t in range(1, x.shape[0]):  # each step is the same code
-        arrived = logaddexp(alpha, shifted(alpha, 1))
-        arrived = logaddexp(arrived, choose(jump, shifted(alpha, 2), nothing))
+        framed = concat([before, alpha], axis=1)
+        arrived = logaddexp(alpha, framed[:, 1:-1])
+        arrived = logaddexp(arrived, choose(jump, framed[:, :-2], nothing))
         alpha = scores[t] + arrived
         alphas.append(alpha)
     final = take_along_axis(stack(alphas), maximum(steps - 1, 0).reshape((1, rows, 1)), axis=0)[0]

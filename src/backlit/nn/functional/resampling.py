@@ -8,7 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from ...array_api import abs, broadcast_to, floor, matmul, permute_dims, reshape, round, take
+from ...array_api import (
+    abs,
+    broadcast_to,
+    expand_dims,
+    floor,
+    matmul,
+    permute_dims,
+    reshape,
+    round,
+    stack,
+    sum,
+    take,
+)
 from ...array_api import where as choose
 from ...backend.halves import as_one_op
 from ...dtypes import FLOATING, int64
@@ -19,6 +31,7 @@ from ...tensor import Tensor, wrap
 from .activation import hardtanh
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .common import given, where
+from .padding import pad
 from .taps import weighted_taps
 
 #: The modes that interpolate between places, by name: for how many axes of places.
@@ -334,65 +347,50 @@ def _keys(t: Tensor) -> list[Tensor]:
 
 def _corners(
     at: Tensor, n: int, mode: str, padding_mode: str, align_corners: bool
-) -> list[tuple[Tensor, Tensor | None]]:
-    """The places (whole numbers, still floating) that one axis reads, each with its weight."""
+) -> tuple[Tensor, Tensor | None]:
+    """The K places that one axis reads, still floating, and their weights: (K, …)."""
     if mode == "bicubic":
         first = floor(at).detach()
-        places = [first + k for k in (-1, 0, 1, 2)]
-        bounded = [_bounded(p, n, padding_mode, align_corners) for p in places]
-        return list(zip(bounded, _keys(at - first), strict=True))
+        places = _behind(first, range(-1, 3))
+        return _bounded(places, n, padding_mode, align_corners), stack(_keys(at - first))
     at = _bounded(at, n, padding_mode, align_corners)
     if mode == "nearest":
-        return [(round(at.detach()), None)]
+        return expand_dims(round(at.detach()), axis=0), None
     first = floor(at).detach()
     t = at - first
-    return [(first, 1 - t), (first + 1, t)]
+    return _behind(first, range(2)), stack([1 - t, t])
+
+
+def _behind(first: Tensor, steps: range) -> Tensor:
+    """The places at so many steps behind the first: (K, …)."""
+    offsets = np.arange(steps.start, steps.stop, dtype=first.dtype)
+    return first + wrap(offsets.reshape(-1, *(1,) * first.ndim))
 
 
 @as_one_op
 def _sampled(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
-    places = x.shape[2:]
-    axes = len(places)
-    channels_last = permute_dims(x, (0, *range(2, x.ndim), 1))
+    sizes = x.shape[2:]
+    axes = len(sizes)
+    # What lies outside is read off a frame of zeros: place i stands at i + 1.
+    framed = pad(permute_dims(x, (0, *range(2, x.ndim), 1)), (0, 0, *(1, 1) * axes))
     batch = wrap(np.arange(x.shape[0]).reshape(-1, *(1,) * axes))
-    # Combinations of one corner for each axis: indices, weight, and whether they lie inside.
-    terms: list[tuple[list[Tensor], Tensor | None, Tensor | None]] = [([], None, None)]
-    for axis, n in enumerate(places):
+    indices, weights = [], None
+    for axis, n in enumerate(sizes):
         unit = grid[..., axes - 1 - axis]
         at = (unit + 1) / 2 * (n - 1) if align_corners else ((unit + 1) * n - 1) / 2
-        corners = [
-            (place, (place >= 0) & (place <= n - 1), own)
-            for place, own in _corners(at, n, mode, padding_mode, align_corners)
-        ]
-        terms = [
-            (
-                [*indices, choose(here, place, 0.0).astype(int64)],
-                _product(weight, own),
-                _both(inside, here),
-            )
-            for indices, weight, inside in terms
-            for place, here, own in corners
-        ]
-    y = None
-    for indices, weight, inside in terms:
-        part = channels_last[(batch, *indices)]
-        if weight is not None:
-            part = part * weight[..., None]
-        assert inside is not None
-        part = choose(inside[..., None], part, 0.0)
-        y = part if y is None else y + part
-    assert y is not None
+        places, own = _corners(at, n, mode, padding_mode, align_corners)
+        inside = (places >= 0) & (places <= n - 1)
+        # One axis of corners for each axis of places: (K, 1, N, P, Q) and (K, N, P, Q).
+        spread = (places.shape[0], *(1,) * (axes - 1 - axis), *at.shape)
+        indices.append(reshape(choose(inside, places + 1, 0.0).astype(int64), spread))
+        if own is not None:
+            own = reshape(choose(inside, own, 0.0), spread)
+            weights = own if weights is None else weights * own
+    y = framed[(batch, *indices)]
+    if weights is not None:
+        y = y * expand_dims(weights, axis=-1)
+    y = sum(y, axis=tuple(range(axes)))
     return permute_dims(y, (0, y.ndim - 1, *range(1, y.ndim - 1)))
-
-
-def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return a * b
-
-
-def _both(a: Tensor | None, b: Tensor) -> Tensor:
-    return b if a is None else a & b
 
 
 def grid_sample(
