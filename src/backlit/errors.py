@@ -10,8 +10,11 @@ from __future__ import annotations
 READ_ONCE = "; a generator, such as model.parameters(), can be read only once: make it anew"
 
 
-class BacklitError(Exception):
-    """Base of all errors that Backlit raises on purpose."""
+class BacklitError(RuntimeError):
+    """Base of all errors that Backlit raises on purpose.
+
+    PyTorch raises RuntimeError for most of them, and `except RuntimeError` catches these, too.
+    """
 
 
 class ShapeError(BacklitError, ValueError):
@@ -34,11 +37,11 @@ class TraceError(BacklitError, TypeError):
     """A concrete value was requested while a function was being captured."""
 
 
-class CompileError(BacklitError, RuntimeError):
+class CompileError(BacklitError):
     """No machine code could be made of a captured function."""
 
 
-class GradientError(BacklitError, RuntimeError):
+class GradientError(BacklitError):
     """A gradient was requested where none exists."""
 
 
@@ -52,6 +55,10 @@ class GradcheckError(BacklitError, AssertionError):
 
 class DataError(BacklitError, ValueError):
     """A data file or a checkpoint is missing, truncated or of a foreign format."""
+
+
+class MissingFileError(DataError, FileNotFoundError):
+    """There is no such file."""
 
 
 class NonFiniteError(BacklitError, FloatingPointError):

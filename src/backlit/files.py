@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import DataError
+from .errors import DataError, MissingFileError
 
 if sys.platform == "win32":
     import msvcrt
@@ -81,7 +81,8 @@ def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
         return Path(path).read_bytes()
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
-        raise DataError(f"{what}: {path} cannot be read: {reason}; check the path") from None
+        kind = MissingFileError if isinstance(error, FileNotFoundError) else DataError
+        raise kind(f"{what}: {path} cannot be read: {reason}; check the path") from None
 
 
 def _keep_owner_and_mode(file: Path, before: os.stat_result) -> None:

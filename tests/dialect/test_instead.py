@@ -165,3 +165,32 @@ def test_names_with_an_underscore_that_scripts_derive_from():
     assert issubclass(nn.MSELoss, _Loss)
     assert _WeightedLoss(backlit.ones(2), reduction="sum").weight.tolist() == [1, 1]
     assert issubclass(backlit.optim.lr_scheduler.StepLR, _LRScheduler)
+
+
+def test_pytorchs_files_have_what_their_package_has():
+    with instead_of_torch():
+        from functorch import grad, vmap
+        from torch.cuda.amp import GradScaler, autocast
+        from torch.cuda.amp.grad_scaler import GradScaler as SameScaler
+        from torch.distributions.kl import kl_divergence
+        from torch.distributions.normal import Normal
+        from torch.nn.parallel.data_parallel import DataParallel
+        from torch.nn.utils.stateless import functional_call
+        from torch.optim.adam import Adam, Adams
+        from torch.utils.cpp_extension import load
+        from torch.utils.data.distributed import DistributedSampler
+
+        with pytest.raises(AttributeError, match=r"torch.optim.adam.Adams: not in Backlit"):
+            Adams()
+        for absent in (load, DistributedSampler):  # torch.load is another
+            with pytest.raises(SpellingError, match="not in Backlit; "):
+                absent()
+    room = backlit.torch
+    assert (grad, vmap, functional_call) == (
+        room.func.grad,
+        room.func.vmap,
+        room.func.functional_call,
+    )
+    assert (autocast, GradScaler, SameScaler) == (room.autocast, room.GradScaler, room.GradScaler)
+    assert (Normal, kl_divergence) == (room.distributions.Normal, room.distributions.kl_divergence)
+    assert (Adam, DataParallel) == (backlit.optim.Adam, backlit.nn.DataParallel)

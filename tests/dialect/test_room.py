@@ -105,10 +105,14 @@ def test_every_tensor_is_one_of_pytorchs_class_and_of_the_class_of_its_dtype():
 def test_what_is_not_there_says_what_to_do():
     for name, cure in MISSING.items():
         with pytest.raises(AttributeError, match=re.escape(f"not in Backlit; {cure}")):
-            functools.reduce(getattr, name.split(".")[1:], torch)
+            functools.reduce(getattr, [*name.split(".")[1:], "nothing"], torch)
     with pytest.raises(SpellingError, match=r"torch.distributed.init_process_group|torch.distribu"):
         _ = torch.distributed.init_process_group
     assert getattr(torch, "fft", None) is None
+    for room in (torch.distributed, torch.xpu, torch.mps, torch.cuda):
+        assert room.is_available() is False
+    assert torch.distributed.is_initialized() is False
+    assert torch.distributed.is_nccl_available() is False
 
 
 @pytest.mark.parametrize(
@@ -258,6 +262,9 @@ def test_generators_and_seeds():
     a = torch.normal(torch.zeros(2), 1.0)
     torch.set_rng_state(state)
     assert torch.normal(torch.zeros(2), 1.0).tolist() == a.tolist()
+    with torch.random.fork_rng():
+        inside = torch.rand(1)
+    assert torch.rand(1).tolist() == inside.tolist()
     assert torch.seed() == torch.initial_seed()
     torch.manual_seed(0)
 
@@ -389,6 +396,15 @@ def test_what_is_left_of_the_paths_does_what_it_says():
     assert torch.ones(2, 3).fill_diagonal_(0).tolist() == [[0, 1, 1], [1, 0, 1]]
     with pytest.raises(ArgumentError, match="fill_diagonal_: wrap is not here"):
         torch.ones(4, 2).fill_diagonal_(0, wrap=True)
+
+
+def test_what_recipes_call_is_there():
+    weight = torch.zeros(4, 3, 5)
+    assert torch.nn.init._calculate_fan_in_and_fan_out(weight) == (15, 20)
+    assert torch.nn.init._calculate_correct_fan(weight, "fan_out") == 20
+    with pytest.raises(ArgumentError, match="mode must be 'fan_in' or 'fan_out', got 'in'"):
+        torch.nn.init._calculate_correct_fan(weight, "in")
+    assert torch.utils.data.get_worker_info() is None
 
 
 def test_a_dtype_of_another_kind_is_refused():

@@ -89,3 +89,21 @@ def test_what_only_code_could_make_is_refused():
         load(io.StringIO("x"))
     with pytest.raises(DataError, match="must be a whole safetensors file"):
         load(io.BytesIO(b"x"))
+
+
+def test_what_pytorch_raises_is_caught(tmp_path):
+    torch = backlit.torch
+    with pytest.raises(FileNotFoundError, match=r"no.pt cannot be read: No such file"):
+        torch.load(tmp_path / "no.pt")
+    model = torch.nn.Linear(2, 1)
+    for bad in (
+        lambda: torch.ones(2, 3) @ torch.ones(2),
+        lambda: torch.cat([torch.ones(2), torch.ones(1, 1)]),
+        lambda: torch.ones(3).view(2),
+        lambda: torch.ones(1).to("cuda"),
+        lambda: torch.arange(2).requires_grad_(),
+        lambda: model(torch.ones(3)),
+        lambda: model.load_state_dict({}),
+    ):
+        with pytest.raises(RuntimeError):
+            bad()

@@ -126,6 +126,7 @@ class DataLoader:
     batches ahead in a thread, as `prefetch` (`prefetch_factor` of them for each worker, by default
     2); `pin_memory`, `pin_memory_device`, `persistent_workers`, `timeout`, `in_order` and
     `multiprocessing_context` speak of processes and devices that are not there, and change nothing.
+    `worker_init_fn` is for worker processes, so that it is not called, as in PyTorch without these.
     Unlike in PyTorch, the order does not depend on the default generator.
     """
 
@@ -159,13 +160,6 @@ class DataLoader:
             )
         whole("DataLoader: prefetch", prefetch, 0)
         whole("DataLoader: num_workers", num_workers, 0)
-        if worker_init_fn is not None and num_workers:
-            raise ArgumentError(
-                "DataLoader: worker_init_fn is called in worker processes, and there are none: "
-                f"batches are made here, in a thread (num_workers={num_workers}); leave it out, "
-                "and draw random numbers in the dataset from backlit.random, which depend on the "
-                "seed, the epoch and the batch only"
-            )
         _require_generator(generator, seed)
         for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
             if function is not None and not callable(function):

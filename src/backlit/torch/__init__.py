@@ -94,15 +94,19 @@ from . import (  # isort: skip  (they stand on what is above)
     autograd,
     backends,
     cuda,
+    distributed,
     distributions,
     func,
     jit,
     linalg,
+    mps,
     nn,
     optim,
+    random,
     testing,
     utils,
     version,
+    xpu,
 )
 
 _speak_pytorch()

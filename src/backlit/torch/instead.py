@@ -20,12 +20,13 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from ..errors import ArgumentError, SpellingError
-from .mirror import absent
+from .mirror import absent, is_missing
 
-_NAME = "torch"
+_ROOM = __name__.rpartition(".")[0]
+#: PyTorch's packages, and the room that stands for each.
+_ROOMS = {"torch": _ROOM, "functorch": f"{_ROOM}.func"}
 #: What builds on PyTorch itself, and cannot run on anything else.
 _BESIDE = ("torchvision", "torchaudio", "torchtext")
-_ROOM = __name__.rpartition(".")[0]
 _ENTERING = threading.RLock()
 
 
@@ -47,7 +48,7 @@ class Door(ModuleType):
                 raise AttributeError(f"module {self.__name__!r} has no {name}") from None
             raise
         if isinstance(value, ModuleType) and value.__name__.startswith(f"{_ROOM}."):
-            inner = _NAME + value.__name__.removeprefix(_ROOM)
+            inner = "torch" + value.__name__.removeprefix(_ROOM)
             if inner in sys.modules or _finder() is not None:
                 return importlib.import_module(inner)
         return value
@@ -74,7 +75,7 @@ class Absent(ModuleType):
 
     def _error(self, name: str = "") -> AttributeError:
         full = f"{self.__name__}.{name}" if name else self.__name__
-        if not _is_below(full, _NAME):
+        if not any(_is_below(full, package) for package in _ROOMS):
             return SpellingError(
                 f"{full}: not in Backlit, which stands for torch alone; read the data with NumPy "
                 "or backlit.data, and write its transforms with torch's functions"
@@ -88,7 +89,21 @@ class Absent(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no {name}")
+        package = self._package()
+        if hasattr(package, name):
+            return getattr(package, name)
         raise self._error(name)
+
+    def _package(self) -> Any:
+        """The door in which this is one of PyTorch's files, which has what stands in its files.
+
+        None where there is a cure: what we have under its names is something else.
+        """
+        above, _, _ = self.__name__.rpartition(".")
+        if not above or is_missing(self.__name__):
+            return None
+        found = sys.modules.get(above)
+        return found._package() if isinstance(found, Absent) else found
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not isinstance(value, Absent):
@@ -109,7 +124,7 @@ class Absent(ModuleType):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds `torch` and all below it, before anybody else does."""
+    """Finds `torch`, what is below and beside it, before anybody else does."""
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
@@ -125,16 +140,18 @@ class _Loader(importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """A door to the room of that name, or what stands for a room that is not there."""
-        if not _is_below(spec.name, _NAME):
+        package, _, path = spec.name.partition(".")
+        if package not in _ROOMS:
             return Absent(spec.name)
-        room = _ROOM + spec.name.removeprefix(_NAME)
+        room = ".".join(filter(None, (_ROOMS[package], path)))
         try:
-            found = importlib.import_module(room)
+            return Door(spec.name, importlib.import_module(room))
         except ModuleNotFoundError as error:
             if error.name is None or not room.startswith(error.name):
                 raise  # something else is missing
-            return Absent(spec.name)
-        return Door(spec.name, found)
+        above, _, name = room.rpartition(".")
+        held = getattr(sys.modules.get(above), name, None)  # a module by another name, as cuda.amp
+        return Door(spec.name, held) if isinstance(held, ModuleType) else Absent(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing is run: the room behind the door is complete."""
@@ -152,7 +169,7 @@ def _is_below(name: str, root: str) -> bool:
 
 def _is_known(name: str) -> bool:
     """Whether a name is PyTorch's, or of what builds on it."""
-    return any(_is_below(name, root) for root in (_NAME, *_BESIDE))
+    return any(_is_below(name, root) for root in (*_ROOMS, *_BESIDE))
 
 
 def _doors() -> dict[str, ModuleType]:

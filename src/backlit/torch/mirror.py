@@ -64,14 +64,22 @@ def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:
     return sorted(found)
 
 
+def _cure(full: str) -> str | None:
+    """What to do instead of a name of PyTorch's, if it is known to be missing."""
+    while full not in MISSING and full.count(".") > 1:
+        full = full.rpartition(".")[0]  # what is true of a room is true of what is in it
+    return MISSING.get(full)
+
+
+def is_missing(full: str) -> bool:
+    """Whether a name of PyTorch's is known to be missing."""
+    return _cure(full) is not None
+
+
 def absent(room: str, name: str) -> AttributeError:
     """The error for a name that is not there, with what to do instead, or what is meant."""
     full = f"{room}.{name}"
-    cure = MISSING.get(full)
-    parts = full.split(".")
-    while cure is None and len(parts) > 2:  # what is true of a room is true of what is in it
-        parts.pop()
-        cure = MISSING.get(".".join(parts))
+    cure = _cure(full)
     if cure is not None:
         return SpellingError(f"{full}: not in Backlit; {cure}")
     module = sys.modules[f"backlit.{room}"]

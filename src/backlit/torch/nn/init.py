@@ -11,6 +11,8 @@ normal, uniform, constant = _ours.normal_, _ours.uniform_, _ours.constant_
 xavier_normal, xavier_uniform = _ours.xavier_normal_, _ours.xavier_uniform_
 kaiming_normal, kaiming_uniform = _ours.kaiming_normal_, _ours.kaiming_uniform_
 orthogonal = _ours.orthogonal_
+# Hand-written `reset_parameters` call these, underscores and all.
+_calculate_fan_in_and_fan_out, _calculate_correct_fan = _ours.fans, _ours._fan
 
 __getattr__ = _mirrored("torch.nn.init", _ours)
 

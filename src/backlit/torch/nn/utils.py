@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...nn import utils as _ours
 from ...nn.utils import *
+from .. import func as stateless
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 from ..mirror import same_rooms as _same_rooms
