@@ -124,7 +124,7 @@ DIFFERENCES = (
     ),
     Row("there are no complex numbers", "torch.tensor(1 + 2j).real.item()", "1.0", "DTypeError"),
     Row("there is one device", "torch.ones(1, device='meta').device.type", "meta", "ArgumentError"),
-    Row("shapes that do not fit are a ValueError", "x @ x", "RuntimeError", "ShapeError"),
+    Row("RuntimeErrors have names that say of what", "x @ x", "RuntimeError", "ShapeError"),
     Row(
         "sorting is always stable",
         "torch.sort(torch.zeros(40))[1].equal(torch.arange(40))",
