@@ -269,7 +269,7 @@ def custom_from_mask(module: Module, name: str, mask: Any) -> Module:
 
 def global_unstructured(
     parameters: Iterable[tuple[Module, str]],
-    pruning_method: Any[BasePruningMethod],
+    pruning_method: Any,
     importance_scores: dict[tuple[Module, str], Any] | None = None,
     **kwargs: Any,
 ) -> None:
