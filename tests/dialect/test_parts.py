@@ -6,6 +6,7 @@ import pytest
 import backlit
 import backlit.torch as torch
 from backlit.errors import GradientError
+from backlit.ops import movement
 
 
 def test_parts_write_through():
@@ -27,6 +28,32 @@ def test_parts_write_through():
     chosen = x[torch.tensor([0, 1])]
     chosen += 1
     assert x.tolist() == [[-1, 4, 3], [5, 5, 5]]
+
+
+def test_counting_in_a_table_does_not_copy_it(monkeypatch):
+    x = torch.zeros(2, 3)
+    copied = []
+    set_slice = movement.SetSlice.forward
+    monkeypatch.setattr(
+        movement.SetSlice, "forward", lambda *args: copied.append(args) or set_slice(*args)
+    )
+    for i, j in ((0, 1), (1, 2), (0, 1)):
+        x[i, j] += 1
+        x[i, j].mul_(2)
+        x[:, 0] = x[i, j]
+    assert x.tolist() == [[6, 6, 0], [6, 0, 2]]
+    assert not copied
+    row, one = x[0], x[0, 1]
+    x[0, 1] += 1
+    assert (row.tolist(), one.item(), x[0].tolist()) == ([6, 6, 0], 6, [6, 7, 0])
+    with pytest.raises(GradientError, match="is a part of one"):
+        row += 1
+    with pytest.raises(GradientError, match="is a part of one"):
+        one += 1
+    value = x[1, 2]
+    x[0, 0] = value
+    value += 1
+    assert x.tolist() == [[2, 7, 0], [6, 0, 3]]
 
 
 def test_other_shapes_and_orders_write_through():

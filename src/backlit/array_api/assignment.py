@@ -72,7 +72,11 @@ def _unseen(x: Tensor, value: Tensor) -> bool:
     """Whether x's array may be overwritten: nobody else holds it, or a view of it, or looks on.
 
     Whoever has used the array holds it: a tape, another Tensor, a captured program, `x.numpy()`.
+    So does a part of x, which knows by this that x is as it was; that of one element may be written
+    into x all the same, as in `x[i, j] += 1`, for then x is there as the part is.
     """
+    part = value._part if value.ndim == 0 else None
+    own = part is not None and part.array is x.array
     return (
         STATE.execution is AT_ONCE
         and STATE.observer is None
@@ -83,7 +87,7 @@ def _unseen(x: Tensor, value: Tensor) -> bool:
         and not value._requires_grad
         and x.array.flags.owndata
         and x.array.flags.writeable
-        and _references(x) == _ALONE
+        and _references(x) == _ALONE + own
     )
 
 

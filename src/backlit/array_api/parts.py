@@ -37,7 +37,7 @@ class Keyed(NamedTuple):
 
     def put(self, whole: Tensor, part: Tensor) -> Tensor:
         """The whole with another part."""
-        return setitem(whole, self.key, part)
+        return setitem(whole, self.key, part, spent=True)
 
 
 class Reshaped(NamedTuple):
