@@ -685,7 +685,7 @@ def test_a_tensor_may_set_the_rate_inside_a_captured_function():
     opt.param_groups[0]["lr"] = bl.tensor(1.0)
     opt.step()
     assert w.tolist() == [-1.0]
-    with pytest.raises(ArgumentError, match=r"lr must lie in \[0, inf\), got Tensor\(-1"):
+    with pytest.raises(ArgumentError, match=r"lr must lie in \[0, inf\), got -1.0"):
         opt.param_groups[0]["lr"] = bl.tensor(-1.0)
 
 
