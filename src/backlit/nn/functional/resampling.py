@@ -373,8 +373,9 @@ def _sampled(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corner
     axes = len(sizes)
     # What lies outside is read off a frame of zeros: place i stands at i + 1.
     framed = pad(permute_dims(x, (0, *range(2, x.ndim), 1)), (0, 0, *(1, 1) * axes))
-    batch = wrap(np.arange(x.shape[0]).reshape(-1, *(1,) * axes))
-    indices, weights = [], None
+    rows = reshape(framed, (math.prod(framed.shape[:-1]), x.shape[1]))
+    number = wrap(np.arange(x.shape[0]).reshape(-1, *(1,) * axes))  # of a row: first the image's
+    weights = None
     for axis, n in enumerate(sizes):
         unit = grid[..., axes - 1 - axis]
         at = (unit + 1) / 2 * (n - 1) if align_corners else ((unit + 1) * n - 1) / 2
@@ -382,11 +383,12 @@ def _sampled(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corner
         inside = (places >= 0) & (places <= n - 1)
         # One axis of corners for each axis of places: (K, 1, N, P, Q) and (K, N, P, Q).
         spread = (places.shape[0], *(1,) * (axes - 1 - axis), *at.shape)
-        indices.append(reshape(choose(inside, places + 1, 0.0).astype(int64), spread))
+        index = reshape(choose(inside, places + 1, 0.0).astype(int64), spread)
+        number = number * (n + 2) + index
         if own is not None:
             own = reshape(choose(inside, own, 0.0), spread)
             weights = own if weights is None else weights * own
-    y = framed[(batch, *indices)]
+    y = take(rows, number, axis=0)
     if weights is not None:
         y = y * expand_dims(weights, axis=-1)
     y = sum(y, axis=tuple(range(axes)))
