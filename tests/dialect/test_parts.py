@@ -1,5 +1,8 @@
 """Where PyTorch is spoken, a part that is changed in place changes what it is a part of."""
 
+import copy
+import weakref
+
 import numpy as np
 import pytest
 
@@ -134,3 +137,50 @@ def test_a_captured_function_writes_through():
     x = torch.ones(2, 2)
     assert backlit.compile(step)(x).tolist() == step(x).tolist() == [[2, 7], [20, 20]]
     assert np.array_equal(x.numpy(), np.ones((2, 2)))
+
+
+def test_what_is_detached_writes_through_off_the_tape():
+    w = torch.ones(2, requires_grad=True)
+    y = w.detach()
+    y += 1
+    y.view(-1)[0] = 5.0
+    w.detach()[1].mul_(3)
+    assert (w.tolist(), y.tolist(), w.requires_grad, w.node) == ([5, 6], [5, 2], True, None)
+    z = w * 2
+    torch.detach(z).fill_(9)
+    z.sum().backward()
+    assert (z.tolist(), w.grad.tolist()) == ([9, 9], [2, 2])
+    w.grad.detach().mul_(0.5)
+    assert w.grad.tolist() == [1, 1]
+    layer = torch.nn.Linear(1, 1)
+    state = layer.state_dict()
+    state["bias"].fill_(7)
+    assert layer.bias.tolist() == [7]
+    copy.deepcopy(state)["bias"].zero_()
+    w.detach().clone().zero_()
+    assert (layer.bias.tolist(), w.tolist()) == ([7], [5, 6])
+    x = torch.zeros(2, 2)
+    x.view(-1)[3].detach().fill_(7)
+    x.data.detach().add_(1)
+    assert x.tolist() == [[1, 1], [1, 8]]
+
+    @backlit.compile
+    def clamp():
+        w.detach().clamp_(max=1)
+        return w.sum()
+
+    assert (clamp().item(), w.tolist()) == (2, [1, 1])
+    old = w.detach()
+    w.data.zero_()
+    with pytest.raises(GradientError, match=r"has changed since.*; take it again, as x\[0\] or "):
+        old += 1
+
+
+def test_what_is_detached_does_not_keep_the_tape():
+    w = torch.ones(2, requires_grad=True)
+    y = (w * 2).view(-1)
+    whole = weakref.ref(y)
+    kept = y[0].detach(), y.detach()
+    del y
+    assert whole() is None
+    assert kept[0].item() == 2

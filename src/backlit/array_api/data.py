@@ -65,7 +65,8 @@ class Data(Tensor):
 
     def become(self, what: str, new: Tensor, *, reshaped: bool = False) -> Tensor:
         """Take over a Tensor's value; the tape does not hear of it."""
-        return super().become(what, new.detach(), reshaped=reshaped and self._key is None)
+        new = wrap(STATE.execution.read(new))
+        return super().become(what, new, reshaped=reshaped and self._key is None)
 
     def __getitem__(self, key: Any) -> Tensor:
         keys = key if isinstance(key, tuple) else (key,)

@@ -1,9 +1,9 @@
 """What becomes of a Tensor when a part of it, `x[0]`, is changed in place: in PyTorch, x changes.
 
 So it does where PyTorch is spoken: `x[0][1] = 5.0`, `x[0].fill_(2.0)`, `row = x[0]; row += 1` and
-`x.view(-1)[0] = 5.0` write into x, by an item assignment that the tape records. A part still has
-its own value: it does not see what becomes of x later, and cannot be written into x once that value
-is out of date.
+`x.view(-1)[0] = 5.0` write into x, by an item assignment that the tape records. What is written
+to `x.detach()` reaches x, too, off the tape. A part has its own value: it does not see what
+becomes of x later, and cannot be written into x once that value is out of date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import GradientError
 from ..op import describe
-from ..state import where_called
+from ..state import STATE, Setting, where_called
 from ..tensor import Parts, Tensor, constant, wrap
 from .assignment import setitem
 from .data import Data
@@ -69,11 +69,23 @@ class Moved(NamedTuple):
         return reshape(setitem(reshape(whole, -1), places, part), whole.shape)
 
 
+class Detached(NamedTuple):
+    """All elements, off the tape: what is written is not on the whole's tape, either."""
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """The part of an array."""
+        return array
+
+    def put(self, whole: Tensor, part: Tensor) -> Tensor:
+        """The whole with another part."""
+        return wrap(STATE.execution.read(part))
+
+
 class Part(NamedTuple):
     """Of which Tensor a Tensor is a part, and how, and the array that the whole had then."""
 
     whole: Callable[[], Tensor | None]
-    way: Keyed | Reshaped | Moved
+    way: Keyed | Reshaped | Moved | Detached
     array: Any
 
     def write(self, what: str, part: Tensor, before: Any) -> None:
@@ -84,9 +96,14 @@ class Part(NamedTuple):
         if whole.array is not self.array and not self._holds(whole, before):
             raise GradientError(
                 f"{what}: the Tensor ({describe(part)}) is a part of one ({describe(whole)}) that "
-                f"has changed since{where_called()}; take the part again, as x[0], and change that"
+                f"has changed since{where_called()}; take it again, as x[0] or x.detach(), and "
+                "change that"
             )
-        whole.become(what, self.way.put(whole, part))
+        if type(self.way) is Detached:
+            with Setting(grad_enabled=False):
+                whole.become(what, self.way.put(whole, part))
+        else:
+            whole.become(what, self.way.put(whole, part))
         part._part = Part(self.whole, self.way, whole.array)
 
     def _holds(self, whole: Tensor, before: Any) -> bool:
@@ -96,11 +113,13 @@ class Part(NamedTuple):
         return np.array_equal(self.way.of(whole.array), before)
 
 
-def part_of(whole: Any, part: Any, way: Keyed | Reshaped | Moved) -> None:
+def part_of(whole: Any, part: Any, way: Keyed | Reshaped | Moved | Detached) -> None:
     """Let a Tensor write through to the one that it was made of, where PyTorch is spoken."""
     if SPOKEN.pytorch and part is not whole and isinstance(whole, Tensor):
-        # What writes through itself is kept for its part: nobody else may hold it.
+        # What writes through itself is kept for its part: nobody else may hold it. But what is
+        # off the tape does not keep the tape.
         inner = isinstance(whole, Data) or whole._part is not None
+        inner = inner and (whole.node is None or type(way) is not Detached)
         part._part = Part((lambda: whole) if inner else weakref.ref(whole), way, whole.array)
         Parts.made = True
 
@@ -113,10 +132,18 @@ def item(self: Tensor, key: Any) -> Tensor:
     return y
 
 
+def detach(self: Tensor) -> Tensor:
+    """The same values, cut off from the tape."""
+    y = wrap(STATE.execution.read(self))
+    part_of(self, y, Detached())
+    return y
+
+
 def speak_pytorch() -> None:
     """From now on what means two things is PyTorch's, and parts write through."""
     SPOKEN.pytorch = True
     Tensor.__getitem__ = item  # type: ignore[method-assign]
+    Tensor.detach = detach  # type: ignore[method-assign]
 
 
 _BASIC = frozenset({int, slice, NoneType, EllipsisType})

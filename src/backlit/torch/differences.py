@@ -32,10 +32,42 @@ DIFFERENCES = (
         "[1.0, 2.0, 3.0]",
     ),
     Row(
-        "what is cut off the tape is a Tensor of its own",
+        "what is cut off the tape writes through as there",
         "w.detach().zero_(); w.sum().item()",
         "0.0",
+        "0.0",
+    ),
+    Row(
+        "but does not see what becomes of it",
+        "t = w.detach(); w.data.add_(1); t.sum().item()",
+        "9.0",
         "6.0",
+    ),
+    Row(
+        "nor does what `state_dict` gives",
+        "m = torch.nn.Linear(1, 1); s = m.state_dict(); m.bias.data.fill_(4); "
+        "s['bias'].item() == 4",
+        "True",
+        "False",
+    ),
+    Row(
+        "a part that is on the tape must be held for what is cut off to reach it",
+        "w[:2].detach().zero_(); w.sum().item()",
+        "3.0",
+        "6.0",
+    ),
+    Row(
+        "a gradient that was taken stays when another is added",
+        "w.sum().backward(); g = w.grad; w.sum().backward(); g.tolist()",
+        "[2.0, 2.0, 2.0]",
+        "[1.0, 1.0, 1.0]",
+    ),
+    Row(
+        "an optimizer changes its own parameters only",
+        "t = v.detach().requires_grad_(); t.sum().backward(); torch.optim.SGD([t], lr=1.0).step()\n"
+        "v.sum().item()",
+        "-1.0",
+        "2.0",
     ),
     Row(
         "`data` writes through as there",
