@@ -40,12 +40,20 @@ UNSIGNED: frozenset[DType] = frozenset({uint8, uint16, uint32, uint64})
 INTEGER: frozenset[DType] = SIGNED | UNSIGNED
 SUPPORTED: frozenset[DType] = FLOATING | INTEGER | {bool_}
 
+#: The type of what is made of Python's floats. It is read where it is needed, as PyTorch's scripts
+#: may set another.
 DEFAULT_FLOAT = float32
 DEFAULT_INT = int64
 
 _BY_NAME = {d.name: d for d in SUPPORTED}
 #: Each supported type is one object, which the fast paths compare by identity.
 _ONE = {d: d for d in SUPPORTED}
+
+
+def set_default_float(dtype: DType) -> None:
+    """Let Python's floats become another floating type than float32, in all threads."""
+    global DEFAULT_FLOAT
+    DEFAULT_FLOAT = dtype
 
 
 def as_dtype(dtype: Any) -> DType:

@@ -3,6 +3,7 @@
 import copy
 import functools
 import importlib
+import math
 import re
 
 import numpy as np
@@ -145,8 +146,12 @@ def test_a_misspelled_name_says_what_is_meant(look_up, text):
         (lambda x: x.to(torch.device("cuda")), ArgumentError, "Backlit computes on the CPU"),
         (lambda x: torch.cuda.set_device(0), ArgumentError, "Backlit computes on the CPU"),
         (lambda x: torch.autocast("cuda"), ArgumentError, "Backlit computes on the CPU"),
-        (lambda x: torch.set_default_dtype(torch.float64), ArgumentError, "Python's floats become"),
-        (lambda x: torch.set_default_tensor_type("torch.DoubleTensor"), ArgumentError, "it is Flo"),
+        (lambda x: torch.set_default_dtype(torch.int64), DTypeError, "d must be a floating dtype"),
+        (
+            lambda x: torch.set_default_tensor_type("torch.cuda.FloatTensor"),
+            ArgumentError,
+            "t must be a class of floating Tensors on the CPU, got torch.cuda.FloatTensor; use",
+        ),
         (
             lambda x: x.view(torch.int32),
             ArgumentError,
@@ -396,6 +401,27 @@ def test_what_is_left_of_the_paths_does_what_it_says():
     assert torch.ones(2, 3).fill_diagonal_(0).tolist() == [[0, 1, 1], [1, 0, 1]]
     with pytest.raises(ArgumentError, match="fill_diagonal_: wrap is not here"):
         torch.ones(4, 2).fill_diagonal_(0, wrap=True)
+
+
+def test_the_default_dtype_is_that_of_new_numbers_and_layers():
+    halve = torch.compile(lambda n: n * 0.5 + torch.ones(()))
+    three = torch.tensor(3)
+    try:
+        for kind in (torch.float64, torch.bfloat16, torch.float32):
+            torch.set_default_dtype(kind)
+            layer = torch.nn.Linear(1, 1)
+            made = [torch.tensor(1.0), torch.Tensor(2), torch.randn(2), three / 2, halve(three)]
+            made += [layer.weight, layer(torch.ones(1, 1)), torch.distributions.Normal(0, 1).mean]
+            assert {t.dtype for t in made} == {torch.get_default_dtype()} == {kind}
+        torch.set_default_tensor_type(torch.DoubleTensor)
+        assert bl.ones(1).dtype == torch.float64
+        with pytest.raises(bl.errors.TraceError, match="a captured function cannot set it"):
+            bl.compile(lambda: torch.set_default_dtype(torch.float32))()
+        u = torch.func.grad(lambda x: torch.sin(3 * x))(torch.tensor(0.5))
+        assert u.item() == pytest.approx(3 * math.cos(1.5), rel=1e-15)
+    finally:
+        torch.set_default_tensor_type("torch.FloatTensor")
+    assert halve(three).dtype == torch.float32
 
 
 def test_what_recipes_call_is_there():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
+from .. import dtypes
 from ..array_api.arguments import whole
 from ..array_api.indexing import take
 from ..array_api.manipulation import stack
@@ -321,7 +322,7 @@ class CompiledFunction:
         if self.executor is native and self._unstable < _UNSTABLE_LIMIT:
             first = (wrap(rows[0]), *tensors)
             runner = self._runner(
-                ("epoch", STATE.grad_enabled, *map(_kind, first)),
+                ("epoch", _mode(), *map(_kind, first)),
                 lambda: self._made(trace(self._on_rows, first, {}), _plan_of_rows),
             )
             if runner.captured.changes:  # this one is for one call
@@ -356,9 +357,9 @@ class CompiledFunction:
                 if not isinstance(x, Tensor):
                     break
             else:
-                return args, (len(args), STATE.grad_enabled, *[_kind(x) for x in args])
+                return args, (len(args), _mode(), *[_kind(x) for x in args])
         leaves, structure = flatten((args, kwargs))
-        return leaves, (structure, STATE.grad_enabled, *[_kind(x) for x in leaves])
+        return leaves, (structure, _mode(), *[_kind(x) for x in leaves])
 
     def _runner(self, key: Any, make: Callable[[], Runner]) -> Runner:
         """The runner for a kind of call, made if there is none for the environment as it is."""
@@ -509,6 +510,11 @@ def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, lis
     return rows.astype(np.int64, copy=False), tensors
 
 
+def _mode() -> Any:
+    """What else of a thread's state decides what a function does."""
+    return STATE.grad_enabled, dtypes.DEFAULT_FLOAT
+
+
 def _kind(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         array = leaf.array
@@ -568,7 +574,7 @@ def _difference(before: Any, after: Any) -> str:
     if before[0] != after[0]:
         return "the number or nesting of the arguments changed"
     if before[1] != after[1]:
-        return "gradients were switched on or off"
+        return "gradients were switched on or off, or the default dtype"
     for i, (a, b) in enumerate(zip(before[2:], after[2:], strict=True)):
         if a != b:
             return f"argument {i} was {_named(a)} and then {_named(b)}"

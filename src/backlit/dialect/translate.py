@@ -9,8 +9,9 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from .. import dtypes
 from ..array_api.dialects import UNSAID
-from ..dtypes import DEFAULT_FLOAT, bool_, float64, int64
+from ..dtypes import bool_, float64, int64
 from ..errors import ArgumentError
 from ..tensor import Tensor
 from . import table
@@ -275,7 +276,7 @@ def as_dtype(dtype: Any) -> Any:
     """A dtype as PyTorch understands it: Python's float has 64 bits, and classes of Tensors one."""
     if isinstance(dtype, type):
         found: Any = _PYTHON.get(dtype) or getattr(dtype, "element_type", dtype)
-        return DEFAULT_FLOAT if found is None else found  # torch.Tensor itself
+        return dtypes.DEFAULT_FLOAT if found is None else found  # torch.Tensor itself
     return dtype
 
 

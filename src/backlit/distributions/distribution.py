@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
 
+from .. import dtypes
 from ..array_api import broadcast_arrays, broadcast_to, exp, sqrt
 from ..array_api import sum as total
 from ..array_api.arguments import shape_tuple
 from ..autograd import no_grad
-from ..dtypes import FLOATING, float32
+from ..dtypes import FLOATING
 from ..errors import ArgumentError, ShapeError
 from ..op import Requirement, Shape
 from ..state import STATE
@@ -173,7 +174,7 @@ def parameters(name: str, validate: bool | None, **given: tuple[Any, Condition])
     for word, (value, condition) in given.items():
         x = as_tensor(value)
         if x.dtype not in FLOATING:
-            x = x.astype(float32)
+            x = x.astype(dtypes.DEFAULT_FLOAT)
         if validate is not False:
             demand(f"{name}: {word}", condition, x)
         found.append(x)
@@ -201,7 +202,7 @@ def one_of(name: str, probs: Any, logits: Any) -> OneOf:
         both = "neither" if probs is None else "both"
         raise ArgumentError(f"{name}: give probs or logits, got {both}")
     x = as_tensor(logits if probs is None else probs)
-    return OneOf(probs is None, x if x.dtype in FLOATING else x.astype(float32))
+    return OneOf(probs is None, x if x.dtype in FLOATING else x.astype(dtypes.DEFAULT_FLOAT))
 
 
 class Independent(Distribution):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..array_api import where, zeros
-from ..dtypes import float32
 from ..errors import ArgumentError
 from ..random import Generator
 from ..tensor import Tensor, as_tensor
@@ -328,7 +327,7 @@ class Transformer(Module):
         >>> Transformer.generate_square_subsequent_mask(2).tolist()
         [[0.0, -inf], [0.0, 0.0]]
         """
-        seen = zeros((sz, sz), dtype=float32 if dtype is None else dtype)
+        seen = zeros((sz, sz), dtype=dtype)
         return where(causal_mask(sz, sz), seen, -math.inf)
 
     def forward(

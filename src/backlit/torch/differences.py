@@ -240,10 +240,4 @@ DIFFERENCES = (
         "RecursiveScriptModule",
         "ReLU",
     ),
-    Row(
-        "Python's floats are float32",
-        "torch.set_default_dtype(torch.float64); torch.tensor(1.0).dtype.itemsize",
-        "8",
-        "ArgumentError",
-    ),
 )

@@ -13,7 +13,7 @@ from ..conversion import CPU, check_device
 from ..dialect.methods import CLASSES
 from ..dialect.translate import as_dtype
 from ..dtypes import FLOATING
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DTypeError
 from ..state import STATE, Setting, restoring
 from ..tensor import Tensor
 
@@ -104,12 +104,12 @@ def get_default_dtype() -> Any:
 
 
 def set_default_dtype(d: Any) -> None:
-    """float32 is the dtype of Tensors that are made of Python's floats; any other is refused."""
-    if dtypes.as_dtype(as_dtype(d)) != dtypes.DEFAULT_FLOAT:
-        raise ArgumentError(
-            f"set_default_dtype: Python's floats become float32 in Backlit, got {d}; write "
-            "dtype= where Tensors are made, and model.to(dtype)"
-        )
+    """Let Tensors that are made of Python's floats, and new layers, have a floating dtype."""
+    STATE.execution.forbid("set_default_dtype: a captured function cannot set it; set it outside")
+    dtype = dtypes.as_dtype(as_dtype(d))
+    if dtype not in FLOATING:
+        raise DTypeError(f"set_default_dtype: d must be a floating dtype, got {dtype}")
+    dtypes.set_default_float(dtype)
 
 
 def set_default_device(device: Any) -> None:
@@ -123,10 +123,15 @@ def get_default_device() -> Any:
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """float32 is the default; any other is refused."""
+    """Let Tensors that are made of Python's floats be of a class of Tensors, or of one's name."""
     name = t if isinstance(t, str) else t.__name__
-    if not name.endswith("FloatTensor") or "BFloat" in name:
-        raise ArgumentError(f"set_default_tensor_type: it is FloatTensor, got {name}")
+    found = [d for d in FLOATING if CLASSES[d] == name.rpartition(".")[2] and "cuda" not in name]
+    if not found:
+        raise ArgumentError(
+            "set_default_tensor_type: t must be a class of floating Tensors on the CPU, got "
+            f"{name}; use torch.set_default_dtype(dtype)"
+        )
+    set_default_dtype(found[0])
 
 
 def set_num_threads(n: int) -> None:
