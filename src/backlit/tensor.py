@@ -99,6 +99,8 @@ class Count(int):
     """A number of elements, as NumPy's `x.size`, which answers PyTorch's `x.size(0)`, too."""
 
     _shape: Shape
+    #: What a shape is: a tuple, and where PyTorch is spoken one of its Sizes.
+    kind: Any = tuple
 
     def __new__(cls, shape: Shape) -> Count:
         self = int.__new__(cls, math.prod(shape))
@@ -108,7 +110,7 @@ class Count(int):
     def __call__(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
         if dim is None:
-            return self._shape
+            return self.kind(self._shape)
         ndim = len(self._shape)
         if not -ndim <= dim < ndim:
             raise ShapeError(f"size: dim must lie in [-{ndim}, {ndim}), got {dim}")

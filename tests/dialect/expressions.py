@@ -16,6 +16,9 @@ c = torch.arange(24.).reshape(2, 3, 4)
 EXPRESSIONS = """
 x.size() -> np.shape(X)
 isinstance(x.shape, torch.Size) -> True
+x.size().numel() -> 6
+torch.Tensor(x.size()).zero_() -> 0 * X
+torch.Tensor((2, 3)) -> [2, 3]
 isinstance((2, 'a'), torch.Size) or isinstance([2], torch.Size) -> False
 f'{n.sum()} {v[0]} {b[0]} {v[2] / 4}' -> '30 1.0 True 0.75'
 b.clone() -> B

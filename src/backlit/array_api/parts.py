@@ -81,6 +81,9 @@ class Detached(NamedTuple):
         return wrap(STATE.execution.read(part))
 
 
+_DETACHED = Detached()
+
+
 class Part(NamedTuple):
     """Of which Tensor a Tensor is a part, and how, and the array that the whole had then."""
 
@@ -135,7 +138,7 @@ def item(self: Tensor, key: Any) -> Tensor:
 def detach(self: Tensor) -> Tensor:
     """The same values, cut off from the tape."""
     y = wrap(STATE.execution.read(self))
-    part_of(self, y, Detached())
+    part_of(self, y, _DETACHED)
     return y
 
 

@@ -112,6 +112,12 @@ DIFFERENCES = (
         "ShapeError",
     ),
     Row("a shape is a tuple", "x.shape", "torch.Size([2, 3])", "(2, 3)"),
+    Row(
+        "so it holds numbers where sizes may stand, too; `x.size()` holds sizes",
+        "torch.Tensor(x.shape).shape == torch.Tensor(x.size()).shape",
+        "True",
+        "False",
+    ),
     Row("a dtype is NumPy's", "x.dtype", "torch.float32", "float32"),
     Row("and answers as NumPy's", "x.dtype.is_floating_point", "True", "AttributeError"),
     Row(

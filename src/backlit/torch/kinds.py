@@ -12,8 +12,8 @@ from ..array_api import zeros
 from ..conversion import Device
 from ..dialect.methods import CLASSES
 from ..errors import ArgumentError
+from ..tensor import Count, as_tensor
 from ..tensor import Tensor as _Tensor
-from ..tensor import as_tensor
 
 
 class _Class(type):
@@ -88,13 +88,16 @@ class _Shape(type):
 
 
 class Size(tuple, metaclass=_Shape):
-    """A shape, as PyTorch names it. Shapes of Tensors are plain tuples, and equal to it."""
+    """A shape, as PyTorch names it: `x.size()`. `x.shape` is a plain tuple, and equal to it."""
 
     __slots__ = ()
 
     def numel(self) -> int:
         """How many elements there are in such a shape."""
         return math.prod(self)
+
+
+Count.kind = Size
 
 
 class Variable(Tensor):
