@@ -79,6 +79,118 @@ Trainer().fit(6)
 }
 
 
+MANY = {
+    "with a scaler, in parts": """
+scaler = torch.amp.GradScaler("cpu", enabled=False)
+ctx = torch.autocast("cpu", dtype=torch.bfloat16, enabled=False)
+for i in range(4):
+    for part in range(2):
+        x, y = batch()
+        with ctx:
+            loss = criterion(net(x), y) / 2
+        scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad(set_to_none=True)
+    losses.append(loss.item())
+""",
+    "with a scaler, at once": """
+scaler = torch.cuda.amp.GradScaler(enabled=False)
+for i in range(4):
+    x, y = batch()
+    with torch.autocast("cpu", enabled=False):
+        loss = criterion(net(x), y)
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
+    losses.append(loss.item())
+""",
+    "in some turns": """
+for i in range(6):
+    x, y = batch()
+    loss = criterion(net(x), y) / 2
+    loss.backward()
+    if (i + 1) % 2 == 0:
+        optimizer.step()
+        optimizer.zero_grad()
+    losses.append(loss.item())
+""",
+    "in a function without a loop": """
+def step(x, y):
+    optimizer.zero_grad()
+    loss = criterion(net(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+for i in range(4):
+    losses.append(step(*batch()))
+""",
+    "of two networks": """
+critic = nn.Linear(1, 1)
+with torch.no_grad():
+    for p in critic.parameters():
+        p.fill_(0.5)
+of_critic = optim.Adam(critic.parameters(), lr=0.05)
+for i in range(5):
+    x, y = batch()
+    of_critic.zero_grad()
+    real = -critic(y).mean()
+    real.backward()
+    fake = net(x)
+    false = critic(fake.detach()).pow(2).mean()
+    false.backward()
+    of_critic.step()
+    optimizer.zero_grad()
+    loss = -critic(fake).mean()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item() + false.item())
+""",
+    "of two networks, apart": """
+critic = nn.Linear(1, 1)
+with torch.no_grad():
+    for p in critic.parameters():
+        p.fill_(0.5)
+of_critic = optim.Adam(critic.parameters(), lr=0.05)
+for i in range(5):
+    x, y = batch()
+    critic.zero_grad()
+    false = critic(net(x).detach()).pow(2).mean() - critic(y).mean()
+    false.backward()
+    of_critic.step()
+    losses.append(false.item())
+    net.zero_grad()
+    loss = -critic(net(x)).mean()
+    loss.backward()
+    optimizer.step()
+""",
+    "of two networks, apart, of one picture": """
+critic = nn.Linear(1, 1)
+with torch.no_grad():
+    for p in critic.parameters():
+        p.fill_(0.5)
+of_critic = optim.Adam(critic.parameters(), lr=0.05)
+for i in range(5):
+    x, y = batch()
+    critic.zero_grad()
+    fake = net(x)
+    false = critic(fake.detach()).pow(2).mean() - critic(y).mean()
+    false.backward()
+    of_critic.step()
+    losses.append(false.item())
+    net.zero_grad()
+    loss = -critic(fake).mean()
+    loss.backward()
+    optimizer.step()
+""",
+}
+
+
 def both(tmp_path, body):
     path = tmp_path / "train.py"
     path.write_text(HEAD + body)
@@ -98,15 +210,59 @@ def test_a_compiled_step_does_the_same(tmp_path):
     }
 
 
-GRADIENT = "it goes back through what was computed before it"
+def test_each_step_of_a_loop_is_compiled_or_says_why_not(tmp_path):
+    found = {name: both(tmp_path, body) for name, body in MANY.items()}
+    assert found == {
+        "with a scaler, in parts": ["lines 26 to 28 are one compiled step, in 2 versions"],
+        "with a scaler, at once": ["lines 24 to 29 are one compiled step"],
+        "in some turns": ["lines 23 to 24 are one compiled step, in 2 versions"],
+        "in a function without a loop": ["lines 22 to 25 are one compiled step"],
+        "of two networks": ["lines 28 to 38 are one compiled step"],
+        "of two networks, apart": [
+            "lines 28 to 31 are one compiled step",
+            "lines 33 to 36 are one compiled step",
+        ],
+        "of two networks, apart, of one picture": [
+            "lines 28 to 32 run as they stand: the backward() of another step goes back through "
+            "`fake`",
+            "lines 34 to 37 run as they stand: `fake` was computed before line 34, and backward() "
+            "goes on behind it; line 33: item() asks for a value, and stands before it",
+        ],
+    }
+
+
+STEP = "optimizer.step()"
+OWN = """
+import os
+class Own:
+    __hash__ = None
+    def __getitem__(self, key):
+        return 1
+class Block:
+    def __enter__(self): pass
+    def __exit__(self, *error): pass
+block, own, count, table = Block(), Own(), 0, {"x": 1, "f": os.devnull}
+"""
+BRANCH, VALUE = (
+    f"`output` was computed before line {first}, and backward() goes on behind it; {why}"
+    for first, why in ((30, "line 29 is a statement `if`"), (29, "line 28: item() asks for a"))
+)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("loss.backward()", "loss.backward(); print(loss)", "line 30 asks for a value"),
-        ("output = net(x)", "output = net(x)\n        if i: pass", GRADIENT),
-        ("output = net(x)", "output = net(x) * x.sum().item()", GRADIENT),
+        ("loss.backward()", "loss.backward(); print(loss)", "line 30: print() asks for a value"),
+        ("output = net(x)", "output = net(x)\n        if i: pass", BRANCH),
+        (STEP, "count += 1\n        " + STEP, "line 31 changes `count` in place"),
+        (STEP, "count += loss.item()\n        " + STEP, "line 31: item() asks for a value"),
+        (STEP, "table[0] = loss\n        " + STEP, "line 31 writes into `table[0]`"),
+        (STEP, "net.train()\n        " + STEP, "line 31: train() sets the mode"),
+        (STEP, "f = lambda: 1\n        " + STEP, "line 31 has a lambda"),
+        (STEP, "with open(table['f']): pass\n        " + STEP, "`with open(table['f'])` may do"),
+        ("output = net(x)", "with block: output = net(x)", "is a block of Block, which may do"),
+        ("output = net(x)", "output = net(x) * table['x']; own['x']", "`own` (Own) is no Tensor"),
+        ("output = net(x)", "output = net(x) * x.sum().item()", VALUE),
         ("output = net(x)", "output = looks(x)", "float(): a captured function cannot ask"),
         ("y)\n", "y) * (1 + i)\n", "5 versions were compiled, because what they read changes"),
         ("loss = criterion(output, y)", "loss = criterion(output, y)\n        if i: pass",
@@ -115,7 +271,7 @@ GRADIENT = "it goes back through what was computed before it"
 )  # fmt: skip
 def test_what_cannot_be_compiled_runs_as_it_stands(tmp_path, monkeypatch, old, new, why):
     monkeypatch.setattr(training_steps, "VERSIONS", 4)
-    body = "def looks(x):\n    return net(x) * float(x.sum())\n"
+    body = f"exec({OWN!r})\ndef looks(x): return net(x) * float(x.sum())\n"
     body += BODIES["in the module"].replace(old, new, 1)
     (found,) = both(tmp_path, body)
     assert "run as they stand: " in found
@@ -140,7 +296,7 @@ class Own(optim.Optimizer):
 optimizer = Own(net.parameters(), dict(lr=0.1))
 """
     (found,) = both(tmp_path, own + BODIES["in the module"])
-    assert "Own is an optimizer of the script's own" in found
+    assert "`optimizer` of Own is an optimizer of the script's own" in found
     before = """
 for i in range(3):
     outputs = []
@@ -152,7 +308,7 @@ for i in range(3):
     optimizer.step()
     losses.append(loss.item())
 """
-    assert "it goes back through what was computed before it" in both(tmp_path, before)[0]
+    assert "`outputs` was computed before line 25" in both(tmp_path, before)[0]
 
 
 def test_an_error_of_the_script_is_at_its_own_line(tmp_path):
@@ -174,7 +330,12 @@ def test_the_command_says_what_it_compiled(tmp_path):
     assert "backlit: lines 25 to 29 are one compiled step" in result.stderr
     path.write_text("import torch")
     result = CliRunner().invoke(main, ["run", "--compile", str(path)])
-    assert "nothing is compiled: no loop of the script calls" in result.stderr
+    assert "nothing is compiled: no loop or function of the script calls" in result.stderr
+    path.write_text(
+        "import torch\nfor i in (1, 2):\n    torch.ones(1, requires_grad=True).backward()"
+    )
+    result = CliRunner().invoke(main, ["run", "--compile", str(path)])
+    assert "line 3 calls backward(), and no optimizer.step() follows" in result.stderr
 
 
 def test_a_script_without_a_step_is_left_as_it_is():

@@ -60,8 +60,14 @@ def _say_what_was_compiled(steps: Steps) -> None:
     for found in steps.found:
         click.echo(f"backlit: {found}", err=True)
     if not steps.found:
+        why = "no loop or function of the script calls loss.backward() and then optimizer.step()"
+        if steps.walks:
+            why = (
+                f"line {steps.walks[0]} calls backward(), and no optimizer.step() follows in the "
+                "same loop or function"
+            )
         click.echo(
-            "backlit: nothing is compiled: no loop of the script calls loss.backward() and then "
-            "optimizer.step() itself; in the script, put backlit.compile around the step",
+            f"backlit: nothing is compiled: {why}; in the script, put backlit.compile around a "
+            "function of the step",
             err=True,
         )
