@@ -138,7 +138,7 @@ CPU = Device("cpu")
 
 def is_device(name: str) -> bool:
     """Whether a text is the name of a device, here or elsewhere."""
-    return isinstance(name, Device) or name in ("cpu", "cuda", "mps") or ":" in name
+    return isinstance(name, Device) or name in ("cpu", "cuda", "mps", "xpu", "meta") or ":" in name
 
 
 def check_device(device: Any) -> None:

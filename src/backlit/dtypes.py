@@ -178,7 +178,10 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 @dataclass(frozen=True)
 class FloatInfo:
-    """Limits of a floating type: bits, machine epsilon, extremes, smallest normal number."""
+    """Limits of a floating type: bits, machine epsilon, extremes, smallest normal number.
+
+    `tiny` is another name for the last.
+    """
 
     bits: int
     eps: float
@@ -186,6 +189,11 @@ class FloatInfo:
     min: float
     smallest_normal: float
     dtype: DType
+
+    @property
+    def tiny(self) -> float:
+        """The smallest normal number."""
+        return self.smallest_normal
 
 
 @dataclass(frozen=True)

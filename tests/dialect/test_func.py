@@ -139,6 +139,22 @@ def test_a_module_with_other_parameters():
         func.functional_call(model, {}, backlit.ones((1, 2)), strict=True)
 
 
+def test_an_ensemble_of_models_that_are_alike():
+    models = [nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1)).eval() for _ in range(3)]
+    parameters, buffers = func.stack_module_state(models)
+    x = backlit.ones((4, 2))
+    one = func.vmap(lambda p, b: func.functional_call(models[0], (p, b), (x,)))
+    expected = [m(x).tolist() for m in models]
+    np.testing.assert_allclose(one(parameters, buffers).tolist(), expected, rtol=1e-6)
+    assert all(p.requires_grad and p.is_leaf for p in parameters.values())
+    for bad, got in (
+        ([], "none"),
+        ([models[0], nn.Tanh()], "Sequential in mode eval, Tanh in mode"),
+    ):
+        with pytest.raises(ArgumentError, match=f"models of one class, .* mode, got {got}"):
+            func.stack_module_state(bad)
+
+
 def test_what_is_wrong_is_said():
     x, w = at()
     with pytest.raises(GradientError, match=r"grad: func must return a single number, got \(3,\)"):

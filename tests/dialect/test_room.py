@@ -135,6 +135,13 @@ def test_a_misspelled_name_says_what_is_meant(look_up, text):
     [
         (lambda x: torch.sum(x, dmi=0), TypeError, "sum: it has no argument dmi; it takes input"),
         (lambda x: torch.sum(x, 0, dim=0), TypeError, "sum: dim was given twice"),
+        (lambda x: x.add_(2, x), TypeError, "got 3 arguments by place; give alpha= by name, after"),
+        (lambda x: x.to("meta"), ArgumentError, "device: must be 'cpu', got 'meta'; Backlit comp"),
+        (
+            lambda x: torch.nn.Linear(1, 1).to("meta"),
+            ArgumentError,
+            "device: must be 'cpu', got 'm",
+        ),
         (lambda x: torch.gather(x, 0), TypeError, "gather: it takes gather(input, dim, index), in"),
         (lambda x: torch.tril(x, 0, 0), TypeError, "tril: it takes tril(input, diagonal), got 3"),
         (lambda x: torch.zeros(2, sized=1), TypeError, "zeros: it has no argument sized"),
@@ -431,6 +438,24 @@ def test_what_recipes_call_is_there():
     with pytest.raises(ArgumentError, match="mode must be 'fan_in' or 'fan_out', got 'in'"):
         torch.nn.init._calculate_correct_fan(weight, "in")
     assert torch.utils.data.get_worker_info() is None
+    assert torch.finfo(torch.float32).tiny == np.finfo(np.float32).tiny
+    asked = []
+    inner = torch.compiler.disable(lambda x: asked.append(torch.compiler.is_compiling()) or x)
+    bl.compile(inner)(inner(torch.ones(1)))
+    assert asked == [False, True]
+
+    class Double(torch.autograd.Function):
+        @staticmethod
+        @torch.amp.custom_fwd(device_type="cpu")
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        @torch.amp.custom_bwd
+        def backward(ctx, grad):
+            return grad * 2
+
+    assert torch.func.grad(Double.apply)(torch.tensor(3.0)).item() == 2
 
 
 def test_a_dtype_of_another_kind_is_refused():

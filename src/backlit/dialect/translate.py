@@ -232,7 +232,11 @@ def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
         given[last] = tuple(rest[0]) if alone else rest
     else:
         if len(args) > len(names):
-            raise TypeError(f"{line.name}: it takes {line}, got {len(args)} arguments by place")
+            by_name = " and ".join(f"{a.name}=" for a in line.arguments if a.by_name)
+            cure = f"; give {by_name} by name, after them" if by_name else ""
+            raise TypeError(
+                f"{line.name}: it takes {line}, got {len(args)} arguments by place{cure}"
+            )
         given = dict(zip(names, args, strict=False))
     known = {a.name for a in line.arguments}
     for word, value in kwargs.items():

@@ -93,6 +93,7 @@ from . import (  # isort: skip  (they stand on what is above)
     amp,
     autograd,
     backends,
+    compiler,
     cuda,
     distributed,
     distributions,

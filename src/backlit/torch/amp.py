@@ -28,6 +28,16 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801  (PyTorch's name)
         pass
 
 
+def custom_fwd(fwd: Any = None, *, device_type: str = "cpu", cast_inputs: Any = None) -> Any:
+    """The `forward` of an autograd.Function itself: no block changes what it computes with."""
+    return custom_bwd if fwd is None else fwd
+
+
+def custom_bwd(bwd: Any = None, *, device_type: str = "cpu") -> Any:
+    """The `backward` of an autograd.Function itself."""
+    return custom_bwd if bwd is None else bwd
+
+
 class GradScaler:
     """PyTorch's factor on losses of 16 bits: 1, as nothing is computed with so few."""
 

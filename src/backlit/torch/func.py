@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import transforms
-from ..array_api import zeros_like
+from ..array_api import stack, zeros_like
 from ..autograd import enable_grad
 from ..autograd import grad as gradients_of
 from ..errors import ArgumentError, GradientError, ShapeError
@@ -231,6 +231,34 @@ def functional_call(
             _hold(held[name], value)
 
 
+def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the buffers of models that are alike, stacked along a new first axis.
+
+    With `functional_call` under `vmap` they are an ensemble, computed at once.
+
+    >>> from backlit import nn
+    >>> parameters, _ = stack_module_state([nn.Linear(2, 1) for _ in range(3)])
+    >>> parameters["weight"].shape
+    (3, 1, 2)
+    """
+    models = list(models)
+    kinds = {(type(m).__name__, m.training) for m in models}
+    if len(kinds) != 1:
+        got = ", ".join(f"{name} in mode {'train' if t else 'eval'}" for name, t in sorted(kinds))
+        raise ArgumentError(
+            "stack_module_state: there must be models of one class, all in train or all in eval "
+            f"mode, got {got or 'none'}"
+        )
+    leaves, rest = ([dict(named(m)) for m in models] for named in _NAMED)
+    parameters = {
+        name: stack([own[name].detach() for own in leaves]).requires_grad_(first.requires_grad)
+        for name, first in leaves[0].items()
+    }
+    return parameters, {name: stack([own[name] for own in rest]) for name in rest[0]}
+
+
+_NAMED = (Module.named_parameters, Module.named_buffers)
+
 #: Where a parameter or buffer is held: its module, the dict there, and its name.
 _Place = tuple[Module, dict[str, Any], str]
 
@@ -284,6 +312,7 @@ __all__ = [
     "jacfwd",
     "jacrev",
     "jvp",
+    "stack_module_state",
     "vjp",
     "vmap",
 ]
