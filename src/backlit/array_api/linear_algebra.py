@@ -237,10 +237,10 @@ def _diagonals(term: str, x: Tensor) -> tuple[str, Tensor]:
 @functools.lru_cache(256)
 def _order(
     terms: tuple[str, ...], output: str, letters: tuple[tuple[str, int], ...]
-) -> list[tuple[int, int]]:
+) -> tuple[tuple[int, int], ...]:
     """Which two operands to contract at each step; the result goes to the end of the list."""
     if len(terms) <= 2:
-        return [(0, 1)] * (len(terms) - 1)
+        return ((0, 1),) * (len(terms) - 1)
     # NumPy's path search reads shapes only; its letters are Latin.
     sizes = dict(letters)
     latin = dict(zip(sorted(set("".join(terms))), string.ascii_letters, strict=False))
@@ -257,7 +257,7 @@ def _order(
         for taken, place in enumerate(places[2:], 2):  # each with the result, which is the last
             steps.append((place - taken, count - 1))
             count -= 1
-    return steps
+    return tuple(steps)
 
 
 def _contract(
