@@ -159,6 +159,13 @@ def test_apply_visits_modules_in_their_order() -> None:
     assert seen == ["Linear", "ReLU", "ELU", "Sequential", "Tanh", "Sequential"]
 
 
+def test_what_was_taken_as_data_keeps_its_type() -> None:
+    layer = nn.Linear(1, 1)
+    old = layer.weight.data
+    layer.double()
+    assert (old.dtype, layer.weight.dtype) == (bl.float32, bl.float64)
+
+
 def test_to_casts_floating_parameters_and_buffers() -> None:
     net = Net().to("float64")
     assert {p.dtype for p in net.parameters()} == {bl.float64}

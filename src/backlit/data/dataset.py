@@ -135,8 +135,8 @@ class Subset(Dataset):
 
     def numbers(self, indices: np.ndarray) -> np.ndarray:
         """The numbers, in the dataset, of examples."""
-        chosen = self.indices
-        return np.array([chosen[i] for i in _within(indices, len(chosen)).tolist()], np.int64)
+        places = _within(indices, len(self.indices)).tolist()
+        return np.fromiter(map(self.indices.__getitem__, places), np.int64, len(places))
 
     def __repr__(self) -> str:
         return f"Subset({len(self)} of {self.dataset!r})"

@@ -424,7 +424,7 @@ class Module(Announcing):
             for _, t in (*self.named_parameters(), *self.named_buffers()):
                 if t.dtype in FLOATING and t.dtype != target:
                     gradient, t.grad = t.grad, None
-                    t.array = t.array.astype(target)
+                    t.data = t.detach().astype(target)
                     t.grad = None if gradient is None else gradient.detach().astype(target)
         return self
 
