@@ -1,9 +1,9 @@
 """The tape: which op made what from what, in which module, at which line of the user's.
 
 A Node is one application of an op: the op, the edges to what it was computed from, and the values
-that the derivative needs. The nodes are the tape that `backward` walks, `see` reads and `compile`
-captures. A Node never refers to its own Tensor, so a graph has no reference cycles and dies with
-its last Tensor.
+that the derivative needs. The nodes are the tape that `backward` walks and `see` reads; a capture
+writes down equations instead. A Node never refers to its own Tensor, so a graph has no reference
+cycles and dies with its last Tensor.
 """
 
 from __future__ import annotations
