@@ -178,7 +178,7 @@ def test_what_is_detached_writes_through_off_the_tape():
 
 def test_what_is_detached_does_not_keep_the_tape():
     w = torch.ones(2, requires_grad=True)
-    y = (w * 2).view(-1)
+    y = (w * 2).view(2, 1)
     whole = weakref.ref(y)
     kept = y[0].detach(), y.detach()
     del y

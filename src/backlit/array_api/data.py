@@ -115,7 +115,7 @@ def _leave(tensor: Tensor) -> None:
     first = _FIRSTS.at(place)
     if first is not None:
         del _FIRSTS[place]
-        first._owner, first._left_in = tensor.detach(), STATE.execution
+        first._owner, first._left_in = wrap(STATE.execution.read(tensor)), STATE.execution
 
 
 def _take(tensor: Tensor, value: Data) -> None:
