@@ -3,7 +3,8 @@
 The word decides. `axis`, `keepdims` and `correction` are NumPy's; `dim`, `keepdim` and `unbiased`
 are PyTorch's. Most methods mean the same in both. Where they do not and no word says which is
 meant, the call raises and says both ways; once `backlit.torch` has been imported it is PyTorch's.
-So that import makes results of these errors; what else it changes is in `parts`.
+So that import makes results of these errors. What else it changes: parts and what is detached write
+through (`parts`), and an index of uint8 is a mask (`indexing.is_mask`).
 """
 
 from __future__ import annotations
