@@ -224,6 +224,11 @@ def test_gradients_have_pytorchs_forms():
     assert w.grad.tolist() == [5, 5]
     assert (w * 2).grad_fn is not None
     assert w.grad_fn is None
+    (before, _), (number, _) = (w.exp() * 2).grad_fn.next_functions
+    ((leaf, at),) = before.next_functions
+    assert (before.op.name, number, at) == ("exp", None, 0)
+    assert leaf.variable is w
+    assert (repr(leaf), leaf.next_functions) == ("<AccumulateGrad>", ())
     assert torch.autograd.Variable(w * 2).requires_grad is False
     assert torch.autograd.Variable(torch.ones(1), requires_grad=True).is_leaf
     assert torch.autograd.gradcheck(lambda t: t * t, torch.ones(2).double().requires_grad_())

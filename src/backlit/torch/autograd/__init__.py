@@ -10,6 +10,7 @@ from ...array_api import zeros_like
 from ...autograd import enable_grad, no_grad
 from ...gradcheck import gradcheck as _gradcheck
 from ...state import STATE, Setting
+from ...tape import Node, is_open
 from ...tensor import Tensor
 from ..function import Function, once_differentiable
 from ..kinds import Variable
@@ -89,6 +90,30 @@ def set_detect_anomaly(mode: bool = True, check_nan: bool = True) -> Any:
 
 
 detect_anomaly = set_detect_anomaly
+
+
+class AccumulateGrad:
+    """The end of a path on the tape: a leaf, whose `grad` is added to there."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Tensor):
+        self.variable = variable
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
+def _next_functions(self: Node) -> tuple[tuple[Any, int], ...]:
+    """What a gradient goes on to, each with 0; None where it goes on to nothing."""
+    return tuple((_function(edge) if is_open(edge) else None, 0) for edge in self.inputs)
+
+
+def _function(edge: Node | Tensor) -> Any:
+    return edge if isinstance(edge, Node) else AccumulateGrad(edge)
+
+
+Node.next_functions = property(_next_functions)  # type: ignore[attr-defined]
 
 __getattr__ = _mirrored("torch.autograd")
 
