@@ -151,6 +151,26 @@ for i in range(5):
     optimizer.step()
     losses.append(loss.item() + false.item())
 """,
+    "of two networks, with schedules": """
+critic = nn.Linear(1, 1)
+with torch.no_grad():
+    for p in critic.parameters():
+        p.fill_(0.5)
+of_critic = optim.Adam(critic.parameters(), lr=0.05)
+schedule = optim.lr_scheduler.StepLR(of_critic, 2, 0.1)
+for i in range(5):
+    x, y = batch()
+    critic.zero_grad()
+    false = critic(net(x).detach()).pow(2).mean() - critic(y).mean()
+    false.backward()
+    of_critic.step()
+    schedule.step()
+    net.zero_grad()
+    loss = -critic(net(x)).mean()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+""",
     "of two networks, apart": """
 critic = nn.Linear(1, 1)
 with torch.no_grad():
@@ -218,6 +238,10 @@ def test_each_step_of_a_loop_is_compiled_or_says_why_not(tmp_path):
         "in some turns": ["lines 23 to 24 are one compiled step, in 2 versions"],
         "in a function without a loop": ["lines 22 to 25 are one compiled step"],
         "of two networks": ["lines 28 to 38 are one compiled step"],
+        "of two networks, with schedules": [
+            "lines 29 to 32 are one compiled step",
+            "lines 34 to 37 are one compiled step",
+        ],
         "of two networks, apart": [
             "lines 28 to 31 are one compiled step",
             "lines 33 to 36 are one compiled step",
@@ -257,6 +281,7 @@ BRANCH, VALUE = (
         (STEP, "count += 1\n        " + STEP, "line 31 changes `count` in place"),
         (STEP, "count += loss.item()\n        " + STEP, "line 31: item() asks for a value"),
         (STEP, "table[0] = loss\n        " + STEP, "line 31 writes into `table[0]`"),
+        (STEP, "losses.append(loss.detach())\n        " + STEP, "31: append() may remember a"),
         (STEP, "net.train()\n        " + STEP, "line 31: train() sets the mode"),
         (STEP, "f = lambda: 1\n        " + STEP, "line 31 has a lambda"),
         (STEP, "with open(table['f']): pass\n        " + STEP, "`with open(table['f'])` may do"),
@@ -276,6 +301,14 @@ def test_what_cannot_be_compiled_runs_as_it_stands(tmp_path, monkeypatch, old, n
     (found,) = both(tmp_path, body)
     assert "run as they stand: " in found
     assert why in found
+
+
+def test_what_is_run_once_is_not_compiled_where_the_first_time_is_looked_at(tmp_path):
+    path = tmp_path / "train.py"
+    body = BODIES["in the module"].replace("range(0, 64, 8)", "[0]").replace("range(3)", "[0]")
+    path.write_text(HEAD + body)
+    result = CliRunner().invoke(main, ["run", "--compile", "--watch", str(path)])
+    assert "run as they stand: they were not run again after the first time" in result.stderr
 
 
 def test_a_try_that_fails_leaves_no_traces(tmp_path):

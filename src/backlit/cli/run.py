@@ -19,8 +19,9 @@ modules that it imports, whether PyTorch is installed or not.
   backlit run --draw --watch train.py
 
 What stands behind SCRIPT.py is the script's own. What it imports of PyTorch that Backlit has not
-raises where it is used, with what to do instead. With --compile the statements of the script's
-own loops that make a training step become native code; the other options show the first step.
+raises where it is used, with what to do instead. With --compile the statements of its own
+loops and functions that make a training step become native code; the other options show the first
+step.
 """,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )

@@ -30,25 +30,27 @@ from ...random import default_generator
 from ...tensor import Tensor
 from ...torch.amp import autocast
 from ...tree import flatten
+from .statements import (
+    blocks,
+    called_names,
+    calls,
+    counters_of,
+    goes_on,
+    has,
+    is_path,
+    is_torch,
+    loss_names,
+    must_stand_first,
+    names_of,
+    steps_sometimes,
+    walked,
+    why_held,
+)
 
 #: The name under which a script finds what runs its steps.
 RUNNER = "__backlit_step__"
 #: So many versions of a step may be compiled: more say that a number changes from step to step.
 VERSIONS = 8
-_ASKS = {"item", "numpy", "tolist", "print", "float", "int", "bool", "input", "exec", "eval"}
-_MODES = {"train", "eval"}
-_SIMPLE = (ast.Assign, ast.AnnAssign, ast.Expr)
-#: What a compiled step cannot have, in words.
-_NEVER = {
-    ast.Yield: "a yield",
-    ast.YieldFrom: "a yield",
-    ast.Await: "an await",
-    ast.NamedExpr: "an assignment by :=",
-    ast.Lambda: "a lambda",
-    ast.JoinedStr: "a text made of values",
-}
-#: Blocks that mean the same each time, by their names and by what they are.
-_BLOCKS = {"autocast", "nullcontext", "no_grad", "enable_grad", "inference_mode"}
 _HARMLESS = (contextlib.nullcontext, autocast)
 
 
@@ -147,16 +149,16 @@ class Steps:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {(a.asname or a.name).partition(".")[0] for a in node.names}
                 self._known |= names
-                if isinstance(node, ast.ImportFrom) and not _is_torch(node.module):
+                if isinstance(node, ast.ImportFrom) and not is_torch(node.module):
                     self._others |= names
         own = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
         self._known |= {n.name for n in own}
-        self._others |= {n.name for n in own if _called_names(n) <= self._known}
+        self._others |= {n.name for n in own if called_names(n) <= self._known}
         for node in ast.walk(tree):
             if isinstance(node, ast.For | ast.While | ast.FunctionDef):
                 self._search(node, node in self._gathering)
         self.found.sort(key=lambda found: found.first)
-        start = sum(1 for _ in itertools.takewhile(_must_stand_first, tree.body))
+        start = sum(1 for _ in itertools.takewhile(must_stand_first, tree.body))
         tree.body[start:start] = self._functions
         return ast.fix_missing_locations(tree)
 
@@ -201,38 +203,40 @@ class Steps:
         Where the loop `gathers` gradients, for a step behind it, each `backward` ends a part.
         """
         body = block.body
-        steps = [i for i, s in enumerate(body) if _calls(s, "step")]
-        walks = [i for i, s in enumerate(body) if _calls(s, "backward")]
+        steps = [i for i, s in enumerate(body) if calls(s, "step")]
+        walks = [i for i, s in enumerate(body) if calls(s, "backward")]
         self.walks += [body[i].lineno for i in walks]
-        if not steps and (gathers or any(map(_steps_sometimes, body))):
+        if not steps and (gathers or any(map(steps_sometimes, body))):
             steps = walks
-        counters = set() if isinstance(block, ast.FunctionDef) else _counters(block)
+        counters = set() if isinstance(block, ast.FunctionDef) else counters_of(block)
         places: list[tuple[int, int, int]] = []
         start = 0
         for last in steps:
             behind = [w for w in walks if start <= w <= last]
             if behind:
-                while last + 1 < len(body) and _calls(body[last + 1], "zero_grad"):
+                while last + 1 < len(body) and calls(body[last + 1], "zero_grad"):
                     last += 1
                 place = self._first(body, start, behind[-1], counters), behind[-1], last
-                if places and _goes_on(body, places[-1], place):
+                if places and goes_on(body, places[-1], place):
                     place = (*places.pop()[:2], last)
                 places.append(place)
                 start = last + 1
-        names = [_names(body[first : last + 1]) for first, _, last in places]
+        names = [names_of(body[first : last + 1]) for first, _, last in places]
         for k in reversed(range(len(places))):  # a call in the place of many leaves those before
             others = {n for i, (reads, _) in enumerate(names) if i != k for n in reads}
             self._replace(body, *places[k], others)
         for inner in body:
-            if isinstance(inner, ast.For | ast.While) and steps and not _has(inner, "step"):
+            if isinstance(inner, ast.For | ast.While) and steps and not has(inner, "step"):
                 self._gathering.add(inner)
 
     def _first(self, body: list[ast.stmt], start: int, walk: int, counters: set[str]) -> int:
         """Where the statements begin that compute the loss."""
         first = walk
-        while first > start and not _held(body[first - 1]):
-            assigned = set(_names(body[first:walk])[1])
-            if _loss_names(body[walk]) & assigned and self._prepares(body[first - 1], counters):
+        while first > start and not why_held(body[first - 1]):
+            if calls(body[first - 1], "step"):
+                break  # of a schedule, which counts in Python
+            assigned = set(names_of(body[first:walk])[1])
+            if loss_names(body[walk]) & assigned and self._prepares(body[first - 1], counters):
                 break
             first -= 1
         return first
@@ -242,7 +246,7 @@ class Steps:
     ) -> None:
         """Put a call in the place of a step, if it may be one."""
         part = body[first : last + 1]
-        reads, assigns = _names(part)
+        reads, assigns = names_of(part)
         read = [n for n in reads if n not in self._known]
         found = Found(
             part[0].lineno,
@@ -250,16 +254,16 @@ class Steps:
             reads=read,
             assigns=assigns,
             shared=frozenset(assigns) & others,
-            blocks=frozenset(_blocks(part)),
-            walked=frozenset(_walked(part)),
+            blocks=frozenset(blocks(part)),
+            walked=frozenset(walked(part)),
         )
         self.found.append(found)
-        barrier = _held(body[first - 1]) if first else ""
+        barrier = why_held(body[first - 1]) if first else ""
         found.before = f"; {barrier}, and stands before it" if barrier else ""
-        held = next(filter(None, map(_held, body[walk : last + 1])), "")
+        held = next(filter(None, map(why_held, body[walk : last + 1])), "")
         if held:
             found.why_not = held
-        elif not _loss_names(body[walk]) & set(assigns):
+        elif not loss_names(body[walk]) & set(assigns):
             found.why_not = f"the loss is computed before line {found.first}{found.before}"
         if found.why_not:
             return
@@ -272,14 +276,14 @@ class Steps:
     def _prepares(self, statement: ast.stmt, counters: set[str]) -> bool:
         """Whether a statement prepares a batch: it cuts one out, or has it made by a function."""
         calls = [n.func for n in ast.walk(statement) if isinstance(n, ast.Call)]
-        names = _called_names(statement)
+        names = called_names(statement)
         loops = [n.iter for n in ast.walk(statement) if isinstance(n, ast.comprehension)]
         if any("parameters" not in ast.unparse(loop) for loop in loops):
             return True
         if names:
             return names <= self._others
-        models = [c for c in calls if isinstance(c, ast.Attribute) and _is_path(c.value)]
-        return not models and bool(counters & set(_names([statement])[0]))
+        models = [c for c in calls if isinstance(c, ast.Attribute) and is_path(c.value)]
+        return not models and bool(counters & set(names_of([statement])[0]))
 
 
 def _is_array(value: Any) -> bool:
@@ -308,162 +312,6 @@ def _random_state(function: Callable[..., Any]) -> Callable[[], None]:
             restore()
 
     return put_back
-
-
-def _called_names(part: ast.stmt) -> set[str]:
-    """The names that are called as functions."""
-    calls = [n.func for n in ast.walk(part) if isinstance(n, ast.Call)]
-    return {c.id for c in calls if isinstance(c, ast.Name)}
-
-
-def _is_torch(module: str | None) -> bool:
-    return module is not None and module.partition(".")[0] == "torch"
-
-
-def _is_path(node: ast.expr) -> bool:
-    """Whether an expression is a name, or an attribute of one."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name)
-
-
-def _must_stand_first(statement: ast.stmt) -> bool:
-    """Whether a statement is the docstring or an import from `__future__`."""
-    if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
-
-
-def _counters(loop: ast.For | ast.While) -> set[str]:
-    """The names that count the turns of a loop, and are another number in each."""
-    if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call):
-        return set()
-    kind, target = getattr(loop.iter.func, "id", ""), loop.target
-    if kind == "enumerate" and isinstance(target, ast.Tuple):
-        target = target.elts[0]
-    elif kind != "range":
-        return set()
-    return {target.id} if isinstance(target, ast.Name) else set()
-
-
-def _calls(statement: ast.stmt, method: str) -> bool:
-    """Whether a statement is `something.method(...)`."""
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    return (
-        isinstance(value, ast.Call)
-        and isinstance(value.func, ast.Attribute)
-        and value.func.attr == method
-    )
-
-
-def _has(block: ast.stmt, method: str) -> bool:
-    """Whether a statement is or contains `something.method(...)`."""
-    return any(isinstance(s, ast.stmt) and _calls(s, method) for s in ast.walk(block))
-
-
-def _steps_sometimes(statement: ast.stmt) -> bool:
-    """Whether a statement takes a step in some turns: `if (i + 1) % 4 == 0: optimizer.step()`."""
-    return isinstance(statement, ast.If) and any(_calls(s, "step") for s in statement.body)
-
-
-def _goes_on(
-    body: Sequence[ast.stmt], before: tuple[int, int, int], after: tuple[int, int, int]
-) -> bool:
-    """Whether a step directly follows another, and reads what that one has computed."""
-    (first, _, end), (start, _, last) = before, after
-    reads, assigns = _names(body[start : last + 1])[0], _names(body[first : end + 1])[1]
-    together = start == end + 1 and not any(map(_held, body[first : last + 1]))
-    return together and not set(assigns).isdisjoint(reads)
-
-
-def _held(statement: ast.stmt) -> str:
-    """Why a statement may be no part of a compiled step, where it asks for a value or branches."""
-    where = f"line {statement.lineno}"
-    if isinstance(statement, ast.With):
-        odd = [i for i in statement.items if _block(i.context_expr) is None or i.optional_vars]
-        if odd:
-            return f"{where}: `with {ast.unparse(odd[0].context_expr)}` may do anything"
-        return next(filter(None, map(_held, statement.body)), "")
-    if not isinstance(statement, (*_SIMPLE, ast.AugAssign)):
-        return f"{where} is a statement `{type(statement).__name__.lower()}`"
-    for node in ast.walk(statement):
-        where = f"line {getattr(node, 'lineno', statement.lineno)}"
-        if type(node) in _NEVER:
-            return f"{where} has {_NEVER[type(node)]}"
-        if isinstance(node, ast.Call):
-            called = node.func
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in _ASKS:
-                return f"{where}: {name}() asks for a value"
-            if name in _MODES:
-                return f"{where}: {name}() sets the mode"
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                if not isinstance(target, ast.Name | ast.Tuple | ast.List):
-                    return f"{where} writes into `{ast.unparse(target)}`"
-    if isinstance(statement, ast.AugAssign):
-        return f"line {statement.lineno} changes `{ast.unparse(statement.target)}` in place"
-    return ""
-
-
-def _block(context: ast.expr) -> str | None:
-    """The name of what a `with` enters, "" for blocks that are known, None for any other."""
-    if isinstance(context, ast.Name):
-        return context.id
-    if isinstance(context, ast.Call):
-        called = context.func
-        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-        return "" if name in _BLOCKS else None
-    return None
-
-
-def _blocks(part: Sequence[ast.stmt]) -> set[str]:
-    """The names of what is entered by `with`."""
-    items = [i for s in part for n in ast.walk(s) if isinstance(n, ast.With) for i in n.items]
-    return {name for i in items if (name := _block(i.context_expr))}
-
-
-def _walked(part: Sequence[ast.stmt]) -> set[str]:
-    """The names from which the losses come that are walked back from."""
-    wanted: set[str] = set()
-    for statement in reversed(part):
-        reads, assigns = _names([statement])
-        if _has(statement, "backward") or not wanted.isdisjoint(assigns):
-            wanted |= set(reads)
-    return wanted
-
-
-def _loss_names(statement: ast.stmt) -> set[str]:
-    """The names that `loss.backward()` starts from."""
-    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-
-
-def _names(part: Sequence[ast.stmt]) -> tuple[list[str], list[str]]:
-    """The names that statements read before they assign them, and those that they assign."""
-    reads: dict[str, None] = {}
-    assigns: dict[str, None] = {}
-    pending: list[ast.AST] = list(reversed(part))
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, ast.With):  # one after another, what it enters first
-            pending += [*reversed(statement.body), *(i.context_expr for i in statement.items)]
-            continue
-        inner = {
-            n.id
-            for c in ast.walk(statement)
-            if isinstance(c, ast.comprehension)
-            for n in ast.walk(c.target)
-            if isinstance(n, ast.Name)
-        }
-        names = [n for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id not in inner]
-        for n in names:
-            if isinstance(n.ctx, ast.Load) and n.id not in assigns:
-                reads[n.id] = None
-        for n in names:
-            if isinstance(n.ctx, ast.Store):
-                assigns[n.id] = None
-    return list(reads), list(assigns)
 
 
 def _function(
