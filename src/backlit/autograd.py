@@ -3,7 +3,13 @@
 The walk visits nodes in reverse order of their making, which is a reverse topological order. At
 each it multiplies the upstream gradient by the local one (the op's `backward`), fits the result to
 the input, and adds it to what the input already has. There is no recursion, so depth costs nothing.
-`walk_back` is the walk, whatever the gates are; `step_back` is what happens at one.
+From the outside in:
+
+    backward, grad    check what they are given, `walk` from it, and hand out what was found
+    walk, walk_part   order the nodes (all, or those since one), seed them, and clean up
+    walk_back         the loop over gates, of whatever kind: it takes, sends on and adds up
+    send              what is done at a node (`_sender` makes it): hooks, observers, errors
+    step_back         the product at one gate, fitted to its inputs; knows nothing of the tape
 
 The same walk reads op bodies with NumPy (plain gradients), with Tensors (gradients that can be
 differentiated again) or with abstract Tensors (inside `capture`).
@@ -137,10 +143,8 @@ def walk(
     useful = None if wanted is None else _useful(order, wanted)
     freed = None if wanted is None else next((n for n in order if n.saved is None), None)
     on_tensors = _on_tensors(differentiable)
-    arrived: dict[Key, Gradient] = {}
+    arrived = _added_up(seeds)
     found: dict[Key, Gradient] = {}
-    for key, gradient in seeds:
-        arrived[key] = gradient if key not in arrived else arrived[key] + gradient
     send = _sender(found, wanted, useful, on_tensors)
     with Setting(grad_enabled=differentiable, scope=STATE.scope):
         walk_back(_from_last(order, keep), arrived, send)
@@ -159,12 +163,18 @@ def walk_part(seeds: list[tuple[Key, Gradient]], since: int) -> dict[Key, Gradie
 
     Returns what arrives at leaves and at older nodes, before their hooks.
     """
-    arrived: dict[Key, Gradient] = {}
-    for key, gradient in seeds:
-        arrived[key] = gradient if key not in arrived else arrived[key] + gradient
+    arrived = _added_up(seeds)
     order = topological([key for key, _ in seeds], since)
     with Setting(grad_enabled=False, scope=STATE.scope):
         walk_back(_from_last(order, False), arrived, _sender({}, None, None, False))
+    return arrived
+
+
+def _added_up(seeds: list[tuple[Key, Gradient]]) -> dict[Key, Gradient]:
+    """What arrives at each output to begin with: one may be given more than once."""
+    arrived: dict[Key, Gradient] = {}
+    for key, gradient in seeds:
+        arrived[key] = gradient if key not in arrived else arrived[key] + gradient
     return arrived
 
 

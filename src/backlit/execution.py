@@ -1,6 +1,7 @@
 """What becomes of an op and of a Tensor's value: here, NumPy computes at once.
 
-A capture has the same methods, and writes down what it is asked for: `compiler.capture.tracer`.
+Two others have the same methods: a capture writes down what it is asked for
+(`compiler.capture.tracer`), `batching.Batching` does it for many slices at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ops and values become: at once, or in a capture. Both ways answer the same questions."""
+"""What ops and values become: at once, in a capture or in slices. All answer the same questions."""
 
 import inspect
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.batching import Batching
 from backlit.compiler.capture.tracer import Trace
 from backlit.execution import AT_ONCE, Eager
 from backlit.state import STATE
@@ -13,9 +14,10 @@ from backlit.state import STATE
 QUESTIONS = [name for name in vars(Eager) if not name.startswith("_")]
 
 
+@pytest.mark.parametrize("other", [Trace, Batching])
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_capture_answers_what_eager_execution_does(name):
-    ours, theirs = getattr(Eager, name), getattr(Trace, name)
+def test_every_execution_answers_what_eager_execution_does(other, name):
+    ours, theirs = getattr(Eager, name), getattr(other, name)
     if callable(ours):
         assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
 

@@ -11,6 +11,9 @@ under masks), `pieces` (cutting and laying side by side), `matrices` (diagonals,
 `dialects` for words that NumPy and PyTorch use otherwise, `parts` for `x[0].add_(1)` and `data` for
 `x.data`. `namespace` and `primitives` are the functions as op bodies call them; `arguments` makes
 axes, shapes and ops canonical.
+
+Which dialect is spoken holds for the whole process: `parts.speak_pytorch`, which `backlit.torch`
+calls, replaces `Tensor.__getitem__` and `Tensor.detach` for everybody.
 """
 
 import typing as _typing

@@ -92,9 +92,10 @@ Unary = Callable[[Any], Tensor]
 Binary = Callable[[Any, Any], Tensor]
 
 
-def _document(function: Any, op: Op, parameters: str, note: str = "") -> Any:
+def _documented(function: Any, op: Op) -> Any:
+    """The function with the name and the words of its op."""
     function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = f"{type(op).__doc__}{note}"
+    function.__doc__ = type(op).__doc__
     return function
 
 
@@ -105,10 +106,10 @@ def _unary(cls: type[Op]) -> Unary:
     def function(x: Any, /) -> Tensor:
         return apply(op, x if isinstance(x, Tensor) else as_tensor(x))
 
-    return _document(function, op, "x")
+    return _documented(function, op)
 
 
-def _unary_float(cls: type[Op]) -> Unary:
+def unary_float(cls: type[Op]) -> Unary:
     """The function of one floating Tensor; integers become float32 first."""
     op = cls()
 
@@ -117,7 +118,7 @@ def _unary_float(cls: type[Op]) -> Unary:
             x = as_tensor(x)
         return apply(op, x if x.array.dtype in dtypes.FLOATING else floating(x))
 
-    return _document(function, op, "x")
+    return _documented(function, op)
 
 
 def _unary_rounding(cls: type[Op]) -> Unary:
@@ -128,7 +129,7 @@ def _unary_rounding(cls: type[Op]) -> Unary:
         x = as_tensor(x)
         return apply(op, x) if x.dtype in dtypes.FLOATING else x
 
-    return _document(function, op, "x")
+    return _documented(function, op)
 
 
 def _binary(cls: type[Op]) -> Binary:
@@ -137,7 +138,7 @@ def _binary(cls: type[Op]) -> Binary:
     def function(a: Any, b: Any, /) -> Tensor:
         return binary(op, a, b)
 
-    return _document(function, op, "a, b")
+    return _documented(function, op)
 
 
 def _binary_float(cls: type[Op]) -> Binary:
@@ -146,7 +147,7 @@ def _binary_float(cls: type[Op]) -> Binary:
     def function(a: Any, b: Any, /) -> Tensor:
         return binary_float(op, a, b)
 
-    return _document(function, op, "a, b")
+    return _documented(function, op)
 
 
 def _binary_truth(cls: type[Op]) -> Binary:
@@ -157,7 +158,7 @@ def _binary_truth(cls: type[Op]) -> Binary:
         a, b = (bool(x) if isinstance(x, int | float) else x for x in (a, b))
         return binary(op, a, b)
 
-    return _document(function, op, "a, b")
+    return _documented(function, op)
 
 
 def _binary_bits(cls: type[Op]) -> Binary:
@@ -171,7 +172,7 @@ def _binary_bits(cls: type[Op]) -> Binary:
                 )
         return binary(op, a, b)
 
-    return _document(function, op, "a, b")
+    return _documented(function, op)
 
 
 negative = _unary(ops.Negative)
@@ -189,29 +190,29 @@ signbit = _unary(ops.Signbit)
 logical_not = _unary(ops.LogicalNot)
 bitwise_invert = _unary(ops.BitwiseInvert)
 
-sqrt = _unary_float(ops.Sqrt)
-reciprocal = _unary_float(ops.Reciprocal)
-exp = _unary_float(ops.Exp)
-expm1 = _unary_float(ops.Expm1)
-log = _unary_float(ops.Log)
-log1p = _unary_float(ops.Log1p)
-log2 = _unary_float(ops.Log2)
-log10 = _unary_float(ops.Log10)
-sin = _unary_float(ops.Sin)
-cos = _unary_float(ops.Cos)
-tan = _unary_float(ops.Tan)
-asin = _unary_float(ops.Asin)
-acos = _unary_float(ops.Acos)
-atan = _unary_float(ops.Atan)
-sinh = _unary_float(ops.Sinh)
-cosh = _unary_float(ops.Cosh)
-tanh = _unary_float(ops.Tanh)
-asinh = _unary_float(ops.Asinh)
-acosh = _unary_float(ops.Acosh)
-atanh = _unary_float(ops.Atanh)
-erf = _unary_float(ops.Erf)
-erfc = _unary_float(ops.Erfc)
-sigmoid = _unary_float(activation.Sigmoid)
+sqrt = unary_float(ops.Sqrt)
+reciprocal = unary_float(ops.Reciprocal)
+exp = unary_float(ops.Exp)
+expm1 = unary_float(ops.Expm1)
+log = unary_float(ops.Log)
+log1p = unary_float(ops.Log1p)
+log2 = unary_float(ops.Log2)
+log10 = unary_float(ops.Log10)
+sin = unary_float(ops.Sin)
+cos = unary_float(ops.Cos)
+tan = unary_float(ops.Tan)
+asin = unary_float(ops.Asin)
+acos = unary_float(ops.Acos)
+atan = unary_float(ops.Atan)
+sinh = unary_float(ops.Sinh)
+cosh = unary_float(ops.Cosh)
+tanh = unary_float(ops.Tanh)
+asinh = unary_float(ops.Asinh)
+acosh = unary_float(ops.Acosh)
+atanh = unary_float(ops.Atanh)
+erf = unary_float(ops.Erf)
+erfc = unary_float(ops.Erfc)
+sigmoid = unary_float(activation.Sigmoid)
 
 add = _binary(ops.Add)
 subtract = _binary(ops.Subtract)

@@ -108,6 +108,15 @@ def _accumulation(function: Method) -> Method:
 
 
 def _deviation(function: Method) -> Method:
+    """`var` and `std`, whose divisor N - correction NumPy and PyTorch choose differently.
+
+    x.var()                      NumPy 0, PyTorch 1: refused until a dialect is chosen
+    x.var(0), x.var(dim=0)       1, as PyTorch; so with keepdim=...
+    x.var(axis=0)                0, as NumPy; so with keepdims=...
+    x.var(False), unbiased=...   0 for False, 1 for True
+    correction=c                 c, whatever else is said
+    """
+
     def method(
         self: Tensor,
         place: Any = UNSAID,
@@ -141,6 +150,14 @@ def _deviation(function: Method) -> Method:
 
 
 def _extreme(function: Method) -> Method:
+    """`max` and `min`, which are three functions, told apart by what is given.
+
+    x.max(), x.max(axis=1)           the largest element, of all or along axes
+    x.max((0, 1))                    the same: a tuple is axes
+    x.max(y), x.max(other=y)         the larger one of two, element by element
+    x.max(dim=1), keepdim=...        PyTorch's pair of values and indices
+    x.max(1)                         NumPy's values or PyTorch's pair: a dialect must be chosen
+    """
     name = function.__name__
     index = {"max": reductions.argmax, "min": reductions.argmin}[name]
     between = {"max": elementwise.maximum, "min": elementwise.minimum}[name]

@@ -10,7 +10,7 @@ from ..ops import special as ops
 from ..promotion import floating, operand, promoted
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached, whole
-from .elementwise import _unary_float, logaddexp, pow, reciprocal, sqrt
+from .elementwise import logaddexp, pow, reciprocal, sqrt, unary_float
 
 __all__ = [
     "deg2rad",
@@ -26,9 +26,9 @@ __all__ = [
     "xlogy",
 ]
 
-erfinv = _unary_float(ops.Erfinv)
-lgamma = _unary_float(ops.Lgamma)
-sinc = _unary_float(ops.Sinc)
+erfinv = unary_float(ops.Erfinv)
+lgamma = unary_float(ops.Lgamma)
+sinc = unary_float(ops.Sinc)
 
 
 def digamma(x: Any) -> Tensor:

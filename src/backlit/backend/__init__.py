@@ -25,8 +25,14 @@ which every namespace provides with the meaning of the Array API standard. The r
     convolution, convolution_input, convolution_weight          see `ops.convolution`
     max_pool, max_pool_route, max_pool_pick, window_sum, window_spread    see `ops.pooling`
 
+`eager` is the namespace in use, of NumPy's functions at first, and `halves` its rule for 16-bit
+floats. NumPy's functions are those of `numpy_backend`, with `numpy_windows` (convolution, pooling),
+`numpy_linalg`, `numpy_ranking` and `numpy_special`. These have no tests of their own: the records
+of the ops (`tests/op_table`) check each through the ops that call it.
+
 NumPy warns where a result is not finite. In Backlit NaN and infinity are results like any others
-(`see` finds where they first appear), so these warnings are silenced for Backlit's own modules.
+(`see` finds where they first appear), so these warnings are silenced for Backlit's own modules,
+at the end of this file: importing it changes the process's list of warning filters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,14 @@
-"""Modules: layers with state, containers, activations and losses."""
+"""Modules: layers with state, containers, activations and losses.
+
+`module` is what all of them are, with `hooks`, `saved_state` (names in a file) and `keeping` (a
+look that leaves no trace); `parameter` and `init` are its Tensors and their starting values.
+`containers`, `parameter_containers` and `parallel` hold others.
+
+Layers are in `linear`, `convolution`, `pooling`, `normalization`, `recurrent`, `attention`,
+`transformer`, `embedding`, `dropout`, `padding`, `resampling`, `distance` and `activation`, with
+`lazy` for sizes learned from the first batch; losses in `loss` and `margin_loss`. What they compute
+is in `functional`; `utils` has clipping, pruning, parametrizations and packed sequences.
+"""
 
 import typing as _typing
 

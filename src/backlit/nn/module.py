@@ -89,21 +89,21 @@ class Module(Announcing):
         """Raise unless a value is of the kind that was registered under a name."""
         if place is self._parameters:
             kind: type[Any] = Parameter
-            words = "a Parameter"
+            what = "a Parameter"
             cure = (
                 f"write nn.Parameter(value), or to change its value {name}.assign(value); "
                 "del it first to put something else there"
             )
         elif place is self._modules:
-            kind, words = Module, "a Module"
+            kind, what = Module, "a Module"
             cure = "del it first to put something else there"
         else:
-            kind, words = Tensor, "a Tensor"
+            kind, what = Tensor, "a Tensor"
             cure = "write backlit.tensor(value), or del it first to put something else there"
         if value is not None and not isinstance(value, kind):
             got = describe(value) if isinstance(value, Tensor) else f"{value!r:.60}"
             raise DTypeError(
-                f"{type(self).__name__}.{name}: it was registered as {words}, so its value must be "
+                f"{type(self).__name__}.{name}: it was registered as {what}, so its value must be "
                 f"one or None, got {got} ({type(value).__name__}); {cure}"
             )
 

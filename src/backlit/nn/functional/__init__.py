@@ -1,6 +1,14 @@
 """What networks are made of, as functions of Tensors: layers without state, activations, losses.
 
 `backlit.nn` keeps the state and calls these. Names and argument orders are PyTorch's.
+
+Layers are in `linear`, `convolution`, `pooling`, `adaptive_pooling`, `normalization`, `recurrent`,
+`attention`, `embedding`, `dropout`, `padding`, `resampling` (sizes of images) and `rearranging`
+(pixels, patches); between them stands `activation`. Losses are in `loss`, `margin_loss`,
+`likelihood_loss` and `distance`.
+
+What these share: `common` (arguments), `reduction` (mean, sum or none of a loss), `places` (sizes
+along axes), `taps` (results that read a few places along an axis).
 """
 
 import typing as _typing

@@ -17,8 +17,9 @@ from ...op import describe
 from ...ops import activation
 from ...promotion import floating
 from ...random import Generator, given_generator
+from ...state import where_called
 from ...tensor import Tensor, apply
-from .common import given, in_place, where
+from .common import given, in_place
 
 _RELU = activation.Relu()
 _SILU = activation.Silu()
@@ -160,7 +161,7 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     Tensor([0., 1.], shape=(2,), dtype=float32)
     """
     if number("celu: alpha", alpha) == 0:
-        raise ArgumentError(f"celu: alpha must not be 0, got {alpha}; use relu{where()}")
+        raise ArgumentError(f"celu: alpha must not be 0, got {alpha}; use relu{where_called()}")
     return _replaced(input, apply(cached(activation.Celu, float(alpha)), _float(input)), inplace)
 
 
@@ -176,7 +177,8 @@ def hardtanh(
     low, high = number("hardtanh: min_val", min_val), number("hardtanh: max_val", max_val)
     if low > high:
         raise ArgumentError(
-            f"hardtanh: min_val must not lie above max_val, got {min_val} and {max_val}{where()}"
+            f"hardtanh: min_val must not lie above max_val, got {min_val} and {max_val}"
+            f"{where_called()}"
         )
     op = activation.Hardtanh(low=low, high=high)  # not cached: 0.0 and -0.0 would be one
     return _replaced(input, apply(op, _float(input)), inplace)
@@ -263,7 +265,7 @@ def tanhshrink(input: Any) -> Tensor:
 def _shrinking(op: type, name: str, x: Any, lambd: float) -> Tensor:
     limit = number(f"{name}: lambd", lambd)
     if math.isnan(limit) or (limit < 0 and op is activation.Softshrink):
-        raise ArgumentError(f"{name}: lambd must not be negative, got {lambd}{where()}")
+        raise ArgumentError(f"{name}: lambd must not be negative, got {lambd}{where_called()}")
     return apply(cached(op, limit), _float(x))
 
 
@@ -316,18 +318,20 @@ def prelu(input: Any, weight: Any) -> Tensor:
     """
     x, w = _float(input), given(weight)
     if w.ndim > 1:
-        raise ShapeError(f"prelu: weight must have at most one axis, got {describe(w)}{where()}")
+        raise ShapeError(
+            f"prelu: weight must have at most one axis, got {describe(w)}{where_called()}"
+        )
     if w.size != 1:
         channels = 1 if x.ndim < 2 else x.shape[1]
         if w.size != channels:
             raise ShapeError(
                 f"prelu: weight must have one slope, or one for each of {channels} channels "
-                f"(x: {describe(x)}), got {describe(w)}{where()}"
+                f"(x: {describe(x)}), got {describe(w)}{where_called()}"
             )
     if x.dtype != w.dtype:
         raise DTypeError(
             f"prelu: x and weight must have one dtype, got x: {describe(x)} and weight: "
-            f"{describe(w)}; use x.astype('{w.dtype.name}'){where()}"
+            f"{describe(w)}; use x.astype('{w.dtype.name}'){where_called()}"
         )
     shape = () if w.size == 1 else (w.size, *(1,) * (x.ndim - 2))
     return apply(_PRELU, x, reshape(w, shape))
@@ -353,7 +357,7 @@ def rrelu(
     low, high = number("rrelu: lower", lower), number("rrelu: upper", upper)
     if low > high:
         raise ArgumentError(
-            f"rrelu: lower must not lie above upper, got {lower} and {upper}{where()}"
+            f"rrelu: lower must not lie above upper, got {lower} and {upper}{where_called()}"
         )
     if not training:
         return leaky_relu(input, (low + high) / 2, inplace)
@@ -378,7 +382,7 @@ def glu(input: Any, dim: int = -1) -> Tensor:
     axis = one_axis("glu", dim, x.ndim)
     size = x.shape[axis]
     if size % 2:
-        raise ShapeError(f"glu: axis {axis} of {describe(x)} must be even{where()}")
+        raise ShapeError(f"glu: axis {axis} of {describe(x)} must be even{where_called()}")
     before = (slice(None),) * axis
     return x[(*before, slice(size // 2))] * array_api.sigmoid(x[(*before, slice(size // 2, None))])
 
@@ -446,7 +450,8 @@ def maxout(x: Any, pieces: int, dim: int = -1) -> Tensor:
     axis = one_axis("maxout", dim, x.ndim)
     if whole("maxout: pieces", pieces) < 1 or x.shape[axis] % pieces:
         raise ShapeError(
-            f"maxout: axis {axis} of {describe(x)} must be a multiple of pieces={pieces}{where()}"
+            f"maxout: axis {axis} of {describe(x)} must be a multiple of pieces={pieces}"
+            f"{where_called()}"
         )
     shape = (*x.shape[:axis], x.shape[axis] // pieces, pieces, *x.shape[axis + 1 :])
     return max(reshape(x, shape), axis=axis + 1)
@@ -471,7 +476,7 @@ def _implied(name: str, x: Any, dim: int | None) -> int:
     axis = 0 if x.ndim in (0, 1, 3) else 1
     warnings.warn(
         f"{name}: dim is not given, so axis {axis} of {describe(x)} is taken; say which you mean, "
-        f"as dim={axis}{where()}",
+        f"as dim={axis}{where_called()}",
         stacklevel=3,
     )
     return axis

@@ -17,9 +17,9 @@ from ...op import Requirement, describe
 from ...ops import pooling
 from ...promotion import floating
 from ...random import Generator, given_generator
-from ...state import STATE
+from ...state import STATE, where_called
 from ...tensor import Tensor, apply, wrap
-from .common import given, where
+from .common import given
 from .places import Sizes, batched, several
 from .pooling import avg_pool1d, avg_pool2d, avg_pool3d, positions
 from .taps import weighted_taps
@@ -35,7 +35,7 @@ def _prepared(name: str, x: Any, output_size: Any, axes: int) -> tuple[Tensor, b
     filled = [n if m is None else m for m, n in zip(given_sizes, x.shape[2:], strict=False)]
     sizes = several(name, "output_size", tuple(filled), axes, 1)
     if 0 in x.shape[2:]:
-        raise ShapeError(f"{name}: x must have places, got {describe(x)}{where()}")
+        raise ShapeError(f"{name}: x must have places, got {describe(x)}{where_called()}")
     return x, lone, list(sizes)
 
 
@@ -215,7 +215,7 @@ def _fractional(
     if (output_size is None) == (output_ratio is None):
         raise ArgumentError(
             f"{name}: give output_size or output_ratio, and not both, got {output_size} and "
-            f"{output_ratio}{where()}"
+            f"{output_ratio}{where_called()}"
         )
     if output_ratio is not None:
         ratios = output_ratio if isinstance(output_ratio, tuple | list) else (output_ratio,) * axes
@@ -223,14 +223,14 @@ def _fractional(
         if len(values) != axes or not all(0 < r < 1 for r in values):
             raise ArgumentError(
                 f"{name}: output_ratio must lie between 0 and 1, one or {axes}, got "
-                f"{output_ratio}{where()}"
+                f"{output_ratio}{where_called()}"
             )
         output_size = tuple(int(n * r) for n, r in zip(x.shape[2:], values, strict=True))
     sizes = several(name, "output_size", output_size, axes, 1)
     if any(m + k - 1 > n for m, k, n in zip(sizes, kernel, x.shape[2:], strict=True)):
         raise ShapeError(
             f"{name}: {sizes} windows of {kernel} must fit into {describe(x)}, each a place "
-            f"further{where()}"
+            f"further{where_called()}"
         )
     rows, channels = x.shape[:2]
     if samples is None:
@@ -240,7 +240,7 @@ def _fractional(
     if samples.ndim != 3 or samples.shape[0] < rows or samples.shape[1:] != (channels, axes):
         raise ShapeError(
             f"{name}: _random_samples must have shape ({rows}, {channels}, {axes}) for "
-            f"{describe(x)}, or more rows, got {describe(samples)}{where()}"
+            f"{describe(x)}, or more rows, got {describe(samples)}{where_called()}"
         )
     samples = samples[:rows]
     # PyTorch's samples of images belong to the width first, those of volumes to the depth.
@@ -341,11 +341,13 @@ def _unpooled(
     x, lone = batched(name, x, axes)
     indices, _ = batched(name, indices, axes)
     if indices.dtype not in INTEGER:
-        raise DTypeError(f"{name}: indices must be integers, got {describe(indices)}{where()}")
+        raise DTypeError(
+            f"{name}: indices must be integers, got {describe(indices)}{where_called()}"
+        )
     if indices.shape != x.shape:
         raise ShapeError(
             f"{name}: x and indices must have one shape, got {describe(x)} and "
-            f"{describe(indices)}{where()}"
+            f"{describe(indices)}{where_called()}"
         )
     kernel = several(name, "kernel_size", kernel_size, axes, 1)
     steps = kernel if stride is None else several(name, "stride", stride, axes, 1)
@@ -359,7 +361,7 @@ def _unpooled(
         if not all(u - s < m < u + s for u, s, m in zip(usual, steps, sizes, strict=True)):
             raise ShapeError(
                 f"{name}: output_size must differ from {usual} by less than the stride {steps}, "
-                f"got {output_size}{where()}"
+                f"got {output_size}{where_called()}"
             )
     count = math.prod(sizes)
 

@@ -12,9 +12,10 @@ from ...errors import DTypeError, ShapeError
 from ...op import describe
 from ...promotion import floating
 from ...random import Generator
+from ...state import where_called
 from ...tensor import Tensor
 from .activation import masked_softmax, softmax
-from .common import given, where
+from .common import given
 from .dropout import dropout
 
 
@@ -33,7 +34,7 @@ def read_mask(name: str, mask: Any, dtype: DType) -> Tensor:
     if mask.dtype != bool_ and mask.dtype not in FLOATING:
         raise DTypeError(
             f"{name} must be truth values or floating numbers to add to the scores, got "
-            f"{describe(mask)}{where()}; for 0 and 1 use mask.astype(bool)"
+            f"{describe(mask)}{where_called()}; for 0 and 1 use mask.astype(bool)"
         )
     return mask if mask.dtype == bool_ else mask.astype(dtype)
 
@@ -63,7 +64,7 @@ def attention_weights(
     if mask is not None and not _fits(mask.shape, scores.shape):
         raise ShapeError(
             f"attention: attn_mask must broadcast to the scores (..., L, S), got {describe(mask)} "
-            f"for {describe(scores)}{where()}"
+            f"for {describe(scores)}{where_called()}"
         )
     if is_causal:
         causal = causal_mask(query.shape[-2], key.shape[-2])
@@ -81,7 +82,8 @@ def _grouped(t: Tensor, query: Tensor) -> Tensor:
     if t.ndim < 3 or query.ndim < 3 or query.shape[-3] % t.shape[-3]:
         raise ShapeError(
             "attention: with enable_gqa the heads (axis -3) of the queries must be a multiple of "
-            f"those of keys and values, got query: {describe(query)} and {describe(t)}{where()}"
+            f"those of keys and values, got query: {describe(query)} and {describe(t)}"
+            f"{where_called()}"
         )
     return repeat(t, query.shape[-3] // t.shape[-3], axis=-3)
 
@@ -117,12 +119,12 @@ def scaled_dot_product_attention(
     if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:
         raise ShapeError(
             f"attention: query and key must have the same last axis, got query: "
-            f"{describe(query)}, key: {describe(key)}{where()}"
+            f"{describe(query)}, key: {describe(key)}{where_called()}"
         )
     if key.shape[-2] != value.shape[-2]:
         raise ShapeError(
             f"attention: key and value must have as many rows, got key: {describe(key)}, "
-            f"value: {describe(value)}{where()}"
+            f"value: {describe(value)}{where_called()}"
         )
     if enable_gqa:
         key, value = (_grouped(t, query) for t in (key, value))

@@ -9,9 +9,6 @@ from ...foreign import words
 from ...state import where_called
 from ...tensor import Tensor, as_tensor
 
-#: The module in which an error happened, to end its message with.
-where = where_called
-
 
 def given(x: Any) -> Tensor:
     """An argument as a Tensor."""
@@ -21,5 +18,7 @@ def given(x: Any) -> Tensor:
 def in_place(x: Any, y: Tensor) -> Tensor:
     """x with the value and the derivative of y, for functions with `inplace=True`."""
     if not isinstance(x, Tensor):
-        raise DTypeError(f"inplace: x must be a Tensor, got {words(x)[0]}{where()}; leave it out")
+        raise DTypeError(
+            f"inplace: x must be a Tensor, got {words(x)[0]}{where_called()}; leave it out"
+        )
     return x.become("inplace", y)

@@ -11,8 +11,9 @@ from ...backend.halves import as_one_op
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import convolution as products
+from ...state import where_called
 from ...tensor import Tensor, apply
-from .common import given, where
+from .common import given
 from .places import Sizes, back, batched, image, raised, several
 
 
@@ -24,7 +25,7 @@ def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
     if bias.shape != (channels,):
         raise ShapeError(
             f"{name}: bias must have one element for each of {channels} output channels, got "
-            f"{describe(bias)}{where()}"
+            f"{describe(bias)}{where_called()}"
         )
     return y + reshape(bias, (channels, *(1,) * axes))
 
@@ -40,12 +41,12 @@ def _applied(
 def _kernel(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
     if weight.ndim != axes + 2:
         raise ShapeError(
-            f"{name}: weight must have {axes + 2} axes, got {describe(weight)}{where()}"
+            f"{name}: weight must have {axes + 2} axes, got {describe(weight)}{where_called()}"
         )
     if x.dtype != weight.dtype:
         raise DTypeError(
             f"{name}: x and weight must have one dtype, got x: {describe(x)} and "
-            f"weight: {describe(weight)}; use x.astype('{weight.dtype.name}'){where()}"
+            f"weight: {describe(weight)}; use x.astype('{weight.dtype.name}'){where_called()}"
         )
 
 
@@ -73,11 +74,13 @@ def _convolution(
         cure = f"; channels come before places: permute_dims(x, {order})" if last else ""
         raise ShapeError(
             f"{name}: x must have {channels} channels (weight: {describe(weight)}, "
-            f"groups: {groups}), got {describe(x)}{cure}{where()}"
+            f"groups: {groups}), got {describe(x)}{cure}{where_called()}"
         )
     if padding == "same":
         if any(s != 1 for s in steps):
-            raise ArgumentError(f"{name}: padding='same' needs stride 1, got {stride}{where()}")
+            raise ArgumentError(
+                f"{name}: padding='same' needs stride 1, got {stride}{where_called()}"
+            )
         reach = [d * (k - 1) for d, k in zip(spread, weight.shape[2:], strict=True)]
         border = tuple((r // 2, r - r // 2) for r in reach)
     elif padding == "valid":
@@ -121,7 +124,7 @@ def _of_volumes(
     if count < 1:
         raise ShapeError(
             f"{name}: a kernel of depth {k} with dilation {spread} must fit into the padded depth "
-            f"{depth}, got {describe(x)} and weight: {describe(weight)}{where()}"
+            f"{depth}, got {describe(x)} and weight: {describe(weight)}{where_called()}"
         )
     reach = (count - 1) * step + 1
     parts = [x[:, :, i * spread : i * spread + reach : step] for i in range(k)]
@@ -226,12 +229,12 @@ def _transposed(
     if x.shape[1] != weight.shape[0] or x.shape[1] % groups:
         raise ShapeError(
             f"{name}: x must have {weight.shape[0]} channels, a multiple of groups={groups} "
-            f"(weight: {describe(weight)}), got {describe(x)}{where()}"
+            f"(weight: {describe(weight)}), got {describe(x)}{where_called()}"
         )
     if any(e >= s and e >= d for e, s, d in zip(extra, steps, spread, strict=True)):
         raise ArgumentError(
             f"{name}: output_padding must be smaller than stride or dilation, got "
-            f"{output_padding}, {stride} and {dilation}{where()}"
+            f"{output_padding}, {stride} and {dilation}{where_called()}"
         )
     whole = tuple(
         (n - 1) * s + d * (k - 1) + 1
@@ -241,7 +244,7 @@ def _transposed(
     if any(n < 1 for n in size):
         raise ShapeError(
             f"{name}: padding {padding} leaves nothing of the output, whose size would be {size} "
-            f"(x: {describe(x)}, weight: {describe(weight)}){where()}"
+            f"(x: {describe(x)}, weight: {describe(weight)}){where_called()}"
         )
     if axes == 3:
         return _to_volumes(x, weight, bias, (steps, cut, spread, groups, size), name, lone)

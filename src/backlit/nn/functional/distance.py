@@ -12,8 +12,9 @@ from ...backend.halves import as_one_op
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...promotion import floating, promoted
+from ...state import where_called
 from ...tensor import Tensor
-from .common import given, where
+from .common import given
 
 
 def at_least(x: Tensor, least: float) -> Tensor:
@@ -28,7 +29,7 @@ def _alike(name: str, x1: Any, x2: Any) -> tuple[Tensor, Tensor, tuple[int, ...]
         return a, b, np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         raise ShapeError(
-            f"{name}: x1 and x2 must broadcast, got {describe(a)} and {describe(b)}{where()}"
+            f"{name}: x1 and x2 must broadcast, got {describe(a)} and {describe(b)}{where_called()}"
         ) from None
 
 
@@ -91,7 +92,7 @@ def pairwise_distance(
     if not shape:
         raise ShapeError(
             f"pairwise_distance: x1 and x2 must have an axis, got {describe(a)} and {describe(b)}"
-            f"{where()}"
+            f"{where_called()}"
         )
     difference = a - b + number("pairwise_distance: eps", eps)
     order = number("pairwise_distance: p", p)
@@ -113,7 +114,7 @@ def pdist(input: Any, p: float = 2.0) -> Tensor:
     if x.ndim != 2 or not order >= 0:
         raise ArgumentError(
             f"pdist: x must have shape (N, D) and p must not be negative, got {describe(x)} and "
-            f"{p}{where()}"
+            f"{p}{where_called()}"
         )
     first, second = np.triu_indices(x.shape[0], 1)
     return vector_norm(x[first] - x[second], axis=-1, ord=order)
@@ -134,7 +135,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     if not fits or w.ndim != 3 or w.shape[1:] != (a.shape[-1], b.shape[-1]):
         raise ShapeError(
             f"bilinear: x1 must have shape (..., I), x2 (..., J) and weight (O, I, J), got "
-            f"{describe(a)}, {describe(b)} and {describe(w)}{where()}"
+            f"{describe(a)}, {describe(b)} and {describe(w)}{where_called()}"
         )
     rows = a.shape[:-1]
     y = einsum("ni,oij,nj->no", a.reshape((-1, a.shape[-1])), w, b.reshape((-1, b.shape[-1])))

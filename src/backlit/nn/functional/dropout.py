@@ -15,14 +15,15 @@ from ...op import describe
 from ...ops import normalization
 from ...promotion import floating
 from ...random import Generator, given_generator
+from ...state import where_called
 from ...tensor import Tensor, apply
-from .common import given, in_place, where
+from .common import given, in_place
 
 
 def _probability(name: str, p: Any) -> float:
     p = number(f"{name}: p", p)
     if not 0 <= p <= 1:
-        raise ArgumentError(f"{name}: p must lie in [0, 1], got {p}{where()}")
+        raise ArgumentError(f"{name}: p must lie in [0, 1], got {p}{where_called()}")
     return p
 
 
@@ -53,7 +54,9 @@ def _dropped(
     p, x = _probability(name, p), floating(given(given_x))
     active = training and p > 0
     if x.ndim < channels and (active or not alpha):
-        raise ShapeError(f"{name}: x must have shape (N, C, ...), got {describe(x)}{where()}")
+        raise ShapeError(
+            f"{name}: x must have shape (N, C, ...), got {describe(x)}{where_called()}"
+        )
     if not active:
         return x
     shape = (*x.shape[:channels], *(1,) * (x.ndim - channels)) if channels else x.shape
@@ -110,7 +113,7 @@ def dropout1d(
     if axes not in (2, 3):
         raise ShapeError(
             f"dropout1d: x must have shape (N, C, L) or (C, L), got {describe(given(input))}"
-            f"{where()}"
+            f"{where_called()}"
         )
     return _dropped("dropout1d", input, p, training, inplace, generator, axes - 1)
 
@@ -136,7 +139,7 @@ def dropout2d(
     if axes != 4:
         warnings.warn(
             f"dropout2d: x should have shape (N, C, H, W), and {describe(given(input))} is taken "
-            f"for (N, C, ...); give x[None] if it is one image{where()}",
+            f"for (N, C, ...); give x[None] if it is one image{where_called()}",
             stacklevel=2,
         )
     return _dropped("dropout2d", input, p, training, inplace, generator, 2)
@@ -164,7 +167,7 @@ def dropout3d(
     if axes not in (4, 5):
         warnings.warn(
             f"dropout3d: x should have shape (N, C, D, H, W) or (C, D, H, W), and "
-            f"{describe(given(input))} is taken for (N, C, ...){where()}",
+            f"{describe(given(input))} is taken for (N, C, ...){where_called()}",
             stacklevel=2,
         )
     return _dropped("dropout3d", input, p, training, inplace, generator, 1 if axes == 4 else 2)

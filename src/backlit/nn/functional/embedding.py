@@ -26,9 +26,9 @@ from ...backend.halves import as_one_op
 from ...dtypes import INTEGER, int64
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
-from ...state import STATE
+from ...state import STATE, where_called
 from ...tensor import Tensor, wrap
-from .common import given, where
+from .common import given
 
 
 def _require_rows(name: str, indices: Tensor, weight: Tensor) -> None:
@@ -36,10 +36,12 @@ def _require_rows(name: str, indices: Tensor, weight: Tensor) -> None:
     if indices.dtype not in INTEGER:
         raise DTypeError(
             f"{name}: indices must be integers, got {describe(indices)}; use "
-            f"indices.astype('int64'){where()}"
+            f"indices.astype('int64'){where_called()}"
         )
     if weight.ndim != 2:
-        raise ShapeError(f"{name}: weight must have shape (V, D), got {describe(weight)}{where()}")
+        raise ShapeError(
+            f"{name}: weight must have shape (V, D), got {describe(weight)}{where_called()}"
+        )
     rows = weight.shape[0]
 
     def known(xp: Any, i: Any) -> tuple[Requirement, ...]:
@@ -56,7 +58,7 @@ def _require_rows(name: str, indices: Tensor, weight: Tensor) -> None:
 def _row(name: str, padding_idx: Any, rows: int) -> int:
     if not -rows <= whole(f"{name}: padding_idx", padding_idx, -math.inf) < rows:
         raise ArgumentError(
-            f"{name}: padding_idx must lie in [-{rows}, {rows}), got {padding_idx}{where()}"
+            f"{name}: padding_idx must lie in [-{rows}, {rows}), got {padding_idx}{where_called()}"
         )
     return padding_idx % rows
 
@@ -125,21 +127,22 @@ def _bags(
     if indices.ndim == 2:
         if offsets is not None:
             raise ArgumentError(
-                f"{name}: offsets go with indices in one row, got {describe(indices)}{where()}"
+                f"{name}: offsets go with indices in one row, got {describe(indices)}"
+                f"{where_called()}"
             )
         count, each = indices.shape
         return wrap(np.repeat(np.arange(count), each)), count, np.arange(count) * each
     if indices.ndim != 1:
         raise ShapeError(
             f"{name}: indices must have shape (B, N), or (n) with offsets, got "
-            f"{describe(indices)}{where()}"
+            f"{describe(indices)}{where_called()}"
         )
     starts = None if offsets is None else given(offsets)
     if starts is None or starts.ndim != 1 or starts.dtype not in INTEGER or starts.size == 0:
         got = "none" if starts is None else describe(starts)
         raise ArgumentError(
             f"{name}: indices in one row need offsets, integers (B) that say where each bag "
-            f"begins, got {got}{where()}"
+            f"begins, got {got}{where_called()}"
         )
     n = indices.shape[0]
 
@@ -229,14 +232,16 @@ def embedding_bag(
     indices, weight = given(input), given(weight)
     _require_rows(name, indices, weight)
     if mode not in ("sum", "mean", "max"):
-        raise ArgumentError(f"{name}: mode must be 'sum', 'mean' or 'max', got {mode!r}{where()}")
+        raise ArgumentError(
+            f"{name}: mode must be 'sum', 'mean' or 'max', got {mode!r}{where_called()}"
+        )
     if per_sample_weights is not None:
         per_sample_weights = given(per_sample_weights)
         if mode != "sum" or per_sample_weights.shape != indices.shape:
             raise ArgumentError(
                 f"{name}: per_sample_weights go with mode='sum' and have the shape of the indices, "
                 f"got {describe(per_sample_weights)}, mode={mode!r} and {describe(indices)}"
-                f"{where()}"
+                f"{where_called()}"
             )
     bags, count, begins = _bags(indices, offsets, include_last_offset)
     flat = reshape(indices, (-1,))

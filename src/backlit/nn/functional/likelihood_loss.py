@@ -29,9 +29,9 @@ from ...dtypes import INTEGER, int64
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
 from ...promotion import floating
-from ...state import STATE
+from ...state import STATE, where_called
 from ...tensor import Tensor, as_tensor, wrap
-from .common import given, where
+from .common import given
 from .distance import at_least
 from .reduction import chosen, known, reduced
 
@@ -70,7 +70,7 @@ def gaussian_nll_loss(
                 raise ShapeError(
                     f"{name}: var must have the shape of x, or with one axis of size 1, or "
                     f"without the last axis, got {describe(variance)} and x: {describe(x)}"
-                    f"{where()}"
+                    f"{where_called()}"
                 )
 
     def positive(xp: Any, v: Any) -> tuple[Requirement, ...]:
@@ -127,12 +127,12 @@ def _lengths(what: str, lengths: Any, count: int) -> Tensor:
     """Lengths as (N,) integers."""
     t = as_tensor(lengths)
     if t.dtype not in INTEGER:
-        raise DTypeError(f"ctc_loss: {what} must be integers, got {describe(t)}{where()}")
+        raise DTypeError(f"ctc_loss: {what} must be integers, got {describe(t)}{where_called()}")
     t = t.reshape((-1,)).astype(int64)
     if t.shape != (count,):
         raise ShapeError(
             f"ctc_loss: {what} must have one length for each of {count} rows, got "
-            f"{describe(t)}{where()}"
+            f"{describe(t)}{where_called()}"
         )
     return t
 
@@ -144,13 +144,13 @@ def _padded(targets: Tensor, lengths: Tensor, rows: int) -> Tensor:
     if targets.ndim != 1:
         raise ShapeError(
             f"ctc_loss: targets must have shape ({rows}, S), or be all rows one after another, got "
-            f"{describe(targets)}{where()}"
+            f"{describe(targets)}{where_called()}"
         )
     counts = lengths._concrete("ctc_loss with targets one after another")
     if int(counts.sum()) != targets.shape[0]:
         raise ShapeError(
             f"ctc_loss: targets must have as many labels as target_lengths say, "
-            f"{int(counts.sum())}, got {describe(targets)}{where()}"
+            f"{int(counts.sum())}, got {describe(targets)}{where_called()}"
         )
     longest = int(counts.max(initial=0))
     start = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -254,13 +254,15 @@ def ctc_loss(
     if x.ndim != 3 or x.shape[0] == 0:
         raise ShapeError(
             f"ctc_loss: log_probs must have shape (T, N, C) or (T, C) with T > 0, got {describe(x)}"
-            f"{where()}"
+            f"{where_called()}"
         )
     steps, rows, classes = x.shape
     if t.dtype not in INTEGER:
-        raise DTypeError(f"ctc_loss: targets must be integers, got {describe(t)}{where()}")
+        raise DTypeError(f"ctc_loss: targets must be integers, got {describe(t)}{where_called()}")
     if not 0 <= whole("ctc_loss: blank", blank, 0) < classes:
-        raise ArgumentError(f"ctc_loss: blank must lie in [0, {classes}), got {blank}{where()}")
+        raise ArgumentError(
+            f"ctc_loss: blank must lie in [0, {classes}), got {blank}{where_called()}"
+        )
     known("ctc_loss", reduction)
     lasting = _lengths("input_lengths", input_lengths, rows)
     counts = _lengths("target_lengths", target_lengths, rows)

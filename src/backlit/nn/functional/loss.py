@@ -13,8 +13,9 @@ from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...ops import loss
 from ...promotion import floating
+from ...state import where_called
 from ...tensor import Tensor, apply, as_tensor
-from .common import given, where
+from .common import given
 from .linear import linear
 from .reduction import chosen, known, reduced
 
@@ -33,7 +34,7 @@ def _weighted(
     if by_weight and weight.shape != losses.shape:
         raise ShapeError(
             f"{name}: weight must have the shape of x, got {describe(weight)} and "
-            f"{describe(losses)}{where()}"
+            f"{describe(losses)}{where_called()}"
         )
     losses = losses * weight
     if by_weight and reduction == "mean":
@@ -232,7 +233,7 @@ def _rows(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor, bool]:
     x, target = floating(given(x)), given(target)
     if x.ndim == 0:
         raise ShapeError(
-            f"{name}: x must have shape (C) or (N, C, ...), got {describe(x)}{where()}"
+            f"{name}: x must have shape (C) or (N, C, ...), got {describe(x)}{where_called()}"
         )
     if x.ndim == 1 and target.ndim < 2:
         one_label = target.shape == (1,) and target.dtype in INTEGER
@@ -305,7 +306,7 @@ def linear_cross_entropy(
     if x.ndim not in (1, 2) or w.ndim < 2 or x.shape[-1] != w.shape[-1]:
         raise ShapeError(
             f"linear_cross_entropy: x must have shape (N, I) or (I), linear_weight (C, ..., I), "
-            f"got {describe(x)} and {describe(w)}{where()}"
+            f"got {describe(x)} and {describe(w)}{where_called()}"
         )
     shape = (*x.shape[:-1], *w.shape[:-1])
     bias = None if linear_bias is None else reshape(given(linear_bias), (-1,))
@@ -313,7 +314,7 @@ def linear_cross_entropy(
     if ignore_index is not None and target.shape == shape:
         raise ArgumentError(
             "linear_cross_entropy: ignore_index must be None where target is probabilities, got "
-            f"{ignore_index}{where()}"
+            f"{ignore_index}{where_called()}"
         )
     return cross_entropy(
         logits,

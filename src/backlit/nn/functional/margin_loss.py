@@ -26,10 +26,10 @@ from ...dtypes import INTEGER
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
 from ...promotion import floating
-from ...state import STATE
+from ...state import STATE, where_called
 from ...tensor import Tensor, wrap
 from .activation import logsigmoid, relu, softplus
-from .common import given, where
+from .common import given
 from .distance import pairwise_distance
 from .reduction import chosen, reduced
 
@@ -57,7 +57,7 @@ def margin_ranking_loss(
     if not a.ndim == b.ndim == t.ndim:
         raise ShapeError(
             f"margin_ranking_loss: x1, x2 and target must have one number of axes, got "
-            f"{describe(a)}, {describe(b)} and {describe(t)}{where()}"
+            f"{describe(a)}, {describe(b)} and {describe(t)}{where_called()}"
         )
     losses = clip(number("margin_ranking_loss: margin", margin) - t * (a - b), 0)
     return reduced("margin_ranking_loss", losses, reduction)
@@ -87,7 +87,7 @@ def cosine_embedding_loss(
     if a.ndim not in (1, 2) or a.ndim != b.ndim or t.ndim != a.ndim - 1:
         raise ShapeError(
             f"cosine_embedding_loss: x1 and x2 must have shape (N, D) and target (N), or (D) and "
-            f"(), got {describe(a)}, {describe(b)} and {describe(t)}{where()}"
+            f"(), got {describe(a)}, {describe(b)} and {describe(t)}{where_called()}"
         )
     least = 1e-12  # PyTorch's
     lengths = sqrt((sum(square(a), axis=-1) + least) * (sum(square(b), axis=-1) + least))
@@ -169,12 +169,12 @@ def _triplet(
     reduction: str,
 ) -> Tensor:
     if not number(f"{name}: margin", margin) > 0:
-        raise ArgumentError(f"{name}: margin must be positive, got {margin}{where()}")
+        raise ArgumentError(f"{name}: margin must be positive, got {margin}{where_called()}")
     a, p, n = (given(x) for x in three)
     if not a.ndim == p.ndim == n.ndim:
         raise ShapeError(
             f"{name}: anchor, positive and negative must have one number of axes, got "
-            f"{describe(a)}, {describe(p)} and {describe(n)}{where()}"
+            f"{describe(a)}, {describe(p)} and {describe(n)}{where_called()}"
         )
     near, far = distance(a, p), distance(a, n)
     if swap:
@@ -188,7 +188,7 @@ def _like_target(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: x and target must have one shape, got x: {describe(x)} and target: "
-            f"{describe(target)}{where()}"
+            f"{describe(target)}{where_called()}"
         )
     return x, target.astype(x.dtype)
 
@@ -234,7 +234,7 @@ def multilabel_soft_margin_loss(
     if not x.ndim:
         raise ShapeError(
             f"multilabel_soft_margin_loss: x must have an axis of classes, got {describe(x)}"
-            f"{where()}"
+            f"{where_called()}"
         )
     losses = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
     if weight is not None:
@@ -268,10 +268,10 @@ def multilabel_margin_loss(
     if x.shape != t.shape or x.ndim not in (1, 2):
         raise ShapeError(
             f"{name}: x and target must have one shape (N, C) or (C), got {describe(x)} and "
-            f"{describe(t)}{where()}"
+            f"{describe(t)}{where_called()}"
         )
     if t.dtype not in INTEGER:
-        raise DTypeError(f"{name}: target must be integers, got {describe(t)}{where()}")
+        raise DTypeError(f"{name}: target must be integers, got {describe(t)}{where_called()}")
     classes = x.shape[-1]
 
     def labels(xp: Any, i: Any) -> tuple[Requirement, ...]:

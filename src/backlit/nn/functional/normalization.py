@@ -16,25 +16,28 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import normalization, pooling
 from ...promotion import floating
+from ...state import where_called
 from ...tensor import Tensor, apply
-from .common import given, where
+from .common import given
 
 
 def _channels(name: str, x: Tensor, statistics: Iterable[tuple[str, Tensor | None]]) -> None:
     if x.ndim < 2:
-        raise ShapeError(f"{name}: x must have shape (N, C, ...), got {describe(x)}{where()}")
+        raise ShapeError(
+            f"{name}: x must have shape (N, C, ...), got {describe(x)}{where_called()}"
+        )
     for what, t in statistics:
         if t is None:
             continue
         if t.shape != (x.shape[1],):
             raise ShapeError(
                 f"{name}: {what} must have one element for each of {x.shape[1]} channels "
-                f"(x: {describe(x)}), got {describe(t)}{where()}"
+                f"(x: {describe(x)}), got {describe(t)}{where_called()}"
             )
         if t.dtype != x.dtype:
             raise DTypeError(
                 f"{name}: x and {what} must have one dtype, got x: {describe(x)} and "
-                f"{what}: {describe(t)}; use x.astype('{t.dtype.name}'){where()}"
+                f"{what}: {describe(t)}; use x.astype('{t.dtype.name}'){where_called()}"
             )
 
 
@@ -88,7 +91,7 @@ def batch_norm(
         if n == 1:
             raise ShapeError(
                 f"batch_norm: training needs more than one value in each channel, got "
-                f"{describe(x)}; use a larger batch, or eval(){where()}"
+                f"{describe(x)}; use a larger batch, or eval(){where_called()}"
             )
         x = widened(x)  # its three ways to the result are one op
         mu, variance = mean(x, axis=over), var(x, axis=over)
@@ -99,7 +102,9 @@ def batch_norm(
                 running_mean.assign(old_mean * keep + mu * momentum)
                 running_var.assign(old_var * keep + variance * (momentum * (n / (n - 1))))
     elif running_mean is None or running_var is None:
-        raise ArgumentError(f"batch_norm: evaluation needs running_mean and running_var{where()}")
+        raise ArgumentError(
+            f"batch_norm: evaluation needs running_mean and running_var{where_called()}"
+        )
     else:
         mu, variance = running_mean, running_var
     op = cached(normalization.BatchNorm, number("batch_norm: eps", eps))
@@ -113,7 +118,7 @@ def _last_axes(name: str, normalized_shape: Any, x: Tensor) -> tuple[int, ...]:
     if not count or x.shape[x.ndim - count if x.ndim > count else 0 :] != shape:
         raise ShapeError(
             f"{name}: the last axes of x must be normalized_shape {shape}, got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     return shape
 
@@ -163,7 +168,7 @@ def group_norm(
     if whole("group_norm: num_groups", num_groups) < 1 or channels % num_groups:
         raise ShapeError(
             f"group_norm: the channels must be a multiple of num_groups={num_groups}, got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     op = cached(normalization.LayerNorm, 1, number("group_norm: eps", eps))
     return _by_groups(op, x, num_groups, weight, bias)
@@ -211,7 +216,7 @@ def instance_norm(
     if math.prod(x.shape[2:]) <= 1:
         raise ShapeError(
             f"instance_norm: the statistics need more than one place in each channel, got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     if running_mean is not None and running_var is not None:
         over = tuple(range(2, x.ndim))
@@ -248,7 +253,7 @@ def rms_norm(
     if weight is not None and weight.shape != shape:
         raise ShapeError(
             f"rms_norm: weight must have the shape {shape} of the last axes, got "
-            f"{describe(weight)}{where()}"
+            f"{describe(weight)}{where_called()}"
         )
     over = tuple(range(x.ndim - len(shape), x.ndim))
     y = x * reciprocal(sqrt(mean(square(x), axis=over, keepdims=True) + least))
@@ -274,7 +279,8 @@ def local_response_norm(
     whole("local_response_norm: size", size)
     if x.ndim < 3:
         raise ShapeError(
-            f"local_response_norm: x must have shape (N, C, L, ...), got {describe(x)}{where()}"
+            f"local_response_norm: x must have shape (N, C, L, ...), got {describe(x)}"
+            f"{where_called()}"
         )
     if x.size == 0:
         return x

@@ -10,8 +10,9 @@ from ...array_api import broadcast_to, concat, flip
 from ...array_api.arguments import integers
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
+from ...state import where_called
 from ...tensor import Tensor
-from .common import given, where
+from .common import given
 
 Widths = tuple[int, int]
 MODES = ("constant", "reflect", "replicate", "circular")
@@ -35,7 +36,7 @@ def _cropped(x: Tensor, axis: int, widths: Widths) -> tuple[Tensor, Widths]:
     if n + min(before, 0) + min(after, 0) < 0:
         raise ShapeError(
             f"pad: the widths {widths} take more from axis {axis} of {describe(x)} than it "
-            f"has{where()}"
+            f"has{where_called()}"
         )
     return _along(x, axis, max(-before, 0), n - max(-after, 0)), (max(before, 0), max(after, 0))
 
@@ -79,7 +80,7 @@ def _continued(x: Tensor, mode: str, axis: int, widths: Widths) -> Tensor:
     if n < least:
         raise ShapeError(
             f"pad: mode={mode!r} with the widths {widths} needs at least {least} elements on "
-            f"axis {axis}, got {describe(x)}{where()}"
+            f"axis {axis}, got {describe(x)}{where_called()}"
         )
     kept, (before, after) = _cropped(x, axis, widths)
     first, last = edges(x, axis, before, after)
@@ -107,12 +108,12 @@ def pad(
     widths = integers("pad: pad", pad)
     if mode not in MODES:
         raise ArgumentError(
-            f"pad: mode must be one of {', '.join(map(repr, MODES))}, got {mode!r}{where()}"
+            f"pad: mode must be one of {', '.join(map(repr, MODES))}, got {mode!r}{where_called()}"
         )
     if len(widths) % 2 or len(widths) > 2 * x.ndim:
         raise ArgumentError(
             f"pad: pad must have two widths for each of the last axes, {2 * x.ndim} at most for "
-            f"{describe(x)}, got {widths}{where()}"
+            f"{describe(x)}, got {widths}{where_called()}"
         )
     pairs = [(x.ndim - 1 - k // 2, widths[k : k + 2]) for k in range(0, len(widths), 2)]
     if mode == "constant":
@@ -125,7 +126,7 @@ def pad(
     if len(pairs) not in (1, 2, 3) or x.ndim - len(pairs) not in (1, 2):
         raise ShapeError(
             f"pad: mode={mode!r} takes widths for all axes of places, which are those behind "
-            f"(N, C) or (C), got {widths} for {describe(x)}{where()}"
+            f"(N, C) or (C), got {widths} for {describe(x)}{where_called()}"
         )
     for axis, each in pairs:
         x = _continued(x, mode, axis, (each[0], each[1]))

@@ -9,8 +9,9 @@ from ...array_api import reshape
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
+from ...state import where_called
 from ...tensor import Tensor
-from .common import given, where
+from .common import given
 
 Pair = tuple[int, int]
 Sizes = int | Sequence[int]
@@ -27,7 +28,7 @@ def several(name: str, what: str, value: Any, axes: int, least: int) -> tuple[in
     if len(integers) != axes:
         raise ArgumentError(
             f"{name}: {what} must be an integer of at least {least}, or {axes} of them, "
-            f"got {value!r:.60}{where()}"
+            f"got {value!r:.60}{where_called()}"
         )
     return integers
 
@@ -41,7 +42,7 @@ def batched(name: str, x: Any, axes: int) -> tuple[Tensor, bool]:
     if x.ndim != axes + 2:
         raise ShapeError(
             f"{name}: x must have shape (N, C, {letters}) or (C, {letters}), got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     return x, False
 

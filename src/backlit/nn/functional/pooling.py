@@ -21,9 +21,10 @@ from ...errors import ArgumentError
 from ...ops import pooling
 from ...ops.convolution import window_count
 from ...promotion import floating
+from ...state import where_called
 from ...tensor import Tensor, apply, wrap
 from .activation import relu
-from .common import given, where
+from .common import given
 from .places import Pair, Sizes, back, batched, image, raised, several
 
 
@@ -240,7 +241,7 @@ def max_pool3d(
 
 def _divisor(name: str, divisor: int | None) -> int | None:
     if divisor == 0:
-        raise ArgumentError(f"{name}: divisor_override must not be 0{where()}")
+        raise ArgumentError(f"{name}: divisor_override must not be 0{where_called()}")
     return divisor
 
 

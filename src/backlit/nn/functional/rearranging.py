@@ -13,8 +13,9 @@ from ...array_api.primitives import take_add
 from ...errors import ShapeError
 from ...op import describe
 from ...ops.convolution import window_count
+from ...state import where_called
 from ...tensor import Tensor, wrap
-from .common import given, where
+from .common import given
 from .places import Pair, Sizes, batched, several
 
 
@@ -33,7 +34,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     if x.ndim < 3 or x.shape[-3] % (r * r):
         raise ShapeError(
             f"pixel_shuffle: x must have shape (..., C, H, W) with C a multiple of {r}² = {r * r}, "
-            f"got {describe(x)}{where()}"
+            f"got {describe(x)}{where_called()}"
         )
     *before, c, h, w = x.shape
     n = len(before)
@@ -55,7 +56,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     if x.ndim < 3 or x.shape[-2] % r or x.shape[-1] % r:
         raise ShapeError(
             f"pixel_unshuffle: x must have shape (..., C, H, W) with H and W multiples of {r}, got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     *before, c, h, w = x.shape
     n = len(before)
@@ -79,7 +80,7 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
     if x.ndim < 3 or x.shape[1] % g:
         raise ShapeError(
             f"channel_shuffle: x must have shape (N, C, L, ...) with C a multiple of groups={g}, "
-            f"got {describe(x)}{where()}"
+            f"got {describe(x)}{where_called()}"
         )
     n, c, *places = x.shape
     y = reshape(x, (n, g, c // g, math.prod(places)))
@@ -102,7 +103,7 @@ class _Patches:
         if min(self.counts) < 1:
             raise ShapeError(
                 f"{name}: the window {self.kernel} with dilation {spread} must fit into the image "
-                f"{size} with padding {self.border}{where()}"
+                f"{size} with padding {self.border}{where_called()}"
             )
         rows, columns = (
             (np.arange(k) * d)[:, None] + np.arange(m) * s
@@ -174,7 +175,7 @@ def fold(
     if x.ndim != 3 or x.shape[1] % elements or x.shape[2] != count:
         raise ShapeError(
             f"fold: x must have shape (N, C·{elements}, {count}) for the window {patches.kernel} "
-            f"and an image {size}, got {describe(given(input))}{where()}"
+            f"and an image {size}, got {describe(given(input))}{where_called()}"
         )
     n, c = x.shape[0], x.shape[1] // elements
     columns = reshape(x, (n, c, elements * count))

@@ -8,8 +8,8 @@ from typing import Any
 from ...array_api import mean, sum
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
+from ...state import where_called
 from ...tensor import Tensor
-from .common import where
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -29,12 +29,12 @@ def chosen(name: str, size_average: Any, reduce: Any, reduction: str) -> str:
         if value not in (None, True, False):
             raise ArgumentError(
                 f"{name}: {what} must be True, False or None, got {value!r:.60}; the reduction is "
-                f"given by its name, as reduction='sum'{where()}"
+                f"given by its name, as reduction='sum'{where_called()}"
             )
     new = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(
         f"{name}: size_average and reduce are PyTorch's old words, write reduction={new!r}"
-        f"{where()}",
+        f"{where_called()}",
         stacklevel=3,
     )
     return new

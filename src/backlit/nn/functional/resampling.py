@@ -27,10 +27,11 @@ from ...dtypes import FLOATING, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import describe
 from ...promotion import floating
+from ...state import where_called
 from ...tensor import Tensor, wrap
 from .activation import hardtanh
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from .common import given, where
+from .common import given
 from .padding import pad
 from .taps import weighted_taps
 
@@ -52,18 +53,19 @@ def _sizes(
     if (size is None) == (scale_factor is None):
         raise ArgumentError(
             f"interpolate: give size or scale_factor, and not both, got size={size} and "
-            f"scale_factor={scale_factor}{where()}"
+            f"scale_factor={scale_factor}{where_called()}"
         )
     what, value = ("size", size) if scale_factor is None else ("scale_factor", scale_factor)
     values = list(value) if isinstance(value, tuple | list) else [value] * axes
     if len(values) != axes or not all(isinstance(v, int | float | np.number) for v in values):
         raise ArgumentError(
             f"interpolate: {what} must be one number or {axes} of them for {describe(x)}, got "
-            f"{value!r:.60}{where()}"
+            f"{value!r:.60}{where_called()}"
         )
     if recompute and scale_factor is None:
         raise ArgumentError(
-            f"interpolate: recompute_scale_factor goes with scale_factor, got size={size}{where()}"
+            f"interpolate: recompute_scale_factor goes with scale_factor, got size={size}"
+            f"{where_called()}"
         )
     factors: list[float | None] = [None] * axes
     if scale_factor is not None:
@@ -74,7 +76,7 @@ def _sizes(
     if min(counts) < 1 or 0 in x.shape[1:]:
         raise ShapeError(
             f"interpolate: old and new sizes must be positive, got {describe(x)} and the new size "
-            f"{tuple(counts)}{where()}"
+            f"{tuple(counts)}{where_called()}"
         )
     return counts, factors
 
@@ -209,24 +211,27 @@ def interpolate(
     if x.ndim not in (3, 4, 5):
         raise ShapeError(
             f"interpolate: x must have shape (N, C, L), (N, C, H, W) or (N, C, D, H, W), got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     if mode not in _MODES:
         known = ", ".join(map(repr, _MODES))
-        raise ArgumentError(f"interpolate: mode must be one of {known}, got {mode!r}{where()}")
+        raise ArgumentError(
+            f"interpolate: mode must be one of {known}, got {mode!r}{where_called()}"
+        )
     if mode in _SMOOTH and _SMOOTH[mode] != x.ndim - 2:
         raise ShapeError(
             f"interpolate: mode={mode!r} goes with {_SMOOTH[mode] + 2} axes, got "
-            f"{describe(x)}{where()}"
+            f"{describe(x)}{where_called()}"
         )
     if align_corners is not None and mode not in _SMOOTH:
         raise ArgumentError(
             f"interpolate: align_corners goes with {', '.join(_SMOOTH)}, got "
-            f"{align_corners} with mode={mode!r}{where()}"
+            f"{align_corners} with mode={mode!r}{where_called()}"
         )
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ArgumentError(
-            f"interpolate: antialias goes with bilinear and bicubic, got mode={mode!r}{where()}"
+            f"interpolate: antialias goes with bilinear and bicubic, got mode={mode!r}"
+            f"{where_called()}"
         )
     if mode not in _NEAREST:
         x = floating(x)
@@ -298,12 +303,14 @@ def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = No
     """
     theta = given(theta)
     if theta.dtype not in FLOATING:
-        raise DTypeError(f"affine_grid: theta must be floating, got {describe(theta)}{where()}")
+        raise DTypeError(
+            f"affine_grid: theta must be floating, got {describe(theta)}{where_called()}"
+        )
     axes = len(size) - 2
     if axes not in (2, 3) or theta.shape != (size[0], axes, axes + 1) or min(size) < 1:
         raise ShapeError(
             f"affine_grid: theta must have shape (N, 2, 3) for size (N, C, H, W), or (N, 3, 4) for "
-            f"(N, C, D, H, W), got {describe(theta)} and {tuple(size)}{where()}"
+            f"(N, C, D, H, W), got {describe(theta)} and {tuple(size)}{where_called()}"
         )
     along = [_unit_positions(n, bool(align_corners)) for n in size[2:]]
     mesh = np.meshgrid(*along, indexing="ij")
@@ -426,20 +433,22 @@ def grid_sample(
         if value not in known:
             raise ArgumentError(
                 f"grid_sample: {what} must be one of {', '.join(map(repr, known))}, got "
-                f"{value!r}{where()}"
+                f"{value!r}{where_called()}"
             )
     fits = axes in (2, 3) and points.ndim == x.ndim and points.shape[-1] == axes
     if not fits or points.shape[0] != x.shape[0] or 0 in x.shape[2:]:
         raise ShapeError(
             f"grid_sample: x must have shape (N, C, H, W) and grid (N, P, Q, 2), or (N, C, D, H, "
             f"W) and (N, P, Q, R, 3), and x must have places, got {describe(x)} and "
-            f"{describe(points)}{where()}"
+            f"{describe(points)}{where_called()}"
         )
     if mode == "bicubic" and axes == 3:
-        raise ArgumentError(f"grid_sample: bicubic goes with images, got {describe(x)}{where()}")
+        raise ArgumentError(
+            f"grid_sample: bicubic goes with images, got {describe(x)}{where_called()}"
+        )
     if x.dtype != points.dtype or x.dtype not in FLOATING:
         raise DTypeError(
             f"grid_sample: x and grid must have one floating dtype, got {describe(x)} and "
-            f"{describe(points)}{where()}"
+            f"{describe(points)}{where_called()}"
         )
     return _sampled(x, points, mode, padding_mode, bool(align_corners))
