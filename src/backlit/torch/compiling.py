@@ -77,11 +77,11 @@ class OptimizedModule(Module):
         self._orig_mod = model
         self.__dict__["_compiled"] = _WhereItCan(model)
 
-    def forward(self, *inputs: Any, **options: Any) -> Any:
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """The model's function."""
         if STATE.grad_enabled and any(p.requires_grad for p in self._orig_mod.parameters()):
-            return self._orig_mod(*inputs, **options)  # without a try
-        return self.__dict__["_compiled"](*inputs, **options)
+            return self._orig_mod(*inputs, **kwargs)  # without a try
+        return self.__dict__["_compiled"](*inputs, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_orig_mod" not in self.__dict__:
@@ -114,10 +114,10 @@ def compile(
     return _OffTape(model) if fullgraph else _WhereItCan(model)
 
 
-def _compile_in_place(self: Module, *args: Any, **options: Any) -> None:
+def _compile_in_place(self: Module, *args: Any, **kwargs: Any) -> None:
     """Let calls of this module run native code where `torch.compile` of it would."""
     vars(self).pop("forward", None)  # compiled before
-    vars(self)["forward"] = compile(self.forward, *args, **options)
+    vars(self)["forward"] = compile(self.forward, *args, **kwargs)
 
 
 Module.compile = _compile_in_place  # type: ignore[attr-defined]
