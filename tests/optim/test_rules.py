@@ -31,7 +31,7 @@ from backlit.optim import (
     RAdam,
     RMSprop,
     Rprop,
-    optimizer,
+    eager_step,
 )
 
 compiled = functools.partial(bl.compile, executor=interpreter)
@@ -326,10 +326,10 @@ def test_a_parameter_that_takes_the_place_of_another_in_a_group_is_stepped():
 def test_joined_parameters_get_the_bits_that_each_gets_alone(cls, settings, monkeypatch):
     together, alone = params(), params()
     run(cls(together, lr=0.01, **settings), together, 5)
-    monkeypatch.setattr(optimizer, "JOINED_SIZE", 0)
+    monkeypatch.setattr(eager_step, "JOINED_SIZE", 0)
     opt = cls(alone, lr=0.01, **settings)
     run(opt, alone, 5)
-    assert all(not b.joined for _, part in opt._plans[0].parts for b in part)
+    assert all(not b.joined for _, part in opt._group_steps[0].parts for b in part)
     assert bits(together) == bits(alone)
 
 
@@ -820,7 +820,7 @@ def test_a_rule_of_ones_own_is_one_formula():
     opt.step()
     compiled(twin.step)()
     assert bits(eager) == bits(captured)
-    assert all(not b.joined for _, part in opt._plans[0].parts for b in part)
+    assert all(not b.joined for _, part in opt._group_steps[0].parts for b in part)
 
 
 def test_an_optimizer_without_a_rule():

@@ -1,7 +1,14 @@
-"""Datasets, loaders, and data sets to begin with."""
+"""Datasets, loaders, and data sets to begin with.
+
+`dataset` is where examples come from, `samplers` their order, `loader` the epochs, with `batches`
+(examples stacked to one) and `prefetch` (batches made ahead). Data sets are in `digits` (scans),
+`playground` (computed) and `idx` (read from files).
+"""
 
 import typing as _typing
 
+from .batches import collate, default_convert
+from .batches import collate as default_collate
 from .dataset import (
     ChainDataset,
     ConcatDataset,
@@ -14,8 +21,7 @@ from .dataset import (
 )
 from .digits import digits
 from .idx import idx_folder, read_idx
-from .loader import DataLoader, collate, default_convert
-from .loader import collate as default_collate
+from .loader import DataLoader
 from .playground import playground
 from .samplers import (
     BatchSampler,

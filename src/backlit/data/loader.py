@@ -1,9 +1,10 @@
-"""How examples become batches: in which order, made by whom, and continued from where."""
+"""The DataLoader: in which order examples become batches, and continued from where.
+
+How examples become one batch: `batches`. Who makes batches ahead: `prefetch`.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -11,79 +12,16 @@ from typing import Any
 import numpy as np
 
 from ..array_api.arguments import whole
-from ..dtypes import result_type
-from ..errors import ArgumentError, DataError, DTypeError, ShapeError
+from ..errors import ArgumentError, DataError, DTypeError
 from ..foreign import require_dict, words
 from ..op import describe
 from ..random import Generator, default_generator
-from ..tensor import Tensor, as_tensor, wrap
+from ..tensor import Tensor, as_tensor
+from .batches import collate, default_convert
 from .dataset import IterableDataset, Subset, TensorDataset, rows_of
+from .prefetch import prefetched
 
 _POSITIONS = 2**32  # random blocks set aside for each batch
-
-
-def collate(examples: list[Any]) -> Any:
-    """Examples stacked to a batch: Tensors, arrays and numbers become Tensors with one axis more.
-
-    Tuples, lists and dicts are stacked entry by entry; texts stay a list.
-
-    >>> collate([(1.0, 0), (2.0, 1)])
-    (Tensor([1., 2.], shape=(2,), dtype=float32), Tensor([0, 1], shape=(2,), dtype=int64))
-    """
-    if not examples:
-        raise ArgumentError("collate: a batch needs at least one example, got none")
-    first = examples[0]
-    if isinstance(first, tuple | list):
-        if any(not isinstance(e, tuple | list) for e in examples):
-            raise ShapeError(
-                f"collate: all examples must be of one kind, got {type(first).__name__} and others"
-                "; pass a collate_fn"
-            )
-        if len({len(e) for e in examples}) != 1:
-            raise ShapeError(
-                "collate: all examples must have equally many entries, got "
-                f"{sorted({len(e) for e in examples})}; pass a collate_fn"
-            )
-        columns = [collate(list(column)) for column in zip(*examples, strict=True)]
-        named = hasattr(first, "_fields")
-        return type(first)(*columns) if named else type(first)(columns)
-    if isinstance(first, dict):
-        if any(not isinstance(e, dict) or e.keys() != first.keys() for e in examples):
-            raise ShapeError(
-                f"collate: all examples must have the keys {', '.join(map(str, first))}; pass a "
-                "collate_fn"
-            )
-        return {key: collate([e[key] for e in examples]) for key in first}
-    if isinstance(first, str | bytes):
-        return examples
-    tensors = [as_tensor(e) for e in examples]
-    for t in tensors:
-        t._require_cut("collate", "give t.detach(), or a collate_fn that uses backlit.stack")
-    arrays = [t.array for t in tensors]
-    shapes = {a.shape for a in arrays}
-    if len(shapes) != 1:
-        raise ShapeError(
-            "collate: all examples must have the same shape, got "
-            f"{' and '.join(map(str, sorted(shapes)))}; pass a collate_fn that pads them"
-        )
-    dtype = result_type(*(a.dtype for a in arrays))
-    return wrap(np.stack([a.astype(dtype, copy=False) for a in arrays]))
-
-
-def default_convert(example: Any) -> Any:
-    """An example whose arrays are Tensors; everything else is as it was.
-
-    >>> default_convert({"x": np.arange(2.0), "name": "a"})
-    {'x': Tensor([0., 1.], shape=(2,), dtype=float64), 'name': 'a'}
-    """
-    if isinstance(example, np.ndarray | np.generic):
-        return as_tensor(example) if example.dtype.kind in "biuf" else example
-    if isinstance(example, Mapping):
-        return {key: default_convert(value) for key, value in example.items()}
-    if isinstance(example, tuple | list):
-        parts = [default_convert(part) for part in example]
-        return type(example)(*parts) if hasattr(example, "_fields") else type(example)(parts)
-    return example
 
 
 def _require_generator(generator: Any, seed: int) -> None:
@@ -228,7 +166,7 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         self._begin()
         jobs = self._jobs(self._position)
-        batches = _prefetched(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)
+        batches = prefetched(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)
         return self._deliver(batches)
 
     def _deliver(self, batches: Iterator[Any]) -> Iterator[Any]:
@@ -460,72 +398,3 @@ def _no_example(what: str, source: Any) -> str:
         f"{type(source).__name__}; what can be read only once, such as a generator, gives one "
         f"epoch: use a list of it, or a class whose __iter__ begins anew"
     )
-
-
-class _Ahead:
-    """What the prefetching thread and the loop share."""
-
-    def __init__(self, limit: int):
-        self.limit = limit
-        self.changed = threading.Condition()
-        self.ready: deque[tuple[Any, BaseException | None]] = deque()
-        self.finished = False
-        self.stopped = False
-
-    def work(self, jobs: Iterator[Callable[[], Any]]) -> None:
-        """Make batches until there are no more, one fails, or the loop has ended."""
-        error: BaseException | None = None
-        while True:
-            with self.changed:
-                self.changed.wait_for(lambda: self.stopped or len(self.ready) < self.limit)
-                if self.stopped:
-                    return
-            batch = None
-            try:
-                job = next(jobs, None)
-                if job is not None:
-                    batch = job()
-            except BaseException as raised:
-                job, error = None, raised
-            with self.changed:
-                if job is not None or error is not None:
-                    self.ready.append((batch, error))
-                if job is None:
-                    self.finished = True
-                self.changed.notify_all()
-                if job is None:
-                    return
-
-    def next(self) -> tuple[bool, Any]:
-        """Whether there is another batch, and the batch."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.ready or self.finished)
-            if not self.ready:
-                return False, None
-            batch, error = self.ready.popleft()
-            self.changed.notify_all()
-        if error is not None:
-            raise error
-        return True, batch
-
-    def stop(self) -> None:
-        """Tell the thread that the loop has ended."""
-        with self.changed:
-            self.stopped = True
-            self.changed.notify_all()
-
-
-def _prefetched(jobs: Iterator[Callable[[], Any]], limit: int) -> Iterator[Any]:
-    """The batches of the jobs, made ahead by a thread that lives no longer than this iteration."""
-    ahead = _Ahead(limit)
-    thread = threading.Thread(target=ahead.work, args=(jobs,), name="backlit-prefetch", daemon=True)
-    thread.start()
-    try:
-        while True:
-            more, batch = ahead.next()
-            if not more:
-                return
-            yield batch
-    finally:
-        ahead.stop()
-        thread.join()

@@ -1,4 +1,16 @@
-"""Optimizers, learning-rate schedules (`lr_scheduler`) and gradient clipping."""
+"""Optimizers, learning-rate schedules (`lr_scheduler`) and gradient clipping.
+
+`optimizer` is what all rules share, with `group` (parameters and their settings) and `eager_step`.
+The rules, each a formula, stand in
+
+    rules           SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta
+    adam_variants   Adamax, NAdam, RAdam, Lion
+    classic         Rprop, ASGD
+    layerwise       LARS, LAMB, Adafactor, Muon
+    lbfgs           LBFGS, with its `line_search`
+
+`swa_utils` averages parameters. A new rule is a subclass of `Optimizer` with `update`.
+"""
 
 import typing as _typing
 

@@ -141,7 +141,7 @@ class Muon(Optimizer):
         for p in self.param_groups[-1]["params"]:
             if p.ndim != 2:
                 self.param_groups.pop()
-                self._plans.pop()
+                self._group_steps.pop()
                 raise ArgumentError(
                     f"Muon: a parameter must have 2 axes, got shape {p.shape}; give the others to "
                     "an optimizer such as AdamW"

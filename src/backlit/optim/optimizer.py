@@ -4,12 +4,14 @@ A rule is mathematics over a namespace, like an op body: it takes the parameter,
 its state and returns the new parameter and the new state. NumPy runs it eagerly, Tensors capture
 it. Whatever changes between steps (the learning rate, the number of steps) is a Tensor, so a
 captured step does not freeze it.
+
+Here are the groups, the rule's interface, the step of Tensors and saving; `eager_step` is the step
+of arrays, in which small parameters are joined.
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -19,20 +21,15 @@ from ..array_api.arguments import listed
 from ..array_api.dialects import SPOKEN
 from ..array_api.namespace import TENSORS
 from ..autograd import enable_grad, no_grad
-from ..backend import numpy_backend
 from ..changes import CHANGES, Announcing, WatchedDict, WatchedList
-from ..dtypes import LOW_PRECISION, DType, float32, float64
+from ..dtypes import float64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import require_dict, words
 from ..op import describe
 from ..state import STATE
 from ..tensor import Tensor, as_tensor, wrap
+from .eager_step import STEP, GroupStep, update_dtype
 from .group import Group
-
-#: Parameters of up to this many elements are updated joined together; see `_Bundle`.
-JOINED_SIZE = 4096
-#: The name of the step counter in the state.
-STEP = "step"
 
 
 class Optimizer(Announcing):
@@ -54,7 +51,7 @@ class Optimizer(Announcing):
     guarded: ClassVar = ("param_groups", "state")
     called: ClassVar = ("initial_state", "coefficients", "update")
     prepared: ClassVar = ("state", "param_groups")
-    ignored: ClassVar = ("_plans",)
+    ignored: ClassVar = ("_group_steps",)
 
     #: Numeric settings for which 0 means that their term is left out.
     optional: ClassVar[tuple[str, ...]] = ()
@@ -75,7 +72,7 @@ class Optimizer(Announcing):
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = WatchedList()
         self.state: dict[Tensor, dict[str, Tensor]] = _State()
-        self._plans: list[_Plan | None] = []
+        self._group_steps: list[GroupStep | None] = []
         for group in groups:
             self.add_param_group(group)
 
@@ -85,7 +82,7 @@ class Optimizer(Announcing):
             CHANGES.mark = object()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_plans": [None] * len(self.param_groups)}
+        return {**vars(self), "_group_steps": [None] * len(self.param_groups)}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own: `{"params": [...], "lr": 0.1}`.
@@ -117,7 +114,7 @@ class Optimizer(Announcing):
         self.check(settings)
         self.param_groups.append(self._group(params, settings))
         self.param_groups[-1].update({**initial, **more})
-        self._plans.append(None)
+        self._group_steps.append(None)
 
     def _group(self, params: list[Tensor], settings: dict[str, Any]) -> Group:
         kept = set(settings) - {"lr"} if self._is_free() else self.fixed
@@ -206,10 +203,10 @@ class Optimizer(Announcing):
             self._step_tensors()
             return loss
         for number, group in enumerate(self.param_groups):
-            plan = self._plans[number]
-            if plan is None or not plan.fits(self, group):
-                plan = self._plans[number] = _Plan(self, group)
-            plan.run(self, group.floats())
+            step = self._group_steps[number]
+            if step is None or not step.fits(self, group):
+                step = self._group_steps[number] = GroupStep(self, group)
+            step.run(self, group.floats())
         return loss
 
     @no_grad()
@@ -224,7 +221,7 @@ class Optimizer(Announcing):
                 if counter not in shared:
                     counter.assign(counter + 1)
                     shared[counter] = self.coefficients(xp, settings, counter)
-                wide = _wide(p.dtype)
+                wide = update_dtype(p.dtype)
                 numbers = tuple(
                     n.astype(wide) if isinstance(n, Tensor) else n for n in shared[counter]
                 )
@@ -249,7 +246,7 @@ class Optimizer(Announcing):
                 # Those that start together share a counter.
                 counter = wrap(np.zeros((), float64)) if counter is None else counter
                 state = self.state[p] = self._fresh(p, group, counter)
-            wide = _wide(p.dtype)
+            wide = update_dtype(p.dtype)
             for name, (value, shape) in self.state_for(group.floats(), p.shape).items():
                 if name not in state:  # its term was switched on meanwhile
                     state[name] = wrap(np.full(shape, value, wide))
@@ -262,7 +259,7 @@ class Optimizer(Announcing):
     def _fresh(self, p: Tensor, group: Group, counter: Tensor) -> dict[str, Tensor]:
         state: dict[str, Tensor] = WatchedDict({STEP: counter})
         for name, (value, shape) in self.state_for(group.floats(), p.shape).items():
-            state[name] = wrap(np.full(shape, value, _wide(p.dtype)))
+            state[name] = wrap(np.full(shape, value, update_dtype(p.dtype)))
         return state
 
     # -- saving -------------------------------------------------------------------------------
@@ -363,7 +360,7 @@ class Optimizer(Announcing):
                     f"load_state_dict: {name} of parameter {number} must have shape {shape}, "
                     f"got {value.shape}"
                 )
-            state[name] = wrap(np.array(value.numpy(), _wide(p.dtype)))
+            state[name] = wrap(np.array(value.numpy(), update_dtype(p.dtype)))
         return state
 
     def _is_free(self) -> bool:
@@ -395,7 +392,7 @@ class Optimizer(Announcing):
                 for tensor in state.values():
                     tensor.array = np.zeros((0,), tensor.dtype)
             self.state = new
-        self._plans = [None] * len(self.param_groups)
+        self._group_steps = [None] * len(self.param_groups)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}("]
@@ -440,9 +437,12 @@ def _copied(value: Any) -> Any:
 
 
 def settings_of(names: dict[str, Any]) -> dict[str, Any]:
-    """The settings among the local names at the start of a constructor.
+    """A rule's settings, out of `locals()` in the first line of its constructor.
 
-    PyTorch has several ways to compute one step, and arguments that choose one; here there is one.
+    So a constructor lists its settings once, as its parameters: `super().__init__(params,
+    settings_of(locals()))`. Left out are `self`, `params` and what chooses among PyTorch's ways to
+    compute one step (`foreach`, `fused`, `capturable`), of which there is one here.
+    `differentiable=True` is refused.
     """
     others = ("self", "params", "__class__", "foreach", "fused", "capturable", "differentiable")
     if names.get("differentiable"):
@@ -474,151 +474,10 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(value)
 
 
-def _wide(dtype: DType) -> DType:
-    """The type in which a parameter is updated."""
-    return float32 if dtype in LOW_PRECISION else dtype
-
-
 def _sharing(state: dict[Tensor, dict[str, Tensor]]) -> dict[Tensor, int]:
     """Which parameters share a step counter: the number of the first one that has it."""
     first: dict[Tensor, int] = {}
     return {p: first.setdefault(s[STEP], i) for i, (p, s) in enumerate(state.items())}
-
-
-# -- eager steps ------------------------------------------------------------------------------
-
-
-class _Bundle:
-    """Parameters of one dtype and step counter that are updated together, as one array.
-
-    On small arrays the time goes into the calls, not the numbers, so the small parameters are
-    joined end to end. An element-wise update gives the same bits either way. The Tensors are views
-    of the joined arrays. Nothing is written in place: the tape may still need the old values.
-    """
-
-    def __init__(self, params: list[Tensor], states: list[list[Tensor]]):
-        self.params = params
-        self.dtype = _wide(params[0].dtype)
-        self.cast = self.dtype != params[0].dtype
-        self.known: dict[float, np.ndarray] = {}
-        self.joined = len(params) > 1
-        #: The parameters, then for each state name its Tensors.
-        self.members = [params, *states]
-        ends = np.cumsum([p.size for p in params]).tolist()
-        self.places = [
-            (slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)
-        ]
-        self.arrays = [_joined(tensors) for tensors in self.members]
-        #: The Tensors, and the arrays that they were given.
-        self.seen: list[tuple[Tensor, np.ndarray]] = []
-        self._write(self.arrays)
-
-    def fits(self) -> bool:
-        """Whether nobody else has replaced the arrays."""
-        return all([t.array is array for t, array in self.seen])  # noqa: C419, faster than lazily
-
-    def _write(self, arrays: list[np.ndarray]) -> None:
-        """Take over the values of parameters and state, and hand them out to their Tensors."""
-        self.arrays = arrays
-        seen: list[tuple[Tensor, np.ndarray]] = []
-        self.seen = seen
-        for tensors, array in zip(self.members, arrays, strict=True):
-            if self.joined:
-                for t, (place, shape) in zip(tensors, self.places, strict=True):
-                    t.array = piece = array[place].reshape(shape)
-                    seen.append((t, piece))
-            else:
-                tensors[0].array = array
-                seen.append((tensors[0], array))
-
-    def number(self, x: Any) -> Any:
-        """A coefficient as an array of no axes, which NumPy reads faster than a Python number."""
-        if type(x) is not float:
-            return x if x is None else np.array(x, self.dtype)
-        array = self.known.get(x)
-        if array is None:
-            if len(self.known) > 64:
-                self.known.clear()
-            array = self.known[x] = np.array(x, self.dtype)
-        return array
-
-    def run(self, optimizer: Optimizer, settings: dict[str, Any], numbers: tuple) -> None:
-        """One update."""
-        value, *state = self.arrays
-        if self.joined:
-            grad = np.concatenate([p._grad.array for p in self.params], axis=None)  # type: ignore[union-attr]
-        else:
-            grad = self.params[0]._grad.array  # type: ignore[union-attr]
-        if self.cast:
-            value, grad = value.astype(self.dtype), grad.astype(self.dtype)
-        if settings.get("maximize"):
-            grad = -grad
-        numbers = tuple([self.number(x) for x in numbers])
-        new = optimizer.update(numpy_backend, settings, numbers, value, grad, *state)
-        arrays = [np.asarray(array) for array in new]
-        if self.cast:
-            arrays[0] = arrays[0].astype(self.params[0].dtype)
-        self._write(arrays)
-
-
-def _joined(tensors: list[Tensor]) -> np.ndarray:
-    if len(tensors) == 1:
-        return tensors[0].array
-    return np.concatenate([t.array for t in tensors], axis=None)
-
-
-class _Plan:
-    """How one group is stepped: its bundles by step counter, for the parameters with gradients."""
-
-    def __init__(self, optimizer: Optimizer, group: Group):
-        self.params: list[Tensor] = list(group["params"])
-        self.active: list[bool] = [p._grad is not None for p in self.params]
-        self.parts: list[tuple[Tensor, list[_Bundle]]] = []
-        bundles: dict[tuple[Tensor, DType, Any], list[tuple[Tensor, dict[str, Tensor]]]] = {}
-        for p, state in optimizer._active(group):
-            small = optimizer.elementwise and p.size <= JOINED_SIZE
-            key = (state[STEP], p.dtype, None if small else p)
-            bundles.setdefault(key, []).append((p, state))
-        parts: dict[Tensor, list[_Bundle]] = {}
-        for (counter, _, _), members in bundles.items():
-            names = [n for n in members[0][1] if n != STEP]
-            states = [[s[n] for _, s in members] for n in names]
-            parts.setdefault(counter, []).append(_Bundle([p for p, _ in members], states))
-        self.parts = list(parts.items())
-        self.states = self._states(optimizer)
-        self.kept = {*optimizer.initial_state(group.floats())}
-        self.mark = CHANGES.mark
-
-    def _states(self, optimizer: Optimizer) -> list[list[Tensor]]:
-        """The Tensors of state of each parameter."""
-        return [list(optimizer.state.get(p, {}).values()) for p in self.params]
-
-    def fits(self, optimizer: Optimizer, group: Group) -> bool:
-        """Whether the same parameters have gradients and the state is as this plan left it."""
-        params = group["params"]
-        mark = CHANGES.mark
-        if mark is not self.mark:  # something may have been put in or taken out
-            if len(params) != len(self.params) or not all(map(operator.is_, params, self.params)):
-                return False
-            for now, then in zip(self._states(optimizer), self.states, strict=True):
-                if len(now) != len(then) or not all(map(operator.is_, now, then)):
-                    return False
-            if self.kept != {*optimizer.initial_state(group.floats())}:
-                return False
-            self.mark = mark
-        for p, active in zip(params, self.active, strict=True):
-            if (p._grad is not None) is not active:
-                return False
-        return all([b.fits() for _, bundles in self.parts for b in bundles])  # noqa: C419
-
-    def run(self, optimizer: Optimizer, settings: dict[str, Any]) -> None:
-        """One step of the group."""
-        for counter, bundles in self.parts:
-            step = counter.array + 1.0
-            counter.array = np.asarray(step)
-            numbers = optimizer.coefficients(numpy_backend, settings, step)
-            for bundle in bundles:
-                bundle.run(optimizer, settings, numbers)
 
 
 __all__ = ["Group", "Optimizer"]
