@@ -943,6 +943,14 @@ def copies_of_compiled_functions(compile):
     return [*out, f(X), g(X), h(X)]
 
 
+def test_a_class_of_the_user_may_have_the_name_of_a_compiled_function() -> None:
+    other = type("CompiledFunction", (), {"factor": 2.0})()
+    f = bl.compile(lambda x: x * other.factor, executor=interpreter)
+    assert f(bl.tensor([1.0])).tolist() == [2.0]
+    other.factor = 3.0
+    assert f(bl.tensor([1.0])).tolist() == [3.0]
+
+
 @pytest.mark.parametrize("executor", [interpreter, native])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_compiled_is_eager(name, executor):

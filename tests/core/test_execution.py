@@ -7,14 +7,14 @@ import pytest
 
 import backlit as bl
 from backlit.batching import Batching
-from backlit.compiler.capture.tracer import Trace
+from backlit.compiler.capture.tracer import Tracer
 from backlit.execution import AT_ONCE, Eager
 from backlit.state import STATE
 
 QUESTIONS = [name for name in vars(Eager) if not name.startswith("_")]
 
 
-@pytest.mark.parametrize("other", [Trace, Batching])
+@pytest.mark.parametrize("other", [Tracer, Batching])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_execution_answers_what_eager_execution_does(other, name):
     ours, theirs = getattr(Eager, name), getattr(other, name)

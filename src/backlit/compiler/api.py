@@ -28,8 +28,8 @@ from ..tree import flatten, unflatten
 from . import forks
 from .capture.environment import settled as _settled
 from .capture.graph import Graph
-from .capture.interpreter import interpret
-from .capture.results import MISS, OUTSIDE, fill_result
+from .capture.interpreter import interpreter
+from .capture.results import MISS
 from .capture.trace import Capture, trace
 
 if TYPE_CHECKING:
@@ -76,61 +76,6 @@ def native(captured: Capture) -> Runner:
     return Plan(captured)
 
 
-class interpreter:  # noqa: N801  (an executor is called like a function)
-    """The executor that interprets the graph with NumPy."""
-
-    def __init__(self, captured: Capture):
-        self.captured = captured
-        self._kinds = [(t, t.shape, t.dtype, t._requires_grad) for t in captured.found]
-
-    def valid(self) -> bool:
-        """Whether the environment is still of the kind that was captured."""
-        captured = self.captured
-        return (
-            captured.guards.hold()
-            and captured.same_gradients()
-            and all(
-                t.shape == shape and t.dtype == dtype and t._requires_grad == requires_grad
-                for t, shape, dtype, requires_grad in self._kinds
-            )
-        )
-
-    def attempt(self, leaves: Any, fresh: bool = False) -> Any:
-        """Interpret the graph once, or MISS."""
-        return self._run(leaves) if fresh or self.valid() else MISS
-
-    def _run(self, leaves: Any) -> Any:
-        captured = self.captured
-        arrays = [x.array for x in leaves if isinstance(x, Tensor)]
-        arrays.extend(t.array for t in captured.found)
-        try:
-            outputs = interpret(captured.graph, arrays)
-        except IndexRangeError:
-            raise
-        except IndexError:
-            raise IndexRangeError(OUTSIDE) from None
-        following = iter(outputs[captured.results :])
-        for t in captured.updated:
-            t.array = next(following)
-        for target in captured.placed:
-            target.put(leaves, next(following))
-        handed = captured.gradients_handed(leaves)
-        for t, present in captured.gradients:
-            t._grad = wrap(next(following)) if present else None
-        for t, gradient in handed:
-            t._grad = gradient
-        for own, name, value in captured.writes:
-            own[name] = value
-        results = outputs[: captured.results]
-        return fill_result(captured.result_tree, results, captured.sources(leaves))
-
-    def repeat(self, leaves: Any, times: int) -> Any:
-        """Interpret the graph `times` times."""
-        for _ in range(times - 1):
-            self._run(leaves)
-        return self._run(leaves)
-
-
 class CacheInfo(NamedTuple):
     """What a compiled function keeps; the first four mean what they do for `functools.lru_cache`.
 
@@ -158,6 +103,8 @@ class CompiledFunction:
     """
 
     _lock: Any
+    #: Capture looks into `function` instead: see `Environment`.
+    _is_compiled_function = True
 
     def __init__(
         self,

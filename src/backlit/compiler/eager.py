@@ -75,7 +75,7 @@ class NativeOpsCacheInfo(NamedTuple):
     code_bytes: int
 
 
-class Program:
+class NativeOp:
     """One op for one kind of inputs, as native code.
 
     It holds no arrays and has no state, so any number of threads may run it at once.
@@ -176,7 +176,7 @@ class Numpys:
         """NumPy is to do all of it."""
 
 
-_programs: dict[Any, Program | Numpys] = {}
+_programs: dict[Any, NativeOp | Numpys] = {}
 _uses = itertools.count(1)
 _lock = threading.RLock()
 
@@ -204,14 +204,14 @@ def _run(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Any
     return program(arrays)
 
 
-def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program | Numpys:
+def _made(key: Any, function: Callable[..., Any], arrays: tuple[Any, ...]) -> NativeOp | Numpys:
     with _lock:
         program = _programs.get(key)
         if program is None:
             from .plan.plan import Plan  # with LLVM, loaded when it is needed
 
             plan = Plan(_traced(function, arrays))
-            program = Program(plan) if plan.driver else Numpys()
+            program = NativeOp(plan) if plan.driver else Numpys()
             while len(_programs) >= KINDS:
                 del _programs[min(_programs, key=lambda k: _programs[k].used)]
             _programs[key] = program
@@ -568,7 +568,7 @@ def native_ops_cache_info() -> NativeOpsCacheInfo:
     256
     """
     with _lock:
-        code = sum(p.driver.library.nbytes for p in _programs.values() if isinstance(p, Program))
+        code = sum(p.driver.library.nbytes for p in _programs.values() if isinstance(p, NativeOp))
         return NativeOpsCacheInfo(KINDS, len(_programs), code)
 
 

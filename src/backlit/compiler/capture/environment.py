@@ -6,6 +6,7 @@ influence it. So an object may change as it likes where the function does not lo
 
 The limit: names that code computes, as in `getattr(self, "layer" + kind)`, are not seen, nor is
 what is read through `vars(x)` or in C. Texts beside a `getattr` or `hasattr` are taken for names.
+Calls with effects (`print`, `time`) are found with Python's profile hook, so not under a profiler.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import numpy as np
 from ...changes import Announcing
 from ...errors import TraceError
 from ...tensor import Tensor
-from .guards import MISSING, Change, Containers, Guards, contents_of, snapshot
+from .guards import MISSING, Change, Containers, Guards, contents_of
 
 ATOMS = (
     type(None), bool, int, float, complex, str, bytes, range, slice, types.EllipsisType,
@@ -229,7 +230,7 @@ class Environment:
         if not isinstance(value, tuple):
             announced = isinstance(value, Announcing)
             checks = self.guards.announced if announced else self.guards.open
-            checks.contents.append([value, snapshot(value), path])
+            checks.add_contents(value, path)
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, element in items:
             self._later(element, f"{path}[{key!r}]" if not isinstance(key, Tensor) else path)
@@ -261,7 +262,7 @@ class Environment:
         if settled(cls.__module__) and cls.__module__.partition(".")[0] != "backlit":
             if not hasattr(value, "__dict__"):
                 return
-        elif cls.__name__ == "CompiledFunction":
+        elif getattr(cls, "_is_compiled_function", False) is True:
             path = getattr(value.function, "__qualname__", path)
             self._later(value.function, path)
             called = getattr(value.function, "__func__", value.function)
@@ -335,7 +336,7 @@ class Environment:
                 self._later(value, path)
                 continue
             if holder.guarded and value is not MISSING:
-                checks.slots.append([holder.get, name, value, path])
+                checks.add_slot(holder.get, name, value, path)
             value = _unbound(value)
             if holder.is_class and isinstance(value, types.FunctionType):
                 if value.__code__ not in self._codes:
@@ -345,7 +346,7 @@ class Environment:
         for name in absent:
             holder.done.add(name)
             if holder.guarded and holder.get(name, MISSING) is MISSING:
-                checks.slots.append([holder.get, name, MISSING, f"{holder.path}.{name}"])
+                checks.add_slot(holder.get, name, MISSING, f"{holder.path}.{name}")
 
     def _add_function(self, function: types.FunctionType, path: str) -> None:
         """Guard a function's code, defaults, closure and globals; add the names that it reads."""
@@ -359,9 +360,9 @@ class Environment:
         for name, cell in cells:
             if name in reads.free and name != "__class__":
                 value = contents_of(cell)
-                self.guards.open.cells.append([cell, value, f"{name} (in {where})"])
+                self.guards.open.add_cell(cell, value, f"{name} (in {where})")
                 self._later(value, name)
-        self.guards.open.functions.append([function, code, function.__defaults__, where])
+        self.guards.open.add_function(function, where)
         for defaults in (function.__defaults__, function.__kwdefaults__):
             self._later(defaults, f"the defaults of {where}")
         if settled(function.__module__):
@@ -378,7 +379,7 @@ class Environment:
                 if settled(value.__name__):
                     self._later(value, name)
                     continue
-            self.guards.open.slots.append([own.get, name, value, f"the global {name}"])
+            self.guards.open.add_slot(own.get, name, value, f"the global {name}")
             self._later(value, name)
 
     def _note_effect(self, function: Any, path: str) -> None:
@@ -408,14 +409,18 @@ class Environment:
             if key in read or not array.flags.writeable:
                 continue
             if array.nbytes <= _SMALL and array.dtype != object:
-                self.guards.open.arrays.append([array, array.tobytes(), path])
+                self.guards.open.add_array(array, path)
             else:
                 large.append(path)
         return large
 
     @contextlib.contextmanager
     def watch_effects(self) -> Iterator[list[str]]:
-        """Collect the calls of functions whose effects a graph does not repeat."""
+        """Collect the calls of functions whose effects a graph does not repeat.
+
+        Python has one profile hook in a thread: under a profiler, as cProfile, the
+        hook is the profiler's, nothing is collected and no warning follows.
+        """
         found: dict[str, str] = {}
         if (not self.effects and not self.dates) or sys.getprofile() is not None:
             yield []

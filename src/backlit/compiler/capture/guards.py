@@ -118,6 +118,30 @@ class _Checks:
         self.arrays: list[list[Any]] = []  # [array, bytes, path]
         self.results: list[list[Any]] = []  # [function, value, path]
 
+    def add_function(self, function: types.FunctionType, path: str) -> None:
+        """A function has the code and the defaults that it has now."""
+        self.functions.append([function, function.__code__, function.__defaults__, path])
+
+    def add_cell(self, cell: Any, value: Any, path: str) -> None:
+        """A closure's cell holds a value."""
+        self.cells.append([cell, value, path])
+
+    def add_slot(self, get: Callable[[str, Any], Any], name: str, value: Any, path: str) -> None:
+        """`get(name, MISSING)` is a value: an attribute, or an entry of a dict."""
+        self.slots.append([get, name, value, path])
+
+    def add_contents(self, container: Any, path: str) -> None:
+        """A list, dict, set or deque holds what it holds now."""
+        self.contents.append([container, snapshot(container), path])
+
+    def add_array(self, array: np.ndarray, path: str) -> None:
+        """An array has the elements that it has now."""
+        self.arrays.append([array, array.tobytes(), path])
+
+    def add_result(self, function: Callable[[], Any], value: Any, path: str) -> None:
+        """`function()` is a value."""
+        self.results.append([function, value, path])
+
     def changes(self) -> Iterator[Change]:
         """Whatever is not as it was."""
         for function, code, defaults, path in self.functions:

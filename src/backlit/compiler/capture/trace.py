@@ -20,7 +20,7 @@ from ...errors import TraceError
 from ...execution import AT_ONCE
 from ...op import describe
 from ...random import default_generator
-from ...state import STATE
+from ...state import STATE, Setting
 from ...tensor import Tensor, wrap
 from ...tree import flatten, unflatten
 from .environment import ATOMS, Environment, settled
@@ -28,7 +28,7 @@ from .graph import Graph, Variable
 from .guards import MISSING, Change, Containers, Guards, leave, snapshot
 from .places import ArgumentOf, AttributeOf, GradientOf, HeldBy
 from .results import LINKED, OUTPUT, is_linked
-from .tracer import Trace
+from .tracer import Tracer
 
 
 @dataclass(eq=False)
@@ -176,7 +176,7 @@ def trace(
     return _finish(run, guards, changes, _writes(run.tracer, before, changes), effects)
 
 
-def _guard_what_was_met(guards: Guards, tracer: Trace) -> list[Change]:
+def _guard_what_was_met(guards: Guards, tracer: Tracer) -> list[Change]:
     """Guard what a run has met and code does not name; the Tensors that have several names.
 
     Attributes that it sets are no reason for another capture. Hooks, numbers that Tensors were read
@@ -195,20 +195,18 @@ def _guard_what_was_met(guards: Guards, tracer: Trace) -> list[Change]:
     ]
     for t in tracer.found:
         if isinstance(t, Tensor) and t.requires_grad:
-            guards.announced.slots.append([_getter(t), "_hooks", t._hooks, "the hooks of a Tensor"])
+            guards.announced.add_slot(_getter(t), "_hooks", t._hooks, "the hooks of a Tensor")
             if t._hooks:
-                guards.announced.contents.append(
-                    [t._hooks, list(t._hooks), "the hooks of a Tensor"]
-                )
+                guards.announced.add_contents(t._hooks, "the hooks of a Tensor")
     for t, what in tracer.numbers.items():
-        guards.open.slots.append([_number_of(t), "", t.array.item(), what])
+        guards.open.add_slot(_number_of(t), "", t.array.item(), what)
     for generator in tracer.generators.values():
         path = "the thread and its default generator"
-        guards.open.results.append([default_generator, generator, path])
+        guards.open.add_result(default_generator, generator, path)
     return several
 
 
-def _guard_arrays(after: Environment, tracer: Trace) -> list[str]:
+def _guard_arrays(after: Environment, tracer: Tracer) -> list[str]:
     """Guard the NumPy arrays that were not read as Tensors; what is to be said of the others."""
     read = {key for key, (_, array) in tracer.arrays.items()}
     read |= {id(array.base) for _, array in tracer.arrays.values()}
@@ -219,7 +217,7 @@ def _guard_arrays(after: Environment, tracer: Trace) -> list[str]:
 
 
 def _writes(
-    tracer: Trace, before: Environment, changes: list[Change]
+    tracer: Tracer, before: Environment, changes: list[Change]
 ) -> list[tuple[dict[str, Any], str, Any]]:
     """The attributes of modules that each call sets to the value of the capture."""
     changed = {c.path for c in changes}
@@ -286,7 +284,7 @@ def _scratch_places(function: Any, leaves: list[Any], tree: Any, roots: list[Any
 class _Run(NamedTuple):
     """What one run on abstract Tensors has done."""
 
-    tracer: Trace
+    tracer: Tracer
     inputs: list[Variable]
     outputs: list[Variable]
     result: tuple[Any, list[Any]]  # its structure and leaves
@@ -300,16 +298,16 @@ def _record(
     function: Callable[..., Any], leaves: list[Any], tree: Any, before: Environment
 ) -> _Run:
     """Run the function on abstract twins of the Tensors among its leaves."""
-    tracer = Trace()
+    tracer = Tracer()
     tracer.knows = before.knows
     inputs, twins = _twins(leaves, tracer)
     arguments = abstract_args, abstract_kwargs = unflatten(tree, twins)
-    try:
-        STATE.execution = tracer
+    with Setting(execution=tracer):
         try:
             result = _run(function, abstract_args, abstract_kwargs, tracer)
         finally:
-            placed = _taken_back(tracer, before)
+            with Setting(execution=AT_ONCE):
+                placed = _taken_back(tracer, before)
         if tracer.numbers_of:
             for change in before.guards.changes():
                 for tensor in _tensors_in(change.after):
@@ -318,14 +316,12 @@ def _record(
         returned, result_of = _results(result, tracer, before)
         placed.update(_replaced(tracer, inputs))
         gradients, handed, new = _gradients(tracer, placed)
-    finally:
-        STATE.execution = AT_ONCE
     outputs = [*returned, *tracer.updated.values(), *placed.values(), *new]
     _require_own(inputs, tracer, outputs)
     return _Run(tracer, inputs, outputs, result_of, len(returned), list(placed), gradients, handed)
 
 
-def _twins(leaves: list[Any], tracer: Trace) -> tuple[list[Variable], list[Any]]:
+def _twins(leaves: list[Any], tracer: Tracer) -> tuple[list[Variable], list[Any]]:
     """The inputs for the Tensors among leaves, and the leaves with abstract Tensors for them."""
     inputs: list[Variable] = []
     twins: list[Any] = []
@@ -343,7 +339,7 @@ def _twins(leaves: list[Any], tracer: Trace) -> tuple[list[Variable], list[Any]]
 
 
 def _results(
-    result: Any, tracer: Trace, before: Environment
+    result: Any, tracer: Tracer, before: Environment
 ) -> tuple[list[Variable], tuple[Any, list[Any]]]:
     """The variables in a function's result; its structure, and leaves with OUTPUT or LINKED."""
     leaves, structure = flatten(result)
@@ -359,7 +355,7 @@ def _results(
     return outputs, (structure, kept)
 
 
-def _replaced(tracer: Trace, inputs: list[Variable]) -> dict[Any, Variable]:
+def _replaced(tracer: Tracer, inputs: list[Variable]) -> dict[Any, Variable]:
     """The new values of arguments, and of gradients that were there before, which get them."""
     placed: dict[Any, Variable] = {}
     for position, (twin, variable) in enumerate(zip(tracer.twins, inputs, strict=True)):
@@ -372,7 +368,7 @@ def _replaced(tracer: Trace, inputs: list[Variable]) -> dict[Any, Variable]:
 
 
 def _gradients(
-    tracer: Trace, placed: dict[Any, Variable]
+    tracer: Tracer, placed: dict[Any, Variable]
 ) -> tuple[list[tuple[Tensor, bool]], list[tuple[Tensor, Any]], list[Variable]]:
     """What becomes of the gradients that were set: as in `Capture`; and the new ones' values."""
     gradients: list[tuple[Tensor, bool]] = []
@@ -393,7 +389,7 @@ def _gradients(
     return gradients, handed, new
 
 
-def _require_none_left(tensor: Tensor, tracer: Trace, placed: dict[Any, Variable]) -> None:
+def _require_none_left(tensor: Tensor, tracer: Tracer, placed: dict[Any, Variable]) -> None:
     """Raise if a Tensor with a gradient, which the call ends with, outlives the call."""
     if tensor in tracer.twins:
         raise TraceError(
@@ -409,12 +405,11 @@ def _require_none_left(tensor: Tensor, tracer: Trace, placed: dict[Any, Variable
         )
 
 
-def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
+def _taken_back(tracer: Tracer, before: Environment) -> dict[Any, Variable]:
     """Put back what was in attributes of modules that now hold abstract Tensors; their new values.
 
     What was read there before it was set is read from the attribute at each call.
     """
-    STATE.execution = AT_ONCE
     placed: dict[Any, Variable] = {}
     for (_, name), (module, value, old) in tracer.written.items():
         now = vars(module).get(name)
@@ -434,11 +429,10 @@ def _taken_back(tracer: Trace, before: Environment) -> dict[Any, Variable]:
             if read is not None or old in tracer.replaced:
                 tracer.replaced.setdefault(old, []).append(place)
             tracer.found[place] = read or Variable(old.shape, old.dtype)
-    STATE.execution = tracer
     return placed
 
 
-def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Trace) -> Any:
+def _run(function: Callable[..., Any], args: Any, kwargs: Any, tracer: Tracer) -> Any:
     """The function's result, or the error of what it cannot do, whatever it has made of that."""
     try:
         result = function(*args, **kwargs)
@@ -477,7 +471,7 @@ def _finish(
     )
 
 
-def _require_own(inputs: list[Variable], tracer: Trace, outputs: list[Variable]) -> None:
+def _require_own(inputs: list[Variable], tracer: Tracer, outputs: list[Variable]) -> None:
     """Raise if a Tensor is read that an earlier capture has left somewhere."""
     known = {*inputs, *tracer.found.values()}
     for e in tracer.equations:

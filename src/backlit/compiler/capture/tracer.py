@@ -31,7 +31,7 @@ from .places import ArgumentOf, AttributeOf, GradientOf
 Rule = Callable[..., Sequence[Requirement]]
 
 
-class Trace:
+class Tracer:
     """What one capture has seen so far. `apply` hands it every op; see also `execution.Eager`."""
 
     captures = True

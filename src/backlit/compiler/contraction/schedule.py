@@ -12,7 +12,7 @@ from .addresses import AddressMap
 from .cuts import Cut, padded_cuts, plain_cuts
 from .pad import Padded, padded, simplified
 from .pairs import paired, runs, spacing
-from .shapes import Shape, best_shape
+from .shapes import TileShape, best_shape
 from .spec import Contraction, Operand, merge
 from .target import Machine
 
@@ -114,7 +114,7 @@ def choose(spec: Contraction, machine: Machine) -> tuple[Contraction, Schedule]:
 class _Tiles:
     """Tiles of `rows` × `wide`, over indices of m of which the extents are `dims`."""
 
-    shape: Shape
+    shape: TileShape
     dims: list[int]
     wide: int
     pack_a: bool

@@ -14,7 +14,7 @@ _LONG_ROW = 32
 
 
 @dataclass(frozen=True)
-class Shape:
+class TileShape:
     """A tile: rows, vectors of a row, the piece of m that tiles repeat in; cycles of all tiles."""
 
     rows: int
@@ -23,19 +23,19 @@ class Shape:
     cycles: float
 
 
-def best_shape(cuts: list[Cut], costs: TileCosts) -> Shape:
+def best_shape(cuts: list[Cut], costs: TileCosts) -> TileShape:
     """The shape that takes the least cycles."""
     # A single row reads B once: no panel is kept, and long runs open few pages.
     single = cuts[-1].rows == 1 and costs.vectors >= _LONG_ROW
     widest = min(_MOST_OF_A_ROW, costs.vectors // 4) if single else _MOST_VECTORS
-    best: Shape | None = None
+    best: TileShape | None = None
     for cut in cuts:
         for w in range(1, min(costs.vectors, widest) + 1):
             if not _fits(cut, w, costs) and (w > 1 or cut is not cuts[0]):
                 continue
             cycles = costs.cycles(cut, w, single)
             if best is None or cycles < best.cycles:
-                best = Shape(cut.rows, w, cut.piece, cycles)
+                best = TileShape(cut.rows, w, cut.piece, cycles)
     assert best is not None
     return best
 

@@ -29,7 +29,12 @@ FEW_PIECES = 4
 
 
 class Lowering(Views):
-    """One graph's decisions."""
+    """One graph's decisions; all of them are final when it has been made.
+
+    On the way `_choose` settles `uses`, `costs` and `in_memory`, to which `_join` may still add
+    pieces of concatenations as it settles `inside` and `joined`; `_group` then settles `kernels`
+    and changes nothing else. `replaces`, `numbers`, `wanted` and `checks` are of the graph alone.
+    """
 
     def __init__(
         self,
@@ -143,7 +148,7 @@ class Lowering(Views):
                 continue
             if self.kind(e) is HOST or math.prod(e.output.shape[: e.op.axis]) != 1:
                 continue  # the pieces would not be contiguous
-            owners = [self._owner(x) for x in e.inputs if x.size]
+            owners = [self._movable(x) for x in e.inputs if x.size]
             if owners and all(owners) and len(set(owners)) == len(owners):
                 start = 0
                 for owner in owners:
@@ -158,7 +163,7 @@ class Lowering(Views):
             v, _ = self.inside[v]
             yield v
 
-    def _owner(self, x: Variable) -> Variable | None:
+    def _movable(self, x: Variable) -> Variable | None:
         """The value whose memory holds exactly x and may lie elsewhere; None if there is none."""
         view = self.view(x)
         if view is None or not view.contiguous or view.base.size != x.size:

@@ -106,7 +106,7 @@ def _identity(e: Equation, made: dict[Variable, Equation]) -> Variable | None:
 def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
     """Whether x is that number, or a Tensor filled with it."""
     if not isinstance(x, Variable):
-        return not isinstance(x, Variable) and x == value
+        return x == value
     e = made.get(x)
     while e is not None and isinstance(e.op, movement.Reshape | movement.BroadcastTo):
         e = made.get(e.inputs[0])
