@@ -11,8 +11,7 @@ from typing import Any
 from .. import __version__, manual_seed, nn, optim
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
-from ..train.checkpoint import load_checkpoint, restore
-from ..train.parts import BEST, LATEST
+from ..train.checkpoint import BEST, LATEST, load_checkpoint, restore
 from .tasks import TASKS, Task
 
 FORMAT = "backlit-run-1"

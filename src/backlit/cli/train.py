@@ -17,6 +17,7 @@ from ..errors import ArgumentError, DataError, NonFiniteError
 from ..files import LOCK, hold
 from ..nn import CrossEntropyLoss, Module
 from ..train import Accuracy, Report, Trainer
+from ..train.training import INTERRUPTED
 from .output import make_console
 from .runs import (
     ACTIVATIONS,
@@ -34,7 +35,7 @@ from .runs import (
 )
 from .tasks import TASKS, Task, load_test, load_training
 
-INTERRUPTED = 130  # the exit status after Ctrl-C
+INTERRUPTED_STATUS = 130  # the exit status after Ctrl-C
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -137,10 +138,10 @@ def train(
         report.write(trainer, "failed: the loss was not finite")
         raise
     seconds = time.monotonic() - started
-    if trainer.stopped == "interrupted":
+    if trainer.stopped == INTERRUPTED:
         cure = f"Continue with: backlit train {dataset} --resume --out {folder}"
         console.print(Text(cure), soft_wrap=True)
-        context.exit(INTERRUPTED)
+        context.exit(INTERRUPTED_STATUS)
     results = _tested(trainer, report, test)
     result = {
         "test_accuracy": results["accuracy"],

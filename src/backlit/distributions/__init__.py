@@ -7,6 +7,11 @@ The names are PyTorch's. A loss of a policy or of a variational autoencoder is w
 >>> loss = -policy.log_prob(1) * 2.0
 >>> round(loss.item(), 4)
 0.6265
+
+`distribution` is what all have, `continuous` and `discrete` are the kinds, `divergence` has a
+formula for each pair of kinds. A new kind is a subclass of `Distribution` with `names` (its
+parameters), `support`, `log_prob`, and `rsample` (with `has_rsample`) or `sample`; its divergences
+go into the table of `divergence`.
 """
 
 from .continuous import (

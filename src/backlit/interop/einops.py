@@ -1,5 +1,8 @@
 """einops on Tensors: `rearrange`, `reduce`, `repeat`, `einsum` and the others, with gradients.
 
+`import backlit` puts a finder at the front of `sys.meta_path`, which goes when it has seen einops;
+where einops was imported before, there is none.
+
 einops asks the subclasses of its backend whose Tensors it was given. Ours is made when einops has
 been imported, by whomever and whenever; nothing here imports it.
 """

@@ -338,6 +338,8 @@ class RReLU(_Replacing):
     Source: Xu et al., arXiv:1505.00853, sec. 2.4.
     """
 
+    _draws = True
+
     def __init__(
         self,
         lower: float = 1.0 / 8,

@@ -21,6 +21,8 @@ class Dropout(Module):
     Tensor([1., 1.], shape=(2,), dtype=float32)
     """
 
+    _draws = True
+
     def __init__(
         self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
     ):

@@ -33,6 +33,9 @@ class Module(Announcing):
     called: ClassVar = ("forward",)
     #: Buffers that a state to be loaded may lack, as files from before they were there.
     may_be_missing: ClassVar[tuple[str, ...]] = ()
+    #: Whether the result depends on chance in training, and whether on the other samples.
+    _draws: ClassVar[bool] = False
+    _mixes: ClassVar[bool] = False
 
     training: bool
     _parameters: dict[str, Any]

@@ -55,6 +55,7 @@ class _BatchNorm(_Normalization):
     """Base of the batch normalisations, which differ in the number of axes they accept."""
 
     may_be_missing = ("num_batches_tracked",)
+    _mixes = True
     accepted: ClassVar[tuple[int, ...]] = ()
     shapes: ClassVar[str] = ""
 
@@ -188,6 +189,8 @@ class BatchNorm3d(_BatchNorm):
 
 class _InstanceNorm(_BatchNorm):
     """Base of the instance normalisations, which also take one (C, ...) alone."""
+
+    _mixes = False
 
     def __init__(
         self,

@@ -308,6 +308,8 @@ class FractionalMaxPool2d(Module):
 
     function: ClassVar[str] = "fractional_max_pool2d"
 
+    _draws = True
+
     def __init__(
         self,
         kernel_size: Sizes,

@@ -18,9 +18,10 @@ from ..nn.module import Module
 from ..tensor import Tensor, as_tensor, describe
 from .records.value import squares
 
-#: Layers whose result depends on chance while they are trained, or on the other samples, too.
-RANDOM = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "FractionalMaxPool")
-_UNSTEADY = ("BatchNorm", *RANDOM)
+
+def draws(module: Module) -> bool:
+    """Whether a layer draws random numbers in its present mode."""
+    return module.training and module._draws and getattr(module, "p", 1) != 0
 
 
 def require_batch(who: str, batch: Any) -> None:
@@ -99,7 +100,7 @@ class Problem:
         names = [
             f"{type(m).__name__} {n or '(the model)'}"
             for n, m in self.model.named_modules()
-            if m.training and type(m).__name__.startswith(_UNSTEADY) and getattr(m, "p", 1) != 0
+            if draws(m) or (m.training and m._mixes)
         ]
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""

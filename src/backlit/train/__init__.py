@@ -1,4 +1,13 @@
-"""Training: the Trainer, metrics, callbacks, checkpoints."""
+"""Training: the Trainer, metrics, callbacks, checkpoints.
+
+`trainer` is the loop. A `training` is what is trained and how far it is, a `run` one call of `fit`.
+`step` is the compiled step, `portions` how many are taken at a time, `interrupt` is Ctrl-C.
+`arguments` checks what a Trainer is given, and `display` shows how it goes.
+
+A `checkpoint` file has all `parts` with state, in the format of `storage`. `failure` is the flight
+recorder and what a loss that is not finite brings about; `report` is the page about a run.
+`metrics`, `callbacks` and `watching` are what a user adds.
+"""
 
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint

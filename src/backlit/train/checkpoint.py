@@ -20,6 +20,7 @@ from .storage import _METADATA, decode, encode
 
 FORMAT = "backlit-checkpoint-2"
 _EARLIER = "backlit-checkpoint-1"  # its checksum left out types and shapes
+LATEST, BEST = "latest.safetensors", "best.safetensors"  # the files of a run
 _REFERENCE = "$tensor"  # the key that stands for a Tensor in the JSON
 
 

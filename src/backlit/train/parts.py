@@ -8,9 +8,7 @@ from typing import Any
 from ..errors import DataError
 from ..nn.keeping import generators
 from .callbacks import Callback
-from .training import Training
-
-LATEST, BEST = "latest.safetensors", "best.safetensors"
+from .training import INTERRUPTED, Training
 
 
 def updated_parts(training: Training) -> dict[str, Any]:
@@ -60,7 +58,7 @@ class _Numbers:
         t = self.training
         state = {name: getattr(t, name) for name in self.names}
         state["history"] = [dict(r) for r in t.history]
-        if t.stopped == "interrupted":
+        if t.stopped == INTERRUPTED:
             state["stopped"] = None
         state["metrics"] = {m.name: m.state_dict() for m in t.meters}
         return state

@@ -29,15 +29,15 @@ from .arguments import (
     require_settings,
 )
 from .callbacks import Callback
-from .checkpoint import encode_state, load_checkpoint, restore
+from .checkpoint import BEST, LATEST, encode_state, load_checkpoint, restore
 from .display import Display, make_display
 from .failure.recorder import FLIGHT, Recorder
 from .metrics import Metric
-from .parts import BEST, LATEST, all_parts
+from .parts import all_parts
 from .portions import Portions
 from .run import Run
 from .step import Step, uncompiled_is_a_way_out
-from .training import TRAINING, VALIDATING, Training
+from .training import INTERRUPTED, TRAINING, VALIDATING, Training
 
 
 class Trainer(Training):
@@ -174,7 +174,7 @@ class Trainer(Training):
                     callback.on_train_start(self)
                 while self.epoch < epochs and self.stopped is None:
                     self._one_epoch(run)
-                if self.stopped == "interrupted":
+                if self.stopped == INTERRUPTED:
                     self._save_interrupted(run)
                 elif self.stopped is not None:
                     run.display.message(f"Stopped after epoch {self.epoch}: {self.stopped}.")
@@ -204,7 +204,7 @@ class Trainer(Training):
         started, before = time.monotonic(), self._loss.count if self.position else 0
         if self.phase == TRAINING:
             self._train_epoch(run)
-            if self.stopped == "interrupted":
+            if self.stopped == INTERRUPTED:
                 return
             self.phase = VALIDATING
         seconds, examples = time.monotonic() - started, self._loss.count - before
@@ -216,7 +216,7 @@ class Trainer(Training):
         if run.validation is not None:
             results = self._step.measure(run.validation, run.interruption)
             if results is None:
-                self.stopped = "interrupted"
+                self.stopped = INTERRUPTED
                 return
             record |= {f"validation_{name}": value for name, value in results.items()}
         improved = self._end_epoch(record)
@@ -245,14 +245,15 @@ class Trainer(Training):
                     metric.update(done.predictions[i], done.targets[i])
             if count < len(done.losses):
                 self._recorder.stop(done.rewind, count, done.losses[count], run.length)
+            last = finite[-1]  # the only one, if a callback or the schedule looks at each step
             if self.schedule_by_step:
-                self.step_schedule({"loss": value})
+                self.step_schedule({"loss": last})
             for callback in self.callbacks:
-                callback.on_step_end(self, value)
+                callback.on_step_end(self, last)
             values = self.so_far(2) if wanted else None  # the two that fit on a bar
             wanted = run.display.step(count, done.examples * count, values)
             if run.interruption.requested:
-                self.stopped = "interrupted"
+                self.stopped = INTERRUPTED
                 return
             if self.checkpoint_steps and self.steps % self.checkpoint_steps == 0:
                 self.save(run.loader, run.validation)

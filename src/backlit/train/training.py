@@ -17,6 +17,8 @@ from .metrics import Mean, Metric
 
 #: The two phases of an epoch.
 TRAINING, VALIDATING = "training", "validating"
+#: Why a training ended that Ctrl-C has stopped.
+INTERRUPTED = "interrupted"
 
 
 @dataclass(eq=False, repr=False)
@@ -49,7 +51,7 @@ class Training:
     phase: str = field(default=TRAINING, init=False)
     best: float | None = field(default=None, init=False)
     best_epoch: int | None = field(default=None, init=False)
-    #: Why the training ended early: None, "interrupted" or what a callback said.
+    #: Why the training ended early: None, INTERRUPTED or what a callback said.
     stopped: str | None = field(default=None, init=False)
     _loss: Mean = field(default_factory=Mean, init=False)
 

@@ -5,9 +5,10 @@ An op is checked in four stages, a model node by node in the same way:
 1. `experiment` gathers what the backward returns and what it should: `numeric` measures that.
 2. `judge` compares them; where they differ, `causes` looks for the mistake (`case` is one wrong
    gradient, with the table of mistakes and their ranks).
-3. Mistakes are looked for in this order, until some predict every wrong number: `simple` (signs,
-   constants, axes), `factors` (made of `quantities`), `paths` (the forward's body as `unfold` walks
-   it, with one rule broken), `last_resorts` (exchanges, and the changed texts of `repairs`).
+3. Mistakes are looked for in the order of `causes.STAGES`, until some predict every wrong number:
+   `simple` (signs, constants, axes), `factors` (made of `quantities`), `paths` (the forward's body
+   as `unfold` walks it, with one rule broken, then two paths missing), `last_resorts` (exchanges,
+   then the changed texts of `repairs`), and `paths` again (one derivative taken for another).
 4. `report` is the result. `model` does it all for each op of a model, then for the whole.
 """
 

@@ -1,1 +1,5 @@
-"""Looking at training in numbers: statistics, breakpoints, samples, curvature, memory."""
+"""Looking at training in numbers: statistics, breakpoints, samples, curvature, memory.
+
+`statistics` is `see.watch` (layers at each step), `breakpoints` stops in a backward pass, `samples`
+has each sample's own gradient, `curvature` the Hessian, `saved` what the tape keeps.
+"""

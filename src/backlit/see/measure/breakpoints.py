@@ -20,7 +20,7 @@ from ...tensor import Tensor
 from ..records.builder import Builder, names_of, user_frames
 from ..records.from_tape import saved_values
 from ..records.parts import Applied, NodeRecord
-from ..records.value import Value
+from ..records.value import Value, norm
 from ..show.steps import Stop, describe_backward
 
 
@@ -149,17 +149,6 @@ def breakpoints(
             "gradient; a leaf has no step of its own in the backward pass"
         )
     return Breakpoints(node, norm_above, nonfinite, when, action, limit)
-
-
-def norm(array: np.ndarray) -> float:
-    """The Euclidean norm. Cheap, and right where squares overflow."""
-    if array.dtype.itemsize <= 2:
-        array = array.astype(np.float32)
-    flat = array.ravel(order="K")
-    square = float(np.dot(flat, flat))
-    if 1e-30 < square < 1e30 or (square == 0 and not flat.any()):
-        return square**0.5
-    return float(np.linalg.norm(flat.astype(np.float64)))
 
 
 def is_finite(array: np.ndarray) -> bool:

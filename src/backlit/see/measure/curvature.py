@@ -20,7 +20,7 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...tensor import Tensor, as_tensor, wrap
 from ...transforms import hessian
-from ..problem import RANDOM, Fast, Problem
+from ..problem import Fast, Problem, draws
 
 #: Exact diagonals take a product for each parameter.
 MOST_PARAMETERS = 20_000
@@ -297,8 +297,7 @@ def curvature(model: Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Curv
     Eigenvalue(9, residual ... after 2 steps)
     """
     problem = Problem("curvature", model, batch, loss_fn)
-    random = [m for m in model.modules() if m.training and getattr(m, "p", 1) != 0]
-    if any(type(m).__name__.startswith(RANDOM) for m in random):
+    if any(map(draws, model.modules())):
         problem.steady()
     return Curvature(problem)
 

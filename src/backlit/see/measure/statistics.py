@@ -14,7 +14,7 @@ from ...op import Op
 from ...state import STATE, observing
 from ...table import Table
 from ...tensor import Tensor
-from .breakpoints import norm
+from ..records.value import norm
 
 #: What a row says of a layer, in this order. None: not computed in that step.
 COLUMNS = ("mean", "std", "zeros", "weight", "gradient", "update")

@@ -149,6 +149,17 @@ def array_of(v: Value | None) -> np.ndarray | None:
     return None if v is None else v.array
 
 
+def norm(array: np.ndarray) -> float:
+    """The Euclidean norm. Cheap, and right where squares overflow."""
+    if array.dtype.itemsize <= 2:
+        array = array.astype(np.float32)
+    flat = array.ravel(order="K")
+    square = float(np.dot(flat, flat))
+    if 1e-30 < square < 1e30 or (square == 0 and not flat.any()):
+        return square**0.5
+    return float(np.linalg.norm(flat.astype(np.float64)))
+
+
 def squares(*arrays: Any) -> float:
     """Σ x² of all elements, in float64."""
     return sum(float(np.sum(np.square(x, dtype=np.float64))) for x in arrays)
