@@ -426,6 +426,9 @@ class Module(Announcing):
                 raise DTypeError(f"Module.to: dtype must be floating, got {target}")
             for _, t in (*self.named_parameters(), *self.named_buffers()):
                 if t.dtype in FLOATING and t.dtype != target:
+                    if not is_known(t):
+                        t.array = t.array.astype(target)
+                        continue
                     gradient, t.grad = t.grad, None
                     t.data = t.detach().astype(target)
                     t.grad = None if gradient is None else gradient.detach().astype(target)
