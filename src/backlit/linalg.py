@@ -3,6 +3,12 @@
 Matrices are in the last two axes; all axes before them are axes of stacks. Integers become float32
 first. LAPACK does the work, through NumPy, also in compiled functions; what can be differentiated
 has gradients of any order. A matrix for which there is no result raises an error that says which.
+
+This module is the namespace. `array_api.linear_algebra` has products and norms,
+`array_api.decompositions` what users call of inverses and decompositions: it checks, converts and
+takes results apart. `ops.decompositions` has the ops with their derivatives, which
+`backend.numpy_linalg` computes with LAPACK. `torch.linalg` is all that with PyTorch's arguments;
+`dialect.matrices` has what PyTorch calls outside its own `linalg`.
 """
 
 from __future__ import annotations

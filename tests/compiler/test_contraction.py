@@ -17,6 +17,7 @@ from backlit.compiler.contraction import (
     Epilogue,
     Machine,
     Operand,
+    Schedule,
     Window,
     build,
     choose,
@@ -703,6 +704,70 @@ def test_parts_of_a_convolution_take_whole_images():
         written += call.memory != before
         call.memory[:] = SENTINEL
     assert written.max() == 1, "two parts wrote to the same place"
+
+
+def image(batch, inputs, outputs, size, kernel=3, stride=1, groups=1):
+    """A convolution of square images, padded to keep their size before the stride."""
+    both = lambda x: (x, x)  # noqa: E731
+    return ConvolutionGeometry(
+        batch, inputs, outputs, both(size), both(kernel), both(stride), both(kernel // 2),
+        both(1), groups,
+    )  # fmt: skip
+
+
+#: Products and convolutions of every sort, and the schedules that are chosen for them.
+CHOSEN = {
+    "square": (matmul(F32, 1024, 1024, 1024), Schedule(9, 3, True, True, 344, 1024, 1024, 1, 28)),
+    "in float64": (matmul(F64, 512, 512, 512), Schedule(14, 2, True, True, 512, 512, 512, 1, 6)),
+    "a layer": (
+        matmul(F32, 64, 512, 784, transpose_b=True),
+        Schedule(14, 2, False, True, 264, 512, 64, 1, 1, swapped=True, turn=True),
+    ),
+    "gradient of a layer": (
+        matmul(F32, 784, 512, 64, transpose_a=True),
+        Schedule(14, 2, True, True, 64, 784, 512, 1, 1),
+    ),
+    "one row": (matmul(F32, 1, 4096, 4096), Schedule(1, 24, True, False, 376, 1, 4096, 1, 1)),
+    "attention": (
+        matmul(F32, 128, 128, 64, batch=(8, 12), transpose_b=True),
+        Schedule(13, 2, False, True, 64, 128, 128, 96, 1),
+    ),
+    "small": (matmul(F32, 8, 10, 32), Schedule(8, 1, False, False, 32, 8, 10, 1, 1)),
+    "1 x 1": (
+        image(32, 256, 64, 14, kernel=1).forward(),
+        Schedule(14, 2, False, True, 256, 6272, 64, 1, 1, turn=True, inner=196),
+    ),
+    "3 x 3": (
+        image(32, 64, 64, 28).forward(),
+        Schedule(14, 2, False, True, 576, 1568, 64, 1, 28, turn=True, inner=28, pad=True),
+    ),
+    "gradient of weights": (
+        image(32, 64, 64, 28).weight_gradient(),
+        Schedule(18, 1, False, True, 1568, 576, 64, 1, 8, turn=True, inner=576, pad=True),
+    ),
+    "first layer": (
+        image(32, 3, 32, 224, kernel=7, stride=2).forward(),
+        Schedule(14, 2, False, True, 147, 12544, 32, 1, 224, turn=True, inner=112, pad=True),
+    ),
+    "depthwise": (
+        image(8, 64, 64, 28, groups=64).forward(),
+        Schedule(1, 24, False, True, 9, 1, 6272, 37, 1, swapped=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_the_schedule_is_the_one_that_was_chosen_before(name):
+    """Whoever changes a choice on purpose measures it (`bench/contractions.py`), then says so here.
+
+    For one described processor, so that it does not matter where this runs.
+    """
+    spec, known = CHOSEN[name]
+    machine = Machine(
+        vector=64, registers=32, l1=48 * 1024, l2=1024 * 1024, packed=8 * 1024 * 1024, pairs=False
+    )
+    _, schedule = choose(spec, machine)
+    assert schedule == known
 
 
 def test_threads_of_a_convolution_get_equal_shares():

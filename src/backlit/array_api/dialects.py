@@ -71,7 +71,10 @@ def require_pytorch(call: str) -> None:
 
 
 def of_pytorch(axis: Any, keepdims: Any, dim: Any, keepdim: Any) -> tuple[Any, bool]:
-    """The axis and keepdims of a call that may say them in either dialect, but in one."""
+    """The axis and keepdims of a call that may say them in either dialect, but in one.
+
+    For methods that both have; PyTorch's own functions rename by `dialect.translate.OURS`.
+    """
     if dim is not UNSAID:
         if axis is not None:
             raise ArgumentError(f"axis and dim are one argument: got axis={axis} and dim={dim}")

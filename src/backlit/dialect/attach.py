@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 from .. import array_api as ours
@@ -16,16 +18,46 @@ from .in_place import IN_PLACE, SHAPING, in_place, in_shape
 from .methods import WRITTEN_OUT
 from .translate import Function, Line, lines, translated
 
+#: Namespaces of ours; where two have a name, that of the later one is meant.
+_OURS = (functional, random, linalg, ours)
+#: The names that two of them have for functions of their own.
+_IN_TWO = "pad sigmoid tanh diagonal trace"
+#: Functions made for PyTorch: they come before ours of the same name. No two share a name.
+_MADE = (matrices, samples, writing, pieces, functions)
+
 
 def targets() -> dict[str, Function]:
     """Our functions by name: those made for PyTorch first."""
+    # PyTorch's eq is our equal, and its equal is one of those made for it.
+    return _named(_OURS, _IN_TWO) | _named(_MADE, "") | {"equal_elements": ours.equal}
+
+
+def _named(modules: Iterable[ModuleType], in_two: str) -> dict[str, Function]:
+    """The public functions of modules by name; several of one name only where that is said."""
     found: dict[str, Function] = {}
-    rooms = (functional, random, linalg, ours, matrices, samples, writing, pieces, functions)
-    for place in rooms:
-        for name, value in vars(place).items():
-            if callable(value) and not name.startswith("_"):
-                found[name] = value
+    for module in modules:
+        for name in _public(module):
+            value = getattr(module, name)
+            if found.get(name, value) is not value and name not in in_two.split():
+                raise RuntimeError(
+                    f"dialect: two functions are called {name}, of {found[name].__module__} and "
+                    f"{module.__name__}; rename one of them, or say here which is meant"
+                )
+            found[name] = value
     return found
+
+
+def _public(module: ModuleType) -> list[str]:
+    """The functions that a module lists, or else that are written in it."""
+    listed = getattr(module, "__all__", None)
+    if listed is not None:
+        return [n for n in listed if callable(getattr(module, n))]
+    own = module.__name__
+    return [
+        n
+        for n, value in vars(module).items()
+        if callable(value) and not n.startswith("_") and value.__module__ == own
+    ]
 
 
 def available() -> dict[str, tuple[Line, Function]]:

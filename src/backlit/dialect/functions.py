@@ -26,9 +26,6 @@ from ..ops.indexing import gathered_shape
 from ..tensor import Tensor, as_tensor, copied
 from .pieces import atleast_1d, ravel
 
-equal_elements = ours.equal
-
-
 # -- arithmetic -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from . import table
 
 Function = Callable[..., Any]
 
-#: What an argument of PyTorch's is called here, where it has another name.
+#: What an argument of PyTorch's is called here, where it has another name. In a method that
+#: is ours and PyTorch's at once `array_api.dialects.of_pytorch` does so for `dim` and `keepdim`.
 OURS = {"dim": "axis", "keepdim": "keepdims", "dims": "axes"}
 
 #: Other names under which PyTorch itself takes an argument.

@@ -43,7 +43,7 @@ class DriverWriter:
             self._count += 1
             arguments.append(f"ptr %p{self._count}")
             first = writer.starts.get(storage, 0)
-            lines.extend(self.buffers.pointer(storage, f"%p{self._count}", first))
+            lines.extend(self._pointer(storage, f"%p{self._count}", first))
         listed = ", ".join([*arguments, "ptr %own"])  # a check of constants has no buffers
         if writer.units > 1 and writer.work >= _WORTH_SHARING:
             self._flush()
@@ -74,7 +74,7 @@ class DriverWriter:
         self._head.append(f"  %t{tag} = alloca [{len(buffers)} x ptr]")
         lines = []
         for i, (v, first) in enumerate(buffers):
-            lines.extend(self.buffers.pointer(self.buffers.storage(v), f"%q{tag}.{i}", first))
+            lines.extend(self._pointer(self.buffers.storage(v), f"%q{tag}.{i}", first))
             lines.append(f"  %r{tag}.{i} = getelementptr ptr, ptr %t{tag}, i64 {i}")
             lines.append(f"  store ptr %q{tag}.{i}, ptr %r{tag}.{i}")
         offset = self.buffers.scratch_offset
@@ -96,6 +96,26 @@ class DriverWriter:
                 call.replace("%d", str(phase)).replace("%s,", "i64 %thread, i64 %threads,")
             )
         self._pending = True
+
+    def _pointer(self, storage: Variable, name: str, first: int = 0) -> list[str]:
+        """The instructions that put the address of a buffer's element under a name."""
+        buffers = self.buffers
+        slot, start = buffers.entry(storage)
+        start += first * storage.dtype.itemsize
+        if slot is None:
+            return [f"  {name} = getelementptr i8, ptr %arena, i64 {start}"]
+        lines = [
+            f"  {name}.a = getelementptr ptr, ptr %table, i64 {slot}",
+            f"  {name}.b = load ptr, ptr {name}.a",
+        ]
+        whole, _ = buffers.place(storage)
+        if whole in buffers.stacked:
+            lines.append(f"  {name}.t = mul i64 %turn, {whole.nbytes}")
+            lines.append(f"  {name}.c = getelementptr i8, ptr {name}.b, i64 {name}.t")
+            lines.append(f"  {name} = getelementptr i8, ptr {name}.c, i64 {start}")
+        else:
+            lines.append(f"  {name} = getelementptr i8, ptr {name}.b, i64 {start}")
+        return lines
 
     def stop_if_flagged(self) -> None:
         """Go no further if an index was out of range: the next kernel overwrites a parameter."""

@@ -163,26 +163,6 @@ class Buffers:
         slot = self.slots.get(whole)
         return slot, start if slot is not None else start + self.offsets[whole]
 
-    def pointer(self, storage: Variable, name: str, first: int = 0) -> list[str]:
-        """The instructions that put the address of a buffer's element under a name."""
-        whole, start = self.place(storage)
-        start += first * storage.dtype.itemsize
-        slot = self.slots.get(whole)
-        if slot is None:
-            offset = self.offsets[whole] + start
-            return [f"  {name} = getelementptr i8, ptr %arena, i64 {offset}"]
-        lines = [
-            f"  {name}.a = getelementptr ptr, ptr %table, i64 {slot}",
-            f"  {name}.b = load ptr, ptr {name}.a",
-        ]
-        if whole in self.stacked:
-            lines.append(f"  {name}.t = mul i64 %turn, {whole.nbytes}")
-            lines.append(f"  {name}.c = getelementptr i8, ptr {name}.b, i64 {name}.t")
-            lines.append(f"  {name} = getelementptr i8, ptr {name}.c, i64 {start}")
-        else:
-            lines.append(f"  {name} = getelementptr i8, ptr {name}.b, i64 {start}")
-        return lines
-
 
 def _merged(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Neighbouring gaps as one."""
