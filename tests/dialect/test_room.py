@@ -468,3 +468,12 @@ def test_a_dtype_of_another_kind_is_refused():
         torch.zeros(2, dtype="complex64")
     assert torch.zeros(2, dtype=float).dtype == torch.float64
     assert torch.zeros(2, dtype=int).dtype == torch.int64
+
+
+def test_a_freed_graph_has_no_next_functions() -> None:
+    y = torch.ones(2, requires_grad=True) * 2
+    assert repr(y.grad_fn.next_functions[0][0]) == "<AccumulateGrad>"
+    y.sum().backward()
+    assert not hasattr(y.grad_fn, "next_functions")
+    with pytest.raises(AttributeError, match=r"was freed by backward\(\); ask before it"):
+        _ = y.grad_fn.next_functions

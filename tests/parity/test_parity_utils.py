@@ -244,6 +244,8 @@ def test_starting_values():
         )
     for name in ("conv3d", "conv_transpose3d", "tanh", "selu", "leaky_relu"):
         assert init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name))
+    bl.manual_seed(0)
+    torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for a, b in ((-2.0, 2.0), (0.5, 0.75), (1.0, 9.0)):

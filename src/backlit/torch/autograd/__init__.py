@@ -106,6 +106,11 @@ class AccumulateGrad:
 
 def _next_functions(self: Node) -> tuple[tuple[Any, int], ...]:
     """What a gradient goes on to, each with 0; None where it goes on to nothing."""
+    if self.saved is None:
+        raise AttributeError(
+            f"next_functions: the graph behind {self!r} was freed by backward(); ask before it, or "
+            "use backward(retain_graph=True)"
+        )
     return tuple((_function(edge) if is_open(edge) else None, 0) for edge in self.inputs)
 
 
