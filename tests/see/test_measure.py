@@ -330,7 +330,8 @@ def test_bad_input_to_curvature() -> None:
     wide = see.curvature(nn.Linear(200, 200), (bl.ones((1, 200)), bl.ones((1, 200))), nn.MSELoss())
     with pytest.raises(ArgumentError, match=r"40,200 parameters.*samples=100"):
         wide.diagonal()
-    for layer in (nn.Dropout(), nn.AlphaDropout(), nn.RReLU()):
+    noise = type("Noise", (nn.Dropout,), {})()  # known by what it is, not by its name
+    for layer in (nn.Dropout(), nn.AlphaDropout(), nn.RReLU(), noise):
         with pytest.raises(ArgumentError, match=rf"{type(layer).__name__} 0 in training mode"):
             see.curvature(nn.Sequential(layer, net), batch, nn.MSELoss())
     many = nn.Linear(1, 2000)

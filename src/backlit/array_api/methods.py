@@ -110,11 +110,11 @@ def _accumulation(function: Method) -> Method:
 def _deviation(function: Method) -> Method:
     """`var` and `std`, whose divisor N - correction NumPy and PyTorch choose differently.
 
-    x.var()                      NumPy 0, PyTorch 1: refused until a dialect is chosen
-    x.var(0), x.var(dim=0)       1, as PyTorch; so with keepdim=...
-    x.var(axis=0)                0, as NumPy; so with keepdims=...
-    x.var(False), unbiased=...   0 for False, 1 for True
-    correction=c                 c, whatever else is said
+    x.var(), x.var(0)            1 where PyTorch is spoken, else refused
+    x.var(dim=0), keepdim=...    1, as in PyTorch
+    x.var(axis=0), keepdims=...  0, as in NumPy; beside dim or keepdim as x.var()
+    x.var(False), unbiased=...   0 for False, 1 for True, as in PyTorch
+    correction=c                 c, whatever else is given
     """
 
     def method(
@@ -156,7 +156,7 @@ def _extreme(function: Method) -> Method:
     x.max((0, 1))                    the same: a tuple is axes
     x.max(y), x.max(other=y)         the larger one of two, element by element
     x.max(dim=1), keepdim=...        PyTorch's pair of values and indices
-    x.max(1)                         NumPy's values or PyTorch's pair: a dialect must be chosen
+    x.max(1)                         the pair where PyTorch is spoken, else refused
     """
     name = function.__name__
     index = {"max": reductions.argmax, "min": reductions.argmin}[name]
