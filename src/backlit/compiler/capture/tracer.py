@@ -38,27 +38,36 @@ class Tracer:
 
     def __init__(self) -> None:
         self.equations: list[Equation] = []
-        # Tensors of the environment, and gradients that they brought along, as first read.
+        self.forward: Node | None = None  # the node whose derivative is being computed
+        self.refused: TraceError | None = None  # the first thing that no captured function can do
+
+        # Tensors that were there before the call.
+        #: Those read, gradients that they brought along, and attributes: the values at first.
         self.found: dict[Tensor | GradientOf | AttributeOf, Variable] = {}
-        self.brought: dict[Tensor, tuple[GradientOf, Tensor]] = {}  # those, and as Tensors
-        self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
         self.current: dict[Tensor, Variable] = {}  # their values by now
-        self.updated: dict[Tensor, Variable] = {}
-        self.gradients: dict[Tensor, Tensor | None] = {}
-        self.used: dict[int, Any] = {}  # each module called and each optimizer stepped
-        self.made: set[Tensor] = set()  # Tensors with numbers that the function itself has made
-        self.numbers_of: dict[Tensor, Any] = {}  # what those that it changes were made with
-        self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
-        self.knows: Callable[[np.ndarray], bool] = lambda array: False
+        self.updated: dict[Tensor, Variable] = {}  # of those that the function has assigned to
         self.twins: dict[Tensor, Tensor] = {}  # the arguments of the call by their abstract twins
+        self.numbers: dict[Tensor, str] = {}  # Tensors read as Python numbers, and what they are
+        self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
+        #: Whether an array was there before the call.
+        self.knows: Callable[[np.ndarray], bool] = lambda array: False
+
+        # Tensors that the function makes.
+        self.made: set[Tensor] = set()  # with numbers of its own
+        self.numbers_of: dict[Tensor, Any] = {}  # what those that it changes were made with
+
+        # Gradients.
+        self.asked: dict[Tensor, bool] = {}  # Tensors that were asked for one, and had it or not
+        self.brought: dict[Tensor, tuple[GradientOf, Tensor]] = {}  # those they had, as Tensors
+        self.gradients: dict[Tensor, Tensor | None] = {}  # those set or cleared
+
+        # Modules, optimizers and the thread.
+        self.used: dict[int, Any] = {}  # each module called and each optimizer stepped
         #: Attributes of modules that were set: the module, the value, and what was there before.
         self.written: dict[tuple[int, str], tuple[Any, Any, Any]] = {}
         #: What they held, if that was read: the attributes of each such Tensor.
         self.replaced: dict[Tensor, list[AttributeOf]] = {}
         self.generators: dict[int, Any] = {}  # default generators that were asked for
-        self.numbers: dict[Tensor, str] = {}  # Tensors read as Python numbers, and what they are
-        self.forward: Node | None = None  # the node whose derivative is being computed
-        self.refused: TraceError | None = None  # the first thing that no captured function can do
 
     def refuse(self, message: str) -> TraceError:
         """The error to raise where the function does what it cannot do while it is captured.

@@ -16,9 +16,11 @@ from .shapes import TileShape, best_shape
 from .spec import Contraction, Operand, merge
 from .target import Machine
 
-# What is no unit of a processor's is an estimate: near it two schedules take about as long.
+# What is no unit of a processor's is an estimate: near it two schedules take about as long. Each
+# group says which methods of `_Choice` use it.
 
-#: From so many multiply-adds on, operands that lie right already are packed all the same: ...
+# `large`, `_tiles`: operands that lie right already are packed all the same ...
+#: ... from so many multiply-adds on: ...
 _LARGE = 256**3
 #: ... A if there are more columns than this, ...
 _WIDE = 256
@@ -26,34 +28,50 @@ _WIDE = 256
 _TILES_OF_ROW = 4
 #: ... and B if there are at least so many tiles in a column.
 _TILES_OF_COLUMN = 8
+
+# `direct_b`
 #: Rows of A up to which pairs of B are not packed, but made in registers.
 _FEW_ROWS = 32
+
+# `apart`
 #: Elements between lanes of a turned tile's columns that are stored as vectors, at most.
 _NEAR = 4
-#: With so little of k for each array that is read or written beside the operands, these arrays come
-#: from memory and go there at its full speed: tiles then follow each other along the arrays' lines.
+
+# `_cuts`
+#: Values of k for each array that is read or written beside the operands, up to which these arrays
+#: come from memory and go there at its full speed: tiles then follow each other along their lines.
 _STREAMED = 20
-#: Of these lines they take so few that the processor can fetch ahead.
+#: Rows of such a tile, at most: of so few lines the processor can fetch ahead.
 _LINES = 8
+
+# `_depth`
 #: Values of k in a block, if k is worth blocks.
 _DEPTH = 384
 #: The same where sums go through scratch and do not fit the cache: each block writes and reads them
 #: once more, so there are fewer.
 _NARROW_DEPTH = 1024
-#: k is one block up to a block and this part of it more: the rest would be a short block.
+#: The part of a block, one in so many, by which k may be longer and still be one block.
 _SPARE = 3
+
+# `_padded_blocks`
 #: Values of k in a block of a copy with zeros around it, at least.
 _PADDED_DEPTH = 1024
+#: Chunks that there are at least, ...
+_STREAMS = 16
+#: ... if that leaves so many rows of the output for each of them.
+_ROWS_OF_STREAM = 256
+
+# `_rows`
 #: Bytes of each row of A that are fetched ahead where they come from memory once, ...
 _AHEAD = 1024
 #: ... in tiles of so many rows.
 _ROWS_AHEAD = 8
-#: Tiles are taken in a multiple of so many blocks, that a few threads get equal shares.
+
+# `_padded_blocks`, `_by_rows`, `_block`
+#: Blocks of tiles are taken in a multiple of this, that a few threads get equal shares.
 _SHARES = 4
-#: Chunks that there are at least, ...
-_STREAMS = 16
-#: ... if that leaves so many rows for each of them.
-_ROWS_OF_STREAM = 256
+
+# `_by_rows`
 #: Values of k in a block that is stored at once, at most: it is short beside what it stores.
 _STORING = 64
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..llvm import machine
+from ..llvm.builder import Function
 from ..loops.kernels import write
 from ..loops.nonfinite import reads_padding
 from ..lower.kinds import CONTRACTION, HOST, NONFINITE, Kernel
@@ -32,7 +33,8 @@ class ProgramWriter:
     def __init__(self, buffers: Buffers, split: bool):
         self.buffers = buffers
         self.split = split
-        self.kernels: dict[str, str] = {}  # body -> name: equal kernels are compiled once
+        self.kernels: dict[str, str] = {}  # text -> name: equal kernels are compiled once
+        self.definitions: list[str] = []  # of these, under their names
         self.declarations: dict[str, None] = {}
         self.drivers: list[DriverWriter] = []
         self.contractions = ContractionKernels(buffers.lowering)
@@ -76,19 +78,24 @@ class ProgramWriter:
         driver, buffers = self.drivers[-1], self.buffers
         writer = write(buffers.lowering, kernel, buffers.storage)
         self.declarations.update(writer.f.declarations)
-        name = self.kernels.setdefault(writer.f.text(), f"kernel{len(self.kernels)}")
+        name = self._defined(writer.f)
         if any(r.output in buffers.in_place for r in kernel.roots):
             driver.stop_if_flagged()
         driver.add(writer, name)
 
+    def _defined(self, kernel: Function) -> str:
+        """The name under which a kernel is defined, that of an equal one if there is one."""
+        text = kernel.text()
+        if text not in self.kernels:
+            kernel.name, kernel.linkage = f"kernel{len(self.kernels)}", "internal"
+            self.kernels[text] = kernel.name
+            self.definitions.append(kernel.text())
+        return self.kernels[text]
+
     def _text(self) -> str:
         """The whole module."""
-        kernels = [
-            body.replace("define void @KERNEL", f"define internal void @{name}", 1)
-            for body, name in self.kernels.items()
-        ]
         parts = [machine.header(), *self.declarations, threads.helpers(threads.BARRIER)]
-        parts += [*kernels, *(d.text() for d in self.drivers), machine.attributes()]
+        parts += [*self.definitions, *(d.text() for d in self.drivers), machine.attributes()]
         for c in self.contractions.kernels.values():
             parts.append(f"declare void @{c.name}(ptr, i64, i64, i64, ptr)")
         return "\n".join(parts)
