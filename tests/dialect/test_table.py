@@ -36,6 +36,16 @@ def test_a_function_of_a_line_takes_pytorch_s_words():
     assert total(x, 1, keepdim=True).shape == (2, 1)
 
 
+def test_a_marked_axis_is_not_one_of_a_tensor_without_axes():
+    plain, marked = listed("first(input, dim=None) = sum\nsecond(input, dim^=None) = sum")
+    assert translated(plain, bl.sum)(bl.tensor(3.0), dim=0).item() == 3.0
+    with pytest.raises(bl.errors.BacklitError):
+        translated(marked, bl.sum)(bl.tensor(3.0), dim=0)
+    assert {x.name for x in lines() if any(a.elsewhere for a in x.arguments)} == {
+        "unsqueeze", "gather", "quantile", "nanquantile",
+    }  # fmt: skip
+
+
 def test_every_name_stands_in_the_table_once():
     names = [line.name for line in lines()]
     assert len(names) == len(set(names))

@@ -2,7 +2,8 @@
 
 Each line is one function as PyTorch has it, and after `=` what it is called here, if it is called
 otherwise. An argument is called here what `translate.OURS` says, or what stands after `>`. Where
-the first argument is `input` the function is a method, too.
+the first argument is `input` the function is a method, too. `dim^` is an axis of the result, or the
+result has axes of another argument: elsewhere 0 and -1 are said of a Tensor without axes, too.
 
 `functions` has those for which another name and other words are not enough.
 """
@@ -84,8 +85,8 @@ dist(input, other, p=2)
 median(input, dim=None, keepdim=False)
 nanmedian(input, dim=None, keepdim=False)
 mode(input, dim=-1, keepdim=False)
-quantile(input, q, dim=None, keepdim=False, *, interpolation="linear")
-nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear")
+quantile(input, q, dim^=None, keepdim=False, *, interpolation="linear")
+nanquantile(input, q, dim^=None, keepdim=False, *, interpolation="linear")
 kthvalue(input, k, dim=-1, keepdim=False)
 topk(input, k, dim=-1, largest=True, sorted=True)
 sort(input, dim=-1, descending=False, stable=False)
@@ -132,7 +133,7 @@ t(input)
 adjoint(input) = matrix_transpose
 movedim(input, source, destination) = moveaxis
 moveaxis(input, source, destination)
-unsqueeze(input, dim) = expand_dims
+unsqueeze(input, dim^) = expand_dims
 squeeze(input, dim=None)
 flatten(input, start_dim=0, end_dim=-1)
 ravel(input)
@@ -188,7 +189,7 @@ atleast_1d(*tensors)
 atleast_2d(*tensors)
 atleast_3d(*tensors)
 
-gather(input, dim, index)
+gather(input, dim^, index)
 take_along_dim(input, indices, dim=None)
 take(input, index)
 put(input, index, source, accumulate=False)

@@ -47,10 +47,6 @@ _PYTHON: dict[Any, Any] = {float: float64, int: int64, bool: bool_}
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 
-#: Where `dim` is an axis of the result, or the result has axes of another argument.
-_OTHER_AXES = ("unsqueeze", "gather", "quantile", "nanquantile")
-
-
 class Argument(NamedTuple):
     """One argument as PyTorch has it: what it is called there and here, and what if left out."""
 
@@ -60,6 +56,7 @@ class Argument(NamedTuple):
     required: bool
     by_name: bool  # only
     several: bool  # also as arguments of their own: permute(1, 0) for permute((1, 0))
+    elsewhere: bool = False  # an axis, but not of the first argument alone: see `table`
 
 
 class Line(NamedTuple):
@@ -108,9 +105,11 @@ def _arguments(text: str) -> Iterator[Argument]:
             continue
         left, equals, default = piece.partition("=")
         several = left.startswith("*")
-        name, _, ours = left.lstrip("*").partition(">")
+        name, _, ours = left.lstrip("*").rstrip("^").partition(">")
         value = _value(default) if equals else None
-        yield Argument(name, ours or OURS.get(name, name), value, not equals, by_name, several)
+        ours = ours or OURS.get(name, name)
+        elsewhere = left.endswith("^")
+        yield Argument(name, ours, value, not equals, by_name, several, elsewhere)
 
 
 _value = functools.cache(ast.literal_eval)
@@ -144,10 +143,9 @@ def translated(line: Line, target: Function) -> Function:
         leading = i + 1
     plain = leading and not any(a.name in _CONVERTED or a.several for a in arguments[:leading])
 
-    # An axis may be named of a Tensor that has none, unless it is a new one, or another argument
-    # says how many axes there are.
-    named = [a.default for a in arguments if a.name == "dim"]
-    alone = named[0] if named and line.name not in _OTHER_AXES else UNSAID
+    # An axis may be named of a Tensor that has none, unless the table marks it.
+    named = [a.default for a in arguments if a.name == "dim" and not a.elsewhere]
+    alone = named[0] if named else UNSAID
     plain = plain and alone in (UNSAID, None)
 
     # The usual call, of a Tensor that has axes and of numbers, is handed on without a detour.
