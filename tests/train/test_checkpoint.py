@@ -109,7 +109,7 @@ def test_long_and_odd_names_come_back(tmp_path):
     assert os.listdir(tmp_path) == [path.name]
     with pytest.raises(DataError, match="could not be written: File name too long"):
         backlit.save_tensors(tmp_path / ("x" * 300), {"w": [1.0]})
-    with pytest.raises(DataError, match="could not be written: embedded null byte"):
+    with pytest.raises(DataError, match=r"not be written: .*embedded null (byte|char)"):
         backlit.save_tensors(tmp_path / "x\0y", {"w": [1.0]})
 
 
@@ -200,7 +200,7 @@ def test_damaged_and_foreign_checkpoints(tmp_path):
         "[1]",
         "3",
         "[" * 100_000,
-        '{"a":' * 900 + "1" + "}" * 900,
+        '{"a":' * 5000 + "1" + "}" * 5000,
         '{"n": ' + "9" * 5000 + "}",
     ],
     ids=lambda text: text[:24],
