@@ -457,27 +457,25 @@ def maxout(x: Any, pieces: int, dim: int = -1) -> Tensor:
     return max(reshape(x, shape), axis=axis + 1)
 
 
-def _cast(x: Any, dtype: Any) -> Tensor:
-    return given(x) if dtype is None else given(x).astype(dtype)
-
-
-def _along(op: type, name: str, x: Any, dim: int) -> Tensor:
-    """An op along an axis; nothing of nothing."""
-    axis, lone, x = along(name, dim, floating(given(x)))
+def _along(op: type, name: str, x: Any, dim: int | None, dtype: Any = None) -> Tensor:
+    """An op along an axis, of x as a dtype; nothing of nothing."""
+    x = given(x)
+    if dim is None:
+        dim = _implied(name, x)
+    if dtype is not None:
+        x = x.astype(dtype)
+    axis, lone, x = along(name, dim, floating(x))
     y = apply(cached(op, axis), x) if x.shape[axis] else x
     return y.reshape(()) if lone else y
 
 
-def _implied(name: str, x: Any, dim: int | None) -> int:
-    """The axis, or where none is given PyTorch's choice, with its warning."""
-    if dim is not None:
-        return dim
-    x = given(x)
+def _implied(name: str, x: Tensor) -> int:
+    """PyTorch's choice of an axis where none is given, with its warning."""
     axis = 0 if x.ndim in (0, 1, 3) else 1
     warnings.warn(
         f"{name}: dim is not given, so axis {axis} of {describe(x)} is taken; say which you mean, "
         f"as dim={axis}{where_called()}",
-        stacklevel=3,
+        stacklevel=4,
     )
     return axis
 
@@ -492,8 +490,7 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     >>> softmax(tensor([0.0, 0.0]), dim=0)
     Tensor([0.5, 0.5], shape=(2,), dtype=float32)
     """
-    dim = _implied("softmax", input, dim)
-    return _along(activation.Softmax, "softmax", _cast(input, dtype), dim)
+    return _along(activation.Softmax, "softmax", input, dim, dtype)
 
 
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
@@ -503,8 +500,8 @@ def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     >>> softmin(tensor([0.0, 0.0]), dim=0)
     Tensor([0.5, 0.5], shape=(2,), dtype=float32)
     """
-    dim = _implied("softmin", input, dim)
-    return _along(activation.Softmax, "softmin", -floating(_cast(input, dtype)), dim)
+    x = given(input) if dtype is None else given(input).astype(dtype)
+    return _along(activation.Softmax, "softmin", -floating(x), dim)
 
 
 def masked_softmax(x: Any, dim: int = -1) -> Tensor:
@@ -526,8 +523,7 @@ def log_softmax(
     >>> log_softmax(tensor([0.0, 1e4]), dim=0)
     Tensor([-10000.,      0.], shape=(2,), dtype=float32)
     """
-    dim = _implied("log_softmax", input, dim)
-    return _along(activation.LogSoftmax, "log_softmax", _cast(input, dtype), dim)
+    return _along(activation.LogSoftmax, "log_softmax", input, dim, dtype)
 
 
 @as_one_op
