@@ -40,6 +40,32 @@ def leaves_at(inputs: Sequence[Any]) -> list[Tensor]:
     return result
 
 
+def pulled(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    vectors: Sequence[Tensor] | None,
+    create_graph: bool,
+) -> list[Tensor | None]:
+    """vᵀ J for each input, None where no output depends on it. The graph is kept."""
+    on = [i for i, y in enumerate(outputs) if y.requires_grad]
+    if not on:
+        return [None] * len(inputs)
+    found = grad(
+        [outputs[i] for i in on],
+        inputs,
+        None if vectors is None else [vectors[i] for i in on],
+        retain_graph=True,
+        create_graph=create_graph,
+        allow_unused=True,
+    )
+    return list(found)
+
+
+def dense(gradients: Sequence[Tensor | None], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients with zeros for None."""
+    return [zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
+
+
 def parts_of(x: Any) -> tuple[list[Tensor], Any]:
     """The Tensors in nested dicts, lists and tuples, and their form. A list of numbers is one."""
     found, structure = flatten(x)
@@ -123,18 +149,8 @@ class Point:
 
     def pull(self, outputs: Sequence[Tensor], vectors: Any, again: bool = False) -> list[Tensor]:
         """vᵀ J for each leaf, zeros where the value does not depend on it."""
-        on = [i for i, y in enumerate(outputs) if y.requires_grad]
-        if not on:
-            return [zeros_like(x) for x in self.leaves]
-        found = grad(
-            [outputs[i] for i in on],
-            self.leaves,
-            None if vectors is None else [vectors[i] for i in on],
-            retain_graph=True,
-            create_graph=again or self.linked,
-            allow_unused=True,
-        )
-        return [zeros_like(x) if g is None else g for g, x in zip(found, self.leaves, strict=True)]
+        found = pulled(outputs, self.leaves, vectors, again or self.linked)
+        return dense(found, self.leaves)
 
     def matrices(self, y: Tensor, again: bool = False) -> list[Tensor]:
         """∂yᵢ/∂xⱼ for each leaf, of shape (*y.shape, *x.shape), one row a backward walk."""
@@ -181,17 +197,8 @@ def _dense_grad(
     y: Tensor, leaves: Sequence[Tensor], upstream: Tensor | None, create_graph: bool
 ) -> tuple[Tensor, ...]:
     """Gradients with zeros where y does not depend on a leaf: derivatives, not bookkeeping."""
-    if not y.requires_grad:
-        return tuple(zeros_like(x) for x in leaves)
-    found = grad(
-        y,
-        leaves,
-        None if upstream is None else [upstream],
-        retain_graph=True,
-        create_graph=create_graph,
-        allow_unused=True,
-    )
-    return tuple(zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True))
+    vectors = None if upstream is None else [upstream]
+    return tuple(dense(pulled([y], leaves, vectors, create_graph), leaves))
 
 
 def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> tuple[Tensor, Tensor]:

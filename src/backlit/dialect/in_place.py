@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from .. import array_api as ours
-from .. import dtypes, random
+from .. import dtypes
 from ..array_api.arguments import integers
 from ..array_api.assignment import setitem
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
+from ..random import given_generator
 from ..state import STATE
 from ..tensor import Tensor, as_tensor
 from .translate import Function
@@ -59,18 +60,14 @@ def _zero(self: Tensor) -> Tensor:
     return ours.zeros_like(self)
 
 
-def _source(generator: Any) -> Any:
-    return random.given_generator(generator)
-
-
 def _uniform(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
     """Uniform numbers in [from, to)."""
-    return _source(generator).uniform(self.shape, from_, to, dtype=self.dtype)
+    return given_generator(generator).uniform(self.shape, from_, to, dtype=self.dtype)
 
 
 def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Normally distributed numbers."""
-    return _source(generator).normal(self.shape, mean, std, dtype=self.dtype)
+    return given_generator(generator).normal(self.shape, mean, std, dtype=self.dtype)
 
 
 def _random(
@@ -79,7 +76,7 @@ def _random(
     """Whole numbers in [from, to); one number alone is `to`; without, all that the dtype holds."""
     if to is None:
         from_, to = (0, from_) if from_ else (0, _room(self.dtype))
-    return _source(generator).integers(from_, to, self.shape)
+    return given_generator(generator).integers(from_, to, self.shape)
 
 
 def _room(dtype: Any) -> int:
@@ -91,24 +88,24 @@ def _room(dtype: Any) -> int:
 
 def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """1 with probability p, else 0; p is a number or a Tensor."""
-    return _source(generator).uniform(self.shape) < p
+    return given_generator(generator).uniform(self.shape) < p
 
 
 def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
     """Exponentially distributed numbers of rate λ."""
-    return -ours.log1p(-_source(generator).uniform(self.shape)) / lambd
+    return given_generator(generator).exponential(self.shape, lambd)
 
 
 def _log_normal(
     self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Any = None
 ) -> Tensor:
     """Numbers whose logarithm is normally distributed."""
-    return ours.exp(_source(generator).normal(self.shape, mean, std))
+    return ours.exp(given_generator(generator).normal(self.shape, mean, std))
 
 
 def _geometric(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
     """How many tries there are up to a success of probability p."""
-    tries = ours.log1p(-_source(generator).uniform(self.shape)) / np.log1p(-p)
+    tries = ours.log1p(-given_generator(generator).uniform(self.shape)) / np.log1p(-p)
     return ours.clip(ours.ceil(tries), 1.0)
 
 
@@ -116,7 +113,7 @@ def _cauchy(
     self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None
 ) -> Tensor:
     """Numbers of the Cauchy distribution."""
-    return median + sigma * ours.tan(np.pi * (_source(generator).uniform(self.shape) - 0.5))
+    return median + sigma * ours.tan(np.pi * (given_generator(generator).uniform(self.shape) - 0.5))
 
 
 def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

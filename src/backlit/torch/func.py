@@ -9,12 +9,11 @@ from typing import Any
 from .. import transforms
 from ..array_api import stack, zeros_like
 from ..autograd import enable_grad
-from ..autograd import grad as gradients_of
 from ..errors import ArgumentError, GradientError, ShapeError
 from ..foreign import require_function, words
 from ..nn.module import Module
 from ..tensor import Tensor
-from ..transforms import Point, tensors_of
+from ..transforms import Point, dense, pulled, tensors_of
 from ..tree import flatten, unflatten
 
 Argnums = int | tuple[int, ...]
@@ -123,19 +122,8 @@ def _push(at: Point, outputs: Sequence[Tensor], along: Sequence[Tensor]) -> list
     """J v: u ↦ uᵀ J is linear in u, and its own product with v is J v."""
     with enable_grad():
         free = [zeros_like(y).requires_grad_() for y in outputs]
-        pulled = at.pull(outputs, free, again=True)
-        on = [i for i, g in enumerate(pulled) if g.requires_grad]
-        if not on:
-            return [zeros_like(y) for y in outputs]
-        found = gradients_of(
-            [pulled[i] for i in on],
-            free,
-            [along[i] for i in on],
-            retain_graph=True,
-            create_graph=at.linked,
-            allow_unused=True,
-        )
-    return [zeros_like(y) if g is None else g for g, y in zip(found, outputs, strict=True)]
+        back = at.pull(outputs, free, again=True)
+        return dense(pulled(back, free, along, at.linked), outputs)
 
 
 def jacrev(

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...array_api import ones_like, reshape, stack, zeros, zeros_like
-from ...autograd import enable_grad, grad
+from ...autograd import enable_grad
 from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ...foreign import require_function, words
 from ...tensor import Tensor
-from ...transforms import leaves_at
+from ...transforms import dense, leaves_at, pulled
 
 
 class _At:
@@ -76,17 +76,7 @@ class _At:
 
         `again` keeps the way for another derivative.
         """
-        on = [i for i, y in enumerate(outputs) if y.requires_grad]
-        found: Sequence[Tensor | None] = [None] * len(inputs)
-        if on:
-            found = grad(
-                [outputs[i] for i in on],
-                inputs,
-                None if v is None else [v[i] for i in on],
-                retain_graph=True,
-                create_graph=again or self.create_graph,
-                allow_unused=True,
-            )
+        found = pulled(outputs, inputs, v, again or self.create_graph)
         if strict:
             for i, g in enumerate(found):
                 if g is None:
@@ -94,7 +84,7 @@ class _At:
                         f"{self.name}: with strict=True the outputs must depend on every input, "
                         f"but not on input {i}"
                     )
-        return [zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
+        return dense(found, inputs)
 
     def results(self, values: Sequence[Tensor], one: bool) -> Any:
         """The values as they are handed out."""
