@@ -217,6 +217,10 @@ def test_random_numbers_in_place_have_their_limits():
     assert 0 <= x.uniform_().min() < 0.02
     assert 4.9 < x.normal_(5, 0.5).mean() < 5.1
     assert set(x.bernoulli_(0.5).tolist()) == {0.0, 1.0}
+    with pytest.raises(bl.errors.ArgumentError, match=r"p must lie in \[0, 1\], got 1.5"):
+        x.bernoulli_(1.5)
+    with pytest.raises(bl.errors.ArgumentError, match=r"rate must be positive, got -1.0"):
+        x.exponential_(-1.0)
     assert x.exponential_(2.0).min() >= 0
     assert 0.4 < x.mean() < 0.6
     whole = bl.zeros(1000, dtype="int64")

@@ -191,6 +191,7 @@ def test_a_misspelled_name_says_what_is_meant(look_up, text):
             ArgumentError,
             "bernoulli: probabilities must be flo",
         ),
+        (lambda x: torch.bernoulli(1.5 * x), ArgumentError, "p must lie in [0, 1], got 1.5"),
         (lambda x: torch.Generator(device="cuda"), ArgumentError, "Backlit computes on the CPU"),
     ],
 )

@@ -88,7 +88,8 @@ def _room(dtype: Any) -> int:
 
 def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """1 with probability p, else 0; p is a number or a Tensor."""
-    return given_generator(generator).uniform(self.shape) < p
+    chance = ours.broadcast_to(as_tensor(p).detach(), self.shape)
+    return given_generator(generator).bernoulli(chance)
 
 
 def _exponential(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:

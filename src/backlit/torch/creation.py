@@ -350,6 +350,5 @@ def bernoulli(
     input = _as_tensor(input)
     if input.dtype not in dtypes.FLOATING:
         raise ArgumentError(f"bernoulli: probabilities must be floating, got {input.dtype}")
-    chance = input.detach() if p is None else p
-    drawn = draws.given_generator(generator).uniform(input.shape) < chance
-    return _made(drawn.astype(input.dtype), False, out=out)
+    chance = input.detach() if p is None else ours.full_like(input, p)
+    return _made(draws.given_generator(generator).bernoulli(chance), False, out=out)
