@@ -40,44 +40,22 @@ EULER = 0.57721566490153286061
 NOT_NEGATIVE = Condition(lambda xp, x: x >= 0, "must not be negative", "its density is 0 there")
 
 
-class Normal(Distribution):
-    """p(x) = e^(-z²/2) / (scale √(2π)) with z = (x - loc) / scale.
-
-    >>> round(Normal(0.0, 1.0).log_prob(0.0).item(), 4)
-    -0.9189
-    """
+class _LocationScale(Distribution):
+    """The base of those in which z = (x - loc) / scale is the same for all loc and scale."""
 
     names: ClassVar = ("loc", "scale")
     has_rsample: ClassVar = True
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
+        name = type(self).__name__
         self.loc, self.scale = parameters(
-            "Normal", validate_args, loc=(loc, REAL), scale=(scale, POSITIVE)
+            name, validate_args, loc=(loc, REAL), scale=(scale, POSITIVE)
         )
         super().__init__(self.loc.shape, (), validate_args)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """`loc` + scale ε, where ε is standard normal."""
-        noise = normal(self._drawn(sample_shape), dtype=self.loc.dtype)
-        return self.loc + self.scale * noise
-
-    def log_prob(self, value: Any) -> Tensor:
-        """-z²/2 - log scale - log √(2π)."""
-        z = (self._value(value) - self.loc) / self.scale
-        return -0.5 * square(z) - log(self.scale) - _HALF_LOG_2PI
-
-    def cdf(self, value: Any) -> Tensor:
-        """(1 + erf(z / √2)) / 2."""
-        z = (self._value(value) - self.loc) / self.scale
-        return 0.5 * (1.0 + erf(z / math.sqrt(2)))
-
-    def icdf(self, value: Any) -> Tensor:
-        """`loc` + scale √2 erf⁻¹(2 value - 1)."""
-        return self.loc + self.scale * erfinv(2.0 * as_tensor(value) - 1.0) * math.sqrt(2)
-
-    def entropy(self) -> Tensor:
-        """1/2 + log √(2π) + log scale."""
-        return 0.5 + _HALF_LOG_2PI + log(self.scale)
+    def _standard(self, value: Any) -> Tensor:
+        """z of a value."""
+        return (self._value(value) - self.loc) / self.scale
 
     @property
     def mean(self) -> Tensor:
@@ -88,6 +66,37 @@ class Normal(Distribution):
     def mode(self) -> Tensor:
         """`loc`."""
         return self.loc
+
+
+class Normal(_LocationScale):
+    """p(x) = e^(-z²/2) / (scale √(2π)) with z = (x - loc) / scale.
+
+    >>> round(Normal(0.0, 1.0).log_prob(0.0).item(), 4)
+    -0.9189
+    """
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """`loc` + scale ε, where ε is standard normal."""
+        noise = normal(self._drawn(sample_shape), dtype=self.loc.dtype)
+        return self.loc + self.scale * noise
+
+    def log_prob(self, value: Any) -> Tensor:
+        """-z²/2 - log scale - log √(2π)."""
+        z = self._standard(value)
+        return -0.5 * square(z) - log(self.scale) - _HALF_LOG_2PI
+
+    def cdf(self, value: Any) -> Tensor:
+        """(1 + erf(z / √2)) / 2."""
+        z = self._standard(value)
+        return 0.5 * (1.0 + erf(z / math.sqrt(2)))
+
+    def icdf(self, value: Any) -> Tensor:
+        """`loc` + scale √2 erf⁻¹(2 value - 1)."""
+        return self.loc + self.scale * erfinv(2.0 * as_tensor(value) - 1.0) * math.sqrt(2)
+
+    def entropy(self) -> Tensor:
+        """1/2 + log √(2π) + log scale."""
+        return 0.5 + _HALF_LOG_2PI + log(self.scale)
 
     @property
     def variance(self) -> Tensor:
@@ -245,17 +254,8 @@ class Exponential(Distribution):
         return 1.0 / square(self.rate)
 
 
-class Laplace(Distribution):
+class Laplace(_LocationScale):
     """p(x) = e^(-|x - loc| / scale) / (2 scale)."""
-
-    names: ClassVar = ("loc", "scale")
-    has_rsample: ClassVar = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
-        self.loc, self.scale = parameters(
-            "Laplace", validate_args, loc=(loc, REAL), scale=(scale, POSITIVE)
-        )
-        super().__init__(self.loc.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """`loc` - scale sign(u) log(1 - 2|u|), where u is in [-1/2, 1/2)."""
@@ -269,7 +269,7 @@ class Laplace(Distribution):
 
     def cdf(self, value: Any) -> Tensor:
         """1/2 - sign(z) (e^(-|z|) - 1) / 2."""
-        z = (self._value(value) - self.loc) / self.scale
+        z = self._standard(value)
         return 0.5 - 0.5 * sign(z) * expm1(-abs(z))
 
     def icdf(self, value: Any) -> Tensor:
@@ -282,32 +282,13 @@ class Laplace(Distribution):
         return 1.0 + log(2.0 * self.scale)
 
     @property
-    def mean(self) -> Tensor:
-        """`loc`."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """`loc`."""
-        return self.loc
-
-    @property
     def variance(self) -> Tensor:
         """2 scale²."""
         return 2.0 * square(self.scale)
 
 
-class Gumbel(Distribution):
+class Gumbel(_LocationScale):
     """p(x) = e^(-z - e^(-z)) / scale with z = (x - loc) / scale: the maximum of many draws."""
-
-    names: ClassVar = ("loc", "scale")
-    has_rsample: ClassVar = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
-        self.loc, self.scale = parameters(
-            "Gumbel", validate_args, loc=(loc, REAL), scale=(scale, POSITIVE)
-        )
-        super().__init__(self.loc.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """`loc` - scale log e, where e is exponentially distributed."""
@@ -316,7 +297,7 @@ class Gumbel(Distribution):
 
     def log_prob(self, value: Any) -> Tensor:
         """-z - e^(-z) - log scale."""
-        z = (self._value(value) - self.loc) / self.scale
+        z = self._standard(value)
         return -z - exp(-z) - log(self.scale)
 
     def cdf(self, value: Any) -> Tensor:
@@ -335,11 +316,6 @@ class Gumbel(Distribution):
     def mean(self) -> Tensor:
         """`loc` + γ scale."""
         return self.loc + EULER * self.scale
-
-    @property
-    def mode(self) -> Tensor:
-        """`loc`."""
-        return self.loc
 
     @property
     def variance(self) -> Tensor:
