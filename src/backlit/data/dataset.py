@@ -158,9 +158,7 @@ def _within(indices: np.ndarray, n: int) -> np.ndarray:
     """Numbers of examples, of which negative ones count from the end."""
     outside = (indices < -n) | (indices >= n)
     if outside.any():
-        raise IndexRangeError(
-            f"dataset: the index must lie in [-{n}, {n}), got {indices[outside][0]}"
-        )
+        raise _outside(indices[outside][0], n)
     return np.where(indices < 0, indices + n, indices)
 
 
@@ -292,5 +290,9 @@ def _checked(index: Any, n: int) -> int:
             "for several examples use a Subset"
         ) from None
     if not -n <= i < n:
-        raise IndexRangeError(f"dataset: the index must lie in [-{n}, {n}), got {i}")
+        raise _outside(i, n)
     return i % n
+
+
+def _outside(index: int, n: int) -> IndexRangeError:
+    return IndexRangeError(f"dataset: the index must lie in [-{n}, {n}), got {index}")
