@@ -135,3 +135,47 @@ def test_sequences_that_do_not_fit_say_why() -> None:
         nn.GRU(2, 2, proj_size=1)
     with pytest.raises(ArgumentError, match="LSTM: proj_size must be below hidden_size, 2, got 2"):
         nn.LSTM(2, 2, proj_size=2)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_padded_with_lengths_is_as_packed(kind, batch_first) -> None:
+    layer = kind(3, 4, num_layers=2, bidirectional=True, batch_first=batch_first, dtype="float64")
+    given = sequences(3)
+    want, want_end = layer(rnn.pack_sequence(given, enforce_sorted=False))
+    want, _ = rnn.pad_packed_sequence(want, batch_first)
+    x = rnn.pad_sequence(given, batch_first, padding_value=1e30).requires_grad_()
+    got, got_end = layer(x, lengths=bl.tensor(LENGTHS))
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-12)
+    got.sum().backward()
+    assert np.isfinite(np.array([p.grad.numpy().sum() for p in layer.parameters()])).all()
+    ends = [(got_end, want_end)] if layer.states == 1 else zip(got_end, want_end, strict=True)
+    for a, b in ends:
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
+
+
+def test_one_compiled_layer_takes_all_lengths() -> None:
+    layer = nn.GRU(3, 4, bidirectional=True, dtype="float64")
+    x = bl.tensor(rng.normal(size=(5, 4, 3)))
+    compiled = bl.compile(lambda n: layer(x, lengths=n)[0])
+    for lengths in (LENGTHS, [5, 1, 3, 3]):
+        got = compiled(bl.tensor(lengths))
+        np.testing.assert_allclose(
+            got.numpy(), layer(x, lengths=bl.tensor(lengths))[0].numpy(), rtol=1e-12
+        )
+    assert len(compiled.graphs) == 1
+    with pytest.raises(ArgumentError, match=r"GRU: lengths must lie in \[1, 5\], but compiled"):
+        compiled(bl.tensor([5, 0, 3, 3]))
+
+
+def test_lengths_that_do_not_fit() -> None:
+    layer = nn.GRU(3, 4)
+    x = bl.zeros((5, 2, 3))
+    with pytest.raises(
+        ArgumentError, match=r"GRU: lengths must lie in \[1, 5\], got 0; leave empt"
+    ):
+        layer(x, lengths=bl.tensor([5, 0]))
+    with pytest.raises(ShapeError, match=r"GRU: lengths must be N = 2 integers, got int64\[3\]"):
+        layer(x, lengths=bl.tensor([5, 1, 1]))
+    with pytest.raises(ArgumentError, match=r"GRU: a PackedSequence has lengths of its own; leave"):
+        layer(rnn.pack_sequence([bl.zeros((2, 3))]), lengths=bl.tensor([2]))

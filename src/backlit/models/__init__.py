@@ -2,11 +2,14 @@
 
 from .convolutional import AlexNet, LeNet, ResNet18
 from .perceptrons import mlp, playground, two_layer
-from .sequence import GPT, CharLSTM, WindowTagger
+from .sequence import GPT, CharLSTM
+from .tagging import BiLSTMCRF, BiLSTMTagger, WindowTagger
 
 __all__ = [
     "GPT",
     "AlexNet",
+    "BiLSTMCRF",
+    "BiLSTMTagger",
     "CharLSTM",
     "LeNet",
     "ResNet18",

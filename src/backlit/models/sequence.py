@@ -126,34 +126,3 @@ class GPT(nn.Module):
         for block in self.blocks:
             y = block(y)
         return linear(self.norm(y), self.tokens.weight)
-
-
-class WindowTagger(nn.Module):
-    """Names the class of the middle word of a window: embedding, tanh layer, linear layer.
-
-    Source: Collobert et al., JMLR 12 (2011), sec. 3.3.1.
-
-    >>> from backlit import zeros
-    >>> WindowTagger(vocabulary=100)(zeros((64, 5), dtype="int64")).shape
-    (64, 9)
-    """
-
-    def __init__(
-        self,
-        vocabulary: int = 20_000,
-        width: int = 50,
-        window: int = 5,
-        hidden: int = 100,
-        classes: int = 9,
-    ):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.hidden = nn.Linear(window * width, hidden)
-        self.activation = nn.Tanh()
-        self.output = nn.Linear(hidden, classes)
-        self.flatten = nn.Flatten()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, window) -> logits (N, classes)."""
-        y = self.flatten(self.embedding(x))
-        return self.output(self.activation(self.hidden(y)))

@@ -16,7 +16,7 @@ from . import functional, init
 from .linear import positive
 from .module import Module
 from .parameter import Parameter
-from .utils.rnn import Layout, PackedSequence
+from .utils.rnn import Layout, PackedSequence, Padded
 
 
 def _bounded(module: Module, hidden_size: int, generator: Generator | None) -> None:
@@ -111,15 +111,22 @@ class _Recurrent(Module):
             f"{type(self).__name__}: {what} must have shape {wanted}, got {describe(x)}{where}"
         )
 
-    def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
+    def forward(self, x: Any, hx: Any = None, *, lengths: Any = None) -> tuple[Any, Any]:
         """(T, N, I) and states (layers·directions, N, H) -> (T, N, directions·H) and states.
 
         With `batch_first` inputs and outputs are (N, T, ...). Without a batch axis, (T, I) and
         (layers·directions, H). A missing state is 0; an LSTM has two, (h, c). For sequences of
         different lengths x is a `nn.utils.rnn.PackedSequence`, and so is the output; the states are
-        those after the last step of each, in the order before sorting.
+        those after the last step of each, in the order before sorting. Or x is padded, and
+        `lengths` are the N numbers of steps: then the results are the same, padded with 0. As a
+        Tensor they may differ from call to call of one compiled function.
         """
         if isinstance(x, PackedSequence):
+            if lengths is not None:
+                raise ArgumentError(
+                    f"{type(self).__name__}: a PackedSequence has lengths of its own; leave "
+                    "lengths out, or give the padded Tensor"
+                )
             return self._run_packed(x, hx)
         x = as_tensor(x)
         lone = x.ndim == 2
@@ -132,7 +139,10 @@ class _Recurrent(Module):
             x = permute_dims(x, (1, 0, 2))
         if x.shape[0] == 0:
             self._fail("x", f"{wanted} with T > 0", x)
-        x, ends = self._layers(x, self._states(hx, lone, x), None)
+        layout = None if lengths is None else Padded(type(self).__name__, lengths, x)
+        x, ends = self._layers(x, self._states(hx, lone, x), layout)
+        if layout is not None:
+            x = layout.cleared(x)
         if lone:
             x, ends = x[:, 0], [end[:, 0] for end in ends]
         elif self.batch_first:
@@ -155,7 +165,7 @@ class _Recurrent(Module):
         return packed.with_data(layout.packed(x)), ends[0] if self.states == 1 else tuple(ends)
 
     def _layers(
-        self, x: Tensor, start: list[Tensor], layout: Layout | None
+        self, x: Tensor, start: list[Tensor], layout: Layout | Padded | None
     ) -> tuple[Tensor, list[Tensor]]:
         """All layers in all directions: (T, N, I) -> (T, N, directions·H), and the last states."""
         last: list[list[Tensor]] = []
@@ -205,7 +215,7 @@ class _Recurrent(Module):
         return text if self.bias else f"{text}, bias=False"
 
 
-def _turned(x: Tensor, layout: Layout | None) -> Tensor:
+def _turned(x: Tensor, layout: Layout | Padded | None) -> Tensor:
     """Each sequence from its end to its beginning."""
     return flip(x, axis=0) if layout is None else layout.reversed(x)
 

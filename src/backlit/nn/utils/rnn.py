@@ -7,11 +7,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array_api import concat, full, permute_dims, reshape, stack, take, where
+from ...array_api import (
+    arange,
+    concat,
+    expand_dims,
+    full,
+    permute_dims,
+    reshape,
+    stack,
+    take,
+    where,
+)
 from ...array_api.arguments import sequence, whole
+from ...dtypes import INTEGER, int64
 from ...errors import ArgumentError, ShapeError
-from ...op import describe
-from ...state import STATE
+from ...op import Requirement, describe
+from ...state import STATE, where_called
 from ...tensor import Tensor, as_tensor, constant
 
 
@@ -113,6 +124,46 @@ class Layout:
         flat = reshape(x, (self.steps * self.rows, *x.shape[2:]))
         found = take(flat, constant(places.reshape(-1)), axis=0)
         return reshape(found, (*places.shape, *x.shape[2:]))
+
+
+class Padded:
+    """Where the steps of sequences stand that stay padded, (T, N, ...): `lengths` is a Tensor.
+
+    Raises unless the lengths of x's N sequences lie in [1, T]; compiled code does when it runs.
+    """
+
+    def __init__(self, name: str, lengths: Any, x: Tensor):
+        steps, rows = x.shape[:2]
+        lengths = as_tensor(lengths)
+        if lengths.shape != (rows,) or lengths.dtype not in INTEGER:
+            raise ShapeError(
+                f"{name}: lengths must be N = {rows} integers, got {describe(lengths)}"
+                f"{where_called()}"
+            )
+        self.lengths = lengths.astype(int64)
+        STATE.execution.require(name, lambda xp, n: _are_lengths(xp, n, steps), (self.lengths,))
+        self.rows = arange(rows)
+        self.times = expand_dims(arange(steps), axis=1)
+        #: (T, N): whether sequence n has a step t.
+        self.valid = self.times < self.lengths
+
+    def reversed(self, x: Tensor) -> Tensor:
+        """(T, N, ...) with each sequence from its end to its beginning, padding where it was."""
+        return x[where(self.valid, self.lengths - 1 - self.times, self.times), self.rows]
+
+    def last(self, x: Tensor) -> Tensor:
+        """(T, N, ...) -> (N, ...): the last step of each sequence."""
+        return x[self.lengths - 1, self.rows]
+
+    def cleared(self, x: Tensor) -> Tensor:
+        """(T, N, ...) with 0 in the place of padding."""
+        return where(reshape(self.valid, (*self.valid.shape, *[1] * (x.ndim - 2))), x, 0.0)
+
+
+def _are_lengths(xp: Any, lengths: Any, steps: int) -> tuple[Requirement, ...]:
+    inside = xp.logical_and(lengths >= 1, lengths <= steps)
+    must, cure = f"lengths must lie in [1, {steps}]", "leave empty sequences out"
+    return (Requirement(inside, lengths, ArgumentError, must, cure),)
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
