@@ -8,7 +8,22 @@ from sklearn import metrics as reference
 
 import backlit
 from backlit.errors import ArgumentError, IndexRangeError, ShapeError
-from backlit.train import Accuracy, ConfusionMatrix, Mean, Metric, TopK
+from backlit.train import (
+    AUROC,
+    Accuracy,
+    ConfusionMatrix,
+    F1Score,
+    Function,
+    IoU,
+    Mean,
+    MeanAbsoluteError,
+    Metric,
+    Perplexity,
+    R2Score,
+    RootMeanSquaredError,
+    TopK,
+)
+from backlit.train.arguments import as_metrics
 
 RNG = np.random.default_rng(5)
 SCORES, LABELS = RNG.normal(size=(60, 4)), RNG.integers(0, 4, 60)
@@ -83,13 +98,22 @@ def test_mean_is_weighted_by_examples():
 
 
 def test_the_state_continues_the_counts():
-    for make in (Accuracy, lambda: TopK(2), lambda: ConfusionMatrix(4)):
+    makers = (
+        Accuracy,
+        lambda: TopK(2),
+        lambda: ConfusionMatrix(4),
+        F1Score,
+        IoU,
+        AUROC,
+        Perplexity,
+    )
+    for make in makers:
         whole = gathered(make())
         half, rest = make(), make()
         half.update(SCORES[:30], LABELS[:30])
         rest.load_state_dict(half.state_dict())
         rest.update(SCORES[30:], LABELS[30:])
-        assert rest.compute() == whole.compute()
+        assert rest.compute() == pytest.approx(whole.compute(), rel=1e-14)
 
 
 def test_values_are_readable():
@@ -126,3 +150,204 @@ def test_metric_errors():
 def test_large_losses_keep_their_column():
     assert Mean().format(32327890122.0323) == "3.23e+10"
     assert Mean().format(0.5) == "0.5000"
+
+
+# -- numbers ----------------------------------------------------------------------------------
+
+
+X, T = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 3)) + 1e4
+
+
+def measured(metric, x=X, t=T):
+    for part in (slice(0, 7), slice(7, 8), slice(8, 50)):
+        metric.update(x[part], t[part])
+    return metric
+
+
+def test_distances_agree_with_scikit_learn():
+    expected = {
+        MeanAbsoluteError: reference.mean_absolute_error(T, X + 1e4),
+        RootMeanSquaredError: math.sqrt(reference.mean_squared_error(T, X + 1e4)),
+        R2Score: reference.r2_score(T, X + 1e4),
+    }
+    for make, value in expected.items():
+        assert measured(make(), X + 1e4).compute() == pytest.approx(value, rel=1e-9)
+        assert not math.isnan(value)
+    single = reference.r2_score(T[:, 0], X[:, 1] + 1e4)
+    assert measured(R2Score(), X[:, 1:2] + 1e4, T[:, 0]).compute() == pytest.approx(single)
+
+
+def test_the_state_continues_distances():
+    for make in (MeanAbsoluteError, RootMeanSquaredError, R2Score):
+        half, rest = make(), make()
+        half.update(X[:20], T[:20])
+        rest.load_state_dict(half.state_dict())
+        rest.update(X[20:], T[20:])
+        assert rest.compute() == pytest.approx(measured(make()).compute(), rel=1e-12)
+        rest.reset()
+        assert math.isnan(rest.compute())
+
+
+def test_r2_of_equal_targets_is_nan():
+    r2 = R2Score()
+    r2.update([1.0, 2.0], [3.0, 3.0])
+    assert math.isnan(r2.compute())
+
+
+def test_distances_of_unequal_shapes_are_refused():
+    for name, metric in (("mae", MeanAbsoluteError()), ("r2", R2Score())):
+        with pytest.raises(
+            ShapeError,
+            match=rf"{name}: the prediction must have the target's shape, .*\[4,2\] and .*\[4\]",
+        ):
+            metric.update(np.zeros((4, 2)), np.zeros(4))
+    r2 = R2Score()
+    r2.update(X[:5], T[:5])
+    with pytest.raises(ShapeError, match="all batches must have 3 numbers an example, got 1"):
+        r2.update(X[5:9, 0], T[5:9, 0])
+
+
+# -- scores -----------------------------------------------------------------------------------
+
+
+def test_auc_agrees_with_scikit_learn():
+    binary = (LABELS == 1).astype(int)
+    tied = np.round(SCORES[:, 0], 1)
+    shares = np.exp(SCORES) / np.exp(SCORES).sum(axis=1, keepdims=True)
+    for scores, labels, expected in (
+        (tied, binary, reference.roc_auc_score(binary, tied)),
+        (tied[:, None], binary, reference.roc_auc_score(binary, tied)),
+        (SCORES[:, :2], binary, reference.roc_auc_score(binary, SCORES[:, 1] - SCORES[:, 0])),
+        (SCORES, LABELS, reference.roc_auc_score(LABELS, shares, multi_class="ovr")),
+    ):
+        auc = AUROC()
+        for part in np.array_split(np.arange(60), 4):
+            auc.update(scores[part], labels[part])
+        assert auc.compute() == pytest.approx(expected, rel=1e-12)
+
+
+def test_auc_of_one_class_is_nan():
+    auc = AUROC()
+    assert math.isnan(auc.compute())
+    auc.update([0.3, 0.4], [1, 1])
+    assert math.isnan(auc.compute())
+    three = AUROC()
+    three.update([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0]], [0, 1])  # nobody is of class 2
+    assert three.compute() == 1
+
+
+def test_perplexity_is_that_of_the_cross_entropy():
+    scores, labels = RNG.normal(size=(4, 5, 6)), RNG.integers(0, 5, (4, 6))
+    labels[0, 2:] = -100
+    perplexity = Perplexity()
+    perplexity.update(scores[:1], labels[:1])
+    perplexity.update(scores[1:], labels[1:])
+    rows, flat = np.moveaxis(scores, 1, -1).reshape(-1, 5), labels.reshape(-1)
+    known = flat >= 0
+    shares = np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
+    loss = reference.log_loss(flat[known], shares[known], labels=range(5))
+    assert perplexity.compute() == pytest.approx(math.exp(loss), rel=1e-12)
+    perplexity.update([[0.0, 1e6]], [0])
+    assert perplexity.compute() == math.inf
+
+
+def test_score_errors():
+    with pytest.raises(
+        ShapeError, match=r"auc: the prediction must be scores .*\[2,2\] and .*\[3\]"
+    ):
+        AUROC().update(np.zeros((2, 2)), [0, 1, 1])
+    with pytest.raises(IndexRangeError, match=r"auc: labels must lie in \[0, 2\), got 2"):
+        AUROC().update([0.1, 0.2], [0, 2])
+    with pytest.raises(ShapeError, match=r"perplexity: the prediction must be \(N, C, \.\.\.\)"):
+        Perplexity().update(np.zeros((2, 3)), np.zeros((2, 3), int))
+    with pytest.raises(IndexRangeError, match=r"perplexity: labels must lie in \[0, 3\), got 3"):
+        Perplexity().update(np.zeros((2, 3)), [0, 3])
+
+
+# -- more of labels ---------------------------------------------------------------------------
+
+
+def test_f1_and_iou_agree_with_scikit_learn():
+    guesses = SCORES.argmax(axis=1)
+    assert gathered(F1Score()).compute() == pytest.approx(
+        reference.f1_score(LABELS, guesses, average="macro")
+    )
+    assert gathered(IoU()).compute() == pytest.approx(
+        reference.jaccard_score(LABELS, guesses, average="macro")
+    )
+    binary, single = (LABELS == 1).astype(int), SCORES[:, 0]
+    f1 = F1Score()
+    f1.update(single, binary)
+    assert f1.compute() == pytest.approx(reference.f1_score(binary, single > 0))
+    both = F1Score(average="macro")
+    both.update(single, binary)
+    assert both.compute() == pytest.approx(reference.f1_score(binary, single > 0, average="macro"))
+
+
+def test_classes_that_do_not_occur_do_not_count():
+    for make, average in ((F1Score, reference.f1_score), (IoU, reference.jaccard_score)):
+        metric = make()
+        metric.update(np.eye(5)[[0, 1, 1]], [0, 1, 3])
+        assert metric.compute() == pytest.approx(average([0, 1, 3], [0, 1, 1], average="macro"))
+        assert math.isnan(make().compute())
+
+
+def test_ignored_labels_do_not_count():
+    scores, labels = np.eye(3)[[0, 1, 2, 0]], np.array([0, 1, 1, 255])
+    for make, expected in ((Accuracy, 2 / 3), (ConfusionMatrix, 2 / 3), (IoU, (1 + 0.5 + 0) / 3)):
+        metric = make(ignore_index=255)
+        metric.update(scores, labels)
+        assert metric.compute() == pytest.approx(expected)
+
+
+def test_f1_errors():
+    with pytest.raises(ArgumentError, match="average must be 'binary' or 'macro', got 'mean'"):
+        F1Score(average="mean")
+    f1 = F1Score(3, average="binary")
+    f1.update(np.eye(3), [0, 1, 2])
+    with pytest.raises(ArgumentError, match="average='binary' is for 2 classes, got 3"):
+        f1.compute()
+
+
+# -- functions --------------------------------------------------------------------------------
+
+
+def test_a_function_is_a_metric():
+    def furthest(prediction, target):
+        return abs(prediction - target).max()
+
+    metric = Function(furthest)
+    metric.update(backlit.tensor([1.0, 2.0]), backlit.tensor([1.5, 2.0]))
+    metric.update(backlit.tensor([1.0]), backlit.tensor([3.0]))
+    assert (metric.name, metric.compute()) == ("furthest", pytest.approx((2 * 0.5 + 2.0) / 3))
+
+
+def test_metrics_are_given_in_many_ways():
+    def wrong(prediction, target):
+        return "many"
+
+    assert [m.name for m in as_metrics("mae")] == ["mae"]
+    assert [m.name for m in as_metrics(wrong)] == ["wrong"]
+    named = as_metrics({"top": TopK(1), "loudness": lambda p, t: 1.0, "area": "auc"})
+    assert [m.name for m in named] == ["top", "loudness", "area"]
+    known = ["accuracy", "top-5", "f1", "iou", "auc", "perplexity", "mae", "rmse", "r2"]
+    assert [m.name for m in as_metrics(known)] == known
+    with pytest.raises(ArgumentError, match="wrong: what it returns must be a number, got 'many'"):
+        as_metrics(wrong)[0].update([1.0], [1.0])
+    with pytest.raises(
+        ArgumentError, match=r"needs a name, got one called <lambda>; give one: met"
+    ):
+        as_metrics(lambda p, t: 0)
+    with pytest.raises(ArgumentError, match="got a text, 'acuracy'; the names are accuracy, acc, "):
+        as_metrics(["acuracy"])
+    with pytest.raises(ArgumentError, match="Function: function must be a function, got a number"):
+        Function(3)
+
+
+def test_several_outputs_need_a_choice():
+    t = backlit.zeros(2)
+    for prediction, text in (((t, t), "a tuple of 2"), ({"a": t}, "a dict of 1"), (None, "None")):
+        with pytest.raises(
+            ShapeError, match=rf"mae: the prediction must be one Tensor, got {text}; "
+        ):
+            MeanAbsoluteError().update(prediction, t)

@@ -12,23 +12,45 @@ recorder and what a loss that is not finite brings about; `report` is the page a
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .failure.flight import Flight, Replay, load_flight
-from .metrics import Accuracy, ConfusionMatrix, Mean, Metric, TopK
+from .metrics import (
+    AUROC,
+    Accuracy,
+    ConfusionMatrix,
+    F1Score,
+    Function,
+    IoU,
+    Mean,
+    MeanAbsoluteError,
+    Metric,
+    Perplexity,
+    R2Score,
+    RootMeanSquaredError,
+    TopK,
+)
 from .report import Report
 from .storage import load_tensors, save_tensors
 from .trainer import Trainer
 from .watching import Watch
 
 __all__ = [
+    "AUROC",
     "Accuracy",
     "Callback",
     "ConfusionMatrix",
     "Diagnose",
     "EarlyStopping",
+    "F1Score",
     "Flight",
+    "Function",
+    "IoU",
     "Mean",
+    "MeanAbsoluteError",
     "Metric",
+    "Perplexity",
+    "R2Score",
     "Replay",
     "Report",
+    "RootMeanSquaredError",
     "TopK",
     "Trainer",
     "Watch",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..array_api.arguments import number
@@ -13,7 +13,19 @@ from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor, as_tensor
 from .callbacks import Callback
-from .metrics import Accuracy, Metric, TopK
+from .metrics import (
+    AUROC,
+    Accuracy,
+    F1Score,
+    Function,
+    IoU,
+    MeanAbsoluteError,
+    Metric,
+    Perplexity,
+    R2Score,
+    RootMeanSquaredError,
+    TopK,
+)
 
 #: Examples in a batch where a Trainer is given a dataset instead of a loader.
 BATCH_SIZE = 32
@@ -22,6 +34,13 @@ _METRICS: dict[str, Callable[[], Metric]] = {
     "accuracy": Accuracy,
     "acc": Accuracy,
     "top-5": lambda: TopK(5),
+    "f1": F1Score,
+    "iou": IoU,
+    "auc": AUROC,
+    "perplexity": Perplexity,
+    "mae": MeanAbsoluteError,
+    "rmse": RootMeanSquaredError,
+    "r2": R2Score,
 }
 
 
@@ -89,25 +108,32 @@ def require_epochs(name: str, loader: Any, epochs: int) -> None:
 
 
 def as_metrics(metrics: Any) -> list[Metric]:
-    """Metrics given as a list or alone, by themselves or by name."""
-    several = [metrics] if isinstance(metrics, str | Metric | type) else _listed("metrics", metrics)
-    found = [_as_metric(m) for m in several]
+    """Metrics as a list, a dict by name, or one alone; each itself, its name, or a function."""
+    if isinstance(metrics, Mapping):
+        found = [_as_metric(m, name) for name, m in metrics.items()]
+    elif isinstance(metrics, str | Metric | type) or callable(metrics):
+        found = [_as_metric(metrics)]
+    else:
+        found = [_as_metric(m) for m in _listed("metrics", metrics)]
     names = [m.name for m in found]
     if len({"loss", *names}) <= len(names):
         raise ArgumentError(f"Trainer: metrics must have different names, got {names}")
     return found
 
 
-def _as_metric(metric: Any) -> Metric:
-    if isinstance(metric, Metric):
-        return metric
+def _as_metric(metric: Any, name: str | None = None) -> Metric:
     if isinstance(metric, str) and metric in _METRICS:
-        return _METRICS[metric]()
+        metric = _METRICS[metric]()
+    elif callable(metric) and not isinstance(metric, type | Metric):
+        return Function(metric, name)
+    if isinstance(metric, Metric):
+        metric.name = name or metric.name
+        return metric
     what, cure = words(metric)
     if isinstance(metric, str):
         cure = f"the names are {', '.join(_METRICS)}"
     elif not isinstance(metric, type):
-        cure = "subclass train.Metric with an update(prediction, target)"
+        cure = "give a function, or subclass train.Metric with an update(prediction, target)"
     raise ArgumentError(f"Trainer: metrics must be Metrics or their names, got {what}; {cure}")
 
 

@@ -1,4 +1,4 @@
-"""How well a network does, as numbers gathered batch by batch."""
+"""How often the right class was found: accuracy, confusions, and what follows from them."""
 
 from __future__ import annotations
 
@@ -6,80 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..array_api.arguments import number, whole
-from ..dtypes import FLOATING
-from ..errors import IndexRangeError, ShapeError
-from ..op import describe
-from ..tensor import as_tensor
-
-
-class Metric:
-    """The base of all metrics: `update` with each batch, then `compute`.
-
-    The counts are plain numbers, so that a run that is resumed in the middle of an epoch continues
-    them (`state_dict`).
-    """
-
-    name = "metric"
-    #: Whether more is better.
-    larger_is_better = True
-
-    #: What has been gathered: the sum, and of how many. Here, too, for metrics without __init__.
-    total: float = 0.0
-    count: int = 0
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        self.total = 0.0
-        self.count = 0
-
-    def update(self, prediction: Any, target: Any) -> None:
-        """Take in one batch."""
-        raise NotImplementedError(f"{type(self).__name__} must define update()")
-
-    def compute(self) -> float:
-        """The value over all batches; NaN before the first."""
-        return self.total / self.count if self.count else float("nan")
-
-    def format(self, value: float) -> str:
-        """A value as people read it."""
-        return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.2e}"
-
-    def state_dict(self) -> dict[str, Any]:
-        """The counts so far."""
-        return {"total": self.total, "count": self.count}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from saved counts."""
-        self.total, self.count = state["total"], state["count"]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.format(self.compute())})"
-
-
-class Mean(Metric):
-    """The mean of a number that each batch has, weighted by the number of examples.
-
-    >>> loss = Mean("loss")
-    >>> loss.add(1.0, 3)
-    >>> loss.add(2.0, 1)
-    >>> loss.compute()
-    1.25
-    """
-
-    larger_is_better = False
-
-    def __init__(self, name: str = "loss"):
-        super().__init__()
-        self.name = name
-
-    def add(self, value: float, examples: int = 1) -> None:
-        """Take in the value of a batch of so many examples."""
-        self.total += float(value) * examples
-        self.count += examples
+from ...array_api.arguments import number, whole
+from ...dtypes import FLOATING
+from ...errors import ArgumentError, IndexRangeError, ShapeError
+from ...op import describe
+from .base import Metric, arrays
 
 
 class Accuracy(Metric):
@@ -89,6 +20,7 @@ class Accuracy(Metric):
 
     A prediction of the target's own shape, or with one more axis of size 1, is one score for each
     example: above `threshold` it means 1. The threshold is 0 for logits, 0.5 for probabilities.
+    Examples labelled `ignore_index` do not count.
 
     >>> accuracy = Accuracy()
     >>> accuracy.update([[2.0, 1.0], [0.0, 3.0]], [0, 0])
@@ -98,14 +30,17 @@ class Accuracy(Metric):
 
     name = "accuracy"
 
-    def __init__(self, threshold: float = 0.0):
+    def __init__(self, threshold: float = 0.0, *, ignore_index: int | None = None):
         super().__init__()
         self.threshold = number("Accuracy: threshold", threshold)
+        self.ignore_index = ignore_index
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count the hits of one batch."""
-        scores, labels = as_tensor(prediction).numpy(), as_tensor(target).numpy()
-        hits = _labels(self.name, scores, labels, self.threshold) == labels.reshape(labels.shape)
+        scores, labels = arrays(self.name, prediction, target)
+        hits = _labels(self.name, scores, labels, self.threshold) == labels
+        if self.ignore_index is not None:
+            hits = hits[labels != self.ignore_index]
         self.total += int(hits.sum())
         self.count += hits.size
 
@@ -134,7 +69,7 @@ class TopK(Accuracy):
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count the hits of one batch."""
-        scores, labels = as_tensor(prediction).numpy(), as_tensor(target).numpy()
+        scores, labels = arrays(self.name, prediction, target)
         if scores.ndim != 2 or labels.shape != scores.shape[:1]:
             raise ShapeError(
                 "TopK: the prediction must be (N, C) and the target (N,), "
@@ -155,8 +90,10 @@ class ConfusionMatrix(Metric):
         precision_c = n_cc / Σ_t n_tc    of those taken for c, the share that are c
         recall_c    = n_cc / Σ_p n_cp    of those that are c, the share taken for c
         F1_c        = 2 n_cc / (Σ_t n_tc + Σ_p n_cp)
+        IoU_c       = n_cc / (Σ_t n_tc + Σ_p n_cp - n_cc)
 
-    A ratio without any example is NaN, never 0. `compute` is the accuracy.
+    A ratio without any example is NaN, never 0. `compute` is the accuracy. Without `classes` there
+    are as many as scores in the first batch, or 2. Examples labelled `ignore_index` do not count.
 
     >>> matrix = ConfusionMatrix(2)
     >>> matrix.update([[2.0, 1.0], [0.0, 3.0], [0.0, 1.0]], [0, 0, 1])
@@ -166,9 +103,17 @@ class ConfusionMatrix(Metric):
 
     name = "confusion"
 
-    def __init__(self, classes: int, threshold: float = 0.0):
-        self.classes = whole("ConfusionMatrix: classes", classes, 2)
-        self.threshold = number("ConfusionMatrix: threshold", threshold)
+    def __init__(
+        self,
+        classes: int | None = None,
+        threshold: float = 0.0,
+        *,
+        ignore_index: int | None = None,
+    ):
+        what = type(self).__name__
+        self.classes = 0 if classes is None else whole(f"{what}: classes", classes, 2)
+        self.threshold = number(f"{what}: threshold", threshold)
+        self.ignore_index = ignore_index
         self.counts = np.zeros((self.classes, self.classes), np.int64)
         super().__init__()
 
@@ -178,14 +123,22 @@ class ConfusionMatrix(Metric):
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count the pairs of one batch."""
-        scores, labels = as_tensor(prediction).numpy(), as_tensor(target).numpy()
-        guesses = _labels("ConfusionMatrix", scores, labels, self.threshold).ravel().astype(int)
+        what = type(self).__name__
+        scores, labels = arrays(self.name, prediction, target)
+        guesses = _labels(what, scores, labels, self.threshold).ravel().astype(int)
         truth = labels.ravel().astype(int)
-        for what, values in (("target", truth), ("prediction", guesses)):
+        if self.ignore_index is not None:
+            counted = truth != self.ignore_index
+            truth, guesses = truth[counted], guesses[counted]
+        if not self.classes:
+            self.classes = scores.shape[1] if scores.ndim == labels.ndim + 1 > 1 else 2
+            self.classes = max(self.classes, 2)
+            self.reset()
+        for name, values in (("target", truth), ("prediction", guesses)):
             if values.size and not 0 <= values.min() <= values.max() < self.classes:
                 bad = values.min() if values.min() < 0 else values.max()
                 raise IndexRangeError(
-                    f"ConfusionMatrix: {what} labels must lie in [0, {self.classes}), got {bad}"
+                    f"{what}: {name} labels must lie in [0, {self.classes}), got {bad}"
                 )
         np.add.at(self.counts, (truth, guesses), 1)
 
@@ -205,13 +158,81 @@ class ConfusionMatrix(Metric):
         """The harmonic mean of precision and recall of each class."""
         return _ratio(2 * np.diag(self.counts), self.counts.sum(axis=0) + self.counts.sum(axis=1))
 
+    def iou(self) -> np.ndarray:
+        """Of the examples that belong to a class or were taken for it, the share that did both."""
+        hits = np.diag(self.counts)
+        return _ratio(hits, self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits)
+
     def state_dict(self) -> dict[str, Any]:
         """The counts so far."""
         return {"counts": self.counts.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from saved counts."""
-        self.counts = np.array(state["counts"], np.int64)
+        counts = np.array(state["counts"], np.int64)
+        self.classes = len(counts)
+        self.counts = counts.reshape(self.classes, self.classes)
+
+
+class F1Score(ConfusionMatrix):
+    """The harmonic mean of precision and recall.
+
+    With `average="binary"` that of class 1, with "macro" the mean over the classes that occur, as
+    label or as prediction; by default the first where there are two classes.
+
+    >>> f1 = F1Score()
+    >>> f1.update([0.5, 2.0, -1.0], [0, 1, 1])
+    >>> f1.compute()
+    0.5
+    """
+
+    name = "f1"
+
+    def __init__(
+        self,
+        classes: int | None = None,
+        threshold: float = 0.0,
+        *,
+        average: str | None = None,
+        ignore_index: int | None = None,
+    ):
+        if average not in (None, "binary", "macro"):
+            raise ArgumentError(f"F1Score: average must be 'binary' or 'macro', got {average!r}")
+        super().__init__(classes, threshold, ignore_index=ignore_index)
+        self.average = average
+
+    def compute(self) -> float:
+        """The F1 over all batches."""
+        average = self.average or ("binary" if self.classes == 2 else "macro")
+        if average == "binary" and self.classes > 2:
+            raise ArgumentError(
+                f"F1Score: average='binary' is for 2 classes, got {self.classes}; use 'macro'"
+            )
+        return float(self.f1()[1]) if average == "binary" and self.classes else _mean(self.f1())
+
+
+class IoU(ConfusionMatrix):
+    """Intersection over union, the Jaccard index: its mean over the classes that occur.
+
+        prediction: scores (N, C, ...), target: labels (N, ...)
+
+    >>> iou = IoU()
+    >>> iou.update([[[3.0, 0.0, 0.0], [0.0, 1.0, 1.0]]], [[0, 0, 1]])
+    >>> iou.compute()
+    0.5
+    """
+
+    name = "iou"
+
+    def compute(self) -> float:
+        """The mean over the classes."""
+        return _mean(self.iou())
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean of those that are numbers; NaN if none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _ratio(part: Any, whole: Any) -> np.ndarray:
