@@ -2,11 +2,12 @@
 
 `dataset` is where examples come from, `samplers` their order, `loader` the epochs, with `batches`
 (examples stacked to one) and `prefetch` (batches made ahead). Data sets are in `digits` (scans),
-`playground` (computed) and `idx` (read from files).
+`playground` (computed) and `idx` (read from files). `text` is all that is made of words.
 """
 
 import typing as _typing
 
+from . import text
 from .batches import collate, default_convert
 from .batches import collate as default_collate
 from .dataset import (
@@ -55,6 +56,7 @@ __all__ = [
     "playground",
     "random_split",
     "read_idx",
+    "text",
 ]
 
 if not _typing.TYPE_CHECKING:

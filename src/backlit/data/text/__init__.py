@@ -1,0 +1,22 @@
+"""Text: read, cut into tokens, numbered, tagged, scored, and put into batches.
+
+`reading` is files and their encodings, `conll` sentences in columns, `jsonl` records in lines of
+JSON, `labelled` texts with their classes. `tokenizers` says what text is cut into, `vocabulary`
+which number each piece has, `vectors` which vector a word brings along. `tags` is what tags mean,
+`scores` how well entities were found. `language` is what language models learn from, `sequences`
+what makes sequences of different lengths a batch, `buckets` which of them come together.
+"""
+
+from .conll import ConllDataset, Sentence, read_conll, write_conll
+from .reading import read_text
+from .scores import EntityCounts, EntityScores, entity_scores
+from .tags import Entity, convert_tags, entities, flaw, scheme_of, split_tag, tags_of
+from .tokenizers import (
+    BytePairTokenizer,
+    CharTokenizer,
+    WordTokenizer,
+    load_tokenizer,
+    tokenizer_from,
+    word_tokenize,
+)
+from .vocabulary import Vocabulary
