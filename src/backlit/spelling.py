@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 from .errors import SpellingError
@@ -218,14 +219,14 @@ def instead_of_numpy(name: str) -> str:
     return f"use {function}, or t.detach().numpy() (of one number item()) if none is wanted"
 
 
-def near_name(name: str, names: list[str]) -> str | None:
-    """The name that is perhaps meant: with other capitals, or much alike.
+def near_name(name: str, names: Iterable[str], alike: float = 0.8) -> str | None:
+    """The name that is perhaps meant: with other capitals, or alike to this degree.
 
     >>> near_name("Conv2D", ["Conv1d", "Conv2d"]), near_name("x", ["Linear"])
     ('Conv2d', None)
     """
     small = {n.lower(): n for n in names if not n.startswith("_")}
-    found = [] if name.startswith("_") else difflib.get_close_matches(name.lower(), small, 1, 0.8)
+    found = [] if name.startswith("_") else difflib.get_close_matches(name.lower(), small, 1, alike)
     return small[found[0]] if found else None
 
 

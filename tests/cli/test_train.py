@@ -19,7 +19,7 @@ import backlit
 from apart import printed
 from backlit.cli import main
 from backlit.cli.pictures import bar, beside, image, plain_region, region
-from backlit.cli.runs import hidden_widths
+from backlit.recipes.networks import widths
 from backlit.train.checkpoint import load_checkpoint
 from sampling import one_in
 
@@ -95,12 +95,19 @@ def test_digits_reach_97_percent_and_say_how_to_look_at_the_run(tmp_path):
     assert f"backlit eval {folder}" in output
     assert f"backlit predict {folder}" in output
     result = json.loads((folder / "result.json").read_text())
-    assert round(100 * result["test_accuracy"], 2) == accuracy
+    assert round(100 * result["test"]["accuracy"], 2) == accuracy
     evaluated = json.loads(run("eval", folder, "--json"))
-    assert evaluated["accuracy"] == result["test_accuracy"]
+    assert evaluated["accuracy"] == result["test"]["accuracy"]
     assert evaluated["examples"] == 359
     assert {p.name for p in folder.iterdir()} == {
-        *("run.json", "result.json", "best.safetensors", "latest.safetensors", "report.html")
+        *(
+            "run.toml",
+            "run.json",
+            "result.json",
+            "best.safetensors",
+            "latest.safetensors",
+            "report.html",
+        )
     }
     assert f"report         {folder / 'report.html'}" in output
     page = (folder / "report.html").read_text("utf-8")
@@ -175,7 +182,7 @@ def test_every_option_is_taken(tmp_path, options):
 @pytest.mark.slow
 def test_eval_prints_classes_and_confusions(circle):
     output = run("eval", circle)
-    assert re.search(r"test accuracy +[\d.]+ % +\d+ of 100 right, loss \d\.\d{4}", output)
+    assert re.search(r"test accuracy +[\d.]+ % +on 100 examples, loss \d\.\d{4}", output)
     assert re.search(r"class +examples +precision +recall +F1", output)
     assert re.search(r"orange +\d+ +[\d.]+ % +[\d.]+ % +[\d.]+ %", output)
     assert "true class in rows, taken for in columns" in output
@@ -245,8 +252,8 @@ def test_pictures():
 
 
 def test_model_names():
-    assert hidden_widths("linear") == []
-    assert hidden_widths("mlp:256-128") == [256, 128]
+    assert widths("linear") == []
+    assert widths("mlp:256-128") == [256, 128]
 
 
 @pytest.mark.slow
@@ -333,7 +340,7 @@ def test_a_run_that_was_stopped_is_resumed_to_the_same_bits(tmp_path, how):
     if how == signal.SIGINT:
         assert started.returncode == 130, output
         assert re.search(r"Interrupted in epoch \d+, after step \d+; saved as", output)
-        assert f"backlit train circle --resume --out {folder}" in output
+        assert f"backlit train --resume --out {folder}" in output
         assert not (folder / "result.json").exists()
     assert "Traceback" not in output
     resumed = run("train", "circle", "--resume", "--out", folder)
@@ -351,8 +358,75 @@ def test_resuming_wants_the_same_settings(tmp_path):
     run("train", "xor", *QUICK, "--out", folder)
     refused("train", "circle", "--resume", "--out", folder, says="is of xor, not of circle")
     refused("train", "xor", "--resume", "--lr", 0.5, "--out", folder,
-            says=r"usage: --lr must stay 0.03, got 0.5; leave it out")  # fmt: skip
+            says=r"usage: --resume: --lr must stay 0.03, got 0.5; leave it out")  # fmt: skip
     run("train", "xor", "--resume", "--lr", 0.03, "--out", folder)
+    refused("train", "xor", "--resume", "--epochs", 1, "--out", folder,
+            says="usage: --resume: --epochs must be at least 2, got 1")  # fmt: skip
+
+
+def test_a_finished_run_gets_more_epochs(tmp_path):
+    folder = tmp_path / "run"
+    run("train", "xor", *QUICK, "--out", folder)
+    output = run("train", "--resume", "--epochs", 5, "--out", folder)
+    assert re.search(r"^ *3/5 ", output, re.M)
+    assert not re.search(r"^ *2/5 ", output, re.M)
+    assert json.loads((folder / "result.json").read_text())["epochs"] == 5
+    assert "epochs = 5" in (folder / "run.toml").read_text()
+    other = ["--schedule", "one-cycle", "--out", tmp_path / "cycle"]
+    run("train", "xor", *QUICK, *other)
+    refused("train", "--resume", "--epochs", 5, "--out", tmp_path / "cycle",
+            says="usage: --resume: a one-cycle schedule has its length from the start")  # fmt: skip
+
+
+def test_a_file_of_settings_makes_the_run_again(tmp_path):
+    """Every setting; what is typed wins; an unknown name is told with the one that is meant."""
+    options = ("--lr", 0.02, "--clip-norm", 1, "--warmup", 0.1, "--label-smoothing", 0.1)
+    run("train", "XOR", *QUICK, *options, "--no-compile", "--out", tmp_path / "a")
+    config = tmp_path / "a" / "run.toml"
+    run("train", "--config", config, "--out", tmp_path / "b")
+    assert (tmp_path / "b" / "run.toml").read_bytes() == config.read_bytes()
+    a, b = ((tmp_path / n / "latest.safetensors").read_bytes() for n in "ab")
+    assert a == b
+    run("train", "--config", config, "--lr", 0.05, "--out", tmp_path / "c")
+    assert "lr = 0.05" in (tmp_path / "c" / "run.toml").read_text()
+    for text, says in (
+        ("epoch = 3", "x.toml: epoch is no setting; did you mean epochs"),
+        ("epochs = 0", "x.toml: epochs must be a whole number from 1, got 0"),
+        ('optimizer = "adamm"', "x.toml: optimizer must be one of sgd, .*did you mean adam"),
+        ("lr = 'fast'", "x.toml: lr must be a number above 0, got 'fast'"),
+        ("lr = ", "x.toml is not a TOML file: .*line 1"),
+    ):
+        (tmp_path / "x.toml").write_text(text)
+        refused("train", "xor", "--config", tmp_path / "x.toml", says=says)
+    refused("train", "xor", "--config", tmp_path / "no.toml", says="no.toml")
+
+
+def test_names_are_known_in_any_case(tmp_path):
+    output = run("Train", "Xor", *QUICK, "--optimizer", "SGD", "--out", tmp_path / "run")
+    assert "training  sgd" in output
+    assert "test accuracy" in run("EVAL", tmp_path / "run", "--checkpoint", "Latest")
+
+
+def test_negative_numbers_are_no_options(circle):
+    assert re.match(r"-4.5,-2  orange", run("predict", circle, "-4.5,-2"))
+    refused("predict", circle, "--wrung", says="usage: No such option.*--wrong")
+
+
+def test_pixels_of_another_scale_are_told_or_refused(digits, tmp_path):
+    from sklearn.datasets import load_digits
+
+    scans = load_digits().images[:5]
+    np.savetxt(tmp_path / "x.csv", scans.reshape(5, 64), delimiter=",")
+    np.save(tmp_path / "x.npy", scans / 16)
+    told = run("predict", digits, tmp_path / "x.csv").splitlines()
+    assert "note: " in told[-1]
+    assert "pixels from 0 to 16 are divided by 16" in told[-1]
+    plain = run("predict", digits, tmp_path / "x.npy").splitlines()
+    assert [line.split()[1:] for line in told[:-1]] == [line.split()[1:] for line in plain]
+    np.save(tmp_path / "x.npy", scans * 100)
+    refused("predict", digits, tmp_path / "x.npy", says="must have pixels from 0 to 1, 16 or 255")
+    np.save(tmp_path / "x.npy", scans / 8 - 1)
+    refused("predict", digits, tmp_path / "x.npy", says="got -1 to 1")
 
 
 # -- bad input --------------------------------------------------------------------------------
@@ -361,8 +435,11 @@ def test_resuming_wants_the_same_settings(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train"], "usage: Missing argument 'DATASET'"),
-        (["train", "cifar"], "usage: 'cifar' is not one of 'digits', 'spiral'"),
+        (["train"], "usage: Missing argument 'DATA'"),
+        (
+            ["train", "cirle"],
+            "'cirle' is neither a file or folder nor one of spiral, .*did you mean circle",
+        ),
         (["train", "xor", "--speed", "9"], "usage: No such option.* .?--speed"),
         (["train", "xor", "--epochs", "0"], "usage: '--epochs': 0 is not in the range x>=1"),
         (["train", "xor", "--lr", "-1"], "usage: '--lr': -1.0 is not in the range x>0"),
@@ -372,18 +449,22 @@ def test_resuming_wants_the_same_settings(tmp_path):
         (["train", "xor", "--optimizer", "lion"], "usage: 'lion' is not one of 'sgd'"),
         (
             ["train", "xor", "--model", "cnn"],
-            "usage: '--model': must be linear, or mlp: .*got 'cnn'",
+            "model: for points it must be linear, mlp:WIDTHS or net.py:Net, got 'cnn'",
         ),
-        (["train", "xor", "--model", "mlp:8-x"], "usage: '--model': must be linear"),
+        (["train", "xor", "--model", "mlp:8-x"], "model: mlp: must be followed by widths such as"),
         (
             ["train", "xor", "--data", "."],
-            "usage: --data is for mnist and fashion-mnist, not for xor",
+            "usage: data has no meaning for xor, leave it out",
         ),
-        (["train", "digits", "--noise", "0.1"], "usage: --noise is for the playground sets, not"),
-        (["train", "digits", "--samples", "50"], "usage: --samples is for the playground sets"),
+        (
+            ["train", "digits", "--noise", "0.1"],
+            "usage: noise has no meaning for digits \\(pixels\\)",
+        ),
+        (["train", "digits", "--samples", "50"], "usage: samples has no meaning for digits"),
         (["train", "mnist"], "mnist needs --data DIR, a folder with train-images-idx3-ubyte"),
         (["train", "mnist", "--data", "nowhere"], "nowhere must be a folder with train-images"),
-        (["evil"], "usage: No such command 'evil'"),
+        (["evil"], r"usage: No such command 'evil'\. Did you mean 'eval'\?"),
+        (["nonsense"], r"usage: No such command 'nonsense'\.$"),
         (["eval"], "usage: Missing argument 'RUN'"),
         (["eval", "nowhere"], "nowhere must be the folder of a run, but has no run.json"),
         (["predict", "nowhere"], "nowhere must be the folder of a run"),
@@ -432,14 +513,26 @@ def test_damaged_runs(tmp_path):
     backlit.save_tensors(best, {"x": [1.0]})
     refused("eval", folder, says="must be a checkpoint")
     best.unlink()
-    refused("eval", folder, says="has no best.safetensors: .* continue it with: backlit train xor")
+    refused(
+        "eval", folder, says="has no best.safetensors: .* continue it with: backlit train --resume"
+    )
     best.write_bytes(whole)
-    settings.write_text(described.replace("mlp:8-8", "mlp:8-9"))
+    config = folder / "run.toml"
+    text = config.read_text()
+    config.write_text(text.replace("mlp:8-8", "mlp:8-9"))
     refused("eval", folder, says="the model in .* does not fit Sequential: .* nothing was loaded")
-    changed = [("run-1", "run-9"), ("xor", "or"), ('"noise"', '"n"')]
-    for text in ("{", "[]", "{}", *(described.replace(*change) for change in changed)):
-        settings.write_text(text)
-        refused("eval", folder, says=r"run.json must describe a run \(backlit-run-1\), but cannot")
+    for old, new, says in (
+        ("noise", "nose", "run.toml: nose is no setting; did you mean noise"),
+        ('activation = "tanh"\n', "", "run.toml must set activation, but does not"),
+        ("dataset", "data", "run.toml must have a dataset, but has none"),
+    ):
+        config.write_text(text.replace(old, new))
+        refused("eval", folder, says=says)
+    config.write_text(text)
+    changed = [("run-2", "run-9"), ('"points"', '"spots"'), ('"shape"', '"s"')]
+    for broken in ("{", "[]", "{}", *(described.replace(a, b) for a, b in changed)):
+        settings.write_text(broken)
+        refused("eval", folder, says=r"run.json must describe a run \(backlit-run-2\), but cannot")
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,19 @@ from hypothesis import strategies as st
 
 import backlit
 from backlit import nn, optim, see
-from backlit.cli.predict import _read
-from backlit.cli.runs import FORMAT, load_network, read_settings, write_settings
-from backlit.cli.tasks import TASKS
 from backlit.data import idx_folder, read_idx
 from backlit.errors import ArgumentError, BacklitError, DataError
+from backlit.recipes.builtin import Points
+from backlit.recipes.form import Source
+from backlit.recipes.look import look
+from backlit.recipes.run import FORMAT, load, read_run, write_run
+from backlit.recipes.targets import Classes
 from backlit.see.records.model import Record
 from backlit.torch.serialization import load as torch_load
 from backlit.train import Trainer, load_checkpoint, load_flight, save_checkpoint
 
+#: What a run on the plane has learned.
+PLANE = Points(Classes(("orange", "blue")), (2,))
 #: What may be raised for a file that is not as it should be.
 REFUSALS = (DataError, ArgumentError)
 quick = settings(
@@ -352,25 +356,25 @@ def test_flights(tmp_path, flight, data):
 @settings(quick, max_examples=60)
 @given(st.data())
 def test_descriptions_of_runs(tmp_path, data):
-    task = TASKS["circle"]
-    write_settings(tmp_path, task, {**task.settings, "seed": 0, "data": None})
+    write_run(tmp_path, Source("circle"), look("circle").settings, PLANE)
     path = tmp_path / "run.json"
     content = json.loads(path.read_bytes())
     assert content["format"] == FORMAT
     if data.draw(st.booleans()):
         path.write_bytes(json.dumps(data.draw(changed(content))).encode())
     else:
+        path = tmp_path / data.draw(st.sampled_from(["run.json", "run.toml"]))
         path.write_bytes(data.draw(damaged(path.read_bytes())))
-    read(read_settings, tmp_path)
+    read(read_run, tmp_path)
     save_checkpoint(tmp_path / "best.safetensors", {"model": {}})
-    assert read(load_network, tmp_path) is None
+    assert read(load, tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, "\ufeff{}", "NaN"])
 def test_run_descriptions_that_json_cannot_read(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(DataError, match="must describe a run"):
-        read_settings(tmp_path)
+        read_run(tmp_path)
 
 
 # -- examples for `backlit predict` -------------------------------------------------------------
@@ -386,8 +390,8 @@ def _npy(array):
 @given(damaged(_npy(np.arange(6.0).reshape(3, 2))) | damaged(_npy(np.array([[1, 2]], "i2"))))
 def test_numpy_files_to_predict(tmp_path, data):
     (tmp_path / "x.npy").write_bytes(data)
-    array = read(_read, TASKS["circle"], str(tmp_path / "x.npy"))
-    assert array is None or array.shape[1:] == (2,)
+    found = read(PLANE.read, str(tmp_path / "x.npy"))
+    assert found is None or all(row.shape == (2,) for _, row in found)
 
 
 @pytest.mark.parametrize(
@@ -408,16 +412,16 @@ def test_hostile_numpy_headers(tmp_path, header):
     text = header.encode()
     path = tmp_path / "x.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(16))
-    array = read(_read, TASKS["circle"], str(path))
-    assert array is None or array.shape == (1, 2)
+    found = read(PLANE.read, str(path))
+    assert found is None or [row.shape for _, row in found] == [(2,)]
 
 
 @quick
 @given(damaged(b"1.5,2\n-3,4e2\n0.25,1\n") | st.binary(max_size=40))
 def test_text_files_to_predict(tmp_path, data):
     (tmp_path / "x.csv").write_bytes(data)
-    array = read(_read, TASKS["circle"], str(tmp_path / "x.csv"))
-    assert array is None or array.shape[1:] == (2,)
+    found = read(PLANE.read, str(tmp_path / "x.csv"))
+    assert found is None or all(row.shape == (2,) for _, row in found)
 
 
 # -- records ------------------------------------------------------------------------------------

@@ -147,6 +147,7 @@ FLOORS = [
     {"see", "models", "interop"},
     {"train"},
     {""},  # the package's own front
+    {"recipes"},
     {"torch"},
     {"cli"},
     {"__main__"},

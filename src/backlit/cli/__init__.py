@@ -3,8 +3,8 @@
 A subcommand is imported when it is used, so that `backlit --help` answers at once. The commands:
 
 - `run` (a PyTorch script), with `script/`: its training step compiled, its first step shown;
-- `train`, `evaluate`, `predict`, `replay` (a network of the command line's own), with `tasks`
-  (the data sets), `runs` (a run on the disk) and `pictures` (of digits and planes);
+- `train`, `evaluate`, `predict` (what `backlit.recipes` makes of data), `replay`, with `options`
+  (the settings as options) and `pictures` (of digits and planes);
 - `grad`, `check`, `diagnose`, `draw`, `explain`, `step` (seeing through), with `source` (what a
   command is given: a record, a script, a formula) and `stepper/` (the walk and its full screen).
 
@@ -23,12 +23,13 @@ import click
 
 from .. import __version__
 from ..errors import BacklitError
+from ..spelling import near_name
 from ..tape import INTERNAL
 
 #: Each subcommand: the module it lives in (as a function of its own name) and its line of help.
 _COMMANDS = {
     "run": ("backlit.cli.run", "Run a PyTorch script with Backlit, without a change."),
-    "train": ("backlit.cli.train", "Train a network on a data set and save the run."),
+    "train": ("backlit.cli.train", "Train a network on your data and save the run."),
     "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
     "replay": ("backlit.cli.replay", "Do a failed step of training again, and look at it."),
@@ -69,10 +70,21 @@ class _Lazy(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        name = name.lower()
         if name not in _COMMANDS:
             return None
         module = importlib.import_module(_COMMANDS[name][0])
         return getattr(module, _FUNCTIONS.get(name, name))
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of a name, however it is spelled; or the one that is perhaps meant."""
+        if args and args[0].lower() not in _COMMANDS and not args[0].startswith("-"):
+            near = near_name(args[0], list(_COMMANDS), 0.6)
+            hint = f" Did you mean {near!r}?" if near else ""
+            context.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from ..errors import ArgumentError
 from ..gates import as_op, is_gate
 from ..nn.module import Module
 from ..op import Op
+from ..recipes.script import run_file
 from ..see.checks import WRONG
 from ..see.checks import check as check_gradient
 from .output import make_console
@@ -60,26 +59,6 @@ def check(target: str, shapes: tuple[str, ...], attributes: tuple[str, ...], see
     make_console(soft_wrap=True).print(result)
     if not result.ok:
         raise SystemExit(1 if result.verdict == WRONG else 2)
-
-
-def run_file(path: Path, command: str) -> dict[str, Any]:
-    """The file's variables; it stays importable, so that its source can be quoted."""
-    if not path.is_file():
-        raise ArgumentError(f"{command}: {path}: there is no such file")
-    name = f"{command}ed_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's file may raise anything
-        raise ArgumentError(f"{command}: {path} raised {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent))
-    return vars(module)
 
 
 def _subject(found: Any, name: str, attributes: tuple[str, ...]) -> Any:

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from ..errors import ArgumentError
+from ..recipes.script import run_file
 from ..see.find.diagnose import ERROR
 from ..see.find.diagnose import diagnose as diagnose_model
-from .check import run_file
 from .output import make_console
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..autograd import no_grad
-from ..data import DataLoader
-from ..nn.functional import cross_entropy
-from ..train import ConfusionMatrix, Mean
+from ..recipes import load
+from ..recipes.run import finite, outputs_of
+from ..recipes.targets import Classes, Labels, Target, score_text
+from ..train import ConfusionMatrix
 from .output import make_console
-from .runs import load_network
-from .tasks import Task, load_test
+
+#: Of more classes the matrix does not fit a terminal.
+MOST_CLASSES = 20
 
 
 @click.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(), help="Folder with the IDX files, if it has moved.")
+@click.option("--data", type=click.Path(), help="Where the data is now, if it has moved.")
 @click.option(
     "--checkpoint",
-    type=click.Choice(["best", "latest"]),
+    type=click.Choice(["best", "latest"], case_sensitive=False),
     default="best",
     show_default=True,
     help="Which weights: those chosen by the validation examples, or the last.",
@@ -35,59 +37,75 @@ from .tasks import Task, load_test
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def evaluate(run: Path, data: str | None, checkpoint: str, as_json: bool) -> None:
     """Measure the network of RUN on its test examples."""
-    task, settings, model = load_network(run, checkpoint)
-    test = load_test(task, settings, data)
-    matrix, loss = ConfusionMatrix(len(task.classes)), Mean()
-    with no_grad():
-        for x, y in DataLoader(test, 1000):
-            scores = model(x)
-            matrix.update(scores, y)
-            loss.add(float(cross_entropy(scores, y)), len(y))
+    found = load(run, checkpoint)
+    target = found.form.target
+    outputs, answers = outputs_of(found.model, found.test(data))
+    scores = target.scores(outputs, answers)
+    matrix = None
+    if isinstance(target, Classes):
+        matrix = ConfusionMatrix(target.width)
+        matrix.update(outputs, answers)
     if as_json:
-        click.echo(json.dumps(_as_json(task, matrix, loss), indent=2))
+        content = {"dataset": found.source.dataset, "examples": len(answers), **scores}
+        if matrix is not None:
+            content |= _as_json(target, matrix)
+        click.echo(json.dumps(finite(content), indent=2))
         return
     console = make_console()
-    accuracy = Text.assemble(("test accuracy  ", "cyan"))
-    accuracy.append(f"{100 * matrix.compute():.2f} %", style="bold green")
-    right, total = int(np.trace(matrix.counts)), int(matrix.counts.sum())
-    accuracy.append(f"  {right:,} of {total:,} right, loss {loss.compute():.4f}", style="dim")
-    console.print(accuracy)
-    console.print()
-    console.print(_by_class(task, matrix))
-    console.print()
-    _print_confusion(console, task, matrix.counts)
+    (name, value), *others = scores.items()
+    head = Text.assemble((f"test {name}  ", "cyan"), (score_text(name, value), "bold green"))
+    more = "".join(f", {n} {score_text(n, v)}" for n, v in others)
+    head.append(f"  on {len(answers):,} examples{more}", style="dim")
+    console.print(head, soft_wrap=True)
+    if matrix is not None:
+        console.print()
+        console.print(_by_class(target, matrix))
+        if target.width <= MOST_CLASSES:
+            console.print()
+            _print_confusion(console, target, matrix.counts)
+    elif isinstance(target, Labels):
+        console.print()
+        console.print(_by_label(target, outputs, answers))
 
 
-def _as_json(task: Task, matrix: ConfusionMatrix, loss: Mean) -> dict[str, Any]:
-    def known(values: np.ndarray) -> list[float | None]:
-        return [None if math.isnan(v) else float(v) for v in values]
-
+def _as_json(target: Target, matrix: ConfusionMatrix) -> dict[str, Any]:
     return {
-        "dataset": task.name,
-        "examples": int(matrix.counts.sum()),
-        "accuracy": matrix.compute(),
-        "loss": loss.compute(),
-        "classes": list(task.classes),
-        "precision": known(matrix.precision()),
-        "recall": known(matrix.recall()),
-        "f1": known(matrix.f1()),
+        "classes": list(target.labels),
+        "precision": matrix.precision().tolist(),
+        "recall": matrix.recall().tolist(),
+        "f1": matrix.f1().tolist(),
         "confusion": matrix.counts.tolist(),
     }
 
 
-def _by_class(task: Task, matrix: ConfusionMatrix) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("class")
-    for title in ("examples", "precision", "recall", "F1"):
-        table.add_column(title, justify="right")
+def _by_label(target: Labels, outputs: np.ndarray, answers: np.ndarray) -> Table:
+    """Each label as a class of its own: there, or not there."""
+    rows = []
+    for i, name in enumerate(target.names):
+        matrix = ConfusionMatrix(2)
+        matrix.update(outputs[:, i], answers[:, i])
+        ratios = (r()[1] for r in (matrix.precision, matrix.recall, matrix.f1))
+        rows.append((name, int(matrix.counts[1].sum()), *ratios))
+    return _table(rows, "label")
+
+
+def _by_class(target: Target, matrix: ConfusionMatrix) -> Table:
     rows = zip(
-        task.classes,
+        target.labels,
         matrix.counts.sum(axis=1),
         matrix.precision(),
         matrix.recall(),
         matrix.f1(),
         strict=True,
     )
+    return _table(rows, "class")
+
+
+def _table(rows: Iterable[tuple[Any, ...]], what: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column(what)
+    for title in ("examples", "precision", "recall", "F1"):
+        table.add_column(title, justify="right")
     for name, count, *ratios in rows:
         table.add_row(name, f"{count:,}", *(_percent(r) for r in ratios))
     return table
@@ -100,14 +118,14 @@ def _percent(ratio: float) -> Text:
     return Text(f"{100 * ratio:.1f} %", style=style)
 
 
-def _print_confusion(console: Console, task: Task, counts: np.ndarray) -> None:
+def _print_confusion(console: Console, target: Target, counts: np.ndarray) -> None:
     """Rows are the true classes, columns what they were taken for."""
     console.print(Text("true class in rows, taken for in columns", style="dim"))
     width = max(len(f"{counts.max():,}"), 4) + 1
-    name_width = max(map(len, task.classes))
-    titles = [name[: width - 1].rjust(width) for name in task.classes]
+    name_width = max(map(len, target.labels))
+    titles = [name[: width - 1].rjust(width) for name in target.labels]
     console.print(Text(" " * name_width + "".join(titles), style="dim"), soft_wrap=True)
-    for i, name in enumerate(task.classes):
+    for i, name in enumerate(target.labels):
         line = Text.assemble((name.rjust(name_width), "dim"))
         for j, n in enumerate(counts[i]):
             style = "green" if i == j else "bold red" if n else "bright_black"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,155 +14,150 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from ..autograd import no_grad
-from ..data import read_idx
-from ..errors import DataError
 from ..nn import Module
-from ..nn.functional import softmax
-from ..tensor import as_tensor
+from ..recipes import Prediction, Run, load
+from ..recipes.form import apply
+from ..recipes.run import outputs_of
+from ..recipes.targets import Classes, log_softmax
+from ..train.report.examples import is_picture
 from .output import make_console
 from .pictures import bar, beside, has_colours, image, plain_region, region
-from .runs import load_network
-from .tasks import Task, load_test
 
 _REACH = 6.0  # of the drawn region
 _COLUMNS, _ROWS = 64, 64  # two rows make a line
+#: Classes that are shown of one prediction, and columns of a picture.
+_SHOWN, _PIXELS = 3, 32
 
 
-@click.command()
+class _Numbers(click.Command):
+    """A command whose arguments may be negative numbers: `-1.5,-2` is no option."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Put a blank before such an argument."""
+        marked = [f" {a}" if re.match(r"-\.?\d", a) else a for a in args]
+        return super().parse_args(context, marked)
+
+
+@click.command(
+    cls=_Numbers,
+    help="""Apply the network of RUN to INPUTS.
+
+
+  backlit predict runs/photos cat.jpg other.png
+  backlit predict runs/houses 'rooms=4, city=Oslo'    or new.csv, without the target
+  backlit predict runs/tweets 'what a day'            or a .txt file, a line each
+  backlit predict runs/circle 1.5,-2                  or .npy, .csv, IDX files
+
+An input is what the network was trained on: a picture, a row of a table, a sentence, a file of
+them. Without inputs some examples of the test are shown, and for points the whole plane.
+""",
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1)
-@click.option("--data", type=click.Path(), help="Folder with the IDX files, if it has moved.")
+@click.option("--data", type=click.Path(), help="Where the data is now, if it has moved.")
 @click.option("--examples", type=click.IntRange(1, 100), default=5, show_default=True)
 @click.option("--wrong", is_flag=True, help="Show test examples that the network gets wrong.")
 def predict(
     run: Path, inputs: tuple[str, ...], data: str | None, examples: int, wrong: bool
 ) -> None:
-    """Apply the network of RUN to INPUTS.
-
-    An input is a file with examples in rows (.npy, .csv, or IDX as of MNIST), or for the playground
-    sets a point such as 1.5,-2. Without inputs some test examples are shown, or for the playground
-    sets the plane with what the network says everywhere.
-    """
-    task, settings, model = load_network(run)
+    """Predict."""
+    found = load(run)
     console = make_console()
     if inputs:
         for given in inputs:
-            x = _read(task, given)
-            _print_predictions(console, task, given, _probabilities(model, x))
+            with _notes(console):
+                for name, said in found.named_predictions(given.strip()):
+                    _print_prediction(console, name, said)
         return
-    test = load_test(task, settings, data)
-    x, y = (t.numpy() for t in test.tensors)
-    shares = _probabilities(model, x)
-    if task.kind == "points" and not wrong:
-        _draw_plane(console, model, x, y)
+    test = found.test(data)
+    outputs, answers = outputs_of(found.model, test)
+    target = found.form.target
+    if not isinstance(target, Classes):
+        if wrong:
+            raise click.UsageError("--wrong is for classes; this run learns no single class.")
+        _print_beside(console, found, test, outputs, answers, examples)
         return
-    chosen = np.arange(len(y))
+    if found.form.kind == "points" and not wrong:
+        x = np.stack([test[i][0].numpy() for i in range(len(answers))])
+        _draw_plane(console, found.model, x, answers)
+        return
+    shares = np.exp(log_softmax(outputs))
+    chosen = np.arange(len(answers))
     if wrong:
-        chosen = chosen[shares.argmax(axis=1) != y]
+        chosen = chosen[shares.argmax(axis=1) != answers]
         if not len(chosen):
             console.print("No test example is wrong.")
             return
-    for i in chosen[:examples]:
-        _print_example(console, task, int(i), x[i], int(y[i]), shares[i])
+    for i in chosen[:examples].tolist():
+        _print_example(console, found, target, i, test[i][0].numpy(), int(answers[i]), shares[i])
 
 
-def _probabilities(model: Module, x: np.ndarray) -> np.ndarray:
-    """(N, classes), in batches of bounded memory."""
-    with no_grad():
-        parts = [
-            softmax(model(as_tensor(x[i : i + 1000])), dim=1).numpy()
-            for i in range(0, len(x), 1000)
-        ]
-    return np.concatenate(parts)
+@contextmanager
+def _notes(console: Console) -> Iterator[None]:
+    """Say what reading an input has warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        console.print(Text(f"note: {warning.message}", style="yellow"), soft_wrap=True)
 
 
-def _read(task: Task, given: str) -> np.ndarray:
-    """The examples in a file, or the point that is given."""
-    path = Path(given)
-    if task.kind == "points" and not path.exists():
-        try:
-            numbers = [float(part) for part in given.split(",")]
-        except ValueError:
-            numbers = []
-        if len(numbers) == 2 and all(map(math.isfinite, numbers)):
-            return np.array([numbers], np.float32)
-    if not path.is_file():
-        what = "a file or a point such as 1.5,-2" if task.kind == "points" else "a file"
-        raise DataError(f"predict: an input must be {what}, got {given}, which does not exist")
-    x = _read_file(path)
-    size = math.prod(task.example)
-    if x.size == 0 or x.size % size or (x.ndim > 1 and x[0].size % size):
-        raise DataError(
-            f"predict: {given} must have rows of {size} numbers "
-            f"({'×'.join(map(str, task.example))}), got the shape {x.shape}"
-        )
-    x = x.reshape(-1, *task.example)
-    scaled = x.astype(np.float32)
-    if x.dtype == np.uint8 and task.kind == "image":
-        scaled *= np.float32(1 / 255)
-    if not np.isfinite(scaled).all():
-        raise DataError(f"predict: {given} must hold finite numbers, got NaN or infinity")
-    return scaled
+def _print_prediction(console: Console, name: str, said: Prediction) -> None:
+    line = Text.assemble((f"{name}  ", "dim"))
+    value, gap, share = str(said).partition("  ")
+    line.append(value, style="bold")
+    line.append(gap + share)
+    console.print(line, soft_wrap=True)
 
 
-def _read_file(path: Path) -> np.ndarray:
-    if path.suffix == ".npy":
-        try:
-            x = np.load(path, allow_pickle=False)
-        except Exception as error:  # NumPy lets everything through that a bad header makes happen
-            raise DataError(f"predict: {path} is not a whole NumPy file: {_line(error)}") from None
-    elif path.suffix in (".csv", ".txt"):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it is empty is said below
-                x = np.loadtxt(path, dtype=np.float64, delimiter=",", ndmin=2, comments=None)
-        except (ValueError, OSError) as error:
-            raise DataError(
-                f"predict: {path} must have numbers with commas in each line: {_line(error)}"
-            ) from None
-    else:
-        x = read_idx(path)
-    if x.dtype.kind not in "fiub":
-        raise DataError(f"predict: {path} must hold numbers, got {x.dtype}")
-    return x
-
-
-def _line(error: Exception) -> str:
-    """The beginning of an error: a file's content may stand in it."""
-    return f"{type(error).__name__} {error}".splitlines()[0][:120]
-
-
-def _print_predictions(console: Console, task: Task, given: str, shares: np.ndarray) -> None:
-    for i, row in enumerate(shares):
-        best = int(row.argmax())
-        name = given if len(shares) == 1 else f"{given}[{i}]"
-        line = Text.assemble((f"{name}  ", "dim"))
-        line.append(task.classes[best], style="bold")
-        line.append(f"  {100 * row[best]:.1f} %")
+def _print_beside(
+    console: Console, run: Run, test: Any, outputs: np.ndarray, answers: np.ndarray, most: int
+) -> None:
+    """What is said beside what is true, of some test examples."""
+    said = run.form.target.predictions(outputs[:most])
+    true = run.form.target.truths(answers[:most])
+    for i, (one, other) in enumerate(zip(said, true, strict=True)):
+        line = Text.assemble((f"test example {i}: ", "dim"), (str(other), ""))
+        line.append("  network: ", style="dim")
+        line.append(str(one), style="bold")
         console.print(line, soft_wrap=True)
+        if run.form.describe is not None:
+            shown = run.form.describe(*(x.numpy() for x in test[i][:-1]))
+            console.print(Text(f"  {shown}", style="dim"), soft_wrap=True)
 
 
 def _print_example(
-    console: Console, task: Task, number: int, x: np.ndarray, label: int, shares: np.ndarray
-) -> None:
-    """The picture of an example, beside the network's three likeliest classes."""
-    best = np.argsort(-shares, kind="stable")[:3]
+    console: Console, run: Run, target: Classes, number: int, x: np.ndarray, label: int,
+    shares: np.ndarray,
+) -> None:  # fmt: skip
+    """An example, beside the network's likeliest classes."""
+    best = np.argsort(-shares, kind="stable")[:_SHOWN]
     right = int(best[0]) == label
     title = Text.assemble((f"test example {number}: ", "dim"))
-    title.append(task.classes[label])
+    title.append(target.names[label])
     title.append("  right" if right else "  wrong", style="green" if right else "bold red")
     lines = [title, Text()]
-    width = max(map(len, task.classes))
+    width = max(len(target.names[c]) for c in best)
     for c in best:
-        line = Text(f"{task.classes[c]:>{width}} {100 * shares[c]:5.1f} % ")
+        line = Text(f"{target.names[c]:>{width}} {100 * shares[c]:5.1f} % ")
         line.append(bar(float(shares[c]), 20), style="green" if c == label else "red")
         lines.append(line)
-    if task.kind == "image":
-        lines = beside([image(x[0], has_colours(console)), lines])
+    if run.form.describe is not None:
+        lines.append(Text(run.form.describe(x), style="dim"))
+    elif is_picture(x):
+        lines = beside([image(_grey(x), has_colours(console)), lines])
     for line in lines:
         console.print(line, soft_wrap=True)
     console.print()
+
+
+def _grey(x: np.ndarray) -> np.ndarray:
+    """A picture in [0, 1] without colours, thinned out to what fits a terminal."""
+    grey = x.reshape(-1, *x.shape[-2:]).mean(axis=0)
+    step = -(-max(grey.shape) // _PIXELS)
+    grey = grey[::step, ::step]
+    low, high = min(float(grey.min()), 0.0), max(float(grey.max()), 1.0)
+    return (grey - low) / (high - low)
 
 
 def _draw_plane(console: Console, model: Module, x: np.ndarray, y: np.ndarray) -> None:
@@ -168,7 +165,7 @@ def _draw_plane(console: Console, model: Module, x: np.ndarray, y: np.ndarray) -
     side = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * 2 * _REACH - _REACH
     down = _REACH - (np.arange(_ROWS) + 0.5) / _ROWS * 2 * _REACH
     grid = np.stack(np.meshgrid(side, down), axis=-1).reshape(-1, 2).astype(np.float32)
-    shares = _probabilities(model, grid)[:, 1].reshape(_ROWS, _COLUMNS)
+    shares = np.exp(log_softmax(apply(model, [grid])))[:, 1].reshape(_ROWS, _COLUMNS)
     lines: list[Any] = (
         region(shares, x, y, _REACH) if has_colours(console) else plain_region(shares)
     )

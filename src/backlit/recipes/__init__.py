@@ -1,0 +1,22 @@
+"""Recipes: from a file or a folder to a trained network, its report, and its predictions.
+
+    from backlit import recipes
+
+    task = recipes.look("houses.csv", target="price")
+    print(task)                       # what was understood, and what is odd
+    run = task.train("runs/houses")   # the run, its report, its test
+    run.predict({"rooms": 4, "city": "Oslo"})
+
+`look` says what is there; a `recipe` is what suits it, its `parts` are split examples, and their
+`form` is what is learned of the training part, by which examples become arrays and outputs
+predictions. The kinds of data are `builtin`, …. `targets` are classes, labels or numbers,
+`networks` what is trained, `settings` what can be set, `split` who trains and who tests. A `job`
+trains, a `run` is its folder.
+"""
+
+from .look import look
+from .recipe import Recipe
+from .run import Run, load
+from .targets import Prediction
+
+__all__ = ["Prediction", "Recipe", "Run", "load", "look"]

@@ -1,0 +1,43 @@
+"""What is there at a path: a built-in set, a folder, a file; asked back where it is not clear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .builtin import Digits, Files, Playground
+from .form import Source
+from .recipe import Recipe
+from .task import Task, look_at
+
+Task.kinds[:] = [Playground, Digits, Files]
+
+
+def look(
+    path: str | Path,
+    *,
+    target: str | list[str] | None = None,
+    kind: str | None = None,
+    drop: str | list[str] | None = None,
+    time: str | None = None,
+    group: str | None = None,
+    data: str | Path | None = None,
+) -> Recipe:
+    """Look at data, and say what it is and which recipe suits it.
+
+    `path` is the name of a built-in set, or a file or folder. `target` is the column to be learned
+    of a table, `drop` columns that are left out, `time` and `group` those that order and that bind
+    together. `kind` says what the data is where a look leaves that open. `data` is the folder with
+    the files of MNIST and Fashion-MNIST.
+
+    >>> task = look("circle")
+    >>> task.kind, task.settings["model"]
+    ('points', 'mlp:8-8')
+    """
+    given: dict[str, Any] = {"dataset": str(path), "kind": kind, "time": time, "group": group}
+    for name, values in (("target", target), ("drop", drop)):
+        given[name] = [values] if isinstance(values, str) else values
+    given["data"] = None if data is None else str(data)
+    task = look_at(Source.of(given))
+    assert isinstance(task, Recipe)
+    return task

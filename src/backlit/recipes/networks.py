@@ -1,0 +1,238 @@
+"""Which network a recipe trains: by a short name, by the name of a known network, or one's own.
+
+    linear              one layer
+    mlp:256-128         hidden layers of these widths
+    cnn:16-32-64        blocks of convolution, batch norm, activation and pooling, then the mean
+    bag:64              of texts: the mean of the words' vectors
+    lstm:128, gru:128   of sequences: a recurrent layer
+    net.py:Net          a class or a function in a file
+
+Which of them there are depends on the kind of data; see `Form.networks`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .. import manual_seed, nn, optim
+from ..array_api import astype, clip, concat, expand_dims, max, permute_dims, sum
+from ..errors import ArgumentError
+from ..models.perceptrons import ACTIVATIONS
+from ..tensor import Tensor
+from .script import run_file
+
+Settings = Mapping[str, Any]
+
+
+def widths(model: str) -> list[int]:
+    """The widths after the colon of a network's name."""
+    _, colon, sizes = model.partition(":")
+    parts = sizes.split("-") if colon else []
+    if not all(p.isascii() and p.isdigit() and 0 < int(p) <= 65536 for p in parts):
+        kind = model.partition(":")[0]
+        raise ArgumentError(
+            f"model: {kind}: must be followed by widths such as {kind}:256-128, got {model!r}"
+        )
+    return [int(p) for p in parts]
+
+
+def build(
+    networks: Mapping[str, Callable[[list[int]], nn.Module]],
+    what: str,
+    settings: Settings,
+    facts: Mapping[str, Any],
+) -> nn.Module:
+    """The network of some settings, with weights drawn from their seed.
+
+    `networks` makes each by the beginning of its name, of the widths after it; `facts` are what a
+    network of one's own may ask for by the names of its arguments.
+    """
+    manual_seed(settings["seed"])
+    name: str = settings["model"]
+    if ".py:" in name:
+        return _own(name, facts)
+    kind = name.partition(":")[0].lower()
+    if kind not in networks:
+        forms = ", ".join(f"{n}:WIDTHS" if n != "linear" else n for n in networks)
+        raise ArgumentError(f"model: for {what} it must be {forms} or net.py:Net, got {name!r}")
+    return networks[kind](widths(name))
+
+
+def _own(name: str, facts: Mapping[str, Any]) -> nn.Module:
+    """The network that a class or a function in a file makes, or that a variable there is."""
+    path, _, attribute = name.rpartition(":")
+    variables = run_file(path, "train")
+    made = variables.get(attribute)
+    if made is None:
+        known = [n for n, v in variables.items() if callable(v) and not n.startswith("_")]
+        raise ArgumentError(
+            f"train: {path} has no {attribute!r}; it has {', '.join(known) or 'no class'}"
+        )
+    if not isinstance(made, nn.Module):
+        wanted = inspect.signature(made).parameters.values()
+        missing = [
+            p.name for p in wanted
+            if p.default is p.empty and p.name not in facts
+            and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]  # fmt: skip
+        if missing:
+            raise ArgumentError(
+                f"train: {name} needs {missing[0]!r}, which is not known of the data; known are "
+                f"{', '.join(f'{k}={v}' for k, v in facts.items())}; give it a default"
+            )
+        made = made(**{p.name: facts[p.name] for p in wanted if p.name in facts})
+    if not isinstance(made, nn.Module):
+        raise ArgumentError(f"train: {name} must make an nn.Module, got {type(made).__name__}")
+    return made
+
+
+# -- what networks are made of ----------------------------------------------------------------
+
+
+def perceptron(inputs: int, hidden: Sequence[int], outputs: int, s: Settings) -> list[nn.Module]:
+    """Linear layers, between them batch norm, activation and dropout as the settings say."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers.append(nn.Linear(inputs, width))
+        if s["batch_norm"]:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(ACTIVATIONS[s["activation"]]())
+        if s["dropout"]:
+            layers.append(nn.Dropout(s["dropout"]))
+        inputs = width
+    return [*layers, nn.Linear(inputs, outputs)]
+
+
+def convolutions(
+    shape: Sequence[int], channels: Sequence[int], outputs: int, s: Settings
+) -> list[nn.Module]:
+    """For each width two convolutions of 3 (or 3×3), the second half as dense; then the mean.
+
+    `shape` is (C, L) or (C, H, W). The step of 2 ends where an axis has fewer than 4 places.
+    """
+    if not channels:
+        raise ArgumentError("model: cnn: must be followed by widths such as cnn:16-32")
+    sizes = list(shape[1:])
+    conv, norm, pool = (
+        (nn.Conv1d, nn.BatchNorm1d, nn.AdaptiveAvgPool1d)
+        if len(sizes) == 1
+        else (nn.Conv2d, nn.BatchNorm2d, nn.AdaptiveAvgPool2d)
+    )
+    layers: list[nn.Module] = []
+    inputs = shape[0]
+    for i, width in enumerate(channels):
+        step = 2 if i and min(sizes) >= 4 else 1
+        sizes = [-(-n // step) for n in sizes]
+        for stride in (step, 1):
+            layers.append(conv(inputs, width, 3, stride, padding=1, bias=not s["batch_norm"]))
+            if s["batch_norm"]:
+                layers.append(norm(width))
+            layers.append(ACTIVATIONS[s["activation"]]())
+            inputs = width
+    layers += [pool(1), nn.Flatten()]
+    if s["dropout"]:
+        layers.append(nn.Dropout(s["dropout"]))
+    return [*layers, nn.Linear(inputs, outputs)]
+
+
+class Bag(nn.Module):
+    """The mean of the vectors of a text's tokens, then a perceptron; token 0 is padding.
+
+    Source: Joulin et al., "Bag of tricks for efficient text classification", EACL 2017.
+    """
+
+    def __init__(self, vocabulary: int, width: int, head: Sequence[nn.Module], dropout: float):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Sequential(*head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, L) tokens -> (N, outputs)."""
+        there = astype(expand_dims(x != 0, axis=-1), "float32")
+        y = sum(self.embedding(x) * there, axis=1) / clip(sum(there, axis=1), 1.0)
+        return self.head(self.dropout(y))
+
+
+class TextConvolution(nn.Module):
+    """Convolutions of several lengths over a text's tokens, of each kernel its largest answer.
+
+    Source: Kim, "Convolutional neural networks for sentence classification", EMNLP 2014.
+    """
+
+    def __init__(
+        self, vocabulary: int, width: int, kernels: Sequence[int], channels: int, outputs: int,
+        dropout: float,
+    ):  # fmt: skip
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(width, channels, k, padding="same") for k in kernels
+        )
+        self.activation = nn.ReLU()
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(channels * len(kernels), outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, L) tokens -> (N, outputs)."""
+        there = astype(expand_dims(x != 0, axis=-1), "float32")
+        y = permute_dims(self.embedding(x) * there, (0, 2, 1))
+        found = [max(self.activation(c(y)), axis=2) for c in self.convolutions]
+        return self.head(self.dropout(concat(found, axis=1)))
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer over a sequence of vectors (N, T, D); its last state through a head."""
+
+    def __init__(self, layer: Callable[..., nn.Module], inputs: int, width: int, outputs: int):
+        super().__init__()
+        self.recurrent = layer(inputs, width, batch_first=True)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, D) -> (N, outputs)."""
+        y, _ = self.recurrent(x)
+        return self.head(y[:, -1])
+
+
+def optimizer_of(model: nn.Module, settings: Settings) -> optim.Optimizer:
+    """The optimizer of some settings."""
+    name, lr, decay = settings["optimizer"], settings["lr"], settings["weight_decay"]
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if name == "sgd":
+        return optim.SGD(parameters, lr=lr, weight_decay=decay)
+    if name == "momentum":
+        return optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=decay)
+    rules = {
+        "rmsprop": optim.RMSprop,
+        "adagrad": optim.Adagrad,
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
+    }
+    return rules[name](parameters, lr=lr, weight_decay=decay)
+
+
+def schedule_of(optimizer: optim.Optimizer, settings: Settings, steps: int) -> Any:
+    """The learning-rate schedule of a run of so many steps: stepped after each of them."""
+    name, warm = settings["schedule"], settings.get("warmup", 0.0) * steps
+    if name == "one-cycle":
+        momentum = settings["optimizer"] in ("momentum", "adam", "adamw")
+        return optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=settings["lr"], total_steps=steps, cycle_momentum=momentum
+        )
+    if name == "constant" and not warm:
+        return None
+
+    def factor(step: int) -> float:
+        """The share of the learning rate in a step."""
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        done = min(1.0, (step - warm) / (steps - warm)) if steps > warm else 1.0
+        if name == "cosine":
+            return (1 + math.cos(math.pi * done)) / 2
+        return 1 - done if name == "linear" else 1.0
+
+    return optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -1,0 +1,115 @@
+"""A task that can be trained, and what most kinds of tasks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data import Dataset, TensorDataset
+from .form import Form, Parts
+from .job import Job
+from .run import Run
+from .split import Split, split
+from .task import Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Steps of training at which a recipe aims by itself, and the epochs that it then takes.
+STEPS, FEWEST, MOST = 1500, 5, 60
+
+
+class Recipe(Task):
+    """A task that can be trained."""
+
+    def train(
+        self,
+        folder: str | Path | None = None,
+        *,
+        resume: bool = False,
+        progress: str = "auto",
+        console: Console | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Train by the recipe, with these settings in its place, and save the run in a folder.
+
+        The folder is `runs/` and the task's name unless given; an earlier run in it is moved aside.
+        """
+        job = Job(self, folder, self.set(**settings), resume=resume)
+        return job.run(progress=progress, console=console)
+
+
+class Examples(Recipe):
+    """A task whose examples have numbers: it says how one is read, and the rest is common."""
+
+    def __init__(self, *args: Any, answers: Any, labels: Any = None, groups: Any = None,
+                 fixed: np.ndarray | None = None):  # fmt: skip
+        super().__init__(*args)
+        self.answers = answers
+        self.labels = labels
+        self.groups = groups
+        self.fixed = fixed
+
+    def split(self, settings: Mapping[str, Any]) -> Split:
+        """The numbers of the examples in each part."""
+        return split(
+            len(self.answers),
+            validation=settings["validation"],
+            test=settings["test"],
+            seed=settings["seed"],
+            labels=self.labels,
+            groups=self.groups,
+            fixed=self.fixed,
+        )
+
+    def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Form:
+        """The form, learned of the training examples only."""
+        raise NotImplementedError
+
+    def examples(self, numbers: np.ndarray) -> Sequence[Any]:
+        """The examples of these numbers, as the form encodes them."""
+        raise NotImplementedError
+
+    def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
+        """The examples of each part as rows of Tensors."""
+        found = self.split(settings)
+        form = form or self.learn(found.training, settings)
+        made = [self.dataset(form, n) for n in (found.training, found.validation, found.test)]
+        return Parts(form, *made)
+
+    def dataset(self, form: Form, numbers: np.ndarray) -> Dataset:
+        """The inputs and the target of these examples."""
+        answers = form.target.encode(take(self.answers, numbers))
+        return TensorDataset(*form.encode(self.examples(numbers)), answers)
+
+
+def take(values: Any, numbers: np.ndarray) -> Any:
+    """The values of these numbers, of an array or a list."""
+    if isinstance(values, np.ndarray):
+        return values[numbers]
+    return [values[i] for i in numbers.tolist()]
+
+
+def epochs_for(examples: int, batch_size: int, steps: int = STEPS) -> int:
+    """As many epochs as make about so many steps, within bounds."""
+    return min(MOST, max(FEWEST, round(steps * batch_size / max(examples, 1))))
+
+
+def batch_for(examples: int) -> int:
+    """Examples in a batch: more of them where there are more."""
+    sizes = ((8, 200), (16, 800), (32, 5000), (64, 20000))
+    return next((size for size, below in sizes if examples < below), 128)
+
+
+def imbalance(counts: Mapping[str, int]) -> list[str]:
+    """What to say of classes that are rare."""
+    low, high = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[high] < 5 * counts[low]:
+        return []
+    return [
+        f"classes are not balanced: {counts[high]:,} of {high}, {counts[low]:,} of {low}; "
+        "--balance weighs them equally"
+    ]
