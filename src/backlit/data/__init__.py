@@ -1,8 +1,10 @@
 """Datasets, loaders, and data sets to begin with.
 
 `dataset` is where examples come from, `samplers` their order, `loader` the epochs, with `batches`
-(examples stacked to one) and `prefetch` (batches made ahead). Data sets are in `digits` (scans),
-`playground` (computed) and `idx` (read from files). `text` is all that is made of words.
+(examples stacked to one) and `prefetch` (batches made ahead). Data sets are in `digits` (scans) and
+`playground` (computed). Files are read by `idx`; by `images` (folders of pictures, each by
+`pictures`); by `tables` (whole or in pieces, from `table_sources`; CSV is split by `delimited`, its
+`columns` are typed), of which `encoding` makes numbers. `text` is all that is made of words.
 """
 
 import typing as _typing
@@ -21,8 +23,11 @@ from .dataset import (
     random_split,
 )
 from .digits import digits
+from .encoding import TableEncoding
 from .idx import idx_folder, read_idx
+from .images import ImageFolder
 from .loader import DataLoader
+from .pictures import image_tensor, load_image, open_image
 from .playground import playground
 from .samplers import (
     BatchSampler,
@@ -32,6 +37,7 @@ from .samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .tables import Table, TableStream
 
 __all__ = [
     "BatchSampler",
@@ -39,6 +45,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "ImageFolder",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
@@ -46,6 +53,9 @@ __all__ = [
     "StackDataset",
     "Subset",
     "SubsetRandomSampler",
+    "Table",
+    "TableEncoding",
+    "TableStream",
     "TensorDataset",
     "WeightedRandomSampler",
     "collate",
@@ -53,6 +63,9 @@ __all__ = [
     "default_convert",
     "digits",
     "idx_folder",
+    "image_tensor",
+    "load_image",
+    "open_image",
     "playground",
     "random_split",
     "read_idx",

@@ -75,7 +75,8 @@ class TensorDataset(Dataset):
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         if isinstance(index, slice):
             return tuple(wrap(t.array[index]) for t in self.tensors)
-        return tuple(wrap(np.asarray(t.array[_checked(index, len(self))])) for t in self.tensors)
+        row = example_number(index, len(self))
+        return tuple(wrap(np.asarray(t.array[row])) for t in self.tensors)
 
     def rows(self, indices: np.ndarray) -> tuple[Tensor, ...]:
         """The rows of these numbers, of every Tensor; a run of consecutive rows is not copied."""
@@ -131,7 +132,7 @@ class Subset(Dataset):
         return len(self.indices)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.dataset[self.indices[_checked(index, len(self))]]
+        return self.dataset[self.indices[example_number(index, len(self))]]
 
     def numbers(self, indices: np.ndarray) -> np.ndarray:
         """The numbers, in the dataset, of examples."""
@@ -182,7 +183,7 @@ class ConcatDataset(Dataset):
         return self.cumulative_sizes[-1]
 
     def __getitem__(self, index: Any) -> Any:
-        i = _checked(index, len(self))
+        i = example_number(index, len(self))
         which = int(np.searchsorted(self.cumulative_sizes, i, side="right"))
         before = self.cumulative_sizes[which - 1] if which else 0
         return self.datasets[which][i - before]
@@ -220,7 +221,7 @@ class StackDataset(Dataset):
         return len(self._parts()[0])
 
     def __getitem__(self, index: Any) -> Any:
-        i = _checked(index, len(self))
+        i = example_number(index, len(self))
         if isinstance(self.datasets, dict):
             return {name: dataset[i] for name, dataset in self.datasets.items()}
         return tuple(dataset[i] for dataset in self.datasets)
@@ -281,7 +282,8 @@ def _counts(n: int, lengths: Sequence[float]) -> list[int]:
     return counts
 
 
-def _checked(index: Any, n: int) -> int:
+def example_number(index: Any, n: int) -> int:
+    """The number, from 0, of one of n examples; a negative index counts from the end."""
     try:
         i = operator.index(index)
     except TypeError:

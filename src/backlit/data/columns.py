@@ -1,0 +1,292 @@
+"""What the values of a column are: numbers, categories, dates or texts, and which are missing."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DataError
+from .delimited import is_number
+
+KINDS = ("number", "category", "date", "text")
+
+#: Texts that stand for no value, as pandas reads them.
+MISSING = frozenset(
+    (
+        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
+        *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    )
+)
+_MOSTLY = 0.9  # of the values: then the others are mistakes
+_FEW = 20  # different texts that are categories however few rows there are
+_MANY = 1000  # different texts that are no categories however many rows there are
+_REPEATED = 10  # times that a category occurs on average, if there are more than a few
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?\s?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
+_NO_TIME = np.datetime64("NaT", "us")
+
+#: Says where a value stands: `houses.csv:17`.
+Place = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a name, a kind, and one value for each row.
+
+    | kind     | values                                                       | missing |
+    |----------|--------------------------------------------------------------|---------|
+    | number   | float64                                                      | NaN     |
+    | category | int32, the place in `categories`, texts in their order       | -1      |
+    | date     | datetime64 in microseconds; with a time zone, in UTC         | NaT     |
+    | text     | Python's texts, in an array of objects                       | None    |
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+    categories: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which rows have no value."""
+        if self.kind == "category":
+            return self.values < 0
+        if self.kind == "text":
+            return np.array([value is None for value in self.values], bool)
+        return np.isnan(self.values) if self.kind == "number" else np.isnat(self.values)
+
+    def take(self, rows: np.ndarray) -> Column:
+        """The values of some rows."""
+        return replace(self, values=self.values[rows])
+
+    def value(self, row: int) -> Any:
+        """One value as Python has it; None if it is missing."""
+        value = self.values[row]
+        if self.kind == "category":
+            return None if value < 0 else self.categories[value]
+        if self.kind == "number":
+            return None if math.isnan(value) else float(value)
+        return value.item() if self.kind == "date" else value
+
+    def as_categories(self) -> Column:
+        """The same values as categories; numbers by their shortest text, without `.0`."""
+        if self.kind == "category":
+            return self
+        texts = [None if value is None else str(value) for value in self._python()]
+        return _category(self.name, texts)
+
+    def _python(self) -> Iterable[Any]:
+        """All values as Python has them; whole numbers as integers."""
+        for row in range(len(self)):
+            value = self.value(row)
+            whole = isinstance(value, float) and value.is_integer()
+            yield int(value) if whole else value
+
+
+def mistaken(place: str, name: str, kind: str, value: Any, why: str = "") -> DataError:
+    """The error of a value that is not of its column's kind."""
+    cure = (
+        'pass decimal=","'
+        if kind == "number" and isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value)
+        else f"correct it, or say missing=[{value!r:.30}], or kinds={{{name!r}: 'category'}}"
+    )
+    return DataError(
+        f"Table: {place}: column {name!r} must hold a {kind}{why}, got {value!r:.60}; {cure}"
+    )
+
+
+def of_texts(
+    name: str,
+    texts: Sequence[str],
+    place: Place,
+    *,
+    kind: str | None = None,
+    missing: Collection[str] = MISSING,
+    decimal: str = ".",
+    date_format: str | None = None,
+) -> Column:
+    """A column of texts, as files have them; without a `kind` it is found out.
+
+    All of the values must be of the kind. It is numbers, or dates, if nine tenths of the values
+    are; then the others raise DataError. Else texts are categories if there are few different ones.
+    """
+    found: list[str | None] = [None if (t := text.strip()) in missing else t for text in texts]
+    known = [text for text in found if text is not None]
+    if date_format is not None:
+        kind = "date"
+    if kind is None:
+        plain = known if decimal == "." else [text.replace(decimal, ".") for text in known]
+        kind = _kind(known, plain)
+    if kind == "number":
+        return Column(name, kind, _numbers(name, found, place, decimal))
+    if kind == "date":
+        return Column(name, kind, _dates(name, found, place, date_format))
+    return _category(name, found) if kind == "category" else _text(name, found)
+
+
+def _kind(known: list[str], plain: list[str]) -> str:
+    """The kind of which texts are, or are but for mistakes."""
+    if all(map(is_number, plain)):
+        return "number"
+    for kind, fits in (
+        ("number", is_number),
+        ("number", _DECIMAL_COMMA.fullmatch),
+        ("date", _DATE.fullmatch),
+    ):
+        # The first few say quickly that texts are none.
+        if any(map(fits, plain[:20])) and sum(bool(fits(t)) for t in plain) >= _MOSTLY * len(plain):
+            return kind
+    return "category" if _are_categories(len(set(known)), len(known)) else "text"
+
+
+def _are_categories(different: int, count: int) -> bool:
+    return different <= _FEW or (different <= _MANY and different * _REPEATED <= count)
+
+
+def _numbers(name: str, texts: list[str | None], place: Place, decimal: str) -> np.ndarray:
+    def mistake(row: int) -> DataError:
+        return mistaken(place(row), name, "number", texts[row])
+
+    plain = texts
+    if decimal != ".":
+        plain = [text and text.replace(decimal, ".") for text in texts]
+    try:
+        values = np.array([math.nan if text is None else float(text) for text in plain], np.float64)
+    except ValueError:
+        row = next(i for i, t in enumerate(plain) if t is not None and not is_number(t))
+        raise mistake(row) from None
+    odd = [i for i in np.flatnonzero(np.isnan(values)).tolist() if plain[i] is not None]
+    odd += [i for i, text in enumerate(plain) if text is not None and "_" in text]
+    if odd:
+        raise mistake(odd[0])
+    return values
+
+
+def _dates(name: str, texts: list[str | None], place: Place, form: str | None) -> np.ndarray:
+    values = np.full(len(texts), _NO_TIME)
+    for row, text in enumerate(texts):
+        if text is None:
+            continue
+        try:
+            if form is None and not _DATE.fullmatch(text):
+                raise ValueError
+            moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+        except ValueError:
+            why = f" as {form}" if form else " as 2024-12-31 or 2024-12-31 23:59:59"
+            raise mistaken(place(row), name, "date", text, why) from None
+        values[row] = _moment(moment)
+    return values
+
+
+def _moment(moment: date) -> np.datetime64:
+    """A date or a time, in UTC if it has a time zone."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(moment, "us")
+
+
+def in_order(texts: Iterable[str]) -> tuple[str, ...]:
+    """Texts in their order; numbers by size."""
+    different = set(texts)
+    if all(map(is_number, different)):
+        return tuple(sorted(different, key=lambda text: (float(text), text)))
+    return tuple(sorted(different))
+
+
+def _category(name: str, texts: Sequence[str | None]) -> Column:
+    categories = in_order(text for text in texts if text is not None)
+    codes = {text: code for code, text in enumerate(categories)}
+    values = [-1 if text is None else codes[text] for text in texts]
+    return Column(name, "category", np.array(values, np.int32), categories)
+
+
+def _text(name: str, texts: Sequence[str | None]) -> Column:
+    values = np.empty(len(texts), object)
+    values[:] = texts
+    return Column(name, "text", values)
+
+
+# -- columns of arrays ----------------------------------------------------------------------------
+
+
+def of_array(name: str, data: Any, place: Place, *, kind: str | None = None) -> Column:
+    """A column of an array, of numbers or of objects, which keep the types that they have.
+
+    Texts are not read as numbers here, unless `kind` says so.
+    """
+    of_things = isinstance(data, list | tuple)  # which NumPy would bring to one type
+    array = np.fromiter(data, object, len(data)) if of_things else np.asarray(data)
+    if array.ndim != 1:
+        raise DataError(
+            f"Table: column {name!r} must have one value for each row, got shape {array.shape}; "
+            f"leave it out with ignore=[{name!r}], or use a TensorDataset"
+        )
+    letter = array.dtype.kind
+    if letter in "iuf":
+        column = Column(name, "number", array.astype(np.float64))
+    elif letter == "M":
+        column = Column(name, "date", array.astype("datetime64[us]"))
+    elif letter == "m":
+        column = Column(name, "number", array / np.timedelta64(1, "s"))
+    elif letter == "b":
+        column = _category(name, [str(value) for value in array])
+    else:
+        column = _of_objects(name, array, place, kind)
+    if kind in (None, column.kind):
+        return column
+    if kind in ("category", "text"):
+        named = column.as_categories()
+        texts = [named.value(row) for row in range(len(named))]
+        return named if kind == "category" else _text(name, texts)
+    if column.kind in ("category", "text"):
+        texts = [column.value(row) or "" for row in range(len(column))]
+        return of_texts(name, texts, place, kind=kind)
+    raise ArgumentError(f"Table: column {name!r} holds {column.kind}s, which are no {kind}s")
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # of pandas
+        return True
+    return isinstance(value, float | np.floating) and math.isnan(value)
+
+
+def _of_objects(name: str, array: np.ndarray, place: Place, kind: str | None) -> Column:
+    """A column of Python's things: numbers, dates or texts, one kind of them."""
+    values = [None if _is_missing(value) else value for value in array.tolist()]
+    types = {type(value) for value in values if value is not None}
+    if types and types <= {bool}:
+        return _category(name, [None if v is None else str(v) for v in values])
+    if all(issubclass(t, numbers.Real | Decimal) for t in types) and bool not in types:
+        return Column(
+            name, "number", np.array([math.nan if v is None else float(v) for v in values])
+        )
+    if all(issubclass(t, date) for t in types):
+        moments = [_NO_TIME if v is None else _moment(v) for v in values]
+        return Column(name, "date", np.array(moments, "datetime64[us]"))
+    for row, value in enumerate(values):
+        if value is not None and not isinstance(value, str):
+            raise DataError(
+                f"Table: {place(row)}: column {name!r} must hold numbers, texts or dates of one "
+                f"kind, got {value!r:.60} ({type(value).__name__}); convert it, or leave it out "
+                f"with ignore=[{name!r}]"
+            )
+    if kind is None:
+        known = [value for value in values if value is not None]
+        kind = "category" if _are_categories(len(set(known)), len(known)) else "text"
+    return _text(name, values) if kind == "text" else _category(name, values)
+
+
+__all__ = ["KINDS", "MISSING", "Column", "Place", "in_order", "mistaken", "of_array", "of_texts"]

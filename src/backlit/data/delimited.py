@@ -1,0 +1,178 @@
+"""Records of a CSV file: its dialect found out, every record as long as the first, line by line.
+
+Values stay texts here; what they mean is said in `columns`. Python's own `csv` splits the lines, so
+that reading needs no other package and a file means the same on every machine.
+
+Source: RFC 4180, and what spreadsheets write besides: `;` or tabs between fields, a BOM in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import DataError, MissingFileError
+
+DELIMITERS = ",;\t|"
+_LOOKED_AT = 1 << 16  # characters from which the delimiter is found out
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as Python and spreadsheets write it; `1_000` is none."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+class Records:
+    """The records of a CSV file, read when they are asked for, by one pass over the file.
+
+    Iteration gives `(line, fields)`: the line on which a record ends, from 1, and its fields. Each
+    iteration opens the file anew. Files that end in `.gz` are unpacked on the way.
+
+    - `delimiter`: by default that of `,` `;` tab `|` by which the first lines fall into equally
+      many fields, and most.
+    - `header`: whether the first record has the names; by default it has, unless one of its fields
+      is a number. Columns without a name are called `column_1`, `column_2`, …
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        delimiter: str | None = None,
+        header: bool | None = None,
+        encoding: str = "utf-8",
+    ):
+        self.path = os.fspath(path)
+        self.encoding = encoding
+        with self._opened() as file:
+            start = file.read(_LOOKED_AT)
+        if not start.strip():
+            raise DataError(f"read_csv: {self.path} must have at least one record, but is empty")
+        if start.startswith("PK\x03\x04") or "\0" in start:
+            raise DataError(
+                f"read_csv: {self.path} must be text, but has null characters: it is of another "
+                'format, or has another encoding; as encoding="utf-16"'
+            )
+        self.delimiter = _likely_delimiter(start) if delimiter is None else delimiter
+        if len(self.delimiter) != 1:
+            raise DataError(f"read_csv: delimiter must be one character, got {delimiter!r}")
+        _, first = next(self._split())
+        self.header = not any(map(is_number, first)) if header is None else header
+        self.names = _names(first, self.path) if self.header else _numbered(len(first))
+
+    @contextmanager
+    def _opened(self) -> Iterator[io.TextIOBase]:
+        """The file as text, and what goes wrong while it is read as one error that names it."""
+        encoding = "utf-8-sig" if self.encoding.lower() in ("utf-8", "utf8") else self.encoding
+        try:
+            compressed = self.path.endswith(".gz")
+            raw: Any = gzip.open(self.path) if compressed else open(self.path, "rb")  # noqa: SIM115
+            with raw, io.TextIOWrapper(raw, encoding, newline="") as file:
+                yield file
+        except UnicodeError:
+            raise DataError(
+                f"read_csv: {self._undecodable()} must be {self.encoding} text; it may be "
+                'encoding="cp1252" (as Windows writes) or "latin-1"'
+            ) from None
+        except LookupError as error:
+            raise DataError(f"read_csv: {error}, for {self.path}") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(
+                f"read_csv: {self.path} is a truncated or damaged gzip file ({error}); fetch it "
+                "again"
+            ) from None
+        except OSError as error:
+            kind = MissingFileError if isinstance(error, FileNotFoundError) else DataError
+            raise kind(
+                f"read_csv: {self.path} cannot be read: {error.strerror or error}; check the path"
+            ) from None
+
+    def _undecodable(self) -> str:
+        """The place of the first bytes that have no meaning in the encoding."""
+        opened: Any = gzip.open if self.path.endswith(".gz") else open
+        with opened(self.path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    line.decode(self.encoding)
+                except UnicodeDecodeError as error:
+                    byte = f"{error.object[error.start]:#04x}"
+                    return f"{self.path}:{number}: byte {byte} after {error.start} others"
+        return self.path
+
+    def _split(self) -> Iterator[tuple[int, list[str]]]:
+        """All records that are no blank lines, with the lines on which they end."""
+        with self._opened() as file:
+            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
+            try:
+                for fields in reader:
+                    if fields:
+                        yield reader.line_num, fields
+            except csv.Error as error:
+                raise DataError(
+                    f"read_csv: {self.path}:{reader.line_num}: the record cannot be split: "
+                    f"{error}; is a quotation mark missing?"
+                ) from None
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        records = self._split()
+        if self.header:
+            next(records)
+        for line, fields in records:
+            if len(fields) != len(self.names):
+                raise DataError(
+                    f"read_csv: {self.path}:{line}: each record must have {len(self.names)} fields "
+                    f"({_shown(self.names)}), got {len(fields)}: {_shown(fields)}"
+                )
+            yield line, fields
+
+
+def _shown(texts: list[str]) -> str:
+    line = ", ".join(texts)
+    return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _likely_delimiter(start: str) -> str:
+    """The delimiter by which the first lines have equally many fields, and most."""
+    lines = start.splitlines()
+    if len(start) == _LOOKED_AT:
+        lines = lines[:-1] or lines  # the last one is cut off
+    best, most = ",", 1
+    for delimiter in DELIMITERS:
+        try:
+            rows = [fields for fields in csv.reader(lines[:100], delimiter=delimiter) if fields]
+        except csv.Error:
+            continue
+        counts = [len(fields) for fields in rows]
+        agreeing = sum(count == counts[0] for count in counts)
+        if counts[0] > most and agreeing >= 0.9 * len(counts):
+            best, most = delimiter, counts[0]
+    return best
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"column_{i + 1}" for i in range(count)]
+
+
+def _names(fields: list[str], path: str) -> list[str]:
+    numbered = _numbered(len(fields))
+    names = [field.strip() or name for field, name in zip(fields, numbered, strict=True)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"read_csv: {path}:1: columns must have different names, got {', '.join(twice[:5])} "
+            "twice; rename them, or pass header=False if the first line is a record"
+        )
+    return names
+
+
+__all__ = ["DELIMITERS", "Records", "is_number"]

@@ -1,0 +1,224 @@
+"""Tables: named columns of rows, in memory or read in pieces.
+
+What a column is: `columns`. Where columns come from: `table_sources`. What becomes of rows for a
+network: `encoding`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DataError
+from ..foreign import words
+from ..table import Table as Printed
+from .columns import MISSING, Column
+from .dataset import Dataset, IterableDataset, Subset, example_number
+from .table_sources import Piece, Reading, pieces, whole
+
+_CHUNK = 1 << 16  # rows
+
+
+class Table(Dataset):
+    """Rows with named columns of known kinds, of which one may be the target.
+
+    >>> table = Table({"area": [50.0, 72.0, None], "town": ["Rome", "Bari", "Rome"]})
+    >>> table[2]
+    {'area': None, 'town': 'Rome'}
+    >>> print(table)
+    column  kind      different  missing  values
+    ------  --------  ---------  -------  ----------
+    area    number            2        1  50 … 72
+    town    category          2        0  Bari, Rome
+    3 rows
+
+    `source` is a CSV file (also `.gz`), a Parquet file, a DataFrame of pandas or polars, a table of
+    Arrow, a data set of Hugging Face's `datasets`, a dict of columns, or a structured array.
+
+    - `kinds` says of columns what they are: "number", "category", "date" or "text". Else it is
+      found out: nine tenths of the values in a file must be numbers, or dates, and then the others
+      are errors; other texts are categories if there are few different ones. Columns of other
+      libraries keep the types they have.
+    - `target` names the column that is to be predicted, or several. Whole numbers are its classes
+      if there are at most 20 different, each at least twice on average, unless `kinds` says
+      "number".
+    - `ignore` names columns that are left out; `missing` the texts that stand for no value.
+    - `dates` gives the form of dates that are not as 2024-12-31: `{"day": "%d.%m.%Y"}`.
+    - `decimal`, `delimiter`, `header`, `encoding` are the CSV file's; see `delimited.Records`.
+
+    A row is a dict of Python's values; None says that one is missing. `rows(numbers)` gives some
+    rows as a table, and so does `Table.of(subset)`; `random_split` splits it as any dataset.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        target: str | Sequence[str] | None = None,
+        *,
+        kinds: Mapping[str, str] | None = None,
+        ignore: Collection[str] = (),
+        dates: Mapping[str, str] | None = None,
+        missing: Collection[str] = MISSING,
+        decimal: str = ".",
+        delimiter: str | None = None,
+        header: bool | None = None,
+        encoding: str = "utf-8",
+    ):
+        csv = {"delimiter": delimiter, "header": header, "encoding": encoding}
+        reading = Reading(target, kinds, ignore, dates, missing, decimal, csv)
+        piece = whole(source, reading)
+        if not len(piece.rows):
+            raise DataError(f"Table: {_bare(piece)} must have at least one row, got none")
+        self._piece = piece
+        self.targets = reading.targets
+
+    @classmethod
+    def _made(cls, piece: Piece, targets: tuple[str, ...]) -> Table:
+        table = cls.__new__(cls)
+        table._piece, table.targets = piece, targets
+        return table
+
+    @classmethod
+    def of(cls, rows: Any) -> Table:
+        """The table that rows are, or those of its rows that a Subset has."""
+        if isinstance(rows, Table):
+            return rows
+        numbers, dataset = None, rows
+        while isinstance(dataset, Subset):
+            own = np.array(dataset.indices, np.int64)
+            numbers = own if numbers is None else own[numbers]
+            dataset = dataset.dataset
+        if not isinstance(dataset, Table):
+            raise ArgumentError(f"Table: the rows must be a Table's, got {words(rows)[0]}")
+        return dataset if numbers is None else dataset.rows(numbers)
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns by their names."""
+        return {column.name: column for column in self._piece.columns}
+
+    def __len__(self) -> int:
+        return len(self._piece.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        row = example_number(index, len(self))
+        return {column.name: column.value(row) for column in self._piece.columns}
+
+    def rows(self, numbers: Any) -> Table:
+        """The rows with these numbers, or of which a mask says so, as a table."""
+        chosen = np.asarray(numbers)
+        if chosen.dtype != bool:
+            chosen = chosen.astype(np.int64)
+        columns = tuple(column.take(chosen) for column in self._piece.columns)
+        piece = Piece(columns, self._piece.source, self._piece.rows[chosen])
+        return Table._made(piece, self.targets)
+
+    def known(self, *names: str) -> Table:
+        """The rows in which these columns, by default the targets, have values."""
+        columns = self.columns
+        missing = [columns[name].missing for name in names or self.targets]
+        return self.rows(~np.any(missing, axis=0)) if missing else self
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for a message."""
+        return f"{self._piece.source}{self._piece.rows[row]}"
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the columns that are no targets."""
+        return [name for name in self.columns if name not in self.targets]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the target, if it is one column of categories; else none."""
+        if len(self.targets) != 1:
+            return ()
+        return self.columns[self.targets[0]].categories
+
+    def __repr__(self) -> str:
+        return f"Table({len(self):,} rows, {', '.join(self.columns)})"
+
+    def __str__(self) -> str:
+        rows = [
+            (c.name, c.kind + ", target" * (c.name in self.targets), *_summary(c))
+            for c in self._piece.columns
+        ]
+        headings = ("column", "kind", "different", "missing", "values")
+        return str(Printed(headings, rows, f"{len(self):,} rows"))
+
+
+def _bare(piece: Piece) -> str:
+    return piece.source.removesuffix(":").removesuffix(", row ")
+
+
+def _summary(column: Column) -> tuple[int, int, str]:
+    """How many values differ, how many are missing, and what they are like."""
+    missing = column.missing
+    known = column.values[~missing]
+    different = len(set(known.tolist()))
+    if column.kind == "category":
+        values = ", ".join(column.categories[code] for code in np.unique(known)[:8])
+    elif not len(known):
+        values = ""
+    elif column.kind == "text":
+        values = str(known[0])
+    elif column.kind == "number":
+        values = f"{known.min():.6g} … {known.max():.6g}"
+    else:
+        values = f"{known.min()!s:.19} … {known.max()!s:.19}"
+    return different, int(missing.sum()), values if len(values) <= 40 else f"{values[:37]}..."
+
+
+class TableStream(IterableDataset):
+    """A table that is read in pieces, because it is larger than memory: each piece is a Table.
+
+    `source` is a CSV or Parquet file, or several with the same columns. The other arguments are a
+    Table's. The first `chunk` rows say what the columns are; a later value that does not fit raises
+    DataError. Each iteration reads the files once. Parquet is streamed by pyarrow.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        target: str | Sequence[str] | None = None,
+        *,
+        kinds: Mapping[str, str] | None = None,
+        ignore: Collection[str] = (),
+        dates: Mapping[str, str] | None = None,
+        missing: Collection[str] = MISSING,
+        decimal: str = ".",
+        delimiter: str | None = None,
+        header: bool | None = None,
+        encoding: str = "utf-8",
+        chunk: int = _CHUNK,
+    ):
+        paths = [source] if isinstance(source, str | os.PathLike) else list(source)
+        if not paths or not all(isinstance(path, str | os.PathLike) for path in paths):
+            raise ArgumentError(
+                "TableStream: source must be the path of a file, or several, got "
+                f"{words(source)[0]}"
+            )
+        self.paths = [os.fspath(path) for path in paths]
+        self.chunk = chunk
+        csv = {"delimiter": delimiter, "header": header, "encoding": encoding}
+        self._reading = Reading(target, kinds, ignore, dates, missing, decimal, csv)
+        self.targets = self._reading.targets
+        first = next(iter(self), None)
+        if first is None:
+            raise DataError(f"TableStream: {self.paths[0]} must have at least one row, got none")
+        self.kinds = {name: column.kind for name, column in first.columns.items()}
+        self._reading.found.update(self.kinds)
+
+    def __iter__(self) -> Iterator[Table]:
+        for path in self.paths:
+            for piece in pieces(path, self._reading, self.chunk):
+                yield Table._made(piece, self.targets)
+
+    def __repr__(self) -> str:
+        return f"TableStream({', '.join(self.paths)})"
+
+
+__all__ = ["Table", "TableStream"]
