@@ -11,7 +11,7 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError
 from ...files import write_whole
-from ..dataset import Dataset, _checked
+from ..dataset import Dataset, example_number
 from .reading import PathLike, numbered_lines, place
 from .tags import convert_tags, flaw, scheme_name, split_tag
 from .vocabulary import Vocabulary
@@ -260,7 +260,7 @@ class ConllDataset(Dataset):
         return len(self.sentences)
 
     def __getitem__(self, index: Any) -> tuple[np.ndarray, ...]:
-        sentence = self.sentences[_checked(index, len(self))]
+        sentence = self.sentences[example_number(index, len(self))]
         numbers = np.array(self.words.encode(sentence.tokens[: self.length]), np.int64)
         if self.tags is None or not sentence.tags:
             return (numbers,)
