@@ -79,7 +79,7 @@ def network(workload: Workload, dropout: float | None = None) -> Any:
         "two-layer": models.two_layer,
         "mlp": models.mlp,
         "lenet": models.LeNet,
-        "resnet18": models.ResNet18,
+        "resnet18": models.cifar_resnet18,
         "lstm": models.CharLSTM,
         "gpt": models.GPT,
         "ner": models.WindowTagger,

@@ -87,7 +87,7 @@ def _resnet18(p: Any, x: Any, extra: Any) -> Any:
     x = jax.nn.relu(norm("bn1", _convolution(p, "conv1", x, 1, 1)))
     for stage in range(4):
         for block in range(2):
-            name = f"stages.{stage}.{block}"
+            name = f"layer{stage + 1}.{block}"
             stride = 2 if stage and not block else 1
             y = jax.nn.relu(norm(f"{name}.bn1", _convolution(p, f"{name}.conv1", x, stride, 1)))
             y = norm(f"{name}.bn2", _convolution(p, f"{name}.conv2", y, 1, 1))

@@ -39,11 +39,11 @@ from .dtypes import bool_ as bool
 from .gates import apply
 from .gradcheck import gradcheck, numeric_gradient
 from .interop.einops import await_einops as _await_einops
+from .interop.storage import load_tensors, save_tensors
 from .nn import functional
 from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
 from .tensor import Tensor, tensor
-from .train.storage import load_tensors, save_tensors
 from .transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"

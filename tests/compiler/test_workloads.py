@@ -42,7 +42,7 @@ def momentum(parameters: Any) -> optim.Optimizer:
 
 def alexnet() -> models.AlexNet:
     """With small dense layers: the full ones are 57 million parameters, and nothing new."""
-    network = models.AlexNet(classes=10)
+    network = models.AlexNet(num_classes=10)
     network.classifier = nn.Sequential(
         nn.Dropout(), nn.Linear(9216, 40), nn.ReLU(), nn.Dropout(), nn.Linear(40, 10)
     )
@@ -71,7 +71,7 @@ WORKLOADS: dict[str, tuple[Any, Any, Any, Any]] = {
     ),
     "lenet": (models.LeNet, cross_entropy, adam, images(3, 1, 28, 10)),
     "alexnet": (alexnet, cross_entropy, momentum, images(2, 3, 95, 10)),
-    "resnet18": (models.ResNet18, cross_entropy, momentum, images(3, 3, 16, 10)),
+    "resnet18": (models.cifar_resnet18, cross_entropy, momentum, images(3, 3, 16, 10)),
     "lstm": (models.CharLSTM, flat, adam, letters(3, 7)),
     "gpt": (lambda: models.GPT(layers=2, dropout=0.1), flat, adam, letters(2, 20)),
     "ner": (

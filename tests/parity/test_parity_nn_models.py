@@ -59,11 +59,13 @@ class ResNet18(T.Module):
         self.conv1 = T.Conv2d(3, 64, 3, 1, 1, bias=False)
         self.bn1 = T.BatchNorm2d(64)
         widths = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)]
-        self.stages = sequential(*(sequential(Block(a, b, s), Block(b, b)) for a, b, s in widths))
+        for number, (a, b, s) in enumerate(widths, 1):
+            self.add_module(f"layer{number}", sequential(Block(a, b, s), Block(b, b)))
         self.fc = T.Linear(512, 10)
 
     def forward(self, x):
-        return self.fc(self.stages(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+        y = F.relu(self.bn1(self.conv1(x)))
+        return self.fc(self.layer4(self.layer3(self.layer2(self.layer1(y)))).mean((2, 3)))
 
 
 class CharLSTM(T.Module):
@@ -155,7 +157,7 @@ NETWORKS = {
         rng.normal(size=(8, 784)), rng.integers(0, 10, 8),
     ),
     "lenet": (models.LeNet, LeNet, rng.normal(size=(2, 1, 28, 28)), rng.integers(0, 10, 2)),
-    "resnet18": (models.ResNet18, ResNet18, rng.normal(size=(4, 3, 16, 16)), np.arange(4)),
+    "resnet18": (models.cifar_resnet18, ResNet18, rng.normal(size=(4, 3, 16, 16)), np.arange(4)),
     "lstm": (models.CharLSTM, CharLSTM, TEXT[:, :-1], TEXT[:, 1:]),
     "gpt": (models.GPT, GPT, TEXT[:, :-1], TEXT[:, 1:]),
     "ner": (

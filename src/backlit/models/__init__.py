@@ -1,20 +1,39 @@
-"""Networks to train, compare and learn from, in the shapes of the benchmarks."""
+"""Networks to train, compare and learn from, and the weights of others for them.
 
-from .convolutional import AlexNet, LeNet, ResNet18
+- `images/` (one module a family), `perceptrons`, `sequence` and `tagging` are networks;
+- `catalogue` lists them by name, with what they take and cost;
+- `weights` reads weights from files and puts them under the names of a network;
+- `transfer` is a network for another task: frozen parts, a new head, features.
+"""
+
+from . import images
+from .catalogue import Network, about, create, names
+from .images import *
 from .perceptrons import mlp, playground, two_layer
 from .sequence import GPT, CharLSTM
 from .tagging import BiLSTMCRF, BiLSTMTagger, WindowTagger
+from .transfer import create_feature_extractor, freeze, replace_head, unfreeze
+from .weights import Loaded, load_weights, read_weights
 
 __all__ = [
+    *images.__all__,
     "GPT",
-    "AlexNet",
     "BiLSTMCRF",
     "BiLSTMTagger",
     "CharLSTM",
-    "LeNet",
-    "ResNet18",
+    "Loaded",
+    "Network",
     "WindowTagger",
+    "about",
+    "create",
+    "create_feature_extractor",
+    "freeze",
+    "load_weights",
     "mlp",
+    "names",
     "playground",
+    "read_weights",
+    "replace_head",
     "two_layer",
+    "unfreeze",
 ]

@@ -103,6 +103,8 @@ def trunc_normal_(
             f"trunc_normal_: a must lie below b, and std above 0, got a={a}, b={b}, std={std}"
         )
     low, high = (math.erf((limit - mean) / (std * math.sqrt(2))) for limit in (a, b))
+    if (low, high) == (-1, 1):  # nothing that float64 could tell lies outside
+        return tensor.assign(clip(normal_(tensor, mean, std, generator), a, b))
     drawn = _source(generator).uniform(tensor.shape, low, high, dtype="float64")
     values = clip(mean + std * math.sqrt(2) * erfinv(drawn), a, b)
     return tensor.assign(values.astype(tensor.dtype))

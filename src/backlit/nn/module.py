@@ -36,6 +36,8 @@ class Module(Announcing):
     #: Whether the result depends on chance in training, and whether on the other samples.
     _draws: ClassVar[bool] = False
     _mixes: ClassVar[bool] = False
+    #: Whether it stays in evaluation mode (see `models.freeze`).
+    _frozen: bool = False
 
     training: bool
     _parameters: dict[str, Any]
@@ -379,7 +381,7 @@ class Module(Announcing):
     def train(self, mode: bool = True) -> Module:
         """Set training mode here and inside: dropout drops, batch-norm learns statistics."""
         for module in self.modules():
-            module.training = mode
+            module.training = mode and not module._frozen
         return self
 
     def eval(self) -> Module:

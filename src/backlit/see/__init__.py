@@ -22,6 +22,7 @@ from .formula.language import ExpressionError
 from .formula.tree import differentiate
 from .measure.breakpoints import Breakpoints, breakpoints
 from .measure.curvature import Curvature, Eigenvalue, curvature
+from .measure.operations import Operation, Operations, operations
 from .measure.samples import Noise, SampleGradients, sample_gradients
 from .measure.saved import Saved, SavedArray, saved
 from .measure.statistics import Watch, watch
@@ -51,6 +52,8 @@ __all__ = [
     "Jacobian",
     "NodeRecord",
     "Noise",
+    "Operation",
+    "Operations",
     "Record",
     "Recording",
     "SampleGradients",
@@ -72,6 +75,7 @@ __all__ = [
     "draw",
     "explain",
     "jacobian",
+    "operations",
     "plot",
     "record",
     "recording",

@@ -22,10 +22,10 @@ from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
 from ..foreign import words
 from ..interop import pytorch
+from ..interop.storage import decode, encode
 from ..nn.module import Module, Parameter
 from ..tensor import Tensor, tensor
 from ..train.checkpoint import FORMAT, encode_state, state_of
-from ..train.storage import decode, encode
 
 _OBJECT = "$torch"  # the name of what was saved, in the state of a checkpoint
 _ORDER = "order"  # the text in a safetensors file that lists its Tensors as the dict had them

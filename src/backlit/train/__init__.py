@@ -4,11 +4,12 @@
 `step` is the compiled step, `portions` how many are taken at a time, `interrupt` is Ctrl-C.
 `arguments` checks what a Trainer is given, and `display` shows how it goes.
 
-A `checkpoint` file has all `parts` with state, in the format of `storage`. `failure` is the flight
-recorder and what a loss that is not finite brings about; `report` is the page about a run.
+A `checkpoint` file has all `parts` with state, in the format of `interop.storage`. `failure` is the
+flight recorder and what a loss that is not finite brings about; `report` is the page about a run.
 `metrics`, `callbacks` and `watching` are what a user adds.
 """
 
+from ..interop.storage import load_tensors, save_tensors
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .failure.flight import Flight, Replay, load_flight
@@ -29,7 +30,6 @@ from .metrics import (
     TopK,
 )
 from .report import Report
-from .storage import load_tensors, save_tensors
 from .trainer import Trainer
 from .watching import Watch
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
+from ..interop.storage import _METADATA, decode, encode
 from ..tensor import Tensor
-from .storage import _METADATA, decode, encode
 
 FORMAT = "backlit-checkpoint-2"
 _EARLIER = "backlit-checkpoint-1"  # its checksum left out types and shapes

@@ -1,5 +1,6 @@
 """Looking at training in numbers: statistics, breakpoints, samples, curvature, memory.
 
 `statistics` is `see.watch` (layers at each step), `breakpoints` stops in a backward pass, `samples`
-has each sample's own gradient, `curvature` the Hessian, `saved` what the tape keeps.
+has each sample's own gradient, `curvature` the Hessian, `saved` what the tape keeps, `operations`
+how much there is to do.
 """

@@ -19,8 +19,8 @@ import safetensors.numpy
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes, write_whole
 from ..foreign import require_dict
-from ..interop import pytorch
 from ..tensor import Tensor, as_tensor, wrap
+from . import pytorch
 
 _DTYPES: dict[str, Any] = {
     "F64": np.float64,
