@@ -21,8 +21,9 @@ def test_scores_numbers_and_sentences_agree():
     want = entity_scores(
         [[TAGS[n] for n in r] for r in truth], [[TAGS[n] for n in r] for r in guesses]
     )
-    for prediction in (scores, tensor(scores), guesses):
-        metric = EntityF1(Vocabulary(TAGS, padding=None, unknown=None))
+    last = np.moveaxis(scores, 1, -1)
+    for prediction, axis in ((scores, 1), (tensor(scores), 1), (last, -1), (last, 2), (guesses, 1)):
+        metric = EntityF1(Vocabulary(TAGS, padding=None, unknown=None), class_axis=axis)
         metric.update(prediction[:4], truth[:4])
         metric.update(prediction[4:], truth[4:])
         assert metric.compute() == want.f1
@@ -66,12 +67,16 @@ def test_errors():
         (np.zeros((2, 3)), np.zeros((2, 3), int)),
         (np.zeros((2, 3), int), np.zeros((2, 3))),
     ):
-        with pytest.raises(ShapeError, match=r"scores \(N, 4, T\) or .* words of a sentence stand"):
+        with pytest.raises(ShapeError, match=r"scores \(N, 4, T\) or .* words of a sent"):
             metric.update(prediction, target)
     with pytest.raises(IndexRangeError, match=r"target must lie in \[0, 4\), .* got 4"):
         metric.update([[0]], [[4]])
     with pytest.raises(IndexRangeError, match=r"prediction must lie .* got -1"):
         metric.update([[-1]], [[0]])
+    with pytest.raises(ShapeError, match=r"scores \(N, T, 4\) or .*; class_axis says where"):
+        EntityF1(TAGS, class_axis=-1).update(np.zeros((2, 4, 5)), np.zeros((2, 5), int))
+    with pytest.raises(ArgumentError, match="class_axis must be 1 or -1, got 0"):
+        EntityF1(TAGS, class_axis=0)
     with pytest.raises(ArgumentError, match="a tag must be O"):
         EntityF1(["O", "NN"])
     with pytest.raises(ArgumentError, match="tags must be a list or tuple"):

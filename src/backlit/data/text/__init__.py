@@ -7,13 +7,18 @@ which number each piece has, `vectors` which vector a word brings along. `tags` 
 what makes sequences of different lengths a batch, `buckets` which of them come together.
 """
 
+from .buckets import BucketBatchSampler
 from .conll import ConllDataset, Sentence, read_conll, write_conll
+from .jsonl import JsonLines, read_jsonl
+from .labelled import LabelledText, TextDataset, read_labelled_texts
 from .reading import read_text
 from .scores import EntityCounts, EntityScores, entity_scores
+from .sequences import WindowDataset, kmers, pad, pad_collate, windows
 from .tags import Entity, convert_tags, entities, flaw, scheme_of, split_tag, tags_of
 from .tokenizers import (
     BytePairTokenizer,
     CharTokenizer,
+    KmerTokenizer,
     WordTokenizer,
     load_tokenizer,
     tokenizer_from,

@@ -11,8 +11,9 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError
 from ...files import write_whole
-from ..dataset import Dataset, example_number
+from ..dataset import Dataset, TensorDataset, example_number
 from .reading import PathLike, numbered_lines, place
+from .sequences import windows
 from .tags import convert_tags, flaw, scheme_name, split_tag
 from .vocabulary import Vocabulary
 
@@ -265,6 +266,21 @@ class ConllDataset(Dataset):
         if self.tags is None or not sentence.tags:
             return (numbers,)
         return numbers, np.array(self.tags.encode(sentence.tags[: self.length]), np.int64)
+
+    def windows(self, size: int) -> TensorDataset:
+        """For each word its window of `size` words, and its tag: what a window tagger learns from.
+
+        x: int64 (W, size), with padding at the ends of sentences;  y: int64 (W,)
+        """
+        padding = self.words.padding_number
+        if padding is None:
+            raise ArgumentError(
+                "ConllDataset.windows: the vocabulary of words must have padding, for the ends of "
+                "sentences"
+            )
+        columns = list(zip(*(self[i] for i in range(len(self))), strict=True))
+        x = np.concatenate([windows(words, size, padding=padding) for words in columns[0]])
+        return TensorDataset(x, *(np.concatenate(tags) for tags in columns[1:]))
 
     def __repr__(self) -> str:
         return f"ConllDataset({len(self)} sentences, {sum(map(len, self.sentences))} words)"

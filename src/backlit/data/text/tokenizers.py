@@ -1,4 +1,4 @@
-"""What text is cut into, and the numbers of the pieces: characters, words, byte pairs.
+"""What text is cut into, and the numbers of the pieces: characters, words, byte pairs, k-mers.
 
 All tokenizers have `encode`, `decode`, `tokens`, a length, `state_dict` for checkpoints, and `save`
 for files, which `load_tokenizer` reads.
@@ -6,6 +6,7 @@ for files, which `load_tokenizer` reads.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,9 +19,12 @@ from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError, IndexRangeError, MissingDependencyError
 from ...files import read_bytes, write_whole
 from .reading import PathLike, read_text
+from .sequences import kmers
 from .vocabulary import Vocabulary, read_json
 
 FORMAT = "backlit-tokenizer-1"
+
+_MOST = 1 << 24  # pieces of k letters
 
 #: A word with inner apostrophes and hyphens; a number with inner points and commas; one other sign.
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+(?!\w)|\w+(?:['’-]\w+)*|[^\w\s]")
@@ -170,6 +174,43 @@ class WordTokenizer(_Numbered):
         return " ".join(self.vocabulary.decode(numbers))
 
 
+class KmerTokenizer(_Numbered):
+    """Pieces of k letters as numbers, for DNA and its like: all pieces of the alphabet's letters.
+
+    >>> threes = KmerTokenizer(3)
+    >>> len(threes), threes.encode("ACGTN"), threes.decode([29, 1])
+    (66, [8, 29, 1], 'CGT <unk>')
+
+    Each piece begins `stride` letters behind the one before: with 1 they overlap, with k none is in
+    two. Small letters count as capitals. A piece with another letter, such as N, is unknown.
+    """
+
+    kind = "k-mers"
+
+    def __init__(self, k: int, *, stride: int = 1, alphabet: str = "ACGT"):
+        self.k = whole("KmerTokenizer: k", k)
+        self.stride = whole("KmerTokenizer: stride", stride)
+        self.alphabet = alphabet
+        if len(alphabet) ** k > _MOST:
+            raise ArgumentError(
+                f"KmerTokenizer: there must be at most {_MOST:,} pieces, got {len(alphabet)}^{k}; "
+                "choose a smaller k"
+            )
+        super().__init__(Vocabulary(map("".join, itertools.product(alphabet, repeat=self.k))))
+
+    def encode(self, text: str) -> list[int]:
+        """The numbers of a text's pieces; none, if it is shorter than k."""
+        return self.vocabulary.encode(kmers(text.upper(), self.k, stride=self.stride))
+
+    def decode(self, numbers: Any) -> str:
+        """The pieces of numbers, with spaces between them."""
+        return " ".join(self.vocabulary.decode(numbers))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it: a part of a checkpoint, or of a JSON file."""
+        return {"kind": self.kind, "k": self.k, "stride": self.stride, "alphabet": self.alphabet}
+
+
 class BytePairTokenizer:
     """Pieces of words as numbers, made by joining the pairs of bytes that are most frequent.
 
@@ -308,6 +349,8 @@ def tokenizer_from(state: dict[str, Any]) -> Any:
     for cls in (CharTokenizer, WordTokenizer):
         if kind == cls.kind and "vocabulary" in state:
             return cls(Vocabulary.from_state(state["vocabulary"]))
+    if kind == KmerTokenizer.kind and {"k", "stride", "alphabet"} <= state.keys():
+        return KmerTokenizer(state["k"], stride=state["stride"], alphabet=state["alphabet"])
     if kind == BytePairTokenizer.kind and isinstance(state.get("json"), str):
         text = state["json"]
         return BytePairTokenizer(_read(lambda lib: lib.Tokenizer.from_str(text), "the state"))
@@ -364,6 +407,7 @@ def _merges(path: PathLike, numbers: dict[str, int]) -> list[tuple[str, str]]:
 __all__ = [
     "BytePairTokenizer",
     "CharTokenizer",
+    "KmerTokenizer",
     "WordTokenizer",
     "load_tokenizer",
     "tokenizer_from",

@@ -12,7 +12,7 @@ from ...data.text.scores import EntityScores
 from ...data.text.tags import split_tag
 from ...data.text.vocabulary import Vocabulary
 from ...dtypes import FLOATING
-from ...errors import IndexRangeError, ShapeError
+from ...errors import ArgumentError, IndexRangeError, ShapeError
 from ...op import describe
 from ...tensor import as_tensor
 from .base import Metric
@@ -23,6 +23,8 @@ class EntityF1(Metric):
 
         prediction: scores (N, C, T), or tags' numbers (N, T);  target: tags' numbers (N, T)
 
+    With `class_axis=-1` scores are (N, T, C), as taggers give them, with 1 as `cross_entropy` takes
+    them.
     `tags` are the names of the C tags, in the order of their numbers: a Vocabulary or a list. Words
     whose target is `ignore_index`, such as padding, do not count, whatever was predicted there.
     `scores` has precision and recall, also of each type; `print(metric.scores)` is the table that
@@ -36,7 +38,9 @@ class EntityF1(Metric):
 
     name = "entity F1"
 
-    def __init__(self, tags: Vocabulary | Iterable[str], ignore_index: int = -100):
+    def __init__(
+        self, tags: Vocabulary | Iterable[str], ignore_index: int = -100, *, class_axis: int = 1
+    ):
         names = tags.tokens if isinstance(tags, Vocabulary) else sequence("EntityF1: tags", tags)
         special = tags.specials if isinstance(tags, Vocabulary) else ()
         for tag in names:
@@ -44,6 +48,9 @@ class EntityF1(Metric):
                 split_tag(tag)
         self.tags = ["O" if tag in special else tag for tag in names]
         self.ignore_index = ignore_index
+        if class_axis not in (1, 2, -1):
+            raise ArgumentError(f"EntityF1: class_axis must be 1 or -1, got {class_axis!r}")
+        self.class_axis = class_axis % 3
         self.scores = EntityScores()
         super().__init__()
 
@@ -55,18 +62,18 @@ class EntityF1(Metric):
         """Count the entities of one batch of sentences."""
         scores, truth = as_tensor(prediction), as_tensor(target)
         guessed, correct = scores.numpy(), truth.numpy()
+        classes = len(self.tags)
         if guessed.ndim == 3 and scores.dtype in FLOATING:
-            given, guessed = guessed.shape, guessed.argmax(axis=1)
-        else:
-            given = (*guessed.shape[:1], len(self.tags), *guessed.shape[1:])
-        numbered = guessed.dtype.kind in "iu" and correct.dtype.kind in "iu"
-        if correct.ndim != 2 or given[1] != len(self.tags) or guessed.shape != correct.shape:
-            numbered = False
-        if not numbered:
+            classes = guessed.shape[self.class_axis]
+            guessed = guessed.argmax(axis=self.class_axis)
+        fits = correct.ndim == 2 and guessed.shape == correct.shape and classes == len(self.tags)
+        if not (fits and guessed.dtype.kind in "iu" and correct.dtype.kind in "iu"):
+            shape = f"N, {len(self.tags)}, T" if self.class_axis == 1 else f"N, T, {len(self.tags)}"
             raise ShapeError(
-                f"EntityF1: the prediction must be scores (N, {len(self.tags)}, T) or the numbers "
-                f"of tags (N, T), the target the numbers of tags (N, T), got {describe(scores)} "
-                f"and {describe(truth)}; the words of a sentence stand on one row"
+                f"EntityF1: the prediction must be scores ({shape}) or the numbers of tags (N, T), "
+                f"the target the numbers of tags (N, T), got {describe(scores)} and "
+                f"{describe(truth)}; class_axis says where the tags are, and the words of a "
+                "sentence stand on one row"
             )
         kept = correct != self.ignore_index
         for what, numbers in (("target", correct[kept]), ("prediction", guessed[kept])):
