@@ -16,8 +16,9 @@ from ...array_api.arguments import whole
 from ...errors import DataError
 from ...spelling import near_name
 from ..dataset import Dataset, example_number
+from ..delimited import Records
 from .jsonl import JsonLines
-from .reading import PathLike, numbered_lines, place, read_text
+from .reading import PathLike, place, read_text
 from .vocabulary import Vocabulary
 
 _LARGEST = 1 << 27  # characters of one field of a table
@@ -49,7 +50,7 @@ def read_labelled_texts(
     [('Good, really!', ('yes',)), ('Bad.', ('no',))]
 
     - `.csv` and `.tsv`: the first row has the names of the columns; `text` and `label` are two of
-      them. Fields in quotes may hold line ends.
+      them. Fields in quotes may hold line ends. Commas may be semicolons.
     - `.jsonl` and `.ndjson`: `text` and `label` are fields; a label may be a text, an integer, or
       a list of them for several.
     - a folder: each folder in it is a class, and each file `*.txt` in that a text. Names that begin
@@ -67,7 +68,7 @@ def read_labelled_texts(
         suffixes = [s.lower() for s in Path(path).suffixes if s.lower() != ".gz"]
         kind = suffixes[-1] if suffixes else ""
         if kind in (".csv", ".tsv"):
-            delimiter = "," if kind == ".csv" else "\t"
+            delimiter = "\t" if kind == ".tsv" else None
             found = _of_table(path, text, label, separator, delimiter, encoding)
         elif kind in (".jsonl", ".ndjson"):
             found = _of_lines(path, text, label, separator, encoding)
@@ -87,35 +88,17 @@ def _of_table(
     text: str,
     label: str | None,
     separator: str | None,
-    delimiter: str,
+    delimiter: str | None,
     encoding: str,
 ) -> Iterator[LabelledText]:
-    lines = (f"{line}\n" for _, line in numbered_lines(path, "read_labelled_texts", encoding))
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    records = Records(path, delimiter=delimiter, header=True, encoding=encoding)
+    at = _column(path, records.names, text)
+    beside = None if label is None else _column(path, records.names, label)
     with _large_fields():
-        try:
-            header = next(rows, [])
-            at = _column(path, header, text)
-            beside = None if label is None else _column(path, header, label)
-            start = rows.line_num + 1
-            for row in rows:
-                where = place(path, start)
-                start = rows.line_num + 1
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise DataError(
-                        f"read_labelled_texts: {where} must have {len(header)} fields, as the "
-                        f"first row has, got {len(row)}; a text with a {delimiter!r} stands in "
-                        "quotes"
-                    )
-                labels = () if beside is None else _labels(where, row[beside], separator)
-                yield LabelledText(row[at], labels, where)
-        except csv.Error as error:
-            raise DataError(
-                f"read_labelled_texts: {place(path, rows.line_num)} cannot be read as a table: "
-                f"{error}"
-            ) from None
+        for line, fields in records:
+            where = place(path, line)
+            labels = () if beside is None else _labels(where, fields[beside], separator)
+            yield LabelledText(fields[at].replace("\r\n", "\n"), labels, where)
 
 
 @contextmanager
@@ -129,15 +112,13 @@ def _large_fields() -> Iterator[None]:
 
 
 def _column(path: PathLike, header: list[str], name: str) -> int:
-    if header.count(name) == 1:
-        return header.index(name)
     if name in header:
-        raise DataError(f"read_labelled_texts: {path} must have the column {name!r} once")
+        return header.index(name)
     near = near_name(name, header)
     hint = f"did you mean {near!r}?" if near else "name the columns with text= and label="
     raise DataError(
         f"read_labelled_texts: {path} must have the column {name!r}, but has "
-        f"{', '.join(map(repr, header)) or 'nothing'}; {hint}"
+        f"{', '.join(map(repr, header))}; {hint}"
     )
 
 
