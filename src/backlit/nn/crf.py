@@ -125,6 +125,10 @@ class CRF(Module):
     True
     """
 
+    allowed_start: Tensor | None
+    allowed: Tensor | None
+    allowed_end: Tensor | None
+
     def __init__(
         self,
         num_tags: int,
@@ -282,7 +286,7 @@ class CRF(Module):
 
     def _rules(self) -> tuple[Tensor, ...]:
         rules = (self.allowed_start, self.allowed, self.allowed_end)
-        return () if rules[0] is None else rules  # type: ignore[return-value]
+        return tuple(rule for rule in rules if rule is not None)
 
     def _transitions(self) -> tuple[Tensor, ...]:
         scores = (self.start_transitions, self.transitions, self.end_transitions)

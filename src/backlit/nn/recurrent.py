@@ -111,7 +111,7 @@ class _Recurrent(Module):
             f"{type(self).__name__}: {what} must have shape {wanted}, got {describe(x)}{where}"
         )
 
-    def forward(self, x: Any, hx: Any = None, *, lengths: Any = None) -> tuple[Any, Any]:
+    def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         """(T, N, I) and states (layers·directions, N, H) -> (T, N, directions·H) and states.
 
         With `batch_first` inputs and outputs are (N, T, ...). Without a batch axis, (T, I) and

@@ -134,14 +134,7 @@ class Padded:
 
     def __init__(self, name: str, lengths: Any, x: Tensor):
         steps, rows = x.shape[:2]
-        lengths = as_tensor(lengths)
-        if lengths.shape != (rows,) or lengths.dtype not in INTEGER:
-            raise ShapeError(
-                f"{name}: lengths must be N = {rows} integers, got {describe(lengths)}"
-                f"{where_called()}"
-            )
-        self.lengths = lengths.astype(int64)
-        STATE.execution.require(name, lambda xp, n: _are_lengths(xp, n, steps), (self.lengths,))
+        self.lengths = checked_lengths(name, lengths, rows, steps)
         self.rows = arange(rows)
         self.times = expand_dims(arange(steps), axis=1)
         #: (T, N): whether sequence n has a step t.
@@ -158,6 +151,22 @@ class Padded:
     def cleared(self, x: Tensor) -> Tensor:
         """(T, N, ...) with 0 in the place of padding."""
         return where(reshape(self.valid, (*self.valid.shape, *[1] * (x.ndim - 2))), x, 0.0)
+
+
+def checked_lengths(name: str, lengths: Any, rows: int, steps: int) -> Tensor:
+    """The lengths of N padded sequences, (N,) int64; None for N full ones.
+
+    Raises unless there are N of them in [1, T]; compiled code does when it runs.
+    """
+    if lengths is None:
+        return full((rows,), steps, dtype=int64)
+    lengths = as_tensor(lengths)
+    if lengths.shape != (rows,) or lengths.dtype not in INTEGER:
+        raise ShapeError(
+            f"{name}: lengths must be N = {rows} integers, got {describe(lengths)}{where_called()}"
+        )
+    STATE.execution.require(name, lambda xp, n: _are_lengths(xp, n, steps), (lengths,))
+    return lengths.astype(int64)
 
 
 def _are_lengths(xp: Any, lengths: Any, steps: int) -> tuple[Requirement, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import nn
-from ..array_api import arange, argmax, expand_dims, reshape, where
-from ..errors import ShapeError
-from ..nn.functional import cross_entropy
-from ..op import describe
-from ..tensor import Tensor, as_tensor
+from ... import nn
+from ...array_api import arange, argmax, expand_dims, reshape, where
+from ...errors import ShapeError
+from ...nn.functional import cross_entropy
+from ...op import describe
+from ...tensor import Tensor, as_tensor
 
 
 class WindowTagger(nn.Module):
