@@ -61,6 +61,10 @@ class MissingFileError(DataError, FileNotFoundError):
     """There is no such file."""
 
 
+class WorkerError(BacklitError, ChildProcessError):
+    """A process that makes batches has died, or does not answer."""
+
+
 class NonFiniteError(BacklitError, FloatingPointError):
     """A loss became NaN or infinite."""
 

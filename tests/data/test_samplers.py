@@ -54,6 +54,65 @@ def test_weights_are_probabilities() -> None:
     assert pairs[0, 2] / first[0] == pytest.approx(0.75, abs=0.06)
 
 
+def test_strata_have_their_share_in_every_stretch() -> None:
+    targets = np.repeat(["a", "b", "c"], [60, 30, 10])[np.random.default_rng(0).permutation(100)]
+    sampler = data.StratifiedSampler(targets, bl.Generator(1))
+    first, second = list(sampler), list(sampler)
+    assert sorted(first) == list(range(100)) == sorted(second)
+    assert first != second
+    for start in range(0, 100, 20):
+        found = Counter(targets[first[start : start + 20]].tolist())
+        assert all(abs(found[c] - share) <= 1 for c, share in {"a": 12, "b": 6, "c": 2}.items())
+    assert Counter(next(iter(sampler)) for _ in range(300)).most_common(1)[0][1] < 20
+    resumed = data.StratifiedSampler(targets)
+    resumed.load_state_dict(sampler.state_dict())
+    assert list(resumed) == list(sampler)
+    assert len(data.StratifiedSampler(bl.tensor([0, 1, 1]))) == 3
+
+
+def test_splits_and_folds_have_their_strata() -> None:
+    targets = [0] * 50 + [1] * 30 + [2] * 20
+    parts = data.stratified_split(targets, [0.7, 0.2, 0.1], seed=3)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(100))
+    assert [len(p) for p in parts] == [70, 20, 10]
+    shares = [np.bincount(np.take(targets, p)) for p in parts]
+    assert np.abs(np.array(shares) - [[35, 21, 14], [10, 6, 4], [5, 3, 2]]).max() <= 1
+    again = data.stratified_split(targets, [70, 20, 10], bl.Generator(3))
+    assert [p.tolist() for p in again] == [p.tolist() for p in parts]
+    for folds in (data.k_fold(100, 3, seed=1), data.k_fold(targets, 3, seed=1)):
+        assert sorted(i for _, held_out in folds for i in held_out) == list(range(100))
+        assert all(sorted([*a, *b]) == list(range(100)) for a, b in folds)
+    shares = [np.bincount(np.take(targets, held_out)) for _, held_out in folds]
+    assert np.abs(np.array(shares) - np.array([50, 30, 20]) / 3).max() < 2
+
+
+def test_replicas_share_an_order() -> None:
+    for drop_last, count in ((False, 3), (True, 2)):
+        parts = [data.DistributedSampler(range(8), 3, r, drop_last=drop_last) for r in range(3)]
+        first = [list(p) for p in parts]
+        assert [len(p) for p in parts] == [len(f) for f in first] == [count] * 3
+        once = Counter(i for f in first for i in f)
+        assert len(once) == 8 if not drop_last else set(once.values()) == {1}
+        assert first == [list(p) for p in parts]
+        for p in parts:
+            p.set_epoch(1)
+        assert first != [list(p) for p in parts]
+        assert parts[0].total_size == 3 * count
+    one = data.DistributedSampler(range(3), 7, 5, shuffle=False)
+    assert list(one) == [2]  # of 0 1 2 0 1 2 0
+    one.load_state_dict({"epoch": 4})
+    assert (one.epoch, one.state_dict()) == (4, {"epoch": 4})
+
+
+def test_replicas_are_counted_by_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "2")
+    assert list(data.DistributedSampler(range(8), shuffle=False)) == [2, 6]
+    monkeypatch.delenv("RANK")
+    with pytest.raises(ArgumentError, match="rank must be given where the environment has no RANK"):
+        data.DistributedSampler(range(8))
+
+
 def test_batches_of_numbers_and_a_loader_that_goes_on() -> None:
     numbers = data.RandomSampler(ROWS, generator=bl.Generator(5))
     batches = data.BatchSampler(numbers, 2, drop_last=False)
@@ -106,6 +165,12 @@ def test_datasets_one_after_the_other_and_side_by_side() -> None:
     (lambda: data.WeightedRandomSampler([0.0], 1), ArgumentError, "weights must be a list of"),
     (lambda: data.WeightedRandomSampler([1.0, 0.0], 2, False), ArgumentError,
      "without replacement num_samples must be at most the 1 weights above 0, got 2"),
+    (lambda: data.DistributedSampler(ROWS, 2, 2), ArgumentError, r"rank must lie in \[0, 2\), g"),
+    (lambda: data.StratifiedSampler([0.5, 1.0]), ArgumentError, "StratifiedSampler: targets mu"),
+    (lambda: data.StratifiedSampler([]), ArgumentError, "classes of at least one example"),
+    (lambda: data.stratified_split([0, 1], [3, 3]), ArgumentError, "stratified_split: lengths mu"),
+    (lambda: data.k_fold(3, 4), ArgumentError, "k must be at most the 3 examples, got 4"),
+    (lambda: data.k_fold(3, 1), ArgumentError, "k_fold: k must be an integer of at least 2, got 1"),
     (lambda: data.BatchSampler(ROWS, 0, True), ArgumentError, "BatchSampler: batch_size"),
     (lambda: data.ConcatDataset([]), ArgumentError, "ConcatDataset: at least one dataset is req"),
     (lambda: data.ConcatDataset([3]), ArgumentError, "ConcatDataset: the dataset must have"),

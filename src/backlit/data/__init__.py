@@ -1,10 +1,12 @@
 """Datasets, loaders, and data sets to begin with.
 
-`dataset` is where examples come from, `samplers` their order, `loader` the epochs, with `batches`
-(examples stacked to one) and `prefetch` (batches made ahead). Data sets are in `digits` (scans) and
-`playground` (computed). Files are read by `idx`; by `images` (folders of pictures, each by
-`pictures`); by `tables` (whole or in pieces, from `table_sources`; CSV is split by `delimited`, its
-`columns` are typed), of which `encoding` makes numbers. `text` is all that is made of words.
+`dataset` is where examples come from, `samplers` their order (and `splits` their parts), `loader`
+the epochs. `making` makes a batch of examples, stacked by `batches`: here, in a thread ahead of the
+loop (`prefetch`), or in processes (`workers` is the parent's side, `worker` the child's, `shared`
+the memory between them). Data sets are in `digits` (scans) and `playground` (computed). Files are
+read by `idx`; by `images` (folders of pictures, each by `pictures`); by `tables` (whole or in
+pieces, from `table_sources`; CSV is split by `delimited`, its `columns` are typed), of which
+`encoding` makes numbers. `text` is all that is made of words.
 """
 
 import typing as _typing
@@ -31,13 +33,17 @@ from .pictures import image_tensor, load_image, open_image
 from .playground import playground
 from .samplers import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StratifiedSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .splits import k_fold, stratified_split
 from .tables import Table, TableStream
+from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -45,12 +51,14 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "ImageFolder",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
     "StackDataset",
+    "StratifiedSampler",
     "Subset",
     "SubsetRandomSampler",
     "Table",
@@ -58,17 +66,21 @@ __all__ = [
     "TableStream",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "collate",
     "default_collate",
     "default_convert",
     "digits",
+    "get_worker_info",
     "idx_folder",
     "image_tensor",
+    "k_fold",
     "load_image",
     "open_image",
     "playground",
     "random_split",
     "read_idx",
+    "stratified_split",
     "text",
 ]
 

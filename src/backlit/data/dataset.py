@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -10,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..array_api.arguments import number, sequence
+from ..array_api.arguments import sequence
 from ..dtypes import INTEGER
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..foreign import words
 from ..op import describe
 from ..random import Generator, given_generator
 from ..tensor import Tensor, as_tensor, wrap
+from .splits import counts_of
 
 
 class Dataset:
@@ -257,29 +257,11 @@ def random_split(
     """
     require_examples("random_split", dataset)
     n = len(dataset)
-    counts = _counts(n, lengths)
+    counts = counts_of("random_split", n, lengths)
     source = Generator(seed) if generator is None else given_generator(generator)
     order = source.permutation(n).numpy()
     ends = np.cumsum(counts)
     return [Subset(dataset, order[e - c : e]) for c, e in zip(counts, ends, strict=True)]
-
-
-def _counts(n: int, lengths: Sequence[float]) -> list[int]:
-    """Fractions as counts; what rounding leaves over goes to the first ones, one each."""
-    lengths = sequence("random_split: lengths", lengths)
-    if any(number("random_split: a length", length) < 0 for length in lengths):
-        raise ArgumentError(f"random_split: lengths must not be negative, got {list(lengths)}")
-    if all(isinstance(length, int) for length in lengths) and sum(lengths) == n:
-        return [int(length) for length in lengths]
-    if not math.isclose(sum(lengths), 1.0):
-        raise ArgumentError(
-            f"random_split: lengths must add up to the {n} examples or, as fractions, to 1, "
-            f"got {list(lengths)}"
-        )
-    counts = [math.floor(n * fraction + 1e-9) for fraction in lengths]
-    for i in range(n - sum(counts)):
-        counts[i % len(counts)] += 1
-    return counts
 
 
 def example_number(index: Any, n: int) -> int:

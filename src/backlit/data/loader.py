@@ -1,27 +1,26 @@
 """The DataLoader: in which order examples become batches, and continued from where.
 
-How examples become one batch: `batches`. Who makes batches ahead: `prefetch`.
+How a batch is made: `making`. Who makes batches ahead: `prefetch`, a thread, or `workers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from ..array_api.arguments import whole
+from ..array_api.arguments import number, whole
 from ..errors import ArgumentError, DataError, DTypeError
 from ..foreign import require_dict, words
 from ..op import describe
-from ..random import Generator, default_generator
+from ..random import Generator
 from ..tensor import Tensor, as_tensor
-from .batches import collate, default_convert
-from .dataset import IterableDataset, Subset, TensorDataset, rows_of
+from .dataset import IterableDataset, Subset, TensorDataset
+from .making import Job, Keys, Maker, global_state, require_some
 from .prefetch import prefetched
-
-_POSITIONS = 2**32  # random blocks set aside for each batch
+from .workers import Workers, chosen_context
 
 
 def _require_generator(generator: Any, seed: int) -> None:
@@ -34,6 +33,30 @@ def _require_generator(generator: Any, seed: int) -> None:
     if generator is not None and seed:
         raise ArgumentError(
             f"DataLoader: generator draws the order, got {seed=} beside it; give one of them"
+        )
+
+
+def _require_one_order(
+    streams: bool, shuffle: bool, sampler: Any, batch_sampler: Any, plain: bool
+) -> None:
+    """Raise if two arguments say which examples come when; `plain` if none makes batches."""
+    if batch_sampler is not None and not (plain and sampler is None):
+        raise ArgumentError(
+            "DataLoader: batch_sampler says what is in each batch; leave out batch_size, "
+            "shuffle, sampler and drop_last"
+        )
+    for name, given in (("sampler", sampler), ("batch_sampler", batch_sampler)):
+        if given is not None and not isinstance(given, Iterable):
+            what, cure = words(given)
+            raise ArgumentError(
+                f"DataLoader: {name} must be an iterable of example numbers, got {what}; {cure}"
+            )
+    if batch_sampler is not None and streams:
+        raise ArgumentError("DataLoader: batch_sampler cannot pick examples from a stream")
+    if shuffle and (sampler is not None or streams):
+        other = "a sampler" if sampler is not None else "a stream"
+        raise ArgumentError(
+            f"DataLoader: shuffle cannot be combined with {other}, which has its own order"
         )
 
 
@@ -53,18 +76,28 @@ class DataLoader:
     - `batch_sampler`, any iterable of lists of example numbers, says what is in each batch; then
       `batch_size`, `shuffle`, `sampler` and `drop_last` have no say.
     - `generator` draws the orders and the epochs' random numbers, instead of one made with `seed`.
-    - `prefetch` batches are made ahead by a thread. An error in it is raised in the loop. The
-      thread ends with the loop, however that ends.
-    - Random numbers that a dataset draws from the default generator while it makes a batch depend
-      on the seed, the epoch and the batch only. So prefetching changes no number.
+    - `num_workers` processes make the batches, `prefetch_factor` (by default 2) ahead for each of
+      them; without workers a thread makes `prefetch` batches ahead, if that is given. Batches
+      and their order are the same whoever makes them. Workers and thread end with the loop,
+      however that ends; `persistent_workers` live on for the next one.
+    - An error in a worker or in the thread is raised in the loop in its turn. A worker that is
+      killed, or gives no batch for `timeout` seconds (0: however long it takes), is a WorkerError.
+    - Random numbers that are drawn while a batch is made depend on the seed, the epoch and the
+      batch only, those of Python's `random` and NumPy's global functions also on where these stood
+      when the epoch began. (The prefetching thread leaves these two alone: they are the loop's.)
+    - With `in_order=False` batches come as they are ready, so that none waits for a slow one.
     - `state_dict()` in the middle of an epoch, loaded into a loader made alike, continues with the
-      next batch of that epoch, to the same bits. A sampler with `state_dict` is saved along.
+      next batch of that epoch, to the same bits, with any `num_workers`. A sampler with
+      `state_dict` is saved along.
 
-    PyTorch's other arguments are taken, so that a script runs as it is: `num_workers=n` makes
-    batches ahead in a thread, as `prefetch` (`prefetch_factor` of them for each worker, by default
-    2); `pin_memory`, `pin_memory_device`, `persistent_workers`, `timeout`, `in_order` and
-    `multiprocessing_context` speak of processes and devices that are not there, and change nothing.
-    `worker_init_fn` is for worker processes, so that it is not called, as in PyTorch without these.
+    Workers are started as Python does by default, or by `multiprocessing_context`, "fork",
+    "forkserver" or "spawn". A forked worker has the dataset as it is; to the others it is sent
+    pickled, and a script must do its work under `if __name__ == "__main__"`. `worker_init_fn` is
+    called in each worker with its number; `get_worker_info()` says there which one it is. A stream
+    that asks for that divides itself, and batches come from each worker in turn; of any other
+    stream each worker reads all and makes its share of the batches, so that nothing comes twice.
+
+    `pin_memory` and `pin_memory_device` speak of devices that are not there, and change nothing.
     Unlike in PyTorch, the order does not depend on the default generator.
     """
 
@@ -96,33 +129,14 @@ class DataLoader:
             raise ArgumentError(
                 "DataLoader: drop_last is about batches, and with batch_size=None there are none"
             )
-        whole("DataLoader: prefetch", prefetch, 0)
-        whole("DataLoader: num_workers", num_workers, 0)
         _require_generator(generator, seed)
         for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
             if function is not None and not callable(function):
                 raise ArgumentError(f"DataLoader: {name} must be a function, got {function!r:.60}")
-        others = (batch_size, bool(shuffle), sampler, drop_last)
-        if batch_sampler is not None and others != (1, False, None, False):
-            raise ArgumentError(
-                "DataLoader: batch_sampler says what is in each batch; leave out batch_size, "
-                "shuffle, sampler and drop_last"
-            )
-        for name, given in (("sampler", sampler), ("batch_sampler", batch_sampler)):
-            if given is not None and not isinstance(given, Iterable):
-                what, cure = words(given)
-                raise ArgumentError(
-                    f"DataLoader: {name} must be an iterable of example numbers, got {what}; {cure}"
-                )
         _require_dataset(dataset)
         self.streams = isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__")
-        if batch_sampler is not None and self.streams:
-            raise ArgumentError("DataLoader: batch_sampler cannot pick examples from a stream")
-        if shuffle and (sampler is not None or self.streams):
-            other = "a sampler" if sampler is not None else "a stream"
-            raise ArgumentError(
-                f"DataLoader: shuffle cannot be combined with {other}, which has its own order"
-            )
+        plain = (batch_size, bool(shuffle), drop_last) == (1, False, False)
+        _require_one_order(self.streams, bool(shuffle), sampler, batch_sampler, plain)
         if not self.streams and len(dataset) == 0:
             raise ArgumentError("DataLoader: the dataset must have at least one example, got 0")
         self.dataset = dataset
@@ -133,13 +147,52 @@ class DataLoader:
         self.batch_sampler = batch_sampler
         self.drop_last = drop_last
         self.collate_fn = collate_fn
-        self.prefetch = prefetch or num_workers * whole(
+        self.num_workers = whole("DataLoader: num_workers", num_workers, 0)
+        self.prefetch_factor = prefetch_factor
+        self.prefetch = whole("DataLoader: prefetch", prefetch, 0) or num_workers * whole(
             "DataLoader: prefetch_factor", 2 if prefetch_factor is None else prefetch_factor
         )
+        self.timeout = number("DataLoader: timeout", timeout)
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.persistent_workers = persistent_workers
+        self.in_order = in_order
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self._require_use_of_workers()
+        self._workers: Workers | None = None  # those that persist
+        self._divided = 0  # among how many workers the stream divides itself, as far as is known
         self.generator = Generator(seed) if generator is None else generator
         self._position = 0  # batches of this epoch that the loop has received
+        self._beyond: set[int] = set()  # the numbers of later ones that it has received before
         self._started: dict[str, Any] = self._random_state()  # as at the start of this epoch
         self._resumed = False
+
+    def _require_use_of_workers(self) -> None:
+        """Raise for what is said of workers where there are none, or cannot be."""
+        if self.timeout < 0:
+            raise ArgumentError(f"DataLoader: timeout must be seconds from 0, got {self.timeout:g}")
+        context = self.multiprocessing_context
+        if context is not None:
+            chosen_context(context)
+        if not self.num_workers:
+            said = {
+                "prefetch_factor": self.prefetch_factor,
+                "persistent_workers": self.persistent_workers,
+                "multiprocessing_context": context,
+                "timeout": self.timeout,
+            }
+            for name, value in said.items():
+                if value:
+                    raise ArgumentError(
+                        f"DataLoader: {name} is about worker processes, and num_workers=0 has "
+                        f"none, got {value!r:.60}; set num_workers, or leave it out"
+                    )
+        elif self.streams and hasattr(self.dataset, "__next__"):
+            raise ArgumentError(
+                f"DataLoader: a {type(self.dataset).__name__} can be read only once, and not by "
+                "several processes; use num_workers=0, or a class whose __iter__ begins anew"
+            )
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
@@ -160,21 +213,58 @@ class DataLoader:
         """An epoch begins, or goes on where a saved state stands."""
         if not self._resumed:
             self._position = 0
+            self._beyond.clear()
             self._started = self._random_state()
         self._resumed = False
 
     def __iter__(self) -> Iterator[Any]:
         self._begin()
-        jobs = self._jobs(self._position)
-        batches = prefetched(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)
-        return self._deliver(batches)
+        keys = Keys(self._epoch_key(), self._started["others"])
+        return self._deliver(self._made(keys, self._jobs(self._position, set(self._beyond))))
 
-    def _deliver(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def _made(self, keys: Keys, jobs: Iterator[Job]) -> Iterator[tuple[int, Any]]:
+        """The batches of an epoch with their numbers, by whoever makes them."""
+        if self.num_workers:
+            return self._by_workers(keys, jobs)
+        maker = self._maker()
+        maker.begin(keys)
+        batches = maker.made(jobs)
+        return prefetched(batches, self.prefetch) if self.prefetch else batches
+
+    def _maker(self) -> Maker:
+        return Maker(self.dataset, self.collate_fn, self.batch_size, self.drop_last, self.streams)
+
+    def _by_workers(self, keys: Keys, jobs: Iterator[Job]) -> Iterator[tuple[int, Any]]:
+        workers = self._workers
+        if workers is None or workers.busy or not workers.alive:
+            context = chosen_context(self.multiprocessing_context)
+            workers = Workers(
+                self._maker(), self.num_workers, context, self.worker_init_fn, keys.backlit >> 1
+            )
+            if self.persistent_workers and not (self._workers and self._workers.busy):
+                self._workers = workers
+        batches = workers.run(keys, jobs, self.prefetch, self.in_order, self.timeout)
         try:
-            for batch in batches:
-                self._position += 1
+            for made in batches:
+                self._divided = self.num_workers if workers.divided else 0
+                yield made
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+            if workers is not self._workers:
+                workers.stop()
+
+    def _deliver(self, batches: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+        try:
+            for n, batch in batches:
+                self._beyond.add(n)
+                if self.in_order:
+                    self._position = n
+                while self._position in self._beyond:
+                    self._beyond.remove(self._position)
+                    self._position += 1
                 yield batch
             self._position = 0
+            self._beyond.clear()
             self._started = self._random_state()
         finally:
             batches.close()  # type: ignore[attr-defined]
@@ -230,11 +320,10 @@ class DataLoader:
         self._position = 0
         self._started = self._random_state()
 
-    def _jobs(self, skipped: int) -> Iterator[Callable[[], Any]]:
-        """For each batch of the epoch after the skipped ones a function that makes it."""
-        epoch_key = self._epoch_key()
-        make = self._examples if self.streams else self._indexed
-        return make(skipped, epoch_key)
+    def _jobs(self, position: int, beyond: set[int]) -> Iterator[Job]:
+        """The batches of this epoch from a position on: their numbers, and whose examples."""
+        jobs = ((n, None) for n in count(position)) if self.streams else self._numbered(position)
+        return (job for job in jobs if job[0] not in beyond)
 
     def _epoch_key(self) -> int:
         """What the random numbers of this epoch's batches start from."""
@@ -244,44 +333,19 @@ class DataLoader:
         """The example numbers of this epoch, in order."""
         if self.sampler is not None:
             order = _numbers("sampler", self.sampler)
-            if not len(order):
-                raise ArgumentError(_no_example("sampler", self.sampler))
+            require_some(self.sampler, len(order), "sampler")
             return order
         if self.shuffle:
             return self.generator.permutation(len(self.dataset)).numpy()
         return np.arange(len(self.dataset))
 
-    def _indexed(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
-        at_once = self.collate_fn is None and self.batch_size is not None
-
-        def job(number: int, indices: np.ndarray) -> Callable[[], Any]:
-            def make() -> Any:
-                rows = rows_of(self.dataset, indices) if at_once else None
-                if rows is not None:
-                    return rows
-                return self._collated(self._fetched(indices.tolist()), key, number)
-
-            return make
-
-        return (job(number, indices) for number, indices in self._numbered(skipped))
-
-    def _fetched(self, numbers: list[int]) -> Iterator[Any]:
-        """The examples of these numbers; a dataset may have a way to get many at once."""
-        many = getattr(self.dataset, "__getitems__", None)
-        if many is None or self.batch_size is None:
-            yield from (self.dataset[i] for i in numbers)
-        else:
-            yield from many(numbers)
-
     def _numbered(self, skipped: int) -> Iterator[tuple[int, np.ndarray]]:
-        """The batches of this epoch after the skipped ones: their place, and whose examples."""
         if self.batch_sampler is not None:
-            number = -1
-            for number, indices in enumerate(self.batch_sampler):
-                if number >= skipped:
-                    yield number, _numbers("batch_sampler", indices)
-            if number < 0:
-                raise ArgumentError(_no_example("batch_sampler", self.batch_sampler))
+            n = -1
+            for n, indices in enumerate(self.batch_sampler):
+                if n >= skipped:
+                    yield n, _numbers("batch_sampler", indices)
+            require_some(self.batch_sampler, n + 1, "batch_sampler")
             return
         size = self._size
         order = self._order()
@@ -289,39 +353,11 @@ class DataLoader:
         for start in range(skipped * size, stop, size):
             yield start // size, order[start : start + size]
 
-    def _examples(self, skipped: int, key: int) -> Iterator[Callable[[], Any]]:
-        stream = iter(self.dataset)
-        size = self._size
-        number = 0
-        while examples := list(islice(stream, size)):
-            if len(examples) < size and self.drop_last:
-                return
-            if number >= skipped:
-                yield lambda examples=examples, number=number: self._collated(  # type: ignore[misc]
-                    examples, key, number
-                )
-            number += 1
-        if number == 0:
-            raise ArgumentError(_no_example("dataset", self.dataset))
-
-    def _collated(self, examples: Iterable[Any], key: int, number: int) -> Any:
-        """A batch of examples, made with random numbers of its own."""
-        generator = default_generator()
-        before = generator.state_dict()
-        generator.manual_seed(key)
-        generator.counter.assign(np.array(number * _POSITIONS, np.uint64))
-        try:
-            if self.batch_size is None:
-                (example,) = examples
-                return (self.collate_fn or default_convert)(example)
-            return (self.collate_fn or collate)(list(examples))
-        finally:
-            generator.load_state_dict(before)
-
     # -- saving -------------------------------------------------------------------------------
 
     def _random_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {n: int(t) for n, t in self.generator.state_dict().items()}
+        state["others"] = 0 if self._maker().plain else global_state()
         state |= self._kind()
         sampler: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
         if hasattr(sampler, "state_dict"):
@@ -335,7 +371,12 @@ class DataLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands: the batch, and the random state that the epoch began with."""
-        return {"position": self._position, **self._started}
+        state = {"position": self._position, **self._started}
+        if self._beyond:
+            state["beyond"] = sorted(self._beyond)
+        if self._divided and self._position:
+            state["divided"] = self._divided
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state: the next loop begins with the next batch."""
@@ -352,13 +393,21 @@ class DataLoader:
                     f"DataLoader.load_state_dict: {name} must be as in the saved run, "
                     f"{state.get(name)}, got {own}"
                 )
+        if state.get("divided", self.num_workers) != self.num_workers:
+            raise DataError(
+                "DataLoader.load_state_dict: the stream divides itself among workers, so that "
+                f"num_workers must be as in the saved run, {state['divided']}, got "
+                f"{self.num_workers}"
+            )
         for name in ("key", "counter"):
             getattr(self.generator, name).assign(np.array(state[name], np.uint64))
         if "sampler" in state:
             sampler: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
             sampler.load_state_dict(state["sampler"])
         self._position = position
-        self._started = self._random_state()
+        self._beyond = set(state.get("beyond", ()))
+        self._divided = state.get("divided", 0)
+        self._started = {**self._random_state(), "others": state.get("others", 0)}
         self._resumed = True
 
 
@@ -388,13 +437,4 @@ def _require_dataset(dataset: Any) -> None:
     raise ArgumentError(
         "DataLoader: a dataset has __getitem__ and __len__, or __iter__ for a stream, got "
         f"{what}; {cure}"
-    )
-
-
-def _no_example(what: str, source: Any) -> str:
-    """The error for an epoch without examples: most often the second one of a generator."""
-    return (
-        f"DataLoader: the {what} must give at least one example in each epoch, got none from a "
-        f"{type(source).__name__}; what can be read only once, such as a generator, gives one "
-        f"epoch: use a list of it, or a class whose __iter__ begins anew"
     )

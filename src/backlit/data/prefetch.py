@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+_NONE = object()  # instead of a batch where there are no more
 
 
 class _Ahead:
@@ -18,28 +20,24 @@ class _Ahead:
         self.finished = False
         self.stopped = False
 
-    def work(self, jobs: Iterator[Callable[[], Any]]) -> None:
+    def work(self, batches: Iterator[Any]) -> None:
         """Make batches until there are no more, one fails, or the loop has ended."""
-        error: BaseException | None = None
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.stopped or len(self.ready) < self.limit)
                 if self.stopped:
                     return
-            batch = None
+            batch, error = _NONE, None
             try:
-                job = next(jobs, None)
-                if job is not None:
-                    batch = job()
+                batch = next(batches, _NONE)
             except BaseException as raised:
-                job, error = None, raised
+                error = raised
             with self.changed:
-                if job is not None or error is not None:
+                if batch is not _NONE or error is not None:
                     self.ready.append((batch, error))
-                if job is None:
-                    self.finished = True
+                self.finished = batch is _NONE
                 self.changed.notify_all()
-                if job is None:
+                if self.finished:
                     return
 
     def next(self) -> tuple[bool, Any]:
@@ -61,10 +59,12 @@ class _Ahead:
             self.changed.notify_all()
 
 
-def prefetched(jobs: Iterator[Callable[[], Any]], limit: int) -> Iterator[Any]:
-    """The batches of the jobs, made ahead by a thread that lives no longer than this iteration."""
+def prefetched(batches: Iterator[Any], limit: int) -> Iterator[Any]:
+    """The batches, made ahead by a thread that lives no longer than this iteration."""
     ahead = _Ahead(limit)
-    thread = threading.Thread(target=ahead.work, args=(jobs,), name="backlit-prefetch", daemon=True)
+    thread = threading.Thread(
+        target=ahead.work, args=(batches,), name="backlit-prefetch", daemon=True
+    )
     thread.start()
     try:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..errors import ArgumentError
 from ..foreign import words
 from ..random import Generator, default_generator
 from ..tensor import as_tensor
+from .splits import classes_of, interleaved
 
 
 class Sampler:
@@ -172,6 +174,111 @@ class WeightedRandomSampler(_Drawn):
         return self.num_samples
 
 
+class StratifiedSampler(_Drawn):
+    """The numbers of all examples in a random order in which every stretch has all classes.
+
+    The targets are the classes of the examples, numbers or texts. Of n examples in a row, a class
+    with the share p of all has n p, rounded up or down (with many classes one more or less).
+
+    >>> sampler = StratifiedSampler(["a", "b", "b", "a", "b", "b"], Generator(1))
+    >>> order = list(sampler)
+    >>> [sum(i in (0, 3) for i in order[k : k + 3]) for k in (0, 3)]  # of class "a"
+    [1, 1]
+    """
+
+    def __init__(self, targets: Any, generator: Generator | None = None):
+        super().__init__(generator)
+        self.classes = classes_of("StratifiedSampler", targets)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(interleaved(self.classes, self.generator).tolist())
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+class DistributedSampler(Sampler):
+    """Every `num_replicas`-th number of an order that all replicas share, from `rank` on.
+
+    The order is shuffled with `seed` and the epoch, of which `set_epoch` must tell before each one;
+    without it every epoch has the same order. So that all replicas have equally many numbers, some
+    of the first ones come once more at the end, or with `drop_last` the last ones are left out.
+    What is not given is read from the environment, `WORLD_SIZE` and `RANK`.
+
+    >>> list(DistributedSampler("abcde", num_replicas=2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ):
+        super().__init__()
+        self.dataset = dataset
+        self.num_replicas = _replicas("num_replicas", num_replicas, "WORLD_SIZE", 1)
+        self.rank = _replicas("rank", rank, "RANK", 0)
+        if self.rank >= self.num_replicas:
+            raise ArgumentError(
+                f"DistributedSampler: rank must lie in [0, {self.num_replicas}), got {self.rank}"
+            )
+        self.shuffle = shuffle
+        self.seed = whole("DistributedSampler: seed", seed, 0)
+        self.drop_last = drop_last
+        self.epoch = 0
+
+    @property
+    def num_samples(self) -> int:
+        """How many numbers a replica has in an epoch."""
+        n = len(self.dataset)
+        return n // self.num_replicas if self.drop_last else -(-n // self.num_replicas)
+
+    @property
+    def total_size(self) -> int:
+        """How many numbers all replicas have."""
+        return self.num_samples * self.num_replicas
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next order is that of this epoch."""
+        self.epoch = whole("DistributedSampler.set_epoch: epoch", epoch, 0)
+
+    def __iter__(self) -> Iterator[int]:
+        n = len(self.dataset)
+        order = np.arange(n)
+        if self.shuffle:
+            order = Generator(self.seed + self.epoch).permutation(n).numpy()
+        return iter(np.resize(order, self.total_size)[self.rank :: self.num_replicas].tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on in a saved epoch."""
+        self.set_epoch(state["epoch"])
+
+
+def _replicas(name: str, given: int | None, variable: str, least: int) -> int:
+    """An argument of a DistributedSampler, or what the environment says instead."""
+    value: Any = given
+    if given is None:
+        found = os.environ.get(variable, "")
+        if not found.isdecimal():
+            raise ArgumentError(
+                f"DistributedSampler: {name} must be given where the environment has no {variable}"
+                "; with one process num_replicas=1, rank=0"
+            )
+        value = int(found)
+    return whole(f"DistributedSampler: {name}", value, least)
+
+
 class BatchSampler(Sampler):
     """The numbers of another sampler in lists of `batch_size`, the last of which may be shorter.
 
@@ -205,9 +312,11 @@ class BatchSampler(Sampler):
 
 __all__ = [
     "BatchSampler",
+    "DistributedSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StratifiedSampler",
     "SubsetRandomSampler",
     "WeightedRandomSampler",
 ]

@@ -235,6 +235,20 @@ DIFFERENCES = (
         "0.035",
     ),
     Row(
+        "a stream comes once, however many workers there are",
+        "S = type('S', (torch.utils.data.IterableDataset,), {'__iter__': lambda s: iter([1, 2])})\n"
+        "sorted(map(int, torch.utils.data.DataLoader(S(), num_workers=2)))",
+        "[1, 1, 2, 2]",
+        "[1, 2]",
+    ),
+    Row(
+        "what NumPy draws in a dataset leaves the script's numbers alone",
+        "D = type('D', (), {'__len__': lambda d: 1, '__getitem__': lambda *_: np.random.rand()})\n"
+        "np.random.seed(0); list(torch.utils.data.DataLoader(D()))\nround(np.random.rand(), 3)",
+        "0.715",
+        "0.549",
+    ),
+    Row(
         "`autocast` leaves dtypes as they are",
         "with torch.autocast('cpu', dtype=torch.bfloat16): y = x @ x.T\ny.dtype.itemsize",
         "2",

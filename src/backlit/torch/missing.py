@@ -33,7 +33,6 @@ MISSING = {
     ),
     "torch.optim.SparseAdam": "every gradient is dense, which SparseAdam refuses; use optim.Adam",
     "torch.nn.SyncBatchNorm": "there is one process; use nn.BatchNorm2d",
-    "torch.utils.data.distributed": _ONE_PROCESS,
     "torch.sparse": _SPARSE,
     "torch.sparse_coo_tensor": _SPARSE,
     "torch.sparse_csr_tensor": _SPARSE,

@@ -11,10 +11,6 @@ from ...mirror import names as _names
 default_collate = _ours.collate
 
 
-def get_worker_info() -> None:
-    """None: batches are made in the script's own process."""
-
-
 __getattr__ = _mirrored("torch.utils.data", _ours)
 
 

@@ -2,6 +2,5 @@
 
 from .... import data as _ours
 from ...mirror import mirrored as _mirrored
-from . import get_worker_info
 
 __getattr__ = _mirrored("torch.utils.data.dataloader", _ours)
