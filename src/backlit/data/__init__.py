@@ -4,9 +4,9 @@
 the epochs. `making` makes a batch of examples, stacked by `batches`: here, in a thread ahead of the
 loop (`prefetch`), or in processes (`workers` is the parent's side, `worker` the child's, `shared`
 the memory between them). Data sets are in `digits` (scans) and `playground` (computed). Files are
-read by `idx`; by `images` (folders of pictures, each by `pictures`); by `tables` (whole or in
-pieces, from `table_sources`; CSV is split by `delimited`, its `columns` are typed), of which
-`encoding` makes numbers. `text` is all that is made of words.
+read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data sets, of pictures by
+`images`, which `pictures` reads; `tables` are read or made of other libraries', and become numbers.
+`text` is all that is made of words.
 """
 
 import typing as _typing
@@ -25,7 +25,6 @@ from .dataset import (
     random_split,
 )
 from .digits import digits
-from .encoding import TableEncoding
 from .idx import idx_folder, read_idx
 from .images import ImageFolder
 from .loader import DataLoader
@@ -42,7 +41,7 @@ from .samplers import (
     WeightedRandomSampler,
 )
 from .splits import k_fold, stratified_split
-from .tables import Table, TableStream
+from .tables import Table, TableEncoding, TableStream
 from .worker import WorkerInfo, get_worker_info
 
 __all__ = [

@@ -12,10 +12,10 @@ import numpy as np
 
 from ..errors import ArgumentError, DataError, MissingFileError
 from ..tensor import wrap
-from .columns import in_order
 from .dataset import Dataset, example_number
-from .delimited import Records
 from .pictures import EXTENSIONS, load_image, open_image, opened, pillow, require_file, require_mode
+from .tables.columns import in_order
+from .tables.delimited import Records
 
 #: The extensions that pictures of a format have.
 _NAMED = {

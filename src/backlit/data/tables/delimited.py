@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import DataError, MissingFileError
+from ...errors import DataError, MissingFileError
 
 DELIMITERS = ",;\t|"
 _LOOKED_AT = 1 << 16  # characters from which the delimiter is found out

@@ -1,6 +1,6 @@
 """Tables: named columns of rows, in memory or read in pieces.
 
-What a column is: `columns`. Where columns come from: `table_sources`. What becomes of rows for a
+What a column is: `columns`. Where columns come from: `sources`. What becomes of rows for a
 network: `encoding`.
 """
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError
-from ..foreign import words
-from ..table import Table as Printed
+from ...errors import ArgumentError, DataError
+from ...foreign import words
+from ...table import Table as Printed
+from ..dataset import Dataset, IterableDataset, Subset, example_number
 from .columns import MISSING, Column
-from .dataset import Dataset, IterableDataset, Subset, example_number
-from .table_sources import Piece, Reading, pieces, whole
+from .sources import Piece, Reading, pieces, whole
 
 _CHUNK = 1 << 16  # rows
 

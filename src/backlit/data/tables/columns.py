@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError
+from ...errors import ArgumentError, DataError
 from .delimited import is_number
 
 KINDS = ("number", "category", "date", "text")

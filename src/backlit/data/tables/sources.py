@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array_api.arguments import whole as whole_number
-from ..errors import ArgumentError, BacklitError, DataError, MissingDependencyError
-from ..foreign import words
-from ..spelling import near_name
+from ...array_api.arguments import whole as whole_number
+from ...errors import ArgumentError, BacklitError, DataError, MissingDependencyError
+from ...foreign import words
+from ...spelling import near_name
 from .columns import KINDS, Column, Place, of_array, of_texts
 from .delimited import Records
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError
-from ..tensor import as_tensor
+from ...errors import ArgumentError, DataError
+from ...tensor import as_tensor
+from ..dataset import IterableDataset, TensorDataset
 from .columns import Column, in_order
-from .dataset import IterableDataset, TensorDataset
-from .tables import Table, TableStream
+from .table import Table, TableStream
 
 _DAY = np.timedelta64(1, "D")
 
