@@ -193,7 +193,7 @@ def test_the_class_is_the_folder(animals):
     images, labels = next(iter(DataLoader(data, batch_size=3)))
     assert images.shape == (3, 3, 2, 3)
     assert labels.tolist() == [0, 0, 1]
-    assert repr(data).endswith("animals', 3 images, 2 classes)")
+    assert repr(data).endswith("animals', 3 files, 2 classes)")
 
 
 def test_a_transform_gets_the_picture_and_a_loader_makes_another(animals):

@@ -12,8 +12,10 @@ read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data 
 import typing as _typing
 
 from . import text
+from .arrays import ArrayDataset, ArrayFile, read_array
 from .batches import collate, default_convert
 from .batches import collate as default_collate
+from .cifar import cifar_folder, read_cifar
 from .dataset import (
     ChainDataset,
     ConcatDataset,
@@ -25,6 +27,7 @@ from .dataset import (
     random_split,
 )
 from .digits import digits
+from .folders import DatasetFolder
 from .idx import idx_folder, read_idx
 from .images import ImageFolder
 from .loader import DataLoader
@@ -45,12 +48,15 @@ from .tables import Table, TableEncoding, TableStream
 from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
+    "ArrayDataset",
+    "ArrayFile",
     "BatchSampler",
     "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
     "DistributedSampler",
+    "DatasetFolder",
     "ImageFolder",
     "IterableDataset",
     "RandomSampler",
@@ -66,6 +72,7 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "cifar_folder",
     "collate",
     "default_collate",
     "default_convert",
@@ -78,6 +85,8 @@ __all__ = [
     "open_image",
     "playground",
     "random_split",
+    "read_array",
+    "read_cifar",
     "read_idx",
     "stratified_split",
     "text",

@@ -1,4 +1,4 @@
-"""Folders of pictures as datasets: whose class is their folder, or stands in a table."""
+"""Folders of pictures as datasets, and what is inside of their files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ..errors import ArgumentError, DataError, MissingFileError
-from ..tensor import wrap
-from .dataset import Dataset, example_number
-from .pictures import EXTENSIONS, load_image, open_image, opened, pillow, require_file, require_mode
-from .tables.columns import in_order
-from .tables.delimited import Records
+from ..errors import DataError
+from .folders import DatasetFolder
+from .pictures import EXTENSIONS, load_image, open_image, opened, pillow, require_mode
 
 #: The extensions that pictures of a format have.
 _NAMED = {
@@ -29,37 +24,21 @@ _NAMED = {
 }
 
 
-#: What the column of a table is called that has labels, if it has others besides.
-_LABELS = ("label", "labels", "class", "target", "tags")
-
-
-class ImageFolder(Dataset):
-    """Pictures in a folder, with their classes.
+class ImageFolder(DatasetFolder):
+    """Pictures in a folder, with their classes: see `DatasetFolder`.
 
         root/cat/1.jpg  root/cat/more/2.png  root/dog/3.jpg        the class is the folder's name
         root/1.jpg  root/2.jpg  and labels="labels.csv"            the class stands in a table
 
     An example is `(image, target)`. Without a `transform` the image is float32 in [0, 1], of shape
-    (C, H, W); a transform gets the picture as Pillow has it. The target is an int; if files have
-    several labels it is float32 (classes,), 1 for each label.
+    (C, H, W); a transform gets the picture as Pillow has it.
 
     - `mode` is "RGB", "L" (grey) or "RGBA". How pictures are brought into it: see `open_image`.
-    - `labels` is a CSV file in `root` or elsewhere, a dict from file to label, or pairs of them. A
-      table's first column has files, relative to `root`, the second labels. A file with several
-      labels has several rows, or a list; with `separator` they stand in one text, as "cat|dog".
-      More than two columns, all of 0 and 1, say which labels a file has.
-    - `target_transform`, `loader`, `is_valid_file` and `allow_empty` are torchvision's. A `loader`
-      makes something of a path, in place of `open_image`; what it makes is the example's image.
-    - `extensions` are the ends of the names of pictures. Hidden files and folders are left out.
+    - A `loader` makes something of a path, in place of `open_image`; what it makes is transformed.
 
-    `classes` are the names, in their order; `class_to_idx`, `samples` (path, target), `targets`.
-
-    When the folder is opened it is read once: empty files, broken links, pipes and devices, links
-    that lead in a circle, names that lead out of the folder, files of the table that are not there:
-    DataError. What is wrong inside of files is told when they are read, or by `check()`. Pictures
-    of different sizes are no batch: give a transform that resizes them.
-
-    Unlike torchvision's, cameras' orientation is applied, and hidden files are no pictures.
+    What is wrong inside of files is told when they are read, or by `check()`. Pictures of different
+    sizes are no batch: give a transform that resizes them. Unlike in torchvision, the orientation
+    that a camera notes is applied, and hidden files are no pictures.
     """
 
     def __init__(
@@ -78,133 +57,29 @@ class ImageFolder(Dataset):
     ):
         pillow()
         require_mode("ImageFolder", mode)
-        for name, function in (
-            ("transform", transform),
-            ("target_transform", target_transform),
-            ("loader", loader),
-            ("is_valid_file", is_valid_file),
-        ):
-            if function is not None and not callable(function):
-                raise ArgumentError(f"ImageFolder: {name} must be a function, got {function!r:.60}")
-        self.root = os.fspath(root)
-        self.transform, self.target_transform = transform, target_transform
-        self.loader, self.mode = loader, mode
-        self.extensions = tuple(extension.lower() for extension in extensions)
-        if not os.path.isdir(self.root):
-            raise MissingFileError(f"ImageFolder: {self.root} must be a folder, but is none")
-        kept = is_valid_file or (lambda path: path.lower().endswith(self.extensions))
-        #: Pictures in the folder that the table of labels does not name.
-        self.unlabelled: list[str] = []
-        self.samples: list[tuple[str, Any]]
-        if labels is None:
-            self.classes, self.samples = self._of_folders(kept, allow_empty)
-        else:
-            self.classes, self.samples = self._of_labels(labels, separator, kept)
-        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
-
-    @property
-    def targets(self) -> list[Any]:
-        """The targets of all examples; of several labels the list of their numbers."""
-        return [target for _, target in self.samples]
+        self.mode = mode
+        self._own_loader = loader is None
+        super().__init__(
+            root,
+            open_image if loader is None else loader,
+            extensions if is_valid_file is None else None,
+            transform,
+            target_transform,
+            is_valid_file,
+            allow_empty,
+            labels=labels,
+            separator=separator,
+        )
 
     @property
     def imgs(self) -> list[tuple[str, Any]]:
         """`samples`, by torchvision's other name."""
         return self.samples
 
-    @property
-    def multi_label(self) -> bool:
-        """Whether a file may have several labels, or none."""
-        return bool(self.samples) and isinstance(self.samples[0][1], tuple)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        path, target = self.samples[example_number(index, len(self.samples))]
-        if self.loader is not None:
-            image = self.loader(path)
-        elif self.transform is not None:
-            image = open_image(path, self.mode)
-        else:
-            image = load_image(path, self.mode)
-        if self.transform is not None:
-            image = self.transform(image)
-        if isinstance(target, tuple):
-            several = np.zeros(len(self.classes), np.float32)
-            several[list(target)] = 1
-            target = wrap(several)
-        return image, target if self.target_transform is None else self.target_transform(target)
-
-    def __repr__(self) -> str:
-        return f"ImageFolder({self.root!r}, {len(self):,} images, {len(self.classes)} classes)"
-
-    # -- what is there ------------------------------------------------------------------------
-
-    def _of_folders(
-        self, kept: Callable[[str], bool], allow_empty: bool
-    ) -> tuple[list[str], list[tuple[str, Any]]]:
-        classes = sorted(entry.name for entry in _entries(self.root) if _is_folder(entry))
-        if not classes:
-            raise DataError(
-                f"ImageFolder: {self.root} must have a folder for each class, but has "
-                f"{_some(os.listdir(self.root))}; or pass labels="
-            )
-        samples: list[tuple[str, Any]] = []
-        for number, name in enumerate(classes):
-            found = _files(self.root, os.path.join(self.root, name))
-            pictures = [path for path in found if kept(path)]
-            if not pictures and not allow_empty:
-                raise DataError(
-                    f"ImageFolder: the class {name!r} must have at least one picture "
-                    f"({', '.join(self.extensions)}), but {os.path.join(self.root, name)} has "
-                    f"{_some(map(os.path.basename, found))}; remove it, or pass allow_empty=True"
-                )
-            samples += [(path, number) for path in pictures]
-        _require_files([path for path, _ in samples])
-        return classes, samples
-
-    def _of_labels(
-        self, labels: Any, separator: str | None, kept: Callable[[str], bool]
-    ) -> tuple[list[str], list[tuple[str, Any]]]:
-        known = [path for path in _files(self.root, self.root) if kept(path)]
-        stems: dict[str, list[str]] = {}
-        for path in known:
-            stems.setdefault(os.path.splitext(path)[0], []).append(path)
-        there = set(known)
-        of_file: dict[str, list[str]] = {}
-        rows, several = _labelled(self.root, labels)
-        for place, name, found in rows:
-            path = _inside(self.root, name, place)
-            if path not in there:
-                same = stems.get(path, [])  # the table may leave out extensions
-                if len(same) != 1 and not os.path.lexists(path):
-                    raise DataError(
-                        f"ImageFolder: {place}: the file {name!r} is not in {self.root}; remove "
-                        "the row, or check root"
-                    )
-                path = same[0] if len(same) == 1 else path
-            names = of_file.setdefault(path, [])
-            parts = found if separator is None else [p for f in found for p in f.split(separator)]
-            names += [label for p in parts if (label := p.strip()) and label not in names]
-        if not of_file:
-            raise DataError("ImageFolder: labels must name at least one file, got none")
-        _require_files(list(of_file))
-        self.unlabelled = [path for path in known if path not in of_file]
-        classes = list(in_order(label for names in of_file.values() for label in names))
-        numbers = {label: number for number, label in enumerate(classes)}
-        several = several or separator is not None
-        bare = next((path for path, names in of_file.items() if not names), None)
-        if bare is not None and not several:
-            raise DataError(
-                f"ImageFolder: the file {bare} must have a label, got none; remove its row"
-            )
-        if not several and all(len(names) == 1 for names in of_file.values()):
-            return classes, [(path, numbers[names[0]]) for path, names in of_file.items()]
-        return classes, [
-            (path, tuple(sorted(numbers[label] for label in names)))
-            for path, names in of_file.items()
-        ]
+    def _loaded(self, path: str) -> Any:
+        if not self._own_loader:
+            return self.loader(path)
+        return (load_image if self.transform is None else open_image)(path, self.mode)
 
     # -- what is inside -----------------------------------------------------------------------
 
@@ -257,139 +132,6 @@ class ImageReport:
 
 def _word(what: Any) -> str:
     return f"{what[0]} x {what[1]}" if isinstance(what, tuple) else str(what)
-
-
-def _some(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""
-    return ", ".join(shown[:6]) + more or "nothing"
-
-
-# -- files ----------------------------------------------------------------------------------------
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What is in a folder, but for hidden files."""
-    try:
-        return [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"ImageFolder: {folder} cannot be read: {error.strerror or error}; check its "
-            "permissions"
-        ) from None
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _files(root: str, folder: str) -> list[str]:
-    """The files in a folder and in those inside, ordered by name; links are followed."""
-    found: list[str] = []
-    waiting = [(folder, (os.path.realpath(root),) if folder != root else ())]
-    while waiting:
-        inner, above = waiting.pop()
-        real = os.path.realpath(inner)
-        if any(_holds(real, other) for other in above):
-            raise DataError(
-                f"ImageFolder: {inner} is a link to {real}, a folder in which it lies itself; "
-                "remove the link"
-            )
-        for entry in _entries(inner):
-            if _is_folder(entry):
-                waiting.append((entry.path, (*above, real)))
-            else:
-                found.append(entry.path)
-    return sorted(found, key=os.path.split)
-
-
-def _holds(folder: str, other: str) -> bool:
-    """Whether a folder is another or holds it."""
-    return other == folder or other.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _require_files(paths: Sequence[str]) -> None:
-    """Raise unless all are regular files with something in them."""
-    wrong: list[str] = []
-    for path in paths:
-        try:
-            require_file("ImageFolder", path)
-        except DataError as error:
-            wrong.append(str(error))
-        except OSError as error:
-            reason = "is a broken link" if os.path.islink(path) else str(error.strerror)
-            wrong.append(f"ImageFolder: {path} {reason}; remove it")
-    if wrong:
-        more = f" ({len(wrong) - 1} more files are like that)" if len(wrong) > 1 else ""
-        raise DataError(wrong[0] + more)
-
-
-# -- tables of labels -----------------------------------------------------------------------------
-
-
-def _labelled(root: str, labels: Any) -> tuple[list[tuple[str, str, list[str]]], bool]:
-    """Where it is said, of which file, and its labels; and whether files may have several."""
-    if isinstance(labels, str | os.PathLike):
-        path = os.path.join(root, labels)
-        return _in_table(Records(path if os.path.exists(path) else labels))
-    pairs = list(labels.items() if isinstance(labels, Mapping) else labels)
-    rows, several = [], False
-    for number, pair in enumerate(pairs):
-        place = f"labels, entry {number}"
-        if isinstance(pair, str) or len(pair) != 2 or not isinstance(pair[0], str | os.PathLike):
-            raise ArgumentError(
-                f"ImageFolder: {place}: labels must be a file of a table, a dict, or pairs of a "
-                f"file and its label, got {pair!r:.60}"
-            )
-        file, named = pair
-        of_many = isinstance(named, list | tuple | set | frozenset)
-        several |= of_many
-        rows.append((place, os.fspath(file), [str(n) for n in (named if of_many else [named])]))
-    return rows, several
-
-
-def _in_table(records: Records) -> tuple[list[tuple[str, str, list[str]]], bool]:
-    names = records.names
-    read = list(records)
-    if len(names) < 2:
-        raise DataError(
-            f"ImageFolder: {records.path} must have a column of files and one of labels, got "
-            f"{', '.join(names)}"
-        )
-    indicators = len(names) > 2 and all(f in ("0", "1") for _, fields in read for f in fields[1:])
-    at = 1 if indicators or len(names) == 2 else _label_column(records)
-    rows = []
-    for line, fields in read:
-        found = [fields[at]]
-        if indicators:
-            found = [name for name, f in zip(names, fields, strict=True) if f == "1"]
-        rows.append((f"{records.path}:{line}", fields[0], found))
-    return rows, indicators
-
-
-def _label_column(records: Records) -> int:
-    """Which of many columns has the labels."""
-    named = [i for i, name in enumerate(records.names) if name.lower() in _LABELS]
-    if len(named) != 1:
-        raise DataError(
-            f"ImageFolder: {records.path} must have two columns, of files and of labels, or one "
-            f"called {' or '.join(_LABELS)}, or columns of 0 and 1, got {', '.join(records.names)}"
-        )
-    return named[0]
-
-
-def _inside(root: str, name: str, place: str) -> str:
-    """The path of a file of the folder, by the name that a table gives it."""
-    path = os.path.normpath(os.path.join(root, name))
-    if "\0" in name or path == os.path.normpath(root) or not _holds(os.path.normpath(root), path):
-        raise DataError(
-            f"ImageFolder: {place}: files must lie inside of {root}, got {name!r}; name them "
-            "relative to it"
-        )
-    return os.path.join(root, os.path.relpath(path, root))
 
 
 __all__ = ["ImageFolder", "ImageReport"]

@@ -7,7 +7,6 @@ tried: some others of Pillow's run programs.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,6 +21,7 @@ from ..errors import (
     MissingFileError,
 )
 from ..tensor import Tensor, wrap
+from .folders import require_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,16 +73,6 @@ def decoding(what: str, file: Any) -> Iterator[None]:
         else:
             reason = f"is damaged or truncated: {reason:.200}"
         raise DataError(f"{what}: {name} {reason}; remove it or fetch it again") from None
-
-
-def require_file(what: str, path: str | os.PathLike[str]) -> None:
-    """Raise unless a path leads to a regular file with something in it."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a device or a socket"
-        raise DataError(f"{what}: {path} must be a file, but is {kind}; leave it out")
-    if status.st_size == 0:
-        raise DataError(f"{what}: {path} is empty (0 bytes); remove it or fetch it again")
 
 
 @contextmanager
