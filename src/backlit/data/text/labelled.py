@@ -16,7 +16,7 @@ from ...array_api.arguments import whole
 from ...errors import DataError
 from ...spelling import near_name
 from ..dataset import Dataset, example_number
-from ..delimited import Records
+from ..tables.delimited import Records
 from .jsonl import JsonLines
 from .reading import PathLike, place, read_text
 from .vocabulary import Vocabulary
