@@ -43,6 +43,7 @@ from .interop.storage import load_tensors, save_tensors
 from .nn import functional
 from .op import Elementwise, Op, Reduction
 from .random import Generator, manual_seed
+from .scanning import scan
 from .tensor import Tensor, tensor
 from .transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 

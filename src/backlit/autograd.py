@@ -158,15 +158,22 @@ def walk(
     return found
 
 
-def walk_part(seeds: list[tuple[Key, Gradient]], since: int) -> dict[Key, Gradient]:
-    """Walk back over the nodes made after the one of a number, which are released.
+def walk_part(
+    seeds: list[tuple[Key, Gradient]],
+    since: int,
+    *,
+    keep: bool = False,
+    differentiable: bool = False,
+) -> dict[Key, Gradient]:
+    """Walk back over the nodes made after the one of a number; unless `keep`, they are released.
 
     Returns what arrives at leaves and at older nodes, before their hooks.
     """
+    on_tensors = _on_tensors(differentiable)
     arrived = _added_up(seeds)
     order = topological([key for key, _ in seeds], since)
-    with Setting(grad_enabled=False, scope=STATE.scope):
-        walk_back(_from_last(order, False), arrived, _sender({}, None, None, False))
+    with Setting(grad_enabled=differentiable, scope=STATE.scope):
+        walk_back(_from_last(order, keep), arrived, _sender({}, None, None, on_tensors))
     return arrived
 
 

@@ -212,6 +212,9 @@ class Batching:
         self.made.add(tensor)
         self.outer.claim(tensor)
 
+    def recur(self, step: Any, carry: Any, xs: Any, length: int, reverse: bool) -> None:
+        """A recurrence of slices is done step by step."""
+
     def require_inside(self, tensor: Tensor) -> None:
         """Raise unless a Tensor that is put on the tape was made inside."""
         if tensor not in self.made and not (

@@ -48,6 +48,10 @@ class Eager:
     def claim(self, tensor: Any) -> None:
         """A Tensor was made of numbers, which later changes replace."""
 
+    def recur(self, step: Any, carry: Any, xs: Any, length: int, reverse: bool) -> Any:
+        """The results of a recurrence, if it is known as a whole. None: it is done step by step."""
+        return None
+
     def require_inside(self, tensor: Any) -> None:
         """Raise unless a Tensor may be put on the tape."""
 

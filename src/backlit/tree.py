@@ -60,3 +60,22 @@ def _unflatten(structure: Structure, leaves: Any) -> Any:
     for name, value in zip(keys[1:], values, strict=True):
         object.__setattr__(twin, name, value)
     return twin
+
+
+def paths(structure: Structure, name: str) -> list[str]:
+    """What each leaf is called in a value of a name.
+
+    >>> paths(flatten({"a": [1, 2], "b": 3})[1], "x")
+    ["x['a'][0]", "x['a'][1]", "x['b']"]
+    """
+    if structure is None:
+        return [name]
+    kind, keys, parts = structure
+    if kind in (dict, OrderedDict):
+        names = [f"{name}[{key!r}]" for _, key in keys]
+    elif keys is None:
+        names = [f"{name}[{i}]" for i in range(len(parts))]
+    else:
+        fields = kind._fields if keys == "named" else keys[1:]
+        names = [f"{name}.{field}" for field in fields]
+    return [path for part, inner in zip(parts, names, strict=True) for path in paths(part, inner)]

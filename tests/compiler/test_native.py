@@ -7,7 +7,7 @@ import pytest
 
 import backlit as bl
 from backlit.compiler import Variable, native
-from backlit.compiler.capture.interpreter import interpret
+from backlit.compiler.capture.evaluate import interpret
 from backlit.compiler.capture.trace import trace
 from backlit.compiler.llvm import scalar
 from backlit.compiler.lower.kinds import HOST

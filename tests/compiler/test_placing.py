@@ -80,7 +80,7 @@ def planned(function, *args) -> Buffers:
     graph = optimise(legal, replacements(captured, legal))
     lowering = Lowering(graph, (), replacements(captured, graph))
     fuse(lowering)
-    return Buffers(lowering, captured, rows=False)
+    return Buffers(lowering, replacements(captured, graph))
 
 
 def test_temporaries_that_live_together_lie_apart_in_whole_lines() -> None:

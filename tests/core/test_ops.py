@@ -17,7 +17,7 @@ import backlit as bl
 from backlit.backend import NAMESPACE
 from backlit.backend import numpy_backend as NUMPY
 from backlit.compiler import Variable
-from backlit.compiler.capture.interpreter import evaluated
+from backlit.compiler.capture.evaluate import evaluated
 from backlit.compiler.capture.trace import Capture, trace
 from backlit.dtypes import FLOATING, LOW_PRECISION
 from backlit.op import Op

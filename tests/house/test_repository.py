@@ -140,7 +140,7 @@ FLOORS = [
     {"array_api"},
     {"autograd"},
     {"batch_rules", "batching"},
-    {"transforms", "gradcheck"},
+    {"transforms", "gradcheck", "scanning"},
     {"random", "linalg", "compiler"},
     {"nn", "optim", "data"},
     {"dialect", "distributions"},

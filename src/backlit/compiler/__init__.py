@@ -24,8 +24,8 @@ function are captured one at a time and take the same way (`eager`).
 """
 
 from .api import CompiledFunction, compile, interpreter, native
+from .capture.evaluate import interpret
 from .capture.graph import Equation, Graph, Variable
-from .capture.interpreter import interpret
 from .eager import (
     get_native_ops,
     native_ops_cache_clear,

@@ -78,7 +78,7 @@ class Graph:
     def names(self) -> dict[Variable, str]:
         """A short name for each variable, in the order of definition."""
         order = [*self.inputs, *self.constants, *(e.output for e in self.equations)]
-        return {v: _name(i) for i, v in enumerate(dict.fromkeys(order))}
+        return {v: letters(i) for i, v in enumerate(dict.fromkeys(order))}
 
     def check(self) -> None:
         """Raise unless every variable is defined once, before its use, with its op's type."""
@@ -99,6 +99,9 @@ class Graph:
                     f"graph: equation {number} ({e.op}) is typed {e.output!r}, but its op gives "
                     f"{Variable(shape, dtype)!r}"
                 )
+            body = getattr(e.op, "body", None)
+            if body is not None:  # a loop
+                body.graph().check()
             defined.add(e.output)
         for v in self.outputs:
             if v not in defined:
@@ -117,7 +120,7 @@ class Graph:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        names = self.names()
+        names, loops = self.names(), set()
         yield "inputs  " + ", ".join(f"{names[v]}: {v!r}" for v in self.inputs)
         for v in self.constants:
             yield f"{names[v]}: {v!r} = constant"
@@ -125,10 +128,14 @@ class Graph:
             args = " ".join(names[x] if isinstance(x, Variable) else repr(x) for x in e.inputs)
             left = f"{names[e.output]}: {e.output!r} = {e.op!r} {args}"
             yield f"{left:<60} # {e.location}"
+            body = getattr(e.op, "body", None)
+            if body is not None and body not in loops:
+                loops.add(body)
+                yield from ("    " + line for line in body.graph()._lines())
         yield "return  " + ", ".join(names[v] for v in self.outputs)
 
 
-def _name(i: int) -> str:
+def letters(i: int) -> str:
     """a, b, …, z, aa, ab, …"""
     letters = ""
     i += 1

@@ -23,8 +23,9 @@ from ...random import default_generator
 from ...state import STATE, Setting
 from ...tensor import Tensor, wrap
 from ...tree import flatten, unflatten
+from .body import belongs_to_step
 from .environment import ATOMS, Environment, settled
-from .graph import Graph, Variable
+from .graph import Equation, Graph, Variable
 from .guards import MISSING, Change, Containers, Guards, leave, snapshot
 from .places import ArgumentOf, AttributeOf, GradientOf, HeldBy
 from .results import LINKED, OUTPUT, is_linked
@@ -300,6 +301,7 @@ def _record(
     """Run the function on abstract twins of the Tensors among its leaves."""
     tracer = Tracer()
     tracer.knows = before.knows
+    tracer.changes = before.guards.changes
     inputs, twins = _twins(leaves, tracer)
     arguments = abstract_args, abstract_kwargs = unflatten(tree, twins)
     with Setting(execution=tracer):
@@ -477,14 +479,19 @@ def _require_own(inputs: list[Variable], tracer: Tracer, outputs: list[Variable]
     for e in tracer.equations:
         for x in e.inputs:
             if isinstance(x, Variable) and x not in known:
-                raise _left(x, f" by {e.op.name} ({e.location})")
+                raise _left(x, f" by {e.op.name} ({e.location})", tracer.equations)
         known.add(e.output)
     for x in outputs:
         if x not in known:
-            raise _left(x, "")
+            raise _left(x, "", tracer.equations)
 
 
-def _left(x: Variable, reader: str) -> TraceError:
+def _left(x: Variable, reader: str, equations: list[Equation]) -> TraceError:
+    if belongs_to_step(x, equations):
+        return TraceError(
+            f"scan: a {describe(x)} is read{reader} outside of the step that has made it, and a "
+            "captured loop keeps none of its steps; return it as y, or carry it"
+        )
     return TraceError(
         f"compile: a {describe(x)} is read{reader} that an earlier captured call has made and left "
         "behind: it has no value; make it outside the function, keep what changes in a Tensor "

@@ -19,12 +19,13 @@ from ...backend import halves
 from ...conversion import as_array
 from ...errors import DTypeError, TraceError
 from ...op import Op, Requirement, describe
-from ...state import STATE
+from ...state import STATE, where_called
 from ...tape import Node, line_of, make_node, user_site
 from ...tensor import KEEP, Tensor, as_tensor, constant, wrap
+from . import loops
 from .checks import Require
 from .graph import Equation, Variable
-from .guards import MISSING
+from .guards import MISSING, Change
 from .places import ArgumentOf, AttributeOf, GradientOf
 
 #: rule(xp, *inputs) says what must hold of the inputs' elements.
@@ -51,6 +52,9 @@ class Tracer:
         self.arrays: dict[int, tuple[Tensor, np.ndarray]] = {}  # NumPy arrays read as Tensors
         #: Whether an array was there before the call.
         self.knows: Callable[[np.ndarray], bool] = lambda array: False
+        self.inside: loops.Inside | None = None  # of a loop whose step is being run, what it owns
+        #: What of Python's state differs from what it was before the call.
+        self.changes: Callable[[], Sequence[Change]] = lambda: ()
 
         # Tensors that the function makes.
         self.made: set[Tensor] = set()  # with numbers of its own
@@ -117,9 +121,9 @@ class Tracer:
                 tensors = tuple([wrap(v) if isinstance(v, Variable) else v for v in variables])
                 y = halves.forward(op, partial(op.forward, TENSORS), tensors)
             return variables, self.read(as_tensor(y))
-        return variables, self._write(op, variables)
+        return variables, self.write(op, variables)
 
-    def _write(self, op: Op, variables: tuple[Any, ...]) -> Variable:
+    def write(self, op: Op, variables: tuple[Any, ...]) -> Variable:
         """One equation; the variable that it defines."""
         output = Variable(*op.infer(*variables))
         if self.forward is not None:
@@ -129,7 +133,32 @@ class Tracer:
             site.release()
             equation = Equation(op, variables, output, site)
         self.equations.append(equation)
+        if self.inside is not None:
+            self.inside.variables.add(output)
         return output
+
+    def recur(
+        self, step: Any, carry: list[Tensor], xs: list[Tensor], length: int, reverse: bool
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """A loop: the carried Tensors after the last step, and the stacked results of all."""
+        return loops.recur(self, step, carry, xs, length, reverse)
+
+    def state(self) -> list[tuple[str, Any]]:
+        """What of Python's state differs by now from what it was before the call."""
+        return [
+            (c.path, tuple(map(id, c.after)) if c.container is not None else id(c.after))
+            for c in self.changes()
+        ]
+
+    def _require_own(self, tensor: Tensor, what: str, cure: str) -> None:
+        """Raise if a step of a loop changes a Tensor of the function around it."""
+        if self.inside is not None and not self.inside.owns(tensor, self.made):
+            code, instruction = user_site()
+            raise self.refuse(
+                f"scan: a step of a captured loop cannot {what} a Tensor that it was not given "
+                f"({describe(tensor)}, {os.path.basename(code.co_filename)}:"
+                f"{line_of(code, instruction)}); {cure}"
+            )
 
     def require(self, name: str, rule: Rule, inputs: tuple[Any, ...]) -> None:
         """Write down what must hold of values: a `Requirement` for each that `rule` returns."""
@@ -140,13 +169,17 @@ class Tracer:
                 op = Require(
                     error=r.error, condition=f"{name}: {r.condition}", cure=r.advice + where
                 )
-                self._write(op, (self.read(as_tensor(r.holds)),))
+                self.write(op, (self.read(as_tensor(r.holds)),))
 
     def assign(self, tensor: Tensor, value: Tensor) -> None:
         """A Tensor's value was replaced."""
         if type(tensor) is Data:
             tensor.store(value)
             return
+        if self._is_inside(tensor):
+            self._require_own(
+                tensor, "change in place", "carry it: f(carry, x) returns its next value"
+            )
         self._require_not_both(tensor, tensor in self.numbers)
         if self._is_inside(tensor):
             now = self.read(value)
@@ -226,6 +259,7 @@ class Tracer:
         """A Tensor's gradient was set or cleared."""
         if gradient is None:
             self._require_no_gradient(tensor)
+        self._require_own(tensor, "set the grad of", "use backlit.grad, and carry or return it")
         self.gradients[tensor] = gradient
 
     def _require_no_gradient(self, tensor: Tensor) -> None:
@@ -244,6 +278,12 @@ class Tracer:
 
     def wrote(self, module: Any, name: str, value: Any) -> None:
         """An attribute of a module is about to be set: it is set at every call."""
+        if self.inside is not None and vars(module).get(name, MISSING) is not value:
+            raise self.refuse(
+                f"scan: a step must not set attributes, because a captured function runs it once "
+                f"for all steps, but it sets {type(module).__name__}.{name}{where_called()}; carry "
+                "the value, return it as y, or assign() to a Tensor that is there before"
+            )
         key = id(module), name
         before = self.written[key][2] if key in self.written else vars(module).get(name, MISSING)
         self.written[key] = module, value, before

@@ -14,6 +14,7 @@ from typing import Any
 from ...dtypes import FLOATING, LOW_PRECISION, bool_
 from ...op import Elementwise, Shape
 from ...ops import contraction, convolution, creation, indexing, movement, pooling, reductions
+from ..capture.body import Scan
 from ..capture.checks import Require
 from ..capture.graph import Equation, Variable
 from ..contraction import Contraction as Specification
@@ -142,6 +143,23 @@ class Host(Kind):
     def fits(self, e: Equation) -> bool:
         """All of them."""
         return True
+
+
+class Loop(Kind):
+    """What is done step after step, by a program of its own: see `plan.loop`."""
+
+    name = "scan"
+
+    def fits(self, e: Equation) -> bool:
+        """The results of loops."""
+        return isinstance(e.op, Scan)
+
+    def joins(self, kernel: Kernel, e: Equation, accesses: list[Access]) -> bool:
+        """Another result of the same loop."""
+        first = kernel.roots[0]
+        own: Any = first.op
+        op: Any = e.op
+        return own.body is op.body and first.inputs == e.inputs
 
 
 class Map(Kind):
@@ -369,7 +387,7 @@ class Random(Kind):
         return isinstance(e.op, creation.RandomBits)
 
 
-HOST, NONFINITE = Host(), Nonfinite()
+HOST, LOOP, NONFINITE = Host(), Loop(), Nonfinite()
 CHECK, REDUCE, SCATTER, WINDOW, RUNNING = Check(), Reduce(), Scatter(), Window(), Running()
 SORT, CONTRACTION, MATMUL, RANDOM = Sort(), Contraction(), Matmul(), Random()
 CONCAT, MAP = Concat(), Map()
@@ -383,6 +401,8 @@ NATIVE = (
 
 def kind_of(e: Equation) -> Kind:
     """The kind of kernel that makes e's output, if it is one that lives in memory."""
+    if LOOP.fits(e):
+        return LOOP
     if _has_native_types(e):
         for kind in NATIVE:
             if kind.fits(e):

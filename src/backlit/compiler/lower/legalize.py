@@ -23,6 +23,7 @@ from ...backend import halves
 from ...dtypes import LOW_PRECISION, DType, bfloat16, bool_, float16, float32
 from ...op import Elementwise, Op, Shape
 from ...ops import contraction, convolution, creation, elementwise, indexing, movement, reductions
+from ..capture.body import Scan
 from ..capture.graph import Equation, Graph, Variable
 from ..llvm.scalar import has_half
 from .kinds import has_contraction_kernel
@@ -108,6 +109,9 @@ class _Writer:
                 [x if isinstance(x, Variable) else self._full(x, e, like) for x in e.inputs]
             )
             e = Equation(e.op, arrays, e.output, e.site, e.backward)
+        if isinstance(e.op, Scan):
+            self.equations.append(e)  # its body is made legal when it is compiled
+            return
         if e.output in self.written or self._converts(e) or self._moves(e) or self._multiplies(e):
             return
         dtypes = {x.dtype for x in (*e.inputs, e.output) if isinstance(x, Variable)}

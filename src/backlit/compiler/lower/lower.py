@@ -14,7 +14,7 @@ from ...op import Reduction
 from ...ops import convolution, indexing, movement
 from ..capture.checks import Require
 from ..capture.graph import Equation, Graph, Variable
-from .kinds import CHECK, HOST, Kernel, Kind, kind_of
+from .kinds import CHECK, HOST, LOOP, Kernel, Kind, kind_of
 from .passes import SetItemsTo, TakeAddTo
 from .reading import Access, Reading
 from .views import Views, same_but_ones
@@ -85,6 +85,10 @@ class Lowering(Views):
                 self.in_memory.add(e.output)
             self.costs[e.output] = self._whole_cost(e)
             inputs = [x for x in e.inputs if isinstance(x, Variable)]
+            if kind is LOOP:
+                for x in inputs:
+                    self._want_contiguous(x)
+                continue
             if kind.strided:
                 for x in inputs:
                     self.want_view(x)
@@ -200,7 +204,7 @@ class Lowering(Views):
             if placed is None:
                 self.kernels.append(Kernel(kind, [e], reads))
                 placed = len(self.kernels) - 1
-                checked = placed if kind is CHECK else checked
+                checked = placed if kind in (CHECK, LOOP) else checked
             else:
                 self.kernels[placed].roots.append(e)
                 self.kernels[placed].reads |= reads

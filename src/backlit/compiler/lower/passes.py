@@ -13,7 +13,7 @@ from typing import Any
 from ...dtypes import DType
 from ...op import Op, Shape
 from ...ops import creation, elementwise, indexing, movement
-from ..capture.checks import Require
+from ..capture.body import Part, Scan, is_check
 from ..capture.graph import Equation, Graph, Variable
 
 
@@ -29,10 +29,45 @@ def remove_dead(graph: Graph) -> Graph:
     needed = set(graph.outputs)
     kept: list[Equation] = []
     for e in reversed(graph.equations):
-        if e.output in needed or isinstance(e.op, Require):
+        if e.output in needed or is_check(e.op):
             kept.append(e)
             needed.update(x for x in e.inputs if isinstance(x, Variable))
     return Graph(graph.inputs, kept[::-1], graph.outputs, graph.constants)
+
+
+def narrow_loops(graph: Graph) -> Graph:
+    """Loops do, and are given, only what the results that somebody needs are made of.
+
+    So a gradient that nobody asks for is not added up, and what only it reads of the forward steps
+    is not stacked.
+    """
+    needed = set(graph.outputs)
+    kept: list[Equation] = []
+    parts: dict[tuple[Any, ...], list[Part]] = {}
+    for e in reversed(graph.equations):
+        if e.output not in needed and not is_check(e.op):
+            continue
+        kept.append(e)
+        read = e.inputs
+        if isinstance(e.op, Scan):
+            parts.setdefault((e.op.body, e.inputs), []).append(e.op.part)
+            body = e.op.body
+            chosen = body.chosen(body.needed([e.op.part]), e.inputs)
+            read = tuple([x for several in chosen for x in several])
+        needed.update(x for x in read if isinstance(x, Variable))
+    narrowed = {}
+    for (body, inputs), wanted in parts.items():
+        every = body.needed(wanted)
+        chosen = tuple(x for several in body.chosen(every, inputs) for x in several)
+        narrowed[body, inputs] = body.narrowed(every), chosen
+    equations = []
+    for e in reversed(kept):
+        if isinstance(e.op, Scan):
+            body, inputs = narrowed[e.op.body, e.inputs]
+            op = Scan(body=body, part=body.renumbered(e.op.part, e.op.body))
+            e = Equation(op, inputs, e.output, e.site, e.backward)
+        equations.append(e)
+    return Graph(graph.inputs, equations, graph.outputs, graph.constants)
 
 
 def checks_first(graph: Graph) -> Graph:
@@ -40,7 +75,7 @@ def checks_first(graph: Graph) -> Graph:
     needed: set[Variable] = set()
     early = set()
     for e in reversed(graph.equations):
-        if e.output in needed or isinstance(e.op, Require):
+        if e.output in needed or is_check(e.op):
             early.add(e.output)
             needed.update(x for x in e.inputs if isinstance(x, Variable))
     ordered = sorted(graph.equations, key=lambda e: e.output not in early)
@@ -114,7 +149,7 @@ def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
 
 
 #: Algebra first: it makes equal what `share_common` then finds.
-PASSES = (simplify, share_common, remove_dead)
+PASSES = (narrow_loops, simplify, share_common, remove_dead)
 
 
 class TakeAddTo(Op):

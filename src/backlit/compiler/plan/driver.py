@@ -97,6 +97,19 @@ class DriverWriter:
             )
         self._pending = True
 
+    def copy(self, source: Variable, target: Variable) -> None:
+        """Between two turns: one buffer into another, when all threads are done."""
+        if self._pending:
+            self._barrier()
+        self._count += 1
+        names = [f"%c{self._count}.{i}" for i in (0, 1)]
+        for name, v in zip(names, (target, source), strict=True):
+            self._serial += self._pointer(self.buffers.storage(v), name)
+        self._serial.append(
+            f"  call void @llvm.memcpy.p0.p0.i64(ptr {names[0]}, ptr {names[1]}, "
+            f"i64 {source.nbytes}, i1 false)"
+        )
+
     def _pointer(self, storage: Variable, name: str, first: int = 0) -> list[str]:
         """The instructions that put the address of a buffer's element under a name."""
         buffers = self.buffers
@@ -110,7 +123,7 @@ class DriverWriter:
         ]
         whole, _ = buffers.place(storage)
         if whole in buffers.stacked:
-            lines.append(f"  {name}.t = mul i64 %turn, {whole.nbytes}")
+            lines.append(f"  {name}.t = mul i64 %turn, {buffers.stacked[whole]}")
             lines.append(f"  {name}.c = getelementptr i8, ptr {name}.b, i64 {name}.t")
             lines.append(f"  {name} = getelementptr i8, ptr {name}.c, i64 {start}")
         else:

@@ -1,22 +1,26 @@
-"""Ops that NumPy runs, between native calls."""
+"""What Python does between native calls: ops that NumPy runs; the errors that a flag stands for."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...errors import IndexRangeError
+from ...errors import ArgumentError, IndexRangeError
+from ..capture.checks import Require
+from ..capture.evaluate import evaluated
 from ..capture.graph import Variable
-from ..capture.interpreter import evaluated
 from ..capture.results import OUTSIDE
+from ..loops.elements import OUTSIDE_BIT
 from ..lower.kinds import Kernel
 from ..lower.views import View
 from .memory import Buffers
 
 
-class HostOp:
-    """One op.
+class OnHost:
+    """What is called from Python, with the arrays that it reads and writes.
 
     It does not refer to the plan, which refers to it: a plan is freed without a garbage collector.
     """
@@ -28,19 +32,14 @@ class HostOp:
         ]
         self.arrays, self.arena = arrays, arena
         bases = [v.base for v in self.views if isinstance(v, View)]
-        self.places = {v: buffers.entry(v) for v in [*bases, self.equation.output]}
+        self.places = {v: buffers.entry(v) for v in [*bases, *(r.output for r in kernel.roots)]}
 
-    def __call__(self, times: int) -> None:
-        """Compute it once: a plan with such an op does one turn at a time."""
-        args = [self._array(v) if isinstance(v, View) else v for v in self.views]
-        try:
-            result = evaluated(self.equation.op, tuple(args))
-        except IndexError:
-            raise IndexRangeError(OUTSIDE) from None
-        target = self._buffer(self.equation.output)
-        np.copyto(target, result)
+    def inputs(self) -> list[Any]:
+        """The arrays and numbers that it reads."""
+        return [self._array(v) if isinstance(v, View) else v for v in self.views]
 
-    def _buffer(self, v: Variable) -> np.ndarray:
+    def buffer(self, v: Variable) -> np.ndarray:
+        """The array of a value that it reads or makes."""
         slot, start = self.places[v]
         if slot is None:
             return self.arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
@@ -51,11 +50,37 @@ class HostOp:
         return array.reshape(-1)[first : first + v.size].reshape(v.shape)
 
     def _array(self, view: View) -> np.ndarray:
-        base = self._buffer(view.base)
-        if view.base.shape == view.shape and view.contiguous and view.offset == 0:
-            return base
+        base = self.buffer(view.base)
+        if view.contiguous:
+            if view.base.shape == view.shape and view.offset == 0:
+                return base
+            count = math.prod(view.shape)
+            return base.reshape(-1)[view.offset : view.offset + count].reshape(view.shape)
         size = base.dtype.itemsize
         flat = base.reshape(-1)[view.offset :] if view.offset else base
         return np.lib.stride_tricks.as_strided(
             flat, view.shape, tuple(s * size for s in view.strides), writeable=False
         )
+
+
+class HostOp(OnHost):
+    """One op that NumPy runs."""
+
+    def __call__(self, times: int) -> None:
+        """Compute it once: a plan with such an op does one turn at a time."""
+        try:
+            result = evaluated(self.equation.op, tuple(self.inputs()))
+        except IndexError:
+            raise IndexRangeError(OUTSIDE) from None
+        np.copyto(self.buffer(self.equation.output), result)
+
+
+def failure(checks: Sequence[Require], flag: int) -> Exception:
+    """What the lowest bit of the flag stands for that native code has set."""
+    number = (flag & -flag).bit_length() - 1
+    if number == OUTSIDE_BIT:
+        return IndexRangeError(OUTSIDE)
+    found = checks[number:]
+    if number == OUTSIDE_BIT - 1 and len(found) > 1:  # those that have no bit of their own
+        return ArgumentError("one of these: " + " | ".join(str(c.failure()) for c in found))
+    return found[0].failure()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -41,25 +42,32 @@ def replacements(captured: Capture, graph: Graph) -> dict[Variable, Variable]:
 
 
 class Buffers:
-    """The buffers of one plan.
+    """The buffers of one plan, or of one step of a loop.
 
-    With `rows` the first argument and the results are one of many, for `Plan.epoch`.
+    With `results` the first input and so many outputs are one of many, for `Plan.epoch`. `stacked`
+    says which ones are in the steps of a loop, and how many bytes on the next one lies.
     """
 
-    def __init__(self, lowering: Lowering, captured: Capture, rows: bool):
+    def __init__(
+        self,
+        lowering: Lowering,
+        pairs: Mapping[Variable, Variable],
+        results: int | None = None,
+        stacked: Mapping[Variable, int] | None = None,
+    ):
         self.lowering = lowering
         self.graph = lowering.graph
         self.kernels = lowering.kernels
         #: For each new value of a Tensor that overwrites the old one: new -> old.
-        self.in_place = self._choose_in_place(replacements(captured, self.graph))
+        self.in_place = self._choose_in_place(pairs)
         #: A table entry for every buffer that is not temporary.
         self.slots = self._number_slots()
-        #: The buffers that are other ones at each turn of `Plan.epoch`, one behind the other.
-        self.stacked = self._choose_stacked(captured.results) if rows else set()
+        #: The buffers that are other ones at each turn, and how many bytes on the next one lies.
+        self.stacked = dict(stacked or {}) if results is None else self._choose_stacked(results)
         #: Where each temporary one begins in the arena, and where what kernels need for themselves.
         self.offsets, self.scratch_offset = self._place_temporaries()
 
-    def _choose_in_place(self, pairs: dict[Variable, Variable]) -> dict[Variable, Variable]:
+    def _choose_in_place(self, pairs: Mapping[Variable, Variable]) -> dict[Variable, Variable]:
         """For each new value of a Tensor that may overwrite the old one: new -> old."""
         made_in = {r.output: i for i, k in enumerate(self.kernels) for r in k.roots}
         chosen: dict[Variable, Variable] = {}
@@ -106,10 +114,10 @@ class Buffers:
             slots.setdefault(v, len(slots))
         return slots
 
-    def _choose_stacked(self, results: int) -> set[Variable]:
+    def _choose_stacked(self, results: int) -> dict[Variable, int]:
         outputs = list(map(self.storage, self.graph.outputs))
         own = [v for v in outputs[:results] if outputs.count(v) == 1 and v in self.made]
-        return {self.graph.inputs[0], *own}
+        return {v: v.nbytes for v in [self.graph.inputs[0], *own]}
 
     @functools.cached_property
     def made(self) -> set[Variable]:

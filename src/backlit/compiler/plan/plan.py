@@ -9,30 +9,26 @@ import ctypes
 import functools
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import ArgumentError, IndexRangeError, TraceError
+from ...errors import TraceError
 from ...tensor import Tensor, wrap
 from .. import forks
-from ..capture.results import MISS, OUTSIDE, fill_result
+from ..capture.results import MISS, fill_result
 from ..capture.trace import Capture
-from ..loops.elements import OUTSIDE_BIT
 from ..loops.fusion import fuse
 from ..lower.kinds import Kernel
 from ..lower.legalize import legalize
 from ..lower.lower import Lowering
 from ..lower.passes import optimise
 from . import threads
-from .host import HostOp
+from .host import failure
+from .loop import on_host, portions
 from .memory import Buffers, replacements
 from .program import ProgramWriter
-
-#: Seconds that native code may run before Python can react to Ctrl-C.
-_PATIENCE = 0.1
 
 
 class _Outputs(NamedTuple):
@@ -69,10 +65,11 @@ class Plan:
         # What `epoch` picks has memory of its own, as a call's arguments have: the same loops, and
         # bits, follow.
         picked = [e.output for e in graph.equations if rows and graph.inputs[0] in e.inputs]
-        self.lowering = Lowering(graph, picked, replacements(captured, graph))
+        pairs = replacements(captured, graph)
+        self.lowering = Lowering(graph, picked, pairs)
         fuse(self.lowering)
         self.kernels = self.lowering.kernels
-        self.buffers = Buffers(self.lowering, captured, rows)
+        self.buffers = Buffers(self.lowering, pairs, captured.results if rows else None)
         program = ProgramWriter(self.buffers, split).program()
         self.library, self.text, self.arena = program.library, program.text, program.arena
         only = program.steps[0] if len(program.steps) == 1 else None
@@ -107,7 +104,7 @@ class Plan:
     def _call(self, step: Kernel | threads.Driver) -> Callable[[int], None]:
         """What runs a step so many times."""
         if not isinstance(step, threads.Driver):
-            return HostOp(step, self.buffers, self.arrays, self.arena)
+            return on_host(step, self.buffers, self.arrays, self.arena)
         table, flag = ctypes.addressof(self.table), ctypes.addressof(self.flag)
         return functools.partial(threads.run, step, table, self.arena.ctypes.data, flag)
 
@@ -214,7 +211,7 @@ class Plan:
     def repeat(self, leaves: Any, times: int) -> Any:
         """Run the plan `times` times on the same arguments; return the last result."""
         with self._lock:
-            for _, turns in _portions(times, self.repeatable):
+            for _, turns in portions(times, self.repeatable):
                 self._rebind(leaves)
                 results = self._run(turns)
             return self._handed_out(results, leaves)
@@ -229,7 +226,7 @@ class Plan:
         native = self.repeatable and len(self.buffers.stacked) == 1 + len(stacks)
         slots = [slot for slot, _ in self.results]
         with self._lock:
-            for done, turns in _portions(len(order), native):
+            for done, turns in portions(len(order), native):
                 if native:
                     for slot, stack in zip(slots, stacks, strict=True):
                         self._put(slot, stack[done:])
@@ -316,7 +313,7 @@ class Plan:
 
     def _finish(self, leaves: Any) -> list[np.ndarray]:
         if self.flag.value:
-            error, self.flag.value = self._error(self.flag.value), 0
+            error, self.flag.value = failure(self.lowering.checks, self.flag.value), 0
             raise error
         arrays = self.arrays
         for t, slot, copy in self.updates:
@@ -338,34 +335,12 @@ class Plan:
             own[name] = value
         return [arrays[slot].copy() if copy else arrays[slot] for slot, copy in self.results]
 
-    def _error(self, flag: int) -> Exception:
-        """What the lowest bit of the flag stands for."""
-        number = (flag & -flag).bit_length() - 1
-        if number == OUTSIDE_BIT:
-            return IndexRangeError(OUTSIDE)
-        found = self.lowering.checks[number:]
-        if number == OUTSIDE_BIT - 1 and len(found) > 1:  # those that have no bit of their own
-            return ArgumentError("one of these: " + " | ".join(str(c.failure()) for c in found))
-        return found[0].failure()
-
     def _put(self, slot: int, array: np.ndarray) -> None:
         if array is not self.arrays[slot]:
             if not array.flags.c_contiguous or not array.flags.aligned:
                 array = np.array(array, order="C")
             self.arrays[slot] = array
             self.table[slot] = array.__array_interface__["data"][0]
-
-
-def _portions(times: int, native: bool) -> Iterator[tuple[int, int]]:
-    """How many turns are done, and how many are next: in native code as many as Ctrl-C can wait."""
-    done, each = 0, 1
-    while done < times:
-        turns = min(times - done, each) if native else 1
-        start = time.perf_counter()
-        yield done, turns
-        done += turns
-        if time.perf_counter() - start < _PATIENCE / 2:
-            each *= 2
 
 
 def _writeable(array: np.ndarray) -> np.ndarray:

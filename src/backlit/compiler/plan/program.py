@@ -1,16 +1,18 @@
-"""Programs: all loops of a plan, and a driver for each run of kernels between host calls."""
+"""Programs: all kernels of a plan, and a driver for each run of them between host calls."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..capture.graph import Variable
 from ..llvm import machine
 from ..llvm.builder import Function
 from ..loops.kernels import write
 from ..loops.nonfinite import reads_padding
-from ..lower.kinds import CONTRACTION, HOST, NONFINITE, Kernel
+from ..lower.kinds import CONTRACTION, HOST, LOOP, NONFINITE, Kernel
 from ..lower.products import ContractionKernels
 from . import threads
 from .driver import DriverWriter
@@ -28,11 +30,17 @@ class Program:
 
 
 class ProgramWriter:
-    """Writes one program. With `split` each kernel has a driver, so that each can be timed."""
+    """Writes one program. With `split` each kernel has a driver, so that each can be timed.
 
-    def __init__(self, buffers: Buffers, split: bool):
+    `copies` are done when all kernels are: what a step of a loop leaves for the next.
+    """
+
+    def __init__(
+        self, buffers: Buffers, split: bool, copies: Sequence[tuple[Variable, Variable]] = ()
+    ):
         self.buffers = buffers
         self.split = split
+        self.copies = copies
         self.kernels: dict[str, str] = {}  # text -> name: equal kernels are compiled once
         self.definitions: list[str] = []  # of these, under their names
         self.declarations: dict[str, None] = {}
@@ -43,7 +51,7 @@ class ProgramWriter:
         """The program, compiled."""
         steps: list[Kernel | DriverWriter] = []
         for kernel in self.buffers.kernels:
-            if kernel.kind is HOST:
+            if kernel.kind in (HOST, LOOP):
                 steps.append(kernel)
                 continue
             if not steps or self.split or isinstance(steps[-1], Kernel):
@@ -53,6 +61,9 @@ class ProgramWriter:
                 self._add_contraction(kernel)
             else:
                 self._add_loops(kernel)
+        for source, target in self.copies:
+            self.declarations["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"] = None
+            self.drivers[-1].copy(source, target)
         arena = aligned(self.buffers.scratch_offset + self.contractions.scratch)
         if not self.drivers:
             return Program([s for s in steps if isinstance(s, Kernel)], None, "", arena)
