@@ -433,3 +433,12 @@ def test_a_loop_is_printed_with_the_graph_of_its_step() -> None:
         "d: float32[3] = scan(stack d, length=3) b a",
         "return c, d",
     ]
+
+
+def test_a_report_counts_what_all_steps_do() -> None:
+    weight = numbers(4, 4)
+    compiled = bl.compile(lambda h: bl.scan(lambda h, x: (h @ weight, None), h, length=10)[0])
+    compiled(numbers(2, 4))
+    (row,) = [row for row in compiled.kernels.rows if row[1] == "scan"]
+    assert row[4] == 10 * 2 * (2 * 4 * 4)
+    assert compiled.cache_info().code_bytes > 0

@@ -30,19 +30,34 @@ class OnHost:
         self.views = [
             buffers.lowering.view(x) if isinstance(x, Variable) else x for x in self.equation.inputs
         ]
-        self.arrays, self.arena = arrays, arena
+        self.arrays = arrays
         bases = [v.base for v in self.views if isinstance(v, View)]
-        self.places = {v: buffers.entry(v) for v in [*bases, *(r.output for r in kernel.roots)]}
+        self.places: dict[Variable, tuple[int, int]] = {}
+        self.fixed: dict[Variable, np.ndarray] = {}  # in the arena, at the same place in every call
+        for v in [*bases, *(r.output for r in kernel.roots)]:
+            slot, start = buffers.entry(v)
+            if slot is None:
+                self.fixed[v] = arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
+            else:
+                self.places[v] = slot, start
+        #: The views that are whole buffers, whose arrays are taken as they are.
+        self.whole = [
+            isinstance(x, View) and x.contiguous and x.base.shape == x.shape for x in self.views
+        ]
 
     def inputs(self) -> list[Any]:
         """The arrays and numbers that it reads."""
-        return [self._array(v) if isinstance(v, View) else v for v in self.views]
+        return [
+            self.buffer(x.base) if whole else self._array(x) if isinstance(x, View) else x
+            for x, whole in zip(self.views, self.whole, strict=True)
+        ]
 
     def buffer(self, v: Variable) -> np.ndarray:
         """The array of a value that it reads or makes."""
+        fixed = self.fixed.get(v)
+        if fixed is not None:
+            return fixed
         slot, start = self.places[v]
-        if slot is None:
-            return self.arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
         array = self.arrays[slot]
         if array.dtype == v.dtype and array.shape == v.shape:
             return array
@@ -52,8 +67,6 @@ class OnHost:
     def _array(self, view: View) -> np.ndarray:
         base = self.buffer(view.base)
         if view.contiguous:
-            if view.base.shape == view.shape and view.offset == 0:
-                return base
             count = math.prod(view.shape)
             return base.reshape(-1)[view.offset : view.offset + count].reshape(view.shape)
         size = base.dtype.itemsize

@@ -103,7 +103,7 @@ class StepProgram:
         #: Whether native code can go on to the next step by itself.
         self.native = all(kernel.kind not in (HOST, LOOP) for kernel in lowering.kernels)
         program = ProgramWriter(buffers, False, moves if self.native else ()).program()
-        self.arena = program.arena
+        self.library, self.arena = program.library, program.arena
         slots = buffers.slots
         self.arrays: list[Any] = [None] * len(slots)
         self.table = (ctypes.c_void_p * max(len(slots), 1))()
@@ -112,19 +112,32 @@ class StepProgram:
         self.inputs = [slots[v] for v in graph.inputs]
         self.stacks = [slots[v] for v in graph.outputs[carried:]]
         for new, _ in moves:
-            self._put(slots[new], np.empty(new.shape, new.dtype))
+            array = self.arrays[slots[new]] = np.empty(new.shape, new.dtype)
+            self.table[slots[new]] = address(array)
         self.calls = [self._call(step, buffers) for step in program.steps]
         self.turns = 1  # how many steps native code has done in one go
+
+    @property
+    def _loops(self) -> list[StepProgram]:
+        """The programs of the loops in a step."""
+        return [call.program for call in self.calls if isinstance(call, LoopOp)]
+
+    @property
+    def code_bytes(self) -> int:
+        """The size of the machine code, as object files."""
+        own = self.library.nbytes if self.library is not None else 0
+        return own + sum(loop.code_bytes for loop in self._loops)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The size of the arena."""
+        return self.arena.nbytes + sum(loop.buffer_bytes for loop in self._loops)
 
     def _call(self, step: Kernel | threads.Driver, buffers: Buffers) -> Callable[[int], None]:
         if not isinstance(step, threads.Driver):
             return on_host(step, buffers, self.arrays, self.arena)
         table, flag = ctypes.addressof(self.table), ctypes.addressof(self.flag)
         return functools.partial(threads.run, step, table, self.arena.ctypes.data, flag)
-
-    def _put(self, slot: int, array: np.ndarray) -> None:
-        self.arrays[slot] = array
-        self.table[slot] = array.__array_interface__["data"][0]
 
     def run(
         self,
@@ -136,12 +149,20 @@ class StepProgram:
         """All steps. The carried arrays hold the first values, and then the last."""
         whole = len(constants) + len(carried)
         for slot, array in zip(self.inputs[:whole], [*constants, *carried], strict=True):
-            self._put(slot, array)
-        moving = list(zip([*self.inputs[whole:], *self.stacks], [*xs, *stacks], strict=True))
+            self.arrays[slot] = array
+            self.table[slot] = address(array)
+        moving = [
+            (slot, array, address(array), array.strides[0])
+            for slot, array in zip(
+                [*self.inputs[whole:], *self.stacks], [*xs, *stacks], strict=True
+            )
+        ]
         for done, turns in portions(self.length, self.native, self.turns):
             place = self.length - 1 - done if self.reverse else done
-            for slot, array in moving:
-                self._put(slot, array[place, ...])
+            for slot, array, start, step in moving:
+                self.table[slot] = start + place * step
+                if not self.native:
+                    self.arrays[slot] = array[place, ...]
             self.turns = max(self.turns, turns)
             for call in self.calls:
                 call(turns)
@@ -152,6 +173,11 @@ class StepProgram:
                 np.copyto(self.arrays[target], self.arrays[source])
         for slot in (*self.inputs, *self.stacks):
             self.arrays[slot] = None  # they are not kept alive from here
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]  # array.ctypes.data takes twice as long
 
 
 def _pairs(graph: Graph, first: int, carried: int) -> dict[Variable, Variable]:

@@ -26,7 +26,7 @@ from ..lower.lower import Lowering
 from ..lower.passes import optimise
 from . import threads
 from .host import failure
-from .loop import on_host, portions
+from .loop import LoopOp, StepProgram, on_host, portions
 from .memory import Buffers, replacements
 from .program import ProgramWriter
 
@@ -165,13 +165,20 @@ class Plan:
     @property
     def code_bytes(self) -> int:
         """The size of the machine code, as object files."""
-        return self.library.nbytes if self.library is not None else 0
+        own = self.library.nbytes if self.library is not None else 0
+        return own + sum(loop.code_bytes for loop in self._loops)
+
+    @property
+    def _loops(self) -> list[StepProgram]:
+        """The programs of its loops."""
+        return [call.program for call in self.calls if isinstance(call, LoopOp)]
 
     @property
     def buffer_bytes(self) -> int:
         """The size of the arena, and of the results of the last call that may be written again."""
         results = [self.arrays[slot] for slot, _, _ in self.fresh[1:]]
-        return self.arena.nbytes + sum(a.nbytes for a in results if a is not None)
+        own = self.arena.nbytes + sum(loop.buffer_bytes for loop in self._loops)
+        return own + sum(a.nbytes for a in results if a is not None)
 
     @property
     def repeatable(self) -> bool:

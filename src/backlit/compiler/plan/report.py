@@ -20,7 +20,7 @@ from ...table import Table
 from ...tensor import wrap
 from ..capture.graph import Equation, Variable
 from ..capture.trace import trace
-from ..lower.kinds import Kernel
+from ..lower.kinds import LOOP, Kernel
 from .plan import Plan
 from .threads import get_threads
 
@@ -73,6 +73,14 @@ def operations(e: Equation) -> int:
     return max([e.output.size, *sizes]) if isinstance(e.op, COUNTED) else 0
 
 
+def _operations_of_loop(kernel: Kernel) -> int:
+    """Those of all its steps, as far as its results need them."""
+    ops: list[Any] = [r.op for r in kernel.roots]
+    body = ops[0].body
+    needed = body.needed([op.part for op in ops])
+    return body.length * sum(operations(e) for e in needed.equations)
+
+
 def _convolution_operations(e: Equation) -> int:
     """Twice the products: every place of the convolution's result with every weight of its window.
 
@@ -96,7 +104,9 @@ def rows(plan: Plan) -> list[KernelRow]:
                 ", ".join(dict.fromkeys(describe(v) for v in kernel.makes)),
                 " ".join(e.op.name for e in equations),
                 kernel.kind.moved(kernel, plan.lowering.accesses),
-                sum(operations(e) for e in equations),
+                _operations_of_loop(kernel)
+                if kernel.kind is LOOP
+                else sum(operations(e) for e in equations),
                 places[0] + (f" and {len(places) - 1} more" if len(places) > 1 else ""),
             )
         )
