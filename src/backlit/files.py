@@ -16,8 +16,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from .errors import DataError, MissingFileError
+from .errors import BacklitError, DataError, MissingFileError
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,9 +35,20 @@ _SHOWN = 40
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that its path holds the old bytes or the new ones, whole, at any moment.
 
+    As `writing` does it. Raises DataError if that fails; the old file is then untouched.
+    """
+    with writing(path, len(data)) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str], size: int | None = None) -> Iterator[BinaryIO]:
+    """A file to be written piece by piece, which stands under its path when the block has ended.
+
     On return the new bytes are on the disk. A file that was there keeps its mode and its owner; of
     a symbolic link the file behind it is written. What is no file (a pipe, a device) is written to
-    as it stands. Raises DataError if that fails; the old file is then untouched.
+    as it stands. Raises DataError if writing fails; then, and where the block raises, the old file
+    is untouched.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -47,7 +59,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
         if before is not None and not stat.S_ISREG(before.st_mode):
             with open(target, "wb", buffering=0) as stream:
-                stream.write(data)
+                yield cast(BinaryIO, stream)
             return
         if before is not None and not os.access(target, os.W_OK):
             raise PermissionError(0, "the file is write-protected")
@@ -56,7 +68,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         temporary = target.with_name(f".{start}.{os.getpid()}-{threading.get_ident()}.partial")
         try:
             with open(temporary, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             if before is not None:
@@ -68,9 +80,12 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             raise
         _sync_directory(target.parent)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        if isinstance(error, BacklitError):  # of the block
+            raise
         reason = getattr(error, "strerror", None) or error
+        about = "" if size is None else f" ({size:,} bytes)"
         raise DataError(
-            f"save: {os.fspath(path)} ({len(data):,} bytes) could not be written: {reason}; "
+            f"save: {os.fspath(path)}{about} could not be written: {reason}; "
             "what the file held before is untouched; free space or choose another place"
         ) from error
 

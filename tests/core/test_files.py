@@ -11,7 +11,7 @@ import pytest
 
 from backlit import nn, optim
 from backlit.errors import DataError
-from backlit.files import LOCK, hold
+from backlit.files import LOCK, hold, writing
 from backlit.train import Trainer
 
 _HOLDER = """
@@ -184,3 +184,23 @@ def test_training_and_saving_where_another_process_trains_is_refused(tmp_path, h
     trainer.fit([batch])
     trainer.save()
     assert sorted(os.listdir(folder)) == ["best.safetensors", "latest.safetensors"]
+
+
+def test_a_file_is_written_piece_by_piece_and_stands_there_at_the_end(tmp_path):
+    path = tmp_path / "pieces"
+    path.write_bytes(b"old")
+    with writing(path) as file:
+        file.write(b"new ")
+        assert path.read_bytes() == b"old"
+        file.write(b"one")
+    assert path.read_bytes() == b"new one"
+    with pytest.raises(KeyError), writing(path) as file:
+        file.write(b"half")
+        raise KeyError
+    with pytest.raises(DataError, match="as it was raised"), writing(path) as file:
+        raise DataError("as it was raised")
+    with pytest.raises(DataError, match=r"save: .*pieces could not be written: no room; what the"):
+        with writing(path) as file:
+            raise OSError("no room")
+    assert path.read_bytes() == b"new one"
+    assert [p.name for p in tmp_path.iterdir()] == ["pieces"]

@@ -1,9 +1,18 @@
-"""Real corpora, where they lie beside the repository; else small ones that are made here."""
+"""Real corpora, where they lie beside the repository, else small ones; how much is tried."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+quick = settings(
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 
 #: A folder of data that is no part of the project.
 DATA = Path(os.environ.get("BACKLIT_DATA", Path(__file__).parents[4] / "shared" / "data"))

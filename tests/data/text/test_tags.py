@@ -17,6 +17,7 @@ from backlit.data.text import (
     tags_of,
 )
 from backlit.errors import ArgumentError, DataError, ShapeError
+from data.text.real import quick
 from sampling import every
 
 SCHEMES = ("IOB1", "IOB2", "BIOES", "BILOU")
@@ -46,6 +47,7 @@ def test_iobes_is_another_name_for_bioes():
     assert convert_tags(["I-P"], "iobes") == ["S-P"]
 
 
+@quick
 @given(st.lists(st.tuples(st.sampled_from("OBIESLU"), st.sampled_from(["X", "Y-z", ""]))))
 def test_whatever_the_tags_their_entities_survive_conversion(pairs):
     tags = ["O" if letter == "O" else f"{letter}-{kind}".rstrip("-") for letter, kind in pairs]

@@ -5,7 +5,7 @@ import pickle
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backlit.data.text import (
@@ -19,7 +19,7 @@ from backlit.data.text import (
     word_tokenize,
 )
 from backlit.errors import ArgumentError, DataError, IndexRangeError, MissingDependencyError
-from data.text.real import corpus
+from data.text.real import corpus, quick
 from sampling import every
 
 TEXTS = ["the cat sat on the mat", "the dog sat, too"]
@@ -46,7 +46,7 @@ def test_words(text, words):
     assert word_tokenize(text) == words
 
 
-@settings(max_examples=50)
+@quick
 @given(st.text())
 def test_words_lose_white_space_only(text):
     assert "".join(word_tokenize(text)) == "".join(text.split())
@@ -82,7 +82,7 @@ def test_words_by_number():
         words.encode(3)
 
 
-@settings(max_examples=50)
+@quick
 @given(text=st.text())
 def test_byte_pairs_encode_every_text(pairs, text):
     numbers = pairs.encode(text)

@@ -11,6 +11,7 @@ from .buckets import BucketBatchSampler
 from .conll import ConllDataset, Sentence, read_conll, write_conll
 from .jsonl import JsonLines, read_jsonl
 from .labelled import LabelledText, TextDataset, read_labelled_texts
+from .language import LineDataset, TokenBlocks, read_lines, read_tokens, write_tokens
 from .reading import read_text
 from .scores import EntityCounts, EntityScores, entity_scores
 from .sequences import WindowDataset, kmers, pad, pad_collate, windows
@@ -24,4 +25,5 @@ from .tokenizers import (
     tokenizer_from,
     word_tokenize,
 )
+from .vectors import WordVectors, load_vectors
 from .vocabulary import Vocabulary

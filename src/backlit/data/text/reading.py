@@ -51,8 +51,13 @@ def read_text(path: PathLike, *, encoding: str = "utf-8") -> str:
     return text
 
 
-def numbered_lines(path: PathLike, what: str, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers from 1, one at a time, without their ends."""
+def numbered_lines(
+    path: PathLike, what: str, encoding: str = "utf-8", *, ends: bool = False
+) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers from 1, one at a time.
+
+    They come without their ends, or with `ends` each with a line feed.
+    """
     with opened(path, what) as file:
         offset = 0
         for number, piece in enumerate(file, 1):
@@ -60,7 +65,8 @@ def numbered_lines(path: PathLike, what: str, encoding: str = "utf-8") -> Iterat
                 _require_text(piece[:4], path, what, encoding)
             text = _decoded(piece, path, what, encoding, offset, number)
             offset += len(piece)
-            yield number, text.rstrip("\r\n")
+            line = text.rstrip("\r\n")
+            yield number, f"{line}\n" if ends and text.endswith("\n") else line
 
 
 @contextmanager
