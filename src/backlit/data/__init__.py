@@ -6,7 +6,7 @@ loop (`prefetch`), or in processes (`workers` is the parent's side, `worker` the
 the memory between them). Data sets are in `digits` (scans) and `playground` (computed). Files are
 read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data sets, of pictures by
 `images`, which `pictures` reads; `tables` are read or made of other libraries', and become numbers.
-`text` is all that is made of words.
+`text` is all that is made of words. `published` sets are fetched by `download`, when asked.
 """
 
 import typing as _typing
@@ -27,12 +27,14 @@ from .dataset import (
     random_split,
 )
 from .digits import digits
+from .download import download
 from .folders import DatasetFolder
 from .idx import idx_folder, read_idx
 from .images import ImageFolder
 from .loader import DataLoader
 from .pictures import image_tensor, load_image, open_image
 from .playground import playground
+from .published import cifar10, cifar100, fashion_mnist, mnist, tiny_shakespeare, wnut17
 from .samplers import (
     BatchSampler,
     DistributedSampler,
@@ -72,16 +74,21 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "cifar10",
+    "cifar100",
     "cifar_folder",
     "collate",
     "default_collate",
     "default_convert",
     "digits",
+    "download",
+    "fashion_mnist",
     "get_worker_info",
     "idx_folder",
     "image_tensor",
     "k_fold",
     "load_image",
+    "mnist",
     "open_image",
     "playground",
     "random_split",
@@ -90,6 +97,8 @@ __all__ = [
     "read_idx",
     "stratified_split",
     "text",
+    "tiny_shakespeare",
+    "wnut17",
 ]
 
 if not _typing.TYPE_CHECKING:

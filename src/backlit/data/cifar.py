@@ -12,7 +12,7 @@ import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +122,30 @@ def cifar_folder(
     """
     if part not in _NAMES:
         raise ArgumentError(f"cifar_folder: part must be 'train' or 'test', got {part!r}")
-    source = Path(folder)
-    found = _in_tar(source, part, labels) if source.is_file() else _in_folder(source, part, labels)
-    if not found:
+    (made,) = cifar_parts(Path(folder), (part,), labels, scale)
+    return made
+
+
+def cifar_parts(
+    source: Path, parts: Sequence[str], labels: int, scale: bool
+) -> tuple[TensorDataset, ...]:
+    """Several parts of a folder or an archive, which is gone through once."""
+    found = _in_tar(source, parts) if source.is_file() else _in_folder(source, parts, labels)
+    return tuple(_joined(source, part, found[part], labels, scale) for part in parts)
+
+
+def _joined(
+    source: Path, part: str, files: dict[str, bytes], labels: int, scale: bool
+) -> TensorDataset:
+    if not files:
         raise MissingFileError(
             f"cifar_folder: {source} must hold files of records as data_batch_1.bin, "
             f"test_batch.bin, train.bin or test.bin for the part {part!r}, plain, .xz or .gz, but "
             f"has {_listed(source)}"
         )
-    images = np.concatenate([pixels for pixels, _ in found])
-    named = np.concatenate([n for _, n in found])
+    read = [_records(files[name], name, labels, None) for name in sorted(files)]
+    images = np.concatenate([pixels for pixels, _ in read])
+    named = np.concatenate([n for _, n in read])
     x: np.ndarray = images.astype(np.float32) if scale else images
     if scale:
         x *= np.float32(1 / 255)
@@ -144,39 +158,55 @@ _FOLDERS = {
 }
 
 
-def _wanted(names: Iterable[str], part: str) -> list[str]:
-    names = list(names)
+def _is_wanted(name: str, part: str) -> bool:
+    return _NAMES[part].fullmatch(os.path.basename(name)) is not None
+
+
+def _require_no_pickles(names: Iterable[str], place: Path) -> None:
     pickles = [name for name in names if os.path.basename(name) in ("data_batch_1", "train")]
     if pickles:
-        raise DataError(f"cifar_folder: {pickles[0]} {_FOR_PYTHON}")
-    return sorted(name for name in names if _NAMES[part].fullmatch(os.path.basename(name)))
+        raise DataError(f"cifar_folder: {place}: {pickles[0]} {_FOR_PYTHON}")
 
 
-def _in_folder(folder: Path, part: str, labels: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def records_in(folder: Path, part: str, labels: int) -> list[Path]:
+    """The files of records of a part, in a folder or in the one inside that is published."""
     for place in (folder, *(folder / name for name in _FOLDERS[labels])):
-        names = _wanted(os.listdir(place), part) if place.is_dir() else []
-        if names:
-            return [read_cifar(place / name, labels=labels) for name in names]
+        names = os.listdir(place) if place.is_dir() else []
+        if found := sorted(name for name in names if _is_wanted(name, part)):
+            return [place / name for name in found]
     return []
 
 
-def _in_tar(path: Path, part: str, labels: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The records in an archive; nothing of it is written anywhere."""
+def _in_folder(folder: Path, parts: Sequence[str], labels: int) -> dict[str, dict[str, bytes]]:
+    found = {part: records_in(folder, part, labels) for part in parts}
+    if not any(found.values()):
+        for place in (folder, *(folder / name for name in _FOLDERS[labels])):
+            _require_no_pickles(os.listdir(place) if place.is_dir() else (), place)
+    return {
+        part: {str(path): _unpacked(str(path)) for path in paths} for part, paths in found.items()
+    }
+
+
+def _in_tar(path: Path, parts: Sequence[str]) -> dict[str, dict[str, bytes]]:
+    """The records in an archive, by one pass; nothing of it is written anywhere."""
+    found: dict[str, dict[str, bytes]] = {part: {} for part in parts}
+    names = []
     try:
-        with tarfile.open(path) as archive:
-            found = []
-            members = {m.name: m for m in archive if m.isfile() and m.size <= _MOST}
-            for name in _wanted(members, part):
-                file = archive.extractfile(members[name])
-                data = b"" if file is None else file.read()
-                found.append(_records(data, f"{path}: {name}", labels, None))
-            return found
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                names.append(member.name)
+                for part in parts:
+                    if member.isfile() and _is_wanted(member.name, part):
+                        file: Any = archive.extractfile(member)
+                        found[part][f"{path}: {member.name}"] = file.read(_MOST)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(
             f"cifar_folder: {path} cannot be read as a tar file: {reason}; it is truncated or "
             "damaged: fetch it again"
         ) from None
+    _require_no_pickles(names, path)
+    return found
 
 
 def _listed(folder: Path) -> str:
@@ -185,4 +215,4 @@ def _listed(folder: Path) -> str:
     return ", ".join(sorted(os.listdir(folder))[:8]) or "nothing"
 
 
-__all__ = ["CLASSES", "cifar_folder", "read_cifar"]
+__all__ = ["CLASSES", "cifar_folder", "cifar_parts", "read_cifar", "records_in"]
