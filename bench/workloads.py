@@ -61,11 +61,12 @@ class Workload:
         return x, draw(self.targets, self.classes)
 
     def weights(self, seed: int = 0) -> Arrays:
-        """Starting values by name: those that Backlit's network draws."""
+        """Starting values by name: those that Backlit's network draws, shared ones once."""
         import backlit
 
         backlit.manual_seed(seed)
-        return {k: v.numpy() for k, v in network(self).state_dict().items()}
+        model = network(self)
+        return {k: v.numpy() for k, v in (*model.named_parameters(), *model.named_buffers())}
 
 
 def network(workload: Workload, dropout: float | None = None) -> Any:
@@ -74,14 +75,15 @@ def network(workload: Workload, dropout: float | None = None) -> Any:
 
     if workload.name == "alexnet":
         return models.AlexNet(dropout=workload.dropout if dropout is None else dropout)
+    if workload.name == "gpt":
+        return models.GPT2(65, 64, layers=4, heads=4, width=128, dropout=0.0, approximate="none")
     kinds: dict[str, Any] = {
         "playground": models.playground,
         "two-layer": models.two_layer,
         "mlp": models.mlp,
         "lenet": models.LeNet,
         "resnet18": models.cifar_resnet18,
-        "lstm": models.CharLSTM,
-        "gpt": models.GPT,
+        "lstm": models.CharRNN,
         "ner": models.WindowTagger,
     }
     return kinds[workload.name]()

@@ -100,9 +100,9 @@ def _resnet18(p: Any, x: Any, extra: Any) -> Any:
 
 def _lstm(p: Any, x: Any, extra: Any) -> Any:
     embedded = p["embedding.weight"][x].swapaxes(0, 1)
-    bias = p["lstm.bias_ih_l0"] + p["lstm.bias_hh_l0"]
-    inputs = embedded @ p["lstm.weight_ih_l0"].T + bias
-    weight = p["lstm.weight_hh_l0"].T
+    bias = p["rnn.bias_ih_l0"] + p["rnn.bias_hh_l0"]
+    inputs = embedded @ p["rnn.weight_ih_l0"].T + bias
+    weight = p["rnn.weight_hh_l0"].T
 
     def cell(state: Any, a: Any) -> Any:
         h, c = state
@@ -122,20 +122,23 @@ def _gpt(p: Any, x: Any, extra: Any) -> Any:
         scale = lax.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
         return centred * scale * p[f"{name}.weight"] + p[f"{name}.bias"]
 
+    def conv1d(name: str, x: Any) -> Any:
+        return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
+
     n, t = x.shape
-    y = p["tokens.weight"][x] + p["positions.weight"][:t]
+    y = p["wte.weight"][x] + p["wpe.weight"][:t]
     width = y.shape[-1]
     allowed = jnp.tril(jnp.ones((t, t), bool))
     for number in range(4):
-        name = f"blocks.{number}"
-        parts = _linear(p, f"{name}.attention.qkv", norm(f"{name}.norm1", y))
+        name = f"h.{number}"
+        parts = conv1d(f"{name}.attn.c_attn", norm(f"{name}.ln_1", y))
         q, k, v = parts.reshape(n, t, 3, 4, width // 4).transpose(2, 0, 3, 1, 4)
         scores = jnp.where(allowed, q @ k.swapaxes(-1, -2) * (width // 4) ** -0.5, -jnp.inf)
         mixed = (jax.nn.softmax(scores) @ v).transpose(0, 2, 1, 3).reshape(n, t, width)
-        y = y + _linear(p, f"{name}.attention.out", mixed)
-        hidden = _linear(p, f"{name}.perceptron.0", norm(f"{name}.norm2", y))
-        y = y + _linear(p, f"{name}.perceptron.2", jax.nn.gelu(hidden, approximate=False))
-    return norm("norm", y) @ p["tokens.weight"].T
+        y = y + conv1d(f"{name}.attn.c_proj", mixed)
+        hidden = conv1d(f"{name}.mlp.c_fc", norm(f"{name}.ln_2", y))
+        y = y + conv1d(f"{name}.mlp.c_proj", jax.nn.gelu(hidden, approximate=False))
+    return norm("ln_f", y) @ p["wte.weight"].T
 
 
 def _ner(p: Any, x: Any, extra: Any) -> Any:

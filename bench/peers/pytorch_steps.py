@@ -111,61 +111,82 @@ class ResNet18(nn.Module):
         return self.fc(torch.flatten(self.pool(y), 1))
 
 
-class CharLSTM(nn.Module):
+class CharRNN(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(65, 64)
-        self.lstm = nn.LSTM(64, 256, batch_first=True)
+        self.rnn = nn.LSTM(64, 256, batch_first=True)
         self.head = nn.Linear(256, 65)
 
     def forward(self, x: Any) -> Any:
-        y, _ = self.lstm(self.embedding(x))
+        y, _ = self.rnn(self.embedding(x))
         return self.head(y)
 
 
-class SelfAttention(nn.Module):
+class Conv1D(nn.Module):
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, x: Any) -> Any:
+        y = torch.addmm(self.bias, x.view(-1, x.shape[-1]), self.weight)
+        return y.view(*x.shape[:-1], -1)
+
+
+class Attention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.c_attn = Conv1D(width, 3 * width)
+        self.c_proj = Conv1D(width, width)
 
     def forward(self, x: Any) -> Any:
         n, t, width = x.shape
-        parts = self.qkv(x).view(n, t, 3, self.heads, width // self.heads)
+        parts = self.c_attn(x).view(n, t, 3, self.heads, width // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.out(y.transpose(1, 2).reshape(n, t, width))
+        return self.c_proj(y.transpose(1, 2).reshape(n, t, width))
+
+
+class MLP(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.c_fc = Conv1D(width, 4 * width)
+        self.c_proj = Conv1D(4 * width, width)
+
+    def forward(self, x: Any) -> Any:
+        return self.c_proj(functional.gelu(self.c_fc(x)))
 
 
 class Block(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.norm1 = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.perceptron = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = MLP(width)
 
     def forward(self, x: Any) -> Any:
-        x = x + self.attention(self.norm1(x))
-        return x + self.perceptron(self.norm2(x))
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
 
 
-class GPT(nn.Module):
+class GPT2(nn.Module):
     def __init__(self, vocabulary: int = 65, context: int = 64, layers: int = 4, width: int = 128):
         super().__init__()
-        self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Embedding(context, width)
-        self.blocks = nn.ModuleList(Block(width, 4) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.wte = nn.Embedding(vocabulary, width)
+        self.wpe = nn.Embedding(context, width)
+        self.h = nn.ModuleList(Block(width, 4) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+        self.lm_head = nn.Linear(width, vocabulary, bias=False)
+        self.lm_head.weight = self.wte.weight
 
     def forward(self, x: Any) -> Any:
-        y = self.tokens(x) + self.positions(torch.arange(x.shape[1]))
-        for block in self.blocks:
+        y = self.wte(x) + self.wpe(torch.arange(x.shape[1]))
+        for block in self.h:
             y = block(y)
-        return functional.linear(self.norm(y), self.tokens.weight)
+        return self.lm_head(self.ln_f(y))
 
 
 class WindowTagger(nn.Module):
@@ -196,8 +217,8 @@ def _network(name: str, dropout: float) -> nn.Module:
     kinds = {
         "lenet": LeNet,
         "resnet18": ResNet18,
-        "lstm": CharLSTM,
-        "gpt": GPT,
+        "lstm": CharRNN,
+        "gpt": GPT2,
         "ner": WindowTagger,
     }
     return kinds[name]()

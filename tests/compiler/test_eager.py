@@ -385,7 +385,7 @@ def test_the_number_of_programs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [models.LeNet, models.CharLSTM])
+@pytest.mark.parametrize("network", [models.LeNet, models.CharRNN])
 def test_a_record_shows_the_same_numbers(network: type[nn.Module]) -> None:
     """And not what is compiled on the way."""
     backlit.manual_seed(0)

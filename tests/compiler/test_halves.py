@@ -285,7 +285,8 @@ def perceptron(dtype: str):
 
 
 def transformer(dtype: str):
-    return models.GPT(vocabulary=11, context=16, layers=1, heads=2, width=32).to(dtype)
+    model = models.GPT2(11, context=16, layers=1, heads=2, width=32, dropout=0.0)
+    return model.to(dtype)
 
 
 def losses(make, dtype: str) -> list[float]:

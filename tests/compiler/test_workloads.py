@@ -72,8 +72,8 @@ WORKLOADS: dict[str, tuple[Any, Any, Any, Any]] = {
     "lenet": (models.LeNet, cross_entropy, adam, images(3, 1, 28, 10)),
     "alexnet": (alexnet, cross_entropy, momentum, images(2, 3, 95, 10)),
     "resnet18": (models.cifar_resnet18, cross_entropy, momentum, images(3, 3, 16, 10)),
-    "lstm": (models.CharLSTM, flat, adam, letters(3, 7)),
-    "gpt": (lambda: models.GPT(layers=2, dropout=0.1), flat, adam, letters(2, 20)),
+    "lstm": (models.CharRNN, flat, adam, letters(3, 7)),
+    "gpt": (lambda: models.GPT2(65, 64, 2, 4, 128, approximate="none"), flat, adam, letters(2, 20)),
     "ner": (
         lambda: models.WindowTagger(vocabulary=500),
         cross_entropy,

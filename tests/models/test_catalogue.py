@@ -16,7 +16,7 @@ from scripts.torchvision_names import checksum
 FACTS = json.loads(Path(__file__).with_name("torchvision_names.json").read_text("utf-8"))
 #: Those that are made in a moment; the others have hundreds of millions of parameters or ops.
 QUICK = """lenet lenet5_1998 alexnet2012 cifar_resnet20 cifar_resnet18 resnet18 resnet50 googlenet
-squeezenet1_0 mobilenet_v2 densenet121 unet"""
+squeezenet1_0 mobilenet_v2 densenet121 unet charrnn bilstmcrf textcnn"""
 
 
 @pytest.fixture

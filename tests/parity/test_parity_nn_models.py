@@ -68,60 +68,15 @@ class ResNet18(T.Module):
         return self.fc(self.layer4(self.layer3(self.layer2(self.layer1(y)))).mean((2, 3)))
 
 
-class CharLSTM(T.Module):
+class CharRNN(T.Module):
     def __init__(self):
         super().__init__()
         self.embedding = T.Embedding(65, 64)
-        self.lstm = T.LSTM(64, 256, batch_first=True)
+        self.rnn = T.LSTM(64, 256, batch_first=True)
         self.head = T.Linear(256, 65)
 
     def forward(self, x):
-        return self.head(self.lstm(self.embedding(x))[0])
-
-
-class Attention(T.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads = heads
-        self.qkv = T.Linear(width, 3 * width)
-        self.out = T.Linear(width, width)
-
-    def forward(self, x):
-        n, t, width = x.shape
-        q, k, v = (
-            part.view(n, t, self.heads, -1).transpose(1, 2) for part in self.qkv(x).split(width, 2)
-        )
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.out(y.transpose(1, 2).reshape(n, t, width))
-
-
-class Layer(T.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.norm1, self.norm2 = T.LayerNorm(width), T.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        self.perceptron = sequential(
-            T.Linear(width, 4 * width), T.GELU(), T.Linear(4 * width, width)
-        )
-
-    def forward(self, x):
-        x = x + self.attention(self.norm1(x))
-        return x + self.perceptron(self.norm2(x))
-
-
-class GPT(T.Module):
-    def __init__(self):
-        super().__init__()
-        self.tokens = T.Embedding(65, 128)
-        self.positions = T.Embedding(64, 128)
-        self.blocks = T.ModuleList(Layer(128, 4) for _ in range(4))
-        self.norm = T.LayerNorm(128)
-
-    def forward(self, x):
-        y = self.tokens(x) + self.positions.weight[: x.shape[1]]
-        for block in self.blocks:
-            y = block(y)
-        return F.linear(self.norm(y), self.tokens.weight)
+        return self.head(self.rnn(self.embedding(x))[0])
 
 
 class Tagger(T.Module):
@@ -158,8 +113,7 @@ NETWORKS = {
     ),
     "lenet": (models.LeNet, LeNet, rng.normal(size=(2, 1, 28, 28)), rng.integers(0, 10, 2)),
     "resnet18": (models.cifar_resnet18, ResNet18, rng.normal(size=(4, 3, 16, 16)), np.arange(4)),
-    "lstm": (models.CharLSTM, CharLSTM, TEXT[:, :-1], TEXT[:, 1:]),
-    "gpt": (models.GPT, GPT, TEXT[:, :-1], TEXT[:, 1:]),
+    "lstm": (models.CharRNN, CharRNN, TEXT[:, :-1], TEXT[:, 1:]),
     "ner": (
         models.WindowTagger, Tagger, rng.integers(0, 20_000, (8, 5)), rng.integers(0, 9, 8),
     ),

@@ -45,7 +45,7 @@ def words():
 
 def letters():
     rng = RNG(2)
-    net = models.GPT(vocabulary=5, context=4, layers=1, heads=2, width=4)
+    net = models.GPT2(5, context=4, layers=1, heads=2, width=4, dropout=0.0)
     return (
         net,
         (rng.integers(0, 5, (3, 4)), rng.integers(0, 5, (3, 4))),

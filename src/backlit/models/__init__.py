@@ -1,6 +1,6 @@
 """Networks to train, compare and learn from, and the weights of others for them.
 
-- `images/` and `sequences/` (one module a family), `perceptrons` and `sequence` are networks;
+- `images/`, `sequences/` (one module a family) and `perceptrons` are networks;
 - `catalogue` lists them by name, with what they take and cost;
 - `weights` reads weights from files and puts them under the names of a network;
 - `transfer` is a network for another task: frozen parts, a new head, features.
@@ -10,7 +10,6 @@ from . import images, sequences
 from .catalogue import Network, about, create, names
 from .images import *
 from .perceptrons import mlp, playground, two_layer
-from .sequence import GPT, CharLSTM
 from .sequences import *
 from .transfer import create_feature_extractor, freeze, replace_head, unfreeze
 from .weights import Loaded, load_weights, read_weights
@@ -18,8 +17,6 @@ from .weights import Loaded, load_weights, read_weights
 __all__ = [
     *images.__all__,
     *sequences.__all__,
-    "GPT",
-    "CharLSTM",
     "Loaded",
     "Network",
     "about",

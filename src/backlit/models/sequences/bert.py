@@ -12,6 +12,7 @@ from ...nn.functional import scaled_dot_product_attention
 from ...op import Requirement, describe
 from ...state import STATE
 from ...tensor import Tensor, as_tensor
+from ..catalogue import network
 
 _EPSILON = 1e-12  # of all normalisations
 
@@ -140,6 +141,7 @@ class BertPooler(nn.Module):
         return self.activation(self.dense(x[:, 0]))
 
 
+@network(input=(128,), dtype="int64", parameters=109_482_240, multiply_adds=11_174_215_680)
 class Bert(nn.Module):
     """A transformer encoder over words that see each other in both directions.
 

@@ -8,11 +8,13 @@ from ... import nn
 from ...array_api import arange, expand_dims, permute_dims
 from ...errors import ArgumentError
 from ...tensor import Tensor
+from ..catalogue import network
 from .decoding import Generative, padded
 
 _CELLS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
+@network(input=(64,), dtype="int64", parameters=350_593, multiply_adds=22_036_480)
 class CharRNN(Generative):
     """Predicts each next token of a text: embedding, recurrent layers, linear layer.
 

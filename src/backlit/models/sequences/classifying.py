@@ -25,8 +25,10 @@ from ...nn.functional import relu
 from ...nn.utils.rnn import checked_lengths
 from ...op import describe
 from ...tensor import Tensor, as_tensor
+from ..catalogue import network
 
 
+@network(input=(32,), dtype="int64", parameters=1_060_902, multiply_adds=1_920_600)
 class TextCNN(nn.Module):
     """Convolutions over windows of words, the largest answer of each kernel, a linear layer.
 
@@ -75,6 +77,7 @@ class TextCNN(nn.Module):
         return self.output(self.dropout(concat(answers, axis=1)))
 
 
+@network(input=(32,), dtype="int64", parameters=6_000_102, multiply_adds=100)
 class FastText(nn.Module):
     """The mean vector of a text's words and of its runs of up to n words, and a linear layer.
 

@@ -23,6 +23,7 @@ from ...nn.functional import scaled_dot_product_attention
 from ...nn.functional.attention import causal_mask
 from ...op import describe
 from ...tensor import Tensor, as_tensor
+from ..catalogue import network, require_no_weights
 from .decoding import Generative, padded
 
 #: Rooms for keys and values come in multiples of this, so that few kinds of steps are compiled.
@@ -239,21 +240,29 @@ class GPT2(Generative):
         return self.lm_head(self.ln_f(y[:, 0]))
 
 
-def gpt2(dropout: float = 0.1) -> GPT2:
-    """GPT-2 with 12 layers of width 768: 124,439,808 parameters."""
+@network(input=(64,), dtype="int64", parameters=124_439_808, multiply_adds=7_981_547_520)
+def gpt2(*, weights: None = None, dropout: float = 0.1) -> GPT2:
+    """GPT-2 with 12 layers of width 768."""
+    require_no_weights("gpt2", weights)
     return GPT2(dropout=dropout)
 
 
-def gpt2_medium(dropout: float = 0.1) -> GPT2:
-    """GPT-2 with 24 layers of width 1024: 354,823,168 parameters."""
+@network(input=(64,), dtype="int64", parameters=354_823_168, multiply_adds=22_822_322_176)
+def gpt2_medium(*, weights: None = None, dropout: float = 0.1) -> GPT2:
+    """GPT-2 with 24 layers of width 1024."""
+    require_no_weights("gpt2_medium", weights)
     return GPT2(layers=24, heads=16, width=1024, dropout=dropout)
 
 
-def gpt2_large(dropout: float = 0.1) -> GPT2:
-    """GPT-2 with 36 layers of width 1280: 774,030,080 parameters."""
+@network(input=(64,), dtype="int64", parameters=774_030_080, multiply_adds=49_793_024_000)
+def gpt2_large(*, weights: None = None, dropout: float = 0.1) -> GPT2:
+    """GPT-2 with 36 layers of width 1280."""
+    require_no_weights("gpt2_large", weights)
     return GPT2(layers=36, heads=20, width=1280, dropout=dropout)
 
 
-def gpt2_xl(dropout: float = 0.1) -> GPT2:
-    """GPT-2 with 48 layers of width 1600: 1,557,611,200 parameters."""
+@network(input=(64,), dtype="int64", parameters=1_557_611_200, multiply_adds=100_147_302_400)
+def gpt2_xl(*, weights: None = None, dropout: float = 0.1) -> GPT2:
+    """GPT-2 with 48 layers of width 1600."""
+    require_no_weights("gpt2_xl", weights)
     return GPT2(layers=48, heads=25, width=1600, dropout=dropout)

@@ -10,8 +10,10 @@ from ...errors import ShapeError
 from ...nn.functional import cross_entropy
 from ...op import describe
 from ...tensor import Tensor, as_tensor
+from ..catalogue import network
 
 
+@network(input=(5,), dtype="int64", parameters=1_026_009, multiply_adds=25_900)
 class WindowTagger(nn.Module):
     """Names the class of the middle word of a window: embedding, tanh layer, linear layer.
 
@@ -43,6 +45,7 @@ class WindowTagger(nn.Module):
         return self.output(self.activation(self.hidden(y)))
 
 
+@network(input=(32,), dtype="int64", parameters=1_123_409, multiply_adds=3_897_600)
 class BiLSTMTagger(nn.Module):
     """Names the class of each word of a sentence: embedding, LSTM in both directions, linear layer.
 
@@ -107,6 +110,7 @@ class BiLSTMTagger(nn.Module):
         return [row[:n] for row, n in zip(rows, as_tensor(lengths).tolist(), strict=True)]
 
 
+@network(input=(32,), dtype="int64", parameters=1_123_508, multiply_adds=3_897_600)
 class BiLSTMCRF(BiLSTMTagger):
     """A `BiLSTMTagger` whose tags are judged together, by a `nn.CRF` on its logits.
 
