@@ -411,6 +411,58 @@ class ChangeWriter(Writer):
         self.add("y[x > 0] =", masked, (used, other))
 
 
+class LoopWriter(ChangeWriter):
+    """Writes a program with recurrences, whose steps read values around them."""
+
+    kind = "looping "
+
+    def do_scan(self) -> None:
+        """A recurrence over the first axis."""
+        used, other = self.pick(1), self.pick()
+        assert other is not None
+        if used is None:
+            return
+        reverse, last = bool(self.rng.integers(2)), bool(self.rng.integers(2))
+
+        def decays(c: Any, x: Any, v: Any) -> Any:
+            c = bl.tanh(0.7 * c + x * bl.tanh(v).mean())
+            return c, c
+
+        def swaps(c: Any, x: Any, v: Any) -> Any:
+            a, b = c
+            return (b + bl.sin(x), a * 0.5), (a - b) * bl.tanh(v).sum()
+
+        def moves(c: Any, x: Any, v: Any) -> Any:
+            row = bl.concat([x.reshape(-1), c[None]])
+            row[0] = c
+            row = bl.cumulative_sum(bl.flip(bl.tanh(row)))
+            return row.mean(), bl.where(row > 0.5, row, bl.tanh(v).mean())
+
+        def counts(c: Any, x: Any, v: Any) -> Any:
+            n, total = c
+            return (n + 1, total / 2 + x.mean()), (bl.exp(-x * x) / (1 + n) + total)
+
+        def within(c: Any, x: Any, v: Any) -> Any:
+            steps = bl.asarray(np.array([0.5, -1.0]))
+            return bl.scan(lambda c, s: (bl.tanh(c * s + x), c * bl.tanh(v).mean()), c, steps)
+
+        zero = bl.asarray(0.0, dtype=bl.float64)
+        name, f, start = self.some(
+            ("decays", decays, lambda x: x[0] * 1.0),
+            ("swaps", swaps, lambda x: (x[-1] * 0.5, bl.zeros_like(x[0]))),
+            ("moves", moves, lambda x: zero),
+            ("counts", counts, lambda x: (bl.asarray(0), zero)),
+            ("within", within, lambda x: x[0] * 1.0),
+        )
+
+        def scanned(x: Any, v: Any) -> Any:
+            carry, y = bl.scan(lambda c, row: f(c, row, v), start(x), x, reverse=reverse)
+            carry = carry if isinstance(carry, tuple) else (carry,)
+            return carry[-1] if last else y + sum(c.sum() for c in carry[1:])
+
+        self.add(f"scan {name} {reverse}", scanned, (used, other))
+
+
 def program(seed: int) -> Program:
     """The program of that number."""
     return Writer(seed).program
@@ -419,3 +471,8 @@ def program(seed: int) -> Program:
 def changing_program(seed: int) -> Program:
     """One with changes in place."""
     return ChangeWriter(seed).program
+
+
+def looping_program(seed: int) -> Program:
+    """One with recurrences, and changes in place."""
+    return LoopWriter(seed).program

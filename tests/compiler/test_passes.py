@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import backlit as bl
+from backlit.array_api.namespace import TENSORS
 from backlit.compiler import interpret
 from backlit.compiler.capture.graph import Graph
 from backlit.compiler.capture.trace import trace
@@ -42,6 +43,27 @@ def test_checks_are_needed_and_go_first() -> None:
     assert sorted(ops(first)) == sorted(ops(graph))
     assert ops(first)[-1] == "exp"
     first.check()
+
+
+def test_what_was_put_together_and_is_taken_apart_again_is_not_put_together() -> None:
+    """As the upstream gradients of a loop's results are."""
+
+    def f(x, y):
+        both = bl.zeros(7)
+        pieces = TENSORS.place(x, index=((0, 2, 1),), shape=(7,))
+        pieces = pieces + TENSORS.place(y, index=((4, 2, 1),), shape=(7,))
+        return pieces[:2], pieces[4:6], pieces[2:4], pieces[1:3], pieces[0], (pieces + both)[:2]
+
+    graph = graph_of(f, X, Y)
+    shorter = passes.take_apart(graph)
+    shorter.check()
+    a, b = shorter.inputs
+    assert shorter.outputs[:2] == [a, b]
+    assert ops(shorter).count("slice") == 3  # over an edge, of one element, and of other things
+    for one, other in zip(
+        *(interpret(g, [X.numpy(), Y.numpy()]) for g in (graph, shorter)), strict=True
+    ):
+        assert one.tolist() == other.tolist()
 
 
 def test_equal_equations_are_one() -> None:

@@ -14,6 +14,8 @@ from backlit.compiler.capture.body import Scan
 from backlit.errors import IndexRangeError, TraceError
 from backlit.nn import functional as F
 from backlit.tree import flatten, unflatten
+from compiler.programs import looping_program
+from sampling import one_in
 
 EXECUTORS = pytest.mark.parametrize("executor", [interpreter, native])
 RNG = np.random.default_rng(0)
@@ -120,6 +122,22 @@ def test_values_and_gradients_to_second_order_are_those_of_eager_code(name, exec
         else:
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tolerance, atol=tolerance)
+
+
+#: Those of the first 40 with a recurrence among their steps.
+LOOPING = [p for p in map(looping_program, range(40)) if "scan" in repr(p)]
+
+
+@pytest.mark.parametrize("written", one_in(3, LOOPING), ids=lambda p: f"{p.kind}{p.seed}")
+def test_random_programs_with_loops_do_what_eager_ones_do(written) -> None:
+    inputs = [bl.asarray(a) for a in written.inputs]
+    eager = written.run(*inputs)
+    for executor in (interpreter, native):
+        found = bl.compile(written.run, executor=executor)(*inputs)
+        for e, f in zip(eager, found, strict=True):
+            assert f.shape == e.shape
+            bound = 1e-9 * (1 + np.abs(e.numpy()).max(initial=0))
+            assert np.abs(f.numpy() - e.numpy()).max(initial=0) <= bound, written
 
 
 def training(length: int):
@@ -374,6 +392,15 @@ def _list(x):
     return bl.scan(cell, 0.0, x)
 
 
+def _hook(x):
+    def cell(c, x):
+        c = c * x
+        c.register_hook(lambda g: SEEN.append(1))
+        return c, None
+
+    return bl.grad(bl.scan(cell, bl.ones((), dtype="float32"), 1 * x.requires_grad_())[0], x)
+
+
 def _left_behind(x):
     kept = []
 
@@ -399,6 +426,7 @@ REFUSED = {
     "given (float32[], test_scan.py:*); carry it: f(carry, x) returns its next value",
     _grad: "cannot set the grad of a Tensor that it was not given (float32[], test_scan.py:*); "
     "use backlit.grad, and carry or return it",
+    _hook: "runs it once for all steps, but SEEN has changed; carry it",
     _list: "scan: a step must not change what Python holds, because a captured function runs it "
     "once for all steps, but SEEN has changed; carry it as a Tensor, or return it as y",
     _left_behind: "scan: a float32[] is read by add (test_scan.py:*) outside of the step that has "

@@ -242,15 +242,20 @@ def _attempt(
         made = {t for t in tracer.made if t not in inside.made_before}
     tracer.updated = updated
     tracer.current.update({t: current.get(t) or tracer.found[t] for t in replaced})
-    changed = next((path for path in tracer.state() if path not in state), None)
+    _require_unchanged(tracer, state)
+    local = {*inside.variables, *made}
+    return _Attempt(equations, local, since, carried, taken, following, ys, replaced), current
+
+
+def _require_unchanged(tracer: Any, before: list[tuple[str, Any]]) -> None:
+    """Raise if a step, or a hook in it, has changed something that is no Tensor."""
+    changed = next((entry for entry in tracer.state() if entry not in before), None)
     if changed is not None:
         raise tracer.refuse(
             f"scan: a step must not change what Python holds, because a captured function runs it "
             f"once for all steps, but {changed[0]} has changed; carry it as a Tensor, or return it "
             "as y"
         )
-    local = {*inside.variables, *made}
-    return _Attempt(equations, local, since, carried, taken, following, ys, replaced), current
 
 
 def _given(inside: Inside, variable: Variable, linked: bool) -> tuple[Tensor, Tensor | None]:
@@ -391,7 +396,7 @@ def _pulled(record: Record, results: tuple[Result, ...], upstream: list[Tensor])
     }
     begins = [given[i] if i in given else zeros(leaf.shape, dtype=leaf.dtype) for i, leaf in linked]
     stacked = [(r, g) for r, g in zip(results, upstream, strict=True) if r.part.kind == "stack"]
-    site = tracer.forward
+    site, state = tracer.forward, tracer.state()
     with _one_step(tracer) as (equations, inside):
         seeds = [_leaf(inside, leaf.shape, leaf.dtype, again) for _, leaf in linked]
         rows = [_leaf(inside, g.shape[1:], g.dtype, again) for _, g in stacked]
@@ -408,6 +413,7 @@ def _pulled(record: Record, results: tuple[Result, ...], upstream: list[Tensor])
             keep=True,
             differentiable=again,
         )
+        _require_unchanged(tracer, state)
         tracer.forward = site
         back = [
             arrived[leaf] if leaf in arrived else zeros(leaf.shape, dtype=leaf.dtype)

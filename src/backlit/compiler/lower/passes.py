@@ -138,6 +138,55 @@ def _identity(e: Equation, made: dict[Variable, Equation]) -> Variable | None:
     return None
 
 
+def take_apart(graph: Graph) -> Graph:
+    """Pieces of what was put together of pieces: they themselves.
+
+    The upstream gradients of a loop's results are placed end to end, each in zeros, and added: of
+    the sum, which is taken apart again, nothing need be made.
+    """
+    made = producers(graph)
+    same: dict[Variable, Variable] = {}
+    kept: list[Equation] = []
+    for e in graph.equations:
+        inputs = tuple([same.get(x, x) if isinstance(x, Variable) else x for x in e.inputs])
+        found = _pieces(e, made)
+        if found is None:
+            kept.append(Equation(e.op, inputs, e.output, e.site, e.backward))
+        elif found:
+            same[e.output] = same.get(found[0], found[0])
+        else:
+            zeros = creation.Full(shape=e.output.shape, value=0, dtype=e.output.dtype)
+            kept.append(Equation(zeros, (), e.output, e.site, e.backward))
+    return Graph(graph.inputs, kept, [same.get(v, v) for v in graph.outputs], graph.constants)
+
+
+def _pieces(e: Equation, made: dict[Variable, Equation]) -> list[Variable] | None:
+    """The row that was placed where a slice takes one, or none; None if it takes anything else."""
+    if not isinstance(e.op, movement.Slice) or len(e.inputs[0].shape) != 1:
+        return None
+    pending, found = [e.inputs[0]], []
+    while pending:
+        inner = made.get(pending.pop())
+        if inner is not None and isinstance(inner.op, elementwise.Add):
+            pending += inner.inputs
+            continue
+        if inner is None or not isinstance(inner.op, movement.Place):
+            return None
+        placed = inner.op.index
+        if placed == e.op.index:
+            found.append(inner.inputs[0])
+        elif len(placed) != 1 or len(e.op.index) != 1 or _overlap(placed[0], e.op.index[0]):
+            return None
+    return found if len(found) < 2 else None
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    """Whether two runs of neighbouring elements may have one in common."""
+    if isinstance(a, int) or isinstance(b, int) or not a or not b or a[2] != 1 or b[2] != 1:
+        return True
+    return max(a[0], b[0]) < min(a[0] + a[1], b[0] + b[1])
+
+
 def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
     """Whether x is that number, or a Tensor filled with it."""
     if not isinstance(x, Variable):
@@ -149,7 +198,7 @@ def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
 
 
 #: Algebra first: it makes equal what `share_common` then finds.
-PASSES = (narrow_loops, simplify, share_common, remove_dead)
+PASSES = (take_apart, narrow_loops, simplify, share_common, remove_dead)
 
 
 class TakeAddTo(Op):
