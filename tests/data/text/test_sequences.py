@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backlit import tensor
-from backlit.data import DataLoader
+from backlit.data import ArrayFile, DataLoader
 from backlit.data.text import (
     BucketBatchSampler,
     ConllDataset,
@@ -161,7 +161,7 @@ def test_pieces_of_dna(tmp_path):
         kmers("ACGT", 0)
 
 
-def test_windows_of_a_series():
+def test_windows_of_a_series(tmp_path):
     series = np.arange(20, dtype=np.float32).reshape(10, 2)
     data = WindowDataset(series, 3, horizon=2, stride=2, columns=[1])
     assert len(data) == 3  # from 0, 2 and 4
@@ -170,6 +170,9 @@ def test_windows_of_a_series():
     assert y.tolist() == [[15], [17]]
     assert np.shares_memory(x, series)
     assert repr(data) == "WindowDataset(3 windows of 3, horizon 2)"
+    np.save(tmp_path / "s.npy", series)
+    in_file = WindowDataset(ArrayFile(tmp_path / "s.npy"), 3, horizon=2, stride=2, columns=[1])
+    assert [part.tolist() for part in in_file[-1]] == [x.tolist(), y.tolist()]
     shapes = [(x.shape, y.shape) for x, y in DataLoader(data, 2)]
     assert shapes == [((2, 3, 2), (2, 2, 1)), ((1, 3, 2), (1, 2, 1))]
     with pytest.raises(ArgumentError, match=r"at least length \+ horizon = 11 steps, got 10"):

@@ -14,7 +14,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...errors import DataError, MissingFileError
@@ -100,7 +100,8 @@ class Records:
     def _undecodable(self) -> str:
         """The place of the first bytes that have no meaning in the encoding."""
         opened: Any = gzip.open if self.path.endswith(".gz") else open
-        with opened(self.path, "rb") as file:
+        # A damaged gzip file may end with what is no text, and then with a wrong sum.
+        with suppress(EOFError, zlib.error, OSError), opened(self.path, "rb") as file:
             for number, line in enumerate(file, 1):
                 try:
                     line.decode(self.encoding)

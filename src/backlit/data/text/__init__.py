@@ -11,7 +11,7 @@ from .buckets import BucketBatchSampler
 from .conll import ConllDataset, Sentence, read_conll, write_conll
 from .jsonl import JsonLines, read_jsonl
 from .labelled import LabelledText, TextDataset, read_labelled_texts
-from .language import LineDataset, TokenBlocks, read_lines, read_tokens, write_tokens
+from .language import LineDataset, TokenBlocks, read_lines, write_tokens
 from .reading import read_text
 from .scores import EntityCounts, EntityScores, entity_scores
 from .sequences import WindowDataset, kmers, pad, pad_collate, windows

@@ -18,6 +18,7 @@ from ...errors import ArgumentError, DataError, ShapeError
 from ...files import writing
 from ...op import describe
 from ...tensor import as_tensor
+from ..arrays import ArrayFile
 from ..dataset import Dataset, example_number
 from .reading import PathLike, numbered_lines, place
 from .sequences import IGNORED
@@ -33,8 +34,8 @@ class TokenBlocks(Dataset):
 
         x: int64 (length,) tokens i … i + length - 1,  y: int64 (length,) tokens i + 1 … i + length
 
-    Each block begins `stride` tokens behind the one before; by default they do not overlap. The
-    tokens may be an array on the disk, as `read_tokens` gives.
+    Each block begins `stride` tokens behind the one before; by default they do not overlap. A file
+    of tokens, which `write_tokens` makes, is given as `ArrayFile(path)`: what is used is read.
 
     >>> blocks = TokenBlocks([1, 2, 3, 4, 5, 6], 2)
     >>> len(blocks), [part.tolist() for part in blocks[1]]
@@ -42,7 +43,8 @@ class TokenBlocks(Dataset):
     """
 
     def __init__(self, tokens: Any, length: int, *, stride: int | None = None):
-        self.tokens = tokens if isinstance(tokens, np.ndarray) else as_tensor(tokens).numpy()
+        in_place = isinstance(tokens, np.ndarray | ArrayFile)
+        self.tokens = tokens if in_place else as_tensor(tokens).numpy()
         if self.tokens.ndim != 1 or self.tokens.dtype.kind not in "iu":
             raise ShapeError(
                 f"TokenBlocks: tokens must be integers (T,), got {describe(self.tokens)}; "
@@ -150,8 +152,9 @@ def read_lines(path: PathLike, *, encoding: str = "utf-8") -> list[str]:
 def write_tokens(text: PathLike, tokenizer: Any, path: PathLike, *, encoding: str = "utf-8") -> int:
     """Turn a text file into a file of tokens, piece by piece; how many there are.
 
-    The file is an array in NumPy's format, uint16 if the tokenizer has at most 65,536 tokens, else
-    uint32, and the same as if the text were encoded at once. It is written whole or not at all.
+    The file is an array in NumPy's format (`.npy`), uint16 if the tokenizer has at most 65,536
+    tokens, else uint32, the same as if the text were encoded at once. It is written whole or not at
+    all.
     Raises DataError, with file and line, where the tokenizer does not know what it finds.
     """
     dtype = np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32)
@@ -172,22 +175,6 @@ def write_tokens(text: PathLike, tokenizer: Any, path: PathLike, *, encoding: st
         file.seek(0)
         _write_header(file, dtype, count)
     return count
-
-
-def read_tokens(path: PathLike) -> np.ndarray:
-    """The tokens in a file that `write_tokens` made, memory-mapped: what is used is read."""
-    try:
-        tokens = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"read_tokens: {os.fspath(path)} must be a file that write_tokens made, but cannot be "
-            f"read: {error}"
-        ) from None
-    if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype.kind not in "iu":
-        raise DataError(
-            f"read_tokens: {os.fspath(path)} must hold integers (T,), got {describe(tokens)}"
-        )
-    return tokens
 
 
 def _write_header(file: Any, dtype: np.dtype, count: int) -> None:
@@ -212,4 +199,4 @@ def _pieces(path: PathLike, encoding: str) -> Iterator[tuple[int, str]]:
         yield begin, "".join(held)
 
 
-__all__ = ["LineDataset", "TokenBlocks", "read_lines", "read_tokens", "write_tokens"]
+__all__ = ["LineDataset", "TokenBlocks", "read_lines", "write_tokens"]

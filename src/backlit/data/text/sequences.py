@@ -12,6 +12,7 @@ from ...dtypes import result_type
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...tensor import Tensor, as_tensor, wrap
+from ..arrays import ArrayFile
 from ..batches import collate
 from ..dataset import Dataset, example_number
 
@@ -227,7 +228,8 @@ class WindowDataset(Dataset):
         x: (length, ...) values,  y: (horizon, ...) values behind them
 
     Each window begins `stride` behind the one before. `columns` are the numbers of those that are
-    predicted, of a series (T, F). Nothing is copied: the series may be memory-mapped.
+    predicted, of a series (T, F). Nothing is copied: the
+    series may be an `ArrayFile`.
 
     >>> data = WindowDataset([1.0, 2.0, 3.0, 4.0], length=2)
     >>> len(data), [part.tolist() for part in data[1]]
@@ -243,7 +245,8 @@ class WindowDataset(Dataset):
         stride: int = 1,
         columns: Sequence[int] | None = None,
     ):
-        self.series = series if isinstance(series, np.ndarray) else as_tensor(series).numpy()
+        in_place = isinstance(series, np.ndarray | ArrayFile)
+        self.series = series if in_place else as_tensor(series).numpy()
         if not self.series.ndim:
             raise ShapeError("WindowDataset: the series must have shape (T, ...), got a number")
         self.length = whole("WindowDataset: length", length)
