@@ -2,9 +2,11 @@
 
 import contextlib
 import copy
+import functools
 import gzip
 import io
 import json
+import lzma
 import pickletools
 import struct
 import zipfile
@@ -12,13 +14,24 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from pyarrow import parquet
 
 import backlit
 from backlit import nn, optim, see
-from backlit.data import idx_folder, read_idx
+from backlit.data import (
+    Table,
+    TableEncoding,
+    idx_folder,
+    load_image,
+    read_array,
+    read_cifar,
+    read_idx,
+)
 from backlit.errors import ArgumentError, BacklitError, DataError
 from backlit.recipes.builtin import Points
 from backlit.recipes.form import Source
@@ -166,6 +179,99 @@ def test_idx_folders(tmp_path, images, labels):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(images)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
     read(idx_folder, tmp_path)
+
+
+# -- arrays, tables, pictures, CIFAR ------------------------------------------------------------
+
+
+def _npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def _npz(save):
+    file = io.BytesIO()
+    save(file, x=np.arange(6.0).reshape(2, 3))
+    return file.getvalue()
+
+
+_ARRAYS = [_npy(np.arange(6.0).reshape(2, 3)), _npz(np.savez), _npz(np.savez_compressed)]
+
+
+@quick
+@given(st.sampled_from(_ARRAYS).flatmap(damaged))
+def test_files_of_arrays(tmp_path, data):
+    (tmp_path / "x").write_bytes(data)
+    array = read(read_array, tmp_path / "x")
+    assert array is None or array.nbytes <= 4096
+
+
+_CSV = b'size,town,day\n1.5,Rome,2024-01-31\n-3,,2024-02-29\n4e2,"Bari, Italy",NA\n'
+
+
+@quick
+@given(damaged(_CSV) | damaged(gzip.compress(_CSV)) | st.binary(max_size=60), st.booleans())
+def test_tables_of_text(tmp_path, data, packed):
+    path = tmp_path / ("x.csv.gz" if packed else "x.csv")
+    path.write_bytes(data)
+    table = read(Table, path)
+    if table is not None:
+        str(table)
+        encoding = read(TableEncoding, table)
+        if encoding is not None and encoding.names:
+            x = encoding(table).tensors[0].numpy()
+            assert np.isfinite(x).all()
+
+
+@functools.cache
+def _parquet():
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"a": [1.5, None], "b": ["x", "y"]}), file)
+    return file.getvalue()
+
+
+@quick
+@given(st.data())
+def test_tables_of_parquet(tmp_path, data):
+    (tmp_path / "x").write_bytes(data.draw(damaged(_parquet())))
+    table = read(Table, tmp_path / "x")
+    assert table is None or len(table) <= 1000
+
+
+def _picture(kind, pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+_PIXELS = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+_PICTURES = [
+    *(_picture(kind, _PIXELS) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")),
+    _picture("PNG", _PIXELS[..., 0].astype(np.uint16) * 257),
+]
+
+
+@quick
+@pytest.mark.filterwarnings("ignore")  # Pillow's own, about what it repairs
+@given(st.sampled_from(_PICTURES).flatmap(damaged))
+def test_pictures(tmp_path, data):
+    (tmp_path / "x.png").write_bytes(data)
+    x = read(load_image, tmp_path / "x.png")
+    if x is not None:
+        assert x.shape[0] == 3
+        assert 0 <= x.numpy().min() <= x.numpy().max() <= 1
+
+
+_CIFAR = (bytes([7]) + bytes(range(256)) * 12) * 2
+
+
+@quick
+@given(st.sampled_from([_CIFAR, gzip.compress(_CIFAR), lzma.compress(_CIFAR)]).flatmap(damaged))
+def test_records_of_cifar(tmp_path, data):
+    (tmp_path / "x.bin").write_bytes(data)
+    found = read(read_cifar, tmp_path / "x.bin")
+    assert found is None or found[1].max() < 10
 
 
 # -- safetensors and checkpoints ----------------------------------------------------------------
@@ -378,12 +484,6 @@ def test_run_descriptions_that_json_cannot_read(tmp_path, text):
 
 
 # -- examples for `backlit predict` -------------------------------------------------------------
-
-
-def _npy(array):
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
 
 
 @quick

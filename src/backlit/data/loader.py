@@ -17,7 +17,7 @@ from ..foreign import require_dict, words
 from ..op import describe
 from ..random import Generator
 from ..tensor import Tensor, as_tensor
-from .dataset import IterableDataset, Subset, TensorDataset
+from .dataset import Dataset, IterableDataset, Subset, TensorDataset
 from .making import Job, Keys, Maker, global_state, require_some
 from .prefetch import prefetched
 from .workers import Workers, chosen_context
@@ -134,7 +134,7 @@ class DataLoader:
             if function is not None and not callable(function):
                 raise ArgumentError(f"DataLoader: {name} must be a function, got {function!r:.60}")
         _require_dataset(dataset)
-        self.streams = isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__")
+        self.streams = _is_stream(dataset)
         plain = (batch_size, bool(shuffle), drop_last) == (1, False, False)
         _require_one_order(self.streams, bool(shuffle), sampler, batch_sampler, plain)
         if not self.streams and len(dataset) == 0:
@@ -421,10 +421,25 @@ def _numbers(name: str, indices: Iterable[int]) -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
+def _has_numbers(dataset: Any) -> bool:
+    return hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+
+
+def _is_stream(dataset: Any) -> bool:
+    """Whether examples come one after the other: here, in PyTorch, in Hugging Face's `datasets`."""
+    named = any(c.__name__ == IterableDataset.__name__ for c in type(dataset).__mro__)
+    return named or not _has_numbers(dataset)
+
+
 def _require_dataset(dataset: Any) -> None:
     """Raise unless there are examples, by number or in a stream."""
-    by_number = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
-    usual = by_number or isinstance(dataset, Iterable)
+    usual = _has_numbers(dataset) or isinstance(dataset, Iterable)
+    of_columns = hasattr(dataset, "columns") and not isinstance(dataset, Dataset)
+    if of_columns and hasattr(dataset, "shape"):
+        raise ArgumentError(
+            f"DataLoader: a {type(dataset).__name__} has columns and no examples by number; make a "
+            "data.Table of it, and a data.TableEncoding, or data.TensorDataset(x, y) of its numbers"
+        )
     if usual and not isinstance(dataset, type | Mapping | str | bytes):
         return
     what, cure = words(dataset)

@@ -138,7 +138,7 @@ class Records:
 
 
 def _shown(texts: list[str]) -> str:
-    line = ", ".join(texts)
+    line = ", ".join(" ".join(text.split()) for text in texts)
     return line if len(line) <= 60 else f"{line[:57]}..."
 
 
@@ -170,7 +170,7 @@ def _names(fields: list[str], path: str) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(
-            f"read_csv: {path}:1: columns must have different names, got {', '.join(twice[:5])} "
+            f"read_csv: {path}:1: columns must have different names, got {_shown(twice)} "
             "twice; rename them, or pass header=False if the first line is a record"
         )
     return names

@@ -131,7 +131,7 @@ def _as_names(what: str, names: Any) -> tuple[str, ...]:
 
 def listed(names: Sequence[str]) -> str:
     """The names of columns, for a message."""
-    shown = ", ".join(map(repr, names[:12]))
+    shown = ", ".join(f"{name!r:.40}" for name in names[:12])
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
