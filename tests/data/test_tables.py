@@ -280,6 +280,17 @@ def test_a_structured_array_is_a_table():
     assert list(table) == [{"a": "1", "b": 2.5, "c": "x"}, {"a": "3", "b": 4.5, "c": "y"}]
 
 
+def test_lists_of_numpys_numbers_are_columns():
+    columns = {
+        "f": [np.float32(1.5), np.float64("nan")],
+        "b": [np.bool_(True), None],
+        "d": [np.datetime64("2024-01-02", "ns"), np.datetime64("NaT")],
+        "s": [np.str_("x"), None],
+    }
+    first = {"f": 1.5, "b": "True", "d": datetime(2024, 1, 2), "s": "x"}
+    assert list(Table(columns)) == [first, dict.fromkeys(columns)]
+
+
 def test_columns_of_no_use_are_refused():
     cases = [
         ({"a": [1, 2], "b": [1]}, "all columns must be equally long, got {'a': 2, 'b': 1}"),

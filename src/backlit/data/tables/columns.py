@@ -257,15 +257,18 @@ def of_array(name: str, data: Any, place: Place, *, kind: str | None = None) -> 
     raise ArgumentError(f"Table: column {name!r} holds {column.kind}s, which are no {kind}s")
 
 
-def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # of pandas
-        return True
-    return isinstance(value, float | np.floating) and math.isnan(value)
+def _plain(value: Any) -> Any:
+    """A value as Python has it, None if it is missing."""
+    if isinstance(value, np.generic):
+        value = value.astype("datetime64[us]" if value.dtype.kind == "M" else value.dtype).item()
+    if type(value).__name__ in ("NAType", "NaTType"):  # of pandas
+        return None
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _of_objects(name: str, array: np.ndarray, place: Place, kind: str | None) -> Column:
     """A column of Python's things: numbers, dates or texts, one kind of them."""
-    values = [None if _is_missing(value) else value for value in array.tolist()]
+    values = [_plain(value) for value in array.tolist()]
     types = {type(value) for value in values if value is not None}
     if types and types <= {bool}:
         return _category(name, [None if v is None else str(v) for v in values])

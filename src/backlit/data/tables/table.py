@@ -168,7 +168,9 @@ def _summary(column: Column) -> tuple[int, int, str]:
     elif column.kind == "number":
         values = f"{known.min():.6g} … {known.max():.6g}"
     else:
-        values = f"{known.min()!s:.19} … {known.max()!s:.19}"
+        days = bool(np.all(known == known.astype("datetime64[D]")))
+        first, last = (str(moment)[: 10 if days else 19] for moment in (known.min(), known.max()))
+        values = f"{first} … {last}"
     return different, int(missing.sum()), values if len(values) <= 40 else f"{values[:37]}..."
 
 
