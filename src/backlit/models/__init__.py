@@ -1,13 +1,16 @@
 """Networks to train, compare and learn from, and the weights of others for them.
 
-- `images/`, `sequences/` (one module a family) and `perceptrons` are networks;
+- `images/`, `sequences/` (one module a family), `detection/`, `generative` and `perceptrons` are
+  networks;
 - `catalogue` lists them by name, with what they take and cost;
 - `weights` reads weights from files and puts them under the names of a network;
 - `transfer` is a network for another task: frozen parts, a new head, features.
 """
 
-from . import images, sequences
+from . import detection, generative, images, sequences
 from .catalogue import Network, about, create, names
+from .detection import TinyYOLO
+from .generative import *
 from .images import *
 from .perceptrons import mlp, playground, two_layer
 from .sequences import *
@@ -15,13 +18,16 @@ from .transfer import create_feature_extractor, freeze, replace_head, unfreeze
 from .weights import Loaded, load_weights, read_weights
 
 __all__ = [
+    *generative.__all__,
     *images.__all__,
     *sequences.__all__,
     "Loaded",
     "Network",
+    "TinyYOLO",
     "about",
     "create",
     "create_feature_extractor",
+    "detection",
     "freeze",
     "load_weights",
     "mlp",
