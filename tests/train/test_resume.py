@@ -174,7 +174,7 @@ def test_many_interruptions_in_one_run(tmp_path, unbroken):
 def test_an_interruption_in_the_middle_of_a_validation(tmp_path, unbroken):
     first = build(tmp_path, 1, [Callback()])
     trainer, loader, validation = first
-    measure = trainer._step.evaluating
+    measure = trainer._evaluation.evaluating
 
     def pressed(*batch):
         if trainer.epoch == 1 and not pressed.done:
@@ -183,7 +183,7 @@ def test_an_interruption_in_the_middle_of_a_validation(tmp_path, unbroken):
         return measure(*batch)
 
     pressed.done = False
-    trainer._step._evaluate = pressed
+    trainer._evaluation._evaluate = pressed
     trainer.fit(loader, validation, epochs=EPOCHS)
     assert (trainer.stopped, trainer.epoch, trainer.position) == ("interrupted", 1, STEPS)
     second = build(tmp_path, 77, [Callback()])

@@ -104,10 +104,11 @@ def test_the_trainer_does_what_that_loop_does():
 
 
 def test_interpreted_and_eager_steps_give_the_same_bits(monkeypatch):
-    monkeypatch.setattr(
-        "backlit.train.step.compile_function",
-        lambda step: backlit.compile(step, executor=interpreter),
-    )
+    for module in ("step", "evaluation"):
+        monkeypatch.setattr(
+            f"backlit.train.{module}.compile_function",
+            lambda step: backlit.compile(step, executor=interpreter),
+        )
     runs = []
     for compiled in (True, False):
         t = trainer(network(dropout=0.3), compile=compiled, clip_norm=0.5, clip_value=0.4)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..array_api.arguments import number
+from ..array_api.arguments import number, whole
 from ..data import DataLoader, Dataset, IterableDataset
 from ..errors import ArgumentError
 from ..foreign import words
 from ..nn import Module
 from ..optim import Optimizer
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor
 from .callbacks import Callback
 from .metrics import (
     AUROC,
@@ -26,6 +26,7 @@ from .metrics import (
     RootMeanSquaredError,
     TopK,
 )
+from .training import Training
 
 #: Examples in a batch where a Trainer is given a dataset instead of a loader.
 BATCH_SIZE = 32
@@ -44,20 +45,28 @@ _METRICS: dict[str, Callable[[], Metric]] = {
 }
 
 
-def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> None:
-    """Raise unless these are a Module, a function, an Optimizer and a schedule or None."""
-    is_loss = callable(loss_fn) and not isinstance(loss_fn, type)
-    steps = schedule is None or (hasattr(schedule, "state_dict") and not isinstance(schedule, type))
-    for fits, name, must, value, cure in (
-        (isinstance(model, Module), "model", "a Module", model,
+def require_parts(training: Training) -> None:
+    """Raise unless its parts are a Module, a function, Optimizers and schedules, or None."""
+    loss_fn = training.loss_fn
+    is_loss = loss_fn is None or (callable(loss_fn) and not isinstance(loss_fn, type))
+    checks: list[tuple[bool, str, str, Any, str]] = [
+        (isinstance(training.model, Module), "model", "a Module", training.model,
          "wrap a function in a Module's forward"),
         (is_loss, "loss_fn", "a function of prediction and target", loss_fn,
          "as nn.CrossEntropyLoss() or nn.MSELoss()"),
-        (isinstance(optimizer, Optimizer), "optimizer", "an Optimizer", optimizer,
-         "as optim.Adam(model.parameters())"),
-        (steps, "schedule", "a schedule or None", schedule,
-         "as optim.lr_scheduler.StepLR(optimizer, step_size=10)"),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for name, optimizer in training.optimizers.items():
+        checks.append(
+            (isinstance(optimizer, Optimizer), _labelled("optimizer", name), "an Optimizer",
+             optimizer, "as optim.Adam(model.parameters())")
+        )  # fmt: skip
+    for name, schedule in training.schedules.items():
+        fits = hasattr(schedule, "state_dict") and not isinstance(schedule, type)
+        checks.append(
+            (fits, _labelled("schedule", name), "a schedule or None", schedule,
+             "as optim.lr_scheduler.StepLR(optimizer, step_size=10)")
+        )  # fmt: skip
+    for fits, name, must, value, cure in checks:
         if not fits:
             what, own_cure = words(value)
             if isinstance(value, type):
@@ -65,8 +74,57 @@ def require_parts(model: Any, loss_fn: Any, optimizer: Any, schedule: Any) -> No
             raise ArgumentError(f"Trainer: {name} must be {must}, got {what}; {cure}")
 
 
-def require_settings(schedule_every: str, clip_norm: Any, clip_value: Any) -> None:
+def _labelled(kind: str, name: str) -> str:
+    return f"{kind} {name!r}" if name else kind
+
+
+def require_step(training: Training) -> None:
+    """Raise unless several optimizers and an own step go together."""
+    names, step = set(training.optimizers), training.own_step
+    several = isinstance(training.optimizer, Mapping)
+    if several and (not names or "" in names):
+        raise ArgumentError(
+            "Trainer: several optimizers must have names, got "
+            f"{', '.join(map(repr, training.optimizers)) or 'none'}"
+        )
+    if isinstance(step, Mapping) and (not several or set(step) != names):
+        raise ArgumentError(
+            "Trainer: training_step must have one function for each optimizer, got "
+            f"{', '.join(step)} for {', '.join(n for n in names if n) or 'one without a name'}"
+        )
+    own = (*step.values(),) if isinstance(step, Mapping) else (step,)
+    for function in (*own, training.own_validation):
+        if function is not None and not callable(function):
+            raise ArgumentError(
+                "Trainer: an own step must be a function of the trainer and a batch, got "
+                f"{words(function)[0]}"
+            )
+    if several and not training.has_own_step:
+        raise ArgumentError(
+            f"Trainer: several optimizers ({', '.join(names)}) need a training_step: a dict of "
+            "functions that say the loss of each, or one that makes the updates itself"
+        )
+    if several and training.accumulate > 1:
+        raise ArgumentError(
+            "Trainer: accumulate is for one optimizer, got "
+            f"{', '.join(names)}; let the loader make larger batches"
+        )
+    turns = training.alternate
+    if turns is not None and (not isinstance(step, Mapping) or not set(turns) <= names):
+        raise ArgumentError(
+            "Trainer: alternate says how many steps each optimizer makes in turn, and needs a "
+            f"training_step for each; got turns for {', '.join(turns)}, and the optimizers are "
+            f"{', '.join(n for n in names if n) or 'one without a name'}"
+        )
+    if turns is not None:
+        for name, times in turns.items():
+            whole(f"Trainer: alternate[{name!r}]", times)
+
+
+def require_settings(schedule_every: str, clip_norm: Any, clip_value: Any, ema: Any) -> None:
     """Raise unless these settings of a Trainer are such."""
+    if ema is not None and not 0 <= number("Trainer: ema", ema) < 1:
+        raise ArgumentError(f"Trainer: ema must lie in [0, 1), got {ema}")
     if schedule_every not in ("epoch", "step"):
         raise ArgumentError(
             f"Trainer: schedule_every must be 'epoch' or 'step', got {schedule_every!r}"
@@ -76,17 +134,29 @@ def require_settings(schedule_every: str, clip_norm: Any, clip_value: Any) -> No
             raise ArgumentError(f"Trainer: {name} must be positive, got {limit}")
 
 
-def require_common(model: Module, loss_fn: Any, optimizer: Optimizer) -> None:
-    """Raise if the optimizer would train something else than the model, or its loss."""
-    held = [p for group in optimizer.param_groups for p in group["params"]]
-    parts = [m for m in (model, loss_fn) if isinstance(m, Module)]
+def require_common(training: Training) -> None:
+    """Raise if an optimizer trains neither the model nor its loss, or a schedule none of them."""
+    parts = [m for m in (training.model, training.loss_fn) if isinstance(m, Module)]
     trained = {id(p) for m in parts for p in m.parameters()}
-    if not any(id(p) in trained for p in held):
-        raise ArgumentError(
-            f"Trainer: the optimizer must hold parameters of the model, but none of its "
-            f"{len(held)} is one of the {len(trained)} of {type(model).__name__}; make it of "
-            "model.parameters(), after the last change of the model"
-        )
+    for name, optimizer in training.optimizers.items():
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        if not any(id(p) in trained for p in held):
+            raise ArgumentError(
+                f"Trainer: the {_labelled('optimizer', name)} must hold parameters of the model, "
+                f"but none of its {len(held)} is one of the {len(trained)} of "
+                f"{type(training.model).__name__}; make it of model.parameters(), after the last "
+                "change of the model"
+            )
+    for name, schedule in training.schedules.items():
+        other = getattr(schedule, "optimizer", None)
+        if isinstance(other, Optimizer) and all(
+            other is not o for o in training.optimizers.values()
+        ):
+            raise ArgumentError(
+                f"Trainer: the {_labelled('schedule', name)} must be of this training's optimizer, "
+                f"but is a {type(schedule).__name__} of another {type(other).__name__}; make it of "
+                "the optimizer that the Trainer gets"
+            )
 
 
 def used_up(loader: Iterable[Any]) -> str:
@@ -168,19 +238,3 @@ def as_loader(who: str, source: Any, *, shuffle: bool) -> Iterable[Any]:
         what = words(source)[0] if not isinstance(source, Tensor) else "a Tensor"
         raise ArgumentError(f"{who}: a loader of batches is required, got {what}; use {cure}")
     return source
-
-
-def as_batch(batch: Any) -> tuple[Any, ...]:
-    """A batch as the inputs and the target, Tensors where they are arrays."""
-    if isinstance(batch, tuple | list) and len(batch) > 1:
-        return tuple(b if isinstance(b, dict) else as_tensor(b) for b in batch)
-    if isinstance(batch, tuple | list):
-        what, cure = f"a {type(batch).__name__} of {len(batch)}", "give the targets, too"
-    elif isinstance(batch, dict):
-        what, cure = words(batch)[0], "make a tuple of its values in a collate_fn"
-    else:
-        what, cure = type(batch).__name__, "put both in"
-    raise ArgumentError(
-        f"fit: a batch must be a tuple of the model's inputs and the target, got {what}; {cure}: "
-        "DataLoader(TensorDataset(inputs, targets), batch_size=32, shuffle=True)"
-    )

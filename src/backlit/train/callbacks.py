@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..array_api.arguments import number, whole
@@ -14,6 +14,8 @@ from .training import Training
 
 class Callback:
     """The base of callbacks: override what is needed. `trainer.stop(reason)` ends the training.
+
+    Of one that overrides a method about steps each step is seen from Python, which takes longer.
 
     A callback with state overrides `state_dict` and `load_state_dict`; checkpoints hold it.
     """
@@ -29,8 +31,29 @@ class Callback:
     def on_train_start(self, trainer: Any) -> None:
         """Before the first step of a `fit`."""
 
+    def on_epoch_start(self, trainer: Any) -> None:
+        """Before the first step of an epoch."""
+
+    def on_step_start(self, trainer: Any, batch: Any) -> None:
+        """Before each batch, which is a tuple of Tensors, or a dict.
+
+        A step of `accumulate` batches has so many.
+        """
+
+    def on_after_backward(self, trainer: Any) -> None:
+        """When the gradients of a step are there, before they are clipped and used.
+
+        They are the parameters' `grad`. What is changed there is used.
+        """
+
     def on_step_end(self, trainer: Any, loss: float) -> None:
         """After each step, with its loss."""
+
+    def on_validation_start(self, trainer: Any) -> None:
+        """Before the validation of an epoch."""
+
+    def on_validation_end(self, trainer: Any, results: dict[str, float]) -> None:
+        """After the validation of an epoch, with its loss and metrics."""
 
     def on_epoch_end(self, trainer: Any, record: dict[str, float]) -> None:
         """After each epoch and its validation, with its entry of the history."""
@@ -123,6 +146,11 @@ class Diagnose(Callback):
             trainer.stop(f"diagnose: {', '.join(dict.fromkeys(errors))}")
 
     def _look(self, trainer: Training, rehearse: bool) -> Diagnosis:
+        if trainer.loss_fn is None or isinstance(trainer.optimizer, Mapping):
+            raise ArgumentError(
+                "Diagnose: the training must have a loss_fn and one optimizer; without them use "
+                "see.diagnose yourself, with a function that says the loss"
+            )
         with kept(trainer.model):
             trainer.model.train()
             found = diagnose(

@@ -21,7 +21,7 @@ Formats = Mapping[str, Any]  # from the name of a number to the function that ma
 class Display:
     """What a Trainer tells, and to whom. This one shows nothing."""
 
-    def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
+    def start(self, epoch: int, epochs: int | None, steps: int | None, done: int) -> None:
         """A training begins (or goes on) with epoch number `epoch`, `done` steps into it."""
 
     def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
@@ -45,12 +45,16 @@ class Lines(Display):
         self.console = console
         self.formats = formats
         self.columns: list[tuple[str, int]] = []
-        self.epochs = self.every = 1
+        self.epochs: int | None = 1
+        self.every = 1
 
-    def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
+    def start(self, epoch: int, epochs: int | None, steps: int | None, done: int) -> None:
         """Remember how long the run is."""
         self.epochs = epochs
-        self.every = max(1, epochs // _LINES)
+        self.every = max(1, (epochs or 1) // _LINES)
+
+    def _numbered(self, epoch: int) -> str:
+        return str(epoch) if self.epochs is None else f"{epoch}/{self.epochs}"
 
     def epoch(self, record: Mapping[str, float], best: bool, seconds: float, examples: int) -> None:
         """A line of the table, if it is this epoch's turn."""
@@ -59,7 +63,7 @@ class Lines(Display):
             return
         if not self.columns:
             self._header(record)
-        line = Text(f"{number}/{self.epochs}".rjust(9))
+        line = Text(self._numbered(number).rjust(9))
         for name, width in self.columns:
             value = self.formats[name](record[name]) if name in record else "-"
             watched = best and name.startswith("validation")
@@ -102,7 +106,7 @@ class Bar(Lines):
         self.pending = self.examples = 0  # not shown yet
         self.begun = self.last = 0.0
 
-    def start(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
+    def start(self, epoch: int, epochs: int | None, steps: int | None, done: int) -> None:
         """Show the bar."""
         super().start(epoch, epochs, steps, done)
         self.steps = steps
@@ -110,7 +114,7 @@ class Bar(Lines):
         self.pending = 0
         self.examples = 0
         self.begun = self.last = time.monotonic()
-        total = None if steps is None else steps * epochs
+        total = None if steps is None or epochs is None else steps * epochs
         before = 0 if steps is None else steps * (epoch - 1) + done
         fields: Any = self._fields({})
         self.task = self.progress.add_task("", total=total, completed=before, **fields)
@@ -120,7 +124,7 @@ class Bar(Lines):
         texts = [f"{n} {self.formats[n](v)}" for n, v in values.items() if n in self.formats]
         if self.examples:
             texts.append(f"{self.examples / max(time.monotonic() - self.begun, 1e-9):,.0f}/s")
-        return {"head": f"epoch {self.now}/{self.epochs}", "values": "  ".join(texts)}
+        return {"head": f"epoch {self._numbered(self.now)}", "values": "  ".join(texts)}
 
     def step(self, steps: int, examples: int, values: Mapping[str, float] | None) -> bool:
         """Move the bar on, a few times in a second."""
@@ -136,7 +140,8 @@ class Bar(Lines):
 
     def epoch(self, record: Mapping[str, float], best: bool, seconds: float, examples: int) -> None:
         """The line of the epoch, above the bar."""
-        self.now = min(int(record["epoch"]) + 1, self.epochs)
+        following = int(record["epoch"]) + 1
+        self.now = following if self.epochs is None else min(following, self.epochs)
         super().epoch(record, best, seconds, examples)
         if self.task is not None:
             shown = [n for n in record if n in self.formats and n != "lr"][:2]

@@ -7,15 +7,23 @@ from typing import Any
 
 from ..errors import DataError
 from ..nn.keeping import generators
+from .accumulation import AccumulationPart
 from .callbacks import Callback
-from .training import INTERRUPTED, Training
+from .metrics import Mean
+from .training import INTERRUPTED, REACHED, Training
 
 
 def updated_parts(training: Training) -> dict[str, Any]:
     """What a step changes."""
-    parts = {"model": training.model, "optimizer": training.optimizer}
-    if training.schedule is not None:
-        parts["schedule"] = training.schedule
+    parts: dict[str, Any] = {"model": training.model}
+    for name, optimizer in training.optimizers.items():
+        parts[f"optimizer.{name}" if name else "optimizer"] = optimizer
+    for name, schedule in training.schedules.items():
+        parts[f"schedule.{name}" if name else "schedule"] = schedule
+    if training.ema is not None:
+        parts["ema"] = training.ema
+    if training.accumulate > 1 or training.alternate is not None:
+        parts["accumulation"] = AccumulationPart(training.accumulation, training.trained())
     return parts | _generators(training)
 
 
@@ -27,22 +35,23 @@ def all_parts(
 ) -> dict[str, Any]:
     """Everything that has state, in the order of loading."""
     parts: dict[str, Any] = {
-        "model": training.model,
-        "optimizer": training.optimizer,
-        "schedule": training.schedule,
+        **updated_parts(training),
         "training": _Numbers(training),
-        **_generators(training),
         **{f"callback.{i}": callback for i, callback in enumerate(callbacks)},
     }
     if hasattr(loader, "load_state_dict"):
         parts["loader"] = loader
     if hasattr(validation, "load_state_dict"):
         parts["validation"] = _FromItsStart(validation)
-    return {name: part for name, part in parts.items() if part is not None}
+    return parts
 
 
 def _generators(training: Training) -> dict[str, Any]:
-    return {f"generator.{name}": g for name, g in generators(training.model).items()}
+    found = {f"generator.{name}": g for name, g in generators(training.model).items()}
+    if training.ema is not None:
+        own = generators(training.ema.module)
+        found |= {f"generator.ema.{name}": g for name, g in own.items() if name != "default"}
+    return found
 
 
 class _Numbers:
@@ -58,9 +67,11 @@ class _Numbers:
         t = self.training
         state = {name: getattr(t, name) for name in self.names}
         state["history"] = [dict(r) for r in t.history]
-        if t.stopped == INTERRUPTED:
+        if t.stopped in (INTERRUPTED, REACHED):
             state["stopped"] = None
         state["metrics"] = {m.name: m.state_dict() for m in t.meters}
+        if t.means:
+            state["numbers"] = {name: mean.state_dict() for name, mean in t.means.items()}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -72,6 +83,9 @@ class _Numbers:
             )
         for name, metric in metrics.items():
             metric.load_state_dict(state["metrics"][name])
+        self.training.means = {name: Mean(name) for name in state.get("numbers", ())}
+        for name, mean in self.training.means.items():
+            mean.load_state_dict(state["numbers"][name])
         for name in self.names:
             setattr(self.training, name, state[name])
 

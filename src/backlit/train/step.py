@@ -1,115 +1,179 @@
-"""One step of a training and one of its evaluation, each compiled once."""
+"""The steps of a training, each compiled once: whole, or gradients and update apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from ..autograd import no_grad
+import numpy as np
+
 from ..compiler import compile as compile_function
-from ..errors import ArgumentError, TraceError
-from ..foreign import words
-from ..op import describe
+from ..dtypes import float64
+from ..errors import TraceError
 from ..optim import clip_grad_norm_, clip_grad_value_
-from ..tensor import Tensor
-from .arguments import as_batch, used_up
-from .interrupt import Interruption
-from .metrics import Mean
+from ..tensor import Tensor, as_tensor, wrap
+from .batch import Batch
+from .objective import Outcome, merged
 from .training import Training
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A batch that has been trained on. `updated` is the mean loss of a step that ended with it."""
+
+    loss: float
+    prediction: Any
+    target: Any
+    numbers: Mapping[str, Tensor]
+    updated: float | None
 
 
 class Step:
     """The step of a training, with its settings as they are when it is done.
 
-    `update` and `evaluate` take a batch: the model's inputs, then the target. `updating` and
-    `evaluating` are the same, compiled if the training is. `predicts` is whether an update gives
+    `update` takes the names of the optimizers whose turn it is, and a batch; `updating` is that for
+    the next turn, compiled if the training is. Where a step has several batches, or somebody wants
+    to see gradients, `gradients` and `apply` do it in pieces. `predicts` is whether a step gives
     the prediction, too.
     """
 
     def __init__(self, training: Training, *, predicts: bool):
         self.training = training
         self.predicts = predicts
-        self._update = compile_function(self.update)
-        self._evaluate = compile_function(self.evaluate)
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    def _once(self, function: Callable[..., Any], *key: Any) -> Callable[..., Any]:
+        """The function, compiled once for a key if the training is compiled.
+
+        What it calls has to be written out in it, for the compiler to see what that reads.
+        """
+        if not self.training.compile:
+            return function
+        if key not in self._compiled:
+            self._compiled[key] = compile_function(function)
+        return self._compiled[key]
 
     @property
     def updating(self) -> Callable[..., Any]:
-        """What does an update."""
-        return self._update if self.training.compile else self.update
+        """What makes the update whose turn it is."""
+        turn = self.training.turn()
+        return self._once(lambda *batch: self.update(turn, *batch), "update", turn)
 
-    @property
-    def evaluating(self) -> Callable[..., Any]:
-        """What evaluates."""
-        return self._evaluate if self.training.compile else self.evaluate
+    # -- a step as a whole --------------------------------------------------------------------
 
-    def update(self, *batch: Any) -> tuple[Tensor, Tensor | None]:
-        """Make one update; returns the loss and the prediction, both from before it."""
-        training, optimizer = self.training, self.training.optimizer
-        *inputs, target = batch
-        prediction = training.model(*inputs)
-        loss = self._loss(prediction, target)
-        optimizer.zero_grad()
-        loss.backward()
+    def update(self, turn: tuple[str, ...], *batch: Any) -> tuple[Any, ...]:
+        """Make one update; returns loss, prediction, target and numbers, from before it."""
+        training = self.training
+        if training.by_hand:
+            outcome = training.outcome(batch)
+            self._forget()
+        else:
+            outcomes = {}
+            for name in turn:
+                self._forget()
+                outcomes[name] = training.outcome(batch, name or None)
+                outcomes[name].loss.backward()
+                self.apply(name)
+            outcome = merged(outcomes) if turn != ("",) else outcomes[""]
+        self.average()
+        return self._seen(outcome)
+
+    def _seen(self, outcome: Outcome) -> tuple[Any, ...]:
+        shown = (outcome.prediction, outcome.target) if self.predicts else (None, None)
+        return outcome.loss.detach(), *shown, outcome.numbers
+
+    def _forget(self) -> None:
+        for optimizer in self.training.optimizers.values():
+            optimizer.zero_grad()  # also after it, so that a compiled step need not hand them out
+
+    def apply(self, name: str) -> None:
+        """Make the update that follows from the gradients."""
+        training, optimizer = self.training, self.training.optimizers[name]
+        clipped = list(training.model.parameters())
+        if name:
+            clipped = [p for group in optimizer.param_groups for p in group["params"]]
         if training.clip_norm is not None:
-            clip_grad_norm_(training.model.parameters(), training.clip_norm)
+            clip_grad_norm_(clipped, training.clip_norm)
         if training.clip_value is not None:
-            clip_grad_value_(training.model.parameters(), training.clip_value)
+            clip_grad_value_(clipped, training.clip_value)
         optimizer.step()
-        optimizer.zero_grad()  # so that a compiled step need not hand them out
-        return loss.detach(), prediction.detach() if self.predicts else None
+        self._forget()
 
-    def evaluate(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """The loss and the prediction."""
-        *inputs, target = batch
-        prediction = self.training.model(*inputs)
-        return self._loss(prediction, target), prediction
+    def average(self) -> None:
+        """Take the parameters into their moving average."""
+        if self.training.ema is not None:
+            self.training.ema.update_parameters(self.training.model)
 
-    def _loss(self, prediction: Any, target: Any) -> Tensor:
-        loss = self.training.loss_fn(prediction, target)
-        if not isinstance(loss, Tensor) or loss.size != 1:
-            what = describe(loss) if isinstance(loss, Tensor) else words(loss)[0]
-            raise ArgumentError(
-                f"fit: the loss must be a Tensor of one number, got {what}; return the mean over "
-                "the batch from loss_fn"
-            )
-        return loss
+    # -- a step in pieces ---------------------------------------------------------------------
 
-    def measure(
-        self, loader: Iterable[Any], interruption: Interruption | None = None
-    ) -> dict[str, float] | None:
-        """The mean loss and the metrics over a loader; None if there was an interruption.
+    def gradients(self, name: str, before: Tensor, *batch: Any) -> tuple[Any, ...]:
+        """Take a batch into the mean gradient of those before, which count `before`.
 
-        The model goes to evaluation mode. What the metrics have gathered before stays.
+            G ← (W G + w g) / (W + w)            W: before, w: what this batch counts
+
+        Returns what `update` does, and w; None where losses are summed, as their gradients are.
         """
-        metrics = self.training.metrics
-        gathered = [m.state_dict() for m in metrics]
-        try:
-            return self._measured(loader, interruption)
-        finally:
-            for metric, state in zip(metrics, gathered, strict=True):
-                metric.load_state_dict(state)
+        outcome = self.training.outcome(batch, name or None)
+        weight = outcome.weight() if callable(outcome.weight) else outcome.weight
+        loss = outcome.loss
+        if weight is not None:
+            weight = as_tensor(weight).astype(float64)
+            kept = before / (before + weight)
+            for group in self.training.optimizers[name].param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad = p.grad * kept.astype(p.grad.dtype)
+            loss = loss * (1 - kept).astype(loss.dtype)
+        loss.backward()
+        return *self._seen(outcome), weight
 
-    def _measured(
-        self, loader: Iterable[Any], interruption: Interruption | None
-    ) -> dict[str, float] | None:
-        loss, metrics, evaluate = Mean("loss"), self.training.metrics, self.evaluating
-        for metric in metrics:
-            metric.reset()
-        self.training.model.eval()
-        with no_grad():
-            for batch in map(as_batch, loader):
-                if interruption is not None and interruption.requested:
-                    return None
-                value, prediction = evaluate(*batch)
-                loss.add(float(value), len(batch[-1]))
-                for metric in metrics:
-                    metric.update(prediction, batch[-1])
-        if loss.count == 0:
-            raise ArgumentError(
-                f"evaluate: the loader must give at least one batch, got none{used_up(loader)}"
-            )
-        return {m.name: m.compute() for m in (loss, *metrics)}
+    # -- a batch, either way ------------------------------------------------------------------
+
+    def _gradients(self, name: str) -> Callable[..., Any]:
+        return self._once(
+            lambda before, *batch: self.gradients(name, before, *batch), "gradients", name
+        )
+
+    def take(self, batch: Batch, seen: Callable[[], None] | None = None) -> Taken:
+        """Train on a batch; `seen` is called when the gradients of a step are there."""
+        training, progress = self.training, self.training.accumulation
+        if training.accumulate == 1 and seen is None:
+            loss, prediction, target, numbers = self.updating(*batch)
+            progress.updates += 1
+            return Taken(float(loss), prediction, target, numbers, float(loss))
+        outcomes, updated = {}, None
+        for name in training.turn():
+            if progress.batches == 0:
+                self._forget()
+            before = wrap(np.array(progress.weight))
+            loss, prediction, target, numbers, weight = self._gradients(name)(before, *batch)
+            outcomes[name] = Outcome(loss, prediction, target, None, numbers)
+            progress.add(float(loss), None if weight is None else float(weight))
+            if progress.batches == training.accumulate:
+                updated = self._end(name, seen)
+        outcome = merged(outcomes) if "" not in outcomes else outcomes[""]
+        value = float(outcome.loss)
+        if updated is not None:
+            self._once(lambda: self.average(), "average")()
+            updated = updated if len(outcomes) == 1 else value
+        return Taken(value, outcome.prediction, outcome.target, outcome.numbers, updated)
+
+    def finish(self, seen: Callable[[], None] | None = None) -> float | None:
+        """Make the update of a step whose batches have run out; None if there is none."""
+        if self.training.accumulation.batches == 0:
+            return None
+        (name,) = self.training.turn()
+        updated = self._end(name, seen)
+        self._once(lambda: self.average(), "average")()
+        return updated
+
+    def _end(self, name: str, seen: Callable[[], None] | None) -> float:
+        if seen is not None:
+            seen()
+        self._once(lambda: self.apply(name), "apply", name)()
+        return self.training.accumulation.finish()
 
 
 @contextmanager

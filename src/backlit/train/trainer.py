@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..errors import ArgumentError, DataError
 from ..files import hold, write_whole
 from ..nn import Module
 from ..optim import Optimizer
+from ..optim.swa_utils import AveragedModel, get_ema_avg_fn
 from ..tensor import Tensor
 from .arguments import (
     as_callbacks,
@@ -27,17 +29,22 @@ from .arguments import (
     require_epochs,
     require_parts,
     require_settings,
+    require_step,
 )
+from .arrays import is_arrays, rows_of_arrays
+from .batch import Targets, require_targets
 from .callbacks import Callback
 from .checkpoint import BEST, LATEST, encode_state, load_checkpoint, restore
 from .display import Display, make_display
+from .evaluation import Evaluation, stacked
 from .failure.recorder import FLIGHT, Recorder
-from .metrics import Metric
+from .hooks import Hooks
+from .metrics import Mean
 from .parts import all_parts
-from .portions import Portions
+from .portions import Portion, Portions
 from .run import Run
 from .step import Step, uncompiled_is_a_way_out
-from .training import INTERRUPTED, TRAINING, VALIDATING, Training
+from .training import INTERRUPTED, REACHED, TRAINING, VALIDATING, Training
 
 
 class Trainer(Training):
@@ -56,19 +63,39 @@ class Trainer(Training):
 
     A batch is a tuple: the model's inputs, then the target. The loss is `loss_fn(model(*inputs),
     target)`, a mean over the batch. The optimizer holds parameters of the model, or of the loss.
+    One entry alone is its own target, as for an autoencoder. A dict has its target under "labels",
+    "label", "targets" or "target", and the rest are arguments of the model by name.
 
-    - `schedule` steps after each epoch, or with `schedule_every="step"` after each batch.
-    - `metrics` are gathered in training and validation under their names; `"accuracy"` and
-      `"top-5"` are names of some.
+    - `targets`: how many of the last entries of a tuple are targets, or under which key or keys of
+      a dict they are. With several of them `loss_fn` gets a tuple, or a dict.
+    - `loss_fn=None` is for a model that returns its loss: alone, first in a tuple, or as `loss`.
+    - `weighted`: the last entry of a batch ("weights" in a dict) says how much each example counts.
+      Weights of classes are the loss's: `nn.CrossEntropyLoss(weight)`.
+    - `schedule` steps after each epoch, or with `schedule_every="step"` after each step.
+    - `metrics` are gathered in training and validation under their names: Metrics, the names of
+      some as `"accuracy"`, `"f1"` or `"rmse"`, or functions of prediction and target; or a dict of
+      these by name.
     - `clip_norm` and `clip_value` limit the gradients before each update.
+    - `accumulate`: so many batches are one step, that of all their examples in one batch. The last
+      step of an epoch may have fewer.
+    - `ema`: the decay of a moving average of the parameters over the steps, 0.999 or so. It is
+      `trainer.ema.module`, and validation, `evaluate` and `predict` use it.
+    - `training_step`: a function of trainer and batch that says the loss in place of the usual one,
+      or the same as a method of a subclass; see `Training.training_step`. `validation_step`
+      likewise. A step that reads what changes from step to step, as `trainer.steps`, is compiled
+      again each time, unless that is a Tensor.
+    - Several optimizers are a dict by name, and `training_step` one with a function for each: in
+      each step each makes an update by the loss of its function, in order; or with
+      `alternate={"critic": 5, "generator": 1}` so many steps each in turn. If `training_step` is
+      one function, it makes the updates itself. `schedule` may be a dict by name.
     - `compile`: run steps through `backlit.compile`: the same numbers up to rounding, much faster.
       Where batches are rows of Tensors in memory (a DataLoader of a TensorDataset), many steps run
-      in native code without Python in between, unless a callback looks at each step or the schedule
-      changes at each.
+      in native code without Python in between, unless a callback looks at each step, the schedule
+      changes at each, or a step has several batches.
     - `checkpoints` is a directory: `latest.safetensors` is saved after each epoch, after every
       `checkpoint_steps` steps and on Ctrl-C; `best.safetensors` whenever `monitor` (by default
       `validation_loss`, without validation `loss`) gets better. While `fit` runs no other process
-      can save there.
+      can save there. A run that begins where another one was saved warns of that.
     - `progress`: "auto" (a bar on a terminal, lines elsewhere), "bar", "lines" or "quiet".
 
     - `flight` is where the flight recorder writes when a step fails, by default
@@ -81,15 +108,22 @@ class Trainer(Training):
     def __init__(
         self,
         model: Module,
-        loss_fn: Callable[..., Tensor],
-        optimizer: Optimizer,
+        loss_fn: Callable[..., Tensor] | None,
+        optimizer: Optimizer | Mapping[str, Optimizer],
         *,
         schedule: Any = None,
         schedule_every: str = "epoch",
-        metrics: Sequence[Metric | str] = (),
+        metrics: Any = (),
         callbacks: Sequence[Callback] = (),
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        accumulate: int = 1,
+        ema: float | None = None,
+        targets: Targets = None,
+        weighted: bool = False,
+        training_step: Any = None,
+        validation_step: Any = None,
+        alternate: Mapping[str, int] | None = None,
         compile: bool = True,
         checkpoints: str | Path | None = None,
         checkpoint_steps: int | None = None,
@@ -98,12 +132,11 @@ class Trainer(Training):
         progress: str = "auto",
         console: Console | None = None,
     ):
-        require_settings(schedule_every, clip_norm, clip_value)
+        require_settings(schedule_every, clip_norm, clip_value, ema)
         if checkpoint_steps is not None:
             checkpoint_steps = whole("Trainer: checkpoint_steps", checkpoint_steps)
             if checkpoints is None:
                 raise ArgumentError("Trainer: checkpoint_steps needs a checkpoints directory")
-        require_parts(model, loss_fn, optimizer, schedule)
         folder = None if checkpoints is None else Path(checkpoints)
         if flight is None and folder is not None:
             flight = folder / FLIGHT
@@ -116,20 +149,31 @@ class Trainer(Training):
             metrics=as_metrics(metrics),
             clip_norm=clip_norm,
             clip_value=clip_value,
+            accumulate=whole("Trainer: accumulate", accumulate),
+            targets=require_targets(targets),
+            weighted=weighted,
+            own_step=training_step,
+            own_validation=validation_step,
+            alternate=alternate,
             compile=compile,
             checkpoints=folder,
             checkpoint_steps=checkpoint_steps,
             flight=None if flight is None else Path(flight),
             monitor=monitor,
         )
+        require_parts(self)
+        require_step(self)
         self.callbacks = as_callbacks(callbacks)
         self.progress = progress
         self.console = console
-        self._loaders: dict[tuple[int, bool], Iterable[Any]] = {}
-        self._best_weights: dict[str, Tensor] | None = None
+        self._loaders: dict[Any, Any] = {}
+        self._best: dict[str, dict[str, Tensor]] | None = None
         self._display()  # a wrong kind is an error here, not after an hour
-        require_common(model, loss_fn, optimizer)
+        require_common(self)
+        if ema is not None:
+            self.ema = AveragedModel(model, avg_fn=get_ema_avg_fn(ema))
         self._step = Step(self, predicts=bool(self.metrics))
+        self._evaluation = Evaluation(self)
         self._recorder = Recorder(self)
         self._portions = Portions(self, self._step, self._recorder)
 
@@ -137,10 +181,13 @@ class Trainer(Training):
 
     def fit(
         self,
-        loader: Iterable[Any],
-        validation: Iterable[Any] | None = None,
+        loader: Any,
+        validation: Any = None,
         *,
-        epochs: int = 1,
+        epochs: int | None = None,
+        max_steps: int | None = None,
+        limit_batches: int | None = None,
+        limit_validation_batches: int | None = None,
         resume: bool = False,
     ) -> list[dict[str, float]]:
         """Train until `epochs` epochs are done in all, earlier calls and resumed runs included.
@@ -149,8 +196,18 @@ class Trainer(Training):
         never stopped; the loader has to be made as it was then. Returns the history.
 
         Of a dataset instead of a loader, batches of 32 are made, shuffled for training.
+
+        It ends after `max_steps` updates in all, also in the middle of an epoch: that one is
+        validated and stands in the history as far as it got, and a later call goes on in it.
+        Without `epochs` there is 1, or with `max_steps` as many as that takes. An epoch is at most
+        `limit_batches` batches of a pass over the loader, a validation `limit_validation_batches`.
         """
-        epochs = whole("fit: epochs", epochs)
+        if epochs is None and max_steps is None:
+            epochs = 1
+        epochs = _count("epochs", epochs)
+        max_steps = _count("max_steps", max_steps)
+        limit_batches = _count("limit_batches", limit_batches)
+        limit_validation_batches = _count("limit_validation_batches", limit_validation_batches)
         loader = self._loader("fit", loader, shuffle=True)
         if validation is not None:
             validation = self._loader("fit", validation, shuffle=False)
@@ -159,27 +216,33 @@ class Trainer(Training):
                 self._resume(loader, validation)
             else:
                 self.stopped = None
-            require_common(self.model, self.loss_fn, self.optimizer)
+                self._warn_of_another_run()
+            require_common(self)
             for name, batches in (("loader", loader), ("validation", validation)):
-                require_epochs(name, batches, epochs - self.epoch)
-            self._fit(Run(loader, validation, self._display()), epochs)
+                require_epochs(name, batches, 1 if epochs is None else epochs - self.epoch)
+            run = Run(
+                loader, validation, self._display(), max_steps, limit_batches,
+                limit_validation_batches,
+            )  # fmt: skip
+            self._fit(run, epochs)
         return self.history
 
-    def _fit(self, run: Run, epochs: int) -> None:
+    def _fit(self, run: Run, epochs: int | None) -> None:
         was_training = self.model.training
         with run, uncompiled_is_a_way_out(self.compile):
             try:
+                hooks = Hooks(self, self.callbacks)
                 run.display.start(self.epoch + 1, epochs, run.length, self.position)
-                for callback in self.callbacks:
-                    callback.on_train_start(self)
-                while self.epoch < epochs and self.stopped is None:
-                    self._one_epoch(run)
+                hooks.call("on_train_start")
+                while (epochs is None or self.epoch < epochs) and self.stopped is None:
+                    if run.reached(self.steps):
+                        break
+                    self._one_epoch(run, hooks)
                 if self.stopped == INTERRUPTED:
                     self._save_interrupted(run)
-                elif self.stopped is not None:
+                elif self.stopped not in (None, REACHED):
                     run.display.message(f"Stopped after epoch {self.epoch}: {self.stopped}.")
-                for callback in self.callbacks:
-                    callback.on_train_end(self)
+                hooks.call("on_train_end")
             finally:
                 self.model.train(was_training)
                 if self.position:
@@ -200,64 +263,86 @@ class Trainer(Training):
             formats[m.name] = formats[f"validation_{m.name}"] = m.format
         return make_display(self.progress, self.console, formats)
 
-    def _one_epoch(self, run: Run) -> None:
+    def _one_epoch(self, run: Run, hooks: Hooks) -> None:
         started, before = time.monotonic(), self._loss.count if self.position else 0
+        del self.history[self.epoch :]  # what stood there of this epoch, as far as it had got
         if self.phase == TRAINING:
-            self._train_epoch(run)
+            if self.position == 0:
+                hooks.call("on_epoch_start")
+            self._train_epoch(run, hooks)
             if self.stopped == INTERRUPTED:
                 return
+        whole = self.stopped != REACHED or self.position == 0 or self.position == run.length
+        if whole:
             self.phase = VALIDATING
         seconds, examples = time.monotonic() - started, self._loss.count - before
-        record: dict[str, float] = {
-            "epoch": self.epoch + 1,
-            "lr": float(self.optimizer.param_groups[0]["lr"]),
-            **self.so_far(),
-        }
+        record = {"epoch": self.epoch + 1, **self.rates, **self.so_far()}
         if run.validation is not None:
-            results = self._step.measure(run.validation, run.interruption)
+            hooks.call("on_validation_start")
+            results = self._evaluation.measure(
+                run.validation, run.interruption, run.validation_limit
+            )
             if results is None:
                 self.stopped = INTERRUPTED
                 return
+            hooks.call("on_validation_end", results)
             record |= {f"validation_{name}": value for name, value in results.items()}
+        if not whole:
+            self.history.append(record)
+            run.display.epoch(record, False, seconds, examples)
+            self.save(run.loader, run.validation)
+            return
+        run.end_epoch(self.position)
         improved = self._end_epoch(record)
         run.display.epoch(record, improved, seconds, examples)
-        for callback in self.callbacks:
-            callback.on_epoch_end(self, record)
+        hooks.call("on_epoch_end", record)
         if improved and self.checkpoints is None:
-            self._best_weights = self.model.state_dict()
+            self._best = {name: part.state_dict() for name, part in self._learned().items()}
         self.save(run.loader, run.validation, best=improved)
 
-    def _train_epoch(self, run: Run) -> None:
+    def _train_epoch(self, run: Run, hooks: Hooks) -> None:
         self.model.train()
         if self.position == 0:
             for m in self.meters:
                 m.reset()
-        watched = any(type(c).on_step_end is not Callback.on_step_end for c in self.callbacks)
+            self.means.clear()
         wanted = False
-        for done in self._portions.of(run, watched):
+        for done in self._portions.of(run, hooks):
             finite = list(itertools.takewhile(math.isfinite, done.losses))
-            count = len(finite)
-            self.position += count
-            self.steps += count
-            for i, value in enumerate(finite):
-                self._loss.add(value, done.examples)
-                for metric in self.metrics:
-                    metric.update(done.predictions[i], done.targets[i])
-            if count < len(done.losses):
-                self._recorder.stop(done.rewind, count, done.losses[count], run.length)
-            last = finite[-1]  # the only one, if a callback or the schedule looks at each step
-            if self.schedule_by_step:
-                self.step_schedule({"loss": last})
-            for callback in self.callbacks:
-                callback.on_step_end(self, last)
+            updates = list(itertools.takewhile(math.isfinite, done.updates))
+            self._gather(done, finite)
+            self.steps += len(updates)
+            if len(finite) < len(done.losses):
+                bad = done.losses[len(finite)]
+                self._recorder.stop(done.rewind, len(finite), bad, run.length)
+            for last in updates[-1:]:  # the only one, if somebody looks at each step
+                if self.schedule_by_step:
+                    self.step_schedule({"loss": last})
+                hooks.call("on_step_end", last)
             values = self.so_far(2) if wanted else None  # the two that fit on a bar
-            wanted = run.display.step(count, done.examples * count, values)
+            wanted = run.display.step(len(finite), done.examples * len(finite), values)
             if run.interruption.requested:
                 self.stopped = INTERRUPTED
                 return
-            if self.checkpoint_steps and self.steps % self.checkpoint_steps == 0:
+            every = self.checkpoint_steps
+            if every and updates and self.steps % every == 0:
                 self.save(run.loader, run.validation)
+            if run.reached(self.steps):
+                self.stopped = REACHED
+                if self.position != run.length:
+                    return
         run.require_batches(self.position)
+
+    def _gather(self, done: Portion, finite: list[float]) -> None:
+        """Count batches that are done, with their losses and what the metrics say of them."""
+        self.position += len(finite)
+        for i, value in enumerate(finite):
+            self._loss.add(value, done.examples)
+            for metric in self.metrics:
+                metric.update(done.predictions[i], done.targets[i])
+            for name, values in done.numbers.items():
+                mean = self.means.setdefault(name, Mean(name))
+                mean.add(values[i], done.examples)
 
     def _end_epoch(self, record: dict[str, float]) -> bool:
         """Count the epoch; returns whether it is the best so far."""
@@ -276,17 +361,40 @@ class Trainer(Training):
 
     # -- evaluation ---------------------------------------------------------------------------
 
-    def evaluate(self, loader: Iterable[Any]) -> dict[str, float]:
+    def evaluate(self, loader: Any, *, limit_batches: int | None = None) -> dict[str, float]:
         """The mean loss and the metrics over a loader, in evaluation mode; trains nothing."""
         loader = self._loader("evaluate", loader, shuffle=False)
-        was_training = self.model.training
-        try:
-            with uncompiled_is_a_way_out(self.compile):
-                results = self._step.measure(loader)
-        finally:
-            self.model.train(was_training)
+        with uncompiled_is_a_way_out(self.compile):
+            results = self._evaluation.measure(loader, limit=limit_batches)
         assert results is not None
         return results
+
+    def predict(
+        self, data: Any, *, targets: Targets = None, batch_size: int = 32, stack: bool = True
+    ) -> Any:
+        """What the model says of data, in evaluation mode: its outputs, joined over the batches.
+
+        The data is an array, several in a tuple (the model's inputs), a dict of arrays, a dataset
+        or a loader. Targets in its batches are left out: of a tuple the last entry, if there is
+        more than one, or as `targets` says (0 for none), by default those of the Trainer.
+
+        Outputs keep their structure; each Tensor in it is joined along its first axis. With
+        `stack=False` the outputs are a list, one for each batch.
+
+        >>> from backlit import nn, ones, optim
+        >>> model = nn.Linear(2, 3)
+        >>> trainer = Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), 0.1))
+        >>> trainer.predict(ones((100, 2))).shape
+        (100, 3)
+        """
+        targets = require_targets(self.targets if targets is None else targets)
+        if is_arrays(data):
+            data, targets = rows_of_arrays("predict", data, batch_size), 0
+        else:
+            data = self._loader("predict", data, shuffle=False)
+        with uncompiled_is_a_way_out(self.compile):
+            outputs = list(self._evaluation.predictions(data, targets))
+        return stacked(outputs) if stack else outputs
 
     # -- checkpoints --------------------------------------------------------------------------
 
@@ -308,14 +416,31 @@ class Trainer(Training):
             write_whole(self.checkpoints / LATEST, data)
 
     def load_best(self) -> None:
-        """Give the model the weights of the best epoch so far."""
+        """Give the model, and its moving average, the weights of the best epoch so far."""
         if self.checkpoints is not None:
             path = self.checkpoints / BEST
-            restore({"model": self.model}, load_checkpoint(path), path)
-        elif self._best_weights is not None:
-            self.model.load_state_dict(self._best_weights)
+            restore(self._learned(), load_checkpoint(path), path)
+        elif self._best is not None:
+            for name, part in self._learned().items():
+                part.load_state_dict(self._best[name])
         else:
             raise DataError("load_best: there is no best epoch yet; call fit first")
+
+    def _learned(self) -> dict[str, Module]:
+        """What has weights, by its name in a checkpoint."""
+        return {"model": self.model} | ({} if self.ema is None else {"ema": self.ema})
+
+    def _warn_of_another_run(self) -> None:
+        """Warn before the first step of a run where another one was saved."""
+        if self.checkpoints is None or self.epoch or self.steps:
+            return
+        path = self.checkpoints / LATEST
+        if path.exists():
+            warnings.warn(
+                f"fit: {path} is of another run and is going to be overwritten; continue that run "
+                "with resume=True, or give the Trainer another checkpoints directory",
+                stacklevel=3,
+            )
 
     def _save_interrupted(self, run: Run) -> None:
         self.save(run.loader, run.validation)
@@ -333,3 +458,7 @@ class Trainer(Training):
             if name not in state and isinstance(part, Callback) and not part.required:
                 del parts[name]  # it was not there when the run was saved, and begins now
         restore(parts, state, path)
+
+
+def _count(name: str, value: int | None) -> int | None:
+    return None if value is None else whole(f"fit: {name}", value)

@@ -9,6 +9,7 @@ from ..array_api.arguments import whole
 from ..nn.keeping import kept
 from ..see import Watch as Rows
 from ..see import watch
+from .batch import as_batch
 from .callbacks import Callback
 from .training import Training
 
@@ -69,13 +70,12 @@ class Watch(Callback):
         if self.batch is None:
             row = self._watch.step()
         else:
-            *inputs, target = self.batch
             with kept(trainer.model):
                 trainer.model.train()
                 for p in trainer.model.parameters():
                     p.grad = None
                 with self._watch:
-                    trainer.loss_fn(trainer.model(*inputs), target).backward()
+                    trainer.outcome(as_batch(self.batch)).loss.backward()
             row = self._watch.rows[-1]
         self._watch.rows.clear()  # they are kept here
         if self._resumed:

@@ -8,7 +8,6 @@ pass. `failure.flight` prints it when the step is done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,24 @@ from ...op import Op
 from ...state import STATE, Setting, observing
 from ...tape import Scope
 from ...tensor import Tensor
+from ...tree import flatten
+from ..batch import Batch
+from ..training import Training
 
 
-def first_non_finite(
-    model: Module, loss_fn: Callable[..., Tensor], inputs: tuple[Tensor, ...], target: Any
-) -> str:
+def first_non_finite(training: Training, batch: Batch, turn: tuple[str, ...]) -> str:
     """Which input, parameter or layer is the first whose numbers are not all finite.
 
     Runs the model and the loss once more, eagerly and without a tape, and watches every op.
     """
-    for i, x in enumerate(inputs):
+    model, target = training.model, training.target_of(batch)
+    of_target = {id(x) for x in flatten(target)[0]}
+    for i, x in enumerate(x for x in flatten(batch)[0] if id(x) not in of_target):
         if not _finite(x):
             return f"the batch itself holds {_bad(x)} (input {i}): check the data"
-    if isinstance(target, Tensor) and not _finite(target):
-        return f"the targets of the batch hold {_bad(target)}: check the data"
+    for x in flatten(target)[0]:
+        if isinstance(x, Tensor) and not _finite(x):
+            return f"the targets of the batch hold {_bad(x)}: check the data"
     for name, t in (*model.named_parameters(), *model.named_buffers()):
         if not _finite(t):
             return (
@@ -46,7 +49,9 @@ def first_non_finite(
             found.append((op, STATE.scope, output))
 
     with observing(watch, alone=True), Setting(grad_enabled=False):
-        loss_fn(model(*inputs), target)
+        if not training.by_hand:
+            for name in turn:
+                training.outcome(batch, name or None)
     if not found:
         return "no layer, when run again: the computation is not repeatable"
     op, scope, output = found[0]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,17 +82,22 @@ class Flight:
     def __repr__(self) -> str:
         return f"{self.reason}\n{self.past}" if self.state["past"] else self.reason
 
-    def replay(self, model: Module, loss_fn: Callable[..., Tensor], optimizer: Optimizer) -> Replay:
+    def replay(
+        self,
+        model: Module,
+        loss_fn: Callable[..., Tensor] | None,
+        optimizer: Optimizer | Mapping[str, Optimizer],
+        *,
+        training_step: Any = None,
+    ) -> Replay:
         """Do the failed step again, with a model and an optimizer made as they were then.
 
-        They are put to the state before the step, where they also end. The step is run as it ran
-        then, compiled or not, to compare its bits with those recorded; then once more eagerly, for
-        a record of every value and gradient. The process's random state stays as it is.
+        So are several optimizers and a `training_step`, where the Trainer had them. They are put to
+        the state before the step, where they also end. The step is run as it ran then, compiled or
+        not, to compare its bits with those recorded; then once more eagerly, for a record of every
+        value and gradient. The process's random state stays as it is.
         """
-        require_parts(model, loss_fn, optimizer, None)
-        require_common(model, loss_fn, optimizer)
-        settings = {name: self.state[name] for name in ("clip_norm", "clip_value", "compile")}
-        training = Training(model, loss_fn, optimizer, **settings)
+        training = self._training(model, loss_fn, optimizer, training_step)
         parts = {n: p for n, p in updated_parts(training).items() if n in self.state["parts"]}
         missing = set(self.state["parts"]) - set(parts)
         if missing:
@@ -107,12 +112,24 @@ class Flight:
             model.train()
             loss, error = self._again(training)
             self._restore(parts)
-            record = self._record(model, loss_fn)
+            record = self._record(training)
             self._restore(parts)
         finally:
             model.train(was_training)
             default_generator().load_state_dict(process)
         return Replay(self, loss, error, record)
+
+    def _training(
+        self, model: Module, loss_fn: Any, optimizer: Any, training_step: Any
+    ) -> Training:
+        settings = {name: self.state[name] for name in ("clip_norm", "clip_value", "compile")}
+        settings |= self.state.get("settings", {})
+        if isinstance(settings.get("targets"), list):
+            settings["targets"] = tuple(settings["targets"])
+        training = Training(model, loss_fn, optimizer, own_step=training_step, **settings)
+        require_parts(training)
+        require_common(training)
+        return training
 
     def _restore(self, parts: dict[str, Any]) -> None:
         restore(parts, self.state["parts"], self.path, "replay")
@@ -120,17 +137,15 @@ class Flight:
     def _again(self, training: Training) -> tuple[float | None, str | None]:
         step = Step(training, predicts=self.state["predictions"])
         try:
-            loss, _ = step.updating(*self.batch)
+            return step.take(self.batch).loss, None
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
-        return float(loss), None
 
-    def _record(self, model: Module, loss_fn: Callable[..., Tensor]) -> see.Record:
-        *inputs, target = self.batch
+    def _record(self, training: Training) -> see.Record:
         watched = see.Recording(step=self.step)
         loss = None
         with contextlib.suppress(Exception), watched:
-            loss = loss_fn(model(*inputs), target)
+            loss = training.outcome(self.batch, training.turn()[0] or None).loss
         if isinstance(loss, Tensor) and loss.requires_grad:
             return watched.of(loss)
         return watched.record
@@ -212,7 +227,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "lr": _is_number,
     "rows": lambda x: x is None or (isinstance(x, list) and all(type(r) is int for r in x)),
     "past": lambda x: isinstance(x, list) and all(_is_past(p) for p in x),
-    "batch": lambda x: isinstance(x, list) and len(x) >= 2,
+    "batch": lambda x: isinstance(x, list) and len(x) >= 1,
     "parts": lambda x: isinstance(x, dict),
 }
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ...autograd import enable_grad, grad
 from ...errors import NonFiniteError
 from ...nn.keeping import kept
 from ...see.records.value import squares
+from ...tensor import Tensor
 from ..checkpoint import save_checkpoint
 from ..parts import updated_parts
 from ..training import Training
@@ -24,6 +26,8 @@ from .rewind import Batch, Rewind
 FLIGHT, FORMAT = "flight.safetensors", "backlit-flight-1"
 #: The steps before the failed one that are described.
 STEPS = 16
+#: What else a step depends on, besides its functions; files of before have none of them.
+SETTINGS = ("accumulate", "targets", "weighted", "alternate")
 
 
 class Recorder:
@@ -62,9 +66,8 @@ class Recorder:
         """Raise for a loss that is not finite; `batches` is how many an epoch has."""
         training = self.training
         written = self.record(rewind, count, loss)
-        *inputs, target = rewind.batch(count)[0]
         with kept(training.model):
-            where = first_non_finite(training.model, training.loss_fn, tuple(inputs), target)
+            where = first_non_finite(training, rewind.batch(count)[0], training.turn())
         raise NonFiniteError(
             f"fit: the loss must be finite, got {loss} in epoch {training.epoch + 1}, "
             f"step {training.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
@@ -75,16 +78,19 @@ class Recorder:
 
     def _look(self, batch: Batch) -> dict[str, Any]:
         """What a step is going to be like: learning rate, norms, rows. Changes nothing."""
-        training, ((*inputs, target), rows) = self.training, batch
+        training, (entries, rows) = self.training, batch
         parameters = [(n, p) for n, p in training.model.named_parameters() if p.requires_grad]
-        with kept(training.model), enable_grad():
-            loss = training.loss_fn(training.model(*inputs), target)
-            found = grad(loss, [p for _, p in parameters], allow_unused=True)
+        found: Sequence[Tensor | None] = [None] * len(parameters)
+        if not training.by_hand:
+            with kept(training.model), enable_grad():
+                (name, *_) = training.turn()
+                loss = training.outcome(entries, name or None).loss
+                found = grad(loss, [p for _, p in parameters], allow_unused=True)
         pairs = zip(parameters, found, strict=True)
         norms = {n: 0.0 if g is None else math.sqrt(squares(g.array)) for (n, _), g in pairs}
         worst = max(norms, key=lambda n: -1.0 if math.isnan(norms[n]) else norms[n])
         return {
-            "lr": float(training.optimizer.param_groups[0]["lr"]),
+            "lr": training.first_rate,
             "gradient_norm": math.hypot(*norms.values()),
             "weight_norm": math.sqrt(squares(*(p.array for _, p in parameters))),
             "largest": worst,
@@ -111,14 +117,17 @@ class Recorder:
             "clip_norm": training.clip_norm,
             "clip_value": training.clip_value,
             "predictions": bool(training.metrics),
-            "lr": float(training.optimizer.param_groups[0]["lr"]),
+            "settings": {name: getattr(training, name) for name in SETTINGS},
+            "lr": training.first_rate,
             "rows": batch[1],
             "past": [
                 {"step": first + i, "loss": loss, **seen} for i, (seen, loss) in enumerate(past)
             ],
             "batch": list(batch[0]),
             "parts": {
-                name: part.state_dict() for name, part in parts.items() if name != "schedule"
+                name: part.state_dict()
+                for name, part in parts.items()
+                if name != "ema" and not name.startswith(("schedule", "generator.ema"))
             },
         }
         save_checkpoint(training.flight, state)

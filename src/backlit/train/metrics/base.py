@@ -123,6 +123,8 @@ class Function(Metric):
 
 def examples_in(tree: Any) -> int:
     """How many examples there are in a batch: the length of its first Tensor that has an axis."""
+    if isinstance(tree, Tensor) and tree.shape:
+        return tree.shape[0]
     for leaf in flatten(tree)[0]:
         if isinstance(leaf, Tensor | np.ndarray) and leaf.shape:
             return leaf.shape[0]

@@ -180,8 +180,7 @@ class Report(Callback):
             return None
         with self._looking(trainer, "graph"):
             trainer.model.eval()
-            *inputs, target = (c[:1] for c in self._columns)
-            seen = record(trainer.loss_fn(trainer.model(*inputs), target))
+            seen = record(trainer.outcome(tuple(c[:1] for c in self._columns)).loss)
             if len(seen) > NODES:
                 raise DataError(f"it has {len(seen):,} nodes, too many for here")
             return draw(seen, title="One example").html()

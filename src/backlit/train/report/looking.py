@@ -33,9 +33,8 @@ def look(training: Training, batch: tuple[Any, ...]) -> dict[str, Any]:
     computed is None. An output has `name`, `value` and `gradient`.
     """
     model = training.model.train()
-    *inputs, target = batch
     with np.errstate(all="ignore"):
-        loss = training.loss_fn(model(*inputs), target)
+        loss = training.outcome(batch).loss
         seen = record(loss)
         nodes = {id(p): seen.node_of(p) for p in model.parameters()}
         gradients = {i: array_of(n.upstream) for i, n in nodes.items() if n is not None}
@@ -126,8 +125,9 @@ def histogram(array: np.ndarray, logarithmic: bool = False) -> dict[str, Any]:
 
 def _updates(training: Training, gradients: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
     """What one step of the optimizer would add to each parameter; the optimizer stays as it is."""
-    optimizer, clip_norm, clip_value = training.optimizer, training.clip_norm, training.clip_value
-    if type(optimizer).step is not Optimizer.step:
+    clip_norm, clip_value = training.clip_norm, training.clip_value
+    optimizer = training.optimizer
+    if not isinstance(optimizer, Optimizer) or type(optimizer).step is not Optimizer.step:
         return {}
     wide = {i: g.astype(np.float64) for i, g in gradients.items()}
     if clip_norm is not None:

@@ -71,17 +71,30 @@ def _curves(history: list[dict[str, float]]) -> dict[str, list[Any]]:
 def _facts(trainer: Training) -> dict[str, str]:
     parameters = sum(p.size for p in trainer.model.parameters())
     loss = type(trainer.loss_fn).__name__
-    if loss in ("function", "method", "builtin_function_or_method"):
+    if trainer.has_own_step:
+        loss = "that of the training's own step"
+    elif trainer.loss_fn is None:
+        loss = "the model's own"
+    elif loss in ("function", "method", "builtin_function_or_method"):
         loss = getattr(trainer.loss_fn, "__name__", loss)
     facts = {
         "model": f"{type(trainer.model).__name__}, {parameters:,} parameters",
         "loss": loss,
-        "optimizer": type(trainer.optimizer).__name__,
+        "optimizer": _kinds(trainer.optimizers),
         "steps": f"{trainer.steps:,}",
     }
+    if trainer.accumulate > 1:
+        facts["step"] = f"{trainer.accumulate} batches"
     if trainer.schedule is not None:
-        facts["schedule"] = f"{type(trainer.schedule).__name__}, each {trainer.schedule_every}"
+        facts["schedule"] = f"{_kinds(trainer.schedules)}, each {trainer.schedule_every}"
     return facts
+
+
+def _kinds(things: dict[str, Any]) -> str:
+    """The classes of things by name, where they have names."""
+    return ", ".join(
+        f"{n}: {type(t).__name__}" if n else type(t).__name__ for n, t in things.items()
+    )
 
 
 def _model(trainer: Training) -> str:

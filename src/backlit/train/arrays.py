@@ -1,0 +1,58 @@
+"""Arrays as data: batches of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..data import DataLoader, Dataset, TensorDataset
+from ..errors import ArgumentError, ShapeError
+from ..op import describe
+from ..tensor import Tensor, wrap
+from ..tree import flatten, unflatten
+from .batch import as_tensors
+
+
+class Rows(Dataset):
+    """Examples that are the rows of nested Tensors of equal length, as `TensorDataset` of a tuple.
+
+    >>> from backlit import tensor
+    >>> rows = Rows({"a": tensor([1.0, 2.0]), "b": tensor([3, 4])})
+    >>> rows[1]["b"]
+    Tensor(4, shape=(), dtype=int64)
+    """
+
+    def __init__(self, tree: Any):
+        self.leaves, self.structure = flatten(tree)
+        if len({t.shape[:1] for t in self.leaves}) != 1 or not self.leaves[0].shape:
+            raise ShapeError(
+                "data: all arrays must have equally many rows, got "
+                + " and ".join(map(describe, self.leaves))
+            )
+
+    def __len__(self) -> int:
+        return self.leaves[0].shape[0]
+
+    def __getitem__(self, index: int) -> Any:
+        return unflatten(self.structure, [wrap(np.asarray(t.array[index])) for t in self.leaves])
+
+
+def is_arrays(data: Any) -> bool:
+    """Whether data is an array, or arrays in a tuple or dict, and not batches of such."""
+    if isinstance(data, Mapping):
+        return bool(data)
+    if isinstance(data, tuple):
+        return bool(data) and all(map(is_arrays, data))
+    return isinstance(data, Tensor | np.ndarray) or hasattr(data, "__array__")
+
+
+def rows_of_arrays(who: str, data: Any, batch_size: int, **options: Any) -> DataLoader:
+    """A loader of the rows of arrays, which are the entries of a batch."""
+    tree = as_tensors(data if isinstance(data, tuple | Mapping) else (data,))
+    leaves = flatten(tree)[0]
+    if any(not t.shape for t in leaves):
+        raise ArgumentError(f"{who}: arrays must have an axis of examples, got a single number")
+    flat = isinstance(tree, tuple) and all(isinstance(entry, Tensor) for entry in tree)
+    return DataLoader(TensorDataset(*tree) if flat else Rows(tree), batch_size, **options)
