@@ -22,7 +22,7 @@ from ..checkpoint import load_checkpoint, restore
 from ..parts import updated_parts
 from ..step import Step
 from ..training import Training
-from .recorder import FORMAT, bits
+from .recorder import FORMAT, SETTINGS, bits
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Flight:
         self, model: Module, loss_fn: Any, optimizer: Any, training_step: Any
     ) -> Training:
         settings = {name: self.state[name] for name in ("clip_norm", "clip_value", "compile")}
-        settings |= self.state.get("settings", {})
+        settings |= self.state["settings"]
         if isinstance(settings.get("targets"), list):
             settings["targets"] = tuple(settings["targets"])
         training = Training(model, loss_fn, optimizer, own_step=training_step, **settings)
@@ -189,6 +189,7 @@ def load_flight(path: str | os.PathLike[str]) -> Flight:
             f"with {', '.join(list(state)[:4]):.80}; the Trainer writes flight.safetensors when a "
             "step fails"
         )
+    state.setdefault("settings", {})  # older files have none
     wrong = [n for n, good in _PARTS.items() if n not in state or not good(state[n])]
     if wrong:
         raise DataError(
@@ -215,6 +216,26 @@ def _is_past(x: Any) -> bool:
     )
 
 
+def _are_settings(x: Any) -> bool:
+    if not isinstance(x, dict) or not set(x) <= set(SETTINGS):
+        return False
+    whole, turns = x.get("accumulate", 1), x.get("alternate")
+    targets = x.get("targets")
+    texts = targets if isinstance(targets, list) else []
+    return (
+        type(whole) is int
+        and whole > 0
+        and isinstance(x.get("weighted", False), bool)
+        and (targets is None or type(targets) in (int, str, list))
+        and all(isinstance(t, str) for t in texts)
+        and (turns is None or (isinstance(turns, dict) and all(map(_is_count, turns.values()))))
+    )
+
+
+def _is_count(x: Any) -> bool:
+    return type(x) is int and x > 0
+
+
 #: What each part of the file may be.
 _PARTS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("epoch", "position", "step"), lambda x: type(x) is int),
@@ -223,6 +244,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "compile": lambda x: isinstance(x, bool),
     "clip_norm": _is_limit,
     "clip_value": _is_limit,
+    "settings": _are_settings,
     "predictions": lambda x: isinstance(x, bool),
     "lr": _is_number,
     "rows": lambda x: x is None or (isinstance(x, list) and all(type(r) is int for r in x)),
