@@ -246,7 +246,7 @@ def test_too_much_memory_is_one_line(tmp_path):
         raise MemoryError("Unable to allocate 16.0 GiB")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("backlit.cli.train.build_network", refuse)
+        patch.setattr("backlit.recipes.networks.build", refuse)
         output = said("train", "xor", "--model", model, *options)
     assert output == "Error: there is not enough memory: Unable to allocate 16.0 GiB\n"
 

@@ -394,7 +394,7 @@ def test_a_file_of_settings_makes_the_run_again(tmp_path):
         ("epochs = 0", "x.toml: epochs must be a whole number from 1, got 0"),
         ('optimizer = "adamm"', "x.toml: optimizer must be one of sgd, .*did you mean adam"),
         ("lr = 'fast'", "x.toml: lr must be a number above 0, got 'fast'"),
-        ("lr = ", "x.toml is not a TOML file: .*line 1"),
+        ("lr = ", "x.toml is not a TOML file: Invalid value"),
     ):
         (tmp_path / "x.toml").write_text(text)
         refused("train", "xor", "--config", tmp_path / "x.toml", says=says)

@@ -114,7 +114,9 @@ def _print_beside(
     console: Console, run: Run, test: Any, outputs: np.ndarray, answers: np.ndarray, most: int
 ) -> None:
     """What is said beside what is true, of some test examples."""
-    said = run.form.target.predictions(outputs[:most])
+    shown = [test[i] for i in range(min(most, len(answers)))]
+    inputs = [np.stack([t.numpy() for t in column]) for column in zip(*shown, strict=True)]
+    said = run.form.predictions(outputs[:most], inputs[:-1])
     true = run.form.target.truths(answers[:most])
     for i, (one, other) in enumerate(zip(said, true, strict=True)):
         line = Text.assemble((f"test example {i}: ", "dim"), (str(other), ""))
@@ -122,8 +124,8 @@ def _print_beside(
         line.append(str(one), style="bold")
         console.print(line, soft_wrap=True)
         if run.form.describe is not None:
-            shown = run.form.describe(*(x.numpy() for x in test[i][:-1]))
-            console.print(Text(f"  {shown}", style="dim"), soft_wrap=True)
+            text = run.form.describe(*(x[i] for x in inputs[:-1]))
+            console.print(Text(f"  {text}", style="dim"), soft_wrap=True)
 
 
 def _print_example(

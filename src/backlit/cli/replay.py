@@ -11,12 +11,12 @@ import click
 from rich.text import Text
 
 from ..errors import ArgumentError, DataError
-from ..nn import CrossEntropyLoss, Module
+from ..nn import Module
 from ..optim import Optimizer
+from ..recipes.run import is_run, step_of
 from ..train.failure.flight import load_flight
 from ..train.failure.recorder import FLIGHT
 from .output import make_console
-from .runs import SETTINGS, build_network, build_optimizer, read_settings
 from .step import walk
 
 
@@ -56,14 +56,12 @@ def replay(file: Path, source: str | None, whole: bool, save: Path | None) -> No
 def _parts(file: Path, source: str | None) -> tuple[Module, Any, Optimizer]:
     if source is None:
         folder = file.resolve().parent
-        if not (folder / SETTINGS).is_file():
+        if not is_run(folder):
             raise ArgumentError(
                 f"replay: {file} is not in the folder of a run of `backlit train`, so the model is "
                 "not known; add file.py:function that returns (model, loss_fn, optimizer)"
             )
-        task, settings = read_settings(folder)
-        model = build_network(task, settings)
-        return model, CrossEntropyLoss(), build_optimizer(model, settings)
+        return step_of(folder)
     name, _, function = source.rpartition(":")
     path = Path(name)
     if not function or path.suffix != ".py" or not path.is_file():

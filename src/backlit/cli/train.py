@@ -119,17 +119,18 @@ def _task(
 
 def _introduce(console: Console, job: Job) -> None:
     s, task = job.settings, job.task
-    hidden = s["model"] != "linear" and ".py:" not in s["model"]
-    extras = [s["activation"]] if hidden else []
-    if hidden and s["batch_norm"]:
-        extras.append("batch norm")
-    if hidden and s["dropout"]:
-        extras.append(f"dropout {s['dropout']:g}")
+    extras = []
+    if s["model"] != "linear" and ".py:" not in s["model"]:
+        extras = [
+            s.get("activation"),
+            "batch norm" if s.get("batch_norm") else None,
+            f"dropout {s['dropout']:g}" if s.get("dropout") else None,
+        ]
     parameters = sum(p.size for p in job.model.parameters())
     rows: list[tuple[str, Any]] = [
         (task.name, job.report.facts["data"]),
         *task.found,
-        ("model", f"{', '.join([s['model'], *extras])}  ({parameters:,} parameters)"),
+        ("model", f"{', '.join([s['model'], *filter(None, extras)])}  ({parameters:,} parameters)"),
         ("training", job.report.facts["settings"]),
         *(("note", Text(w, style="yellow")) for w in task.warnings),
     ]

@@ -7,11 +7,12 @@
     run = task.train("runs/houses")   # the run, its report, its test
     run.predict({"rooms": 4, "city": "Oslo"})
 
-`look` says what is there; a `recipe` is what suits it, its `parts` are split examples, and their
-`form` is what is learned of the training part, by which examples become arrays and outputs
-predictions. The kinds of data are `builtin`, …. `targets` are classes, labels or numbers,
-`networks` what is trained, `settings` what can be set, `split` who trains and who tests. A `job`
-trains, a `run` is its folder.
+`look` says what is there; a `recipe` is a `task` that can be trained, its `parts` are split
+examples, and their `form` is what is learned of the training part, by which examples become arrays
+and outputs predictions. The kinds of data are `builtin`, `images`, `tables` (with `columns`),
+`texts`, `tagging`, `corpus`, `series` and `arrays` (with `numbers`, of files). `targets` are
+classes, labels or numbers, `networks` what is trained, also from a `script`, `settings` what can be
+set, `split` who trains and who tests. A `job` trains, a `run` is its folder, read back as `typed`.
 """
 
 from .look import look

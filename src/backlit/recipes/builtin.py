@@ -14,11 +14,12 @@ import numpy as np
 from .. import nn
 from ..data import TensorDataset, digits, idx_folder, playground, random_split
 from ..data.idx import CLASSES
+from ..data.pictures import EXTENSIONS
 from ..errors import ArgumentError, DataError
 from . import networks
 from .form import Form, Parts, Source, require_finite
+from .images import pixels
 from .numbers import read_numbers
-from .pictures import PICTURES, picture
 from .recipe import Recipe
 from .targets import Classes
 
@@ -148,8 +149,8 @@ class Pixels(_Rows):
     wanted = "a file"
 
     def _read(self, path: Path) -> np.ndarray:
-        if path.suffix.lower() in PICTURES and path.is_file():
-            return picture(path, self.shape)
+        if path.suffix.lower() in EXTENSIONS and path.is_file():
+            return pixels(path, self.shape)
         return super()._read(path)
 
     def _scaled(self, name: str, x: np.ndarray) -> np.ndarray:
@@ -181,9 +182,9 @@ class Builtin(Recipe):
         if name not in cls.names:
             return None
         source.require_only(name, *(["data"] if name in CLASSES else []))
-        task = cls(source, name, [], [], SETS[name])
-        del task.settings["test"]  # which the set has by itself
-        return task
+        return cls(
+            source, name, [], [], {**SETS[name], "test": None, "patience": 0}
+        )  # the set has its own
 
 
 class Playground(Builtin):

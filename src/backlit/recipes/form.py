@@ -108,14 +108,15 @@ class Form:
         """What makes text of an encoded example, where that is no picture."""
         return None
 
+    def predictions(self, outputs: np.ndarray, arrays: Sequence[np.ndarray]) -> list[Prediction]:
+        """What outputs for these inputs say."""
+        return self.target.predictions(outputs)
+
     def predict(self, model: nn.Module, given: Any) -> list[tuple[str, Prediction]]:
         """What a network says of what is given, each with its name."""
         found = self.read(given)
-        if not found:
-            return []
         arrays = self.encode([example for _, example in found])
-        outputs = apply(model, arrays)
-        said = self.target.predictions(outputs)
+        said = self.predictions(apply(model, arrays), arrays)
         return [(name, p) for (name, _), p in zip(found, said, strict=True)]
 
     def state(self) -> dict[str, Any]:

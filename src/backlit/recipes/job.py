@@ -17,7 +17,17 @@ from ..train.checkpoint import LATEST, load_checkpoint
 from ..train.training import INTERRUPTED
 from . import networks
 from .form import Form
-from .run import REPORT, Run, is_run, outputs_of, read_result, read_run, write_result, write_run
+from .run import (
+    REPORT,
+    Run,
+    is_run,
+    loss_of,
+    outputs_of,
+    read_result,
+    read_run,
+    write_result,
+    write_run,
+)
 from .settings import SETTINGS
 from .targets import score_text
 from .task import Task
@@ -149,7 +159,7 @@ class Job:
         patience = settings["patience"]
         trainer = Trainer(
             self.model,
-            self.form.target.loss(settings, self._trained_answers()),
+            loss_of(self.form, settings, lambda: self.parts.training),
             self.optimizer,
             schedule=networks.schedule_of(
                 self.optimizer, settings, settings["epochs"] * len(self.loader)
@@ -159,6 +169,7 @@ class Job:
             callbacks=[self.report, *([EarlyStopping(patience)] if patience else [])],
             clip_norm=settings["clip_norm"] or None,
             checkpoints=self.folder,
+            monitor=self.form.target.monitor,
             compile=settings["compile"],
             progress=progress,
             console=console,
@@ -182,14 +193,6 @@ class Job:
         self.model.eval()
         source = self.task.source
         return Run(self.folder, source, settings, self.form, self.model, read_result(self.folder))
-
-    def _trained_answers(self) -> Any:
-        """The encoded answers of the training part, by which a loss may weigh them."""
-        if not self.settings["balance"]:
-            return None
-        import numpy as np
-
-        return np.concatenate([batch[-1].numpy() for batch in DataLoader(self.parts.training, 256)])
 
     def _test(self, trainer: Trainer) -> None:
         """What the best epoch's weights reach on the test: in the report, and in the folder."""

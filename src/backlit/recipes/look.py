@@ -5,12 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .arrays import ArrayTask
 from .builtin import Digits, Files, Playground
+from .corpus import Corpus
 from .form import Source
+from .images import Images
 from .recipe import Recipe
+from .series import Series
+from .tables import Tabular
+from .tagging import Tagging
 from .task import Task, look_at
+from .texts import TextTask
 
-Task.kinds[:] = [Playground, Digits, Files]
+Task.kinds[:] = [
+    Playground,
+    Digits,
+    Files,
+    Images,
+    Tagging,
+    ArrayTask,
+    Corpus,
+    Series,
+    TextTask,
+    Tabular,
+]
 
 
 def look(

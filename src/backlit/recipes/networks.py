@@ -184,6 +184,50 @@ class TextConvolution(nn.Module):
         return self.head(self.dropout(concat(found, axis=1)))
 
 
+class Continued(nn.Module):
+    """A recurrent layer that predicts each next token of a text from those before it."""
+
+    def __init__(self, layer: Callable[..., nn.Module], vocabulary: int, width: int, p: float):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.recurrent = layer(width, width, batch_first=True)
+        self.dropout = nn.Dropout(p)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T) tokens -> scores (N, vocabulary, T)."""
+        y, _ = self.recurrent(self.embedding(x))
+        return permute_dims(self.head(self.dropout(y)), (0, 2, 1))
+
+
+class Tagger(nn.Module):
+    """The tag of each word, from its features and the words around it.
+
+    Each word has several features (itself, its ending, its shape), each with a vector; the middle
+    layer looks to both sides: a bidirectional LSTM, or a convolution over a window of words.
+    """
+
+    def __init__(self, sizes: Sequence[int], widths: Sequence[int], middle: nn.Module, wide: int,
+                 tags: int, dropout: float):  # fmt: skip
+        super().__init__()
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(size, width) for size, width in zip(sizes, widths, strict=True)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.middle = middle
+        self.head = nn.Linear(wide, tags)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, features) -> scores (N, tags, T)."""
+        found = [e(x[:, :, i]) for i, e in enumerate(self.embeddings)]
+        y = self.dropout(concat(found, axis=2))
+        if isinstance(self.middle, nn.LSTM):
+            y, _ = self.middle(y)
+        else:
+            y = permute_dims(self.middle(permute_dims(y, (0, 2, 1))), (0, 2, 1))
+        return permute_dims(self.head(self.dropout(y)), (0, 2, 1))
+
+
 class Recurrent(nn.Module):
     """A recurrent layer over a sequence of vectors (N, T, D); its last state through a head."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,23 @@ class Recipe(Task):
 
 
 class Examples(Recipe):
-    """A task whose examples have numbers: it says how one is read, and the rest is common."""
+    """A task whose examples have numbers: it says how they are learned of, and the rest is common.
 
-    def __init__(self, *args: Any, answers: Any, labels: Any = None, groups: Any = None,
-                 fixed: np.ndarray | None = None):  # fmt: skip
+    `raw` are the examples as the form encodes them, `answers` what the target encodes; `labels`,
+    `groups` and `fixed` are those of `split`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        raw: Any,
+        answers: Any,
+        labels: Any = None,
+        groups: Any = None,
+        fixed: np.ndarray | None = None,
+    ):
         super().__init__(*args)
+        self.raw = raw
         self.answers = answers
         self.labels = labels
         self.groups = groups
@@ -69,21 +82,30 @@ class Examples(Recipe):
         """The form, learned of the training examples only."""
         raise NotImplementedError
 
-    def examples(self, numbers: np.ndarray) -> Sequence[Any]:
+    def examples(self, numbers: np.ndarray) -> Any:
         """The examples of these numbers, as the form encodes them."""
-        raise NotImplementedError
+        return take(self.raw, numbers)
 
     def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
         """The examples of each part as rows of Tensors."""
         found = self.split(settings)
         form = form or self.learn(found.training, settings)
-        made = [self.dataset(form, n) for n in (found.training, found.validation, found.test)]
-        return Parts(form, *made)
+        training, *others = (
+            self.dataset(form, n) for n in (found.training, found.validation, found.test)
+        )
+        return Parts(form, self.trained(training, settings), *others)
+
+    def trained(self, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+        """The training part as it is trained on."""
+        return dataset
 
     def dataset(self, form: Form, numbers: np.ndarray) -> Dataset:
         """The inputs and the target of these examples."""
-        answers = form.target.encode(take(self.answers, numbers))
-        return TensorDataset(*form.encode(self.examples(numbers)), answers)
+        return TensorDataset(*form.encode(self.examples(numbers)), self.encoded(form, numbers))
+
+    def encoded(self, form: Form, numbers: np.ndarray) -> np.ndarray:
+        """The target of these examples."""
+        return form.target.encode(take(self.answers, numbers))
 
 
 def take(values: Any, numbers: np.ndarray) -> Any:
@@ -102,6 +124,16 @@ def batch_for(examples: int) -> int:
     """Examples in a batch: more of them where there are more."""
     sizes = ((8, 200), (16, 800), (32, 5000), (64, 20000))
     return next((size for size, below in sizes if examples < below), 128)
+
+
+def counted(counts: Counter[str], most: int = 6) -> str:
+    """How often the most frequent of some names occur.
+
+    >>> counted(Counter("abracadabra"), 2)
+    '5 a, 2 b, …'
+    """
+    named = ", ".join(f"{n:,} {name}" for name, n in counts.most_common(most))
+    return named + (", …" if len(counts) > most else "")
 
 
 def imbalance(counts: Mapping[str, int]) -> list[str]:

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, nn
+import numpy as np
+
+from .. import __version__, nn, optim
 from ..data import DataLoader, Dataset
 from ..errors import DataError
 from ..files import read_bytes, write_whole
 from ..tensor import Tensor
 from ..train.checkpoint import BEST, LATEST, load_checkpoint, restore
 from .form import Form, Source, apply
+from .networks import optimizer_of
 from .settings import SOURCE, as_toml, read_file
 from .targets import Prediction
 from .task import Task, look_at
@@ -131,13 +134,27 @@ class Run:
 
 def outputs_of(model: nn.Module, data: Any) -> tuple[Any, Any]:
     """The outputs of a network for all examples of a dataset, and their encoded answers."""
-    import numpy as np
-
     outputs, answers = [], []
     for *inputs, answer in DataLoader(data, 256):
         outputs.append(apply(model, [x.numpy() for x in inputs if isinstance(x, Tensor)]))
         answers.append(answer.numpy())
     return np.concatenate(outputs), np.concatenate(answers)
+
+
+def loss_of(form: Form, settings: Mapping[str, Any], training: Any) -> nn.Module:
+    """The loss of a run, which may weigh answers by how frequent they are in the training part."""
+    if not settings.get("balance"):
+        return form.target.loss(settings, np.empty(0))
+    answers = [batch[-1].numpy() for batch in DataLoader(training(), 256)]
+    return form.target.loss(settings, np.concatenate(answers))
+
+
+def step_of(folder: Path) -> tuple[nn.Module, nn.Module, optim.Optimizer]:
+    """Network, loss and optimizer of the run in a folder, as they were when it began."""
+    source, settings, form = read_run(folder)
+    model = form.network(settings)
+    loss = loss_of(form, settings, lambda: look_at(source).parts(settings, form).training)
+    return model, loss, optimizer_of(model, settings)
 
 
 def load(folder: str | Path, which: str = "best") -> Run:

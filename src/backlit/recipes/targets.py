@@ -56,8 +56,10 @@ class Target:
     kind: ClassVar[str]
     #: The names under which a run finds its target.
     kinds: ClassVar[dict[str, type[Target]]] = {}
-    #: The score by which a run is known, and whether scores are shares.
+    #: The score by which a run is known.
     headline: ClassVar[str]
+    #: By which number the best epoch is chosen; None is the loss.
+    monitor: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
         Target.kinds[cls.kind] = cls
@@ -75,6 +77,10 @@ class Target:
     def encode(self, answers: Any) -> np.ndarray:
         """The answers of some examples as an array."""
         raise NotImplementedError
+
+    def scaled(self, trained: Any) -> Target:
+        """The target by the answers of the training part, where it depends on them."""
+        return self
 
     def loss(self, settings: Mapping[str, Any], trained: np.ndarray) -> nn.Module:
         """What is minimised; `trained` are the encoded answers of the training part."""
@@ -205,6 +211,10 @@ class Labels(Target):
             raise DataError("at least one label is needed, got none")
         return cls(tuple(names), separator)
 
+    def several(self, answer: str) -> list[str]:
+        """The labels of an answer."""
+        return _several(answer, self.separator)
+
     @property
     def width(self) -> int:
         """A logit for each label."""
@@ -220,7 +230,7 @@ class Labels(Target):
         number = {name: i for i, name in enumerate(self.names)}
         encoded = np.zeros((len(answers), len(number)), np.float32)
         for i, answer in enumerate(answers):
-            for name in _several(answer, self.separator):
+            for name in self.several(answer):
                 if name not in number:
                     raise DataError(f"the label {name!r} is none of {', '.join(self.names[:8])}")
                 encoded[i, number[name]] = 1
@@ -296,6 +306,10 @@ class Numbers(Target):
     def width(self) -> int:
         """An output for each number."""
         return len(self.names)
+
+    def scaled(self, trained: np.ndarray) -> Numbers:
+        """With the training part's mean and deviation."""
+        return Numbers.learn(self.names, trained)
 
     def encode(self, answers: np.ndarray) -> np.ndarray:
         """(N, numbers), float32."""

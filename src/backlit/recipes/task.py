@@ -25,7 +25,7 @@ COMMON: dict[str, Any] = {
     "clip_norm": 0.0,
     "label_smoothing": 0.0,
     "balance": False,
-    "patience": 0,
+    "patience": 10,
     "validation": 0.1,
     "test": 0.1,
     "compile": True,
@@ -58,7 +58,8 @@ class Task:
         self.name = name
         self.found = list(found)
         self.warnings = list(warnings)
-        self.settings = {**COMMON, **settings}
+        #: The recipe; a setting that is None has no meaning here.
+        self.settings = {k: v for k, v in {**COMMON, **settings}.items() if v is not None}
 
     @classmethod
     def recognise(cls, source: Source) -> Task | None:

@@ -24,6 +24,8 @@ def made(cls: type[T], values: Any, **given: Any) -> T:
 def fitted(hint: Any, value: Any, name: str) -> Any:
     """A value as a type: lists become tuples where it says so."""
     origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
     if origin in (Union, types.UnionType):
         for one in inner:
             try:

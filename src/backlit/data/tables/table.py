@@ -122,6 +122,15 @@ class Table(Dataset):
         missing = [columns[name].missing for name in names or self.targets]
         return self.rows(~np.any(missing, axis=0)) if missing else self
 
+    def select(self, names: Sequence[str]) -> Table:
+        """The table of these columns alone; what is not among them is no target any more."""
+        known = self.columns
+        lacking = [name for name in names if name not in known]
+        if lacking:
+            raise ArgumentError(f"Table: there is no column {lacking[0]!r} in {', '.join(known)}")
+        piece = Piece(tuple(known[n] for n in names), self._piece.source, self._piece.rows)
+        return Table._made(piece, tuple(n for n in self.targets if n in names))
+
     def place(self, row: int) -> str:
         """Where a row stands, for a message."""
         return f"{self._piece.source}{self._piece.rows[row]}"

@@ -1,0 +1,427 @@
+"""Pictures: in a folder for each class, or named by a table of labels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import models, nn
+from ..data import Dataset, ImageFolder, Table, TensorDataset
+from ..data.images import ImageReport
+from ..data.pictures import EXTENSIONS, open_image, pillow
+from ..errors import ArgumentError, DataError
+from ..random import default_generator
+from ..tensor import wrap
+from . import networks
+from .columns import TABLES, answers_of, choose_target, open_table
+from .form import Form, Source
+from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .split import FOLDERS, merged
+from .targets import Classes
+
+#: The sides that pictures of different or large sizes are brought to, and of small ones at most.
+_SIDES, _KEPT = (32, 64), 64
+#: Bytes of decoded pictures beyond which they are decoded anew in each epoch.
+_IN_MEMORY = 2**30
+#: How far a picture is shifted at most, as a share of its side.
+_SHIFT = 0.1
+#: The end of a tile's name: its place in the scene.
+_TILE = re.compile(r"[_-][a-z]{0,4}\d+[_-][a-z]{0,4}\d+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pictures(Form):
+    """Pictures of one size and mode, less the training part's mean, by its deviation."""
+
+    #: Channels (1 is grey, 3 coloured), height, width.
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    kind = "images"
+    wanted = "a picture, or a folder of them"
+
+    def networks(self, settings: Mapping[str, Any]) -> dict[str, Callable[[list[int]], nn.Module]]:
+        """Perceptrons, convolutions, and those of `backlit models` for pictures."""
+        width = self.target.width
+        size = int(np.prod(self.shape))
+        dense = lambda hidden: nn.Sequential(  # noqa: E731
+            nn.Flatten(), *networks.perceptron(size, hidden, width, settings)
+        )
+        return {
+            "linear": dense,
+            "mlp": dense,
+            "cnn": lambda channels: nn.Sequential(
+                *networks.convolutions(self.shape, channels, width, settings)
+            ),
+            **{
+                name: lambda _, name=name: models.create(name, num_classes=width)  # type: ignore
+                for name in models.names()
+                if self.shape[0] == 3 and len(models.about(name).input) == 3
+            },
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Also the shape of a picture."""
+        return {**super().facts(), "shape": self.shape, "channels": self.shape[0],
+                "inputs": int(np.prod(self.shape))}  # fmt: skip
+
+    def read(self, given: Any) -> list[tuple[str, Any]]:
+        """A picture's path, those in a folder, or what Pillow or an array has."""
+        if not isinstance(given, str | os.PathLike):
+            return [("picture", given)]
+        path = Path(given)
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
+            if not found:
+                raise DataError(f"predict: {path} has no picture ({', '.join(EXTENSIONS)})")
+            return [(str(p), p) for p in found]
+        if not path.is_file():
+            raise DataError(
+                f"predict: an input must be {self.wanted}, got {given}, which does not exist"
+            )
+        return [(str(given), path)]
+
+    def encode(self, examples: Sequence[Any]) -> tuple[np.ndarray, ...]:
+        """(N, C, H, W), float32."""
+        made = np.empty((len(examples), *self.shape), np.float32)
+        mean, deviation = (
+            np.array(v, np.float32)[:, None, None] for v in (self.mean, self.deviation)
+        )
+        for row, example in zip(made, examples, strict=True):
+            row[:] = (pixels(example, self.shape) - mean) / deviation
+        return (made,)
+
+
+def pixels(example: Any, shape: Sequence[int]) -> np.ndarray:
+    """A picture of this shape in [0, 1]: its middle, scaled to the size."""
+    channels, height, width = shape
+    mode = "L" if channels == 1 else "RGB"
+    if isinstance(example, np.ndarray):
+        example = _as_picture(example)
+    image = example.convert(mode) if hasattr(example, "convert") else open_image(example, mode)
+    if image.size != (width, height):
+        from PIL import ImageOps
+
+        image = ImageOps.fit(image, (width, height), pillow().Resampling.BILINEAR)
+    found = np.asarray(image, np.float32) / np.float32(255)
+    return found[None] if channels == 1 else found.transpose(2, 0, 1)
+
+
+def _as_picture(array: np.ndarray) -> Any:
+    """Pillow's picture of (H, W) or (H, W, C), uint8."""
+    if array.dtype != np.uint8:
+        raise DataError(
+            f"predict: a picture as an array must be uint8 from 0 to 255, got {array.dtype}; "
+            "multiply pixels from 0 to 1 by 255 first"
+        )
+    return pillow().fromarray(array)
+
+
+class _Decoded(Dataset):
+    """Pictures that are decoded when they are asked for, because all of them fill the memory."""
+
+    def __init__(self, form: Form, paths: Sequence[Any], answers: np.ndarray):
+        self.form, self.paths, self.answers = form, paths, answers
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Any:
+        return wrap(self.form.encode([self.paths[index]])[0][0]), wrap(self.answers[index])
+
+
+class Shifted(Dataset):
+    """Pictures that are flipped and shifted a little, anew each time, by the default generator.
+
+    What a shift would leave empty repeats the picture's edge.
+    """
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        x, y = self.dataset[index]
+        *_, height, width = x.shape
+        draws = default_generator().uniform((3,)).numpy()
+        down, right = (
+            round((2 * d - 1) * _SHIFT * n) for d, n in zip(draws, (height, width), strict=False)
+        )
+        rows = np.clip(np.arange(height) + down, 0, height - 1)
+        columns = np.clip(np.arange(width) + right, 0, width - 1)
+        if draws[2] < 0.5:
+            columns = columns[::-1]
+        return wrap(x.numpy()[:, rows[:, None], columns]), y
+
+
+class Images(Examples):
+    """Pictures with classes, labels or numbers."""
+
+    kind = "images"
+
+    @classmethod
+    def recognise(cls, source: Source) -> Images | None:
+        """A folder of pictures, or a table that names some."""
+        path = source.path
+        if path.is_file():
+            return _of_table(source, path, path.parent) if _names_pictures(source) else None
+        if not path.is_dir() or not _has_pictures(path):
+            return None
+        top = [e for e in sorted(path.iterdir()) if not e.name.startswith(".")]
+        tables = [e for e in top if e.name.lower().endswith(TABLES)]
+        if any(e.suffix.lower() in EXTENSIONS for e in top) or (tables and source.target):
+            if len(tables) != 1:
+                found = ", ".join(e.name for e in tables) or "none"
+                raise ArgumentError(
+                    f"{path}: pictures that are in no folder of a class need one table of labels "
+                    f"beside them, got {found}; name it: backlit train {path}/labels.csv"
+                )
+            return _of_table(replace(source, dataset=str(tables[0])), tables[0], path)
+        source.require_only(cls.kind)
+        return _of_folders(source, path, [e for e in top if e.is_dir()])
+
+    def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Pictures:
+        """Mean and deviation of the training part's pixels, of at most 1,000 pictures."""
+        channels, height, width = self.settings_shape
+        side = settings["size"]
+        shape = (channels, height, width) if side == max(height, width) else (channels, side, side)
+        chosen = training[np.linspace(0, len(training) - 1, min(1000, len(training))).astype(int)]
+        some = np.stack([pixels(p, shape) for p in take(self.raw, chosen)])
+        mean = tuple(map(float, some.mean(axis=(0, 2, 3))))
+        deviation = tuple(float(d) or 1.0 for d in some.std(axis=(0, 2, 3)))
+        target = self.target.scaled(take(self.answers, training))
+        return Pictures(target, shape, mean, deviation)
+
+    def __init__(self, *args: Any, target: Any, shape: tuple[int, int, int], **more: Any):
+        super().__init__(*args, **more)
+        self.target = target
+        self.settings_shape = shape
+
+    def dataset(self, form: Form, numbers: np.ndarray) -> Dataset:
+        """Decoded at once where they fit into memory."""
+        assert isinstance(form, Pictures)
+        paths = take(self.raw, numbers)
+        answers = self.encoded(form, numbers)
+        if 4 * len(paths) * int(np.prod(form.shape)) > _IN_MEMORY:
+            return _Decoded(form, paths, answers)
+        return TensorDataset(*form.encode(paths), answers)
+
+    def trained(self, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+        """Flipped and shifted, if the settings say so."""
+        return Shifted(dataset) if settings["augment"] else dataset
+
+
+def _has_pictures(path: Path) -> bool:
+    """Whether there is a picture in a folder, or in one of its folders."""
+    for _, folders, files in os.walk(path):
+        if any(os.path.splitext(f)[1].lower() in EXTENSIONS for f in files):
+            return True
+        folders[:] = [f for f in folders if not f.startswith(".")]
+    return False
+
+
+def _names_pictures(source: Source) -> bool:
+    """Whether a table has a column of pictures."""
+    if not source.dataset.lower().endswith(TABLES):
+        return False
+    return _picture_column(open_table(source)) is not None
+
+
+def _picture_column(table: Table) -> str | None:
+    for name, column in table.columns.items():
+        first = column.value(0)
+        if isinstance(first, str) and os.path.splitext(first)[1].lower() in EXTENSIONS:
+            return name
+    return None
+
+
+def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
+    """A folder for each class; or for each part, and in those for each class."""
+    parts = {f: FOLDERS[f.name.lower()] for f in folders if f.name.lower() in FOLDERS}
+    if parts and len(parts) < len(folders):
+        other = next(f for f in folders if f not in parts)
+        raise DataError(
+            f"{path}: there must be folders of classes or of parts (train, val, test), got "
+            f"{other.name} beside {next(iter(parts)).name}"
+        )
+    if parts and 0 not in parts.values():
+        raise DataError(f"{path}: there must be a folder train, got {', '.join(map(str, parts))}")
+    opened = [ImageFolder(f) for f in parts] if parts else [ImageFolder(path)]
+    files, answers, fixed = [], [], []
+    for folder, part in zip(opened, parts.values() if parts else [0], strict=True):
+        for file, number in folder.samples:
+            files.append(file)
+            answers.append(folder.classes[number])
+            fixed.append(part)
+    known = set(opened[0].classes)
+    for folder in opened[1:]:
+        extra = sorted(set(folder.classes) - known)
+        if extra:
+            raise DataError(
+                f"{folder.root}: every class must be trained on, got {extra[0]!r}, which is not in "
+                f"{opened[0].root}"
+            )
+    scenes = _scenes(path, files, answers, deep=3 if parts else 2)
+    return _images(source, path.name, files, answers, scenes, Classes.learn(answers), answers,
+                   np.array(fixed) if parts else None, opened)  # fmt: skip
+
+
+def _of_table(source: Source, path: Path, root: Path) -> Images:
+    """Pictures that a table names, with what its target says of them."""
+    source.require_only(Images.kind, "target", "drop", "group")
+    table = open_table(source)
+    column = _picture_column(table)
+    if column is None:
+        raise DataError(
+            f"{path}: a column must name pictures (as a.png), got {', '.join(table.columns)}"
+        )
+    target = choose_target(source, table, besides=[column])
+    table = table.known(target)
+    names = [table[i][column] for i in range(len(table))]
+    opened = ImageFolder(root, labels=[(n, str(i)) for i, n in enumerate(names)])
+    of_row: dict[int, str] = {}
+    for file, given in opened.samples:
+        several = given if isinstance(given, tuple) else (given,)
+        if len(several) > 1:
+            raise DataError(
+                f"{path}: a picture must have one row, got {len(several)} for {file}; "
+                "put its labels into one field, with ; between"
+            )
+        of_row[int(opened.classes[several[0]])] = file
+    files = [of_row[i] for i in range(len(names))]
+    learned, answers, strata = answers_of(table, target)
+    groups = None if source.group is None else [table[i][source.group] for i in range(len(table))]
+    made = _images(
+        source, path.parent.name, files, answers, groups, learned, strata, None, [opened]
+    )
+    if opened.unlabelled:
+        made.warnings.append(f"{len(opened.unlabelled):,} pictures are not in {path.name}")
+    return made
+
+
+def _scenes(root: Path, files: list[str], answers: list[str], deep: int) -> list[str] | None:
+    """What tiles are of, by folders inside of those of the classes, or by the ends of names."""
+    inner = [Path(f).relative_to(root).parts for f in files]
+    if any(len(p) > deep for p in inner):
+        return ["/".join(p[:-1]) for p in inner]
+    stems = [os.path.splitext(f)[0] for f in files]
+    named = [_TILE.sub("", s) for s in stems]
+    several = Counter(answer for answer, _ in {*zip(answers, named, strict=True)})
+    enough = all(n >= 3 for n in several.values())
+    if all(map(_TILE.search, stems)) and enough and 2 * len(set(named)) <= len(files):
+        return named
+    return None
+
+
+def _images(
+    source: Source, name: str, files: list[str], answers: Any, scenes: list[Any] | None,
+    target: Any, strata: Any, fixed: np.ndarray | None, opened: Sequence[ImageFolder],
+) -> Images:  # fmt: skip
+    inside = _inside(opened)
+    shape = _shape(inside.sizes, inside.modes)
+    found = [("pictures", _sizes_text(inside.sizes, shape))]
+    warnings = []
+    if target.labels:
+        several = getattr(target, "several", lambda answer: [answer])
+        counts = Counter(name for answer in answers for name in several(answer))
+        found.append((target.kind, f"{len(target.labels)}: {counted(counts)}"))
+        if isinstance(target, Classes):
+            warnings += imbalance(counts)
+    else:
+        found.append(("target", ", ".join(target.names)))
+    if scenes is not None:
+        count = len(set(scenes))
+        found.append(("scenes", f"{count:,}; the pictures of one stay in one part"))
+    copies = _copies(files)
+    twice = len(files) - len(set(copies))
+    if twice and fixed is None:
+        warnings.append(f"{twice:,} pictures are copies of others; copies stay in one part")
+    elif twice and fixed is not None:
+        across = _across(copies, fixed)
+        if across:
+            warnings.append(f"{across:,} pictures of the test are copies of trained ones")
+    if inside.misnamed:
+        first, kind = inside.misnamed[0]
+        warnings.append(
+            f"{len(inside.misnamed):,} files have the ending of another format: {first} is a {kind}"
+        )
+    side = max(shape[1:])
+    trained = len(files) if fixed is None else int((fixed == 0).sum())
+    size = batch_for(trained)
+    settings = {
+        "model": "mlp:256" if side <= 12 else "cnn:16-32-64" if side <= 32 else "cnn:16-32-64-64",
+        "dropout": 0.1,
+        "size": side,
+        "augment": shape[0] == 3,
+        "batch_size": size,
+        "epochs": epochs_for(trained, size, 800),
+    }
+    return Images(
+        source, name, found, warnings, settings,
+        target=target, shape=shape, raw=files, answers=answers, labels=strata, fixed=fixed,
+        groups=merged(copies, scenes) if fixed is None else None,
+    )  # fmt: skip
+
+
+def _inside(opened: Sequence[ImageFolder]) -> ImageReport:
+    """What is inside of the pictures of folders; an error for damaged ones."""
+    reports = [folder.check() for folder in opened]
+    damaged = [why for r in reports for _, why in r.damaged]
+    if damaged:
+        more = f" ({len(damaged) - 1:,} more are like that)" if len(damaged) > 1 else ""
+        raise DataError(damaged[0] + more)
+    whole = ImageReport()
+    for r in reports:
+        whole.sizes += r.sizes
+        whole.modes += r.modes
+        whole.misnamed += r.misnamed
+    return whole
+
+
+def _shape(sizes: Counter[Any], modes: Counter[str]) -> tuple[int, int, int]:
+    """Channels and size to which pictures are brought."""
+    channels = 1 if set(modes) <= {"1", "L", "I;16", "LA"} else 3
+    if len(sizes) == 1:
+        width, height = next(iter(sizes))
+        if max(width, height) <= _KEPT:
+            return channels, height, width
+    smaller = float(np.median([min(s) for s in sizes.elements()]))
+    side = next((s for s in _SIDES if smaller <= 1.5 * s), _SIDES[-1])
+    return channels, side, side
+
+
+def _sizes_text(sizes: Counter[Any], shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    low, high = min(sizes, key=lambda s: s[0] * s[1]), max(sizes, key=lambda s: s[0] * s[1])
+    colour = "grey" if channels == 1 else "coloured"
+    if len(sizes) == 1 and low == (width, height):
+        return f"{width}×{height}, {colour}"
+    found = f"{low[0]}×{low[1]}" + (f" to {high[0]}×{high[1]}" if len(sizes) > 1 else "")
+    return f"{found}, {colour}; brought to {width}×{height} (--size)"
+
+
+def _copies(files: Sequence[str]) -> list[str]:
+    """Equal texts for files with equal bytes; only files of equal size are read."""
+    sizes = [os.path.getsize(f) for f in files]
+    several = Counter(sizes)
+    return [
+        hashlib.sha256(Path(f).read_bytes()).hexdigest() if several[n] > 1 else f
+        for f, n in zip(files, sizes, strict=True)
+    ]
+
+
+def _across(copies: Sequence[str], fixed: np.ndarray) -> int:
+    """How many examples of the test are among those that train."""
+    trained = {c for c, part in zip(copies, fixed.tolist(), strict=True) if part == 0}
+    return sum(c in trained for c, part in zip(copies, fixed.tolist(), strict=True) if part == 2)

@@ -1,0 +1,260 @@
+"""Series of time: what comes next, from what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..data import Table, TensorDataset
+from ..errors import ArgumentError, DataError
+from . import networks
+from .columns import TABLES, choose_target, open_table
+from .form import Form, Parts, Source
+from .recipe import Recipe, batch_for, epochs_for
+from .split import Split, by_time
+from .targets import Numbers
+
+#: Past steps that a forecast sees by itself; rows that a series must have.
+_WINDOW, _FEWEST = 24, 60
+#: How unequal the steps of time may be, as a share of their median.
+_EVEN = 0.01
+
+
+@dataclass(frozen=True)
+class Forecast(Numbers):
+    """The next values of a column, of which the error of repeating the last one is known, too."""
+
+    kind = "forecast"
+
+    @classmethod
+    def of_column(cls, name: str, values: np.ndarray, horizon: int) -> Forecast:
+        """By mean and deviation of the training part's values."""
+        one = Numbers.learn([name], values[:, None])
+        names = (name,) if horizon == 1 else tuple(f"{name} +{i + 1}" for i in range(horizon))
+        return cls(names, one.mean * horizon, one.deviation * horizon)
+
+
+@dataclass(frozen=True)
+class Windows(Form):
+    """Rows of numbers that follow each other, each column by the training part's mean."""
+
+    columns: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    window: int
+
+    kind = "series"
+    wanted = "a table that ends with the rows before what is forecast"
+
+    def networks(self, settings: Mapping[str, Any]) -> dict[str, Callable[[list[int]], nn.Module]]:
+        """Perceptrons, convolutions along the time, recurrent layers."""
+        columns, outputs = len(self.columns), self.target.width
+
+        def dense(hidden: Sequence[int]) -> nn.Module:
+            inputs = columns * self.window
+            return nn.Sequential(
+                nn.Flatten(), *networks.perceptron(inputs, hidden, outputs, settings)
+            )
+
+        def recurrent(layer: Callable[..., nn.Module]) -> Callable[[list[int]], nn.Module]:
+            return lambda w: networks.Recurrent(layer, columns, w[0] if w else 64, outputs)
+
+        return {
+            "linear": dense,
+            "mlp": dense,
+            "lstm": recurrent(nn.LSTM),
+            "gru": recurrent(nn.GRU),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Also how many columns there are, and how many rows the network sees."""
+        return {**super().facts(), "inputs": len(self.columns), "window": self.window}
+
+    def scaled(self, rows: np.ndarray) -> np.ndarray:
+        """(T, columns), float32."""
+        return ((rows - self.mean) / self.deviation).astype(np.float32)
+
+    def encode(self, examples: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """(N, window, columns), float32, of rows as they are in the table."""
+        return (np.stack([self.scaled(np.asarray(rows)) for rows in examples]),)
+
+    def read(self, given: Any) -> list[tuple[str, Any]]:
+        """The last rows of a table."""
+        name = "the table"
+        if isinstance(given, str | Path):
+            name = str(given)
+            if not Path(given).is_file():
+                raise DataError(f"predict: an input must be {self.wanted}, got {name!r:.60}")
+        table = given if isinstance(given, Table) else Table(given)
+        lacking = [n for n in self.columns if n not in table.columns]
+        if lacking:
+            raise DataError(
+                f"predict: {name} must have the column {lacking[0]!r}, got "
+                f"{', '.join(table.columns)}"
+            )
+        rows = _numbers(table, self.columns)
+        if len(rows) < self.window:
+            raise DataError(
+                f"predict: {name} must have at least the {self.window} rows before what is "
+                f"forecast, got {len(rows)}"
+            )
+        return [(f"{name}, after row {len(rows)}", rows[-self.window :])]
+
+    @property
+    def describe(self) -> Callable[..., str]:
+        """The target's last values."""
+        name = self.target.names[0].partition(" +")[0]  # type: ignore[attr-defined]
+        at = self.columns.index(name) if name in self.columns else 0
+
+        def values(x: np.ndarray) -> str:
+            last = x[-8:, at] * self.deviation[at] + self.mean[at]
+            return f"{self.columns[at]} before: " + ", ".join(f"{v:.4g}" for v in last)
+
+        return values
+
+
+def _numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
+    """(T, columns) as numbers; a missing or infinite one is an error."""
+    for name in columns:
+        column = table.columns[name]
+        if column.kind != "number":
+            raise DataError(f"{name} must hold numbers in a series, got {column.kind}")
+        bad = np.flatnonzero(~np.isfinite(column.values))
+        if len(bad):
+            raise DataError(
+                f"{table.place(int(bad[0]))}: {name} must have a finite value in every step of a "
+                f"series, got {column.value(int(bad[0]))} (so in {len(bad):,} rows); fill it in, "
+                f"or leave the column out: --drop {name}"
+            )
+    return np.stack([table.columns[n].values for n in columns], axis=1)
+
+
+class Series(Recipe):
+    """A table with a column of time in even steps, of which a column of numbers is forecast."""
+
+    kind = "series"
+
+    @classmethod
+    def recognise(cls, source: Source) -> Series | None:
+        """A table whose dates come in even steps, when the target is a number."""
+        if not source.path.is_file() or not source.dataset.lower().endswith(TABLES):
+            return None
+        asked = source.kind == cls.kind or source.time is not None
+        table = open_table(source)
+        time = source.time or _time(table)
+        if source.time is not None and source.time not in table.columns:
+            raise ArgumentError(
+                f"{source.path}: time must be one of {', '.join(table.columns)}, got {time!r}"
+            )
+        numbers = [n for n, c in table.columns.items() if c.kind == "number" and n != time]
+        if not asked and (time is None or not numbers):
+            return None
+        target = choose_target(source, table.select(numbers) if not source.target else table)
+        if table.columns[target].kind != "number":
+            if asked:
+                raise ArgumentError(f"{source.path}: a series forecasts numbers, not {target}")
+            return None
+        source.require_only(cls.kind, "target", "drop", "time")
+        return cls._of(source, table, time, target, numbers)
+
+    @classmethod
+    def _of(
+        cls, source: Source, table: Table, time: str | None, target: str, numbers: list[str]
+    ) -> Series:
+        notes = []
+        if time is not None:
+            order = np.argsort(table.columns[time].values, kind="stable")
+            if (np.diff(order) < 0).any():
+                table = table.rows(order)
+                notes.append(f"the rows are put in the order of {time}")
+        rows = _numbers(table, numbers)
+        if len(rows) < _FEWEST:
+            raise DataError(
+                f"{source.path}: a series must have at least {_FEWEST} rows, got {len(rows)}"
+            )
+        constant = [n for n, c in zip(numbers, rows.T, strict=True) if c.min() == c.max()]
+        if target in constant:
+            raise DataError(f"{source.path}: {target} must change, got {rows[0, 0]:g} everywhere")
+        notes += [f"{n} never changes and is left out" for n in constant]
+        kept = [i for i, n in enumerate(numbers) if n not in constant]
+        columns = tuple(numbers[i] for i in kept)
+        others = [n for n in table.columns if n not in (*numbers, time)]
+        if others:
+            notes.append(f"{', '.join(others)}: left out, because a series holds numbers")
+        found = [
+            ("series", f"{len(rows):,} steps of {', '.join(columns)}"),
+            ("forecast", f"{target}, from the steps before; the last steps are the test"),
+        ]
+        window = min(_WINDOW, len(rows) // 10)
+        size = batch_for(len(rows))
+        settings = {
+            "model": "mlp:64",
+            "batch_norm": False,
+            "window": window,
+            "horizon": 1,
+            "label_smoothing": None,
+            "balance": None,
+            "batch_size": size,
+            "epochs": epochs_for(len(rows), size),
+        }
+        return cls(
+            source, source.path.name, found, notes, settings,
+            columns=columns, rows=rows[:, kept], target=target,
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, columns: tuple[str, ...], rows: np.ndarray, target: str):
+        super().__init__(*args)
+        self.columns = columns
+        self.rows = rows
+        self.target = target
+
+    def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
+        """Windows in the order of time: what is forecast in a part lies in that part."""
+        found = by_time(len(self.rows), validation=settings["validation"], test=settings["test"])
+        form = form or self._learn(found, settings)
+        assert isinstance(form, Windows)
+        rows = form.scaled(self.rows)
+        made = [
+            self._windows(form, rows, part, settings["horizon"])
+            for part in (found.training, found.validation, found.test)
+        ]
+        return Parts(form, *made)
+
+    def _learn(self, found: Split, settings: Mapping[str, Any]) -> Windows:
+        trained = self.rows[found.training]
+        deviation = tuple(float(d) or 1.0 for d in trained.std(axis=0))
+        at = self.columns.index(self.target)
+        target = Forecast.of_column(self.target, trained[:, at], settings["horizon"])
+        mean = tuple(map(float, trained.mean(axis=0)))
+        return Windows(target, self.columns, mean, deviation, settings["window"])
+
+    def _windows(
+        self, form: Windows, rows: np.ndarray, part: np.ndarray, horizon: int
+    ) -> TensorDataset:
+        starts = np.arange(max(part[0], form.window), part[-1] + 2 - horizon)
+        if not len(starts):
+            raise DataError(
+                f"{self.name}: every part must have more than window={form.window} and "
+                f"horizon={horizon} steps, got {len(part)}; take shorter ones"
+            )
+        x = np.stack([rows[s - form.window : s] for s in starts])
+        at = form.columns.index(self.target)
+        y = np.stack([rows[s : s + horizon, at] for s in starts])
+        return TensorDataset(x, y)
+
+
+def _time(table: Table) -> str | None:
+    """The column of dates that come in even steps, if there is one."""
+    for name, column in table.columns.items():
+        if column.kind != "date" or column.missing.any() or len(column) < _FEWEST:
+            continue
+        steps = np.diff(np.sort(column.values)).astype("timedelta64[us]").astype(np.float64)
+        middle = float(np.median(steps))
+        if middle > 0 and (np.abs(steps - middle) <= _EVEN * middle).mean() > 0.95:
+            return name
+    return None

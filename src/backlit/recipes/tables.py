@@ -1,0 +1,292 @@
+"""Rows of a table: numbers and categories, of which a column is learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..data import Table, TableEncoding
+from ..errors import ArgumentError, DataError
+from ..spelling import near_name
+from . import networks
+from .columns import TABLES, answers_of, choose_target, known_rows, open_table
+from .form import Form, Source
+from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .split import merged
+from .targets import Classes, Numbers, Target
+
+#: A column of numbers is the target in other units if it correlates more than this.
+_SAME = 0.9999
+#: Rows from which on what one column says alone is looked at, and different values that it has at
+#: most for that, as a share of the rows.
+_ENOUGH, _DIFFERENT = 40, 0.2
+
+
+@dataclass(frozen=True)
+class Rows(Form):
+    """Rows as numbers: see `TableEncoding`, whose state it keeps; and what each column is."""
+
+    encoding: dict[str, Any]
+    columns: dict[str, str]
+
+    kind = "table"
+    wanted = "a row as 'area=70, city=Oslo', or a table of rows"
+
+    @cached_property
+    def _encoding(self) -> TableEncoding:
+        return TableEncoding.from_state(self.encoding)
+
+    def networks(self, settings: Mapping[str, Any]) -> dict[str, Callable[[list[int]], nn.Module]]:
+        """Perceptrons."""
+
+        def dense(hidden: Sequence[int]) -> nn.Module:
+            inputs = len(self._encoding.names)
+            return nn.Sequential(*networks.perceptron(inputs, hidden, self.target.width, settings))
+
+        return {"linear": dense, "mlp": dense}
+
+    def facts(self) -> dict[str, Any]:
+        """Also how many numbers a row becomes."""
+        return {**super().facts(), "inputs": len(self._encoding.names)}
+
+    def encode(self, examples: Any) -> tuple[np.ndarray, ...]:
+        """(N, inputs), float32, of a Table or of a list of rows."""
+        table = examples if isinstance(examples, Table) else self._table(list(examples))
+        return (self._encoding(table).tensors[0].numpy(),)
+
+    def _table(self, rows: list[dict[str, Any]]) -> Table:
+        columns = {name: [row[name] for row in rows] for name in self.columns}
+        return Table(columns, kinds=self.columns)
+
+    def read(self, given: Any) -> list[tuple[str, Any]]:
+        """The rows of a file, a table, a dict, or a text of names and values."""
+        if isinstance(given, Mapping):
+            return [("row", self._checked(dict(given), "the row"))]
+        if isinstance(given, str) and "=" in given and not Path(given).exists():
+            pairs = (part.partition("=") for part in given.split(","))
+            row = {name.strip(): value.strip() or None for name, _, value in pairs}
+            return [(given, self._checked(row, "the row"))]
+        if isinstance(given, str | Path):
+            if not Path(given).is_file():
+                raise DataError(f"predict: an input must be {self.wanted}, got {str(given)!r:.60}")
+            given = Table(given, kinds=_known(self.columns, Path(given)))
+        table = given if isinstance(given, Table) else Table(given, kinds=self.columns)
+        lacking = [n for n in self.columns if n not in table.columns]
+        if lacking:
+            raise DataError(
+                f"predict: {table.place(0).rpartition(':')[0] or 'the table'} must have the column "
+                f"{lacking[0]!r}, as in training, got {', '.join(table.columns)}"
+            )
+        return [
+            (table.place(i), {n: table.columns[n].value(i) for n in self.columns})
+            for i in range(len(table))
+        ]
+
+    def _checked(self, row: dict[str, Any], what: str) -> dict[str, Any]:
+        """The row, if it has what the network was trained on."""
+        for name in row:
+            if name not in self.columns and name not in getattr(self.target, "names", ()):
+                near = near_name(name, self.columns, 0.6)
+                hint = f"; did you mean {near}?" if near else ""
+                raise DataError(
+                    f"predict: {what} must have the columns {', '.join(self.columns)}, got "
+                    f"{name!r}{hint}"
+                )
+        lacking = [n for n in self.columns if n not in row]
+        if lacking:
+            raise DataError(
+                f"predict: {what} must have a value for {lacking[0]!r} "
+                f"({self.columns[lacking[0]]}); leave it empty ({lacking[0]}=) if it is missing"
+            )
+        return row
+
+    @property
+    def describe(self) -> Callable[..., str]:
+        """The numbers that say something of a row, with their names."""
+
+        def row(x: np.ndarray) -> str:
+            named = zip(self._encoding.names, x.tolist(), strict=True)
+            said = [n if v == 1 and "=" in n else f"{n} {v:+.2f}" for n, v in named if v]
+            return " · ".join(said)
+
+        return row
+
+
+def _known(kinds: Mapping[str, str], path: Path) -> dict[str, str]:
+    """The kinds of those columns that a file has: others are told when rows are read."""
+    return {n: k for n, k in kinds.items() if n in Table(path).columns}
+
+
+class Tabular(Examples):
+    """Rows of a table of numbers, categories and dates."""
+
+    kind = "table"
+
+    @classmethod
+    def recognise(cls, source: Source) -> Tabular | None:
+        """A file of a table, when it is none of texts or of a series."""
+        if not source.path.is_file() or not source.dataset.lower().endswith(TABLES):
+            return None
+        source.require_only(cls.kind, "target", "drop", "group")
+        table = open_table(source)
+        target = choose_target(source, table)
+        known, notes = known_rows(table, target)
+        useless, why = _useless(known, target, source.group)
+        table = known.select([n for n in known.columns if n not in useless])
+        learned, answers, strata = answers_of(table, target)
+        features = [n for n in table.columns if n != target]
+        if not features:
+            raise DataError(
+                f"{source.path}: at least one column besides {target} must say something, but "
+                + "; ".join(why)
+            )
+        rows = _rows(table, features)
+        groups = None if source.group is None else _column(table, source.group)
+        if source.group is not None:
+            features.remove(source.group)
+        found = [("columns", _described(table, features))]
+        counts = Counter(strata) if isinstance(learned, Classes) else None
+        found.append((f"target {target}", _target_text(learned, answers, counts)))
+        warnings = [*notes, *why]
+        if counts is not None:
+            warnings += imbalance(counts)
+        warnings += _missing(table, features) + _leaks(table, features, target)
+        twice = len(rows) - len(set(rows))
+        if twice:
+            warnings.append(f"{twice:,} rows are like others; copies stay in one part")
+        size = batch_for(len(table))
+        settings = {
+            "model": "mlp:64-32" if len(table) < 20_000 else "mlp:256-128",
+            "dropout": 0.1,
+            "batch_size": size,
+            "epochs": epochs_for(len(table), size),
+        }
+        return cls(
+            source, source.path.name, found, warnings, settings,
+            raw=table, answers=answers, labels=strata, groups=merged(rows, groups),
+            features=features, target=learned,
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, features: Sequence[str], target: Target, **more: Any):
+        super().__init__(*args, **more)
+        self.features = list(features)
+        self.target = target
+
+    def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Rows:
+        """Means, deviations and categories of the training part."""
+        rows = self._features(training)
+        kinds = {n: c.kind for n, c in rows.columns.items()}
+        target = self.target.scaled(take(self.answers, training))
+        return Rows(target, TableEncoding(rows).state_dict(), kinds)
+
+    def examples(self, numbers: np.ndarray) -> Table:
+        """Rows, without the target."""
+        return self._features(numbers)
+
+    def _features(self, numbers: np.ndarray) -> Table:
+        return self.raw.select(self.features).rows(numbers)
+
+
+def _useless(table: Table, target: str, group: str | None) -> tuple[list[str], list[str]]:
+    """Columns that say nothing, and why: they are left out."""
+    useless, why = [], []
+    for name, column in table.columns.items():
+        if name in (target, group):
+            continue
+        known = column.values[~column.missing].tolist()
+        different = len(set(known))
+        reason = None
+        if different <= 1 and not (different and column.missing.any()):
+            reason = "never changes" if known else "is empty"
+        elif column.kind == "text":
+            reason = "is different in every row" if different == len(known) else "holds texts"
+        elif column.kind == "number" and different == len(table) > 20 and _counts(column.values):
+            reason = "counts the rows"
+        if reason:
+            useless.append(name)
+            why.append(f"{name} {reason} and is left out")
+    return useless, why
+
+
+def _counts(values: np.ndarray) -> bool:
+    """Whether numbers are those of rows: whole, without a gap."""
+    steps = np.diff(np.sort(values))
+    return bool((steps == 1).all())
+
+
+def _rows(table: Table, features: Sequence[str]) -> list[Hashable]:
+    """What stands in each row, to find equal ones."""
+    columns = [table.columns[n].values.astype(str).tolist() for n in features]
+    return list(zip(*columns, strict=True))
+
+
+def _column(table: Table, name: str) -> list[Hashable]:
+    if name not in table.columns:
+        raise ArgumentError(f"group must be one of {', '.join(table.columns)}, got {name!r}")
+    column = table.columns[name]
+    return [column.value(i) for i in range(len(column))]
+
+
+def _described(table: Table, features: Sequence[str]) -> str:
+    kinds = Counter(table.columns[n].kind for n in features)
+    plural = {"number": "numbers", "category": "categories", "date": "dates"}
+    parts = [f"{n} {plural[k] if n > 1 else k}" for k, n in kinds.items()]
+    shown = ", ".join(features[:8]) + (", …" if len(features) > 8 else "")
+    return f"{', '.join(parts)}: {shown}"
+
+
+def _target_text(target: Target, answers: Any, counts: Counter[str] | None) -> str:
+    if counts is not None:
+        return f"{len(counts)} classes: {counted(counts)}"
+    if isinstance(target, Numbers):
+        return f"numbers from {answers.min():.6g} to {answers.max():.6g}, mean {answers.mean():.6g}"
+    return f"{target.width} labels: {', '.join(target.labels[:8])}"
+
+
+def _missing(table: Table, features: Sequence[str]) -> list[str]:
+    gaps = {n: int(table.columns[n].missing.sum()) for n in features}
+    named = [f"{n} in {count:,}" for n, count in gaps.items() if count]
+    if not named:
+        return []
+    return [
+        f"values are missing: {', '.join(named[:6])} of {len(table):,} rows; the mean stands there"
+    ]
+
+
+def _leaks(table: Table, features: Sequence[str], target: str) -> list[str]:
+    """Columns that give the answer away."""
+    if len(table) < _ENOUGH:
+        return []
+    answer = table.columns[target]
+    found = [n for n in features if _gives_away(table.columns[n], answer)]
+    return [
+        f"{name} alone says what {target} is: if it is not known beforehand, --drop {name}"
+        for name in found
+    ]
+
+
+def _gives_away(column: Any, answer: Any) -> bool:
+    there = ~column.missing & ~answer.missing
+    values, answers = column.values[there], answer.values[there]
+    if len(values) < _ENOUGH or answer.kind == "text":
+        return False
+    if column.kind == "number" and answer.kind == "number":
+        if values.std() == 0 or answers.std() == 0:
+            return False
+        return abs(float(np.corrcoef(values, answers)[0, 1])) > _SAME
+    if answer.kind == "number":
+        return False
+    if column.kind in ("number", "date"):  # classes that follow each other along the column
+        order = np.argsort(values, kind="stable")
+        changes = int((np.diff(answers[order]) != 0).sum())
+        return changes == len(np.unique(answers)) - 1
+    pairs = np.unique(np.stack([values, answers]), axis=1).shape[1]
+    different = len(np.unique(values))
+    return pairs == different <= _DIFFERENT * len(values)

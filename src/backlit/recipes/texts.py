@@ -1,0 +1,248 @@
+"""Texts with classes, labels or numbers: sentences by their words, sequences by their signs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..data import Table
+from ..data.text import Vocabulary, read_text, word_tokenize
+from ..errors import ArgumentError, DataError
+from . import networks
+from .columns import TABLES, answers_of, choose_target, known_rows, open_table
+from .form import Form, Source
+from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .split import FOLDERS, merged
+from .targets import Classes, Target
+
+#: The letters of sequences of which each sign counts: DNA, RNA and their unknown places.
+_BASES = frozenset("ACGTUNacgtun-")
+#: What a column is called that has the text, if there are several.
+_NAMES = frozenset("text tweet sentence message review comment body sequence title".split())
+#: The share of texts that is not cut, and the most tokens of one.
+_WHOLE, _LONGEST = 0.98, 512
+
+
+@dataclass(frozen=True)
+class Texts(Form):
+    """Texts as the numbers of their words or signs; 0 is padding, 1 what training did not have."""
+
+    tokens: tuple[str, ...]
+    #: "words", in small letters, or "signs".
+    unit: str
+    length: int
+    #: The column that has the text, in a table.
+    column: str
+
+    kind = "text"
+    wanted = "a text, or a .txt file with one on each line, or a table"
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.tokens)
+
+    def networks(self, settings: Mapping[str, Any]) -> dict[str, Callable[[list[int]], nn.Module]]:
+        """The mean of the tokens' vectors, or convolutions over them."""
+        size, outputs, dropout = len(self._vocabulary), self.target.width, settings["dropout"]
+        kernels = (3, 4, 5) if self.unit == "words" else (3, 5, 8)
+
+        def bag(given: list[int]) -> nn.Module:
+            width, *hidden = given or [64]
+            head = networks.perceptron(width, hidden, outputs, {**settings, "batch_norm": False})
+            return networks.Bag(size, width, head, dropout)
+
+        def convolution(given: list[int]) -> nn.Module:
+            width = given[0] if given else 64
+            return networks.TextConvolution(size, min(width, 32), kernels, width, outputs, dropout)
+
+        return {"bag": bag, "cnn": convolution}
+
+    def facts(self) -> dict[str, Any]:
+        """Also how many tokens there are, and how long a text is."""
+        return {**super().facts(), "vocabulary": len(self._vocabulary), "length": self.length}
+
+    def encode(self, examples: Sequence[str]) -> tuple[np.ndarray, ...]:
+        """(N, length), int64."""
+        made = np.zeros((len(examples), self.length), np.int64)
+        for row, text in zip(made, examples, strict=True):
+            numbers = self._vocabulary.encode(cut(text, self.unit)[: self.length])
+            row[: len(numbers)] = numbers
+        return (made,)
+
+    def read(self, given: Any) -> list[tuple[str, Any]]:
+        """A text, or those of a file."""
+        if isinstance(given, str | Path) and len(str(given)) < 4096 and Path(given).is_file():
+            path = Path(given)
+            if str(path).lower().endswith(TABLES):
+                table = Table(path, kinds={self.column: "text"})
+                found = [(table.place(i), table[i][self.column]) for i in range(len(table))]
+            else:
+                lines = read_text(path).splitlines()
+                found = [(line, line) for line in lines if line.strip()]
+        elif isinstance(given, str):
+            found = [(given, given)]
+        else:
+            raise DataError(f"predict: an input must be {self.wanted}, got {given!r:.60}")
+        for name, text in found:
+            if not text or not cut(text, self.unit):
+                raise DataError(f"predict: a text must have a word, got {text!r:.40} ({name:.60})")
+        if not found:
+            raise DataError(f"predict: {given} must have a text, but has none")
+        return found
+
+    @property
+    def describe(self) -> Callable[..., str]:
+        """The text, of the tokens that are known."""
+
+        def text(x: np.ndarray) -> str:
+            space = " " if self.unit == "words" else ""
+            return space.join(self._vocabulary.token(i) for i in x.tolist() if i)
+
+        return text
+
+
+def cut(text: str, unit: str) -> list[str]:
+    """The tokens of a text."""
+    return word_tokenize(text, lower=True) if unit == "words" else list(text.strip().upper())
+
+
+class TextTask(Examples):
+    """Texts, in a column of a table or in a folder for each class."""
+
+    kind = "text"
+
+    @classmethod
+    def recognise(cls, source: Source) -> TextTask | None:
+        """A table with a column of texts, or a folder with folders of .txt files."""
+        path = source.path
+        if path.is_dir():
+            return _of_folders(source, path)
+        if not path.is_file() or not source.dataset.lower().endswith(TABLES):
+            return None
+        table = open_table(source)
+        target = choose_target(source, table)
+        columns = [n for n in table.columns if n != target and _is_text(table, n)]
+        if not columns:
+            return None
+        source.require_only(cls.kind, "target", "drop", "group")
+        named = [n for n in columns if n.lower() in _NAMES]
+        if len(columns) > 1 and len(named) != 1:
+            raise ArgumentError(
+                f"{path}: texts of one column are learned from, but {', '.join(columns)} have "
+                f"some; leave out all but one: --drop {','.join(columns[1:])}"
+            )
+        column = (named or columns)[0]
+        table, notes = known_rows(table.known(column), target)
+        learned, answers, strata = answers_of(table, target)
+        texts = [str(table.columns[column].value(i)) for i in range(len(table))]
+        others = [n for n in table.columns if n not in (target, column, source.group)]
+        if others:
+            notes.append(f"{', '.join(others)}: left out beside the text; --kind table uses them")
+        groups = None
+        if source.group is not None:
+            groups = [table[i][source.group] for i in range(len(table))]
+        return cls._of(source, path.name, column, texts, learned, answers, strata, notes, groups)
+
+    @classmethod
+    def _of(
+        cls, source: Source, name: str, column: str, texts: list[str], target: Target,
+        answers: Any, strata: Any, notes: list[str], groups: Any = None,
+        fixed: np.ndarray | None = None,
+    ) -> TextTask:  # fmt: skip
+        unit = "signs" if all(set(t.strip()) <= _BASES for t in texts) else "words"
+        lengths = [len(cut(t, unit)) for t in texts]
+        empty = lengths.count(0)
+        if empty:
+            raise DataError(
+                f"{source.path}: every text must have a word, but {empty:,} have none, the first "
+                f"is text {lengths.index(0) + 1}"
+            )
+        length = min(_LONGEST, int(np.quantile(lengths, _WHOLE, method="higher")))
+        found = [
+            ("texts", f"{column}: {min(lengths)} to {max(lengths)} {unit}, {length} are read"),
+        ]
+        if target.labels:
+            several = getattr(target, "several", lambda answer: [answer])
+            counts = Counter(name for answer in answers for name in several(answer))
+            found.append((target.kind, f"{len(target.labels)}: {counted(counts)}"))
+            if isinstance(target, Classes):
+                notes += imbalance(counts)
+        else:
+            found.append(("target", ", ".join(target.names)))  # type: ignore[attr-defined]
+        twice = len(texts) - len(set(texts))
+        if twice:
+            notes.append(f"{twice:,} texts occur more than once; copies stay in one part")
+        size = batch_for(len(texts))
+        settings = {
+            "model": "bag:64" if unit == "words" else "cnn:32",
+            "dropout": 0.3,
+            "lr": 5e-3,
+            "length": length,
+            "words": 20_000,
+            "batch_norm": None,
+            "batch_size": size,
+            "epochs": epochs_for(len(texts), size, 1000),
+        }
+        return cls(
+            source, name, found, notes, settings,
+            raw=texts, answers=answers, labels=strata, fixed=fixed,
+            groups=merged(texts, groups) if fixed is None else None,
+            column=column, unit=unit, target=target,
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, column: str, unit: str, target: Target, **more: Any):
+        super().__init__(*args, **more)
+        self.column = column
+        self.unit = unit
+        self.target = target
+
+    def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Texts:
+        """The words of the training part that occur twice, the most frequent ones."""
+        rows = [cut(t, self.unit) for t in take(self.raw, training)]
+        words = Vocabulary.build(
+            rows, min_frequency=2 if self.unit == "words" else 1, max_size=settings["words"] + 2
+        )
+        target = self.target.scaled(take(self.answers, training))
+        tokens = tuple(words.tokens[2:])
+        return Texts(target, tokens, self.unit, settings["length"], self.column)
+
+
+def _is_text(table: Table, name: str) -> bool:
+    """Whether a column has texts: of several words, or long sequences of signs."""
+    column = table.columns[name]
+    if column.kind not in ("text", "category"):
+        return False
+    known = [column.value(i) for i in np.flatnonzero(~column.missing)[:200].tolist()]
+    if not known:
+        return False
+    words = float(np.mean([len(t.split()) for t in known]))
+    if all(len(t) >= 8 and set(t) <= _BASES for t in known):
+        return True
+    return words >= 3 and (column.kind == "text" or name.lower() in _NAMES)
+
+
+def _of_folders(source: Source, path: Path) -> TextTask | None:
+    """A folder of texts for each class; or for each part, and in those for each class."""
+    tops = sorted(d for d in path.iterdir() if d.is_dir() and not d.name.startswith("."))
+    parts = [d for d in tops if d.name.lower() in FOLDERS]
+    texts, answers, fixed = [], [], []
+    for top in parts or [path]:
+        for folder in sorted(d for d in top.iterdir() if d.is_dir()):
+            for file in sorted(folder.glob("*.txt")):
+                texts.append(read_text(file))
+                answers.append(folder.name)
+                fixed.append(FOLDERS.get(top.name.lower(), 0))
+    if not texts:
+        return None
+    source.require_only(TextTask.kind)
+    return TextTask._of(
+        source, path.name, path.name, texts, Classes.learn(answers), answers, answers, [],
+        fixed=np.array(fixed) if parts else None,
+    )  # fmt: skip
