@@ -128,6 +128,28 @@ def test_times_with_zones_are_in_utc_and_other_dates_have_a_form(tmp_path):
     assert row == {"t": datetime(2023, 12, 31, 22, 30), "d": datetime(2020, 12, 31)}
 
 
+def test_dates_are_read_alike_however_they_are_written(tmp_path):
+    days = [datetime(2024, 2, 29), datetime(1, 1, 1), None, datetime(9999, 12, 31, 23, 59)]
+    plain = ["2024-02-29", "0001-01-01 00:00", "", "9999-12-31T23:59:00"]
+    other = ["2024-02-29 00:00:00.0", "0001-01-01", "NA", "9999-12-31 23:59:00Z"]
+    for texts in (plain, other):
+        text = "d,x\n" + "".join(f"{t},1\n" for t in texts)
+        column = Table(write(tmp_path / "a.csv", text), kinds={"d": "date"}).columns["d"]
+        assert [column.value(i) for i in range(4)] == days
+    for odd in ("2024-02-30", "2024", "today", "2024-1-1", "24-01-01 00", "2024-01-01 24:00"):
+        text = "d,x\n2024-01-01,1\n" + f"{odd},1\n"
+        with pytest.raises(DataError, match=f"a.csv:3: column 'd' must hold a date .* got '{odd}'"):
+            Table(write(tmp_path / "a.csv", text), kinds={"d": "date"})
+
+
+def test_lines_are_counted_where_records_have_line_ends_inside(tmp_path):
+    text = 'a,b\r\n\r\n1,"x\r\ny\nz"\r\n\r\n2,"q"\r\n3,"\r"\r\nbad,"z"\r\n'
+    table = Table(write(tmp_path / "a.csv", text), kinds={"a": "text"})
+    assert [table.place(i).rpartition(":")[2] for i in range(4)] == ["5", "7", "9", "10"]
+    with pytest.raises(DataError, match=r"a.csv:10: column 'a' must hold a number, got 'bad'"):
+        Table(tmp_path / "a.csv", kinds={"a": "number"})
+
+
 def test_what_a_column_is_can_be_said(tmp_path):
     path = write(tmp_path / "a.csv", "zip,n,id\n00501,1,a\n10001,2,b\n?,3,c\n")
     table = Table(path, kinds={"zip": "category", "n": "text"}, missing=["?"], ignore=["id"])

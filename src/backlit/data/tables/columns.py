@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -114,7 +114,7 @@ def of_texts(
     place: Place,
     *,
     kind: str | None = None,
-    missing: Collection[str] = MISSING,
+    missing: frozenset[str] = MISSING,
     decimal: str = ".",
     date_format: str | None = None,
 ) -> Column:
@@ -123,31 +123,40 @@ def of_texts(
     All of the values must be of the kind. It is numbers, or dates, if nine tenths of the values
     are; then the others raise DataError. Else texts are categories if there are few different ones.
     """
-    found: list[str | None] = [None if (t := text.strip()) in missing else t for text in texts]
-    known = [text for text in found if text is not None]
+    stripped = list(map(str.strip, texts))
+    found: list[str | None] = list(stripped)
+    if not missing.isdisjoint(stripped):
+        found = [None if text in missing else text for text in stripped]
     if date_format is not None:
         kind = "date"
-    if kind is None:
-        plain = known if decimal == "." else [text.replace(decimal, ".") for text in known]
-        kind = _kind(known, plain)
-    if kind == "number":
-        return Column(name, kind, _numbers(name, found, place, decimal))
+    if kind in (None, "number"):
+        numbers = _numbers(found, decimal)
+        if numbers is not None:
+            return Column(name, "number", numbers)
+        known = [text for text in found if text is not None]
+        kind = kind or _kind(known, decimal)
+        if kind == "number":
+            bad = (i for i, t in enumerate(found) if t and not is_number(t.replace(decimal, ".")))
+            row = next(bad)
+            raise mistaken(place(row), name, kind, found[row])
     if kind == "date":
         return Column(name, kind, _dates(name, found, place, date_format))
     return _category(name, found) if kind == "category" else _text(name, found)
 
 
-def _kind(known: list[str], plain: list[str]) -> str:
-    """The kind of which texts are, or are but for mistakes."""
-    if all(map(is_number, plain)):
-        return "number"
+def _kind(known: list[str], decimal: str) -> str:
+    """The kind of texts that are not all numbers, or which they are but for mistakes."""
+
+    def number(text: str) -> bool:
+        return is_number(text.replace(decimal, "."))
+
     for kind, fits in (
-        ("number", is_number),
+        ("number", number),
         ("number", _DECIMAL_COMMA.fullmatch),
         ("date", _DATE.fullmatch),
     ):
         # The first few say quickly that texts are none.
-        if any(map(fits, plain[:20])) and sum(bool(fits(t)) for t in plain) >= _MOSTLY * len(plain):
+        if any(map(fits, known[:20])) and sum(bool(fits(t)) for t in known) >= _MOSTLY * len(known):
             return kind
     return "category" if _are_categories(len(set(known)), len(known)) else "text"
 
@@ -156,26 +165,26 @@ def _are_categories(different: int, count: int) -> bool:
     return different <= _FEW or (different <= _MANY and different * _REPEATED <= count)
 
 
-def _numbers(name: str, texts: list[str | None], place: Place, decimal: str) -> np.ndarray:
-    def mistake(row: int) -> DataError:
-        return mistaken(place(row), name, "number", texts[row])
-
-    plain = texts
+def _numbers(texts: list[str | None], decimal: str) -> np.ndarray | None:
+    """The numbers that texts are, NaN for None; None if one is no number."""
     if decimal != ".":
-        plain = [text and text.replace(decimal, ".") for text in texts]
+        texts = [text and text.replace(decimal, ".") for text in texts]
+    gaps = texts.count(None)
+    known = [text for text in texts if text is not None] if gaps else texts
     try:
-        values = np.array([math.nan if text is None else float(text) for text in plain], np.float64)
+        plain: Any = [math.nan if text is None else text for text in texts] if gaps else texts
+        values = np.fromiter(map(float, plain), np.float64, len(texts))
     except ValueError:
-        row = next(i for i, t in enumerate(plain) if t is not None and not is_number(t))
-        raise mistake(row) from None
-    odd = [i for i in np.flatnonzero(np.isnan(values)).tolist() if plain[i] is not None]
-    odd += [i for i, text in enumerate(plain) if text is not None and "_" in text]
-    if odd:
-        raise mistake(odd[0])
-    return values
+        return None
+    # Python reads 1_000 and nan as numbers; which texts are missing is said by others.
+    odd = "_" in "".join(known) or np.count_nonzero(np.isnan(values)) > gaps  # type: ignore[arg-type]
+    return None if odd else values
 
 
 def _dates(name: str, texts: list[str | None], place: Place, form: str | None) -> np.ndarray:
+    quick = None if form is not None else _plain_dates(texts)
+    if quick is not None:
+        return quick
     values = np.full(len(texts), _NO_TIME)
     for row, text in enumerate(texts):
         if text is None:
@@ -189,6 +198,17 @@ def _dates(name: str, texts: list[str | None], place: Place, form: str | None) -
             raise mistaken(place(row), name, "date", text, why) from None
         values[row] = _moment(moment)
     return values
+
+
+def _plain_dates(texts: list[str | None]) -> np.ndarray | None:
+    """Dates without a time zone or parts of seconds, which NumPy reads; None if some are others."""
+    known = [text for text in texts if text is not None]
+    if not {10, 16, 19}.issuperset(map(len, known)) or "".join(known).count("-") != 2 * len(known):
+        return None
+    try:
+        return np.array(["NaT" if text is None else text for text in texts], "datetime64[us]")
+    except ValueError:
+        return None
 
 
 def _moment(moment: date) -> np.datetime64:
@@ -209,8 +229,10 @@ def in_order(texts: Iterable[str]) -> tuple[str, ...]:
 def _category(name: str, texts: Sequence[str | None]) -> Column:
     categories = in_order(text for text in texts if text is not None)
     codes = {text: code for code, text in enumerate(categories)}
-    values = [-1 if text is None else codes[text] for text in texts]
-    return Column(name, "category", np.array(values, np.int32), categories)
+    places: dict[str | None, int] = {None: -1}
+    places.update(codes)
+    values = np.fromiter(map(places.__getitem__, texts), np.int32, len(texts))
+    return Column(name, "category", values, categories)
 
 
 def _text(name: str, texts: Sequence[str | None]) -> Column:

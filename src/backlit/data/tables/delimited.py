@@ -15,11 +15,13 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import accumulate, islice
 from typing import Any
 
 from ...errors import DataError, MissingFileError
 
 DELIMITERS = ",;\t|"
+_AT_ONCE = 1 << 12  # records
 _LOOKED_AT = 1 << 16  # characters from which the delimiter is found out
 
 
@@ -66,7 +68,7 @@ class Records:
         self.delimiter = _likely_delimiter(start) if delimiter is None else delimiter
         if len(self.delimiter) != 1:
             raise DataError(f"read_csv: delimiter must be one character, got {delimiter!r}")
-        _, first = next(self._split())
+        _, (first, *_) = next(self._split(1, header=False))
         self.header = not any(map(is_number, first)) if header is None else header
         self.names = _names(first, self.path) if self.header else _numbered(len(first))
 
@@ -110,31 +112,58 @@ class Records:
                     return f"{self.path}:{number}: byte {byte} after {error.start} others"
         return self.path
 
-    def _split(self) -> Iterator[tuple[int, list[str]]]:
-        """All records that are no blank lines, with the lines on which they end."""
+    def _split(self, size: int | None, header: bool) -> Iterator[tuple[list[int], list[list[str]]]]:
+        """The lines on which records end, and their fields; so many at a time, or all.
+
+        With a `header` the first record is left out.
+        """
         with self._opened() as file:
             reader = csv.reader(file, delimiter=self.delimiter, strict=True)
-            try:
-                for fields in reader:
-                    if fields:
-                        yield reader.line_num, fields
-            except csv.Error as error:
-                raise DataError(
-                    f"read_csv: {self.path}:{reader.line_num}: the record cannot be split: "
-                    f"{error}; is a quotation mark missing?"
-                ) from None
+            while True:
+                try:
+                    if header:
+                        header = not next(reader)  # blank lines may come before it
+                        continue
+                    before = reader.line_num
+                    rows = list(islice(reader, size))
+                except csv.Error as error:
+                    raise DataError(
+                        f"read_csv: {self.path}:{reader.line_num}: the record cannot be split: "
+                        f"{error}; is a quotation mark missing?"
+                    ) from None
+                if not rows:
+                    return
+                lines = list(range(before + 1, reader.line_num + 1))
+                if len(lines) != len(rows):  # some have line ends inside
+                    ends = accumulate(1 + sum(map(_line_ends, row)) for row in rows)
+                    lines = [before + end for end in ends]
+                if [] in rows:  # of blank lines
+                    lines = [line for line, row in zip(lines, rows, strict=True) if row]
+                    rows = [row for row in rows if row]
+                if rows:
+                    yield lines, rows
+
+    def pieces(self, size: int | None) -> Iterator[tuple[list[int], list[list[str]]]]:
+        """So many records at a time, or all: the lines on which they end, and their fields."""
+        width = len(self.names)
+        for lines, rows in self._split(size, self.header):
+            if {width}.issuperset(map(len, rows)):
+                yield lines, rows
+                continue
+            bad = next(i for i, row in enumerate(rows) if len(row) != width)
+            raise DataError(
+                f"read_csv: {self.path}:{lines[bad]}: each record must have {width} fields "
+                f"({_shown(self.names)}), got {len(rows[bad])}: {_shown(rows[bad])}"
+            )
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        records = self._split()
-        if self.header:
-            next(records)
-        for line, fields in records:
-            if len(fields) != len(self.names):
-                raise DataError(
-                    f"read_csv: {self.path}:{line}: each record must have {len(self.names)} fields "
-                    f"({_shown(self.names)}), got {len(fields)}: {_shown(fields)}"
-                )
-            yield line, fields
+        for lines, rows in self.pieces(_AT_ONCE):
+            yield from zip(lines, rows, strict=True)
+
+
+def _line_ends(field: str) -> int:
+    """How many line ends, of any kind, a field has inside."""
+    return field.count("\n") + field.count("\r") - field.count("\r\n")
 
 
 def _shown(texts: list[str]) -> str:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -141,7 +140,7 @@ def whole(source: Any, reading: Reading) -> Piece:
         path = os.fspath(source)
         if not _is_parquet(path):
             records = Records(path, **reading.csv)
-            return _of_records(records, iter(records), reading)
+            return _of_records(records, *next(records.pieces(None), ([], [])), reading)
         return _of_arrays(_read_parquet(path, reading), f"{path}, row ", reading)
     return _of_arrays(_named(source, reading), f"{type(source).__name__}, row ", reading)
 
@@ -153,23 +152,22 @@ def pieces(path: str, reading: Reading, size: int) -> Iterator[Piece]:
         yield from _parquet_pieces(path, reading, size)
         return
     records = Records(path, **reading.csv)
-    remaining = iter(records)
-    while len((piece := _of_records(records, islice(remaining, size), reading)).rows):
-        yield piece
+    for lines, rows in records.pieces(size):
+        yield _of_records(records, lines, rows, reading)
 
 
-def _of_records(records: Records, some: Iterator[tuple[int, list[str]]], reading: Reading) -> Piece:
+def _of_records(
+    records: Records, lines: list[int], rows: list[list[str]], reading: Reading
+) -> Piece:
     wanted = reading.chosen(records.names, records.path)
-    read = list(some)
-    lines = np.array([line for line, _ in read], np.int64)
-    texts = zip(*(fields for _, fields in read), strict=True)
+    texts = zip(*rows, strict=True)
     columns = dict(zip(records.names, texts, strict=False))  # of no records there are none
 
     def place(row: int) -> str:
         return f"{records.path}:{lines[row]}"
 
     typed = (reading.texts(name, columns.get(name, ()), place) for name in wanted)
-    return Piece(tuple(typed), f"{records.path}:", lines)
+    return Piece(tuple(typed), f"{records.path}:", np.array(lines, np.int64))
 
 
 def _of_arrays(arrays: Mapping[str, Any], source: str, reading: Reading, start: int = 0) -> Piece:
