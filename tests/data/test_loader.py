@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+import tracemalloc
 from collections import namedtuple
 
 import numpy as np
@@ -63,6 +64,17 @@ def test_tensor_dataset_gives_rows_and_batches():
     assert x.tolist() == [[5.0, 6.0], [1.0, 2.0]]
     assert y.tolist() == [9, 7]
     assert data.rows(np.array([1, 2]))[1].tolist() == [8, 9]
+
+
+def test_of_a_view_with_overlaps_a_batch_copies_its_own_rows_only():
+    series = np.arange(100_000.0)
+    data = TensorDataset(np.lib.stride_tricks.sliding_window_view(series, 50))
+    tracemalloc.start()
+    (x,) = data.rows(np.array([5, 99_000]))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert x[:, 0].tolist() == [5, 99_000]
+    assert peak < 100_000  # of 40 MB
 
 
 def test_consecutive_rows_are_not_copied():

@@ -39,6 +39,19 @@ def test_each_block_has_the_tokens_one_later():
     assert repr(data) == "TokenBlocks(3 of 3, from 10 tokens)"
 
 
+@every(
+    "stride length count", [(3, 3, 10), (1, 3, 10), (2, 3, 11), (5, 2, 12), (3, 3, 9), (4, 4, 5)]
+)
+def test_all_blocks_in_memory(stride, length, count):
+    tokens = np.arange(count)
+    data = TokenBlocks(tokens, length, stride=stride)
+    x, y = data.tensors().tensors
+    assert (x.tolist(), y.tolist()) == tuple(
+        [part.tolist() for part in column] for column in zip(*data, strict=True)
+    )
+    assert np.shares_memory(x.numpy(), tokens) == (stride == length)
+
+
 def test_errors_of_blocks(tmp_path):
     with pytest.raises(ArgumentError, match="must be more tokens than length=5, got 5; take short"):
         TokenBlocks(np.arange(5), 5)

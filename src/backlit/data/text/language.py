@@ -19,7 +19,7 @@ from ...files import writing
 from ...op import describe
 from ...tensor import as_tensor
 from ..arrays import ArrayFile
-from ..dataset import Dataset, example_number
+from ..dataset import Dataset, TensorDataset, example_number
 from .reading import PathLike, numbered_lines, place
 from .sequences import IGNORED
 
@@ -65,6 +65,21 @@ class TokenBlocks(Dataset):
         start = example_number(index, len(self)) * self.stride
         block = self.tokens[start : start + self.length + 1].astype(np.int64)
         return block[:-1], block[1:]
+
+    def tensors(self) -> TensorDataset:
+        """All blocks in memory, x and y (N, length): of these a Trainer takes many steps natively.
+
+        Blocks that do not overlap lie in the memory of the tokens, if these are int64; others take
+        length / stride times as much.
+        """
+        tokens = np.asarray(self.tokens[:], np.int64)
+        windows = np.lib.stride_tricks.sliding_window_view(tokens, self.length)
+        x, y = windows[: -1 : self.stride], windows[1 :: self.stride]
+        if self.stride == self.length:  # without gaps, but only a reshaped array says so
+            whole = len(self) * self.length
+            x = tokens[:whole].reshape(-1, self.length)
+            y = tokens[1 : whole + 1].reshape(-1, self.length)
+        return TensorDataset(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
     def __repr__(self) -> str:
         return f"TokenBlocks({len(self)} of {self.length}, from {len(self.tokens):,} tokens)"

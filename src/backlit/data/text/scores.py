@@ -6,11 +6,12 @@ Tjong Kim Sang & De Meulder, "Introduction to the CoNLL-2003 shared task", 2003,
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...errors import DataError, ShapeError
-from .tags import entities, split_tag
+from .tags import entities
 
 
 class EntityCounts:
@@ -89,7 +90,7 @@ class EntityScores:
                 counts = self.types.setdefault(kind, EntityCounts())
                 setattr(counts, name, getattr(counts, name) + 1)
         self.tokens += len(correct)
-        self.right += sum(map(_is_same, correct, guessed))
+        self.right += sum(map(operator.eq, correct, guessed))
 
     @property
     def all(self) -> EntityCounts:
@@ -140,10 +141,6 @@ class EntityScores:
 
     def __repr__(self) -> str:
         return f"EntityScores(F1={self.f1:.4f} of {self.all.phrases} entities)"
-
-
-def _is_same(a: str, b: str) -> bool:
-    return a == b or split_tag(a) == split_tag(b)
 
 
 def entity_scores(
