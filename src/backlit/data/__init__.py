@@ -11,7 +11,7 @@ read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data 
 
 import typing as _typing
 
-from . import text
+from . import text, transforms
 from .arrays import ArrayDataset, ArrayFile, read_array
 from .batches import collate, default_convert
 from .batches import collate as default_collate
@@ -98,6 +98,7 @@ __all__ = [
     "stratified_split",
     "text",
     "tiny_shakespeare",
+    "transforms",
     "wnut17",
 ]
 
