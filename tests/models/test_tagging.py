@@ -7,6 +7,7 @@ import pytest
 
 import backlit as bl
 from backlit import models, nn
+from backlit.data.text import tag_constraints
 from backlit.errors import ArgumentError, ShapeError
 
 rng = np.random.default_rng(0)
@@ -28,7 +29,7 @@ def sentences(count=16, steps=6):
 
 def taggers(dtype="float32"):
     bl.manual_seed(0)
-    rules = nn.tag_constraints(NAMES)
+    rules = tag_constraints(NAMES)
     sizes = {"vocabulary": 4, "width": 6, "hidden": 8, "classes": 3}
     return [
         models.BiLSTMTagger(**sizes).to(dtype),

@@ -10,6 +10,7 @@ import pytest
 
 import backlit as bl
 from backlit import nn
+from backlit.data.text import tag_constraints
 from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 
 rng = np.random.default_rng(0)
@@ -56,7 +57,7 @@ def log_sum(scores) -> float:
     return float(np.logaddexp.reduce(list(scores)))
 
 
-CONSTRAINTS = [None, nn.tag_constraints(SCHEME)]
+CONSTRAINTS = [None, tag_constraints(SCHEME)]
 
 
 @pytest.mark.parametrize("constraints", CONSTRAINTS, ids=["free", "IOB2"])
@@ -142,12 +143,12 @@ def test_padding_has_no_influence() -> None:
 
 
 def test_a_long_constrained_sequence_in_float32_stays_finite() -> None:
-    crf = nn.CRF(3, constraints=nn.tag_constraints(SCHEME))
+    crf = nn.CRF(3, constraints=tag_constraints(SCHEME))
     e = bl.asarray(rng.normal(size=(300, 2, 3)).astype("f4") * 5)
     tags, _ = crf.viterbi(e)
     value = crf(e, tags)
     assert -300 < value.item() < 0
-    wide = nn.CRF(3, constraints=nn.tag_constraints(SCHEME)).double()
+    wide = nn.CRF(3, constraints=tag_constraints(SCHEME)).double()
     wide.load_state_dict(crf.state_dict())
     assert wide(e.astype("float64"), tags).item() == pytest.approx(value.item(), abs=0.05)
 
@@ -172,44 +173,9 @@ def test_compiled_and_eager_agree() -> None:
     assert best(bl.asarray(E)).tolist() == crf.viterbi(bl.asarray(E), mask)[0].tolist()
 
 
-def test_schemes_say_what_may_follow() -> None:
-    cases = {
-        "IOB2": "O B I | O, B B, I I O, B I",
-        "BIOES": "S | B E | S O S | B I I E O",
-        "IOBES": "B E",
-        "BILOU": "U | B L | B I L U",
-        "IOB1": "I | I B | O I I B I",
-    }
-    wrong = {
-        "IOB2": "I | O I",
-        "BIOES": "B | I E | E | B O E | B I | S E | B S | E I",
-        "BILOU": "B | L | U L | B U",
-        "IOB1": "B | O B | B I",
-    }
-
-    def fits(scheme, letters):
-        parts = letters.replace(",", "").split()
-        names = sorted({f"{a}-x" if a != "O" else a for a in parts} | {"O"})
-        rules = nn.tag_constraints(names, scheme)
-        return allowed([names.index(f"{a}-x" if a != "O" else a) for a in parts], rules)
-
-    for table, verdict in ((cases, True), (wrong, False)):
-        for scheme, texts in table.items():
-            for letters in texts.split("|"):
-                assert fits(scheme, letters) is verdict, (scheme, letters)
-    start, follow, _ = nn.tag_constraints(["O", "B-a", "I-a", "B-b-c", "I-b-c"])
-    assert follow[1].tolist() == [True, True, True, True, False]
-    assert follow[4].tolist() == [True, True, False, True, True]
-    assert start.tolist() == [True, True, False, True, False]
-
-
 def test_errors() -> None:
     crf = layer(CONSTRAINTS[1])
     e, y, mask = map(bl.asarray, (E, np.zeros((T, N), int), MASK))
-    with pytest.raises(ArgumentError, match=r"scheme must be one of IOB1, .*, got 'IO'"):
-        nn.tag_constraints(["O"], "IO")
-    with pytest.raises(ArgumentError, match=r"a tag of IOB2 is O or one of B, I .* got 'S-x'"):
-        nn.tag_constraints(["O", "S-x"])
     with pytest.raises(ShapeError, match=r"CRF: constraints must be truth values of shapes \(4,\)"):
         nn.CRF(4, constraints=CONSTRAINTS[1])
     with pytest.raises(
@@ -238,6 +204,6 @@ def test_errors() -> None:
     ):
         with pytest.raises(ArgumentError, match=text):
             crf(e, bl.asarray(np.array(tags)[:, None].repeat(N, 1)))
-    strict = nn.CRF(2, constraints=nn.tag_constraints(["B-x", "E-x"], "BIOES"))
+    strict = nn.CRF(2, constraints=tag_constraints(["B-x", "E-x"], "BIOES"))
     with pytest.raises(ArgumentError, match=r"end with an allowed tag, got 0"):
         strict(bl.zeros((1, 1, 2)), bl.asarray([[0]]))

@@ -46,7 +46,7 @@ from .activation import (
 from .attention import MultiheadAttention
 from .containers import ModuleDict, ModuleList, Sequential
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .crf import CRF, tag_constraints
+from .crf import CRF
 from .distance import Bilinear, CosineSimilarity, PairwiseDistance
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import AdaptiveLogSoftmaxWithLoss, Embedding, EmbeddingBag
@@ -333,7 +333,6 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "init",
-    "tag_constraints",
     "utils",
 ]
 

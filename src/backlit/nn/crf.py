@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from ..array_api import (
     arange,
@@ -44,60 +41,6 @@ _PADDING = "give padding a mask that is False there"
 _EMPTY = "leave empty sequences out of the batch"
 _EARLY = "put padding behind the sequences"
 _BROKEN = "convert the tags to the scheme of the constraints, or leave the constraints out"
-#: Which letters of each scheme begin and end an entity; all others but O are inside of one.
-_SCHEMES: dict[str, tuple[str, str, str]] = {
-    "IOB1": ("BI", "", ""),
-    "IOB2": ("BI", "B", ""),
-    "BIOES": ("BIES", "BS", "ES"),
-    "BILOU": ("BILU", "BU", "LU"),
-}
-
-
-def tag_constraints(tags: Sequence[str], scheme: str = "IOB2") -> tuple[Any, Any, Any]:
-    """Which tags may begin a sequence, follow each other, and end one: (C,), (C, C), (C,) of bool.
-
-    `tags` are O and, for each type, letters of the scheme with it, as in B-person. The schemes:
-    IOB2 (the first word of an entity is B), IOB1 (only one that follows another entity of its type
-    is), BIOES (or IOBES; the last is E, a single one S), BILOU (L and U instead).
-
-    >>> start, follow, end = tag_constraints(["O", "B-per", "I-per"])
-    >>> start.tolist(), follow.tolist()
-    ([True, True, False], [[True, True, False], [True, True, True], [True, True, True]])
-    """
-    name = "BIOES" if scheme == "IOBES" else scheme
-    if name not in _SCHEMES:
-        raise ArgumentError(
-            f"tag_constraints: scheme must be one of {', '.join(_SCHEMES)}, got {scheme!r}"
-        )
-    parts = [_split(tag, _SCHEMES[name][0], scheme) for tag in tags]
-    outside = ("O", "")
-    follow = [[_follows(name, a, b) for b in parts] for a in parts]
-    start = [_follows(name, outside, b) for b in parts]
-    end = [_follows(name, a, outside) for a in parts]
-    return np.array(start, bool), np.array(follow, bool), np.array(end, bool)
-
-
-def _split(tag: str, letters: str, scheme: str) -> tuple[str, str]:
-    letter, _, kind = tag.partition("-")
-    if tag == "O" or (letter in letters and len(letter) == 1 and kind):
-        return letter, kind
-    raise ArgumentError(
-        f"tag_constraints: a tag of {scheme} is O or one of {', '.join(letters)} with a type, as "
-        f"{letters[0]}-person, got {tag!r}"
-    )
-
-
-def _follows(scheme: str, before: tuple[str, str], after: tuple[str, str]) -> bool:
-    """Whether one tag may stand after another; O stands for the ends of a sequence, too."""
-    _, begins, ends = _SCHEMES[scheme]
-    same = before[1] == after[1] and before[0] != "O"
-    if scheme == "IOB1":  # B only separates two entities of one type
-        return after[0] != "B" or same
-    goes_on = after[0] != "O" and after[0] not in begins
-    is_open = before[0] != "O" and before[0] not in ends
-    if not ends:  # of IOB2 an entity may end anywhere
-        return same if goes_on else True
-    return same and goes_on if is_open else not goes_on
 
 
 class CRF(Module):
@@ -113,8 +56,8 @@ class CRF(Module):
     ones of each sequence, at least one; tags elsewhere may be anything. Names, arguments and
     starting values (uniform in ±0.1) are those of the package pytorch-crf.
 
-    `constraints` (see `tag_constraints`) forbid tags at the ends and pairs of neighbours: such
-    sequences have no part in the sum, are never decoded, and cannot be learned.
+    `constraints` (see `data.text.tag_constraints`) forbid tags at the ends and pairs of
+    neighbours: such sequences have no part in the sum, are never decoded, and cannot be learned.
     Source: Lafferty, McCallum & Pereira, ICML 2001; Collobert et al., JMLR 12 (2011), sec. 3.3.2.
 
     >>> layer = CRF(3, batch_first=True)
@@ -352,4 +295,4 @@ def _must(holds: Tensor, of: Tensor, error: Any, condition: str, cure: str) -> N
     )
 
 
-__all__ = ["CRF", "tag_constraints"]
+__all__ = ["CRF"]

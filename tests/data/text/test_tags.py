@@ -1,5 +1,6 @@
 """Tags as entities, in every scheme; scores as `conlleval` has them."""
 
+import itertools
 import re
 
 import pytest
@@ -14,6 +15,7 @@ from backlit.data.text import (
     flaw,
     scheme_of,
     split_tag,
+    tag_constraints,
     tags_of,
 )
 from backlit.errors import ArgumentError, DataError, ShapeError
@@ -96,6 +98,44 @@ def test_a_scheme_for_all_sentences_or_none():
     assert scheme_of([["B-P", "I-P"], ["I-P"]]) is None
     assert scheme_of([["O"]]) == "IOB2"
     assert scheme_of([["B-P", "E-P"], ["S-P"]]) == "BIOES"
+
+
+def test_which_tags_may_follow_each_other():
+    cases = {
+        "IOB2": "O B I | O, B B, I I O, B I",
+        "BIOES": "S | B E | S O S | B I I E O",
+        "IOBES": "B E",
+        "BILOU": "U | B L | B I L U",
+        "IOB1": "I | I B | O I I B I",
+    }
+    wrong = {
+        "IOB2": "I | O I",
+        "BIOES": "B | I E | E | B O E | B I | S E | B S | E I",
+        "BILOU": "B | L | U L | B U",
+        "IOB1": "B | O B | B I",
+    }
+
+    def fits(scheme, letters):
+        parts = letters.replace(",", "").split()
+        names = sorted({f"{a}-x" if a != "O" else a for a in parts} | {"O"})
+        start, follow, end = tag_constraints(names, scheme)
+        tags = [names.index(f"{a}-x" if a != "O" else a) for a in parts]
+        pairs = [follow[a, b] for a, b in itertools.pairwise(tags)]
+        return bool(start[tags[0]] and end[tags[-1]] and all(pairs))
+
+    for table, verdict in ((cases, True), (wrong, False)):
+        for scheme, texts in table.items():
+            for letters in texts.split("|"):
+                assert fits(scheme, letters) is verdict, (scheme, letters)
+    start, follow, _ = tag_constraints(["O", "B-a", "I-a", "B-b-c", "I-b-c"])
+    assert follow[1].tolist() == [True, True, True, True, False]
+    assert follow[4].tolist() == [True, True, False, True, True]
+    assert start.tolist() == [True, True, False, True, False]
+    assert [rule.shape for rule in tag_constraints([])] == [(0,), (0, 0), (0,)]
+    with pytest.raises(ArgumentError, match=r"tags of IOB2 are O, or B, I with a type, got 'S-x'"):
+        tag_constraints(["O", "S-x"])
+    with pytest.raises(ArgumentError, match=r"the scheme must be one of IOB1, .*, got 'IO'"):
+        tag_constraints(["O"], "IO")
 
 
 def test_errors_of_tags():

@@ -15,7 +15,16 @@ from .language import LineDataset, TokenBlocks, read_lines, write_tokens
 from .reading import read_text
 from .scores import EntityCounts, EntityScores, entity_scores
 from .sequences import WindowDataset, kmers, pad, pad_collate, windows
-from .tags import Entity, convert_tags, entities, flaw, scheme_of, split_tag, tags_of
+from .tags import (
+    Entity,
+    convert_tags,
+    entities,
+    flaw,
+    scheme_of,
+    split_tag,
+    tag_constraints,
+    tags_of,
+)
 from .tokenizers import (
     BytePairTokenizer,
     CharTokenizer,

@@ -15,8 +15,11 @@ Ratinov & Roth, "Design challenges and misconceptions in named entity recognitio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from ...errors import ArgumentError
 
@@ -118,6 +121,46 @@ def flaw(tags: Sequence[str], scheme: str) -> tuple[int, str] | None:
     return next(((i, w) for i, (t, w) in enumerate(zip(tags, wanted, strict=True)) if t != w), None)
 
 
+def tag_constraints(
+    tags: Sequence[str], scheme: str = "IOB2"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which tags may begin a sentence, follow each other, and end it: (C,), (C, C), (C,) of bool.
+
+    These are the constraints of a `nn.CRF` whose classes are the tags, in this order.
+
+    >>> start, follow, end = tag_constraints(["O", "B-per", "I-per"])
+    >>> start.tolist(), follow.tolist()
+    ([True, True, False], [[True, True, False], [True, True, True], [True, True, True]])
+    """
+    name = scheme_name(scheme)
+    letters = {"B", *SCHEMES[name]}
+    parts = [split_tag(tag) for tag in tags]
+    for tag, (letter, _) in zip(tags, parts, strict=True):
+        if letter not in {"O", *letters}:
+            raise ArgumentError(
+                f"tag_constraints: tags of {name} are O, or {', '.join(sorted(letters))} with a "
+                f"type, got {tag!r}"
+            )
+
+    @functools.cache
+    def occurs(*some: tuple[str, str]) -> bool:
+        """Whether tags stand side by side in some sentence, with one more on either side of it."""
+        here = [letter if letter == "O" else f"{letter}-{kind}" for letter, kind in some]
+        more = [[], *([f"{letter}-{kind}"] for letter in letters for _, kind in some)]
+        return any(flaw([*a, *here, *b], name) is None for a in more for b in more)
+
+    def alike(*some: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+        """Letters with their types, of which it only matters whether they are the same."""
+        return tuple((letter, str(kind == some[0][1])) for letter, kind in some)
+
+    follow = [[occurs(*alike(a, b)) for b in parts] for a in parts]
+    outside = ("O", "")
+    start = [occurs(outside, *alike(b)) for b in parts]
+    end = [occurs(*alike(a), outside) for a in parts]
+    table = np.array(follow, bool).reshape(len(parts), len(parts))
+    return np.array(start, bool), table, np.array(end, bool)
+
+
 def scheme_of(sentences: Iterable[Sequence[str]]) -> str | None:
     """The scheme that all sentences obey, or None; IOB2 where several fit.
 
@@ -140,4 +183,13 @@ def scheme_name(scheme: str) -> str:
     return name
 
 
-__all__ = ["Entity", "convert_tags", "entities", "flaw", "scheme_of", "split_tag", "tags_of"]
+__all__ = [
+    "Entity",
+    "convert_tags",
+    "entities",
+    "flaw",
+    "scheme_of",
+    "split_tag",
+    "tag_constraints",
+    "tags_of",
+]

@@ -116,11 +116,13 @@ class BiLSTMCRF(BiLSTMTagger):
 
         x: (N, T) tokens, lengths: (N,) -> emissions (N, T, classes)
 
-    With `constraints` (see `nn.tag_constraints`) impossible sequences of tags get no probability.
+    With `constraints` (see `data.text.tag_constraints`) impossible sequences of tags
+    get no probability.
     Source: Huang, Xu & Yu, arXiv:1508.01991, sec. 2.4; Lample et al., NAACL 2016, sec. 2.
 
     >>> from backlit import tensor, zeros
-    >>> model = BiLSTMCRF(100, constraints=nn.tag_constraints(["O", "B-x", "I-x"]), classes=3)
+    >>> from backlit.data.text import tag_constraints
+    >>> model = BiLSTMCRF(100, constraints=tag_constraints(["O", "B-x", "I-x"]), classes=3)
     >>> [len(tags) for tags in model.decode(zeros((2, 7), dtype="int64"), tensor([7, 3]))]
     [7, 3]
     """
