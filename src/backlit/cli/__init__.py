@@ -5,6 +5,7 @@ A subcommand is imported when it is used, so that `backlit --help` answers at on
 - `run` (a PyTorch script), with `script/`: its training step compiled, its first step shown;
 - `train`, `evaluate`, `predict` (what `backlit.recipes` makes of data), `replay`, with `options`
   (the settings as options) and `pictures` (of digits and planes);
+- `models`, `summary` (networks, and their layers), with `shapes` (of typed inputs);
 - `grad`, `check`, `diagnose`, `draw`, `explain`, `step` (seeing through), with `source` (what a
   command is given: a record, a script, a formula) and `stepper/` (the walk and its full screen).
 
@@ -32,6 +33,8 @@ _COMMANDS = {
     "train": ("backlit.cli.train", "Train a network on your data and save the run."),
     "eval": ("backlit.cli.evaluate", "Measure a saved run on its test set."),
     "predict": ("backlit.cli.predict", "Apply a saved run to examples or files."),
+    "models": ("backlit.cli.models", "List the networks, with parameters, operations, memory."),
+    "summary": ("backlit.cli.summary", "Show a network layer by layer."),
     "replay": ("backlit.cli.replay", "Do a failed step of training again, and look at it."),
     "grad": ("backlit.cli.grad", "Show every gradient of an expression."),
     "check": ("backlit.cli.check", "Check a hand-written gradient, and say why it is wrong."),

@@ -17,6 +17,7 @@ from ..recipes.script import run_file
 from ..see.checks import WRONG
 from ..see.checks import check as check_gradient
 from .output import make_console
+from .shapes import random_array
 
 
 @click.command(
@@ -101,19 +102,4 @@ def _inputs(
                 "example_inputs in the file"
             )
         shapes = ("3x4",) * len(subject.parameters)
-    return [_random(text, rng) for text in shapes]
-
-
-def _random(text: str, rng: np.random.Generator) -> np.ndarray:
-    """Numbers from 0.3 to 1.5 in size, of both signs; or integers below a limit."""
-    size, colon, limit = text.partition(":")
-    try:
-        shape = tuple(int(n) for n in size.split("x")) if size else ()
-        below = int(limit) if colon else 0
-    except ValueError:
-        raise ArgumentError(
-            f"check: a shape must be numbers with x between, as 3x4, got {text!r}"
-        ) from None
-    if colon:
-        return rng.integers(0, below, shape)
-    return np.asarray(rng.uniform(0.3, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
+    return [random_array(text, rng) for text in shapes]

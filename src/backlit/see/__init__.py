@@ -22,6 +22,7 @@ from .formula.language import ExpressionError
 from .formula.tree import differentiate
 from .measure.breakpoints import Breakpoints, breakpoints
 from .measure.curvature import Curvature, Eigenvalue, curvature
+from .measure.layers import Layer, Summary, summary
 from .measure.operations import Operation, Operations, operations
 from .measure.samples import Noise, SampleGradients, sample_gradients
 from .measure.saved import Saved, SavedArray, saved
@@ -50,6 +51,7 @@ __all__ = [
     "ExpressionError",
     "Finding",
     "Jacobian",
+    "Layer",
     "NodeRecord",
     "Noise",
     "Operation",
@@ -61,6 +63,7 @@ __all__ = [
     "SavedArray",
     "ScopeRecord",
     "Stop",
+    "Summary",
     "Value",
     "Watch",
     "Why",
@@ -82,6 +85,7 @@ __all__ = [
     "sample_gradients",
     "saved",
     "steps",
+    "summary",
     "watch",
     "why",
 ]
