@@ -32,7 +32,7 @@ from .folders import DatasetFolder
 from .idx import idx_folder, read_idx
 from .images import ImageFolder
 from .loader import DataLoader
-from .pictures import image_tensor, load_image, open_image
+from .pictures import load_image, open_image
 from .playground import playground
 from .published import cifar10, cifar100, fashion_mnist, mnist, tiny_shakespeare, wnut17
 from .samplers import (
@@ -85,7 +85,6 @@ __all__ = [
     "fashion_mnist",
     "get_worker_info",
     "idx_folder",
-    "image_tensor",
     "k_fold",
     "load_image",
     "mnist",

@@ -121,12 +121,7 @@ def load_image(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> Te
         if upright.mode in _WIDE and mode != "RGBA":
             grey = np.asarray(upright).astype(np.float32) / np.float32(65535)
             return wrap(np.repeat(grey[np.newaxis], len(mode), axis=0))
-        return image_tensor(_converted(upright, mode, file))
-
-
-def image_tensor(image: Image) -> Tensor:
-    """The numbers of an 8-bit picture of Pillow's: float32 in [0, 1], of shape (C, H, W)."""
-    pixels = np.asarray(image)
+        pixels = np.asarray(_converted(upright, mode, file))
     planes = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return wrap(np.ascontiguousarray(planes, np.float32) / np.float32(255))
 
@@ -153,4 +148,4 @@ def _converted(image: Image, mode: str, file: Any) -> Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-__all__ = ["EXTENSIONS", "image_tensor", "load_image", "open_image"]
+__all__ = ["EXTENSIONS", "load_image", "open_image"]
