@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import struct
 import sys
 import warnings
@@ -11,7 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlit.data import DataLoader, ImageFolder, load_image, open_image
+from backlit.data import (
+    DataLoader,
+    ImageFolder,
+    Table,
+    TableEncoding,
+    TableStream,
+    load_image,
+    open_image,
+)
 from backlit.errors import ArgumentError, DataError, MissingDependencyError, MissingFileError
 from sampling import try_each
 
@@ -277,6 +286,33 @@ def test_folders_that_are_wrong_are_refused_when_they_are_opened(animals):
     try_each(check, cases)
     assert not loop.exists()
     assert ImageFolder(animals, allow_empty=True).classes == ["cat", "dog", "fox"]
+
+
+def test_what_may_not_be_read_is_refused_by_name(animals, monkeypatch):
+    def refused(*arguments, **settings):
+        raise PermissionError(13, "Permission denied")
+
+    data = ImageFolder(animals)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", refused)
+        with pytest.raises(DataError, match=r"b.png cannot be read: Permission denied; remove it"):
+            data[0]
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(DataError, match="animals cannot be read: Permission denied; check"):
+        ImageFolder(animals)
+
+
+def test_data_sets_can_be_sent_to_other_processes(animals, tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    stream = TableStream(tmp_path / "a.csv", target="y")
+    for data in (
+        ImageFolder(animals),
+        Table(tmp_path / "a.csv"),
+        TableEncoding(stream)(stream),
+    ):
+        again = pickle.loads(pickle.dumps(data))
+        assert type(again) is type(data)
+        assert len(list(again)) == len(list(data))
 
 
 def test_links_to_other_folders_are_followed(animals, tmp_path):
