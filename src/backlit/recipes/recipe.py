@@ -76,6 +76,7 @@ class Examples(Recipe):
             labels=self.labels,
             groups=self.groups,
             fixed=self.fixed,
+            name=self.name,
         )
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Form:
