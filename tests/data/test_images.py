@@ -289,15 +289,20 @@ def test_folders_that_are_wrong_are_refused_when_they_are_opened(animals):
 
 
 def test_what_may_not_be_read_is_refused_by_name(animals, monkeypatch):
-    def refused(*arguments, **settings):
-        raise PermissionError(13, "Permission denied")
+    def refused(error):
+        def refuse(*arguments, **settings):
+            raise error
+
+        return refuse
 
     data = ImageFolder(animals)
-    with monkeypatch.context() as patch:
-        patch.setattr(Image, "open", refused)
-        with pytest.raises(DataError, match=r"b.png cannot be read: Permission denied; remove it"):
-            data[0]
-    monkeypatch.setattr(os, "scandir", refused)
+    denied = PermissionError(13, "Permission denied")
+    for error, message in ((denied, "Permission denied"), (MemoryError(), "MemoryError")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Image, "open", refused(error))
+            with pytest.raises(DataError, match=f"b.png cannot be read: {message}; remove it"):
+                data[0]
+    monkeypatch.setattr(os, "scandir", refused(denied))
     with pytest.raises(DataError, match="animals cannot be read: Permission denied; check"):
         ImageFolder(animals)
 
@@ -411,6 +416,7 @@ def test_tables_of_labels_that_are_wrong(flat):
         ("file\n1.png\n", "must have a column of files and one of labels, got file"),
         ("file,a,b\n1.png,x,y\n", "must have two columns, .* or one called label or .*, got file"),
         ("file,label\n1.png,a,b\n", r"labels.csv:2: each record must have 2 fields"),
+        ("1.png,a\n2.png,b\n", r"labels.csv:1: the first line must have the names of the columns"),
         ("file,label\n", "labels must name at least one file, got none"),
     ]
 

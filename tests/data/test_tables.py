@@ -185,6 +185,7 @@ BAD = [
     ("a;b\n1,5;x\n2,5;x\n", {}, r"a.csv:2: column 'a' must hold a number, got '1,5'; pass decimal"),
     ("d\n" + "2024-01-01\n" * 19 + "2024-02-30\n", {}, r"a.csv:21: column 'd' must hold a date as"),
     ("a\nx\n", {"kinds": {"a": "number"}}, r"a.csv:2: column 'a' must hold a number, got 'x'"),
+    ("a,b\n,1\nx,1\n", {"kinds": {"a": "number"}}, r"a.csv:3: column 'a' must hold a number, got"),
     ("d\nx\n", {"dates": {"d": "%Y"}}, r"a.csv:2: column 'd' must hold a date as %Y, got 'x'"),
     ("a,b\nx,1\n", {"target": "B"}, r"target must name columns of .*'a', 'b', got 'B'; did you m"),
     ("a\nx\n", {"kinds": {"a": "float"}}, "the kind of 'a' must be one of number, category, date"),
