@@ -65,6 +65,7 @@ docs: $(VENV)/.docs
 bench: $(VENV)/.bench
 	$(RUN) -m bench $(BENCH)
 	$(RUN) -m bench.eager_ops
+	$(RUN) -m bench.loading
 
 picture: $(VENV)/.test
 	$(RUN) scripts/draw_picture.py

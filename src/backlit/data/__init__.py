@@ -6,7 +6,8 @@ loop (`prefetch`), or in processes (`workers` is the parent's side, `worker` the
 the memory between them). Data sets are in `digits` (scans) and `playground` (computed). Files are
 read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data sets, of pictures by
 `images`, which `pictures` reads; `tables` are read or made of other libraries', and become numbers.
-`text` is all that is made of words. `published` sets are fetched by `download`, when asked.
+`text` is all that is made of words, `transforms` change images. `published` sets are fetched by
+`download`, when asked.
 """
 
 import typing as _typing

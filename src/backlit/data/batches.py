@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import result_type
+from ..dtypes import SUPPORTED, result_type
 from ..errors import ArgumentError, ShapeError
-from ..tensor import as_tensor, wrap
+from ..tensor import Tensor, as_tensor, wrap
 
 
 def collate(examples: list[Any]) -> Any:
@@ -46,6 +46,9 @@ def collate(examples: list[Any]) -> Any:
         return {key: collate([e[key] for e in examples]) for key in first}
     if isinstance(first, str | bytes):
         return examples
+    alike = _alike(examples)
+    if alike is not None:
+        return alike
     tensors = [as_tensor(e) for e in examples]
     for t in tensors:
         t._require_cut("collate", "give t.detach(), or a collate_fn that uses backlit.stack")
@@ -58,6 +61,27 @@ def collate(examples: list[Any]) -> Any:
         )
     dtype = result_type(*(a.dtype for a in arrays))
     return wrap(np.stack([a.astype(dtype, copy=False) for a in arrays]))
+
+
+def _alike(examples: list[Any]) -> Tensor | None:
+    """The batch of numbers of one type, or of arrays of one dtype and shape; None if unlike."""
+    kind = type(examples[0])
+    if any(type(e) is not kind for e in examples):
+        return None
+    if kind in (int, float, bool):
+        return as_tensor(examples)
+    arrays = examples
+    if kind is Tensor:
+        if any(t.requires_grad for t in examples):
+            return None
+        arrays = [t.numpy() for t in examples]
+    elif kind is not np.ndarray:
+        return None
+    shape, dtype = arrays[0].shape, arrays[0].dtype
+    if dtype not in SUPPORTED or any(a.dtype != dtype or a.shape != shape for a in arrays):
+        return None
+    whole = np.concatenate(arrays) if shape else np.array(arrays)
+    return wrap(whole.reshape(len(arrays), *shape))
 
 
 def default_convert(example: Any) -> Any:

@@ -172,14 +172,12 @@ class DataLoader:
         """Raise for what is said of workers where there are none, or cannot be."""
         if self.timeout < 0:
             raise ArgumentError(f"DataLoader: timeout must be seconds from 0, got {self.timeout:g}")
-        context = self.multiprocessing_context
-        if context is not None:
-            chosen_context(context)
+        if self.multiprocessing_context is not None:
+            chosen_context(self.multiprocessing_context)
         if not self.num_workers:
             said = {
                 "prefetch_factor": self.prefetch_factor,
                 "persistent_workers": self.persistent_workers,
-                "multiprocessing_context": context,
                 "timeout": self.timeout,
             }
             for name, value in said.items():

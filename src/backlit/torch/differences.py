@@ -237,7 +237,8 @@ DIFFERENCES = (
     Row(
         "a stream comes once, however many workers there are",
         "S = type('S', (torch.utils.data.IterableDataset,), {'__iter__': lambda s: iter([1, 2])})\n"
-        "sorted(map(int, torch.utils.data.DataLoader(S(), num_workers=2)))",
+        "two = {'num_workers': 2, 'multiprocessing_context': 'fork'}\n"
+        "sorted(map(int, torch.utils.data.DataLoader(S(), **two)))",
         "[1, 1, 2, 2]",
         "[1, 2]",
     ),
