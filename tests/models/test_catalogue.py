@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 import backlit as bl
 from backlit import models, nn, see
 from backlit.errors import ArgumentError
+from backlit.models.catalogue import network
 from sampling import only
 from scripts.torchvision_names import checksum
 
 FACTS = json.loads(Path(__file__).with_name("torchvision_names.json").read_text("utf-8"))
 #: Those that are made in a moment; the others have hundreds of millions of parameters or ops.
-QUICK = """lenet lenet5_1998 alexnet2012 cifar_resnet20 cifar_resnet18 resnet18 resnet50 googlenet
-squeezenet1_0 mobilenet_v2 densenet121 unet charrnn bilstmcrf textcnn"""
+QUICK = """lenet lenet5_1998 cifar_resnet20 cifar_resnet18 resnet18 resnet50 googlenet
+squeezenet1_0 mobilenet_v2 unet charrnn bilstmcrf textcnn
+linear_regression softmax_regression mlp playground two_layer autoencoder vae dcgan_generator
+dcgan_discriminator tiny_yolo"""
 
 
 @pytest.fixture
@@ -62,8 +66,10 @@ def test_errors() -> None:
         models.create("resnet5")
     with pytest.raises(ArgumentError, match=r"no network 'q'; models.names\(\) lists them"):
         models.about("q")
+    with pytest.raises(ArgumentError, match=r"'lenet' already, backlit.models.images.lenet.LeNet;"):
+        network(input=(1,), parameters=0, multiply_adds=0, name="LeNet")(lambda: None)
     for name in models.names():
         make = models.about(name).make
-        if not isinstance(make, type):
+        if "weights" in inspect.signature(make).parameters:
             with pytest.raises(ArgumentError, match=rf"{name}: weights must be None.*load_weights"):
                 make(weights="DEFAULT")

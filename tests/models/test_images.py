@@ -14,6 +14,7 @@ from backlit.models.images.densenet import DenseLayer
 from backlit.models.images.lenet import SEEN
 from backlit.models.images.resnet import BasicBlock, Bottleneck, Shortcut
 from backlit.nn import functional as f
+from sampling import only
 
 rng = np.random.default_rng(0)
 
@@ -34,7 +35,7 @@ SMALL = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", only("densenet", SMALL))
 def test_a_network_gives_a_row_of_classes_and_gradients_for_all_parameters(name) -> None:
     bl.manual_seed(0)
     model = SMALL[name]()
@@ -59,7 +60,7 @@ def test_residual_blocks_start_as_the_identity_if_asked() -> None:
     np.testing.assert_array_equal(model.layer1(x).numpy(), x.numpy())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_googlenet_has_two_more_heads_in_training_only() -> None:
     bl.manual_seed(0)
     model = models.googlenet(num_classes=7)

@@ -200,12 +200,13 @@ def test_nothing_is_loaded_if_names_or_shapes_do_not_fit() -> None:
 def test_not_strict_passes_over_and_says_so() -> None:
     model = network()
     before = arrays(model)
-    state = dict(network(4).state_dict())
+    state = dict(reversed(network(4).state_dict().items()))
     del state["bn1.bias"]
     state["more"] = bl.zeros(1)
     result = models.load_weights(model, state, strict=False)
     assert result.missing == ["bn1.bias"]
     assert result.unexpected == ["more"]
+    assert list(result.misshapen) == ["fc.weight", "fc.bias"]  # as in the network
     assert result.misshapen == {
         "fc.weight": "must be float32[3,128], got float32[4,128]",
         "fc.bias": "must be float32[3], got float32[4]",

@@ -12,7 +12,7 @@ from .catalogue import Network, about, create, names
 from .detection import TinyYOLO
 from .generative import *
 from .images import *
-from .perceptrons import mlp, playground, two_layer
+from .perceptrons import linear_regression, mlp, playground, softmax_regression, two_layer
 from .sequences import *
 from .transfer import create_feature_extractor, freeze, replace_head, unfreeze
 from .weights import Loaded, load_weights, read_weights
@@ -29,12 +29,14 @@ __all__ = [
     "create_feature_extractor",
     "detection",
     "freeze",
+    "linear_regression",
     "load_weights",
     "mlp",
     "names",
     "playground",
     "read_weights",
     "replace_head",
+    "softmax_regression",
     "two_layer",
     "unfreeze",
 ]

@@ -57,7 +57,13 @@ def network(
 
     def enter(make: Maker) -> Maker:
         made: Any = make
-        known = name or made.__name__.lower()
+        known = (name or made.__name__).lower()
+        before = _CATALOGUE.get(known)
+        if before is not None and _place(before.make) != _place(made):
+            raise ArgumentError(
+                f"network: the catalogue has {known!r} already, {'.'.join(_place(before.make))}; "
+                "give another name="
+            )
         _CATALOGUE[known] = Network(known, make, input, parameters, multiply_adds, dtype)
         size = "×".join(map(str, input))
         what = f"{size} tokens" if dtype == "int64" and len(input) == 1 else f"an input of {size}"
@@ -68,6 +74,11 @@ def network(
         return make
 
     return enter
+
+
+def _place(make: Any) -> tuple[str, str]:
+    """Where something is defined: the same for a notebook's cell that is run again."""
+    return make.__module__, make.__qualname__
 
 
 def names() -> list[str]:

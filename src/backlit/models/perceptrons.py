@@ -1,4 +1,4 @@
-"""Fully connected networks."""
+"""Fully connected networks: regressions, perceptrons of several layers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .. import nn
 from ..errors import ArgumentError
+from .catalogue import network
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -18,6 +19,29 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+@network(input=(8,), parameters=9, multiply_adds=8)
+def linear_regression(inputs: int = 8, outputs: int = 1) -> nn.Linear:
+    """y = W x + b, for numbers; trained on squared differences.
+
+    >>> from backlit import zeros
+    >>> linear_regression(3)(zeros((5, 3))).shape
+    (5, 1)
+    """
+    return nn.Linear(inputs, outputs)
+
+
+@network(input=(784,), parameters=7_850, multiply_adds=7_840)
+def softmax_regression(inputs: int = 784, num_classes: int = 10) -> nn.Sequential:
+    """Logits W x + b of all axes but the first, for classes; trained on cross-entropy.
+
+    >>> from backlit import zeros
+    >>> softmax_regression()(zeros((5, 1, 28, 28))).shape
+    (5, 10)
+    """
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, num_classes))
+
+
+@network(input=(784,), parameters=669_706, multiply_adds=668_672)
 def mlp(
     sizes: Sequence[int] = (784, 512, 512, 10), activation: str = "relu", dropout: float = 0.0
 ) -> nn.Sequential:
@@ -44,6 +68,7 @@ def mlp(
     return nn.Sequential(*layers)
 
 
+@network(input=(2,), parameters=25, multiply_adds=18)
 def playground(hidden: Sequence[int] = (4, 2), activation: str = "tanh") -> nn.Sequential:
     """Two coordinates to one number in (-1, 1), for data that can be drawn in the plane.
 
@@ -55,6 +80,7 @@ def playground(hidden: Sequence[int] = (4, 2), activation: str = "tanh") -> nn.S
     return network.append(nn.Tanh())
 
 
+@network(input=(1000,), parameters=101_000, multiply_adds=101_000)
 def two_layer(inputs: int = 1000, hidden: int = 100, outputs: int = 10) -> nn.Sequential:
     """Two matrices and a sigmoid, no biases: the network that courses write in twenty lines.
 

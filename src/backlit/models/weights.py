@@ -16,6 +16,7 @@ from ..foreign import require_dict
 from ..interop import pytorch, storage
 from ..nn.module import Module
 from ..nn.parameter import is_known
+from ..nn.saved_state import needed
 from ..op import describe
 from ..tensor import Tensor
 
@@ -227,17 +228,13 @@ def _matched(
             result.misshapen[target] = f"must be {describe(own[target])}, got {got}"
         else:
             fitting[target] = value
-            result.loaded.append(target)
     shared: dict[int, bool] = {}
     for name, t in own.items():
         shared[id(t)] = shared.get(id(t), False) or name in source
-    result.missing = [n for n, t in own.items() if not shared[id(t)] and not _spare(model, n)]
+    result.missing = [n for n, t in own.items() if not shared[id(t)] and needed(model, n)]
+    result.loaded = [n for n in own if n in fitting]  # in the network's order, not the file's
+    result.misshapen = {n: result.misshapen[n] for n in own if n in result.misshapen}
     return result, fitting
-
-
-def _spare(model: Module, name: str) -> bool:
-    path, _, last = name.rpartition(".")
-    return last in model.get_submodule(path).may_be_missing
 
 
 def _target(model: Module, name: str, own: Mapping[str, Any], rename: Rename | None) -> str | None:

@@ -49,7 +49,7 @@ def load(module: Any, state: Any, strict: bool, assign: bool) -> IncompatibleKey
     for name, t in own.items():
         shared.setdefault(id(t), []).append(name)
     given = {names[0]: [n for n in names if n in state] for names in shared.values()}
-    missing = [n for n, t in own.items() if not given[shared[id(t)][0]] and _needed(module, n)]
+    missing = [n for n, t in own.items() if not given[shared[id(t)][0]] and needed(module, n)]
     unexpected = [n for n in state if n not in own]
     if strict and (missing or unexpected):
         raise ArgumentError(
@@ -71,7 +71,7 @@ def load(module: Any, state: Any, strict: bool, assign: bool) -> IncompatibleKey
     return IncompatibleKeys(missing, unexpected)
 
 
-def _needed(module: Any, name: str) -> bool:
+def needed(module: Any, name: str) -> bool:
     """Whether a state must have a name; files of old may lack some buffers."""
     path, _, last = name.rpartition(".")
     return last not in module.get_submodule(path).may_be_missing

@@ -47,11 +47,11 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
             near = near_name(name, list(table.columns), 0.6)
             hint = f"; did you mean {near}?" if near else ""
             raise ArgumentError(
-                f"{source.path.name}: target must be one of {', '.join(names)}, got {name!r}{hint}"
+                f"{source.dataset}: target must be one of {', '.join(names)}, got {name!r}{hint}"
             )
     if len(source.target) > 1:
         raise ArgumentError(
-            f"{source.path.name}: one target is learned at a time, got {', '.join(source.target)}"
+            f"{source.dataset}: one target is learned at a time, got {', '.join(source.target)}"
         )
     if source.target:
         return source.target[0]
@@ -62,15 +62,14 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
         return names[0]
     described = ", ".join(f"{n} ({_described(table, n)})" for n in names[:20])
     raise ArgumentError(
-        f"{source.path.name}: which column is to be learned? Say --target NAME, one of {described}"
+        f"{source.dataset}: which column is to be learned? Say --target NAME, one of {described}"
     )
 
 
 def _described(table: Table, name: str) -> str:
     column = table.columns[name]
     if column.kind == "category":
-        n = len(column.categories)
-        return "1 category" if n == 1 else f"{n} categories"
+        return f"{len(column.categories)} categories"
     return {"number": "numbers", "date": "dates", "text": "texts"}[column.kind]
 
 

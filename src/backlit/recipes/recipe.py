@@ -76,7 +76,6 @@ class Examples(Recipe):
             labels=self.labels,
             groups=self.groups,
             fixed=self.fixed,
-            name=self.name,
         )
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Form:

@@ -215,9 +215,7 @@ class Series(Recipe):
 
     def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
         """Windows in the order of time: what is forecast in a part lies in that part."""
-        found = by_time(
-            self.name, len(self.rows), validation=settings["validation"], test=settings["test"]
-        )
+        found = by_time(len(self.rows), validation=settings["validation"], test=settings["test"])
         form = form or self._learn(found, settings)
         assert isinstance(form, Windows)
         rows = form.scaled(self.rows)
