@@ -208,4 +208,6 @@ def test_errors_of_scores():
     with pytest.raises(ShapeError, match="guesses for each of 2 sentences, got 1"):
         entity_scores([["O"], ["O"]], [["O"]])
     with pytest.raises(ShapeError, match=re.escape("a list of tags, got the text 'O'")):
-        entity_scores(["O"], ["O"])
+        entity_scores(["O"], [["O"]])
+    with pytest.raises(ShapeError, match="a list of tags, got the text"):
+        entity_scores([["O"]], ["O"])

@@ -142,14 +142,21 @@ def test_every_tokenizer_is_saved_with_a_run(tmp_path, pairs):
 
 def test_files_that_are_no_tokenizer(tmp_path):
     path = tmp_path / "tokenizer.json"
+    ours = '{"format": "backlit-tokenizer-1", "kind": '
     for text, said in (
         ('{"model": 1}', "must be a tokenizer's file, but is none"),
         ("{}", "must have the format backlit-tokenizer-1"),
-        ('{"format": "backlit-tokenizer-1", "kind": "x"}', "must be that of a tokenizer, got"),
+        ("[]", "must be an object"),
+        (ours + '"x"}', r"that of a tokenizer, .* of kind 'x'"),
+        (ours + '"words"}', "KeyError: 'vocabulary'"),
+        (ours + '"characters", "vocabulary": {"tokens": ["ab"]}}', "single characters, got 'ab'"),
+        (ours + '"k-mers", "k": 0, "stride": 1, "alphabet": "A"}', "k must be a positive integer"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=said):
             load_tokenizer(path)
+    with pytest.raises(ArgumentError, match="tokenizer_from: the state must be a dict, got a path"):
+        tokenizer_from(path)
 
 
 def test_errors_of_byte_pairs(pairs, monkeypatch):

@@ -11,6 +11,7 @@ from backlit.errors import ArgumentError, DataError, IndexRangeError
 def test_tokens_come_by_frequency_and_then_by_the_alphabet():
     words = Vocabulary.build(["c a b".split(), "b a a".split()])
     assert words.tokens == ["<pad>", "<unk>", "a", "b", "c"]
+    assert Vocabulary.build([["b", "B", "B"]]).tokens[2:] == ["B", "b"]
     again = Vocabulary.build(["a a b c".split(), "b a".split()])
     assert again == words
 
@@ -60,8 +61,9 @@ def test_files_that_are_no_vocabulary(tmp_path):
     path = tmp_path / "v.json"
     for text, said in (
         ("{", r"v\.json must be a JSON file, but is not"),
-        ("[1]", "must have the format backlit-vocabulary-1"),
+        ("[1]", "must be an object of format backlit-vocabulary-1"),
         ('{"format": "backlit-vocabulary-1"}', "the state must be that of a vocabulary"),
+        ('{"format": "backlit-vocabulary-1", "tokens": {"a": 1}}', "tokens are no list"),
         ('{"format": "backlit-vocabulary-1", "tokens": [1]}', "tokens must be texts, got 1"),
         ('{"format": "backlit-vocabulary-1", "tokens": ["a"], "x": 1}', "unexpected keyword"),
     ):

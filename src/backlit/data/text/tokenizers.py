@@ -18,6 +18,7 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError, IndexRangeError, MissingDependencyError
 from ...files import read_bytes, write_whole
+from ...foreign import require_dict
 from .reading import PathLike, read_text
 from .sequences import kmers
 from .vocabulary import Vocabulary, read_json
@@ -265,8 +266,7 @@ class BytePairTokenizer:
     @classmethod
     def from_file(cls, path: PathLike) -> BytePairTokenizer:
         """The tokenizer in a file `tokenizer.json`."""
-        text = read_text(path)
-        return cls(_read(lambda library: library.Tokenizer.from_str(text), path))
+        return _byte_pairs(read_text(path), path)
 
     @classmethod
     def from_gpt2(
@@ -338,26 +338,41 @@ class BytePairTokenizer:
 
 def load_tokenizer(path: PathLike) -> Any:
     """The tokenizer of whichever kind in a file that `save` wrote, or in a `tokenizer.json`."""
-    if b'"model"' in read_bytes(path, "load_tokenizer") and FORMAT not in read_text(path)[:200]:
-        return BytePairTokenizer.from_file(path)
-    return tokenizer_from(read_json(path, "load_tokenizer", FORMAT))
+    content = read_json(path, "load_tokenizer")
+    if content.get("format") == FORMAT:
+        return tokenizer_from(content)
+    if "model" not in content:
+        raise DataError(
+            f"load_tokenizer: {os.fspath(path)} must have the format {FORMAT}, or be a "
+            "tokenizer.json with a model"
+        )
+    return _byte_pairs(json.dumps(content), path)
 
 
 def tokenizer_from(state: dict[str, Any]) -> Any:
     """The tokenizer of a `state_dict`."""
+    require_dict("tokenizer_from", state)
     kind = state.get("kind")
-    for cls in (CharTokenizer, WordTokenizer):
-        if kind == cls.kind and "vocabulary" in state:
-            return cls(Vocabulary.from_state(state["vocabulary"]))
-    if kind == KmerTokenizer.kind and {"k", "stride", "alphabet"} <= state.keys():
-        return KmerTokenizer(state["k"], stride=state["stride"], alphabet=state["alphabet"])
-    if kind == BytePairTokenizer.kind and isinstance(state.get("json"), str):
-        text = state["json"]
-        return BytePairTokenizer(_read(lambda lib: lib.Tokenizer.from_str(text), "the state"))
+    try:
+        for cls in (CharTokenizer, WordTokenizer):
+            if kind == cls.kind:
+                return cls(Vocabulary.from_state(state["vocabulary"]))
+        if kind == KmerTokenizer.kind:
+            return KmerTokenizer(state["k"], stride=state["stride"], alphabet=state["alphabet"])
+        if kind == BytePairTokenizer.kind and isinstance(state["json"], str):
+            return _byte_pairs(state["json"], "the state")
+        reason = f"it is of kind {kind!r:.40}"
+    except (KeyError, TypeError, ArgumentError) as error:
+        reason = f"{type(error).__name__}: {error}"
     raise DataError(
-        f"tokenizer_from: the state must be that of a tokenizer, got {state!r:.60}; give what "
-        "state_dict() gave"
+        f"tokenizer_from: the state must be that of a tokenizer, got {state!r:.60} ({reason}); "
+        "give what state_dict() gave"
     )
+
+
+def _byte_pairs(text: str, path: PathLike) -> BytePairTokenizer:
+    """The tokenizer in the text of a tokenizer.json."""
+    return BytePairTokenizer(_read(lambda library: library.Tokenizer.from_str(text), path))
 
 
 def _texts(what: str, texts: Iterable[str]) -> Iterable[str]:

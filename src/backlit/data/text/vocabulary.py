@@ -171,8 +171,9 @@ class Vocabulary:
     def from_state(cls, state: dict[str, Any]) -> Vocabulary:
         """The vocabulary of a `state_dict`."""
         try:
-            tokens, others = state["tokens"], {k: v for k, v in state.items() if k != "tokens"}
-            return cls(tokens, **others)
+            if not isinstance(state["tokens"], list):
+                raise TypeError("tokens are no list")
+            return cls(**state)
         except (KeyError, TypeError, ArgumentError) as error:
             raise DataError(
                 f"Vocabulary: the state must be that of a vocabulary, got {state!r:.60} ({error})"
@@ -195,15 +196,15 @@ class Vocabulary:
 
 
 def read_json(path: PathLike, what: str, *formats: str) -> dict[str, Any]:
-    """The object in a JSON file that says of which format it is."""
+    """The object in a JSON file, which must be of one of the formats, if there are any."""
     try:
         content = json.loads(read_bytes(path, what))
     except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{what}: {path} must be a JSON file, but is not: {error}") from None
-    if not isinstance(content, dict) or content.get("format") not in formats:
-        raise DataError(f"{what}: {path} must have the format {' or '.join(formats)}")
+    if not isinstance(content, dict) or (formats and content.get("format") not in formats):
+        raise DataError(f"{what}: {path} must be an object of format {' or '.join(formats)}")
     return content
 
 
