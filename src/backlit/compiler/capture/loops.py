@@ -240,7 +240,6 @@ def _attempt(
         replaced = {t: (v, now.get(t, v)) for t, v in starts.items()}
         replaced.update({t: (v, v) for t, v in now.items() if t not in starts})
         made = {t for t in tracer.made if t not in inside.made_before}
-    tracer.updated = updated
     tracer.current.update({t: current.get(t) or tracer.found[t] for t in replaced})
     _require_unchanged(tracer, state)
     local = {*inside.variables, *made}

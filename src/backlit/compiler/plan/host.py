@@ -40,15 +40,16 @@ class OnHost:
                 self.fixed[v] = arena[start : start + v.nbytes].view(v.dtype).reshape(v.shape)
             else:
                 self.places[v] = slot, start
-        #: The views that are whole buffers, whose arrays are taken as they are.
+        #: Of the views that are whole buffers, these: their arrays are taken as they are.
         self.whole = [
-            isinstance(x, View) and x.contiguous and x.base.shape == x.shape for x in self.views
+            x.base if isinstance(x, View) and x.contiguous and x.base.shape == x.shape else None
+            for x in self.views
         ]
 
     def inputs(self) -> list[Any]:
         """The arrays and numbers that it reads."""
         return [
-            self.buffer(x.base) if whole else self._array(x) if isinstance(x, View) else x
+            self.buffer(whole) if whole else self._array(x) if isinstance(x, View) else x
             for x, whole in zip(self.views, self.whole, strict=True)
         ]
 
