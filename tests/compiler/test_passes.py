@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import backlit as bl
 from backlit.array_api.namespace import TENSORS
 from backlit.compiler import interpret
@@ -64,6 +66,42 @@ def test_what_was_put_together_and_is_taken_apart_again_is_not_put_together() ->
         *(interpret(g, [X.numpy(), Y.numpy()]) for g in (graph, shorter)), strict=True
     ):
         assert one.tolist() == other.tolist()
+
+
+def test_products_that_a_loop_adds_up_are_one_product_of_all_steps() -> None:
+    rng = np.random.default_rng(0)
+    weight, first, x = (bl.asarray(rng.normal(size=s)) for s in ((3, 3), (2, 3), (4, 2, 3)))
+    weight.requires_grad_()
+
+    def f(first, x):
+        last, _ = bl.scan(lambda h, v: (bl.tanh(h @ weight.mT + v), None), first, x)
+        return bl.grad(last.sum(), weight)
+
+    graph = graph_of(f, first, x)
+    joined = passes.narrow_loops(passes.join_products(graph))
+    joined.check()
+
+    def products(graph: Graph) -> list[int]:
+        """Those outside of loops, and those in the body of the one that goes back."""
+        backward = next(e.op for e in graph.equations if "reverse" in repr(e.op))
+        return [[e.op.name for e in g.equations].count("matmul") for g in (graph, backward.body)]
+
+    assert (products(graph), products(joined)) == ([0, 2], [1, 1])
+    given = [first.numpy(), x.numpy(), weight.numpy()]
+    for one, other in zip(interpret(graph, given), interpret(joined, given), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_loop_keeps_products_whose_sums_a_step_reads() -> None:
+    def f(w, x):
+        def step(w, v):
+            w = w + v.mT @ v
+            return w, w.sum()
+
+        return bl.scan(lambda w, v: (w + v.mT @ (v * w.sum()), None), w, x)[0], bl.scan(step, w, x)
+
+    graph = graph_of(f, bl.ones((3, 3)), bl.ones((4, 2, 3)))
+    assert len(passes.join_products(graph).equations) == len(graph.equations)
 
 
 def test_equal_equations_are_one() -> None:

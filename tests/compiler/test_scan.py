@@ -124,6 +124,32 @@ def test_values_and_gradients_to_second_order_are_those_of_eager_code(name, exec
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tolerance, atol=tolerance)
 
 
+@EXECUTORS
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_where_no_gradient_gets_there_is_none(length, executor) -> None:
+    def step(c, x):
+        a, b, d = c
+        return (b, a * x, d + W.sum()), a.sum() * B
+
+    def reached(x, *first):
+        leaves = [v.detach().requires_grad_() for v in (x, *first)]
+        last, y = bl.scan(step, tuple(leaves[1:]), leaves[0])
+        of = last[0], last[1], last[2], y[-1]
+        sources = [*leaves, W, B]
+        found = [bl.grad(v.sum(), sources, allow_unused=True, retain_graph=True) for v in of]
+        return [[g is not None for g in several] for several in found], found
+
+    given = numbers(length, 3), numbers(3), numbers(3), numbers(3)
+    (there, eager), (same, compiled) = (
+        f(*given) for f in (reached, bl.compile(reached, executor=executor))
+    )
+    assert there == same
+    assert there[0][1:4] == [length % 2 == 0, length % 2 == 1, False]
+    for a, b in zip(flatten(eager)[0], flatten(compiled)[0], strict=True):
+        if a is not None:
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
+
+
 #: Those of the first 40 with a recurrence among their steps.
 LOOPING = [p for p in map(looping_program, range(40)) if "scan" in repr(p)]
 
@@ -144,7 +170,7 @@ def training(length: int):
     weight = numbers(3, 3).requires_grad_()
 
     def cell(h, x):
-        h = bl.tanh(h @ weight + x)
+        h = bl.tanh(bl.flip(h) @ weight.mT + x)
         return h, h.sum()
 
     def step(x, h):
@@ -196,7 +222,7 @@ def test_backward_keeps_what_it_reads_of_each_step_and_no_parameter() -> None:
         for e in graph.equations
         if isinstance(e.op, Scan) and e.op.part.kind == "stack" and not e.op.body.reverse
     ]
-    # y; the h that tanh made, and the h that the weight was multiplied with
+    # y; the h that tanh made, and the h that was flipped; not the flipped one, nor weight.mT
     assert sorted(stacks) == [(50,), (50, 2, 3), (50, 2, 3)]
 
 
@@ -336,6 +362,22 @@ def test_transformed_functions_are_those_of_eager_code(executor) -> None:
             flatten(f())[0], flatten(bl.compile(f, executor=executor)())[0], strict=True
         ):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
+
+
+def test_a_step_may_make_leaves_and_differentiate_for_them() -> None:
+    def f(x):
+        def cell(c, x):
+            v = bl.tensor(2.0, requires_grad=True)
+            leaf = c.detach().requires_grad_()
+            g, h = bl.grad(leaf * leaf * v * x, (leaf, v))
+            return c + g, h * leaf * v
+
+        last, y = bl.scan(cell, 1.0, x)
+        y.sum().backward()
+        return last
+
+    x = bl.tensor([1.0, 2.0])
+    assert f(x).item() == bl.compile(f)(x).item() == 45.0
 
 
 def test_a_tensor_around_a_step_may_be_assigned_to() -> None:

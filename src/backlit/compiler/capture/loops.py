@@ -90,7 +90,6 @@ class Record:
 
     run: Run
     since: int  # the number of the first node on the tape of the step
-    local: set[Any]  # what the step makes: variables, and Tensors with numbers
     #: For each carried value what the step is given, with the leaf below it, if it is on the tape.
     carried: list[tuple[Tensor, Tensor | None]]
     following: list[Tensor]
@@ -135,7 +134,6 @@ class _Attempt(NamedTuple):
     """One run of a step."""
 
     equations: list[Equation]
-    local: set[Any]
     since: int
     carried: list[tuple[Tensor, Tensor | None]]
     taken: list[tuple[Tensor, Tensor | None]]
@@ -182,7 +180,6 @@ def recur(
     record = Record(
         run,
         attempt.since,
-        attempt.local,
         attempt.carried,
         attempt.following,
         [],
@@ -239,11 +236,9 @@ def _attempt(
         now = {t: v for t, v in tracer.updated.items() if v is not updated.get(t)}
         replaced = {t: (v, now.get(t, v)) for t, v in starts.items()}
         replaced.update({t: (v, v) for t, v in now.items() if t not in starts})
-        made = {t for t in tracer.made if t not in inside.made_before}
     tracer.current.update({t: current.get(t) or tracer.found[t] for t in replaced})
     _require_unchanged(tracer, state)
-    local = {*inside.variables, *made}
-    return _Attempt(equations, local, since, carried, taken, following, ys, replaced), current
+    return _Attempt(equations, since, carried, taken, following, ys, replaced), current
 
 
 def _require_unchanged(tracer: Any, before: list[tuple[str, Any]]) -> None:
@@ -295,18 +290,9 @@ def _around(record: Record, results: list[Tensor]) -> list[Port]:
     own = {port.key for port in (*record.first, *record.slices)}
     found = [edge for node in nodes for edge in node.inputs if is_open(edge)]
     outside = [
-        edge
-        for edge in dict.fromkeys([*keys, *found])
-        if edge not in inside and edge not in own and not _is_local(record, edge)
+        edge for edge in dict.fromkeys([*keys, *found]) if edge not in inside and edge not in own
     ]
     return [Port(edge, edge) for edge in outside]
-
-
-def _is_local(record: Record, edge: Any) -> bool:
-    """Whether an edge is a leaf that the step itself makes."""
-    return isinstance(edge, Tensor) and (
-        edge in record.local or (type(edge.array) is Variable and edge.array in record.local)
-    )
 
 
 # -- on the tape --------------------------------------------------------------------------------
@@ -328,14 +314,41 @@ class Steps(Op):
 
     def backward(self, xp: Any, grad_y: Any) -> Any:
         """The loop in the other direction."""
-        upstream, start = [], 0
-        for result in self.results:
+        results, upstream, start = [], [], 0
+        for result, arrived in zip(self.results, _arrived(grad_y, self.results), strict=True):
             v, piece = result.variable, grad_y
             if len(self.results) > 1:
                 piece = reshape(xp.slice(grad_y, index=((start, v.size, 1),)), v.shape)
                 start += v.size
-            upstream.append(piece.astype(v.dtype))
-        return _pulled(self.record, self.results, upstream)
+            if arrived:
+                results.append(result)
+                upstream.append(piece.astype(v.dtype))
+        return _pulled(self.record, results, upstream)
+
+
+def _arrived(gradient: Tensor, results: tuple[Result, ...]) -> list[bool]:
+    """For each of a loop's results, end to end, whether somebody sent a gradient to it.
+
+    The others have zeros there, which would go on to what only they were computed from.
+    """
+    if len(results) == 1:
+        return [True]
+    tracer: Any = STATE.execution
+    made = {e.output: e for e in getattr(tracer, "equations", ())}
+    pending, places = [gradient.array], []
+    while pending:
+        e = made.get(pending.pop())
+        if e is not None and isinstance(e.op, elementwise.Add | elementwise.Astype):
+            pending += e.inputs
+        elif e is not None and isinstance(e.op, movement.Place):
+            ((start, _, _),) = e.op.index  # type: ignore[misc]
+            places.append(start)
+        else:
+            return [True] * len(results)  # a hook has made it
+    starts = [0]
+    for r in results:
+        starts.append(starts[-1] + r.variable.size)
+    return [any(start == place for place in places) for start in starts[:-1]]
 
 
 def _linked(record: Record, results: list[Result]) -> list[Tensor]:
@@ -380,7 +393,56 @@ def _leaf(inside: Inside, shape: Any, dtype: Any, requires_grad: bool) -> Tensor
     return leaf
 
 
-def _pulled(record: Record, results: tuple[Result, ...], upstream: list[Tensor]) -> tuple[Any, ...]:
+class _Reach(NamedTuple):
+    """How far gradients get in all steps."""
+
+    #: Which carried values have one after some step, which before the first, and which at all.
+    after: set[int]
+    first: set[int]
+    carried: set[int]
+
+
+def _reach(record: Record, results: list[Result]) -> _Reach:
+    """To which carried values the gradients of some results get, step by step."""
+    leaves = {id(leaf): i for i, (_, leaf) in enumerate(record.carried) if leaf is not None}
+
+    def sources(t: Tensor) -> set[int]:
+        """The carried values that a Tensor of a step was computed from."""
+        if not t.requires_grad:
+            return set()
+        nodes = topological([_edge(t)], record.since)
+        ids = {id(edge) for node in nodes for edge in node.inputs} | {id(_edge(t))}
+        return {i for leaf, i in leaves.items() if leaf in ids}
+
+    always: set[int] = set().union(*(sources(r.inside) for r in results if r.part[0] == "stack"))
+    before = [sources(t) for t in record.following]
+    now = {r.part.number for r in results if r.part.kind == "final"} & set(leaves.values())
+    after: set[int] = set()
+    for _ in range(record.run.body.length):
+        after |= now
+        earlier = always.union(*(before[i] for i in now))
+        if earlier == now:
+            break
+        now = earlier
+    return _Reach(after, now, after | now)
+
+
+class _Back(NamedTuple):
+    """One backward step: its equations, what it is given, and what it makes."""
+
+    equations: list[Equation]
+    #: The gradients of carried values that it is given, and the sums so far of those around.
+    seeds: list[Tensor]
+    #: Those of results that are stacked.
+    rows: list[Tensor]
+    following: list[Tensor]  # what becomes of the seeds
+    sent: list[Tensor]  # the gradients of slices
+    around: list[Port]
+    slices: list[Port]
+    variables: list[Variable]  # that hold `following` and `sent`
+
+
+def _pulled(record: Record, results: list[Result], upstream: list[Tensor]) -> tuple[Any, ...]:
     """The gradient for each edge of a loop, from those of its results."""
     tracer: Any = STATE.execution
     if not hasattr(tracer, "write"):
@@ -388,93 +450,89 @@ def _pulled(record: Record, results: tuple[Result, ...], upstream: list[Tensor])
             "scan: a captured loop has no derivative under vmap; put the scan into the function "
             "that vmap is given, where it is done step by step, or differentiate without vmap"
         )
-    again = STATE.grad_enabled  # whether the gradients are to be differentiated, too
-    linked = [(i, leaf) for i, (_, leaf) in enumerate(record.carried) if leaf is not None]
-    given = {
-        r.part.number: g for r, g in zip(results, upstream, strict=True) if r.part[0] == "final"
+    reach = _reach(record, results)
+    on_tape = [(i, leaf) for i, (_, leaf) in enumerate(record.carried) if leaf is not None]
+    linked = [(i, leaf) for i, leaf in on_tape if i in reach.carried]
+    given = list(zip(results, upstream, strict=True))
+    stacked = [(r, g) for r, g in given if r.part.kind == "stack"]
+    back = _step_back(record, linked, reach.after, stacked)
+    finals = {r.part.number: g for r, g in given if r.part.kind == "final"}
+    places = [i for i, _ in linked] + [-1] * len(back.around)
+    begins = [
+        finals[i] if i in finals else zeros(seed.shape, dtype=seed.dtype)
+        for i, seed in zip(places, back.seeds, strict=True)
+    ]
+    run, read = _backward_run(record.run, back)
+    outside = [tracer.read(t) for t in (*begins, *(g for _, g in stacked))]
+    residuals = [run.forward.home(v).stacked(tracer, v) for v in read]  # type: ignore[union-attr]
+    run.inputs = (*run.body.constants, *outside, *residuals)
+    first = {i: port for (i, _), port in zip(on_tape, record.first, strict=True)}
+    begun = [first[i] if i in reach.first else None for i, _ in linked]
+    numbers = run.body.numbers
+    wanted: list[tuple[Port | None, Part, Tensor]] = [
+        (port, Part("final", n), t)
+        for n, (port, t) in enumerate(zip((*begun, *back.around), back.following, strict=True))
+    ]
+    slices = back.variables[len(back.following) :]
+    wanted += [
+        (port, Part("stack", numbers[v]), t)
+        for port, v, t in zip(back.slices, slices, back.sent, strict=True)
+    ]
+    wanted = [entry for entry in wanted if entry[0] is not None]
+    gradients: dict[Any, Any] = {
+        port: (lambda part=part: wrap(run.part(tracer, *part))) for port, part, _ in wanted
     }
-    begins = [given[i] if i in given else zeros(leaf.shape, dtype=leaf.dtype) for i, leaf in linked]
-    stacked = [(r, g) for r, g in zip(results, upstream, strict=True) if r.part.kind == "stack"]
+    if STATE.grad_enabled:  # the gradients are to be differentiated, too
+        found = [Result(part, t, run.part(tracer, *part)) for _, part, t in wanted]
+        backward = _recorded(record, run, back, begins, stacked, found)
+        gradients = dict(zip(gradients, _linked(backward, found), strict=True))
+    return tuple([gradients.get(port) for port in (*record.around, *record.first, *record.slices)])
+
+
+def _step_back(
+    record: Record,
+    linked: list[tuple[int, Tensor]],
+    after: set[int],
+    stacked: list[tuple[Result, Tensor]],
+) -> _Back:
+    """Walk back over one step, from abstract gradients of what it has made."""
+    tracer: Any = STATE.execution
+    again = STATE.grad_enabled
     site, state = tracer.forward, tracer.state()
     with _one_step(tracer) as (equations, inside):
         seeds = [_leaf(inside, leaf.shape, leaf.dtype, again) for _, leaf in linked]
         rows = [_leaf(inside, g.shape[1:], g.dtype, again) for _, g in stacked]
-        arrived = walk_part(
-            [
-                *(
-                    (_edge(record.following[i]), seed)
-                    for (i, _), seed in zip(linked, seeds, strict=True)
-                    if record.following[i].requires_grad
-                ),
-                *((_edge(r.inside), row) for (r, _), row in zip(stacked, rows, strict=True)),
-            ],
-            record.since,
-            keep=True,
-            differentiable=again,
-        )
+        carried = [
+            (_edge(record.following[i]), seed)
+            for (i, _), seed in zip(linked, seeds, strict=True)
+            if i in after and record.following[i].requires_grad
+        ]
+        made = [(_edge(r.inside), row) for (r, _), row in zip(stacked, rows, strict=True)]
+        arrived = walk_part([*carried, *made], record.since, keep=True, differentiable=again)
         _require_unchanged(tracer, state)
         tracer.forward = site
-        back = [
+        following = [
             arrived[leaf] if leaf in arrived else zeros(leaf.shape, dtype=leaf.dtype)
             for _, leaf in linked
         ]
         around = [port for port in record.around if port.key in arrived]
         sums = [_leaf(inside, port.key.shape, port.key.dtype, again) for port in around]
-        added = [s + arrived[port.key] for s, port in zip(sums, around, strict=True)]
+        following += [s + arrived[port.key] for s, port in zip(sums, around, strict=True)]
         slices = [port for port in record.slices if port.key in arrived]
         sent = [arrived[port.key] for port in slices]
-        following = [*back, *added]
         variables = [tracer.read(t) for t in (*following, *sent)]
-    run, read = _backward_run(
-        record.run, equations, [t.array for t in (*seeds, *sums)], rows, variables, len(following)
-    )
-    begins += [zeros(s.shape, dtype=s.dtype) for s in sums]
-    outside = [tracer.read(t) for t in begins]
-    residuals = [run.forward.home(v).stacked(tracer, v) for v in read]  # type: ignore[union-attr]
-    run.inputs = (
-        *run.body.constants,
-        *outside,
-        *(tracer.read(g) for _, g in stacked),
-        *residuals,
-    )
-    wanted: list[tuple[Port, Part, Tensor]] = [
-        (port, Part("final", n), t)
-        for n, (port, t) in enumerate(zip((*record.first, *around), following, strict=True))
-    ]
-    numbers = run.body.numbers
-    wanted += [
-        (port, Part("stack", numbers[v]), t)
-        for port, v, t in zip(slices, variables[len(following) :], sent, strict=True)
-    ]
-    if not again:
-        gradients: dict[Any, Any] = {
-            port: (lambda part=part: wrap(run.part(tracer, *part))) for port, part, _ in wanted
-        }
-    else:
-        found = [Result(part, t, run.part(tracer, *part)) for _, part, t in wanted]
-        backward = _recorded(
-            record, run, inside, seeds, sums, rows, begins, following, stacked, found
-        )
-        gradients = dict(
-            zip([port for port, _, _ in wanted], _linked(backward, found), strict=True)
-        )
-    return tuple([gradients.get(port) for port in (*record.around, *record.first, *record.slices)])
+    return _Back(equations, [*seeds, *sums], rows, following, sent, around, slices, variables)
 
 
-def _backward_run(
-    forward: Run,
-    equations: list[Equation],
-    carry: list[Variable],
-    rows: list[Tensor],
-    wanted: list[Variable],
-    carried: int,
-) -> tuple[Run, list[Variable]]:
+def _backward_run(forward: Run, back: _Back) -> tuple[Run, list[Variable]]:
     """The loop of backward steps, still without inputs; what it reads of the forward steps.
 
     What is the same in all steps, or was only moved, is made again from what it was made of.
     """
-    known = {*carry, *(t.array for t in rows), *(e.output for e in equations)}
-    pending = [x for e in equations for x in e.inputs if isinstance(x, Variable)] + wanted
+    carry, rows = [t.array for t in back.seeds], [t.array for t in back.rows]
+    known = {*carry, *rows, *(e.output for e in back.equations)}
+    pending = [x for e in back.equations for x in e.inputs if isinstance(x, Variable)]
+    pending += back.variables
     again: dict[Variable, tuple[int, int, Equation]] = {}
     read: list[Variable] = []
     for v in pending:  # which grows meanwhile
@@ -491,12 +549,13 @@ def _backward_run(
         else:
             read.append(v)
     ordered = sorted(again.values(), key=lambda entry: entry[:2])
+    carried = len(back.following)
     body = _body(
-        [*(e for _, _, e in ordered), *equations],
+        [*(e for _, _, e in ordered), *back.equations],
         carry,
-        [*(t.array for t in rows), *read],
-        wanted[:carried],
-        wanted[carried:],
+        [*rows, *read],
+        back.variables[:carried],
+        back.variables[carried:],
         forward.body.length,
         not forward.body.reverse,
     )
@@ -515,12 +574,8 @@ def _depth(run: Run, home: Run) -> int:
 def _recorded(
     record: Record,
     run: Run,
-    inside: Inside,
-    seeds: list[Tensor],
-    sums: list[Tensor],
-    rows: list[Tensor],
+    back: _Back,
     begins: list[Tensor],
-    following: list[Tensor],
     stacked: list[tuple[Result, Tensor]],
     found: list[Result],
 ) -> Record:
@@ -541,16 +596,15 @@ def _recorded(
     backward = Record(
         run,
         record.since,
-        record.local | inside.variables,
-        [(leaf, leaf) for leaf in (*seeds, *sums)],
-        following,
+        [(leaf, leaf) for leaf in back.seeds],
+        back.following,
         [],
-        [Port(_edge(t), leaf) for t, leaf in zip(begins, (*seeds, *sums), strict=True)],
+        [Port(_edge(t), leaf) for t, leaf in zip(begins, back.seeds, strict=True)],
         [
             *(Port(_edge(t), leaf) for t, leaf in zip(states, keys, strict=True)),
             *record.slices,
-            *(Port(_edge(g), row) for (_, g), row in zip(stacked, rows, strict=True)),
+            *(Port(_edge(g), row) for (_, g), row in zip(stacked, back.rows, strict=True)),
         ],
     )
-    backward.around += _around(backward, [*following, *(r.inside for r in found)])
+    backward.around += _around(backward, [*back.following, *(r.inside for r in found)])
     return backward

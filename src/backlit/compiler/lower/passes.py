@@ -15,6 +15,7 @@ from ...op import Op, Shape
 from ...ops import creation, elementwise, indexing, movement
 from ..capture.body import Part, Scan, is_check
 from ..capture.graph import Equation, Graph, Variable
+from .sums import join_products
 
 
 def optimise(graph: Graph, replaces: Mapping[Variable, Variable] | None = None) -> Graph:
@@ -198,7 +199,7 @@ def _is(x: Any, value: float, made: dict[Variable, Equation]) -> bool:
 
 
 #: Algebra first: it makes equal what `share_common` then finds.
-PASSES = (take_apart, narrow_loops, simplify, share_common, remove_dead)
+PASSES = (take_apart, join_products, narrow_loops, simplify, share_common, remove_dead)
 
 
 class TakeAddTo(Op):
