@@ -85,7 +85,7 @@ def test_the_same_table_in_every_dress(tmp_path):
         "no header": (
             FLATS.partition("\n")[2].encode(),
             "h.csv",
-            {"delimiter": ","},
+            {"header": False},
         ),
     }
 
@@ -102,6 +102,24 @@ def test_the_same_table_in_every_dress(tmp_path):
             assert values == list(other.values())[:-1]
 
     try_each(check, dresses)
+
+
+def test_whether_the_first_line_has_names(tmp_path):
+    cases = {
+        "a,b\n1,2\n": ["a", "b"],
+        "x,y\nz,w\n": ["x", "y"],
+        "1,2\n3,4\n": None,
+        "1,red\n3,blue\n4,red\n": None,
+        "2024-01-01,on\n2024-01-02,off\n": None,
+        "1,\n2,x\n": None,
+        "only,1\n": None,
+    }
+    for text, names in cases.items():
+        table = Table(write(tmp_path / "a.csv", text))
+        assert list(table.columns) == (names or ["column_1", "column_2"])
+    both = write(tmp_path / "a.csv", "land,1990\nItaly,3\n")
+    assert list(Table(both, header=True).columns) == ["land", "1990"]
+    assert len(Table(both, header=False)) == 2
 
 
 def test_kinds_of_texts_are_found_out(tmp_path):
@@ -186,12 +204,17 @@ BAD = [
     ("a\nx\n", {"kinds": {"a": "number"}}, r"a.csv:2: column 'a' must hold a number, got 'x'"),
     ("d\nx\n", {"dates": {"d": "%Y"}}, r"a.csv:2: column 'd' must hold a date as %Y, got 'x'"),
     ("a,b\nx,1\n", {"target": "B"}, r"target must name columns of .*'a', 'b', got 'B'; did you m"),
+    ("a\n" + "x" * 140_000, {}, r"a.csv:2: .* field limit .*; or allow more: csv.field_size_limit"),
     ("a\nx\n", {"kinds": {"a": "float"}}, "the kind of 'a' must be one of number, category, date"),
     ("a\nx\n", {"ignore": ["b"]}, "ignore must name columns of .*, which are 'a', got 'b'"),
     ("a\nx\n", {"ignore": ["a"], "target": "a"}, "ignore must not name the target"),
     ("a\nx\n", {"delimiter": ";;"}, "delimiter must be one character, got ';;'"),
     ("a\nx\n", {"encoding": "utf-99"}, "unknown encoding: utf-99, for .*a.csv"),
-    ("a\0b\nx\n", {}, "must be text, but has null characters"),
+    ("a\0b\nx\n", {}, 'must be the text of a table: it is of another format, .*"utf-16"'),
+    ("PK\x03\x04\0\0", {}, "it is a spreadsheet or an archive; save it as CSV, or read it by pan"),
+    ("sep=;\na;b\n", {}, "its first line is Excel's; remove it, and pass delimiter=';'"),
+    ('{"a": 1}\n', {}, "it is JSON; read it by data.text.read_jsonl"),
+    ("land,1990\nItaly,3\n", {}, r"a.csv:1: the first line may be names or values: land, 1990; s"),
 ]
 
 
@@ -214,6 +237,9 @@ def test_files_that_cannot_be_read(tmp_path):
         DataError, match=r"a.csv:3: byte 0xe8 after 4 others must be utf-8 text; .*"
     ):
         Table(latin)
+    wide = write(tmp_path / "c.csv", "x,y\n1,2\n", "utf-16")
+    with pytest.raises(DataError, match=r'c.csv:1: byte 0xff after .* encoding="utf-16"'):
+        Table(wide)
     assert Table(latin, encoding="latin-1")[1] == {"x": "caffè"}
     cut = tmp_path / "b.csv.gz"
     cut.write_bytes(gzip.compress(FLATS.encode())[:-9])

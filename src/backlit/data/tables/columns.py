@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, DataError
-from .delimited import is_number
+from .delimited import is_date, is_number
 
 KINDS = ("number", "category", "date", "text")
 
@@ -29,9 +29,6 @@ _MOSTLY = 0.9  # of the values: then the others are mistakes
 _FEW = 20  # different texts that are categories however few rows there are
 _MANY = 1000  # different texts that are no categories however many rows there are
 _REPEATED = 10  # times that a category occurs on average, if there are more than a few
-_DATE = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?\s?(Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
 _NO_TIME = np.datetime64("NaT", "us")
 
@@ -153,7 +150,7 @@ def _kind(known: list[str], decimal: str) -> str:
     for kind, fits in (
         ("number", number),
         ("number", _DECIMAL_COMMA.fullmatch),
-        ("date", _DATE.fullmatch),
+        ("date", is_date),
     ):
         # The first few say quickly that texts are none.
         if any(map(fits, known[:20])) and sum(bool(fits(t)) for t in known) >= _MOSTLY * len(known):
@@ -190,7 +187,7 @@ def _dates(name: str, texts: list[str | None], place: Place, form: str | None) -
         if text is None:
             continue
         try:
-            if form is None and not _DATE.fullmatch(text):
+            if form is None and not is_date(text):
                 raise ValueError
             moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
         except ValueError:

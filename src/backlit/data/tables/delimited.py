@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,11 @@ from typing import Any
 from ...errors import DataError, MissingFileError
 
 DELIMITERS = ",;\t|"
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?\s?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
 _AT_ONCE = 1 << 12  # records
+_FIRST = 100  # records by which a header is known
 _LOOKED_AT = 1 << 16  # characters from which the delimiter is found out
 
 
@@ -34,6 +39,11 @@ def is_number(text: str) -> bool:
     return "_" not in text
 
 
+def is_date(text: str) -> bool:
+    """Whether a text has the form of a date or a time, as 2024-12-31 or 2024-12-31T23:59:59Z."""
+    return _DATE.fullmatch(text) is not None
+
+
 class Records:
     """The records of a CSV file, read when they are asked for, by one pass over the file.
 
@@ -42,8 +52,9 @@ class Records:
 
     - `delimiter`: by default that of `,` `;` tab `|` by which the first lines fall into equally
       many fields, and most.
-    - `header`: whether the first record has the names; by default it has, unless one of its fields
-      is a number. Columns without a name are called `column_1`, `column_2`, …
+    - `header`: whether the first record has the names. By default it has if no field is a number or
+      a date, and has not if all fields or a date are, or a word comes again below; else that must
+      be said. Columns without a name are called `column_1`, `column_2`, …
     """
 
     def __init__(
@@ -60,16 +71,12 @@ class Records:
             start = file.read(_LOOKED_AT)
         if not start.strip():
             raise DataError(f"read_csv: {self.path} must have at least one record, but is empty")
-        if start.startswith("PK\x03\x04") or "\0" in start:
-            raise DataError(
-                f"read_csv: {self.path} must be text, but has null characters: it is of another "
-                'format, or has another encoding; as encoding="utf-16"'
-            )
+        _require_text(self.path, start)
         self.delimiter = _likely_delimiter(start) if delimiter is None else delimiter
         if len(self.delimiter) != 1:
             raise DataError(f"read_csv: delimiter must be one character, got {delimiter!r}")
-        _, (first, *_) = next(self._split(1, header=False))
-        self.header = not any(map(is_number, first)) if header is None else header
+        _, (first, *others) = next(self._split(_FIRST if header is None else 1, header=False))
+        self.header = _has_names(self.path, first, others) if header is None else header
         self.names = _names(first, self.path) if self.header else _numbered(len(first))
 
     @contextmanager
@@ -82,9 +89,9 @@ class Records:
             with raw, io.TextIOWrapper(raw, encoding, newline="") as file:
                 yield file
         except UnicodeError:
+            place, likely = self._undecodable()
             raise DataError(
-                f"read_csv: {self._undecodable()} must be {self.encoding} text; it may be "
-                'encoding="cp1252" (as Windows writes) or "latin-1"'
+                f"read_csv: {place} must be {self.encoding} text; it may be encoding={likely}"
             ) from None
         except LookupError as error:
             raise DataError(f"read_csv: {error}, for {self.path}") from None
@@ -99,8 +106,8 @@ class Records:
                 f"read_csv: {self.path} cannot be read: {error.strerror or error}; check the path"
             ) from None
 
-    def _undecodable(self) -> str:
-        """The place of the first bytes that have no meaning in the encoding."""
+    def _undecodable(self) -> tuple[str, str]:
+        """The place of the first bytes that have no meaning in the encoding, and a likely one."""
         opened: Any = gzip.open if self.path.endswith(".gz") else open
         # A damaged gzip file may end with what is no text, and then with a wrong sum.
         with suppress(EOFError, zlib.error, OSError), opened(self.path, "rb") as file:
@@ -109,8 +116,12 @@ class Records:
                     line.decode(self.encoding)
                 except UnicodeDecodeError as error:
                     byte = f"{error.object[error.start]:#04x}"
-                    return f"{self.path}:{number}: byte {byte} after {error.start} others"
-        return self.path
+                    likely = '"cp1252" (as Windows writes) or "latin-1"'
+                    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                        likely = '"utf-16"'
+                    place = f"{self.path}:{number}: byte {byte} after {error.start} others"
+                    return place, likely
+        return self.path, '"latin-1"'
 
     def _split(self, size: int | None, header: bool) -> Iterator[tuple[list[int], list[list[str]]]]:
         """The lines on which records end, and their fields; so many at a time, or all.
@@ -127,9 +138,10 @@ class Records:
                     before = reader.line_num
                     rows = list(islice(reader, size))
                 except csv.Error as error:
+                    large = "; or allow more: csv.field_size_limit(n)" * ("limit" in str(error))
                     raise DataError(
                         f"read_csv: {self.path}:{reader.line_num}: the record cannot be split: "
-                        f"{error}; is a quotation mark missing?"
+                        f"{error}; is a quotation mark missing?{large}"
                     ) from None
                 if not rows:
                     return
@@ -169,6 +181,36 @@ def _line_ends(field: str) -> int:
 def _shown(texts: list[str]) -> str:
     line = ", ".join(" ".join(text.split()) for text in texts)
     return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _require_text(path: str, start: str) -> None:
+    """Raise for the beginning of a file that is something else than a table."""
+    if start.startswith("PK\x03\x04"):
+        cure = "it is a spreadsheet or an archive; save it as CSV, or read it by pandas.read_excel"
+    elif "\0" in start:
+        cure = 'it is of another format, or has another encoding, as encoding="utf-16"'
+    elif start.startswith("sep="):
+        cure = f"its first line is Excel's; remove it, and pass delimiter={start[4:5]!r}"
+    elif start.lstrip().startswith(("{", "[{")):
+        cure = "it is JSON; read it by data.text.read_jsonl, and give the rows' columns"
+    else:
+        return
+    raise DataError(f"read_csv: {path} must be the text of a table: {cure}")
+
+
+def _has_names(path: str, first: list[str], others: list[list[str]]) -> bool:
+    """Whether a first record has the names of columns and no values."""
+    fields = [field.strip() for field in first]
+    if not any(is_number(field) or is_date(field) for field in fields):
+        return True
+    words = [i for i, f in enumerate(fields) if f and not is_number(f)]
+    again = any(row[i].strip() == fields[i] for row in others for i in words if i < len(row))
+    if not words or not others or again or any(map(is_date, fields)):
+        return False
+    raise DataError(
+        f"read_csv: {path}:1: the first line may be names or values: {_shown(first)}; say "
+        "header=True or header=False"
+    )
 
 
 def _likely_delimiter(start: str) -> str:
