@@ -29,9 +29,11 @@ from .metrics import (
     RootMeanSquaredError,
     TopK,
 )
+from .rates import RateRange
 from .report import Report
 from .trainer import Trainer
 from .watching import Watch
+from .weighing import class_weights
 
 __all__ = [
     "AUROC",
@@ -50,12 +52,14 @@ __all__ = [
     "Metric",
     "Perplexity",
     "R2Score",
+    "RateRange",
     "Replay",
     "Report",
     "RootMeanSquaredError",
     "TopK",
     "Trainer",
     "Watch",
+    "class_weights",
     "load_checkpoint",
     "load_flight",
     "load_tensors",

@@ -10,6 +10,7 @@ import numpy as np
 from ..data import DataLoader, Dataset, TensorDataset
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
+from ..random import Generator
 from ..tensor import Tensor, wrap
 from ..tree import flatten, unflatten
 from .batch import as_tensors
@@ -48,9 +49,36 @@ def is_arrays(data: Any) -> bool:
     return isinstance(data, Tensor | np.ndarray) or hasattr(data, "__array__")
 
 
+def split_rows(x: Any, y: Any, weights: Any, *, share: float, seed: int) -> tuple[Any, Any]:
+    """The entries of batches for training and for validation, whose rows are drawn from a seed."""
+    more = [e for e in (y, weights) if e is not None]
+    entries = _entries((*(x if isinstance(x, tuple) else (x,)), *more) if more else x)
+    if not 0 <= share < 1:
+        raise ArgumentError(f"fit: validation_split must lie in [0, 1), got {share}")
+    if not share:
+        return entries, None
+    rows = Rows(entries)
+    order = Generator(seed).permutation(len(rows)).numpy()
+    count = min(max(1, round(share * len(rows))), len(rows) - 1)
+    if count < 1:
+        raise ArgumentError("fit: validation_split needs at least two examples, got 1")
+    picked = (np.sort(order[count:]), np.sort(order[:count]))
+    training, validation = (
+        unflatten(rows.structure, [wrap(t.array[part]) for t in rows.leaves]) for part in picked
+    )
+    return training, validation
+
+
+def _entries(data: Any) -> Any:
+    """Arrays as the entries of a batch: a tuple, or a dict."""
+    if isinstance(data, Mapping):
+        return as_tensors(data)
+    return tuple(map(as_tensors, data)) if isinstance(data, tuple) else (as_tensors(data),)
+
+
 def rows_of_arrays(who: str, data: Any, batch_size: int, **options: Any) -> DataLoader:
     """A loader of the rows of arrays, which are the entries of a batch."""
-    tree = as_tensors(data if isinstance(data, tuple | Mapping) else (data,))
+    tree = _entries(data)
     leaves = flatten(tree)[0]
     if any(not t.shape for t in leaves):
         raise ArgumentError(f"{who}: arrays must have an axis of examples, got a single number")

@@ -11,17 +11,20 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from ..array_api.arguments import whole
 from ..data import Dataset, IterableDataset
 from ..errors import ArgumentError, DataError
 from ..files import hold, write_whole
+from ..foreign import words
 from ..nn import Module
 from ..optim import Optimizer
 from ..optim.swa_utils import AveragedModel, get_ema_avg_fn
 from ..tensor import Tensor
 from .arguments import (
+    BATCH_SIZE,
     as_callbacks,
     as_loader,
     as_metrics,
@@ -31,7 +34,7 @@ from .arguments import (
     require_settings,
     require_step,
 )
-from .arrays import is_arrays, rows_of_arrays
+from .arrays import is_arrays, rows_of_arrays, split_rows
 from .batch import Targets, require_targets
 from .callbacks import Callback
 from .checkpoint import BEST, LATEST, encode_state, load_checkpoint, restore
@@ -42,6 +45,7 @@ from .hooks import Hooks
 from .metrics import Mean
 from .parts import all_parts
 from .portions import Portion, Portions
+from .rates import RateRange, find_lr
 from .run import Run
 from .step import Step, uncompiled_is_a_way_out
 from .training import INTERRUPTED, REACHED, TRAINING, VALIDATING, Training
@@ -189,13 +193,22 @@ class Trainer(Training):
         limit_batches: int | None = None,
         limit_validation_batches: int | None = None,
         resume: bool = False,
+        batch_size: int = BATCH_SIZE,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+        seed: int = 0,
     ) -> list[dict[str, float]]:
         """Train until `epochs` epochs are done in all, earlier calls and resumed runs included.
 
         With `resume` the run continues from the latest checkpoint, to the same bits as if it had
         never stopped; the loader has to be made as it was then. Returns the history.
 
-        Of a dataset instead of a loader, batches of 32 are made, shuffled for training.
+        Of a dataset instead of a loader, batches of 32 are made, shuffled for training. Of arrays,
+        `fit(X, y)`, batches of `batch_size`, shuffled from the `seed`. They are validated with
+        `validation_data=(X, y)`, or with `validation_split=0.2` of their rows, drawn from the seed
+        (in Keras the last ones). `sample_weight` is for `Trainer(..., weighted=True)`. Several
+        inputs are a tuple of arrays, a dict of arrays gives dicts as batches.
 
         It ends after `max_steps` updates in all, also in the middle of an epoch: that one is
         validated and stands in the history as far as it got, and a later call goes on in it.
@@ -208,7 +221,17 @@ class Trainer(Training):
         max_steps = _count("max_steps", max_steps)
         limit_batches = _count("limit_batches", limit_batches)
         limit_validation_batches = _count("limit_validation_batches", limit_validation_batches)
-        loader = self._loader("fit", loader, shuffle=True)
+        if is_arrays(loader):
+            key = (batch_size, validation_split, seed)
+            data = (loader, validation, validation_data, sample_weight)
+            loader, validation = self._of_arrays(data, key)
+        elif validation_split or validation_data is not None or sample_weight is not None:
+            raise ArgumentError(
+                "fit: validation_split, validation_data and sample_weight are for arrays, got "
+                f"{words(loader)[0]}; give loaders for training and validation: fit(train, test)"
+            )
+        else:
+            loader = self._loader("fit", loader, shuffle=True)
         if validation is not None:
             validation = self._loader("fit", validation, shuffle=False)
         with nullcontext() if self.checkpoints is None else hold(self.checkpoints, "fit"):
@@ -256,6 +279,33 @@ class Trainer(Training):
         if key not in self._loaders:
             self._loaders[key] = as_loader(who, source, shuffle=shuffle)  # which keeps the dataset
         return self._loaders[key]
+
+    def _of_arrays(self, data: tuple[Any, ...], key: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Loaders of arrays, the same ones for the same arrays: they know how far they are."""
+        x, y, held_out, weights = data
+        batch_size, share, seed = key
+        if weights is not None and not self.weighted:
+            raise ArgumentError("fit: sample_weight needs Trainer(..., weighted=True)")
+        if held_out is not None and share:
+            raise ArgumentError(
+                "fit: what is validated is given by validation_split or by validation_data, got "
+                "both; leave one out"
+            )
+        if self.weighted and weights is None and not isinstance(x, Mapping):
+            raise ArgumentError(
+                "fit: weighted=True needs the weights of the examples: sample_weight=[...]"
+            )
+        name = (*map(id, data), *key)
+        if name not in self._loaders:
+            train, test = split_rows(x, y, weights, share=share, seed=seed)
+            if held_out is not None:
+                test = held_out if not self.weighted or isinstance(held_out, Mapping) else (
+                    *held_out, *[np.ones(len(held_out[0]), np.float32)] * (len(held_out) < 3)
+                )  # fmt: skip
+            loader = rows_of_arrays("fit", train, batch_size, shuffle=True, seed=seed)
+            validation = None if test is None else rows_of_arrays("fit", test, batch_size)
+            self._loaders[name] = loader, validation, data  # kept, so that no id is given again
+        return self._loaders[name][:2]
 
     def _display(self) -> Display:
         formats: dict[str, Callable[[float], str]] = {"lr": lambda v: f"{v:.3g}"}
@@ -370,7 +420,12 @@ class Trainer(Training):
         return results
 
     def predict(
-        self, data: Any, *, targets: Targets = None, batch_size: int = 32, stack: bool = True
+        self,
+        data: Any,
+        *,
+        targets: Targets = None,
+        batch_size: int = BATCH_SIZE,
+        stack: bool = True,
     ) -> Any:
         """What the model says of data, in evaluation mode: its outputs, joined over the batches.
 
@@ -395,6 +450,31 @@ class Trainer(Training):
         with uncompiled_is_a_way_out(self.compile):
             outputs = list(self._evaluation.predictions(data, targets))
         return stacked(outputs) if stack else outputs
+
+    def find_lr(
+        self, loader: Any, *, lowest: float = 1e-7, highest: float = 10.0, steps: int = 100
+    ) -> RateRange:
+        """A learning-rate range test: the losses of steps whose rate rises from lowest to highest.
+
+        Rates rise by the same factor from step to step, those of several groups together. It ends
+        early where the loss is not finite, or the smoothed one 4 times its best. The `suggestion`
+        is the rate at which the smoothed loss falls fastest. Afterwards weights, optimizer, loader
+        and random numbers are as before.
+
+        >>> from backlit import nn, optim
+        >>> from backlit.data import DataLoader, playground
+        >>> model = nn.Linear(2, 2)
+        >>> trainer = Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), 0.1))
+        >>> found = trainer.find_lr(DataLoader(playground("gauss", 200)[0], 20))
+        >>> 1e-3 < found.suggestion < 10
+        True
+
+        Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, sec. 3.3.
+        """
+        loader = self._loader("find_lr", loader, shuffle=True)
+        limits = {"lowest": lowest, "highest": highest}
+        with uncompiled_is_a_way_out(self.compile):
+            return find_lr(self, self._step, loader, **limits, steps=steps)
 
     # -- checkpoints --------------------------------------------------------------------------
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+
 from ..array_api import ones_like, where
+from ..array_api.arguments import whole
 from ..dtypes import float32
 from ..errors import ArgumentError, ShapeError
 from ..nn import (
@@ -21,7 +24,7 @@ from ..nn import (
 )
 from ..nn import functional as F
 from ..op import describe
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, wrap
 from .metrics.base import examples_in
 
 _OF_LABELS = (CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss)
@@ -29,6 +32,29 @@ _OF_NUMBERS = (BCELoss, BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss, SmoothL1L
 _FUNCTIONS = (F.cross_entropy, F.nll_loss)
 #: Labels that do not count, by default.
 IGNORED = -100
+
+
+def class_weights(labels: Any, classes: int | None = None) -> Tensor:
+    """A weight for each class with which all classes count the same: N / (C n_c).
+
+    N labels, n_c of them of class c, of C classes; without `classes` those up to the largest. For
+    `nn.CrossEntropyLoss(class_weights(labels))`. Labels below 0 do not count. A class that does not
+    occur has the weight 0.
+
+    >>> class_weights([0, 0, 0, 1]).tolist()
+    [0.6666666865348816, 2.0]
+    """
+    found = as_tensor(labels).numpy().reshape(-1)
+    if found.dtype.kind not in "iu":
+        raise ArgumentError(f"class_weights: labels must be integers, got {describe(found)}")
+    found = found[found >= 0]
+    if not found.size:
+        raise ArgumentError("class_weights: there must be at least one label, got none")
+    least = int(found.max()) + 1
+    total = least if classes is None else whole("class_weights: classes", classes, least)
+    n = np.bincount(found, minlength=total)
+    present = np.count_nonzero(n)
+    return wrap((len(found) / (present * np.maximum(n, 1)) * (n > 0)).astype(np.float32))
 
 
 def counts(loss_fn: Any, target: Any) -> Tensor | None:
