@@ -90,6 +90,15 @@ def writing(path: str | os.PathLike[str], size: int | None = None) -> Iterator[B
         ) from error
 
 
+def set_aside(path: Path) -> None:
+    """Rename a file that is in the way, if there is one: report.html to report.1.html."""
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    if path.exists():
+        path.rename(aside)
+
+
 def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
     """The bytes of a file, or a DataError that names it."""
     try:

@@ -6,13 +6,17 @@
 
 A `checkpoint` file has all `parts` with state, in the format of `interop.storage`. `failure` is the
 flight recorder and what a loss that is not finite brings about; `report` is the page about a run.
-`metrics`, `callbacks` and `watching` are what a user adds.
+`metrics`, `callbacks`, `loggers` and `watching` are what a user adds.
+
+What a batch is says `batch`, of arrays `arrays`; what is minimised of it `objective`, and how much
+it counts `weighing`. `evaluation` applies the model, and `rates` looks for a learning rate.
 """
 
 from ..interop.storage import load_tensors, save_tensors
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .failure.flight import Flight, Replay, load_flight
+from .loggers import CSVLogger, JSONLogger, Logger, MLflow, TensorBoard, WeightsAndBiases
 from .metrics import (
     AUROC,
     Accuracy,
@@ -38,6 +42,7 @@ from .weighing import class_weights
 __all__ = [
     "AUROC",
     "Accuracy",
+    "CSVLogger",
     "Callback",
     "ConfusionMatrix",
     "Diagnose",
@@ -47,6 +52,9 @@ __all__ = [
     "Flight",
     "Function",
     "IoU",
+    "JSONLogger",
+    "Logger",
+    "MLflow",
     "Mean",
     "MeanAbsoluteError",
     "Metric",
@@ -56,9 +64,11 @@ __all__ = [
     "Replay",
     "Report",
     "RootMeanSquaredError",
+    "TensorBoard",
     "TopK",
     "Trainer",
     "Watch",
+    "WeightsAndBiases",
     "class_weights",
     "load_checkpoint",
     "load_flight",

@@ -28,6 +28,10 @@ class Callback:
         """
         return bool(self.state_dict())
 
+    def wants(self, hook: str) -> bool:
+        """Whether a method about steps that it overrides is to be called in this `fit`."""
+        return True
+
     def on_train_start(self, trainer: Any) -> None:
         """Before the first step of a `fit`."""
 

@@ -29,7 +29,7 @@ class Hooks:
 
     def _wanting(self, hook: str) -> list[Callback]:
         own = getattr(Callback, hook)
-        return [c for c in self.callbacks if getattr(type(c), hook) is not own]
+        return [c for c in self.callbacks if getattr(type(c), hook) is not own and c.wants(hook)]
 
     def call(self, hook: str, *arguments: Any) -> None:
         """Call a method of all callbacks, with the training first."""

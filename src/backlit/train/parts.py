@@ -41,7 +41,7 @@ def all_parts(
     }
     if hasattr(loader, "load_state_dict"):
         parts["loader"] = loader
-    if hasattr(validation, "load_state_dict"):
+    if hasattr(validation, "load_state_dict") and validation is not loader:
         parts["validation"] = _FromItsStart(validation)
     return parts
 

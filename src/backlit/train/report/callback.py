@@ -15,7 +15,7 @@ import numpy as np
 from ...data import DataLoader, collate
 from ...data.dataset import rows_of
 from ...errors import ArgumentError, DataError
-from ...files import write_whole
+from ...files import set_aside, write_whole
 from ...nn.keeping import kept
 from ...see import draw, record
 from ...tensor import Tensor, as_tensor
@@ -191,7 +191,7 @@ class Report(Callback):
     def write(self, trainer: Training, state: str = "finished") -> None:
         """Write the page as things stand; the file appears whole or not at all."""
         if not self._own and self.path.exists():
-            self._set_aside()
+            set_aside(self.path)
         self._write(trainer, state)
         self._own = True
 
@@ -220,12 +220,6 @@ class Report(Callback):
         except DataError as error:
             warnings.warn(f"Report: {error}; the training goes on", stacklevel=4)
             self._next = time.monotonic() + 60
-
-    def _set_aside(self) -> None:
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.stem}.{number}.html")).exists():
-            number += 1
-        self.path.rename(aside)
 
 
 def _columns(source: Any) -> tuple[tuple[Tensor, ...], int]:
