@@ -87,7 +87,8 @@ class MLflow(_ServiceLogger):
     `options` go to `mlflow.start_run`: run_name, experiment_id … `settings` are its parameters;
     where it writes says `mlflow.set_tracking_uri`. Inside `with mlflow.start_run():` it logs to
     that run, and leaves it open. A resumed run is the same run there. Numbers of steps that it has
-    already are not logged again, and numbers that are not finite not at all. Needs `pip install "backlit[mlflow]"`.
+    already are not logged again, and numbers that are not finite not at all. Needs
+    `pip install "backlit[mlflow]"`.
     """
 
     def __init__(
