@@ -295,6 +295,10 @@ def test_folders_without_classes(tmp_path):
         DataError, match=r"must have a folder for each class, but has 1.png; or pas"
     ):
         ImageFolder(tmp_path / "flat")
+    for i in range(2, 9):
+        picture(tmp_path / "flat" / f"{i}.png")
+    with pytest.raises(DataError, match=r"but has 1.png, 2.png, .*, 6.png and 2 more; or pass"):
+        ImageFolder(tmp_path / "flat")
     with pytest.raises(ArgumentError, match="transform must be a function, got 'resize'"):
         ImageFolder(tmp_path / "flat", "resize")
 

@@ -22,8 +22,8 @@ from .splits import counts_of
 class Dataset:
     """Examples by number: subclass it and define `__len__` and `__getitem__`.
 
-    A dataset that can make a whole batch at once also defines `batch(indices)`, with an int64 array
-    of numbers; a DataLoader without a `collate_fn` of its own then uses that.
+    A dataset that can get several examples at once also defines `__getitems__`, which makes a list
+    of examples of a list of numbers; a DataLoader then asks for those of a batch by that.
     """
 
     def __len__(self) -> int:

@@ -38,7 +38,8 @@ class ImageFolder(DatasetFolder):
 
     What is wrong inside of files is told when they are read, or by `check()`. Pictures of different
     sizes are no batch: give a transform that resizes them. Unlike in torchvision, the orientation
-    that a camera notes is applied, and hidden files are no pictures.
+    that a camera notes is applied, 16-bit grey is scaled and not cut at 255, and hidden files are
+    no pictures.
     """
 
     def __init__(
