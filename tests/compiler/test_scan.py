@@ -11,7 +11,7 @@ import backlit as bl
 from backlit import nn
 from backlit.compiler import interpreter, native
 from backlit.compiler.capture.body import Scan
-from backlit.errors import IndexRangeError, TraceError
+from backlit.errors import IndexRangeError, ShapeError, TraceError
 from backlit.nn import functional as F
 from backlit.tree import flatten, unflatten
 from compiler.programs import looping_program
@@ -40,6 +40,13 @@ def several(c, x):
     h = c["h"] * gate + x["a"]
     after = {"h": h, "n": c["n"] + 1, "pair": (c["pair"][1], c["pair"][0] * 2)}
     return after, (h.sum(axis=0), c["n"], gate > 0.5, None)
+
+
+def in_place(h, x):
+    h *= x @ W
+    h += 1
+    x -= h
+    return h, x * 2
 
 
 def nested(h, x):
@@ -74,6 +81,7 @@ CASES = {
         (H.astype("float32"), H), X,
     ),
     "written into": (lambda c, x: (c + x, bl.zeros_like(c).__iadd__(c)), H, X),
+    "what it is given": (in_place, H, X),
     "on NumPy": (lambda h, x: (bl.linalg.inv(bl.eye(2, dtype="float64") + x @ x.mT) @ h, h), H, X),
     "a scan in a scan": (nested, H, X),
     "gradient descent": (learner, numbers(2, 3), X),
@@ -193,11 +201,11 @@ def test_the_program_does_not_grow_with_the_length() -> None:
             (
                 len(graph.equations),
                 [len(b.equations) for b in sorted(bodies, key=lambda b: b.reverse)],
-                len(compiled.kernels.rows),
+                [row[1] == "scan" for row in compiled.kernels.rows],
             )
         )
     assert sizes[0] == sizes[1]
-    assert len(sizes[0][1]) == 2, "one loop forwards and one back"
+    assert len(sizes[0][1]) == sizes[0][2].count(True) == 2, "one loop forwards and one back"
 
 
 def test_ten_thousand_steps_are_right() -> None:
@@ -300,6 +308,8 @@ def test_16_bit_floats_are_rounded_where_eager_code_rounds_them(dtype, executor)
         return h, y, bl.grad((y.astype("float32") ** 2).sum(), weight)
 
     given = H.astype(dtype), X.astype(dtype)
+    loops = [e.op.body for e in bl.capture(f)(*given).equations if isinstance(e.op, Scan)]
+    assert {v.dtype.name for body in loops for v in (*body.carry, *body.xs)} == {dtype}
     for a, b in zip(f(*given), bl.compile(f, executor=executor)(*given), strict=True):
         assert a.dtype == b.dtype
         a, b = a.astype("float32").numpy(), b.astype("float32").numpy()
@@ -512,3 +522,12 @@ def test_a_report_counts_what_all_steps_do() -> None:
     (row,) = [row for row in compiled.kernels.rows if row[1] == "scan"]
     assert row[4] == 10 * 2 * (2 * 4 * 4)
     assert compiled.cache_info().code_bytes > 0
+
+
+def test_the_graph_of_a_step_is_checked_with_the_one_around_it() -> None:
+    graph = bl.capture(lambda x: bl.scan(lambda c, v: (c * v, None), 1.0, x)[0])(bl.ones(3))
+    graph.check()
+    (loop,) = graph.equations
+    loop.op.body.equations[0].output.shape = (2,)
+    with pytest.raises(ShapeError, match=r"equation 0 \(multiply\) is typed float32\[2\]"):
+        graph.check()
