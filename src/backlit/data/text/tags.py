@@ -146,8 +146,8 @@ def tag_constraints(
     def occurs(*some: tuple[str, str]) -> bool:
         """Whether tags stand side by side in some sentence, with one more on either side of it."""
         here = [letter if letter == "O" else f"{letter}-{kind}" for letter, kind in some]
-        more = [[], *([f"{letter}-{kind}"] for letter in letters for _, kind in some)]
-        return any(flaw([*a, *here, *b], name) is None for a in more for b in more)
+        more = [f"{letter}-{kind}" for letter in letters for _, kind in some]
+        return any(flaw([a, *here, b], name) is None for a in more for b in more)
 
     def alike(*some: tuple[str, str]) -> tuple[tuple[str, str], ...]:
         """Letters with their types, of which it only matters whether they are the same."""
