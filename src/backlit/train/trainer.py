@@ -85,7 +85,7 @@ class Trainer(Training):
     - `ema`: the decay of a moving average of the parameters over the steps, 0.999 or so. It is
       `trainer.ema.module`, and validation, `evaluate` and `predict` use it.
     - `training_step`: a function of trainer and batch that says the loss in place of the usual one,
-      or the same as a method of a subclass; see `Training.training_step`. `validation_step`
+      or the same as a method of a subclass; see the method `training_step`. `validation_step`
       likewise. A step that reads what changes from step to step, as `trainer.steps`, is compiled
       again each time, unless that is a Tensor.
     - Several optimizers are a dict by name, and `training_step` one with a function for each: in

@@ -70,7 +70,7 @@ class JSONLogger(_TextLogger):
     ...     callbacks=[JSONLogger(path)], progress="quiet",
     ... )
     >>> _ = trainer.fit([(ones((4, 2)), ones((4, 1)))], epochs=2)
-    >>> [json.loads(line)["epoch"] for line in open(path)]
+    >>> [json.loads(line)["epoch"] for line in Path(path).read_text().splitlines()]
     [1, 2]
     """
 
