@@ -312,6 +312,8 @@ def test_other_addresses_are_refused(tmp_path):
             download(url, tmp_path / "file")
     with pytest.raises(ArgumentError, match="at least one address, got none"):
         download([], tmp_path / "file")
+    with pytest.raises(ArgumentError, match="path must be a file's, got the folder"):
+        download("https://host/file", tmp_path)
 
 
 def test_a_full_disk_keeps_what_there_is(server, tmp_path, monkeypatch):

@@ -482,7 +482,7 @@ def test_rows_that_have_no_numbers_are_refused():
         ),
         (
             lambda: TableEncoding(table)(Table({"x": [1.0, 2], "y": ["a", None]}, "y")),
-            r"row 1: the target 'y' is missing in 1 of 2 rows; leave them out: table.known\(\)",
+            r"row 1: the target 'y' is missing in 1 of 2 rows; leave them out: rows.known\(\)",
         ),
         (lambda: TableEncoding(table)(Table({"z": [1.0]})), "must have the column 'x', as in"),
         (
@@ -542,6 +542,17 @@ def test_a_stream_gives_what_the_whole_table_gives(tmp_path):
             assert u.dtype == np.float32
     assert stream.kinds["day"] == "date"
     assert repr(stream) == f"TableStream({path})"
+
+
+def test_a_stream_leaves_out_rows_without_a_target(tmp_path):
+    path = write(tmp_path / "a.csv", "x,y\n1,2.5\n2,\n3,NA\n,4.5\n")
+    stream = TableStream(path, target="y", chunk=2)
+    with pytest.raises(DataError, match=r"a.csv:3: the target 'y' is missing in 1 of 2 rows"):
+        list(TableEncoding(stream)(stream))
+    known = stream.known()
+    assert [float(y[0]) for _, y in TableEncoding(known)(known)] == [2.5, 4.5]
+    assert sum(len(table) for table in stream.known("x", "y")) == 1
+    assert sum(len(table) for table in stream) == 4
 
 
 def test_a_later_part_of_a_stream_that_does_not_fit_is_refused(tmp_path):

@@ -106,6 +106,8 @@ def download(
     if not urls:
         raise ArgumentError("download: url must be at least one address, got none")
     wanted = _Wanted(Path(path), sha256 and sha256.lower(), size)
+    if wanted.path.is_dir():
+        raise ArgumentError(f"download: path must be a file's, got the folder {wanted.path}")
     if wanted.path.exists():
         _require_right(wanted)
         return wanted.path

@@ -219,7 +219,7 @@ class TableEncoding:
                 raise DataError(
                     f"TableEncoding: {table.place(int(missing[0]))}: the target {name!r} is "
                     f"missing in {len(missing):,} of {len(table):,} rows; leave them out: "
-                    "table.known()"
+                    "rows.known()"
                 )
             _require_same_kind(columns[name], self.columns[name])
         if self.classes:

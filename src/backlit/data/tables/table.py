@@ -6,6 +6,7 @@ network: `encoding`.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -214,6 +215,7 @@ class TableStream(IterableDataset):
             )
         self.paths = [os.fspath(path) for path in paths]
         self.chunk = chunk
+        self._required: tuple[str, ...] = ()
         csv = {"delimiter": delimiter, "header": header, "encoding": encoding}
         self._reading = Reading(target, kinds, ignore, dates, missing, decimal, csv)
         self.targets = self._reading.targets
@@ -226,7 +228,14 @@ class TableStream(IterableDataset):
     def __iter__(self) -> Iterator[Table]:
         for path in self.paths:
             for piece in pieces(path, self._reading, self.chunk):
-                yield Table._made(piece, self.targets)
+                table = Table._made(piece, self.targets)
+                yield table.known(*self._required) if self._required else table
+
+    def known(self, *names: str) -> TableStream:
+        """The stream of the rows in which these columns, by default the targets, have values."""
+        stream = copy.copy(self)
+        stream._required = names or self.targets
+        return stream
 
     def __repr__(self) -> str:
         return f"TableStream({', '.join(self.paths)})"
