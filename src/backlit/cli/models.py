@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import shorten
+from typing import Any
 
 import click
 from rich.table import Table
@@ -33,7 +34,12 @@ def models(word: str) -> None:
         table.add_column("what it is", style="dim", no_wrap=True)
     for n in found:
         size = "×".join(map(str, n.input)) + (" tokens" if n.dtype == "int64" else "")
-        row = [Text(n.name, style="bold"), size, f"{n.parameters:,}", f"{n.multiply_adds:,}"]
+        row: list[Any] = [
+            Text(n.name, style="bold"),
+            size,
+            f"{n.parameters:,}",
+            f"{n.multiply_adds:,}",
+        ]
         row.append(f"{n.bytes / 2**20:,.1f}")
         table.add_row(*row, *([shorten(n.about, room, placeholder=" …")] if room >= 20 else []))
     console.print(table)

@@ -29,15 +29,16 @@ INTERRUPTED_STATUS = 130  # the exit status after Ctrl-C
     help="""Train a network on DATA and save the run.
 
 \b
-  backlit train photos/                          a folder with a folder for each class
-  backlit train houses.csv --target price        a table
-  backlit train tweets.csv --target mood         texts
-  backlit train corpus.txt                       a text, to be continued
-  backlit train names.conll                      words with tags
-  backlit train arrays.npz --target label        arrays of numbers
-  backlit train net.py:Net --data photos/        a network of your own
-  backlit train digits                           a built-in set: digits, spiral, circle,
-                                                 xor, gauss; mnist, fashion-mnist (--data)
+  backlit train photos/                     a folder with a folder for each class
+  backlit train houses.csv --target price   a table
+  backlit train tweets.csv --target mood    texts
+  backlit train corpus.txt                  a text, to be continued
+  backlit train names.conll                 words with tags
+  backlit train arrays.npz --target label   arrays of numbers
+  backlit train net.py:Net --data photos/   a network of your own
+  backlit train digits                      a set that is there: digits, spiral,
+                                            circle, xor, gauss; with --data also
+                                            mnist and fashion-mnist
 
 It says what it understood, and what is odd about it; chooses a network and how it is trained, each
 of which an option changes; and leaves the run in a folder, with a report.
@@ -142,14 +143,15 @@ def _conclude(console: Console, job: Job, run: Run) -> None:
     head = job.form.target.headline
     first, *others = run.result["test"].items()
     text = Text.assemble((score_text(*first), "bold green"))
+    text.append(f"  on {run.result['test_examples']:,} examples, none seen before", style="dim")
     more = ", ".join(f"{name} {score_text(name, value)}" for name, value in others)
-    text.append(f"  on {run.result['test_examples']:,} never seen before; {more}", style="dim")
     console.print()
     folder = job.folder
     _table(
         console,
         [
             (f"test {head}", text),
+            ("", Text(more, style="dim")),
             ("trained in", f"{job.seconds:.1f} s, best epoch {run.result['best_epoch']}"),
             ("saved run", str(folder)),
             ("settings", str(folder / CONFIG)),
@@ -161,8 +163,12 @@ def _conclude(console: Console, job: Job, run: Run) -> None:
 
 
 def _table(console: Console, rows: list[tuple[str, Any]]) -> None:
-    width = max(len(name) for name, _ in rows)
+    """Names and what belongs to them; on a terminal long values go on below their beginning."""
+    width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
-        line = Text.assemble((name.ljust(width) + "  ", "cyan"))
-        line.append_text(value if isinstance(value, Text) else Text(str(value)))
-        console.print(line, soft_wrap=True)
+        text = value if isinstance(value, Text) else Text(str(value))
+        room = console.width - width
+        lines = text.wrap(console, room) if console.is_terminal and room >= 20 else [text]
+        for i, part in enumerate(lines):
+            line = Text.assemble(((name if i == 0 else "").ljust(width), "cyan"))
+            console.print(line.append_text(part), soft_wrap=True)

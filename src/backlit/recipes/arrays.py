@@ -13,7 +13,7 @@ import numpy as np
 from .. import nn
 from ..errors import ArgumentError, DataError
 from . import networks
-from .form import Form, Source, require_finite
+from .form import Form, Source, is_file, require_finite
 from .numbers import first, read_numbers
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import FOLDERS
@@ -86,7 +86,7 @@ class Arrays(Form):
         name, x = "array", given
         if isinstance(given, str | Path):
             name = str(given)
-            if not Path(given).is_file():
+            if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {name:.60}")
             x = read_numbers(Path(given))
         x = np.asarray(x)
@@ -225,7 +225,7 @@ def _loaded(path: Path) -> np.ndarray:
 def _archive(path: Path) -> dict[str, np.ndarray]:
     found = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for name in archive.files:
                 found[name] = archive[name]
     except Exception as error:

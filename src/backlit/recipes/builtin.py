@@ -17,7 +17,7 @@ from ..data.idx import CLASSES
 from ..data.pictures import EXTENSIONS
 from ..errors import ArgumentError, DataError
 from . import networks
-from .form import Form, Parts, Source, require_finite
+from .form import Form, Parts, Source, is_file, require_finite
 from .images import pixels
 from .numbers import read_numbers
 from .recipe import Recipe
@@ -110,7 +110,7 @@ class _Rows(Form):
         return [(name if len(rows) == 1 else f"{name}[{i}]", row) for i, row in enumerate(rows)]
 
     def _read(self, path: Path) -> np.ndarray:
-        if not path.is_file():
+        if not is_file(path):
             raise DataError(
                 f"predict: an input must be {self.wanted}, got {path}, which does not exist"
             )
@@ -128,7 +128,7 @@ class Points(_Rows):
     wanted = "a file or a point such as 1.5,-2"
 
     def _read(self, path: Path) -> np.ndarray:
-        if not path.exists():
+        if not is_file(path):
             try:
                 numbers = [float(part) for part in str(path).split(",")]
             except ValueError:
@@ -149,7 +149,7 @@ class Pixels(_Rows):
     wanted = "a file"
 
     def _read(self, path: Path) -> np.ndarray:
-        if path.suffix.lower() in EXTENSIONS and path.is_file():
+        if path.suffix.lower() in EXTENSIONS and is_file(path):
             return pixels(path, self.shape)
         return super()._read(path)
 

@@ -156,6 +156,14 @@ def apply(model: nn.Module, arrays: Sequence[np.ndarray], batch: int = 256) -> n
     return np.concatenate(made)
 
 
+def is_file(given: Any) -> bool:
+    """Whether something given names a file; a long text, or one with odd signs, names none."""
+    try:
+        return isinstance(given, str | Path) and Path(given).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def require_finite(what: str, array: np.ndarray) -> None:
     """Raise unless all numbers of examples are finite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():

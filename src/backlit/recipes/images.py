@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 from collections import Counter
@@ -22,7 +23,7 @@ from ..random import default_generator
 from ..tensor import wrap
 from . import networks
 from .columns import TABLES, answers_of, choose_target, open_table
-from .form import Form, Source
+from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import FOLDERS, merged
 from .targets import Classes
@@ -33,6 +34,8 @@ _SIDES, _KEPT = (32, 64), 64
 _IN_MEMORY = 2**30
 #: How far a picture is shifted at most, as a share of its side.
 _SHIFT = 0.1
+#: Networks of the catalogue that say something of each place of a picture.
+_OF_PLACES = ("unet", "tiny_yolo")
 #: The end of a tile's name: its place in the scene.
 _TILE = re.compile(r"[_-][a-z]{0,4}\d+[_-][a-z]{0,4}\d+$", re.IGNORECASE)
 
@@ -62,11 +65,7 @@ class Pictures(Form):
             "cnn": lambda channels: nn.Sequential(
                 *networks.convolutions(self.shape, channels, width, settings)
             ),
-            **{
-                name: lambda _, name=name: models.create(name, num_classes=width)  # type: ignore
-                for name in models.names()
-                if self.shape[0] == 3 and len(models.about(name).input) == 3
-            },
+            **(_known(width) if self.shape[0] == 3 else {}),
         }
 
     def facts(self) -> dict[str, Any]:
@@ -79,12 +78,12 @@ class Pictures(Form):
         if not isinstance(given, str | os.PathLike):
             return [("picture", given)]
         path = Path(given)
-        if path.is_dir():
+        if not is_file(path) and os.path.isdir(path):
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
             if not found:
                 raise DataError(f"predict: {path} has no picture ({', '.join(EXTENSIONS)})")
             return [(str(p), p) for p in found]
-        if not path.is_file():
+        if not is_file(path):
             raise DataError(
                 f"predict: an input must be {self.wanted}, got {given}, which does not exist"
             )
@@ -99,6 +98,20 @@ class Pictures(Form):
         for row, example in zip(made, examples, strict=True):
             row[:] = (pixels(example, self.shape) - mean) / deviation
         return (made,)
+
+
+def _known(classes: int) -> dict[str, Callable[[list[int]], nn.Module]]:
+    """What makes each network of the catalogue that says the class of a coloured picture."""
+    made: dict[str, Callable[[list[int]], nn.Module]] = {}
+    for name in models.names():
+        known = models.about(name)
+        takes = inspect.signature(known.make).parameters
+        if known.input[0] == 3 and "num_classes" in takes and name not in _OF_PLACES:
+            options: dict[str, Any] = {"num_classes": classes}
+            if "aux_logits" in takes:
+                options["aux_logits"] = False  # one output, as the loss has it
+            made[name] = lambda _, name=name, options=options: models.create(name, **options)  # type: ignore[misc]
+    return made
 
 
 def pixels(example: Any, shape: Sequence[int]) -> np.ndarray:

@@ -29,7 +29,7 @@ from .run import (
     write_run,
 )
 from .settings import SETTINGS
-from .targets import score_text
+from .targets import Numbers, score_text
 from .task import Task
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class Job:
             f"batches of {s['batch_size']}, seed {s['seed']}",
             "examples below": "of the test, never trained on",
         }
+        if isinstance(self.form.target, Numbers):
+            report.facts["numbers below"] = self.form.target.scale
         if self.task.warnings:
             report.facts["note"] = "; ".join(self.task.warnings)
         return report
@@ -198,8 +200,9 @@ class Job:
         """What the best epoch's weights reach on the test: in the report, and in the folder."""
         self.model.eval()
         scores = self.form.target.scores(*outputs_of(self.model, self.parts.test))
-        for name, value in scores.items():
-            self.report.facts[f"test {name}"] = score_text(name, value)
+        said = {f"test {name}": score_text(name, value) for name, value in scores.items()}
+        facts = self.report.facts
+        self.report.facts = {"data": facts["data"], **said, **facts}
         self.report.facts["examples below"] = (
             f"the {len(self.parts.test):,} of the test, by the best epoch's weights"
         )

@@ -23,8 +23,12 @@ from ..errors import ArgumentError
 from ..models.perceptrons import ACTIVATIONS
 from ..tensor import Tensor
 from .script import run_file
+from .settings import did_you_mean
 
 Settings = Mapping[str, Any]
+#: Short names, and those of them that widths may follow.
+_WIDE = frozenset("mlp cnn bag lstm gru bilstm window".split())
+_SHORT = _WIDE | {"linear"}
 
 
 def widths(model: str) -> list[int]:
@@ -56,8 +60,12 @@ def build(
         return _own(name, facts)
     kind = name.partition(":")[0].lower()
     if kind not in networks:
-        forms = ", ".join(f"{n}:WIDTHS" if n != "linear" else n for n in networks)
-        raise ArgumentError(f"model: for {what} it must be {forms} or net.py:Net, got {name!r}")
+        forms = ", ".join(f"{n}:WIDTHS" if n in _WIDE else n for n in networks if n in _SHORT)
+        more = ", a name of `backlit models`" if not set(networks) <= _SHORT else ""
+        raise ArgumentError(
+            f"model: for {what} it must be {forms}{more} or net.py:Net, got {name!r}"
+            + did_you_mean(kind, networks)
+        )
     return networks[kind](widths(name))
 
 
@@ -72,6 +80,11 @@ def _own(name: str, facts: Mapping[str, Any]) -> nn.Module:
             f"train: {path} has no {attribute!r}; it has {', '.join(known) or 'no class'}"
         )
     if not isinstance(made, nn.Module):
+        if not callable(made):
+            raise ArgumentError(
+                f"train: {name} must be a class, a function or an nn.Module, got "
+                f"{type(made).__name__}"
+            )
         wanted = inspect.signature(made).parameters.values()
         missing = [
             p.name for p in wanted

@@ -14,7 +14,7 @@ from ..data import Table, TensorDataset
 from ..errors import ArgumentError, DataError
 from . import networks
 from .columns import TABLES, choose_target, open_table
-from .form import Form, Parts, Source
+from .form import Form, Parts, Source, is_file
 from .recipe import Recipe, batch_for, epochs_for
 from .split import Split, by_time
 from .targets import Numbers
@@ -88,7 +88,7 @@ class Windows(Form):
         name = "the table"
         if isinstance(given, str | Path):
             name = str(given)
-            if not Path(given).is_file():
+            if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {name!r:.60}")
         table = given if isinstance(given, Table) else Table(given)
         lacking = [n for n in self.columns if n not in table.columns]

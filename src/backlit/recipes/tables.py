@@ -17,7 +17,7 @@ from ..errors import ArgumentError, DataError
 from ..spelling import near_name
 from . import networks
 from .columns import TABLES, answers_of, choose_target, known_rows, open_table
-from .form import Form, Source
+from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import merged
 from .targets import Classes, Numbers, Target
@@ -69,12 +69,12 @@ class Rows(Form):
         """The rows of a file, a table, a dict, or a text of names and values."""
         if isinstance(given, Mapping):
             return [("row", self._checked(dict(given), "the row"))]
-        if isinstance(given, str) and "=" in given and not Path(given).exists():
+        if isinstance(given, str) and "=" in given and not is_file(given):
             pairs = (part.partition("=") for part in given.split(","))
             row = {name.strip(): value.strip() or None for name, _, value in pairs}
             return [(given, self._checked(row, "the row"))]
         if isinstance(given, str | Path):
-            if not Path(given).is_file():
+            if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {str(given)!r:.60}")
             given = Table(given, kinds=_known(self.columns, Path(given)))
         table = given if isinstance(given, Table) else Table(given, kinds=self.columns)
@@ -283,10 +283,6 @@ def _gives_away(column: Any, answer: Any) -> bool:
         return abs(float(np.corrcoef(values, answers)[0, 1])) > _SAME
     if answer.kind == "number":
         return False
-    if column.kind in ("number", "date"):  # classes that follow each other along the column
-        order = np.argsort(values, kind="stable")
-        changes = int((np.diff(answers[order]) != 0).sum())
-        return changes == len(np.unique(answers)) - 1
-    pairs = np.unique(np.stack([values, answers]), axis=1).shape[1]
-    different = len(np.unique(values))
-    return pairs == different <= _DIFFERENT * len(values)
+    pairs = {*zip(values.tolist(), answers.tolist(), strict=True)}
+    different = len({value for value, _ in pairs})  # each with one answer: then it is its code
+    return len(pairs) == different <= _DIFFERENT * len(values)

@@ -25,7 +25,7 @@ from ..data.text import (
 from ..errors import DataError
 from ..train import EntityF1, Metric
 from . import networks
-from .form import Form, Source
+from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, epochs_for, take
 from .split import FOLDERS
 from .targets import Prediction, Target, log_softmax
@@ -149,7 +149,7 @@ class TaggedWords(Form):
 
     def read(self, given: Any) -> list[tuple[str, Any]]:
         """A sentence, or those of a file."""
-        if isinstance(given, str | Path) and Path(given).is_file():
+        if is_file(given):
             path = Path(given)
             if path.suffix.lower() in ENDINGS:
                 found = [s.tokens for s in read_conll(path, tag=None)]

@@ -307,6 +307,13 @@ class Numbers(Target):
         """An output for each number."""
         return len(self.names)
 
+    @property
+    def scale(self) -> str:
+        """In which units the network has the numbers."""
+        parts = zip(self.names, self.mean, self.deviation, strict=True)
+        listed = [f"({name} - {mean:.6g}) / {deviation:.6g}" for name, mean, deviation in parts]
+        return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
+
     def scaled(self, trained: np.ndarray) -> Numbers:
         """With the training part's mean and deviation."""
         return Numbers.learn(self.names, trained)

@@ -119,8 +119,17 @@ def look_at(source: Source) -> Task:
             f"{source.dataset!r} is neither a file or folder nor one of {', '.join(builtin)}"
             + did_you_mean(source.dataset, builtin)
         )
+    what = f"{source.path}: it is not clear what it holds"
+    if source.path.is_dir():
+        names = sorted(p.name for p in source.path.iterdir() if not p.name.startswith("."))
+        what += f" ({', '.join(names[:6]) or 'nothing'}{', …' if names[6:] else ''})"
+        what += "; name one of its files" if any(map(_has_ending, names)) else ""
+    if source.kind is not None:
+        raise ArgumentError(f"{what}, or it is no {source.kind}")
     raise ArgumentError(
-        f"{source.path}: it is not clear what it holds"
-        + (f", or it is no {source.kind}" if source.kind else "; say so with --kind, one of ")
-        + ("" if source.kind else ", ".join(dict.fromkeys(k.kind for k in Task.kinds)))
+        f"{what}; say so with --kind, one of {', '.join(dict.fromkeys(k.kind for k in kinds))}"
     )
+
+
+def _has_ending(name: str) -> bool:
+    return "." in name

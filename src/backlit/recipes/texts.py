@@ -17,7 +17,7 @@ from ..data.text import Vocabulary, read_text, word_tokenize
 from ..errors import ArgumentError, DataError
 from . import networks
 from .columns import TABLES, answers_of, choose_target, known_rows, open_table
-from .form import Form, Source
+from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import FOLDERS, merged
 from .targets import Classes, Target
@@ -78,7 +78,7 @@ class Texts(Form):
 
     def read(self, given: Any) -> list[tuple[str, Any]]:
         """A text, or those of a file."""
-        if isinstance(given, str | Path) and len(str(given)) < 4096 and Path(given).is_file():
+        if is_file(given):
             path = Path(given)
             if str(path).lower().endswith(TABLES):
                 table = Table(path, kinds={self.column: "text"})
