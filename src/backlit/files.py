@@ -7,12 +7,14 @@ was saved stays saved.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import socket
 import stat
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,8 @@ else:
 
 #: In a folder that is held: says by whom. After a process that was killed it stays, unlocked.
 LOCK = ".lock"
+
+_GZIP = b"\x1f\x8b"  # with which a gzip file begins
 
 #: Characters of a file's name in its temporary name: a name may have 255 bytes, four a character.
 _SHOWN = 40
@@ -104,9 +108,39 @@ def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
-        kind = MissingFileError if isinstance(error, FileNotFoundError) else DataError
-        raise kind(f"{what}: {path} cannot be read: {reason}; check the path") from None
+        raise _unreadable(path, what, error) from None
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked where gzip has compressed it; what goes wrong is a DataError.
+
+    `what` begins the message. Errors that the block raises on its own pass.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise _unreadable(path, what, error) from None
+    with file:
+        try:
+            compressed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if compressed else file
+        except BacklitError:
+            raise
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(
+                f"{what}: {os.fspath(path)} is a truncated or damaged gzip file ({error}); fetch "
+                "it again"
+            ) from None
+        except OSError as error:
+            raise _unreadable(path, what, error) from None
+
+
+def _unreadable(path: str | os.PathLike[str], what: str, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
+    kind = MissingFileError if isinstance(error, FileNotFoundError) else DataError
+    return kind(f"{what}: {os.fspath(path)} cannot be read: {reason}; check the path")
 
 
 def _keep_owner_and_mode(file: Path, before: os.stat_result) -> None:

@@ -1,5 +1,6 @@
 """A folder has one writer at a time; the hold of a process that ended is over."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 
 from backlit import nn, optim
-from backlit.errors import DataError
-from backlit.files import LOCK, hold, writing
+from backlit.errors import DataError, MissingFileError
+from backlit.files import LOCK, hold, opened, writing
 from backlit.train import Trainer
 
 _HOLDER = """
@@ -209,3 +210,21 @@ def test_a_file_is_written_piece_by_piece_and_stands_there_at_the_end(tmp_path):
 def _write_and_raise(file, error):
     file.write(b"half")
     raise error
+
+
+def test_a_file_that_cannot_be_opened_or_unpacked_is_named(tmp_path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"text"))
+    with opened(path, "look") as file:
+        assert file.read() == b"text"
+    path.write_bytes(path.read_bytes()[:-3])
+    for bad, kind, says in (
+        (path, DataError, r"look: .*a\.gz is a truncated or damaged gzip file"),
+        (tmp_path, DataError, "look: .* cannot be read: Is a directory; check the path"),
+        (tmp_path / "none", MissingFileError, "look: .*none cannot be read: No such file"),
+        ("a\0b", DataError, "look: a\0b cannot be read: embedded null byte"),
+    ):
+        with pytest.raises(kind, match=says), opened(bad, "look") as file:
+            file.read()
+    with pytest.raises(ValueError, match=r"^the block's own$"), opened(path, "look"):
+        raise ValueError("the block's own")

@@ -11,17 +11,16 @@ from __future__ import annotations
 import gzip
 import math
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..files import opened
 from .dataset import TensorDataset
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP = b"\x1f\x8b"
 _DEFLATE = 1032  # bytes that one compressed byte can stand for: RFC 1951, matches of 258 in 2 bits
 _PIECE = 1 << 20  # bytes that are read at a time
 
@@ -49,21 +48,9 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Raises DataError, with what was expected and found, if the file is missing, truncated, longer
     than it says, or of another format.
     """
-    try:
-        with open(path, "rb") as file:
-            compressed = file.read(2) == _GZIP
-            file.seek(0)
-            most = os.fstat(file.fileno()).st_size * (_DEFLATE if compressed else 1)
-            stream = gzip.GzipFile(fileobj=file, mode="rb") if compressed else file
-            return _read(stream, path, most)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"read_idx: {path} is a truncated or damaged gzip file ({error}); fetch it again"
-        ) from None
-    except OSError as error:
-        raise DataError(
-            f"read_idx: {path} cannot be read: {error.strerror or error}; check the path"
-        ) from None
+    with opened(path, "read_idx") as stream:
+        most = os.fstat(stream.fileno()).st_size
+        return _read(stream, path, most * (_DEFLATE if isinstance(stream, gzip.GzipFile) else 1))
 
 
 def _read(stream: Any, path: str | os.PathLike[str], most: int) -> np.ndarray:

@@ -6,18 +6,14 @@ An error says where: the file, the line and the column, both counted from 1 as e
 from __future__ import annotations
 
 import codecs
-import gzip
 import os
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, cast
 
-from ...errors import ArgumentError, DataError, MissingFileError
+from ...errors import ArgumentError, DataError
+from ...files import opened
 
 PathLike = str | os.PathLike[str]
 
-_GZIP = b"\x1f\x8b"
 _OTHERS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
@@ -67,27 +63,6 @@ def numbered_lines(
             offset += len(piece)
             line = text.rstrip("\r\n")
             yield number, f"{line}\n" if ends and text.endswith("\n") else line
-
-
-@contextmanager
-def opened(path: PathLike, what: str) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked if gzip has compressed it; what goes wrong is a DataError."""
-    try:
-        with open(path, "rb") as file:
-            compressed = file.read(2) == _GZIP
-            file.seek(0)
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if compressed else file
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{what}: {os.fspath(path)} is a truncated or damaged gzip file ({error}); "
-            "fetch it again"
-        ) from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError | ArgumentError):
-            raise
-        kind = MissingFileError if isinstance(error, FileNotFoundError) else DataError
-        reason = getattr(error, "strerror", None) or error
-        raise kind(f"{what}: {os.fspath(path)} cannot be read: {reason}; check the path") from None
 
 
 def _require_text(start: bytes, path: PathLike, what: str, encoding: str) -> None:

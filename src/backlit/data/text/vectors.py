@@ -19,9 +19,10 @@ import numpy as np
 
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError
+from ...files import opened
 from ...nn.embedding import Embedding
 from ...random import Generator
-from .reading import PathLike, opened, place
+from .reading import PathLike, place
 from .vocabulary import Vocabulary
 
 _FORMATS = ("glove", "word2vec", "binary")
