@@ -49,6 +49,9 @@ def test_rows_are_those_of_the_array_in_every_format(files):
             assert rows.dtype.isnative
             assert np.array_equal(rows, X[index])
         assert np.array_equal(read_array(*files[name]), X)
+        for outside in (7, np.array([0, 9])):
+            with pytest.raises(IndexError, match=f"{name}: .*(out of|range)"):
+                array[outside]
         again = pickle.loads(pickle.dumps(array))
         assert len(pickle.dumps(array)) < 500
         assert np.array_equal(again[3], X[3])

@@ -16,6 +16,7 @@ from ..errors import (
     ArgumentError,
     BacklitError,
     DataError,
+    IndexRangeError,
     MissingDependencyError,
     MissingFileError,
     ShapeError,
@@ -92,12 +93,10 @@ class ArrayFile:
     def __getitem__(self, index: Any) -> np.ndarray:
         array = self._opened()
         with _reading(self.path):
-            if isinstance(index, np.ndarray) and index.dtype != bool and not _is_array(array):
-                places, back = np.unique(index, return_inverse=True)  # as h5py wants them
-                found = array[places][back]
-            else:
-                found = array[index]
-        return np.array(found, self.dtype)
+            try:
+                return np.array(_indexed(array, index), self.dtype)
+            except IndexError as error:
+                raise IndexRangeError(f"ArrayFile: {self.path}: {error}") from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[()], dtype)
@@ -115,8 +114,13 @@ def read_array(path: str | os.PathLike[str], key: str | None = None) -> np.ndarr
     return ArrayFile(path, key)[()]
 
 
-def _is_array(array: Any) -> bool:
-    return isinstance(array, np.ndarray)
+def _indexed(array: Any, index: Any) -> Any:
+    """What stands there; h5py wants numbers of rows in order and each once."""
+    several = isinstance(index, np.ndarray) and index.dtype != bool
+    if not several or isinstance(array, np.ndarray):
+        return array[index]
+    places, back = np.unique(index, return_inverse=True)
+    return array[places][back]
 
 
 def _open(path: str, key: str | None) -> Any:
