@@ -92,16 +92,27 @@ def test_products_that_a_loop_adds_up_are_one_product_of_all_steps() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
-def test_a_loop_keeps_products_whose_sums_a_step_reads() -> None:
-    def f(w, x):
-        def step(w, v):
-            w = w + v.mT @ v
-            return w, w.sum()
+def test_a_loop_keeps_products_whose_sums_are_read_or_rounded_at_each_step() -> None:
+    def read_before(w, v):
+        return w + v.mT @ (v * w.sum()), None
 
-        return bl.scan(lambda w, v: (w + v.mT @ (v * w.sum()), None), w, x)[0], bl.scan(step, w, x)
+    def read_after(w, v):
+        w = w + v.mT @ v
+        return w, w.sum()
 
-    graph = graph_of(f, bl.ones((3, 3)), bl.ones((4, 2, 3)))
-    assert len(passes.join_products(graph).equations) == len(graph.equations)
+    def stacked(w, v):
+        w = w + v.mT @ v
+        return w, w
+
+    def alone(w, v):
+        return w + v.mT @ v, None
+
+    kept = [(f, "float32") for f in (read_before, read_after, stacked)] + [(alone, "bfloat16")]
+    for step, dtype in [*kept, (alone, "float32")]:
+        given = bl.ones((3, 3), dtype=dtype), bl.ones((4, 2, 3), dtype=dtype)
+        graph = graph_of(lambda w, x, step=step: bl.scan(step, w, x), *given)
+        same = len(passes.join_products(graph).equations) == len(graph.equations)
+        assert same == ((step, dtype) in kept), step
 
 
 def test_equal_equations_are_one() -> None:

@@ -178,7 +178,7 @@ def training(length: int):
     weight = numbers(3, 3).requires_grad_()
 
     def cell(h, x):
-        h = bl.tanh(bl.flip(h) @ weight.mT + x)
+        h = bl.tanh(bl.flip(h) @ bl.sin(weight).mT + h * h + x)
         return h, h.sum()
 
     def step(x, h):
@@ -230,7 +230,7 @@ def test_backward_keeps_what_it_reads_of_each_step_and_no_parameter() -> None:
         for e in graph.equations
         if isinstance(e.op, Scan) and e.op.part.kind == "stack" and not e.op.body.reverse
     ]
-    # y; the h that tanh made, and the h that was flipped; not the flipped one, nor weight.mT
+    # y; the h that tanh made, and the h before; not the flipped one, nor what is made of weight
     assert sorted(stacks) == [(50,), (50, 2, 3), (50, 2, 3)]
 
 
