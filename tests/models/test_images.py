@@ -11,7 +11,6 @@ import backlit as bl
 from backlit import models, nn
 from backlit.errors import ArgumentError, ShapeError
 from backlit.models.images.densenet import DenseLayer
-from backlit.models.images.lenet import SEEN
 from backlit.models.images.resnet import BasicBlock, Bottleneck, Shortcut
 from backlit.nn import functional as f
 from sampling import only
@@ -136,8 +135,17 @@ def test_lenet5_has_the_published_numbers_of_parameters_in_each_layer() -> None:
     model = models.LeNet5Published()
     counts = [sum(p.size for p in m.parameters()) for _, m in model.named_children()]
     assert counts[:6] == [156, 12, 1_516, 32, 48_120, 10_164]
-    assert len(SEEN) == 16
-    assert sum(map(len, SEEN)) == 60
+
+
+#: Table I of the paper: a row for each map of S2, a column for each map of C3.
+TABLE = (
+    "X...XXX..XXXX.XX",
+    "XX...XXX..XXXX.X",
+    "XXX...XXX..X.XXX",
+    ".XXX..XXXX..X.XX",
+    "..XXX..XXXX.XX.X",
+    "...XXX..XXXX.XXX",
+)
 
 
 def test_maps_of_c3_see_the_maps_of_table_1_only() -> None:
@@ -147,8 +155,7 @@ def test_maps_of_c3_see_the_maps_of_table_1_only() -> None:
         x = np.zeros((1, 6, 5, 5), "f4")
         x[:, seen] = 1
         moved = np.abs((layer(bl.tensor(x)) - layer.bias.reshape((1, 16, 1, 1))).numpy()) > 1e-9
-        expected = [seen in those for those in SEEN]
-        assert moved.ravel().tolist() == expected
+        assert moved.ravel().tolist() == [mark == "X" for mark in TABLE[seen]]
 
 
 def test_lenet5_answers_with_the_nearest_code() -> None:
@@ -221,3 +228,5 @@ def test_starting_values_are_those_of_torchvision() -> None:
 def test_errors() -> None:
     with pytest.raises(ArgumentError, match=r"BasicBlock: groups must be 1 and base_width 64"):
         BasicBlock(4, 4, groups=2)
+    with pytest.raises(ArgumentError, match=r"SqueezeNet: version must be '1_0' or '1_1', got '2'"):
+        models.SqueezeNet("2")

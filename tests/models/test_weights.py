@@ -177,23 +177,29 @@ def test_a_network_may_know_names_that_hold_no_weights() -> None:
 # -- what does not fit --------------------------------------------------------------------------
 
 
-def test_nothing_is_loaded_if_names_or_shapes_do_not_fit() -> None:
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({}, ShapeError, r"fc.weight must be float32\[3,128\], got float32\[4,128"),
+        ({}, ShapeError, r"give it a new head: models.replace_head\(model, num_classes\); strict"),
+        (
+            {"conv1.weight": np.zeros((64, 1, 7, 7))},
+            ShapeError,
+            r"nothing was loaded; make the network in the size that was saved; strict=False pas",
+        ),
+        (
+            {"fc.weight": None, "fc.bias": np.zeros(3), "head.weight": np.zeros((3, 128))},
+            ArgumentError,
+            r"missing: fc.weight; unexpected: head.weight; nothing was loaded; rename= translat",
+        ),
+    ],
+)
+def test_nothing_is_loaded_if_names_or_shapes_do_not_fit(change, error, message) -> None:
     model = network()
     before = arrays(model)
-    state = dict(network(4).state_dict())
-    with pytest.raises(ShapeError, match=r"fc.weight must be float32\[3,128\], got float32\[4,128"):
-        models.load_weights(model, state)
-    with pytest.raises(ShapeError, match=r"give it a new head: models.replace_head\(model, num_cl"):
-        models.load_weights(model, state)
-    state["conv1.weight"] = bl.zeros((64, 1, 7, 7))
-    with pytest.raises(ShapeError, match=r"nothing was loaded; make the network in the size that"):
-        models.load_weights(model, state)
-    state = dict(network().state_dict())
-    state["head.weight"] = state.pop("fc.weight")
-    with pytest.raises(
-        ArgumentError, match=r"missing: fc.weight; unexpected: head.weight; nothing was loaded; ren"
-    ):
-        models.load_weights(model, state)
+    state = {**network(4).state_dict(), **change}
+    with pytest.raises(error, match=message):
+        models.load_weights(model, {n: t for n, t in state.items() if t is not None})
     assert same(model, before)
 
 

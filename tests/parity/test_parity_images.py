@@ -370,3 +370,23 @@ def test_a_training_step_has_the_same_loss_and_gradients(name, monkeypatch) -> N
         expected = state.tensors[n].grad.numpy()
         scale = max(np.abs(expected).max(), 1e-6)
         np.testing.assert_allclose(p.grad.numpy(), expected, atol=1e-7 * scale, err_msg=n)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_checkpoint_that_pytorch_wrote_is_loaded(old_format, tmp_path) -> None:
+    """With DataParallel's names, beside an epoch and an optimizer's state, in half precision."""
+    bl.manual_seed(1)
+    source = models.cifar_resnet20()
+    state = {f"module.{n}": torch.tensor(t.numpy()) for n, t in source.state_dict().items()}
+    state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+    whole = {"epoch": 3, "state_dict": state, "optimizer": {"state": {}, "param_groups": []}}
+    path = tmp_path / "checkpoint.pth"
+    torch.save(whole, path, _use_new_zipfile_serialization=not old_format)
+    bl.manual_seed(2)
+    model = models.cifar_resnet20()
+    result = models.load_weights(model, path)
+    assert len(result.renamed) == len(state)
+    for n, t in model.state_dict().items():
+        expected = state[f"module.{n}"]
+        assert t.dtype == source.state_dict()[n].dtype
+        np.testing.assert_array_equal(t.numpy(), expected.to(torch.float32).numpy())

@@ -96,8 +96,6 @@ def replace_head(
         new = _layer_like(modules[path], count, generator)
         new.training = modules[path].training
         setattr(modules[place], name, new)
-    if hasattr(model, "num_classes"):
-        model.num_classes = count
     return model
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import nn
 from ...array_api import concat, reshape
+from ...errors import ArgumentError
 from ...nn.functional import relu
 from ...tensor import Tensor
 from ..catalogue import network, require_no_weights
@@ -34,7 +35,8 @@ class SqueezeNet(nn.Module):
 
     def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5):
         super().__init__()
-        self.num_classes = num_classes
+        if version not in ("1_0", "1_1"):
+            raise ArgumentError(f"SqueezeNet: version must be '1_0' or '1_1', got {version!r}")
 
         def pool() -> nn.Module:
             return nn.MaxPool2d(3, 2, ceil_mode=True)
