@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..errors import ArgumentError, DataError
+from ..data import read_array
+from ..errors import ArgumentError, DataError, MissingDependencyError
 from . import networks
 from .form import Form, Source, is_file, require_finite
 from .numbers import first, read_numbers
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
-from .split import FOLDERS
+from .split import FOLDERS, copies
 from .targets import Classes, Numbers, Target
 
 #: What arrays are called that hold the answers.
@@ -119,7 +120,7 @@ class ArrayTask(Examples):
 
     @classmethod
     def recognise(cls, source: Source) -> ArrayTask | None:
-        """An .npz file, or a folder with x.npy and y.npy."""
+        """An .npz or HDF5 file, or a folder with x.npy and y.npy."""
         path = source.path
         if path.is_dir():
             files = sorted(path.glob("*.npy"))
@@ -128,6 +129,8 @@ class ArrayTask(Examples):
             found = {f.stem: _loaded(f) for f in files}
         elif path.suffix.lower() == ".npz":
             found = _archive(path)
+        elif path.suffix.lower() in (".h5", ".hdf5"):
+            found = _hdf5(path)
         elif path.suffix.lower() == ".npy":
             raise ArgumentError(
                 f"{path}: answers are needed beside the examples; put both into one folder as "
@@ -166,11 +169,9 @@ class ArrayTask(Examples):
                 warnings += imbalance(counts)
         else:
             found.append(("target", f"{target.width} numbers"))
-        copies = [row.tobytes() for row in np.ascontiguousarray(x)]
-        twice = len(copies) - len(set(copies))
-        if twice:
-            warnings.append(f"{twice:,} arrays are copies of others")
-            warnings[-1] += "; copies stay in one part" if fixed is None else ""
+        equal, notes = copies([row.tobytes() for row in np.ascontiguousarray(x)], "arrays")
+        if fixed is None:
+            warnings += notes
         size = batch_for(len(x))
         settings = {
             "model": "mlp:128-64" if reading == "features" else "cnn:16-32-64",
@@ -181,7 +182,7 @@ class ArrayTask(Examples):
         return cls(
             source, source.path.name, found, warnings, settings,
             raw=x, answers=answers, labels=strata, fixed=fixed,
-            groups=copies if fixed is None else None, target=target, reading=reading,
+            groups=equal if fixed is None else None, target=target, reading=reading,
         )  # fmt: skip
 
     def __init__(self, *args: Any, target: Target, reading: str, **more: Any):
@@ -231,6 +232,21 @@ def _archive(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:
         raise DataError(f"{path} is not a whole NumPy archive: {first(error)}") from None
     return found
+
+
+def _hdf5(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import h5py
+    except ImportError:
+        raise MissingDependencyError(
+            f"{path}: h5py, which reads HDF5, is not installed; run: pip install 'backlit[hdf5]'"
+        ) from None
+    try:
+        with h5py.File(path, "r") as file:
+            names = [name for name, thing in file.items() if hasattr(thing, "dtype")]
+    except OSError as error:
+        raise DataError(f"{path} is not a whole HDF5 file: {first(error)}") from None
+    return {name: read_array(path, name) for name in names}
 
 
 def _chosen(

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import nn
-from ..data import TensorDataset, digits, idx_folder, playground, random_split
+from ..data import TensorDataset, cifar_folder, digits, idx_folder, playground, random_split
+from ..data.cifar import CLASSES as CIFAR
 from ..data.idx import CLASSES
 from ..data.pictures import EXTENSIONS
 from ..errors import ArgumentError, DataError
 from . import networks
 from .form import Form, Parts, Source, is_file, require_finite
-from .images import pixels
+from .images import Varied, pixels
 from .numbers import read_numbers
 from .recipe import Recipe
 from .targets import Classes
@@ -54,6 +55,7 @@ SETS: dict[str, dict[str, Any]] = {
     "gauss": {**_POINTS, "model": "linear", "epochs": 30},
     "mnist": _FILES,
     "fashion-mnist": _FILES,
+    "cifar10": {**_IMAGES, "model": "cnn:32-64-128", "dropout": 0.1, "lr": 2e-3, "augment": True},
 }
 #: Largest value of a pixel in scikit-learn's scans, by which `digits` divides them.
 _SCAN = 16.0
@@ -181,7 +183,7 @@ class Builtin(Recipe):
         name = source.dataset
         if name not in cls.names:
             return None
-        source.require_only(name, *(["data"] if name in CLASSES else []))
+        source.require_only(name, *(["data"] if issubclass(cls, Files) else []))
         return cls(
             source, name, [], [], {**SETS[name], "test": None, "patience": 0}
         )  # the set has its own
@@ -244,6 +246,32 @@ class Files(Builtin):
                 f"got {shape[1]} by {shape[2]} in {folder}"
             )
         return data
+
+
+class Cifar(Files):
+    """The binary files of CIFAR-10, or the archive in which they come."""
+
+    names = ("cifar10",)
+
+    def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
+        """The test is the set's own."""
+        made = Pixels(Classes(CIFAR), (3, 32, 32), 255.0)
+        found = _parts(made, settings, self._read("train"), self._read("test"))
+        if not settings["augment"]:
+            return found
+        return replace(found, training=Varied(found.training, made.shape))
+
+    def test(self, settings: Mapping[str, Any], form: Form) -> TensorDataset:
+        """The set's own test."""
+        return self._read("test")
+
+    def _read(self, part: str) -> TensorDataset:
+        if self.source.data is None:
+            raise ArgumentError(
+                "cifar10 needs --data DIR, a folder with data_batch_1.bin … and test_batch.bin, or "
+                "cifar-10-binary.tar.gz"
+            )
+        return cifar_folder(self.source.data, part)
 
 
 def _parts(form: Form, settings: Mapping[str, Any], whole: Any, test: TensorDataset) -> Parts:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..data import Table
+from ..data.text import read_jsonl
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
 from .form import Source
 from .targets import Classes, Labels, Numbers, Target, separator_of
 
 #: The endings of tables.
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq", ".jsonl", ".ndjson")
 #: What a column is called that is to be learned, where nobody says which.
 TARGETS = frozenset("target label labels class y tags category sentiment outcome species".split())
 #: The most classes that a column of texts is taken for.
@@ -31,12 +32,23 @@ def open_table(source: Source) -> Table:
 
 @lru_cache(maxsize=1)
 def _opened(path: str, drop: tuple[str, ...], target: tuple[str, ...], changed: int) -> Table:
-    table = Table(path, ignore=drop)
+    table = read_table(path, drop)
     known = [n for n in target if n in table.columns]
     known = known or [n for n in table.columns if n.lower() in TARGETS]
     if len(known) == 1 and table.columns[known[0]].kind == "number":
-        return Table(path, known[0], ignore=drop)  # whose whole numbers may be classes
+        return read_table(path, drop, known[0])  # whose whole numbers may be classes
     return table
+
+
+def read_table(
+    path: str | Path, drop: Sequence[str] = (), target: str | None = None, **kinds: Any
+) -> Table:
+    """The table in a file: also of records, one JSON object on each line."""
+    source: Any = path
+    if str(path).lower().endswith((".jsonl", ".ndjson")):
+        records = read_jsonl(path, flatten=".")
+        source = {name: [r.get(name) for r in records] for name in records[0]}
+    return Table(source, target, ignore=drop, **kinds)
 
 
 def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> str:
@@ -47,11 +59,11 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
             near = near_name(name, list(table.columns), 0.6)
             hint = f"; did you mean {near}?" if near else ""
             raise ArgumentError(
-                f"{source.dataset}: target must be one of {', '.join(names)}, got {name!r}{hint}"
+                f"{source.path.name}: target must be one of {', '.join(names)}, got {name!r}{hint}"
             )
     if len(source.target) > 1:
         raise ArgumentError(
-            f"{source.dataset}: one target is learned at a time, got {', '.join(source.target)}"
+            f"{source.path.name}: one target is learned at a time, got {', '.join(source.target)}"
         )
     if source.target:
         return source.target[0]
@@ -62,14 +74,15 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
         return names[0]
     described = ", ".join(f"{n} ({_described(table, n)})" for n in names[:20])
     raise ArgumentError(
-        f"{source.dataset}: which column is to be learned? Say --target NAME, one of {described}"
+        f"{source.path.name}: which column is to be learned? Say --target NAME, one of {described}"
     )
 
 
 def _described(table: Table, name: str) -> str:
     column = table.columns[name]
     if column.kind == "category":
-        return f"{len(column.categories)} categories"
+        n = len(column.categories)
+        return "1 category" if n == 1 else f"{n} categories"
     return {"number": "numbers", "date": "dates", "text": "texts"}[column.kind]
 
 

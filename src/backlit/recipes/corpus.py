@@ -202,7 +202,9 @@ class Corpus(Recipe):
         )
         assert isinstance(form, Continuation)
         numbers = form.encode([text])[0][0]
-        found = by_time(len(numbers), validation=settings["validation"], test=settings["test"])
+        found = by_time(
+            self.name, len(numbers), validation=settings["validation"], test=settings["test"]
+        )
         made = (
             self._blocks(form, numbers[p]) for p in (found.training, found.validation, found.test)
         )

@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 
 from .. import models, nn
-from ..data import Dataset, ImageFolder, Table, TensorDataset
+from ..data import Dataset, ImageFolder, Table, TensorDataset, transforms
 from ..data.images import ImageReport
 from ..data.pictures import EXTENSIONS, open_image, pillow
 from ..errors import ArgumentError, DataError
-from ..random import default_generator
 from ..tensor import wrap
 from . import networks
 from .columns import TABLES, answers_of, choose_target, open_table
 from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
-from .split import FOLDERS, merged
+from .split import FOLDERS, copies, merged
 from .targets import Classes
 
 #: The sides that pictures of different or large sizes are brought to, and of small ones at most.
@@ -152,30 +151,26 @@ class _Decoded(Dataset):
         return wrap(self.form.encode([self.paths[index]])[0][0]), wrap(self.answers[index])
 
 
-class Shifted(Dataset):
-    """Pictures that are flipped and shifted a little, anew each time, by the default generator.
+class Varied(Dataset):
+    """Pictures that are shifted a little and flipped, anew each time, by the default generator."""
 
-    What a shift would leave empty repeats the picture's edge.
-    """
-
-    def __init__(self, dataset: Dataset):
+    def __init__(self, dataset: Dataset, shape: Sequence[int]):
         self.dataset = dataset
+        _, height, width = shape
+        margin = max(1, round(_SHIFT * min(height, width)))
+        self.change = transforms.Compose(
+            [
+                transforms.RandomCrop((height, width), padding=margin, padding_mode="edge"),
+                transforms.RandomHorizontalFlip(),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
         x, y = self.dataset[index]
-        *_, height, width = x.shape
-        draws = default_generator().uniform((3,)).numpy()
-        down, right = (
-            round((2 * d - 1) * _SHIFT * n) for d, n in zip(draws, (height, width), strict=False)
-        )
-        rows = np.clip(np.arange(height) + down, 0, height - 1)
-        columns = np.clip(np.arange(width) + right, 0, width - 1)
-        if draws[2] < 0.5:
-            columns = columns[::-1]
-        return wrap(x.numpy()[:, rows[:, None], columns]), y
+        return self.change(x), y
 
 
 class Images(Examples):
@@ -230,9 +225,10 @@ class Images(Examples):
             return _Decoded(form, paths, answers)
         return TensorDataset(*form.encode(paths), answers)
 
-    def trained(self, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+    def trained(self, form: Form, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         """Flipped and shifted, if the settings say so."""
-        return Shifted(dataset) if settings["augment"] else dataset
+        assert isinstance(form, Pictures)
+        return Varied(dataset, form.shape) if settings["augment"] else dataset
 
 
 def _has_pictures(path: Path) -> bool:
@@ -356,14 +352,14 @@ def _images(
     if scenes is not None:
         count = len(set(scenes))
         found.append(("scenes", f"{count:,}; the pictures of one stay in one part"))
-    copies = _copies(files)
-    twice = len(files) - len(set(copies))
-    if twice and fixed is None:
-        warnings.append(f"{twice:,} pictures are copies of others; copies stay in one part")
-    elif twice and fixed is not None:
-        across = _across(copies, fixed)
-        if across:
-            warnings.append(f"{across:,} pictures of the test are copies of trained ones")
+    contents = _contents(files)
+    equal, notes = copies(contents, "pictures")
+    if fixed is None:
+        warnings += notes
+    elif _across(contents, fixed):
+        warnings.append(
+            f"{_across(contents, fixed):,} pictures of the test are copies of trained ones"
+        )
     if inside.misnamed:
         first, kind = inside.misnamed[0]
         warnings.append(
@@ -383,7 +379,7 @@ def _images(
     return Images(
         source, name, found, warnings, settings,
         target=target, shape=shape, raw=files, answers=answers, labels=strata, fixed=fixed,
-        groups=merged(copies, scenes) if fixed is None else None,
+        groups=merged(equal, scenes) if fixed is None else None,
     )  # fmt: skip
 
 
@@ -424,7 +420,7 @@ def _sizes_text(sizes: Counter[Any], shape: tuple[int, int, int]) -> str:
     return f"{found}, {colour}; brought to {width}×{height} (--size)"
 
 
-def _copies(files: Sequence[str]) -> list[str]:
+def _contents(files: Sequence[str]) -> list[str]:
     """Equal texts for files with equal bytes; only files of equal size are read."""
     sizes = [os.path.getsize(f) for f in files]
     several = Counter(sizes)
@@ -434,7 +430,7 @@ def _copies(files: Sequence[str]) -> list[str]:
     ]
 
 
-def _across(copies: Sequence[str], fixed: np.ndarray) -> int:
+def _across(contents: Sequence[str], fixed: np.ndarray) -> int:
     """How many examples of the test are among those that train."""
-    trained = {c for c, part in zip(copies, fixed.tolist(), strict=True) if part == 0}
-    return sum(c in trained for c, part in zip(copies, fixed.tolist(), strict=True) if part == 2)
+    trained = {c for c, part in zip(contents, fixed.tolist(), strict=True) if part == 0}
+    return sum(c in trained for c, part in zip(contents, fixed.tolist(), strict=True) if part == 2)

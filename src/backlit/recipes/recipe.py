@@ -76,6 +76,7 @@ class Examples(Recipe):
             labels=self.labels,
             groups=self.groups,
             fixed=self.fixed,
+            name=self.name,
         )
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Form:
@@ -93,9 +94,9 @@ class Examples(Recipe):
         training, *others = (
             self.dataset(form, n) for n in (found.training, found.validation, found.test)
         )
-        return Parts(form, self.trained(training, settings), *others)
+        return Parts(form, self.trained(form, training, settings), *others)
 
-    def trained(self, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+    def trained(self, form: Form, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         """The training part as it is trained on."""
         return dataset
 

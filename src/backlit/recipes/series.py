@@ -13,7 +13,7 @@ from .. import nn
 from ..data import Table, TensorDataset
 from ..errors import ArgumentError, DataError
 from . import networks
-from .columns import TABLES, choose_target, open_table
+from .columns import TABLES, choose_target, open_table, read_table
 from .form import Form, Parts, Source, is_file
 from .recipe import Recipe, batch_for, epochs_for
 from .split import Split, by_time
@@ -90,7 +90,9 @@ class Windows(Form):
             name = str(given)
             if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {name!r:.60}")
-        table = given if isinstance(given, Table) else Table(given)
+        table = given if isinstance(given, Table) else None
+        if table is None:
+            table = read_table(given) if is_file(given) else Table(given)
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
             raise DataError(
@@ -215,7 +217,9 @@ class Series(Recipe):
 
     def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
         """Windows in the order of time: what is forecast in a part lies in that part."""
-        found = by_time(len(self.rows), validation=settings["validation"], test=settings["test"])
+        found = by_time(
+            self.name, len(self.rows), validation=settings["validation"], test=settings["test"]
+        )
         form = form or self._learn(found, settings)
         assert isinstance(form, Windows)
         rows = form.scaled(self.rows)

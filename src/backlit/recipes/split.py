@@ -24,6 +24,10 @@ FOLDERS = {
 }  # fmt: skip
 
 
+#: Groups (or examples) of a class from which on every part gets one.
+_ENOUGH = 5
+
+
 @dataclass(frozen=True)
 class Split:
     """The numbers of the examples in each part, in ascending order."""
@@ -47,6 +51,7 @@ def split(
     labels: Sequence[Hashable] | np.ndarray | None = None,
     groups: Sequence[Hashable] | np.ndarray | None = None,
     fixed: np.ndarray | None = None,
+    name: str = "data",
 ) -> Split:
     """Draw the parts of n examples.
 
@@ -67,37 +72,54 @@ def split(
         free = (stratum == number) & (part < 0)
         units, sizes = np.unique(unit[free], return_counts=True)
         order = generator.permutation(len(units)).numpy()
-        filled = np.cumsum(sizes[order])
-        total, before = filled[-1], 0.0
+        begin = 0
         for which in (2, 1):
-            wanted = before + round(shares[which] * total)
-            # A group goes where its middle falls; one alone stays in the training.
-            middle = filled - sizes[order] / 2
-            taken = units[order][(middle > before) & (middle <= wanted)][: max(len(units) - 1, 0)]
-            part[free & np.isin(unit, taken)] = which
-            before = wanted
+            end = begin + _taken(sizes[order[begin:]], shares[which] * sizes.sum(), len(units))
+            part[free & np.isin(unit, units[order[begin:end]])] = which
+            begin = end
     part[part < 0] = 0
-    return require(*(np.flatnonzero(part == which) for which in range(3)))
+    return require(name, *(np.flatnonzero(part == which) for which in range(3)))
 
 
-def by_time(n: int, *, validation: float, test: float) -> Split:
+def _taken(sizes: np.ndarray, wanted: float, units: int) -> int:
+    """How many units, in this order, come nearest to so many examples; at least one of enough."""
+    if not wanted or not len(sizes):
+        return 0
+    count = int(np.abs(np.cumsum([0, *sizes]) - wanted).argmin())
+    return min(max(count, int(units >= _ENOUGH)), len(sizes) - 1)
+
+
+def by_time(name: str, n: int, *, validation: float, test: float) -> Split:
     """The first examples train, those after them validate, the last are the test."""
     last = n - round(n * test)
     middle = last - round(n * validation)
     order = np.arange(n)
-    return require(order[:middle], order[middle:last], order[last:])
+    return require(name, order[:middle], order[middle:last], order[last:])
 
 
-def require(*parts: np.ndarray) -> Split:
+def require(name: str, *parts: np.ndarray) -> Split:
     """The split, if every part has an example."""
     empty = [name for name, part in zip(PARTS, parts, strict=True) if not len(part)]
     if empty:
         n = sum(map(len, parts))
         raise DataError(
-            f"the {n:,} examples are too few for a part of its own for {' and '.join(empty)}; "
-            "at least ten of a class are needed, or larger shares: --validation 0.2 --test 0.2"
+            f"{name}: {n:,} examples are too few for a {' and a '.join(empty)} of their own; at "
+            "least five of a class are needed, or larger shares: --validation 0.2 --test 0.2"
         )
     return Split(*parts)
+
+
+def copies(keys: Sequence[Hashable], what: str) -> tuple[Sequence[Hashable] | None, list[str]]:
+    """Groups of equal examples, and what to say of them; `keys` are equal where they are.
+
+    Where most examples are like others (a table of few categories), they are no copies.
+    """
+    n, different = len(keys), len(set(keys))
+    if 2 * different < n:
+        return None, [f"only {different:,} of {n:,} {what} differ; equal ones are in several parts"]
+    if different == n:
+        return None, []
+    return keys, [f"{n - different:,} {what} are like others; copies stay in one part"]
 
 
 def codes(values: Any) -> np.ndarray:

@@ -16,10 +16,10 @@ from ..data import Table, TableEncoding
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
 from . import networks
-from .columns import TABLES, answers_of, choose_target, known_rows, open_table
+from .columns import TABLES, answers_of, choose_target, known_rows, open_table, read_table
 from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
-from .split import merged
+from .split import copies, merged
 from .targets import Classes, Numbers, Target
 
 #: A column of numbers is the target in other units if it correlates more than this.
@@ -76,7 +76,7 @@ class Rows(Form):
         if isinstance(given, str | Path):
             if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {str(given)!r:.60}")
-            given = Table(given, kinds=_known(self.columns, Path(given)))
+            given = read_table(given, kinds=_known(self.columns, Path(given)))
         table = given if isinstance(given, Table) else Table(given, kinds=self.columns)
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
@@ -121,7 +121,7 @@ class Rows(Form):
 
 def _known(kinds: Mapping[str, str], path: Path) -> dict[str, str]:
     """The kinds of those columns that a file has: others are told when rows are read."""
-    return {n: k for n, k in kinds.items() if n in Table(path).columns}
+    return {n: k for n, k in kinds.items() if n in read_table(path).columns}
 
 
 class Tabular(Examples):
@@ -158,9 +158,8 @@ class Tabular(Examples):
         if counts is not None:
             warnings += imbalance(counts)
         warnings += _missing(table, features) + _leaks(table, features, target)
-        twice = len(rows) - len(set(rows))
-        if twice:
-            warnings.append(f"{twice:,} rows are like others; copies stay in one part")
+        equal, notes = copies(rows, "rows")
+        warnings += notes
         size = batch_for(len(table))
         settings = {
             "model": "mlp:64-32" if len(table) < 20_000 else "mlp:256-128",
@@ -170,7 +169,7 @@ class Tabular(Examples):
         }
         return cls(
             source, source.path.name, found, warnings, settings,
-            raw=table, answers=answers, labels=strata, groups=merged(rows, groups),
+            raw=table, answers=answers, labels=strata, groups=merged(equal, groups),
             features=features, target=learned,
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ from ..train import EntityF1, Metric
 from . import networks
 from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, epochs_for, take
-from .split import FOLDERS
+from .split import FOLDERS, copies
 from .targets import Prediction, Target, log_softmax
 
 #: The endings of files of tagged words.
@@ -275,16 +275,16 @@ class Tagging(Examples):
         }
         for name_of in ("balance", "activation", "batch_norm"):
             settings[name_of] = None
-        groups = [s.tokens for s in sentences]
-        twice = len(groups) - len(set(groups))
-        if twice and fixed is None:
-            warnings.append(f"{twice:,} sentences occur more than once; copies stay in one part")
+        words_of = [s.tokens for s in sentences]
+        equal, notes = copies(words_of, "sentences")
+        if fixed is None:
+            warnings += notes
         return cls(
             source, name, found, warnings, settings,
-            raw=groups,
+            raw=words_of,
             answers=tags,
             labels=[len({e.type for e in entities(row)}) > 0 for row in tags],
-            groups=groups if fixed is None else None,
+            groups=equal if fixed is None else None,
             fixed=fixed,
         )  # fmt: skip
 

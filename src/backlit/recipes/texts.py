@@ -16,10 +16,10 @@ from ..data import Table
 from ..data.text import Vocabulary, read_text, word_tokenize
 from ..errors import ArgumentError, DataError
 from . import networks
-from .columns import TABLES, answers_of, choose_target, known_rows, open_table
+from .columns import TABLES, answers_of, choose_target, known_rows, open_table, read_table
 from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
-from .split import FOLDERS, merged
+from .split import FOLDERS, copies, merged
 from .targets import Classes, Target
 
 #: The letters of sequences of which each sign counts: DNA, RNA and their unknown places.
@@ -81,7 +81,7 @@ class Texts(Form):
         if is_file(given):
             path = Path(given)
             if str(path).lower().endswith(TABLES):
-                table = Table(path, kinds={self.column: "text"})
+                table = read_table(path, kinds={self.column: "text"})
                 found = [(table.place(i), table[i][self.column]) for i in range(len(table))]
             else:
                 lines = read_text(path).splitlines()
@@ -176,9 +176,8 @@ class TextTask(Examples):
                 notes += imbalance(counts)
         else:
             found.append(("target", ", ".join(target.names)))  # type: ignore[attr-defined]
-        twice = len(texts) - len(set(texts))
-        if twice:
-            notes.append(f"{twice:,} texts occur more than once; copies stay in one part")
+        equal, said = copies(texts, "texts")
+        notes += said
         size = batch_for(len(texts))
         settings = {
             "model": "bag:64" if unit == "words" else "cnn:32",
@@ -193,7 +192,7 @@ class TextTask(Examples):
         return cls(
             source, name, found, notes, settings,
             raw=texts, answers=answers, labels=strata, fixed=fixed,
-            groups=merged(texts, groups) if fixed is None else None,
+            groups=merged(equal, groups) if fixed is None else None,
             column=column, unit=unit, target=target,
         )  # fmt: skip
 

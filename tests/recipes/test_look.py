@@ -1,0 +1,137 @@
+"""What a look at data understands: its kind, its parts, what is odd about it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from backlit import recipes
+from backlit.errors import DataError, MissingDependencyError
+from recipes import kinds
+
+
+def sizes(task, **more):
+    return task.parts({**task.settings, **more}).sizes
+
+
+def test_records_of_json(tmp_path):
+    rows = [
+        {"text": f"some words here {i}", "by": {"age": i}, "mood": "ab"[i % 2]} for i in range(40)
+    ]
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    task = recipes.look(path, target="mood")
+    assert task.kind == "text"
+    assert any("by.age: left out beside the text" in w for w in task.warnings)
+    task = recipes.look(path, target="by.age", drop="text")
+    assert task.kind == "table"
+    form = task.parts(task.settings).form
+    assert len(form.read(path)) == 40
+
+
+def test_arrays_of_hdf5(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py comes with the extra hdf5")
+    x, y = np.random.default_rng(0).normal(size=(60, 3, 20)), np.arange(60) % 3
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["signals"], file["label"] = x, y
+    task = recipes.look(tmp_path / "x.h5")
+    assert task.reading == "sequence"
+    assert sizes(task) == (48, 6, 6)
+    (tmp_path / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\nrubbish")
+    with pytest.raises(DataError, match=r"broken.h5 is not a whole HDF5"):
+        recipes.look(tmp_path / "broken.h5")
+
+
+def test_arrays_in_parts_and_in_a_folder(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3, 20)), np.arange(60) % 3
+    np.savez(tmp_path / "x.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    task = recipes.look(tmp_path / "x.npz")
+    assert sizes(task) == (37, 3, 20)
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    np.save(folder / "x.npy", rng.normal(size=(40, 5)))
+    np.save(folder / "y.npy", rng.normal(size=(40, 2)))
+    task = recipes.look(folder)
+    assert (task.reading, task.target.width) == ("features", 2)
+    (tmp_path / "x.h5").touch()
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'backlit\[hdf5\]'"):
+        recipes.look(tmp_path / "x.h5")
+
+
+def test_folders_of_parts_and_copies_across_them(tmp_path):
+    photos = kinds.photographs(tmp_path / "all", n=20)
+    for part, name in (("train", "sea"), ("train", "sunset"), ("test", "sea"), ("test", "sunset")):
+        (tmp_path / "set" / part / name).mkdir(parents=True)
+    for number, file in enumerate(sorted(photos.rglob("*.png"))):
+        part = "test" if number % 5 == 0 else "train"
+        file.rename(tmp_path / "set" / part / file.parent.name / file.name)
+    copied = next((tmp_path / "set" / "train" / "sea").iterdir())
+    (tmp_path / "set" / "test" / "sea" / "copy.png").write_bytes(copied.read_bytes())
+    task = recipes.look(tmp_path / "set")
+    assert sizes(task, size=8)[2] == 5
+    assert "1 pictures of the test are copies of trained ones" in task.warnings
+
+
+def test_texts_in_folders(tmp_path):
+    for number in range(20):
+        file = tmp_path / "mail" / ("ham", "spam")[number % 2] / f"{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"a mail with words {number}")
+    task = recipes.look(tmp_path / "mail")
+    assert (task.kind, task.target.names) == ("text", ("ham", "spam"))
+
+
+def test_what_is_odd_about_a_table(tmp_path):
+    rows = [[i, i % 2, 7, i % 3 or "", "ok" if i % 20 else "rare", i % 2 + 5] for i in range(100)]
+    table = kinds.write(tmp_path / "t.csv", ["row", "code", "same", "gap", "class", "twin"], rows)
+    task = recipes.look(table, target="code")
+    assert "row counts the rows and is left out" in task.warnings
+    assert "same never changes and is left out" in task.warnings
+    assert (
+        "twin alone says what code is: if it is not known beforehand, --drop twin" in task.warnings
+    )
+    assert any(w.startswith("values are missing: gap in 34 of 100 rows") for w in task.warnings)
+    assert "only 9 of 100 rows differ; equal ones are in several parts" in task.warnings
+    rows = [[i, i % 7, "ab"[i % 2]] for i in range(60)] + [
+        [i, i % 7, "ab"[i % 2]] for i in range(5)
+    ]
+    again = kinds.write(tmp_path / "again.csv", ["x", "y", "class"], rows)
+    assert "5 rows are like others; copies stay in one part" in recipes.look(again).warnings
+    task = recipes.look(table, target="class", drop=["twin", "code"])
+    assert any("95 of ok, 5 of rare; --balance" in w for w in task.warnings)
+
+
+def test_nothing_is_odd_about_a_plain_table(tmp_path):
+    """Numbers that tell classes apart well are no leak, different values of a number no rows."""
+    rng = np.random.default_rng(0)
+    rows = [
+        [rng.normal(3 * (i % 2)), rng.integers(0, 9999), "xyz"[i % 3], "ab"[i % 2]]
+        for i in range(80)
+    ]
+    task = recipes.look(kinds.write(tmp_path / "t.csv", ["a", "b", "c", "class"], rows))
+    assert task.warnings == []
+
+
+def test_nothing_of_the_other_parts_is_learned(tmp_path):
+    """What a form knows is the training part's, whatever the rest is."""
+    table = kinds.houses(tmp_path / "t.csv", n=200)
+    task = recipes.look(table, target="price")
+    split = task.split(task.settings)
+    form = task.parts(task.settings).form
+    assert form.target.mean[0] == pytest.approx(task.answers[split.training].mean())
+    area = task.raw.columns["area"].values[split.training]
+    (kept,) = [c for c in form.encoding["columns"] if c["name"] == "area"]
+    assert kept["scale"][:2] == pytest.approx([area.mean(), area.std()])
+
+
+def test_a_form_is_read_back_as_it_was(tmp_path):
+    for data, target in (
+        (kinds.tweets(tmp_path / "t.csv"), "mood"),
+        (kinds.names(tmp_path / "n.conll"), None),
+    ):
+        task = recipes.look(data, target=target)
+        form = task.parts(task.settings).form
+        assert type(form).of(json.loads(json.dumps(form.state()))) == form
