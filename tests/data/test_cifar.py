@@ -124,6 +124,13 @@ def test_files_that_are_no_records_are_refused(tmp_path):
         read_cifar(tmp_path / "none.bin")
 
 
+def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("backlit.data.cifar._MOST", 3072)
+    (tmp_path / "x.bin").write_bytes(lzma.compress(bytes(3073)))
+    with pytest.raises(DataError, match=r"x.bin must have at most 3,072 bytes, got more"):
+        read_cifar(tmp_path / "x.bin")
+
+
 def test_folders_without_records_are_refused(tmp_path):
     with pytest.raises(MissingFileError, match=r"part 'train', plain, .xz or .gz, but has nothing"):
         cifar_folder(tmp_path)

@@ -123,6 +123,7 @@ def test_a_file_is_fetched_once(server, tmp_path):
     assert told[0] == (0, len(DATA))
     assert told[-1] == (len(DATA), len(DATA))
     assert download(url, path, sha256=RIGHT) == path
+    assert download(url, path) == path
     assert len(server.asked) == 1
 
 

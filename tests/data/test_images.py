@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import struct
 import sys
 import warnings
@@ -11,7 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlit.data import DataLoader, ImageFolder, load_image, open_image
+from backlit.data import (
+    DataLoader,
+    ImageFolder,
+    Table,
+    TableEncoding,
+    TableStream,
+    load_image,
+    open_image,
+)
 from backlit.errors import ArgumentError, DataError, MissingDependencyError, MissingFileError
 from sampling import try_each
 
@@ -279,6 +288,38 @@ def test_folders_that_are_wrong_are_refused_when_they_are_opened(animals):
     assert ImageFolder(animals, allow_empty=True).classes == ["cat", "dog", "fox"]
 
 
+def test_what_may_not_be_read_is_refused_by_name(animals, monkeypatch):
+    def refused(error):
+        def refuse(*arguments, **settings):
+            raise error
+
+        return refuse
+
+    data = ImageFolder(animals)
+    denied = PermissionError(13, "Permission denied")
+    for error, message in ((denied, "Permission denied"), (MemoryError(), "MemoryError")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Image, "open", refused(error))
+            with pytest.raises(DataError, match=f"b.png cannot be read: {message}; remove it"):
+                data[0]
+    monkeypatch.setattr(os, "scandir", refused(denied))
+    with pytest.raises(DataError, match="animals cannot be read: Permission denied; check"):
+        ImageFolder(animals)
+
+
+def test_data_sets_can_be_sent_to_other_processes(animals, tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    stream = TableStream(tmp_path / "a.csv", target="y")
+    for data in (
+        ImageFolder(animals),
+        Table(tmp_path / "a.csv"),
+        TableEncoding(stream)(stream),
+    ):
+        again = pickle.loads(pickle.dumps(data))
+        assert type(again) is type(data)
+        assert len(list(again)) == len(list(data))
+
+
 def test_links_to_other_folders_are_followed(animals, tmp_path):
     picture(tmp_path / "elsewhere" / "1.png")
     (animals / "fox").symlink_to(tmp_path / "elsewhere")
@@ -379,6 +420,7 @@ def test_tables_of_labels_that_are_wrong(flat):
         ("file\n1.png\n", "must have a column of files and one of labels, got file"),
         ("file,a,b\n1.png,x,y\n", "must have two columns, .* or one called label or .*, got file"),
         ("file,label\n1.png,a,b\n", r"labels.csv:2: each record must have 2 fields"),
+        ("1.png,a\n2.png,b\n", r"labels.csv:1: the first line must have the names of the columns"),
         ("file,label\n", "labels must name at least one file, got none"),
     ]
 

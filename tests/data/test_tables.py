@@ -2,6 +2,7 @@
 
 import builtins
 import gzip
+import sys
 from datetime import date, datetime
 
 import numpy as np
@@ -202,12 +203,14 @@ BAD = [
     ("a;b\n1,5;x\n2,5;x\n", {}, r"a.csv:2: column 'a' must hold a number, got '1,5'; pass decimal"),
     ("d\n" + "2024-01-01\n" * 19 + "2024-02-30\n", {}, r"a.csv:21: column 'd' must hold a date as"),
     ("a\nx\n", {"kinds": {"a": "number"}}, r"a.csv:2: column 'a' must hold a number, got 'x'"),
+    ("a,b\n,1\nx,1\n", {"kinds": {"a": "number"}}, r"a.csv:3: column 'a' must hold a number, got"),
     ("d\nx\n", {"dates": {"d": "%Y"}}, r"a.csv:2: column 'd' must hold a date as %Y, got 'x'"),
     ("a,b\nx,1\n", {"target": "B"}, r"target must name columns of .*'a', 'b', got 'B'; did you m"),
     ("a\n" + "x" * 140_000, {}, r"a.csv:2: .* field limit .*; or allow more: csv.field_size_limit"),
     ("a\nx\n", {"kinds": {"a": "float"}}, "the kind of 'a' must be one of number, category, date"),
     ("a\nx\n", {"ignore": ["b"]}, "ignore must name columns of .*, which are 'a', got 'b'"),
     ("a\nx\n", {"ignore": ["a"], "target": "a"}, "ignore must not name the target"),
+    ("a\nx\n", {"target": [1]}, r"target must be the name of a column, or several, got \(1,\)"),
     ("a\nx\n", {"delimiter": ";;"}, "delimiter must be one character, got ';;'"),
     ("a\nx\n", {"encoding": "utf-99"}, "unknown encoding: utf-99, for .*a.csv"),
     ("a\0b\nx\n", {}, 'must be the text of a table: it is of another format, .*"utf-16"'),
@@ -339,6 +342,49 @@ def test_lists_of_numpys_numbers_are_columns():
     assert list(Table(columns)) == [first, dict.fromkeys(columns)]
 
 
+def test_arrays_become_what_is_said():
+    spans = np.array([60, 90], "timedelta64[s]")
+    assert [row["t"] for row in Table({"t": spans})] == [60, 90]
+    words = ["1", "x", "1"]
+    assert kinds(Table({"w": np.array(words)}, kinds={"w": "text"})) == {"w": "text"}
+    names = [f"name {i}" for i in range(50)]
+    table = Table({"w": names, "n": np.arange(50) / 2}, kinds={"w": "category", "n": "text"})
+    assert kinds(table) == {"w": "category", "n": "text"}
+    assert [row["n"] for row in table.rows([1, 2])] == ["0.5", "1"]
+    assert [row["n"] for row in Table({"n": ["1", None]}, kinds={"n": "number"})] == [1, None]
+    with pytest.raises(DataError, match="dict, row 1: column 'n' must hold a number, got 'x'"):
+        Table({"n": words}, kinds={"n": "number"})
+    days = Table({"d": ["31/12/2020", None]}, dates={"d": "%d/%m/%Y"})
+    assert [row["d"] for row in days] == [datetime(2020, 12, 31), None]
+    same = Table({"c": ["b", "a"]}, kinds={"c": "category"})
+    assert same.columns["c"].as_categories() is same.columns["c"]
+
+
+def test_a_table_prints_what_is_in_it():
+    times = np.array(["2024-01-01T12:00", "NaT"], "datetime64[m]")
+    table = Table({"none": [None, None], "t": times, "w": ["x" * 50, "y"]}, kinds={"w": "text"})
+    lines = str(table).splitlines()
+    assert lines[2].split() == ["none", "number", "0", "2"]
+    assert lines[3].split()[:4] == ["t", "date", "1", "1"]
+    assert lines[3].endswith("2024-01-01T12:00:00 … 2024-01-01T12:0...")
+    assert lines[4].endswith("x" * 37 + "...")
+
+
+def test_pandas_reads_parquet_where_pyarrow_is_not(tmp_path, monkeypatch):
+    parquet.write_table(pyarrow.table({"a": [1.5], "b": ["x"]}), tmp_path / "a")
+
+    class Pandas:
+        @staticmethod
+        def read_parquet(path):
+            return np.array([(1.5, "x")], [("a", "f8"), ("b", "U1")])
+
+    monkeypatch.setitem(sys.modules, "pandas", Pandas)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert list(Table(tmp_path / "a")) == [{"a": 1.5, "b": "x"}]
+    with pytest.raises(MissingDependencyError, match="is read by pyarrow in pieces, and that"):
+        list(TableStream(tmp_path / "a"))
+
+
 def test_columns_of_no_use_are_refused():
     cases = [
         ({"a": [1, 2], "b": [1]}, "all columns must be equally long, got {'a': 2, 'b': 1}"),
@@ -461,8 +507,18 @@ def test_an_encoding_goes_through_a_file():
         again = TableEncoding.from_state(encoding.state_dict())
         for a, b in zip(encoding(table).tensors, again(table).tensors, strict=True):
             assert np.array_equal(a.numpy(), b.numpy())
-    with pytest.raises(DataError, match=r"state must be what state_dict\(\) gave, but is damaged"):
-        TableEncoding.from_state({"columns": [{"name": "a"}]})
+    state = TableEncoding(Table({"a": [1.0]}, target="a")).state_dict()
+    for damaged in ({"columns": [{"name": "a"}]}, {**state, "targets": ["b"]}):
+        with pytest.raises(DataError, match=r"must be what state_dict\(\) gave, but is damaged: "):
+            TableEncoding.from_state(damaged)
+
+
+def test_a_column_without_values_in_training_is_0():
+    table = Table({"a": [None, None, 5.0], "b": [1.0, 2.0, 3.0]})
+    x = TableEncoding(table.rows([0, 1]))(table).tensors[0].numpy()
+    assert x[:, :2].tolist() == [[0, 1], [0, 1], [5, 0]]
+    constant = TableEncoding(Table({"a": [7.0, 7.0]}))
+    assert constant(Table({"a": [7.0, 8.0]})).tensors[0].tolist() == [[0.0], [1.0]]
 
 
 def test_rows_that_have_no_numbers_are_refused():
@@ -512,6 +568,11 @@ def test_rows_are_chosen_by_number_and_by_mask():
     assert len(table.known("x")) == 3
     assert table.rows([2, 0]).place(0) == "dict, row 2"
     assert len(Table({"x": [1.0]}).known()) == 1
+    assert Table({"x": [1.0]}).classes == ()
+    assert list(table.select(["y", "x"]).columns) == ["y", "x"]
+    assert table.select(["x"]).targets == ()
+    with pytest.raises(ArgumentError, match="there is no column 'z' in x, y"):
+        table.select(["z"])
     inner = Subset(Subset(table, [2, 1]), [0])
     assert Table.of(inner)[0] == {"x": 3.0, "y": "b"}
 

@@ -98,7 +98,7 @@ def test_what_is_odd_about_a_table(tmp_path):
     rows = [[i, i % 7, "ab"[i % 2]] for i in range(60)] + [
         [i, i % 7, "ab"[i % 2]] for i in range(5)
     ]
-    again = kinds.write(tmp_path / "again.csv", ["x", "y", "class"], rows)
+    again = kinds.write(tmp_path / "again.csv", ["x", "z", "class"], rows)
     assert "5 rows are like others; copies stay in one part" in recipes.look(again).warnings
     task = recipes.look(table, target="class", drop=["twin", "code"])
     assert any("95 of ok, 5 of rare; --balance" in w for w in task.warnings)

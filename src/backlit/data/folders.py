@@ -275,7 +275,7 @@ def _labelled(root: str, labels: Any) -> tuple[list[tuple[str, str, list[str]]],
     """Where it is said, of which file, and its labels; and whether files may have several."""
     if isinstance(labels, str | os.PathLike):
         path = os.path.join(root, labels)
-        return _in_table(Records(path if os.path.exists(path) else labels))
+        return _in_table(root, Records(path if os.path.exists(path) else labels))
     pairs = list(labels.items() if isinstance(labels, Mapping) else labels)
     rows, several = [], False
     for number, pair in enumerate(pairs):
@@ -292,8 +292,13 @@ def _labelled(root: str, labels: Any) -> tuple[list[tuple[str, str, list[str]]],
     return rows, several
 
 
-def _in_table(records: Records) -> tuple[list[tuple[str, str, list[str]]], bool]:
+def _in_table(root: str, records: Records) -> tuple[list[tuple[str, str, list[str]]], bool]:
     names = records.names
+    if os.path.isfile(os.path.join(root, names[0])):
+        raise DataError(
+            f"DatasetFolder: {records.path}:1: the first line must have the names of the columns, "
+            f"as file,label, got the file {names[0]!r}; add such a line"
+        )
     read = list(records)
     if len(names) < 2:
         raise DataError(

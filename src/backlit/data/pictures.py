@@ -52,8 +52,8 @@ def require_mode(what: str, mode: str) -> None:
 
 
 @contextmanager
-def decoding(what: str, file: Any) -> Iterator[None]:
-    """What goes wrong with a picture's file as one error, which names it."""
+def _decoding(what: str, file: Any) -> Iterator[None]:
+    """What goes wrong with a picture's file inside the block as one error, which names it."""
     name = file if isinstance(file, str | os.PathLike) else getattr(file, "name", "the file")
     try:
         yield
@@ -68,7 +68,7 @@ def decoding(what: str, file: Any) -> Iterator[None]:
             reason = f"has too many pixels: {reason}"
         elif kind == "UnidentifiedImageError":
             reason = "is no picture in a format of pixels, or is damaged in its first bytes"
-        elif isinstance(error, PermissionError | IsADirectoryError):
+        elif isinstance(error, PermissionError | MemoryError):
             reason = f"cannot be read: {reason}"
         else:
             reason = f"is damaged or truncated: {reason:.200}"
@@ -79,7 +79,7 @@ def decoding(what: str, file: Any) -> Iterator[None]:
 def opened(what: str, file: str | os.PathLike[str] | BinaryIO) -> Iterator[Image]:
     """A picture of which the first bytes are read; more pixels than Pillow allows are refused."""
     library = pillow()
-    with decoding(what, file):
+    with _decoding(what, file):
         if isinstance(file, str | os.PathLike):
             require_file(what, file)
         with library.open(file, formats=FORMATS) as image:
@@ -106,7 +106,7 @@ def open_image(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> Im
     picture, no regular file, or that have more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     require_mode("open_image", mode)
-    with opened("open_image", file) as image, decoding("open_image", file):
+    with opened("open_image", file) as image:
         return _converted(_upright(image), mode, file)
 
 
@@ -116,7 +116,7 @@ def load_image(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> Te
     Of 16-bit grey all 16 bits count.
     """
     require_mode("load_image", mode)
-    with opened("load_image", file) as image, decoding("load_image", file):
+    with opened("load_image", file) as image:
         upright = _upright(image)
         if upright.mode in _WIDE and mode != "RGBA":
             grey = np.asarray(upright).astype(np.float32) / np.float32(65535)

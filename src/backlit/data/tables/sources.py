@@ -239,7 +239,7 @@ def _is_parquet(path: str) -> bool:
 
 
 @contextmanager
-def _parquet_read(path: str) -> Iterator[None]:
+def _parquet_read(path: str, readers: str) -> Iterator[None]:
     """What goes wrong while a Parquet file is read, as one error."""
     try:
         yield
@@ -247,8 +247,8 @@ def _parquet_read(path: str) -> Iterator[None]:
         raise
     except ImportError:
         raise MissingDependencyError(
-            f"Table: {path} is a Parquet file, and neither pyarrow nor pandas, which read these, "
-            "is installed; run: pip install 'backlit[parquet]'"
+            f"Table: {path} is a Parquet file, which is read by {readers}, and that is not "
+            "installed; run: pip install 'backlit[parquet]'"
         ) from None
     except Exception as error:  # pyarrow's, of which there are many
         reason = " ".join(str(error).split())
@@ -259,7 +259,7 @@ def _parquet_read(path: str) -> Iterator[None]:
 
 
 def _read_parquet(path: str, reading: Reading) -> dict[str, Any]:
-    with _parquet_read(path):
+    with _parquet_read(path, "pyarrow or pandas"):
         try:
             from pyarrow import parquet
         except ImportError:
@@ -274,7 +274,7 @@ def _read_parquet(path: str, reading: Reading) -> dict[str, Any]:
 
 def _parquet_pieces(path: str, reading: Reading, size: int) -> Iterator[Piece]:
     start = 0
-    with _parquet_read(path):
+    with _parquet_read(path, "pyarrow in pieces"):
         from pyarrow import parquet
 
         with parquet.ParquetFile(path) as file:
