@@ -158,16 +158,28 @@ def test_maps_of_c3_see_the_maps_of_table_1_only() -> None:
         assert moved.ravel().tolist() == [mark == "X" for mark in TABLE[seen]]
 
 
-def test_lenet5_answers_with_the_nearest_code() -> None:
+def test_subsampling_adds_squares_times_a_factor_of_each_map_and_a_shift() -> None:
+    layer = models.LeNet5Published().s2
+    layer.weight.assign(np.arange(6).reshape(6, 1, 1))
+    layer.bias.assign(10 * np.ones((6, 1, 1)))
+    x = small((1, 6, 4, 4))
+    y = layer(x).numpy()
+    for m, row, column in ((0, 0, 0), (2, 1, 0), (5, 1, 1)):
+        square = x.numpy()[0, m, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        assert y[0, m, row, column] == pytest.approx(m * square.sum() + 10, rel=1e-5)
+
+
+def test_lenet5_answers_with_the_distance_from_a_code_of_each_class() -> None:
     model = models.LeNet5Published().eval()
+    features = []
+    handle = model.squash.register_forward_hook(lambda m, args, y: features.append(y.numpy()))
     scores = model(small((3, 1, 32, 32))).numpy()
-    assert (scores < 0).all()
-    captured = []
-    handle = model.squash.register_forward_hook(lambda m, args, y: captured.append(y.numpy()))
-    model(small((1, 1, 32, 32)))
     handle.remove()
-    assert captured[-1].shape == (1, 84)
-    assert np.abs(captured[-1]).max() < 1.7159
+    codes = model.codes.numpy()
+    assert set(np.unique(codes)) == {-1, 1}
+    assert features[-1].shape == (3, 84)
+    expected = -((features[-1][:, None] - codes[None]) ** 2).sum(axis=2)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
 def test_squash_keeps_plus_and_minus_one() -> None:
