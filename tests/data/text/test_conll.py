@@ -169,6 +169,7 @@ def test_a_sentence_that_is_too_long_or_has_an_unknown_tag(tmp_path):
         ConllDataset(found, tags=tags)
 
 
+@pytest.mark.slow
 def test_tweets_with_emerging_entities(tmp_path):
     path, real = corpus("wnut17/wnut17train.conll", tmp_path)
     found = read_conll(path, scheme="IOB2")

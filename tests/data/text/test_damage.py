@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from backlit.data.text import (
     BytePairTokenizer,
     CharTokenizer,
+    KmerTokenizer,
     Vocabulary,
     load_tokenizer,
     load_vectors,
@@ -22,6 +23,8 @@ from backlit.data.text import (
 from backlit.errors import DataError
 from data.text.real import quick
 from house.test_readers import damaged
+
+pytestmark = pytest.mark.slow
 
 _CONLL = b"-DOCSTART- O\n\n# id 1\nAda\tB-P\nK\xc3\xb6ln\tB-L\n\nlives\tO\nin\tI-P\n"
 _JSONL = b'{"text": "a \\u00e9", "label": ["x", 1], "n": {"m": 1.5}}\n{"text": "b", "label": "y"}\n'
@@ -84,20 +87,29 @@ def test_vectors(tmp_path, data):
     read(tmp_path, "a.vec", data, lambda path: load_vectors(path, Vocabulary(["the", "cat"])))
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Files of a vocabulary and of tokenizers, with what reads them."""
+    path = tmp_path_factory.mktemp("saved") / "file"
+    found = []
+    for thing, reader in (
+        (Vocabulary(["a", "b"]), Vocabulary.load),
+        (CharTokenizer.train("ab"), load_tokenizer),
+        (KmerTokenizer(1), load_tokenizer),
+        (BytePairTokenizer.train(["ab ab"], size=258), load_tokenizer),
+    ):
+        thing.save(path)
+        found.append((path.read_bytes(), reader))
+    return found
+
+
 @quick
 @given(st.data())
-def test_vocabularies_and_tokenizers(tmp_path, data):
-    letters, words = CharTokenizer.train("ab"), Vocabulary(["a", "b"])
-    pairs = BytePairTokenizer.train(["ab ab"], size=258)
-    for thing, reader in (
-        (letters, load_tokenizer),
-        (words, Vocabulary.load),
-        (pairs, load_tokenizer),
-    ):
-        thing.save(tmp_path / "saved")
-        damage = data.draw(damaged((tmp_path / "saved").read_bytes()))
-        (tmp_path / "a.json").write_bytes(damage)
-        _refusal(reader, tmp_path / "a.json")
+def test_vocabularies_and_tokenizers(tmp_path, saved, data):
+    for content, reader in saved:
+        path = tmp_path / "a.json"
+        path.write_bytes(data.draw(damaged(content)))
+        _refusal(reader, path)
 
 
 @pytest.mark.parametrize("name", ["tokens", "padding", "specials", "lower"])

@@ -83,6 +83,7 @@ def test_types_that_a_field_cannot_have():
             JsonLines("a.jsonl", {"a": kind})
 
 
+@pytest.mark.slow
 def test_a_file_is_read_anew_in_each_epoch_one_record_at_a_time(tmp_path):
     path = tmp_path / "large.jsonl.gz"
     with gzip.open(path, "wt") as file:
