@@ -102,8 +102,10 @@ def test_words_with_spaces_and_words_that_are_numbers(tmp_path):
     assert vectors.array[2:].tolist() == [[0.5, 1, 2], [3, 4, 5], [6, 7, 8]]
     first = load(tmp_path, b"10 20 3 4 5\nthe 1 2 3\n", ("10 20", "the"), dimension=3)
     assert first.array[2:].tolist() == [[3, 4, 5], [1, 2, 3]]
-    one = load(tmp_path, b"2 1\nthe 0.5\nof 1\n", ("the",), format="word2vec")
-    assert one.array[2:].tolist() == [[0.5]]
+    for content in (b"2 1\nthe 0.5\nof 1\n", b"the 0.5\nof 1\n"):
+        assert load(tmp_path, content, ("the",)).array[2:].tolist() == [[0.5]]
+    both = load(tmp_path, b"2 1\nthe 0.5\n", ("2", "the"), format="glove")
+    assert both.array[2:].tolist() == [[1.0], [0.5]]
 
 
 def test_the_same_word_twice(tmp_path):

@@ -220,10 +220,12 @@ def _rows(
     count, width = _header(first)
     if format is None:
         second = rest.partition(b"\n")[0]
-        headed = width > 0 and not (dimension == 1 and _numbers_at_end(second) == 1)
-        format = "glove" if not headed else "binary"
-        if headed and (not rest.strip() or _numbers_at_end(second) >= min(width, 2)):
+        if not width:
+            format = "glove"
+        elif not rest.strip() or _numbers_at_end(second) >= min(width, 2):
             format = "word2vec"
+        else:
+            format = "binary"
     if format == "glove":
         count, width = None, dimension or _numbers_at_end(first)
         if not width:
