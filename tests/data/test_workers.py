@@ -21,11 +21,9 @@ from backlit.data.workers import chosen_context
 from backlit.errors import ArgumentError, DataError, WorkerError
 from sampling import every
 
-pytestmark = [
-    # Newer Pythons say that threads are a danger to forked processes; test runners have some.
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork"),
-]
+pytestmark = pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -476,6 +474,22 @@ def test_ctrl_c_ends_the_loop_and_its_workers_with_one_traceback():
     until(lambda: not any(map(alive, pids)))
     assert error.count("Traceback") == 1, error
     assert error.strip().endswith("KeyboardInterrupt")
+
+
+def test_a_worker_that_ctrl_c_keeps_from_being_stopped_ends_with_the_interpreter():
+    text = printed(
+        PROGRAM.format(delay=0.01, persistent=False, then="").replace(
+            "epoch = iter(loader)",
+            "import backlit.data.workers as w\n"
+            "w._end = lambda members: (_ for _ in ()).throw(KeyboardInterrupt)\n"
+            "epoch = iter(loader)",
+        )
+        + "try:\n    epoch.close()\nexcept KeyboardInterrupt:\n    print('interrupted')\n",
+        timeout=30,
+    )
+    pids, said = text.split()[:2], text.split()[2:]
+    assert said == ["interrupted"]
+    assert not any(map(alive, pids))
 
 
 def test_what_cannot_be_sent_is_named():

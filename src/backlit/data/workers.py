@@ -71,6 +71,8 @@ class _Worker:
         self.connection = connection
         self.receiver = Receiver(lent)
         self.pending: set[int] = set()
+        # Where Ctrl-C keeps all else from ending it: before the interpreter would wait for it.
+        util.Finalize(self, _kill, (process,), exitpriority=5)
 
 
 class Workers:
@@ -120,13 +122,13 @@ class Workers:
         try:
             with _uninterrupted():
                 made.start()
+                member = _Worker(place[0], made, ours, lent)
+                self._members.append(member)
         except (pickle.PicklingError, TypeError, AttributeError, ValueError) as error:
             ours.close()
             raise self._not_sent(context.get_start_method(), init, error) from error
         finally:
             theirs.close()
-        member = _Worker(place[0], made, ours, lent)
-        self._members.append(member)
         self._selector.register(ours, selectors.EVENT_READ, member)
         self._selector.register(made.sentinel, selectors.EVENT_READ, member)
 
@@ -392,9 +394,21 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _kill(process: Any) -> None:
+    """End a process that is still there."""
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+
+
 def _stop(members: list[_Worker], selector: selectors.BaseSelector) -> None:
     """End the processes: by a word, after some time by a signal."""
-    selector.close()
+    with _uninterrupted():
+        _end(members)
+        selector.close()
+
+
+def _end(members: list[_Worker]) -> None:
     for member in members:
         with contextlib.suppress(OSError):
             send(member.connection, None)

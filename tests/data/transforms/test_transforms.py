@@ -373,7 +373,6 @@ def mixed_batch(examples):
     return T.MixUp(num_classes=10)(data.collate(examples))
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_augmentation_follows_the_loaders_seed_with_any_number_of_workers():
     def epochs(workers, seed=4):
         random.seed(0)
