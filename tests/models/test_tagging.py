@@ -103,6 +103,8 @@ def test_errors() -> None:
 def test_a_given_table_is_used_as_it_is() -> None:
     table = nn.Embedding.from_pretrained(bl.ones((7, 4)))
     model = models.BiLSTMTagger(hidden=3, classes=2, embedding=table)
-    assert model.embedding is table
     assert model.lstm.input_size == 4
-    assert not model.embedding.weight.requires_grad
+    window = models.WindowTagger(window=3, hidden=5, classes=2, embedding=table)
+    assert window(bl.zeros((2, 3), dtype="int64")).shape == (2, 2)
+    assert model.embedding is window.embedding is table
+    assert not table.weight.requires_grad

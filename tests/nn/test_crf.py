@@ -96,6 +96,26 @@ def test_likelihood_and_best_tags_are_those_of_all_sequences(constraints, batch_
     )
 
 
+def test_sequences_of_one_step() -> None:
+    crf = layer()
+    e = bl.asarray(E[:1])
+    scores = [enumerate_all(crf, E[:1, n]) for n in range(N)]
+    assert crf.decode(e) == [list(max(s, key=s.get)) for s in scores]
+    np.testing.assert_allclose(
+        crf.log_normalizer(e).numpy(), [log_sum(s.values()) for s in scores], rtol=1e-12
+    )
+
+
+def test_captured_steps_are_one_loop() -> None:
+    crf = layer()
+    sizes = set()
+    for steps in (3, 30):
+        e = bl.zeros((steps, 2, C), dtype="float64")
+        graph = bl.capture(crf.viterbi)(e)
+        sizes.add(len(graph.equations))
+    assert len(sizes) == 1
+
+
 def test_probabilities_of_all_sequences_sum_to_one() -> None:
     crf = layer()
     every = np.array(list(itertools.product(range(C), repeat=T))).T

@@ -7,6 +7,7 @@ from typing import Any
 from ..array_api import (
     arange,
     argmax,
+    concat,
     expand_dims,
     logical_and,
     logical_not,
@@ -16,7 +17,6 @@ from ..array_api import (
     mean,
     ones,
     permute_dims,
-    stack,
     sum,
     take_along_axis,
     where,
@@ -27,6 +27,7 @@ from ..dtypes import FLOATING, INTEGER, bool_, int64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..op import Requirement, describe
 from ..random import Generator
+from ..scanning import scan
 from ..state import STATE, where_called
 from ..tensor import Tensor, as_tensor
 from . import init
@@ -156,23 +157,27 @@ class CRF(Module):
         with no_grad():
             emissions, mask = self._read(emissions, mask)
             start, follow, end = self._transitions()
-            steps = emissions.shape[0]
-            best = start + emissions[0]
             stay = arange(self.num_tags)
-            back = []
-            for t in range(1, steps):
+
+            def forwards(best: Tensor, here: Any) -> tuple[Tensor, Tensor]:
+                e, on = here
                 paths = expand_dims(best, axis=2) + follow  # (N, from, to)
-                on = expand_dims(mask[t], axis=1)
-                back.append(where(on, argmax(paths, axis=1), stay))
-                best = where(on, max(paths, axis=1) + emissions[t], best)
+                pointers = where(on, argmax(paths, axis=1), stay)
+                return where(on, max(paths, axis=1) + e, best), pointers
+
+            def backwards(tag: Tensor, pointers: Tensor) -> tuple[Tensor, Tensor]:
+                before = take_along_axis(pointers, tag, axis=1)
+                return before, before
+
+            best, pointers = start + emissions[0], None
+            if len(emissions) > 1:
+                best, pointers = scan(forwards, best, _after_first(emissions, mask))
             best = best + end
-            tag = argmax(best, axis=1, keepdims=True)
-            tags = [tag]
-            for pointers in reversed(back):
-                tag = take_along_axis(pointers, tag, axis=1)
-                tags.append(tag)
-            found = where(mask, stack([t[:, 0] for t in reversed(tags)]), 0)
-            return self._turned(found), max(best, axis=1)
+            last = argmax(best, axis=1, keepdims=True)
+            tags = expand_dims(last, axis=0)
+            if pointers is not None:
+                tags = concat((scan(backwards, last, pointers, reverse=True)[1], tags))
+            return self._turned(where(mask, tags[:, :, 0], 0)), max(best, axis=1)
 
     def decode(self, emissions: Any, mask: Any = None) -> list[list[int]]:
         """The best tags of each sequence, as long as it is."""
@@ -270,10 +275,15 @@ class CRF(Module):
     def _normalizer(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The forward algorithm: αₜ[j] = log Σᵢ exp(αₜ₋₁[i] + transitions[i, j]) + e[t, j]."""
         start, follow, end = self._transitions()
+
+        def step(alpha: Tensor, here: Any) -> tuple[Tensor, None]:
+            e, on = here
+            after = logsumexp(expand_dims(alpha, axis=2) + follow, axis=1) + e
+            return where(on, after, alpha), None
+
         alpha = start + emissions[0]
-        for t in range(1, emissions.shape[0]):
-            after = logsumexp(expand_dims(alpha, axis=2) + follow, axis=1) + emissions[t]
-            alpha = where(expand_dims(mask[t], axis=1), after, alpha)
+        if len(emissions) > 1:
+            alpha, _ = scan(step, alpha, _after_first(emissions, mask))
         return logsumexp(alpha + end, axis=1)
 
     def extra_repr(self) -> str:
@@ -281,6 +291,11 @@ class CRF(Module):
         text = f"num_tags={self.num_tags}"
         text += ", batch_first=True" if self.batch_first else ""
         return text + (", constrained" if self._rules() else "")
+
+
+def _after_first(emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Emissions and masks of all steps but the first: (T - 1, N, C), (T - 1, N, 1)."""
+    return emissions[1:], expand_dims(mask[1:], axis=2)
 
 
 def _last(tags: Tensor, mask: Tensor) -> Tensor:

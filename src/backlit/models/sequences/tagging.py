@@ -17,6 +17,7 @@ from ..catalogue import network
 class WindowTagger(nn.Module):
     """Names the class of the middle word of a window: embedding, tanh layer, linear layer.
 
+    `embedding` may be a table that is there already, as for `BiLSTMTagger`.
     Source: Collobert et al., JMLR 12 (2011), sec. 3.3.1.
 
     >>> from backlit import zeros
@@ -31,10 +32,12 @@ class WindowTagger(nn.Module):
         window: int = 5,
         hidden: int = 100,
         classes: int = 9,
+        *,
+        embedding: nn.Embedding | None = None,
     ):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.hidden = nn.Linear(window * width, hidden)
+        self.embedding = nn.Embedding(vocabulary, width) if embedding is None else embedding
+        self.hidden = nn.Linear(window * self.embedding.embedding_dim, hidden)
         self.activation = nn.Tanh()
         self.output = nn.Linear(hidden, classes)
         self.flatten = nn.Flatten()

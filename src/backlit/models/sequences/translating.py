@@ -27,6 +27,7 @@ from ...errors import ArgumentError, ShapeError
 from ...nn.functional.activation import masked_softmax
 from ...nn.utils.rnn import checked_lengths
 from ...op import describe
+from ...scanning import scan
 from ...tensor import Tensor, as_tensor
 from .decoding import Generative, padded
 
@@ -149,13 +150,14 @@ class Seq2Seq(Generative):
         x = self.dropout(self.target(target))
         h = expand_dims(state, axis=0)
         if self.additive:
-            outputs = []
-            for t in range(target.shape[1]):
+
+            def step(h: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
                 context = self.attention(permute_dims(h, (1, 0, 2)), memory, seen)
-                step = concat((x[:, t : t + 1], context), axis=2)
-                y, h = self.decoder(step, h)
-                outputs.append(concat((y, context), axis=2))
-            both = concat(outputs, axis=1)
+                y, h = self.decoder(concat((expand_dims(token, axis=1), context), axis=2), h)
+                return h, concat((y, context), axis=2)[:, 0]
+
+            h, both = scan(step, h, permute_dims(x, (1, 0, 2)))
+            both = permute_dims(both, (1, 0, 2))
         else:
             y, h = self.decoder(x, h)
             both = concat((y, self.attention(y, memory, seen)), axis=2)
