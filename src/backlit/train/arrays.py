@@ -49,7 +49,39 @@ def is_arrays(data: Any) -> bool:
     return isinstance(data, Tensor | np.ndarray) or hasattr(data, "__array__")
 
 
-def split_rows(x: Any, y: Any, weights: Any, *, share: float, seed: int) -> tuple[Any, Any]:
+def loaders_of(
+    x: Any,
+    y: Any,
+    held_out: Any,
+    weights: Any,
+    batch_size: int,
+    share: float,
+    seed: int,
+    *,
+    weighted: bool,
+) -> tuple[DataLoader, DataLoader | None]:
+    """What `fit` is given as arrays, as loaders for training and validation."""
+    if weights is not None and not weighted:
+        raise ArgumentError("fit: sample_weight needs Trainer(..., weighted=True)")
+    if held_out is not None and share:
+        raise ArgumentError(
+            "fit: what is validated is given by validation_split or by validation_data, got "
+            "both; leave one out"
+        )
+    if weighted and weights is None and not isinstance(x, Mapping):
+        raise ArgumentError(
+            "fit: weighted=True needs the weights of the examples: sample_weight=[...]"
+        )
+    train, test = _split_rows(x, y, weights, share, seed)
+    if held_out is not None:
+        test = held_out
+        if weighted and isinstance(test, tuple) and len(test) < len(train):
+            test = *test, np.ones(len(test[0]), np.float32)
+    loader = rows_of_arrays("fit", train, batch_size, shuffle=True, seed=seed)
+    return loader, None if test is None else rows_of_arrays("fit", test, batch_size)
+
+
+def _split_rows(x: Any, y: Any, weights: Any, share: float, seed: int) -> tuple[Any, Any]:
     """The entries of batches for training and for validation, whose rows are drawn from a seed."""
     more = [e for e in (y, weights) if e is not None]
     entries = _entries((*(x if isinstance(x, tuple) else (x,)), *more) if more else x)

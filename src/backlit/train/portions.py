@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,8 +45,12 @@ class _Picked(Sequence[Any]):
         return unflatten(self.structure, parts)
 
 
-@dataclass(frozen=True)
-class Portion:
+def _bytes(batch: Batch) -> int:
+    plain = all(type(entry) is Tensor for entry in batch)
+    return sum(t.array.nbytes for t in (batch if plain else flatten(batch)[0]))
+
+
+class Portion(NamedTuple):
     """Steps that are done, with an item for each; `rewind` is the way back to before one."""
 
     losses: list[float]
@@ -100,7 +103,7 @@ class Portions:
         rewind = self._rewind(again, lambda batch: (batch, None))
         for batch in run.batches(training.position):
             hooks.batch(batch)
-            rewind.note([batch], sum(t.array.nbytes for t in flatten(batch)[0]))
+            rewind.note([batch], _bytes(batch))
             try:
                 taken = take(batch, hooks.seen)
             except Exception as error:
@@ -109,10 +112,11 @@ class Portions:
             target = training.target_of(batch) if taken.target is None else taken.target
             numbers = {name: [float(n)] for name, n in taken.numbers.items()}
             examples = examples_in(batch if target is None else target)
+            losses = [taken.loss]
             updates = [] if taken.updated is None else [taken.updated]
-            yield Portion(
-                [taken.loss], [taken.prediction], [target], numbers, examples, rewind, updates
-            )
+            if taken.updated is taken.loss:
+                updates = losses
+            yield Portion(losses, [taken.prediction], [target], numbers, examples, rewind, updates)
         last = self.step.finish(hooks.seen)
         if last is not None:
             yield Portion([], [], [], {}, 0, rewind, [last])

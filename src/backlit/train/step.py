@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +18,7 @@ from .objective import Outcome, merged
 from .training import Training
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A batch that has been trained on. `updated` is the mean loss of a step that ended with it."""
 
     loss: float
@@ -59,6 +57,9 @@ class Step:
     def updating(self) -> Callable[..., Any]:
         """What makes the update whose turn it is."""
         turn = self.training.turn()
+        known = self._compiled.get(("update", turn))  # at once, as it is asked at each step
+        if known is not None and self.training.compile:
+            return known
         return self._once(lambda *batch: self.update(turn, *batch), "update", turn)
 
     # -- a step as a whole --------------------------------------------------------------------
@@ -142,7 +143,8 @@ class Step:
         if training.accumulate == 1 and seen is None:
             loss, prediction, target, numbers = self.updating(*batch)
             progress.updates += 1
-            return Taken(float(loss), prediction, target, numbers, float(loss))
+            value = float(loss)
+            return Taken(value, prediction, target, numbers, value)
         outcomes, updated = {}, None
         for name in training.turn():
             if progress.batches == 0:

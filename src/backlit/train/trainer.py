@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from ..array_api.arguments import whole
@@ -34,7 +33,7 @@ from .arguments import (
     require_settings,
     require_step,
 )
-from .arrays import is_arrays, rows_of_arrays, split_rows
+from .arrays import is_arrays, loaders_of, rows_of_arrays
 from .batch import Targets, require_targets
 from .callbacks import Callback
 from .checkpoint import BEST, LATEST, encode_state, load_checkpoint, restore
@@ -282,29 +281,10 @@ class Trainer(Training):
 
     def _of_arrays(self, data: tuple[Any, ...], key: tuple[Any, ...]) -> tuple[Any, Any]:
         """Loaders of arrays, the same ones for the same arrays: they know how far they are."""
-        x, y, held_out, weights = data
-        batch_size, share, seed = key
-        if weights is not None and not self.weighted:
-            raise ArgumentError("fit: sample_weight needs Trainer(..., weighted=True)")
-        if held_out is not None and share:
-            raise ArgumentError(
-                "fit: what is validated is given by validation_split or by validation_data, got "
-                "both; leave one out"
-            )
-        if self.weighted and weights is None and not isinstance(x, Mapping):
-            raise ArgumentError(
-                "fit: weighted=True needs the weights of the examples: sample_weight=[...]"
-            )
         name = (*map(id, data), *key)
         if name not in self._loaders:
-            train, test = split_rows(x, y, weights, share=share, seed=seed)
-            if held_out is not None:
-                test = held_out if not self.weighted or isinstance(held_out, Mapping) else (
-                    *held_out, *[np.ones(len(held_out[0]), np.float32)] * (len(held_out) < 3)
-                )  # fmt: skip
-            loader = rows_of_arrays("fit", train, batch_size, shuffle=True, seed=seed)
-            validation = None if test is None else rows_of_arrays("fit", test, batch_size)
-            self._loaders[name] = loader, validation, data  # kept, so that no id is given again
+            made = loaders_of(*data, *key, weighted=self.weighted)
+            self._loaders[name] = *made, data  # kept, so that no id is given again
         return self._loaders[name][:2]
 
     def _display(self) -> Display:
@@ -359,7 +339,9 @@ class Trainer(Training):
         wanted = False
         for done in self._portions.of(run, hooks):
             finite = list(itertools.takewhile(math.isfinite, done.losses))
-            updates = list(itertools.takewhile(math.isfinite, done.updates))
+            updates = finite
+            if done.updates is not done.losses:
+                updates = list(itertools.takewhile(math.isfinite, done.updates))
             self._gather(done, finite)
             self.steps += len(updates)
             if len(finite) < len(done.losses):

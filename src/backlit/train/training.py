@@ -126,6 +126,8 @@ class Training:
 
     def target_of(self, batch: Batch) -> Any:
         """The target of a batch for the metrics; None where none can be told."""
+        if self.targets is None and not self.weighted and len(batch) > 1:
+            return batch[-1]  # at once, as it is asked at each step
         if self.weighted and not isinstance(given(batch), dict):
             batch = batch[:-1]
         return target_of(batch, self.targets)
@@ -151,9 +153,8 @@ class Training:
 
     def turn(self) -> tuple[str, ...]:
         """The names of the optimizers that make the next step."""
-        names = tuple(self.optimizers)
         if self.alternate is None:
-            return names
+            return tuple(self.optimizer) if isinstance(self.optimizer, Mapping) else ("",)
         order = [n for n, times in self.alternate.items() for _ in range(times)]
         return (order[self.accumulation.updates % len(order)],)
 
