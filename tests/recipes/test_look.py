@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backlit import recipes
-from backlit.errors import DataError, MissingDependencyError
+from backlit.errors import ArgumentError, DataError, MissingDependencyError
 from recipes import kinds
 
 
@@ -135,3 +135,28 @@ def test_a_form_is_read_back_as_it_was(tmp_path):
         task = recipes.look(data, target=target)
         form = task.parts(task.settings).form
         assert type(form).of(json.loads(json.dumps(form.state()))) == form
+
+
+def test_the_files_of_cifar(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, n in (("data_batch_1.bin", 30), ("test_batch.bin", 10)):
+        rows = rng.integers(0, 256, (n, 3073), dtype=np.uint8)
+        rows[:, 0] = np.arange(n) % 10
+        (tmp_path / name).write_bytes(rows.tobytes())
+    task = recipes.look("CIFAR10", data=tmp_path)
+    parts = task.parts(task.settings)
+    assert parts.sizes == (27, 3, 10)
+    assert parts.form.target.names[0] == "airplane"
+    assert parts.training[0][0].shape == (3, 32, 32)
+    plain = task.parts({**task.settings, "augment": False}).training
+    assert np.array_equal(plain[0][0].numpy(), plain[0][0].numpy())
+    with pytest.raises(ArgumentError, match="cifar10 needs --data DIR, a folder with data_batch_1"):
+        recipes.look("cifar10").parts(task.settings)
+
+
+def test_a_list_of_names_is_shuffled_and_verse_is_not(tmp_path):
+    names, verse = tmp_path / "names.txt", tmp_path / "verse.txt"
+    names.write_text("".join(f"name{i}\n" for i in range(99)))
+    verse.write_text("".join(f"a line of verse, number {i}\n\n" for i in range(99)))
+    assert "the lines are shuffled" in str(recipes.look(names))
+    assert "the last parts of the text are the test" in str(recipes.look(verse))

@@ -15,6 +15,7 @@ from ..autograd import no_grad
 from ..data import TensorDataset
 from ..data.text import CharTokenizer, Vocabulary, read_text
 from ..errors import DataError
+from ..models import GPT2, CharRNN
 from ..random import Generator
 from ..tensor import as_tensor
 from ..train import Metric, Perplexity
@@ -28,8 +29,8 @@ from .targets import Prediction, Target, log_softmax
 ENDINGS = (".txt", ".md", ".text")
 #: Characters that a prediction adds; how sharp its probabilities are; the seed that draws them.
 _LENGTH, _TEMPERATURE, _SEED = 200, 0.8, 0
-#: A list of names has at least so many lines, of which half are at most so long.
-_LINES, _LINE = 50, 30
+#: A list of names has at least so many lines, and this share of them has at most so many words.
+_LINES, _SHARE, _WORDS = 50, 0.9, 3
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,22 @@ class Continuation(Form):
         return self.target.names
 
     def networks(self, settings: Mapping[str, Any]) -> dict[str, Callable[[list[int]], nn.Module]]:
-        """Recurrent layers."""
+        """Recurrent layers, and a transformer; each width after the first is a layer more."""
         size, dropout = len(self._characters), settings["dropout"]
 
-        def recurrent(layer: Callable[..., nn.Module]) -> Callable[[list[int]], nn.Module]:
-            return lambda w: networks.Continued(layer, size, w[0] if w else 128, dropout)
+        def recurrent(cell: str) -> Callable[[list[int]], nn.Module]:
+            def make(given: list[int]) -> nn.Module:
+                width = given[0] if given else 128
+                return networks.EachPlace(CharRNN(size, width, width, max(len(given), 1), cell))
 
-        return {"lstm": recurrent(nn.LSTM), "gru": recurrent(nn.GRU)}
+            return make
+
+        def gpt(given: list[int]) -> nn.Module:
+            width, layers = given[0] if given else 128, max(len(given), 2)
+            heads = next(h for h in (4, 2, 1) if width % h == 0)
+            return networks.EachPlace(GPT2(size, self.context, layers, heads, width, dropout))
+
+        return {"lstm": recurrent("lstm"), "gru": recurrent("gru"), "gpt": gpt}
 
     def facts(self) -> dict[str, Any]:
         """Also how many characters there are, and how many the network sees."""
@@ -158,7 +168,8 @@ class Corpus(Recipe):
         lines = text.splitlines()
         if len(text) < 200:
             raise DataError(f"{path}: a text must have at least 200 characters, got {len(text)}")
-        listed = len(lines) >= _LINES and np.median(list(map(len, lines))) <= _LINE
+        short = [len(line.split()) <= _WORDS for line in lines]
+        listed = len(lines) >= _LINES and np.mean(short) >= _SHARE
         found = [
             ("text", f"{len(text):,} characters, {len(set(text))} different, "
              f"{len(lines):,} lines"),

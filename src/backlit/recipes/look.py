@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .arrays import ArrayTask
-from .builtin import Digits, Files, Playground
+from .builtin import Cifar, Digits, Files, Playground
 from .corpus import Corpus
 from .form import Source
 from .images import Images
@@ -17,18 +17,8 @@ from .tagging import Tagging
 from .task import Task, look_at
 from .texts import TextTask
 
-Task.kinds[:] = [
-    Playground,
-    Digits,
-    Files,
-    Images,
-    Tagging,
-    ArrayTask,
-    Corpus,
-    Series,
-    TextTask,
-    Tabular,
-]
+Task.kinds += [Playground, Digits, Files, Cifar, Images, Tagging, ArrayTask, Corpus]
+Task.kinds += [Series, TextTask, Tabular]  # of tables, the more special ones first
 
 
 def look(

@@ -3,8 +3,9 @@
     linear              one layer
     mlp:256-128         hidden layers of these widths
     cnn:16-32-64        blocks of convolution, batch norm, activation and pooling, then the mean
-    bag:64              of texts: the mean of the words' vectors
-    lstm:128, gru:128   of sequences: a recurrent layer
+    bag:64, fasttext:64 of texts: the mean of the vectors of words, and of pairs of them
+    lstm:128, gru:128   of series and text: a recurrent layer
+    gpt:128             of text that is continued: a small transformer of this width
     net.py:Net          a class or a function in a file
 
 Which of them there are depends on the kind of data; see `Form.networks`.
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import manual_seed, nn, optim
-from ..array_api import astype, clip, concat, expand_dims, max, permute_dims, sum
+from ..array_api import astype, concat, permute_dims, sum
 from ..errors import ArgumentError
 from ..models.perceptrons import ACTIVATIONS
 from ..tensor import Tensor
@@ -27,7 +28,7 @@ from .settings import did_you_mean
 
 Settings = Mapping[str, Any]
 #: Short names, and those of them that widths may follow.
-_WIDE = frozenset("mlp cnn bag lstm gru bilstm window".split())
+_WIDE = frozenset("mlp cnn bag fasttext lstm gru gpt bilstm window".split())
 _SHORT = _WIDE | {"linear"}
 
 
@@ -151,66 +152,29 @@ def convolutions(
     return [*layers, nn.Linear(inputs, outputs)]
 
 
-class Bag(nn.Module):
-    """The mean of the vectors of a text's tokens, then a perceptron; token 0 is padding.
+class OfText(nn.Module):
+    """A network for texts of several lengths, which are padded with token 0 at their ends."""
 
-    Source: Joulin et al., "Bag of tricks for efficient text classification", EACL 2017.
-    """
-
-    def __init__(self, vocabulary: int, width: int, head: Sequence[nn.Module], dropout: float):
+    def __init__(self, network: nn.Module):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Sequential(*head)
+        self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, L) tokens -> (N, outputs)."""
-        there = astype(expand_dims(x != 0, axis=-1), "float32")
-        y = sum(self.embedding(x) * there, axis=1) / clip(sum(there, axis=1), 1.0)
-        return self.head(self.dropout(y))
+        return self.network(x, sum(astype(x != 0, "int64"), axis=1))
 
 
-class TextConvolution(nn.Module):
-    """Convolutions of several lengths over a text's tokens, of each kernel its largest answer.
+class EachPlace(nn.Module):
+    """A network that predicts each next token, with its scores where a loss has the classes."""
 
-    Source: Kim, "Convolutional neural networks for sentence classification", EMNLP 2014.
-    """
-
-    def __init__(
-        self, vocabulary: int, width: int, kernels: Sequence[int], channels: int, outputs: int,
-        dropout: float,
-    ):  # fmt: skip
+    def __init__(self, network: nn.Module):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(width, channels, k, padding="same") for k in kernels
-        )
-        self.activation = nn.ReLU()
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(channels * len(kernels), outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, L) tokens -> (N, outputs)."""
-        there = astype(expand_dims(x != 0, axis=-1), "float32")
-        y = permute_dims(self.embedding(x) * there, (0, 2, 1))
-        found = [max(self.activation(c(y)), axis=2) for c in self.convolutions]
-        return self.head(self.dropout(concat(found, axis=1)))
-
-
-class Continued(nn.Module):
-    """A recurrent layer that predicts each next token of a text from those before it."""
-
-    def __init__(self, layer: Callable[..., nn.Module], vocabulary: int, width: int, p: float):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.recurrent = layer(width, width, batch_first=True)
-        self.dropout = nn.Dropout(p)
-        self.head = nn.Linear(width, vocabulary)
+        self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T) tokens -> scores (N, vocabulary, T)."""
-        y, _ = self.recurrent(self.embedding(x))
-        return permute_dims(self.head(self.dropout(y)), (0, 2, 1))
+        y = self.network(x)
+        return permute_dims(y[0] if isinstance(y, tuple) else y, (0, 2, 1))
 
 
 class Tagger(nn.Module):

@@ -15,6 +15,7 @@ from .. import nn
 from ..data import Table
 from ..data.text import Vocabulary, read_text, word_tokenize
 from ..errors import ArgumentError, DataError
+from ..models import FastText, TextCNN
 from . import networks
 from .columns import TABLES, answers_of, choose_target, known_rows, open_table, read_table
 from .form import Form, Source, is_file
@@ -26,6 +27,8 @@ from .targets import Classes, Target
 _BASES = frozenset("ACGTUNacgtun-")
 #: What a column is called that has the text, if there are several.
 _NAMES = frozenset("text tweet sentence message review comment body sequence title".split())
+#: Vectors for pairs of words.
+_BUCKETS = 20_000
 #: The share of texts that is not cut, and the most tokens of one.
 _WHOLE, _LONGEST = 0.98, 512
 
@@ -50,19 +53,20 @@ class Texts(Form):
 
     def networks(self, settings: Mapping[str, Any]) -> dict[str, Callable[[list[int]], nn.Module]]:
         """The mean of the tokens' vectors, or convolutions over them."""
-        size, outputs, dropout = len(self._vocabulary), self.target.width, settings["dropout"]
-        kernels = (3, 4, 5) if self.unit == "words" else (3, 5, 8)
+        size, outputs = len(self._vocabulary), self.target.width
+        windows = (3, 4, 5) if self.unit == "words" else (3, 5, 8)
 
-        def bag(given: list[int]) -> nn.Module:
-            width, *hidden = given or [64]
-            head = networks.perceptron(width, hidden, outputs, {**settings, "batch_norm": False})
-            return networks.Bag(size, width, head, dropout)
+        def mean(ngrams: int) -> Callable[[list[int]], nn.Module]:
+            return lambda given: networks.OfText(
+                FastText(size, given[0] if given else 64, outputs, ngrams, _BUCKETS)
+            )
 
         def convolution(given: list[int]) -> nn.Module:
             width = given[0] if given else 64
-            return networks.TextConvolution(size, min(width, 32), kernels, width, outputs, dropout)
+            network = TextCNN(size, min(width, 32), outputs, windows, width, settings["dropout"])
+            return networks.OfText(network)
 
-        return {"bag": bag, "cnn": convolution}
+        return {"bag": mean(1), "fasttext": mean(2), "cnn": convolution}
 
     def facts(self) -> dict[str, Any]:
         """Also how many tokens there are, and how long a text is."""
@@ -186,6 +190,7 @@ class TextTask(Examples):
             "length": length,
             "words": 20_000,
             "batch_norm": None,
+            "activation": None,
             "batch_size": size,
             "epochs": epochs_for(len(texts), size, 1000),
         }
