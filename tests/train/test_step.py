@@ -13,7 +13,8 @@ from backlit.data import DataLoader, TensorDataset
 from backlit.errors import ArgumentError, DataError, NonFiniteError
 from backlit.nn import functional as F
 from backlit.optim.swa_utils import AveragedModel, get_ema_avg_fn
-from backlit.train import Accuracy, Callback, Trainer, load_flight
+from backlit.train import Accuracy, Callback, Diagnose, Report, Trainer, load_flight
+from backlit.train.accumulation import Accumulation, AccumulationPart
 from sampling import only
 
 RNG = np.random.default_rng(5)
@@ -682,3 +683,33 @@ def test_a_failed_step_of_several_optimizers_is_replayed(tmp_path):
     fresh = adversaries()
     replay = load_flight(path).replay(fresh.model, None, fresh.optimizer, training_step=STEPS)
     assert replay.same
+
+
+# -- what else looks at a step ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_report_of_own_steps_says_whose_they_are(tmp_path):
+    report = Report(tmp_path / "report.html", (Z, X))
+    adversaries(callbacks=[report]).fit(PAIRS, epochs=2)
+    page = report.path.read_text("utf-8")
+    assert "critic: SGD, generator: Adam" in page
+    assert "that of the training's own step" in page.replace("\\u0027", "'")
+    assert report.looks[-1]["layers"][0]["gradient_norm"] > 0
+    other = Report(tmp_path / "other.html", (X, Y))
+    trainer(accumulate=2, callbacks=[other]).fit(batches(11))
+    assert "2 batches" in other.path.read_text("utf-8")
+
+
+def test_diagnose_needs_the_usual_step():
+    with pytest.raises(
+        ArgumentError, match="Diagnose: the training must have a loss_fn and one opti"
+    ):
+        adversaries(callbacks=[Diagnose(PAIRS[0])]).fit(PAIRS)
+
+
+def test_gradients_of_other_parameters_are_refused():
+    part = AccumulationPart(Accumulation(), [backlit.ones(2)])
+    saved = {**vars(Accumulation()), "gradients": {"1": backlit.ones(2)}}
+    with pytest.raises(DataError, match="there are 1 parameters, got gradient 1"):
+        part.load_state_dict(saved)
