@@ -179,6 +179,7 @@ def test_windows_of_a_series(tmp_path):
         WindowDataset(series, 10)
     with pytest.raises(ArgumentError, match=r"columns must lie in \[0, 2\) .* got \[2\]"):
         WindowDataset(series, 2, columns=[2])
+    assert WindowDataset(series, 2, columns=[-2])[0][1].tolist() == [[4]]
     with pytest.raises(ShapeError, match=r"must have shape \(T, \.\.\.\), got a number"):
         WindowDataset(3.0, 1)
 
@@ -209,7 +210,8 @@ def test_batches_follow_from_seed_and_epoch():
     assert list(BucketBatchSampler(LENGTHS, 8, seed=4)) != one
     dropped = BucketBatchSampler(LENGTHS, 8, drop_last=True)
     assert {len(b) for b in dropped} == {8}
-    assert len(dropped) == 25
+    assert len(dropped) == len(list(dropped)) == 25
+    assert len(list(BucketBatchSampler(LENGTHS[:200], 8, drop_last=True))) == 25
     calm = BucketBatchSampler(LENGTHS, 8, shuffle=False)
     assert list(calm) == list(calm)
     assert [LENGTHS[i] for b in calm for i in b] == sorted(LENGTHS)
