@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -36,7 +37,7 @@ class Network:
     @property
     def about(self) -> str:
         """What it is: the first sentence of its documentation."""
-        return (self.make.__doc__ or "").strip().partition("\n\n")[0].replace("\n    ", " ")
+        return (self.make.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
 
 
 _CATALOGUE: dict[str, Network] = {}
@@ -68,8 +69,8 @@ def network(
         size = "×".join(map(str, input))
         what = f"{size} tokens" if dtype == "int64" and len(input) == 1 else f"an input of {size}"
         made.__doc__ = (
-            f"{(made.__doc__ or '').rstrip()}\n\n    As it is: {parameters:,} parameters; "
-            f"{multiply_adds:,} multiply-adds for {what}.\n    "
+            f"{inspect.getdoc(made) or ''}\n\nAs it is: {parameters:,} parameters; "
+            f"{multiply_adds:,} multiply-adds for {what}."
         )
         return make
 
