@@ -159,6 +159,7 @@ def best_text(model, prompt, count, stop, penalty):
     return list(best[1])
 
 
+@pytest.mark.slow
 def test_a_beam_for_every_text_finds_the_best() -> None:
     prompts = [[1, 2], [3], [0, 2, 1]]
     differ = 0

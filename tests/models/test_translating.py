@@ -112,6 +112,10 @@ def test_errors() -> None:
         ShapeError, match=r"Seq2Seq: source must be tokens \(N, S\), got int64\[3\]"
     ):
         made["luong"](bl.tensor([1, 2, 3]), bl.tensor([[0]]))
+    two = bl.zeros((2, 3), dtype="int64")
+    for target in (two[:, :0], two[:1], two[0]):
+        with pytest.raises(ShapeError, match=r"target must be tokens .* T above 0, got .* start"):
+            made["bahdanau"](two, target)
     with pytest.raises(ArgumentError, match=r"sinusoids: width must be even, got 5"):
         models.TransformerSeq2Seq(8, 8, 5, 1)
     long = bl.zeros((1, 9), dtype="int64")

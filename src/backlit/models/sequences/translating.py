@@ -129,7 +129,14 @@ class Seq2Seq(Generative):
 
     def forward(self, source: Tensor, target: Tensor, lengths: Any = None) -> Tensor:
         """The logits of the token after each of the target's."""
-        logits, _ = self._decode(as_tensor(target), *self._encode(source, lengths))
+        source, target = as_tensor(source), as_tensor(target)
+        encoded = self._encode(source, lengths)
+        if target.ndim != 2 or target.shape[1] == 0 or target.shape[0] != source.shape[0]:
+            raise ShapeError(
+                "Seq2Seq: target must be tokens (N, T) with the N of source and T above 0, got "
+                f"{describe(target)} and source: {describe(source)}; it begins with start"
+            )
+        logits, _ = self._decode(target, *encoded)
         return logits
 
     def _encode(self, source: Any, lengths: Any) -> tuple[Tensor, Tensor, Tensor]:
