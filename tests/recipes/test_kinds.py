@@ -80,6 +80,8 @@ def test_readings_of_sensors(tmp_path):
     assert "mains never changes and is left out" in output
     assert "values are missing: current in " in output
     assert "target state  2 classes" in output
+    moved = table.rename(tmp_path / "moved.csv")
+    assert "test accuracy" in command("eval", run, "--data", moved)
     said = command("predict", run, "vibration=3.2, heat=81, current=")
     assert re.search(r"fault  [\d.]+ %", said)
 

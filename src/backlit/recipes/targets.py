@@ -361,13 +361,17 @@ def _several(answer: str, separator: str) -> list[str]:
 def separator_of(answers: Sequence[str]) -> str | None:
     """What separates the labels of answers that hold several, of a few labels in all; or None.
 
-    >>> separator_of(["sea;sun", "sun", "sea;city"]), separator_of(["one, two", "three"])
+    Some label stands alone and among others: else "Rome, Italy" would be two.
+
+    >>> separator_of(["sea;sun", "sun", "sea;city", "city"]), separator_of(["Rome, Italy"] * 9)
     (';', None)
     """
     for separator in SEPARATORS:
         several = [_several(a, separator) for a in answers]
         names = {n for parts in several for n in parts}
-        if any(len(parts) > 1 for parts in several) and 2 * len(names) <= sum(map(len, several)):
+        alone = {parts[0] for parts in several if len(parts) == 1}
+        together = {n for parts in several if len(parts) > 1 for n in parts}
+        if alone & together and 2 * len(names) <= sum(map(len, several)):
             return separator
     return None
 

@@ -32,7 +32,7 @@ def fitted(hint: Any, value: Any, name: str) -> Any:
                 return fitted(one, value, name)
             except ValueError:
                 continue
-    elif origin is tuple and isinstance(value, list):
+    elif origin is tuple and isinstance(value, list | tuple):
         if inner[-1] is Ellipsis:
             return tuple(fitted(inner[0], v, name) for v in value)
         if len(value) == len(inner):
