@@ -91,6 +91,12 @@ def test_suppression_is_that_of_its_definition() -> None:
         assert got == slow_nms(boxes, scores, threshold, groups)
 
 
+def test_a_box_that_overlaps_by_just_the_threshold_is_kept() -> None:
+    boxes = [[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 5.0]]
+    assert detection.nms(boxes, [0.9, 0.8], 0.5).tolist() == [0, 1]
+    assert detection.nms(boxes, [0.9, 0.8], 0.49).tolist() == [0]
+
+
 def test_errors_of_boxes() -> None:
     with pytest.raises(ShapeError, match=r"box_area: boxes must have shape \(..., 4\), got float"):
         detection.box_area(bl.zeros((2, 3)))
@@ -294,6 +300,12 @@ def test_a_true_box_is_found_once_and_in_its_image_and_class_only() -> None:
     assert metric.compute()["map_50"] == 0
     assert list(metric.average_precision()) == [0]  # class 1 has no true box
     assert metric.images == 1
+
+
+def test_a_detection_takes_another_true_box_if_the_nearest_is_taken() -> None:
+    metric = MeanAveragePrecision([0.5])
+    metric.update([seen(A, A, scores=[0.9, 0.8])], [truth(A, [0, 0, 10, 12])])
+    assert metric.compute()["map"] == pytest.approx(1)
 
 
 def test_an_overlap_of_nine_tenths_counts_up_to_there() -> None:
