@@ -6,6 +6,7 @@ Node, which remembers how.
 
 from __future__ import annotations
 
+import copy
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -376,22 +377,26 @@ class Tensor(Methods):
         if self.node is not None:
             raise GradientError("copy: only leaf Tensors are copied; use t.detach() first")
         memo[id(self)] = twin = self._twin(self._concrete("copy").copy())
+        for name, value in getattr(self, "__dict__", {}).items():  # of a class of the user's
+            setattr(twin, name, copy.deepcopy(value, memo))
         return twin
 
     def _twin(self, array: Any) -> Tensor:
         """A leaf of the same kind and name around another array."""
-        twin = _new(type(self))
-        twin.array = array
-        twin.node = twin._grad = twin._hooks = twin._part = None
-        twin.name = self.name
-        twin._requires_grad = self._requires_grad
-        return twin
+        return _leaf(type(self), array, self._requires_grad, self.name)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise DTypeError(
-            "pickle: Tensors are not pickled, because loading a pickle can run any code; "
-            "use backlit.save_tensors, or t.numpy()"
-        )
+        if self.node is not None:
+            raise GradientError(
+                f"pickle: only leaf Tensors are pickled, because the tape stays behind, and this "
+                f"one ({describe(self.array)}) was computed by {self.op}; use t.detach()"
+            )
+        twin = self._twin(self._concrete("pickle"))  # it has what a copy keeps
+        _, slots = object.__getstate__(twin)
+        own = {name: value for name, value in slots.items() if name not in Tensor.__slots__}
+        own.update(getattr(self, "__dict__", {}))
+        made = type(twin), twin.array, twin._requires_grad, twin.name
+        return _leaf, made, (None, own) if own else None
 
     # -- the same elements, otherwise ---------------------------------------------------------
 
@@ -687,6 +692,15 @@ def wrap(array: Any, node: Node | None = None) -> Tensor:
     t.node = node
     t._requires_grad = node is not None
     t._grad = t._hooks = t.name = t._part = None
+    return t
+
+
+def _leaf(kind: type[Tensor], array: Any, requires_grad: bool, name: str | None) -> Tensor:
+    """A leaf of a kind around an array as it is: what a copy and a pickle make again."""
+    t = _new(kind)
+    t.array = array
+    t.node = t._grad = t._hooks = t._part = None
+    t._requires_grad, t.name = requires_grad, name
     return t
 
 

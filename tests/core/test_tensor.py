@@ -1091,12 +1091,48 @@ def test_a_deep_copy_keeps_sharing_and_types():
     assert type(a) is bl.nn.Parameter
 
 
-def test_tensors_are_not_pickled():
-    for protocol in (2, 5):
-        with pytest.raises(
-            DTypeError, match="pickle: Tensors are not pickled, because loading a pickle"
-        ):
-            pickle.dumps(bl.tensor([1.0]), protocol)
+class Tagged(bl.Tensor):
+    """A class of a user's, with attributes."""
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_a_leaf_is_pickled_as_its_values_and_whether_it_needs_a_gradient(protocol):
+    x = bl.tensor([[1.0, 2.0], [3.0, 4.0]], "float16", requires_grad=True)
+    x.name, x.grad = "weight", bl.ones((2, 2), dtype="float16")
+    n = x.detach().T.astype("bfloat16")
+    p = bl.nn.Parameter([1.0])
+    b = bl.nn.Buffer([1.0], persistent=False)
+    t = Tagged([1])
+    t.tag = ["a", t]
+    x2, n2, p2, p3, b2, t2, data = pickle.loads(pickle.dumps((x, n, p, p, b, t, p.data), protocol))
+    assert (x2.tolist(), x2.dtype, x2.requires_grad) == (x.tolist(), bl.float16, True)
+    assert (x2.name, x2.grad) == ("weight", None)
+    assert (n2.tolist(), n2.dtype, n2.requires_grad) == ([[1, 3], [2, 4]], bl.bfloat16, False)
+    assert p2 is p3
+    assert (type(p2), p2.requires_grad) == (bl.nn.Parameter, True)
+    assert (type(b2), b2.persistent) == (bl.nn.Buffer, False)
+    assert (type(t2), t2.tag[0], t2.dtype) == (Tagged, "a", bl.int64)
+    assert t2.tag[1] is t2
+    assert (type(data), data.tolist()) == (bl.Tensor, [1.0])
+
+
+def test_what_is_on_the_tape_is_not_pickled():
+    x = bl.tensor([1.0], requires_grad=True)
+    with pytest.raises(
+        GradientError,
+        match=r"pickle: only leaf Tensors .* \(float32\[1\]\) was computed by mul.*t.detach\(\)",
+    ):
+        pickle.dumps([x * 2])
+    with pytest.raises(TraceError, match="pickle"):
+        bl.compile(lambda x: pickle.dumps(x.detach()))(x)
+
+
+def test_a_deep_copy_of_a_users_class_has_its_attributes():
+    x = Tagged([1.0])
+    x.tag = ["a", x]
+    y = copy.deepcopy(x)
+    assert y.tag[1] is y
+    assert y.tag is not x.tag
 
 
 # -- printing --------------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import pickle
 
 import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn
+from backlit import nn, optim
 from backlit.errors import (
     ArgumentError,
     DTypeError,
@@ -16,6 +18,7 @@ from backlit.errors import (
     IndexRangeError,
     ShapeError,
 )
+from backlit.nn.hooks import RemovableHandle
 
 
 class Net(nn.Module):
@@ -436,6 +439,44 @@ def test_shared_tensors_stay_shared_through_a_file_and_a_copy(tmp_path):
     assert twin[0].weight is twin[1].weight
     assert twin[0].weight is not model[0].weight
     assert twin[2] is twin[3]
+
+
+def note(module, args, y):
+    seen.append(len(args))
+
+
+seen: list[int] = []
+
+
+def test_a_module_and_its_optimizer_are_pickled_together_and_go_on_as_they_were():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.LazyLinear(1), nn.Linear(1, 1))
+    x = bl.tensor([[1.0, 2.0], [3.0, -1.0]])
+    model(x)
+    model[3].weight = model[2].weight = nn.Parameter([[0.1]])
+    model[2] = nn.Linear(3, 1).eval()
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+
+    def step(model, optimizer):
+        optimizer.zero_grad()
+        (model(x) ** 2).sum().backward()
+        optimizer.step()
+        return [p.tolist() for p in (*model.parameters(), *model.buffers())]
+
+    step(model, optimizer)
+    model2, optimizer2 = pickle.loads(pickle.dumps((model, optimizer)))
+    assert (model2[2].training, model2[1].training, repr(model2)) == (False, True, repr(model))
+    assert step(model2, optimizer2) == step(model, optimizer)
+    assert step(model2, optimizer2) == step(model, optimizer)
+
+
+def test_a_module_that_is_unpickled_keeps_its_hooks_beside_new_ones():
+    model = nn.ReLU()
+    model.register_forward_hook(note)
+    twin = pickle.loads(pickle.dumps(model))
+    RemovableHandle._numbers = itertools.count()  # as in another process
+    twin.register_forward_hook(note)
+    twin(bl.ones(1))
+    assert seen == [1, 1]
 
 
 # -- names, casts and states, with PyTorch's options ----------------------------------------------

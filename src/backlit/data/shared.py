@@ -20,9 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DTypeError
-from ..tensor import Tensor, wrap
-
 #: What is smaller goes through the connection: a batch that is kept need not keep a file open.
 SMALL = 32 * 1024
 #: Where an array begins, in bytes: a line of the cache.
@@ -30,27 +27,10 @@ _ALIGNED = 64
 _MAPPED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0) if hasattr(mmap, "MAP_SHARED") else 0
 
 
-class _Pickler(pickle.Pickler):
-    """Also pickles Tensors that are values only: between processes of one program that is safe."""
-
-    dispatch_table = reduction.ForkingPickler(io.BytesIO()).dispatch_table
-
-    def reducer_override(self, obj: Any) -> Any:
-        """Tensors as their arrays."""
-        if type(obj) is not Tensor:
-            return NotImplemented
-        if obj.requires_grad:
-            raise DTypeError(
-                "DataLoader: a Tensor that needs a gradient cannot go to another process, which "
-                "has no tape of it; give t.detach()"
-            )
-        return wrap, (obj.array,)
-
-
 def dumps(value: Any, put: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
     """The value pickled; `put` gets the memory of its arrays, which is then left out."""
     stream = io.BytesIO()
-    _Pickler(stream, 5, buffer_callback=put).dump(value)
+    reduction.ForkingPickler(stream, 5, True, put).dump(value)
     return stream.getvalue()
 
 

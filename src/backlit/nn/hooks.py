@@ -39,7 +39,8 @@ class RemovableHandle:
     _numbers = itertools.count()
 
     def __init__(self, hooks: MutableMapping[int, Any]):
-        self.id = next(self._numbers)
+        # A module that was unpickled may have hooks whose numbers are of another process.
+        self.id = next(number for number in self._numbers if number not in hooks)
         self._hooks = hooks
 
     def remove(self) -> None:
