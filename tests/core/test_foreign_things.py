@@ -448,7 +448,7 @@ def trainer(loss_fn=None, model=None, **options):
         ({"schedule": optim.lr_scheduler.StepLR}, "got a class, .*; make an instance of it, as op"),
         ({"metrics": ["precision"]}, r"got a text, 'precision'; the names are accuracy, acc, top-"),
         ({"metrics": train.Accuracy}, "metrics must be Metrics .*, got a class, .*; make an insta"),
-        ({"metrics": [bl.mean]}, r"subclass train\.Metric with an update\(prediction, target\)"),
+        ({"metrics": [3]}, r"subclass train\.Metric with an update\(prediction, target\)"),
         ({"metrics": 3}, "metrics must be a list, got a number, 3"),
         ({"callbacks": [train.EarlyStopping]}, "callbacks must be Callbacks, got a class, .*; mak"),
         ({"callbacks": [print]}, r"callbacks must be Callbacks, got .*; subclass train\.Callback"),
@@ -490,19 +490,19 @@ def bl_linear():
     [
         (None, "got None; use DataLoader"),
         ("train.csv", "got a text, 'train.csv'; use DataLoader"),
-        (bl.ones((4, 1)), r"got a Tensor; use DataLoader\(TensorDataset\(inputs, targets\)"),
+        (bl.ones((4, 1)), r"got (a Tensor; use DataLoader\(T|inputs alone; write fit\(X, y\))"),
         (DataLoader, "got a class, .*; use DataLoader"),
-        ([(bl.ones((4, 1)),)], "got a tuple of 1; give the targets, too: DataLoader"),
-        ([{"x": bl.ones((4, 1))}], "got a dict, .*; make a tuple of its values in a collate_fn"),
-        ([bl.ones((4, 1))], r"got Tensor; put both in: DataLoader\(TensorDataset\(inputs, targ"),
-        (np.ones((4, 1)), r"got ndarray; put both in: DataLoader\(TensorDataset\(inputs, targets"),
+        ([(bl.ones((4, 1)),)], "the batch has one entry, which is its own target, .*; give other"),
+        ([{"x": bl.ones((4, 1))}], r"must have its target under .*name it: Trainer\(\.\.\., targ"),
+        ([bl.ones((4, 1))], "got an array alone; give the targets, too: DataLoader"),
+        (np.ones((4, 1)), r"got (an array alone; give the targets|inputs alone; write fit\(X, y)"),
         ([(bl.ones((4, 1)), None)], "got None; give a value"),
         ([(bl.ones((2, 1)), ["cat", "dog"])], "got texts, .*; number the classes first"),
     ],
 )
 @every("method", ["fit", "evaluate"])
 def test_what_gives_no_batches_is_named(method, loader, text):
-    with pytest.raises((ArgumentError, DTypeError), match=text):
+    with pytest.raises((ArgumentError, DTypeError, ShapeError), match=text):
         getattr(trainer(), method)(loader)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..foreign import words
 from ..nn import Module
 from ..op import describe
@@ -50,13 +50,21 @@ def supervised(
     inputs, options, target = split(batch, targets)
     prediction = model(*inputs, **options)
     weight: Any
-    if weights is not None:
-        loss, weight = weighted(loss_fn, prediction, target, weights)
-    else:
-        loss, weight = (
-            loss_fn(prediction, target),
-            lambda: weight_of(loss_fn, (inputs, options), target),
-        )
+    try:
+        if weights is not None:
+            loss, weight = weighted(loss_fn, prediction, target, weights)
+        else:
+            loss, weight = (
+                loss_fn(prediction, target),
+                lambda: weight_of(loss_fn, (inputs, options), target),
+            )
+    except (ShapeError, DTypeError) as error:
+        if inputs and inputs[0] is target:
+            error.add_note(
+                "fit: the batch has one entry, which is its own target, as for an autoencoder; "
+                "give other targets, too: DataLoader(TensorDataset(inputs, targets))"
+            )
+        raise
     return {"loss": loss, "prediction": prediction, "weight": weight}
 
 

@@ -221,6 +221,11 @@ class Trainer(Training):
         limit_batches = _count("limit_batches", limit_batches)
         limit_validation_batches = _count("limit_validation_batches", limit_validation_batches)
         if is_arrays(loader):
+            if validation is None and not isinstance(loader, Mapping) and self.needs_target:
+                raise ArgumentError(
+                    "fit: targets must be given beside the inputs, got inputs alone; write "
+                    "fit(X, y), or for an autoencoder fit(X, X)"
+                )
             key = (batch_size, validation_split, seed)
             data = (loader, validation, validation_data, sample_weight)
             loader, validation = self._of_arrays(data, key)

@@ -119,6 +119,11 @@ class Training:
         return self.own_step is not None or (type(self).training_step is not Training.training_step)
 
     @property
+    def needs_target(self) -> bool:
+        """Whether batches are compared with targets, by the usual step."""
+        return not (self.has_own_step or self.loss_fn is None or self.targets == 0)
+
+    @property
     def by_hand(self) -> bool:
         """Whether the step makes its updates itself: one step for several optimizers."""
         several = isinstance(self.optimizer, Mapping)

@@ -46,13 +46,13 @@ class MeanAveragePrecision:
                 f"MeanAveragePrecision: overlaps must lie in (0, 1], got {tuple(overlaps)}"
             )
         self.overlaps = tuple(overlaps)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all images."""
         self._matches: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._truths: dict[int, int] = {}
         self.images = 0
+
+    def reset(self) -> None:
+        """Forget all images."""
+        self._matches, self._truths, self.images = {}, {}, 0
 
     def update(self, detections: Iterable[Any], truths: Iterable[Any]) -> None:
         """Take in one batch: for each image a dict with boxes (xyxy), labels and scores.
