@@ -187,6 +187,18 @@ def test_files_that_hold_no_array_of_numbers(tmp_path):
     assert len(ArrayFile(saved(tmp_path / "none", np.empty((0, 3))))) == 0
 
 
+def test_databases_are_refused_with_what_reads_them(tmp_path):
+    def check(case):
+        name, mark, asked, package = case
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / mark).write_bytes(bytes(16))
+        with pytest.raises(DataError, match=f"is a database of {name}, which is .* {package} and"):
+            ArrayFile(tmp_path / name / asked)
+
+    cases = [("LMDB", "data.mdb", "", "lmdb"), ("LMDB", "data.mdb", "data.mdb", "lmdb")]
+    try_each(check, [*cases, ("LevelDB", "CURRENT", "", "plyvel")])
+
+
 def saved(path, array):
     path.write_bytes(plain(array))
     return path

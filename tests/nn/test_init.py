@@ -112,3 +112,27 @@ def test_initialisation_errors() -> None:
         init.kaiming_normal_(bl.zeros((2, 2)), mode=1)
     with pytest.raises(ArgumentError, match=r"nonlinearity must be one of .*relu.*, got 'x'"):
         init.calculate_gain("x")
+
+
+def test_bilinear_kernels_interpolate() -> None:
+    for factor in (1, 2, 3, 4):
+        size = 2 * factor - factor % 2
+        w = init.bilinear_(bl.zeros((1, 1, size, size), dtype="float64"))
+        reach = math.ceil(size / 2)
+        centre = (2 * reach - 1 - reach % 2) / (2 * reach)  # in Caffe's words
+        want = [
+            (1 - abs(i % size / reach - centre)) * (1 - abs(i // size / reach - centre))
+            for i in range(size * size)
+        ]
+        np.testing.assert_allclose(w.numpy().ravel(), want, rtol=1e-12)
+        ramp = bl.tensor(np.arange(6.0).reshape(1, 1, 6, 1) * np.ones(6))
+        y = nn.functional.conv_transpose2d(ramp, w, stride=factor, padding=factor // 2)
+        assert y.shape == (1, 1, 6 * factor, 6 * factor)
+        inside = y.numpy()[0, 0, factor:-factor, 3 * factor]
+        np.testing.assert_allclose(np.diff(inside), 1 / factor, rtol=1e-12)
+    oblong = init.bilinear_(bl.zeros((2, 3, 4, 2)))
+    assert (oblong.numpy() == oblong.numpy()[0, 0]).all()
+    with pytest.raises(
+        ShapeError, match=r"bilinear_: the Tensor must have 4 axes, got float32\[2\]"
+    ):
+        init.bilinear_(bl.zeros(2))

@@ -16,11 +16,21 @@ from backlit.nn import functional as F
 rng = np.random.default_rng(0)
 A, B, C = rng.normal(size=(3, 5, 4))
 SIGNS = np.array([1.0, -1.0, 1.0, -1.0, 1.0])
+PAIRS = np.array([1, 0, 0, 1, 0])
 STEPS = np.log(rng.dirichlet(np.ones(3), (4, 2)))  # (T, N, C)
 
 REFUSED = [
     (lambda: F.margin_ranking_loss(A, B[0], SIGNS), ShapeError, r"margin_ranking_loss: x1, x2 and"),
     (lambda: F.cosine_embedding_loss(A, B, A), ShapeError, r"cosine_embedding_loss: x1 and x2 mus"),
+    (lambda: F.contrastive_loss(A, B, A), ShapeError, r"contrastive_loss: x1 and x2 must have sha"),
+    (lambda: F.contrastive_loss(A, B[:1], PAIRS), ShapeError, r"or \(D\) and \(\), got float64\[5"),
+    (lambda: F.contrastive_loss(A, B, PAIRS, 0), ArgumentError, r"margin must be positive, got 0"),
+    (lambda: F.contrastive_loss(A, B, SIGNS), ArgumentError, r"target must be 0 or 1, got -1"),
+    (lambda: F.one_vs_all_hinge_loss(A, A), ShapeError, r"x must have shape \(N, C\) and target"),
+    (lambda: F.one_vs_all_hinge_loss(A, SIGNS), DTypeError, r"target must be integer labels, got"),
+    (lambda: F.one_vs_all_hinge_loss(A, [0, 1, 2, 3, 4]), IndexRangeError,
+     r"labels must lie in \[0, 4\), got 4; x is float64\[5,4\]"),
+    (lambda: F.one_vs_all_hinge_loss(A, PAIRS, 3), ArgumentError, r"p must be 1 or 2, got 3"),
     (lambda: F.triplet_margin_loss(A, B, C, 0), ArgumentError, r"margin must be positive, got 0"),
     (lambda: F.triplet_margin_loss(A, B, C[0]), ShapeError, r"anchor, positive and negative must"),
     (lambda: F.soft_margin_loss(A, SIGNS), ShapeError, r"soft_margin_loss: x and target must have"),
@@ -65,6 +75,13 @@ def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.linalg.norm(a - b + 1e-6, axis=-1)
 
 
+def one_vs_all(x: np.ndarray, t: np.ndarray, p: int = 1, margin: float = 1.0) -> np.ndarray:
+    return np.array([
+        sum(max(0, margin - (row[c] if c == own else -row[c])) ** p for c in range(len(row)))
+        for row, own in zip(x, t, strict=True)
+    ])  # fmt: skip
+
+
 def labels_of(x: np.ndarray, rows: list[list[int]]) -> np.ndarray:
     return np.array([
         sum(max(0, 1 - x[n, j] + x[n, i]) for j in row for i in range(4) if i not in row) / 4
@@ -82,6 +99,13 @@ FORMULAS = [
      np.maximum(0, 0.3 - SIGNS * (A - B)[:, 0])),
     ("cosine_embedding_loss", (A, B, SIGNS), {"margin": -0.2},
      np.where(SIGNS == 1, 1 - cosine(A, B), np.maximum(0, cosine(A, B) + 0.2))),
+    ("contrastive_loss", (A, B, PAIRS), {"margin": 4.0}, np.where(
+        PAIRS, ((A - B) ** 2).sum(1), np.maximum(0, 4 - np.linalg.norm(A - B, axis=1)) ** 2) / 2),
+    ("contrastive_loss", (A, B, PAIRS), {"margin": 9.0, "squared_margin": True}, np.where(
+        PAIRS, ((A - B) ** 2).sum(1), np.maximum(0, 9 - ((A - B) ** 2).sum(1))) / 2),
+    ("one_vs_all_hinge_loss", (A, PAIRS), {}, one_vs_all(A, PAIRS)),
+    ("one_vs_all_hinge_loss", (A, PAIRS), {"p": 2, "margin": 0.5},
+     one_vs_all(A, PAIRS, 2, 0.5)),
     ("triplet_margin_loss", (A, B, C), {}, np.maximum(0, distance(A, B) - distance(A, C) + 1)),
     ("triplet_margin_loss", (A, B, C), {"swap": True},
      np.maximum(0, distance(A, B) - np.minimum(distance(A, C), distance(B, C)) + 1)),
@@ -192,6 +216,8 @@ def test_modules_are_their_functions() -> None:
     for module, inputs in (
         (nn.MarginRankingLoss(0.5), (A[:, 0], B[:, 0], SIGNS)),
         (nn.CosineEmbeddingLoss(0.1, reduction="sum"), (A, B, SIGNS)),
+        (nn.ContrastiveLoss(2.0, squared_margin=True), (A, B, PAIRS)),
+        (nn.OneVsAllHingeLoss(2, reduction="sum"), (A, PAIRS)),
         (nn.TripletMarginLoss(0.5, 1.0, swap=True), (A, B, C)),
         (nn.TripletMarginWithDistanceLoss(margin=0.3), (A, B, C)),
         (nn.SoftMarginLoss(), (A, np.sign(B))),
@@ -209,3 +235,11 @@ def test_modules_are_their_functions() -> None:
 def test_ctc_without_steps_can_only_write_nothing() -> None:
     y = F.ctc_loss(STEPS, [[1], [1]], (0, 0), (0, 1), reduction="none")
     assert y.tolist() == [0.0, math.inf]
+
+
+def test_one_example_and_no_derivative_where_two_apart_coincide() -> None:
+    x = bl.tensor(A[0], requires_grad=True)
+    loss = F.contrastive_loss(x, A[0], 0)
+    assert loss.item() == 0.5
+    assert not bl.grad(loss, x).numpy().any()
+    assert F.one_vs_all_hinge_loss(A[0], 1).item() == one_vs_all(A[:1], [1])[0]

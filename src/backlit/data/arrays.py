@@ -123,7 +123,19 @@ def _indexed(array: Any, index: Any) -> Any:
     return array[places][back]
 
 
+def _refuse_databases(path: str) -> None:
+    """LMDB's folder or its file, and LevelDB's folder: databases of records, not arrays."""
+    folder = os.path.dirname(path) if os.path.basename(path) == "data.mdb" else path
+    for mark, name, package in (("data.mdb", "LMDB", "lmdb"), ("CURRENT", "LevelDB", "plyvel")):
+        if os.path.isfile(os.path.join(folder, mark)):
+            raise DataError(
+                f"ArrayFile: {path} is a database of {name}, which is not read; take its records "
+                f"out with the package {package} and write them as arrays, with numpy.save or h5py"
+            )
+
+
 def _open(path: str, key: str | None) -> Any:
+    _refuse_databases(path)
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(_NPY):

@@ -210,6 +210,30 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return tensor.assign(values)
 
 
+def bilinear_(tensor: Tensor) -> Tensor:
+    """Kernels of a transposed convolution that interpolates linearly between pixels.
+
+        w[o, i, y, x] = (1 - |y - cy| / fy)(1 - |x - cx| / fx),  f = ⌈K / 2⌉,  c = (K - 1) / 2
+
+    `ConvTranspose2d(C, C, K, stride=f, padding=f // 2, groups=C, bias=False)`, K = 2f - f % 2,
+    with these makes images f times as large.
+    Source: Long, Shelhamer & Darrell, "Fully convolutional networks for semantic segmentation",
+    CVPR 2015, sec. 3.3. Caffe's filler is the same for these K, and not symmetric for others.
+
+    >>> from backlit import zeros
+    >>> bilinear_(zeros((1, 1, 4, 4)))[0, 0, 1].tolist()
+    [0.1875, 0.5625, 0.5625, 0.1875]
+    """
+    if tensor.ndim != 4:
+        raise ShapeError(f"bilinear_: the Tensor must have 4 axes, got {describe(tensor)}")
+    rows, columns = (
+        1 - np.abs(np.arange(size) - (size - 1) / 2) / math.ceil(size / 2)
+        for size in tensor.shape[2:]
+    )
+    kernel = np.outer(rows, columns).astype(tensor.dtype)
+    return tensor.assign(np.broadcast_to(kernel, tensor.shape))
+
+
 def sparse_(
     tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Tensor:

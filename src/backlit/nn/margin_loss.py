@@ -38,6 +38,43 @@ class CosineEmbeddingLoss(MarginRankingLoss):
         )
 
 
+class ContrastiveLoss(Loss):
+    """Pairs together, or apart by a margin: see `functional.contrastive_loss`."""
+
+    def __init__(
+        self, margin: float = 1.0, *, squared_margin: bool = False, reduction: str = "mean"
+    ):
+        super().__init__(reduction=reduction)
+        self.margin = margin
+        self.squared_margin = squared_margin
+
+    def forward(self, x1: Tensor, x2: Tensor, target: Tensor) -> Tensor:
+        """The loss of two embeddings for targets 1 (together) and 0 (apart)."""
+        return functional.contrastive_loss(
+            x1,
+            x2,
+            target,
+            self.margin,
+            squared_margin=self.squared_margin,
+            reduction=self.reduction,
+        )
+
+
+class OneVsAllHingeLoss(Loss):
+    """Each class against all others: see `functional.one_vs_all_hinge_loss`."""
+
+    def __init__(self, p: int = 1, margin: float = 1.0, reduction: str = "mean"):
+        super().__init__(reduction=reduction)
+        self.p = p
+        self.margin = margin
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of scores for labels."""
+        return functional.one_vs_all_hinge_loss(
+            x, target, self.p, self.margin, reduction=self.reduction
+        )
+
+
 class TripletMarginLoss(Loss):
     """The positive nearer than the negative by a margin: see `functional.triplet_margin_loss`."""
 

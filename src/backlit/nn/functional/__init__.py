@@ -96,10 +96,12 @@ from .loss import (
     smooth_l1_loss,
 )
 from .margin_loss import (
+    contrastive_loss,
     cosine_embedding_loss,
     margin_ranking_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
+    one_vs_all_hinge_loss,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
@@ -154,6 +156,7 @@ __all__ = [
     "celu",
     "celu_",
     "channel_shuffle",
+    "contrastive_loss",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -223,6 +226,7 @@ __all__ = [
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
+    "one_vs_all_hinge_loss",
     "pad",
     "pairwise_distance",
     "pdist",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...array_api import (
+    arange,
     clip,
     cumulative_prod,
     expand_dims,
@@ -18,6 +19,7 @@ from ...array_api import (
     square,
     sum,
     take_along_axis,
+    vector_norm,
 )
 from ...array_api import where as choose
 from ...array_api.arguments import number
@@ -95,6 +97,96 @@ def cosine_embedding_loss(
     apart = clip(cosine - number("cosine_embedding_loss: margin", margin), 0)
     losses = choose(t == 1, 1 - cosine, choose(t == -1, apart, 0.0))
     return reduced("cosine_embedding_loss", losses, reduction)
+
+
+@as_one_op
+def contrastive_loss(
+    x1: Any,
+    x2: Any,
+    target: Any,
+    margin: float = 1.0,
+    *,
+    squared_margin: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """l = d²/2 where t = 1, max(0, margin - d)²/2 where t = 0, with d = ‖x₁ - x₂‖.
+
+        x1, x2: (N, D) or (D), target: (N) or (), 1 for pairs that belong together, 0 for others
+
+    Where two that do not belong together coincide, d has no derivative; it counts as 0. With
+    `squared_margin` the others cost max(0, margin - d²)/2, Caffe's `legacy_version`.
+    Source: Hadsell, Chopra & LeCun, "Dimensionality reduction by learning an invariant mapping",
+    CVPR 2006, eq. 4, where t = 0 marks the pairs that belong together.
+
+    >>> from backlit import tensor
+    >>> x1, x2 = tensor([[0.0], [0.0]]), tensor([[2.0], [0.5]])
+    >>> contrastive_loss(x1, x2, tensor([1, 0]), reduction="none")
+    Tensor([2.   , 0.125], shape=(2,), dtype=float32)
+    """
+    name = "contrastive_loss"
+    most = number(f"{name}: margin", margin)
+    if not most > 0:
+        raise ArgumentError(f"{name}: margin must be positive, got {margin}{where_called()}")
+    a, b, t = floating(given(x1)), floating(given(x2)), given(target)
+    if a.ndim not in (1, 2) or a.shape != b.shape or t.shape != a.shape[:-1]:
+        raise ShapeError(
+            f"{name}: x1 and x2 must have shape (N, D) and target (N), or (D) and (), got "
+            f"{describe(a)}, {describe(b)} and {describe(t)}{where_called()}"
+        )
+
+    def pairs(xp: Any, t: Any) -> tuple[Requirement, ...]:
+        known = xp.logical_or(t == 0, t == 1)
+        return (Requirement(known, t, ArgumentError, "target must be 0 or 1", "1 is together"),)
+
+    STATE.execution.require(name, pairs, (t,))
+    near = sum(square(a - b), axis=-1)
+    if squared_margin:
+        far = clip(most - near, 0)
+    else:
+        far = square(clip(most - vector_norm(a - b, axis=-1), 0))
+    return reduced(name, choose(t == 1, near, far) / 2, reduction)
+
+
+@as_one_op
+def one_vs_all_hinge_loss(
+    input: Any, target: Any, p: int = 1, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """l_n = Σ_c max(0, margin - s_nc x_nc)ᵖ, s_nc = 1 for the class that n has, -1 for the others.
+
+        x: (N, C) or (C), target: integer labels (N) or ();  p = 1 or 2
+
+    C support-vector machines, each of one class against all others; `multi_margin_loss` compares
+    the classes with each other. The derivative at the hinge is 0.
+
+    >>> from backlit import tensor
+    >>> one_vs_all_hinge_loss(tensor([[0.5, -2.0, 0.25]]), tensor([0]))
+    Tensor(1.75, shape=(), dtype=float32)
+    """
+    name = "one_vs_all_hinge_loss"
+    if p not in (1, 2):
+        raise ArgumentError(f"{name}: p must be 1 or 2, got {p!r:.60}{where_called()}")
+    x, t = floating(given(input)), given(target)
+    if x.ndim not in (1, 2) or t.shape != x.shape[:-1]:
+        raise ShapeError(
+            f"{name}: x must have shape (N, C) and target (N), or (C) and (), got {describe(x)} "
+            f"and {describe(t)}{where_called()}"
+        )
+    if t.dtype not in INTEGER:
+        raise DTypeError(
+            f"{name}: target must be integer labels, got {describe(t)}{where_called()}; use "
+            "target.astype('int64')"
+        )
+    classes = x.shape[-1]
+
+    def labels(xp: Any, i: Any) -> tuple[Requirement, ...]:
+        inside = xp.logical_and(i >= 0, i < classes)
+        condition = f"labels must lie in [0, {classes})"
+        return (Requirement(inside, i, IndexRangeError, condition, f"x is {describe(x)}"),)
+
+    STATE.execution.require(name, labels, (t,))
+    own = expand_dims(t, axis=-1) == arange(classes)
+    hinge = relu(number(f"{name}: margin", margin) + choose(own, -x, x))
+    return reduced(name, sum(hinge if p == 1 else square(hinge), axis=-1), reduction)
 
 
 def triplet_margin_loss(
