@@ -407,6 +407,15 @@ def test_files_with_several_labels(flat):
     try_each(check, cases)
 
 
+def test_a_table_of_labels_in_the_folder_one_stands_in(flat, monkeypatch):
+    (flat / "labels.csv").write_text("file,label\n1.png,a\n")
+    monkeypatch.chdir(flat)
+    for root in (".", "./", f"../{flat.name}"):
+        assert ImageFolder(root, labels="labels.csv").classes == ["a"]
+    with pytest.raises(DataError, match=r"files must lie inside of \., got '\.\./x.png'"):
+        ImageFolder(".", labels={"../x.png": "a"})
+
+
 def test_tables_of_labels_that_are_wrong(flat):
     outside = flat.parent / "outside.png"
     picture(outside)

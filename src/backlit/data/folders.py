@@ -330,7 +330,8 @@ def _label_column(records: Records) -> int:
 def _inside(root: str, name: str, place: str) -> str:
     """The path of a file of the folder, by the name that a table gives it."""
     path = os.path.normpath(os.path.join(root, name))
-    if "\0" in name or path == os.path.normpath(root) or not _holds(os.path.normpath(root), path):
+    folder, whole = os.path.abspath(root), os.path.abspath(path)
+    if "\0" in name or whole == folder or not _holds(folder, whole):
         raise DataError(
             f"DatasetFolder: {place}: files must lie inside of {root}, got {name!r}; name them "
             "relative to it"
