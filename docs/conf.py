@@ -166,7 +166,8 @@ class Public(SphinxDirective):
     """`.. public:: backlit.nn`: every public class and function, under the module it stands in.
 
     Public is what `__all__` lists; without that, what the package has that is its own. `from` keeps
-    to names that stand in some module, `submodules` looks into the package's modules instead.
+    to names that stand in some module, `submodules` looks into the package's modules instead. What
+    a page has already is not told again.
     """
 
     required_arguments = 1
@@ -176,7 +177,11 @@ class Public(SphinxDirective):
         """The documentation of all that is public."""
         package = importlib.import_module(self.arguments[0])
         groups: dict[str, list[str]] = {}
+        told = self.env.temp_data.setdefault("public", set())  # of this page
         for path, thing in self.offered(package):
+            if thing in told:
+                continue
+            told.add(thing)
             groups.setdefault(thing.__module__, []).append(self.entry(path, thing))
         lines = []
         for module, entries in groups.items():
