@@ -19,8 +19,12 @@ from torch import optim, odd_name
 from torch.utils.data import DataLoader, TensorDataset
 from torch.nn.parallel import DistributedDataParallel as DDP
 import torch.distributed as dist
+import torchaudio
 import torchvision
+import torchvision.models.resnet
 from torchvision import datasets, transforms
+from torchvision.datasets.folder import default_loader
+from torchvision.models import ResNet18_Weights, efficientnet_b0
 import torchvision.transforms.functional as TF
 from helper_of_the_test import double
 
@@ -43,8 +47,16 @@ if "use" in sys.argv:
     odd_name(3)
 if "distribute" in sys.argv:
     dist.init_process_group("gloo")
-if "vision" in sys.argv:
-    transforms.Compose([transforms.ToTensor()])
+assert torchvision.models.resnet.BasicBlock is torchvision.models.BasicBlock
+assert torchvision.transforms.functional.hflip is TF.hflip
+assert torchvision.transforms.transforms.Compose is transforms.Compose
+assert transforms.Compose([transforms.ToTensor()]).transforms
+if "listen" in sys.argv:
+    torchaudio.load("speech.wav")
+if "network" in sys.argv:
+    efficientnet_b0(num_classes=2)
+if "weights" in sys.argv:
+    ResNet18_Weights.DEFAULT
 if "derive" in sys.argv:
     class Mine(DDP):
         pass
@@ -80,7 +92,9 @@ def test_a_script_runs_as_under_python(script):
         ("end", SystemExit, "7"),
         ("use", AttributeError, "has no attribute 'odd_name'"),
         ("distribute", SpellingError, "torch.distributed.init_process_group: not in Backlit; it c"),
-        ("vision", SpellingError, "torchvision.transforms.Compose: not in Backlit, which stands f"),
+        ("listen", SpellingError, "torchaudio.load: not in Backlit, which stands for torch and"),
+        ("network", SpellingError, "torchvision.models.efficientnet_b0: not in Backlit; use resne"),
+        ("weights", SpellingError, "ResNet18_Weights.DEFAULT: not in Backlit, with which no weigh"),
         ("derive", SpellingError, "torch.nn.parallel.DistributedDataParallel: not in Backlit"),
     ],
 )

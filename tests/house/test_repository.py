@@ -148,7 +148,7 @@ FLOORS = [
     {"train"},
     {""},  # the package's own front
     {"recipes"},
-    {"torch"},
+    {"torch", "torchvision"},
     {"cli"},
     {"__main__"},
 ]

@@ -78,6 +78,9 @@ def _along(
     if x.ndim == 0:
         raise ShapeError(f"{name}: x must have at least one axis, got {describe(x)}")
     axis = one_axis(name, axis, x.ndim)
+    if index.ndim == 0 and x.ndim == 1:  # one place
+        index = reshape(index, (1,))
+        source = reshape(source, (1,)) if isinstance(source, Tensor) else source
     if index.ndim != x.ndim or any(
         n > m for a, (n, m) in enumerate(zip(index.shape, x.shape, strict=True)) if a != axis
     ):

@@ -33,6 +33,20 @@ _FOR_PYTHON = (
 #: The names of the classes of CIFAR-10, in their order.
 CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
 
+#: The names of the fine classes of CIFAR-100, in their order.
+FINE_CLASSES = tuple(
+    """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+    butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
+    crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
+    keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+    mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain
+    plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+    skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+    television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+    """.split()
+)
+
 #: Names of files of records, by part: as published, and what is cut from these.
 _NAMES = {
     "train": re.compile(r"(data_batch_\d|train(_\d+)?)\.bin(\.xz|\.gz)?"),
@@ -215,4 +229,4 @@ def _listed(folder: Path) -> str:
     return ", ".join(sorted(os.listdir(folder))[:8]) or "nothing"
 
 
-__all__ = ["CLASSES", "cifar_folder", "cifar_parts", "read_cifar", "records_in"]
+__all__ = ["CLASSES", "FINE_CLASSES", "cifar_folder", "cifar_parts", "read_cifar", "records_in"]

@@ -38,6 +38,8 @@ class DatasetFolder(Dataset):
     `classes` are the names, in their order; `class_to_idx`, `samples` (path, target) and `targets`
     are torchvision's, as are the other arguments. `unlabelled` are files that the table leaves out.
 
+    Override `find_classes` to leave out folders, or to give several one number.
+
     When the folder is opened it is gone through once: empty files, broken links, pipes and devices,
     links that lead in a circle, names that lead out of the folder, files of the table that are not
     there raise DataError. Unlike in torchvision, hidden files are no examples.
@@ -82,10 +84,11 @@ class DatasetFolder(Dataset):
         self.unlabelled: list[str] = []
         self.samples: list[tuple[str, Any]]
         if labels is None:
-            self.classes, self.samples = self._of_folders(kept, allow_empty)
+            self.classes, self.class_to_idx = self.find_classes(self.root)
+            self.samples = self._of_folders(kept, allow_empty)
         else:
             self.classes, self.samples = self._of_labels(labels, separator, kept)
-        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
+            self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
 
     @property
     def targets(self) -> list[Any]:
@@ -124,17 +127,19 @@ class DatasetFolder(Dataset):
 
     # -- what is there ------------------------------------------------------------------------
 
-    def _of_folders(
-        self, kept: Callable[[str], bool], allow_empty: bool
-    ) -> tuple[list[str], list[tuple[str, Any]]]:
-        classes = sorted(entry.name for entry in _entries(self.root) if _is_folder(entry))
+    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
+        """The names of the classes, which are folders, and the number of each."""
+        classes = sorted(entry.name for entry in _entries(directory) if _is_folder(entry))
         if not classes:
             raise DataError(
-                f"DatasetFolder: {self.root} must have a folder for each class, but has "
-                f"{_some(os.listdir(self.root))}; or pass labels="
+                f"DatasetFolder: {directory} must have a folder for each class, but has "
+                f"{_some(os.listdir(directory))}; or pass labels="
             )
+        return classes, {name: number for number, name in enumerate(classes)}
+
+    def _of_folders(self, kept: Callable[[str], bool], allow_empty: bool) -> list[tuple[str, Any]]:
         samples: list[tuple[str, Any]] = []
-        for number, name in enumerate(classes):
+        for name, number in sorted(self.class_to_idx.items()):
             found = _files(self.root, os.path.join(self.root, name))
             chosen = [path for path in found if kept(path)]
             if not chosen and not allow_empty:
@@ -145,7 +150,7 @@ class DatasetFolder(Dataset):
                 )
             samples += [(path, number) for path in chosen]
         _require_files([path for path, _ in samples])
-        return classes, samples
+        return samples
 
     def _of_labels(
         self, labels: Any, separator: str | None, kept: Callable[[str], bool]

@@ -97,11 +97,11 @@ def _fill(stream: Any, array: np.ndarray) -> int:
 
 
 def idx_folder(
-    folder: str | os.PathLike[str], part: str = "train", *, classes: int = 10
+    folder: str | os.PathLike[str], part: str = "train", *, classes: int = 10, scale: bool = True
 ) -> TensorDataset:
     """The images and labels of `part` ("train" or "t10k") in a folder laid out like MNIST.
 
-    x: float32 in [0, 1], (N, 1, H, W);  y: int64 in [0, classes), (N,)
+    x: float32 in [0, 1], (N, 1, H, W), or uint8 without `scale`;  y: int64 in [0, classes), (N,)
 
     Reads `{part}-images-idx3-ubyte` and `{part}-labels-idx1-ubyte`, each plain or with `.gz`.
     """
@@ -129,8 +129,10 @@ def idx_folder(
         raise DataError(
             f"idx_folder: labels in {labels_path} must lie in [0, {classes}), got {labels.max()}"
         )
-    x = images[:, None].astype(np.float32)
-    x *= np.float32(1 / 255)
+    x: np.ndarray = images[:, None]
+    if scale:
+        x = x.astype(np.float32)
+        x *= np.float32(1 / 255)
     return TensorDataset(x, labels.astype(np.int64))
 
 

@@ -169,6 +169,19 @@ _WNUT_17 = _Published(
 PUBLISHED = (_MNIST, _FASHION_MNIST, _CIFAR_10, _CIFAR_100, _TINY_SHAKESPEARE, _WNUT_17)
 
 Root = str | os.PathLike[str]
+
+
+def published_folder(name: str, root: Root, fetch: bool, *, into: Root | None = None) -> Path:
+    """The folder with all files of a data set, in `root` or, if they are fetched, `into`."""
+    (found,) = (published for published in PUBLISHED if published.name == name)
+    try:
+        return found.folder(root, False, False)
+    except MissingFileError:
+        if not fetch:
+            raise
+    return found.folder(root if into is None else into, True, False)
+
+
 Parts = tuple[TensorDataset, TensorDataset]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import re
 import sys
 import zipfile
 from collections import OrderedDict
@@ -22,6 +21,7 @@ from ..dtypes import FLOATING
 from ..errors import DataError
 from ..nn.module import Parameter
 from ..tensor import Tensor, wrap
+from . import arrays
 from .pickled import PLAIN, Name, RefusedError, Vocabulary, said
 from .pickled import read as read_pickle
 
@@ -157,19 +157,6 @@ def _native(array: np.ndarray, swapped: bool) -> np.ndarray:
 # -- what its names mean ------------------------------------------------------------------------
 
 
-class _NumpyType:
-    """An element type of NumPy's in the making: its order of bytes comes later."""
-
-    def __init__(self, code: Any, *_: Any):
-        if not isinstance(code, str) or not re.fullmatch(r"[fiu][1248]|b1", code):
-            raise RefusedError(f"holds NumPy's type {said(code)!r}, of which Backlit has none")
-        self.dtype = np.dtype(code)
-
-
-class _NumpyArray:
-    """An array of NumPy's in the making."""
-
-
 class _Builder:
     """Makes Tensors of elements, and keeps account of the memory that they take."""
 
@@ -198,11 +185,10 @@ class _Builder:
             "torch.device": lambda kind, index=None: kind if index is None else f"{kind}:{index}",
             "torch.serialization._get_layout": _sparse,
             "argparse.Namespace": argparse.Namespace,
-            "numpy.dtype": _NumpyType,
+            **arrays.MAKERS,
         }
         for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             makers[f"{module}.scalar"] = self.scalar
-            makers[f"{module}._reconstruct"] = lambda *_: _NumpyArray()
         return Vocabulary(makers, _DTYPES, self.settle, self.storage)
 
     def storage(self, reference: Any) -> np.ndarray:
@@ -287,7 +273,7 @@ class _Builder:
 
     def scalar(self, kind: Any, raw: Any) -> Any:
         """A number of NumPy's, as Python's."""
-        if not isinstance(kind, _NumpyType) or not isinstance(raw, bytes | str):
+        if not isinstance(kind, arrays.NumpyType) or not isinstance(raw, bytes | str):
             raise RefusedError("holds a number of NumPy's without a type")
         raw = raw.encode("latin1") if isinstance(raw, str) else raw
         return np.frombuffer(raw, kind.dtype, count=1)[0].item()
@@ -299,19 +285,7 @@ class _Builder:
         if isinstance(made, argparse.Namespace) and isinstance(state, dict):
             vars(made).update({str(name): value for name, value in state.items()})
             return made
-        if isinstance(made, _NumpyType) and isinstance(state, tuple) and len(state) > 1:
-            if state[1] in ("<", ">", "|", "="):
-                made.dtype = made.dtype.newbyteorder(state[1])
-            return made
-        if isinstance(made, _NumpyArray) and isinstance(state, tuple) and len(state) == 5:
-            _, shape, kind, by_columns, raw = state
-            raw = raw.encode("latin1") if isinstance(raw, str) else raw
-            if isinstance(kind, _NumpyType) and isinstance(raw, bytes):
-                flat = np.frombuffer(raw, kind.dtype)
-                order: Any = "F" if by_columns else "C"
-                native = kind.dtype.newbyteorder("=")
-                return flat.reshape(_sizes(shape), order=order).astype(native)
-        raise RefusedError(f"gives a state to a {type(made).__name__}, which has none")
+        return arrays.settle(made, state)
 
 
 def _sparse(layout: Any) -> Any:

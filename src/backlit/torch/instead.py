@@ -24,9 +24,9 @@ from .mirror import absent, is_missing
 
 _ROOM = __name__.rpartition(".")[0]
 #: PyTorch's packages, and the room that stands for each.
-_ROOMS = {"torch": _ROOM, "functorch": f"{_ROOM}.func"}
+_ROOMS = {"torch": _ROOM, "functorch": f"{_ROOM}.func", "torchvision": f"{_ROOM}vision"}
 #: What builds on PyTorch itself, and cannot run on anything else.
-_BESIDE = ("torchvision", "torchaudio", "torchtext")
+_BESIDE = ("torchaudio", "torchtext")
 _ENTERING = threading.RLock()
 
 
@@ -47,10 +47,9 @@ class Door(ModuleType):
             if name.startswith("__"):
                 raise AttributeError(f"module {self.__name__!r} has no {name}") from None
             raise
-        if isinstance(value, ModuleType) and value.__name__.startswith(f"{_ROOM}."):
-            inner = "torch" + value.__name__.removeprefix(_ROOM)
-            if inner in sys.modules or _finder() is not None:
-                return importlib.import_module(inner)
+        inner = _theirs(value.__name__) if isinstance(value, ModuleType) else None
+        if inner is not None and (inner in sys.modules or _finder() is not None):
+            return importlib.import_module(inner)
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -66,6 +65,15 @@ class Door(ModuleType):
         return f"<module {self.__name__!r}: {self._room.__name__}>"
 
 
+def _theirs(path: str) -> str | None:
+    """PyTorch's name of a module that is in one of the rooms."""
+    for package in ("torch", "torchvision"):
+        room = _ROOMS[package]
+        if path.startswith(f"{room}."):
+            return package + path.removeprefix(room)
+    return None
+
+
 class Absent(ModuleType):
     """What was imported of PyTorch and is not there: whoever uses it is told what to do instead."""
 
@@ -77,8 +85,8 @@ class Absent(ModuleType):
         full = f"{self.__name__}.{name}" if name else self.__name__
         if not any(_is_below(full, package) for package in _ROOMS):
             return SpellingError(
-                f"{full}: not in Backlit, which stands for torch alone; read the data with NumPy "
-                "or backlit.data, and write its transforms with torch's functions"
+                f"{full}: not in Backlit, which stands for torch and torchvision; read the data "
+                "with NumPy or backlit.data, and write its transforms with torch's functions"
             )
         room, _, last = full.rpartition(".")
         try:

@@ -13,8 +13,10 @@ from typing import Any
 from ..errors import SpellingError
 from ..spelling import near_name
 from .missing import MISSING
+from .missing_vision import MISSING_VISION
 
 _ABSENT = object()
+_CURES = MISSING | MISSING_VISION
 
 
 def mirrored(room: str, *sources: ModuleType) -> Callable[[str], Any]:
@@ -66,9 +68,9 @@ def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:
 
 def _cure(full: str) -> str | None:
     """What to do instead of a name of PyTorch's, if it is known to be missing."""
-    while full not in MISSING and full.count(".") > 1:
+    while full not in _CURES and full.count(".") > 1:
         full = full.rpartition(".")[0]  # what is true of a room is true of what is in it
-    return MISSING.get(full)
+    return _CURES.get(full)
 
 
 def is_missing(full: str) -> bool:
