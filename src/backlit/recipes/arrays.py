@@ -89,7 +89,7 @@ class Arrays(Form):
             name = str(given)
             if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {name:.60}")
-            x = read_numbers(Path(given))
+            x = self._archived(name) if name.lower().endswith(".npz") else read_numbers(Path(given))
         x = np.asarray(x)
         if x.shape == self.shape:
             x = x[None]
@@ -101,6 +101,19 @@ class Arrays(Form):
             )
         require_finite(f"predict: {name}", x)
         return [(name if len(x) == 1 else f"{name}[{i}]", row) for i, row in enumerate(x)]
+
+    def _archived(self, path: str) -> np.ndarray:
+        """The one array of an archive that has the shape of examples."""
+        found = {
+            n: a for n, a in _archive(Path(path)).items() if self.shape in (a.shape, a.shape[1:])
+        }
+        if len(found) != 1:
+            size = ", ".join(map(str, self.shape))
+            raise DataError(
+                f"predict: {path} must have one array of the shape ({size}), or (N, {size}), got "
+                + (", ".join(found) or "none")
+            )
+        return next(iter(found.values()))
 
 
 def heard(x: np.ndarray, reading: str) -> np.ndarray:
@@ -185,9 +198,8 @@ class ArrayTask(Examples):
             groups=equal if fixed is None else None, target=target, reading=reading,
         )  # fmt: skip
 
-    def __init__(self, *args: Any, target: Target, reading: str, **more: Any):
+    def __init__(self, *args: Any, reading: str, **more: Any):
         super().__init__(*args, **more)
-        self.target = target
         self.reading = reading
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Arrays:

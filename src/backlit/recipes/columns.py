@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..data import Table
+from ..data.tables.columns import MISSING
 from ..data.text import read_jsonl
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
@@ -18,37 +23,112 @@ from .targets import Classes, Labels, Numbers, Target, separator_of
 
 #: The endings of tables.
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq", ".jsonl", ".ndjson")
+#: The endings of files of text that are tables if all lines have tabs.
+TEXTS = (".txt", ".text", ".dat", ".seq")
 #: What a column is called that is to be learned, where nobody says which.
 TARGETS = frozenset("target label labels class y tags category sentiment outcome species".split())
+#: What a column is called that may have several labels with blanks between.
+_OF_SEVERAL = frozenset(("tags", "labels", "keywords"))
+#: Bytes that a byte of a table takes in memory, while its texts become numbers.
+_UNPACKED = 12
 #: The most classes that a column of texts is taken for.
 MOST_CLASSES = 1000
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table: by its ending, or because all of its lines have as many tabs."""
+    name = path.name.lower()
+    if not path.is_file() or not name.endswith(TEXTS):
+        return path.is_file() and name.endswith(TABLES)
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    lines = start.splitlines()
+    lines = [line for line in (lines[:-1] if len(start) == 1 << 16 else lines) if line.strip()]
+    tabs = {line.count(b"\t") for line in lines}
+    return len(lines) > 1 and len(tabs) == 1 and tabs != {0}
 
 
 def open_table(source: Source) -> Table:
     """The table of a source; it is read once."""
     changed = Path(source.dataset).stat().st_mtime_ns
-    return _opened(source.dataset, source.drop, source.target, changed)
+    return _opened(replace(source, kind=None), changed)
 
 
 @lru_cache(maxsize=1)
-def _opened(path: str, drop: tuple[str, ...], target: tuple[str, ...], changed: int) -> Table:
-    table = read_table(path, drop)
-    known = [n for n in target if n in table.columns]
+def _opened(source: Source, changed: int) -> Table:
+    def read(target: str | None = None) -> Table:
+        kinds = dict.fromkeys(source.category, "category")
+        return read_table(source.dataset, source.drop, target, kinds, **source.dialect)
+
+    table = read()
+    known = [n for n in source.target if n in table.columns]
     known = known or [n for n in table.columns if n.lower() in TARGETS]
     if len(known) == 1 and table.columns[known[0]].kind == "number":
-        return read_table(path, drop, known[0])  # whose whole numbers may be classes
+        return read(known[0])  # whose whole numbers may be classes
     return table
 
 
 def read_table(
-    path: str | Path, drop: Sequence[str] = (), target: str | None = None, **kinds: Any
+    path: str | Path,
+    drop: Sequence[str] = (),
+    target: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    *,
+    missing: Sequence[str] = (),
+    decimal: str | None = None,
+    encoding: str | None = None,
 ) -> Table:
     """The table in a file: also of records, one JSON object on each line."""
     source: Any = path
     if str(path).lower().endswith((".jsonl", ".ndjson")):
         records = read_jsonl(path, flatten=".")
         source = {name: [r.get(name) for r in records] for name in records[0]}
-    return Table(source, target, ignore=drop, **kinds)
+    else:
+        _require_memory(Path(path))
+    with options_named():
+        return Table(
+            source, target, kinds=kinds, ignore=drop, missing=MISSING | set(missing),
+            decimal=decimal, encoding=encoding or "utf-8",
+        )  # fmt: skip
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Errors of readers name the options of a recipe, where they name arguments as a cure."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(_as_options(str(error))) from None
+
+
+def _as_options(message: str) -> str:
+    """A message in which arguments of readers are the options of a recipe.
+
+    >>> _as_options("correct it, or say missing=['x'], or kinds={'n': 'category'}")
+    "correct it, or say --missing 'x', or --category 'n'"
+    """
+    message = re.sub(r"kinds=\{('[^']*'): 'category'\}", r"--category \1", message)
+    return re.sub(
+        r"(?:pass )?\b(missing|decimal|encoding)=\[?((['\"]).*?\3)\]?",
+        lambda found: f"--{found[1]} {found[2]}",
+        message,
+    )
+
+
+def _require_memory(path: Path) -> None:
+    """Raise if a table does not fit into memory: recipes look at all of its rows."""
+    try:
+        size, free = path.stat().st_size, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):  # no such file, or no such system
+        return
+    needed = size * _UNPACKED
+    if needed > free:
+        raise DataError(
+            f"{path}: a recipe reads a whole table, and {size / 2**30:,.1f} GB need about "
+            f"{needed / 2**30:,.0f} GB of memory, of which there are {free / 2**30:,.0f}; train on "
+            "a part of its rows, or stream it with data.TableStream and a Trainer of your own "
+            "(docs/guide/data.md)"
+        )
 
 
 def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> str:
@@ -72,6 +152,9 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
         return named[0]
     if len(names) == 1:
         return names[0]
+    kinds = {n: table.columns[n].kind for n in names}
+    if sorted(kinds.values()) == ["category", "text"]:  # a text, and what is said of it
+        return next(n for n, kind in kinds.items() if kind == "category")
     described = ", ".join(f"{n} ({_described(table, n)})" for n in names[:20])
     raise ArgumentError(
         f"{source.path.name}: which column is to be learned? Say --target NAME, one of {described}"
@@ -100,7 +183,7 @@ def answers_of(table: Table, target: str) -> tuple[Target, Any, Any]:
     if column.kind == "date":
         raise ArgumentError(f"{target}: a target must be classes, labels or numbers, got dates")
     texts = [column.value(i) for i in range(len(column))]
-    separator = separator_of(texts)
+    separator = separator_of(texts, spaces=target.lower() in _OF_SEVERAL)
     if separator is not None:
         return Labels.learn(texts, separator), texts, None
     different = len(set(texts))

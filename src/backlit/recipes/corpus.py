@@ -20,6 +20,7 @@ from ..random import Generator
 from ..tensor import as_tensor
 from ..train import Metric, Perplexity
 from . import networks
+from .columns import is_table, options_named
 from .form import Form, Parts, Source
 from .recipe import Recipe, epochs_for
 from .split import by_time
@@ -163,8 +164,11 @@ class Corpus(Recipe):
         path = source.path
         if not path.is_file() or path.suffix.lower() not in ENDINGS:
             return None
-        source.require_only(cls.kind)
-        text = read_text(path)
+        if source.kind is None and is_table(path):
+            return None
+        source.require_only(cls.kind, "encoding")
+        with options_named():
+            text = read_text(path, encoding=source.encoding or "utf-8")
         lines = text.splitlines()
         if len(text) < 200:
             raise DataError(f"{path}: a text must have at least 200 characters, got {len(text)}")

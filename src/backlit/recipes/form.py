@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,10 @@ from .settings import SOURCE
 from .targets import Prediction, Target
 from .typed import made
 
+#: What of a source says how a table is read, and what of it is for tables alone.
+READING = ("missing", "decimal", "encoding")
+OF_TABLES = ("target", "drop", "category", *READING)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -31,12 +35,18 @@ class Source:
     drop: tuple[str, ...] = ()
     time: str | None = None
     group: str | None = None
+    category: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    decimal: str | None = None
+    encoding: str | None = None
+    skip_damaged: bool | None = None
+    fill: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Source:
         """The source among settings; its paths become absolute."""
         values: dict[str, Any] = {s.name: given.get(s.name) for s in SOURCE}
-        for name in ("target", "drop"):
+        for name in (s.name for s in SOURCE if s.type is list):
             values[name] = tuple(values[name] or ())
         if values["data"] is not None:
             values["data"] = str(Path(values["data"]).expanduser().resolve())
@@ -52,10 +62,15 @@ class Source:
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         return {k: v for k, v in values.items() if v}
 
+    @property
+    def dialect(self) -> dict[str, Any]:
+        """How a table, or a text, is read; new examples are read in the same way."""
+        return {n: v for n in READING if (v := getattr(self, n))}
+
     def require_only(self, kind: str, *names: str) -> None:
         """Raise if something else than these is given, which has no meaning for a kind of data."""
-        for name in ("data", "target", "drop", "time", "group"):
-            if getattr(self, name) and name not in names:
+        for name in (s.name for s in SOURCE if s.name not in ("dataset", "kind", *names)):
+            if getattr(self, name):
                 raise ArgumentError(
                     f"{name} has no meaning for {kind}, "
                     + (f"which takes {', '.join(names)}" if names else "leave it out")
@@ -77,6 +92,8 @@ class Form:
     wanted: ClassVar[str]
 
     target: Target
+    #: How files are read, see `Source.dialect`.
+    dialect: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __init_subclass__(cls) -> None:
         if "kind" in vars(cls):
@@ -127,7 +144,7 @@ class Form:
     @staticmethod
     def of(state: Mapping[str, Any]) -> Form:
         """The form with a state."""
-        own = {k: v for k, v in state.items() if k not in ("kind", "target")}
+        own = {"dialect": {}, **{k: v for k, v in state.items() if k not in ("kind", "target")}}
         return made(Form.kinds[state["kind"]], own, target=Target.of(state["target"]))
 
 

@@ -16,16 +16,17 @@ import numpy as np
 
 from .. import models, nn
 from ..data import Dataset, ImageFolder, Table, TensorDataset, transforms
+from ..data.folders import require_file
 from ..data.images import ImageReport
 from ..data.pictures import EXTENSIONS, open_image, pillow
 from ..errors import ArgumentError, DataError
 from ..tensor import wrap
 from . import networks
-from .columns import TABLES, answers_of, choose_target, open_table
-from .form import Form, Source, is_file
+from .columns import TABLES, answers_of, choose_target, open_table, read_table
+from .form import OF_TABLES, Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import FOLDERS, copies, merged
-from .targets import Classes
+from .targets import Classes, Labels
 
 #: The sides that pictures of different or large sizes are brought to, and of small ones at most.
 _SIDES, _KEPT = (32, 64), 64
@@ -188,7 +189,9 @@ class Images(Examples):
             return None
         top = [e for e in sorted(path.iterdir()) if not e.name.startswith(".")]
         tables = [e for e in top if e.name.lower().endswith(TABLES)]
-        if any(e.suffix.lower() in EXTENSIONS for e in top) or (tables and source.target):
+        beside = [e for e in top if e.is_dir() and _has_pictures(e)]
+        one = len(beside) == 1 and beside[0].name.lower() not in FOLDERS  # images/, and a table
+        if any(e.suffix.lower() in EXTENSIONS for e in top) or (tables and (source.target or one)):
             if len(tables) != 1:
                 found = ", ".join(e.name for e in tables) or "none"
                 raise ArgumentError(
@@ -196,7 +199,7 @@ class Images(Examples):
                     f"beside them, got {found}; name it: backlit train {path}/labels.csv"
                 )
             return _of_table(replace(source, dataset=str(tables[0])), tables[0], path)
-        source.require_only(cls.kind)
+        source.require_only(cls.kind, "skip_damaged")
         return _of_folders(source, path, [e for e in top if e.is_dir()])
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Pictures:
@@ -211,9 +214,8 @@ class Images(Examples):
         target = self.target.scaled(take(self.answers, training))
         return Pictures(target, shape, mean, deviation)
 
-    def __init__(self, *args: Any, target: Any, shape: tuple[int, int, int], **more: Any):
+    def __init__(self, *args: Any, shape: tuple[int, int, int], **more: Any):
         super().__init__(*args, **more)
-        self.target = target
         self.settings_shape = shape
 
     def dataset(self, form: Form, numbers: np.ndarray) -> Dataset:
@@ -248,11 +250,39 @@ def _names_pictures(source: Source) -> bool:
 
 
 def _picture_column(table: Table) -> str | None:
+    """The column that names files of pictures by their endings."""
     for name, column in table.columns.items():
         first = column.value(0)
         if isinstance(first, str) and os.path.splitext(first)[1].lower() in EXTENSIONS:
             return name
     return None
+
+
+def _named_by(source: Source, table: Table, root: Path) -> tuple[str, np.ndarray, Path]:
+    """The column that names pictures, what it says, and the folder in which these are.
+
+    Names may lack endings; the pictures may be in the only folder beside the table.
+    """
+    inner = [d for d in root.iterdir() if d.is_dir() and not d.name.startswith(".")]
+    folders = [root, *(inner if len(inner) == 1 else [])]
+    column = _picture_column(table)
+    for name in [column] if column else table.columns:
+        kept = {} if source.dataset.lower().endswith(".jsonl") else {name: "text"}
+        texts = read_table(source.dataset, source.drop, None, kept, **source.dialect)
+        said = texts.columns[name].values  # as it stands in the file: 007 is no number here
+        first = str(said[0])
+        for folder in folders:
+            if any((folder / f"{first}{ending}").is_file() for ending in _endings(bool(column))):
+                return name, said, folder
+    if column is None:
+        raise DataError(
+            f"{source.path}: a column must name pictures (as a.png), got {', '.join(table.columns)}"
+        )
+    return column, said, root
+
+
+def _endings(whole: bool) -> list[str]:
+    return [""] if whole else [e for x in EXTENSIONS for e in (x, x.upper())]
 
 
 def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
@@ -266,38 +296,60 @@ def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
         )
     if parts and 0 not in parts.values():
         raise DataError(f"{path}: there must be a folder train, got {', '.join(map(str, parts))}")
-    opened = [ImageFolder(f) for f in parts] if parts else [ImageFolder(path)]
+    lost: list[str] = []
+
+    def kept(file: str) -> bool:
+        if not file.lower().endswith(EXTENSIONS):
+            return False
+        why = _damage(file, whole=bool(source.skip_damaged))
+        lost.extend([] if why is None else [why])
+        return why is None
+
+    opened = [ImageFolder(f, is_valid_file=kept, allow_empty=True) for f in parts or [path]]
+    if lost and not source.skip_damaged:
+        raise _damaged(lost)
     files, answers, fixed = [], [], []
     for folder, part in zip(opened, parts.values() if parts else [0], strict=True):
         for file, number in folder.samples:
             files.append(file)
             answers.append(folder.classes[number])
             fixed.append(part)
-    known = set(opened[0].classes)
-    for folder in opened[1:]:
-        extra = sorted(set(folder.classes) - known)
+    with_some = [{f.classes[number] for _, number in f.samples} for f in opened]
+    known = with_some[0]
+    for folder, classes in zip(opened[1:], with_some[1:], strict=True):
+        extra = sorted(classes - known)
         if extra:
             raise DataError(
                 f"{folder.root}: every class must be trained on, got {extra[0]!r}, which is not in "
                 f"{opened[0].root}"
             )
     scenes = _scenes(path, files, answers, deep=3 if parts else 2)
-    return _images(source, path.name, files, answers, scenes, Classes.learn(answers), answers,
+    made = _images(source, path.name, files, answers, scenes, Classes.learn(answers), answers,
                    np.array(fixed) if parts else None, opened)  # fmt: skip
+    empty = sorted({*opened[0].classes} - known)
+    if empty:
+        made.warnings.append(f"no picture is in {', '.join(empty)}, which is no class therefore")
+    made.warnings += _left_out(lost)
+    return made
 
 
 def _of_table(source: Source, path: Path, root: Path) -> Images:
     """Pictures that a table names, with what its target says of them."""
-    source.require_only(Images.kind, "target", "drop", "group")
+    source.require_only(Images.kind, "group", "skip_damaged", *OF_TABLES)
     table = open_table(source)
-    column = _picture_column(table)
-    if column is None:
-        raise DataError(
-            f"{path}: a column must name pictures (as a.png), got {', '.join(table.columns)}"
-        )
-    target = choose_target(source, table, besides=[column])
-    table = table.known(target)
-    names = [table[i][column] for i in range(len(table))]
+    column, said, root = _named_by(source, table, root)
+    notes: list[str] = []
+    indicators = _indicators(source, table, column)
+    if indicators:
+        target, rows = "", np.arange(len(table))
+    else:
+        target = choose_target(source, table, besides=[column])
+        rows = _answered(table, target, notes)
+    lost: list[str] = []
+    if source.skip_damaged:
+        lost = [why for i in rows if (why := _damage(root / str(said[i]))) is not None]
+        rows = np.array([i for i in rows if _damage(root / str(said[i])) is None], np.int64)
+    table, names = table.rows(rows), [str(name) for name in said[rows]]
     opened = ImageFolder(root, labels=[(n, str(i)) for i, n in enumerate(names)])
     of_row: dict[int, str] = {}
     for file, given in opened.samples:
@@ -309,14 +361,76 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
             )
         of_row[int(opened.classes[several[0]])] = file
     files = [of_row[i] for i in range(len(names))]
-    learned, answers, strata = answers_of(table, target)
+    if indicators:
+        answers: Any = [
+            "\n".join(n for n in indicators if table.columns[n].values[i] == 1)
+            for i in range(len(table))
+        ]
+        learned, strata = Labels(indicators, "\n"), None
+    else:
+        learned, answers, strata = _answers(table, target)
     groups = None if source.group is None else [table[i][source.group] for i in range(len(table))]
     made = _images(
         source, path.parent.name, files, answers, groups, learned, strata, None, [opened]
     )
+    made.warnings += notes + _left_out(lost)
     if opened.unlabelled:
         made.warnings.append(f"{len(opened.unlabelled):,} pictures are not in {path.name}")
     return made
+
+
+def _indicators(source: Source, table: Table, column: str) -> tuple[str, ...]:
+    """Columns of 0 and 1 that each say of a label whether a picture has it; several, or none."""
+    columns = table.columns
+    said = [n for n in source.target if n in columns and n != column]
+    given = said or [n for n in columns if n not in (column, source.group)]
+    fit = len(given) > 1 and all(
+        columns[n].kind == "number" and set(np.unique(columns[n].values)) <= {0, 1} for n in given
+    )
+    return tuple(given) if fit and len(said) == len(source.target) else ()
+
+
+def _answered(table: Table, target: str, notes: list[str]) -> np.ndarray:
+    """The rows that have an answer; where there are several labels, none is one."""
+    missing = table.columns[target].missing
+    if not missing.any():
+        return np.arange(len(table))
+    if isinstance(answers_of(table.known(target), target)[0], Labels):
+        notes.append(f"{int(missing.sum()):,} pictures have no {target}")
+        return np.arange(len(table))
+    notes.append(f"{int(missing.sum()):,} rows have no {target} and are left out")
+    return np.flatnonzero(~missing)
+
+
+def _answers(table: Table, target: str) -> tuple[Any, Any, Any]:
+    """As `answers_of`; a missing one has no label."""
+    missing = table.columns[target].missing
+    if not missing.any():
+        return answers_of(table, target)
+    learned = answers_of(table.known(target), target)[0]
+    values = [table.columns[target].value(i) or "" for i in range(len(table))]
+    return learned, values, None
+
+
+def _damage(path: str | Path, *, whole: bool = True) -> str | None:
+    """Why a picture cannot be read, or, if not the `whole` of it is tried, is none at all."""
+    try:
+        require_file("ImageFolder", path)
+        if whole:
+            open_image(str(path), "RGB")
+    except DataError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return None
+
+
+def _left_out(lost: Sequence[str]) -> list[str]:
+    """What to say of pictures that cannot be read and are left out."""
+    if not lost:
+        return []
+    more = f" (and {len(lost) - 1:,} more)" if len(lost) > 1 else ""
+    return [f"left out: {lost[0]}{more}"]
 
 
 def _scenes(root: Path, files: list[str], answers: list[str], deep: int) -> list[str] | None:
@@ -388,14 +502,18 @@ def _inside(opened: Sequence[ImageFolder]) -> ImageReport:
     reports = [folder.check() for folder in opened]
     damaged = [why for r in reports for _, why in r.damaged]
     if damaged:
-        more = f" ({len(damaged) - 1:,} more are like that)" if len(damaged) > 1 else ""
-        raise DataError(damaged[0] + more)
+        raise _damaged(damaged)
     whole = ImageReport()
     for r in reports:
         whole.sizes += r.sizes
         whole.modes += r.modes
         whole.misnamed += r.misnamed
     return whole
+
+
+def _damaged(why: Sequence[str]) -> DataError:
+    more = f" ({len(why) - 1:,} more are like that)" if len(why) > 1 else ""
+    return DataError(f"{why[0]}{more}; --skip-damaged leaves such pictures out")
 
 
 def _shape(sizes: Counter[Any], modes: Counter[str]) -> tuple[int, int, int]:

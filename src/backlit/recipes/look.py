@@ -12,6 +12,7 @@ from .form import Source
 from .images import Images
 from .recipe import Recipe
 from .series import Series
+from .settings import checked
 from .tables import Tabular
 from .tagging import Tagging
 from .task import Task, look_at
@@ -30,6 +31,12 @@ def look(
     time: str | None = None,
     group: str | None = None,
     data: str | Path | None = None,
+    category: str | list[str] | None = None,
+    missing: str | list[str] | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    skip_damaged: bool | None = None,
+    fill: str | None = None,
 ) -> Recipe:
     """Look at data, and say what it is and which recipe suits it.
 
@@ -38,14 +45,22 @@ def look(
     together. `kind` says what the data is where a look leaves that open. `data` is the folder with
     the files of MNIST and Fashion-MNIST.
 
+    How files are read: columns of `category` are classes though they have numbers, texts of
+    `missing` stand for no value, `decimal` is the sign in numbers, `encoding` that of text files;
+    `skip_damaged` leaves out pictures that cannot be read, and `fill` ("previous" or "linear") says
+    what stands in gaps of a series.
+
     >>> task = look("circle")
     >>> task.kind, task.settings["model"]
     ('points', 'mlp:8-8')
     """
     given: dict[str, Any] = {"dataset": str(path), "kind": kind, "time": time, "group": group}
-    for name, values in (("target", target), ("drop", drop)):
+    lists = {"target": target, "drop": drop, "category": category, "missing": missing}
+    for name, values in lists.items():
         given[name] = [values] if isinstance(values, str) else values
     given["data"] = None if data is None else str(data)
+    options = {"decimal": decimal, "encoding": encoding, "skip_damaged": skip_damaged, "fill": fill}
+    given |= checked({k: v for k, v in options.items() if v is not None})
     task = look_at(Source.of(given))
     assert isinstance(task, Recipe)
     return task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ class Examples(Recipe):
     """A task whose examples have numbers: it says how they are learned of, and the rest is common.
 
     `raw` are the examples as the form encodes them, `answers` what the target encodes; `labels`,
-    `groups` and `fixed` are those of `split`.
+    `groups` and `fixed` are those of `split`; `target` is what is learned, where that is known
+    before the split.
     """
 
     def __init__(
@@ -58,8 +60,12 @@ class Examples(Recipe):
         labels: Any = None,
         groups: Any = None,
         fixed: np.ndarray | None = None,
+        target: Any = None,
     ):
         super().__init__(*args)
+        self.target = target
+        for name in target.unused if target is not None else ():
+            self.settings.pop(name, None)
         self.raw = raw
         self.answers = answers
         self.labels = labels
@@ -90,7 +96,7 @@ class Examples(Recipe):
     def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
         """The examples of each part as rows of Tensors."""
         found = self.split(settings)
-        form = form or self.learn(found.training, settings)
+        form = form or replace(self.learn(found.training, settings), dialect=self.source.dialect)
         training, *others = (
             self.dataset(form, n) for n in (found.training, found.validation, found.test)
         )

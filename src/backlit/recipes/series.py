@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from .. import nn
 from ..data import Table, TensorDataset
+from ..data.tables.columns import Column
 from ..errors import ArgumentError, DataError
 from . import networks
-from .columns import TABLES, choose_target, open_table, read_table
-from .form import Form, Parts, Source, is_file
+from .columns import choose_target, is_table, open_table, read_table
+from .form import OF_TABLES, Form, Parts, Source, is_file
 from .recipe import Recipe, batch_for, epochs_for
 from .split import Split, by_time
 from .targets import Numbers
@@ -92,7 +93,7 @@ class Windows(Form):
                 raise DataError(f"predict: an input must be {self.wanted}, got {name!r:.60}")
         table = given if isinstance(given, Table) else None
         if table is None:
-            table = read_table(given) if is_file(given) else Table(given)
+            table = read_table(given, **self.dialect) if is_file(given) else Table(given)
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
             raise DataError(
@@ -120,8 +121,15 @@ class Windows(Form):
         return values
 
 
-def _numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
-    """(T, columns) as numbers; a missing or infinite one is an error."""
+def _numbers(
+    table: Table, columns: Sequence[str], fill: str | None = None, *, fillable: bool = False
+) -> np.ndarray:
+    """(T, columns) as numbers; a missing or infinite one is filled in, or an error.
+
+    "previous" is the value before; "linear" lies on the line to the next one.
+    """
+    if fill is not None:
+        return np.stack([_filled(table.columns[n], fill) for n in columns], axis=1)
     for name in columns:
         column = table.columns[name]
         if column.kind != "number":
@@ -130,10 +138,22 @@ def _numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
         if len(bad):
             raise DataError(
                 f"{table.place(int(bad[0]))}: {name} must have a finite value in every step of a "
-                f"series, got {column.value(int(bad[0]))} (so in {len(bad):,} rows); fill it in, "
-                f"or leave the column out: --drop {name}"
+                f"series, got {column.value(int(bad[0]))} (so in {len(bad):,} rows); fill it in"
+                + (" (--fill previous)" if fillable else "")
+                + f", or leave the column out: --drop {name}"
             )
     return np.stack([table.columns[n].values for n in columns], axis=1)
+
+
+def _filled(column: Column, fill: str) -> np.ndarray:
+    there: Any = np.flatnonzero(np.isfinite(column.values)) if column.kind == "number" else []
+    if not len(there):
+        raise DataError(f"{column.name} must hold numbers in a series, got none")
+    steps = np.arange(len(column))
+    if fill == "linear":
+        return np.interp(steps, there, column.values[there])
+    before = np.maximum(np.searchsorted(there, steps, side="right") - 1, 0)
+    return column.values[there[before]]
 
 
 class Series(Recipe):
@@ -144,7 +164,7 @@ class Series(Recipe):
     @classmethod
     def recognise(cls, source: Source) -> Series | None:
         """A table whose dates come in even steps, when the target is a number."""
-        if not source.path.is_file() or not source.dataset.lower().endswith(TABLES):
+        if not is_table(source.path):
             return None
         asked = source.kind == cls.kind or source.time is not None
         table = open_table(source)
@@ -161,7 +181,7 @@ class Series(Recipe):
             if asked:
                 raise ArgumentError(f"{source.path}: a series forecasts numbers, not {target}")
             return None
-        source.require_only(cls.kind, "target", "drop", "time")
+        source.require_only(cls.kind, "time", "fill", *OF_TABLES)
         return cls._of(source, table, time, target, numbers)
 
     @classmethod
@@ -174,7 +194,21 @@ class Series(Recipe):
             if (np.diff(order) < 0).any():
                 table = table.rows(order)
                 notes.append(f"the rows are put in the order of {time}")
-        rows = _numbers(table, numbers)
+            again = np.flatnonzero(np.diff(table.columns[time].values).astype(np.int64) == 0) + 1
+            if len(again):
+                table = table.rows(np.delete(np.arange(len(table)), again))
+                said = f"rows whose {time} was there before are left out"
+                notes.append(f"{said}: {len(again):,}")
+            steps = np.diff(table.columns[time].values).astype(np.int64)
+            wide = int((steps > (1 + _EVEN) * np.median(steps)).sum())
+            if wide:
+                said = f"steps of {time} are missing in {wide:,} places"
+                notes.append(f"{said}; the rows count as even steps")
+        rows = _numbers(table, numbers, source.fill, fillable=True)
+        gaps = {n: int((~np.isfinite(table.columns[n].values)).sum()) for n in numbers}
+        filled = ", ".join(f"{n} in {count:,}" for n, count in gaps.items() if count)
+        if filled:
+            notes.append(f"values are missing: {filled} of {len(rows):,} rows; {source.fill} fill")
         if len(rows) < _FEWEST:
             raise DataError(
                 f"{source.path}: a series must have at least {_FEWEST} rows, got {len(rows)}"
@@ -220,7 +254,7 @@ class Series(Recipe):
         found = by_time(
             self.name, len(self.rows), validation=settings["validation"], test=settings["test"]
         )
-        form = form or self._learn(found, settings)
+        form = form or replace(self._learn(found, settings), dialect=self.source.dialect)
         assert isinstance(form, Windows)
         rows = form.scaled(self.rows)
         made = [

@@ -98,6 +98,12 @@ SOURCE = (
     Setting("drop", list, "Columns that are left out."),
     Setting("time", str, "The column that has the time."),
     Setting("group", str, "The column whose equal values stay in one part of the split."),
+    Setting("category", list, "Columns of categories, though they have numbers."),
+    Setting("missing", list, "Texts in a table that stand for no value, besides NA and the like."),
+    Setting("decimal", str, "The decimal sign of a table's numbers.", choices=(".", ",")),
+    Setting("encoding", str, "Of files of text that are not UTF-8, as latin-1."),
+    Setting("skip_damaged", bool, "Leave out pictures that cannot be read."),
+    Setting("fill", str, "What stands in gaps of a series.", choices=("previous", "linear")),
 )
 
 #: What is learned, and how.

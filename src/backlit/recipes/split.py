@@ -78,7 +78,8 @@ def split(
             part[free & np.isin(unit, units[order[begin:end]])] = which
             begin = end
     part[part < 0] = 0
-    return require(name, *(np.flatnonzero(part == which) for which in range(3)))
+    found = (np.flatnonzero(part == which) for which in range(3))
+    return require(name, *found, groups=None if groups is None else int(unit.max(initial=-1)) + 1)
 
 
 def _taken(sizes: np.ndarray, wanted: float, units: int) -> int:
@@ -97,14 +98,18 @@ def by_time(name: str, n: int, *, validation: float, test: float) -> Split:
     return require(name, order[:middle], order[middle:last], order[last:])
 
 
-def require(name: str, *parts: np.ndarray) -> Split:
-    """The split, if every part has an example."""
+def require(name: str, *parts: np.ndarray, groups: int | None = None) -> Split:
+    """The split, if every part has an example; of `groups` it is said how many there are."""
     empty = [name for name, part in zip(PARTS, parts, strict=True) if not len(part)]
     if empty:
         n = sum(map(len, parts))
+        what = f"{n:,} examples"
+        if groups is not None and groups < n:
+            what += f" in {groups:,} groups that stay together"
         raise DataError(
-            f"{name}: {n:,} examples are too few for a {' and a '.join(empty)} of their own; at "
-            "least five of a class are needed, or larger shares: --validation 0.2 --test 0.2"
+            f"{name}: {what} are too few for a {' and a '.join(empty)} of their own; at least five "
+            f"{'groups ' * ('groups' in what)}of a class are needed, or larger shares: "
+            "--validation 0.2 --test 0.2"
         )
     return Split(*parts)
 

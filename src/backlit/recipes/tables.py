@@ -16,14 +16,16 @@ from ..data import Table, TableEncoding
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
 from . import networks
-from .columns import TABLES, answers_of, choose_target, known_rows, open_table, read_table
-from .form import Form, Source, is_file
+from .columns import answers_of, choose_target, is_table, known_rows, open_table, read_table
+from .form import OF_TABLES, Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import copies, merged
-from .targets import Classes, Numbers, Target
+from .targets import Classes, Numbers, Target, number_text
 
 #: A column of numbers is the target in other units if it correlates more than this.
 _SAME = 0.9999
+#: Rows from which on they may be numbered, and the share of them that has a number of its own.
+_NUMBERED, _MOSTLY = 20, 0.95
 #: Rows from which on what one column says alone is looked at, and different values that it has at
 #: most for that, as a share of the rows.
 _ENOUGH, _DIFFERENT = 40, 0.2
@@ -76,7 +78,8 @@ class Rows(Form):
         if isinstance(given, str | Path):
             if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {str(given)!r:.60}")
-            given = read_table(given, kinds=_known(self.columns, Path(given)))
+            kinds = self._known(Path(given))
+            given = read_table(given, kinds=kinds, **self.dialect)
         table = given if isinstance(given, Table) else Table(given, kinds=self.columns)
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
@@ -88,6 +91,11 @@ class Rows(Form):
             (table.place(i), {n: table.columns[n].value(i) for n in self.columns})
             for i in range(len(table))
         ]
+
+    def _known(self, path: Path) -> dict[str, str]:
+        """The kinds of those columns that a file has: others are told when rows are read."""
+        there = read_table(path, **self.dialect).columns
+        return {n: k for n, k in self.columns.items() if n in there}
 
     def _checked(self, row: dict[str, Any], what: str) -> dict[str, Any]:
         """The row, if it has what the network was trained on."""
@@ -119,11 +127,6 @@ class Rows(Form):
         return row
 
 
-def _known(kinds: Mapping[str, str], path: Path) -> dict[str, str]:
-    """The kinds of those columns that a file has: others are told when rows are read."""
-    return {n: k for n, k in kinds.items() if n in read_table(path).columns}
-
-
 class Tabular(Examples):
     """Rows of a table of numbers, categories and dates."""
 
@@ -132,9 +135,9 @@ class Tabular(Examples):
     @classmethod
     def recognise(cls, source: Source) -> Tabular | None:
         """A file of a table, when it is none of texts or of a series."""
-        if not source.path.is_file() or not source.dataset.lower().endswith(TABLES):
+        if not is_table(source.path):
             return None
-        source.require_only(cls.kind, "target", "drop", "group")
+        source.require_only(cls.kind, "group", *OF_TABLES)
         table = open_table(source)
         target = choose_target(source, table)
         known, notes = known_rows(table, target)
@@ -173,10 +176,9 @@ class Tabular(Examples):
             features=features, target=learned,
         )  # fmt: skip
 
-    def __init__(self, *args: Any, features: Sequence[str], target: Target, **more: Any):
+    def __init__(self, *args: Any, features: Sequence[str], **more: Any):
         super().__init__(*args, **more)
         self.features = list(features)
-        self.target = target
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Rows:
         """Means, deviations and categories of the training part."""
@@ -206,7 +208,7 @@ def _useless(table: Table, target: str, group: str | None) -> tuple[list[str], l
             reason = "never changes" if known else "is empty"
         elif column.kind == "text":
             reason = "is different in every row" if different == len(known) else "holds texts"
-        elif column.kind == "number" and different == len(table) > 20 and _counts(column.values):
+        elif column.kind == "number" and _counts(np.unique(column.values), len(table)):
             reason = "counts the rows"
         if reason:
             useless.append(name)
@@ -214,10 +216,13 @@ def _useless(table: Table, target: str, group: str | None) -> tuple[list[str], l
     return useless, why
 
 
-def _counts(values: np.ndarray) -> bool:
-    """Whether numbers are those of rows: whole, without a gap."""
-    steps = np.diff(np.sort(values))
-    return bool((steps == 1).all())
+def _counts(different: np.ndarray, rows: int) -> bool:
+    """Whether numbers, in their order, are those of rows: whole, hardly one missing or twice."""
+    if rows <= _NUMBERED or len(different) < _MOSTLY * rows:
+        return False
+    steps = np.diff(different)
+    whole = bool((different == different.round()).all())
+    return whole and len(steps) >= _MOSTLY * float(steps.sum())
 
 
 def _rows(table: Table, features: Sequence[str]) -> list[Hashable]:
@@ -245,7 +250,8 @@ def _target_text(target: Target, answers: Any, counts: Counter[str] | None) -> s
     if counts is not None:
         return f"{len(counts)} classes: {counted(counts)}"
     if isinstance(target, Numbers):
-        return f"numbers from {answers.min():.6g} to {answers.max():.6g}, mean {answers.mean():.6g}"
+        low, high, mean = map(number_text, (answers.min(), answers.max(), answers.mean()))
+        return f"numbers from {low} to {high}, mean {mean}"
     return f"{target.width} labels: {', '.join(target.labels[:8])}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ..data.text import (
 from ..errors import DataError
 from ..train import EntityF1, Metric
 from . import networks
+from .columns import options_named
 from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, epochs_for, take
 from .split import FOLDERS, copies
@@ -35,6 +36,10 @@ ENDINGS = frozenset(".conll .conll02 .conll03 .iob .iob2 .bio .bioes .ner .annot
 _NONE = -100  # the label of what is no word, which the loss leaves out
 #: Letters of a word's ending; the share of sentences that are not cut, and words of the longest.
 _ENDING, _WHOLE, _LONGEST = 3, 0.99, 256
+#: The endings of CoNLL's own files.
+_PARTED = (".train", ".dev", ".valid", ".test", ".testa", ".testb")
+#: Words of a sentence that is never cut.
+_SHORT = 64
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,10 @@ class TaggedWords(Form):
     kind = "tagging"
     wanted = "a sentence, or a .txt or .conll file of them"
 
+    @property
+    def _encoding(self) -> str:
+        return str(self.dialect.get("encoding", "utf-8"))
+
     @cached_property
     def _vocabularies(self) -> tuple[Vocabulary, ...]:
         return tuple(Vocabulary(v) for v in (self.words, self.endings, self.shapes))
@@ -152,9 +161,10 @@ class TaggedWords(Form):
         if is_file(given):
             path = Path(given)
             if path.suffix.lower() in ENDINGS:
-                found = [s.tokens for s in read_conll(path, tag=None)]
+                found = [s.tokens for s in read_conll(path, tag=None, encoding=self._encoding)]
             else:
-                found = [tuple(word_tokenize(line)) for line in read_text(path).splitlines()]
+                text = read_text(path, encoding=self._encoding)
+                found = [tuple(word_tokenize(line)) for line in text.splitlines()]
         elif isinstance(given, str):
             found = [tuple(word_tokenize(given))]
         else:
@@ -163,16 +173,19 @@ class TaggedWords(Form):
         if not found:
             raise DataError(f"predict: an input must be {self.wanted}, got {given!r:.60}")
         for tokens in found:
-            if len(tokens) > self.length:
+            if len(tokens) > _LONGEST:
                 raise DataError(
-                    f"predict: a sentence must have at most {self.length} words, as the network "
-                    f"was trained on, got {len(tokens)}: {' '.join(tokens)!r:.60}; split it"
+                    f"predict: a sentence must have at most {_LONGEST} words, got {len(tokens)}: "
+                    f"{' '.join(tokens)!r:.60}; split it"
                 )
         return [(" ".join(tokens), tokens) for tokens in found]
 
     def predict(self, model: nn.Module, given: Any) -> list[tuple[str, Prediction]]:
-        """The entities of each sentence."""
-        found = super().predict(model, given)
+        """The entities of each sentence, which may be longer than those that trained."""
+        longest = max(len(tokens) for _, tokens in self.read(given))
+        found = super(TaggedWords, replace(self, length=max(self.length, longest))).predict(
+            model, given
+        )
         return [(name, Prediction(_entities(name.split(" "), said.value))) for name, said in found]
 
     def predictions(self, outputs: np.ndarray, arrays: Sequence[np.ndarray]) -> list[Prediction]:
@@ -227,19 +240,20 @@ class Tagging(Examples):
         """A file of tagged words, or a folder of such files for the parts."""
         path = source.path
         if path.is_dir():
-            files = sorted(f for f in path.iterdir() if f.suffix.lower() in ENDINGS)
+            files = _tagged(path, source)
         else:
             files = [path] if path.is_file() and _is_tagged(path, source) else []
         if not files:
             return None
-        source.require_only(cls.kind)
-        parts = [_part(f.name) if len(files) > 1 else 0 for f in files]
+        source.require_only(cls.kind, "encoding")
+        parts = _parts(files) if len(files) > 1 else [0]
         if len(files) > 1 and 0 not in parts:
             raise DataError(
                 f"{path}: one of the files must have train in its name, got "
                 f"{', '.join(f.name for f in files)}"
             )
-        sentences = [read_conll(f) for f in files]
+        with options_named():
+            sentences = [read_conll(f, encoding=source.encoding or "utf-8") for f in files]
         every = [s for of_file in sentences for s in of_file]
         fixed = np.repeat(parts, list(map(len, sentences))) if len(files) > 1 else None
         return cls._of(source, path.name, every, fixed)
@@ -262,7 +276,7 @@ class Tagging(Examples):
         warnings = []
         cut = sum(len(s) > _length(sentences) for s in sentences)
         if cut:
-            warnings.append(f"{cut:,} sentences are cut after {_length(sentences)} words")
+            warnings.append(f"sentences are cut after {_length(sentences)} words: {cut:,}")
         if scheme is None:
             warnings.append("tags obey none of the schemes; they are read as conlleval does")
         size = batch_for(len(sentences))
@@ -316,24 +330,48 @@ class Tagging(Examples):
 
 def _length(sentences: Sequence[Any]) -> int:
     """Words beyond which a sentence is cut: the longest ones would cost all others."""
-    return min(_LONGEST, int(np.quantile([len(s) for s in sentences], _WHOLE, method="higher")))
+    lengths = [len(s) for s in sentences]
+    if max(lengths) <= _SHORT:
+        return max(lengths)
+    most = int(np.quantile(lengths, _WHOLE, method="higher"))
+    return min(_LONGEST, max(most, _SHORT))
 
 
 def _tag_order(tag: str) -> tuple[bool, str, str]:
     return tag != "O", tag[2:], tag[:1]
 
 
-def _part(name: str) -> int:
+def _tagged(folder: Path, source: Source) -> list[Path]:
+    """The files of tagged words in a folder: by their endings, or all if one is to be trained on.
+
+    CoNLL's own are called `eng.train`, `eng.testa` and `eng.testb`, or `train.txt` and the like.
+    """
+    files = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
+    named = [f for f in files if f.suffix.lower() in ENDINGS]
+    if named:
+        return named
+    found = [f for f in files if _part(f.name) is not None and _is_tagged(f, source)]
+    return found if 0 in map(_part, (f.name for f in found)) else []
+
+
+def _part(name: str) -> int | None:
     """The part that a file's name speaks of."""
     lowered = name.lower()
-    return next((p for word, p in FOLDERS.items() if word in lowered), 0)
+    return next((p for word, p in FOLDERS.items() if word in lowered), None)
+
+
+def _parts(files: Sequence[Path]) -> list[int]:
+    """The part of each file; of CoNLL's two tests the first validates."""
+    names = [f.name.lower() for f in files]
+    pair = any("testb" in n for n in names)
+    return [1 if pair and "testa" in n else _part(n) or 0 for n in names]
 
 
 def _is_tagged(path: Path, source: Source) -> bool:
     """Whether a file has tagged words: by its ending, or by its first lines."""
     if path.suffix.lower() in ENDINGS or source.kind == Tagging.kind:
         return True
-    if path.suffix.lower() not in (".txt", ".tsv", ""):
+    if path.suffix.lower() not in (".txt", ".tsv", "", *_PARTED):
         return False
     with path.open("rb") as file:
         start = file.read(8192).decode("utf-8", "replace").splitlines()[:-1]

@@ -45,8 +45,8 @@ class Prediction:
             said = [f"{v} {100 * self.shares[v]:.0f} %" for v in self.value]
             return ", ".join(said) or "none"
         if isinstance(self.value, dict):
-            return ", ".join(f"{k} {v:.6g}" for k, v in self.value.items())
-        return f"{self.value:.6g}" if isinstance(self.value, float) else str(self.value)
+            return ", ".join(f"{k} {number_text(v)}" for k, v in self.value.items())
+        return number_text(self.value) if isinstance(self.value, float) else str(self.value)
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Target:
     headline: ClassVar[str]
     #: By which number the best epoch is chosen; None is the loss.
     monitor: ClassVar[str | None] = None
+    #: Settings that have no meaning for its loss.
+    unused: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         Target.kinds[cls.kind] = cls
@@ -201,6 +203,7 @@ class Labels(Target):
     separator: str = ";"
 
     kind = "labels"
+    unused = ("label_smoothing",)
     headline = "F1"
 
     @classmethod
@@ -289,6 +292,7 @@ class Numbers(Target):
     deviation: tuple[float, ...]
 
     kind = "numbers"
+    unused = ("label_smoothing", "balance")
     headline = "mean absolute error"
 
     @classmethod
@@ -358,15 +362,16 @@ def _several(answer: str, separator: str) -> list[str]:
     return [part.strip() for part in answer.split(separator) if part.strip()]
 
 
-def separator_of(answers: Sequence[str]) -> str | None:
+def separator_of(answers: Sequence[str], *, spaces: bool = False) -> str | None:
     """What separates the labels of answers that hold several, of a few labels in all; or None.
 
-    Some label stands alone and among others: else "Rome, Italy" would be two.
+    Some label stands alone and among others: else "Rome, Italy" would be two. Only where it is said
+    so, `spaces` may separate them.
 
     >>> separator_of(["sea;sun", "sun", "sea;city", "city"]), separator_of(["Rome, Italy"] * 9)
     (';', None)
     """
-    for separator in SEPARATORS:
+    for separator in (*SEPARATORS, *[" "] * spaces):
         several = [_several(a, separator) for a in answers]
         names = {n for parts in several for n in parts}
         alone = {parts[0] for parts in several if len(parts) == 1}
@@ -391,8 +396,19 @@ def log_softmax(outputs: np.ndarray) -> np.ndarray:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
+def number_text(value: float, digits: int = 6) -> str:
+    """A number with so many digits, and with all of those before its point.
+
+    >>> number_text(1234567.8), number_text(0.0012345678), number_text(51550.2, 4)
+    ('1,234,568', '0.00123457', '51,550')
+    """
+    if 10 ** (digits - 1) <= abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
 def score_text(name: str, value: float) -> str:
     """A score as people read it: shares in percent."""
     if name in ("loss", "perplexity", "R²") or "error" in name:
-        return f"{value:.4g}" if name != "loss" else f"{value:.4f}"
+        return number_text(value, 4) if name != "loss" else f"{value:.4f}"
     return f"{100 * value:.2f} %"

@@ -17,8 +17,8 @@ from ..data.text import Vocabulary, read_text, word_tokenize
 from ..errors import ArgumentError, DataError
 from ..models import FastText, TextCNN
 from . import networks
-from .columns import TABLES, answers_of, choose_target, known_rows, open_table, read_table
-from .form import Form, Source, is_file
+from .columns import answers_of, choose_target, is_table, known_rows, open_table, read_table
+from .form import OF_TABLES, Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
 from .split import FOLDERS, copies, merged
 from .targets import Classes, Target
@@ -84,8 +84,8 @@ class Texts(Form):
         """A text, or those of a file."""
         if is_file(given):
             path = Path(given)
-            if str(path).lower().endswith(TABLES):
-                table = read_table(path, kinds={self.column: "text"})
+            if is_table(path):
+                table = read_table(path, kinds={self.column: "text"}, **self.dialect)
                 found = [(table.place(i), table[i][self.column]) for i in range(len(table))]
             else:
                 lines = read_text(path).splitlines()
@@ -128,14 +128,14 @@ class TextTask(Examples):
         path = source.path
         if path.is_dir():
             return _of_folders(source, path)
-        if not path.is_file() or not source.dataset.lower().endswith(TABLES):
+        if not is_table(path):
             return None
         table = open_table(source)
         target = choose_target(source, table)
         columns = [n for n in table.columns if n != target and _is_text(table, n)]
         if not columns:
             return None
-        source.require_only(cls.kind, "target", "drop", "group")
+        source.require_only(cls.kind, "group", *OF_TABLES)
         named = [n for n in columns if n.lower() in _NAMES]
         if len(columns) > 1 and len(named) != 1:
             raise ArgumentError(
@@ -143,7 +143,11 @@ class TextTask(Examples):
                 f"some; leave out all but one: --drop {','.join(columns[1:])}"
             )
         column = (named or columns)[0]
-        table, notes = known_rows(table.known(column), target)
+        there = table.known(column)
+        empty = len(table) - len(there)
+        table, notes = known_rows(there, target)
+        if empty:
+            notes.append(f"{empty:,} rows have no {column} and are left out")
         learned, answers, strata = answers_of(table, target)
         texts = [str(table.columns[column].value(i)) for i in range(len(table))]
         others = [n for n in table.columns if n not in (target, column, source.group)]
@@ -201,11 +205,10 @@ class TextTask(Examples):
             column=column, unit=unit, target=target,
         )  # fmt: skip
 
-    def __init__(self, *args: Any, column: str, unit: str, target: Target, **more: Any):
+    def __init__(self, *args: Any, column: str, unit: str, **more: Any):
         super().__init__(*args, **more)
         self.column = column
         self.unit = unit
-        self.target = target
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Texts:
         """The words of the training part that occur twice, the most frequent ones."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, DataError
-from .delimited import is_date, is_number
+from .delimited import is_date, is_number, iso_date
 
 KINDS = ("number", "category", "date", "text")
 
@@ -30,6 +30,7 @@ _FEW = 20  # different texts that are categories however few rows there are
 _MANY = 1000  # different texts that are no categories however many rows there are
 _REPEATED = 10  # times that a category occurs on average, if there are more than a few
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?", re.ASCII)
 _NO_TIME = np.datetime64("NaT", "us")
 
 #: Says where a value stands: `houses.csv:17`.
@@ -112,18 +113,21 @@ def of_texts(
     *,
     kind: str | None = None,
     missing: frozenset[str] = MISSING,
-    decimal: str = ".",
+    decimal: str | None = ".",
     date_format: str | None = None,
 ) -> Column:
     """A column of texts, as files have them; without a `kind` it is found out.
 
     All of the values must be of the kind. It is numbers, or dates, if nine tenths of the values
     are; then the others raise DataError. Else texts are categories if there are few different ones.
+    With a comma as `decimal`, dots may part thousands; None is a comma if a value has such a one.
     """
     stripped = list(map(str.strip, texts))
     found: list[str | None] = list(stripped)
     if not missing.isdisjoint(stripped):
         found = [None if text in missing else text for text in stripped]
+    if decimal is None:
+        decimal = "," if any(t and _DECIMAL_COMMA.fullmatch(t) for t in found) else "."
     if date_format is not None:
         kind = "date"
     if kind in (None, "number"):
@@ -133,7 +137,7 @@ def of_texts(
         known = [text for text in found if text is not None]
         kind = kind or _kind(known, decimal)
         if kind == "number":
-            bad = (i for i, t in enumerate(found) if t and not is_number(t.replace(decimal, ".")))
+            bad = (i for i, t in enumerate(found) if t and not is_number(_pointed(t, decimal)))
             row = next(bad)
             raise mistaken(place(row), name, kind, found[row])
     if kind == "date":
@@ -145,7 +149,7 @@ def _kind(known: list[str], decimal: str) -> str:
     """The kind of texts that are not all numbers, or which they are but for mistakes."""
 
     def number(text: str) -> bool:
-        return is_number(text.replace(decimal, "."))
+        return is_number(_pointed(text, decimal))
 
     for kind, fits in (
         ("number", number),
@@ -158,6 +162,13 @@ def _kind(known: list[str], decimal: str) -> str:
     return "category" if _are_categories(len(set(known)), len(known)) else "text"
 
 
+def _pointed(text: str, decimal: str) -> str:
+    """A number's text with a point before its decimals, and nothing between thousands."""
+    if decimal == "," and _THOUSANDS.fullmatch(text):
+        text = text.replace(".", "")
+    return text.replace(decimal, ".")
+
+
 def _are_categories(different: int, count: int) -> bool:
     return different <= _FEW or (different <= _MANY and different * _REPEATED <= count)
 
@@ -165,7 +176,7 @@ def _are_categories(different: int, count: int) -> bool:
 def _numbers(texts: list[str | None], decimal: str) -> np.ndarray | None:
     """The numbers that texts are, NaN for None; None if one is no number."""
     if decimal != ".":
-        texts = [text and text.replace(decimal, ".") for text in texts]
+        texts = [text and _pointed(text, decimal) for text in texts]
     gaps = texts.count(None)
     known = [text for text in texts if text is not None] if gaps else texts
     try:
@@ -189,9 +200,13 @@ def _dates(name: str, texts: list[str | None], place: Place, form: str | None) -
         try:
             if form is None and not is_date(text):
                 raise ValueError
-            moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+            moment = (
+                datetime.fromisoformat(iso_date(text))
+                if form is None
+                else datetime.strptime(text, form)
+            )
         except ValueError:
-            why = f" as {form}" if form else " as 2024-12-31 or 2024-12-31 23:59:59"
+            why = f" as {form}" if form else " as 2024-12-31 23:59:59, 2024-12-31 or 31.12.2024"
             raise mistaken(place(row), name, "date", text, why) from None
         values[row] = _moment(moment)
     return values

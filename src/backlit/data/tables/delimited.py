@@ -25,6 +25,8 @@ DELIMITERS = ",;\t|"
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?\s?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
+#: With dots the day comes first, wherever dates are written so.
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( \d\d:\d\d(:\d\d)?)?", re.ASCII)
 _AT_ONCE = 1 << 12  # records
 _FIRST = 100  # records by which a header is known
 _LOOKED_AT = 1 << 16  # characters from which the delimiter is found out
@@ -40,8 +42,21 @@ def is_number(text: str) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether a text has the form of a date or a time, as 2024-12-31 or 2024-12-31T23:59:59Z."""
-    return _DATE.fullmatch(text) is not None
+    """Whether a text has the form of a date or a time, as 2024-12-31T23:59:59Z or 31.12.2024."""
+    return (_DATE.fullmatch(text) or _DOTTED.fullmatch(text)) is not None
+
+
+def iso_date(text: str) -> str:
+    """A date with dots as ISO 8601 writes it; other texts as they are.
+
+    >>> iso_date("1.3.2024 08:30"), iso_date("2024-12-31")
+    ('2024-03-01 08:30', '2024-12-31')
+    """
+    dotted = _DOTTED.fullmatch(text)
+    if dotted is None:
+        return text
+    day, month, year, time = dotted.group(1, 2, 3, 4)
+    return f"{year}-{month:0>2}-{day:0>2}{time or ''}"
 
 
 class Records:
@@ -52,9 +67,9 @@ class Records:
 
     - `delimiter`: by default that of `,` `;` tab `|` by which the first lines fall into equally
       many fields, and most.
-    - `header`: whether the first record has the names. By default it has if no field is a number or
-      a date, and has not if all fields or a date are, or a word comes again below; else that must
-      be said. Columns without a name are called `column_1`, `column_2`, …
+    - `header`: whether the first record has the names. By default it has not if all fields or a
+      date are, or a word of it comes again below, and has if no field is a number or a date; else
+      that must be said. Columns without a name are called `column_1`, `column_2`, …
     """
 
     def __init__(
@@ -201,10 +216,11 @@ def _require_text(path: str, start: str) -> None:
 def _has_names(path: str, first: list[str], others: list[list[str]]) -> bool:
     """Whether a first record has the names of columns and no values."""
     fields = [field.strip() for field in first]
-    if not any(is_number(field) or is_date(field) for field in fields):
-        return True
     words = [i for i, f in enumerate(fields) if f and not is_number(f)]
-    again = any(row[i].strip() == fields[i] for row in others for i in words if i < len(row))
+    below = [row for row in others if row != first]  # a header that comes again is still one
+    again = any(row[i].strip() == fields[i] for row in below for i in words if i < len(row))
+    if not any(is_number(field) or is_date(field) for field in fields):
+        return not again
     if not words or not others or again or any(map(is_date, fields)):
         return False
     raise DataError(
@@ -247,4 +263,4 @@ def _names(fields: list[str], path: str) -> list[str]:
     return names
 
 
-__all__ = ["DELIMITERS", "Records", "is_number"]
+__all__ = ["DELIMITERS", "Records", "is_date", "is_number", "iso_date"]

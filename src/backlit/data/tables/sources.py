@@ -40,7 +40,7 @@ class Reading:
         ignore: Collection[str],
         dates: Mapping[str, str] | None,
         missing: Collection[str],
-        decimal: str,
+        decimal: str | None,
         csv: dict[str, Any],
     ):
         self.targets = () if target is None else _as_names("target", target)
@@ -140,6 +140,8 @@ def whole(source: Any, reading: Reading) -> Piece:
         path = os.fspath(source)
         if not _is_parquet(path):
             records = Records(path, **reading.csv)
+            if reading.decimal is None and records.delimiter != ";":
+                reading.decimal = "."
             return _of_records(records, *next(records.pieces(None), ([], [])), reading)
         return _of_arrays(_read_parquet(path, reading), f"{path}, row ", reading)
     return _of_arrays(_named(source, reading), f"{type(source).__name__}, row ", reading)

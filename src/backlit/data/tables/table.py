@@ -47,8 +47,10 @@ class Table(Dataset):
       if there are at most 20 different, each at least twice on average, unless `kinds` says
       "number".
     - `ignore` names columns that are left out; `missing` the texts that stand for no value.
-    - `dates` gives the form of dates that are not as 2024-12-31: `{"day": "%d.%m.%Y"}`.
-    - `decimal`, `delimiter`, `header`, `encoding` are the CSV file's; see `delimited.Records`.
+    - `dates` gives the form of dates that are not as 2024-12-31 or 31.12.2024:
+      `{"day": "%d/%m/%Y"}`.
+    - `decimal`, `delimiter`, `header`, `encoding` are the CSV file's; see `delimited.Records`. If
+      `decimal` is None, numbers of files with `;` between their fields may have decimal commas.
 
     A row is a dict of Python's values; None says that one is missing. `rows(numbers)` gives some
     rows as a table, and so does `Table.of(subset)`; `random_split` splits it as any dataset.
@@ -63,7 +65,7 @@ class Table(Dataset):
         ignore: Collection[str] = (),
         dates: Mapping[str, str] | None = None,
         missing: Collection[str] = MISSING,
-        decimal: str = ".",
+        decimal: str | None = ".",
         delimiter: str | None = None,
         header: bool | None = None,
         encoding: str = "utf-8",
