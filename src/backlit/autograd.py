@@ -146,7 +146,7 @@ def walk(
     arrived = _added_up(seeds)
     found: dict[Key, Gradient] = {}
     send = _sender(found, wanted, useful, on_tensors)
-    with Setting(grad_enabled=differentiable, scope=STATE.scope):
+    with Setting(grad_enabled=differentiable, scope=STATE.scope, autocast=None):
         walk_back(_from_last(order, keep), arrived, send)
     STATE.execution.derives(None)
     for key, gradient in arrived.items():
@@ -172,7 +172,7 @@ def walk_part(
     on_tensors = _on_tensors(differentiable)
     arrived = _added_up(seeds)
     order = topological([key for key, _ in seeds], since)
-    with Setting(grad_enabled=differentiable, scope=STATE.scope):
+    with Setting(grad_enabled=differentiable, scope=STATE.scope, autocast=None):
         walk_back(_from_last(order, keep), arrived, _sender({}, None, None, on_tensors))
     return arrived
 

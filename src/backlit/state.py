@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .dtypes import DType
 from .op import Op
 
 
@@ -18,6 +19,8 @@ class State(threading.local):
     """What one thread is doing: read by `apply`, set by context managers."""
 
     grad_enabled: bool = True
+    #: The 16-bit dtype in which a block of mixed precision computes products: see `precision`.
+    autocast: DType | None = None
     #: What becomes of ops and values: see `execution`. A capture in progress writes them down.
     execution: Any
     #: Called after each op with (op, inputs, output). None: nobody is watching.
@@ -41,13 +44,14 @@ def _restorer(entered: list[Any]) -> Iterator[None]:
     """
     depth = len(entered)
     mode, execution, scope = STATE.grad_enabled, STATE.execution, STATE.scope
-    watchers = STATE.observer, STATE.backward_observer, STATE.reader
+    watchers, autocast = (STATE.observer, STATE.backward_observer, STATE.reader), STATE.autocast
     try:
         yield
     finally:
         if entered[depth:]:
             STATE.grad_enabled, STATE.execution, STATE.scope = mode, execution, scope
             STATE.observer, STATE.backward_observer, STATE.reader = watchers
+            STATE.autocast = autocast
             del entered[depth:]
 
 

@@ -392,8 +392,8 @@ class Tensor(Methods):
                 f"one ({describe(self.array)}) was computed by {self.op}; use t.detach()"
             )
         twin = self._twin(self._concrete("pickle"))  # it has what a copy keeps
-        _, slots = object.__getstate__(twin)
-        own = {name: value for name, value in slots.items() if name not in Tensor.__slots__}
+        state: Any = object.__getstate__(twin)
+        own = {name: value for name, value in state[1].items() if name not in Tensor.__slots__}
         own.update(getattr(self, "__dict__", {}))
         made = type(twin), twin.array, twin._requires_grad, twin.name
         return _leaf, made, (None, own) if own else None

@@ -136,7 +136,7 @@ FLOORS = [
     {"tape"},
     {"conversion", "execution"},
     {"tensor"},
-    {"promotion", "gates"},
+    {"precision", "promotion", "gates"},
     {"array_api"},
     {"autograd"},
     {"batch_rules", "batching"},

@@ -12,6 +12,7 @@ from ..dtypes import LOW_PRECISION, finfo, float32, float64, result_type
 from ..errors import ArgumentError, GradientError, ShapeError
 from ..op import describe
 from ..ops import decompositions as ops
+from ..precision import in_float32
 from ..promotion import floating
 from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor
@@ -49,6 +50,7 @@ def _matrices(x: Any) -> Tensor:
     return floating(as_tensor(x))
 
 
+@in_float32
 def inv(x: Any, /) -> Tensor:
     """Y = X⁻¹;  GX = -Yᵀ GY Yᵀ. To multiply with it, `solve` is faster and more exact.
 
@@ -59,6 +61,7 @@ def inv(x: Any, /) -> Tensor:
     return apply(cached(ops.Inv), _matrices(x))
 
 
+@in_float32
 def solve(a: Any, b: Any, /) -> Tensor:
     """Y with A Y = B;  GB = A⁻ᵀ GY, GA = -GB Yᵀ.
 
@@ -75,6 +78,7 @@ def solve(a: Any, b: Any, /) -> Tensor:
     return squeeze(apply(cached(ops.Solve), a, expand_dims(b, axis=1)), axis=-1)
 
 
+@in_float32
 def det(x: Any, /) -> Tensor:
     """y = det X;  GX = gy · the cofactors of X, also where X is singular.
 
@@ -91,6 +95,7 @@ class SlogdetResult(NamedTuple):
     logabsdet: Tensor
 
 
+@in_float32
 def slogdet(x: Any, /) -> SlogdetResult:
     """(sign det X, log |det X|), without overflow; (0, -∞) of a singular matrix.
 
@@ -102,6 +107,7 @@ def slogdet(x: Any, /) -> SlogdetResult:
     return SlogdetResult(sign.detach(), size)
 
 
+@in_float32
 def cholesky(x: Any, /, *, upper: bool = False) -> Tensor:
     """L, lower triangular, with X = L Lᵀ; with `upper` its transpose. X is positive definite.
 
@@ -120,6 +126,7 @@ class QRResult(NamedTuple):
     R: Tensor
 
 
+@in_float32
 def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
     """(Q, R) with X = Q R, Qᵀ Q = 1, R upper triangular.
 
@@ -151,6 +158,7 @@ class SVDResult(NamedTuple):
     Vh: Tensor
 
 
+@in_float32
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     """(U, s, Vᵀ) with X = U diag(s) Vᵀ, the s not negative, in descending order.
 
@@ -167,6 +175,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     return SVDResult(*ops.parts(_XP, apply(op, x), *op.shapes(x.shape)))
 
 
+@in_float32
 def svdvals(x: Any, /) -> Tensor:
     """s, the singular values, in descending order;  GX = U diag(gs) Vᵀ, also where some are equal.
 
@@ -183,6 +192,7 @@ class EighResult(NamedTuple):
     eigenvectors: Tensor
 
 
+@in_float32
 def eigh(x: Any, /) -> EighResult:
     """(w, V) with X = V diag(w) Vᵀ, w ascending, of a symmetric X.
 
@@ -197,6 +207,7 @@ def eigh(x: Any, /) -> EighResult:
     return EighResult(*ops.parts(_XP, y, (n,), (n, n)))
 
 
+@in_float32
 def eigvalsh(x: Any, /) -> Tensor:
     """w, the eigenvalues of a symmetric X, ascending;  GX = V diag(gw) Vᵀ.
 
@@ -231,6 +242,7 @@ def pinv(x: Any, /, *, rtol: float | None = None, atol: float = 0.0) -> Tensor:
     return apply(cached(ops.Pinv, *_tolerances("pinv", x, rtol, atol)), x)
 
 
+@in_float32
 def matrix_rank(x: Any, /, *, rtol: float | None = None, atol: float = 0.0) -> Tensor:
     """How many singular values do not count as 0, int64: see `pinv`.
 
@@ -310,6 +322,7 @@ def matrix_exp(x: Any, /) -> Tensor:
     return y
 
 
+@in_float32
 def solve_triangular(
     a: Any, b: Any, /, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
@@ -330,6 +343,7 @@ def solve_triangular(
     return solve(a, b) if left else solve(a.mT, b.mT).mT
 
 
+@in_float32
 def cholesky_solve(b: Any, factor: Any, /, *, upper: bool = False) -> Tensor:
     """Y with L Lᵀ Y = B for the factor L of `cholesky`; with `upper` the factor is Lᵀ.
 
@@ -352,6 +366,7 @@ class LstsqResult(NamedTuple):
     singular_values: Tensor
 
 
+@in_float32
 def lstsq(a: Any, b: Any, /, *, rcond: float | None = None) -> LstsqResult:
     """The Y of smallest norm that makes ‖A Y - B‖ smallest: pinv(A) B, column by column.
 

@@ -15,7 +15,9 @@ from ..dtypes import bool_, result_type
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..ops import contraction, reductions
+from ..precision import as_given, in_16_bits, narrowed
 from ..promotion import floating
+from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor
 from . import elementwise
 from .arguments import axes as all_axes
@@ -38,6 +40,8 @@ def matmul(a: Any, b: Any, /) -> Tensor:
     >>> matmul(as_tensor([[1.0, 2.0]]), as_tensor([3.0, 4.0]))
     Tensor([11.], shape=(1,), dtype=float32)
     """
+    if STATE.autocast is not None:
+        return narrowed(matmul, a, b)
     a, b = as_tensor(a), as_tensor(b)
     axes_a, axes_b = a.ndim, b.ndim
     if axes_a == 0 or axes_b == 0:
@@ -57,6 +61,7 @@ def matmul(a: Any, b: Any, /) -> Tensor:
     return squeeze(y, axis=gone)
 
 
+@in_16_bits
 def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
     """y = Σ a b along an axis, the others broadcast.
 
@@ -122,7 +127,9 @@ def tensordot(a: Any, b: Any, /, *, axes: Any = 2) -> Tensor:
     shared = math.prod(sizes_a)
     left = reshape(permute_dims(a, keep_a + over_a), (math.prod(rows), shared))
     right = reshape(permute_dims(b, over_b + keep_b), (shared, math.prod(columns)))
-    return reshape(matmul(left, right), (*rows, *columns))
+    # PyTorch's product of all axes is a sum, which a block of mixed precision leaves alone.
+    product = matmul if rows or columns else as_given(matmul)
+    return reshape(product(left, right), (*rows, *columns))
 
 
 def _summed_alone(x: Tensor, other: Tensor, over: list[int], over_other: list[int]) -> Tensor:

@@ -12,6 +12,7 @@ from ..errors import ShapeError
 from ..op import describe
 from ..ops import indexing
 from ..ops import movement as ops
+from ..precision import in_float32
 from ..tensor import Tensor, apply, as_tensor, constant
 from .arguments import cached, one_axis, shape_tuple, whole
 from .creation import meshgrid
@@ -132,6 +133,7 @@ def diagflat(x: Any, offset: int = 0) -> Tensor:
     return diag_embed(as_tensor(x).flatten(), offset)
 
 
+@in_float32
 def trace(x: Any) -> Tensor:
     """y = Σ xᵢᵢ of a matrix; of stacks of matrices see `linalg.trace`.
 

@@ -8,6 +8,7 @@ from ..backend.halves import as_one_op
 from ..dtypes import FLOATING, result_type
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import describe
+from ..precision import as_given, in_16_bits, in_float32
 from ..promotion import floating
 from ..tensor import Tensor, as_tensor
 from .arguments import number, one_axis
@@ -70,6 +71,7 @@ def bmm(x1: Any, x2: Any) -> Tensor:
     return matmul(a, b)
 
 
+@as_given
 def mv(x1: Any, x2: Any) -> Tensor:
     """The product of a matrix and a vector;  see `matmul`.
 
@@ -79,6 +81,7 @@ def mv(x1: Any, x2: Any) -> Tensor:
     return matmul(*_of_axes("mv", x1, x2, 2, 1))
 
 
+@as_given
 def dot(x1: Any, x2: Any) -> Tensor:
     """y = Σ x1ᵢ x2ᵢ of two vectors.
 
@@ -106,6 +109,7 @@ def _added(name: str, x: Any, product: Tensor, beta: float, alpha: float) -> Ten
     return (x if beta == 1 else x * beta) + product
 
 
+@in_16_bits
 @as_one_op
 def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """y = beta x + alpha mat1 mat2, of matrices.
@@ -116,6 +120,7 @@ def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) ->
     return _added("addmm", x, matmul(*_of_axes("addmm", mat1, mat2, 2, 2)), beta, alpha)
 
 
+@as_given
 @as_one_op
 def addmv(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """y = beta x + alpha mat vec, of a matrix and a vector."""
@@ -129,6 +134,7 @@ def addr(x: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> 
     return _added("addr", x, expand_dims(a, axis=1) * b, beta, alpha)
 
 
+@in_16_bits
 @as_one_op
 def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """y = beta x + alpha batch1 batch2, of stacks of as many matrices."""
@@ -136,6 +142,7 @@ def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float =
     return _added("baddbmm", x, bmm(batch1, batch2), beta, alpha)
 
 
+@in_16_bits
 @as_one_op
 def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """y = beta x + alpha Σ batch1ᵢ batch2ᵢ, over two stacks of as many matrices."""
@@ -166,6 +173,7 @@ def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     return as_tensor(x) + (quotient if value == 1 else quotient * value)
 
 
+@in_float32
 @as_one_op
 def cdist(x1: Any, x2: Any, p: float = 2.0) -> Tensor:
     """yᵢⱼ = ‖x1ᵢ - x2ⱼ‖ₚ for each row of x1 and each of x2, (..., P, R) for P and R rows.

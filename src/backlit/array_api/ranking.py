@@ -10,6 +10,7 @@ from ..backend.halves import as_one_op
 from ..dtypes import FLOATING, int64
 from ..errors import ArgumentError, ShapeError
 from ..op import Requirement, describe
+from ..precision import in_float32
 from ..promotion import floating
 from ..state import STATE
 from ..tensor import Tensor, as_tensor
@@ -202,6 +203,7 @@ def mode(x: Any, axis: int = -1, keepdims: bool = False) -> Ranked:
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
+@in_float32
 def quantile(
     x: Any, q: Any, axis: int | None = None, keepdims: bool = False, *,
     interpolation: str = "linear",
@@ -217,6 +219,7 @@ def quantile(
     return _quantile("quantile", x, q, axis, keepdims, interpolation, skip_nan=False)
 
 
+@in_float32
 def nanquantile(
     x: Any, q: Any, axis: int | None = None, keepdims: bool = False, *,
     interpolation: str = "linear",

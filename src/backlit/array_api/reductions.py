@@ -12,6 +12,7 @@ from ..backend.halves import as_one_op
 from ..errors import ArgumentError
 from ..ops import activation
 from ..ops import reductions as ops
+from ..precision import in_float32
 from ..promotion import floating
 from ..tensor import Tensor, apply, as_tensor, wrap
 from . import elementwise
@@ -57,6 +58,7 @@ def sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = Fals
     return apply(cached(ops.Sum, axes("sum", axis, x.ndim), keepdims), x)
 
 
+@in_float32
 def prod(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
     """y = Π x;  gx = gy times the product of all other elements, also where x is 0.
 

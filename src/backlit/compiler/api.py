@@ -459,7 +459,7 @@ def _checked_epoch(order: Any, arrays: tuple[Any, ...]) -> tuple[np.ndarray, lis
 
 def _mode() -> Any:
     """What else of a thread's state decides what a function does."""
-    return STATE.grad_enabled, dtypes.DEFAULT_FLOAT
+    return STATE.grad_enabled, dtypes.DEFAULT_FLOAT, STATE.autocast
 
 
 def _kind(leaf: Any) -> Any:

@@ -147,6 +147,7 @@ def _settle() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     STATE.__dict__.update(
         grad_enabled=True,
+        autocast=None,
         execution=AT_ONCE,
         observer=None,
         backward_observer=None,

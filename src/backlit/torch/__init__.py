@@ -31,7 +31,7 @@ from ..dtypes import promote as promote_types
 from ..random import default_generator, manual_seed
 from ..tensor import Tensor as _Tensor
 from . import kinds as _kinds
-from .amp import GradScaler, autocast
+from .amp import GradScaler, autocast, get_autocast_dtype, is_autocast_enabled
 from .compiling import compile
 from .creation import (
     arange,

@@ -256,8 +256,8 @@ DIFFERENCES = (
         "0.549",
     ),
     Row(
-        "`autocast` leaves dtypes as they are",
-        "with torch.autocast('cpu', dtype=torch.bfloat16): y = x @ x.T\ny.dtype.itemsize",
+        "in a block of `autocast` recurrent layers compute in float32",
+        "with torch.autocast('cpu'): y = torch.nn.RNN(3, 2)(x)[0]\ny.dtype.itemsize",
         "2",
         "4",
     ),

@@ -20,6 +20,7 @@ from ..dialect.matrices import symmetric as _symmetric
 from ..dialect.table import LINALG as _LINALG
 from ..dialect.translate import listed as _listed
 from ..dialect.translate import translated as _translated
+from ..precision import in_16_bits
 from ..tensor import Tensor, as_tensor
 from .mirror import mirrored as _mirrored
 from .mirror import names as _names
@@ -69,6 +70,7 @@ def eigvalsh(A: Any, UPLO: str = "L") -> Tensor:
     return _ours.eigvalsh(_symmetric("eigvalsh", A, UPLO))
 
 
+@in_16_bits
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:
     """Σ x y along an axis, the others broadcast."""
     return _array_api.sum(_array_api.multiply(x, y), axis=dim)

@@ -15,6 +15,7 @@ from ...dtypes import float64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import describe
 from ...ops import activation
+from ...precision import in_16_bits
 from ...promotion import floating
 from ...random import Generator, given_generator
 from ...state import where_called
@@ -305,6 +306,7 @@ def _below_replaced(x: Any, limit: float, value: float, inplace: bool) -> Tensor
     return _replaced(x, apply(op, _float(x)), inplace)
 
 
+@in_16_bits
 def prelu(input: Any, weight: Any) -> Tensor:
     """y = x where x > 0, else w x, one slope w for all or one for each channel.
 

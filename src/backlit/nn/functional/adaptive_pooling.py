@@ -15,6 +15,7 @@ from ...dtypes import INTEGER, int64
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
 from ...ops import pooling
+from ...precision import in_float32
 from ...promotion import floating
 from ...random import Generator, given_generator
 from ...state import STATE, where_called
@@ -95,6 +96,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
     return _averaged("adaptive_avg_pool2d", input, output_size, 2)
 
 
+@in_float32
 @as_one_op
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Tensor:
     """The means of `output_size` windows that share a volume out evenly: see the one of images.
@@ -165,6 +167,7 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
     return _largest("adaptive_max_pool2d", input, output_size, 2, return_indices)
 
 
+@in_float32
 def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     """The largest of each of `output_size` windows that share a volume out evenly.
 
@@ -404,6 +407,7 @@ def max_unpool1d(
     return _unpooled("max_unpool1d", input, indices, kernel_size, stride, padding, output_size, 1)
 
 
+@in_float32
 def max_unpool2d(
     input: Any,
     indices: Any,
@@ -425,6 +429,7 @@ def max_unpool2d(
     return _unpooled("max_unpool2d", input, indices, kernel_size, stride, padding, output_size, 2)
 
 
+@in_float32
 def max_unpool3d(
     input: Any,
     indices: Any,

@@ -10,6 +10,7 @@ from ...array_api import where as choose
 from ...dtypes import FLOATING, DType, bool_
 from ...errors import DTypeError, ShapeError
 from ...op import describe
+from ...precision import in_16_bits
 from ...promotion import floating
 from ...random import Generator
 from ...state import where_called
@@ -88,6 +89,7 @@ def _grouped(t: Tensor, query: Tensor) -> Tensor:
     return repeat(t, query.shape[-3] // t.shape[-3], axis=-3)
 
 
+@in_16_bits
 def scaled_dot_product_attention(
     query: Any,
     key: Any,

@@ -11,6 +11,7 @@ from ...backend.halves import as_one_op
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import convolution as products
+from ...precision import in_16_bits
 from ...state import where_called
 from ...tensor import Tensor, apply
 from .common import given
@@ -137,6 +138,7 @@ def _of_volumes(
     return y[0] if lone else y
 
 
+@in_16_bits
 def conv1d(
     input: Any,
     weight: Tensor,
@@ -159,6 +161,7 @@ def conv1d(
     return _convolution("conv1d", input, weight, bias, stride, padding, dilation, groups, 1)
 
 
+@in_16_bits
 def conv2d(
     input: Any,
     weight: Tensor,
@@ -182,6 +185,7 @@ def conv2d(
     return _convolution("conv2d", input, weight, bias, stride, padding, dilation, groups, 2)
 
 
+@in_16_bits
 def conv3d(
     input: Any,
     weight: Tensor,
@@ -316,6 +320,7 @@ def _to_volumes(
     return total[0] if lone else total
 
 
+@in_16_bits
 def conv_transpose1d(
     input: Any,
     weight: Tensor,
@@ -352,6 +357,7 @@ def conv_transpose1d(
     )
 
 
+@in_16_bits
 def conv_transpose2d(
     input: Any,
     weight: Tensor,
@@ -388,6 +394,7 @@ def conv_transpose2d(
     )
 
 
+@in_16_bits
 def conv_transpose3d(
     input: Any,
     weight: Tensor,

@@ -11,6 +11,7 @@ from ...array_api.arguments import along, number, one_axis
 from ...backend.halves import as_one_op
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
+from ...precision import as_given, in_float32
 from ...promotion import floating, promoted
 from ...state import where_called
 from ...tensor import Tensor
@@ -99,6 +100,7 @@ def pairwise_distance(
     return vector_norm(difference, axis=-1, keepdims=keepdim, ord=order)
 
 
+@in_float32
 @as_one_op
 def pdist(input: Any, p: float = 2.0) -> Tensor:
     """The distances ‖x_i - x_j‖_p of all pairs of rows i < j, row after row.
@@ -120,6 +122,7 @@ def pdist(input: Any, p: float = 2.0) -> Tensor:
     return vector_norm(x[first] - x[second], axis=-1, ord=order)
 
 
+@as_given
 @as_one_op
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     """y_o = x₁ᵀ W_o x₂ + b_o.

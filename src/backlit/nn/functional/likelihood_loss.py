@@ -28,6 +28,7 @@ from ...backend.halves import as_one_op
 from ...dtypes import INTEGER, int64
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
+from ...precision import in_float32
 from ...promotion import floating
 from ...state import STATE, where_called
 from ...tensor import Tensor, as_tensor, wrap
@@ -85,6 +86,7 @@ def gaussian_nll_loss(
     return reduced(name, losses, reduction)
 
 
+@in_float32
 @as_one_op
 def poisson_nll_loss(
     input: Any,
@@ -219,6 +221,7 @@ def _ctc_losses(x: Tensor, targets: Tensor, steps: Tensor, counts: Tensor, blank
     return choose(steps > 0, losses, choose(counts > 0, math.inf, 0.0))
 
 
+@in_float32
 def ctc_loss(
     log_probs: Any,
     targets: Any,

@@ -12,6 +12,7 @@ from ...dtypes import INTEGER
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
 from ...ops import loss
+from ...precision import in_float32
 from ...promotion import floating
 from ...state import where_called
 from ...tensor import Tensor, apply, as_tensor
@@ -42,6 +43,7 @@ def _weighted(
     return reduced(name, losses, reduction)
 
 
+@in_float32
 def mse_loss(
     input: Any,
     target: Any,
@@ -65,6 +67,7 @@ def mse_loss(
     return _weighted("mse_loss", losses, weight, reduction, by_weight=True)
 
 
+@in_float32
 def l1_loss(
     input: Any,
     target: Any,
@@ -88,6 +91,7 @@ def l1_loss(
     return _weighted("l1_loss", losses, weight, reduction, by_weight=True)
 
 
+@in_float32
 def huber_loss(
     input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
 ) -> Tensor:
@@ -108,6 +112,7 @@ def huber_loss(
     return _weighted("huber_loss", losses, weight, reduction)
 
 
+@in_float32
 def smooth_l1_loss(
     input: Any,
     target: Any,
@@ -131,6 +136,7 @@ def smooth_l1_loss(
     return _loss(loss.HuberLoss, reduction, input, target, attributes=(beta, 1 / beta))
 
 
+@in_float32
 def kl_div(
     input: Any,
     target: Any,
@@ -157,6 +163,7 @@ def kl_div(
     return _loss(loss.KlDiv, reduction, x, target, attributes=(log_target,))
 
 
+@in_float32
 def hinge_embedding_loss(
     input: Any,
     target: Any,
@@ -182,6 +189,7 @@ def hinge_embedding_loss(
     )
 
 
+@in_float32
 def binary_cross_entropy(
     input: Any,
     target: Any,
@@ -203,6 +211,7 @@ def binary_cross_entropy(
     return _weighted("binary_cross_entropy", losses, weight, reduction)
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,
@@ -242,6 +251,7 @@ def _rows(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor, bool]:
     return x, target, False
 
 
+@in_float32
 def cross_entropy(
     input: Any,
     target: Any,
@@ -326,6 +336,7 @@ def linear_cross_entropy(
     )
 
 
+@in_float32
 def nll_loss(
     input: Any,
     target: Any,
@@ -350,6 +361,7 @@ def nll_loss(
     return reshape(y, ()) if lone else y
 
 
+@in_float32
 def multi_margin_loss(
     input: Any,
     target: Any,

@@ -27,6 +27,7 @@ from ...backend.halves import as_one_op
 from ...dtypes import INTEGER
 from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
+from ...precision import in_float32
 from ...promotion import floating
 from ...state import STATE, where_called
 from ...tensor import Tensor, wrap
@@ -36,6 +37,7 @@ from .distance import pairwise_distance
 from .reduction import chosen, reduced
 
 
+@in_float32
 @as_one_op
 def margin_ranking_loss(
     input1: Any,
@@ -65,6 +67,7 @@ def margin_ranking_loss(
     return reduced("margin_ranking_loss", losses, reduction)
 
 
+@in_float32
 @as_one_op
 def cosine_embedding_loss(
     input1: Any,
@@ -99,6 +102,7 @@ def cosine_embedding_loss(
     return reduced("cosine_embedding_loss", losses, reduction)
 
 
+@in_float32
 @as_one_op
 def contrastive_loss(
     x1: Any,
@@ -147,6 +151,7 @@ def contrastive_loss(
     return reduced(name, choose(t == 1, near, far) / 2, reduction)
 
 
+@in_float32
 @as_one_op
 def one_vs_all_hinge_loss(
     input: Any, target: Any, p: int = 1, margin: float = 1.0, reduction: str = "mean"
@@ -189,6 +194,7 @@ def one_vs_all_hinge_loss(
     return reduced(name, sum(hinge if p == 1 else square(hinge), axis=-1), reduction)
 
 
+@in_float32
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,
@@ -285,6 +291,7 @@ def _like_target(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
     return x, target.astype(x.dtype)
 
 
+@in_float32
 @as_one_op
 def soft_margin_loss(
     input: Any,
@@ -334,6 +341,7 @@ def multilabel_soft_margin_loss(
     return reduced("multilabel_soft_margin_loss", mean(losses, axis=-1), reduction)
 
 
+@in_float32
 @as_one_op
 def multilabel_margin_loss(
     input: Any,

@@ -15,6 +15,7 @@ from ...backend.halves import as_one_op, widened
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import normalization, pooling
+from ...precision import beside_float32
 from ...promotion import floating
 from ...state import where_called
 from ...tensor import Tensor, apply
@@ -48,6 +49,7 @@ def _affine(weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, ...]:
     return (ones(bias.shape, dtype=bias.dtype) if weight is None else weight, bias)
 
 
+@beside_float32
 def batch_norm(
     input: Any,
     running_mean: Tensor | None = None,
@@ -123,6 +125,7 @@ def _last_axes(name: str, normalized_shape: Any, x: Tensor) -> tuple[int, ...]:
     return shape
 
 
+@beside_float32
 def layer_norm(
     input: Any,
     normalized_shape: int | Sequence[int],
@@ -144,6 +147,7 @@ def layer_norm(
     return apply(op, x, *_affine(weight, bias))
 
 
+@beside_float32
 def group_norm(
     input: Any,
     num_groups: int,
@@ -186,6 +190,7 @@ def _by_groups(
     return y if bias is None else y + reshape(bias, column)
 
 
+@beside_float32
 def instance_norm(
     input: Any,
     running_mean: Tensor | None = None,
@@ -229,6 +234,7 @@ def instance_norm(
     return group_norm(x, x.shape[1], weight, bias, eps)
 
 
+@beside_float32
 @as_one_op
 def rms_norm(
     input: Any,

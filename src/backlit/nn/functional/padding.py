@@ -8,9 +8,10 @@ from typing import Any
 from ... import array_api
 from ...array_api import broadcast_to, concat, flip
 from ...array_api.arguments import integers
+from ...backend.halves import widened
 from ...errors import ArgumentError, ShapeError
 from ...op import describe
-from ...state import where_called
+from ...state import STATE, where_called
 from ...tensor import Tensor
 from .common import given
 
@@ -105,6 +106,8 @@ def pad(
     [[3.0, 2.0, 1.0, 2.0, 3.0, 2.0]]
     """
     x = given(input)
+    if mode in ("reflect", "replicate") and STATE.autocast is not None:
+        x = widened(x)
     widths = integers("pad: pad", pad)
     if mode not in MODES:
         raise ArgumentError(

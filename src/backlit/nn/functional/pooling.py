@@ -20,6 +20,7 @@ from ...dtypes import int64
 from ...errors import ArgumentError
 from ...ops import pooling
 from ...ops.convolution import window_count
+from ...precision import in_float32
 from ...promotion import floating
 from ...state import where_called
 from ...tensor import Tensor, apply, wrap
@@ -216,6 +217,7 @@ def max_pool2d(
     return pool.largest(return_indices)
 
 
+@in_float32
 def max_pool3d(
     input: Any,
     kernel_size: Sizes,
@@ -287,6 +289,7 @@ def avg_pool2d(
     return pool.mean(count_include_pad, divisor)
 
 
+@in_float32
 @as_one_op
 def avg_pool3d(
     input: Any,

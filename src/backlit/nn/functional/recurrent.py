@@ -6,10 +6,12 @@ from ...array_api import concat, matmul, zeros_like
 from ...array_api.arguments import cached
 from ...errors import ArgumentError
 from ...ops import recurrence
+from ...precision import in_float32
 from ...tensor import Tensor, apply
 from .linear import linear
 
 
+@in_float32
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -29,6 +31,7 @@ def rnn(
     return apply(cached(recurrence.RnnScan, nonlinearity), a, h, weight_hh)
 
 
+@in_float32
 def lstm(
     x: Tensor,
     state: tuple[Tensor, Tensor],
@@ -58,6 +61,7 @@ def lstm(
     return y if weight_hr is None else linear(y, weight_hr), cells
 
 
+@in_float32
 def gru(
     x: Tensor,
     h: Tensor,

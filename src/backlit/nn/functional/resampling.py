@@ -26,6 +26,7 @@ from ...backend.halves import as_one_op
 from ...dtypes import FLOATING, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import describe
+from ...precision import in_float32
 from ...promotion import floating
 from ...state import where_called
 from ...tensor import Tensor, wrap
@@ -402,6 +403,7 @@ def _sampled(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corner
     return permute_dims(y, (0, y.ndim - 1, *range(1, y.ndim - 1)))
 
 
+@in_float32
 def grid_sample(
     input: Any,
     grid: Any,

@@ -52,6 +52,7 @@ class _Part:
         sources: dict[str, Generator] = {"default": default_generator()}
         if isinstance(function, Module):
             sources = generators(function)
+        self.autocast = STATE.autocast
         kept = sources.values() if preserve else ()
         #: Where the random numbers begin.
         self.random = [(g, g.key.array, g.counter.array) for g in kept]
@@ -67,7 +68,7 @@ class _Part:
         }
         args = [twins.get(i, a) for i, a in enumerate(self.args)]
         since = next(Node._counter)
-        with Setting(grad_enabled=True), observing(alone=True):
+        with Setting(grad_enabled=True, autocast=self.autocast), observing(alone=True):
             result = self.function(*args, **self.options)
         return result, [y for y in _tensors(result) if y.requires_grad], twins, since
 
