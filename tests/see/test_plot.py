@@ -137,3 +137,35 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "backlit\[plot\]"'):
         plot.confusion(np.eye(2))
+
+
+@pytest.mark.slow
+def test_landscape_with_ways_and_arrows(tmp_path):
+    def f(x, y):
+        return x**2 + 10 * y**2
+
+    way = np.array([[2.0, 1.0], [1.0, 0.5], [0.0, 0.0]])
+    ways = {"SGD": way, "Adam": backlit.tensor(way / 2)}
+    panel, bar = drawn(plot.landscape(f, (-3, 3), (-1, 1), ways, arrows=4), tmp_path)
+    assert (panel.get_xlim(), panel.get_ylim(), bar.get_ylabel()) == ((-3, 3), (-1, 1), "f")
+    lines = {line.get_label(): line.get_xydata() for line in panel.lines}
+    np.testing.assert_array_equal(lines["SGD"], way)
+    np.testing.assert_array_equal(lines["Adam"], way / 2)
+    (arrows,) = (c for c in panel.collections if hasattr(c, "U"))
+    np.testing.assert_allclose(arrows.U, 2 * arrows.X, rtol=1e-6)
+    np.testing.assert_allclose(arrows.V, 20 * arrows.Y, rtol=1e-6)
+    drawn(plot.landscape(lambda x, y: backlit.log(x) + y, (-1, 1), (0, 1)), tmp_path)
+
+
+def test_landscapes_that_are_none():
+    def f(x, y):
+        return x + y
+
+    with pytest.raises(ArgumentError, match=r"x must be \(lowest, highest\), got \(1, 0\)"):
+        plot.landscape(f, (1, 0), (0, 1))
+    with pytest.raises(ArgumentError, match=r"each point, \(161, 161\) of them, got \(\);"):
+        plot.landscape(lambda x, y: x.sum(), (0, 1), (0, 1))
+    with pytest.raises(ArgumentError, match=r"have a finite value in x=\(-2, -1\), y=\(0, 1\)"):
+        plot.landscape(lambda x, y: backlit.log(x) + y, (-2, -1), (0, 1))
+    with pytest.raises(ArgumentError, match=r"path 'SGD' must be \(T, 2\), got \(3,\)"):
+        plot.landscape(f, (0, 1), (0, 1), {"SGD": [1.0, 2.0, 3.0]})

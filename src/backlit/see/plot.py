@@ -1,4 +1,4 @@
-"""Pictures for papers and slides: curves, histograms, gradient flow, updates, confusions, filters.
+"""Pictures for papers and slides: of runs, parameters, gradients and functions of two numbers.
 
 Every function takes what Backlit has seen and returns a matplotlib `Figure`: save it with
 `figure.savefig("curves.pdf")`, or let a notebook show it. No window opens and no global state of
@@ -11,14 +11,15 @@ colour blindness; lines differ in their dashes, too. Maps of numbers use cividis
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd import grad
 from ..dtypes import FLOATING
 from ..errors import ArgumentError, MissingDependencyError
-from ..tensor import as_tensor
+from ..tensor import Tensor, as_tensor
 from .records.model import Record
 from .records.value import array_of
 from .show.jacobians import Jacobian, cells
@@ -33,6 +34,7 @@ __all__ = [
     "gradient_flow",
     "histograms",
     "jacobian",
+    "landscape",
     "update_ratios",
 ]
 
@@ -264,6 +266,58 @@ def jacobian(found: Jacobian, size: int = 256) -> Figure:
 
 
 # -- beneath --------------------------------------------------------------------------------------
+
+
+def landscape(
+    f: Callable[[Tensor, Tensor], Tensor],
+    x: tuple[float, float],
+    y: tuple[float, float],
+    paths: Mapping[str, Any] | None = None,
+    *,
+    arrows: int = 0,
+) -> Figure:
+    """Contours of f(x, y), on them the ways of optimizers, and ∇f as arrows.
+
+    f      of two Tensors of one shape, element by element: lambda x, y: x**2 + 10 * y**2
+    x, y   from where to where
+    paths  a name and positions (T, 2) for each way; its start is a ring, its end a dot
+    arrows how many along each axis; their lengths are those of ∇f, to one scale
+    """
+    for name, ends in (("x", x), ("y", y)):
+        if len(ends) != 2 or not -math.inf < ends[0] < ends[1] < math.inf:
+            raise ArgumentError(f"landscape: {name} must be (lowest, highest), got {ends!r:.60}")
+    figure, (panel,) = _panels(1, 5.0, 4.0)
+    points = [*np.meshgrid(np.linspace(*x, 161), np.linspace(*y, 161))]
+    heights = f(*[Tensor(p) for p in points])
+    if getattr(heights, "shape", None) != points[0].shape:
+        raise ArgumentError(
+            f"landscape: f must give a value for each point, {points[0].shape} of them, got "
+            f"{getattr(heights, 'shape', type(heights).__name__)}; write it element by element"
+        )
+    values = heights.detach().numpy()
+    if not np.isfinite(values).any():
+        raise ArgumentError(f"landscape: f must have a finite value in x={x}, y={y}, got none")
+    lines = panel.contour(*points, np.ma.masked_invalid(values), 24, cmap="cividis", linewidths=0.8)
+    figure.colorbar(lines, ax=panel, label="f")
+    if arrows:
+        leaves = [
+            Tensor(p, requires_grad=True)
+            for p in np.meshgrid(np.linspace(*x, arrows), np.linspace(*y, arrows))
+        ]
+        slopes = [g.numpy() for g in grad(f(*leaves).sum(), leaves)]
+        panel.quiver(*[p.detach().numpy() for p in leaves], *slopes, angles="xy", color=COLOURS[6])
+    for i, (name, positions) in enumerate((paths or {}).items()):
+        way = as_tensor(positions).detach().numpy()
+        if way.ndim != 2 or way.shape[1] != 2 or not len(way):
+            raise ArgumentError(f"landscape: path {name!r} must be (T, 2), got {way.shape}")
+        colour, dash = _line(i, len(paths or {}))
+        panel.plot(*way.T, color=colour, linestyle=dash, label=name, linewidth=1.2)
+        panel.plot(*way[0], "o", color=colour, markerfacecolor="none")
+        panel.plot(*way[-1], "o", color=colour)
+    panel.set(xlim=x, ylim=y, xlabel="x", ylabel="y")
+    if paths:
+        panel.legend(fontsize=7)
+    return figure
 
 
 def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Any]]:
