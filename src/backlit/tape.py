@@ -112,6 +112,10 @@ class Node:
     def __repr__(self) -> str:
         return f"Node({self.op.name})"
 
+    def name(self) -> str:
+        """The name of its op. PyTorch's is that of a class, as "MulBackward0"."""
+        return self.op.name
+
     def release(self) -> None:
         """Forget the saved values and the edges. The node stays as the mark of a freed graph."""
         self.saved = None

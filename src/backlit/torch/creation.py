@@ -11,10 +11,10 @@ import numpy as np
 from .. import array_api as ours
 from .. import dtypes
 from .. import random as draws
-from ..array_api.arguments import integers
+from ..array_api.arguments import integers, whole
 from ..conversion import check_device
 from ..dialect.translate import as_dtype
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DTypeError
 from ..foreign import words
 from ..tensor import Tensor
 from ..tensor import as_tensor as _as_tensor
@@ -352,3 +352,52 @@ def bernoulli(
         raise ArgumentError(f"bernoulli: probabilities must be floating, got {input.dtype}")
     chance = input.detach() if p is None else ours.full_like(input, p)
     return _made(draws.given_generator(generator).bernoulli(chance), False, out=out)
+
+
+def _window(name: str, shape_of: Function, doc: str) -> Function:
+    """A function that makes a window of a length, which `shape_of(length, ...)` has symmetric."""
+
+    def window(
+        window_length: int,
+        periodic: bool = True,
+        *settings: float,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        pin_memory: bool = False,
+        requires_grad: bool = False,
+        **named: float,
+    ) -> Tensor:
+        check_device(device)
+        length = whole(f"{name}: window_length", window_length, 0)
+        kind = as_dtype(dtype) or dtypes.DEFAULT_FLOAT
+        if kind not in dtypes.FLOATING:
+            raise DTypeError(f"{name}: dtype must be floating, got {kind}")
+        if length < 2:
+            return _made(ours.ones(length, dtype=kind), requires_grad)
+        values = shape_of(length + periodic, *settings, **named)[:length]
+        return _made(Tensor(values.astype(kind)), requires_grad)
+
+    window.__name__ = window.__qualname__ = name
+    window.__doc__ = (
+        f"{doc}\n\nNumbers 0 to N-1 of a period of N, or with `periodic=False` of one that ends at "
+        "N-1."
+    )
+    return window
+
+
+def _hamming(length: int, alpha: float = 0.54, beta: float = 0.46) -> np.ndarray:
+    return alpha - beta * np.cos(2 * np.pi * np.arange(length) / (length - 1))
+
+
+def _kaiser(length: int, beta: float = 12.0) -> np.ndarray:
+    return np.kaiser(length, beta)
+
+
+hann_window = _window("hann_window", np.hanning, "wₙ = (1 - cos(2πn/N)) / 2.")
+hamming_window = _window("hamming_window", _hamming, "wₙ = α - β cos(2πn/N).")
+blackman_window = _window(
+    "blackman_window", np.blackman, "wₙ = 0.42 - cos(2πn/N) / 2 + 0.08 cos(4πn/N)."
+)
+bartlett_window = _window("bartlett_window", np.bartlett, "wₙ = 1 - |2n/N - 1|.")
+kaiser_window = _window("kaiser_window", _kaiser, "wₙ = I₀(β √(1 - (2n/N - 1)²)) / I₀(β).")

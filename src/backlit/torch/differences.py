@@ -166,6 +166,9 @@ DIFFERENCES = (
         "None",
         "ArgumentError",
     ),
+    Row(
+        "a node of the tape has its op's name", "(2 * w).grad_fn.name()", "MulBackward0", "multiply"
+    ),
     Row("there are no complex numbers", "torch.tensor(1 + 2j).real.item()", "1.0", "DTypeError"),
     Row("there is one device", "torch.ones(1, device='meta').device.type", "meta", "ArgumentError"),
     Row("RuntimeErrors have names that say of what", "x @ x", "RuntimeError", "ShapeError"),

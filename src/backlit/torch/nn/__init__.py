@@ -9,7 +9,7 @@ from ...nn import *
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 
-for _room in ("functional", "init", "modules", "parallel", "parameter", "utils"):
+for _room in ("attention", "functional", "init", "modules", "parallel", "parameter", "utils"):
     _importlib.import_module(f"{__name__}.{_room}")
 
 __getattr__ = _mirrored("torch.nn", _ours)
