@@ -32,6 +32,7 @@ QUICK = ("vision_mnist", "vision_denoising", "vision_dcgan")
 def course(monkeypatch):
     """What the scripts share can be imported, and holds a stream of numbers from its beginning."""
     monkeypatch.syspath_prepend(HERE / "scripts")
+    monkeypatch.syspath_prepend("")  # a script's own folder takes its place
     for name in ("course", "pictures"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield
@@ -83,6 +84,48 @@ def test_a_script_has_the_losses_that_it_has_with_torchvision(name, course, caps
     ours = np.array(run(str(HERE / "scripts" / f"{name}.py"))["losses"], float)
     assert len(ours) == len(theirs) >= 20
     assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4), abs(ours - theirs).max()
+
+
+AUGMENTED = """
+import sys
+import tempfile
+
+import torch
+from course import set_weights
+from pictures import cifar_files
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+from torchvision.transforms import v2
+
+torch.manual_seed(int(sys.argv[1]))
+transform = transforms.Compose([
+    transforms.RandomCrop(32, padding=4),
+    transforms.RandomHorizontalFlip(),
+    transforms.ColorJitter(0.2, 0.2, 0.2, 0.1),
+    transforms.RandomApply([transforms.GaussianBlur(3), transforms.RandomRotation(10)], p=0.5),
+    transforms.TrivialAugmentWide(),
+    v2.RandomResizedCrop(24, antialias=True),
+    transforms.ToTensor(),
+    transforms.RandomErasing(),
+])
+net = set_weights(torch.nn.Linear(3 * 24 * 24, 10))
+mix = v2.RandomChoice([v2.CutMix(num_classes=10), v2.MixUp(num_classes=10)])
+losses = []
+with tempfile.TemporaryDirectory() as root:
+    cifar_files(root, 2)
+    loader = DataLoader(datasets.CIFAR10(root, transform=transform), 5, shuffle=True)
+    for x, y in loader:
+        x, y = mix(x, y)
+        losses.append(torch.nn.functional.cross_entropy(net(x.flatten(1)), y).item())
+"""
+
+
+def test_a_script_that_augments_runs_and_depends_on_its_seed_alone(course, tmp_path):
+    (tmp_path / "train.py").write_text(AUGMENTED)
+    first, again, other = (run(str(tmp_path / "train.py"), [s])["losses"] for s in "001")
+    assert len(first) == 2
+    assert np.isfinite(first).all()
+    assert first == again != other
 
 
 # -- files, and what is refused -------------------------------------------------------------------

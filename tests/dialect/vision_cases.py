@@ -66,6 +66,7 @@ def cases(torchvision, torch, folder):
     made["nms"] = ops.nms(a, scores, 0.3)
     made["batched_nms"] = ops.batched_nms(a, scores, groups, 0.3)
     made["remove_small_boxes"] = ops.remove_small_boxes(a, 20)
+    made["remove_small_boxes at the limit"] = ops.remove_small_boxes(tensor(boxes), 24)
     made["clip"] = ops.clip_boxes_to_image(a, (30, 40))
     made["loss"] = ops.generalized_box_iou_loss(a[:8], b, reduction="sum")
     logits, truths = tensor(numbers.randn(4, 5)), tensor((numbers.rand(4, 5) > 0.5).astype(float))
