@@ -1,6 +1,7 @@
 """The small dirt of real data: what is read in spite of it, what is said, what must be asked."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,10 @@ def test_gaps_and_copies_in_a_series(tmp_path):
     assert recipes.look(path, fill="linear").rows[9, 0] == 18
     assert "load in 2 of 96 rows; previous fill" in said(task)
     assert "left out: 1" in said(task)
+    form = task.parts(task.settings).form
+    assert len(form.read(path)) == 1
+    bare = replace(form, dialect={})  # which fills nothing: only the last rows count
+    assert np.array_equal(bare.read(path)[0][1], form.read(path)[0][1])
     kinds.write(path, ["time", "load"], [[t, i] for i, (t, _) in enumerate(rows) if i != 50])
     assert "steps of time are missing in 1 places" in said(recipes.look(path))
 
@@ -164,6 +169,7 @@ def test_a_table_beside_a_folder_of_pictures(tmp_path):
     assert task.answers[3].split() == ["warm", "dim"]
     assert task.answers[2] == ""
     assert "8 pictures have no tags" in task.warnings
+    assert recipes.look(task.source.dataset).kind == "images"  # as a run looks at it again
     with pytest.raises(ArgumentError, match="label_smoothing has no meaning for set"):
         task.set(label_smoothing=0.1)
 

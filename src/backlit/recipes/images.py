@@ -246,7 +246,19 @@ def _names_pictures(source: Source) -> bool:
     """Whether a table has a column of pictures."""
     if not source.dataset.lower().endswith(TABLES):
         return False
-    return _picture_column(open_table(source)) is not None
+    table, root = open_table(source), source.path.parent
+    if _picture_column(table) is not None:
+        return True
+    held = any(
+        f.suffix.lower() in EXTENSIONS for d in _folders_of_pictures(root) for f in d.iterdir()
+    )
+    return held and _named_by(source, table, root) is not None
+
+
+def _folders_of_pictures(root: Path) -> list[Path]:
+    """Where the pictures of a table may be: beside it, or in the only folder beside it."""
+    inner = [d for d in root.iterdir() if d.is_dir() and not d.name.startswith(".")]
+    return [root, *(inner if len(inner) == 1 else [])]
 
 
 def _picture_column(table: Table) -> str | None:
@@ -258,27 +270,20 @@ def _picture_column(table: Table) -> str | None:
     return None
 
 
-def _named_by(source: Source, table: Table, root: Path) -> tuple[str, np.ndarray, Path]:
+def _named_by(source: Source, table: Table, root: Path) -> tuple[str, np.ndarray, Path] | None:
     """The column that names pictures, what it says, and the folder in which these are.
 
-    Names may lack endings; the pictures may be in the only folder beside the table.
+    The names in a first column may lack endings.
     """
-    inner = [d for d in root.iterdir() if d.is_dir() and not d.name.startswith(".")]
-    folders = [root, *(inner if len(inner) == 1 else [])]
     column = _picture_column(table)
-    for name in [column] if column else table.columns:
-        kept = {} if source.dataset.lower().endswith(".jsonl") else {name: "text"}
-        texts = read_table(source.dataset, source.drop, None, kept, **source.dialect)
-        said = texts.columns[name].values  # as it stands in the file: 007 is no number here
-        first = str(said[0])
-        for folder in folders:
-            if any((folder / f"{first}{ending}").is_file() for ending in _endings(bool(column))):
-                return name, said, folder
-    if column is None:
-        raise DataError(
-            f"{source.path}: a column must name pictures (as a.png), got {', '.join(table.columns)}"
-        )
-    return column, said, root
+    name = column or next(iter(table.columns))
+    texts = read_table(source.dataset, source.drop, None, {name: "text"}, **source.dialect)
+    said = texts.columns[name].values  # as it stands in the file: 007 is no number here
+    first = str(said[0])
+    for folder in _folders_of_pictures(root):
+        if any((folder / f"{first}{ending}").is_file() for ending in _endings(bool(column))):
+            return name, said, folder
+    return None if column is None else (column, said, root)
 
 
 def _endings(whole: bool) -> list[str]:
@@ -337,7 +342,12 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
     """Pictures that a table names, with what its target says of them."""
     source.require_only(Images.kind, "group", "skip_damaged", *OF_TABLES)
     table = open_table(source)
-    column, said, root = _named_by(source, table, root)
+    named = _named_by(source, table, root)
+    if named is None:
+        raise DataError(
+            f"{path}: a column must name pictures (as a.png), got {', '.join(table.columns)}"
+        )
+    column, said, root = named
     notes: list[str] = []
     indicators = _indicators(source, table, column)
     if indicators:

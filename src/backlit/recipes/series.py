@@ -93,20 +93,24 @@ class Windows(Form):
                 raise DataError(f"predict: an input must be {self.wanted}, got {name!r:.60}")
         table = given if isinstance(given, Table) else None
         if table is None:
-            table = read_table(given, **self.dialect) if is_file(given) else Table(given)
+            read = {n: v for n, v in self.dialect.items() if n != "fill"}
+            table = read_table(given, **read) if is_file(given) else Table(given)
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
             raise DataError(
                 f"predict: {name} must have the column {lacking[0]!r}, got "
                 f"{', '.join(table.columns)}"
             )
-        rows = _numbers(table, self.columns)
+        total, fill = len(table), self.dialect.get("fill")
+        if fill is None:  # then gaps that are longer ago do not matter
+            table = table.rows(np.arange(max(0, total - self.window), total))
+        rows = _numbers(table, self.columns, fill)
         if len(rows) < self.window:
             raise DataError(
                 f"predict: {name} must have at least the {self.window} rows before what is "
                 f"forecast, got {len(rows)}"
             )
-        return [(f"{name}, after row {len(rows)}", rows[-self.window :])]
+        return [(f"{name}, after row {total}", rows[-self.window :])]
 
     @property
     def describe(self) -> Callable[..., str]:
@@ -254,7 +258,7 @@ class Series(Recipe):
         found = by_time(
             self.name, len(self.rows), validation=settings["validation"], test=settings["test"]
         )
-        form = form or replace(self._learn(found, settings), dialect=self.source.dialect)
+        form = form or replace(self._learn(found, settings), dialect=self._dialect)
         assert isinstance(form, Windows)
         rows = form.scaled(self.rows)
         made = [
@@ -262,6 +266,11 @@ class Series(Recipe):
             for part in (found.training, found.validation, found.test)
         ]
         return Parts(form, *made)
+
+    @property
+    def _dialect(self) -> dict[str, Any]:
+        fill = self.source.fill
+        return self.source.dialect | ({} if fill is None else {"fill": fill})
 
     def _learn(self, found: Split, settings: Mapping[str, Any]) -> Windows:
         trained = self.rows[found.training]

@@ -96,7 +96,8 @@ class Texts(Form):
             raise DataError(f"predict: an input must be {self.wanted}, got {given!r:.60}")
         for name, text in found:
             if not text or not cut(text, self.unit):
-                raise DataError(f"predict: a text must have a word, got {text!r:.40} ({name:.60})")
+                place = f" ({name:.60})" if name.strip() and name != text else ""
+                raise DataError(f"predict: a text must have a word, got {text!r:.40}{place}")
         if not found:
             raise DataError(f"predict: {given} must have a text, but has none")
         return found
