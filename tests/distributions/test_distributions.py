@@ -205,3 +205,54 @@ def test_an_expanded_distribution_checks_its_values_as_before():
     with pytest.raises(ArgumentError, match="Exponential: a value: must not be negative, got -1"):
         d.Exponential(1.0).expand((2,)).log_prob(-1.0)
     assert d.Exponential(1.0, validate_args=False).expand((2,)).log_prob(-1.0).tolist() == [1, 1]
+
+
+def test_transformed_distributions_are_scipys_and_draws_have_their_densities():
+    x = np.array([0.2, 0.4, 0.9])
+    logit = d.TransformedDistribution(d.Normal(0.3, 1.5), d.SigmoidTransform())
+    theirs = stats.norm(0.3, 1.5).logpdf(np.log(x / (1 - x))) - np.log(x * (1 - x))
+    np.testing.assert_allclose(logit.log_prob(bl.tensor(x)).numpy(), theirs, rtol=1e-5)
+    log_normal = d.TransformedDistribution(
+        d.Normal(bl.zeros(3), bl.ones(3)),
+        [d.AffineTransform(0.1, -0.5), d.ExpTransform()],
+    )
+    theirs = stats.lognorm(0.5, scale=math.exp(0.1)).logpdf(x)
+    np.testing.assert_allclose(log_normal.log_prob(bl.tensor(x)).numpy(), theirs, rtol=1e-5)
+    both = d.ComposeTransform([d.AffineTransform(0.1, -0.5), d.ExpTransform()])
+    same = d.TransformedDistribution(d.Normal(bl.zeros(3), bl.ones(3)), both)
+    np.testing.assert_allclose(same.log_prob(bl.tensor(x)).numpy(), theirs, rtol=1e-5)
+    np.testing.assert_allclose(both.inv(both(bl.tensor(x))).numpy(), x, rtol=1e-5)
+    grown = d.TransformedDistribution(d.Normal(0.0, 1.0), d.AffineTransform(bl.zeros(3), 2.0))
+    assert grown.batch_shape == (3,)
+    assert grown.sample((2,)).shape == (2, 3)
+    assert grown.expand((4, 3)).sample().shape == (4, 3)
+    vector = d.TransformedDistribution(
+        d.MultivariateNormal(bl.zeros(2), bl.eye(2)), d.AffineTransform(1.0, bl.tensor([2.0, 4.0]))
+    )
+    whole = stats.multivariate_normal([1.0, 1.0], np.diag([4.0, 16.0]))
+    got = vector.log_prob(bl.tensor([0.5, 3.0])).item()
+    np.testing.assert_allclose(got, whole.logpdf([0.5, 3.0]), rtol=1e-5)
+    bl.manual_seed(0)
+    assert abs(np.log(log_normal.sample((4000,)).numpy()).std() - 0.5) < 0.02
+
+
+def test_a_squashed_draw_keeps_its_density_and_its_gradient():
+    mean = bl.tensor([20.0], requires_grad=True)
+    squash = d.TanhTransform(cache_size=1)
+    policy = d.TransformedDistribution(d.Normal(mean, bl.tensor([0.1])), squash)
+    bl.manual_seed(0)
+    action = policy.rsample()
+    assert action.item() == 1
+    density = policy.log_prob(action)
+    x = squash.inv(action)
+    by_hand = stats.norm(20.0, 0.1).logpdf(x.item()) - 2 * (math.log(2) - x.item())
+    np.testing.assert_allclose(density.item(), by_hand, rtol=1e-4)
+    density.sum().backward()
+    np.testing.assert_allclose(mean.grad.numpy(), [2.0], rtol=1e-3)  # of 2x; the noise has none
+    assert not policy.sample().requires_grad
+    with pytest.raises(ArgumentError, match="cache_size must be 0 or 1, got 2"):
+        d.TanhTransform(cache_size=2)
+    with pytest.raises(ArgumentError, match=r"scale: must not be 0, got 0\.0"):
+        d.AffineTransform(1.0, 0.0)
+    with pytest.raises(ArgumentError, match="must be a Transform or a list of them, got 'exp'"):
+        d.TransformedDistribution(d.Normal(0.0, 1.0), ["exp"])

@@ -61,3 +61,19 @@ def test_distributions_have_pytorchs_densities_and_divergences():
 
     for ours, theirs in zip(results(backlit.torch), results(torch), strict=True):
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_transformed_distributions_have_pytorchs_densities():
+    def results(torch):
+        d, t = torch.distributions, torch.tensor
+        normal, y = d.Normal(torch.zeros(2), torch.ones(2)), t([0.5, 0.3])
+        affine = d.AffineTransform(t([0.1, 0.2]), t([2.0, -3.0]))
+        squashed = d.TransformedDistribution(normal, [affine, d.TanhTransform()])
+        vector = d.TransformedDistribution(d.Independent(normal, 1), [affine, d.SigmoidTransform()])
+        grown = d.TransformedDistribution(d.Normal(t(0.0), t(1.0)), affine)
+        one = d.ComposeTransform([affine, d.ExpTransform()])
+        logs = [p.log_prob(y) for p in (squashed, vector, grown)]
+        return [*logs, one.inv(y.abs()), one.log_abs_det_jacobian(y, one(y)), affine.inv.inv(y)]
+
+    for ours, theirs in zip(results(backlit.torch), results(torch), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)

@@ -8,10 +8,10 @@ The names are PyTorch's. A loss of a policy or of a variational autoencoder is w
 >>> round(loss.item(), 4)
 0.6265
 
-`distribution` is what all have, `continuous` and `discrete` are the kinds, `divergence` has a
-formula for each pair of kinds. A new kind is a subclass of `Distribution` with `names` (its
-parameters), `support`, `log_prob`, and `rsample` (with `has_rsample`) or `sample`; its divergences
-go into the table of `divergence`.
+`distribution` is what all have, `continuous` and `discrete` are the kinds, `transforms` makes
+others of them by invertible functions, `divergence` has a formula for each pair of kinds. A new
+kind is a subclass of `Distribution` with `names` (its parameters), `support`, `log_prob`, and
+`rsample` (with `has_rsample`) or `sample`; its divergences go into the table of `divergence`.
 """
 
 from .continuous import (
@@ -26,11 +26,23 @@ from .continuous import (
 from .discrete import Bernoulli, Categorical, OneHotCategorical
 from .distribution import Distribution, Independent
 from .divergence import kl_divergence
+from .transforms import (
+    AffineTransform,
+    ComposeTransform,
+    ExpTransform,
+    SigmoidTransform,
+    TanhTransform,
+    Transform,
+    TransformedDistribution,
+)
 
 __all__ = [
+    "AffineTransform",
     "Bernoulli",
     "Categorical",
+    "ComposeTransform",
     "Distribution",
+    "ExpTransform",
     "Exponential",
     "Gumbel",
     "Independent",
@@ -39,6 +51,10 @@ __all__ = [
     "MultivariateNormal",
     "Normal",
     "OneHotCategorical",
+    "SigmoidTransform",
+    "TanhTransform",
+    "Transform",
+    "TransformedDistribution",
     "Uniform",
     "kl_divergence",
 ]
