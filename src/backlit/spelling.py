@@ -22,6 +22,7 @@ _METHODS = {
     "real": "x itself, because there are no complex numbers",
     "resize": "x.reshape(shape)",
     "storage": "x.numpy(), which shares memory",
+    "storage_offset": "nothing for it, because a part has no place in the memory of the whole",
     "untyped_storage": "x.numpy(), which shares memory",
     "volatile": "backlit.no_grad()",
 }

@@ -38,6 +38,9 @@ _RETURN_IT = "use backlit.where instead of a branch, and return the Tensor to pr
 
 EAGER = eager.EAGER
 
+#: How `repr` writes elements, in the words of `numpy.array2string`.
+PRINTING: dict[str, Any] = {"threshold": 100, "edgeitems": 3, "precision": 4}
+
 
 class Parts:
     """Whether any Tensor is a part that writes through to another: see `array_api.parts`."""
@@ -240,9 +243,7 @@ class Tensor(Methods):
         kind = f"shape={self.shape}, dtype={self.dtype.name}{op}{grad}"
         if type(self.array) is not np.ndarray:
             return f"Tensor(abstract, {kind})"
-        values = np.array2string(
-            self.array, separator=", ", threshold=100, edgeitems=3, precision=4, prefix="Tensor("
-        )
+        values = np.array2string(self.array, separator=", ", prefix="Tensor(", **PRINTING)
         return f"Tensor({values}, {kind}{_count_bad(self.array)})"
 
     def __str__(self) -> str:
@@ -318,6 +319,9 @@ class Tensor(Methods):
         if not self.shape:
             raise ShapeError("iteration: a Tensor of no axes cannot be iterated")
         return (self[i] for i in range(self.shape[0]))
+
+    def __reversed__(self) -> Iterator[Tensor]:
+        return (self[i] for i in reversed(range(len(self))))
 
     def _require_cut(self, what: str, cure: str) -> None:
         """Raise if the way of a gradient would end here: in something that only takes numbers."""

@@ -22,6 +22,19 @@ torch.Tensor((2, 3)) -> [2, 3]
 isinstance((2, 'a'), torch.Size) or isinstance([2], torch.Size) -> False
 f'{n.sum()} {v[0]} {b[0]} {v[2] / 4}' -> '30 1.0 True 0.75'
 b.clone() -> B
+x.new(x.shape).shape -> [2, 3]
+x.new(x.size()).shape -> [2, 3]
+x.new([2, 3]) -> [2, 3]
+x.new(v.size()).dtype == x.dtype -> True
+torch.index_select(v, 0, i, out=v.new()) -> V[I]
+torch.add(x, 1, out=torch.empty(0)) -> X + 1
+list(reversed(v))[0] -> V[-1]
+list(reversed(x))[0] -> X[1]
+torch.nn.Linear(2, 2).type(torch.DoubleTensor).weight.dtype == torch.float64 -> True
+torch.nn.Linear(2, 2).type('torch.DoubleTensor').bias.dtype == torch.float64 -> True
+torch.nn.Linear(2, 2).to(memory_format=torch.channels_last).bias.shape -> [2]
+torch.poisson(0 * x) -> 0 * X
+(torch.poisson(x.new_full((1000,), 4.)).mean() - 4).abs() < 0.5 -> True
 torch.clone(b) -> B
 n.clone(memory_format=torch.preserve_format) -> N
 v[(v > 0).byte()] -> V[V > 0]
@@ -561,6 +574,7 @@ torch.unique_consecutive(torch.tensor([1, 1, 2, 1])) -> [1, 2, 1]
 torch.unique_consecutive(torch.tensor([1, 1, 2, 1]), return_counts=True)[1] -> [2, 1, 1]
 torch.unique_consecutive(torch.tensor([[1, 1, 2]]), return_inverse=True)[1] -> [[0, 0, 1]]
 torch.unique_consecutive(torch.tensor([[1, 1, 2], [3, 3, 4]]), dim=1) -> [[1, 2], [3, 4]]
+torch.histogram(x.detach().requires_grad_(), density=True).hist.shape -> [100]
 torch.histogramdd(x.T, [3, 2]).hist -> np.histogramdd(X.T, [3, 2])[0]
 torch.histogramdd(x.T, [v.sort()[0], v.new_tensor([4., 5.])], weight=v)[0] -> [[0], [-1]]
 torch.histogramdd(x.T, 2, range=[0., 4., 3., 7.], density=True)[0] -> [[1 / 12, 0], [0, 2 / 12]]

@@ -478,3 +478,37 @@ def test_a_freed_graph_has_no_next_functions() -> None:
     assert not hasattr(y.grad_fn, "next_functions")
     with pytest.raises(AttributeError, match=r"was freed by backward\(\); ask before it"):
         _ = y.grad_fn.next_functions
+
+
+def test_how_tensors_are_printed_can_be_set():
+    x = torch.tensor([0.12345, 100.0, 1e-6])
+    usual = str(x), str(torch.zeros(200))
+    try:
+        torch.set_printoptions(precision=2, sci_mode=False)
+        assert str(x).startswith("Tensor([  0.12, 100.  ,   0.  ]")
+        torch.set_printoptions(sci_mode=True)
+        assert str(x).startswith("Tensor([1.23e-01, 1.00e+02, 1.00e-06]")
+        torch.set_printoptions(profile="full")
+        assert str(torch.zeros(200)).count("0.") == 200
+        torch.set_printoptions(threshold=float("inf"), edgeitems=1, linewidth=400)
+        assert str(torch.zeros(200)).count("0.") == 200
+        with pytest.raises(ArgumentError, match="profile must be default, short, full, got 'long'"):
+            torch.set_printoptions(profile="long")
+    finally:
+        torch.set_printoptions(profile="default")
+    assert (str(x), str(torch.zeros(200))) == usual
+
+
+def test_a_timer_measures_a_statement():
+    benchmark = torch.utils.benchmark
+    done = []
+    timer = benchmark.Timer("f(1)", setup="f = done.append", globals={"done": done}, label="append")
+    found = timer.timeit(100)
+    assert len(done) == 102
+    assert 0 < found.mean == found.median < 1
+    assert repr(found).startswith("append\n  ")
+    many = timer.blocked_autorange(min_run_time=0.002)
+    assert sum(many.raw_times) >= 0.002
+    assert many.iqr >= 0
+    with pytest.raises(ArgumentError, match="language must be 'python', got 'c\\+\\+'"):
+        benchmark.Timer("1", language="c++")

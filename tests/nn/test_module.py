@@ -364,6 +364,21 @@ def test_repr_shows_the_tree_with_shapes_and_counts() -> None:
     )
 
 
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(bl.ones(2))
+
+    def __repr__(self):
+        return "Named(2 -> 1\n)"
+
+
+def test_a_layers_own_repr_is_what_its_model_prints() -> None:
+    assert repr(nn.Sequential(Named(), nn.ReLU())) == (
+        "Sequential(  # 2 parameters\n  (0): Named(2 -> 1\n  )\n  (1): ReLU()\n)"
+    )
+
+
 # -- shared Tensors -----------------------------------------------------------------------------
 
 

@@ -329,9 +329,22 @@ def new_tensor(
 
 
 def new(self: Tensor, *given: Any) -> Tensor:
-    """A Tensor of x's dtype: of data, or of sizes."""
+    """A Tensor of x's dtype: of data, or of sizes one by one, as `x.size()`, or as `x.shape`.
+
+    Raises: of another tuple of whole numbers it is not known whether it is data or a shape, which
+    PyTorch tells by `torch.Size`.
+    """
     if len(given) == 1 and not isinstance(given[0], int):
-        return Tensor(given[0], self.dtype)
+        (one,) = given
+        sizes = isinstance(one, tuple) and all(isinstance(n, int) for n in one)
+        if not sizes:
+            return Tensor(one, self.dtype)
+        if one != self.shape and one.__class__ is tuple:
+            raise ArgumentError(
+                f"new: {one} may be data or a shape; use x.new_tensor({list(one)}) or "
+                f"x.new_empty({one})"
+            )
+        return ours.zeros(one, dtype=self.dtype)
     return ours.zeros(given or (0,), dtype=self.dtype)
 
 

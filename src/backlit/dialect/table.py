@@ -96,7 +96,7 @@ unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)
 unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)
 bincount(input, weights=None, minlength=0)
 histc(input, bins=100, min=0, max=0)
-histogram(input, bins, *, range=None, weight=None, density=False)
+histogram(input, bins=100, *, range=None, weight=None, density=False)
 histogramdd(input, bins, *, range=None, weight=None, density=False)
 cumsum(input, dim, *, dtype=None) = cumulative_sum
 cumprod(input, dim, *, dtype=None) = cumulative_prod

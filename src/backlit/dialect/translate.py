@@ -267,7 +267,7 @@ def _into(name: str, out: Any, y: Any) -> Any:
     """`out=`: the result becomes the value of a Tensor that is there."""
     if not isinstance(out, Tensor) or not isinstance(y, Tensor):
         raise ArgumentError(f"{name}: out must be one Tensor for one result; write y = {name}(...)")
-    return out.become(f"{name}: out", y)
+    return out.become(f"{name}: out", y, reshaped=0 in out.shape)  # an empty one takes any shape
 
 
 def as_dim(dim: Any) -> Any:

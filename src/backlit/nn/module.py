@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from ..array_api import zeros_like
+from ..array_api import zeros, zeros_like
 from ..changes import CHANGES, Announcing, WatchedDict
 from ..conversion import check_device, is_device
 from ..dtypes import FLOATING, as_dtype
@@ -408,11 +408,17 @@ class Module(Announcing):
         return self
 
     def to(
-        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        memory_format: Any = None,
     ) -> Module:
         """Cast all floating parameters and buffers to a dtype, or that of a Tensor.
 
-        Gradients are cast along. The device is the CPU, so `non_blocking` changes nothing.
+        Gradients are cast along. The device is the CPU, so `non_blocking` changes nothing, nor does
+        `memory_format`, as the order in memory is never seen.
         """
         for arg in args:
             if isinstance(arg, str) and is_device(arg):
@@ -453,8 +459,8 @@ class Module(Announcing):
         return self.to("bfloat16")
 
     def type(self, dst_type: Any) -> Module:
-        """Cast all floating parameters and buffers to a dtype."""
-        return self.to(dtype=dst_type)
+        """Cast all floating parameters and buffers to a dtype, or that of PyTorch's class."""
+        return self.to(dtype=zeros(()).type(dst_type).dtype)
 
     def cpu(self) -> Module:
         """The module itself: it is on the CPU."""
@@ -525,8 +531,14 @@ class Module(Announcing):
             return
         yield f"{line}{total}"
         for inner_name, module in self._modules.items():
-            if module is not None:
+            if module is None:
+                continue
+            if type(module).__repr__ is Module.__repr__:
                 yield from module._tree(inner_name, indent + "  ")
+            else:  # the user's own words
+                lines = repr(module).splitlines() or [""]
+                yield f"{indent}  ({inner_name}): {lines[0]}"
+                yield from (f"{indent}  {line}" for line in lines[1:])
         yield f"{indent})"
 
 

@@ -57,6 +57,7 @@ from .creation import (
     normal,
     ones,
     ones_like,
+    poisson,
     rand,
     rand_like,
     randint,
@@ -92,6 +93,7 @@ from .settings import (
     set_default_tensor_type,
     set_grad_enabled,
     set_num_threads,
+    set_printoptions,
     set_rng_state,
     typename,
 )
@@ -135,7 +137,7 @@ broadcast_shapes = _ours.broadcast_shapes
 from_dlpack = _ours.from_dlpack
 vmap = getattr(func, "vmap", None)
 
-set_printoptions = use_deterministic_algorithms = set_deterministic_debug_mode = _no_effect
+use_deterministic_algorithms = set_deterministic_debug_mode = _no_effect
 set_float32_matmul_precision = set_flush_denormal = set_warn_always = _no_effect
 set_num_interop_threads = _no_effect
 get_num_interop_threads = get_num_threads

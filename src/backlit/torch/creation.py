@@ -401,3 +401,11 @@ blackman_window = _window(
 )
 bartlett_window = _window("bartlett_window", np.bartlett, "wₙ = 1 - |2n/N - 1|.")
 kaiser_window = _window("kaiser_window", _kaiser, "wₙ = I₀(β √(1 - (2n/N - 1)²)) / I₀(β).")
+
+
+def poisson(input: Any, generator: Any = None) -> Tensor:
+    """Whole numbers, each with the mean that the Tensor says, in its dtype."""
+    input = _as_tensor(input)
+    if input.dtype not in dtypes.FLOATING:
+        raise ArgumentError(f"poisson: the means must be floating, got {input.dtype}")
+    return _made(draws.given_generator(generator).poisson(input.detach()), False)

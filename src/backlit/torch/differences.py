@@ -70,6 +70,12 @@ DIFFERENCES = (
         "2.0",
     ),
     Row(
+        "a Parameter has its own numbers",
+        "t = torch.zeros(3); torch.nn.Parameter(t).data.fill_(1); t.sum().item()",
+        "3.0",
+        "0.0",
+    ),
+    Row(
         "`data` writes through as there",
         "w.data[0] = 5; w.data.mul_(2); w[0].item()",
         "10.0",
@@ -257,6 +263,12 @@ DIFFERENCES = (
         "np.random.seed(0); list(torch.utils.data.DataLoader(D()))\nround(np.random.rand(), 3)",
         "0.715",
         "0.549",
+    ),
+    Row(
+        "an optimizer's state is numbered in texts, as files have it",
+        "o = torch.optim.Adam([w]); w.sum().backward(); o.step()\nlist(o.state_dict()['state'])",
+        "[0]",
+        "['0']",
     ),
     Row(
         "in a block of `autocast` recurrent layers compute in float32",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import sys
 from typing import Any
 
 from .. import compiler, dtypes
@@ -15,7 +16,7 @@ from ..dialect.translate import as_dtype
 from ..dtypes import FLOATING
 from ..errors import ArgumentError, DTypeError
 from ..state import STATE, Setting, restoring
-from ..tensor import Tensor
+from ..tensor import PRINTING, Tensor
 
 
 class set_grad_enabled(contextlib.ContextDecorator):  # noqa: N801  (PyTorch's name)
@@ -142,6 +143,45 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """How many cores compiled code runs on."""
     return compiler.get_threads()
+
+
+#: What `set_printoptions` takes as `profile`.
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": {"precision": 4, "threshold": 100, "edgeitems": 3},
+    "short": {"precision": 2, "threshold": 100, "edgeitems": 2},
+    "full": {"precision": 4, "threshold": sys.maxsize, "edgeitems": 3},
+}
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How Tensors are printed: decimals, from how many elements on in short, and with exponents.
+
+    Unlike in PyTorch `"default"` is in short from 100 elements on.
+    """
+    if profile is not None and profile not in _PROFILES:
+        raise ArgumentError(
+            f"set_printoptions: profile must be {', '.join(_PROFILES)}, got {profile!r:.60}"
+        )
+    if profile is not None:
+        PRINTING.clear()
+        PRINTING.update(_PROFILES[profile])
+    given: dict[str, Any] = {"precision": precision, "edgeitems": edgeitems}
+    given |= {"max_line_width": linewidth, "suppress_small": None if sci_mode is None else True}
+    if threshold is not None:
+        given["threshold"] = int(min(threshold, sys.maxsize))
+    PRINTING.update({name: value for name, value in given.items() if value is not None})
+    if sci_mode is not None:
+        PRINTING.pop("formatter", None)
+    if sci_mode:
+        digits = PRINTING["precision"]
+        PRINTING["formatter"] = {"float_kind": lambda x: f"{x:.{digits}e}"}
 
 
 def no_effect(*args: Any, **options: Any) -> None:

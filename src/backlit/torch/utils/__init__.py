@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..mirror import mirrored
-from . import checkpoint, data
+from . import benchmark, checkpoint, data
 
 __getattr__ = mirrored("torch.utils")
