@@ -8,6 +8,7 @@
 #     make parity    compare values and gradients with PyTorch (installs it)
 #     make docs      build the guide and the reference into docs/_build/html
 #     make bench     time training steps and eager ops beside PyTorch and JAX (installs them)
+#     make reproduce train on real data beside PyTorch (installs it), and print one table
 #     make picture   draw the README's picture anew from real output
 #     make clean     remove what the commands above have made
 #
@@ -22,7 +23,7 @@ JOBS ?= 2
 # Tests of a file share what they have made once: one process runs them all.
 TOGETHER := --dist loadfile
 
-.PHONY: help demo test check long lint parity docs bench picture clean
+.PHONY: help demo test check long lint parity docs bench reproduce picture clean
 .DELETE_ON_ERROR:
 
 help:
@@ -66,6 +67,10 @@ bench: $(VENV)/.bench
 	$(RUN) -m bench $(BENCH)
 	$(RUN) -m bench.eager_ops
 	$(RUN) -m bench.loading
+
+# For example: make reproduce REPRODUCE="--only mnist --seeds 1 --data FOLDER"
+reproduce: $(VENV)/.parity
+	$(RUN) -m bench.reproduce $(REPRODUCE)
 
 picture: $(VENV)/.test
 	$(RUN) scripts/draw_picture.py

@@ -112,11 +112,11 @@ class ResNet18(nn.Module):
 
 
 class CharRNN(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int = 65) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(65, 64)
+        self.embedding = nn.Embedding(vocabulary, 64)
         self.rnn = nn.LSTM(64, 256, batch_first=True)
-        self.head = nn.Linear(256, 65)
+        self.head = nn.Linear(256, vocabulary)
 
     def forward(self, x: Any) -> Any:
         y, _ = self.rnn(self.embedding(x))
@@ -190,11 +190,11 @@ class GPT2(nn.Module):
 
 
 class WindowTagger(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int = 20_000, width: int = 50, classes: int = 9) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(20_000, 50)
-        self.hidden = nn.Linear(250, 100)
-        self.output = nn.Linear(100, 9)
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.hidden = nn.Linear(5 * width, 100)
+        self.output = nn.Linear(100, classes)
 
     def forward(self, x: Any) -> Any:
         y = torch.flatten(self.embedding(x), 1)

@@ -1,0 +1,1 @@
+"""Whole trainings on real data, of Backlit and of PyTorch by one recipe, as one table."""

@@ -1,0 +1,101 @@
+"""What was measured, as JSON; and the one table of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from ..report import machine, table
+from . import race
+from .recipe import Recipe
+from .runs import RECIPES
+from .sides import Settings
+from .training import Outcome
+
+#: The measurements that are part of the repository.
+COMMITTED = Path(__file__).parent / "record.json"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The runs of a file by name; none if there is no such file."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def keep(path: Path, name: str, entry: Mapping[str, Any]) -> None:
+    """Write a run into the file, in the place of an older one of its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = read(path) | {name: entry}
+    order = [*RECIPES, race.NAME]
+    text = json.dumps({k: known[k] for k in order if k in known}, indent=1)
+    path.write_text(text + "\n", "utf-8")
+
+
+def entry(
+    command: str,
+    when: str,
+    settings: Settings,
+    apart: float,
+    outcomes: Mapping[int, Mapping[str, Outcome]],
+) -> dict[str, Any]:
+    """A run as it is kept: how it was made, and the outcomes by side and seed."""
+    return {
+        "command": command,
+        "when": when,
+        "machine": machine(),
+        "pytorch": dataclasses.asdict(settings),
+        "first losses apart": apart,
+        "seeds": list(outcomes),
+        "sides": {
+            side: [dataclasses.asdict(by_side[side]) for by_side in outcomes.values()]
+            for side in ("backlit", "pytorch")
+        },
+    }
+
+
+def _mean(kept: Mapping[str, Any], side: str, what: str) -> float:
+    return mean(outcome[what] for outcome in kept["sides"][side])
+
+
+def row(recipe: Recipe, kept: Mapping[str, Any] | None) -> list[str]:
+    """The cells of one run."""
+    head = [recipe.name, recipe.goal]
+    tail = recipe.published or "-"
+    if kept is None:
+        command = f"python -m bench.reproduce --only {recipe.name}"
+        return [*head, "not run", *[""] * 6, f"{tail}; run: {command}"]
+    ours, theirs = (_mean(kept, side, "figure") for side in ("backlit", "pytorch"))
+    digits = 4 if recipe.unit == "nats" else 2
+    seconds = [_mean(kept, side, "seconds") for side in ("backlit", "pytorch")]
+    cpu = [_mean(kept, side, "cpu") for side in ("backlit", "pytorch")]
+    return [
+        *head,
+        "met" if recipe.met(ours, theirs) else "MISSED",
+        f"{ours:.{digits}f}",
+        f"{theirs:.{digits}f}",
+        str(len(kept["seeds"])),
+        f"{seconds[0]:.1f} / {seconds[1]:.1f}",
+        f"{cpu[0]:.1f} / {cpu[1]:.1f}",
+        f"{cpu[0] / cpu[1]:.2f}",
+        tail,
+    ]
+
+
+def describe(known: Mapping[str, Any]) -> str:
+    """The table: every run has a row, also those that were not made."""
+    heads = "run,asked for,,backlit,pytorch,seeds,seconds,CPU s,ratio,published"
+    rows = [heads.split(",")]
+    rows += [row(recipe, known.get(name)) for name, recipe in RECIPES.items()]
+    rows.append(race.row(known.get(race.NAME)))
+    return "\n".join(
+        [
+            table(rows),
+            "",
+            "  Figures and seconds are means over the seeds; seconds, of training alone with its",
+            "  compiling, are backlit's / pytorch's; the ratio is that of processor seconds, which",
+            "  other jobs of a machine disturb less.",
+        ]
+    )
