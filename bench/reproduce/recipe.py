@@ -94,6 +94,8 @@ class Recipe:
     """What is asked for, in words."""
     met: Callable[[float, float], bool]
     """Whether our figure, beside PyTorch's, is what is asked for."""
+    above: str = ""
+    """Another run, whose figure of ours this one's must exceed; empty if none."""
     needs: str = ""
     """The folder of the real data; empty if the data need none."""
     published: str = ""

@@ -74,6 +74,18 @@ def test_every_run_has_a_row_and_says_what_became_of_it(tmp_path) -> None:
     assert "bench.reproduce --only spiral" in rows["spiral"]
 
 
+def test_a_run_that_must_exceed_another_is_open_until_that_is_made() -> None:
+    crf = RECIPES["wnut-crf"]
+
+    def said(**known):
+        return record.row(crf, {name.replace("_", "-"): run for name, run in known.items()})[2]
+
+    assert said(wnut_crf=kept(30, 30)) == "open"
+    assert said(wnut_crf=kept(30, 30), wnut_window=kept(29, 35)) == "met"
+    assert said(wnut_crf=kept(30, 30), wnut_window=kept(30, 35)) == "MISSED"
+    assert said(wnut_crf=kept(30, 32), wnut_window=kept(29, 35)) == "MISSED"
+
+
 def test_a_race_is_met_only_if_both_arrive_and_ours_in_time() -> None:
     def one(figure, seconds):
         return {"figure": figure, "steps": 700, "seconds": seconds, "cpu": seconds}
