@@ -7,6 +7,7 @@ come from the committed record. Data are looked for in `--data`.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [*RECIPES, race.NAME]
     parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(names)}")
     parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, …")
+    parser.add_argument("--threads", type=int, help="for both; all cores if not given")
     parser.add_argument("--quick", action="store_true", help="the first steps only")
     parser.add_argument("--table", action="store_true", help="run nothing, print the record")
     parser.add_argument("--data", type=Path, default=HOME.parent / "shared" / "data")
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in chosen:
             if name not in names:
                 parser.error(f"unknown run {name!r}; there are {', '.join(names)}")
+    if options.threads and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads :])
     wrong = False
     for name in [] if options.table else chosen:
         wrong |= not _run(name, options)
@@ -54,7 +58,8 @@ def _run(name: str, options: argparse.Namespace) -> bool:
     if needs and not (options.data / needs).is_dir():
         _say(f"{name}: not run, there is no folder {options.data / needs}; give --data FOLDER")
         return True
-    command = f"python -m bench.reproduce --only {name} --seeds {options.seeds}"
+    threads = f" --threads {options.threads}" if options.threads else ""
+    command = f"python -m bench.reproduce --only {name} --seeds {options.seeds}{threads}"
     when = datetime.now(UTC).isoformat(timespec="seconds")
     if name == race.NAME:
         if options.quick:
@@ -80,7 +85,7 @@ def _run(name: str, options: argparse.Namespace) -> bool:
     for seed in range(options.seeds):
         outcomes[seed] = train(recipe, data, seed, settings=settings, say=_say)
         # after each seed, so that nothing is lost
-        command = f"python -m bench.reproduce --only {name} --seeds {seed + 1}"
+        command = f"python -m bench.reproduce --only {name} --seeds {seed + 1}{threads}"
         record.keep(options.out, name, record.entry(command, when, settings, apart, outcomes))
     return True
 

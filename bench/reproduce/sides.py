@@ -180,10 +180,10 @@ def fastest(recipe: Recipe, data: Data, turns: int = 3) -> Settings:
     Each is tried in turns on three batches, after one for which nothing is ready yet; its quietest
     turn counts.
     """
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     tried = [
         Settings(threads, last)
-        for threads in sorted({1, cores})
+        for threads in sorted({1, cores or 1})
         for last in ((False, True) if data.train[0].ndim == 4 else (False,))
     ]
     state = starting(recipe, data, 0)
