@@ -13,7 +13,7 @@ import functools
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -42,6 +42,7 @@ from .foreign import require_dict, words
 from .op import Requirement, describe
 from .ops.creation import blocks
 from .promotion import floating
+from .spelling import draw
 from .state import STATE, observing
 from .tensor import Tensor, as_tensor, wrap
 
@@ -339,3 +340,7 @@ def poisson(mean: Any) -> Tensor:
     [0.0]
     """
     return default_generator().poisson(mean)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = draw

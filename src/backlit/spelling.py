@@ -135,6 +135,24 @@ _OPTIMIZERS = {
 FUNCTIONS: set[str] = set()
 
 
+#: Functions of NumPy's and PyTorch's that draw.
+_DRAWS = {
+    "choice": "permutation(n)[:k], or multinomial(p, k)",
+    "default_rng": "Generator(seed)",
+    "gauss": "normal(shape)",
+    "rand": "uniform(shape)",
+    "randint": "integers(low, high, shape)",
+    "randn": "normal(shape)",
+    "random": "uniform(shape)",
+    "random_sample": "uniform(shape)",
+    "randperm": "permutation(n)",
+    "RandomState": "Generator(seed)",
+    "seed": "manual_seed(seed)",
+    "shuffle": "permutation(n), and index with it",
+    "standard_normal": "normal(shape)",
+}
+
+
 def method(name: str) -> None:
     """Raise for the name of a method that is spelled otherwise, else return.
 
@@ -209,6 +227,19 @@ def decomposition(name: str) -> NoReturn:
     _missing("backlit.linalg", name, _LINEAR_ALGEBRA.get(name))
 
 
+def draw(name: str) -> NoReturn:
+    """Raise for a name that `random` has not, with what to use instead where it is known.
+
+    >>> draw("randn")
+    Traceback (most recent call last):
+        ...
+    backlit.errors.SpellingError: backlit.random.randn: no such name; use \
+backlit.random.normal(shape)
+    """
+    cure = _DRAWS.get(name)
+    _missing("backlit.random", name, cure and f"backlit.random.{cure}")
+
+
 def instead_of_numpy(name: str) -> str:
     """What to write instead of a function of NumPy's that would lose a gradient.
 
@@ -244,6 +275,7 @@ __all__ = [
     "FUNCTIONS",
     "dataset",
     "decomposition",
+    "draw",
     "function",
     "instead_of_numpy",
     "layer",

@@ -104,6 +104,7 @@ FORMULAS = [
     ("sum(outer(x, y) @ W.T)", {"x": [1, 2], "y": [3, 4, 5], "W": [[1, 2, 3]]}),
     ("logsumexp(x) + var(x) + std(x) + prod(x)", {"x": [1, 2, 4]}),
     ("sum(-x ** 2 + +x + gelu(x) * silu(x) - softplus(x))", {"x": [0.5, -1.5]}),
+    ("sum(leaky_relu(x) * elu(x))", {"x": [0.5, -1.5]}),
     ("sum(max(x, axis=1) * [1, 2])", {"x": [[1, 2], [4, 3]]}),
     ("q = x * y; q + q * q", {"x": 2, "y": 3}),
     ("sum([[1, 2], [3, 4]] @ x)", {"x": [[1], [2]]}),

@@ -128,8 +128,8 @@ def _transpose(x: Any) -> Tensor:
     return f.permute_dims(x, tuple(reversed(range(x.ndim))))
 
 
-def _apply(cls: Any) -> Callable[[Any], Tensor]:
-    return lambda x: apply(cached(cls), x)
+def _apply(cls: Any, *attributes: float) -> Callable[[Any], Tensor]:
+    return lambda x: apply(cached(cls, *attributes), x)
 
 
 _OF_ONE = (
@@ -144,6 +144,8 @@ FUNCTIONS: dict[str, Function] = {
             Function(cls.name, _apply(cls))
             for cls in (activation.Softplus, activation.Gelu, activation.Silu, activation.Relu)
         ),
+        Function("leaky_relu", _apply(activation.LeakyRelu, 0.01)),
+        Function("elu", _apply(activation.Elu, 1.0)),
         Function("max", _extreme(f.max, f.maximum), 1, None, reduces=True),
         Function("min", _extreme(f.min, f.minimum), 1, None, reduces=True),
         Function("maximum", f.maximum, 2, 2),
