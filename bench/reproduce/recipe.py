@@ -96,6 +96,8 @@ class Recipe:
     """Whether our figure, beside PyTorch's, is what is asked for."""
     above: str = ""
     """Another run, whose figure of ours this one's must exceed; empty if none."""
+    share: float = math.inf
+    """Of PyTorch's processor seconds, at most this share may be ours."""
     needs: str = ""
     """The folder of the real data; empty if the data need none."""
     published: str = ""

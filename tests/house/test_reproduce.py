@@ -86,6 +86,13 @@ def test_a_run_that_must_exceed_another_is_open_until_that_is_made() -> None:
     assert said(wnut_crf=kept(30, 32), wnut_window=kept(29, 35)) == "MISSED"
 
 
+def test_a_run_may_also_be_missed_by_its_time() -> None:
+    slow = kept(2.0, 2.0)
+    assert record.row(RECIPES["names-gpt"], {"names-gpt": slow})[2] == "MISSED"
+    slow["sides"]["pytorch"][0]["cpu"] *= 1.7
+    assert record.row(RECIPES["names-gpt"], {"names-gpt": slow})[2] == "met"
+
+
 def test_a_race_is_met_only_if_both_arrive_and_ours_in_time() -> None:
     def one(figure, seconds):
         return {"figure": figure, "steps": 700, "seconds": seconds, "cpu": seconds}
