@@ -47,7 +47,6 @@ MISSING = {
     "torch.hub": "fetch the file yourself and read it with torch.load(path)",
     "torch.profiler": "backlit.compile(f).profile says what each kernel costs",
     "torch.autograd.profiler": "backlit.compile(f).profile says what each kernel costs",
-    "torch.utils.tensorboard": "train.Report() writes a page about a run that needs no server",
     "torch.utils.cpp_extension": "write an op: see docs/guide/own-op.md",
     "torch.utils.model_zoo": "fetch the file yourself and read it with torch.load(path)",
     "torch.library": "write an op: see docs/guide/own-op.md",

@@ -78,6 +78,17 @@ def histogram(tag: str, array: np.ndarray) -> bytes:
     return _part(1, tag) + _part(5, proto)
 
 
+def picture(tag: str, shape: tuple[int, int, int], png: bytes) -> bytes:
+    """A picture of (height, width, channels), as the bytes of a PNG file."""
+    numbers = b"".join(_integer(i + 1, n) for i, n in enumerate(shape))
+    return _part(1, tag) + _part(4, numbers + _part(4, png))
+
+
+def restart(seconds: float, step: int) -> bytes:
+    """The event that takes back all events of this step and later ones."""
+    return _double(1, seconds) + _integer(2, step) + _part(7, _integer(1, 1))
+
+
 def text(tag: str, content: str) -> bytes:
     """A text, which TensorBoard reads as Markdown."""
     shape = _part(2, _integer(1, 1))

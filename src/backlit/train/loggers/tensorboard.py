@@ -78,11 +78,7 @@ class TensorBoard(Logger):
             self._told = epoch > 0
             self._cut(self.path, epoch, step)
             return
-        now = time.time()
-        name = f"events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}{_ENDING}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.path = self.folder / name
-        self._append(events.event(now, 0, version=_VERSION))
+        self.path = begun(self.folder, _ENDING)
 
     @staticmethod
     def _cut(path: Path, epoch: int, step: int) -> None:
@@ -140,11 +136,25 @@ class TensorBoard(Logger):
 
     def _append(self, data: bytes) -> None:
         assert self.path is not None
-        try:
-            with open(self.path, "ab", buffering=0) as file:
-                file.write(records.encode(data))
-        except OSError as error:
-            raise DataError(
-                f"TensorBoard: {self.path} cannot be written: {error.strerror}; free space or "
-                "choose another place"
-            ) from None
+        append(self.path, data)
+
+
+def begun(folder: Path, ending: str) -> Path:
+    """A new event file in a folder, with the event that says what it is."""
+    now = time.time()
+    name = f"events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}{ending}"
+    folder.mkdir(parents=True, exist_ok=True)
+    append(folder / name, events.event(now, 0, version=_VERSION))
+    return folder / name
+
+
+def append(path: Path, data: bytes) -> None:
+    """Write one event at the end of a file, at once."""
+    try:
+        with open(path, "ab", buffering=0) as file:
+            file.write(records.encode(data))
+    except OSError as error:
+        raise DataError(
+            f"TensorBoard: {path} cannot be written: {error.strerror}; free space or "
+            "choose another place"
+        ) from None
