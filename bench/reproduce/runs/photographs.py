@@ -123,6 +123,8 @@ RECIPES = (
         tolerance=1e-3,
         long=True,
     ),
+    # Open: on 64 images the losses part by 2.2e-3 at step 16, so this run is refused. Why is not
+    # known; Adam magnifies rounding.
     _by_heart("alexnet", _ours("alexnet", dropout=0.0), _theirs("alexnet"), 3e-4),
     _by_heart(
         "googlenet",
