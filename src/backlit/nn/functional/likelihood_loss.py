@@ -30,6 +30,7 @@ from ...errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ...op import Requirement, describe
 from ...precision import in_float32
 from ...promotion import floating
+from ...scanning import scan
 from ...state import STATE, where_called
 from ...tensor import Tensor, as_tensor, wrap
 from .common import given
@@ -205,15 +206,19 @@ def _ctc_losses(x: Tensor, targets: Tensor, steps: Tensor, counts: Tensor, blank
     jump = concat([full((rows, min(2, size)), False), differ], axis=1)
     nothing = full((rows, size), _IMPOSSIBLE, dtype=x.dtype)
     before = full((rows, 2), _IMPOSSIBLE, dtype=x.dtype)
-    alpha = choose(wrap(np.arange(size) < 2), scores[0], nothing)
-    alphas = [alpha]
-    for t in range(1, x.shape[0]):  # each step is the same code
+
+    def step(alpha: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
         framed = concat([before, alpha], axis=1)
         arrived = logaddexp(alpha, framed[:, 1:-1])
         arrived = logaddexp(arrived, choose(jump, framed[:, :-2], nothing))
-        alpha = scores[t] + arrived
-        alphas.append(alpha)
-    final = take_along_axis(stack(alphas), maximum(steps - 1, 0).reshape((1, rows, 1)), axis=0)[0]
+        alpha = score + arrived
+        return alpha, alpha
+
+    alpha = choose(wrap(np.arange(size) < 2), scores[0], nothing)
+    alphas = expand_dims(alpha, axis=0)
+    if x.shape[0] > 1:
+        alphas = concat([alphas, scan(step, alpha, scores[1:])[1]])
+    final = take_along_axis(alphas, maximum(steps - 1, 0).reshape((1, rows, 1)), axis=0)[0]
     ends = [2 * counts, maximum(2 * counts - 1, 0)]
     last, label = (take_along_axis(final, expand_dims(e, axis=1), axis=1)[:, 0] for e in ends)
     losses = -choose(counts > 0, logaddexp(last, label), last)
