@@ -38,6 +38,7 @@ def learned(tmp_path, data, *options, score, least=None, most=None):
     return output, folder
 
 
+@pytest.mark.long  # the guide to your data does nearly the same
 def test_photographs_in_folders(tmp_path):
     photos = kinds.photographs(tmp_path / "photos")
     output, run = learned(
@@ -49,6 +50,7 @@ def test_photographs_in_folders(tmp_path):
     assert re.search(r"sea/001.png  sea  [\d.]+ %\n.*sunset/000.png  sunset  [\d.]+ %", said)
 
 
+@pytest.mark.long  # the guide to your data does nearly the same
 def test_tiles_of_a_scene_stay_in_one_part(tmp_path):
     tiles = kinds.tiles(tmp_path / "tiles")
     output, run = learned(tmp_path, tiles, "--epochs", 3, score="accuracy", least=0.8)
@@ -63,6 +65,7 @@ def test_tiles_of_a_scene_stay_in_one_part(tmp_path):
     assert "forest" in command("predict", run, tiles / "forest")
 
 
+@pytest.mark.long  # the guide to your data does nearly the same
 def test_several_tags_of_a_picture(tmp_path):
     tags = kinds.tags(tmp_path / "tags")
     output, run = learned(
@@ -108,6 +111,7 @@ def test_tweets(tmp_path):
     assert re.search(r"positive  [\d.]+ %", command("predict", run, "so happy we win this game"))
 
 
+@pytest.mark.long  # the guide to your data does nearly the same
 def test_sequences_of_dna(tmp_path):
     table = kinds.sequences(tmp_path / "dna.csv")
     output, run = learned(tmp_path, table, "--epochs", 8, score="accuracy", least=0.7)
@@ -140,6 +144,7 @@ def test_sounds_as_arrays(tmp_path):
     assert "high" in command("predict", run, tmp_path / "wave.npy")
 
 
+@pytest.mark.long  # the guide to your data does nearly the same
 def test_a_text_is_continued(tmp_path):
     path = tmp_path / "verse.txt"
     path.write_text("the cat sat on the mat, and the dog sat on the log.\n" * 80, "utf-8")
