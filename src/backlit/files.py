@@ -112,10 +112,13 @@ def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
+def opened(
+    path: str | os.PathLike[str], what: str, packed: bool | None = None
+) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked where gzip has compressed it; what goes wrong is a DataError.
 
-    `what` begins the message. Errors that the block raises on its own pass.
+    Whether it is `packed` say its first bytes, unless it is known. `what` begins the message.
+    Errors that the block raises on its own pass.
     """
     try:
         file = open(path, "rb")  # noqa: SIM115
@@ -123,9 +126,10 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
         raise _unreadable(path, what, error) from None
     with file:
         try:
-            compressed = file.read(len(_GZIP)) == _GZIP
-            file.seek(0)
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if compressed else file
+            if packed is None:
+                packed = file.read(len(_GZIP)) == _GZIP
+                file.seek(0)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if packed else file
         except BacklitError:
             raise
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

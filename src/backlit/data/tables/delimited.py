@@ -9,17 +9,16 @@ Source: RFC 4180, and what spreadsheets write besides: `;` or tabs between field
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import os
 import re
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import accumulate, islice
-from typing import Any
+from typing import BinaryIO
 
-from ...errors import DataError, MissingFileError
+from ...errors import DataError
+from ...files import opened
 
 DELIMITERS = ",;\t|"
 _DATE = re.compile(
@@ -99,9 +98,7 @@ class Records:
         """The file as text, and what goes wrong while it is read as one error that names it."""
         encoding = "utf-8-sig" if self.encoding.lower() in ("utf-8", "utf8") else self.encoding
         try:
-            compressed = self.path.endswith(".gz")
-            raw: Any = gzip.open(self.path) if compressed else open(self.path, "rb")  # noqa: SIM115
-            with raw, io.TextIOWrapper(raw, encoding, newline="") as file:
+            with self._bytes() as raw, io.TextIOWrapper(raw, encoding, newline="") as file:
                 yield file
         except UnicodeError:
             place, likely = self._undecodable()
@@ -110,22 +107,14 @@ class Records:
             ) from None
         except LookupError as error:
             raise DataError(f"read_csv: {error}, for {self.path}") from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"read_csv: {self.path} is a truncated or damaged gzip file ({error}); fetch it "
-                "again"
-            ) from None
-        except OSError as error:
-            kind = MissingFileError if isinstance(error, FileNotFoundError) else DataError
-            raise kind(
-                f"read_csv: {self.path} cannot be read: {error.strerror or error}; check the path"
-            ) from None
+
+    def _bytes(self) -> AbstractContextManager[BinaryIO]:
+        return opened(self.path, "read_csv", packed=self.path.endswith(".gz"))
 
     def _undecodable(self) -> tuple[str, str]:
         """The place of the first bytes that have no meaning in the encoding, and a likely one."""
-        opened: Any = gzip.open if self.path.endswith(".gz") else open
         # A damaged gzip file may end with what is no text, and then with a wrong sum.
-        with suppress(EOFError, zlib.error, OSError), opened(self.path, "rb") as file:
+        with suppress(DataError), self._bytes() as file:
             for number, line in enumerate(file, 1):
                 try:
                     line.decode(self.encoding)
