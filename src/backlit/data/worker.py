@@ -15,7 +15,6 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from .. import compiler
-from ..execution import AT_ONCE
 from ..state import STATE
 from .making import End, Keys, Maker
 from .shared import Parcel, Sender, dumps, send
@@ -145,15 +144,7 @@ def _settle() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    STATE.__dict__.update(
-        grad_enabled=True,
-        autocast=None,
-        execution=AT_ONCE,
-        observer=None,
-        backward_observer=None,
-        reader=None,
-        scope=None,
-    )
+    STATE.__dict__.clear()  # as in a thread that has just begun
     compiler.set_threads(1)
 
 
