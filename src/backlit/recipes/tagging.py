@@ -29,7 +29,7 @@ from .columns import options_named
 from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, epochs_for, take
 from .split import FOLDERS, copies
-from .targets import Prediction, Target, log_softmax
+from .targets import Named, Prediction, log_softmax
 
 #: The endings of files of tagged words.
 ENDINGS = frozenset(".conll .conll02 .conll03 .iob .iob2 .bio .bioes .ner .annotated".split())
@@ -43,23 +43,11 @@ _SHORT = 64
 
 
 @dataclass(frozen=True)
-class Tags(Target):
+class Tags(Named):
     """A tag for each word, in the scheme IOB2: cross-entropy, and F1 of whole entities."""
-
-    names: tuple[str, ...]
 
     kind = "tags"
     headline = "entity F1"
-
-    @property
-    def width(self) -> int:
-        """A score for each tag."""
-        return len(self.names)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The tags."""
-        return self.names
 
     def encode(self, answers: Any) -> np.ndarray:
         """(N, T) numbers of tags, -100 behind each sentence; tags are padded by the form."""

@@ -64,7 +64,8 @@ class Target:
     unused: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        Target.kinds[cls.kind] = cls
+        if "kind" in vars(cls):
+            Target.kinds[cls.kind] = cls
 
     @property
     def width(self) -> int:
@@ -116,10 +117,25 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Classes(Target):
-    """One of at least two classes: softmax and cross-entropy."""
+class Named(Target):
+    """The base of targets with names, and an output of the network for each."""
 
     names: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """A score for each name."""
+        return len(self.names)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names."""
+        return self.names
+
+
+@dataclass(frozen=True)
+class Classes(Named):
+    """One of at least two classes: softmax and cross-entropy."""
 
     kind = "classes"
     headline = "accuracy"
@@ -134,16 +150,6 @@ class Classes(Target):
                 + (f"only {names[0]!r}" if names else "none")
             )
         return cls(names)
-
-    @property
-    def width(self) -> int:
-        """A score for each class."""
-        return len(self.names)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes."""
-        return self.names
 
     def encode(self, answers: Sequence[str]) -> np.ndarray:
         """(N,) numbers of classes, int64."""
@@ -196,10 +202,9 @@ class Classes(Target):
 
 
 @dataclass(frozen=True)
-class Labels(Target):
+class Labels(Named):
     """Any number of labels: a logit and binary cross-entropy for each."""
 
-    names: tuple[str, ...]
     separator: str = ";"
 
     kind = "labels"
@@ -217,16 +222,6 @@ class Labels(Target):
     def several(self, answer: str) -> list[str]:
         """The labels of an answer."""
         return _several(answer, self.separator)
-
-    @property
-    def width(self) -> int:
-        """A logit for each label."""
-        return len(self.names)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels."""
-        return self.names
 
     def encode(self, answers: Sequence[str]) -> np.ndarray:
         """(N, labels) of 0 and 1, float32."""
