@@ -31,7 +31,33 @@ def starting(recipe: Recipe, data: Data, seed: int) -> State:
     return {name: t.numpy().copy() for name, t in model.state_dict().items()}
 
 
-class Backlit:
+class _Side:
+    """What both do with what they `apply`."""
+
+    recipe: Recipe
+
+    def apply(self, function: Any, batch: Arrays) -> Any:
+        """`function(F, model, *batch)` of the trained model, as an array."""
+        raise NotImplementedError
+
+    def over(self, function: Any, arrays: Arrays) -> np.ndarray:
+        """`apply` for all examples, in batches of one size."""
+        size, count = 200, len(arrays[0])
+        size = min(size, count)
+        found = []
+        for i in range(0, count, size):
+            rows = np.minimum(
+                np.arange(i, i + size), count - 1
+            )  # the last one again, left out below
+            found.append(self.apply(function, tuple(part[rows] for part in arrays)))
+        return np.concatenate(found)[:count]
+
+    def loss_of(self, batch: Arrays) -> float:
+        """The loss of a batch without training."""
+        return float(self.apply(self.recipe.loss, batch))
+
+
+class Backlit(_Side):
     """Training steps compiled as a whole, and called from Python; or eager, for short tests."""
 
     name = "backlit"
@@ -93,16 +119,8 @@ class Backlit:
         self.model.train()
         return found
 
-    def over(self, function: Any, arrays: Arrays) -> np.ndarray:
-        """`apply` for all examples, in batches of one size."""
-        return _over(self, function, arrays)
 
-    def loss_of(self, batch: Arrays) -> float:
-        """The loss of a batch without training."""
-        return float(self.apply(self.recipe.loss, batch))
-
-
-class PyTorch:
+class PyTorch(_Side):
     """As its users write it, with fused optimizers and the settings that `fastest` has found."""
 
     name = "pytorch"
@@ -165,14 +183,6 @@ class PyTorch:
         self.model.train()
         return found
 
-    def over(self, function: Any, arrays: Arrays) -> np.ndarray:
-        """`apply` for all examples, in batches of one size."""
-        return _over(self, function, arrays)
-
-    def loss_of(self, batch: Arrays) -> float:
-        """The loss of a batch without training."""
-        return float(self.apply(self.recipe.loss, batch))
-
 
 def fastest(recipe: Recipe, data: Data, turns: int = 3) -> Settings:
     """The settings with which PyTorch's steps take the least time: threads, layout of images.
@@ -202,13 +212,3 @@ def fastest(recipe: Recipe, data: Data, turns: int = 3) -> Settings:
 
 
 SIDES: tuple[Any, ...] = (Backlit, PyTorch)
-
-
-def _over(side: Any, function: Any, arrays: Arrays) -> np.ndarray:
-    size, count = 200, len(arrays[0])
-    size = min(size, count)
-    found = []
-    for i in range(0, count, size):
-        rows = np.minimum(np.arange(i, i + size), count - 1)  # the last one again, left out below
-        found.append(side.apply(function, tuple(part[rows] for part in arrays)))
-    return np.concatenate(found)[:count]
