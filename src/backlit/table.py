@@ -1,9 +1,18 @@
-"""A table for terminals and notebooks: what several parts of Backlit print."""
+"""Tables, and how many there are in words: what several parts of Backlit print."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+
+def quantity(count: int, noun: str, plural: str | None = None) -> str:
+    """So many of something, with the noun as it then is.
+
+    >>> quantity(1, "epoch"), quantity(1200, "row"), quantity(0, "class", "classes")
+    ('1 epoch', '1,200 rows', '0 classes')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 class Table:

@@ -53,8 +53,13 @@ def test_which_column_is_meant(tmp_path):
             table, ArgumentError)  # fmt: skip
     refused("t.csv: target must be one of area, rooms, got 'romes'; did you mean rooms", table,
             ArgumentError, target="romes")  # fmt: skip
-    refused("one target is learned at a time, got area, rooms", table, ArgumentError,
+    refused("at least one column besides area, rooms must say something, but there is none", table,
             target=["area", "rooms"])  # fmt: skip
+    mixed = kinds.write(tmp_path / "m.csv", ["a", "ok", "town"], [[i, i % 2, "xyz"[i % 3]] for i in
+                        range(60)])  # fmt: skip
+    refused(r"several targets must be numbers, or labels that hold 0 and 1 \(no and yes, false and "
+            r"true\), got ok \(numbers\), town \(3 categories\)", mixed, ArgumentError,
+            target=["ok", "town"])  # fmt: skip
     texts = [[f"one two three {i}", f"four five six {i}", i % 2] for i in range(60)]
     table = kinds.write(tmp_path / "two.csv", ["a", "b", "label"], texts)
     refused("texts of one column are learned from, but a, b have some; leave out all but one: "
@@ -110,6 +115,9 @@ def test_series(tmp_path):
     assert recipes.look(table, target="load", drop="temperature").kind == "series"
     short = kinds.power(tmp_path / "s.csv", hours=30)
     refused("a series must have at least 60 rows, got 30", short, target="load", time="time")
+    refused("of a series one column is forecast, got load, temperature; leave out all but one, or "
+            "say --kind table", kinds.power(tmp_path / "q.csv", hours=100), ArgumentError,
+            target=["load", "temperature"])  # fmt: skip
     refused("time must be one of time, load, temperature, got 'hour'", short, ArgumentError,
             target="load", time="hour")  # fmt: skip
 

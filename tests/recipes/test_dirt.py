@@ -168,7 +168,7 @@ def test_a_table_beside_a_folder_of_pictures(tmp_path):
     assert len(task.raw) == 24
     assert task.answers[3].split() == ["warm", "dim"]
     assert task.answers[2] == ""
-    assert "8 pictures have no tags" in task.warnings
+    assert "8 pictures without tags" in task.warnings
     assert recipes.look(task.source.dataset).kind == "images"  # as a run looks at it again
     with pytest.raises(ArgumentError, match="label_smoothing has no meaning for set"):
         task.set(label_smoothing=0.1)

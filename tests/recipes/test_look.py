@@ -160,3 +160,53 @@ def test_a_list_of_names_is_shuffled_and_verse_is_not(tmp_path):
     verse.write_text("".join(f"a line of verse, number {i}\n\n" for i in range(99)))
     assert "the lines are shuffled" in str(recipes.look(names))
     assert "the last parts of the text are the test" in str(recipes.look(verse))
+
+
+def labelled(path, n=120):
+    """Rows with three labels, of which one is said in words and one may be missing."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(n):
+        hot, loud = rng.integers(0, 2, 2)
+        old = "" if i % 40 == 0 else ("No", "Yes")[i % 2]
+        said = f"{'it burns' if hot else 'all is cool'} {'and howls' if loud else 'without sound'}"
+        rows.append([f"{rng.normal(2 * hot):.3f}", f"{rng.normal(2 * loud):.3f}", i % 2 + i % 3,
+                     said + f" {i}", hot, loud, old])  # fmt: skip
+    return kinds.write(path, ["heat", "noise", "age", "text", "hot", "loud", "old"], rows)
+
+
+def test_several_labels_of_rows_and_of_texts(tmp_path):
+    path = labelled(tmp_path / "t.csv")
+    targets = ["hot", "loud", "old"]
+    table = recipes.look(path, target=targets, drop="text")
+    assert table.kind == "table"
+    assert table.target.names == tuple(targets)
+    assert "3 rows have no hot or no loud or no old and are left out" in " ".join(table.warnings)
+    answers = table.parts(table.settings).training[0][1]
+    assert answers.shape == (3,)
+    whole = table.target.encode(table.answers)
+    assert whole[:, 2].tolist() == [float(i % 2) for i in range(120) if i % 40]
+    text = recipes.look(path, target=targets, drop=["heat", "noise", "age"])
+    assert (text.kind, text.target.width) == ("text", 3)
+    run = table.train(tmp_path / "run", epochs=20, lr=0.02, compile=False, progress="quiet")
+    assert run.predict({"heat": 5, "noise": -5, "age": 0}).shares["hot"] > 0.5
+    assert run.predict({"heat": -5, "noise": 5, "age": 0}).shares["hot"] < 0.5
+
+
+def test_several_numbers_of_rows(tmp_path):
+    rows = [[i % 17, 3 * (i % 17), 100 - i % 17, i % 2] for i in range(80)]
+    path = kinds.write(tmp_path / "t.csv", ["a", "thrice", "less", "none"], rows)
+    task = recipes.look(path, target=["thrice", "less"])
+    assert "target thrice" in str(task)
+    run = task.train(tmp_path / "run", epochs=40, compile=False, progress="quiet")
+    said = run.predict({"a": 5, "none": 1}).value
+    assert said["thrice"] == pytest.approx(15, abs=8)
+    assert said["less"] == pytest.approx(95, abs=8)
+
+
+def test_a_label_of_all_or_of_none_is_told(tmp_path):
+    rows = [[i % 17, 1, 0, i % 2] for i in range(80)]
+    path = kinds.write(tmp_path / "t.csv", ["a", "always", "never", "half"], rows)
+    task = recipes.look(path, target=["always", "never", "half"])
+    assert "every example has the label always" in task.warnings
+    assert "no example has the label never" in task.warnings

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..data import Table
-from ..data.tables.columns import MISSING
+from ..data.tables.columns import MISSING, Column
 from ..data.text import read_jsonl
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
+from ..table import quantity
 from .form import Source
 from .targets import Classes, Labels, Numbers, Target, separator_of
 
@@ -29,6 +30,8 @@ TEXTS = (".txt", ".text", ".dat", ".seq")
 TARGETS = frozenset("target label labels class y tags category sentiment outcome species".split())
 #: What a column is called that may have several labels with blanks between.
 _OF_SEVERAL = frozenset(("tags", "labels", "keywords"))
+#: What stands for 0 and 1 in columns that say whether a row has a label.
+_NO_AND_YES = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
 #: Bytes that a byte of a table takes in memory, while its texts become numbers.
 _UNPACKED = 20  # measured of five short columns
 #: The most classes that a column of texts is taken for.
@@ -131,8 +134,8 @@ def _require_memory(path: Path) -> None:
         )
 
 
-def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> str:
-    """The column to be learned: the one that was said, or the one whose name says so."""
+def choose_targets(source: Source, table: Table, besides: Sequence[str] = ()) -> list[str]:
+    """The columns to be learned: those that were said, or the one whose name says so."""
     names = [n for n in table.columns if n not in besides]
     for name in source.target:
         if name not in table.columns:
@@ -141,12 +144,19 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
             raise ArgumentError(
                 f"{source.path.name}: target must be one of {', '.join(names)}, got {name!r}{hint}"
             )
-    if len(source.target) > 1:
-        raise ArgumentError(
-            f"{source.path.name}: one target is learned at a time, got {', '.join(source.target)}"
-        )
-    if source.target:
-        return source.target[0]
+    said = list(dict.fromkeys(source.target))
+    if len(said) > 1:
+        if not (indicators(table, said) or _are_numbers(table, said)):
+            described = ", ".join(f"{n} ({_described(table, n)})" for n in said[:8])
+            raise ArgumentError(
+                f"{source.path.name}: several targets must be numbers, or labels that hold 0 and 1 "
+                f"(no and yes, false and true), got {described}"
+            )
+        return said
+    return said or [_named_target(source, table, names)]
+
+
+def _named_target(source: Source, table: Table, names: Sequence[str]) -> str:
     named = [n for n in names if n.lower() in TARGETS]
     if len(named) == 1:
         return named[0]
@@ -161,6 +171,30 @@ def choose_target(source: Source, table: Table, besides: Sequence[str] = ()) -> 
     )
 
 
+def indicators(table: Table, names: Sequence[str]) -> bool:
+    """Whether columns are several, and each says of a label whether a row has it, by 0 and 1."""
+    return len(names) > 1 and all(_is_indicator(table.columns[n]) for n in names)
+
+
+def _is_indicator(column: Column) -> bool:
+    if column.kind == "number":
+        return set(np.unique(column.values[~column.missing]).tolist()) <= {0, 1}
+    words = {c.lower() for c in column.categories}
+    return column.kind == "category" and any(words <= {no, yes} for no, yes in _NO_AND_YES)
+
+
+def has_label(column: Column) -> np.ndarray:
+    """Which rows have the label of a column that says so; none where it is missing."""
+    if column.kind == "number":
+        return column.values == 1
+    positive = [c.lower() in dict(_NO_AND_YES).values() for c in column.categories]
+    return np.array([*positive, False])[column.values]
+
+
+def _are_numbers(table: Table, names: Sequence[str]) -> bool:
+    return all(table.columns[n].kind == "number" for n in names)
+
+
 def _described(table: Table, name: str) -> str:
     column = table.columns[name]
     if column.kind == "category":
@@ -169,17 +203,22 @@ def _described(table: Table, name: str) -> str:
     return {"number": "numbers", "date": "dates", "text": "texts"}[column.kind]
 
 
-def answers_of(table: Table, target: str) -> tuple[Target, Any, Any]:
-    """What is learned of a column, the answers in it, and the strata for a split."""
+def answers_of(table: Table, targets: Sequence[str]) -> tuple[Target, Any, Any]:
+    """What is learned of columns, the answers in them, and the strata for a split."""
+    if indicators(table, targets):
+        has = np.stack([has_label(table.columns[n]) for n in targets], axis=1)
+        answers = [tuple(n for n, h in zip(targets, row, strict=True) if h) for row in has.tolist()]
+        return Labels(tuple(targets)), answers, None
+    if _are_numbers(table, targets):
+        for name in targets:
+            values = table.columns[name].values
+            if not np.isfinite(values).all():
+                row = int(np.flatnonzero(~np.isfinite(values))[0])
+                raise DataError(f"{table.place(row)}: {name} must be finite, got {values[row]}")
+        values = np.stack([table.columns[n].values for n in targets], axis=1)
+        return Numbers.learn(targets, values), values, None
+    (target,) = targets
     column = table.columns[target]
-    if column.kind == "number":
-        values = column.values[:, None]
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(column.values))[0])
-            raise DataError(
-                f"{table.place(row)}: {target} must be finite, got {column.values[row]}"
-            )
-        return Numbers.learn([target], values), values, None
     if column.kind == "date":
         raise ArgumentError(f"{target}: a target must be classes, labels or numbers, got dates")
     texts = [column.value(i) for i in range(len(column))]
@@ -190,15 +229,27 @@ def answers_of(table: Table, target: str) -> tuple[Target, Any, Any]:
     if column.kind == "text" or different > MOST_CLASSES:
         raise ArgumentError(
             f"{target}: a target must be classes, labels or numbers, got {different:,} different "
-            f"texts in {len(texts):,} rows, as {texts[0]!r:.40}"
+            f"texts in {quantity(len(texts), 'row')}, as {texts[0]!r:.40}"
         )
     return Classes.learn(texts), texts, texts
 
 
-def known_rows(table: Table, target: str) -> tuple[Table, list[str]]:
-    """The rows that have a target, and what to say of those that have none."""
-    known = table.known(target)
-    lost = len(table) - len(known)
+def known_rows(table: Table, targets: Sequence[str]) -> tuple[Table, list[str]]:
+    """The rows that have every target, and what to say of those that have not."""
+    known = table.known(*targets)
     if not len(known):
-        raise DataError(f"{target}: at least one row must have a value, got none")
-    return known, [f"{lost:,} rows have no {target} and are left out"] if lost else []
+        raise DataError(f"{', '.join(targets)}: at least one row must have a value, got none")
+    return known, left_out(len(table) - len(known), " or no ".join(targets))
+
+
+def left_out(count: int, what: str) -> list[str]:
+    """What to say of so many rows without something.
+
+    >>> left_out(1, "price"), left_out(0, "price")
+    (['1 row has no price and is left out'], [])
+    """
+    if not count:
+        return []
+    has = "has" if count == 1 else "have"
+    is_ = "is" if count == 1 else "are"
+    return [f"{quantity(count, 'row')} {has} no {what} and {is_} left out"]

@@ -20,11 +20,20 @@ from ..data.folders import require_file
 from ..data.images import ImageReport
 from ..data.pictures import EXTENSIONS, open_image, pillow
 from ..errors import ArgumentError, DataError
+from ..table import quantity
 from ..tensor import wrap
 from . import networks
-from .columns import TABLES, answers_of, choose_target, open_table, read_table
+from .columns import (
+    TABLES,
+    answers_of,
+    choose_targets,
+    indicators,
+    left_out,
+    open_table,
+    read_table,
+)
 from .form import OF_TABLES, Form, Source, is_file
-from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
 from .split import FOLDERS, copies, merged
 from .targets import Classes, Labels
 
@@ -349,12 +358,8 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
         )
     column, said, root = named
     notes: list[str] = []
-    indicators = _indicators(source, table, column)
-    if indicators:
-        target, rows = "", np.arange(len(table))
-    else:
-        target = choose_target(source, table, besides=[column])
-        rows = _answered(table, target, notes)
+    targets = _labels(source, table, column) or choose_targets(source, table, besides=[column])
+    rows = _answered(table, targets, notes)
     lost: list[str] = []
     if source.skip_damaged:
         lost = [why for i in rows if (why := _damage(root / str(said[i]))) is not None]
@@ -371,14 +376,7 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
             )
         of_row[int(opened.classes[several[0]])] = file
     files = [of_row[i] for i in range(len(names))]
-    if indicators:
-        answers: Any = [
-            "\n".join(n for n in indicators if table.columns[n].values[i] == 1)
-            for i in range(len(table))
-        ]
-        learned, strata = Labels(indicators, "\n"), None
-    else:
-        learned, answers, strata = _answers(table, target)
+    learned, answers, strata = _answers(table, targets)
     groups = None if source.group is None else [table[i][source.group] for i in range(len(table))]
     made = _images(
         source, path.parent.name, files, answers, groups, learned, strata, None, [opened]
@@ -389,35 +387,34 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
     return made
 
 
-def _indicators(source: Source, table: Table, column: str) -> tuple[str, ...]:
-    """Columns of 0 and 1 that each say of a label whether a picture has it; several, or none."""
-    columns = table.columns
-    said = [n for n in source.target if n in columns and n != column]
-    given = said or [n for n in columns if n not in (column, source.group)]
-    fit = len(given) > 1 and all(
-        columns[n].kind == "number" and set(np.unique(columns[n].values)) <= {0, 1} for n in given
-    )
-    return tuple(given) if fit and len(said) == len(source.target) else ()
+def _labels(source: Source, table: Table, column: str) -> list[str]:
+    """The columns beside the pictures, if nobody says which and all say of a label who has it."""
+    others = [n for n in table.columns if n not in (column, source.group)]
+    return others if not source.target and indicators(table, others) else []
 
 
-def _answered(table: Table, target: str, notes: list[str]) -> np.ndarray:
+def _answered(table: Table, targets: Sequence[str], notes: list[str]) -> np.ndarray:
     """The rows that have an answer; where there are several labels, none is one."""
-    missing = table.columns[target].missing
+    missing = _unanswered(table, targets)
     if not missing.any():
         return np.arange(len(table))
-    if isinstance(answers_of(table.known(target), target)[0], Labels):
-        notes.append(f"{int(missing.sum()):,} pictures have no {target}")
+    if isinstance(answers_of(table.known(*targets), targets)[0], Labels) and len(targets) == 1:
+        notes.append(f"{quantity(int(missing.sum()), 'picture')} without {targets[0]}")
         return np.arange(len(table))
-    notes.append(f"{int(missing.sum()):,} rows have no {target} and are left out")
+    notes += left_out(int(missing.sum()), " or no ".join(targets))
     return np.flatnonzero(~missing)
 
 
-def _answers(table: Table, target: str) -> tuple[Any, Any, Any]:
+def _unanswered(table: Table, targets: Sequence[str]) -> np.ndarray:
+    return np.any([table.columns[n].missing for n in targets], axis=0)
+
+
+def _answers(table: Table, targets: Sequence[str]) -> tuple[Any, Any, Any]:
     """As `answers_of`; a missing one has no label."""
-    missing = table.columns[target].missing
-    if not missing.any():
-        return answers_of(table, target)
-    learned = answers_of(table.known(target), target)[0]
+    if not _unanswered(table, targets).any():
+        return answers_of(table, targets)
+    (target,) = targets
+    learned = answers_of(table.known(target), targets)[0]
     values = [table.columns[target].value(i) or "" for i in range(len(table))]
     return learned, values, None
 
@@ -466,11 +463,9 @@ def _images(
     found = [("pictures", _sizes_text(inside.sizes, shape))]
     warnings = []
     if target.labels:
-        several = getattr(target, "several", lambda answer: [answer])
-        counts = Counter(name for answer in answers for name in several(answer))
-        found.append((target.kind, f"{len(target.labels)}: {counted(counts)}"))
-        if isinstance(target, Classes):
-            warnings += imbalance(counts)
+        said = counted(occurrences(target, answers))
+        found.append((target.kind, f"{len(target.labels)}: {said}"))
+        warnings += unbalanced(target, answers)
     else:
         found.append(("target", ", ".join(target.names)))
     if scenes is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from .form import Form, Parts
 from .job import Job
 from .run import Run
 from .split import Split, split
+from .targets import Target
 from .task import Task
 
 if TYPE_CHECKING:
@@ -141,6 +142,25 @@ def counted(counts: Counter[str], most: int = 6) -> str:
     """
     named = ", ".join(f"{n:,} {name}" for name, n in counts.most_common(most))
     return named + (", …" if len(counts) > most else "")
+
+
+def occurrences(target: Target, answers: Sequence[Any]) -> Counter[str]:
+    """How often each class, or each label, occurs."""
+    several = getattr(target, "several", lambda answer: [answer])
+    counts = Counter(dict.fromkeys(target.labels, 0))
+    counts.update(name for answer in answers for name in several(answer))
+    return counts
+
+
+def unbalanced(target: Target, answers: Any) -> list[str]:
+    """What to say of classes that are rare, and of labels that all examples have, or none."""
+    if not target.labels:
+        return []
+    counts = occurrences(target, answers)
+    if target.kind == "classes":
+        return imbalance(counts)
+    always = {0: "no example has", len(answers): "every example has"}
+    return [f"{always[n]} the label {name}" for name, n in counts.items() if n in always]
 
 
 def imbalance(counts: Mapping[str, int]) -> list[str]:

@@ -14,7 +14,7 @@ from ..data import Table, TensorDataset
 from ..data.tables.columns import Column
 from ..errors import ArgumentError, DataError
 from . import networks
-from .columns import choose_target, is_table, open_table, read_table
+from .columns import choose_targets, indicators, is_table, open_table, read_table
 from .form import OF_TABLES, Form, Parts, Source, is_file
 from .recipe import Recipe, batch_for, epochs_for
 from .split import Split, by_time
@@ -180,11 +180,18 @@ class Series(Recipe):
         numbers = [n for n, c in table.columns.items() if c.kind == "number" and n != time]
         if not asked and (time is None or not numbers):
             return None
-        target = choose_target(source, table.select(numbers) if not source.target else table)
-        if table.columns[target].kind != "number":
-            if asked:
-                raise ArgumentError(f"{source.path}: a series forecasts numbers, not {target}")
+        targets = choose_targets(source, table.select(numbers) if not source.target else table)
+        other = next((n for n in targets if table.columns[n].kind != "number"), None)
+        if not asked and (other is not None or indicators(table, targets)):
             return None
+        if other is not None:
+            raise ArgumentError(f"{source.path}: a series forecasts numbers, not {other}")
+        if len(targets) > 1:
+            raise ArgumentError(
+                f"{source.path}: of a series one column is forecast, got {', '.join(targets)}; "
+                "leave out all but one, or say --kind table, whose rows are no series"
+            )
+        (target,) = targets
         source.require_only(cls.kind, "time", "fill", *OF_TABLES)
         return cls._of(source, table, time, target, numbers)
 

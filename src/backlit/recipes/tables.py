@@ -16,11 +16,19 @@ from ..data import Table, TableEncoding
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
 from . import networks
-from .columns import answers_of, choose_target, is_table, known_rows, open_table, read_table
+from .columns import answers_of, choose_targets, is_table, known_rows, open_table, read_table
 from .form import OF_TABLES, Form, Source, is_file
-from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .recipe import (
+    Examples,
+    batch_for,
+    counted,
+    epochs_for,
+    occurrences,
+    take,
+    unbalanced,
+)
 from .split import copies, merged
-from .targets import Classes, Numbers, Target, number_text
+from .targets import Numbers, Target, number_text
 
 #: A column of numbers is the target in other units if it correlates more than this.
 _SAME = 0.9999
@@ -139,28 +147,25 @@ class Tabular(Examples):
             return None
         source.require_only(cls.kind, "group", *OF_TABLES)
         table = open_table(source)
-        target = choose_target(source, table)
-        known, notes = known_rows(table, target)
-        useless, why = _useless(known, target, source.group)
+        targets = choose_targets(source, table)
+        known, notes = known_rows(table, targets)
+        useless, why = _useless(known, targets, source.group)
         table = known.select([n for n in known.columns if n not in useless])
-        learned, answers, strata = answers_of(table, target)
-        features = [n for n in table.columns if n != target]
+        learned, answers, strata = answers_of(table, targets)
+        features = [n for n in table.columns if n not in targets]
         if not features:
             raise DataError(
-                f"{source.path}: at least one column besides {target} must say something, but "
-                + "; ".join(why)
+                f"{source.path}: at least one column besides {', '.join(targets)} must say "
+                f"something, but {'; '.join(why) or 'there is none'}"
             )
         rows = _rows(table, features)
         groups = None if source.group is None else _column(table, source.group)
         if source.group is not None:
             features.remove(source.group)
         found = [("columns", _described(table, features))]
-        counts = Counter(strata) if isinstance(learned, Classes) else None
-        found.append((f"target {target}", _target_text(learned, answers, counts)))
-        warnings = [*notes, *why]
-        if counts is not None:
-            warnings += imbalance(counts)
-        warnings += _missing(table, features) + _leaks(table, features, target)
+        found += _targets_text(targets, learned, answers)
+        warnings = [*notes, *why, *unbalanced(learned, answers)]
+        warnings += _missing(table, features) + _leaks(table, features, targets)
         equal, notes = copies(rows, "rows")
         warnings += notes
         size = batch_for(len(table))
@@ -195,11 +200,13 @@ class Tabular(Examples):
         return self.raw.select(self.features).rows(numbers)
 
 
-def _useless(table: Table, target: str, group: str | None) -> tuple[list[str], list[str]]:
+def _useless(
+    table: Table, targets: Sequence[str], group: str | None
+) -> tuple[list[str], list[str]]:
     """Columns that say nothing, and why: they are left out."""
     useless, why = [], []
     for name, column in table.columns.items():
-        if name in (target, group):
+        if name in (*targets, group):
             continue
         known = column.values[~column.missing].tolist()
         different = len(set(known))
@@ -246,13 +253,16 @@ def _described(table: Table, features: Sequence[str]) -> str:
     return f"{', '.join(parts)}: {shown}"
 
 
-def _target_text(target: Target, answers: Any, counts: Counter[str] | None) -> str:
-    if counts is not None:
-        return f"{len(counts)} classes: {counted(counts)}"
-    if isinstance(target, Numbers):
-        low, high, mean = map(number_text, (answers.min(), answers.max(), answers.mean()))
-        return f"numbers from {low} to {high}, mean {mean}"
-    return f"{target.width} labels: {', '.join(target.labels[:8])}"
+def _targets_text(names: Sequence[str], target: Target, answers: Any) -> list[tuple[str, str]]:
+    """What is learned, a line for each column of numbers."""
+    if not isinstance(target, Numbers):
+        what = f"target {names[0]}" if len(names) == 1 else "targets"
+        return [(what, f"{target.width} {target.kind}: {counted(occurrences(target, answers))}")]
+    lines = []
+    for name, column in zip(names, answers.T, strict=True):
+        low, high, mean = map(number_text, (column.min(), column.max(), column.mean()))
+        lines.append((f"target {name}", f"numbers from {low} to {high}, mean {mean}"))
+    return lines
 
 
 def _missing(table: Table, features: Sequence[str]) -> list[str]:
@@ -265,15 +275,15 @@ def _missing(table: Table, features: Sequence[str]) -> list[str]:
     ]
 
 
-def _leaks(table: Table, features: Sequence[str], target: str) -> list[str]:
+def _leaks(table: Table, features: Sequence[str], targets: Sequence[str]) -> list[str]:
     """Columns that give the answer away."""
     if len(table) < _ENOUGH:
         return []
-    answer = table.columns[target]
-    found = [n for n in features if _gives_away(table.columns[n], answer)]
     return [
         f"{name} alone says what {target} is: if it is not known beforehand, --drop {name}"
-        for name in found
+        for name in features
+        for target in targets
+        if _gives_away(table.columns[name], table.columns[target])
     ]
 
 

@@ -219,11 +219,11 @@ class Labels(Named):
             raise DataError("at least one label is needed, got none")
         return cls(tuple(names), separator)
 
-    def several(self, answer: str) -> list[str]:
-        """The labels of an answer."""
-        return _several(answer, self.separator)
+    def several(self, answer: str | Sequence[str]) -> Sequence[str]:
+        """The labels of an answer: of a text by the separator; or they are several already."""
+        return _several(answer, self.separator) if isinstance(answer, str) else answer
 
-    def encode(self, answers: Sequence[str]) -> np.ndarray:
+    def encode(self, answers: Sequence[str | Sequence[str]]) -> np.ndarray:
         """(N, labels) of 0 and 1, float32."""
         number = {name: i for i, name in enumerate(self.names)}
         encoded = np.zeros((len(answers), len(number)), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +16,17 @@ from ..data.text import Vocabulary, read_text, word_tokenize
 from ..errors import ArgumentError, DataError
 from ..models import FastText, TextCNN
 from . import networks
-from .columns import answers_of, choose_target, is_table, known_rows, open_table, read_table
+from .columns import (
+    answers_of,
+    choose_targets,
+    is_table,
+    known_rows,
+    left_out,
+    open_table,
+    read_table,
+)
 from .form import OF_TABLES, Form, Source, is_file
-from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
 from .split import FOLDERS, copies, merged
 from .targets import Classes, Target
 
@@ -132,8 +139,8 @@ class TextTask(Examples):
         if not is_table(path):
             return None
         table = open_table(source)
-        target = choose_target(source, table)
-        columns = [n for n in table.columns if n != target and _is_text(table, n)]
+        targets = choose_targets(source, table)
+        columns = [n for n in table.columns if n not in targets and _is_text(table, n)]
         if not columns:
             return None
         source.require_only(cls.kind, "group", *OF_TABLES)
@@ -146,12 +153,11 @@ class TextTask(Examples):
         column = (named or columns)[0]
         there = table.known(column)
         empty = len(table) - len(there)
-        table, notes = known_rows(there, target)
-        if empty:
-            notes.append(f"{empty:,} rows have no {column} and are left out")
-        learned, answers, strata = answers_of(table, target)
+        table, notes = known_rows(there, targets)
+        notes += left_out(empty, column)
+        learned, answers, strata = answers_of(table, targets)
         texts = [str(table.columns[column].value(i)) for i in range(len(table))]
-        others = [n for n in table.columns if n not in (target, column, source.group)]
+        others = [n for n in table.columns if n not in (*targets, column, source.group)]
         if others:
             notes.append(f"{', '.join(others)}: left out beside the text; --kind table uses them")
         groups = None
@@ -178,11 +184,9 @@ class TextTask(Examples):
             ("texts", f"{column}: {min(lengths)} to {max(lengths)} {unit}, {length} are read"),
         ]
         if target.labels:
-            several = getattr(target, "several", lambda answer: [answer])
-            counts = Counter(name for answer in answers for name in several(answer))
-            found.append((target.kind, f"{len(target.labels)}: {counted(counts)}"))
-            if isinstance(target, Classes):
-                notes += imbalance(counts)
+            said = counted(occurrences(target, answers))
+            found.append((target.kind, f"{len(target.labels)}: {said}"))
+            notes += unbalanced(target, answers)
         else:
             found.append(("target", ", ".join(target.names)))  # type: ignore[attr-defined]
         equal, said = copies(texts, "texts")
