@@ -210,3 +210,39 @@ def test_a_label_of_all_or_of_none_is_told(tmp_path):
     task = recipes.look(path, target=["always", "never", "half"])
     assert "every example has the label always" in task.warnings
     assert "no example has the label never" in task.warnings
+
+
+def test_few_scenes_have_larger_shares_which_is_told(tmp_path):
+    task = recipes.look(kinds.tiles(tmp_path / "tiles", scenes=9, each=4))
+    assert sizes(task) == (12, 12, 12)
+    assert "the test has 33 % of the examples, not 10: groups stay whole" in task.warnings
+    few = recipes.look(kinds.tiles(tmp_path / "few", scenes=3, each=20), group="none")
+    assert sizes(few)[2] == 6
+    deep = tmp_path / "deep"
+    for file in sorted((tmp_path / "few").rglob("*.png")):
+        scene = deep / file.parent.name / file.stem[:7]
+        scene.mkdir(parents=True, exist_ok=True)
+        (scene / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="60 examples in 3 groups that stay together are too few"):
+        sizes(recipes.look(deep))
+    told = recipes.look(deep, group="none")
+    assert sizes(told)[2] == 6
+    assert any(w.startswith("tiles of a scene are in several parts") for w in told.warnings)
+    with pytest.raises(ArgumentError, match=r"group must be none for pictures in folders .*'city'"):
+        recipes.look(deep, group="city")
+
+
+def test_a_class_that_is_not_tested_is_told(tmp_path):
+    rows = [[i, i * i % 31, "rare" if i < 2 else "ok no".split()[i % 2]] for i in range(60)]
+    task = recipes.look(kinds.write(tmp_path / "t.csv", ["a", "b", "class"], rows))
+    sizes(task)
+    assert "the test has no example of rare: there are too few" in task.warnings
+
+
+def test_a_group_that_is_no_column(tmp_path):
+    rows = [[f"one two three {i}", i % 2, i % 9] for i in range(60)]
+    table = kinds.write(tmp_path / "t.csv", ["text", "label", "author"], rows)
+    with pytest.raises(ArgumentError, match=r"t.csv: group must be one of text, label, author, got "
+                       "'autor'; did you mean author"):  # fmt: skip
+        recipes.look(table, target="label", group="autor")
+    assert recipes.look(table, target="label", group="author").groups is not None

@@ -61,6 +61,32 @@ def test_too_few_examples():
         split(3, name="x.csv", **SHARES)
 
 
+def test_few_groups_of_a_class_are_in_every_part():
+    groups = np.repeat(np.arange(10), 16)
+    found = split(160, labels=groups % 3, groups=groups, **SHARES)
+    for part in parts(found):
+        assert {*(groups[part] % 3).tolist()} == {0, 1, 2}
+
+
+def test_an_error_names_shares_that_are_enough():
+    with pytest.raises(DataError, match=r"take larger shares: --validation 0.25 --test 0.25") as at:
+        split(12, labels=np.repeat([0, 1, 2, 3], 3), **SHARES)
+    assert "12 examples are too few for a validation of their own" in str(at.value)
+    assert split(12, labels=np.repeat([0, 1, 2, 3], 3), validation=0.25, test=0.25, seed=0)
+    with pytest.raises(DataError, match=r"32 examples in 2 groups that stay together are too few .*"
+                       "at least 3 groups of a class are needed; or split them"):  # fmt: skip
+        split(32, groups=np.repeat([0, 1], 16), **SHARES)
+
+
+def test_few_groups_that_hold_all_classes_are_drawn_whatever_most_of_them_is():
+    groups = np.repeat(np.arange(4), 10)
+    labels = np.array([0] * 6 + [1] * 4 + [0] * 4 + [1] * 6 + [0] * 6 + [1] * 4 + [0] * 4 + [1] * 6)
+    found = split(40, labels=labels, groups=groups, **SHARES)
+    assert [len({*groups[part]}) for part in parts(found)] == [2, 1, 1]
+    with pytest.raises(DataError, match="in 4 groups"):
+        split(40, labels=groups % 2, groups=groups, **SHARES)
+
+
 def test_groups_of_two_kinds_are_joined():
     joined = merged(["a", "a", "b", "c"], [1, 2, 2, 3])
     assert joined[0] == joined[1] == joined[2] != joined[3]

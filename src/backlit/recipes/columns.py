@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -232,6 +232,22 @@ def answers_of(table: Table, targets: Sequence[str]) -> tuple[Target, Any, Any]:
             f"texts in {quantity(len(texts), 'row')}, as {texts[0]!r:.40}"
         )
     return Classes.learn(texts), texts, texts
+
+
+def groups_of(source: Source, table: Table) -> list[Hashable] | None:
+    """The values of the column whose equal ones stay together in a split, if there is one."""
+    name = source.group
+    if name is None:
+        return None
+    if name not in table.columns:
+        near = near_name(name, list(table.columns), 0.6)
+        hint = f"; did you mean {near}?" if near else ""
+        raise ArgumentError(
+            f"{source.path.name}: group must be one of {', '.join(table.columns)}, got {name!r}"
+            + hint
+        )
+    column = table.columns[name]
+    return [column.value(i) for i in range(len(column))]
 
 
 def known_rows(table: Table, targets: Sequence[str]) -> tuple[Table, list[str]]:

@@ -27,6 +27,7 @@ from .columns import (
     TABLES,
     answers_of,
     choose_targets,
+    groups_of,
     indicators,
     left_out,
     open_table,
@@ -45,6 +46,8 @@ _IN_MEMORY = 2**30
 _SHIFT = 0.1
 #: Networks of the catalogue that say something of each place of a picture.
 _OF_PLACES = ("unet", "tiny_yolo")
+#: The group of tiles that are split whatever their scene is.
+_FREELY = "none"
 #: The end of a tile's name: its place in the scene.
 _TILE = re.compile(r"[_-][a-z]{0,4}\d+[_-][a-z]{0,4}\d+$", re.IGNORECASE)
 
@@ -208,7 +211,12 @@ class Images(Examples):
                     f"beside them, got {found}; name it: backlit train {path}/labels.csv"
                 )
             return _of_table(replace(source, dataset=str(tables[0])), tables[0], path)
-        source.require_only(cls.kind, "skip_damaged")
+        source.require_only(cls.kind, "skip_damaged", "group")
+        if source.group not in (None, _FREELY):
+            raise ArgumentError(
+                f"group must be {_FREELY} for pictures in folders (tiles of a scene are then split "
+                f"as if they had none), got {source.group!r}"
+            )
         return _of_folders(source, path, [e for e in top if e.is_dir()])
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Pictures:
@@ -338,12 +346,16 @@ def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
                 f"{opened[0].root}"
             )
     scenes = _scenes(path, files, answers, deep=3 if parts else 2)
+    notes = []
+    if scenes is not None and source.group == _FREELY:
+        scenes = None
+        notes = ["tiles of a scene are in several parts: the test's neighbours were trained on"]
     made = _images(source, path.name, files, answers, scenes, Classes.learn(answers), answers,
                    np.array(fixed) if parts else None, opened)  # fmt: skip
     empty = sorted({*opened[0].classes} - known)
     if empty:
         made.warnings.append(f"no picture is in {', '.join(empty)}, which is no class therefore")
-    made.warnings += _left_out(lost)
+    made.warnings += _left_out(lost) + notes
     return made
 
 
@@ -377,7 +389,7 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
         of_row[int(opened.classes[several[0]])] = file
     files = [of_row[i] for i in range(len(names))]
     learned, answers, strata = _answers(table, targets)
-    groups = None if source.group is None else [table[i][source.group] for i in range(len(table))]
+    groups = groups_of(source, table)
     made = _images(
         source, path.parent.name, files, answers, groups, learned, strata, None, [opened]
     )

@@ -15,7 +15,7 @@ from .form import Form, Parts
 from .job import Job
 from .run import Run
 from .split import Split, split
-from .targets import Target
+from .targets import Classes, Target
 from .task import Task
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Steps of training at which a recipe aims by itself, and the epochs that it then takes.
 STEPS, FEWEST, MOST = 1500, 5, 60
+#: How far a part's share may be from what was wanted, without a word.
+_OFF = 0.05
 
 
 class Recipe(Task):
@@ -97,11 +99,35 @@ class Examples(Recipe):
     def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
         """The examples of each part as rows of Tensors."""
         found = self.split(settings)
+        self._tell_shares(found, settings)
         form = form or replace(self.learn(found.training, settings), dialect=self.source.dialect)
         training, *others = (
             self.dataset(form, n) for n in (found.training, found.validation, found.test)
         )
         return Parts(form, self.trained(form, training, settings), *others)
+
+    def _tell_shares(self, found: Split, settings: Mapping[str, Any]) -> None:
+        """Note parts that are larger than was wanted, or lack a class."""
+        if self.fixed is not None:
+            return
+        if isinstance(self.target, Classes):
+            lacking = {*self.labels} - {*take(self.labels, found.test)}
+            if lacking:
+                few = ", ".join(sorted(lacking)[:8]) + (", …" if len(lacking) > 8 else "")
+                self._note(f"the test has no example of {few}: there are too few")
+        total = sum(found.sizes)
+        for name, size in zip(("validation", "test"), found.sizes[1:], strict=True):
+            wanted = settings[name]
+            if size > total * max(1.5 * wanted, wanted + _OFF):
+                self._note(
+                    f"the {name} has {100 * size / total:.0f} % of the examples, not "
+                    f"{100 * wanted:.0f}: "
+                    + ("every class has one there" if self.groups is None else "groups stay whole")
+                )
+
+    def _note(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     def trained(self, form: Form, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         """The training part as it is trained on."""

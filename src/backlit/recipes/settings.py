@@ -97,7 +97,11 @@ SOURCE = (
     Setting("target", list, "The column (or columns, or array) to be learned."),
     Setting("drop", list, "Columns that are left out."),
     Setting("time", str, "The column that has the time."),
-    Setting("group", str, "The column whose equal values stay in one part of the split."),
+    Setting(
+        "group",
+        str,
+        "The column whose equal values stay in one part; of tiles: none.",
+    ),
     Setting("category", list, "Columns of categories, though they have numbers."),
     Setting("missing", list, "Texts in a table that stand for no value, besides NA and the like."),
     Setting("decimal", str, "The decimal sign of a table's numbers.", choices=(".", ",")),

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..random import Generator
+from ..table import quantity
 
 #: The parts, in the order of a split, and what folders of each are called.
 PARTS = ("training", "validation", "test")
@@ -24,8 +25,10 @@ FOLDERS = {
 }  # fmt: skip
 
 
-#: Groups (or examples) of a class from which on every part gets one.
-_ENOUGH = 5
+#: Examples of a class from which on every part gets one, and groups of several, which are fewer.
+_ENOUGH, _ENOUGH_GROUPS = 5, 3
+#: Shares that are tried where smaller ones leave a part empty.
+_LARGER = (0.15, 0.2, 0.25, 0.3, 0.35)
 
 
 @dataclass(frozen=True)
@@ -62,32 +65,67 @@ def split(
     part = np.full(n, -1) if fixed is None else np.where(fixed == 0, -1, fixed)
     unit = codes(groups) if groups is not None else np.arange(n)
     stratum = codes(labels) if labels is not None else np.zeros(n, np.int64)
+    count = int(unit.max(initial=-1)) + 1
     if groups is not None:  # a group is of the stratum that most of it are of
-        both = np.zeros((unit.max(initial=-1) + 1, stratum.max(initial=-1) + 1), np.int64)
+        both = np.zeros((count, stratum.max(initial=-1) + 1), np.int64)
         np.add.at(both, (unit, stratum), 1)
         stratum = both.argmax(axis=1)[unit] if n else stratum
-    shares = [0.0, validation if not (part == 1).any() else 0, test if not (part == 2).any() else 0]
-    generator = Generator(seed)
-    for number in np.unique(stratum[part < 0]):
-        free = (stratum == number) & (part < 0)
-        units, sizes = np.unique(unit[free], return_counts=True)
-        order = generator.permutation(len(units)).numpy()
-        begin = 0
-        for which in (2, 1):
-            end = begin + _taken(sizes[order[begin:]], shares[which] * sizes.sum(), len(units))
-            part[free & np.isin(unit, units[order[begin:end]])] = which
-            begin = end
-    part[part < 0] = 0
-    found = (np.flatnonzero(part == which) for which in range(3))
-    return require(name, *found, groups=None if groups is None else int(unit.max(initial=-1)) + 1)
+    least = _ENOUGH_GROUPS if 2 * count <= n else _ENOUGH
+
+    def drawn(validation: float, test: float, stratum: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The three parts by these shares, which each stratum has in every part."""
+        found = part.copy()
+        shares = {1: 0 if (part == 1).any() else validation, 2: 0 if (part == 2).any() else test}
+        generator = Generator(seed)
+        for number in np.unique(stratum[part < 0]):
+            free = (stratum == number) & (part < 0)
+            units, sizes = np.unique(unit[free], return_counts=True)
+            order = generator.permutation(len(units)).numpy()
+            begin = 0
+            for which in (2, 1):
+                wanted = shares[which] * sizes.sum()
+                end = begin + _taken(sizes[order[begin:]], wanted, len(units) >= least)
+                found[free & np.isin(unit, units[order[begin:end]])] = which
+                begin = end
+        found[found < 0] = 0
+        return tuple(np.flatnonzero(found == which) for which in range(3))
+
+    found = drawn(validation, test, stratum)
+    if not all(map(len, found)) and labels is not None:  # few groups may hold every class each
+        whole = drawn(validation, test, np.zeros_like(stratum))
+        named = codes(labels)
+        if all(len(np.unique(named[p])) == named.max(initial=-1) + 1 for p in whole):
+            found = whole
+    if not all(map(len, found)):
+        larger = (s for s in _LARGER if s > test and all(map(len, drawn(s, s, stratum))))
+        enough = next(larger, None)
+        raise _too_few(name, found, count if 2 * count <= n else None, enough)
+    return Split(*found)
 
 
-def _taken(sizes: np.ndarray, wanted: float, units: int) -> int:
-    """How many units, in this order, come nearest to so many examples; at least one of enough."""
+def _too_few(
+    name: str, parts: Sequence[np.ndarray], groups: int | None, enough: float | None
+) -> DataError:
+    """The error of a split in which a part has no example; `enough` are shares that help."""
+    empty = " and a ".join(n for n, part in zip(PARTS, parts, strict=True) if not len(part))
+    what = quantity(sum(map(len, parts)), "example")
+    if groups is not None:
+        what += f" in {quantity(groups, 'group')} that stay together"
+        cure = f"at least {_ENOUGH_GROUPS} groups of a class are needed; or split them: leave "
+        cure += "--group out, or for tiles of scenes say --group none"
+    else:
+        cure = f"at least {_ENOUGH} of a class are needed"
+    if enough is not None:
+        cure = f"take larger shares: --validation {enough} --test {enough}"
+    return DataError(f"{name}: {what} are too few for a {empty} of their own; {cure}")
+
+
+def _taken(sizes: np.ndarray, wanted: float, enough: bool) -> int:
+    """How many units, in this order, come nearest to so many examples; at least one of `enough`."""
     if not wanted or not len(sizes):
         return 0
     count = int(np.abs(np.cumsum([0, *sizes]) - wanted).argmin())
-    return min(max(count, int(units >= _ENOUGH)), len(sizes) - 1)
+    return min(max(count, int(enough)), len(sizes) - 1)
 
 
 def by_time(name: str, n: int, *, validation: float, test: float) -> Split:
@@ -95,22 +133,9 @@ def by_time(name: str, n: int, *, validation: float, test: float) -> Split:
     last = n - round(n * test)
     middle = last - round(n * validation)
     order = np.arange(n)
-    return require(name, order[:middle], order[middle:last], order[last:])
-
-
-def require(name: str, *parts: np.ndarray, groups: int | None = None) -> Split:
-    """The split, if every part has an example; of `groups` it is said how many there are."""
-    empty = [name for name, part in zip(PARTS, parts, strict=True) if not len(part)]
-    if empty:
-        n = sum(map(len, parts))
-        what = f"{n:,} examples"
-        if groups is not None and groups < n:
-            what += f" in {groups:,} groups that stay together"
-        raise DataError(
-            f"{name}: {what} are too few for a {' and a '.join(empty)} of their own; at least five "
-            f"{'groups ' * ('groups' in what)}of a class are needed, or larger shares: "
-            "--validation 0.2 --test 0.2"
-        )
+    parts = (order[:middle], order[middle:last], order[last:])
+    if not all(map(len, parts)):
+        raise _too_few(name, parts, None, None)
     return Split(*parts)
 
 

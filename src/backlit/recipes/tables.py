@@ -13,10 +13,18 @@ import numpy as np
 
 from .. import nn
 from ..data import Table, TableEncoding
-from ..errors import ArgumentError, DataError
+from ..errors import DataError
 from ..spelling import near_name
 from . import networks
-from .columns import answers_of, choose_targets, is_table, known_rows, open_table, read_table
+from .columns import (
+    answers_of,
+    choose_targets,
+    groups_of,
+    is_table,
+    known_rows,
+    open_table,
+    read_table,
+)
 from .form import OF_TABLES, Form, Source, is_file
 from .recipe import (
     Examples,
@@ -159,7 +167,7 @@ class Tabular(Examples):
                 f"something, but {'; '.join(why) or 'there is none'}"
             )
         rows = _rows(table, features)
-        groups = None if source.group is None else _column(table, source.group)
+        groups = groups_of(source, table)
         if source.group is not None:
             features.remove(source.group)
         found = [("columns", _described(table, features))]
@@ -236,13 +244,6 @@ def _rows(table: Table, features: Sequence[str]) -> list[Hashable]:
     """What stands in each row, to find equal ones."""
     columns = [table.columns[n].values.astype(str).tolist() for n in features]
     return list(zip(*columns, strict=True))
-
-
-def _column(table: Table, name: str) -> list[Hashable]:
-    if name not in table.columns:
-        raise ArgumentError(f"group must be one of {', '.join(table.columns)}, got {name!r}")
-    column = table.columns[name]
-    return [column.value(i) for i in range(len(column))]
 
 
 def _described(table: Table, features: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from . import networks
 from .columns import (
     answers_of,
     choose_targets,
+    groups_of,
     is_table,
     known_rows,
     left_out,
@@ -160,9 +161,7 @@ class TextTask(Examples):
         others = [n for n in table.columns if n not in (*targets, column, source.group)]
         if others:
             notes.append(f"{', '.join(others)}: left out beside the text; --kind table uses them")
-        groups = None
-        if source.group is not None:
-            groups = [table[i][source.group] for i in range(len(table))]
+        groups = groups_of(source, table)
         return cls._of(source, path.name, column, texts, learned, answers, strata, notes, groups)
 
     @classmethod
@@ -184,8 +183,8 @@ class TextTask(Examples):
             ("texts", f"{column}: {min(lengths)} to {max(lengths)} {unit}, {length} are read"),
         ]
         if target.labels:
-            said = counted(occurrences(target, answers))
-            found.append((target.kind, f"{len(target.labels)}: {said}"))
+            listed = counted(occurrences(target, answers))
+            found.append((target.kind, f"{len(target.labels)}: {listed}"))
             notes += unbalanced(target, answers)
         else:
             found.append(("target", ", ".join(target.names)))  # type: ignore[attr-defined]
