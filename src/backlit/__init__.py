@@ -6,6 +6,7 @@ from . import data, dialect, linalg, models, nn, optim, random, train
 from .array_api import *
 from .array_api import __array_namespace_info__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad
+from .calls import explain as _explain
 from .compiler import (
     compile,
     get_native_ops,
@@ -57,6 +58,7 @@ newaxis = None
 pi = 3.141592653589793
 
 _await_einops()
+_explain(__name__)
 
 if not _typing.TYPE_CHECKING:
     from .spelling import function as __getattr__

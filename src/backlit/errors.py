@@ -29,6 +29,10 @@ class ArgumentError(BacklitError, ValueError):
     """An argument has a value outside its allowed range."""
 
 
+class CallError(BacklitError, TypeError):
+    """A function is called with an argument that it does not take, or without one it needs."""
+
+
 class IndexRangeError(BacklitError, IndexError):
     """An index or a label lies outside its axis."""
 

@@ -49,6 +49,7 @@ from .array_api.decompositions import (
     svd,
     svdvals,
 )
+from .calls import explain
 from .errors import ArgumentError, ShapeError
 from .op import describe
 from .spelling import decomposition
@@ -200,3 +201,5 @@ def _product(matrices: list[Tensor], cuts: np.ndarray) -> Tensor:
 
 if not TYPE_CHECKING:
     __getattr__ = decomposition
+
+explain(__name__, __all__)

@@ -36,6 +36,7 @@ from .array_api import (
 from .array_api.arguments import number, shape_tuple, whole
 from .array_api.primitives import random_bits, random_poisson
 from .autograd import no_grad
+from .calls import explain, explain_methods
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
 from .foreign import require_dict, words
@@ -341,6 +342,9 @@ def poisson(mean: Any) -> Tensor:
     """
     return default_generator().poisson(mean)
 
+
+explain(__name__)
+explain_methods(Generator)
 
 if not TYPE_CHECKING:
     __getattr__ = draw

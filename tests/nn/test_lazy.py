@@ -92,7 +92,7 @@ def test_what_cannot_be_known_yet_says_so() -> None:
         nn.LazyConv1d(2, 3)(bl.zeros((1, 2, 3, 4)))
     with pytest.raises(ShapeError, match="LazyBatchNorm2d: x must have 4 axes, got float32"):
         nn.LazyBatchNorm2d()(bl.zeros((1, 2)))
-    with pytest.raises(TypeError, match="missing a required argument: 'kernel_size'"):
+    with pytest.raises(TypeError, match="LazyConv2d: kernel_size is missing; it takes out_c"):
         nn.LazyConv2d(3)
     compiled = bl.compile(lambda x: layer(x))
     with pytest.raises(TraceError, match="LazyLinear: a captured function cannot give a layer its"):

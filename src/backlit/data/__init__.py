@@ -12,6 +12,7 @@ read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data 
 
 import typing as _typing
 
+from ..calls import explain as _explain
 from . import text, transforms
 from .arrays import ArrayDataset, ArrayFile, read_array
 from .batches import collate, default_convert
@@ -101,6 +102,8 @@ __all__ = [
     "transforms",
     "wnut17",
 ]
+
+_explain(__name__, __all__)
 
 if not _typing.TYPE_CHECKING:
     from ..spelling import dataset as __getattr__

@@ -11,6 +11,7 @@ from .. import array_api as ours
 from .. import linalg, random
 from ..array_api.dialects import SPOKEN
 from ..array_api.parts import Moved, Reshaped, part_of
+from ..calls import explain_methods, origin
 from ..nn import functional
 from ..tensor import Tensor
 from . import functions, matrices, pieces, samples, table, writing
@@ -37,7 +38,7 @@ def _named(modules: Iterable[ModuleType], in_two: str) -> dict[str, Function]:
     found: dict[str, Function] = {}
     for module in modules:
         for name in _public(module):
-            value = getattr(module, name)
+            value = origin(getattr(module, name))
             if found.get(name, value) is not value and name not in in_two.split():
                 raise RuntimeError(
                     f"dialect: two functions are called {name}, of {found[name].__module__} and "
@@ -119,6 +120,7 @@ def attach() -> dict[str, Function]:
     methods.update({f"{n}_": in_shape(f"{n}_", methods[n]) for n in SHAPING.split()})
     for name, method in methods.items():
         setattr(Tensor, name, method)
+    explain_methods(Tensor)
     return made
 
 

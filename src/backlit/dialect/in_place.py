@@ -6,6 +6,7 @@ used: see `Tensor.become`.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -26,6 +27,7 @@ from .translate import Function
 def in_place(name: str, function: Function) -> Function:
     """The method that gives its Tensor the result of a function."""
 
+    @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.become(name, function(self, *args, **kwargs))
 
@@ -36,6 +38,7 @@ def in_place(name: str, function: Function) -> Function:
 def _filled(name: str, value: Function) -> Function:
     """What replaces all elements, whatever they are."""
 
+    @functools.wraps(value)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.become(name, value(self, *args, **kwargs).astype(self.dtype))
 
@@ -129,6 +132,7 @@ def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 def in_shape(name: str, function: Function) -> Function:
     """The method that gives its Tensor another shape, in which the same elements are."""
 
+    @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         STATE.execution.forbid(
             f"{name}: a captured function cannot give a Tensor another shape in place; write "

@@ -289,23 +289,27 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
-def _like(make: Function, *values: str) -> Function:
+def _like(make: Function, filled: bool = False) -> Function:
     """`x.new_zeros(2, 3)`: a new Tensor of x's dtype."""
 
     def method(
         self: Tensor,
-        *size: Any,
+        *sizes: Any,
+        size: Any = None,
+        fill_value: Any = None,
         dtype: Any = None,
+        layout: Any = None,
         device: Any = None,
+        pin_memory: bool = False,
         requires_grad: bool = False,
-        **filled: Any,
     ) -> Tensor:
         dtype = self.dtype if dtype is None else as_dtype(dtype)
-        if values:
-            value = filled.pop("fill_value") if filled else size[1]
-            y = make(_sizes("new_full", size[:1]), value, dtype=dtype, device=device)
+        shape = sizes if size is None else (size, *sizes)
+        if filled:
+            shape, value = shape[:1], shape[1] if len(shape) > 1 else fill_value
+            y = make(_sizes("new_full", shape), value, dtype=dtype, device=device)
         else:
-            y = make(_sizes("new", size), dtype=dtype, device=device)
+            y = make(_sizes("new", shape), dtype=dtype, device=device)
         return y.requires_grad_() if requires_grad else y
 
     method.__doc__ = f"`backlit.{make.__name__}` of x's dtype: the sizes one by one or in a tuple."
@@ -447,7 +451,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "new_zeros": _like(ours.zeros),
     "new_ones": _like(ours.ones),
     "new_empty": _like(ours.empty),
-    "new_full": _like(ours.full, "fill_value"),
+    "new_full": _like(ours.full, filled=True),
     "new_tensor": new_tensor,
     "multinomial": multinomial,
     "new": new,

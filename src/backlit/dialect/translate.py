@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from .. import dtypes
 from ..array_api.dialects import UNSAID
+from ..calls import marked
 from ..dtypes import bool_, float64, int64
-from ..errors import ArgumentError
+from ..errors import ArgumentError, CallError
 from ..tensor import Tensor
 from . import table
 
@@ -193,7 +194,7 @@ def translated(line: Line, target: Function) -> Function:
     function.__name__ = line.name
     function.__qualname__ = line.name
     function.__doc__ = f"PyTorch's `{line}`: {(target.__doc__ or '').strip()}"
-    return function
+    return marked(function)
 
 
 def _single(given: dict[str, Any], default: Any) -> bool:
@@ -233,7 +234,7 @@ def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
         if len(args) > len(names):
             by_name = " and ".join(f"{a.name}=" for a in line.arguments if a.by_name)
             cure = f"; give {by_name} by name, after them" if by_name else ""
-            raise TypeError(
+            raise CallError(
                 f"{line.name}: it takes {line}, got {len(args)} arguments by place{cure}"
             )
         given = dict(zip(names, args, strict=False))
@@ -243,11 +244,11 @@ def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
         if name not in known:
             raise unknown(line.name, word, [a.name for a in line.arguments])
         if name in given:
-            raise TypeError(f"{line.name}: {name} was given twice")
+            raise CallError(f"{line.name}: {name} was given twice")
         given[name] = value
     missing = [a.name for a in line.arguments if a.required and a.name not in given]
     if missing and not (line.arguments[-1].several and missing == [line.arguments[-1].name]):
-        raise TypeError(f"{line.name}: it takes {line}, {', '.join(missing)} is missing")
+        raise CallError(f"{line.name}: it takes {line}, {', '.join(missing)} is missing")
     for name in given.keys() & _CONVERTED.keys():
         given[name] = _CONVERTED[name](given[name])
     dim = given.get("dim")
@@ -256,11 +257,11 @@ def bound(line: Line, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     return given
 
 
-def unknown(name: str, word: str, known: list[str]) -> TypeError:
+def unknown(name: str, word: str, known: list[str]) -> CallError:
     """The error for an argument that PyTorch's function does not have, or ours."""
     near = difflib.get_close_matches(word, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return TypeError(f"{name}: it has no argument {word}; it takes {', '.join(known)}{hint}")
+    return CallError(f"{name}: it has no argument {word}; it takes {', '.join(known)}{hint}")
 
 
 def _into(name: str, out: Any, y: Any) -> Any:

@@ -14,6 +14,7 @@ kind is a subclass of `Distribution` with `names` (its parameters), `support`, `
 `rsample` (with `has_rsample`) or `sample`; its divergences go into the table of `divergence`.
 """
 
+from ..calls import explain as _explain
 from .continuous import (
     Exponential,
     Gumbel,
@@ -58,3 +59,5 @@ __all__ = [
     "Uniform",
     "kl_divergence",
 ]
+
+_explain(__name__, __all__)

@@ -7,6 +7,7 @@
 - `transfer` is a network for another task: frozen parts, a new head, features.
 """
 
+from ..calls import explain as _explain
 from . import detection, generative, images, sequences
 from .catalogue import Network, about, create, names
 from .detection import TinyYOLO
@@ -40,3 +41,5 @@ __all__ = [
     "two_layer",
     "unfreeze",
 ]
+
+_explain(__name__, __all__)

@@ -12,6 +12,7 @@ is in `functional`; `utils` has clipping, pruning, parametrizations and packed s
 
 import typing as _typing
 
+from ..calls import explain as _explain
 from . import init, utils
 from .activation import (
     CELU,
@@ -339,6 +340,8 @@ __all__ = [
     "init",
     "utils",
 ]
+
+_explain(__name__, __all__)
 
 if not _typing.TYPE_CHECKING:
     from ..spelling import layer as __getattr__

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..array_api import clip, erfinv
+from ..calls import explain
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..random import Generator, given_generator
@@ -265,3 +266,6 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # makes the distribution uniform
     q = q if rows >= columns else q.T
     return tensor.assign((gain * q).reshape(tensor.shape).astype(tensor.dtype))
+
+
+explain(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from ..calls import fitted
 from ..errors import ShapeError
 from ..op import describe
 from ..state import STATE, where_called
@@ -37,6 +38,8 @@ class _Lazy(Module):
         type.__setattr__(cls, "__signature__", rest)
 
     def __init__(self, *args: Any, **options: Any):
+        mine: Any = inspect.signature(type(self))
+        args, options = fitted(mine, type(self).__name__, args, options) or (args, options)
         self._given = (args, options)
         given = inspect.signature(self.becomes).bind(1, *args, **options).arguments
         super().__init__(given.get("groups", 1), *args, **options)  # type: ignore[call-arg]

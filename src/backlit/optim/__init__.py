@@ -14,6 +14,7 @@ The rules, each a formula, stand in
 
 import typing as _typing
 
+from ..calls import explain as _explain
 from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler, swa_utils
 from .adam_variants import Adamax, Lion, NAdam, RAdam
@@ -47,6 +48,8 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+_explain(__name__, __all__)
 
 if not _typing.TYPE_CHECKING:
     from ..spelling import optimizer as __getattr__

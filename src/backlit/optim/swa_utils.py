@@ -9,6 +9,7 @@ from typing import Any
 
 from ..array_api import where, zeros
 from ..autograd import no_grad
+from ..calls import explain
 from ..dtypes import int64
 from ..errors import ArgumentError
 from ..nn.module import Module
@@ -222,3 +223,6 @@ __all__ = [
     "get_swa_multi_avg_fn",
     "update_bn",
 ]
+
+
+explain(__name__, __all__)

@@ -15,9 +15,12 @@ classes, labels or numbers, `networks` what is trained, also from a `script`, `s
 set, `split` who trains and who tests. A `job` trains, a `run` is its folder, read back as `typed`.
 """
 
+from ..calls import explain as _explain
 from .look import look
 from .recipe import Recipe
 from .run import Run, load
 from .targets import Prediction
 
 __all__ = ["Prediction", "Recipe", "Run", "load", "look"]
+
+_explain(__name__, __all__)

@@ -13,6 +13,7 @@ Beside them: `told` (lines with colours) below all, `problem` (a model with its 
 above `records`, and `plot` (pictures for papers) above `show`.
 """
 
+from ..calls import explain as _explain
 from . import plot
 from .checks import Cause, CheckResult, check
 from .find.bad_numbers import BadNumber, BadNumbers, bad_numbers
@@ -89,3 +90,5 @@ __all__ = [
     "watch",
     "why",
 ]
+
+_explain(__name__, __all__)

@@ -23,6 +23,7 @@ from .. import compiler as _compiler
 from .. import dtypes as _dtypes
 from ..array_api.parts import speak_pytorch as _speak_pytorch
 from ..autograd import enable_grad, is_grad_enabled, no_grad
+from ..calls import explain as _explain
 from ..dialect.attach import FUNCTIONS as _FUNCTIONS
 from ..dialect.table import ALSO_IN_TORCH as _ALSO_IN_TORCH
 from ..dialect.table import IN_PLACE as _IN_PLACE
@@ -181,6 +182,13 @@ globals().update({f"{n}_": getattr(_Tensor, f"{n}_") for n in _IN_PLACE.split()}
 globals().update({n: getattr(_Tensor, n) for n in ("detach_", "fill_", "resize_as_", "zero_")})
 globals().update(_kinds.DTYPES)
 globals().update(_kinds.TENSORS)
+
+for _room in (
+    amp, autograd, autograd.functional, func, jit, linalg, nn.functional, random, testing, utils,
+    utils.benchmark, utils.tensorboard,
+):  # fmt: skip
+    _explain(_room.__name__)
+_explain(__name__, _names(__name__))
 
 __getattr__ = _mirrored("torch")
 

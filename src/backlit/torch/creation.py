@@ -39,7 +39,8 @@ def _sizes(name: str, size: tuple[Any, ...], named: Any = None) -> tuple[int, ..
 
 def _of_sizes(make: Function, name: str, doc: str) -> Function:
     def function(
-        *size: Any,
+        *sizes: Any,
+        size: Any = None,
         out: Tensor | None = None,
         dtype: Any = None,
         layout: Any = None,
@@ -48,12 +49,9 @@ def _of_sizes(make: Function, name: str, doc: str) -> Function:
         pin_memory: bool = False,
         memory_format: Any = None,
         generator: Any = None,
-        **named: Any,
     ) -> Tensor:
         check_device(device)
-        shape = _sizes(name, size, named.pop("size", None))
-        if named:
-            raise TypeError(f"{name}: it has no argument {next(iter(named))}")
+        shape = _sizes(name, sizes, size)
         y = make(shape, dtype=as_dtype(dtype) or dtypes.DEFAULT_FLOAT, generator=generator)
         return _made(y, requires_grad, out)
 

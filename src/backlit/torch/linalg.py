@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import array_api as _array_api
 from .. import linalg as _ours
+from ..calls import explain as _explain
 from ..dialect.matrices import (
     cholesky_ex,
     inv_ex,
@@ -92,3 +93,6 @@ __getattr__ = _mirrored("torch.linalg")
 
 def __dir__() -> list[str]:
     return _names(__name__)
+
+
+_explain(__name__, _names(__name__))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import explain
 from ..data.pictures import opened
 from ..data.transforms.functional import to_pil_image
 from ..op import describe
@@ -161,3 +162,5 @@ def write_jpeg(input: Tensor, filename: str | os.PathLike[str], quality: int = 7
 
 
 __getattr__ = _mirrored("torchvision.io")
+
+explain(__name__)

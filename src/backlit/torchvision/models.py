@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..calls import explain
 from ..errors import ArgumentError, SpellingError
 from ..models import create_feature_extractor, images
 from ..models.catalogue import require_no_weights
@@ -141,3 +142,6 @@ _KNOWN = {
 def __getattr__(name: str) -> Any:
     function = _KNOWN.get(_plain(name)) if name.endswith("_Weights") else None
     return _Weights(name, function) if function in _FUNCTIONS else _own(function or name)
+
+
+explain(__name__, list(globals()))

@@ -6,6 +6,7 @@ import sys as _sys
 
 import numpy as np
 
+from ..calls import explain
 from ..models.detection import boxes as _ours
 from ..models.detection.boxes import (
     batched_nms,
@@ -73,3 +74,5 @@ def sigmoid_focal_loss(
 boxes = _sys.modules[__name__]  # torchvision's file, which has what is here
 
 __getattr__ = _mirrored("torchvision.ops")
+
+explain(__name__, list(globals()))

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..calls import explain
 from ..data.pictures import pillow
 from ..data.transforms import functional as F
 from ..errors import ArgumentError
@@ -210,3 +211,5 @@ def draw_segmentation_masks(
 
 
 __getattr__ = _mirrored("torchvision.utils")
+
+explain(__name__)

@@ -12,6 +12,7 @@ What a batch is says `batch`, of arrays `arrays`; what is minimised of it `objec
 it counts `weighing`. `evaluation` applies the model, and `rates` looks for a learning rate.
 """
 
+from ..calls import explain as _explain
 from ..interop.storage import load_tensors, save_tensors
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -76,3 +77,5 @@ __all__ = [
     "save_checkpoint",
     "save_tensors",
 ]
+
+_explain(__name__, __all__)

@@ -65,7 +65,7 @@ def test_files_that_are_no_vocabulary(tmp_path):
         ('{"format": "backlit-vocabulary-1"}', "the state must be that of a vocabulary"),
         ('{"format": "backlit-vocabulary-1", "tokens": {"a": 1}}', "tokens are no list"),
         ('{"format": "backlit-vocabulary-1", "tokens": [1]}', "tokens must be texts, got 1"),
-        ('{"format": "backlit-vocabulary-1", "tokens": ["a"], "x": 1}', "unexpected keyword"),
+        ('{"format": "backlit-vocabulary-1", "tokens": ["a"], "x": 1}', "it has no argument x"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=said):

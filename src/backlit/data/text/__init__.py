@@ -7,6 +7,7 @@ which number each piece has, `vectors` which vector a word brings along. `tags` 
 what makes sequences of different lengths a batch, `buckets` which of them come together.
 """
 
+from ...calls import explain as _explain
 from .buckets import BucketBatchSampler
 from .conll import ConllDataset, Sentence, read_conll, write_conll
 from .jsonl import JsonLines, read_jsonl
@@ -36,3 +37,5 @@ from .tokenizers import (
 )
 from .vectors import WordVectors, load_vectors
 from .vocabulary import Vocabulary
+
+_explain(__name__)

@@ -7,6 +7,7 @@
 Random numbers come from the default generator, which a DataLoader starts anew for each batch.
 """
 
+from ...calls import explain as _explain
 from . import functional
 from .auto import *
 from .base import *
@@ -14,3 +15,5 @@ from .fixed import *
 from .functional import InterpolationMode
 from .mixing import *
 from .varied import *
+
+_explain(__name__)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...array_api.arguments import number, whole
+from ...calls import explain
 from ...conversion import as_array
 from ...dtypes import as_dtype
 from ...errors import ArgumentError, DTypeError, ShapeError
@@ -563,3 +564,6 @@ __all__ = [
     "to_tensor",
     "vflip",
 ]
+
+
+explain(__name__)

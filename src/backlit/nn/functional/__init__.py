@@ -13,6 +13,7 @@ along axes), `taps` (results that read a few places along an axis).
 
 import typing as _typing
 
+from ...calls import explain as _explain
 from .activation import (
     celu,
     celu_,
@@ -264,6 +265,8 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+_explain(__name__, __all__)
 
 if not _typing.TYPE_CHECKING:
     from ...spelling import layer_function as __getattr__

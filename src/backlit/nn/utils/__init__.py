@@ -1,5 +1,6 @@
 """What is done with gradients, parameters and sequences beside the layers."""
 
+from ...calls import explain as _explain
 from . import checkpoint, parametrizations, parametrize, prune, rnn
 from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
@@ -26,3 +27,5 @@ __all__ = [
     "vector_to_parameters",
     "weight_norm",
 ]
+
+_explain(__name__, __all__)

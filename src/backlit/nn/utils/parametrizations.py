@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...array_api import maximum
 from ...array_api.arguments import whole
 from ...autograd import no_grad
+from ...calls import explain
 from ...errors import ArgumentError
 from ...op import describe
 from ...tensor import Tensor
@@ -141,3 +142,5 @@ def orthogonal(
 
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+
+explain(__name__, __all__)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...array_api import asarray
 from ...autograd import no_grad
+from ...calls import explain
 from ...errors import ArgumentError, ShapeError
 from ...foreign import words
 from ...op import describe
@@ -241,3 +242,5 @@ __all__ = [
     "register_parametrization",
     "remove_parametrizations",
 ]
+
+explain(__name__, __all__)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...calls import explain
 from ...errors import ArgumentError, ShapeError
 from ...random import default_generator
 from ...tensor import Tensor, as_tensor
@@ -328,3 +329,5 @@ __all__ = [
     "random_unstructured",
     "remove",
 ]
+
+explain(__name__, __all__)

@@ -19,6 +19,7 @@ from ...array_api import (
     where,
 )
 from ...array_api.arguments import sequence, whole
+from ...calls import explain
 from ...dtypes import INTEGER, int64
 from ...errors import ArgumentError, ShapeError
 from ...op import Requirement, describe
@@ -361,3 +362,5 @@ __all__ = [
     "unpack_sequence",
     "unpad_sequence",
 ]
+
+explain(__name__, __all__)

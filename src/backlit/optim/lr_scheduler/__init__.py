@@ -14,6 +14,7 @@ of steps alone. A call of `step` stands outside the compiled function: it comput
 numbers.
 """
 
+from ...calls import explain as _explain
 from .base import LRScheduler
 from .combined import ChainedScheduler, SequentialLR
 from .cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
@@ -48,3 +49,5 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+_explain(__name__, __all__)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from typing import Any
 
 from ...array_api import concat as _concat
@@ -18,28 +16,6 @@ from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 
 one_hot = _FUNCTIONS["one_hot"]
-
-
-def _with_input(function: Any) -> Any:
-    """A function whose first argument, which is x here, may be given as `input`, as in PyTorch."""
-
-    @functools.wraps(function)
-    def named(*args: Any, **options: Any) -> Any:
-        if "input" in options:
-            args = (options.pop("input"), *args)
-        return function(*args, **options)
-
-    return named
-
-
-globals().update(
-    {
-        name: _with_input(function)
-        for name, function in ((n, getattr(_ours, n)) for n in _ours.__all__)
-        if inspect.isfunction(function)
-        and next(iter(inspect.signature(function).parameters)) == "x"
-    }
-)
 
 
 def multi_head_attention_forward(

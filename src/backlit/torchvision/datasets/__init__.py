@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...calls import explain as _explain
 from ...torch.mirror import mirrored as _mirrored
 from .cifar import CIFAR10, CIFAR100
 from .fakedata import FakeData
@@ -21,3 +22,5 @@ __all__ = [
 ]
 
 __getattr__ = _mirrored("torchvision.datasets")
+
+_explain(__name__, __all__)
