@@ -148,6 +148,9 @@ def explain(module: str, names: Iterable[str] | None = None) -> None:
                 # Where it is found by its name, as pickle looks for it.
                 made.__module__, made.__qualname__ = module, name
             space[name] = made
+            home = vars(sys.modules[thing.__module__])
+            if "." in module and home.get(name) is thing:  # the front's are ours to call, too
+                home[name] = made
 
 
 def marked(function: Function, origin: Function | None = None) -> Function:
@@ -303,7 +306,7 @@ def _taken(known: Parameters) -> str:
     for name, p in known.items():
         if name == "self" or name.startswith("_"):
             continue
-        star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+        star = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
         words.append(f"{star}{name}{'=' if p.kind is p.KEYWORD_ONLY else ''}")
     return ", ".join(words) or "no arguments"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from ..array_api import abs, broadcast_to, diagonal, exp, lgamma, log, logical_and, square, where
 from ..array_api import sum as total
-from ..calls import explain
 from ..errors import ArgumentError
 from ..linalg import solve_triangular
 from ..nn.functional import softplus
@@ -123,5 +122,3 @@ _RULES: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {
 }
 
 __all__ = ["kl_divergence"]
-
-explain(__name__)
