@@ -1,283 +1,289 @@
-"""A safe way to write the user's own expression, for each rule that breaks."""
+"""How the user's own expression could be written so that no bad number is born: what to try.
+
+A rewrite is a text, and the same text as a function of recorded values, so that what is run is what
+is offered. The first ones are ops that compute the same without the numbers that broke (`stable`);
+then come operands that are kept inside the domain of their op.
+"""
 
 from __future__ import annotations
 
 import ast
-import linecache
-import re
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from ...op import Op
-from ...ops.activation import Softmax
-from ...ops.contraction import Matmul
-from ...ops.elementwise import Add, Divide, Exp, Expm1, Log, Log2, Log10, Multiply, Pow, Sqrt, Where
-from ...ops.reductions import Std, Sum
-from ..formula.language import OPERATORS
+import numpy as np
+
+from ...dtypes import FLOATING, LOW_PRECISION
+from ...ops.elementwise import Astype, Divide, Log, Log2, Log10, Multiply, Pow, Sqrt, Where
+from ...ops.reductions import Std, Var
+from ...tensor import Tensor, apply
+from ..records import expressions
 from ..records.model import Record
 from ..records.parts import NodeRecord
+from ..records.revive import op_of
+from ..records.value import array_of
 
-#: The operator by which each op can be written.
-_SIGNS = {function.op: sign for sign, function in OPERATORS.items()}
-EPSILON = "1e-12"
-
-
-def rewrite(
-    record: Record, node: NodeRecord, primitive: Op, rule: str, direction: str
-) -> tuple[str, str]:
-    """(the user's expression made safe, a sentence of advice); either may be empty."""
-    found = _expression(record, node, node.op_class, type(primitive))
-    if found is not None and ("overflow" in rule or "finite" in rule or "∞" in rule):
-        stable = _stable(record, node)
-        if stable:
-            return stable, "it shifts by the maximum, so nothing overflows"
-    masked = _masked(record, node) if "0 · ∞" in rule or direction == "backward" else None
-    if masked is not None and found is not None:
-        return _inside_where(found, masked)
-    if found is None:
-        return "", _general(rule) or _inside(node.op_class)
-    return _safe(record, node, found, rule)
+Get = Callable[[int], Tensor]
+Make = Callable[[NodeRecord, Get], "Tensor | None"]
 
 
-def _statements(record: Record, node: NodeRecord) -> ast.Module | None:
-    """The user's file as a tree; None where it is not known, as for a record from a file."""
-    lines = [] if record.is_from_file else linecache.getlines(node.file)
-    try:
-        return ast.parse("".join(lines)) if lines else None
-    except SyntaxError:
+@dataclass(frozen=True)
+class Rewrite:
+    """What may be written in place of the expression that made a node.
+
+    `make` computes it, given one of the nodes that the expression made and the values of others.
+    """
+
+    node: NodeRecord
+    replaces: str
+    text: str
+    advice: str
+    make: Make
+
+
+@dataclass(frozen=True)
+class Written:
+    """An expression of the user's that is one op, and the texts of its operands."""
+
+    expression: ast.expr
+    operands: list[ast.expr]
+    library: str
+    module: str
+
+    def evaluate(self, text: str, **values: Any) -> Any:
+        """A text of ours, with the user's library and the values of names of ours."""
+        names = {self.library: importlib.import_module(self.module), **values}
+        return eval(compile(text, "<rewrite>", "eval"), {"__builtins__": {}}, names)
+
+
+def written(record: Record, node: NodeRecord) -> Written | None:
+    """The expression that made a node, if that is the whole of what it did."""
+    e = expressions.expression_of(node.site)
+    if e is None:
         return None
+    same = {id(n): n for n in record.nodes if n.site == node.site and n.op_class is not Astype}
+    if len({n.op for n in same.values()} | {node.op}) > 1:
+        return None  # a function that applied several ops
+    library, module = expressions.library_at(node.file, e)
+    given = expressions.operands(e, node.file)
+    if not _fit(record, node, given):
+        given = given[1:]  # of apply(op, x)
+        if not _fit(record, node, given):
+            given = []
+    return Written(e, given, library, module)
 
 
-def _expression(record: Record, node: NodeRecord, *ops: type[Op]) -> ast.expr | None:
-    """The part of the user's line that applied the first of the ops that it has."""
-    tree = _statements(record, node)
-    if tree is None:
-        return None
-    for op in dict.fromkeys(ops):
-        for e in _on_line(tree, node.line):
-            if isinstance(e, ast.Call) and _called(e) == op.name:
-                return e
-            if isinstance(e, ast.BinOp) and isinstance(e.op, _SIGNS.get(op, ())):
-                return e
-    return None
+def _fit(record: Record, node: NodeRecord, given: list[ast.expr]) -> bool:
+    """Whether expressions can be those of an op's inputs, as far as it is known of these."""
+    names = [e.id if isinstance(e, ast.Name) else None for e in given]
+    for i, (a, e) in enumerate(zip(node.arguments, given, strict=False)):
+        if "number" in a:
+            continue
+        source = record.nodes[record.edges[a["edge"]].source]
+        if isinstance(e, ast.Name | ast.Attribute | ast.Subscript):
+            if source.name and source.name in names and names[i] != source.name:
+                return False
+            continue
+        if source.kind != "op" or source.site is None or node.site is None:
+            return False
+        if source.site[0] is node.site[0] and expressions.expression_of(source.site) is not e:
+            return False
+    return True
 
 
-def _on_line(tree: ast.Module, line: int) -> Iterator[ast.expr]:
-    for e in ast.walk(tree):
-        if isinstance(e, ast.Call | ast.BinOp) and e.lineno <= line <= (e.end_lineno or e.lineno):
-            yield e
+def rewrites(record: Record, node: NodeRecord) -> Iterator[Rewrite]:
+    """Operands kept inside the domain of their op, at a node or at what its operands come from."""
+    yield from _inside(record, node)
+    # The same number may be kept away further up, where the operand was made.
+    seen, front = {node.id}, [node.id]
+    for _ in range(4):
+        front = [e.source for i in front for e in record.incoming[i] if e.source not in seen]
+        seen.update(front)
+        for i in dict.fromkeys(front):
+            above = record.nodes[i]
+            if above.kind == "op" and above.op_class.domain:
+                yield from _inside(record, above)
 
 
-def _stable(record: Record, node: NodeRecord) -> str:
-    """A softmax, logsumexp or softplus that the user's line spells out."""
-    tree = _statements(record, node)
-    for e in _on_line(tree, node.line) if tree is not None else ():
-        lib = _prefix(e)
-        if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Div):
-            soft = _softmax_of(e)
-            if soft:
-                return f"{lib}nn.functional.softmax({soft})"
-        if _called(e) == "log":
-            x = _argument(e)
-            folded = _sum_of_exp(x)
-            if folded:
-                return f"{lib}logsumexp({folded})"
-            if isinstance(x, ast.BinOp) and isinstance(x.op, ast.Add):
-                for one, other in ((x.left, x.right), (x.right, x.left)):
-                    inner = _argument(other) if _called(other) == "exp" else None
-                    if isinstance(one, ast.Constant) and one.value == 1 and inner is not None:
-                        return f"{lib}logaddexp({ast.unparse(inner)}, 0.0)"
-    return ""
+def _inside(record: Record, node: NodeRecord) -> Iterator[Rewrite]:
+    """The op itself, with one operand kept inside its domain, or with another attribute."""
+    found = written(record, node)
+    if found is None or node.applied is None:
+        return
+    if issubclass(node.op_class, Var | Std):
+        yield from _population(record, node, found)
+    for i in range(len(node.arguments)):
+        if i >= len(found.operands) or "edge" not in node.arguments[i]:
+            continue
+        source = record.nodes[record.edges[node.arguments[i]["edge"]].source]
+        if source.dtype not in FLOATING:
+            continue
+        yield from _under_where(record, node, found, i)
+        others = [expressions.plainly(o) for k, o in enumerate(found.operands) if k != i]
+        array = array_of(source.value)
+        for template, advice in _wraps(node, i, source, array):
+            yield _wrapped(record, node, found, i, template, advice, others)
+    if issubclass(node.op_class, Astype) and found.operands:
+        text = expressions.plainly(found.operands[0])
+
+        def left_out(at: NodeRecord, get: Get) -> Tensor:
+            return get(record.incoming[at.id][0].source) + 0.0
+
+        replaces = expressions.plainly(found.expression)
+        yield Rewrite(node, replaces, text, f"{node.dtype.name} is too narrow for it", left_out)
 
 
-def _called(e: ast.expr | None) -> str:
-    if not isinstance(e, ast.Call):
-        return ""
-    f = e.func
-    return f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else ""
+#: By how much a number is kept away from 0; the next, where the type is too coarse for the first.
+_EPSILONS = ("1e-12", "1e-7", "1e-4")
+#: Up to where the exponential of every type stays in its range.
+_EXPONENTS = {"float16": "10.0", "float64": "700.0"}
 
 
-def _argument(e: ast.expr) -> ast.expr | None:
-    """x of f(x), lib.f(x) or x.f()."""
-    if not isinstance(e, ast.Call):
-        return None
-    if isinstance(e.func, ast.Attribute) and not _is_library(e.func.value):
-        return e.func.value
-    return e.args[0] if e.args else None
+def _wraps(
+    node: NodeRecord, i: int, source: NodeRecord, array: np.ndarray | None
+) -> Iterator[tuple[str, str]]:
+    """What may stand in place of an operand `{x}`, and what to know about it."""
+    op = node.op_class
+    wide = None if array is None else array.astype(np.float64)
+    low = 0.0 if wide is None or not wide.size else float(np.nanmin(wide, initial=np.inf))
+    not_negative = low >= 0
+    if issubclass(op, Divide) and i == 1:
+        if not_negative and source.kind == "op" and _is_size(source):
+            yield from (("{x} + " + e, "the divisor may be 0") for e in _EPSILONS)
+        yield "{lib}where({x} != 0, {x}, 1.0)", "where it is 0 the quotient is the dividend"
+        for e in _EPSILONS if not_negative else ():
+            yield "{x} + " + e, "the divisor may be 0"
+    if issubclass(op, Multiply):
+        yield "{lib}where({other} != 0, {x}, 0.0)", "a mask by multiplication keeps ∞ and NaN alive"
+    if issubclass(op, Log | Log2 | Log10) and not_negative:
+        yield from (("{x} + " + e, "") for e in _EPSILONS)
+    if issubclass(op, Sqrt):
+        if not_negative:
+            yield from (("{x} + " + e, "the epsilon belongs inside the root") for e in _EPSILONS)
+        else:
+            for e in _EPSILONS:
+                yield "{lib}maximum({x}, 0.0) + " + e, "numbers below 0 count as 0"
+    if issubclass(op, Pow) and i == 0:
+        if not_negative:
+            yield from (("{x} + " + e, "") for e in _EPSILONS)
+        else:
+            advice = "numbers below 0 count as 0: a power of one is no real number"
+            yield from (("{lib}maximum({x}, " + e + ")", advice) for e in _EPSILONS)
+    if op.inside and not issubclass(op, Log | Log2 | Log10 | Sqrt):
+        for near in ("1e-6", "1e-3"):
+            yield op.inside.replace("1e-6", near), "what lies beyond counts as the border"
+    if source.dtype in LOW_PRECISION or node.dtype in LOW_PRECISION:
+        yield "{atom}.astype('float32')", f"{node.dtype.name} is too narrow for it"
+    if op.overflows:
+        top = _EXPONENTS.get(node.dtype.name, "80.0")
+        cut = "what lies beyond {top} is cut off and gets no gradient: look at why it is so large"
+        if low > -float(top):
+            yield "{lib}minimum({x}, " + top + ")", cut.format(top=top)
+        yield "{lib}clip({x}, -" + top + ", " + top + ")", cut.format(top=f"±{top}")
+    elif source.dtype.name == "float32":
+        yield "{atom}.astype('float64')", "float32 is too narrow for it: why is it so large?"
 
 
-def _is_library(e: ast.expr) -> bool:
-    """Whether the name before the dot is a module's (bl, backlit, F), not a tensor's."""
-    return isinstance(e, ast.Name) and e.id in ("bl", "backlit", "F", "functional", "np")
+def _is_size(source: NodeRecord) -> bool:
+    """Whether a divisor is a deviation or a norm, to which an epsilon is added."""
+    return issubclass(source.op_class, Std | Sqrt) or "norm" in source.op
 
 
-def _prefix(e: ast.expr) -> str:
-    """`bl.` if the user wrote `bl.log(x)`, else nothing."""
-    for part in ast.walk(e):
-        f = part.func if isinstance(part, ast.Call) else None
-        if isinstance(f, ast.Attribute) and _is_library(f.value):
-            return f"{ast.unparse(f.value)}."
-    return "bl."
+def _wrapped(
+    record: Record,
+    node: NodeRecord,
+    found: Written,
+    i: int,
+    template: str,
+    advice: str,
+    others: Sequence[str],
+) -> Rewrite:
+    """The op with its operand number i put into a template."""
+    e, lib = found.expression, f"{found.library}."
+    x, other = expressions.plainly(found.operands[i]), others[0] if others else ""
+    text = template.format(x=x, atom=expressions.atom(x), lib=lib, other=other)
+    ours = template.format(x="x__", atom="x__", lib=lib, other="other__")
+
+    def make(at: NodeRecord, get: Get) -> Tensor | None:
+        inputs = _values(record, at, get)
+        rest = [x for k, x in enumerate(inputs) if k != i]
+        other = rest[0] if rest else None
+        inputs[i] = found.evaluate(ours, x__=inputs[i], other__=other)
+        return apply(op_of(at, "rerun"), *inputs)
+
+    new = expressions.exchanged(e, found.operands[i], text)
+    return Rewrite(node, expressions.plainly(e), new, advice, make)
 
 
-def _masked(record: Record, node: NodeRecord) -> ast.Call | None:
-    """The user's `where(...)` around a node, if the value goes into one."""
+def _values(record: Record, node: NodeRecord, get: Get) -> list[Any]:
+    return [
+        get(record.edges[a["edge"]].source) if "edge" in a else a["number"] for a in node.arguments
+    ]
+
+
+def _population(record: Record, node: NodeRecord, found: Written) -> Iterator[Rewrite]:
+    """A variance over all n numbers, where one of a sample divides by n − 1 = 0."""
+    e, op = found.expression, op_of(node, "rerun")
+    if not isinstance(e, ast.Call) or not getattr(op, "correction", 0):
+        return
+    kept = [k for k in e.keywords if k.arg not in ("correction", "unbiased", "ddof")]
+    zero = ast.keyword("correction", ast.Constant(0))
+    text = expressions.plainly(ast.Call(e.func, e.args, [*kept, zero]))
+    attributes = {a: getattr(op, a) for a in op.attributes} | {"correction": 0}
+    biased = type(op)(**attributes)
+
+    def make(at: NodeRecord, get: Get) -> Tensor:
+        return apply(biased, *_values(record, at, get))
+
+    yield Rewrite(
+        node, expressions.plainly(e), text, "one number alone has no spread to estimate", make
+    )
+
+
+def _under_where(record: Record, node: NodeRecord, found: Written, i: int) -> Iterator[Rewrite]:
+    """The operand with harmless numbers where the `where` around it does not choose."""
+    advice = "the branch that is not chosen must be finite, too: its gradient is multiplied by 0"
+    e, x, lib = found.expression, found.operands[i], f"{found.library}."
+    where, chosen = _where_after(record, node)
+    if where is None:
+        return
+    around = written(record, where)
+    text = expressions.plainly(x)
+    if around is not None and len(around.operands) == 3 and where.site and node.site:
+        condition = around.operands[0]
+        names = expressions.names_in(condition) - expressions.names_in(x)
+        same = where.site[0] is node.site[0]
+        if same and not expressions.is_set_between(names, node.file, node.line, where.line):
+            c = expressions.plainly(condition)
+            safe = _chosen(lib, c, text, chosen)
+
+            def make(at: NodeRecord, get: Get) -> Tensor | None:
+                there, side = _where_after(record, at)
+                if there is None:
+                    return None
+                inputs = _values(record, at, get)
+                c = get(record.incoming[there.id][0].source)
+                inputs[i] = found.evaluate(_chosen(lib, "c__", "x__", side), c__=c, x__=inputs[i])
+                return apply(op_of(at, "rerun"), *inputs)
+
+            inner = expressions.exchanged(e, x, safe)
+            yield Rewrite(node, expressions.plainly(e), inner, advice, make)
+    sign = ">" if issubclass(node.op_class, Log | Log2 | Log10 | Sqrt | Pow) else "!="
+    template = "{lib}where({x} " + sign + " 0, {x}, 1.0)"
+    yield _wrapped(record, node, found, i, template, advice, ())
+
+
+def _chosen(lib: str, condition: str, x: str, position: int) -> str:
+    pair = f"{x}, 1.0" if position == 1 else f"1.0, {x}"
+    return f"{lib}where({condition}, {pair})"
+
+
+def _where_after(record: Record, node: NodeRecord) -> tuple[NodeRecord | None, int]:
+    """The `where` that a value goes on into, and on which side it stands there."""
     for e in record.onward(node, 4):
         target = record.nodes[e.target]
-        if target.op_class is Where and e.position > 0:
-            found = _expression(record, target, Where)
-            if isinstance(found, ast.Call) and len(found.args) == 3:
-                return found
-    return None
-
-
-def _inside_where(e: ast.expr, where: ast.Call) -> tuple[str, str]:
-    """The same `where`, with the bad elements replaced inside the branch too."""
-    condition = ast.unparse(where.args[0])
-    bad = e.right if isinstance(e, ast.BinOp) else _argument(e)
-    if bad is None:
-        return "", "choose safe inputs inside the branch: f(where(ok, x, 1))"
-    x = ast.unparse(bad)
-    chosen = next((i for i in (1, 2) if ast.unparse(e) in ast.unparse(where.args[i])), 1)
-    safe = f"{_prefix(where)}where({condition}, {x}, 1.0)"
-    if chosen == 2:
-        safe = f"{_prefix(where)}where({condition}, 1.0, {x})"
-    branch = ast.unparse(where.args[chosen])
-    parts = [ast.unparse(a) for a in where.args]
-    # If the branch was computed on another line, that line is to be rewritten.
-    if ast.unparse(e) not in branch:
-        inner = ast.unparse(e).replace(x, safe, 1) if x != ast.unparse(e) else safe
-        return inner, "the mask must also keep the branch that is not chosen finite"
-    parts[chosen] = branch.replace(ast.unparse(e), _with(e, bad, safe), 1)
-    text = f"{ast.unparse(where.func)}({', '.join(parts)})"
-    return text, "the mask must also keep the branch that is not chosen finite"
-
-
-def _with(e: ast.expr, part: ast.expr, text: str) -> str:
-    """The expression with one part replaced by a text."""
-
-    class Swap(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            return ast.Name("__here__", ast.Load()) if node is part else self.generic_visit(node)
-
-    import copy
-
-    changed = Swap().visit(copy.deepcopy(e, {id(part): part}))
-    return ast.unparse(changed).replace("__here__", text)
-
-
-def _safe(record: Record, node: NodeRecord, e: ast.expr, rule: str) -> tuple[str, str]:
-    """The expression written so that it keeps inside the domain of its op."""
-    lib, op, before = _prefix(e), node.op_class, _producer(record, node)
-    if isinstance(e, ast.BinOp):
-        return _safe_operator(e, op, before, rule, lib)
-    x = _argument(e)
-    if x is None:
-        return "", _general(rule)
-    text = ast.unparse(x)
-    if op in (Log, Log2, Log10):
-        if _called(x) == "softmax":
-            return text.replace("softmax", "log_softmax", 1), "one op, without a logarithm of 0"
-        if before is Softmax:
-            return "", f"{text} is a softmax: take log_softmax of its input instead"
-        if before in (Sum, Add):
-            return f"{lib}log({text} + {EPSILON})", "or logsumexp, if it is a sum of exponentials"
-        if "negative" in rule:
-            return "", f"the logarithm needs {text} > 0: it is negative here"
-    if op is Sqrt:
-        if "negative" in rule:
-            return f"{lib}sqrt({lib}maximum({text}, 0.0) + {EPSILON})", ""
-        advice = "the epsilon belongs inside the root"
-        if before in (Sum, Matmul):
-            advice = "or vector_norm, whose gradient at 0 is 0"
-        return f"{lib}sqrt({text} + {EPSILON})", advice
-    if op in (Exp, Expm1):
-        if "float16" in rule:
-            return f"{lib}{op.name}({text}.astype('float32'))", "float16 ends at 65504"
-        return (
-            f"{lib}{op.name}({text} - {lib}max({text}))",
-            "or softmax, logsumexp, softplus, sigmoid: they shift for you",
-        )
-    if op.inside:
-        return f"{lib}{op.name}({op.inside.format(x=text, lib=lib)})", ""
-    return "", _general(rule)
-
-
-def _safe_operator(
-    e: ast.BinOp, op: type[Op], before: type[Op], rule: str, lib: str
-) -> tuple[str, str]:
-    """The same for what is written with a sign."""
-    a, b = ast.unparse(e.left), ast.unparse(e.right)
-    if op is Divide:
-        if before is Std or "sqrt" in b or "std" in b:
-            return f"{_bracket(e.left)} / ({b} + {EPSILON})", "the divisor may be 0"
-        guard = f"{lib}where({b} != 0, {b}, 1.0)"
-        return f"{_bracket(e.left)} / {guard}", f"or {a} / ({b} + {EPSILON})"
-    if op is Pow:
-        return f"({a} + {EPSILON}) ** {b}", "if the base cannot be negative"
-    if op is Multiply and "0 · ∞" in rule:
-        return f"{lib}where({a} != 0, {a} * {b}, 0.0)", "a mask by multiplication keeps ∞ alive"
-    return "", _general(rule)
-
-
-def _producer(record: Record, node: NodeRecord) -> type[Op]:
-    """The op that made the first input (for a quotient, the divisor)."""
-    incoming = record.incoming[node.id]
-    if not incoming:
-        return Op
-    edge = incoming[-1] if node.op_class is Divide else incoming[0]
-    return record.nodes[edge.source].op_class
-
-
-def _bracket(e: ast.expr) -> str:
-    text = ast.unparse(e)
-    return f"({text})" if isinstance(e, ast.BinOp) else text
-
-
-def _sum_of_exp(e: ast.expr | None) -> str:
-    """`x, axis=1` for `sum(exp(x), axis=1)` or `exp(x).sum(axis=1)`."""
-    if not isinstance(e, ast.Call) or _called(e) != "sum":
-        return ""
-    inner = _argument(e)
-    if not isinstance(inner, ast.Call) or _called(inner) != "exp":
-        return ""
-    x = _argument(inner)
-    method = isinstance(e.func, ast.Attribute) and not _is_library(e.func.value)
-    rest = e.args if method else e.args[1:]
-    more = [f"axis={ast.unparse(a)}" for a in rest]
-    more += [f"{k.arg}={ast.unparse(k.value)}" for k in e.keywords]
-    return ", ".join([ast.unparse(x), *more]) if x is not None else ""
-
-
-def _softmax_of(e: ast.BinOp) -> str:
-    """`x, dim=1` for `exp(x) / sum(exp(x), axis=1, keepdims=True)`."""
-    top = _argument(e.left) if _called(e.left) == "exp" else None
-    if top is None and not isinstance(e.left, ast.Name):
-        return ""
-    bottom = e.right
-    if _called(bottom) != "sum" or not isinstance(bottom, ast.Call):
-        return ""
-    given = (k.value for k in bottom.keywords if k.arg in ("axis", "dim"))
-    axis = next(map(ast.unparse, given), "-1")
-    if top is not None:
-        return f"{ast.unparse(top)}, dim={axis}"
-    return ""
-
-
-def _inside(op: type[Op]) -> str:
-    """What an op says of how its argument is to be written."""
-    return f"write its argument x as {op.inside.format(x='x', lib='')}" if op.inside else ""
-
-
-def _general(rule: str) -> str:
-    """What helps against a broken rule wherever it breaks."""
-    if "range" in rule or "overflow" in rule:
-        return "compute this part in float32 (x.astype('float32')), or scale its input down"
-    if re.search(r"\blog(arithm)?\b", rule):
-        return "keep the argument away from 0, or use the op that has the logarithm built in"
-    if "∞ − ∞" in rule or "∞/∞" in rule:
-        return "shift by the maximum first (softmax, logsumexp), so that nothing becomes infinite"
-    if "0 · ∞" in rule:
-        return "choose safe inputs inside the branch: f(where(ok, x, 1))"
-    if "division" in rule or "0/0" in rule:
-        return "keep the divisor away from 0"
-    return ""
+        if target.op_class is Where and e.position > 0 and "edge" in target.arguments[0]:
+            return target, e.position
+    return None, 0

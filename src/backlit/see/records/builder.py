@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ class Builder:
             node.note = HOOKS
         self.nodes.append(node)
         self.alive.append(t)
+        node.earlier = self.tensors.get(id(t))
         self.tensors[id(t)] = number
         return number
 
@@ -117,6 +118,7 @@ class Builder:
         node.scope = self.scope(scope)
         if site is not None:
             node.file, node.line = _line(*site)
+            node.site = site if node.file else None
         for position, (x, source) in enumerate(zip(inputs, sources, strict=True)):
             if source is None:
                 node.arguments.append({"number": x})
@@ -290,6 +292,30 @@ def names_of(frames: Iterable[FrameType]) -> dict[int, str]:
                         if t.node is not None:
                             names.setdefault(id(t.node), text)
     return names
+
+
+def name_at(frame: FrameType | None, t: Tensor) -> str:
+    """What a Tensor is called by the user's functions that are running; "" if none has a name."""
+    for f in user_frames(frame):
+        for name, x in list(f.f_locals.items()):
+            if not name.startswith(("_", "@")):
+                for found, text in _held(name, x):
+                    if found is t:
+                        return text
+    return ""
+
+
+def _held(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:
+    """The Tensors of a variable, in its list or dictionary, or among its attributes."""
+    yield from _tensors_in(name, x)
+    if isinstance(x, Module):
+        yield from ((t, f"{name}.{n}") for n, t in (*x.named_parameters(), *x.named_buffers()))
+    for n in getattr(type(x), "_fields", ()) if isinstance(x, tuple) else ():
+        yield from _tensors_in(f"{name}.{n}", getattr(x, n))
+    if not isinstance(x, Tensor | type | ModuleType):
+        for n, part in list(getattr(x, "__dict__", {}).items()):
+            if not n.startswith("_"):
+                yield from _tensors_in(f"{name}.{n}", part)
 
 
 def _tensors_in(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:

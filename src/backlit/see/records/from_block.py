@@ -18,7 +18,7 @@ from ...op import Op, describe
 from ...state import STATE, observing
 from ...tape import INTERNAL, Node, Scope, line_of, origin, user_site
 from ...tensor import Tensor, wrap
-from .builder import Builder, Walked, names_of, one_line, seed_of, user_frames
+from .builder import Builder, Walked, name_at, names_of, one_line, seed_of, user_frames
 from .model import Record
 from .parts import Applied
 
@@ -74,6 +74,8 @@ class Recording(observing):
         self.calls: list[Call] = []
         self._failure: _Failure | None = None
         self._names: dict[int, str] = {}
+        #: What a leaf is called where an op first used it, by the Tensor's id; "": it is not known.
+        self._called: dict[int, str] = {}
         self._walked: dict[Node, Walked] = {}
         self._reads: list[tuple[Any, ...]] = []
         self._root: Node | None = None  # where the last backward pass in the block has started
@@ -90,6 +92,9 @@ class Recording(observing):
         states = tuple(
             [(x.node, x.requires_grad) if isinstance(x, Tensor) else None for x in inputs]
         )
+        for x in inputs:
+            if isinstance(x, Tensor) and x.node is None and id(x) not in self._called:
+                self._called[id(x)] = name_at(sys._getframe(1), x)
         now = y.array, y.node, y.requires_grad, STATE.scope, user_site(), STATE.grad_enabled
         self.calls.append(Call(op, inputs, arrays, states, y, *now))
 
@@ -144,7 +149,9 @@ class Recording(observing):
         return self._build(output, gradient)
 
     def _build(self, output: Tensor | None, gradient: Any) -> Record:
-        add, failure = Builder(self._names, self.step), self._failure
+        results = {id(c.y) for c in self.calls}
+        called = {i: n for i, n in self._called.items() if n and i not in results}
+        add, failure = Builder(called | self._names, self.step), self._failure
         sources, reads = _Sources(add), deque(self._reads)
         used = {id(x) for call in self.calls for x in call.inputs if isinstance(x, Tensor)}
         calls = [(i, c) for i, c in enumerate(self.calls) if c.inputs or id(c.y) in used]

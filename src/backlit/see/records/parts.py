@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,11 @@ class NodeRecord:
     error: str | None = None
     #: The node whose values a leaf shares: it was detached from there.
     detached_from: int | None = None
+    #: Of a leaf that got new values in between: the node of the same Tensor before.
+    earlier: int | None = None
     applied: Applied | None = None
+    #: The user's instruction that made it, while its code is alive: see `expressions`.
+    site: tuple[CodeType, int] | None = field(default=None, repr=False)
     _value: Value | None = None
     _note: str | None = None
     #: Computes a value that no op saved, when it is asked for. None: there is nothing to compute.

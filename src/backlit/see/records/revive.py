@@ -15,7 +15,7 @@ import numpy as np
 
 from ...dtypes import as_dtype
 from ...errors import ArgumentError, BacklitError
-from ...op import REGISTRY
+from ...op import REGISTRY, Op
 from .model import Record
 from .parts import Applied, NodeRecord
 from .value import array_of, decode
@@ -37,7 +37,10 @@ def revive(record: Record, who: str) -> None:
         node.applied = applied
 
 
-def _applied(record: Record, node: NodeRecord, who: str) -> Applied:
+def op_of(node: NodeRecord, who: str) -> Op:
+    """The op of a node, also where the record has only what it is called."""
+    if node.applied is not None:
+        return node.applied.op
     cls = REGISTRY.get(node.op)
     if cls is None or tuple(node.attributes) != cls.attributes:
         raise ArgumentError(
@@ -45,9 +48,13 @@ def _applied(record: Record, node: NodeRecord, who: str) -> Applied:
             f"its derivative is not known; {who} it before it is saved"
         )
     try:
-        op = cls(**{name: _attribute(text) for name, text in node.attributes.items()})
+        return cls(**{name: _attribute(text) for name, text in node.attributes.items()})
     except (BacklitError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise ArgumentError(f"{who}: {node.label} cannot be read from the file: {error}") from None
+
+
+def _applied(record: Record, node: NodeRecord, who: str) -> Applied:
+    op = op_of(node, who)
     inputs = [_input(record, argument) for argument in node.arguments]
     y = array_of(node.value)
     if y is None or any(x is None for x in inputs):

@@ -1,0 +1,575 @@
+"""Where the first NaN or infinity of a pass is born, and which rule broke there.
+
+A bad number is followed back from where it was seen, element by element: of the inputs of an op
+only those elements count from which the bad one was computed. Infinities that never reach the
+output or a gradient (a mask of −∞ before a softmax, a `log 0` that `where` leaves out) are results
+like any others and are not reported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...autograd import step_back
+from ...backend import numpy_backend as NUMPY
+from ...dtypes import FLOATING, LOW_PRECISION, finfo
+from ...facts import Border
+from ...location import location
+from ...op import Elementwise, Op
+from ...ops.activation import LogSoftmax, Softmax
+from ...ops.elementwise import Multiply, Where
+from ..checks.experiment import as_float64, input_names
+from ..checks.unfold import unfold
+from ..records.model import Record
+from ..records.parts import Edge, NodeRecord
+from ..records.value import array_of, number
+from ..told import Told
+
+Index = tuple[int, ...]
+
+
+@dataclass(repr=False)
+class BadNumber(Told):
+    """The first bad number of one pass.
+
+    `node` is the op that made it (or the leaf that brought it in), `index` the element, `sample`
+    its place in the batch, `rule` what broke, `values` the numbers it broke on, `chain` the nodes
+    that carried it on, `line` the user's line and `rewrite` what to write there.
+    """
+
+    where: str  # "forward" or "backward"
+    node: NodeRecord
+    value: float
+    index: Index
+    rule: str
+    values: str = ""
+    sample: int | None = None
+    argument: str = ""  # backward: the input whose gradient it is
+    chain: list[str] = field(default_factory=list)
+    line: str = ""
+    rewrite: str = ""
+    #: What the rewrite stands in place of, and the number of its line.
+    replaces: str = ""
+    rewrite_line: int = 0
+    #: What has to be written elsewhere, too: (line, what it replaces, what to write).
+    more: list[tuple[int, str, str]] = field(default_factory=list)
+    advice: str = ""
+
+    def _lines(self) -> list[tuple[str, str]]:
+        kind = "nan" if math.isnan(self.value) else number(self.value)
+        of = f"the gradient of {self.argument} in " if self.argument else ""
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        sample = f", sample {self.sample} of the batch" if self.sample is not None else ""
+        what = f"{of}{self.node.label}{place}"
+        lines = [("bold red", f"{self.where}: {kind} first in {what}{sample}")]
+        lines.append(("bold", f"  rule: {self.rule}{f' ({self.values})' if self.values else ''}"))
+        if self.line:
+            lines.append(("cyan", f"  at {self.line}"))
+        if len(self.chain) > 1:
+            lines.append(("", f"  carried by {' → '.join(self.chain)}"))
+        if self.rewrite:
+            lines.append(("green", f"  write: {self.rewrite}"))
+            if self.rewrite_line != self.node.line:
+                lines.append(
+                    ("green", f"  in place of: {self.replaces}, in line {self.rewrite_line}")
+                )
+        for line, replaces, text in self.more:
+            lines.append(("green", f"  and write: {text} in place of {replaces}, in line {line}"))
+        if self.advice:
+            lines.append(("", f"  {self.advice}"))
+        return lines
+
+
+def bad_elements(array: np.ndarray | None) -> np.ndarray | None:
+    """Which elements are not finite, or None if all are (or the array is not known)."""
+    if array is None or array.dtype not in FLOATING:
+        return None
+    with np.errstate(all="ignore"):
+        mask = ~np.isfinite(array.astype(np.float64))
+    return mask if mask.any() else None
+
+
+def first_index(mask: np.ndarray) -> Index:
+    """The first element that is true."""
+    return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+# -- the forward pass ---------------------------------------------------------------------------
+
+
+def forward_birth(record: Record) -> BadNumber | None:
+    """The first bad number of the forward pass that reaches the end."""
+    bad = {n.id: m for n in record.nodes if (m := bad_elements(array_of(n.value))) is not None}
+    if not bad:
+        return None
+    ends = [record.output] if record.output is not None else _last(record)
+    reached = [e for e in ends if e in bad]
+    if not reached:
+        return None
+    node, mask = record.nodes[reached[0]], bad[reached[0]]
+    nan = np.isnan(array_of(node.value).astype(np.float64))  # type: ignore[union-attr]
+    index = first_index(nan if nan.any() else mask)
+    way = _way_back(record, node, index, bad)
+    node, index = way[-1]
+    if _is_mask(node):
+        way = _to_its_use(way)
+        node, index = way[-1]
+    return _described(record, node, index, [n.label for n, _ in reversed(way)])
+
+
+def _way_back(
+    record: Record, node: NodeRecord, index: Index, bad: dict[int, np.ndarray]
+) -> list[tuple[NodeRecord, Index]]:
+    """From a bad element, through those that it was computed from, to where it was born."""
+    way = [(node, index)]
+    while True:
+        before = _source_of(record, *way[-1], bad)
+        if before is None:
+            return way
+        way.append(before)
+
+
+def _is_mask(node: NodeRecord) -> bool:
+    """Whether a node holds infinities that were put there on purpose: a mask's."""
+    if node.applied is not None:
+        return any(isinstance(x, float) and math.isinf(x) for x in node.applied.inputs)
+    array = array_of(node.value)
+    if node.kind != "constant" or array is None:
+        return False
+    wide = array.astype(np.float64)
+    return bool(np.all((wide == 0) | np.isinf(wide)))
+
+
+def _to_its_use(way: list[tuple[NodeRecord, Index]]) -> list[tuple[NodeRecord, Index]]:
+    """The part of a way that begins where a mask is used, where something else uses it at all."""
+    for i in range(len(way) - 1, -1, -1):
+        op = way[i][0].op_class
+        if op is not Op and not issubclass(op, Elementwise) and op.role != "mover":
+            return way[: i + 1]
+    return way
+
+
+def _last(record: Record) -> list[int]:
+    used = {e.source for e in record.edges}
+    return [n.id for n in reversed(record.nodes) if n.kind == "op" and n.id not in used]
+
+
+def _source_of(
+    record: Record, node: NodeRecord, index: Index, bad: dict[int, np.ndarray]
+) -> tuple[NodeRecord, Index] | None:
+    """The input element through which a bad number came, the most telling one: NaN before inf."""
+    if node.detached_from is not None:
+        origin = record.nodes[node.detached_from]
+        return (origin, index) if origin.shape == node.shape and origin.id in bad else None
+    found: list[tuple[int, int, NodeRecord, Index]] = []
+    for edge in record.incoming[node.id]:
+        source = record.nodes[edge.source]
+        mask = bad.get(source.id)
+        array = array_of(source.value)
+        if mask is None or array is None:
+            continue
+        wide = array.astype(np.float64)
+        nan = np.isnan(wide)
+        at = _element(node, source, index)
+        if at is not None:
+            if not mask[at]:
+                continue
+            found.append((0 if nan[at] else 1, edge.position, source, at))
+        else:
+            used = _used(node, edge, source, index)
+            if used is not None:
+                mask, nan = mask & used, nan & used
+            if not mask.any():
+                continue
+            chosen = nan if nan.any() else mask
+            found.append((0 if nan.any() else 1, edge.position, source, first_index(chosen)))
+    if not found:
+        return None
+    # A mask of −∞ given on purpose is not the cause if another input is bad too.
+    found.sort(key=lambda f: (f[2].kind == "constant", f[0], f[1]))
+    array = array_of(node.value)
+    made_nan = array is not None and bool(np.isnan(array[index].astype(np.float64)))
+    if made_nan and found[0][0] == 1 and _given(record, found[0][2], found[0][3], bad):
+        return None  # an infinity given on purpose: the NaN is made here
+    return found[0][2], found[0][3]
+
+
+def _given(record: Record, node: NodeRecord, index: Index, bad: dict[int, np.ndarray]) -> bool:
+    """Whether an infinity was in the data or a constant from the start."""
+    for _ in range(len(record.nodes)):
+        if node.kind == "constant":
+            return True
+        before = _source_of(record, node, index, bad)
+        if before is None:
+            given = node.applied.inputs if node.applied is not None else ()
+            return any(isinstance(x, float) and math.isinf(x) for x in given)
+        node, index = before
+    return False
+
+
+def _element(node: NodeRecord, source: NodeRecord, index: Index) -> Index | None:
+    """The element of an input that an element-wise op used, else None."""
+    applied = node.applied
+    if applied is None or not isinstance(applied.op, Elementwise):
+        return None
+    extra = len(node.shape) - len(source.shape)
+    return tuple(0 if n == 1 else i for n, i in zip(source.shape, index[extra:], strict=True))
+
+
+def _given_so(record: Record, node: NodeRecord) -> tuple[str, str]:
+    """The rule and the advice for what no op in the record has made."""
+    if node.kind == "op":
+        return "it was read from a file", "look at what made this tensor"
+    before = None if node.earlier is None else record.nodes[node.earlier]
+    if before is not None and bad_elements(array_of(before.value)) is None:
+        uses = [record.nodes[e.target] for e in record.outgoing[before.id]]
+        last = f" ({record.location(uses[-1])})" if uses else ""
+        rule = f"it was finite when it was used before{last}; an update since has made it so"
+        return rule, "look at that update: its gradient, its learning rate, what it divides by"
+    return "it was not finite from the start", "clean the data, or look at what made this tensor"
+
+
+def _sources(record: Record, node: NodeRecord) -> list[int]:
+    return [e.source for e in record.incoming[node.id]]
+
+
+def _used(node: NodeRecord, edge: Edge, source: NodeRecord, index: Index) -> np.ndarray | None:
+    """The elements of an input from which an element of the result is computed.
+
+    They are those to which the op sends a gradient that starts there: for the numbers that were
+    and, because a factor of 0 hides one, for others in their place. None: it is not known.
+    """
+    applied = node.applied
+    if applied is None or not applied.op.differentiable:
+        return None
+    inputs, y = applied.inputs, np.asarray(applied.y)
+    if any(x is None for x in inputs) or y.dtype not in FLOATING:
+        return None
+    unit = np.zeros(y.shape, y.dtype)
+    unit[index] = 1
+    rng = np.random.default_rng(0)
+    others = tuple(
+        np.asarray(rng.uniform(0.5, 1.5, x.shape), x.dtype)
+        if isinstance(x, np.ndarray) and x.dtype in FLOATING
+        else x
+        for x in inputs
+    )
+    used = np.zeros(source.shape, bool)
+    wanted = [source if i == edge.position else None for i in range(len(inputs))]
+    try:
+        with np.errstate(all="ignore"):
+            for given in (inputs, others):
+                saved = applied.op.save(given, np.asarray(applied.op.forward(NUMPY, *given)))
+                sent = step_back(applied.op, unit, saved, wanted)[edge.position]
+                if sent is not None:
+                    used |= np.asarray(sent) != 0
+    except (ValueError, TypeError, IndexError, ArithmeticError):
+        return None  # other numbers are none that the op takes
+    return used
+
+
+def _described(record: Record, node: NodeRecord, index: Index, chain: list[str]) -> BadNumber:
+    array = array_of(node.value)
+    assert array is not None
+    value = float(array[index])
+    found = BadNumber("forward", node, value, index, "", chain=chain)
+    found.sample = _sample(record, node.shape, index)
+    found.line = record.place(node)
+    if node.kind != "op" or node.applied is None:
+        found.rule, found.advice = _given_so(record, node)
+        return found
+    op, inputs = node.applied.op, list(node.applied.inputs)
+    inner, numbers = _primitive(op, inputs, index, array)
+    found.rule, found.values = _forward_rule(inner, numbers, value, array.dtype)
+    given = next(
+        (n for n in map(record.nodes.__getitem__, _sources(record, node)) if _is_mask(n)), None
+    )
+    if "not finite" in found.rule and given is not None:
+        found.rule = f"{op.name} picks an element that {given.label} has set to an infinity"
+        found.advice = "let the mask keep what is picked, as the label of each row"
+        return found
+    if isinstance(op, Softmax | LogSoftmax) and found.rule == "∞ − ∞":
+        found.rule += ": every element of this row is −∞, its mask leaves nothing"
+        found.advice = "let every row keep one element, or drop the row"
+        return found
+    return found
+
+
+def _primitive(
+    op: Op, inputs: Sequence[Any], index: Index, y: np.ndarray
+) -> tuple[Op, list[float]]:
+    """The primitive inside an op that made the bad element, and the numbers it worked on."""
+    own = op, _elements(inputs, index, y.shape)
+    if op.primitive or _border(*own) is not None:
+        return own
+    tape = unfold(op, [x for x in inputs if x is not None], input_names(op, inputs))
+    if tape is None:
+        return own
+    for step in tape.steps:
+        mask = bad_elements(step.value)
+        if mask is None:
+            continue
+        made = [s for s in step.shapes if isinstance(s, np.ndarray) and bad_elements(s) is not None]
+        nan = np.isnan(step.value.astype(np.float64))
+        if made and not nan.any():
+            continue  # an infinity that was given and is only carried
+        at = first_index(nan if nan.any() else mask)
+        return step.op, _elements(step.shapes, at, step.value.shape)
+    return own
+
+
+def _border(op: Op, x: list[float], slope: str = "") -> Border | None:
+    """The border of an op's domain that numbers have reached, for its value or a derivative."""
+    if len(x) != len(op.parameters):
+        return None
+    return next((b for b in op.domain if b.slope == slope and b.reached(*x)), None)
+
+
+def _elements(inputs: Sequence[Any], index: Index, shape: tuple[int, ...]) -> list[float]:
+    """The input elements behind an output element, where the inputs broadcast to the output."""
+    values = []
+    for x in inputs:
+        if isinstance(x, bool | int | float):
+            values.append(float(x))
+        elif isinstance(x, np.ndarray):
+            try:
+                values.append(float(np.broadcast_to(x, shape)[index]))
+            except ValueError:
+                with np.errstate(all="ignore"):
+                    wide = x.astype(np.float64)
+                    values.append(float(np.max(np.abs(wide), initial=0.0)))
+    return values
+
+
+def _forward_rule(op: Op, x: list[float], value: float, dtype: Any) -> tuple[str, str]:
+    """The rule that broke, and the numbers it broke on."""
+    name = op.name
+    shown = ", ".join(number(v) for v in x[:3])
+    border = _border(op, x)
+    if border is not None:
+        told = border.shown or ("x = {0}" if len(x) == 1 else "{0}, {1}")
+        return _filled(border.rule, x), _filled(told, x)
+    small = dtype in LOW_PRECISION
+    largest = finfo(dtype).max
+    if op.overflows and math.isinf(value):
+        rule = f"{name} overflow: {dtype.name} ends at {largest:.3g}"
+        return rule, f"x = {shown}"
+    if op.adds and math.isnan(value):
+        return "∞ − ∞", "infinities of both signs are added"
+    if math.isinf(value) and not any(map(math.isinf, x)):
+        kind = "float16 range" if dtype.name == "float16" else "overflow"
+        limit = f": {dtype.name} ends at {largest:.5g}"
+        return kind + limit, shown
+    if small and math.isinf(value):
+        return f"{dtype.name} range: it ends at {largest:.5g}", shown
+    return f"{name} of what is not finite", shown
+
+
+def _filled(text: str, x: list[float]) -> str:
+    """A border's text with numbers in their places."""
+    return text.format(*map(number, x))
+
+
+# -- the backward pass --------------------------------------------------------------------------
+
+
+def backward_birth(record: Record) -> BadNumber | None:
+    """The first bad number of the backward pass that reaches a leaf."""
+    leaves = [n for n in record.nodes if n.kind != "op" and n.requires_grad]
+    grads = [n.upstream.array for n in leaves if n.upstream is not None]
+    if all(bad_elements(g) is None for g in grads):
+        return None
+    for node in record.backward_nodes():
+        upstream = array_of(node.upstream)
+        if bad_elements(upstream) is not None:
+            before = [e for e in record.outgoing[node.id] if _edge_bad(e) is not None]
+            if before:
+                continue  # it came along an edge that is seen at the op above
+            assert upstream is not None
+            index = first_index(bad_elements(upstream))  # type: ignore[arg-type]
+            found = BadNumber("backward", node, float(upstream[index]), index, "")
+            if node.id == record.output:
+                found.rule = "the gradient that backward starts with is not finite"
+            else:
+                found.rule = f"the sum of its gradients leaves {upstream.dtype.name}"
+            found.line = record.place(node)
+            return found
+        for edge in record.incoming[node.id]:
+            mask = _edge_bad(edge)
+            if mask is not None:
+                return _broken_edge(record, node, edge, mask, upstream)
+    return None
+
+
+def _edge_bad(edge: Edge) -> np.ndarray | None:
+    return bad_elements(array_of(edge.gradient))
+
+
+def _broken_edge(
+    record: Record, node: NodeRecord, edge: Edge, mask: np.ndarray, upstream: np.ndarray | None
+) -> BadNumber:
+    assert edge.gradient is not None
+    gradient = edge.gradient.array
+    assert gradient is not None
+    nan = np.isnan(gradient.astype(np.float64))
+    index = first_index(nan if nan.any() else mask)
+    source = record.nodes[edge.source]
+    found = BadNumber("backward", node, float(gradient[index]), index, "")
+    found.argument = source.name or edge.argument
+    found.sample = _sample(record, source.shape, index)
+    found.line = record.place(node)
+    found.chain = _carriers(record, edge)
+    at = index if source.shape == node.shape else None
+    if at is None:
+        extra = len(node.shape) - len(source.shape)
+        if extra >= 0:
+            at = tuple([0] * extra + list(index))
+    applied = node.applied
+    if applied is None or upstream is None:
+        found.rule = f"the derivative of {node.op}"
+        return found
+    values = _elements(applied.inputs, at, node.shape) if at is not None else []
+    u = float(upstream[at]) if at is not None and len(at) == upstream.ndim else math.nan
+    y_value = float(applied.y[at]) if at is not None and len(at) == applied.y.ndim else math.nan
+    found.rule, found.values = _backward_rule(
+        record, node, edge, values, u, y_value, gradient.dtype, index
+    )
+    if found.rule.endswith(_OF_VALUES):
+        return _born_forward(record, node, at, found)
+    return found
+
+
+#: How the rule ends where the derivative is well and what it is taken of is not.
+_OF_VALUES = "uses a value that is not finite"
+
+
+def _born_forward(
+    record: Record, node: NodeRecord, at: Index | None, found: BadNumber
+) -> BadNumber:
+    """Where the value was born that has spoilt a derivative, though it spoilt no result."""
+    bad = {n.id: m for n in record.nodes if (m := bad_elements(array_of(n.value))) is not None}
+    starts = [node, *map(record.nodes.__getitem__, _sources(record, node))]
+    start = next((n for n in starts if n.id in bad), None)
+    if start is None:
+        return found
+    mask = bad[start.id]
+    index = at if at is not None and len(at) == mask.ndim and mask[at] else first_index(mask)
+    way = _way_back(record, start, index, bad)
+    born, index = way[-1]
+    if _is_mask(born) or born.kind == "constant" or born.applied is None:
+        return found
+    made = _described(record, born, index, [])
+    made.where, made.chain = "backward", [n.label for n, _ in reversed(way)] + found.chain[1:]
+    made.rule += f"; {found.rule}"
+    return made
+
+
+def _backward_rule(
+    record: Record,
+    node: NodeRecord,
+    edge: Edge,
+    x: list[float],
+    u: float,
+    y: float,
+    dtype: Any,
+    index: Index,
+) -> tuple[str, str]:
+    name = node.op
+    assert node.applied is not None
+    shown = ", ".join(number(v) for v in x[:3])
+    values = f"x = {shown}; upstream {number(u)}"
+    local = _local_rule(node.applied.op, x, edge.position, y)
+    if local:
+        if u == 0:
+            mask = _masks_after(record, node)
+            under = f" under the mask of {mask}" if mask else ""
+            return f"0 · ∞{under}: {local}", values
+        return local, values
+    if _finite_in_float64(node, edge, index):
+        rule = "float16 range" if dtype.name == "float16" else "overflow"
+        limit = f": the gradient leaves {dtype.name}, which ends at {finfo(dtype).max:.5g}"
+        return rule + limit, values
+    if any(not math.isfinite(v) for v in (*x, y)):
+        if u == 0:
+            mask = _masks_after(record, node)
+            under = f" under the mask of {mask}" if mask else ""
+            return f"0 · ∞{under}: {name} had a value that is not finite", values
+        return f"the derivative of {name} {_OF_VALUES}", values
+    return f"the derivative of {name} is not finite here", values
+
+
+def _local_rule(op: Op, x: list[float], position: int, y: float) -> str:
+    """The op's derivative at a point where it does not exist, or ""."""
+    border = _border(op, x, op.parameters[position]) if position < len(op.parameters) else None
+    if border is not None:
+        return _filled(border.rule, x)
+    if op.overflows and math.isinf(y):
+        of = "its value, ∞" if "y" in op.saves else "infinite too"
+        return f"{op.name} overflow: its derivative is {of}"
+    return ""
+
+
+def _masks_after(record: Record, node: NodeRecord) -> str:
+    """The first `where` (or product with zeros) through which the value goes on, if any."""
+    for e in record.onward(node, 6):
+        target = record.nodes[e.target]
+        if issubclass(target.op_class, Where) and e.position > 0:
+            return f"where ({location(target.file, target.line)})"
+        if issubclass(target.op_class, Multiply):
+            others = (o.source for o in record.incoming[target.id] if o.source != e.source)
+            values = (array_of(record.nodes[i].value) for i in others)
+            if any(v is not None and (v == 0).any() for v in values):
+                return f"multiply ({location(target.file, target.line)})"
+    return ""
+
+
+def _finite_in_float64(node: NodeRecord, edge: Edge, index: Index) -> bool:
+    """Whether the same derivative of the same numbers is finite in float64."""
+    applied, upstream = node.applied, node.upstream
+    if applied is None or upstream is None or upstream.array is None:
+        return False
+    if any(x is None for x in applied.inputs) or upstream.array.dtype == np.float64:
+        return False
+    inputs = tuple(as_float64(x) for x in applied.inputs)
+    with np.errstate(all="ignore"):
+        y = np.asarray(applied.op.forward(NUMPY, *inputs))
+        saved = applied.op.save(inputs, y)
+        alone = [x if i == edge.position else None for i, x in enumerate(inputs)]
+        wide = upstream.array.astype(np.float64)
+        g = step_back(applied.op, wide, saved, alone, xp=NUMPY)[edge.position]
+    return g is not None and bad_elements(np.asarray(g)) is None
+
+
+def _carriers(record: Record, edge: Edge) -> list[str]:
+    """The nodes that carried a bad gradient on, from the op that broke to a leaf."""
+    node = record.nodes[edge.source]
+    chain = [record.nodes[edge.target].label, node.label]
+    for _ in range(200):
+        following = [e for e in record.incoming[node.id] if _edge_bad(e) is not None]
+        if not following:
+            break
+        node = record.nodes[following[0].source]
+        chain.append(node.label)
+    return chain
+
+
+# -- words --------------------------------------------------------------------------------------
+
+
+def _sample(record: Record, shape: tuple[int, ...], index: Index) -> int | None:
+    """The row of the batch, if the tensor has the batch's size along its first axis."""
+    if not index:
+        return None
+    sizes = [n.shape[0] for n in _inputs(record) if n.shape]
+    return index[0] if sizes and shape[0] == sizes[0] and sizes[0] > 1 else None
+
+
+def _inputs(record: Record) -> Iterator[NodeRecord]:
+    """The data: constants first, then leaves that are no parameters."""
+    yield from (n for n in record.nodes if n.kind == "constant" and len(n.shape) > 0)
+    yield from (n for n in record.nodes if n.kind == "leaf" and len(n.shape) > 0)
