@@ -17,7 +17,15 @@ from ..report import machine
 from . import race, record
 from .runs import RECIPES
 from .sides import fastest
-from .training import DisagreementError, Outcome, difference, first_losses, train
+from .training import (
+    ROUNDING,
+    DisagreementError,
+    Outcome,
+    difference,
+    first_losses,
+    train,
+    validate,
+)
 
 HOME = Path(__file__).parents[2]
 RESULTS = HOME / "bench" / "results" / "reproduce.json"
@@ -33,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, …")
     parser.add_argument("--threads", type=int, help="for both; all cores if not given")
     parser.add_argument("--quick", action="store_true", help="the first steps only")
+    parser.add_argument(
+        "--validate",
+        action="store_true",
+        help="train Backlit alone on nine tenths of the training examples, judge by the others",
+    )
     parser.add_argument("--table", action="store_true", help="run nothing, print the record")
     parser.add_argument("--data", type=Path, default=HOME.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON, to which runs are added")
@@ -62,21 +75,29 @@ def _run(name: str, options: argparse.Namespace) -> bool:
     command = f"python -m bench.reproduce --only {name} --seeds {options.seeds}{threads}"
     when = datetime.now(UTC).isoformat(timespec="seconds")
     if name == race.NAME:
-        if options.quick:
-            _say(f"{name}: not run, it is no check of first steps")
+        if options.quick or options.validate:
+            _say(f"{name}: not run, it only goes to the end")
         else:
             sides = race.run(options.data, options.seeds)
             kept = {"command": command, "when": when, "machine": machine(), "sides": sides}
             record.keep(options.out, name, {**kept, "seeds": list(range(options.seeds))})
         return True
     recipe = RECIPES[name]
-    data = recipe.data(options.data if needs else None)
+    data = recipe.data(options.data)
+    if options.validate:
+        figures = [validate(recipe, data, seed) for seed in range(options.seeds)]
+        _say(f"{name}: on the validation part {' '.join(f'{figure:.4f}' for figure in figures)}")
+        return True
     try:
-        apart = difference(recipe, first_losses(recipe, data))
+        apart = {"float32": difference(recipe, first_losses(recipe, data))}
+        if recipe.precise:
+            curves = first_losses(recipe, data, double=True)
+            apart["float64"] = difference(recipe, curves, ROUNDING)
     except DisagreementError as error:
         _say(f"not run: {error}")
         return False
-    _say(f"{name}: the first {recipe.checked} losses agree to {apart:.1e}")
+    agree = " and ".join(f"{value:.1e} in {dtype}" for dtype, value in apart.items())
+    _say(f"{name}: the first {recipe.checked} losses agree to {agree}")
     if options.quick:
         return True
     settings = fastest(recipe, data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,14 @@ class Data:
     train: Arrays
     test: Arrays
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def held_out(data: Data, seed: int) -> Data:
+    """A tenth of the training examples, drawn with a seed, takes the place of the test examples."""
+    order = np.random.default_rng(seed).permutation(len(data.train[0]))
+    cut = len(order) // 10
+    train, test = (tuple(part[rows] for part in data.train) for rows in (order[cut:], order[:cut]))
+    return replace(data, train=train, test=test)
 
 
 def classified(F: Any, model: Any, x: Any, y: Any) -> Any:
@@ -104,6 +112,8 @@ class Recipe:
     loss: Callable[..., Any] = classified
     figure: Callable[[Any, Data], float] = accuracy
     unit: str = "%"
+    validation: Callable[[Data, int], Data] = held_out
+    """The data as a recipe is chosen on them: other test examples, of those to train on."""
     rate: Callable[[float], float] = constant
     augment: Callable[[np.random.Generator, Arrays], Arrays] = as_they_are
     dropout: float = 0.0
@@ -111,6 +121,8 @@ class Recipe:
     """So much of a loss may the two differ in the first steps."""
     checked: int = 20
     """The number of first steps whose losses are compared."""
+    precise: bool = False
+    """Whether these losses are compared in float64, too, where they must agree to 1e-9."""
     long: bool = False
     """Whether it takes more than some minutes, so that it is only run when it is named."""
 

@@ -38,7 +38,7 @@ def entry(
     command: str,
     when: str,
     settings: Settings,
-    apart: float,
+    apart: Mapping[str, float],
     outcomes: Mapping[int, Mapping[str, Outcome]],
 ) -> dict[str, Any]:
     """A run as it is kept: how it was made, and the outcomes by side and seed."""
@@ -47,7 +47,7 @@ def entry(
         "when": when,
         "machine": machine(),
         "pytorch": dataclasses.asdict(settings),
-        "first losses apart": apart,
+        "first losses apart": dict(apart),
         "seeds": list(outcomes),
         "sides": {
             side: [dataclasses.asdict(by_side[side]) for by_side in outcomes.values()]

@@ -35,6 +35,12 @@ class _Side:
     """What both do with what they `apply`."""
 
     recipe: Recipe
+    double = False
+    """Whether all is computed in float64, to tell rounding from a difference."""
+
+    def _arrays(self, batch: Arrays) -> list[np.ndarray]:
+        kept = [np.ascontiguousarray(part) for part in batch]
+        return [a.astype(np.float64) if self.double and a.dtype.kind == "f" else a for a in kept]
 
     def apply(self, function: Any, batch: Arrays) -> Any:
         """`function(F, model, *batch)` of the trained model, as an array."""
@@ -70,6 +76,7 @@ class Backlit(_Side):
         seed: int,
         dropout: float | None = None,
         compiled: bool = True,
+        double: bool = False,
     ):
         import backlit
         from backlit import optim
@@ -79,12 +86,18 @@ class Backlit(_Side):
         backlit.manual_seed(seed)
         self.model = recipe.ours(data, recipe.dropout if dropout is None else dropout)
         self.model.load_state_dict({k: backlit.asarray(v) for k, v in state.items()})
+        self.double = double
+        if double:
+            self.model.double()
         kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = kinds[recipe.optimizer](trained, **recipe.settings)
         self.compile: Callable[[Any], Any] = backlit.compile if compiled else lambda f: f
         self._step = self.compile(self._update)
         self._functions: dict[Any, Any] = {}
+
+    def _tensors(self, batch: Arrays) -> list[Any]:
+        return [self.backlit.asarray(part) for part in self._arrays(batch)]
 
     def _update(self, *batch: Any) -> Any:
         loss = self.recipe.loss(self.F, self.model, *batch)
@@ -97,7 +110,7 @@ class Backlit(_Side):
         """Train on a batch; the loss, which `float` reads."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        return self._step(*map(self.backlit.asarray, batch))
+        return self._step(*self._tensors(batch))
 
     def apply(self, function: Any, batch: Arrays) -> Any:
         """`function(F, model, *batch)` of the trained model, as an array."""
@@ -107,15 +120,15 @@ class Backlit(_Side):
             )
         self.model.eval()
         with self.backlit.no_grad():
-            found = self._functions[function](*map(self.backlit.asarray, batch)).numpy().copy()
+            found = self._functions[function](*self._tensors(batch)).numpy().copy()
         self.model.train()
         return found
 
-    def decode(self, *batch: np.ndarray) -> list[list[int]]:
+    def decode(self, *batch: np.ndarray) -> list[Any]:
         """The model's own `decode`."""
         self.model.eval()
         with self.backlit.no_grad():
-            found = self.model.decode(*map(self.backlit.asarray, batch))
+            found = self.model.decode(*self._tensors(batch))
         self.model.train()
         return found
 
@@ -133,6 +146,7 @@ class PyTorch(_Side):
         seed: int,
         dropout: float | None = None,
         compiled: bool = True,
+        double: bool = False,
         settings: Settings | None = None,
     ):
         import torch
@@ -147,12 +161,15 @@ class PyTorch(_Side):
             torch.set_num_threads(settings.threads)
         if self.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
+        self.double = double
+        if double:
+            self.model.double()
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = kinds[recipe.optimizer](trained, fused=True, **recipe.settings)
 
     def _tensors(self, batch: Arrays) -> list[Any]:
-        found = [self.torch.from_numpy(np.ascontiguousarray(part)) for part in batch]
+        found = [self.torch.from_numpy(part) for part in self._arrays(batch)]
         if self.channels_last:
             found[0] = found[0].contiguous(memory_format=self.torch.channels_last)
         return found
@@ -175,7 +192,7 @@ class PyTorch(_Side):
         self.model.train()
         return found
 
-    def decode(self, *batch: np.ndarray) -> list[list[int]]:
+    def decode(self, *batch: np.ndarray) -> list[Any]:
         """The model's own `decode`."""
         self.model.eval()
         with self.torch.no_grad():

@@ -27,16 +27,25 @@ class Outcome:
     """The last loss of each epoch."""
 
 
+#: So much of a loss may the two differ in float64.
+ROUNDING = 1e-9
+
+
 class DisagreementError(Exception):
     """The two sides do not compute the same."""
 
 
 def first_losses(
-    recipe: Recipe, data: Data, seed: int = 0, steps: int | None = None, compiled: bool = True
+    recipe: Recipe,
+    data: Data,
+    seed: int = 0,
+    steps: int | None = None,
+    compiled: bool = True,
+    double: bool = False,
 ) -> list[list[float]]:
     """The losses of the first steps of both sides, without dropout: from one start, on one order.
 
-    The learning rates are those at the beginning of a whole training.
+    The learning rates are those at the beginning of a whole training; `double` computes in float64.
     """
     state = starting(recipe, data, seed)
     count = recipe.checked if steps is None else steps
@@ -48,7 +57,7 @@ def first_losses(
     total = recipe.epochs * recipe.steps(data)
     curves = []
     for make in SIDES:
-        side = make(recipe, data, state, seed, 0.0, compiled)
+        side = make(recipe, data, state, seed, 0.0, compiled, double)
         curves.append(
             [
                 float(side.step(batch, recipe.rate_at(i, total)))
@@ -58,15 +67,16 @@ def first_losses(
     return curves
 
 
-def difference(recipe: Recipe, curves: list[list[float]]) -> float:
+def difference(recipe: Recipe, curves: list[list[float]], tolerance: float | None = None) -> float:
     """The largest difference of two losses, as a share; DisagreementError if it is too large."""
+    tolerance = recipe.tolerance if tolerance is None else tolerance
     ours, theirs = map(np.asarray, curves)
     apart = np.abs(ours - theirs) / np.abs(theirs)
-    if not (apart <= recipe.tolerance).all():
-        step = int(np.argmax(~(apart <= recipe.tolerance)))
+    if not (apart <= tolerance).all():
+        step = int(np.argmax(~(apart <= tolerance)))
         raise DisagreementError(
             f"{recipe.name}: the losses of step {step + 1} must differ by at most "
-            f"{recipe.tolerance:g} of theirs, got {ours[step]:.7g} (backlit) and "
+            f"{tolerance:g} of theirs, got {ours[step]:.7g} (backlit) and "
             f"{theirs[step]:.7g} (pytorch)"
         )
     return float(apart.max())
@@ -108,6 +118,16 @@ def train(
         outcomes[side.name].figure = recipe.figure(side, data)
         say(f"{recipe.name}, seed {seed}: {side.name} {outcomes[side.name].figure:.4f}")
     return outcomes
+
+
+def validate(recipe: Recipe, data: Data, seed: int) -> float:
+    """Backlit's figure on a part of the training examples, for choosing a recipe."""
+    data = recipe.validation(data, seed)
+    side = Backlit(recipe, data, starting(recipe, data, seed), seed)
+    outcome = Outcome()
+    for epoch in range(recipe.epochs):
+        _epoch(recipe, data, seed, epoch, recipe.epochs * recipe.steps(data), side, outcome)
+    return recipe.figure(side, data)
 
 
 def _epoch(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ..peers.pytorch_functions import State as At
 from .recipe import State
@@ -110,3 +113,86 @@ class BiLSTMCRF(nn.Module):
     def decode(self, x: Any, lengths: Any) -> list[list[int]]:
         """The best tags of each sentence."""
         return self.crf.decode(self.emissions(x, lengths), lengths)
+
+
+class TinyYOLO(nn.Module):
+    """3×3 convolutions with batch-norm and leaky ReLU; its loss, and what it sees."""
+
+    def __init__(self, classes: int, anchors: Sequence[Any], stages: int, width: int, sure: float):
+        super().__init__()
+        self.classes, self.stride, self.sure = classes, 2 ** (stages - 1), sure
+        self.register_buffer("anchors", torch.tensor(anchors), persistent=False)
+        layers: list[nn.Module] = []
+        inputs = 3
+        for number in range(stages):
+            outputs = width * 2**number
+            layers += [nn.MaxPool2d(2)] if number else []
+            for a in (inputs, outputs):
+                layers.append(nn.Conv2d(a, outputs, 3, padding=1, bias=False))
+                layers += [nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1)]
+            inputs = outputs
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Conv2d(inputs, len(anchors) * (5 + classes), 1)
+
+    def forward(self, x: Any) -> Any:
+        """(N, 3, H, W) -> (N, A, H/s, W/s, 5 + K)."""
+        y = self.head(self.features(x))
+        return y.unflatten(1, (len(self.anchors), -1)).permute(0, 1, 3, 4, 2)
+
+    def borders(self, y: Any) -> Any:
+        """(N, A, R, C, 5 + K) -> (N, A, R, C, 4)."""
+        rows, columns = y.shape[2:4]
+        x = (y[..., 0].sigmoid() + torch.arange(columns)) * self.stride
+        down = (y[..., 1].sigmoid() + torch.arange(rows)[:, None]) * self.stride
+        half = y[..., 2:4].clamp(-4, 4).exp() * self.anchors[:, None, None] / 2
+        w, h = half.unbind(-1)
+        return torch.stack((x - w, down - h, x + w, down + h), -1)
+
+    def loss(self, y: Any, targets: Any) -> Any:
+        """As YOLO's, with generalized overlaps for squared differences."""
+        found, counted, boxes, labels = targets
+        count = found.sum().clamp(min=1)
+        place = (found * (1 - _generalized_overlap(self.borders(y), boxes))).sum()
+        there = F.binary_cross_entropy_with_logits(y[..., 4], found, reduction="none")
+        there = (counted * (0.5 + 0.5 * found) * there).sum()
+        named = F.cross_entropy(y[..., 5:].flatten(0, -2), labels.flatten(), reduction="none")
+        return (5 * place + there + (found.flatten() * named).sum()) / count
+
+    def decode(self, x: Any) -> list[dict[str, np.ndarray]]:
+        """Of each image the boxes that are sure enough and not suppressed by surer ones."""
+        y = self(x)
+        scores = (y[..., 4:5].sigmoid() * y[..., 5:].softmax(-1)).flatten(1, -2).numpy()
+        boxes = self.borders(y).flatten(1, -2).clamp(min=0).numpy()
+        boxes = np.minimum(boxes, np.tile(x.shape[:1:-1], 2).astype(boxes.dtype))
+        seen = []
+        for mine, sure in zip(boxes, scores, strict=True):
+            places, labels = np.nonzero(sure >= self.sure)
+            values = sure[places, labels]
+            kept = _unsuppressed(mine[places], values, labels)
+            at = np.array(kept[:100], int)
+            seen.append({"boxes": mine[places][at], "scores": values[at], "labels": labels[at]})
+        return seen
+
+
+def _generalized_overlap(a: Any, b: Any) -> Any:
+    """Rezatofighi et al., CVPR 2019, alg. 1."""
+    low, high = torch.minimum(a, b), torch.maximum(a, b)
+    shared = (low[..., 2:] - high[..., :2]).clamp(min=0).prod(-1)
+    areas = [(t[..., 2:] - t[..., :2]).prod(-1) for t in (a, b)]
+    union = areas[0] + areas[1] - shared
+    hull = (high[..., 2:] - low[..., :2]).prod(-1)
+    return shared / union - (hull - union) / hull
+
+
+def _unsuppressed(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The surest of those of one class that overlap by more than a half, surest first."""
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    kept: list[int] = []
+    for i in np.argsort(-scores, kind="stable"):
+        others = [k for k in kept if labels[k] == labels[i]]
+        low = np.maximum(boxes[i, :2], boxes[others, :2])
+        high = np.minimum(boxes[i, 2:], boxes[others, 2:])
+        shared = (high - low).clip(0).prod(1)
+        if (shared <= 0.5 * (areas[i] + areas[others] - shared)).all():
+            kept.append(int(i))
+    return kept

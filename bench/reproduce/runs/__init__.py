@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import digits28, entities, language, photographs, small
+from . import digits28, entities, language, photographs, scenes, small
 
 RECIPES = {
     recipe.name: recipe
-    for module in (small, digits28, language, entities, photographs)
+    for module in (small, digits28, language, entities, photographs, scenes)
     for recipe in module.RECIPES
 }

@@ -12,20 +12,23 @@ from ..recipe import Data, Recipe, State, logits, near, one_cycle
 _WINDOW, _LENGTH, _HIDDEN = 5, 40, 64
 
 
-def _sentences(root: Path | None) -> tuple[Any, Any, Any]:
-    """Words and tags to train on and to test on; the vectors of words, drawn if there are none."""
+def _sentences(root: Path | None) -> tuple[Any, ...]:
+    """Words and tags to train on, to test on and to choose by; the vectors of words.
+
+    The vectors are drawn if there are none.
+    """
     from backlit.data import text, wnut17
 
     if root is None:
-        train, test = _invented(320, 0), _invented(40, 1)
+        train, test, dev = (_invented(count, i) for i, count in enumerate((320, 40, 40)))
     else:
         paths = wnut17(root / "wnut17")
-        train, test = (text.read_conll(paths[part]) for part in ("train", "test"))
+        train, test, dev = (text.read_conll(paths[part]) for part in ("train", "test", "dev"))
     words = text.Vocabulary.build(
         (s.tokens for s in train), lower=True, min_frequency=1 if root is None else 2
     )
     if root is not None:  # the words that have vectors are known, too
-        seen = {t.lower() for s in test for t in s.tokens}
+        seen = {t.lower() for s in (*test, *dev) for t in s.tokens}
         glove = next((root / "glove-twitter-25d").glob("*.txt.gz"))
         words = text.Vocabulary(
             [*(w for w in words if w not in words.specials), *_with_vectors(glove, seen, words)],
@@ -38,7 +41,7 @@ def _sentences(root: Path | None) -> tuple[Any, Any, Any]:
     tags = text.Vocabulary(sorted({t for s in train for t in s.tags}), padding=None, unknown=None)
     parts = [
         text.ConllDataset(part, words, tags, length=_LENGTH, truncate=True)
-        for part in (train, test)
+        for part in (train, test, dev)
     ]
     return (*parts, np.asarray(table, np.float32))
 
@@ -69,23 +72,35 @@ def _invented(count: int, seed: int) -> Any:
 
 def _windows(root: Path | None) -> Data:
     """x: (W, 5) words, y: (W,) tag of the middle word."""
-    train, test, table = _sentences(root)
-    arrays = [tuple(np.asarray(t) for t in p.windows(_WINDOW).tensors) for p in (train, test)]
-    facts = {"vectors": table, "classes": len(train.tags), "test": test}
-    return Data(*arrays, facts)
+    *parts, table = _sentences(root)
+    return _data(
+        [tuple(np.asarray(t) for t in p.windows(_WINDOW).tensors) for p in parts], parts, table
+    )
 
 
 def _padded(root: Path | None) -> Data:
     """x: (N, 40) words, y: (N, 40) tags, lengths: (N,)."""
-    train, test, table = _sentences(root)
-    parts = []
-    for part in (train, test):
+    *parts, table = _sentences(root)
+    arrays = []
+    for part in parts:
         x, y = np.zeros((2, len(part), _LENGTH), np.int64)
         for row in range(len(part)):
             words, tags = part[row]
             x[row, : len(words)], y[row, : len(tags)] = words, tags
-        parts.append((x, y, np.array(part.lengths)))
-    return Data(*parts, {"vectors": table, "classes": len(train.tags), "test": test})
+        arrays.append((x, y, np.array(part.lengths)))
+    return _data(arrays, parts, table)
+
+
+def _data(arrays: list[Any], parts: list[Any], table: np.ndarray) -> Data:
+    train, test, dev = parts
+    facts = {"vectors": table, "classes": len(train.tags), "test": test}
+    return Data(*arrays[:2], {**facts, "dev": (arrays[2], dev)})
+
+
+def _development(data: Data, seed: int) -> Data:
+    """The set's own part for this in the place of the test part."""
+    arrays, dev = data.facts["dev"]
+    return Data(data.train, arrays, {**data.facts, "test": dev})
 
 
 def _f1(data: Data, rows: list[list[int]]) -> float:
@@ -159,6 +174,7 @@ _RULES: dict[str, Any] = {
     "unit": "F1",
     "met": near(1.0),
     "needs": "wnut17",
+    "validation": _development,
 }
 _SHARED_TASK = "F1 of the shared task's systems: 26.3 to 41.9 (Derczynski et al. 2017)"
 

@@ -81,14 +81,16 @@ def _with_heads(F: Any, model: Any, x: Any, y: Any) -> Any:
     return F.cross_entropy(first, y) + 0.3 * sum(F.cross_entropy(o, y) for o in others)
 
 
-def _by_heart(name: str, ours: Any, theirs: Any, rate: float, **more: Any) -> Recipe:
+def _by_heart(
+    name: str, ours: Any, theirs: Any, rate: float, steps: int = 40, **more: Any
+) -> Recipe:
     return Recipe(
         f"{name}-64",
-        f"{name}, 64 images of CIFAR-10 at 64×64 as one batch, Adam, 40 steps, one cycle",
+        f"{name}, 64 images of CIFAR-10 at 64×64 as one batch, Adam, {steps} steps, one cycle",
         _sixty_four,
         ours,
         theirs,
-        epochs=40,
+        epochs=steps,
         batch=_COUNT,
         optimizer="adam",
         settings={"lr": rate},
@@ -123,9 +125,14 @@ RECIPES = (
         tolerance=1e-3,
         long=True,
     ),
-    # Open: on 64 images the losses part by 2.2e-3 at step 16, so this run is refused. Why is not
-    # known; Adam magnifies rounding.
-    _by_heart("alexnet", _ours("alexnet", dropout=0.0), _theirs("alexnet"), 3e-4),
+    # A slow start. Without batch-norm the first values lie close together, and of two million that
+    # meet a ReLU in the first step one is -6e-8, which PyTorch's float32 puts on the other side of
+    # 0. That moves the gradients below it by 1.4e-3 of their size, and Adam's first steps go by
+    # signs: with three times the rate the losses were 2e-2 apart after 19 steps. In float64 they
+    # agree to rounding.
+    _by_heart(
+        "alexnet", _ours("alexnet", dropout=0.0), _theirs("alexnet"), 1e-4, 100, precise=True
+    ),
     _by_heart(
         "googlenet",
         _ours("googlenet", dropout=0.0, dropout_aux=0.0),
