@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="train Backlit alone on nine tenths of the training examples, judge by the others",
     )
     parser.add_argument("--table", action="store_true", help="run nothing, print the record")
+    parser.add_argument("--guide", action="store_true", help="the record in Markdown")
     parser.add_argument("--data", type=Path, default=HOME.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON, to which runs are added")
     options = parser.parse_args(arguments)
@@ -59,18 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.threads and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads :])
     wrong = False
-    for name in [] if options.table else chosen:
+    for name in [] if options.table or options.guide else chosen:
         wrong |= not _run(name, options)
-    print(record.describe(record.read(record.COMMITTED) | record.read(options.out)))
+    show = record.guide if options.guide else record.describe
+    print(show(record.read(record.COMMITTED) | record.read(options.out)))
     return int(wrong)
 
 
 def _run(name: str, options: argparse.Namespace) -> bool:
     """Whether the run could be made; what keeps it from being made is said."""
-    needs = "mnist" if name == race.NAME else RECIPES[name].needs
-    if needs and not (options.data / needs).is_dir():
-        _say(f"{name}: not run, there is no folder {options.data / needs}; give --data FOLDER")
-        return True
+    for needed in ("mnist",) if name == race.NAME else RECIPES[name].needs:
+        if not (options.data / needed).is_dir():
+            _say(f"{name}: not run, there is no folder {options.data / needed}; give --data FOLDER")
+            return True
     threads = f" --threads {options.threads}" if options.threads else ""
     command = f"python -m bench.reproduce --only {name} --seeds {options.seeds}{threads}"
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -80,7 +82,8 @@ def _run(name: str, options: argparse.Namespace) -> bool:
         else:
             sides = race.run(options.data, options.seeds)
             kept = {"command": command, "when": when, "machine": machine(), "sides": sides}
-            record.keep(options.out, name, {**kept, "seeds": list(range(options.seeds))})
+            more = {"cores": record.cores(), "seeds": list(range(options.seeds))}
+            record.keep(options.out, name, kept | more)
         return True
     recipe = RECIPES[name]
     data = recipe.data(options.data)

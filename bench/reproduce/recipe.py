@@ -106,8 +106,8 @@ class Recipe:
     """Another run, whose figure of ours this one's must exceed; empty if none."""
     share: float = math.inf
     """Of PyTorch's processor seconds, at most this share may be ours."""
-    needs: str = ""
-    """The folder of the real data; empty if the data need none."""
+    needs: tuple[str, ...] = ()
+    """The folders of the real data."""
     published: str = ""
     loss: Callable[..., Any] = classified
     figure: Callable[[Any, Data], float] = accuracy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
@@ -34,6 +35,13 @@ def keep(path: Path, name: str, entry: Mapping[str, Any]) -> None:
     path.write_text(text + "\n", "utf-8")
 
 
+def cores() -> int:
+    """How many cores both sides may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def entry(
     command: str,
     when: str,
@@ -46,6 +54,7 @@ def entry(
         "command": command,
         "when": when,
         "machine": machine(),
+        "cores": cores(),
         "pytorch": dataclasses.asdict(settings),
         "first losses apart": dict(apart),
         "seeds": list(outcomes),
@@ -98,20 +107,35 @@ def row(recipe: Recipe, known: Mapping[str, Any]) -> list[str]:
     ]
 
 
+HEADS = "run,asked for,,backlit,pytorch,seeds,seconds,CPU s,ratio,published".split(",")
+
+
+def rows(known: Mapping[str, Any]) -> list[list[str]]:
+    """Every run has a row, also those that were not made."""
+    return [*(row(recipe, known) for recipe in RECIPES.values()), race.row(known.get(race.NAME))]
+
+
 def describe(known: Mapping[str, Any]) -> str:
-    """The table: every run has a row, also those that were not made."""
-    heads = "run,asked for,,backlit,pytorch,seeds,seconds,CPU s,ratio,published"
-    rows = [heads.split(",")]
-    rows += [row(recipe, known) for recipe in RECIPES.values()]
-    rows.append(race.row(known.get(race.NAME)))
+    """The table for terminals."""
     return "\n".join(
         [
-            table(rows),
+            table([HEADS, *rows(known)]),
             "",
             "  Figures and seconds are means over the seeds; seconds, of training alone with its",
             "  first step, for which machine code is in the cache, are backlit's / pytorch's; the",
-            "  ratio is that of processor seconds, which other jobs of a machine disturb less. The",
-            "  recipes of digits and spiral were chosen on the sets that they are tested on, so",
-            "  both sides' figures flatter. There is no run of a detector yet.",
+            "  ratio is that of processor seconds, which other jobs of a machine disturb less.",
         ]
     )
+
+
+def guide(known: Mapping[str, Any]) -> str:
+    """The table for the guide, in Markdown; what a run is, and when it was made, stands in it."""
+    lines = [
+        "| run | recipe | asked for | | Backlit | PyTorch | published | seconds | ÷ | seeds |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    about = {name: recipe.about for name, recipe in RECIPES.items()} | {race.NAME: race.ABOUT}
+    for name, goal, verdict, ours, theirs, seeds, seconds, _, ratio, published in rows(known):
+        cells = (name, about[name], goal, verdict, ours, theirs, published, seconds, ratio, seeds)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -11,7 +11,14 @@ import torch
 
 from bench.reproduce.runs import RECIPES
 from bench.reproduce.sides import Backlit, PyTorch, fastest, starting
-from bench.reproduce.training import DisagreementError, difference, first_losses, train
+from bench.reproduce.training import (
+    ROUNDING,
+    DisagreementError,
+    difference,
+    first_losses,
+    train,
+    validate,
+)
 
 pytestmark = pytest.mark.parity
 
@@ -32,10 +39,12 @@ OTHERS = [name for name in RECIPES if name not in BY_HEART]
 
 def material(recipe):
     """The real data where they are; else generated ones, which the test's output says."""
-    there = bool(recipe.needs) and (DATA / recipe.needs).is_dir()
-    if recipe.needs and not there:
-        print(f"{recipe.name}: there is no folder {DATA / recipe.needs}, data are generated")
-    return recipe.data(DATA if there else None)
+    if recipe.name == "transfer-500":  # its real data hold an epoch of MNIST
+        return recipe.data(None)
+    missing = [name for name in recipe.needs if not (DATA / name).is_dir()]
+    if missing:
+        print(f"{recipe.name}: {DATA} has no {' and no '.join(missing)}, data are generated")
+    return recipe.data(DATA if recipe.needs and not missing else None)
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -47,11 +56,12 @@ def test_first_losses_agree(name) -> None:
 
 
 @pytest.mark.parametrize("name", BY_HEART)
-def test_first_losses_of_large_networks_agree(name) -> None:
+def test_first_losses_of_large_networks_agree_to_rounding(name) -> None:
+    """In float64: in float32 a value beside a kink or a gradient of only noise tells more."""
     recipe = replace(RECIPES[name], batch=4)
     data = material(recipe)
-    curves = first_losses(recipe, data, compiled=False, steps=2)
-    assert difference(recipe, curves) <= recipe.tolerance
+    curves = first_losses(recipe, data, compiled=False, steps=2, double=True)
+    assert difference(recipe, curves, ROUNDING) <= ROUNDING
 
 
 def test_compiled_and_to_the_end() -> None:
@@ -99,3 +109,36 @@ def test_figures_are_the_same_for_the_same_network(name) -> None:
     ]
     assert figures[0] == pytest.approx(figures[1], rel=1e-4)
     assert np.isfinite(figures[0])
+
+
+def test_both_see_the_same_in_scenes() -> None:
+    """Untrained, and told to be sure: what differs is suppression and what is cut off."""
+    recipe = RECIPES["scenes"]
+    data = recipe.data(None)
+    state = starting(recipe, data, 0)
+    each = state["head.bias"].reshape(3, -1)
+    each[:, 4] = 2.0
+    random = np.random.default_rng(0)
+    state["head.weight"] = random.normal(0, 0.03, state["head.weight"].shape).astype(np.float32)
+    ours, theirs = (
+        make(recipe, data, state, 0, compiled=False).decode(data.test[0][:2])
+        for make in (Backlit, PyTorch)
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        assert len(mine.scores) > 20
+        seen = [
+            # of almost equal scores either may come first
+            sorted(zip(b.round(2).tolist(), c.round(3).tolist(), k.tolist(), strict=True))
+            for b, c, k in (
+                [part.numpy() for part in mine],
+                [other[part] for part in ("boxes", "scores", "labels")],
+            )
+        ]
+        np.testing.assert_allclose(*([[*b, c, k] for b, c, k in one] for one in seen), atol=0.011)
+
+
+def test_a_recipe_is_chosen_without_the_test_examples() -> None:
+    recipe = replace(RECIPES["digits"], epochs=1)
+    data = recipe.data(None)
+    unknown = replace(data, test=tuple(np.full_like(part, 99) for part in data.test))
+    assert validate(recipe, data, 0) == validate(recipe, unknown, 0) > 20

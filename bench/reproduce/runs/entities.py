@@ -173,7 +173,7 @@ _RULES: dict[str, Any] = {
     "rate": one_cycle,
     "unit": "F1",
     "met": near(1.0),
-    "needs": "wnut17",
+    "needs": ("wnut17", "glove-twitter-25d"),
     "validation": _development,
 }
 _SHARED_TASK = "F1 of the shared task's systems: 26.3 to 41.9 (Derczynski et al. 2017)"

@@ -98,7 +98,7 @@ def _by_heart(
         figure=accuracy,
         goal="100 %",
         met=at_least(100.0),
-        needs="cifar10-small",
+        needs=("cifar10-small",),
         tolerance=1e-3,
         long=True,
         **more,
@@ -108,12 +108,12 @@ def _by_heart(
 RECIPES = (
     Recipe(
         "cifar-resnet",
-        "ResNet-20 on 5,000 images, moved and mirrored, batch 50, SGD with momentum, 15 epochs, "
+        "ResNet-20 on 5,000 images, moved and mirrored, batch 50, SGD with momentum, 10 epochs, "
         "one cycle",
         _cifar,
         _ours("cifar_resnet20"),
         _theirs("cifar", (3, 3, 3)),
-        epochs=15,
+        epochs=10,
         batch=50,
         optimizer="sgd",
         settings={"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
@@ -121,7 +121,7 @@ RECIPES = (
         augment=_moved,
         goal="≥ PyTorch's - 0.5",
         met=near(0.5),
-        needs="cifar10-small",
+        needs=("cifar10-small",),
         tolerance=1e-3,
         long=True,
     ),
