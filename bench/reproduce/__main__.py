@@ -110,7 +110,9 @@ def _run(name: str, options: argparse.Namespace) -> bool:
         outcomes[seed] = train(recipe, data, seed, settings=settings, say=_say)
         # after each seed, so that nothing is lost
         command = f"python -m bench.reproduce --only {name} --seeds {seed + 1}{threads}"
-        record.keep(options.out, name, record.entry(command, when, settings, apart, outcomes))
+        record.keep(
+            options.out, name, record.entry(recipe, command, when, settings, apart, outcomes)
+        )
     return True
 
 

@@ -43,6 +43,7 @@ def cores() -> int:
 
 
 def entry(
+    recipe: Recipe,
     command: str,
     when: str,
     settings: Settings,
@@ -51,6 +52,7 @@ def entry(
 ) -> dict[str, Any]:
     """A run as it is kept: how it was made, and the outcomes by side and seed."""
     return {
+        "recipe": recipe.about,
         "command": command,
         "when": when,
         "machine": machine(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,8 @@ def outcome(figure):
 
 def kept(ours, theirs):
     by_seed = {0: {"backlit": outcome(ours), "pytorch": outcome(theirs)}}
-    return record.entry("python -m …", "2026-01-01", Settings(2, True), {"float32": 1e-6}, by_seed)
+    settings, apart = Settings(2, True), {"float32": 1e-6}
+    return record.entry(RECIPES["mnist"], "python -m …", "2026-01-01", settings, apart, by_seed)
 
 
 def test_batches_are_the_same_for_everyone_and_other_ones_in_each_epoch() -> None:
@@ -105,15 +108,18 @@ def test_a_race_is_met_only_if_both_arrive_and_ours_in_time() -> None:
     assert said(one(98.9, 6), one(99.1, 10)) == "MISSED"
 
 
-def test_the_committed_record_is_of_runs_that_there_are() -> None:
+def test_the_committed_record_is_of_these_recipes_and_stands_in_the_guide() -> None:
     known = record.read(record.COMMITTED)
     assert set(known) <= {*RECIPES, race.NAME}
     for name, run in known.items():
+        if name != race.NAME:
+            assert run["recipe"] == RECIPES[name].about
         assert f"--only {name} --seeds {len(run['seeds'])}" in run["command"]
         assert {"when", "machine", "sides"} <= set(run)
         for side in run["sides"].values():
             assert len(side) == len(run["seeds"])
-    assert record.describe(known)
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "benchmarks.md"
+    assert record.guide(known) in guide.read_text("utf-8"), "write what --guide prints into it"
 
 
 def test_the_command_names_runs_and_folders_that_are_not_there(tmp_path, capsys) -> None:

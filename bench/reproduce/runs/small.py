@@ -80,12 +80,12 @@ RECIPES = (
     ),
     Recipe(
         "spiral",
-        # chosen among five sizes and rates by these 250 test points
-        "tanh MLP 2-16-16-16-1, batch 10, Adam, 300 epochs, one cycle, squared differences",
+        # of 24 sizes, rates, batches and lengths the best in eight turns of --validate: 98.5 %
+        "tanh MLP 2-16-16-16-1, batch 10, Adam, 600 epochs, one cycle, squared differences",
         _spiral,
         _our_spiral,
         lambda data, dropout, state: _layers((2, *_SPIRAL, 1), "Tanh", True, state),
-        epochs=300,
+        epochs=600,
         batch=10,
         optimizer="adam",
         settings={"lr": 1e-2},
