@@ -17,7 +17,8 @@ from ...ops.activation import MaskedSoftmax
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.value import array_of
-from .births import BadNumber, backward_birth, first_index, forward_birth
+from .births import BadNumber, first_index, forward_birth
+from .gradient_births import backward_birth
 from .rerun import cure
 
 

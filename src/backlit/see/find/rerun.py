@@ -24,7 +24,8 @@ from ..records.model import Record
 from ..records.parts import NodeRecord
 from ..records.revive import op_of
 from ..records.value import array_of
-from .births import BadNumber, backward_birth, forward_birth
+from .births import BadNumber, forward_birth
+from .gradient_births import backward_birth
 from .rewrites import Rewrite, rewrites
 from .stable import stable
 

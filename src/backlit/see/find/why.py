@@ -12,6 +12,7 @@ masked            a mask, a factor or an input of zeros stopped the gradient
 dead units        every unit behind it is off (ReLU below 0, clip outside its limits)
 flat              an op whose derivative is 0 (floor, round, sign), or one that saturated
 not chosen        an index, a maximum or a `where` never chose it
+cancels           what is computed from it does not depend on it, by mathematics
 no backward yet, accumulated, stale
 
 A reason is given for what was seen. What may be is told as such.
@@ -31,26 +32,18 @@ from ...errors import ArgumentError, GraphFreedError
 from ...location import location
 from ...nn.module import Parameter
 from ...op import Op, describe
-from ...ops.elementwise import Convert, Divide, Where
+from ...ops.elementwise import Convert
 from ...tensor import Tensor
 from ..records.builder import names_of, user_frames
 from ..records.from_block import Recording
 from ..records.from_tape import as_record
 from ..records.model import Record
-from ..records.parts import Edge, NodeRecord, Read
+from ..records.parts import NodeRecord, Read
 from ..records.value import array_of
 from ..told import Told
 from .exits import Crossing, Ways, holding, loss_of
-
-
-@dataclass
-class Reason:
-    """One reason: its kind, the sentence, the user's line, and what to do."""
-
-    kind: str
-    text: str
-    line: str = ""
-    fix: str = ""
+from .reason import Reason
+from .zeros import cancels, dead_part, is_tiny, zeros, zeros_of
 
 
 @dataclass(repr=False)
@@ -210,18 +203,22 @@ def _in_record(parameter: Tensor, record: Record, name: str, live: bool = False)
     if loss != record.output or gradient is None:
         return Why(name, "none", _cut(record, node, loss))
     if not gradient.any():
-        return Why(name, "zero", _zeros(record, node))
+        return Why(name, "zero", zeros_of(record, node, loss))
     bad = gradient.size - int(np.isfinite(gradient.astype(np.float64)).sum())
     if bad:
         text = f"{bad} of {gradient.size} elements of it are nan or infinite"
         fix = "see.bad_numbers(recording) says where the first one was born"
         return Why(name, "not finite", [Reason("not finite", text, fix=fix)])
+    if is_tiny(record, node, gradient):
+        rest = cancels(record, node, loss, gradient)
+        if rest is not None:
+            return Why(name, "zero", [rest])
     stale = _stale(parameter, node, gradient)
     if stale is not None:
         return Why(name, "stale", [stale])
-    dead = _dead_part(gradient)
+    dead = dead_part(gradient)
     if dead:
-        found = _zeros(record, node, True)
+        found = zeros(record, node, True)
         kind = found[0].kind if found else "zero in part"
         return Why(name, "partly zero", [Reason(kind, dead), *found])
     if parameter.grad is None:
@@ -276,9 +273,17 @@ def _absent(parameter: Tensor, record: Record, live: bool) -> Reason:
         if n.kind in ("parameter", "leaf") and n.shape == parameter.shape
     ]  # fmt: skip
     if twins:
-        text += f"; {twins[0].label} has its shape: was it replaced by another tensor?"
+        twin = next((n for n in twins if _has_values_of(n, parameter)), twins[0])
+        both = _has_values_of(twin, parameter)
+        text += f"; {twin.label} has its shape{' and its values' if both else ''}: was it replaced "
+        text += "by another tensor, as by a copy?" if both else "by another tensor?"
     fix = "use it in forward(), and make the optimizer after the last replacement"
     return Reason("not used", text, fix=fix)
+
+
+def _has_values_of(node: NodeRecord, parameter: Tensor) -> bool:
+    array = array_of(node.value)
+    return array is not None and array.size > 0 and np.array_equal(array, parameter.array)
 
 
 # -- None: the gradient never comes -------------------------------------------------------------
@@ -381,109 +386,6 @@ def _may_be(what: str, read: Read) -> Reason:
 
 def _read_at(read: Read) -> str:
     return _source(read.file, read.line)
-
-
-# -- zero: the gradient comes and is 0 ----------------------------------------------------------
-
-
-def _zeros(record: Record, start: NodeRecord, part: bool = False) -> list[Reason]:
-    """The ops on the way from the loss where a gradient that is not 0 becomes 0."""
-    behind = Ways(record, start.id, start.id).reached
-    reasons: list[Reason] = []
-    for node in record.backward_nodes():
-        upstream = array_of(node.upstream)
-        if node.id not in behind or upstream is None or not upstream.any():
-            continue
-        for edge in record.incoming[node.id]:
-            g = array_of(edge.gradient)
-            if edge.source not in behind or g is None or not g.size:
-                continue
-            if not g.any():
-                reasons.append(_stopped(record, node, edge))
-            elif part and _dead_part(g):
-                found = _stopped_part(record, node, edge)
-                if found is not None:
-                    reasons.append(found)
-    return reasons[:3]
-
-
-def _stopped(record: Record, node: NodeRecord, edge: Edge) -> Reason:
-    """What an op did to turn a gradient into zeros."""
-    op, known, at = node.op, node.op_class, record.place(node)
-    others = [record.nodes[e.source] for e in record.incoming[node.id] if e.id != edge.id]
-    if known.role == "blocker":
-        fix = "use a smooth function, or pass the gradient straight through in an op of your own"
-        return Reason("flat", f"{op} has the derivative 0 everywhere", at, fix)
-    if known.role == "switcher" or issubclass(known, Divide):
-        zero = [o for o in others if o.value is not None and _all_zero(o)]
-        if zero:
-            what = zero[0]
-            kind = "a mask" if what.kind == "constant" or what.dtype.kind == "b" else what.label
-            fix = (
-                "let the mask keep something" if kind == "a mask"
-                else "initialise it with random numbers, not zeros"
-            )  # fmt: skip
-            return Reason("masked", f"{op} multiplies its gradient by {kind} of zeros", at, fix)
-    if known.rectifies:
-        share = _off(record, edge)
-        fix = "lower the learning rate, initialise the bias at 0 or above, or use leaky_relu"
-        return Reason("dead units", f"every unit{share} is off at this {op}", at, fix)
-    if known.chooses:
-        text = "its mask never chooses it" if known is Where else f"{op} never chooses it"
-        return Reason("not chosen", text, at, "check the condition, the index or the labels")
-    if known.saturates:
-        fix = "scale its input down, or use the loss that takes logits"
-        return Reason("flat", f"{op} is saturated: its derivative is 0 to rounding", at, fix)
-    return Reason("flat", f"the derivative of {op} is 0 here", at)
-
-
-def _stopped_part(record: Record, node: NodeRecord, edge: Edge) -> Reason | None:
-    """What an op did to turn a part of a gradient into zeros, where that is known."""
-    op, known, at = node.op, node.op_class, record.place(node)
-    if known.rectifies:
-        fix = (
-            "nothing, if it is so in this batch only; else lower the learning rate, initialise the "
-            "bias at 0 or above, or use leaky_relu"
-        )
-        return Reason("dead units", f"units{_off(record, edge)} are off at this {op}", at, fix)
-    if known.chooses:
-        fix = "nothing, if others are chosen in other batches; else check the index or condition"
-        return Reason("not chosen", f"{op} chooses only a part of it", at, fix)
-    if known.role == "switcher":
-        for e in record.incoming[node.id]:
-            other = record.nodes[e.source]
-            array = array_of(other.value)
-            if e.id != edge.id and array is not None and _dead_part(array):
-                text = f"{op} multiplies it by {other.label}, of which a part is 0 in this batch"
-                return Reason("masked", text, at, "nothing, if these are features or a mask")
-    return None
-
-
-def _all_zero(node: NodeRecord) -> bool:
-    array = array_of(node.value)
-    return array is not None and not array.any()
-
-
-def _off(record: Record, edge: Edge) -> str:
-    source = record.nodes[edge.source]
-    array = array_of(source.value)
-    if array is None or array.size == 0:
-        return ""
-    return f" of {array.size} (inputs {float(array.min()):.3g} to {float(array.max()):.3g})"
-
-
-def _dead_part(gradient: np.ndarray) -> str:
-    """Rows or columns of a matrix that get nothing at all."""
-    if gradient.ndim == 0 or gradient.size < 2:
-        return ""
-    for axis, word in ((0, "rows"), (gradient.ndim - 1, "columns")):
-        rest = tuple(a for a in range(gradient.ndim) if a != axis)
-        idle = ~np.any(gradient != 0, axis=rest) if rest else gradient == 0
-        count = int(np.sum(idle))
-        if count:
-            word = word if gradient.ndim > 1 else "elements"
-            return f"{count} of {idle.size} {word} of its gradient are 0"
-    return ""
 
 
 # -- stale: the gradient is of something else ---------------------------------------------------
