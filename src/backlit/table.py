@@ -15,6 +15,15 @@ def quantity(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def are(count: int, noun: str, one: str, many: str) -> str:
+    """So many of something, and what it does.
+
+    >>> are(1, "row", "is new", "are new"), are(2, "row", "is new", "are new")
+    ('1 row is new', '2 rows are new')
+    """
+    return f"{quantity(count, noun)} {one if count == 1 else many}"
+
+
 class Table:
     """Rows under headings; prints aligned, numbers to the right."""
 

@@ -87,7 +87,7 @@ def test_softplus_is_linear_beyond_its_threshold() -> None:
 
 def test_they_print_their_settings() -> None:
     printed = {
-        "PReLU(num_parameters=1)  # weight: float32[1]; 1 parameters": nn.PReLU(),
+        "PReLU(num_parameters=1)  # weight: float32[1]; 1 parameter": nn.PReLU(),
         "Hardtanh(min_val=-1.0, max_val=1.0)": nn.Hardtanh(),
         "ReLU6(inplace=True)": nn.ReLU6(True),
         "CELU(alpha=0.5, inplace=True)": nn.CELU(0.5, True),

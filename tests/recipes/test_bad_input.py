@@ -186,7 +186,7 @@ def test_arrays(tmp_path):
     bad = x.copy()
     bad[4, 1] = np.nan
     np.savez(path, x=bad, y=y)
-    refused(r"x\[4\] must hold finite numbers, got NaN or infinity \(so have 1 examples\)", path)
+    refused(r"x\[4\] must hold finite numbers, got NaN or infinity \(so have 1 example\)", path)
     np.savez(path, x=np.array(["a"] * 20), y=y)
     refused("x must hold numbers, got <U1", path)
     np.savez(path, x=np.array([{}] * 20, object), y=y)

@@ -72,7 +72,7 @@ def test_folders_of_parts_and_copies_across_them(tmp_path):
     (tmp_path / "set" / "test" / "sea" / "copy.png").write_bytes(copied.read_bytes())
     task = recipes.look(tmp_path / "set")
     assert sizes(task, size=8)[2] == 5
-    assert "1 pictures of the test are copies of trained ones" in task.warnings
+    assert "1 picture of the test is a copy of a trained one" in task.warnings
 
 
 def test_texts_in_folders(tmp_path):

@@ -181,6 +181,30 @@ def test_two_classes_by_one_score(tmp_path, loss):
     assert results["classes"] == ["0", "1"]
 
 
+def test_several_labels_are_judged_each(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2)).astype(np.float32)
+    truth = np.stack([x[:, 0] > 0, x[:, 1] > 0.5, np.zeros(40)], axis=1).astype(np.float32)
+    data, model, path = TensorDataset(x, truth), nn.Linear(2, 3), tmp_path / "r.html"
+    report = Report(path, data, classes=["warm", "loud", "never"])
+    report.tested = {"test F1": "81.00 %"}
+    trained([report], model=model, data=data, loss=nn.BCEWithLogitsLoss(), metrics=[], epochs=1)
+    assert content(path)["tested"] == {"test F1": "81.00 %"}
+    results = content(path)["results"]
+    with backlit.no_grad():
+        said = model(data.tensors[0]).numpy() > 0
+    for i, (name, count, precision, recall, f1) in enumerate(results["by_label"]):
+        hits = (said[:, i] & (truth[:, i] == 1)).sum()
+        assert (name, count) == (["warm", "loud", "never"][i], truth[:, i].sum())
+        if hits:
+            wanted = (hits / said[:, i].sum(), hits / truth[:, i].sum())
+            assert (precision, recall) == pytest.approx(wanted)
+            assert f1 == pytest.approx(2 * precision * recall / (precision + recall))
+    assert results["by_label"][2][3] is None
+    worst = results["worst"][0]
+    assert {worst["truth"], worst["says"]} in [{n, f"not {n}"} for n in ("warm", "loud", "never")]
+
+
 def test_text_is_shown_as_the_user_describes_it(tmp_path):
     words = ["the", "cat", "sat", "down"]
     rng = np.random.default_rng(0)

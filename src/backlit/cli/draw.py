@@ -9,6 +9,7 @@ import click
 
 from ..errors import ArgumentError
 from ..see.show.draw import draw as draw_record
+from ..table import quantity
 from .output import make_console
 from .source import HELP, OfFormula, load
 
@@ -51,6 +52,7 @@ def draw(
         record.save(output)
     else:
         draw_record(record, title=title).save(output)
-    click.echo(f"{output}: {len(record.nodes)} nodes, {len(record.edges)} edges")
+    nodes, edges = quantity(len(record.nodes), "node"), quantity(len(record.edges), "edge")
+    click.echo(f"{output}: {nodes}, {edges}")
     if show:
         webbrowser.open(Path(output).resolve().as_uri())

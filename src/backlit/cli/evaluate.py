@@ -17,6 +17,7 @@ from rich.text import Text
 from ..recipes import load
 from ..recipes.run import finite, outputs_of
 from ..recipes.targets import Classes, Labels, Target, score_text
+from ..table import quantity
 from ..train import ConfusionMatrix
 from .output import make_console
 
@@ -55,7 +56,7 @@ def evaluate(run: Path, data: str | None, checkpoint: str, as_json: bool) -> Non
     (name, value), *others = scores.items()
     head = Text.assemble((f"test {name}  ", "cyan"), (score_text(name, value), "bold green"))
     more = "".join(f", {n} {score_text(n, v)}" for n, v in others)
-    head.append(f"  on {len(answers):,} examples{more}", style="dim")
+    head.append(f"  on {quantity(len(answers), 'example')}{more}", style="dim")
     console.print(head, soft_wrap=True)
     if matrix is not None:
         console.print()

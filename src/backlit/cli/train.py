@@ -18,6 +18,7 @@ from ..recipes.run import CONFIG, REPORT
 from ..recipes.settings import SOURCE, read_file
 from ..recipes.targets import score_text
 from ..recipes.task import look_at
+from ..table import quantity
 from ..train.training import INTERRUPTED
 from .options import given, settings_options
 from .output import make_console
@@ -127,11 +128,11 @@ def _introduce(console: Console, job: Job) -> None:
             "batch norm" if s.get("batch_norm") else None,
             f"dropout {s['dropout']:g}" if s.get("dropout") else None,
         ]
-    parameters = sum(p.size for p in job.model.parameters())
+    counted = quantity(sum(p.size for p in job.model.parameters()), "parameter")
     rows: list[tuple[str, Any]] = [
         (task.name, job.report.facts["data"]),
         *task.found,
-        ("model", f"{', '.join([s['model'], *filter(None, extras)])}  ({parameters:,} parameters)"),
+        ("model", f"{', '.join([s['model'], *filter(None, extras)])}  ({counted})"),
         ("training", job.report.facts["settings"]),
         *(("note", Text(w, style="yellow")) for w in task.warnings),
     ]
@@ -143,7 +144,8 @@ def _conclude(console: Console, job: Job, run: Run) -> None:
     head = job.form.target.headline
     first, *others = run.result["test"].items()
     text = Text.assemble((score_text(*first), "bold green"))
-    text.append(f"  on {run.result['test_examples']:,} examples, none seen before", style="dim")
+    tested = quantity(run.result["test_examples"], "example")
+    text.append(f"  on {tested}, never seen before", style="dim")
     more = ", ".join(f"{name} {score_text(name, value)}" for name, value in others)
     console.print()
     folder = job.folder

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DataError, MissingFileError
+from ..table import quantity
 from ..tensor import wrap
 from .dataset import Dataset, example_number
 from .tables.columns import in_order
@@ -116,7 +117,8 @@ class DatasetFolder(Dataset):
 
     def __repr__(self) -> str:
         kind = type(self).__name__
-        return f"{kind}({self.root!r}, {len(self):,} files, {len(self.classes)} classes)"
+        files = quantity(len(self), "file")
+        return f"{kind}({self.root!r}, {files}, {quantity(len(self.classes), 'class', 'classes')})"
 
     def _loaded(self, path: str) -> Any:
         """What a file holds."""

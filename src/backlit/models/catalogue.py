@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ..errors import ArgumentError
 from ..nn.module import Module
+from ..table import quantity
 
 Maker = TypeVar("Maker", bound=Callable[..., Module])
 
@@ -69,7 +70,7 @@ def network(
         size = "×".join(map(str, input))
         what = f"{size} tokens" if dtype == "int64" and len(input) == 1 else f"an input of {size}"
         made.__doc__ = (
-            f"{inspect.getdoc(made) or ''}\n\nAs it is: {parameters:,} parameters; "
+            f"{inspect.getdoc(made) or ''}\n\nAs it is: {quantity(parameters, 'parameter')}; "
             f"{multiply_adds:,} multiply-adds for {what}."
         )
         return make

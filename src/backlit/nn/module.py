@@ -15,6 +15,7 @@ from ..errors import ArgumentError, DTypeError
 from ..foreign import require_function, words
 from ..op import describe
 from ..state import STATE
+from ..table import quantity
 from ..tape import Scope, arose
 from ..tensor import Tensor
 from . import hooks, saved_state
@@ -522,9 +523,9 @@ class Module(Announcing):
             if p is not None
         )
         label = f"({name}): " if name else ""
-        total = f"  # {count:,} parameters" if count else ""
+        total = f"  # {quantity(count, 'parameter')}" if count else ""
         if own and not self._modules:
-            total = f"  # {own}; {count:,} parameters"
+            total = f"  # {own}; {quantity(count, 'parameter')}"
         line = f"{indent}{label}{type(self).__name__}({self.extra_repr()}"
         if not self._modules:
             yield f"{line}){total}"

@@ -13,6 +13,7 @@ import numpy as np
 from .. import nn
 from ..data import read_array
 from ..errors import ArgumentError, DataError, MissingDependencyError
+from ..table import quantity
 from . import networks
 from .form import Form, Source, is_file, require_finite
 from .numbers import first, read_numbers
@@ -165,7 +166,7 @@ class ArrayTask(Examples):
         if bad:
             raise DataError(
                 f"{source.path}: {name}[{bad[0]}] must hold finite numbers, got NaN or infinity "
-                f"(so have {len(bad):,} examples)"
+                f"(so have {quantity(len(bad), 'example')})"
             )
         target, answers, strata = _target(source, y)
         reading = _reading(x.shape[1:])
@@ -181,8 +182,8 @@ class ArrayTask(Examples):
             if isinstance(target, Classes):
                 warnings += imbalance(counts)
         else:
-            found.append(("target", f"{target.width} numbers"))
-        equal, notes = copies([row.tobytes() for row in np.ascontiguousarray(x)], "arrays")
+            found.append(("target", quantity(target.width, "number")))
+        equal, notes = copies([row.tobytes() for row in np.ascontiguousarray(x)], "array")
         if fixed is None:
             warnings += notes
         size = batch_for(len(x))

@@ -18,7 +18,7 @@ from ..data.tables.columns import MISSING, Column
 from ..data.text import read_jsonl
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
-from ..table import quantity
+from ..table import are, quantity
 from .form import Source
 from .targets import Classes, Labels, Numbers, Target, separator_of
 
@@ -266,6 +266,4 @@ def left_out(count: int, what: str) -> list[str]:
     """
     if not count:
         return []
-    has = "has" if count == 1 else "have"
-    is_ = "is" if count == 1 else "are"
-    return [f"{quantity(count, 'row')} {has} no {what} and {is_} left out"]
+    return [are(count, "row", f"has no {what} and is left out", f"have no {what} and are left out")]

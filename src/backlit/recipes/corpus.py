@@ -17,6 +17,7 @@ from ..data.text import CharTokenizer, Vocabulary, read_text
 from ..errors import DataError
 from ..models import GPT2, CharRNN
 from ..random import Generator
+from ..table import are, quantity
 from ..tensor import as_tensor
 from ..train import Metric, Perplexity
 from . import networks
@@ -176,14 +177,18 @@ class Corpus(Recipe):
         listed = len(lines) >= _LINES and np.mean(short) >= _SHARE
         found = [
             ("text", f"{len(text):,} characters, {len(set(text))} different, "
-             f"{len(lines):,} lines"),
+             f"{quantity(len(lines), 'line')}"),
             ("learned", "the next character; " + (
                 "the lines are shuffled" if listed else "the last parts of the text are the test"
             )),
         ]  # fmt: skip
         twice = Counter(lines)
         repeated = sum(n - 1 for line, n in twice.items() if line.strip()) if listed else 0
-        warnings = [f"{repeated:,} lines occur more than once"] if repeated else []
+        warnings = (
+            [are(repeated, "line", "occurs more than once", "occur more than once")]
+            if repeated
+            else []
+        )
         context = 32 if listed else 64
         blocks = len(text) // context
         settings = {

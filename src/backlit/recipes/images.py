@@ -20,7 +20,7 @@ from ..data.folders import require_file
 from ..data.images import ImageReport
 from ..data.pictures import EXTENSIONS, open_image, pillow
 from ..errors import ArgumentError, DataError
-from ..table import quantity
+from ..table import are, quantity
 from ..tensor import wrap
 from . import networks
 from .columns import (
@@ -395,7 +395,8 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
     )
     made.warnings += notes + _left_out(lost)
     if opened.unlabelled:
-        made.warnings.append(f"{len(opened.unlabelled):,} pictures are not in {path.name}")
+        count = len(opened.unlabelled)
+        made.warnings.append(are(count, "picture", "is", "are") + f" not in {path.name}")
     return made
 
 
@@ -484,17 +485,23 @@ def _images(
         count = len(set(scenes))
         found.append(("scenes", f"{count:,}; the pictures of one stay in one part"))
     contents = _contents(files)
-    equal, notes = copies(contents, "pictures")
+    equal, notes = copies(contents, "picture")
     if fixed is None:
         warnings += notes
     elif _across(contents, fixed):
         warnings.append(
-            f"{_across(contents, fixed):,} pictures of the test are copies of trained ones"
+            are(
+                _across(contents, fixed),
+                "picture",
+                "of the test is a copy of a trained one",
+                "of the test are copies of trained ones",
+            )
         )
     if inside.misnamed:
         first, kind = inside.misnamed[0]
         warnings.append(
-            f"{len(inside.misnamed):,} files have the ending of another format: {first} is a {kind}"
+            are(len(inside.misnamed), "file", "has", "have")
+            + f" the ending of another format: {first} is a {kind}"
         )
     side = max(shape[1:])
     trained = len(files) if fixed is None else int((fixed == 0).sum())

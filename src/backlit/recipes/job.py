@@ -200,9 +200,9 @@ class Job:
         """What the best epoch's weights reach on the test: in the report, and in the folder."""
         self.model.eval()
         scores = self.form.target.scores(*outputs_of(self.model, self.parts.test))
-        said = {f"test {name}": score_text(name, value) for name, value in scores.items()}
-        facts = self.report.facts
-        self.report.facts = {"data": facts["data"], **said, **facts}
+        self.report.tested = {
+            f"test {name}": score_text(name, value) for name, value in scores.items()
+        }
         self.report.facts["examples below"] = (
             f"the {len(self.parts.test):,} of the test, by the best epoch's weights"
         )

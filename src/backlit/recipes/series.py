@@ -13,6 +13,7 @@ from .. import nn
 from ..data import Table, TensorDataset
 from ..data.tables.columns import Column
 from ..errors import ArgumentError, DataError
+from ..table import quantity
 from . import networks
 from .columns import choose_targets, indicators, is_table, open_table, read_table
 from .form import OF_TABLES, Form, Parts, Source, is_file
@@ -234,7 +235,7 @@ class Series(Recipe):
         if others:
             notes.append(f"{', '.join(others)}: left out, because a series holds numbers")
         found = [
-            ("series", f"{len(rows):,} steps of {', '.join(columns)}"),
+            ("series", f"{quantity(len(rows), 'step')} of {', '.join(columns)}"),
             ("forecast", f"{target}, from the steps before; the last steps are the test"),
         ]
         window = min(_WINDOW, len(rows) // 10)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..random import Generator
-from ..table import quantity
+from ..table import are, quantity
 
 #: The parts, in the order of a split, and what folders of each are called.
 PARTS = ("training", "validation", "test")
@@ -146,10 +146,13 @@ def copies(keys: Sequence[Hashable], what: str) -> tuple[Sequence[Hashable] | No
     """
     n, different = len(keys), len(set(keys))
     if 2 * different < n:
-        return None, [f"only {different:,} of {n:,} {what} differ; equal ones are in several parts"]
+        return None, [
+            f"only {different:,} of {n:,} {what}s differ; equal ones are in several parts"
+        ]
     if different == n:
         return None, []
-    return keys, [f"{n - different:,} {what} are like others; copies stay in one part"]
+    like = are(n - different, what, "is like another", "are like others")
+    return keys, [f"{like}; copies stay in one part"]
 
 
 def codes(values: Any) -> np.ndarray:

@@ -174,7 +174,7 @@ class Tabular(Examples):
         found += _targets_text(targets, learned, answers)
         warnings = [*notes, *why, *unbalanced(learned, answers)]
         warnings += _missing(table, features) + _leaks(table, features, targets)
-        equal, notes = copies(rows, "rows")
+        equal, notes = copies(rows, "row")
         warnings += notes
         size = batch_for(len(table))
         settings = {

@@ -23,6 +23,7 @@ from ..data.text import (
     word_tokenize,
 )
 from ..errors import DataError
+from ..table import quantity
 from ..train import EntityF1, Metric
 from . import networks
 from .columns import options_named
@@ -258,7 +259,7 @@ class Tagging(Examples):
         words = sum(map(len, sentences))
         listed = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common(8))
         found = [
-            ("words", f"{words:,} in {len(sentences):,} sentences"),
+            ("words", f"{words:,} in {quantity(len(sentences), 'sentence')}"),
             ("entities", f"{sum(types.values()):,}: {listed}"),
         ]
         warnings = []
@@ -278,7 +279,7 @@ class Tagging(Examples):
         for name_of in ("balance", "activation", "batch_norm"):
             settings[name_of] = None
         words_of = [s.tokens for s in sentences]
-        equal, notes = copies(words_of, "sentences")
+        equal, notes = copies(words_of, "sentence")
         if fixed is None:
             warnings += notes
         return cls(

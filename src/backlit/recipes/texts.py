@@ -188,7 +188,7 @@ class TextTask(Examples):
             notes += unbalanced(target, answers)
         else:
             found.append(("target", ", ".join(target.names)))  # type: ignore[attr-defined]
-        equal, said = copies(texts, "texts")
+        equal, said = copies(texts, "text")
         notes += said
         size = batch_for(len(texts))
         settings = {

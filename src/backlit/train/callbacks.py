@@ -9,6 +9,7 @@ from ..array_api.arguments import number, whole
 from ..errors import ArgumentError
 from ..nn.keeping import kept
 from ..see import Diagnosis, diagnose
+from ..table import quantity
 from .training import Training
 
 
@@ -99,7 +100,8 @@ class EarlyStopping(Callback):
         self.waited += 1
         if self.waited >= self.patience:
             best = "none" if self.best is None else f"{self.best:.4g}"
-            trainer.stop(f"{name} has not got better than {best} for {self.patience} epochs")
+            waited = quantity(self.patience, "epoch")
+            trainer.stop(f"{name} has not got better than {best} for {waited}")
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, and the epochs since."""

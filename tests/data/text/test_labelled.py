@@ -146,7 +146,7 @@ def test_what_is_wrong_with_a_text():
         TextDataset([LabelledText("a", ("x", "y"), "t.csv:3")], letters)
     with pytest.raises(DataError, match="must have one label, got 0"):
         TextDataset([LabelledText("a", ("x",)), LabelledText("b")], letters)
-    with pytest.raises(DataError, match=r"the label of t\.csv:2: 'z' is none of the 1 tokens"):
+    with pytest.raises(DataError, match=r"the label of t\.csv:2: 'z' is none of the 1 token"):
         TextDataset([LabelledText("a", ("z",), "t.csv:2")], letters, ["x"])
     with pytest.raises(DataError, match=r"t\.csv:2 must have at least one token, .* in ''; leave"):
         TextDataset([LabelledText("", ("z",), "t.csv:2")], letters)

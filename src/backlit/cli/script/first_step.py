@@ -30,6 +30,7 @@ from ...see.measure.statistics import watch as watch_model
 from ...see.records.from_tape import record
 from ...see.show.draw import draw as draw_record
 from ...state import STATE, observing
+from ...table import quantity
 from ...tape import INTERNAL, line_of, user_site
 from ...tensor import Tensor
 from ..output import make_console
@@ -181,7 +182,7 @@ class FirstStep:
         seen = record(loss)
         draw_record(seen).save(file)
         which = "the first backward()" if number == 1 else f"backward() {number} of the first step"
-        _say(f"{file}: {which}, {place}, {len(seen.nodes)} nodes")
+        _say(f"{file}: {which}, {place}, {quantity(len(seen.nodes), 'node')}")
 
     def _check(self, loss: Tensor, place: str) -> None:
         found, self.own = self.own, {}

@@ -1,7 +1,8 @@
 """Tables of rows with named columns, from files and other libraries, and as numbers for a network.
 
 `table` is a Table or a stream of them; `sources` is where columns come from, `delimited` how CSV
-files are split, `columns` of what kind the values are; `encoding` makes numbers of rows.
+files are split, `plain` those without quotation marks; `columns` of what kind the values are;
+`encoding` makes numbers of rows.
 """
 
 from .encoding import TableEncoding

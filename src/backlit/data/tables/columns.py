@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ...errors import ArgumentError, DataError
 from .delimited import is_date, is_number, iso_date
+from .plain import Cells
 
 KINDS = ("number", "category", "date", "text")
 
@@ -122,44 +123,108 @@ def of_texts(
     are; then the others raise DataError. Else texts are categories if there are few different ones.
     With a comma as `decimal`, dots may part thousands; None is a comma if a value has such a one.
     """
-    stripped = list(map(str.strip, texts))
-    found: list[str | None] = list(stripped)
-    if not missing.isdisjoint(stripped):
-        found = [None if text in missing else text for text in stripped]
-    if decimal is None:
-        decimal = "," if any(t and _DECIMAL_COMMA.fullmatch(t) for t in found) else "."
     if date_format is not None:
         kind = "date"
+    elif isinstance(texts, Cells):
+        column = _quick(name, texts, kind, missing, decimal)
+        if column is not None:
+            return column
+    different, codes = _coded(texts)
+    known: list[str | None] = [None if text in missing else text for text in different]
+    count = np.bincount(codes, minlength=len(known))
+    if decimal is None:
+        decimal = "," if any(t and _DECIMAL_COMMA.fullmatch(t) for t in known) else "."
+
+    def first(bad: Callable[[str], bool]) -> tuple[int, str]:
+        """The first row with such a text."""
+        places, rows = np.unique(codes, return_index=True)
+        firsts = dict(zip(places.tolist(), rows.tolist(), strict=True))
+        row = min(firsts[i] for i, t in enumerate(known) if t and bad(t))
+        return row, cast(str, known[codes[row]])
+
     if kind in (None, "number"):
-        numbers = _numbers(found, decimal)
+        numbers = _numbers(known, decimal)
         if numbers is not None:
-            return Column(name, "number", numbers)
-        known = [text for text in found if text is not None]
-        kind = kind or _kind(known, decimal)
+            return Column(name, "number", numbers[codes])
+        kind = kind or _kind(known, count, decimal)
         if kind == "number":
-            bad = (i for i, t in enumerate(found) if t and not is_number(_pointed(t, decimal)))
-            row = next(bad)
-            raise mistaken(place(row), name, kind, found[row])
+            row, text = first(lambda text: _numbers([text], decimal) is None)
+            raise mistaken(place(row), name, kind, text)
     if kind == "date":
-        return Column(name, kind, _dates(name, found, place, date_format))
-    return _category(name, found) if kind == "category" else _text(name, found)
+        try:
+            return Column(name, kind, _dates(known, date_format)[codes])
+        except ValueError:
+            row, text = first(lambda text: _date(text, date_format) is None)
+            form = date_format
+            why = f" as {form}" if form else " as 2024-12-31 23:59:59, 2024-12-31 or 31.12.2024"
+            raise mistaken(place(row), name, kind, text, why) from None
+    if kind == "category":
+        return _category(name, known, codes)
+    values = np.empty(len(known), object)
+    values[:] = known
+    return Column(name, "text", values[codes])
 
 
-def _kind(known: list[str], decimal: str) -> str:
+def _quick(
+    name: str, cells: Cells, kind: str | None, missing: frozenset[str], decimal: str | None
+) -> Column | None:
+    """A column whose bytes say that it is numbers with points, or dates; None if they do not."""
+    if kind in (None, "number") and decimal != "," and "" in missing:
+        numbers = cells.numbers()
+        if numbers is not None and not any(map(_is_finite, missing)):
+            return None if np.isnan(numbers).all() else Column(name, "number", numbers)
+    if kind in (None, "date"):
+        dates = cells.dates()
+        if dates is not None and not any(map(is_date, missing)):
+            return Column(name, "date", dates)
+    return None
+
+
+def _is_finite(text: str) -> bool:
+    return is_number(text) and math.isfinite(float(text))
+
+
+def _coded(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The different texts, without blanks around them, and the place of each row's."""
+    coded = texts.coded() if isinstance(texts, Cells) else None
+    if coded is None:
+        places: dict[str, Any] = dict.fromkeys(texts)
+        if len(places) == len(texts):
+            coded = list(places), np.arange(len(texts))
+        else:
+            for place, text in enumerate(places):
+                places[text] = place
+            coded = list(places), np.fromiter(map(places.__getitem__, texts), np.int64, len(texts))
+    raw, codes = coded
+    stripped = list(map(str.strip, raw))
+    if stripped == raw:
+        return raw, codes
+    different = {text: place for place, text in enumerate(dict.fromkeys(stripped))}
+    if len(different) == len(stripped):
+        return stripped, codes
+    return list(different), np.array([different[text] for text in stripped], np.int64)[codes]
+
+
+def _kind(known: Sequence[str | None], count: np.ndarray, decimal: str) -> str:
     """The kind of texts that are not all numbers, or which they are but for mistakes."""
 
     def number(text: str) -> bool:
         return is_number(_pointed(text, decimal))
 
+    there = [text for text in known if text is not None]
+    times = [n for text, n in zip(known, count.tolist(), strict=True) if text is not None]
+    total = sum(times)
     for kind, fits in (
         ("number", number),
         ("number", _DECIMAL_COMMA.fullmatch),
         ("date", is_date),
     ):
         # The first few say quickly that texts are none.
-        if any(map(fits, known[:20])) and sum(bool(fits(t)) for t in known) >= _MOSTLY * len(known):
+        if not any(map(fits, there[:20])):
+            continue
+        if sum(n for text, n in zip(there, times, strict=True) if fits(text)) >= _MOSTLY * total:
             return kind
-    return "category" if _are_categories(len(set(known)), len(known)) else "text"
+    return "category" if _are_categories(len(there), total) else "text"
 
 
 def _pointed(text: str, decimal: str) -> str:
@@ -173,52 +238,34 @@ def _are_categories(different: int, count: int) -> bool:
     return different <= _FEW or (different <= _MANY and different * _REPEATED <= count)
 
 
-def _numbers(texts: list[str | None], decimal: str) -> np.ndarray | None:
+def _numbers(texts: Sequence[str | None], decimal: str) -> np.ndarray | None:
     """The numbers that texts are, NaN for None; None if one is no number."""
-    if decimal != ".":
-        texts = [text and _pointed(text, decimal) for text in texts]
-    gaps = texts.count(None)
-    known = [text for text in texts if text is not None] if gaps else texts
     try:
-        plain: Any = [math.nan if text is None else text for text in texts] if gaps else texts
-        values = np.fromiter(map(float, plain), np.float64, len(texts))
+        values = [math.nan if t is None else float(_pointed(t, decimal)) for t in texts]
     except ValueError:
         return None
     # Python reads 1_000 and nan as numbers; which texts are missing is said by others.
-    odd = "_" in "".join(known) or np.count_nonzero(np.isnan(values)) > gaps  # type: ignore[arg-type]
-    return None if odd else values
+    odd = any(t is not None and (v != v or "_" in t) for t, v in zip(texts, values, strict=True))
+    return None if odd else np.array(values, np.float64)
 
 
-def _dates(name: str, texts: list[str | None], place: Place, form: str | None) -> np.ndarray:
-    quick = None if form is not None else _plain_dates(texts)
-    if quick is not None:
-        return quick
+def _dates(texts: Sequence[str | None], form: str | None) -> np.ndarray:
+    """The moments that texts are. Raises ValueError if one is none."""
     values = np.full(len(texts), _NO_TIME)
     for row, text in enumerate(texts):
-        if text is None:
-            continue
-        try:
-            if form is None and not is_date(text):
-                raise ValueError
-            moment = (
-                datetime.fromisoformat(iso_date(text))
-                if form is None
-                else datetime.strptime(text, form)
-            )
-        except ValueError:
-            why = f" as {form}" if form else " as 2024-12-31 23:59:59, 2024-12-31 or 31.12.2024"
-            raise mistaken(place(row), name, "date", text, why) from None
-        values[row] = _moment(moment)
+        if text is not None:
+            moment = _date(text, form)
+            if moment is None:
+                raise ValueError(text)
+            values[row] = moment
     return values
 
 
-def _plain_dates(texts: list[str | None]) -> np.ndarray | None:
-    """Dates without a time zone or parts of seconds, which NumPy reads; None if some are others."""
-    known = [text for text in texts if text is not None]
-    if not {10, 16, 19}.issuperset(map(len, known)) or "".join(known).count("-") != 2 * len(known):
-        return None
+def _date(text: str, form: str | None) -> np.datetime64 | None:
     try:
-        return np.array(["NaT" if text is None else text for text in texts], "datetime64[us]")
+        if form is not None:
+            return _moment(datetime.strptime(text, form))
+        return _moment(datetime.fromisoformat(iso_date(text))) if is_date(text) else None
     except ValueError:
         return None
 
@@ -238,13 +285,13 @@ def in_order(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(different))
 
 
-def _category(name: str, texts: Sequence[str | None]) -> Column:
+def _category(name: str, texts: Sequence[str | None], codes: np.ndarray | None = None) -> Column:
+    """A column of categories: of texts, or of the different ones and each row's place."""
     categories = in_order(text for text in texts if text is not None)
-    codes = {text: code for code, text in enumerate(categories)}
-    places: dict[str | None, int] = {None: -1}
-    places.update(codes)
+    places: dict[str | None, int] = {text: code for code, text in enumerate(categories)}
+    places[None] = -1
     values = np.fromiter(map(places.__getitem__, texts), np.int32, len(texts))
-    return Column(name, "category", values, categories)
+    return Column(name, "category", values if codes is None else values[codes], categories)
 
 
 def _text(name: str, texts: Sequence[str | None]) -> Column:

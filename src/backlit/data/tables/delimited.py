@@ -1,7 +1,8 @@
 """Records of a CSV file: its dialect found out, every record as long as the first, line by line.
 
-Values stay texts here; what they mean is said in `columns`. Python's own `csv` splits the lines, so
-that reading needs no other package and a file means the same on every machine.
+Values stay texts here; what they mean is said in `columns`. Python's own `csv` splits the lines, or
+for files without quotation marks `plain`, so that reading needs no other package and a file means
+the same on every machine.
 
 Source: RFC 4180, and what spreadsheets write besides: `;` or tabs between fields, a BOM in front.
 """
@@ -12,13 +13,16 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import BinaryIO
+
+import numpy as np
 
 from ...errors import DataError
 from ...files import opened
+from .plain import PlainParts, is_plain
 
 DELIMITERS = ",;\t|"
 _DATE = re.compile(
@@ -127,12 +131,16 @@ class Records:
                     return place, likely
         return self.path, '"latin-1"'
 
-    def _split(self, size: int | None, header: bool) -> Iterator[tuple[list[int], list[list[str]]]]:
-        """The lines on which records end, and their fields; so many at a time, or all.
+    def _split(
+        self, size: int, header: bool, skip: int = 0
+    ) -> Iterator[tuple[list[int], list[list[str]]]]:
+        """The lines on which records end, and their fields; so many at a time, behind some lines.
 
         With a `header` the first record is left out.
         """
         with self._opened() as file:
+            for _ in islice(file, skip):
+                pass
             reader = csv.reader(file, delimiter=self.delimiter, strict=True)
             while True:
                 try:
@@ -143,13 +151,15 @@ class Records:
                     rows = list(islice(reader, size))
                 except csv.Error as error:
                     large = "; or allow more: csv.field_size_limit(n)" * ("limit" in str(error))
+                    place = f"{self.path}:{skip + reader.line_num}"
                     raise DataError(
-                        f"read_csv: {self.path}:{reader.line_num}: the record cannot be split: "
+                        f"read_csv: {place}: the record cannot be split: "
                         f"{error}; is a quotation mark missing?{large}"
                     ) from None
                 if not rows:
                     return
-                lines = list(range(before + 1, reader.line_num + 1))
+                before += skip
+                lines = list(range(before + 1, skip + reader.line_num + 1))
                 if len(lines) != len(rows):  # some have line ends inside
                     ends = accumulate(1 + sum(map(_line_ends, row)) for row in rows)
                     lines = [before + end for end in ends]
@@ -159,22 +169,50 @@ class Records:
                 if rows:
                     yield lines, rows
 
-    def pieces(self, size: int | None) -> Iterator[tuple[list[int], list[list[str]]]]:
-        """So many records at a time, or all: the lines on which they end, and their fields."""
+    def pieces(self, size: int | None) -> Iterator[tuple[np.ndarray, list[Sequence[str]]]]:
+        """So many records at a time, or all: the lines on which they end, and each column."""
+        done, header = 0, self.header
+        if is_plain(self.encoding, self.delimiter):
+            with self._bytes() as file:
+                parts = PlainParts(file, self.encoding, self.delimiter, len(self.names))
+                while cells := parts.next(None if size is None else size + header):
+                    lines = np.arange(done + 1 + header, parts.lines + 1)
+                    if len(lines):
+                        yield lines, [column[1:] if header else column for column in cells]
+                    done, header = parts.lines, False
+                if parts.ended:
+                    return
+        kept: list[tuple[list[int], list[list[str]]]] = []
+        for lines_of, rows in self._split(size or _AT_ONCE, header, done):
+            self._require_width(lines_of, rows)
+            kept.append((lines_of, [list(column) for column in zip(*rows, strict=True)]))
+            if size is not None:
+                yield _joined([kept.pop()])
+        if kept:
+            yield _joined(kept)
+
+    def _require_width(self, lines: list[int], rows: list[list[str]]) -> None:
         width = len(self.names)
-        for lines, rows in self._split(size, self.header):
-            if {width}.issuperset(map(len, rows)):
-                yield lines, rows
-                continue
-            bad = next(i for i, row in enumerate(rows) if len(row) != width)
-            raise DataError(
-                f"read_csv: {self.path}:{lines[bad]}: each record must have {width} fields "
-                f"({_shown(self.names)}), got {len(rows[bad])}: {_shown(rows[bad])}"
-            )
+        if {width}.issuperset(map(len, rows)):
+            return
+        bad = next(i for i, row in enumerate(rows) if len(row) != width)
+        raise DataError(
+            f"read_csv: {self.path}:{lines[bad]}: each record must have {width} fields "
+            f"({_shown(self.names)}), got {len(rows[bad])}: {_shown(rows[bad])}"
+        )
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        for lines, rows in self.pieces(_AT_ONCE):
-            yield from zip(lines, rows, strict=True)
+        for lines, columns in self.pieces(_AT_ONCE):
+            for line, *fields in zip(lines.tolist(), *columns, strict=True):
+                yield line, fields
+
+
+def _joined(
+    parts: list[tuple[list[int], list[list[str]]]],
+) -> tuple[np.ndarray, list[Sequence[str]]]:
+    lines = np.fromiter(chain.from_iterable(lines for lines, _ in parts), np.int64)
+    columns = zip(*(columns for _, columns in parts), strict=True)
+    return lines, [list(chain.from_iterable(of_column)) for of_column in columns]
 
 
 def _line_ends(field: str) -> int:

@@ -18,6 +18,7 @@ from .columns import KINDS, Column, Place, of_array, of_texts
 from .delimited import Records
 
 _PARQUET = b"PAR1"
+_NONE: tuple[np.ndarray, list[Sequence[str]]] = (np.zeros(0, np.int64), [])
 _CLASSES = 20  # different whole numbers that a target has at most if they are classes
 
 
@@ -142,7 +143,7 @@ def whole(source: Any, reading: Reading) -> Piece:
             records = Records(path, **reading.csv)
             if reading.decimal is None and records.delimiter != ";":
                 reading.decimal = "."
-            return _of_records(records, *next(records.pieces(None), ([], [])), reading)
+            return _of_records(records, *next(records.pieces(None), _NONE), reading)
         return _of_arrays(_read_parquet(path, reading), f"{path}, row ", reading)
     return _of_arrays(_named(source, reading), f"{type(source).__name__}, row ", reading)
 
@@ -154,22 +155,21 @@ def pieces(path: str, reading: Reading, size: int) -> Iterator[Piece]:
         yield from _parquet_pieces(path, reading, size)
         return
     records = Records(path, **reading.csv)
-    for lines, rows in records.pieces(size):
-        yield _of_records(records, lines, rows, reading)
+    for lines, columns in records.pieces(size):
+        yield _of_records(records, lines, columns, reading)
 
 
 def _of_records(
-    records: Records, lines: list[int], rows: list[list[str]], reading: Reading
+    records: Records, lines: np.ndarray, texts: list[Sequence[str]], reading: Reading
 ) -> Piece:
     wanted = reading.chosen(records.names, records.path)
-    texts = zip(*rows, strict=True)
     columns = dict(zip(records.names, texts, strict=False))  # of no records there are none
 
     def place(row: int) -> str:
         return f"{records.path}:{lines[row]}"
 
     typed = (reading.texts(name, columns.get(name, ()), place) for name in wanted)
-    return Piece(tuple(typed), f"{records.path}:", np.array(lines, np.int64))
+    return Piece(tuple(typed), f"{records.path}:", lines)
 
 
 def _of_arrays(arrays: Mapping[str, Any], source: str, reading: Reading, start: int = 0) -> Piece:

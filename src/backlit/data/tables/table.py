@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import ArgumentError, DataError
 from ...foreign import words
 from ...table import Table as Printed
+from ...table import quantity
 from ..dataset import Dataset, IterableDataset, Subset, example_number
 from .columns import MISSING, Column
 from .sources import Piece, Reading, pieces, whole
@@ -151,7 +152,7 @@ class Table(Dataset):
         return self.columns[self.targets[0]].categories
 
     def __repr__(self) -> str:
-        return f"Table({len(self):,} rows, {', '.join(self.columns)})"
+        return f"Table({quantity(len(self), 'row')}, {', '.join(self.columns)})"
 
     def __str__(self) -> str:
         rows = [
@@ -159,7 +160,7 @@ class Table(Dataset):
             for c in self._piece.columns
         ]
         headings = ("column", "kind", "different", "missing", "values")
-        return str(Printed(headings, rows, f"{len(self):,} rows"))
+        return str(Printed(headings, rows, quantity(len(self), "row")))
 
 
 def _bare(piece: Piece) -> str:

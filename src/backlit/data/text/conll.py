@@ -11,6 +11,7 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError
 from ...files import write_whole
+from ...table import quantity
 from ..dataset import Dataset, TensorDataset, example_number
 from .reading import PathLike, numbered_lines, place
 from .sequences import windows
@@ -283,7 +284,8 @@ class ConllDataset(Dataset):
         return TensorDataset(x, *(np.concatenate(tags) for tags in columns[1:]))
 
     def __repr__(self) -> str:
-        return f"ConllDataset({len(self)} sentences, {sum(map(len, self.sentences))} words)"
+        words = quantity(sum(map(len, self.sentences)), "word")
+        return f"ConllDataset({quantity(len(self), 'sentence')}, {words})"
 
 
 __all__ = ["ConllDataset", "Sentence", "read_conll", "write_conll"]

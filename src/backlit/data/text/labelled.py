@@ -15,6 +15,7 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import DataError
 from ...spelling import near_name
+from ...table import quantity
 from ..dataset import Dataset, example_number
 from ..tables.delimited import Records
 from .jsonl import JsonLines
@@ -284,7 +285,8 @@ class TextDataset(Dataset):
         return numbers, target
 
     def __repr__(self) -> str:
-        return f"TextDataset({len(self)} texts, {len(self.classes)} classes)"
+        classes = quantity(len(self.classes), "class", "classes")
+        return f"TextDataset({quantity(len(self), 'text')}, {classes})"
 
 
 __all__ = ["LabelledText", "TextDataset", "read_labelled_texts"]

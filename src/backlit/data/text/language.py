@@ -17,6 +17,7 @@ from ...array_api.arguments import sequence, whole
 from ...errors import ArgumentError, DataError, ShapeError
 from ...files import writing
 from ...op import describe
+from ...table import quantity
 from ...tensor import as_tensor
 from ..arrays import ArrayFile
 from ..dataset import Dataset, TensorDataset, example_number
@@ -82,7 +83,9 @@ class TokenBlocks(Dataset):
         return TensorDataset(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
     def __repr__(self) -> str:
-        return f"TokenBlocks({len(self)} of {self.length}, from {len(self.tokens):,} tokens)"
+        return (
+            f"TokenBlocks({len(self)} of {self.length}, from {quantity(len(self.tokens), 'token')})"
+        )
 
 
 class LineDataset(Dataset):
@@ -145,7 +148,9 @@ class LineDataset(Dataset):
         return x, y
 
     def __repr__(self) -> str:
-        return f"LineDataset({len(self)} lines of up to {self.length} tokens)"
+        return (
+            f"LineDataset({quantity(len(self), 'line')} of up to {quantity(self.length, 'token')})"
+        )
 
 
 def read_lines(path: PathLike, *, encoding: str = "utf-8") -> list[str]:

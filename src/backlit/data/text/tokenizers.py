@@ -19,6 +19,7 @@ from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError, IndexRangeError, MissingDependencyError
 from ...files import read_bytes, write_whole
 from ...foreign import require_dict
+from ...table import quantity
 from .reading import PathLike, read_text
 from .sequences import kmers
 from .vocabulary import Vocabulary, read_json
@@ -71,7 +72,7 @@ class _Numbered:
         write_whole(path, text.encode() + b"\n")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} tokens)"
+        return f"{type(self).__name__}({quantity(len(self), 'token')})"
 
 
 class CharTokenizer(_Numbered):
@@ -333,7 +334,7 @@ class BytePairTokenizer:
         write_whole(path, self.tokenizer.to_str(pretty=True).encode())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} tokens)"
+        return f"{type(self).__name__}({quantity(len(self), 'token')})"
 
 
 def load_tokenizer(path: PathLike) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from ...array_api.arguments import whole
 from ...errors import ArgumentError, DataError, IndexRangeError
 from ...files import read_bytes, write_whole
+from ...table import quantity
 from .reading import PathLike
 
 FORMAT = "backlit-vocabulary-1"
@@ -138,7 +139,7 @@ class Vocabulary:
         near = difflib.get_close_matches(token, self.tokens[:10_000], 1, 0.7)
         hint = f"did you mean {near[0]!r}?" if near else "build it with that token, or with unknown"
         few = ", ".join(map(repr, self.tokens[:8])) + (", …" if len(self.tokens) > 8 else "")
-        return f"{token!r} is none of the {len(self.tokens)} tokens ({few}); {hint}"
+        return f"{token!r} is none of the {quantity(len(self.tokens), 'token')} ({few}); {hint}"
 
     def __contains__(self, token: object) -> bool:
         lowered = token.lower() if self.lower and isinstance(token, str) else token
@@ -192,7 +193,9 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         first = ", ".join(map(repr, self.tokens[:5]))
-        return f"Vocabulary({len(self)} tokens: {first}{', …' if len(self) > 5 else ''})"
+        return (
+            f"Vocabulary({quantity(len(self), 'token')}: {first}{', …' if len(self) > 5 else ''})"
+        )
 
 
 def read_json(path: PathLike, what: str, *formats: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import ArgumentError
 from ...nn import Module
 from ...nn.keeping import kept
-from ...table import Table
+from ...table import Table, quantity
 from ...tensor import Tensor
 from ...tree import flatten
 from .operations import operations
@@ -82,9 +82,9 @@ class Summary:
         ]
         learned = 4 * self.trainable
         foot = (
-            f"{self.parameters:,} parameters, {self.trainable:,} of them trained; "
+            f"{quantity(self.parameters, 'parameter')}, {self.trainable:,} of them trained; "
             f"{self.multiply_adds:,} multiply-adds, {self.operations:,} operations in all; "
-            f"{self.bytes:,} bytes kept for backward\n"
+            f"{quantity(self.bytes, 'byte')} kept for backward\n"
             f"for a batch of {self.batch}; training with Adam takes about "
             f"{(4 * (self.parameters + 3 * self.trainable) + self.bytes) / 2**20:,.1f} MiB: "
             f"parameters, gradients of {learned / 2**20:,.1f} MiB, twice that for the optimizer, "

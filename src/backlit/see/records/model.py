@@ -35,6 +35,7 @@ import numpy as np
 from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
 from ...location import location
+from ...table import quantity
 from .from_file import FORMAT, VERSION, read
 from .parts import Edge, Local, NodeRecord, Read, ScopeRecord
 from .value import Value, encode
@@ -247,7 +248,8 @@ class Record:
 
     def __repr__(self) -> str:
         error = f", error={self.error!r}" if self.error else ""
-        return f"Record({len(self.nodes)} nodes, {len(self.edges)} edges{error})"
+        nodes, edges = quantity(len(self.nodes), "node"), quantity(len(self.edges), "edge")
+        return f"Record({nodes}, {edges}{error})"
 
     # -- as JSON ------------------------------------------------------------------------------
 

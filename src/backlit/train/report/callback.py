@@ -88,6 +88,8 @@ class Report(Callback):
         self.title = title
         #: More lines for the top of the page: name to text.
         self.facts: dict[str, str] = {}
+        #: What a test has given in the end: name to text; it stands before everything else.
+        self.tested: dict[str, str] = {}
         #: What was seen of the layers: an entry for an epoch, see `backlit.see.plot`.
         self.looks: list[dict[str, Any]] = []
         #: What went wrong with looking, if something did; training went on.
@@ -205,6 +207,7 @@ class Report(Callback):
             title=self.title,
             state=state,
             facts=self.facts,
+            tested=self.tested,
             looks=looks,
             results=self._results(trainer),
             drawing=self._drawing,

@@ -62,7 +62,11 @@ def look_at_examples(
         if isinstance(loss_fn, BCELoss):
             logits = np.log(logits) - np.log1p(-logits)
         both = np.stack([np.zeros_like(logits), logits], axis=1)
-        result = _labels(both, truth.astype(np.int64), arrays, classes or ("0", "1"), describe)
+        there = truth.astype(np.int64)
+        if classes and truth.ndim == 2 and truth.shape[1] == len(classes):
+            result = _several(both, there, arrays, classes, describe)
+        else:
+            result = _labels(both, there, arrays, classes or ("0", "1"), describe)
     elif scores.size == truth.size and scores.dtype in FLOATING:
         result = _numbers(scores.reshape(truth.shape), truth, arrays, describe)
     else:
@@ -126,6 +130,30 @@ def _labels(
         "wrong": int(wrong.reshape(len(truth), -1).any(axis=1).sum()),
         "worst": worst,
     }
+
+
+def _several(
+    scores: np.ndarray,
+    truth: np.ndarray,
+    inputs: list[np.ndarray],
+    names: Sequence[str],
+    describe: Describe | None,
+) -> dict[str, Any]:
+    """Scores (N, 2, labels) of whether an example has each label: how good each of them is."""
+    found = _labels(scores, truth, inputs, None, describe)
+    said = (scores[:, 1] > scores[:, 0]) & np.isfinite(scores).all(axis=1)
+    hits, of_said, of_truth = (said & (truth == 1)).sum(0), said.sum(0), (truth == 1).sum(0)
+    with np.errstate(invalid="ignore"):
+        ratios = zip(hits / of_said, hits / of_truth, 2 * hits / (of_said + of_truth), strict=True)
+    found["by_label"] = [
+        [str(name), int(count), *map(float, of_label)]
+        for name, count, of_label in zip(names, of_truth, ratios, strict=True)
+    ]
+    for example in found["worst"]:
+        (place,) = example.pop("where")
+        for key in ("truth", "says"):
+            example[key] = ("not " if example[key] == "0" else "") + str(names[place])
+    return found
 
 
 def _worst(losses: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...see.show.page import fill
+from ...table import quantity
 from ..training import Training
 
 #: Points of a curve; of a longer run evenly spaced epochs and the last are shown.
@@ -24,6 +25,7 @@ def page(
     title: str,
     state: str,
     facts: dict[str, str],
+    tested: dict[str, str],
     looks: list[dict[str, Any]],
     results: dict[str, Any],
     drawing: str | None,
@@ -39,6 +41,7 @@ def page(
         "curves": _curves(trainer.history),
         "percent": _percent(trainer),
         "facts": {**facts, **_facts(trainer)},
+        "tested": tested,
         "model": _model(trainer),
         "looks": looks,
         "results": results,
@@ -78,13 +81,13 @@ def _facts(trainer: Training) -> dict[str, str]:
     elif loss in ("function", "method", "builtin_function_or_method"):
         loss = getattr(trainer.loss_fn, "__name__", loss)
     facts = {
-        "model": f"{type(trainer.model).__name__}, {parameters:,} parameters",
+        "model": f"{type(trainer.model).__name__}, {quantity(parameters, 'parameter')}",
         "loss": loss,
         "optimizer": _kinds(trainer.optimizers),
         "steps": f"{trainer.steps:,}",
     }
     if trainer.accumulate > 1:
-        facts["step"] = f"{trainer.accumulate} batches"
+        facts["step"] = f"{quantity(trainer.accumulate, 'batch', 'batches')}"
     if trainer.schedule is not None:
         facts["schedule"] = f"{_kinds(trainer.schedules)}, each {trainer.schedule_every}"
     return facts

@@ -21,11 +21,12 @@ function show(v) {
   const a = Math.abs(v);
   if (a === 0) return "0";
   const text = a >= 1e5 || a < 1e-3 ? v.toExponential(2) : a >= 100 ? v.toFixed(a % 1 ? 1 : 0) : String(+v.toPrecision(4));
-  return text.replace(/e([+-])0?/, (_, s) => "e" + (s === "-" ? "−" : "")).replace(/^-/, "−");
+  return text.replace(/\.?0+e/, "e").replace(/e([+-])0?/, (_, s) => "e" + (s === "-" ? "−" : "")).replace(/^-/, "−");
 }
 function number(name, v) {
   return v !== null && v !== undefined && data.percent.includes(name) ? (100 * v).toFixed(1) + " %" : show(v);
 }
+function many(n, one, several = one + "s") { return `${n.toLocaleString("en")} ${n === 1 ? one : several}`; }
 function plain(name) { return name.replace(/^validation_/, ""); }
 function point(text, x, y) {
   if (text === null) { tip.hidden = true; return; }
@@ -58,6 +59,11 @@ function power(p) {
   return p >= -2 && p <= 4 ? show(Math.pow(10, p)) : "10" + (p < 0 ? "⁻" : "") + [...String(Math.abs(p))].map(d => SUPER[d]).join("");
 }
 
+/* The room that labels take left of an axis: a digit of 11 px is at most 7 wide, of 16 px 10. */
+function room(labels, narrow) {
+  return Math.max(narrow ? 40 : 34, 10 + (narrow ? 10 : 7) * Math.max(...labels.map(text => text.length)));
+}
+
 /* -- line charts -- */
 
 /* lines: [{name, x, y, colour, dash}]; options: {log, format, unit, mark: {x, text}, band: [a, b, text], label} */
@@ -83,7 +89,7 @@ function chart(title, lines, options = {}) {
   const format = options.format || show;
 
   function draw() {
-    const W = 560, H = options.height || 230, narrow = innerWidth < 640, L = narrow ? 62 : 52, R = 12, T = 10, B = narrow ? 38 : 30;
+    const W = 560, H = options.height || 230, narrow = innerWidth < 640, R = 12, T = 10, B = narrow ? 38 : 30;
     const f = v => v === null || v === undefined || (log && v <= 0) ? null : log ? Math.log10(v) : v;
     const xs = [...new Set(lines.flatMap(l => l.x))].sort((a, b) => a - b);
     const ys = lines.flatMap(l => l.y.map(f)).filter(v => v !== null);
@@ -95,11 +101,14 @@ function chart(title, lines, options = {}) {
     if (options.percent) { high = Math.min(1, high + 0.03 * (high - low + 0.01)); }
     if (!log && !options.percent && low >= 0 && low < 0.3 * high) low = 0;
     if (high - low < 1e-12 * Math.max(1, Math.abs(high))) { const d = Math.abs(high) * 0.1 || (log ? 0.5 : 1); low -= d; high += d; }
+    const levels = (log ? powers(low, high) : ticks(low, high, 4)).map(t =>
+      [t, log ? power(t) : options.percent ? +(100 * t).toFixed(1) + " %" : show(+t.toPrecision(6))]);
+    const L = room(levels.map(([, text]) => text), narrow);
     const x0 = xs[0], x1 = xs.length > 1 ? xs[xs.length - 1] : xs[0] + 1;
     const X = v => xs.length > 1 ? L + (v - x0) / (x1 - x0) * (W - L - R) : (L + W - R) / 2;
     const Y = v => T + (high - v) / (high - low) * (H - T - B);
     const svg = make("svg", {class: "chart", viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0,
-      "aria-label": `${title}, ${lines.length === 1 ? "one curve" : lines.length + " curves"} over ${xs.length} epochs. ` +
+      "aria-label": `${title}, ${lines.length === 1 ? "one curve" : lines.length + " curves"} over ${many(xs.length, "epoch")}. ` +
         lines.map(l => `${l.name}: ${format(l.y.find(v => v !== null) ?? null)} to ${format([...l.y].reverse().find(v => v !== null) ?? null)}`).slice(0, 8).join("; ") +
         ". Arrow keys read the values."});
     if (options.band) {
@@ -107,9 +116,9 @@ function chart(title, lines, options = {}) {
       const top = Y(Math.min(high, b)), bottom = Y(Math.max(low, a));
       if (bottom > top) svg.append(make("rect", {class: "rule", x: L, width: W - L - R, y: top, height: bottom - top}));
     }
-    for (const t of log ? powers(low, high) : ticks(low, high, 4)) {
+    for (const [t, text] of levels) {
       svg.append(make("line", {class: "g", x1: L, x2: W - R, y1: Y(t), y2: Y(t)}));
-      svg.append(make("text", {x: L - 6, y: Y(t) + 4, "text-anchor": "end"}, log ? power(t) : options.percent ? +(100 * t).toFixed(1) + " %" : show(+t.toPrecision(6))));
+      svg.append(make("text", {x: L - 6, y: Y(t) + 4, "text-anchor": "end"}, text));
     }
     const whole = xs.length > 1 ? [...new Set(ticks(x0, x1, 6).map(Math.round))] : xs;
     for (const t of whole) if (t >= x0 && t <= x1)
@@ -241,17 +250,22 @@ function section(id, title, lead) {
 function head() {
   document.getElementById("title").textContent = data.title;
   const state = document.getElementById("state");
-  const after = data.epochs === 1 ? "1 epoch" : `${data.epochs} epochs`;
+  const after = many(data.epochs, "epoch");
   const says = {finished: `finished after ${after}`, running: `${after} done when this was written`, interrupted: `interrupted after ${after}`};
   state.textContent = says[data.state] || `stopped after ${after}: ${data.state}`;
   state.className = data.state === "finished" ? "ok" : data.state === "interrupted" || data.state.startsWith("failed") ? "bad" : "";
   const summary = document.getElementById("summary"), tiles = make("div", {class: "tiles"});
   const c = data.curves;
   const best = data.best_epoch === null || !c.epoch ? -1 : c.epoch.indexOf(data.best_epoch);
+  const [tested, ...others] = Object.entries(data.tested);
+  if (tested) {
+    const rest = others.map(([name, text]) => `${name.replace(/^test /, "")} ${text}`).join(", ");
+    summary.append(make("div", {class: "tile tested"}, make("small", {}, tested[0]), make("b", {}, tested[1]), make("em", {}, rest)));
+  }
   for (const name of Object.keys(c)) {
     if (name === "epoch" || name === "lr") continue;
-    const values = c[name], last = values[values.length - 1];
-    tiles.append(make("div", {class: "tile"}, make("small", {}, name.replace("validation_", "validation ")),
+    const values = c[name], last = values[values.length - 1], both = `validation_${plain(name)}` in c;
+    tiles.append(make("div", {class: "tile"}, make("small", {}, (both && name === plain(name) ? "training " : "") + name.replace("validation_", "validation ") + ", last epoch"),
       make("b", {}, last === null ? "not finite" : number(name, last)),
       best >= 0 && best !== values.length - 1 ? make("em", {}, `best epoch ${data.best_epoch}: ${number(name, values[best])}`) : null));
   }
@@ -294,8 +308,8 @@ function layers() {
   const epochs = looks.map(l => l.epoch), layers = looks[looks.length - 1].layers;
   const s = section("layers", "Layers",
     "Taken from one recorded step on the same few examples after an epoch, beside the training. Epoch 0 is the state before the first step.");
-  const many = looks[looks.length - 1].left_out;
-  if (many) s.append(make("p", {class: "note"}, `Of ${layers.length + many} parameters the first and last ${layers.length / 2} are shown.`));
+  const more = looks[looks.length - 1].left_out;
+  if (more) s.append(make("p", {class: "note"}, `Of ${layers.length + more} parameters the first and last ${layers.length / 2} are shown.`));
   const weights = layers.filter(l => l.shape.length >= 2), shown = weights.length ? weights : layers;
   const pick = (look, name) => look.layers.find(l => l.name === name) || {};
   const lines = what => shown.map((l, i) => ({name: l.name, x: epochs, y: looks.map(k => pick(k, l.name)[what] ?? null),
@@ -314,13 +328,13 @@ function layers() {
   const outputs = looks[looks.length - 1].outputs;
   if (!outputs.length) return;
   s.append(make("h2", {style: "font-size:14px;margin-top:18px"}, "Outputs of modules: histograms over the epochs"));
-  const more = make("div", {class: "layers"});
+  const modules = make("div", {class: "layers"});
   outputs.forEach((o, i) => {
     const of = k => k.outputs[i] && k.outputs[i].name === o.name ? k.outputs[i] : {};
-    more.append(make("div", {class: "card layer"}, make("h3", {}, o.name),
+    modules.append(make("div", {class: "card layer"}, make("h3", {}, o.name),
       make("div", {class: "pair"}, heat(o.name, "value", epochs, looks.map(k => of(k).value || null)), heat(o.name, "gradient", epochs, looks.map(k => of(k).gradient || null)))));
   });
-  s.append(more);
+  s.append(modules);
 }
 
 function matrix(r) {
@@ -337,15 +351,24 @@ function matrix(r) {
   return make("div", {class: "card scroll fit", tabindex: 0, role: "region", "aria-label": `Confusion matrix of ${n} classes`}, table);
 }
 
+function byLabel(rows) {
+  const table = make("table", {class: "rows"}, make("tr", {}, ["label", "examples", "precision", "recall", "F1"].map(t => make("th", {scope: "col"}, t))));
+  for (const [name, count, ...ratios] of rows) table.append(make("tr", {}, make("td", {}, name), make("td", {class: "n"}, count.toLocaleString("en")),
+    ratios.map(v => make("td", {class: "n"}, v === null ? "–" : (100 * v).toFixed(1) + " %"))));
+  return make("div", {class: "card scroll fit", tabindex: 0, role: "region", "aria-label": "How well each label is found"}, table);
+}
+
 function scatter(r) {
-  const W = 560, H = 420, L = 52, R = 14, T = 12, B = 42, all = r.points.flat();
+  const W = 560, H = 420, R = 14, T = 12, narrow = innerWidth < 640, B = narrow ? 52 : 42, all = r.points.flat();
   let low = Math.min(...all), high = Math.max(...all);
   if (!(high > low)) { low -= 1; high += 1; }
+  const levels = ticks(low, high, narrow ? 3 : 5).map(t => [t, show(+t.toPrecision(6))]);
+  const L = room(levels.map(([, text]) => text), narrow);
   const X = v => L + (v - low) / (high - low) * (W - L - R), Y = v => T + (high - v) / (high - low) * (H - T - B);
-  const svg = make("svg", {class: "chart", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `Predicted against true, ${r.points.length} points; on the diagonal they agree`});
-  for (const t of ticks(low, high, 5)) {
-    svg.append(make("line", {class: "g", x1: L, x2: W - R, y1: Y(t), y2: Y(t)}), make("text", {x: L - 6, y: Y(t) + 4, "text-anchor": "end"}, show(+t.toPrecision(6))),
-      make("text", {x: X(t), y: H - B + 15, "text-anchor": "middle"}, show(+t.toPrecision(6))));
+  const svg = make("svg", {class: "chart", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `Predicted against true, ${many(r.points.length, "point")}; on the diagonal they agree`});
+  for (const [t, text] of levels) {
+    svg.append(make("line", {class: "g", x1: L, x2: W - R, y1: Y(t), y2: Y(t)}), make("text", {x: L - 6, y: Y(t) + 4, "text-anchor": "end"}, text),
+      make("text", {x: X(t), y: H - B + (narrow ? 18 : 15), "text-anchor": "middle"}, text));
   }
   svg.append(make("line", {class: "mark", x1: X(low), y1: Y(low), x2: X(high), y2: Y(high)}));
   for (const [x, y] of r.points) svg.append(make("circle", {cx: X(x).toFixed(1), cy: Y(y).toFixed(1), r: 3, style: "fill:var(--c0)", "fill-opacity": 0.55}));
@@ -359,19 +382,19 @@ function examples() {
     section("examples", "Examples").append(make("p", {class: "note"}, `No confusion matrix and no mistakes: ${r.why}.`));
     return;
   }
-  const first = r.of > r.examples ? `the first ${r.examples.toLocaleString("en")} of ${r.of.toLocaleString("en")} examples` : `${r.examples.toLocaleString("en")} examples`;
+  const first = r.of > r.examples ? `the first ${r.examples.toLocaleString("en")} of ${many(r.of, "example")}` : many(r.examples, "example");
   if (r.kind === "labels") {
-    const s = section("confusion", "Confusion matrix", `${r.right.toLocaleString("en")} of ${r.total.toLocaleString("en")} labels right, from ${first}.` +
+    const s = section("confusion", r.by_label ? "Labels" : "Confusion matrix", `${r.right.toLocaleString("en")} of ${many(r.total, "label")} right, from ${first}.` +
       (r.classes_of > r.classes.length ? ` Of ${r.classes_of} classes the ${r.classes.length} that are confused most often are shown.` : ""));
-    if (r.unusable) s.append(make("p", {class: "note bad"}, `${r.unusable} predictions were not finite and are not counted.`));
-    if (r.total) s.append(matrix(r));
+    if (r.unusable) s.append(make("p", {class: "note bad"}, `${many(r.unusable, "prediction was", "predictions were")} not finite and not counted.`));
+    if (r.total) s.append(r.by_label ? byLabel(r.by_label) : matrix(r));
   } else {
     const s = section("errors", "Errors", `Mean absolute error ${show(r.mean_absolute)}, root mean square ${show(r.root_mean_square)}, R² ${show(r.r2)}; from ${first}.`);
-    if (r.unusable) s.append(make("p", {class: "note bad"}, `${r.unusable} predictions were not finite and are not counted.`));
+    if (r.unusable) s.append(make("p", {class: "note bad"}, `${many(r.unusable, "prediction was", "predictions were")} not finite and not counted.`));
     if (r.points.length) s.append(make("div", {class: "grid"}, scatter(r)));
   }
   const title = r.kind === "labels" ? "Worst mistakes" : "Largest errors";
-  const s = section("mistakes", title, r.kind === "labels" && r.worst.length ? `Sure and wrong first: ${r.worst.length} of ${r.wrong} examples with a mistake.` : "");
+  const s = section("mistakes", title, r.kind === "labels" && r.worst.length ? `Sure and wrong first: ${r.worst.length} of ${many(r.wrong, "example")} with a mistake.` : "");
   if (!r.worst.length) { s.append(make("p", {class: "note"}, r.kind === "labels" ? "There is no mistake among these examples." : "There is no error among these examples.")); return; }
   if (r.worst[0].picture) {
     s.append(make("ul", {class: "worst"}, r.worst.map(w => make("li", {},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape as escape_html
 
+from ....table import quantity
 from ...records.parts import NodeRecord, printable
 from ...records.value import number
 from .labels import Labels, touching
@@ -211,7 +212,7 @@ def svg(tree: Tree, labels: Labels, frames: dict[int, Frame], title: str) -> str
 def _description(tree: Tree) -> str:
     record = tree.record
     ops = sum(n.kind == "op" for n in record.nodes)
-    text = f"A computational graph of {ops} ops on {len(record.nodes) - ops} leaves."
+    text = f"A computational graph of {quantity(ops, 'op')} on {len(record.nodes) - ops} leaves."
     if record.output is not None:
         out = record.nodes[record.output]
         if out.value is not None and out.value.item() is not None:

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ....table import quantity
 from ...records.parts import NodeRecord
 from ..words import formula_of, name_of
 from .labels import Labels
@@ -48,7 +49,7 @@ def render(tree: Tree, labels: Labels) -> Table:
         out = box.outputs[-1] if box.outputs else None
         value = labels.value[out] if out is not None else ""
         gradient = labels.upstream[out] if out is not None else ""
-        table.add_row(title, value, gradient, Text(f"{_ops(tree, box.id)} ops", style="dim"))
+        table.add_row(title, value, gradient, Text(quantity(_ops(tree, box.id), "op"), style="dim"))
     return table
 
 
