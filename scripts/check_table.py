@@ -66,7 +66,7 @@ def main() -> None:
         by_op[v.mutation.op_name].append(v)
     untouched = [n for n in mutations.OPS if n not in by_op]
     few = {n: len(v) for n, v in by_op.items() if len(v) < 12}
-    edits = sum(v.kind == "edit" for v in source)
+    edits = sum(v.mended for v in source)
     unnamed = sum(v.noticed and not v.named for v in source)
     unnoticed = [v for v in source if not v.noticed]
     which = "every one" if every == 1 else f"every {every}th one"

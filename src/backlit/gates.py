@@ -30,10 +30,11 @@ from .tensor import Tensor
 #: Of each gate, and of the first function of each pair: the inputs of its last call, and the cache
 #: that it returned. What a gate itself remembers belongs to those inputs.
 _LAST: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], Any]] = weakref.WeakKeyDictionary()
-_NO_CACHE = object()
+#: What stands for the cache of a gate that has none.
+NO_CACHE = object()
 
 
-class _Gate(Op):
+class Gate(Op):
     """The op of a gate: `value` computes, and leaves where `slopes` finds it what that needs."""
 
     owner: Any
@@ -48,21 +49,24 @@ class _Gate(Op):
     def backward(self, xp: Any, grad_y: Any, *saved: Any) -> Any:
         """The gate's own gradients, after its `forward` of these inputs."""
         inputs = _flat(saved)
-        cache = _remembered(self.owner, inputs)
-        if cache is None:
-            cache = self._run(inputs)[1]
+        cache = self.remembered(inputs)
         own = grad_y.copy() if isinstance(grad_y, np.ndarray) else grad_y  # it may write there
         if not self.is_pair:
             given = self.slopes(own)
-        elif cache is _NO_CACHE:
+        elif cache is NO_CACHE:
             given = self.slopes(own, *map(_protected, inputs))
         else:
             given = self.slopes(own, cache)
         return _gradients(self, given, inputs)
 
+    def remembered(self, inputs: tuple[Any, ...]) -> Any:
+        """The cache after `forward` of these inputs; an object keeps its own."""
+        cache = _remembered(self.owner, inputs)
+        return self._run(inputs)[1] if cache is None else cache
+
     def _run(self, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
         """The value and the cache."""
-        y, cache = self.value(*map(_protected, inputs)), _NO_CACHE
+        y, cache = self.value(*map(_protected, inputs)), NO_CACHE
         if self.is_pair and isinstance(y, tuple) and len(y) == 2:
             y, cache = y
         with contextlib.suppress(TypeError):  # no weak reference to it: forward is done again
@@ -135,11 +139,11 @@ def _made(name: str, owner: Any, value: Any, slopes: Any, *, is_pair: bool) -> O
     inputs = [p for p in declared if p.kind not in keywords and p.default is p.empty]
     holder = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
-    def forward(self: _Gate, xp: Any, *arrays: Any) -> Any:
-        return _Gate.forward(self, xp, *arrays)
+    def forward(self: Gate, xp: Any, *arrays: Any) -> Any:
+        return Gate.forward(self, xp, *arrays)
 
-    def backward(self: _Gate, xp: Any, grad_y: Any, *saved: Any) -> Any:
-        return _Gate.backward(self, xp, grad_y, *saved)
+    def backward(self: Gate, xp: Any, grad_y: Any, *saved: Any) -> Any:
+        return Gate.backward(self, xp, grad_y, *saved)
 
     forward.__wrapped__, backward.__wrapped__ = value, slopes  # type: ignore[attr-defined]
     signature = [holder, holder.replace(name="xp"), *inputs]
@@ -153,7 +157,7 @@ def _made(name: str, owner: Any, value: Any, slopes: Any, *, is_pair: bool) -> O
         "backward": backward,
         "name": name if name.isidentifier() else "gate",
     }
-    op = type(namespace["name"], (_Gate,), namespace)()
+    op = type(namespace["name"], (Gate,), namespace)()
     op.__dict__.update(owner=owner, value=value, slopes=slopes, is_pair=is_pair)
     return op
 
@@ -207,4 +211,4 @@ def _remembered(owner: Any, inputs: tuple[Any, ...]) -> Any:
     return cache if same else None
 
 
-__all__ = ["apply", "as_op", "is_gate"]
+__all__ = ["NO_CACHE", "Gate", "apply", "as_op", "is_gate"]

@@ -12,18 +12,22 @@ from ...op import Op
 from .case import ONE_OF_A_KIND, PLAIN, Case, Cause
 from .experiment import Answer, Experiment
 from .factors import factors
-from .last_resorts import edits, exchanges
+from .last_resorts import exchanges
 from .paths import derivatives, pairs, paths
 from .simple import simple
 
 #: Where the mistakes are looked for, in this order, until some fit.
-STAGES = (simple, factors, paths, pairs, exchanges, edits, derivatives)
+STAGES = (simple, factors, paths, pairs, exchanges, derivatives)
 #: Causes that are named at most.
 MOST = 5
 
 
-def explain(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> list[Cause]:
-    """The causes that fit the gradient of input k, the simplest first."""
+def explain(
+    experiment: Experiment, op: Op, answers: list[Answer], k: int, *, brief: bool = False
+) -> list[Cause]:
+    """The causes that fit the gradient of input k, the simplest first; `brief`: only such as need
+    no knowledge of the op.
+    """
     chosen = [
         (t, a) for t, a in zip(experiment.trials, answers, strict=True)
         if not t.ties and a.gradients[k] is not None
@@ -38,7 +42,7 @@ def explain(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> li
     ]
     case = Case(experiment, op, k, trials, got, whole)  # type: ignore[arg-type]
     found: list[Cause] = []
-    for stage in STAGES:
+    for stage in STAGES[:1] if brief else STAGES:
         for cause, predict in stage(case):
             error = case.fits(predict)
             if error is None:

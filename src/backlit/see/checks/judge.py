@@ -11,10 +11,17 @@ import numpy as np
 
 from ...location import location
 from ...op import Op
-from .case import FIT, RANKS, Cause
+from .case import FIT, PLAIN, RANKS, Cause
 from .causes import explain
 from .experiment import Answer, Experiment, answer, compare, compare_ties, input_names
+from .repairs import Repair, repairs
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
+
+#: What is plain from the numbers alone.
+PLAINEST = (
+    "zero", "sign", "upstream forgotten", "upstream twice", "upstream summed", "constant",
+    "mean or sum",
+)  # fmt: skip
 
 
 def judge(
@@ -50,10 +57,49 @@ def judge(
             result.notes.append("nothing to compare: no element has a derivative here")
         return result
     result.verdict = WRONG
+    positions = [f.position for f in wrong if not f.ties_only]
+    changed = [_edit(experiment, r) for r in repairs(experiment, op, positions)]
     result.causes = merge(
-        [[_ties(f)] if f.ties_only else explain(experiment, op, answers, f.position) for f in wrong]
-    )
+        [
+            [_ties(f)] if f.ties_only
+            else explain(experiment, op, answers, f.position, brief=bool(changed))
+            for f in wrong
+        ]
+    )  # fmt: skip
+    result.causes = told_once(changed, result.causes)
     return result
+
+
+def _edit(experiment: Experiment, r: Repair) -> Cause:
+    """The cause that is undone by a change of the text."""
+    names = " and ".join(experiment.names[k] for k in r.positions)
+    points = len(experiment.trials)
+    return Cause(
+        r.kind,
+        f"line {r.line} of {r.function}: {r.words}",
+        names,
+        f"with that one change the gradient of {names} agrees with the measured one in every "
+        f"element at {points} points",
+        f"line {r.line}: {r.old}  →  {r.new or '(nothing)'}",
+        RANKS["edit"] + r.rank,
+        {"line": r.line, "old": r.old, "new": r.new},
+    )  # fmt: skip
+
+
+def told_once(changed: list[Cause], others: list[Cause]) -> list[Cause]:
+    """Changes of the text before what predicts the same numbers. What is plain without the text
+    (a sign, a constant, no upstream gradient) is said in its own words, with the change as its fix.
+    """
+    if not changed or not others:
+        return changed or others
+    first = others[0]
+    alike = first.input == changed[0].input and len(others) == 1
+    if alike and first.rank < PLAIN and first.kind in PLAINEST:
+        first.fix, first.evidence = changed[0].fix, f"{first.evidence}; {changed[0].evidence}"
+        first.title += f" (line {changed[0].detail['line']})"
+        first.detail |= changed[0].detail
+        return [first, *changed[1:]]
+    return [*changed, *others]
 
 
 def _ties(finding: Any) -> Cause:

@@ -1,4 +1,4 @@
-"""The last resorts: exchanged values, turned inputs, pairs of factors, changes of the text."""
+"""The last resorts: exchanged values, turned inputs, pairs of factors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...op import Op
 from .case import FIT, RANKS, Candidate, Case, Cause, Covered, Prediction, given
 from .experiment import Trial, answer
 from .factors import times
 from .paths import tape_of
 from .quantities import Quantity, quantities
-from .repairs import repairs
 from .simple import permutations, subsets
 
 
@@ -156,30 +154,3 @@ def _two_factors(t: Trial, k: int, one: Quantity, a: int, two: Quantity, b: int)
         p = first * f if b > 0 else first / f
     known = mask & np.isfinite(p)
     return np.where(known, p, 0), known
-
-
-def edits(case: Case) -> Iterator[Candidate]:
-    """One change in the text of the user's own backward that makes it right."""
-    k = case.position
-
-    def right(op: Op) -> bool:
-        for t in case.trials:
-            want = t.want(k)
-            g = answer(op, t, t.upstream).gradients[k]
-            if g is None:
-                return False
-            scale = max(np.max(np.abs(want), initial=0), 1e-30)
-            allowed = FIT * scale + 30 * t.columns[k].pulled_band(t.upstream)
-            off = np.abs(g.reshape(-1)[t.columns[k].index] - want)[t.smooth(k)]
-            if not (off <= allowed).all():
-                return False
-        return True
-
-    for edit in repairs(case.op, right):
-        yield (
-            Cause("edit", f"line {edit.line} of backward: {edit.new} where {edit.old} stands makes "
-                  f"the gradient of {case.name} right", rank=RANKS["edit"] + edit.rank,
-                  evidence=f"with that change it agrees at all {len(case.trials)} points",
-                  fix=f"{edit.old}  →  {edit.new}", detail={"old": edit.old, "new": edit.new}),
-            lambda t: given(case, t),
-        )  # fmt: skip

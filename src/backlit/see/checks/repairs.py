@@ -1,169 +1,476 @@
-"""The smallest change of a backward's text that makes it right: another name, sign, factor.
+"""The single change of a backward's text that makes it right, found by trying.
 
-When no usual mistake predicts a wrong gradient, the text itself is searched: every place is changed
-in every simple way, one at a time, and the changed backward is run against what was measured.
+Every usual mistake is undone at every place of the text, one at a time and the likeliest first, and
+the changed backward is run on what the experiment has measured. A place counts only if the wrong
+gradients depend on it, which is found by disturbing it.
 """
 
 from __future__ import annotations
 
 import ast
-import copy
-import inspect
-import sys
-import textwrap
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...op import REGISTRY, Op
+import numpy as np
 
-#: At most this many changed texts are tried, and for at most this many seconds of the processor,
-#: until so many are found that make the backward right.
-LIMIT = 4000
+from ...op import Op
+from .case import FIT
+from .edit import SELF, Change, parsed, text
+from .edits_of_text import of_text
+from .edits_of_values import Atom, combined, is_float, is_numeric, labels, of_value
+from .experiment import Experiment, Trial, answer, compare
+from .source import Runner, Source, Unit, outer_names, read
+
+#: The seconds of the processor that a search may take, and how many changes it gives at most.
 SECONDS = 2.0
 MOST = 3
+#: When one was found, others of about its rank are looked for.
+NEAR = 0.04
+
+_HOOK = "_at_this_place"
+_PLACES = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Name,
+    ast.Call,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Compare,
+    ast.Constant,
+    ast.Lambda,
+    ast.Tuple,
+)
+_NAMES_OF_MODULES = ("xp", "np", "numpy", "math", "self")
 
 
 @dataclass
-class Edit:
-    """One change: the line within the source file, the text there, and what to write instead."""
+class Repair:
+    """One change that mends the gradients of these inputs, and what was wrong then."""
 
+    function: str
     line: int
     old: str
     new: str
+    kind: str
+    words: str
     rank: float
+    positions: tuple[int, ...]
 
 
-def repairs(op: Op, right: Callable[[Op], bool]) -> Iterator[Edit]:
-    """The single edits of `op`'s backward with which `right(edited op)` holds, simplest first."""
-    try:
-        source, start = inspect.getsourcelines(type(op).backward)
-        tree = ast.parse(textwrap.dedent("".join(source)))
-    except (OSError, TypeError, SyntaxError):
-        return
-    function = tree.body[0]
-    if not isinstance(function, ast.FunctionDef):
-        return
-    names = [a.arg for a in function.args.args[2:]]
-    names += sorted(
-        {
-            n.id
-            for n in ast.walk(function)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+@dataclass
+class _Place:
+    """An expression: its value in the first run, what was known there, what it moves."""
+
+    unit: Unit
+    node: ast.expr
+    hooked: Any
+    value: Any
+    names: dict[str, Any]
+    moves: frozenset[int] | None  # which gradients depend on it; None: not known
+    root: bool
+    once: bool  # it is not in a loop
+    nested: bool  # it is in a lambda or a comprehension, which see names of the function around
+
+
+@dataclass
+class _Goal:
+    """What the gradients are measured to be at one trial."""
+
+    trial: Trial
+    wrong: frozenset[int]
+    positions: tuple[int, ...]
+    allowed: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        t = self.trial
+        for k in self.positions:
+            scale = max(float(np.max(np.abs(t.want(k)), initial=0)), 1e-30)
+            self.allowed[k] = FIT * scale + 30 * t.columns[k].pulled_band(t.upstream)
+
+    def mended(self, gradients: Sequence[np.ndarray | None]) -> frozenset[int]:
+        """The wrong positions that agree now; none if one that was right does not."""
+        found = set()
+        for k in sorted(self.positions, key=lambda k: k in self.wrong):
+            if self._agrees(k, gradients[k]):
+                found.add(k)
+            elif k not in self.wrong:
+                return frozenset()
+        return frozenset(found & self.wrong)
+
+    def _agrees(self, k: int, g: np.ndarray | None) -> bool:
+        if g is None:
+            return False
+        t = self.trial
+        off = np.abs(g.reshape(-1)[t.columns[k].index] - t.want(k))
+        return bool((off <= self.allowed[k])[t.smooth(k)].all())
+
+
+def repairs(experiment: Experiment, op: Op, wrong: Sequence[int]) -> list[Repair]:
+    """The changes of `op`'s backward that mend the wrong inputs' gradients, the simplest first:
+    those that mend all of them at once, or else some for each.
+    """
+    source = read(op)
+    trials = [t for t in experiment.trials if not t.ties]
+    if source is None or not trials:
+        return []
+    search = _Search(source, experiment, trials[0], frozenset(wrong))
+    with np.errstate(all="ignore"):
+        return search.run()
+
+
+class _Search:
+    def __init__(self, source: Source, experiment: Experiment, trial: Trial, wrong: frozenset[int]):
+        self.source, self.experiment, self.wrong = source, experiment, wrong
+        self.runner = Runner(source.op, trial)
+        positions = tuple(k for k in experiment.positions if k in trial.columns)
+        self.goal = _Goal(trial, wrong, positions)
+        self.end = time.process_time() + SECONDS
+        self.outer = outer_names(source)
+        self.parents = {
+            id(child): (parent, name, place)
+            for unit in source.units
+            for parent in ast.walk(unit.tree)
+            for name, place, child in _children(parent)
         }
-        - set(names)
-    )
-    if function.args.vararg is not None:
-        names.append(function.args.vararg.arg)
-    places = [n for n in ast.walk(function) if isinstance(n, ast.expr) and _editable(n)]
-    tried: set[str] = set()
-    candidates = sorted(_candidates(places, names, op), key=lambda c: c[2])
-    found = 0
-    end = time.process_time() + SECONDS
-    for place, new, rank in candidates[:LIMIT]:
-        changed = _replaced(tree, place, new)
-        text = ast.unparse(changed)
-        if text in tried:
-            continue
-        tried.add(text)
-        if time.process_time() > end:
-            return
-        edited = _compiled(op, changed)
-        if edited is not None and right(edited):
-            line = start + place.lineno - 1
-            yield Edit(line, ast.unparse(place), ast.unparse(new), rank)
-            found += 1
-            if found == MOST:
+        self.library = next(
+            (
+                n
+                for n, v in source.units[0].function.__globals__.items()
+                if v is np and n in ("np", "numpy")
+            ),
+            "",
+        )
+        self.codes: dict[str, Any] = {}
+
+    def run(self) -> list[Repair]:
+        """The repairs, in order of their rank."""
+        self.base = self._gradients(self._compiled())
+        places = [p for unit in self.source.units for p in self._places(unit)]
+        found: list[Repair] = []
+        partly: list[Repair] = []
+        tried: set[tuple[int, str]] = set()
+        for rank, change, unit, place in self._candidates(places):
+            if time.process_time() > self.end or len(found) == MOST:
+                break
+            if found and rank > found[0].rank + NEAR:
+                break
+            key = (id(change.node), change.template or text(change.new))
+            if key in tried:
+                continue
+            tried.add(key)
+            mended = self._mended(change, place)
+            if not mended or (mended != self.wrong and len(partly) > 12):
+                continue
+            repair = self._confirmed(change, unit, rank, mended)
+            if repair is not None:
+                (found if mended == self.wrong else partly).append(repair)
+        return found or _one_for_each(partly)
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def _compiled(self) -> Any:
+        try:
+            return self.source.compiled()
+        except (SyntaxError, ValueError, TypeError, KeyError, NameError, RecursionError):
+            return None
+
+    def _gradients(self, function: Any) -> list[np.ndarray | None] | None:
+        """What a backward gives, or None if it raises: whatever a changed text may raise."""
+        if function is None:
+            return None
+        try:
+            return self.runner(function)
+        except Exception:
+            return None
+
+    def _with(self, node: ast.AST, new: ast.AST | None) -> Any:
+        """The backward with one node replaced, compiled."""
+        parent, name, place = self.parents[id(node)]
+        new = ast.Pass() if new is None else new
+        ast.copy_location(new, node)
+        held = getattr(parent, name)
+        if place is None:
+            setattr(parent, name, new)
+        else:
+            held[place] = new
+        try:
+            for child in ast.walk(new):
+                if not hasattr(child, "lineno") and isinstance(child, ast.expr | ast.stmt):
+                    ast.copy_location(child, node)
+            return self._compiled()
+        finally:
+            if place is None:
+                setattr(parent, name, held)
+            else:
+                held[place] = node
+
+    def _mended(self, change: Change, place: _Place | None) -> frozenset[int]:
+        if change.template and place is not None and place.nested:
+            new = _Filled(change.node).visit(parsed(change.template))
+            gradients = self._gradients(self._with(change.node, new))
+        elif change.template and place is not None:
+            gradients = self._with_value(change.template, place)
+        else:
+            gradients = self._gradients(self._with(change.node, change.new))
+        if gradients is None:
+            return frozenset()
+        try:
+            return self.goal.mended(gradients)
+        except (ValueError, IndexError):
+            return frozenset()
+
+    def _with_value(self, template: str, place: _Place) -> list[np.ndarray | None] | None:
+        """The gradients if an expression gave what the template says of it."""
+        code = self.codes.get(template)
+        if code is None:
+            code = self.codes[template] = compile(template, "<changed>", "eval")
+        known = place.unit.function.__globals__
+
+        def give(value: Any, names: dict[str, Any]) -> Any:
+            new = eval(code, known, {**self.outer, **names, SELF: value})
+            if place.once and np.shape(new) == np.shape(value) and np.array_equal(new, value):
+                raise ValueError("nothing is changed")
+            return new
+
+        return self._gradients(_bound(place.hooked, give))
+
+    def _confirmed(
+        self, change: Change, unit: Unit, rank: float, mended: frozenset[int]
+    ) -> Repair | None:
+        """The repair, if its text, compiled as it is printed, is right at every point."""
+        new = change.new
+        if change.template:
+            new = _Filled(change.node).visit(parsed(change.template))
+        made = self._with(change.node, new)
+        if made is None:
+            return None
+        op = self.source.with_function(made)
+        answers = [answer(op, t, t.upstream) for t in self.experiment.trials]
+        if any(a.error is not None or a.misfits or a.changed for a in answers):
+            return None
+        whole = mended == self.wrong
+        for k in self.goal.positions if whole else mended:
+            if any(a.gradients[k] is None for a in answers):
+                if k in mended:
+                    return None
+                continue
+            if compare(self.experiment, op, answers, k).wrong:
+                return None
+        old = text(change.node)
+        return Repair(
+            unit.name,
+            unit.line(change.node),
+            old,
+            text(new) if new is not None else "",
+            change.kind,
+            change.words,
+            rank,
+            tuple(sorted(mended)),
+        )
+
+    # -- places -----------------------------------------------------------------------------------
+
+    def _places(self, unit: Unit) -> Iterator[_Place]:
+        """The expressions that run, what they give, and which gradients depend on them."""
+        around: dict[str, Any] = {}
+        for node in ast.walk(unit.tree):
+            if time.process_time() > self.end - 0.5 * SECONDS:
                 return
+            if not isinstance(node, _PLACES) or not self._is_value(node):
+                continue
+            hook = ast.Call(
+                ast.Name(_HOOK, ast.Load()),
+                [node, ast.Call(ast.Name("locals", ast.Load()), [], [])],
+                [],
+            )
+            hooked = self._with(node, hook)
+            if hooked is None:
+                continue
+            seen: list[tuple[Any, dict[str, Any]]] = []
 
+            def look(value: Any, names: dict[str, Any], seen: list[Any] = seen) -> Any:
+                known = {} if seen else {n: _held(v) for n, v in names.items()}
+                seen.append((_held(value), known))
+                return value
 
-def _editable(node: ast.expr) -> bool:
-    return isinstance(
-        node, ast.BinOp | ast.UnaryOp | ast.Name | ast.Call | ast.Attribute | ast.Constant
-    ) and not (isinstance(node, ast.Name) and node.id in ("xp", "self", "math"))
+            self._gradients(_bound(hooked, look))
+            if not seen:
+                continue
+            value, names = seen[0]
+            nested = self._is_nested(node)
+            moves = self._moved(hooked, value)
+            if moves is not None and not moves & self.wrong:
+                continue
+            parent = self.parents[id(node)][0]
+            around.update({} if nested else names)
+            root, once = isinstance(parent, ast.stmt | ast.Lambda), len(seen) == 1
+            known = {**around, **names} if nested else names
+            yield _Place(unit, node, hooked, value, known, moves, root, once, nested)
 
+    def _is_value(self, node: ast.expr) -> bool:
+        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            return False
+        if isinstance(node, ast.Name) and node.id in _NAMES_OF_MODULES:
+            return False
+        if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
+            return False
+        parent, name, _ = self.parents.get(id(node), (None, "", None))
+        if parent is None or isinstance(parent, ast.arguments | ast.keyword | ast.Starred):
+            return False
+        if isinstance(node, ast.Constant) and not isinstance(parent, ast.BinOp | ast.stmt):
+            return False
+        return not (isinstance(parent, ast.Call) and name == "func")
 
-def _candidates(
-    places: list[ast.expr], names: list[str], op: Op
-) -> Iterator[tuple[ast.expr, ast.expr, float]]:
-    """(place, what to put there, how far-fetched that is: from 0.1 to 0.45, added to the rank)."""
-    known: list[ast.expr] = [ast.Name(n, ast.Load()) for n in names]
-    attributes: list[ast.expr] = [
-        ast.Attribute(ast.Name("self", ast.Load()), a, ast.Load()) for a in op.attributes
-    ]
-    one = ast.Constant(1)
-    for e in places:
-        if isinstance(e, ast.Name) and not isinstance(e.ctx, ast.Load):
-            continue
-        if isinstance(e, ast.Name) and e.id in names:
-            for q in known:
-                yield e, q, 0.1
-        if isinstance(e, ast.Constant) and isinstance(e.value, int | float):
-            for v in (0, 1, 2, 0.5, -1, 3):
-                yield e, ast.Constant(v), 0.2
-        if isinstance(e, ast.BinOp):
-            for other in (ast.Add(), ast.Sub(), ast.Mult(), ast.Div()):
-                yield e, ast.BinOp(e.left, other, e.right), 0.1
-            yield e, ast.BinOp(e.right, e.op, e.left), 0.15
-            yield e, e.left, 0.2
-            yield e, e.right, 0.2
-        if isinstance(e, ast.UnaryOp):
-            yield e, e.operand, 0.1
-        if isinstance(e, ast.Call) and len(e.args) >= 1:
-            yield e, e.args[0], 0.25
-        if isinstance(e, ast.Attribute) and e.attr == "mT":
-            yield e, e.value, 0.2
-        if not isinstance(e, ast.Constant):
-            yield e, ast.UnaryOp(ast.USub(), e), 0.1
-            yield e, ast.BinOp(one, ast.Sub(), e), 0.3
-            yield e, ast.BinOp(one, ast.Add(), e), 0.3
-            yield e, ast.BinOp(e, ast.Sub(), one), 0.3
-            yield e, ast.Attribute(e, "mT", ast.Load()), 0.3
-            yield e, ast.BinOp(e, ast.Mult(), e), 0.35
-            for v in (2, 0.5):
-                yield e, ast.BinOp(ast.Constant(v), ast.Mult(), e), 0.3
-            if "axis" in op.attributes:
-                yield e, _call("sum", e, attributes[op.attributes.index("axis")]), 0.3
-            for q in (*known, *attributes):
-                for operator in (ast.Mult(), ast.Div(), ast.Add(), ast.Sub()):
-                    yield e, ast.BinOp(e, operator, q), 0.4
-                yield e, ast.BinOp(q, ast.Sub(), e), 0.45
+    def _is_nested(self, node: ast.AST) -> bool:
+        """Whether a node has a scope of its own inside the function."""
+        at: Any = node
+        while id(at) in self.parents:
+            at = self.parents[id(at)][0]
+            if isinstance(at, ast.Lambda | ast.GeneratorExp | ast.ListComp | ast.DictComp):
+                return True
+        return False
 
+    def _moved(self, hooked: Any, value: Any) -> frozenset[int] | None:
+        """Which gradients change if an expression gives something else."""
+        if self.base is None or not is_float(value):
+            return None
+        disturb = lambda v, names: 0.11 - v * 1.37 if is_float(v) else v  # noqa: E731
+        gradients = self._gradients(_bound(hooked, disturb))
+        if gradients is None:
+            return None
+        pairs = zip(gradients, self.base, strict=True)
+        return frozenset(
+            k
+            for k, (a, b) in enumerate(pairs)
+            if a is not None and (b is None or not np.array_equal(a, b, equal_nan=True))
+        )
 
-def _call(function: str, e: ast.expr, axis: ast.expr) -> ast.expr:
-    return ast.Call(
-        ast.Attribute(ast.Name("xp", ast.Load()), function, ast.Load()),
-        [e],
-        [ast.keyword("axis", axis), ast.keyword("keepdims", ast.Constant(True))],
-    )
+    # -- changes ----------------------------------------------------------------------------------
 
+    def _candidates(self, places: list[_Place]) -> list[tuple[float, Change, Unit, _Place | None]]:
+        """All changes that may mend something, the likeliest first."""
+        found: list[tuple[float, Change, Unit, _Place | None]] = []
+        by_node = {id(p.node): p for p in places}
+        for unit in self.source.units:
+            for change in of_text(unit.tree):
+                moves = self._moves_of(change.node, by_node)
+                demerit = self._demerit(moves)
+                if demerit is not None and ("np." not in text(change.new) or self.library):
+                    found.append((change.rank + demerit, change, unit, None))
+        for place in places:
+            demerit = self._demerit(place.moves)
+            if demerit is None:
+                continue
+            atoms = self._atoms(place)
+            if not is_numeric(place.value):
+                continue
+            changes = [
+                *of_value(place.node, place.value, atoms, place.root, self.library),
+                *(labels(place.node, place.value, atoms, place.root) if self.library else ()),
+                *(combined(place.node, place.value, atoms) if place.root else ()),
+            ]
+            found += [(c.rank + demerit, c, place.unit, place) for c in changes]
+        return sorted(found, key=lambda c: c[0])
 
-def _replaced(tree: ast.Module, place: ast.expr, new: ast.expr) -> ast.Module:
-    """A copy of the tree with one expression replaced."""
+    def _demerit(self, moves: frozenset[int] | None) -> float | None:
+        """What is added to the rank of a change at a place that moves these; None: leave it out."""
+        if moves is None:
+            return 0.02
+        if not moves & self.wrong:
+            return None
+        return 0.5 * (not moves >= self.wrong) + 0.1 * bool(moves - self.wrong)
 
-    class Swap(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> Any:
-            return copy.deepcopy(new) if node is place else self.generic_visit(node)
-
-    memo: dict[int, Any] = {id(place): place}  # the place itself survives the copy
-    changed = Swap().visit(copy.deepcopy(tree, memo))
-    return ast.fix_missing_locations(changed)
-
-
-def _compiled(op: Op, tree: ast.Module) -> Op | None:
-    """An op like this one with the changed backward; it is not put in the registry."""
-    cls = type(op)
-    place = dict(vars(sys.modules[cls.__module__])) if cls.__module__ in sys.modules else {}
-    closed = inspect.getclosurevars(cls.backward)
-    place |= dict(closed.nonlocals)
-    before = REGISTRY.get(cls.name)
-    try:
-        exec(compile(tree, "<edited backward>", "exec"), place)
-        made = type(cls.__name__, (cls,), {"backward": place["backward"], "name": cls.name})
-        return made(**{a: getattr(op, a) for a in op.attributes})
-    except (SyntaxError, ValueError, TypeError, KeyError, NameError):
+    def _moves_of(self, node: ast.AST, by_node: dict[int, _Place]) -> frozenset[int] | None:
+        """What an expression moves, or the nearest one around it of which that is known."""
+        at: Any = node
+        while at is not None and not isinstance(at, ast.FunctionDef):
+            if id(at) in by_node and by_node[id(at)].moves is not None:
+                return by_node[id(at)].moves
+            if isinstance(at, ast.stmt):
+                inside = [by_node[id(n)].moves for n in ast.walk(at) if id(n) in by_node]
+                known = [m for m in inside if m is not None]
+                return frozenset().union(*known) if known else None
+            at = self.parents[id(at)][0] if id(at) in self.parents else None
         return None
-    finally:
-        if before is not None:
-            REGISTRY[cls.name] = before
+
+    def _atoms(self, place: _Place) -> list[Atom]:
+        """What can be named at a place, each value once."""
+        upstream = self.goal.trial.upstream
+        listed: list[tuple[str, Any]] = []
+        for name, value in (*place.names.items(), *self.outer.items()):
+            if name == "self":
+                for a, v in vars(value).items():
+                    if not a.startswith("_"):
+                        listed.append((f"self.{a}", v))
+            elif isinstance(value, dict):
+                listed += [(f"{name}[{k!r}]", v) for k, v in value.items() if isinstance(k, str)]
+            elif name not in _NAMES_OF_MODULES and not name.startswith("_"):
+                listed.append((name, value))
+        atoms: list[Atom] = []
+        sizes: dict[int, str] = {}
+        for name, value in listed:
+            if isinstance(value, int) and not isinstance(value, bool):
+                sizes.setdefault(value, name)
+        for name, value in listed:
+            number = isinstance(value, int | float | np.generic) and not isinstance(value, bool)
+            if not number and not (isinstance(value, np.ndarray) and value.dtype.kind in "fiub"):
+                continue
+            if any(_equal(a.value, value) for a in atoms):
+                continue
+            whole = isinstance(value, int) and value > 1
+            sent = isinstance(value, np.ndarray) and value.size > 0 and _equal(value, upstream)
+            atoms.append(Atom(name, value, size=whole, upstream=sent))
+        for name, value in listed:
+            if isinstance(value, np.ndarray):
+                counts = [(f"{name}.shape[{a}]", n) for a, n in enumerate(value.shape)]
+                for label, n in (*counts, (f"{name}.size", value.size)):
+                    if n > 1 and n not in sizes:
+                        sizes[n] = label
+                        atoms.append(Atom(label, n, size=True))
+        return atoms
+
+
+class _Filled(ast.NodeTransformer):
+    """Puts a node in the place of SELF."""
+
+    def __init__(self, node: ast.AST):
+        self.node = node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self.node if node.id == SELF else node
+
+
+def _bound(function: Any, hook: Callable[[Any, dict[str, Any]], Any]) -> Any:
+    """A compiled backward whose places call this hook."""
+    function.__globals__[_HOOK] = hook
+    return function
+
+
+def _children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST):
+            yield name, None, value
+        elif isinstance(value, list):
+            for place, child in enumerate(value):
+                if isinstance(child, ast.AST):
+                    yield name, place, child
+
+
+def _held(value: Any) -> Any:
+    """A value as it is now: an array may be written to later."""
+    return value.copy() if isinstance(value, np.ndarray) and value.size <= 10_000 else value
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and np.shape(a) == np.shape(b) and bool(np.array_equal(a, b))
+
+
+def _one_for_each(partly: list[Repair]) -> list[Repair]:
+    """The simplest repair of each input that can be mended on its own."""
+    chosen: dict[tuple[int, ...], Repair] = {}
+    for repair in sorted(partly, key=lambda r: (-len(r.positions), r.rank)):
+        if not any(set(repair.positions) <= set(known) for known in chosen):
+            chosen[repair.positions] = repair
+    return list(chosen.values())

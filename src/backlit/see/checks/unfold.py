@@ -199,7 +199,8 @@ class Tape:
                 return ""
             reached.add(j)
             reduced |= isinstance(op, reductions.Sum | reductions.Mean)
-            alone = len(set(current.sources)) == 1
+            linked = [s for s in current.sources if s[0] != "constant"]
+            alone = len(linked) == len(current.sources) and len(set(linked)) == 1
             squared |= isinstance(op, _SQUARES) or (isinstance(op, elementwise.Multiply) and alone)
         return ""
 
