@@ -3,6 +3,7 @@
 import gc
 import itertools
 import json
+import math
 import re
 import time
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from backlit import nn, see
 from backlit.errors import ArgumentError
 from backlit.see.show.draw.labels import Labels
 from backlit.see.show.draw.layout import METRICS, layout
+from backlit.see.show.draw.overview import READABLE, in_rows, overview, scale
 from backlit.see.show.draw.svg import scene
 from backlit.see.show.draw.tree import BEND, ITEM, Tree, _runs
 from backlit.see.show.words import formula, role_of, symbol_of
@@ -115,11 +117,12 @@ def test_repetitions_of_several_members():
     assert _runs([]) == []
 
 
-def test_every_edge_has_one_wire_and_boxes_hold_their_members():
+@pytest.mark.parametrize("width", [math.inf, 1200, 500])
+def test_every_edge_has_one_wire_and_boxes_hold_their_members(width):
     record = deep(3)
     tree = Tree(record)
     labels = Labels(record, METRICS)
-    frames = layout(tree, labels, [False] * len(tree.boxes))
+    frames = layout(tree, labels, [False] * len(tree.boxes), width)
     s = scene(tree, labels, frames)
     assert sorted(w[2] for w in s.wires if w[2] is not None) == [e.id for e in record.edges]
     assert sorted(s.nodes) == [n.id for n in record.nodes]
@@ -134,12 +137,13 @@ def test_every_edge_has_one_wire_and_boxes_hold_their_members():
             assert y + height / 2 <= bottom
 
 
+@pytest.mark.parametrize("width", [math.inf, 1200, 500])
 @pytest.mark.parametrize("make", [lecture, deep, crashed])
-def test_slots_of_a_column_do_not_overlap(make):
+def test_slots_of_a_column_do_not_overlap(make, width):
     record = make()
     tree = Tree(record)
     labels = Labels(record, METRICS)
-    frames = layout(tree, labels, [False] * len(tree.boxes))
+    frames = layout(tree, labels, [False] * len(tree.boxes), width)
     for b, frame in frames.items():
         box = tree.boxes[b]
         for column in box.columns:
@@ -155,6 +159,105 @@ def test_slots_of_a_column_do_not_overlap(make):
                 spans.append((frame.y[s] - height / 2, frame.y[s] + height / 2))
             for (_, end), (start, _) in itertools.pairwise(spans):
                 assert end <= start + 1e-6
+
+
+def uneven(length):
+    """Functions in an order without repetitions, which would be folded into a box."""
+    numbers = np.random.default_rng(0).integers(0, 4, length)
+    return [(bl.sin, bl.cos, bl.tanh, bl.square)[i] for i in numbers]
+
+
+def chain(length):
+    x = bl.tensor(np.ones((2, 3)), requires_grad=True)
+    h = x
+    for f in uneven(length):
+        h = f(h)
+    return see.record((h + x).sum())
+
+
+def test_a_wide_picture_is_broken_into_rows():
+    record = chain(11)
+    tree, labels = Tree(record), Labels(record, METRICS)
+    everything = [False] * len(tree.boxes)
+    wide = layout(tree, labels, everything)
+    rows = layout(tree, labels, everything, 700)
+    assert wide[0].turns == {}
+    assert wide[0].width > 1500
+    assert rows[0].width <= 700
+    assert len(rows[0].turns) >= 3
+    # Each row is below the one before, and wires turn between them.
+    placed = scene(tree, labels, rows).nodes
+    assert sorted(placed) == [n.id for n in record.nodes]
+    for number, turn in rows[0].turns.items():
+        hop = tree.boxes[0].hops[number]
+        assert rows[0].y[hop.start] < turn.middle < rows[0].y[hop.stop]
+
+
+def crossings(lines):
+    """How often upright pieces of one wire cross level pieces of another."""
+    count = 0
+    for (i, ((x, y), (x2, y2))), (j, ((u, v), (u2, v2))) in itertools.product(lines, lines):
+        upright, level = x == x2, v == v2
+        if i != j and upright and level:
+            count += min(u, u2) < x < max(u, u2) and min(y, y2) < v < max(y, y2)
+    return count
+
+
+def test_wires_that_turn_do_not_cross_each_other():
+    """Two wires that stay in their order from row to row have lanes of their own."""
+    a, b = bl.tensor(1.0, requires_grad=True), bl.tensor(2.0, requires_grad=True)
+    for f in uneven(9):
+        a, b = f(a), bl.exp(b)
+    tree = Tree(see.record(a + b))
+    labels = Labels(tree.record, METRICS)
+    everything = [False] * len(tree.boxes)
+    frame = layout(tree, labels, everything, 500)[0]
+    box, lines = tree.boxes[0], []
+    assert len(frame.turns) >= 4
+    for number, turn in frame.turns.items():
+        hop = box.hops[number]
+        y, y2 = frame.y[hop.start], frame.y[hop.stop]
+        corners = [(turn.right, y), (turn.right, turn.middle), (turn.left, turn.middle)]
+        corners.append((turn.left, y2))
+        lines += [(number, pair) for pair in itertools.pairwise(corners)]
+    assert crossings(lines) == 0
+    assert crossings([(0, ((1, 0), (1, 2))), (1, ((0, 1), (2, 1)))]) == 1
+
+
+@pytest.mark.parametrize("window", [(1240, 800), (1280, 610), (800, 1200)])
+def test_the_overview_can_be_read_at_one_glance(window):
+    """As much as can be read is unfolded: nothing more would fit."""
+    record = deep()
+    tree, labels = Tree(record), Labels(record, METRICS)
+    folded, frames = overview(tree, labels, window)
+    assert scale(frames[0], window) >= READABLE
+    assert folded.count(False) > 1
+    assert not any(b.kind == "repeat" and not folded[b.id] for b in tree.boxes)
+    less, _ = overview(tree, labels, (window[0] / 2, window[1] / 3))
+    assert less.count(False) < folded.count(False)
+
+
+def test_a_picture_too_large_to_be_read_fills_the_window_in_rows():
+    record = chain(400)
+    tree, labels = Tree(record), Labels(record, METRICS)
+    everything = [False] * len(tree.boxes)
+    frames = in_rows(tree, labels, everything, (1240, 800), {})
+    one_row = layout(tree, labels, everything)
+    assert scale(frames[0], (1240, 800)) > 5 * scale(one_row[0], (1240, 800))
+    assert 0.4 < frames[0].width / frames[0].height / (1240 / 800) < 2.5
+
+
+def test_equal_layers_of_one_box_are_unfolded_together():
+    model = nn.Sequential(*[f() for _ in range(4) for f in (lambda: nn.Linear(3, 3), nn.ReLU)])
+    tree = Tree(see.record(model(bl.ones((2, 3))).sum()))
+    labels = Labels(tree.record, METRICS)
+    for height in range(200, 1600, 100):
+        folded, _ = overview(tree, labels, (900, height))
+        kinds = {}
+        for b in tree.boxes:
+            if b.kind == "module":
+                kinds.setdefault(b.title.rpartition(": ")[2], set()).add(folded[b.id])
+        assert all(len(states) == 1 for states in kinds.values()), height
 
 
 def test_wires_go_from_left_to_right():
@@ -423,14 +526,22 @@ def test_the_page_shows_the_lecture_graph(browser, tmp_path):
 def test_script_and_python_compute_the_same_places(browser, tmp_path, unfolded):
     record = deep()
     show(browser, tmp_path, record)
-    if unfolded:
-        run(browser, "backlit.setAll(true)")
     drawing = see.draw(record)
     tree, labels = drawing.tree, drawing.labels
-    folded = [False] * len(tree.boxes) if unfolded else None
-    frames = layout(tree, labels, folded)
+    window = run(
+        browser, "(s => [s.clientWidth, s.clientHeight])(document.getElementById('stage'))"
+    )
+    if unfolded:
+        run(browser, "backlit.setAll(true)")
+        folded = [False] * len(tree.boxes)
+        frames = in_rows(tree, labels, folded, window, {})
+    else:
+        folded, frames = overview(tree, labels, window)
+    assert run(browser, "backlit.layout().folded") == folded
+    assert any(f.turns for f in frames.values())
     placed = scene(tree, labels, frames).nodes
     found = run(browser, "arguments[0].map(n => backlit.position(n))", list(placed))
+
     np.testing.assert_allclose(found, list(placed.values()), atol=1e-6)
     assert run(browser, "backlit.size()") == pytest.approx([frames[0].width, frames[0].height])
 
@@ -486,6 +597,57 @@ def test_the_scrub_bar_goes_forward_then_backward(browser, tmp_path):
     assert run(browser, "document.getElementById('where').textContent") == "backward · 4 of 6"
     run(browser, "backlit.seek(6)")
     assert seen() == [6, 6, 6]
+
+
+@pytest.mark.browser
+def test_the_panel_shows_nothing_before_it_is_computed(browser, tmp_path):
+    record = lecture()
+    show(browser, tmp_path, record)
+    run(browser, "backlit.go(arguments[0])", record.find("y").id)
+    panel = "document.getElementById('panel').textContent"
+    last = run(browser, panel)
+    assert "not computed" not in last
+    run(browser, "backlit.seek(1)")
+    early = run(browser, panel)
+    assert "Gradient (upstream)not computed" in early
+    assert "Chain rule" not in early
+    run(browser, "backlit.go(arguments[0])", record.output)
+    assert "Valuenot computed" in run(browser, panel)
+    run(browser, "backlit.go(arguments[0])", record.find("y").id)
+    run(browser, "backlit.seek(6)")
+    assert run(browser, panel) == last
+
+
+@pytest.mark.browser
+def test_every_sign_in_the_picture_is_explained(browser, tmp_path):
+    model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.LayerNorm(2))
+    show(browser, tmp_path, model(bl.ones((2, 3))).sum())
+    run(browser, "backlit.setAll(true)")
+    frame(browser)
+    signs = run(browser, "[...document.querySelectorAll('#meanings dt')].map(t => t.textContent)")
+    local = "[...document.querySelectorAll('#world .local')]"
+    shown = run(browser, local + ".map(t => t.lastChild.data)")
+    assert {s for s in shown if s[1:].strip("−.0123456789")} <= set(signs)
+    assert "×f′" in shown
+    hover = run(browser, local + ".map(t => t.querySelector('title').textContent)")
+    assert all(text.startswith("local gradient for ") for text in hover)
+
+
+@pytest.mark.browser
+def test_a_map_shows_where_one_is(browser, tmp_path):
+    show(browser, tmp_path, deep())
+    assert run(browser, "document.getElementById('map').hidden")
+    run(browser, "(() => { backlit.view.k *= 4; backlit.redraw(); })()")
+    frame(browser)
+    assert not run(browser, "document.getElementById('map').hidden")
+    before = run(browser, "backlit.view.x")
+    run(
+        browser,
+        "(m => { const b = m.getBoundingClientRect(); m.dispatchEvent(new PointerEvent("
+        "'pointerdown', {clientX: b.right - 3, clientY: b.top + 3, pointerId: 1})); })"
+        "(document.getElementById('map'))",
+    )
+    assert run(browser, "backlit.view.x") < before
 
 
 @pytest.mark.browser

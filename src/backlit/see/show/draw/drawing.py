@@ -16,6 +16,7 @@ from .dot import dot
 from .html import page
 from .labels import Labels
 from .layout import METRICS, layout
+from .overview import WINDOW, overview
 from .svg import svg
 from .text import render, text
 from .tree import Tree
@@ -57,8 +58,12 @@ class Drawing:
 
     def svg(self, unfold: bool = False) -> str:
         """The picture as SVG, as it is first seen or with everything unfolded."""
-        folded = [False] * len(self.tree.boxes) if unfold else None
-        return svg(self.tree, self.labels, layout(self.tree, self.labels, folded), self.title)
+        if unfold:
+            everything = [False] * len(self.tree.boxes)
+            frames = layout(self.tree, self.labels, everything, WINDOW[0])
+        else:
+            _, frames = overview(self.tree, self.labels)
+        return svg(self.tree, self.labels, frames, self.title)
 
     def html(self) -> str:
         """The picture as a page that can be folded, searched and stepped through."""

@@ -17,8 +17,9 @@ from ..explain import explain
 from ..page import fill
 from ..steps import steps
 from ..words import effect_of
-from .labels import Labels
-from .layout import METRICS
+from .labels import SIGNS, TIMES_NUMBER, Labels
+from .layout import FILLED, METRICS
+from .overview import BESIDE, LARGEST, MANY, MARGIN, READABLE, TRIES
 from .tree import Tree
 
 #: Up to this many nodes the chain rule is written out for each.
@@ -52,7 +53,15 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
     effect = [effects.setdefault(effect_of(n), len(effects)) for n in nodes]
     return {
         "title": title,
-        "metrics": METRICS,
+        "metrics": {**METRICS, "filled": FILLED},
+        "overview": {
+            "readable": READABLE,
+            "largest": LARGEST,
+            "margin": MARGIN,
+            "tries": TRIES,
+            "beside": BESIDE,
+            "many": MANY,
+        },
         "output": record.output,
         "error": record.error,
         "step": record.step,
@@ -90,6 +99,7 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
             "downstream": labels.downstream,
         },
         "words": list(words),
+        "signs": _signs(labels),
         "statistics": list(STATISTICS),
         "value_statistics": [_statistics(n.value) for n in nodes],
         "gradient_statistics": [_statistics(n.upstream) for n in nodes],
@@ -99,7 +109,6 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
                 "title": b.title,
                 "detail": b.detail,
                 "kind": b.kind,
-                "folded": b.folded,
                 "members": b.members,
                 "slots": [x for slot in b.slots for x in slot],
                 "columns": b.columns,
@@ -113,6 +122,15 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
         "stops": _stops(record),
         "chains": _chains(record),
     }
+
+
+def _signs(labels: Labels) -> dict[str, str]:
+    """The signs in use, with what they mean; those with a number once."""
+    used = set(labels.local)
+    found = {sign: text for sign, text in SIGNS.items() if sign in used}
+    if used - set(SIGNS) - {""}:
+        found["×2"] = TIMES_NUMBER
+    return found
 
 
 def _head(v: Value | None) -> str:

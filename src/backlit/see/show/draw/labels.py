@@ -41,6 +41,23 @@ def _norm(v: Value) -> str:
     return "∞" if s["inf"] else number(s["norm"], 3)
 
 
+#: What the signs of local gradients say happens to the gradient that comes from above.
+SIGNS = {
+    "×1": "goes on unchanged",
+    "×f′": "each element is multiplied by the slope of f at its value",
+    "·∇": "the number that arrives is multiplied by the slope for each element",
+    "moved": "its elements go back to where the values came from, none is changed",
+    "·bᵀ": "matrix product with the other factor b, transposed",
+    "aᵀ·": "matrix product with the other factor a, transposed",
+    "·W": "matrix product with the weight W",
+    "ᵀ·x": "transposed, then matrix product with the input x",
+    "∗flip w": "convolved with the kernel w, which is turned by 180°",
+    "∗x": "correlated with the input x",
+    "·J": "multiplied by the Jacobian J, which mixes elements",
+}
+#: The same for a sign with a number.
+TIMES_NUMBER = "multiplied by this number"
+
 _FACTORS: dict[type[Op], tuple[str, str]] = {Matmul: ("·bᵀ", "aᵀ·"), Linear: ("·W", "ᵀ·x")}
 
 

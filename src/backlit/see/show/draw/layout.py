@@ -3,12 +3,17 @@
 Columns and orders are given (see `tree`); what is left is one pass a column. Heights are chosen so
 that wires run straight where they can: each sweep places a column as close (in least squares) to
 where its neighbours want it as the order and the distances allow, by pooling adjacent violators:
-Ayer et al., Annals of Mathematical Statistics 26 (1955). `view.js` repeats this computation in the
-browser; a test compares the two.
+Ayer et al., Annals of Mathematical Statistics 26 (1955).
+
+A box that is wider than it may be is broken into rows, as a text into lines, where few wires cross
+the break; these run on around the end of the row and below it to the start of the next (a `Turn`).
+
+`view.js` repeats this computation in the browser; a test compares the two.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from .labels import Labels
@@ -19,16 +24,33 @@ METRICS = {
     "char": 7.25,  # width of a character of 12 px
     "gate": 60,  # diameter of a gate
     "pitch": 36,  # distance between the inputs of a gate
-    "around": 40,  # room for the name above a gate and its role below
+    "around": 44,  # room for the name above a gate and its role below
     "leaf": 62,
-    "folded": 86,
+    "folded": 50,
+    "beneath": 6,  # between a box and the next in its column, in addition to the space
     "bend": 26,
     "port": 30,
     "space": 8,  # between the slots of a column
     "header": 30,
     "pad": 18,
-    "gap": 54,  # between columns, in addition to the labels on the wires
+    "gap": 46,  # between columns, in addition to the labels on the wires
+    "between": 20,  # between rows, in addition to the lanes of the wires that turn there
+    "lane": 7,  # between wires that turn side by side
+    "indent": 40,  # by which an inner box must be narrower than the one around it
+    "narrowest": 220,  # no box is broken to be narrower than this
 }
+#: Of the longest row that fits, at least this much is filled before fewer crossings decide.
+FILLED = 0.6
+
+
+@dataclass(slots=True)
+class Turn:
+    """How a wire goes from the end of a row to the start of another, from the box's corner: right
+    to `right`, down to `middle`, left to `left`, and down to its end."""
+
+    right: float
+    middle: float
+    left: float
 
 
 @dataclass(slots=True)
@@ -36,7 +58,8 @@ class Frame:
     """A box laid out: its size, where wires cross its borders, and its slots (unfolded boxes).
 
     `x` is the left side of a slot, `y` its middle, both from the box's own corner. `span` is how
-    far a wire runs straight at a bend: past everything in its column.
+    far a wire runs straight at a bend: past everything in its column. `turns` has the hops (by
+    their number) that go from one row to another.
     """
 
     width: float
@@ -46,6 +69,11 @@ class Frame:
     x: list[float] = field(default_factory=list)
     y: list[float] = field(default_factory=list)
     span: list[float] = field(default_factory=list)
+    turns: dict[int, Turn] = field(default_factory=dict)
+
+
+#: What does not depend on the width of rows, by box: see `layout`.
+Known = dict[int, "_Layout"]
 
 
 def seen(tree: Tree, folded: list[bool]) -> list[int]:
@@ -60,21 +88,46 @@ def seen(tree: Tree, folded: list[bool]) -> list[int]:
     return result
 
 
-def layout(tree: Tree, labels: Labels, folded: list[bool] | None = None) -> dict[int, Frame]:
-    """The frames of all boxes that can be seen."""
+def layout(
+    tree: Tree,
+    labels: Labels,
+    folded: list[bool] | None = None,
+    width: float = math.inf,
+    beside: float = 0.0,
+    known: Known | None = None,
+) -> dict[int, Frame]:
+    """The frames of all boxes that can be seen, broken into rows of at most this width. `beside`
+    is kept free next to the outermost boxes, so that the leaves they read can stand there.
+
+    Who tries several widths hands in `known`, in which what does not depend on them is kept.
+    """
+    known = {} if known is None else known
     folded = [b.folded for b in tree.boxes] if folded is None else folded
     frames: dict[int, Frame] = {}
     for b in reversed(seen(tree, folded)):
         box = tree.boxes[b]
-        frames[b] = _fold(box) if folded[b] else _Layout(tree, labels, box, frames, folded).run()
+        if folded[b]:
+            frames[b] = _fold(box)
+        else:
+            room = METRICS["indent"] * tree.depth(b) + beside if b else 0.0
+            made = known.get(b)
+            inner = any(m >= tree.count and not folded[m - tree.count] for m in box.members)
+            if made is None or inner or made.inner:
+                made = known[b] = _Layout(tree, labels, box, frames, folded, inner)
+            frames[b] = made.broken(max(width - room, METRICS["narrowest"]))
     return frames
 
 
 def _fold(box: Box) -> Frame:
     m = METRICS
-    width = max(120.0, len(box.title) * (m["char"] + 0.4) + 44)
-    height = float(m["folded"] - 24)
+    width = max(120.0, _title(box))
+    height = float(m["folded"])
     return Frame(width, height, _spread(box.inputs, height), _spread(box.outputs, height))
+
+
+def _title(box: Box) -> float:
+    """The room that a box's title takes."""
+    return len(box.title) * (METRICS["char"] + 0.4) + 44
 
 
 def _spread(nets: list[int], height: float) -> dict[int, float]:
@@ -86,30 +139,49 @@ class _Layout:
     """The layout of one unfolded box."""
 
     def __init__(
-        self, tree: Tree, labels: Labels, box: Box, frames: dict[int, Frame], folded: list[bool]
+        self,
+        tree: Tree,
+        labels: Labels,
+        box: Box,
+        frames: dict[int, Frame],
+        folded: list[bool],
+        inner: bool,
     ):
         self.tree, self.labels, self.box = tree, labels, box
         self.frames, self.folded = frames, folded
-
-    def run(self) -> Frame:
-        m, box = METRICS, self.box
+        self.inner = inner  # whether a box inside is unfolded
+        self.column = [0] * len(box.slots)
+        for c, slots in enumerate(box.columns):
+            for s in slots:
+                self.column[s] = c
         sizes = [self._size(s) for s in range(len(box.slots))]
-        x, width, span = self._across([w for w, _ in sizes])
-        y = self._down([h for _, h in sizes])
-        top = min((y[s] - sizes[s][1] / 2 for s in range(len(y))), default=0.0)
-        bottom = max((y[s] + sizes[s][1] / 2 for s in range(len(y))), default=0.0)
-        above = m["pad"] / 2 + (m["header"] if box.id else 0)
-        y = [v - top + above for v in y]
+        self.widths = [w for w, _ in sizes]
+        self.heights = [h for _, h in sizes]
+        self.before, self.across, self.after = self._around()
+        self.offsets = [
+            (self._out_offset(h.start, h.net), self._in_offset(h.stop, h.net, h.edges))
+            for h in box.hops
+        ]
+        self.y = self._down()
+
+    def broken(self, most: float) -> Frame:
+        """The frame with rows of at most this width."""
+        box = self.box
+        row = self._rows(most)
+        lanes = self._lanes(row)
+        x, span, width, sides = self._place(row, lanes)
+        y, tops, height = self._stack(row, lanes)
+        if box.id:
+            width = max(width, _title(box))
+        for s, (kind, _) in enumerate(box.slots):
+            if kind == IN:
+                x[s] = 0.0
+            elif kind == OUT:
+                x[s] = width
         inputs = {ref: y[s] for s, (kind, ref) in enumerate(box.slots) if kind == IN}
         outputs = {ref: y[s] for s, (kind, ref) in enumerate(box.slots) if kind == OUT}
-        height = bottom - top + above + m["pad"] / 2
-        if box.id:
-            title = len(box.title) * (m["char"] + 0.4) + 44
-            width = max(width, title)
-            for s, (kind, _) in enumerate(box.slots):
-                if kind == OUT:
-                    x[s] = width
-        return Frame(width, height, inputs, outputs, x, y, span)
+        turns = self._turns(row, lanes, y, tops, sides)
+        return Frame(width, height, inputs, outputs, x, y, span, turns)
 
     def _size(self, slot: int) -> tuple[float, float]:
         m = METRICS
@@ -120,44 +192,152 @@ class _Layout:
             return 0, m["port"]
         if ref >= self.tree.count:
             frame = self.frames[ref - self.tree.count]
-            return frame.width, frame.height + 24
+            return frame.width, frame.height + m["beneath"]
         width, height = self.labels.size(ref)
         return width, height + (m["around"] if self.labels.is_gate[ref] else m["leaf"] - 34)
 
-    def _across(self, widths: list[float]) -> tuple[list[float], float, list[float]]:
-        m, box = METRICS, self.box
-        starts = [0.0] * len(box.columns)  # widest label behind a column
-        ends = [0.0] * len(box.columns)  # widest label before a column
-        column = [0] * len(box.slots)
-        for c, slots in enumerate(box.columns):
-            for s in slots:
-                column[s] = c
-                kind, ref = box.slots[s]
-                if kind == ITEM:
-                    starts[c] = max(starts[c], self._label_after(ref))
+    def _around(self) -> tuple[list[float], list[float], list[float]]:
+        """Of each column: the widest label before it, the widest slot, the widest label behind."""
+        box = self.box
+        before = [0.0] * len(box.columns)
+        across = [max((self.widths[s] for s in slots), default=0.0) for slots in box.columns]
+        after = [0.0] * len(box.columns)
         for h in box.hops:
             for e in h.edges:
-                ends[column[h.stop]] = max(ends[column[h.stop]], self.labels.end_width(e))
+                c = self.column[h.stop]
+                before[c] = max(before[c], self.labels.end_width(e))
+        for s, (kind, ref) in enumerate(box.slots):
+            if kind == ITEM:
+                after[self.column[s]] = max(after[self.column[s]], self._label_after(ref))
+        return before, across, after
+
+    def _rows(self, most: float) -> list[int]:
+        """The row of each column: full rows, broken where the fewest wires cross."""
+        m, columns, slots = METRICS, self.box.columns, self.box.slots
+        n = len(columns)
+        crossing = [0] * (n + 1)  # how many hops pass the left side of a column
+        for h in self.box.hops:
+            crossing[self.column[h.start] + 1] += 1
+            crossing[self.column[h.stop] + 1] -= 1
+        for c in range(1, n + 1):
+            crossing[c] += crossing[c - 1]
+        # Ports stay beside what they lead to.
+        kept = [c == 0 or all(slots[s][0] == OUT for s in columns[c]) for c in range(n)]
+        if n > 1 and columns[0] and all(slots[s][0] == IN for s in columns[0]):
+            kept[1] = True
+        row = [0] * n
+        first = number = 0
+        while first < n:
+            ends: list[float] = []
+            right = m["pad"] + (self.before[first] if first else 0.0)
+            start = n
+            for c in range(first, n):
+                if c > first:
+                    right += m["gap"] + self.after[c - 1] + self.before[c]
+                right += self.across[c]
+                ends.append(right)
+                if right + self.after[c] + m["pad"] <= most or c == first:
+                    continue
+                full = FILLED * ends[c - 1 - first]
+                free = [
+                    k
+                    for k in range(first + 1, c + 1)
+                    if not kept[k] and ends[k - 1 - first] >= full
+                ]
+                if free:
+                    start = min(free, key=lambda k: (crossing[k], -k))
+                    break
+            row[first:start] = [number] * (start - first)
+            first, number = start, number + 1
+        return row
+
+    def _lanes(self, row: list[int]) -> dict[int, int]:
+        """For each row how many nets turn into it."""
+        nets: dict[int, set[int]] = {}
+        for h in self.box.hops:
+            start, stop = row[self.column[h.start]], row[self.column[h.stop]]
+            if start != stop:
+                nets.setdefault(stop, set()).add(h.net)
+        return {r: len(found) for r, found in nets.items()}
+
+    def _place(
+        self, row: list[int], lanes: dict[int, int]
+    ) -> tuple[list[float], list[float], float, list[tuple[float, float]]]:
+        """The left sides of the slots, how far bends reach, the width of the whole, and where each
+        column begins and ends, with its labels."""
+        m, box = METRICS, self.box
         x = [0.0] * len(box.slots)
         span = [0.0] * len(box.slots)
-        left = float(m["pad"])
+        sides: list[tuple[float, float]] = []
+        left, width = float(m["pad"]), 0.0
         for c, slots in enumerate(box.columns):
-            if c:
-                left += m["gap"] + starts[c - 1] + ends[c]
-            width = max((widths[s] for s in slots), default=0.0)
+            turning = lanes.get(row[c], 0) * m["lane"]
+            if c and row[c] == row[c - 1]:
+                left += m["gap"] + self.after[c - 1] + self.before[c]
+            elif c:
+                width = max(width, left + self.after[c - 1] + m["pad"] + turning)
+                left = m["pad"] + turning + self.before[c]
             for s in slots:
                 if box.slots[s][0] == BEND:
-                    x[s], span[s] = left, width
+                    x[s], span[s] = left, self.across[c]
                 else:
-                    x[s] = left + (width - widths[s]) / 2
-            left += width
-        width = left + m["pad"] + (starts[-1] if starts else 0)
-        for s, (kind, _) in enumerate(box.slots):
-            if kind == IN:
-                x[s] = 0.0
-            elif kind == OUT:
-                x[s] = width
-        return x, width, span
+                    x[s] = left + (self.across[c] - self.widths[s]) / 2
+            start = left - self.before[c]
+            left += self.across[c]
+            sides.append((start, left + self.after[c]))
+        width = max(width, left + (self.after[-1] if self.after else 0.0) + m["pad"])
+        return x, span, width, sides
+
+    def _stack(
+        self, row: list[int], lanes: dict[int, int]
+    ) -> tuple[list[float], list[float], float]:
+        """The middles of the slots with each row below the one before, where rows begin, and the
+        height of the whole."""
+        m, y, heights, rows = METRICS, self.y, self.heights, max(row, default=0) + 1
+        of = [row[c] for c in self.column]
+        low, high = [math.inf] * rows, [-math.inf] * rows
+        for s, r in enumerate(of):
+            low[r] = min(low[r], y[s] - heights[s] / 2)
+            high[r] = max(high[r], y[s] + heights[s] / 2)
+        at = m["pad"] / 2 + (m["header"] if self.box.id else 0)
+        tops: list[float] = []
+        for r in range(rows):
+            if r:
+                at += m["between"] + m["lane"] * lanes.get(r, 0)
+            tops.append(at)
+            at += max(high[r] - low[r], 0.0)
+        return [v + tops[r] - low[r] for v, r in zip(y, of, strict=True)], tops, at + m["pad"] / 2
+
+    def _turns(
+        self,
+        row: list[int],
+        lanes: dict[int, int],
+        y: list[float],
+        tops: list[float],
+        sides: list[tuple[float, float]],
+    ) -> dict[int, Turn]:
+        """The ways of wires between rows: the lowest start turns first, and none crosses another
+        on its way."""
+        m = METRICS
+        turns: dict[int, Turn] = {}
+        into: dict[int, list[tuple[float, int, int]]] = {}
+        for number, h in enumerate(self.box.hops):
+            r = row[self.column[h.stop]]
+            if row[self.column[h.start]] != r:
+                start = y[h.start] + self.offsets[number][0]
+                into.setdefault(r, []).append((-start, h.net, number))
+        for r, found in into.items():
+            place: dict[int, int] = {}
+            for _, net, number in sorted(found):
+                i = place.setdefault(net, len(place))
+                back = lanes[r] - 1 - i
+                h = self.box.hops[number]
+                turns[number] = Turn(
+                    right=sides[self.column[h.start]][1] + 10 + m["lane"] * i,
+                    middle=tops[r] - m["between"] / 2 - m["lane"] * back,
+                    left=sides[self.column[h.stop]][0] - 10 - m["lane"] * back,
+                )
+        return turns
 
     def _label_after(self, item: int) -> float:
         if item < self.tree.count:
@@ -167,13 +347,12 @@ class _Layout:
             return 0.0
         return max((self.labels.start_width(n) for n in inner.outputs), default=0.0)
 
-    def _down(self, heights: list[float]) -> list[float]:
-        box = self.box
+    def _down(self) -> list[float]:
+        """The middles of the slots as if all columns stood in one row."""
+        box, heights = self.box, self.heights
         pulls_left: list[list[tuple[int, float]]] = [[] for _ in box.slots]
         pulls_right: list[list[tuple[int, float]]] = [[] for _ in box.slots]
-        for h in box.hops:
-            start = self._out_offset(h.start, h.net)
-            stop = self._in_offset(h.stop, h.net, h.edges)
+        for h, (start, stop) in zip(box.hops, self.offsets, strict=True):
             pulls_left[h.stop].append((h.start, start - stop))
             pulls_right[h.start].append((h.stop, stop - start))
         y = [0.0] * len(box.slots)

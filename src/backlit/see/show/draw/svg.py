@@ -9,7 +9,7 @@ from ....table import quantity
 from ...records.parts import NodeRecord, printable
 from ...records.value import number
 from .labels import Labels, touching
-from .layout import METRICS, Frame
+from .layout import METRICS, Frame, Turn
 from .tree import BEND, IN, ITEM, Box, Tree
 
 #: Green, red and blue that people with any common colour blindness tell apart (after Okabe & Ito,
@@ -27,7 +27,7 @@ STYLE = """
 .bl .symbol{text-anchor:middle;dominant-baseline:central;font-size:14px}
 .bl .leaf-name{text-anchor:middle;dominant-baseline:central;font-size:13px}
 .bl .name{text-anchor:middle;font-style:italic;font-size:13px}
-.bl .role,.bl .type{text-anchor:middle;font-size:10px;fill:#667079}
+.bl .role,.bl .type{text-anchor:middle;font-size:12px;fill:#667079}
 .bl .value{fill:#00714f}
 .bl .grad{fill:#b34000}
 .bl .local{fill:#1a5fb4;text-anchor:end}
@@ -37,11 +37,11 @@ STYLE = """
 .bl .box.folded{fill:#fff;fill-opacity:1;stroke:#5c6670;stroke-width:1.4}
 .bl .box.repeat{stroke-width:1.4}
 .bl .title{font-size:12px;font-weight:600;fill:#3a424b}
-.bl .detail{font-size:10px;fill:#667079}
+.bl .detail{font-size:12px;fill:#667079}
 .bl .adder{fill:#fff;stroke:#8a94a0;stroke-width:1.2}
-.bl .plus{font-size:9px;text-anchor:middle;dominant-baseline:central;fill:#b34000}
-.bl .adds{font-size:10px;fill:#667079;dominant-baseline:central}
-.bl .error{fill:#b3261e;text-anchor:middle;font-size:11px}
+.bl .plus{font-size:12px;text-anchor:middle;dominant-baseline:central;fill:#b34000}
+.bl .adds{font-size:12px;fill:#667079;dominant-baseline:central}
+.bl .error{fill:#b3261e;text-anchor:middle;font-size:12px}
 """
 
 
@@ -63,7 +63,7 @@ def scene(tree: Tree, labels: Labels, frames: dict[int, Frame]) -> Scene:
     """Place all frames in the picture and lead the wires."""
     result = Scene(frames[0].width, frames[0].height, [], {}, [], [], [])
     corner = {0: (0.0, 0.0)}
-    for b, frame in sorted(frames.items(), key=lambda item: _depth(tree, item[0])):
+    for b, frame in sorted(frames.items(), key=lambda item: (tree.depth(item[0]), item[0])):
         left, top = corner[b]
         box = tree.boxes[b]
         if b:
@@ -85,14 +85,6 @@ def scene(tree: Tree, labels: Labels, frames: dict[int, Frame]) -> Scene:
     return result
 
 
-def _depth(tree: Tree, box: int) -> tuple[int, int]:
-    depth, b = 0, box
-    while tree.boxes[b].parent is not None:
-        depth += 1
-        b = tree.boxes[b].parent or 0
-    return depth, box
-
-
 def _wires(
     tree: Tree,
     labels: Labels,
@@ -104,7 +96,8 @@ def _wires(
 ) -> None:
     frame = frames[box.id]
     leaving: dict[tuple[int, int], int] = {}
-    for h in box.hops:
+    for place, h in enumerate(box.hops):
+        turn = frame.turns.get(place)
         kind, ref = box.slots[h.start]
         x, y = left + frame.x[h.start], top + frame.y[h.start]
         room = 0.0
@@ -128,13 +121,20 @@ def _wires(
                 offset = labels.input_offset(e)
                 reach = x2 + size[0] / 2 - touching(*size, offset)
                 back = labels.end_width(e)
-                path = _curve(x, y, x + room, x2 - back, reach, y2 + offset)
+                if turn:
+                    path = _turned(x, y, turn, left, top, reach, y2 + offset)
+                else:
+                    path = _curve(x, y, x + room, x2 - back, reach, y2 + offset)
                 result.wires.append((path, h.net, e, (x2, y2 + offset)))
             continue
         if kind2 == ITEM:
             inner = frames[ref2 - tree.count]
             y2 += inner.inputs[h.net] - inner.height / 2
-        path = _curve(x, y, x + room, x2, x2 + frame.span[h.stop], y2)
+        end = x2 + frame.span[h.stop]
+        if turn:
+            path = _turned(x, y, turn, left, top, end, y2)
+        else:
+            path = _curve(x, y, x + room, x2, end, y2)
         result.wires.append((path, h.net, None, (x2, y2)))
     for (start, net), used in leaving.items():
         kind, ref = box.slots[start]
@@ -163,6 +163,18 @@ def _curve(x: float, y: float, bend: float, back: float, x2: float, y2: float) -
         f"M{x:.1f} {y:.1f}H{bend:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {y2:.1f} "
         f"{back:.1f} {y2:.1f}H{x2:.1f}"
     )
+
+
+def _turned(x: float, y: float, turn: Turn, left: float, top: float, x2: float, y2: float) -> str:
+    """A wire from one row to another, with round corners."""
+    a, b, m, r = left + turn.right, left + turn.left, top + turn.middle, 6
+    corners = (
+        f"H{a - r:.1f}Q{a:.1f} {y:.1f} {a:.1f} {y + r:.1f}",
+        f"V{m - r:.1f}Q{a:.1f} {m:.1f} {a - r:.1f} {m:.1f}",
+        f"H{b + r:.1f}Q{b:.1f} {m:.1f} {b:.1f} {m + r:.1f}",
+        f"V{y2 - r:.1f}Q{b:.1f} {y2:.1f} {b + r:.1f} {y2:.1f}",
+    )
+    return f"M{x:.1f} {y:.1f}{''.join(corners)}H{x2:.1f}"
 
 
 def escape(text: str) -> str:
@@ -290,7 +302,7 @@ def _node(n: NodeRecord, labels: Labels, x: float, y: float, output: bool) -> st
         below = "raised here" if n.error else labels.role[n.id]
         if below:
             style = "error" if n.error else "role"
-            low = y + height / 2 + 13
+            low = y + height / 2 + 16
             text += f'<text class="{style}" x="{middle:.1f}" y="{low:.1f}">{below}</text>'
         return text + "</g>"
     text += (

@@ -172,6 +172,13 @@ class Tree:
             box = self.boxes[box].parent
         return result
 
+    def depth(self, box: int) -> int:
+        """How many boxes are around a box."""
+        depth, outer = 0, self.boxes[box].parent
+        while outer is not None:
+            depth, outer = depth + 1, self.boxes[outer].parent
+        return depth
+
     def _place_leaves(self) -> None:
         """Parameters stand in the innermost box that holds all their uses, as do unnamed constants
         (the mask of a dropout); what the user named or gave to the first op stands outside.

@@ -26,8 +26,8 @@ const sizes = N.kind.map((_, n) => {
   if (!isOp[n]) return [Math.max(40, text * M.char + 22), 34];
   return [text <= 4 ? M.gate : text * 8 + 22, Math.max(M.gate, M.pitch * incoming[n].length - 12)];
 });
-const initial = B.map((b) => b.folded);
-let folded = initial.slice();
+let folded = B.map((_, b) => b > 0);
+let rows = {width: Infinity, beside: 0};        // how long rows may be, what is kept free beside the outermost boxes
 
 // -- coordinates: the same computation as in layout.py -----------------------------------------
 
@@ -42,41 +42,29 @@ function seen() {
   return result;
 }
 
-function frameOf(b) {
+// What does not depend on how long rows are; kept where no box inside is unfolded.
+const kept = new Map();
+function bonesOf(b, slots, kind, ref) {
+  const open = B[b].members.some((m) => m >= COUNT && !folded[m - COUNT]);
+  if (!open && kept.has(b)) return kept.get(b);
   const box = B[b];
-  const titleWidth = length(box.title) * (M.char + 0.4) + 44;
-  if (folded[b]) {
-    const h = M.folded - 24;
-    const spread = (nets) => new Map(nets.map((net, i) => [net, h * (i + 1) / (nets.length + 1)]));
-    return {w: Math.max(120, titleWidth), h, inputs: spread(box.inputs), outputs: spread(box.outputs), x: null, y: null};
-  }
-  const slots = box.slots.length / 2;
-  const kind = (s) => box.slots[2 * s], ref = (s) => box.slots[2 * s + 1];
   const ws = new Float64Array(slots), hs = new Float64Array(slots);
   for (let s = 0; s < slots; s++) {
     if (kind(s) === BEND) hs[s] = M.bend;
     else if (kind(s) !== ITEM) hs[s] = M.port;
-    else if (ref(s) >= COUNT) { const f = frames.get(ref(s) - COUNT); ws[s] = f.w; hs[s] = f.h + 24; }
+    else if (ref(s) >= COUNT) { const f = frames.get(ref(s) - COUNT); ws[s] = f.w; hs[s] = f.h + M.beneath; }
     else { const [w, h] = sizes[ref(s)]; ws[s] = w; hs[s] = h + (isOp[ref(s)] ? M.around : M.leaf - 34); }
   }
   // across
-  const starts = box.columns.map(() => 0), ends = box.columns.map(() => 0);
+  const columns = box.columns, n = columns.length;
+  const before = new Float64Array(n), across = new Float64Array(n), after = new Float64Array(n);
   const column = new Int32Array(slots);
-  box.columns.forEach((list, c) => { for (const s of list) {
+  columns.forEach((list, c) => { for (const s of list) {
     column[s] = c;
-    if (kind(s) === ITEM) starts[c] = Math.max(starts[c], labelAfter(ref(s)));
+    across[c] = Math.max(across[c], ws[s]);
+    if (kind(s) === ITEM) after[c] = Math.max(after[c], labelAfter(ref(s)));
   } });
-  for (const [, stop, , edges] of box.hops) for (const e of edges) ends[column[stop]] = Math.max(ends[column[stop]], endRoom[e]);
-  const x = new Float64Array(slots), span = new Float64Array(slots);
-  let left = M.pad;
-  box.columns.forEach((list, c) => {
-    if (c) left += M.gap + starts[c - 1] + ends[c];
-    let width = 0;
-    for (const s of list) width = Math.max(width, ws[s]);
-    for (const s of list) if (kind(s) === BEND) { x[s] = left; span[s] = width; } else x[s] = left + (width - ws[s]) / 2;
-    left += width;
-  });
-  let width = left + M.pad + (starts.length ? starts[starts.length - 1] : 0);
+  for (const [, stop, , edges] of box.hops) for (const e of edges) before[column[stop]] = Math.max(before[column[stop]], endRoom[e]);
   // down
   const pullLeft = Array.from({length: slots}, () => []), pullRight = Array.from({length: slots}, () => []);
   for (const [start, stop, net, edges] of box.hops) {
@@ -99,23 +87,134 @@ function frameOf(b) {
   for (let sweep = 0; sweep < 4; sweep++) {
     const forward = sweep % 2 === 0;
     const pulls = forward ? pullLeft : pullRight;
-    const n = box.columns.length;
     for (let i = 0; i < n; i++) settle(box.columns[forward ? i : n - 1 - i], hs, y, pulls);
   }
-  let top = 0, bottom = 0;
-  for (let s = 0; s < slots; s++) {
-    if (s === 0 || y[s] - hs[s] / 2 < top) top = y[s] - hs[s] / 2;
-    if (s === 0 || y[s] + hs[s] / 2 > bottom) bottom = y[s] + hs[s] / 2;
+  const made = {ws, hs, column, before, across, after, y};
+  if (!open) kept.set(b, made);
+  return made;
+}
+
+function frameOf(b) {
+  const box = B[b];
+  const titleWidth = length(box.title) * (M.char + 0.4) + 44;
+  if (folded[b]) {
+    const h = M.folded;
+    const spread = (nets) => new Map(nets.map((net, i) => [net, h * (i + 1) / (nets.length + 1)]));
+    return {w: Math.max(120, titleWidth), h, inputs: spread(box.inputs), outputs: spread(box.outputs), x: null, y: null, turns: new Map()};
   }
-  const above = M.pad / 2 + (b ? M.header : 0);
+  const slots = box.slots.length / 2;
+  const kind = (s) => box.slots[2 * s], ref = (s) => box.slots[2 * s + 1];
+  const {ws, column, before, across, after, hs, y: down} = bonesOf(b, slots, kind, ref);
+  const columns = box.columns, n = columns.length, y = down.slice();
+  const most = mostOf(b);
+  const row = broken(box, column, before, across, after, most, kind);
+  const lanes = new Map();
+  for (const [start, stop, net] of box.hops) {
+    const r = row[column[stop]];
+    if (row[column[start]] === r) continue;
+    if (!lanes.has(r)) lanes.set(r, new Set());
+    lanes.get(r).add(net);
+  }
+  const lanesInto = (r) => lanes.has(r) ? lanes.get(r).size : 0;
+  const x = new Float64Array(slots), span = new Float64Array(slots), sides = [];
+  let left = M.pad, width = 0;
+  columns.forEach((list, c) => {
+    const turning = lanesInto(row[c]) * M.lane;
+    if (c && row[c] === row[c - 1]) left += M.gap + after[c - 1] + before[c];
+    else if (c) {
+      width = Math.max(width, left + after[c - 1] + M.pad + turning);
+      left = M.pad + turning + before[c];
+    }
+    for (const s of list) if (kind(s) === BEND) { x[s] = left; span[s] = across[c]; } else x[s] = left + (across[c] - ws[s]) / 2;
+    const start = left - before[c];
+    left += across[c];
+    sides.push([start, left + after[c]]);
+  });
+  width = Math.max(width, left + (n ? after[n - 1] : 0) + M.pad);
+  // rows below each other
+  let count = 1;
+  for (const r of row) count = Math.max(count, r + 1);
+  const low = new Float64Array(count).fill(Infinity), high = new Float64Array(count).fill(-Infinity), tops = [];
+  for (let s = 0; s < slots; s++) {
+    const r = row[column[s]];
+    low[r] = Math.min(low[r], y[s] - hs[s] / 2); high[r] = Math.max(high[r], y[s] + hs[s] / 2);
+  }
+  let at = M.pad / 2 + (b ? M.header : 0);
+  for (let r = 0; r < count; r++) {
+    if (r) at += M.between + M.lane * lanesInto(r);
+    tops.push(at);
+    at += Math.max(high[r] - low[r], 0);
+  }
   const inputs = new Map(), outputs = new Map();
   if (b) width = Math.max(width, titleWidth);
   for (let s = 0; s < slots; s++) {
-    y[s] += above - top;
+    const r = row[column[s]];
+    y[s] += tops[r] - low[r];
     if (kind(s) === IN) { x[s] = 0; inputs.set(ref(s), y[s]); }
     else if (kind(s) === OUT) { x[s] = width; outputs.set(ref(s), y[s]); }
   }
-  return {w: width, h: bottom - top + above + M.pad / 2, inputs, outputs, x, y, span};
+  const turns = new Map(), into = new Map();
+  box.hops.forEach(([start, stop, net], number) => {
+    const r = row[column[stop]];
+    if (row[column[start]] === r) return;
+    let from = y[start];
+    if (kind(start) === ITEM && ref(start) >= COUNT) { const f = frames.get(ref(start) - COUNT); from += f.outputs.get(net) - f.h / 2; }
+    if (!into.has(r)) into.set(r, []);
+    into.get(r).push([-from, net, number]);
+  });
+  into.forEach((found, r) => {
+    const place = new Map();
+    found.sort((p, q) => p[0] - q[0] || p[1] - q[1] || p[2] - q[2]);
+    for (const [, net, number] of found) {
+      if (!place.has(net)) place.set(net, place.size);
+      const i = place.get(net), back = lanesInto(r) - 1 - i, [start, stop] = box.hops[number];
+      turns.set(number, {right: sides[column[start]][1] + 10 + M.lane * i, middle: tops[r] - M.between / 2 - M.lane * back, left: sides[column[stop]][0] - 10 - M.lane * back});
+    }
+  });
+  return {w: width, h: at + M.pad / 2, inputs, outputs, x, y, span, turns, rows: count};
+}
+
+const depth = B.map((_, b) => { let d = 0; for (let p = B[b].parent; p >= 0; p = B[p].parent) d++; return d; });
+
+const mostOf = (b) => Math.max(rows.width - (b ? M.indent * depth[b] + rows.beside : 0), M.narrowest);
+
+// Make the frames that are missing, and anew those that other rows make different.
+function frameAll(otherRows = false) {
+  const order = seen(), fresh = new Set();
+  for (let i = order.length - 1; i >= 0; i--) {
+    const b = order[i], f = frames.get(b);
+    if (f && !otherRows) continue;
+    const same = f && (!f.x || f.rows === 1 && f.w <= mostOf(b) && !B[b].members.some((m) => m >= COUNT && fresh.has(m - COUNT)));
+    if (same) continue;
+    fresh.add(b);
+    frames.set(b, frameOf(b));
+  }
+  return order;
+}
+
+function broken(box, column, before, across, after, most, kind) {
+  const n = across.length, row = new Int32Array(n), crossing = new Int32Array(n + 1);
+  for (const [start, stop] of box.hops) { crossing[column[start] + 1]++; crossing[column[stop] + 1]--; }
+  for (let c = 1; c <= n; c++) crossing[c] += crossing[c - 1];
+  const kept = box.columns.map((list, c) => c === 0 || list.every((s) => kind(s) === OUT));
+  if (n > 1 && box.columns[0].length && box.columns[0].every((s) => kind(s) === IN)) kept[1] = true;
+  let first = 0, number = 0;
+  while (first < n) {
+    const ends = [];
+    let right = M.pad + (first ? before[first] : 0), start = n;
+    for (let c = first; c < n && start === n; c++) {
+      if (c > first) right += M.gap + after[c - 1] + before[c];
+      right += across[c];
+      ends.push(right);
+      if (right + after[c] + M.pad <= most || c === first) continue;
+      const full = M.filled * ends[c - 1 - first];
+      let best = Infinity;
+      for (let k = first + 1; k <= c; k++) if (!kept[k] && ends[k - 1 - first] >= full && crossing[k] <= best) { best = crossing[k]; start = k; }
+    }
+    row.fill(number++, first, start);
+    first = start;
+  }
+  return row;
 }
 
 function labelAfter(item) {
@@ -155,8 +254,7 @@ function settle(column, hs, y, pulls) {
 let scene;
 
 function arrange() {
-  const order = seen();
-  for (let i = order.length - 1; i >= 0; i--) if (!frames.has(order[i])) frames.set(order[i], frameOf(order[i]));
+  const order = frameAll();
   scene = {boxes: [], nodes: [], wires: [], starts: [], dots: [], at: new Map(), boxAt: new Map([[0, [0, 0]]])};
   for (const b of order) {
     const f = frames.get(b), box = B[b], [left, top] = scene.boxAt.get(b);
@@ -181,7 +279,9 @@ function arrange() {
 
 function lead(box, f, left, top) {
   const leaving = new Map();
-  for (const [start, stop, net, edges] of box.hops) {
+  box.hops.forEach(([start, stop, net, edges], number) => {
+    const turn = f.turns.get(number);
+    const via = turn && {right: left + turn.right, middle: top + turn.middle, left: left + turn.left};
     const kind = box.slots[2 * start], ref = box.slots[2 * start + 1];
     let x = left + f.x[start], y = top + f.y[start], bend = 0;
     if (kind === ITEM && ref < COUNT) { x += sizes[ref][0]; bend = startRoom[ref]; }
@@ -198,19 +298,24 @@ function lead(box, f, left, top) {
       const [w, h] = sizes[ref2];
       for (const e of edges) {
         const reach = x2 + w / 2 - (w !== h ? w / 2 : Math.sqrt(Math.max(w * w / 4 - place[e] * place[e], 0)));
-        scene.wires.push({x, y, bend: x + bend, back: x2 - endRoom[e], x2: reach, y2: y2 + place[e], net, edge: e, label: x2});
+        scene.wires.push({x, y, bend: x + bend, back: x2 - endRoom[e], x2: reach, y2: y2 + place[e], net, edge: e, label: x2, via});
       }
-      continue;
+      return;
     }
     let y3 = y2;
     if (kind2 === ITEM) { const g = frames.get(ref2 - COUNT); y3 += g.inputs.get(net) - g.h / 2; }
-    scene.wires.push({x, y, bend: x + bend, back: x2, x2: x2 + f.span[stop], y2: y3, net, edge: -1, label: x2});
-  }
+    scene.wires.push({x, y, bend: x + bend, back: x2, x2: x2 + f.span[stop], y2: y3, net, edge: -1, label: x2, via});
+  });
   for (const so of leaving.values()) if (so.used > 1 && so.dot) scene.dots.push({net: so.net, x: so.x + so.bend + 6, y: so.y});
 }
 
 const r1 = (v) => Math.round(v * 10) / 10;
 function pathOf(w) {
+  if (w.via) {
+    const {right, middle, left} = w.via, q = 6, [a, b, m, y, y2] = [right, left, middle, w.y, w.y2].map(r1);
+    return `M${r1(w.x)} ${y}H${r1(right - q)}Q${a} ${y} ${a} ${r1(w.y + q)}V${r1(middle - q)}Q${a} ${m} ${r1(right - q)} ${m}` +
+      `H${r1(left + q)}Q${b} ${m} ${b} ${r1(middle + q)}V${r1(w.y2 - q)}Q${b} ${y2} ${r1(left + q)} ${y2}H${r1(w.x2)}`;
+  }
   if (w.back < w.bend) {
     const m = r1((w.x + w.x2) / 2);
     return `M${r1(w.x)} ${r1(w.y)}C${m} ${r1(w.y)} ${m} ${r1(w.y2)} ${r1(w.x2)} ${r1(w.y2)}`;
@@ -252,7 +357,7 @@ const number = (s) => s === "nan" ? NaN : s === "inf" ? Infinity : s === "-inf" 
 function statOf(n) {
   if (!statistic) return null;
   const row = (statistic.of ? D.gradient_statistics : D.value_statistics)[n];
-  if (!row) return null;
+  if (!row || !(statistic.of ? knowsGrad : knowsValue)(n)) return null;
   const v = number(row[statistic.name]);
   return v === null || !Number.isFinite(v) ? null : v;
 }
@@ -295,6 +400,7 @@ function draw() {
   const [w, h] = extent();
   const left = -view.x / view.k, top = -view.y / view.k, width = w / view.k, height = h / view.k;
   world.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.k})`);
+  drawMap();
   const fits = drawn && !drawn.far && left >= drawn.l && top >= drawn.t && left + width <= drawn.r && top + height <= drawn.b;
   if (fits) return;
   const l = left - width * 0.4, r = left + width * 1.4, t = top - height * 0.4, b = top + height * 1.4;
@@ -307,11 +413,11 @@ function draw() {
     drawFar(context, w, h, left, top, left + width, top + height);
     return;
   }
-  if (!drawn || drawn.far) context.clearRect(0, 0, far.width, far.height);
+  if (!drawn || drawn.far) { context.setTransform(1, 0, 0, 1, 0, 0); context.clearRect(0, 0, far.width, far.height); }
   drawn = {far: false, l, r, t, b};
   const now = current(), parts = [];
   for (const box of scene.boxes) if (box.x < r && box.x + box.w > l && box.y < b && box.y + box.h > t) parts.push(svgBox(box, now));
-  const wires = scene.wires.filter((q) => q.x < r && Math.max(q.x2, q.label) > l && Math.min(q.y, q.y2) < b + 20 && Math.max(q.y, q.y2) > t - 20);
+  const wires = scene.wires.filter((q) => (q.via ? q.via.left : q.x) < r && (q.via ? q.via.right : Math.max(q.x2, q.label)) > l && Math.min(q.y, q.y2) < b + 20 && Math.max(q.y, q.y2) > t - 20);
   for (const q of wires) {
     const on = ways && ways.has(q.net) && (q.edge < 0 || ways.has(E.target[q.edge]));
     const flow = now >= 0 && q.edge >= 0 && E.target[q.edge] === now ? D.stops[stop - 1][1] ? edgeAt[q.edge] >= 0 ? " back" : "" : " forth" : "";
@@ -342,9 +448,14 @@ function svgStart(s) {
 function svgEnd(q) {
   const e = q.edge, x = r1(q.label - 4);
   let text = "";
-  if (E.local[e] && knowsValue(E.target[e])) text += `<text class="local halo" x="${x}" y="${r1(q.y2 - 5)}">${escape(E.local[e])}</text>`;
+  if (E.local[e] && knowsValue(E.target[e])) text += `<text class="local halo" x="${x}" y="${r1(q.y2 - 5)}"><title>${escape(meaning(e))}</title>${escape(E.local[e])}</text>`;
   if (E.downstream[e] && knowsEdge(e)) text += `<text class="grad end halo" x="${x}" y="${r1(q.y2 + 14)}">${escape(E.downstream[e])}</text>`;
   return text ? `<g class="${ways && !(ways.has(q.net) && ways.has(E.target[e])) ? "dim" : ""}">${text}</g>` : "";
+}
+
+function meaning(e) {
+  const sign = E.local[e], said = D.signs[sign] || (sign ? D.signs["×2"] : ""), words = E.words[e] < 0 ? "" : D.words[E.words[e]];
+  return `local gradient for ${E.argument[e]}: ${words}${said ? `. ${sign}: ${said}` : ""}`;
 }
 
 function svgBox(box, now) {
@@ -374,7 +485,7 @@ function svgNode(item, now) {
     text += `<rect class="gate"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="${radius}"/><text class="symbol" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
     if (N.name[n]) text += `<text class="name halo" x="${middle}" y="${r1(y - h / 2 - 6)}">${escape(N.name[n])}</text>`;
     const below = error ? "raised here" : N.role[n];
-    if (below) text += `<text class="${error ? "error" : "role halo"}" x="${middle}" y="${r1(y + h / 2 + 13)}">${below}</text>`;
+    if (below) text += `<text class="${error ? "error" : "role halo"}" x="${middle}" y="${r1(y + h / 2 + 16)}">${below}</text>`;
   } else {
     text += `<rect class="leaf ${N.kind[n]}"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="6"/><text class="leaf-name" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
     if (N.kind[n] !== "leaf") text += `<text class="type halo" x="${middle}" y="${r1(y + h / 2 + 12)}">${N.kind[n]}</text>`;
@@ -398,8 +509,10 @@ function drawFar(context, w, h, l, t, r, b) {
   context.globalAlpha = ways ? 0.15 : 0.7;
   context.beginPath();
   for (const q of scene.wires) {
-    if (q.x > r || q.x2 < l || Math.min(q.y, q.y2) > b || Math.max(q.y, q.y2) < t) continue;
-    context.moveTo(q.x, q.y); context.lineTo(q.x2, q.y2);
+    if ((q.via ? q.via.left : q.x) > r || (q.via ? q.via.right : q.x2) < l || Math.min(q.y, q.y2) > b || Math.max(q.y, q.y2) < t) continue;
+    context.moveTo(q.x, q.y);
+    if (q.via) { context.lineTo(q.via.right, q.y); context.lineTo(q.via.right, q.via.middle); context.lineTo(q.via.left, q.via.middle); context.lineTo(q.via.left, q.y2); }
+    context.lineTo(q.x2, q.y2);
   }
   context.stroke();
   context.globalAlpha = 1;
@@ -416,24 +529,120 @@ function drawFar(context, w, h, l, t, r, b) {
   groups.forEach((list, fill) => { context.fillStyle = fill; for (const n of list) context.fillRect(n.x, n.y - n.h / 2, n.w, n.h); });
 }
 
+// -- the map ----------------------------------------------------------------------------------
+
+const map = $("map"), picture = document.createElement("canvas");
+let pictured = null;            // of which scene and colours the picture was made
+function drawMap() {
+  const [w, h] = extent(), f = frames.get(0);
+  map.hidden = f.w * view.k <= w * 1.05 && f.h * view.k <= h * 1.05;
+  if (map.hidden) return;
+  const across = map.clientWidth, k = Math.min(across / f.w, 120 / f.h), scale = window.devicePixelRatio || 1;
+  const down = Math.max(Math.round(f.h * k), 24), left = (across - f.w * k) / 2, now = current();
+  map.style.height = down + "px";
+  map.dataset.k = k; map.dataset.left = left;
+  const css = getComputedStyle(document.documentElement), tone = (name) => css.getPropertyValue(name).trim();
+  const wanted = [tone("--paper"), across, scale, now, picked].join();
+  if (!pictured || pictured.scene !== scene || pictured.wanted !== wanted) {
+    pictured = {scene, wanted};
+    picture.width = across * scale; picture.height = down * scale;
+    const context = picture.getContext("2d");
+    context.setTransform(scale * k, 0, 0, scale * k, scale * left, 0);
+    context.fillStyle = tone("--box"); context.strokeStyle = tone("--box-edge"); context.lineWidth = 0.5 / k;
+    for (const box of scene.boxes) { context.fillRect(box.x, box.y, box.w, box.h); context.strokeRect(box.x, box.y, box.w, box.h); }
+    const colors = {mark: tone("--mark"), bad: tone("--bad"), op: tone("--edge"), leaf: tone("--param-edge")};
+    for (const n of scene.nodes) {
+      context.fillStyle = colors[n.n === now || n.n === picked ? "mark" : D.error_of[n.n] ? "bad" : isOp[n.n] ? "op" : "leaf"];
+      context.fillRect(n.x, n.y - n.h / 2, Math.max(n.w, 1 / k), Math.max(n.h, 1 / k));
+    }
+  }
+  map.width = picture.width; map.height = picture.height;
+  const context = map.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  context.scale(scale, scale);
+  context.strokeStyle = tone("--local"); context.lineWidth = 1.5;
+  context.strokeRect(left - view.x / view.k * k, -view.y / view.k * k, w / view.k * k, h / view.k * k);
+}
+function goByMap(e) {
+  const box = map.getBoundingClientRect(), [w, h] = extent(), k = +map.dataset.k;
+  view.x = w / 2 - (e.clientX - box.left - map.dataset.left) / k * view.k;
+  view.y = h / 2 - (e.clientY - box.top) / k * view.k;
+  touched = true;
+  ask();
+}
+map.addEventListener("pointerdown", (e) => { e.stopPropagation(); goByMap(e); if (e.isTrusted) map.setPointerCapture(e.pointerId); });
+map.addEventListener("pointermove", (e) => { if (e.buttons) goByMap(e); e.stopPropagation(); });
+map.addEventListener("pointerup", (e) => e.stopPropagation());
+$("corner").addEventListener("pointerdown", (e) => e.stopPropagation());
+$("meanings").innerHTML = "<dt>4×3 ‖2‖</dt><dd>shape and Euclidean norm; a number stands as it is</dd>" + Object.entries(D.signs).map(([sign, said]) => `<dt>${escape(sign)}</dt><dd>${escape(said)}</dd>`).join("");
+
 // -- moving about -----------------------------------------------------------------------------
 
+// As in overview.py: as much unfolded as can be read at one glance, in rows that fill the window.
+const {readable: READABLE, largest: LARGEST, margin: MARGIN, tries: TRIES, beside: BESIDE, many: MANY} = D.overview;
+const readable = () => extent()[0] < 700 ? 0.7 * READABLE : READABLE;     // a telephone is held closer
+const rowAt = (k) => extent()[0] / k - 2 * MARGIN;
+// A narrow window is scrolled down, as a page is on a telephone.
+function page() { const [w, h] = extent(); return [w, w < 700 ? 2.5 * h : h]; }
+function scaleIn([w, h]) { const f = frames.get(0); return Math.min(w / (f.w + 2 * MARGIN), h / (f.h + 2 * MARGIN), LARGEST); }
+function tryRows(width, beside) {
+  const other = width !== rows.width || beside !== rows.beside;
+  rows = {width, beside};
+  frameAll(other);
+  return scaleIn(page());
+}
+const besides = () => seen().length > MANY || folded.every((f, b) => f || b === 0) ? BESIDE.slice(0, 1) : BESIDE;
+function inRows() {
+  let best = null, most = 0;
+  for (const beside of besides()) {
+    let low = 0.005, high = LARGEST, tried = high;
+    for (let i = 0; i < 8; i++) {
+      const scale = tryRows(rowAt(tried), beside);
+      if (scale > most) { most = scale; best = {...rows}; }
+      if ((frames.get(0).h + 2 * MARGIN) * tried > page()[1]) high = tried;
+      else if (tried === LARGEST) break;
+      else low = tried;
+      tried = Math.sqrt(low * high);
+    }
+  }
+  tryRows(best.width, best.beside);
+}
+function overview() {
+  folded = B.map((_, b) => b > 0);
+  frames.clear();
+  const fits = () => besides().some((beside) => tryRows(rowAt(readable()), beside) >= readable());
+  if (fits()) {
+    const queue = [0];
+    let failures = 0;
+    for (const b of queue) {
+      const kinds = new Map();
+      for (const m of B[b].members) if (m >= COUNT && B[m - COUNT].kind === "module") {
+        const inner = B[m - COUNT], type = inner.members.some((i) => i >= COUNT) ? m : inner.title.split(": ").pop();
+        kinds.set(type, (kinds.get(type) || []).concat(m - COUNT));
+      }
+      for (const kind of kinds.values()) {
+        if (failures === TRIES) break;
+        for (const inner of kind) { folded[inner] = false; forget(inner); }
+        if (fits()) { queue.push(...kind); continue; }
+        failures++;
+        for (const inner of kind) { folded[inner] = true; forget(inner); }
+      }
+    }
+  }
+  fit();
+}
 function fit() {
-  const [w, h] = extent(), f = frames.get(0);
-  view.k = Math.min(w / (f.w + 40), h / (f.h + 40), 1.8);
-  if (view.k < 0.45 && f.w * 0.45 > w) view.k = Math.min(0.75, Math.max(view.k, 0.45, Math.min(h / (f.h + 40), 0.75)));
-  view.x = f.w * view.k < w ? (w - f.w * view.k) / 2 : 20;
-  view.y = (h - f.h * view.k) / 2;
-  if (f.h * view.k > h) view.y = 20;
+  const [w, h] = extent();
+  inRows(); arrange();
+  const f = frames.get(0);
+  view.k = scaleIn(page());
+  view.x = (w - f.w * view.k) / 2; view.y = Math.max((h - f.h * view.k) / 2, MARGIN / 2);
+  touched = false;
   redraw();
 }
-function whole() {
-  const [w, h] = extent(), f = frames.get(0);
-  view.k = Math.min(w / (f.w + 40), h / (f.h + 40), 1.8);
-  view.x = (w - f.w * view.k) / 2; view.y = (h - f.h * view.k) / 2;
-  redraw();
-}
+let touched = false;            // by the user: then a window of another size leaves the view as it is
 function zoom(factor, cx, cy) {
+  touched = true;
   const k = Math.min(Math.max(view.k * factor, 0.004), 4);
   view.x = cx - (cx - view.x) * k / view.k; view.y = cy - (cy - view.y) * k / view.k; view.k = k;
   redraw();
@@ -445,6 +654,7 @@ function headOf(b) {
 function forget(b) { for (let p = b; p >= 0; p = B[p].parent) frames.delete(p); }
 function toggle(b, anchor = true) {
   const before = anchor ? headOf(b) : null;
+  touched = true;
   folded[b] = !folded[b];
   forget(b);
   arrange();
@@ -461,6 +671,7 @@ function reveal(n) {
   if (changed) arrange();
 }
 function centre(item, keep = false) {
+  touched = true;
   const [w, h] = extent();
   let x, y;
   if (item < COUNT) { const at = scene.at.get(item); if (!at) return; x = at.x + at.w / 2; y = at.y; }
@@ -472,8 +683,9 @@ function centre(item, keep = false) {
   redraw();
 }
 function setAll(open) {
-  folded = open ? B.map(() => false) : initial.slice();
-  frames.clear(); arrange(); open ? whole() : fit();
+  if (!open) { overview(); return; }
+  folded = B.map(() => false);
+  frames.clear(); fit();
 }
 
 // -- the panel --------------------------------------------------------------------------------
@@ -482,13 +694,13 @@ const none = '<span class="none">not computed</span>';
 const link = (n) => `<a data-go="${n}" tabindex="0" role="button">${escape(N.label[n])}</a>`;
 function spoken(n) {
   const parts = [N.name[n] || N.label[n], isOp[n] ? N.op[n] + (N.role[n] ? ", " + N.role[n] : "") : N.kind[n]];
-  if (N.value[n]) parts.push("value " + N.value[n]);
-  if (N.upstream[n]) parts.push("gradient " + N.upstream[n]);
+  if (N.value[n] && knowsValue(n)) parts.push("value " + N.value[n]);
+  if (N.upstream[n] && knowsGrad(n)) parts.push("gradient " + N.upstream[n]);
   if (D.error_of[n]) parts.push("raised: " + D.error_of[n]);
   return parts.join(", ");
 }
 function table(n) {
-  const v = D.value_statistics[n], g = D.gradient_statistics[n];
+  const v = knowsValue(n) ? D.value_statistics[n] : null, g = knowsGrad(n) ? D.gradient_statistics[n] : null;
   if (!v && !g) return "";
   const cell = (row, i, c) => `<td class="${c}">${row ? row[i] === null ? "—" : escape(row[i]) : "—"}</td>`;
   return `<table><tr><th></th><th>value</th><th>gradient</th></tr>${D.statistics.map((name, i) => `<tr><td>${name}</td>${cell(v, i, "v")}${cell(g, i, "g")}</tr>`).join("")}</table>`;
@@ -510,12 +722,13 @@ function details(item) {
   if (D.error_of[n]) text += `<div class="row bad"><b>Raised:</b> ${escape(D.error_of[n])}</div>`;
   if (D.note_of[n]) text += `<div class="row none">${escape(D.note_of[n])}</div>`;
   text += `<div class="buttons"><button data-from="${n}">Paths from here (a)</button><button data-to="${n}">Paths to here (b)</button></div>`;
-  text += `<h3>Value</h3><div class="row mono v">${N.values[n] ? escape(N.values[n]) : none}</div>`;
-  text += `<h3>Gradient (upstream)</h3><div class="row mono g">${N.gradients[n] ? escape(N.gradients[n]) : none}</div>`;
-  if (D.chains[n]) text += `<h3>Chain rule</h3><div class="chain">${D.chains[n]}</div>`;
+  const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
+  text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
+  text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : none}</div>`;
+  if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${D.chains[n]}</div>`;
   if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
-    `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${E.gradient[e] ? escape(E.gradient[e]) : none}</span></div>`).join("");
-  if (outgoing[n].length) text += `<h3>Uses</h3>` + outgoing[n].slice(0, 40).map((e) => `<div class="row mono">${link(E.target[e])} <span class="g">${E.gradient[e] ? escape(E.gradient[e]) : ""}</span></div>`).join("");
+    `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 || !knowsValue(n) ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${passed(e) ? escape(E.gradient[e]) : none}</span></div>`).join("");
+  if (outgoing[n].length) text += `<h3>Uses</h3>` + outgoing[n].slice(0, 40).map((e) => `<div class="row mono">${link(E.target[e])} <span class="g">${passed(e) ? escape(E.gradient[e]) : ""}</span></div>`).join("");
   text += `<h3>Statistics</h3>${table(n) || none}`;
   if (N.file[n] >= 0) {
     const file = D.files[N.file[n]], line = N.line[n], source = D.source[`${N.file[n]}:${line}`];
@@ -627,6 +840,7 @@ function seek(to, follow = true) {
   sentence();
   const n = current();
   if (n >= 0 && follow) { const item = shown(n); centre(item, true); }
+  if (picked !== null) details(picked);
   redraw();
 }
 function play(on) {
@@ -664,7 +878,7 @@ stage.addEventListener("pointermove", (e) => {
   }
   const dx = e.clientX - drag.x, dy = e.clientY - drag.y;
   if (!drag.moved && Math.hypot(dx, dy) < 4) return;
-  drag.moved = true; stage.classList.add("dragging");
+  drag.moved = true; touched = true; stage.classList.add("dragging");
   view.x += dx; view.y += dy; drag.x = e.clientX; drag.y = e.clientY;
   ask();
 });
@@ -749,21 +963,21 @@ $("unfold").addEventListener("click", () => setAll(true));
 $("refold").addEventListener("click", () => setAll(false));
 $("fit").addEventListener("click", fit);
 $("help").addEventListener("click", () => { const k = $("keys"); k.hidden = !k.hidden; $("help").setAttribute("aria-expanded", String(!k.hidden)); });
-new ResizeObserver(redraw).observe(stage);
+new ResizeObserver(() => { if (touched) redraw(); else overview(); }).observe(stage);
 
 $("title").textContent = D.title + (D.step === null ? "" : `, step ${D.step}`);
-arrange();
 sentence();
 const failed = Object.keys(D.error_of)[0];
-fit();
+overview();
 draw();
 if (failed !== undefined) go(+failed);
 
 // For tests and for scripts of the user's own.
 window.backlit = {
-  data: D, view, redraw, fit, whole, toggle, seek, paths, go, setAll,
+  data: D, view, redraw, fit, toggle, seek, paths, go, setAll,
   position: (n) => { const at = scene.at.get(n); return at ? [at.x, at.y] : null; },
   head: (b) => headOf(b).map((v, i) => v * view.k + (i ? view.y : view.x)),
+  layout: () => ({folded, width: rows.width, beside: rows.beside}),
   size: () => [frames.get(0).w, frames.get(0).h],
   state: () => ({picked, stop, visible: scene.nodes.length, far: !!(drawn && drawn.far), ways: ways ? ways.size : null}),
 };
