@@ -6,8 +6,8 @@ An op is checked in four stages, a model node by node in the same way:
 2. `judge` compares them. Where they differ and the text of the backward can be read (`source`),
    `repairs` looks for the one change of it (`edits_of_text`, `edits_of_places`, `edits_of_values`)
    with which the gradients are right: that is the cause, at its line.
-3. `causes` looks for mistakes that predict the wrong numbers (`case` is one wrong gradient, with the
-   table of mistakes and their ranks), in the order of `causes.STAGES`, until some fit: `simple`
+3. `causes` looks for mistakes that predict the wrong numbers (`case` is one wrong gradient, with
+   the table of mistakes and their ranks), in the order of `causes.STAGES`, until some fit: `simple`
    (signs, constants, axes), `factors` (made of `quantities`), `paths` (the forward's body as
    `unfold` walks it, with one rule broken, then two paths missing), `last_resorts` (exchanges), and
    `paths` again (one derivative taken for another).
