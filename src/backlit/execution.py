@@ -24,6 +24,8 @@ class Eager:
 
     #: Whether ops are written down, for values that are not known yet.
     captures = False
+    #: Whether a compiled function runs as it is written, because each of its ops counts.
+    unfolds = False
 
     def read(self, tensor: Any) -> Any:
         """A Tensor's value by now."""

@@ -99,12 +99,67 @@ def test_an_element_is_named_with_its_value():
         bl.gradcheck(lambda a, x: a + doubtful(x), [at(1.0), at([1e-8, 3.0])])
 
 
-def test_a_kink_is_named():
-    with pytest.raises(
-        GradcheckError,
-        match=r"there is a kink: the slopes to its sides are .* and 0, and any choic",
+AT_KINKS = {
+    "relu at 0": (F.relu, [0.0, 1.0]),
+    "relu beside 0": (F.relu, [1e-8, -1e-8, 1.0]),
+    "median of equals": (bl.median, [1.0, 2.0, 2.0, 2.0]),
+    "pooling of equals": (lambda x: F.max_pool1d(x.reshape(1, 1, 4), 2), [1.0, 1.0, 0.0, 0.0]),
+    "relu and its mirror": (lambda x: F.relu(x) - F.relu(-x), [0.0, 1.0]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:gradcheck")
+@every("name", AT_KINKS)
+def test_a_choice_at_a_kink_is_right(name):
+    f, x = AT_KINKS[name]
+    assert bl.gradcheck(f, at(*x))
+
+
+def test_a_choice_at_a_kink_is_told():
+    with pytest.warns(
+        UserWarning,
+        match=r"the gradient for inputs\[0\] \(float64\[2\]\) is a choice at a kink in 1 of 2 "
+        r"elements, as at \[0\], where it is 0: 0; it is right a little way off",
     ):
-        bl.gradcheck(F.relu, at(0.0, 1.0))
+        assert bl.gradcheck(F.relu, at(0.0, 1.0))
+
+
+class Steep(bl.Elementwise):
+    """A ReLU whose slope at 0 is one that there is on no side."""
+
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.maximum(x, 0.0)
+
+    def backward(self, xp, grad_y, x):
+        return xp.where(x == 0, 3 * grad_y, xp.where(x > 0, grad_y, 0 * grad_y))
+
+
+class OneSided(Steep):
+    """A ReLU that has the wrong slope below 0."""
+
+    def backward(self, xp, grad_y, x):
+        return xp.where(x > 0, grad_y, 0.5 * grad_y)
+
+
+@every("op, x", [(Steep, [0.0, 1.0]), (OneSided, [0.0, -1.0])])
+def test_what_is_wrong_at_a_kink_is_found(op, x):
+    with pytest.raises(GradcheckError, match="in 1 of 2 elements, most at"):
+        bl.gradcheck(lambda v: bl.apply(op(), v), at(*x))
+
+
+def test_casts_inside_are_computed_in_float64():
+    x = at(0.3, -1.2)
+    assert bl.gradcheck(lambda v: bl.exp(v.astype("float16")) * v.astype("bfloat16"), x)
+    with pytest.raises(GradcheckError, match="in 2 of 2 elements"):
+        bl.gradcheck(lambda v: bl.exp(v.astype("float16")).detach() * v, x)
+
+
+def test_a_gate_that_computes_in_float32_is_not_blamed():
+    gate = (lambda x: np.exp(x.astype(np.float32)), lambda dz, x: dz * np.exp(x))
+    with pytest.raises(DTypeError, match="f must compute in float64, but its values are those of"):
+        bl.gradcheck(lambda v: bl.apply(gate, v), at(0.3, -1.2))
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ FLOORS = [
     {"tape"},
     {"conversion", "execution"},
     {"tensor"},
-    {"precision", "promotion", "gates"},
+    {"precision", "promotion", "gates", "widened"},
     {"array_api"},
     {"autograd"},
     {"batch_rules", "batching"},

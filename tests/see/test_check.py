@@ -10,10 +10,11 @@ import backlit as bl
 from backlit import Elementwise, Op, nn, see
 from backlit.cli import main
 from backlit.errors import ArgumentError, DTypeError
+from backlit.gradcheck import precision
 from backlit.ops import activation, contraction, elementwise, reductions
 from backlit.random import default_generator
 from backlit.see.checks import KINDS, Experiment, judge
-from backlit.see.checks.numeric import along, measure, precision
+from backlit.see.checks.numeric import along, measure
 
 RNG = np.random.default_rng(1)
 
@@ -486,6 +487,35 @@ def test_a_function_of_several_inputs():
 # -- bad input ---------------------------------------------------------------------------------
 
 
+def test_several_outputs_and_inputs_in_containers():
+    assert see.check(lambda x: (x * x, {"a": bl.tanh(x)}), X).ok
+    cut = see.check(lambda x: (x * x, x.detach() * x), X)
+    assert cut.verdict == "wrong"
+    assert cut.causes[0].kind == "cut"
+    named = see.check(lambda given: given["a"].detach() * given["b"][0], {"a": X, "b": [X]})
+    assert named.causes[0].input == "input 0['a']"
+
+
+def test_labels_stay_as_they_are():
+    """The gradient of the cross-entropy of one-hot labels is right for labels that sum to 1."""
+
+    class CrossEntropy(Op):
+        saves = ("x", "labels")
+        factor = 1.0
+
+        def forward(self, xp, x, labels):
+            return xp.sum(labels * (xp.log(xp.sum(xp.exp(x), axis=1, keepdims=True)) - x))
+
+        def backward(self, xp, grad_y, x, labels):
+            p = xp.exp(x)
+            return self.factor * grad_y * (p / xp.sum(p, axis=1, keepdims=True) - labels), None
+
+    labels = np.eye(4)[[0, 3, 1]]
+    assert see.check(CrossEntropy(), X, labels).ok
+    half = type("Half", (CrossEntropy,), {"factor": 0.5})()
+    assert first(half, X, labels).kind == "constant"
+
+
 def test_bad_input():
     with pytest.raises(ArgumentError, match=r"multiply needs an input for each of \(a, b\)"):
         see.check(elementwise.Multiply())
@@ -497,8 +527,8 @@ def test_bad_input():
         see.check(Net("right"), BATCH, loss=lambda y, t: y)
     with pytest.raises(DTypeError, match=r"input 0 of exp must be numbers"):
         see.check(elementwise.Exp(), np.array(["a"]))
-    with pytest.raises(ArgumentError, match=r"must return one Tensor, got tuple"):
-        see.check(lambda x: (x, x), X)
+    with pytest.raises(ArgumentError, match=r"must return floating Tensors, got tuple; return wh"):
+        see.check(lambda x: (x.numpy(), 3), X)
 
 
 # -- measuring ---------------------------------------------------------------------------------

@@ -161,6 +161,50 @@ def test_a_leaf_replaced_since_is_not_available():
     assert bias.upstream is not None
 
 
+def test_which_of_two_leaves_was_replaced_is_not_made_up():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    c = bl.tensor([1.0, 2.0], requires_grad=True)
+    loss = bl.tanh((x + c) - 0.5).sum()
+    c.assign(c * 1.1)
+    r = see.record(loss)
+    assert r.find("c").value is r.find("x").value is None
+    assert "it, or another of 2 leaves, was replaced after this computation" in r.find("x").note
+    assert "replaced since" in r.find("subtract_3").note
+
+
+def test_results_of_native_code_are_no_sign_of_a_replaced_leaf():
+    x = np.random.default_rng(0).normal(size=(1024, 64)).astype(np.float32)
+    layer = nn.Linear(64, 256)
+    bl.set_native_ops(True)
+    try:
+        h = layer(bl.tensor(x))
+        losses = bl.tanh(h).sum(), (h - h.mean(axis=0)).exp().sum()
+        bl.set_native_ops(False)
+        records = [see.record(loss) for loss in losses]
+        assert all(n.value is not None and n.note is None for r in records for n in r.nodes)
+        np.testing.assert_allclose(first(records[0], "linear").value.array, h.array, atol=1e-4)
+    finally:
+        bl.set_native_ops(True)
+
+
+def test_an_op_that_draws_numbers_of_its_own_is_told():
+    rng = np.random.default_rng(0)
+
+    class Noisy(bl.Op):
+        def forward(self, xp, x):
+            return x + rng.normal(size=x.shape)
+
+        def backward(self, xp, grad_y):
+            return grad_y
+
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    r = see.record(bl.tanh(bl.apply(Noisy(), x) - 0.5).sum())
+    assert "its op gives another value at each call" in first(r, "noisy").note
+    assert "a value that it was computed from is not, either" in first(r, "subtract").note
+    assert r.find("x").note is None
+    assert first(r, "tanh").value is not None
+
+
 def test_values_can_be_asked_for_after_the_graph_is_gone():
     net, _, _, loss = step()
     r = see.record(loss)

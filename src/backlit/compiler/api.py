@@ -165,8 +165,8 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do what the function does."""
-        if STATE.execution.captures:
-            return self.function(*args, **kwargs)  # part of an outer capture
+        if STATE.execution.captures or STATE.execution.unfolds:
+            return self.function(*args, **kwargs)  # part of an outer capture, or looked at
         leaves, key = self._key(args, kwargs)
         for runner in self._runners.get(key, ()):
             if runner.captured.has_aliases(leaves):

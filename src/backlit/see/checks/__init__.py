@@ -30,6 +30,7 @@ from ...op import Op, describe
 from ...tensor import Tensor
 from .case import KINDS, Cause
 from .experiment import Experiment
+from .held import modules_of
 from .judge import check_op, judge
 from .model import check_function
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult
@@ -121,18 +122,6 @@ def _array(op: Op, i: int, x: Any) -> Any:
     return x
 
 
-def modules_of(*functions: Any) -> list[Module]:
-    """The modules among the functions, in their closures, and by the global names they use."""
-    found: list[Module] = []
-    for f in functions:
-        cells = getattr(f, "__closure__", None) or ()
-        held = [f, getattr(f, "__self__", None), *(c.cell_contents for c in cells if _filled(c))]
-        code, globals_ = getattr(f, "__code__", None), getattr(f, "__globals__", {})
-        held += [globals_.get(n) for n in code.co_names] if code is not None else []
-        found += [m for m in held if isinstance(m, Module) and m not in found]
-    return found
-
-
 def _fits(subject: Any, inputs: Sequence[Any]) -> None:
     """Raise if a call cannot take so many inputs."""
     function = subject.forward if isinstance(subject, Module) else subject
@@ -148,11 +137,3 @@ def _fits(subject: Any, inputs: Sequence[Any]) -> None:
             f"check: {name} cannot be called with {len(inputs)} inputs: {error}; give them after "
             "it, as in check(model, x)"
         ) from None
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True

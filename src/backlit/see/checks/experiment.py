@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,24 @@ from ...autograd import fit, step_back
 from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING
 from ...errors import BacklitError
+from ...gradcheck import precision
 from ...op import Op, describe
-from .numeric import _EPS, COARSE_STEPS, STEPS, Columns, along, measure, precision
+from .numeric import (
+    _EPS,
+    COARSE_STEPS,
+    STEPS,
+    Columns,
+    measure,
+    typical_size,
+)
 
-#: An element agrees if it is off by at most this much of the largest, beyond its error band.
-RTOL = 1e-6
 #: Above this many elements a sample of them is measured.
 LIMIT = 300
+
+KINKS = (
+    "kinks: at some elements the one-sided derivatives differ (|x| at 0, a tie); any choice "
+    "between them is accepted"
+)
 
 
 @dataclass
@@ -71,6 +82,7 @@ class Experiment:
     It depends on `forward` alone, so one experiment judges any number of backward bodies.
     """
 
+    @np.errstate(all="ignore")
     def __init__(
         self,
         op: Op,
@@ -99,7 +111,8 @@ class Experiment:
                 "make the random numbers an input, or seed the generator inside the function"
             )
             return
-        nearby = [_jittered(given, rng, 0.1, i > 0) for i in range(points - 1)]
+        held = self._held(given)
+        nearby = [_jittered(given, rng, 0.1, i > 0, held) for i in range(points - 1)]
         self.precision = precision(self.forward(*nearby[0]), nearby[0]) if nearby else "float64"
         self.steps = STEPS
         if self.precision != "float64":
@@ -109,19 +122,28 @@ class Experiment:
                 f"exact to about {math.sqrt(_EPS[self.precision]):.0e} only; the bands are as wide"
             )
         columns = max(1, int(seconds / (max(cost, 1e-7) * 2 * len(self.steps) * points)))
-        for i, point in enumerate([given, *nearby]):
-            self._add(point, rng, columns, required=i == 0)
+        self._add(given, rng, columns, required=True)
+        for i, point in enumerate(nearby):
+            if not self._add(point, rng, columns, required=False) and i > 0:
+                above = _jittered(given, rng, 0.1, True, held, upwards=True)
+                self._add(above, rng, columns, required=False)
         if any(c.kink.any() for t in self.trials for c in t.columns.values()):
-            self.notes.append(
-                "kinks: at some elements the one-sided derivatives differ (|x| at 0, a tie); any "
-                "choice between them is accepted"
-            )
+            self.notes.append(KINKS)
         if any(c.unknown.any() for t in self.trials for c in t.columns.values()):
             self.notes.append(
                 "edges: at some elements the function jumps or ends; these are left out"
             )
         for tied in _tied(given):
             self._add(tied, rng, min(columns, 64), required=False, ties=True)
+
+    def _held(self, given: tuple[Any, ...]) -> set[int]:
+        """The inputs without a derivative, which stay as they are: labels need not be numbers."""
+        sent = answer(
+            self.op, Trial(given, self.y, np.ones(self.y.shape), {}), np.ones(self.y.shape)
+        )
+        if sent.error is not None:
+            return set()
+        return {k for k, g in enumerate(sent.gradients) if g is None and k not in sent.misfits}
 
     def forward(self, *inputs: Any) -> np.ndarray:
         """The op's value, by NumPy."""
@@ -135,17 +157,18 @@ class Experiment:
         columns: int,
         required: bool,
         ties: bool = False,
-    ) -> None:
+    ) -> bool:
+        """Measure at a point; False if the function is another one there, or not defined."""
         try:
             y = self.forward(*point)
         except (ValueError, BacklitError, IndexError):
             if required:
                 raise
-            return
+            return False
         if not required and (
             y.shape != self.y.shape or (np.isfinite(y) != np.isfinite(self.y)).any()
         ):
-            return
+            return False
         upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
         measured = {}
         for k in self.positions:
@@ -157,9 +180,9 @@ class Experiment:
             measured[k] = measure(
                 self.forward, point, k, index, y, self.steps, _EPS[self.precision]
             )
-        if ties and not any(c.kink.any() for c in measured.values()):
-            return
-        self.trials.append(Trial(point, y, upstream, measured, ties))
+        if not ties or any(c.kink.any() for c in measured.values()):
+            self.trials.append(Trial(point, y, upstream, measured, ties))
+        return True
 
 
 def _differentiable(x: Any) -> bool:
@@ -167,19 +190,29 @@ def _differentiable(x: Any) -> bool:
 
 
 def _jittered(
-    inputs: tuple[Any, ...], rng: np.random.Generator, amount: float, fill: bool
+    inputs: tuple[Any, ...],
+    rng: np.random.Generator,
+    amount: float,
+    fill: bool,
+    held: Container[int] = (),
+    upwards: bool = False,
 ) -> tuple[Any, ...]:
-    """Inputs near the given ones: each element scaled a little, zeros moved if `fill`."""
+    """Inputs near the given ones: each element scaled a little, those near 0 moved off if `fill`.
+
+    What is exactly 0 goes to either side, or all of it `upwards`, where a function may be defined.
+    """
     result: list[Any] = []
-    for x in inputs:
-        if _differentiable(x):
-            moved = x * (1 + amount * rng.uniform(-1, 1, x.shape))
-            if fill:
-                small = 0.05 * float(np.sqrt(np.mean(x * x))) or 1.0
-                moved = np.where(x == 0, small * rng.uniform(0.5, 1, x.shape), moved)
-            result.append(moved)
-        else:
+    for k, x in enumerate(inputs):
+        if not _differentiable(x) or k in held:
             result.append(x)
+            continue
+        moved = x * (1 + amount * rng.uniform(-1, 1, x.shape))
+        if fill:
+            small = typical_size(x, 0.05)
+            either = np.ones(x.shape) if upwards else rng.choice([-1.0, 1.0], x.shape)
+            away = small * rng.uniform(0.5, 1, x.shape) * np.where(x == 0, either, np.sign(x))
+            moved = np.where(np.abs(x) < small, moved + away, moved)
+        result.append(moved)
     return tuple(result)
 
 
@@ -259,102 +292,6 @@ def _arrays(op: Op, saved: Sequence[Any]) -> Iterator[tuple[str, np.ndarray]]:
             for i, v in enumerate(value):
                 if isinstance(v, np.ndarray):
                     yield f"{name}[{i}]", v
-
-
-@dataclass
-class Finding:
-    """The verdict on one input of one op: `wrong` elements with what they are and should be."""
-
-    position: int
-    name: str
-    wrong: int = 0
-    compared: int = 0
-    worst: str = ""
-    ties_only: bool = False
-    ratio: float = 1.0  # at ties: what the tied elements get, of what they should get together
-
-
-def compare(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> Finding:
-    """Compare one input's gradient with the measured one, at every trial."""
-    finding = Finding(k, experiment.names[k])
-    largest, smooth_wrong = 0.0, 0
-    for trial, given in zip(experiment.trials, answers, strict=True):
-        got_all = given.gradients[k]
-        if got_all is None:
-            continue
-        columns = trial.columns[k]
-        got = got_all.reshape(-1)[columns.index]
-        want, band = trial.want(k), columns.pulled_band(trial.upstream)
-        scale = max(np.max(np.abs(want), initial=0.0), 1e-12)
-        rounding = _EPS[experiment.precision] if experiment.precision != "float64" else 0.0
-        allowed = RTOL * scale + 3 * band + 100 * rounding * scale
-        low, high = columns.interval(trial.upstream)
-        off = np.maximum(low - got, got - high)
-        off = np.where(np.isfinite(got), np.maximum(off, 0), np.inf)
-        usable = ~columns.any_unknown()
-        bad = usable & (off > allowed)
-        finding.compared += int(usable.sum())
-        finding.wrong += int(bad.sum())
-        smooth_wrong += int(bad.sum()) * (not trial.ties)
-        if bad.any():
-            relative = float(np.max(np.where(bad, off, 0)) / scale)
-            if relative > largest:
-                largest = relative
-                row = int(np.argmax(np.where(bad, off, -1)))
-                shape = trial.inputs[k].shape
-                where = [int(i) for i in np.unravel_index(columns.index[row], shape)]
-                finding.worst = (
-                    f"{experiment.names[k]}{where if where else ''}: got {got[row]:.7g}, "
-                    f"should be {want[row]:.7g} ± {max(band[row], 1e-12 * scale):.1g}"
-                )
-    finding.ties_only = finding.wrong > 0 and smooth_wrong == 0
-    return finding
-
-
-def compare_ties(experiment: Experiment, op: Op, finding: Finding, k: int) -> None:
-    """At a kink each share is free, but where moving all tied elements together is smooth their
-    shares must add up to that derivative.
-    """
-    for trial in experiment.trials:
-        kinked = {
-            j: np.zeros(trial.inputs[j].size) for j in trial.columns if trial.columns[j].kink.any()
-        }
-        if k not in kinked or any(
-            len(trial.columns[j].index) < trial.inputs[j].size for j in kinked
-        ):
-            continue
-        for j, v in kinked.items():
-            v[trial.columns[j].index[trial.columns[j].any_kink()]] = 1.0
-        direction = {j: v.reshape(trial.inputs[j].shape) for j, v in kinked.items()}
-        size = max(float(np.max(np.abs(trial.inputs[k]))), 1e-3) * 1e-5
-        sides = [
-            experiment.forward(
-                *[x + s * direction[j] if j in direction else x for j, x in enumerate(trial.inputs)]
-            )
-            for s in (size, -size)
-        ]
-        plus, minus = (sides[0] - trial.y) / size, (trial.y - sides[1]) / size
-        smooth = np.abs(plus - minus) <= 1e-3 * np.maximum(np.abs(plus), 1e-6)
-        touched = sum(
-            c.kink.reshape(len(c.index), -1).any(0).reshape(trial.y.shape)
-            for c in trial.columns.values()
-        )
-        upstream = np.where(smooth & (np.asarray(touched) > 0), trial.upstream, 0.0)
-        should, band = along(experiment.forward, trial.inputs, direction, upstream)
-        gradients = answer(op, trial, upstream).gradients
-        if any(gradients[j] is None for j in direction):
-            continue
-        found = sum(float(np.sum(gradients[j] * v)) for j, v in direction.items())
-        total = float(np.sum(np.abs(upstream * 0.5 * (plus + minus))))
-        if total > 0 and abs(found - should) > 1e-4 * total + 3 * band:
-            finding.wrong += 1
-            finding.ties_only = True
-            finding.ratio = found / should if should else math.inf
-            finding.worst = (
-                f"the {int(sum(v.sum() for v in direction.values()))} tied elements get "
-                f"{found:.5g} together, should be {should:.5g}"
-            )
-            return
 
 
 def signature(op: Op, inputs: Sequence[Any]) -> str:

@@ -13,7 +13,8 @@ from ...location import location
 from ...op import Op
 from .case import FIT, PLAIN, RANKS, Cause
 from .causes import explain
-from .experiment import Answer, Experiment, answer, compare, compare_ties, input_names
+from .compare import compare, compare_ties
+from .experiment import Answer, Experiment, answer, input_names
 from .repairs import Repair, repairs
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
 
@@ -24,6 +25,7 @@ PLAINEST = (
 )  # fmt: skip
 
 
+@np.errstate(all="ignore")
 def judge(
     experiment: Experiment, op: Op | None = None, *, subject: str = "", line: str = ""
 ) -> CheckResult:

@@ -12,11 +12,14 @@ neighbouring steps bound its error; the one-sided ones tell what kind of point i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from ...errors import BacklitError
 
 Forward = Callable[..., np.ndarray]
 
@@ -72,34 +75,6 @@ def contract(columns: np.ndarray, upstream: np.ndarray) -> np.ndarray:
     return columns.reshape(len(columns), -1) @ upstream.reshape(-1)
 
 
-def precision(y: np.ndarray, inputs: Sequence[Any]) -> str:
-    """The floating type whose rounding the forward shows, also if it returns a wider one.
-
-    >>> x = np.array([0.1, 0.2])
-    >>> precision(x.astype(np.float32).astype(float), [x]), precision(2 * x, [x])
-    ('float32', 'float64')
-    """
-    if y.dtype.name in _EPS and y.dtype.name != "float64":
-        return y.dtype.name
-    finite = y[np.isfinite(y)] if y.dtype.kind == "f" else y
-    if finite.size == 0 or not _has_fractions(finite):
-        return "float64"
-    wide = [x for x in inputs if isinstance(x, np.ndarray) and x.dtype == np.float64 and x.size]
-    for name in ("float16", "float32"):
-        narrow = np.dtype(name)
-        with np.errstate(over="ignore"):
-            exact = (finite.astype(narrow).astype(np.float64) == finite).all()
-            given = all((x.astype(narrow).astype(np.float64) == x).all() for x in wide)
-        if exact and not given:
-            return name
-    return "float64"
-
-
-def _has_fractions(values: np.ndarray) -> bool:
-    """Whether any element needs more than a few binary digits: 0, 1, 0.5 say nothing."""
-    return bool((values * 64 != np.round(values * 64)).any())
-
-
 def measure(
     forward: Forward,
     inputs: Sequence[Any],
@@ -111,75 +86,157 @@ def measure(
 ) -> Columns:
     """Measure the Jacobian's columns for the elements `index` of one input."""
     x = inputs[position]
-    typical = float(np.sqrt(np.mean(x * x))) if x.size else 1.0
-    floor = 0.1 * typical if np.isfinite(typical) and typical > 0 else 1.0
+    floor = typical_size(x, 0.1)
     count = len(index)
     parts = [np.zeros((count, *y.shape)) for _ in range(4)]
     flags = [np.zeros((count, *y.shape), bool) for _ in range(2)]
     point = list(inputs)
-    size = np.abs(y) + np.max(np.abs(y[np.isfinite(y)]), initial=0.0) * 1e-3
+    noise = rounding(forward, inputs, position, y, epsilon)
     with np.errstate(all="ignore"):
         for row, flat in enumerate(index):
             moved = x.copy()
             point[position] = moved
             old = moved.flat[flat]
-            scale = max(abs(old), floor)
+            if not np.isfinite(old):  # as in a mask of -∞, which is no number to move
+                flags[1][row] = True
+                continue
             above: list[np.ndarray] = []
             below: list[np.ndarray] = []
             widths = []
-            for step in steps:
-                for sign, values in ((1, above), (-1, below)):
-                    moved.flat[flat] = old + sign * step * scale
-                    values.append(np.array(forward(*point), np.float64))
-                widths.append((old + step * scale) - (old - step * scale))
-            results = _judge(np.stack(above), np.stack(below), y, size, np.array(widths), epsilon)
+            for step in _ladder(abs(old), floor, steps):
+                ends = old + step, old - step
+                for end, values in zip(ends, (above, below), strict=True):
+                    moved.flat[flat] = end
+                    values.append(value_at(forward, point, y.shape))
+                widths.append(ends[0] - ends[1])
+            results = _judge(np.stack(above), np.stack(below), y, noise, np.array(widths))
             for store, value in zip((*parts, *flags), results, strict=True):
                 store[row] = value
     jacobian, band, low, high = parts
     return Columns(index, jacobian, band, low, high, *flags)
 
 
-def _judge(
-    above: np.ndarray,
-    below: np.ndarray,
-    y: np.ndarray,
-    size: np.ndarray,
-    widths: np.ndarray,
-    epsilon: float,
-) -> tuple[np.ndarray, ...]:
-    """Derivative, band, one-sided derivatives, kink and unknown, for one moved element."""
-    shape = (-1, *(1,) * y.ndim)
-    width = widths.reshape(shape)
-    central = (above - below) / width
-    rounding = epsilon * size / width
-    change = np.abs(central[1:] - central[:-1])
-    doubt = np.where(np.isfinite(change), change + rounding[1:], np.inf)
-    best = np.argmin(doubt, axis=0)[None]
-    value = np.take_along_axis(central[1:], best, 0)[0]
-    band = np.take_along_axis(doubt, best, 0)[0]
+def typical_size(x: np.ndarray, part: float = 1.0) -> float:
+    """A part of the root mean square of an array's finite elements, 1 where that is 0."""
+    known = x[np.isfinite(x)]
+    size = part * float(np.sqrt(np.mean(known * known))) if known.size else 1.0
+    return size if np.isfinite(size) and size > 0 else 1.0
 
+
+def value_at(forward: Forward, point: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """f there in float64; NaN where the function is not defined, or has another shape."""
+    try:
+        y = np.array(forward(*point), np.float64)
+    except (BacklitError, ValueError, ArithmeticError, IndexError):
+        return np.full(shape, np.nan)
+    return y if y.shape == shape else np.full(shape, np.nan)
+
+
+def _ladder(size: float, floor: float, steps: Sequence[float]) -> list[float]:
+    """The steps for an element, largest first: of its own size, and of its neighbours'."""
+    scales = {max(size, floor), size} if size > 1e-12 * floor else {floor}
+    return sorted({s * scale for s in steps for scale in scales}, reverse=True)
+
+
+def rounding(
+    forward: Forward, inputs: Sequence[Any], position: int, y: np.ndarray, epsilon: float
+) -> np.ndarray:
+    """How far rounding may put each output off: what is known of its type, or more if more shows.
+
+    At equal distances a smooth function's third differences vanish with the cube of the distance;
+    what does not vanish is noise (J. J. Moré, S. M. Wild: Estimating computational noise, SIAM
+    Journal on Scientific Computing 33 (2011)). Sums that cancel inside a function show so, and
+    float32 inside does, which has the same noise at each distance, while that of a kink shrinks.
+    """
+    known = epsilon * (np.abs(y) + 1e-3 * np.max(np.abs(y[np.isfinite(y)]), initial=0.0))
+    x = inputs[position]
+    signs = np.where(np.arange(x.size).reshape(x.shape) % 3 == 1, -1.0, 1.0)
+    direction = signs * np.maximum(np.abs(x), typical_size(x, 0.1))
+    point = list(inputs)
+    found = []
+    with np.errstate(all="ignore"):
+        for distance in _DISTANCES:
+            third = np.zeros(y.shape)
+            for times, weight in ((2, 1), (1, -2), (-1, 2), (-2, -1)):
+                point[position] = x + times * distance * direction
+                third += weight * value_at(forward, point, y.shape)
+            found.append(np.abs(np.where(np.isfinite(third), third, 0.0)) / math.sqrt(10))
+    fine, middle, coarse = found
+    stairs = np.where(coarse < 10 * middle, np.maximum(coarse, middle), 0.0)
+    return np.maximum(known, np.maximum(fine, stairs))
+
+
+#: Of the points whose differences show noise, relative to the elements.
+_DISTANCES = (2.0**-40, 1e-7, 1e-5)
+
+
+def _judge(
+    above: np.ndarray, below: np.ndarray, y: np.ndarray, noise: np.ndarray, widths: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Derivative, band, one-sided derivatives, kink and unknown, for one moved element.
+
+    With falling steps h the one-sided slopes of a smooth function come together as h does. Where
+    they do not, there is a kink between the points: of the steps only those below it count. If it
+    is still there at the last step that rounding allows, the point is on it.
+    """
+    width = widths.reshape(-1, *(1,) * y.ndim)
+    central = (above - below) / width
     plus, minus = 2 * (above - y) / width, 2 * (y - below) / width
+    doubtful = 2 * noise / width
     gap = np.abs(plus - minus)
-    largest = np.nanmax(np.where(np.isfinite(central), np.abs(central), 0), initial=1e-30)
-    noise = 20 * rounding + 1e-4 * largest
-    lasting = gap[-1] > 0.5 * gap[1]
-    kink = (gap[-1] > noise[-1]) & lasting
-    steep = np.abs(central[-1]) > 5 * np.abs(central[1])
-    jump = kink & ((gap[-1] > 5 * gap[1]) | steep)
-    edge = ~(np.isfinite(above[-1]) & np.isfinite(below[-1]) & np.isfinite(y))
+    finite = np.isfinite(above) & np.isfinite(below) & np.isfinite(y)
+    size = np.min(np.where(finite, np.maximum(np.abs(plus), np.abs(minus)), np.inf), axis=0)
+    largest = np.max(size[np.isfinite(size)], initial=1e-30)
+
+    tells = finite & (doubtful <= 1e-3 * largest)
+    tells[0] |= ~tells.any(0)
+    last = len(widths) - 1 - np.argmax(tells[::-1], axis=0)
+    known = doubtful * 20 + 1e-4 * largest
+    falls = np.sqrt(width[1:] / width[:-1])
+    bent = np.zeros(gap.shape, bool)
+    bent[1:] = tells[1:] & (gap[1:] > known[1:]) & (gap[1:] > falls * gap[:-1])
+    bent[0] = tells[0] & (gap[0] > known[0]) & bent[1]
+
+    def at(values: np.ndarray, k: np.ndarray) -> np.ndarray:
+        return np.asarray(np.take_along_axis(values, k[None], 0)[0])
+
+    kink = at(bent, last)
+    early = np.minimum(1, last)
+    steep = np.abs(at(central, last)) > 5 * np.abs(at(central, early))
+    jump = kink & ((at(gap, last) > 5 * at(gap, early)) | steep)
+    edge = ~finite[-1]
     unknown = jump | edge
     kink &= ~unknown
-    low = np.where(kink, np.minimum(plus[-1], minus[-1]), value)
-    high = np.where(kink, np.maximum(plus[-1], minus[-1]), value)
+
+    counts = np.arange(len(widths)).reshape(width.shape)
+    first = np.where(bent.any(0), len(widths) - np.argmax(bent[::-1], axis=0), 0)
+    change = np.abs(np.diff(central, axis=0))
+    before = np.concatenate([gap[:1], change])
+    after = np.concatenate([change, gap[-1:]])
+    error = np.where(counts > first, before, np.maximum(gap, after))
+    usable = finite & (counts >= first) & np.isfinite(error)
+    doubt = np.where(usable, error + doubtful, np.inf)
+    best = np.argmin(doubt, axis=0)
+    value, band = at(central, best), at(doubt, best)
+    natural = 1e-3 * np.max(np.abs(y[np.isfinite(y)]), initial=0.0) / widths[0]
+    unknown |= ~kink & ~(at(doubtful, best) <= 0.3 * max(largest, natural))
+
+    sides = at(plus, last), at(minus, last)
+    low = np.where(kink, np.minimum(*sides), value)
+    high = np.where(kink, np.maximum(*sides), value)
     value = np.where(unknown, 0.0, np.where(kink, 0.5 * (low + high), value))
     band = np.where(unknown | ~np.isfinite(band), 0.0, band)
-    band = np.where(kink, noise[-1], band)
+    band = np.where(kink, at(known, last), band)
     clean = [np.where(unknown, 0.0, v) for v in (low, high)]
     return value, band, *clean, kink, unknown
 
 
 def _beside(
-    forward: Forward, inputs: Sequence[Any], direction: dict[int, np.ndarray], step: float
+    forward: Forward,
+    inputs: Sequence[Any],
+    direction: dict[int, np.ndarray],
+    step: float,
+    shape: tuple[int, ...],
 ) -> list[np.ndarray]:
     """f(x + step v) and f(x - step v)."""
     values = []
@@ -187,7 +244,7 @@ def _beside(
         point = list(inputs)
         for k, v in direction.items():
             point[k] = inputs[k] + sign * v
-        values.append(np.asarray(forward(*point), np.float64))
+        values.append(value_at(forward, point, shape))
     return values
 
 
@@ -207,7 +264,7 @@ def bends(
     with np.errstate(all="ignore"):
         y = np.asarray(forward(*inputs), np.float64)
         for step in (steps[0], steps[-1]):
-            sides = _beside(forward, inputs, direction, step)
+            sides = _beside(forward, inputs, direction, step, y.shape)
             gaps.append(float(np.nansum(np.abs(upstream * (sides[0] - 2 * y + sides[1])))) / step)
             rounding = epsilon * float(np.nansum(np.abs(upstream * y))) / step
     return gaps[1] > 0.1 * gaps[0] and gaps[1] > 20 * rounding
@@ -223,15 +280,15 @@ def along(
 ) -> tuple[float, float]:
     """d/dt ⟨u, f(x + t v)⟩ at 0 and its error band, for a direction v in some of the inputs."""
     slopes: list[float] = []
-    rounding: list[float] = []
+    rounded: list[float] = []
     with np.errstate(all="ignore"):
         for step in steps:
-            values = _beside(forward, inputs, direction, step)
+            values = _beside(forward, inputs, direction, step, upstream.shape)
             difference = upstream * (values[0] - values[1])
             slopes.append(float(np.sum(difference)) / (2 * step))
             total = float(np.sum(np.abs(upstream * values[0])))
-            rounding.append(epsilon * total / step)
-    doubts = [abs(b - a) + r for a, b, r in zip(slopes, slopes[1:], rounding[1:], strict=False)]
+            rounded.append(epsilon * total / step)
+    doubts = [abs(b - a) + r for a, b, r in zip(slopes, slopes[1:], rounded[1:], strict=False)]
     doubts = [d if np.isfinite(d) else np.inf for d in doubts]
     best = int(np.argmin(doubts))
     return slopes[best + 1], doubts[best]

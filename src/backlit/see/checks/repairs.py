@@ -17,10 +17,11 @@ import numpy as np
 
 from ...op import Op
 from .case import FIT
+from .compare import compare
 from .edit import SELF, Change, parsed, text
 from .edits_of_text import of_text
 from .edits_of_values import Atom, combined, is_float, is_numeric, labels, of_value
-from .experiment import Experiment, Trial, answer, compare
+from .experiment import Experiment, Trial, answer
 from .source import Runner, Source, Unit, outer_names, read
 
 #: The seconds of the processor that a search may take, and how many changes it gives at most.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..told import Told
 from .case import Cause
-from .experiment import Finding
+from .compare import Finding
 
 CORRECT, WRONG, UNDECIDED = "correct", "wrong", "undecided"
 

@@ -7,13 +7,14 @@ and no hook, frees nothing and replaces nothing.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ...autograd import topological
 from ...backend import eager
-from ...dtypes import FLOATING
+from ...dtypes import FLOATING, finfo
 from ...errors import ArgumentError, GradientError
 from ...op import describe
 from ...state import STATE
@@ -166,32 +167,54 @@ class _Tape:
         """Run the ops whose results nobody saved, and test them against the next saved result.
 
         A leaf that no op saved is read as it is now. If that disagrees with what was saved further
-        on, the leaf was replaced: what depends on it is not available.
+        on, the leaf was replaced: what depends on it is not available. Rounding is no disagreement:
+        the op may have been computed in another order, by native code or by NumPy.
         """
+        differing: list[tuple[Node, np.ndarray | None]] = []
         for node in self.order:
             unsure = False
             for x in self.inputs[node]:
-                if isinstance(x, Node | Tensor) and x not in self.known:
+                if _is_key(x) and x not in self.known:
                     unsure = True
             if node in self.known and not unsure:
                 continue
             computed = self._run(node)
-            if node not in self.known:
-                if computed is None:
-                    self._lose(node)
-                else:
-                    self.values[node] = computed
-            elif computed is None or not _same(computed, self.values[node]):
-                for x in self.inputs[node]:
-                    self._lose(x)
+            if node in self.known:
+                if computed is None or not _same(computed, self.values[node]):
+                    differing.append((node, computed))
+            elif computed is not None:
+                self.values[node] = computed
+        shaken = self._shaken() if differing else {}
+        for node, computed in differing:
+            self._doubt(node, computed, shaken.get(node))
+        for node in self.order:  # what was computed from values that turned out to be others
+            lost = [x for x in self.inputs[node] if _is_key(x) and x in self.missing]
+            if node not in self.known and (lost or node not in self.values):
+                why = "a value that it was computed from is not, either"
+                self._lose(node, why if lost else "it cannot be computed again")
 
-    def _run(self, node: Node) -> np.ndarray | None:
+    def _shaken(self) -> dict[Any, np.ndarray]:
+        """What is computed if all that ops are given is off by a rounding error or two."""
+        rng, found = np.random.default_rng(0), dict[Any, np.ndarray]()
+        for node in self.order:
+            values = {
+                x: _shake(self.values[x] if x in self.known else found.get(x, self.values[x]), rng)
+                for x in self.inputs[node]
+                if _is_key(x) and x in self.values
+            }
+            computed = self._run(node, values)
+            if computed is not None:
+                found[node] = computed
+        return found
+
+    def _run(self, node: Node, values: Mapping[Any, np.ndarray] | None = None) -> Any:
+        values = self.values if values is None else values
         inputs = []
         for x in self.inputs[node]:
-            if isinstance(x, Node | Tensor):
-                if x not in self.values:
+            if _is_key(x):
+                if x not in values:
                     return None
-                inputs.append(self.values[x])
+                inputs.append(values[x])
             else:
                 inputs.append(x)
         try:
@@ -201,21 +224,47 @@ class _Tape:
         fits = result.shape == node.shape and result.dtype == node.dtype
         return result if fits else None
 
-    def _lose(self, start: Any) -> None:
-        """Mark as not available whatever was computed from what may have been replaced."""
-        stack = [start]
+    def _doubt(self, node: Node, computed: np.ndarray | None, shaken: np.ndarray | None) -> None:
+        """Find which of the values that nobody saved cannot be those that a node has used."""
+        behind: dict[Any, None] = {}
+        stack = [x for x in self.inputs[node] if _is_key(x)]
         while stack:
             key = stack.pop()
-            if not isinstance(key, Node | Tensor) or key in self.known or key in self.missing:
-                continue
+            if key not in self.known and key not in behind:
+                behind[key] = None
+                stack.extend([x for x in self.inputs.get(key, ()) if _is_key(x)])
+        if self._varies(node):
+            return  # its inputs may well be the same
+        varying = [key for key in behind if isinstance(key, Node) and self._varies(key)]
+        for key in varying:
+            self._lose(key, "its op gives another value at each call")
+        if varying or (computed is not None and _within(computed, self.values[node], shaken)):
+            return
+        leaves = [key for key in behind if isinstance(key, Tensor)]
+        which = "it" if len(leaves) == 1 else f"it, or another of {len(leaves)} leaves,"
+        for key in behind:
+            self._lose(
+                key,
+                f"{which} was replaced after this computation"
+                if isinstance(key, Tensor)
+                else "a leaf that it was computed from was replaced since",
+            )
+
+    def _varies(self, node: Node) -> bool:
+        """Whether an op gives another value at each call."""
+        one, other = self._run(node), self._run(node)
+        return one is not None and other is not None and not _same(one, other)
+
+    def _lose(self, key: Any, why: str) -> None:
+        """Mark a value as not available."""
+        if key not in self.missing:
             self.values.pop(key, None)
-            if isinstance(key, Tensor):
-                self.missing[key] = "value not available: it was replaced after this computation"
-            else:
-                self.missing[key] = (
-                    "value not available: a leaf that it was computed from was replaced since"
-                )
-                stack.extend(self.inputs[key])
+            self.missing[key] = f"value not available: {why}"
+
+
+def _is_key(x: Any) -> bool:
+    """Whether an input has a value of its own: all but numbers."""
+    return isinstance(x, Node | Tensor)
 
 
 def saved_values(node: Node) -> dict[int, np.ndarray]:
@@ -243,3 +292,23 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
         tolerance = 64 * float(np.finfo(a.dtype).eps)
     with np.errstate(all="ignore"):
         return bool(np.array_equal(a, b) or np.allclose(a, b, tolerance, 0, equal_nan=True))
+
+
+def _shake(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A floating array that is off by up to two units in the last place."""
+    if array.dtype not in FLOATING:
+        return array
+    wide = array.astype(np.float64)
+    off = 2 * finfo(array.dtype).eps * rng.uniform(-1, 1, array.shape)
+    return (wide * (1 + off)).astype(array.dtype)
+
+
+def _within(a: np.ndarray, b: np.ndarray, shaken: np.ndarray | None) -> bool:
+    """Whether two results differ by no more than rounding may make of it."""
+    if shaken is None or a.dtype not in FLOATING:
+        return False
+    wide, eps = [x.astype(np.float64) for x in (a, b, shaken)], finfo(a.dtype).eps
+    with np.errstate(all="ignore"):
+        moved = np.nanmax(np.abs(wide[2] - wide[0]), initial=0.0)
+        allowed = 8 * moved + 64 * eps * np.nanmax(np.abs(wide[1]), initial=0.0)
+        return bool(np.allclose(wide[0], wide[1], 0, allowed, equal_nan=True))

@@ -29,8 +29,7 @@ from ...nn.module import Module
 from ...op import Op, Shape, describe
 from ...tensor import Tensor, apply, as_tensor
 from ...transforms import jvp, vjp
-from ..checks import modules_of
-from ..checks.model import in_float64
+from ..checks.held import in_float64, modules_of
 from .structures import LIMIT, is_identity, structure
 
 _SHADES = " ░▒▓█"
