@@ -58,6 +58,7 @@ class Lowering(Views):
         self.costs: dict[Variable, int] = {}
         self.kernels: list[Kernel] = []
         self._kinds: dict[Variable, Kind] = {}
+        self._readings: dict[Variable, Reading] = {}
         #: Values made right where a concatenation wants them: the whole, and the first element.
         self.inside: dict[Variable, tuple[Variable, int]] = {}
         self.joined: set[Variable] = set()
@@ -182,6 +183,7 @@ class Lowering(Views):
     def _group(self) -> None:
         """Put every value that lives in memory into a kernel, as early as its needs allow."""
         where: dict[Variable, int] = {}
+        last: dict[Variable, int] = {}  # the last kernel that reads it
         checked = -1  # the last kernel that checks values
         for e in self.graph.equations:
             v = e.output
@@ -199,7 +201,7 @@ class Lowering(Views):
             earliest = max((where[b] for b in reads if b in where), default=-1)
             if v in self.replaces:
                 # Nothing is overwritten before what stands before it has been checked.
-                earliest = max(earliest, checked, self._last_reader(self.replaces[v]))
+                earliest = max(earliest, checked, self._free_from(self.replaces[v], last))
             placed = self._fitting(e, kind, accesses, earliest)
             if placed is None:
                 self.kernels.append(Kernel(kind, [e], reads))
@@ -209,15 +211,16 @@ class Lowering(Views):
                 self.kernels[placed].roots.append(e)
                 self.kernels[placed].reads |= reads
             where[v] = placed
+            last.update((x, max(placed, last.get(x, placed))) for x in reads)
 
-    def _last_reader(self, old: Variable) -> int:
+    def _free_from(self, old: Variable, last: Mapping[Variable, int]) -> int:
         """The first kernel in which an old value may be overwritten, element by element."""
-        for number in reversed(range(len(self.kernels))):
-            kernel = self.kernels[number]
-            if old in kernel.reads:
-                found = [x for r in kernel.roots for x in self.accesses(r) if x.view.base is old]
-                return number if all(x.is_at(kernel.domain) for x in found) else number + 1
-        return -1
+        number = last.get(old, -1)
+        if number < 0:
+            return -1
+        kernel = self.kernels[number]
+        found = [x for r in kernel.roots for x in self.accesses(r) if x.view.base is old]
+        return number if all(x.is_at(kernel.domain) for x in found) else number + 1
 
     def _fitting(
         self, e: Equation, kind: Kind, accesses: list[Access], earliest: int
@@ -242,7 +245,10 @@ class Lowering(Views):
         """How making e's output reads memory.
 
         Loops run over the output's axes, in reductions and scatters over those of the first input.
+        Asked only when it is settled what lives in memory.
         """
-        reading = Reading(self)
-        self.kind(e).read(reading, e)
-        return reading
+        known = self._readings.get(e.output)
+        if known is None:
+            known = self._readings[e.output] = Reading(self)
+            self.kind(e).read(known, e)
+        return known

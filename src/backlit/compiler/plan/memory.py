@@ -70,6 +70,7 @@ class Buffers:
     def _choose_in_place(self, pairs: Mapping[Variable, Variable]) -> dict[Variable, Variable]:
         """For each new value of a Tensor that may overwrite the old one: new -> old."""
         made_in = {r.output: i for i, k in enumerate(self.kernels) for r in k.roots}
+        last_read = {v: i for i, k in enumerate(self.kernels) for v in k.reads}
         chosen: dict[Variable, Variable] = {}
         for new, old in pairs.items():
             number = made_in.get(new)
@@ -78,7 +79,7 @@ class Buffers:
             kernel = self.kernels[number]
             if not kernel.is_map_of(new) and not isinstance(self.lowering.made[new].op, TakeAddTo):
                 continue
-            if any(old in k.reads for k in self.kernels[number + 1 :]):
+            if last_read.get(old, -1) > number:
                 continue
             readings = [self.lowering.reading(r) for r in kernel.roots]
             if kernel.is_map_of(new) and any(r.may_fail for r in readings):
