@@ -1,8 +1,9 @@
 """Backlit: a deep-learning framework you can see through."""
 
+import importlib as _importlib
 import typing as _typing
 
-from . import data, dialect, linalg, models, nn, optim, random, train
+from . import data, dialect, linalg, nn, optim, random, spelling
 from .array_api import *
 from .array_api import __array_namespace_info__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad
@@ -60,5 +61,16 @@ pi = 3.141592653589793
 _await_einops()
 _explain(__name__)
 
-if not _typing.TYPE_CHECKING:
-    from .spelling import function as __getattr__
+if _typing.TYPE_CHECKING:
+    from . import models, see, train
+else:
+    #: What is loaded when somebody asks for it.
+    _LATER = ("models", "see", "train")
+
+    def __getattr__(name):
+        if name in _LATER:
+            return _importlib.import_module(f".{name}", __name__)
+        return spelling.function(name)
+
+    def __dir__():
+        return sorted({*globals(), *_LATER})

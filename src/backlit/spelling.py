@@ -264,8 +264,9 @@ def near_name(name: str, names: Iterable[str], alike: float = 0.8) -> str | None
 
 def _missing(module: str, name: str, cure: str | None) -> NoReturn:
     if cure is None:
-        there = vars(sys.modules[module])  # not getattr: it would ask here for `__all__`
-        near = near_name(name, list(there.get("__all__") or there))
+        there = sys.modules[module]
+        listed = vars(there).get("__all__")  # not getattr: it would ask here for `__all__`
+        near = near_name(name, listed or dir(there))
         hint = f"; did you mean {near}?" if near else ""
         raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
     raise SpellingError(f"{module}.{name}: no such name; use {cure}")

@@ -25,8 +25,8 @@ from backlit.data import (
     tiny_shakespeare,
     wnut17,
 )
-from backlit.data.download import _FailedError, _NoDowngrade
 from backlit.data.published import PUBLISHED
+from backlit.data.transfer import FailedError, _NoDowngrade
 from backlit.errors import ArgumentError, DataError, MissingFileError
 from backlit.files import hold
 from sampling import try_each
@@ -287,7 +287,7 @@ def test_a_server_that_gives_another_part_is_not_believed(server, tmp_path):
 
 def test_nobody_is_led_off_the_encrypted_path():
     asked = urllib.request.Request("https://host/file")
-    with pytest.raises(_FailedError, match="is redirected to http://host/, which is not encrypted"):
+    with pytest.raises(FailedError, match="is redirected to http://host/, which is not encrypted"):
         _NoDowngrade().redirect_request(asked, None, 302, "Found", {}, "http://host/")
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 def forked(monkeypatch):
     """Whatever Python starts processes by: data sets of tests are not sent."""
     monkeypatch.setattr(
-        "backlit.data.loader.chosen_context", lambda given: chosen_context(given or "fork")
+        "backlit.data.workers.chosen_context", lambda given: chosen_context(given or "fork")
     )
 
 

@@ -49,7 +49,7 @@ from .samplers import (
 )
 from .splits import k_fold, stratified_split
 from .tables import Table, TableEncoding, TableStream
-from .worker import WorkerInfo, get_worker_info
+from .worker_info import WorkerInfo, get_worker_info
 
 __all__ = [
     "ArrayDataset",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from ..tensor import Tensor, as_tensor
 from .dataset import Dataset, IterableDataset, Subset, TensorDataset
 from .making import Job, Keys, Maker, global_state, require_some
 from .prefetch import prefetched
-from .workers import Workers, chosen_context
+
+if TYPE_CHECKING:
+    from .workers import Workers
 
 
 def _require_generator(generator: Any, seed: int) -> None:
@@ -173,6 +175,8 @@ class DataLoader:
         if self.timeout < 0:
             raise ArgumentError(f"DataLoader: timeout must be seconds from 0, got {self.timeout:g}")
         if self.multiprocessing_context is not None:
+            from .workers import chosen_context
+
             chosen_context(self.multiprocessing_context)
         if not self.num_workers:
             said = {
@@ -233,6 +237,8 @@ class DataLoader:
         return Maker(self.dataset, self.collate_fn, self.batch_size, self.drop_last, self.streams)
 
     def _by_workers(self, keys: Keys, jobs: Iterator[Job]) -> Iterator[tuple[int, Any]]:
+        from .workers import Workers, chosen_context
+
         workers = self._workers
         if workers is None or workers.busy or not workers.alive:
             context = chosen_context(self.multiprocessing_context)

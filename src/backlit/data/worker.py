@@ -18,6 +18,7 @@ from .. import compiler
 from ..state import STATE
 from .making import End, Keys, Maker
 from .shared import Parcel, Sender, dumps, send
+from .worker_info import Here, WorkerInfo
 
 
 class Task(NamedTuple):
@@ -39,57 +40,6 @@ class Answer(NamedTuple):
     end: End | None
     error: tuple[bytes | None, str] | None  # pickled, if it can be, and its traceback
     divided: bool  # the stream gives each worker a part of its own
-
-
-class WorkerInfo:
-    """Which worker a process is: `id` of `num_workers`, its `seed`, and its copy of the dataset."""
-
-    def __init__(self, number: int, count: int, seed: int, maker: Maker):
-        self._number = number
-        self._count = count
-        self._maker = maker
-        self.seed = seed
-        self.begun = False  # the worker_init_fn has been called
-
-    @property
-    def id(self) -> int:
-        """The number of this worker, from 0. A stream that asks for it divides itself."""
-        self._maker.divide()
-        return self._number
-
-    @property
-    def num_workers(self) -> int:
-        """How many workers there are. A stream that asks for it divides itself."""
-        self._maker.divide()
-        return self._count
-
-    @property
-    def dataset(self) -> Any:
-        """This worker's copy of the dataset. A `worker_init_fn` that asks divides a stream."""
-        if not self.begun:
-            self._maker.divide()
-        return self._maker.dataset
-
-    def __repr__(self) -> str:
-        return f"WorkerInfo(id={self._number}, num_workers={self._count}, seed={self.seed})"
-
-
-class _Here:
-    """Who this process is."""
-
-    info: WorkerInfo | None = None
-
-
-def get_worker_info() -> WorkerInfo | None:
-    """In a worker process of a DataLoader which one it is; elsewhere None.
-
-    An IterableDataset that reads the `id` or `num_workers` of it before its first example gives
-    each worker a part of its own.
-
-    >>> get_worker_info() is None
-    True
-    """
-    return _Here.info
 
 
 class _Inbox:
@@ -152,10 +102,10 @@ def _begun(given: Callable[[], Any], place: tuple[int, int], seed: int) -> Maker
     """The maker that was given, when all is ready for the first batch."""
     maker, worker_init_fn = given()
     maker.place = place
-    _Here.info = WorkerInfo(*place, seed + place[0], maker)
+    Here.info = WorkerInfo(*place, seed + place[0], maker)
     if worker_init_fn is not None:
         worker_init_fn(place[0])
-    _Here.info.begun = True
+    Here.info.begun = True
     return maker
 
 
@@ -211,4 +161,4 @@ def _answer(
     send(connection, answer, descriptor)
 
 
-__all__ = ["Answer", "Task", "WorkerInfo", "get_worker_info", "work"]
+__all__ = ["Answer", "Task", "work"]
