@@ -35,9 +35,11 @@ class KernelWriter(ElementWriter):
         self.storage = storage
         self.buffers: dict[Any, str] = {}  # storage -> parameter name
         written = [r.output for r in kernel.roots] if kernel.kind.makes else []
-        for v in [*written, *sorted(kernel.reads, key=lowering.numbers.__getitem__)]:
-            self.parameter(v)
         self.readings = [lowering.reading(r) for r in kernel.roots]
+        # In the order in which they are used: kernels that do the same have the same text.
+        found = [access.view.base for reading in self.readings for access in reading.found]
+        for v in [*written, *found, *sorted(kernel.reads, key=lowering.numbers.__getitem__)]:
+            self.parameter(v)
         #: The first element read of each buffer, at which its parameter points: kernels that differ
         #: only in where they read are one.
         self.starts: dict[Any, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..capture.graph import Variable
+from ..loops.alike import Called
 from ..loops.writer import KernelWriter
 from ..lower.products import CompiledContraction
 from .memory import Buffers
@@ -35,7 +36,7 @@ class DriverWriter:
         self._pending = False  # whether all threads have worked since the last barrier
         self._unchecked = False  # whether an index out of range may have been met
 
-    def add(self, writer: KernelWriter, name: str) -> None:
+    def add(self, writer: KernelWriter, called: Called) -> None:
         """The next kernel."""
         self._unchecked |= writer.checks
         lines, arguments = [], []
@@ -45,6 +46,7 @@ class DriverWriter:
             first = writer.starts.get(storage, 0)
             lines.extend(self._pointer(storage, f"%p{self._count}", first))
         listed = ", ".join([*arguments, "ptr %own"])  # a check of constants has no buffers
+        numbers = "".join(f", i64 {n}" for n in called.numbers)
         if writer.units > 1 and writer.work >= _WORTH_SHARING:
             self._flush()
             self.parallel = True
@@ -55,14 +57,15 @@ class DriverWriter:
                 f"  %begin{tag} = udiv i64 %s{tag}, %threads",
                 f"  %t{tag} = add i64 %s{tag}, {writer.units}",
                 f"  %end{tag} = udiv i64 %t{tag}, %threads",
-                f"  call void @{name}({listed}, i64 %begin{tag}, i64 %end{tag})",
+                f"  call void @{called.name}({listed}, i64 %begin{tag}, i64 %end{tag}{numbers})",
             ]
             self._body += lines
             self._pending = True
         else:
             if self._pending:
                 self._barrier()
-            lines.append(f"  call void @{name}({listed}, i64 0, i64 {writer.units})")
+            units = f"i64 0, i64 {writer.units}"
+            lines.append(f"  call void @{called.name}({listed}, {units}{numbers})")
             self._serial += lines
 
     def add_contraction(

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..capture.graph import Variable
 from ..llvm import machine
-from ..llvm.builder import Function
+from ..loops.alike import Alike, Called
 from ..loops.kernels import write
 from ..loops.nonfinite import reads_padding
+from ..loops.writer import KernelWriter
 from ..lower.kinds import CONTRACTION, HOST, LOOP, NONFINITE, Kernel
 from ..lower.products import ContractionKernels
 from . import threads
@@ -41,16 +42,17 @@ class ProgramWriter:
         self.buffers = buffers
         self.split = split
         self.copies = copies
-        self.kernels: dict[str, str] = {}  # text -> name: equal kernels are compiled once
-        self.definitions: list[str] = []  # of these, under their names
         self.declarations: dict[str, None] = {}
         self.drivers: list[DriverWriter] = []
         self.contractions = ContractionKernels(buffers.lowering)
+        #: What is run for each kernel beside contractions; and the functions of all these loops.
+        self.loops = [self._loops(kernel) for kernel in buffers.kernels]
+        self.functions = Alike(text for loops in self.loops for _, text in loops)
 
     def program(self) -> Program:
         """The program, compiled."""
         steps: list[Kernel | DriverWriter] = []
-        for kernel in self.buffers.kernels:
+        for kernel, loops in zip(self.buffers.kernels, self.loops, strict=True):
             if kernel.kind in (HOST, LOOP):
                 steps.append(kernel)
                 continue
@@ -59,8 +61,8 @@ class ProgramWriter:
                 steps.append(self.drivers[-1])
             if kernel.kind is CONTRACTION:
                 self._add_contraction(kernel)
-            else:
-                self._add_loops(kernel)
+            for writer, text in loops:
+                self._add_loops(writer, self.functions.called[text])
         for source, target in self.copies:
             self.declarations["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"] = None
             self.drivers[-1].copy(source, target)
@@ -77,36 +79,38 @@ class ProgramWriter:
         ]
         return Program(compiled, library, text, arena)
 
+    def _loops(self, kernel: Kernel) -> list[tuple[KernelWriter, str]]:
+        """The loops that native code runs for a kernel, each with its text."""
+        if kernel.kind in (HOST, LOOP):
+            return []
+        if kernel.kind is CONTRACTION:
+            if not reads_padding(kernel.roots[0]):
+                return []
+            kernel = Kernel(NONFINITE, kernel.roots, kernel.reads)
+        writer = write(self.buffers.lowering, kernel, self.buffers.storage)
+        self.declarations.update(writer.f.declarations)
+        return [(writer, writer.f.text())]
+
     def _add_contraction(self, kernel: Kernel) -> None:
         driver, in_place = self.drivers[-1], self.buffers.in_place
         if any(v in in_place for v in kernel.makes):
             driver.stop_if_flagged()
         driver.add_contraction(*self.contractions.of(kernel))
-        if reads_padding(kernel.roots[0]):
-            self._add_loops(Kernel(NONFINITE, kernel.roots, kernel.reads))
 
-    def _add_loops(self, kernel: Kernel) -> None:
-        driver, buffers = self.drivers[-1], self.buffers
-        writer = write(buffers.lowering, kernel, buffers.storage)
-        self.declarations.update(writer.f.declarations)
-        name = self._defined(writer.f)
-        if any(r.output in buffers.in_place for r in kernel.roots):
+    def _add_loops(self, writer: KernelWriter, called: Called) -> None:
+        driver, in_place = self.drivers[-1], self.buffers.in_place
+        if any(r.output in in_place for r in writer.kernel.roots):
             driver.stop_if_flagged()
-        driver.add(writer, name)
-
-    def _defined(self, kernel: Function) -> str:
-        """The name under which a kernel is defined, that of an equal one if there is one."""
-        text = kernel.text()
-        if text not in self.kernels:
-            kernel.name, kernel.linkage = f"kernel{len(self.kernels)}", "internal"
-            self.kernels[text] = kernel.name
-            self.definitions.append(kernel.text())
-        return self.kernels[text]
+        driver.add(writer, called)
 
     def _text(self) -> str:
         """The whole module."""
         parts = [machine.header(), *self.declarations, threads.helpers(threads.BARRIER)]
-        parts += [*self.definitions, *(d.text() for d in self.drivers), machine.attributes()]
+        parts += [
+            *self.functions.definitions,
+            *(d.text() for d in self.drivers),
+            machine.attributes(),
+        ]
         for c in self.contractions.kernels.values():
             parts.append(f"declare void @{c.name}(ptr, i64, i64, i64, ptr)")
         return "\n".join(parts)
