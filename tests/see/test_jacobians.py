@@ -59,6 +59,59 @@ CASES = {
 }  # fmt: skip
 
 
+def linear(matrix):
+    """The function whose Jacobian is a matrix."""
+    return lambda x: bl.tensor(np.asarray(matrix, float)) @ x
+
+
+N = 12
+FULL = RNG.normal(size=(N, N))
+TURN = np.linalg.qr(FULL)[0]
+SIGNED = np.eye(N)[RNG.permutation(N)] * np.where(np.arange(N) % 3 == 0, -1, 1)[:, None]
+BAND = np.triu(np.tril(FULL, 2), -1)
+COLUMNS = RNG.normal(size=(N, 2))
+CENTRE = np.eye(N) - np.ones((N, N)) / N
+ONTO = COLUMNS @ np.linalg.pinv(COLUMNS)
+LOW = np.diag(np.arange(1.0, N + 1)) + COLUMNS @ RNG.normal(size=(2, N))
+
+#: A matrix, its structure, and what else is true of it.
+MATRICES = {
+    "signed": (SIGNED, "signed permutation", set()),
+    "banded": (BAND, "banded", set()),
+    "lower": (np.tril(FULL), "lower triangular", set()),
+    "upper": (np.triu(FULL), "upper triangular", set()),
+    "symmetric": (FULL + FULL.T, "dense", {"symmetric"}),
+    "antisymmetric": (FULL - FULL.T, "dense", {"antisymmetric"}),
+    "orthogonal": (TURN, "dense", {"orthogonal"}),
+    "centring": (CENTRE, "Toeplitz", {"symmetric", "projection"}),
+    "projection": (ONTO, "low rank", {"symmetric", "projection"}),
+    "diagonal plus two": (LOW, "diagonal plus low rank", set()),
+    "cumulative sum": (np.tril(np.ones((N, N))), "Toeplitz", {"lower triangular"}),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_matrices_of_every_kind(name):
+    matrix, structure, besides = MATRICES[name]
+    j = see.jacobian(linear(matrix), X.reshape(-1))
+    assert (j.structure, set(j.properties)) == (structure, besides)
+    np.testing.assert_allclose(j.dense(), matrix, rtol=1e-6, atol=1e-7)
+    v = RNG.normal(size=N)
+    np.testing.assert_allclose(j.push(v), matrix @ v, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(j.pull(v), matrix.T @ v, rtol=1e-6, atol=1e-6)
+    for formula in j.properties.values():
+        assert formula in repr(j)
+
+
+@pytest.mark.parametrize("name", [n for n in MATRICES if n != "diagonal plus two"])
+def test_what_is_nearly_so_is_not_told(name):
+    matrix = MATRICES[name][0]
+    near = matrix + 1e-6 * RNG.normal(size=matrix.shape)
+    j = see.jacobian(linear(near), X.reshape(-1))
+    assert not j.properties
+    assert j.structure == "dense"
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_structure_is_named_and_applies_like_the_matrix(name):
     f, inputs, position, structure = CASES[name]

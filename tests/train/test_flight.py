@@ -1,6 +1,7 @@
 """The flight recorder: what a failed step leaves, and that it comes back bit for bit."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -323,3 +324,25 @@ def test_looking_for_the_bad_layer_leaves_running_statistics_alone() -> None:
     with pytest.raises(NonFiniteError, match="the output of log"):
         trainer.fit([(np.eye(2, dtype=np.float32), np.zeros(2))], epochs=1)
     assert bits(model) == before
+
+
+def test_fit_and_replay_name_the_same_first_bad_number(tmp_path):
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x):
+            mask = backlit.tensor([[0.0, -math.inf], [0.0, 0.0]])
+            weights = nn.functional.softmax(self.layer(x) + mask, dim=1)  # −∞ does no harm
+            return backlit.log(weights[:, 0] - weights[:, 0])  # and here NaN is born
+
+    model = Masked()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    path = tmp_path / "flight.safetensors"
+    loss_fn = nn.MSELoss()
+    t = Trainer(model, loss_fn, optimizer, progress="quiet", flight=path)
+    with pytest.raises(NonFiniteError, match="first: the output of log in Masked holds 2 infinite"):
+        t.fit([(np.ones((2, 2), np.float32), np.ones(2, np.float32))], epochs=1)
+    found = repr(load_flight(path).replay(model, loss_fn, optimizer))
+    assert re.search(r"−∞ first in log_\d+\[0\]", found)

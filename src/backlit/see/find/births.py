@@ -140,7 +140,7 @@ def is_mask(node: NodeRecord) -> bool:
     if node.kind != "constant" or array is None:
         return False
     wide = array.astype(np.float64)
-    return bool(np.all((wide == 0) | np.isinf(wide)))
+    return bool(np.any(wide == 0) and np.all((wide == 0) | (wide == -np.inf)))
 
 
 def _to_its_use(way: list[tuple[NodeRecord, Index]]) -> list[tuple[NodeRecord, Index]]:

@@ -7,11 +7,17 @@ few numbers that say everything, and applies them.
 
     identity, zero, scaled identity, diagonal     one number for each element, or none
     permutation, one-hot rows                     one index for each row
+    signed permutation                            one index and a sign for each row
+    banded                                        the diagonals next to the main one
+    lower, upper triangular                       half of it
     block-diagonal                                the same or different blocks
     Kronecker A ⊗ B                               the two factors (van Loan & Pitsianis 1993)
     Toeplitz                                      one number for each offset of output to input
-    diagonal plus rank one, low rank              a few vectors
+    diagonal plus rank one or low rank, low rank  a few vectors
     dense                                         everything
+
+What else is true of a square one (symmetric, orthogonal, a projection, triangular) is told besides,
+with what that means.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ from ...op import Op, Shape, describe
 from ...tensor import Tensor, apply, as_tensor
 from ...transforms import jvp, vjp
 from ..checks.held import in_float64, modules_of
-from .structures import LIMIT, is_identity, structure
+from .structures import LIMIT, is_identity, properties, structure
 
 _SHADES = " ░▒▓█"
 
@@ -48,6 +54,8 @@ class Jacobian:
     itemsize: int
     parts: dict[str, Any] = field(default_factory=dict)
     subject: str = ""
+    #: What is true of it besides, as `symmetric`, and what that means: Jᵀ = J.
+    properties: dict[str, str] = field(default_factory=dict)
     _pull: Callable[[np.ndarray], np.ndarray] | None = None
     _push: Callable[[np.ndarray], np.ndarray] | None = None
 
@@ -100,6 +108,20 @@ class Jacobian:
             result = np.zeros(columns)
             np.add.at(result, index[kept], flat[kept])
             return result
+        if name == "signed permutation":
+            index, sign = parts["column"], parts["sign"]
+            if not transposed:
+                return flat[index] * sign
+            result = np.zeros(columns)
+            result[index] = flat * sign
+            return result
+        if name == "banded":
+            return _banded(parts["band"], parts["below"], flat, transposed)
+        if name in ("lower triangular", "upper triangular"):
+            place = np.tril_indices if name.startswith("lower") else np.triu_indices
+            full = np.zeros((rows, columns))
+            full[place(rows)] = parts["triangle"]
+            return full.T @ flat if transposed else full @ flat
         if name == "block-diagonal":
             blocks, at_row, at_column = parts["blocks"], parts["rows"], parts["columns"]
             result = np.zeros(columns if transposed else rows)
@@ -119,6 +141,10 @@ class Jacobian:
         if name == "diagonal plus rank one":
             d, a, b = parts["diagonal"], parts["left"], parts["right"]
             return flat * d + (b * (a @ flat) if transposed else a * (b @ flat))
+        if name == "diagonal plus low rank":
+            left, right = parts["left"], parts["right"]
+            both = right.T @ (left.T @ flat) if transposed else left @ (right @ flat)
+            return flat * parts["diagonal"] + both
         if "matrix" in parts:
             return parts["matrix"].T @ flat if transposed else parts["matrix"] @ flat
         apply_ = self._pull if transposed else self._push
@@ -146,7 +172,8 @@ class Jacobian:
         rows, columns = self.shape
         saved = f"{_size(self.bytes)} instead of {_size(self.dense_bytes)}"
         cost = "nothing to be saved" if self.structure == "dense" else saved
-        return f"Jacobian({rows}×{columns}, {self.structure}{self._detail()}: {cost})"
+        besides = "".join(f"; {name}, {formula}" for name, formula in self.properties.items())
+        return f"Jacobian({rows}×{columns}, {self.structure}{self._detail()}: {cost}{besides})"
 
     def _detail(self) -> str:
         p = self.parts
@@ -159,7 +186,10 @@ class Jacobian:
             return f" {p['names'][0]} ⊗ {p['names'][1]}"
         if self.structure == "Toeplitz":
             return f", {p['kernel'].size} different numbers"
-        if self.structure == "low rank":
+        if self.structure == "banded":
+            below = p["below"]
+            return f", {below} below the diagonal and {len(p['band']) - 1 - below} above"
+        if self.structure in ("low rank", "diagonal plus low rank"):
             return f", rank {p['left'].shape[1]}"
         return ""
 
@@ -258,7 +288,24 @@ def jacobian(subject: Any, *inputs: Any, position: int = 0) -> Jacobian:
     label = repr(subject) if isinstance(subject, Op) else getattr(subject, "__name__", "function")
     if isinstance(subject, Module):
         label = type(subject).__name__
-    return Jacobian(name, y.shape, x.shape, x.dtype.itemsize, parts, label, pull, push)
+    found = Jacobian(name, y.shape, x.shape, x.dtype.itemsize, parts, label)
+    found._pull, found._push = pull, push
+    if y.size == x.size and y.size**2 <= LIMIT:
+        found.properties = properties(name, found.dense())
+    return found
+
+
+def _banded(band: np.ndarray, below: int, v: np.ndarray, transposed: bool) -> np.ndarray:
+    """J v, or vᵀJ, where band[k, i] is J[i, i + k − below]."""
+    result, n = np.zeros(len(v)), len(v)
+    for k, diagonal in enumerate(band):
+        shift = k - below
+        rows = np.arange(max(0, -shift), min(n, n - shift))
+        if transposed:
+            result[rows + shift] += diagonal[rows] * v[rows]
+        else:
+            result[rows] += diagonal[rows] * v[rows + shift]
+    return result
 
 
 def _spread(blocks: np.ndarray, at_row: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from ...op import Shape
 
 #: Up to this many elements the matrix is built once, to look at it; above, it is probed.
 LIMIT = 1 << 20
-_RTOL = 1e-5
+_RTOL = 1e-8
 
 #: The name of a structure, and the numbers that say everything.
 Found = tuple[str, dict[str, Any]]
@@ -38,7 +38,7 @@ def structure(pull: Pull, y_shape: Shape, x_shape: Shape) -> Found:
         unit = np.zeros(rows)
         unit[i] = 1
         matrix[i] = pull(unit.reshape(y_shape)).reshape(-1)
-    for analyse in (sparse_rows, kronecker, _toeplitz, _blocks, _rank):
+    for analyse in (sparse_rows, _signed, kronecker, _toeplitz, _blocks, _banded, _rank, _triangle):
         found = analyse(matrix, y_shape, x_shape)
         if found is not None:
             return found
@@ -102,6 +102,73 @@ def sparse_rows(matrix: np.ndarray, y_shape: Shape, x_shape: Shape) -> Found | N
     square = matrix.shape[0] == matrix.shape[1]
     name = "permutation" if square and (used.sum(0) == 1).all() else "one-hot rows"
     return name, {"column": column}
+
+
+def _signed(matrix: np.ndarray, y_shape: Shape, x_shape: Shape) -> Found | None:
+    """One element in each row and in each column, and each of size 1."""
+    used = matrix != 0
+    if matrix.shape[0] != matrix.shape[1] or not (used.sum(0) == 1).all():
+        return None
+    if not (used.sum(1) == 1).all() or not _close(np.abs(matrix[used]), np.ones(len(matrix))):
+        return None
+    column = np.argmax(used, 1)
+    sign = np.sign(matrix[np.arange(len(matrix)), column]).astype(np.int8)
+    return "signed permutation", {"column": column, "sign": sign}
+
+
+def _banded(matrix: np.ndarray, y_shape: Shape, x_shape: Shape) -> Found | None:
+    """Nothing but a few diagonals next to the main one."""
+    if matrix.shape[0] != matrix.shape[1]:
+        return None
+    rows, columns = np.nonzero(matrix)
+    below, above = max(int(np.max(rows - columns)), 0), max(int(np.max(columns - rows)), 0)
+    if 2 * (below + above + 1) >= len(matrix):
+        return None
+    band = np.zeros((below + above + 1, len(matrix)))
+    band[columns - rows + below, rows] = matrix[rows, columns]
+    return "banded", {"band": band, "below": below}
+
+
+def _triangle(matrix: np.ndarray, y_shape: Shape, x_shape: Shape) -> Found | None:
+    """Nothing on one side of the diagonal."""
+    if matrix.shape[0] != matrix.shape[1]:
+        return None
+    for name, place in (("lower", np.tril_indices), ("upper", np.triu_indices)):
+        index = place(len(matrix))
+        kept = np.zeros(matrix.shape)
+        kept[index] = matrix[index]
+        if np.array_equal(kept, matrix):
+            return f"{name} triangular", {"triangle": matrix[index]}
+    return None
+
+
+#: What may be true of a square matrix besides, and what that means.
+PROPERTIES = {
+    "lower triangular": "J[i, j] = 0 for j > i",
+    "upper triangular": "J[i, j] = 0 for j < i",
+    "symmetric": "Jᵀ = J",
+    "antisymmetric": "Jᵀ = −J",
+    "orthogonal": "JᵀJ = I",
+    "projection": "J² = J",
+}
+#: Structures that say all of it by themselves.
+_PLAIN = ("zero", "identity", "scaled identity", "diagonal", "permutation", "signed permutation")
+
+
+def properties(name: str, matrix: np.ndarray) -> dict[str, str]:
+    """What is true of a matrix besides its structure, with the formula of what it means."""
+    if name in _PLAIN or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
+        return {}
+    small = len(matrix) <= 1024  # products of larger ones are not computed
+    true = {
+        "lower triangular": not np.triu(matrix, 1).any(),
+        "upper triangular": not np.tril(matrix, -1).any(),
+        "symmetric": _close(matrix.T, matrix),
+        "antisymmetric": _close(matrix.T, -matrix),
+        "orthogonal": small and is_identity(matrix.T @ matrix),
+        "projection": small and _close(matrix @ matrix, matrix),
+    }
+    return {k: PROPERTIES[k] for k, holds in true.items() if holds and k != name}
 
 
 def _blocks(matrix: np.ndarray, y_shape: Shape, x_shape: Shape) -> Found | None:
@@ -245,7 +312,31 @@ def _rank(matrix: np.ndarray, y_shape: Shape, x_shape: Shape) -> Found | None:
     if rank * (rows + columns) < np.count_nonzero(matrix):
         return "low rank", {"left": left[:, :rank] * values[:rank], "right": right[:rank]}
     if rows == columns and rows > 2:
-        return _diagonal_and_rank_one(matrix)
+        return _diagonal_and_rank_one(matrix) or _diagonal_and_low_rank(matrix)
+    return None
+
+
+def _diagonal_and_low_rank(matrix: np.ndarray) -> Found | None:
+    """J = diag(d) + L R with a few columns in L: what is off the diagonal has a low rank.
+
+    Each step takes the best L R for a diagonal (Eckart & Young 1936) and the best diagonal for it.
+    """
+    n = len(matrix)
+    half = matrix[: n // 2, n // 2 :]
+    if n > 64 or not half.any():
+        return None
+    values = np.linalg.svd(half, compute_uv=False)
+    rank = int((values > _RTOL * values[0]).sum())
+    if not 2 <= rank <= n // 6:
+        return None
+    d = np.zeros(n)
+    for _ in range(500):
+        left, values, right = np.linalg.svd(matrix - np.diag(d))
+        product = (left[:, :rank] * values[:rank]) @ right[:rank]
+        before, d = d, np.diag(matrix - product).copy()
+        if _close(product + np.diag(d), matrix) and _close(before, d):
+            parts = {"diagonal": d, "left": left[:, :rank] * values[:rank], "right": right[:rank]}
+            return "diagonal plus low rank", parts
     return None
 
 
