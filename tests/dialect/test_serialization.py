@@ -9,8 +9,10 @@ import pytest
 
 import backlit
 from backlit import nn, optim
+from backlit.array_api.dialects import SPOKEN
 from backlit.errors import ArgumentError, DataError
 from backlit.torch.serialization import load, save
+from backlit.train import load_checkpoint, save_checkpoint
 
 
 def through_a_file(value):
@@ -70,13 +72,59 @@ def test_a_dict_of_tensors_is_a_plain_safetensors_file_in_its_order(tmp_path):
         same(value, load(file))
 
 
-def test_what_only_code_could_make_is_refused():
-    model = nn.Linear(2, 3)
-    with pytest.raises(ArgumentError, match=r"\['net'\]\[0\] is an object of class Linear.*save "
-                                            r"its state_dict\(\)"):  # fmt: skip
-        save({"net": [model]}, io.BytesIO())
-    with pytest.raises(ArgumentError, match=r"an object of class function.*no code is kept"):
-        save(test_data_comes_back_as_it_was, io.BytesIO())
+def test_a_whole_model_is_loaded_by_who_trusts_the_file(tmp_path):
+    path = tmp_path / "model.pt"
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU()).eval()
+    save({"net": [model], "epoch": 3}, path)
+    for weights_only in (None, True):
+        with pytest.raises(DataError, match=r"holds a whole model.*say weights_only=False; else"):
+            load(path, weights_only=weights_only)
+    kept = load(path, map_location="cpu", weights_only=False)
+    x = backlit.ones((4, 2))
+    assert kept["epoch"] == 3
+    assert kept["net"][0](x).tolist() == model(x).tolist()
+    data = path.read_bytes()
+    with pytest.raises(DataError, match="is damaged"):
+        load(io.BytesIO(data[:-9]), weights_only=False)
+    lost = data.replace(b"BatchNorm1d", b"BatchNorm9d")
+    with pytest.raises(DataError, match=r"needs a class that is not there: .*BatchNorm9d.*define"):
+        load(io.BytesIO(lost), weights_only=False)
+
+
+def test_an_optimizers_state_is_numbered_as_in_pytorch(tmp_path, monkeypatch):
+    monkeypatch.setattr(SPOKEN, "pytorch", True)
+
+    def made():
+        net = nn.Linear(2, 3)
+        rows = [{"params": [net.weight]}, {"params": [net.bias], "lr": 0.5}]
+        return net, optim.Adam(rows, lr=0.1)
+
+    net, optimizer = made()
+    net(backlit.ones((1, 2))).sum().backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert [g["params"] for g in state["param_groups"]] == [[0], [1]]
+    assert list(state["state"]) == [0, 1]
+    assert state["state"][1]["exp_avg"].shape == (3,)
+    save(state, tmp_path / "o.pt")
+    save_checkpoint(tmp_path / "o.safetensors", {"optimizer": state})
+    for kept in (
+        load(tmp_path / "o.pt"),
+        load_checkpoint(tmp_path / "o.safetensors")["optimizer"],
+    ):
+        other = made()[1]
+        other.load_state_dict(kept)
+        assert other.param_groups[1]["lr"] == 0.5
+        same(other.state_dict()["state"], state["state"])
+    monkeypatch.setattr(SPOKEN, "pytorch", False)
+    other.load_state_dict(state)  # as files have it
+    assert list(other.state_dict()["state"]) == ["0", "1"]
+
+
+def test_what_only_code_could_make_and_no_pickle_can_is_refused():
+    with pytest.raises(ArgumentError, match=r"\['net'\]\[0\] is an object of class function.*save a"
+                                            r" dict of it.*it cannot be pickled"):  # fmt: skip
+        save({"net": [lambda x: x]}, io.BytesIO())
     ring = []
     ring.append(ring)
     with pytest.raises(ArgumentError, match="contains itself"):

@@ -17,6 +17,9 @@ KINDS = {
     "Exponential": (d.Exponential(0.7), stats.expon(scale=1 / 0.7), np.abs(X)),
     "Laplace": (d.Laplace(0.5, 2.0), stats.laplace(0.5, 2.0), X),
     "Gumbel": (d.Gumbel(0.5, 2.0), stats.gumbel_r(0.5, 2.0), X),
+    "Gamma": (d.Gamma(2.5, 0.5), stats.gamma(2.5, scale=2.0), np.abs(X)),
+    "Gamma below 1": (d.Gamma(0.4, 3.0), stats.gamma(0.4, scale=1 / 3), np.abs(X)),
+    "Beta": (d.Beta(0.7, 2.5), stats.beta(0.7, 2.5), np.array([0.1, 0.5, 0.97])),
     "LogNormal": (d.LogNormal(0.1, 0.5), stats.lognorm(0.5, scale=math.exp(0.1)), np.abs(X)),
 }
 
@@ -256,3 +259,74 @@ def test_a_squashed_draw_keeps_its_density_and_its_gradient():
         d.AffineTransform(1.0, 0.0)
     with pytest.raises(ArgumentError, match="must be a Transform or a list of them, got 'exp'"):
         d.TransformedDistribution(d.Normal(0.0, 1.0), ["exp"])
+
+
+def test_draws_of_gammas_family_have_the_distribution():
+    bl.manual_seed(3)
+    for ours, theirs in (
+        (d.Gamma(0.3, 2.0), stats.gamma(0.3, scale=0.5)),
+        (d.Gamma(1.0, 1.0), stats.gamma(1.0)),
+        (d.Gamma(30.0, 1.0), stats.gamma(30.0)),
+        (d.Beta(0.5, 3.0), stats.beta(0.5, 3.0)),
+    ):
+        x = ours.sample((20000,))
+        assert not x.requires_grad
+        assert stats.kstest(x.numpy(), theirs.cdf).pvalue > 1e-3, repr(ours)
+    rate = bl.tensor([0.0, 0.5, 40.0])
+    counts = d.Poisson(rate).sample((20000,)).numpy()
+    np.testing.assert_allclose(counts.mean(0), rate.numpy(), rtol=0.02)
+    np.testing.assert_allclose(counts.var(0), rate.numpy(), rtol=0.05)
+    alpha = np.array([0.2, 1.0, 3.5])
+    shares = d.Dirichlet(bl.tensor(alpha)).sample((20000,)).numpy()
+    np.testing.assert_allclose(shares.sum(-1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(shares.mean(0), alpha / alpha.sum(), atol=0.01)
+    np.testing.assert_allclose(shares.var(0), stats.dirichlet(alpha).var(), atol=0.005)
+    bl.manual_seed(3)
+    assert bl.compile(lambda: d.Gamma(0.3, 2.0).sample((5,)))().shape == (5,)
+
+
+def test_densities_of_shares_and_counts_are_scipys():
+    alpha, beta = np.array([0.5, 2.0, 3.5]), np.array([1.5, 1.0, 0.7])
+    ours, x = d.Dirichlet(bl.tensor(alpha)), np.array([0.2, 0.5, 0.3])
+    theirs = stats.dirichlet(alpha)
+    np.testing.assert_allclose(ours.log_prob(bl.tensor(x)).item(), theirs.logpdf(x), rtol=1e-6)
+    np.testing.assert_allclose(ours.entropy().item(), theirs.entropy(), rtol=1e-6)
+    np.testing.assert_allclose(ours.mean.numpy(), theirs.mean(), rtol=1e-6)
+    np.testing.assert_allclose(ours.variance.numpy(), theirs.var(), rtol=1e-6)
+    np.testing.assert_allclose(ours.mode.numpy(), [0.0, 1 / 3.5, 2.5 / 3.5], rtol=1e-6)
+    assert d.Dirichlet(bl.tensor([0.2, 0.9])).mode.tolist() == [0, 1]
+    np.testing.assert_allclose([d.Beta(3.0, 2.0).mode.item(), d.Gamma(3.0, 2.0).mode.item()],
+                               [2 / 3, 1.0], rtol=1e-6)  # fmt: skip
+    n = np.array([0.0, 3.0, 11.0])
+    counts = d.Poisson(2.5)
+    np.testing.assert_allclose(
+        counts.log_prob(bl.tensor(n)).numpy(), stats.poisson(2.5).logpmf(n), rtol=1e-5
+    )
+    assert (counts.mean.item(), counts.variance.item(), counts.mode.item()) == (2.5, 2.5, 2)
+    other = d.Dirichlet(bl.tensor(beta))
+    x = theirs.rvs(40000, random_state=0)
+    ratio = (theirs.logpdf(x.T) - stats.dirichlet(beta).logpdf(x.T)).mean()
+    np.testing.assert_allclose(d.kl_divergence(ours, other).item(), ratio, rtol=0.05)
+    for p, q, one in (
+        (d.Gamma(2.0, 1.5), d.Gamma(3.0, 0.5), stats.gamma(2.0, scale=1 / 1.5).rvs),
+        (d.Beta(2.0, 1.5), d.Beta(1.0, 3.0), stats.beta(2.0, 1.5).rvs),
+        (d.Poisson(4.0), d.Poisson(2.0), stats.poisson(4.0).rvs),
+    ):
+        x = bl.tensor(one(40000, random_state=0).astype(float))
+        ratio = (p.log_prob(x) - q.log_prob(x)).mean().item()
+        np.testing.assert_allclose(d.kl_divergence(p, q).item(), ratio, rtol=0.05)
+
+
+def test_gammas_family_says_what_it_cannot_take():
+    with pytest.raises(
+        ArgumentError, match="rsample: the implicit derivative of a draw of Beta is"
+    ):
+        d.Beta(1.0, 2.0).rsample()
+    with pytest.raises(ArgumentError, match="Gamma: concentration: must be positive, got -1"):
+        d.Gamma(-1.0, 2.0)
+    with pytest.raises(ShapeError, match=r"Dirichlet: concentration must have an axis of shares"):
+        d.Dirichlet(2.0)
+    with pytest.raises(ArgumentError, match=r"Poisson: a value must be a whole number and not"):
+        d.Poisson(2.0).log_prob(1.5)
+    with pytest.raises(ArgumentError, match=r"Dirichlet: a value must .* sum to 1 along the last"):
+        d.Dirichlet(bl.ones(3)).log_prob(bl.tensor([0.5, 0.5, 0.5]))

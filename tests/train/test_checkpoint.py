@@ -157,12 +157,23 @@ def test_a_nested_state_comes_back(tmp_path):
     assert loaded["tensors"][1:] == [None, True, "text"]
 
 
+def test_a_dict_that_is_numbered_comes_back_so(tmp_path):
+    state = {"a": {0: backlit.ones(2), 12: {"b": [1.5]}}}
+    save_checkpoint(tmp_path / "x", state)
+    kept = load_checkpoint(tmp_path / "x")
+    assert list(kept["a"]) == [0, 12]
+    assert kept["a"][0].tolist() == [1, 1]
+    assert kept["a"][12] == {"b": [1.5]}
+
+
 def test_what_is_no_state_is_refused(tmp_path):
     path = tmp_path / "x"
     with pytest.raises(ArgumentError, match=r"a\.0 must be a Tensor, .* got set"):
         save_checkpoint(path, {"a": [{1, 2}]})
     with pytest.raises(ArgumentError, match="keys of a must be strings, got 1"):
-        save_checkpoint(path, {"a": {1: 2}})
+        save_checkpoint(path, {"a": {1: 2, "b": 3}})
+    with pytest.raises(ArgumentError, match="keys of the state must be strings, got 1"):
+        save_checkpoint(path, {1: 2})
     with pytest.raises(ArgumentError, match="keys of the state must be strings"):
         save_checkpoint(path, {"$tensor": 1})
     assert list(tmp_path.iterdir()) == []

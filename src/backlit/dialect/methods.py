@@ -352,6 +352,11 @@ def new(self: Tensor, *given: Any) -> Tensor:
     return ours.zeros(given or (0,), dtype=self.dtype)
 
 
+def _layout(self: Tensor) -> str:
+    """That of every Tensor: there are no sparse ones."""
+    return "torch.strided"
+
+
 def share(self: Tensor) -> Tensor:
     """The Tensor itself: there is one process."""
     return self
@@ -412,6 +417,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "is_cuda": property(_no),
     "is_mps": property(_no),
     "is_sparse": property(_no),
+    "layout": property(_layout),
     "is_quantized": property(_no),
     "get_device": get_device,
     "is_same_size": is_same_size,

@@ -8,9 +8,9 @@ The names are PyTorch's. A loss of a policy or of a variational autoencoder is w
 >>> round(loss.item(), 4)
 0.6265
 
-`distribution` is what all have, `continuous` and `discrete` are the kinds, `transforms` makes
-others of them by invertible functions, `divergence` has a formula for each pair of kinds. A new
-kind is a subclass of `Distribution` with `names` (its parameters), `support`, `log_prob`, and
+`distribution` is what all have, `continuous`, `discrete` and `gammas` are the kinds, `transforms`
+makes others of them by invertible functions, `divergence` has a formula for each pair of kinds. A
+new kind is a subclass of `Distribution` with `names` (its parameters), `support`, `log_prob`, and
 `rsample` (with `has_rsample`) or `sample`; its divergences go into the table of `divergence`.
 """
 
@@ -27,6 +27,7 @@ from .continuous import (
 from .discrete import Bernoulli, Categorical, OneHotCategorical
 from .distribution import Distribution, Independent
 from .divergence import kl_divergence
+from .gammas import Beta, Dirichlet, Gamma, Poisson
 from .transforms import (
     AffineTransform,
     ComposeTransform,
@@ -40,11 +41,14 @@ from .transforms import (
 __all__ = [
     "AffineTransform",
     "Bernoulli",
+    "Beta",
     "Categorical",
     "ComposeTransform",
+    "Dirichlet",
     "Distribution",
     "ExpTransform",
     "Exponential",
+    "Gamma",
     "Gumbel",
     "Independent",
     "Laplace",
@@ -52,6 +56,7 @@ __all__ = [
     "MultivariateNormal",
     "Normal",
     "OneHotCategorical",
+    "Poisson",
     "SigmoidTransform",
     "TanhTransform",
     "Transform",

@@ -6,7 +6,19 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..array_api import abs, broadcast_to, diagonal, exp, lgamma, log, logical_and, square, where
+from ..array_api import (
+    abs,
+    broadcast_to,
+    diagonal,
+    digamma,
+    exp,
+    lgamma,
+    log,
+    logical_and,
+    square,
+    where,
+    xlogy,
+)
 from ..array_api import sum as total
 from ..errors import ArgumentError
 from ..linalg import solve_triangular
@@ -24,6 +36,7 @@ from .continuous import (
 )
 from .discrete import Bernoulli, Categorical, OneHotCategorical
 from .distribution import Distribution, Independent
+from .gammas import Beta, Dirichlet, Gamma, Poisson
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
@@ -86,6 +99,28 @@ def _gumbel(p: Gumbel, q: Gumbel) -> Tensor:
     return -log(ratio) - shift + ratio * EULER + grown - (1.0 + EULER)
 
 
+def _gamma(p: Gamma, q: Gamma) -> Tensor:
+    a, b = p.concentration, q.concentration
+    grown = b * log(p.rate / q.rate) + lgamma(b) - lgamma(a)
+    return grown + (a - b) * digamma(a) + (q.rate - p.rate) * a / p.rate
+
+
+def _dirichlet(p: Dirichlet, q: Dirichlet) -> Tensor:
+    a, b = p.concentration, q.concentration
+    whole = total(a, axis=-1, keepdims=True)
+    logs = total(lgamma(b) - lgamma(a), axis=-1) + lgamma(whole[..., 0])
+    terms = total((a - b) * (digamma(a) - digamma(whole)), axis=-1)
+    return logs - lgamma(total(b, axis=-1)) + terms
+
+
+def _beta(p: Beta, q: Beta) -> Tensor:
+    return _dirichlet(p._both, q._both)
+
+
+def _poisson(p: Poisson, q: Poisson) -> Tensor:
+    return xlogy(p.rate, p.rate) - xlogy(p.rate, q.rate) - p.rate + q.rate
+
+
 def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
     size = p.event_shape[0]
     away = (q.loc - p.loc)[..., None]
@@ -117,6 +152,10 @@ _RULES: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {
     (Exponential, Exponential): _exponential,
     (Laplace, Laplace): _laplace,
     (Gumbel, Gumbel): _gumbel,
+    (Gamma, Gamma): _gamma,
+    (Dirichlet, Dirichlet): _dirichlet,
+    (Beta, Beta): _beta,
+    (Poisson, Poisson): _poisson,
     (MultivariateNormal, MultivariateNormal): _multivariate_normal,
     (Independent, Independent): _independent,
 }

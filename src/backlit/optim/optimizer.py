@@ -265,14 +265,24 @@ class Optimizer(Announcing):
     # -- saving -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of the state Tensors by parameter number, and the settings of the groups."""
-        params = [p for g in self.param_groups for p in g["params"]]
-        state = {
-            str(i): {n: _copied(t) for n, t in self.state[p].items()}
-            for i, p in enumerate(params)
-            if self.state.get(p)
-        }
-        groups = [{**g.plain(), "params": len(g["params"])} for g in self.param_groups]
+        """Copies of the state Tensors by parameter number, and the settings of the groups.
+
+        The numbers are texts, and a group says how many parameters it has; after `import
+        backlit.torch` they are numbers, and a group lists its own, as in PyTorch.
+        """
+        as_theirs = SPOKEN.pytorch
+        state: dict[Any, Any] = {}
+        groups = []
+        number = 0
+        for group in self.param_groups:
+            first = number
+            for p in group["params"]:
+                if self.state.get(p):
+                    kept = {n: _copied(t) for n, t in self.state[p].items()}
+                    state[number if as_theirs else str(number)] = kept
+                number += 1
+            own = list(range(first, number)) if as_theirs else number - first
+            groups.append({**group.plain(), "params": own})
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -66,6 +66,7 @@ MISSING = {
     "torch.grid_sampler_2d": "use nn.functional.grid_sample, which has words for its options",
     "torch.grid_sampler_3d": "use nn.functional.grid_sample, which has words for its options",
     "torch.i0": "there are no Bessel functions; np.i0(x.numpy()) has the values",
+    "torch.segment_reduce": "number the segments: out.scatter_reduce(0, numbers, x, 'sum')",
     "torch.special": "look in torch: torch.erf, torch.lgamma, torch.xlogy",
     "torch.xpu": "it computes on the CPU",
     "torch.mps": "it computes on the CPU",

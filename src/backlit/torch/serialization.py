@@ -1,8 +1,9 @@
-"""`torch.save` and `torch.load`: files of safetensors, and PyTorch's own, without any pickle.
+"""`torch.save` and `torch.load`: files of safetensors, and PyTorch's own, which are read as data.
 
 A dict of Tensors becomes a plain safetensors file. Anything else that is data (nested lists, tuples
 and dicts with numbers, texts and Tensors in them) becomes a checkpoint, whose JSON says under keys
-that begin with `$` what JSON has no form for.
+that begin with `$` what JSON has no form for. A whole model, or another object that only its own
+code could make, becomes a pickle, and is loaded by who says `weights_only=False`, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +30,7 @@ from ..tensor import Tensor, tensor
 from ..train.checkpoint import FORMAT, encode_state, state_of
 
 _OBJECT = "$torch"  # the name of what was saved, in the state of a checkpoint
+_PICKLED = b"backlit-pickle-1\n"  # how a file begins that only running it could read
 _ORDER = "order"  # the text in a safetensors file that lists its Tensors as the dict had them
 
 
@@ -38,10 +41,11 @@ def save(
     pickle_protocol: int = 2,
     _use_new_zipfile_serialization: bool = True,
 ) -> None:
-    """Save data with Tensors in it, to a path or an open file; what other code made is refused.
+    """Save data with Tensors in it, or a whole model, to a path or an open file.
 
-    The file is safetensors, which many tools read; for PyTorch, `load_tensors` of a dict of Tensors
-    is `safetensors.torch.load_file`. Written to a path it is whole or not there at all.
+    The file of data is safetensors, which many tools read; for PyTorch, `load_tensors` of a dict of
+    Tensors is `safetensors.torch.load_file`. With a model (or any other object) in it the file is a
+    pickle: prefer `model.state_dict()`. Written to a path it is whole or not there at all.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -73,8 +77,9 @@ def load(
 ) -> Any:
     """What a file of `torch.save` holds, PyTorch's or ours, from a path or an open file.
 
-    No code of the file is run, so that `weights_only` makes no difference: an object that only code
-    could make is refused by its name. Raises DataError if the file is damaged.
+    No code of the file is run, and what only code could make is refused. There is one exception: a
+    file of ours with a whole model in it is unpickled if `weights_only=False` says that whoever
+    wrote it is trusted. Raises DataError if the file is damaged.
     """
     if isinstance(map_location, str):
         check_device(map_location)
@@ -85,6 +90,8 @@ def load(
         data = read_bytes(path, "torch.load")
     if not isinstance(data, bytes):
         raise DataError(f"torch.load: {path} must be opened for reading bytes: open(path, 'rb')")
+    if data.startswith(_PICKLED):
+        return _unpickled(data, path, weights_only)
     if pytorch.is_pytorch(data):
         return pytorch.read(data, path)
     return _read(data, path)
@@ -105,6 +112,25 @@ def _read(data: bytes, path: Any) -> Any:
         raise DataError(f"load: {path} has a state that cannot be read: {error!s:.200}") from None
 
 
+def _unpickled(data: bytes, path: Any, weights_only: bool | None) -> Any:
+    """The objects of a file that is run to read it, which is asked for or refused."""
+    if weights_only is not False:
+        raise DataError(
+            f"torch.load: {path} holds a whole model or another object, and to read it is to run "
+            "its code; if you trust who wrote it, say weights_only=False; else ask for its "
+            "state_dict()"
+        )
+    try:
+        return pickle.loads(data[len(_PICKLED) :])
+    except (AttributeError, ImportError) as error:
+        raise DataError(
+            f"torch.load: {path} needs a class that is not there: {error}; define or import it "
+            "under this name before"
+        ) from None
+    except Exception as error:  # whatever damaged instructions do
+        raise DataError(f"torch.load: {path} is damaged: {error!s:.200}") from None
+
+
 def _path(name: str, f: Any) -> str | os.PathLike[str]:
     if not isinstance(f, str | os.PathLike):
         kind, _ = words(f)
@@ -114,6 +140,21 @@ def _path(name: str, f: Any) -> str | os.PathLike[str]:
 
 def _bytes_of(obj: Any) -> bytes:
     """The bytes of the file."""
+    try:
+        return _bytes_of_data(obj)
+    except _NoDataError as error:
+        try:
+            return _PICKLED + pickle.dumps(obj)
+        except Exception as reason:  # what an object's own methods raise, too
+            raise ArgumentError(f"{error} (it cannot be pickled: {reason!s:.200})") from None
+
+
+class _NoDataError(ArgumentError):
+    """Something is no data: only its own code could make it again."""
+
+
+def _bytes_of_data(obj: Any) -> bytes:
+    """The bytes of the file of data."""
     if type(obj) in (dict, OrderedDict) and obj and "__metadata__" not in obj:
         plain = [isinstance(k, str) and type(v) is Tensor for k, v in obj.items()]
         if all(plain) and not any(v.requires_grad for v in obj.values()):
@@ -154,9 +195,8 @@ def _encoded(value: Any, place: str) -> Any:
     cure = "a dict of it, or of numbers, texts and Tensors"
     if isinstance(value, Module) or hasattr(value, "state_dict"):
         cure = "its state_dict(), and load it into a new one with load_state_dict"
-    raise ArgumentError(
-        f"torch.save: {where}{kind}, which only its own code could make again, and no code is kept "
-        f"in a file; save {cure}"
+    raise _NoDataError(
+        f"torch.save: {where}{kind}, which only its own code could make again; save {cure}"
     )
 
 

@@ -22,6 +22,7 @@ FORMAT = "backlit-checkpoint-2"
 _EARLIER = "backlit-checkpoint-1"  # its checksum left out types and shapes
 LATEST, BEST = "latest.safetensors", "best.safetensors"  # the files of a run
 _REFERENCE = "$tensor"  # the key that stands for a Tensor in the JSON
+_NUMBERED = "$numbered"  # and the one for a dict whose keys are whole numbers
 
 
 def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
@@ -142,8 +143,11 @@ def _without_tensors(value: Any, path: str, found: dict[str, Tensor]) -> Any:
         found[name] = value
         return {_REFERENCE: name}
     if isinstance(value, Mapping):
+        if path and value and all(type(key) is int for key in value):
+            texts = {str(key): v for key, v in value.items()}
+            return {_NUMBERED: _without_tensors(texts, path, found)}
         for key in value:
-            if not isinstance(key, str) or key == _REFERENCE:
+            if not isinstance(key, str) or key in (_REFERENCE, _NUMBERED):
                 raise ArgumentError(
                     f"save_checkpoint: the keys of {path or 'the state'} must be strings, "
                     f"got {key!r}"
@@ -164,6 +168,8 @@ def _with_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, dict):
         if set(value) == {_REFERENCE}:
             return tensors[value[_REFERENCE]]
+        if set(value) == {_NUMBERED}:
+            return {int(k): _with_tensors(v, tensors) for k, v in value[_NUMBERED].items()}
         return {k: _with_tensors(v, tensors) for k, v in value.items()}
     if isinstance(value, list):
         return [_with_tensors(v, tensors) for v in value]
