@@ -127,7 +127,7 @@ RECIPES = (
     # two million that meet a ReLU in the first step one is -6e-8, which PyTorch's float32 puts on
     # the other side of 0. That moves the gradients below it by 1.4e-3 of their size, and Adam's
     # first steps go by signs: with three times the rate the losses were 2e-2 apart after 19 steps,
-    # in float64 2e-16.
+    # in float64 3.5e-16.
     # With batch-norm and as it begins by itself, ResNet-50's float32 gradients are 1.6e-2 of their
     # size beside those in float64, in both frameworks alike; its blocks begin as the identity
     # instead (Goyal et al. 2017, sec. 5.1).
