@@ -112,20 +112,20 @@ def test_figures_are_the_same_for_the_same_network(name) -> None:
 
 
 def test_both_see_the_same_in_scenes() -> None:
-    """Untrained, and told to be sure: what differs is suppression and what is cut off."""
+    """Untrained, and told to be less unsure: what differs is what is suppressed and cut off."""
     recipe = RECIPES["scenes"]
     data = recipe.data(None)
     state = starting(recipe, data, 0)
-    each = state["head.bias"].reshape(3, -1)
-    each[:, 4] = 2.0
-    random = np.random.default_rng(0)
-    state["head.weight"] = random.normal(0, 0.03, state["head.weight"].shape).astype(np.float32)
+    state["head.bias"].reshape(3, -1)[:, 4] = -2.0
+    for name, value in state.items():
+        if value.ndim == 4:  # layers that keep the size of what goes through them
+            state[name] = value * 2.4
     ours, theirs = (
         make(recipe, data, state, 0, compiled=False).decode(data.test[0][:2])
         for make in (Backlit, PyTorch)
     )
     for mine, other in zip(ours, theirs, strict=True):
-        assert len(mine.scores) > 20
+        assert 20 < len(mine.scores) < 100
         seen = [
             # of almost equal scores either may come first
             sorted(zip(b.round(2).tolist(), c.round(3).tolist(), k.tolist(), strict=True))

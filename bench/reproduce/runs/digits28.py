@@ -169,11 +169,11 @@ RECIPES = (
     ),
     Recipe(
         "fashion-resnet",
-        "ResNet of 6 blocks, 16 to 64 wide, batch 100, SGD with momentum, 12 epochs, one cycle",
+        "ResNet of 6 blocks, 16 to 64 wide, batch 100, SGD with momentum, 10 epochs, one cycle",
         _images("fashion-mnist"),
         _our_resnet,
         _their_resnet,
-        epochs=12,
+        epochs=10,
         batch=100,
         optimizer="sgd",
         settings={"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
