@@ -31,17 +31,17 @@ f = (x + y) * max(y, z)
 x = 1  y = 2  z = 0
 
 (x + y) * max(y, z) = 6   upstream 1   × switches
-├── local 2   downstream 1 × 2 = 2
+├── local 2   downstream 1 · 2 = 2
 │   x + y = 3   upstream 2   + distributes
-│   ├── local 1   downstream 2 × 1 = 2
+│   ├── local 1   downstream 2 · 1 = 2
 │   │   x = 1   upstream 2
-│   └── local 1   downstream 2 × 1 = 2
+│   └── local 1   downstream 2 · 1 = 2
 │       y = 2   upstream 5   copy adds 2 + 3
-└── local 3   downstream 1 × 3 = 3
+└── local 3   downstream 1 · 3 = 3
     max(y, z) = 2   upstream 3   max routes
-    ├── local 1   downstream 3 × 1 = 3
+    ├── local 1   downstream 3 · 1 = 3
     │   y = 2   upstream 5   copy adds 2 + 3
-    └── local 0   downstream 3 × 0 = 0
+    └── local 0   downstream 3 · 0 = 0
         z = 0   upstream 0
 
 ∂f/∂x = 2

@@ -66,7 +66,7 @@ def test_values_fill_in_forward_and_gradients_backward():
         assert [r.split()[-1] for r in rows(app)] == ["·", "·", "5", "·", "3", "1"]
         await press(p, "end")
         assert [r.split()[-1] for r in rows(app)] == ["5", "8", "5", "0", "3", "1"]
-        assert shown(app, "sentence").endswith("Σ y is used 2 times and adds up: 3 + 5 = 8")
+        assert shown(app, "sentence").endswith("Σ y is used 2 times and adds up: 5 + 3 = 8")
         await press(p, "left")
         assert [r.split()[-1] for r in rows(app)] == ["·", "·", "5", "0", "3", "1"]
         await press(p, "right", "right", "home")

@@ -199,7 +199,7 @@ def test_upstream_and_dtype():
         ("max(x, y, 0)", {"x": [1, 5], "y": [3, 4]}, ["local diag(0, 1)"]),
         ("softmax(x)", {"x": [0, 0]}, ["local [[0.25, −0.25], [−0.25, 0.25]]"]),
         ("max(x, y, 9)", {"x": [1, 5], "y": [3, 4]}, ["local 0 "]),
-        ("x - y", {"x": 1, "y": 2}, ["local −1   downstream 1 × (−1) = −1"]),
+        ("x - y", {"x": 1, "y": 2}, ["local −1   downstream 1 · (−1) = −1"]),
         (
             "max(x, y, Y)",
             {"x": [1, 5], "y": [3, 4], "Y": [[0, 9], [0, 0]]},
@@ -298,13 +298,13 @@ TITLES = {
     "x @ y": "@ switches",
     "matmul(M, x)": "@ switches",
     "-x": "−x distributes",
-    "exp(x)": "exp scales",
+    "exp(x)": "eˣ scales",
     "log2(x)": "log2 scales",
     "floor(x)": "floor blocks",
     "max(x)": "max routes",
     "max(x, y, x, y)": "max routes",
     "min(x, axis=0)": "min routes",
-    "sum(x)": "sum distributes",
+    "sum(x)": "Σ distributes",
     "mean(x)": "mean shares",
     "prod(M)": "prod switches",
     "std(x)": "std scales",
@@ -313,7 +313,7 @@ TITLES = {
     "outer(x, y)": "outer switches",
     "x.T": "transpose moves",
     "transpose(M)": "transpose moves",
-    "x[1:]": "index moves",
+    "x[1:]": "slice moves",
 }
 
 

@@ -24,7 +24,7 @@ def test_the_lecture_graph_gate_by_gate():
         "× switches: upstream 1; to q: 1 · 5 = 5; to m: 1 · 3 = 3",
         "max routes: upstream 3; to y: 3 · 1 = 3; to z: 3 · 0 = 0",
         "+ distributes: upstream 5; to x: 5 · 1 = 5; to y: 5 · 1 = 5. "
-        "y is used 2 times and adds up: 3 + 5 = 8",
+        "y is used 2 times and adds up: 5 + 3 = 8",
     ]
 
 

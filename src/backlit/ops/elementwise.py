@@ -172,7 +172,7 @@ class Pow(Elementwise):
     """
 
     symbol = "xⁿ"
-    notation = "({})^{}"
+    notation = "{:-}^{}"
     domain = (
         Border("0 to a negative power", lambda a, b: a == 0 and b < 0, shown="{0}^{1}"),
         Border("a negative number to a broken power", lambda a, b: a < 0 < b % 1, shown="{0}^{1}"),

@@ -17,6 +17,7 @@ from ...tensor import Tensor, wrap
 from ..records.from_block import recording
 from ..records.model import Record
 from ..records.parts import NodeRecord
+from ..records.value import number
 from .language import CONSTANTS, MAX_ELEMENTS, Expression, ExpressionError, Function, Step
 
 
@@ -54,7 +55,7 @@ def evaluate(
                 value = values.get(step.label, CONSTANTS.get(step.label, step.value))
                 t = wrap(_array(value, dtype, step.label, formula))
                 t.requires_grad_(step.label in values)
-                t.name = step.label
+                t.name = number(step.value) if isinstance(step.value, int | float) else step.label
             else:
                 t = _call(formula, step, step.function, [tensors[i] for i in step.inputs])
             tensors.append(t)

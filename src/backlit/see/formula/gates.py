@@ -27,6 +27,7 @@ from ...op import Op
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
 from ..records.value import array_of
+from ..show.words import symbol_of
 from .evaluate import Evaluated
 from .language import Expression, Step
 
@@ -104,7 +105,10 @@ class Gate:
         if self.op is None or self.step.function is None:
             return self.kind
         signed = self.step.function.op
-        return f"{signed.symbol if signed else self.name} {ROLES[self.op.role].verb}"
+        symbol = signed.symbol if signed else self.name
+        if len(self.ops) == 1:  # what the op is called wherever it is shown
+            symbol = symbol_of(self.ops[0])
+        return f"{symbol} {ROLES[self.op.role].verb}"
 
     @property
     def does(self) -> str:

@@ -1,9 +1,9 @@
 """A differentiated formula as a coloured tree: values green, gradients red, each gate's role named.
 
     x + y = 3   upstream 2   + distributes
-    ├── local 1   downstream 2 × 1 = 2
+    ├── local 1   downstream 2 · 1 = 2
     │   x = 1   upstream 2
-    └── local 1   downstream 2 × 1 = 2
+    └── local 1   downstream 2 · 1 = 2
         y = 2   upstream 5   copy adds 2 + 3
 
 A branch of the tree is a wire: it carries the local gradient of the gate above, and the downstream
@@ -29,11 +29,11 @@ from ...dtypes import FLOATING, as_dtype
 from ...errors import ArgumentError
 from ...facts import COPY
 from ..records.model import Record
-from ..records.value import operand
+from ..show.words import product_of, sum_of
 from .evaluate import evaluate
 from .gates import Gate, Wire, gates_of
 from .language import Expression, parse
-from .words import local_gradient, number, numbers
+from .words import local_gradient, numbers
 
 VALUE, GRADIENT, LOCAL, ROLE, WORD = "green", "bold red", "red", "cyan", "dim"
 _GUIDE = 4  # columns that one level of the tree takes
@@ -217,7 +217,7 @@ def _wire_lines(wire: Wire, room: int) -> list[Text]:
         upstream = wire.gate.upstream
         scalars = wire.gate.value.ndim == 0 and wire.source.value.ndim == 0
         if scalars and upstream is not None and factor is not None:
-            down.append(f"{number(upstream)} × {operand(float(factor))} = ", WORD)
+            down.append(f"{product_of(float(upstream), float(factor))} = ", WORD)
         down.append(numbers(wire.downstream), GRADIENT)
     return _joined(local, down, room)
 
@@ -225,8 +225,8 @@ def _wire_lines(wire: Wire, room: int) -> list[Text]:
 def _value_line(d: Differentiation, gate: Gate, room: int) -> Text:
     names = [name for name, i in d.formula.names.items() if i == gate.number]
     label = f"{names[0]} = {gate.label}" if names else gate.label
-    if gate.kind == "constant" and gate.label == numbers(gate.value):
-        return Text.assemble((gate.label, VALUE), ("   constant", WORD))
+    if gate.kind == "constant" and gate.label.replace("-", "−") == numbers(gate.value):
+        return Text.assemble((numbers(gate.value), VALUE), ("   constant", WORD))
     value = Text.assemble(
         (_shortened(label, room - 24), "bold"), " = ", (numbers(gate.value), VALUE)
     )
@@ -274,7 +274,7 @@ def _shortened(text: str, width: int) -> str:
 
 
 def _sum(parts: list[np.ndarray]) -> str:
-    return " + ".join([number(parts[0]), *(operand(float(p)) for p in parts[1:])])
+    return sum_of([float(p) for p in parts])
 
 
 def _gradients(d: Differentiation, width: int) -> Table:

@@ -20,8 +20,8 @@ from ...ops.contraction import Matmul
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import Edge, NodeRecord
-from ..records.value import Value, array_of, number, operand
-from .words import extent, formula, formula_of, name_of, role_of, symbol_of
+from ..records.value import Value, array_of, number
+from .words import extent, formula, formula_of, name_of, product_of, role_of, sum_of, symbol_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +226,10 @@ def _product(node: NodeRecord, e: Edge, record: Record) -> tuple[str, str]:
     factor = None if local is None or local.value is None else local.value
     single, upstream = e.gradient.item(), node.upstream.item()
     one = None if factor is None else factor.item()
+    if local is not None and local.kind == "copy" and single is not None and upstream is not None:
+        one = 1.0  # a sum, or a mean, of one number
     if single is not None and upstream is not None and one is not None:
-        return f"{number(upstream)} · {operand(one)} = ", number(single)
+        return f"{product_of(upstream, one)} = ", number(single)
     if local is None:
         return "", _gradient(e.gradient)
     if local.kind == "matrix":
@@ -236,14 +238,14 @@ def _product(node: NodeRecord, e: Edge, record: Record) -> tuple[str, str]:
         index = _chosen(_telling(node.upstream, e.gradient))
         if index is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
-            at = f"at {_index(index)}: {number(u)} · {operand(one)} = "
+            at = f"at {_index(index)}: {product_of(u, one)} = "
             return f"{_gradient(e.gradient)}; {at}", number(g)
     if local.kind == "diagonal" and factor is not None and e.gradient.shape == factor.shape:
         index = _chosen(_telling(node.upstream, e.gradient))
         d = None if index is None else factor.at(index)
         if index is not None and d is not None:
             u, g = node.upstream.at(index), e.gradient.at(index)
-            at = f"at {_index(index)}: {number(u)} · {operand(d)} = "
+            at = f"at {_index(index)}: {product_of(u, d)} = "
             return f"{_gradient(e.gradient)}; {at}", number(g)
     return "", f"{_gradient(e.gradient)} ({local.text})"
 
@@ -268,10 +270,10 @@ def _total(record: Record, source: int, node: NodeRecord) -> str:
     if last.target != node.id or value is None:
         return ""
     name = name_of(record.nodes[source])
-    order = sorted(uses, key=lambda e: record.nodes[e.target].backward_order or 0)
-    if len(uses) <= 4 and all(e.gradient and e.gradient.item() is not None for e in uses):
-        terms = [operand(e.gradient.item()) for e in order]  # type: ignore[union-attr]
-        return f"{name} is used {len(uses)} times and adds up: {' + '.join(terms)} = {value.text()}"
+    sent = [e.gradient.item() for e in uses if e.gradient is not None]
+    terms = [x for x in sent if x is not None]
+    if len(uses) <= 4 and len(terms) == len(uses):
+        return f"{name} is used {len(uses)} times and adds up: {sum_of(terms)} = {value.text()}"
     return f"{name} is used {len(uses)} times and adds up to {_gradient(value)}"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...facts import ROLES, written
 from ...op import Shape
 from ...ops.elementwise import Pow
 from ..records.model import Record
 from ..records.parts import NodeRecord
-from ..records.value import number
+from ..records.value import number, operand
 
 _SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
 
@@ -73,6 +75,24 @@ def formula_of(record: Record, node: NodeRecord) -> str:
         for a in node.arguments
     ]
     return formula(node, names)
+
+
+def product_of(upstream: float | None, local: float | None) -> str:
+    """What a gate sends along a wire, as a product.
+
+    >>> product_of(-3.0, -4.0)
+    '−3 · (−4)'
+    """
+    return f"{number(upstream)} · {operand(local)}"
+
+
+def sum_of(terms: Sequence[float]) -> str:
+    """What the uses of a value send back, as a sum in their order.
+
+    >>> sum_of([-3.0, -4.0])
+    '−3 + (−4)'
+    """
+    return " + ".join([number(terms[0]), *(operand(x) for x in terms[1:])])
 
 
 def extent(shape: Shape) -> str:

@@ -89,7 +89,13 @@ class Labels:
         self.role = [role_of(n) for n in record.nodes]
         self.value = [value_text(n.value) for n in record.nodes]
         self.upstream = [gradient_text(n.upstream) for n in record.nodes]
-        self.local = [local_text(e, record.nodes[e.target].op_class) for e in record.edges]
+        #: None for what gets no gradient: a constant.
+        self.local = [
+            local_text(e, record.nodes[e.target].op_class)
+            if record.nodes[e.source].requires_grad
+            else ""
+            for e in record.edges
+        ]
         self._places = {
             e.id: (i, len(edges)) for edges in record.incoming for i, e in enumerate(edges)
         }

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ....table import quantity
 from ...records.parts import NodeRecord
-from ..words import formula_of, name_of
+from ..words import formula_of, name_of, sum_of
 from .labels import Labels
 from .tree import Tree
 
@@ -101,7 +101,10 @@ def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str) -> tuple[Any, .
     notes.append(labels.role[n.id], style="dim")
     uses = [e for e in record.outgoing[n.id] if e.gradient is not None]
     if len(uses) > 1:
-        terms = " + ".join(labels.downstream[e.id] for e in reversed(uses[:4]))
+        sent = [e.gradient.item() for e in uses[:4] if e.gradient is not None]
+        single = [x for x in sent if x is not None]
+        each = (labels.downstream[e.id] for e in uses[:4])
+        terms = sum_of(single) if len(single) == len(sent) else " + ".join(each)
         more = " + …" if len(uses) > 4 else ""
         notes.append(f" adder: {terms}{more}", style="red")
     return Padding(name, (0, 0, 0, len(indent))), labels.value[n.id], labels.upstream[n.id], notes
