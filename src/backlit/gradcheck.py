@@ -292,7 +292,7 @@ def _compare(
             bad[element] = not error[element] <= allowed
         if bad.any():
             _require_float64(ys, points)
-            chosen = _chosen(f, points, checked, i, got, bad, upstream, step)
+            chosen = _chosen(f, points, checked, i, got, bad, upstream, step, (rtol, atol))
             if chosen.any():
                 place = tuple(np.argwhere(chosen)[0])
                 warnings.warn(
@@ -337,6 +337,7 @@ def _chosen(
     bad: np.ndarray,
     upstream: Sequence[np.ndarray],
     step: float,
+    tolerances: tuple[float, float],
 ) -> np.ndarray:
     """Which of the bad elements are wrong at this very point only: a choice at a kink.
 
@@ -345,11 +346,10 @@ def _chosen(
     """
     rng = np.random.default_rng(0)
     right, wrong = np.zeros(got.shape, int), np.zeros(got.shape, int)
-    largest = float(np.max(np.abs(got[~bad]), initial=0))
+    slopes, (rtol, atol) = [0.0], tolerances
     elements = [tuple(e) for e in np.argwhere(bad & np.isfinite(got))]
     for e in elements:
-        sides = _sides(f, points, (position, e), upstream, step)
-        largest = max([largest, *[abs(s) for s in sides if math.isfinite(s)]])
+        slopes += [s for s in _sides(f, points, (position, e), upstream, step) if math.isfinite(s)]
     shapes = [points[k].shape for k in checked]
     away = [np.zeros(shape) for shape in shapes]
     for turn in range(_NEARBY):  # to one side, then to the other
@@ -369,16 +369,19 @@ def _chosen(
         if [y.shape for y in ys] != [u.shape for u in upstream]:
             continue
         there = _analytic(ys, [moved[position]], upstream)[0]
+        scale = float(np.max(np.abs(there), initial=0))
         for e in elements:
             slope, band = _slope(f, moved, (position, e), upstream, step)
-            if abs(there[e] - slope) > 1e-6 + 1e-4 * abs(slope):
+            if abs(there[e] - slope) > atol + rtol * abs(slope):
                 slope, band = _best_slope(f, moved, (position, e), upstream, step)
-            fits = abs(there[e] - slope) <= 1e-6 + 1e-4 * abs(slope) + band
+            fits = abs(there[e] - slope) <= atol + rtol * scale + band
             right[e] += fits
             wrong[e] += not fits
-            largest = max(largest, abs(slope), abs(there[e]))
+            slopes += [slope] if math.isfinite(slope) else []
         elements = [e for e in elements if wrong[e] <= 1]
-    return np.asarray(bad & (right > 1) & (wrong <= 1) & (np.abs(got) <= largest * (1 + 1e-3)))
+    slack = 1e-3 * (max(slopes) - min(slopes))
+    between = (got >= min(slopes) - slack) & (got <= max(slopes) + slack)
+    return np.asarray(bad & (right > 1) & (wrong <= 1) & between)
 
 
 def _require_float64(ys: list[Tensor], points: Sequence[Tensor]) -> None:

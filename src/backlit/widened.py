@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import eager
+from .backend import eager, numpy_backend
 from .backend.eager import EAGER
 from .dtypes import FLOATING, float64
 from .execution import Eager, check, explained
@@ -46,6 +46,24 @@ def wide(array: Any) -> Any:
     return array.astype(float64) if getattr(array, "dtype", None) in _NARROW else array
 
 
+class _Namespace:
+    """A namespace in which a conversion to a narrower float is one to float64."""
+
+    def __init__(self, base: Any):
+        self._base = base
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._base, name)
+
+    def astype(self, x: Any, dtype: Any) -> Any:
+        """x in another type."""
+        return self._base.astype(x, float64 if np.dtype(dtype) in _NARROW else dtype)
+
+
+#: NumPy's namespace and that of eager execution, for the bodies of ops that convert.
+NUMPY, _EAGER = _Namespace(numpy_backend), _Namespace(EAGER)
+
+
 class _Widened(Eager):
     """Execution at once, in float64."""
 
@@ -58,7 +76,7 @@ class _Widened(Eager):
         try:
             if op.checked:
                 check(op, arrays)
-            array = eager.value(op, arrays) if op.whole else op.forward(EAGER, *arrays)
+            array = eager.value(op, arrays) if op.whole else op.forward(_EAGER, *arrays)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise explained(op, arrays, error) from None
         return arrays, wide(np.asarray(array))

@@ -45,7 +45,7 @@ def compare(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> Fi
         want, band = trial.want(k), columns.pulled_band(trial.upstream)
         scale = max(np.max(np.abs(want), initial=0.0), 1e-12)
         rounding = _EPS[experiment.precision] if experiment.precision != "float64" else 0.0
-        allowed = RTOL * scale + 3 * band + 100 * rounding * scale
+        allowed = RTOL * scale + 3 * band + 4 * rounding * scale
         low, high = columns.interval(trial.upstream)
         off = np.maximum(low - got, got - high)
         off = np.where(np.isfinite(got), np.maximum(off, 0), np.inf)
@@ -85,7 +85,7 @@ def excused_rows(
     rng, start = np.random.default_rng(0), time.perf_counter()
     for row in rows if rows.size else ():
         right = wrong = 0
-        largest = 0.0
+        least = most = 0.0
         away: dict[int, np.ndarray] = {}
         for turn in range(_NEARBY):  # to one side, then to the other
             away = {
@@ -95,11 +95,13 @@ def excused_rows(
             near = _measured_near(experiment, op, trial, k, columns.index[row], away)
             if near is None:
                 continue
-            fits, slope = near
-            right, wrong, largest = right + fits, wrong + (not fits), max(largest, slope)
+            fits, low, high = near
+            right, wrong = right + fits, wrong + (not fits)
+            least, most = min(least, low), max(most, high)
             if wrong > 1 or time.perf_counter() - start > _SECONDS:
                 return excused
-        if right <= 1 or abs(got[row]) > largest * (1 + 1e-3):
+        slack = 1e-3 * (most - least)
+        if right <= 1 or not least - slack <= got[row] <= most + slack:
             return excused
         excused.append(int(row))
     if excused:
@@ -111,8 +113,10 @@ def excused_rows(
 
 def _measured_near(
     experiment: Experiment, op: Op, trial: Trial, k: int, flat: int, away: dict[int, np.ndarray]
-) -> tuple[bool, float] | None:
-    """Whether one element's gradient is right a little way off, and how large slopes are there."""
+) -> tuple[bool, float, float] | None:
+    """Whether one element's gradient is right a little way off, and what a choice of the slopes
+    there may come to, at least and at most.
+    """
     point = tuple(
         x + _AWAY * typical_size(x) * away[j] if j in away else x
         for j, x in enumerate(trial.inputs)
@@ -130,8 +134,9 @@ def _measured_near(
     low, high = columns.interval(trial.upstream)
     band = 3 * columns.pulled_band(trial.upstream) + RTOL * np.abs(columns.jacobian).max()
     value = gradient.reshape(-1)[flat]
-    slopes = np.abs(columns.jacobian * trial.upstream).sum()
-    return bool((low - band <= value).all() and (value <= high + band).all()), float(slopes)
+    slopes = columns.jacobian * trial.upstream
+    fits = bool((low - band <= value).all() and (value <= high + band).all())
+    return fits, float(slopes[slopes < 0].sum()), float(slopes[slopes > 0].sum())
 
 
 def compare_ties(experiment: Experiment, op: Op, finding: Finding, k: int) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...autograd import fit, step_back
-from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING
 from ...errors import BacklitError
 from ...gradcheck import precision
 from ...op import Op, describe
+from ...widened import NUMPY
 from .numeric import (
     _EPS,
     COARSE_STEPS,
@@ -113,6 +113,8 @@ class Experiment:
             return
         held = self._held(given)
         nearby = [_jittered(given, rng, 0.1, i > 0, held) for i in range(points - 1)]
+        if len(nearby) > 1 and any((given[k] == 0).any() for k in self.positions):
+            nearby.append(_mirrored(given, nearby[-1]))  # so each 0 goes to both sides
         self.precision = precision(self.forward(*nearby[0]), nearby[0]) if nearby else "float64"
         self.steps = STEPS
         if self.precision != "float64":
@@ -209,11 +211,25 @@ def _jittered(
         moved = x * (1 + amount * rng.uniform(-1, 1, x.shape))
         if fill:
             small = typical_size(x, 0.05)
-            either = np.ones(x.shape) if upwards else rng.choice([-1.0, 1.0], x.shape)
+            either = np.ones(x.shape) if upwards else _signs(x, rng)
             away = small * rng.uniform(0.5, 1, x.shape) * np.where(x == 0, either, np.sign(x))
             moved = np.where(np.abs(x) < small, moved + away, moved)
         result.append(moved)
     return tuple(result)
+
+
+def _mirrored(given: tuple[Any, ...], moved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Moved inputs in which what was 0 has gone to the other side."""
+    return tuple(
+        np.where(x == 0, -m, m) if _differentiable(x) else m
+        for x, m in zip(given, moved, strict=True)
+    )
+
+
+def _signs(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """1 and -1 in turns for what is 0, beginning with either."""
+    turns = np.cumsum(x == 0).reshape(x.shape) + rng.integers(2)
+    return np.where(turns % 2 == 0, 1.0, -1.0)
 
 
 def _tied(inputs: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -15,12 +15,11 @@ import numpy as np
 
 from ... import tree
 from ...autograd import enable_grad
-from ...backend import numpy_backend as NUMPY
 from ...dtypes import FLOATING
 from ...nn.module import Module
 from ...op import Op
 from ...tensor import Tensor, as_tensor, wrap
-from ...widened import widened
+from ...widened import NUMPY, widened
 from ..records.from_block import Call, recording
 from .case import Cause
 from .experiment import Experiment, Trial, answer, as_float64

@@ -26,9 +26,10 @@ Forward = Callable[..., np.ndarray]
 #: Steps relative to the size of the element, largest first.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
 #: For a forward that computes in less than float64 rounding hides small steps.
-COARSE_STEPS = (3e-2, 1e-2, 3e-3, 1e-3)
+COARSE_STEPS = (2e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 
-_EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+#: How far one rounding may put a number off.
+_EPS = {"float64": 2.0**-52, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
 @dataclass
