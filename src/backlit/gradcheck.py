@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -174,15 +174,33 @@ def _best_slope(
     what is left of the curvature, and rounding shows in small ones.
     """
     size = abs(float(points[place[0]].numpy()[place[1]])) or 1.0
-    steps = [step * 10.0**e * s for s in {1.0, size} for e in (3, 2, 1, 0, -1, -2, -3)]
-    measured = [_slope(f, points, place, upstream, h) for h in sorted(steps, reverse=True)]
+    steps = apart(step * 10.0**e * s for s in {1.0, size} for e in range(5, -4, -1))
+    measured = [_slope(f, points, place, upstream, h) for h in steps]
     doubts = [
-        ((abs(g - coarse) + rounding) / (max(abs(g), abs(coarse)) or 1.0), g)
+        (
+            _relative(abs(g - coarse) + rounding, max(abs(g), abs(coarse))),
+            abs(g - coarse) + rounding,
+            g,
+        )
         for (coarse, _), (g, rounding) in itertools.pairwise(measured)
         if math.isfinite(g) and math.isfinite(coarse)
     ]
-    doubt, slope = min(doubts, default=(math.inf, math.nan))
-    return slope, doubt * abs(slope)
+    _, doubt, slope = min(doubts, default=(math.inf, math.inf, math.nan))
+    return slope, doubt
+
+
+def _relative(doubt: float, size: float) -> float:
+    """A doubt as a part of what it is about, 1 where that is 0 but not certainly."""
+    return min(doubt / size, 1.0) if size else float(doubt > 0)
+
+
+def apart(steps: Iterable[float]) -> list[float]:
+    """Steps, largest first, without those that are nearly the same: they would always agree."""
+    kept: list[float] = []
+    for step in sorted(steps, reverse=True):
+        if not kept or step < 0.4 * kept[-1]:
+            kept.append(step)
+    return kept
 
 
 def gradcheck(
@@ -349,7 +367,10 @@ def _chosen(
     slopes, (rtol, atol) = [0.0], tolerances
     elements = [tuple(e) for e in np.argwhere(bad & np.isfinite(got))]
     for e in elements:
-        slopes += [s for s in _sides(f, points, (position, e), upstream, step) if math.isfinite(s)]
+        size = min(abs(float(points[position].numpy()[e])) or 1.0, 1.0)
+        for h in {step, step * size}:
+            sides = _sides(f, points, (position, e), upstream, h)
+            slopes += [s for s in sides if math.isfinite(s)]
     shapes = [points[k].shape for k in checked]
     away = [np.zeros(shape) for shape in shapes]
     for turn in range(_NEARBY):  # to one side, then to the other

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BacklitError
+from ...gradcheck import apart
 
 Forward = Callable[..., np.ndarray]
 
@@ -136,7 +137,7 @@ def value_at(forward: Forward, point: Sequence[Any], shape: tuple[int, ...]) -> 
 def _ladder(size: float, floor: float, steps: Sequence[float]) -> list[float]:
     """The steps for an element, largest first: of its own size, and of its neighbours'."""
     scales = {max(size, floor), size} if size > 1e-12 * floor else {floor}
-    return sorted({s * scale for s in steps for scale in scales}, reverse=True)
+    return apart(s * scale for s in steps for scale in scales)
 
 
 def rounding(
