@@ -109,6 +109,8 @@ class Op:
     rectifies: ClassVar[bool] = False
     #: What its result comes near as an input grows without bound, and where its slope dies out.
     saturates: ClassVar[tuple[float, ...]] = ()
+    #: Between which numbers its result lies, whatever its inputs are. None: anywhere.
+    bounds: ClassVar[tuple[float, float] | None] = None
     #: True if it grows so fast that ordinary inputs leave the range of their type.
     overflows: ClassVar[bool] = False
     #: True if an element of its result is a sum of many numbers.

@@ -41,6 +41,7 @@ class Sigmoid(Elementwise):
     symbol = "σ"
     activation = True
     saturates = (0.0, 1.0)
+    bounds = (0.0, 1.0)
     whole = True
     saves = ("y",)
 
@@ -55,6 +56,7 @@ class Relu(Elementwise):
     """y = max(x, 0);  gx = gy where x > 0, else y: 0 (relu'(0) = 0), or NaN where x is."""
 
     activation = True
+    bounds = (0.0, math.inf)
     rectifies = True
     whole = True
     saves = ("y",)
@@ -168,6 +170,7 @@ class Relu6(Elementwise):
     """y = x limited to [0, 6];  gx = gy where 0 < x < 6, else 0, also at the limits."""
 
     activation = True
+    bounds = (0.0, 6.0)
     rectifies = True
     whole = True
     saves = ("x",)
@@ -184,6 +187,7 @@ class Hardsigmoid(Elementwise):
 
     activation = True
     saturates = (0.0, 1.0)
+    bounds = (0.0, 1.0)
     whole = True
     saves = ("x",)
 
@@ -312,6 +316,7 @@ class Softplus(Elementwise):
 
     activation = True
     saturates = (0.0,)
+    bounds = (0.0, math.inf)
     whole = True
     saves = ("x",)
 
@@ -392,6 +397,7 @@ class Softmax(Op):
 
     applies = "softmax"
     saturates = (0.0, 1.0)
+    bounds = (0.0, 1.0)
     whole = True
     attributes = ("axis",)
     saves = ("y",)
@@ -425,6 +431,7 @@ class LogSoftmax(Op):
 
     applies = "softmax"
     saturates = (0.0,)
+    bounds = (-math.inf, 0.0)
     whole = True
     attributes = ("axis",)
     saves = ("y",)

@@ -227,6 +227,7 @@ class Abs(Elementwise):
     symbol = "|x|"
     primitive = True
     saves = ("x",)
+    bounds = (0.0, math.inf)
 
     def forward(self, xp, x):
         return xp.abs(x)
@@ -244,6 +245,7 @@ class Square(Elementwise):
     accepts = "numbers"
     check = Elementwise.require_types
     saves = ("x",)
+    bounds = (0.0, math.inf)
 
     def forward(self, xp, x):
         return xp.square(x)
@@ -264,6 +266,7 @@ class Sqrt(Elementwise):
     cost = 4
     primitive = True
     saves = ("y",)
+    bounds = (0.0, math.inf)
 
     def forward(self, xp, x):
         return xp.sqrt(x)
@@ -298,6 +301,7 @@ class Exp(Elementwise):
 
     symbol = "eˣ"
     saturates = (0.0,)
+    bounds = (0.0, math.inf)
     overflows = True
     cost = 10
     primitive = True
@@ -568,6 +572,7 @@ class Tanh(Elementwise):
 
     activation = True
     saturates = (-1.0, 1.0)
+    bounds = (-1.0, 1.0)
     cost = 16
     primitive = True
     saves = ("y",)
@@ -635,6 +640,7 @@ class Erf(Elementwise):
     """y = 2/√π ∫₀ˣ e^(-t²) dt;  gx = gy 2/√π e^(-x²)."""
 
     saturates = (-1.0, 1.0)
+    bounds = (-1.0, 1.0)
     cost = 30
     primitive = True
     saves = ("x",)

@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from ....errors import ArgumentError
 from ....nn.module import Module
 from ....optim import Optimizer
@@ -16,7 +13,7 @@ from ....tensor import Tensor
 from ...told import Told
 from .finding import ERROR, HINT, WARNING, Finding
 from .material import Material
-from .rules import REHEARSING, RULES
+from .rules import FIRST, REHEARSING, RULES
 
 __all__ = ["ERROR", "HINT", "WARNING", "Diagnosis", "Finding", "diagnose"]
 
@@ -65,14 +62,30 @@ def diagnose(
     loss_fn: Callable[..., Tensor],
     optimizer: Optimizer | None = None,
     *,
+    data: Any = None,
+    validation: Any = None,
+    schedule: Any = None,
+    step: Callable[..., Any] | None = None,
+    evaluate: Callable[..., Any] | None = None,
     rehearse: bool = True,
     seconds: float = 20.0,
 ) -> Diagnosis:
     """Look for the usual reasons why training fails, on one batch.
 
-    `batch` is what a DataLoader gives: the model's inputs, then the target. With the optimizer its
-    parameters and its learning rate are looked at too. `rehearse` trains on the batch for a moment;
-    afterwards model, optimizer and random numbers are as before.
+    `batch` is what a DataLoader gives: the model's inputs, then the target. The more is given, the
+    more is looked at:
+
+    - `optimizer`: its parameters, settings and state, and what its steps do to the loss.
+    - `data`, `validation`: loaders, data sets or tuples of arrays, inputs and then targets. Are
+      they shuffled, are rows in both, do targets belong to their inputs?
+    - `step`: your training step, a function of the batch's entries, of the batch, or of nothing.
+      It is called six times: does it call what it must, in order, and let go of its graphs?
+    - `schedule`: the learning-rate schedule that it steps.
+    - `evaluate`: your evaluation, called once, as `step` is: is the model in evaluation mode?
+
+    `rehearse` trains on the batch for a moment, and calls `step` and `evaluate`; afterwards model,
+    optimizer, schedule and random numbers are as before. What `step` writes elsewhere (into a list,
+    a file) stays.
 
     >>> from backlit import nn, tensor
     >>> net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax(dim=1))
@@ -83,22 +96,49 @@ def diagnose(
     """
     if not isinstance(model, Module):
         raise ArgumentError(f"diagnose: needs a Module, got {type(model).__name__}")
-    return judged(Material(model, batch, loss_fn, optimizer, seconds), rehearse=rehearse)
+    for name, function in (("step", step), ("evaluate", evaluate)):
+        if function is not None and not callable(function):
+            raise ArgumentError(
+                f"diagnose: {name} must be a function, got {type(function).__name__}"
+            )
+    material = Material(
+        model, batch, loss_fn, optimizer, seconds, data=data, validation=validation,
+        schedule=schedule, step=step, evaluate=evaluate,
+    )  # fmt: skip
+    return judged(material, rehearse=rehearse)
 
 
 def judged(material: Material, *, rehearse: bool = True) -> Diagnosis:
     """What the rules find in a material: `diagnose`, for a model that is called in another way."""
     findings: list[Finding] = []
-    rules = RULES
-    for rule in rules:
-        findings += rule(material)
-        if findings and findings[-1].rule == "not finite":
-            break  # everything after it is a consequence
-    serious = any(f.severity == ERROR for f in findings)
-    if rehearse and not serious:
-        rules = RULES + REHEARSING
-        for rule in REHEARSING:
-            findings += rule(material)
+    asked = 0
+
+    def ask(rules: Sequence[Callable[..., Any]]) -> None:
+        nonlocal asked
+        asked += len(rules)
+        for rule in rules:
+            findings.extend(rule(material))
+
+    ask(FIRST)
+    stops = {"the step raises", "labels out of range", "not finite", "bad data"}
+    if material.error is None and not any(f.rule in stops for f in findings):
+        ask(RULES)
+        if rehearse:
+            ask(REHEARSING)
+    return Diagnosis(type(material.model).__name__, told(findings), asked)
+
+
+def told(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings to tell: causes, without what they explain, the most serious first."""
+    explained = {rule for f in findings for rule in f.explains if rule != f.rule}
+    causes = {f.rule for f in findings} - explained
+    # Two that explain each other: the first that was asked stays.
+    kept = [
+        f for i, f in enumerate(findings)
+        if f.rule in causes or not any(
+            f.rule in g.explains and (g.rule in causes or j < i)
+            for j, g in enumerate(findings) if g is not f
+        )
+    ]  # fmt: skip
     order = {ERROR: 0, WARNING: 1, HINT: 2}
-    findings.sort(key=lambda f: order[f.severity])
-    return Diagnosis(type(material.model).__name__, findings, len(rules))
+    return sorted(kept, key=lambda f: order[f.severity])

@@ -1,4 +1,4 @@
-"""The rules about an optimizer's settings and state, and about gradients that were left over."""
+"""The rules about an optimizer: its parameters, settings and state, and gradients left over."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ....tensor import Tensor
-from ...records.value import number
-from .finding import ERROR, WARNING, Finding
-from .material import Material, rms
+from .....tensor import Tensor
+from ....records.value import number
+from ..finding import ERROR, FIT, WARNING, Finding
+from ..material import Material, rms
 
 #: Averages of gradients, and of their squares, among the state of the built-in optimizers.
 _FIRST, _SECOND = ("exp_avg", "momentum_buffer"), ("exp_avg_sq", "square_avg", "max_exp_avg_sq")
@@ -19,6 +19,11 @@ _LONGEST = 0.998  # this momentum adds up 500 gradients, the usual ones 10 to 10
 _LARGE_EPS, _ABOVE = 1e-4, 30
 #: A gradient is a sum of many batches' if it is so many times this one's after so many steps.
 _SUMMED, _SOME_STEPS = 10, 5
+#: Decay that takes such a share of the weights at each step, or is so many times the gradient
+#: where it is added to that, leaves nothing to learn with.
+_DECAYS, _LARGE_DECAY, _OUTWEIGHS = 0.02, 0.1, 3.0
+#: Rates of groups further apart than this; those of fine-tuning differ by 10 to 1000.
+_APART = 2000
 
 
 def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
@@ -27,6 +32,102 @@ def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
         return []
     held = {id(p) for group in m.optimizer.param_groups for p in group["params"]}
     return [(n, p, m.optimizer.state.get(p, {})) for n, p in m.parameters if id(p) in held]
+
+
+def optimizer_parameters(m: Material) -> Iterator[Finding]:
+    """The optimizer and the model do not have the same parameters."""
+    if m.optimizer is None:
+        return
+    held = {id(p) for group in m.optimizer.param_groups for p in group["params"]}
+    own = {id(p) for _, p in m.parameters}
+    missing = [
+        n for n, p in m.parameters
+        if p.requires_grad and id(p) not in held
+        and (m.gradient(p) is not None or not m.has_graph or not held & own)
+    ]  # fmt: skip
+    foreign = len(held - own)
+    if not missing:
+        return
+    if not held & own:
+        text = "the optimizer holds no parameter of this model: it is another one's"
+    else:
+        text = f"{len(missing)} trainable parameters are not in the optimizer: {missing[0]}"
+        text += " …" if len(missing) > 1 else ""
+    yield Finding(
+        rule="optimizer",
+        severity=ERROR,
+        text=text,
+        evidence=f"the optimizer holds {len(held)} parameters, {foreign} of them not the model's",
+        next="make the optimizer after the model is complete, of model.parameters()",
+        explains=("learning rate too low",),
+    )
+
+
+def learning_rates(m: Material) -> Iterator[Finding]:
+    """A rate of 0, and groups whose rates have nothing in common."""
+    if m.optimizer is None:
+        return
+    groups = m.optimizer.param_groups
+    rates = [float(g["lr"]) for g in groups]
+    if not m.optimizer.ranges.get("lr", (0, 1)) or "lr" not in m.optimizer.defaults:
+        return
+    idle = [i for i, g in enumerate(groups) if rates[i] == 0 and not float(g.get("initial_lr", 0))]
+    if idle and len(idle) == len(groups):
+        yield Finding(
+            rule="learning rate is 0",
+            severity=ERROR,
+            text="the learning rate is 0: no step changes anything",
+            evidence=f"lr = 0 in {'its only group' if len(groups) == 1 else 'every group'}",
+            next="give the optimizer a rate, as lr=1e-3",
+            explains=("learning rate too low",),
+        )
+        return
+    moving = [r for r in rates if r > 0]
+    if len(groups) > 1 and (idle or (moving and max(moving) > _APART * min(moving))):
+        low = int(np.argmin(rates))
+        high = int(np.argmax(rates))
+        yield Finding(
+            rule="learning rates of groups",
+            severity=WARNING,
+            text=f"group {low} has the learning rate {rates[low]:g}, group {high} {rates[high]:g}",
+            evidence=f"group {low} has {len(groups[low]['params'])} parameters, group {high} "
+            f"{len(groups[high]['params'])}",
+            next="rates of groups usually differ by 10 to 100; freeze what is not to learn",
+            explains=FIT,
+        )
+
+
+def weight_decay(m: Material) -> Iterator[Finding]:
+    """Decay that pulls the weights to 0 faster than gradients can move them."""
+    if m.optimizer is None:
+        return
+    kind = type(m.optimizer).__name__
+    for group in m.optimizer.param_groups:
+        decay, rate = float(group.get("weight_decay", 0.0)), float(group["lr"])
+        if decay <= 0:
+            continue
+        apart = bool(group.get("decoupled_weight_decay"))
+        grads = [(p, g) for p in group["params"] if (g := m.gradient(p)) is not None]
+        size = rms(np.concatenate([g.reshape(-1) for _, g in grads])) if grads else 0.0
+        own = rms(np.concatenate([p.array.reshape(-1) for p, _ in grads])) if grads else 0.0
+        outweighs = decay * own / size if size > 0 and np.isfinite(size) else 0.0
+        if rate * decay > _DECAYS:
+            evidence = f"each step takes {min(rate * decay, 1.0):.0%} of every weight"
+        elif not apart and decay > _LARGE_DECAY and outweighs > _OUTWEIGHS:
+            evidence = (
+                f"beside the gradient it is {outweighs:.0f} times as large (root mean square)"
+            )
+        else:
+            continue
+        yield Finding(
+            rule="weight decay",
+            severity=WARNING,
+            text=f"{kind}: weight_decay = {decay:g} pulls the weights to 0",
+            evidence=evidence,
+            next="use 0 to 1e-3, with AdamW up to 0.1",
+            explains=FIT,
+        )
+        return
 
 
 def optimizer_settings(m: Material) -> Iterator[Finding]:
@@ -152,6 +253,3 @@ def left_over_gradients(m: Material) -> Iterator[Finding]:
             "backward adds to what is there",
             next="call optimizer.zero_grad() before each backward()",
         )
-
-
-RULES = (optimizer_settings, optimizer_state, frozen_but_moving, left_over_gradients)

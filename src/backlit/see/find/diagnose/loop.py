@@ -1,0 +1,185 @@
+"""What a training loop does, as it is seen from outside: a log of what it calls, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import math
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ....autograd import topological
+from ....location import location
+from ....nn.module import Module
+from ....optim import Optimizer
+from ....optim.lr_scheduler import LRScheduler
+from ....state import STATE
+from ....tape import line_of, user_site
+from ....tensor import Tensor
+from ...records.value import squares
+
+#: Layers that behave otherwise in training.
+MODAL = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "BatchNorm")
+
+
+@dataclass
+class Event:
+    """One call: "forward", "backward", "zero", "step" or "schedule", and where it stood."""
+
+    kind: str
+    place: str = ""
+    #: What was called, by its id, and what is known of it at that moment.
+    who: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Loop:
+    """The log of a block of code in which models are trained."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        #: Losses that were walked back from, as long as somebody keeps them.
+        self.losses: list[weakref.ref[Tensor]] = []
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Loop]:
+        """A block whose calls are logged; it runs as it would."""
+        replaced: list[tuple[Any, str, Callable[..., Any]]] = [
+            (Module, "__call__", self._forward),
+            (Tensor, "backward", self._backward),
+            (Module, "zero_grad", self._zero),
+        ]
+        for cls in _all(Optimizer):
+            replaced += [(cls, n, f) for n, f in (("step", self._step), ("zero_grad", self._zero))
+                         if n in vars(cls)]  # fmt: skip
+        for cls in _all(LRScheduler):
+            replaced += [(cls, "step", self._schedule)] if "step" in vars(cls) else []
+        before = [(holder, name, vars(holder)[name]) for holder, name, _ in replaced]
+        for (holder, name, make), (_, _, original) in zip(replaced, before, strict=True):
+            setattr(holder, name, functools.wraps(original)(make(original)))
+        try:
+            yield self
+        finally:
+            for holder, name, original in before:
+                setattr(holder, name, original)
+
+    @property
+    def _busy(self) -> bool:
+        return self._depth > 0 or STATE.execution.captures
+
+    def _note(self, kind: str, who: Any, **facts: Any) -> Event:
+        code, instruction = user_site()
+        place = location(code.co_filename, line_of(code, instruction))
+        event = Event(kind, place, id(who), facts)
+        self.events.append(event)
+        return event
+
+    def _outer(self, original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self._depth += 1  # a step may call the step of the class that it extends
+        try:
+            return original(*arguments, **options)
+        finally:
+            self._depth -= 1
+
+    def _forward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(module: Module, *inputs: Any, **options: Any) -> Any:
+            if self._busy or STATE.scope is not None:
+                return original(module, *inputs, **options)
+            modal = any(type(m).__name__.startswith(MODAL) for m in module.modules())
+            if modal or any(True for _ in module.parameters()):
+                parameters = frozenset(id(p) for p in module.parameters())
+                self._note("forward", module, training=module.training, modal=modal,
+                           graded=STATE.grad_enabled, parameters=parameters,
+                           name=type(module).__name__)  # fmt: skip
+            return original(module, *inputs, **options)
+
+        return call
+
+    def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def backward(tensor: Tensor, *arguments: Any, **options: Any) -> Any:
+            if self._busy:
+                return original(tensor, *arguments, **options)
+            nodes = topological([] if tensor.node is None else [tensor.node])
+            leaves = {id(x): x for n in nodes for x in n.inputs if _is_leaf(x)}
+            left = {number: _norm([x]) for number, x in leaves.items()}
+            weights = math.sqrt(squares(*[x.array for x in leaves.values()])) if leaves else 0.0
+            event = self._note("backward", tensor, nodes=len(nodes), left=left, weights=weights,
+                               parameters=frozenset(leaves))  # fmt: skip
+            self.losses.append(weakref.ref(tensor))
+            result = self._outer(original, tensor, *arguments, **options)
+            event.facts["norm"] = _norm(leaves.values())
+            return result
+
+        return backward
+
+    def _step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(optimizer: Optimizer, *arguments: Any, **options: Any) -> Any:
+            if self._busy:
+                return original(optimizer, *arguments, **options)
+            held = [p for g in optimizer.param_groups for p in g["params"]]
+            self._note("step", optimizer, norm=_norm(held), lr=_rate(optimizer),
+                       parameters=frozenset(map(id, held)))  # fmt: skip
+            if arguments or options:  # a closure computes the gradients inside
+                return original(optimizer, *arguments, **options)
+            return self._outer(original, optimizer)
+
+        return step
+
+    def _zero(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def zero(owner: Any, *arguments: Any, **options: Any) -> Any:
+            if not self._busy:
+                self._note("zero", owner)
+            return self._outer(original, owner, *arguments, **options)
+
+        return zero
+
+    def _schedule(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(schedule: Any, *arguments: Any, **options: Any) -> Any:
+            if self._busy:
+                return original(schedule, *arguments, **options)
+            result = self._outer(original, schedule, *arguments, **options)
+            self._note("schedule", schedule, lr=_rate(schedule.optimizer),
+                       optimizer=id(schedule.optimizer), name=type(schedule).__name__)  # fmt: skip
+            return result
+
+        return step
+
+    # -- what is read off it ----------------------------------------------------------------------
+
+    def of(self, *kinds: str) -> list[Event]:
+        """The events of some kinds, in order."""
+        return [e for e in self.events if e.kind in kinds]
+
+    def alive(self) -> int:
+        """How many of the losses somebody still keeps."""
+        gc.collect()
+        return sum(ref() is not None for ref in self.losses)
+
+
+def _all(cls: type) -> list[type]:
+    """A class and all that extend it."""
+    found: list[type] = [cls]
+    for each in found:
+        subclasses: list[type] = each.__subclasses__()
+        found += [c for c in subclasses if c not in found]
+    return found
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.node is None and x.requires_grad
+
+
+def _norm(tensors: Any) -> float:
+    """The norm of the gradients that Tensors have; 0 where they have none."""
+    grads = [np.asarray(t.grad.array) for t in tensors if t.grad is not None]
+    return math.sqrt(squares(*grads)) if grads else 0.0
+
+
+def _rate(optimizer: Optimizer) -> float:
+    return max((float(g["lr"]) for g in optimizer.param_groups if "lr" in g), default=0.0)

@@ -1,0 +1,121 @@
+"""The rules of a diagnosis: each looks at the material and speaks only when it is sure.
+
+They are grouped by what they are about. Where one can, it makes an experiment (changes one sample,
+exchanges targets, takes a few steps, all of it undone) in place of comparing with a bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from ....records.value import number
+from ...bad_numbers import bad_numbers
+from ..finding import ERROR, FIT, FLOW, Finding
+from ..material import Material
+from . import (
+    batch,
+    dataset,
+    flow,
+    layers,
+    loss,
+    optimizer,
+    parameters,
+    rehearsal,
+    samples,
+    sequence,
+    steps,
+)
+
+Rule = Callable[[Material], Iterator[Finding]]
+
+
+def not_finite(m: Material) -> Iterator[Finding]:
+    """NaN or infinity in the loss or in a gradient."""
+    found = bad_numbers(m.record) if m.has_graph else None
+    bad = (found.forward or found.backward) if found is not None else None
+    if bad is not None:
+        yield Finding(
+            rule="not finite",
+            severity=ERROR,
+            text=f"the {bad.where} pass gives {number(bad.value)}: {bad.rule}",
+            evidence=f"first in {bad.node.label}",
+            line=bad.line,
+            next=bad.rewrite or "see.bad_numbers(loss)",
+            explains=(*FIT, *FLOW),
+        )
+    elif not math.isfinite(m.loss) and m.error is None:
+        yield Finding(
+            rule="not finite",
+            severity=ERROR,
+            text=f"the loss is {m.loss}",
+            evidence="computed on this batch",
+            next="see.bad_numbers(loss)",
+            explains=(*FIT, *FLOW),
+        )
+
+
+#: What can be asked where model or loss raise, or give no finite number ...
+FIRST: tuple[Rule, ...] = (
+    batch.raises,
+    batch.bad_data,
+    batch.constant_inputs,
+    batch.duplicates,
+    loss.no_tensor,
+    loss.no_log_probabilities,
+    loss.targets,
+    loss.ignored_labels,
+    not_finite,
+    optimizer.optimizer_parameters,
+    optimizer.learning_rates,
+    optimizer.weight_decay,
+    optimizer.optimizer_settings,
+    optimizer.optimizer_state,
+    optimizer.frozen_but_moving,
+    optimizer.left_over_gradients,
+    dataset.not_shuffled,
+    dataset.validation_leaks,
+    dataset.targets_of_other_rows,
+)
+#: ... what is asked of a step that can be taken ...
+RULES: tuple[Rule, ...] = (
+    parameters.unregistered,
+    loss.constant_loss,
+    loss.wrong_sign,
+    parameters.no_gradient,
+    loss.applied_twice,
+    loss.broadcast_in_loss,
+    loss.targets_not_matched,
+    loss.weights_of_zero,
+    loss.log_of_softmax,
+    samples.mixes_samples,
+    sequence.what_is_seen,
+    sequence.padding_counts,
+    sequence.padding_learnt,
+    layers.attention_axis,
+    layers.hidden_state,
+    layers.one_number,
+    layers.dropout,
+    layers.dropout_in_evaluation,
+    layers.batch_norm,
+    layers.evaluation_mode,
+    parameters.symmetric,
+    parameters.copied_ties,
+    layers.no_nonlinearity,
+    layers.missing_activation,
+    flow.ignores_input,
+    batch.unscaled_inputs,
+    batch.unscaled_targets,
+    flow.dead_units,
+    flow.saturated_units,
+    flow.gradient_scale,
+    batch.initial_loss,
+    batch.labels,
+)
+#: ... and what takes steps.
+REHEARSING: tuple[Rule, ...] = (
+    steps.training_step,
+    steps.evaluating,
+    rehearsal.learning_rate,
+    rehearsal.overfits_one_batch,
+)

@@ -1,0 +1,225 @@
+"""The rules about all data: their order, rows that occur in both parts, targets of other rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .....data import DataLoader, Dataset, TensorDataset
+from .....tensor import Tensor, as_tensor
+from ..finding import ERROR, Finding
+from ..material import FAILURES, Material
+
+#: So many batches and rows are looked at, so many random orders compared with.
+BATCHES, ROWS, ORDERS = 16, 2000, 40
+#: The batches' classes differ by so many times more than in any random order.
+SORTED = 2.0
+#: Rows of fewer numbers may be equal by chance.
+WIDE_ENOUGH, TOKENS_ENOUGH = 3, 16
+#: The share of validation rows that are training rows, from which it is no accident.
+LEAKS = 0.005
+#: A linear fit of so many rows tells whether targets belong to inputs, by deviations from chance.
+ENOUGH_ROWS, CERTAIN, CHANCE = 100, 8.0, 3.5
+#: Targets may belong to rows so far away.
+AWAY = (1, -1, 2, -2)
+
+
+def rows_of(data: Any, most: int = ROWS) -> tuple[np.ndarray, np.ndarray] | None:
+    """Inputs, flat, and targets of data that are in memory or can be looked up; None otherwise."""
+    try:
+        if isinstance(data, DataLoader):
+            data = data.dataset
+        if isinstance(data, TensorDataset):
+            parts = [np.asarray(t.array)[:most] for t in data.tensors]
+        elif isinstance(data, tuple | list) and len(data) >= 2 and _is_array(data[0]):
+            parts = [np.asarray(as_tensor(x).array)[:most] for x in data]
+        elif isinstance(data, Dataset) or hasattr(data, "__getitem__"):
+            items = [data[i] for i in range(min(len(data), most))]
+            parts = [np.stack([np.asarray(as_tensor(x).array) for x in column])
+                     for column in zip(*items, strict=True)]  # fmt: skip
+        else:
+            return None
+    except FAILURES:
+        return None
+    if len(parts) < 2 or len({len(p) for p in parts}) != 1 or not len(parts[0]):
+        return None
+    inputs = [p.reshape(len(p), -1) for p in parts[:-1]]
+    x = inputs[0] if len(inputs) == 1 else np.concatenate([p.astype(np.float64) for p in inputs], 1)
+    return x, parts[-1]
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, Tensor | np.ndarray)
+
+
+def not_shuffled(m: Material) -> Iterator[Finding]:
+    """Batches whose classes differ, because the data are sorted."""
+    loader = m.data
+    if loader is None or isinstance(loader, tuple | Dataset) or m.labels is None:
+        return
+    own = getattr(loader, "state_dict", None)
+    state = own() if callable(own) and hasattr(loader, "load_state_dict") else None
+    labels: list[np.ndarray] = []
+    try:
+        with m.kept():
+            for batch in loader:
+                t = np.asarray(as_tensor(batch[-1]).array)
+                if t.ndim != 1 or t.dtype.kind not in "iu":
+                    return
+                labels.append(t)
+                if len(labels) == BATCHES:
+                    break
+    except FAILURES:
+        return
+    finally:
+        if state is not None:
+            loader.load_state_dict(state)
+    labels = [t for t in labels if len(t) > 1]
+    pool = np.concatenate(labels) if labels else np.zeros(0)
+    known = rows_of(loader, 20 * ROWS)
+    every = pool if known is None or known[1].ndim != 1 else known[1]
+    if len(labels) < 2 or len(np.unique(every)) < 2:
+        return
+    random = np.random.default_rng(0)
+
+    def different(parts: list[np.ndarray]) -> float:
+        return float(np.mean([len(np.unique(p)) for p in parts]))
+
+    drawn = []
+    for _ in range(ORDERS):
+        order = random.permutation(every)[: len(pool)]
+        drawn.append(different(np.split(order, np.cumsum([len(t) for t in labels])[:-1])))
+    seen = different(labels)
+    if seen * SORTED <= min(drawn) or (seen == 1 and min(drawn) > 1.2):
+        yield Finding(
+            rule="not shuffled",
+            severity=ERROR,
+            text=f"batches have {seen:.1f} classes each; in a random order it would be "
+            f"{np.mean(drawn):.1f}",
+            evidence=f"the first {len(labels)} batches; the first labels are "
+            f"{labels[0][:6].tolist()}, then {labels[1][:6].tolist()}",
+            next="DataLoader(..., shuffle=True)",
+            explains=("one class", "cannot overfit"),
+        )
+
+
+def validation_leaks(m: Material) -> Iterator[Finding]:
+    """Rows that are in the training data and in the validation data."""
+    train, test = rows_of(m.data, 20 * ROWS), rows_of(m.validation, 20 * ROWS)
+    if train is None or test is None or train[0].shape[1] != test[0].shape[1]:
+        return
+    wide = train[0].shape[1]
+    if wide < (WIDE_ENOUGH if train[0].dtype.kind == "f" else TOKENS_ENOUGH):
+        return
+    kind = np.result_type(train[0], test[0])
+    known = {row.tobytes() for row in train[0].astype(kind)}
+    both = [i for i, row in enumerate(test[0].astype(kind)) if row.tobytes() in known]
+    # Rows of tokens may occur again and again anyway.
+    usual = train[0].dtype.kind in "iub" and len(known) < 0.9 * len(train[0])
+    share = len(both) / len(test[0])
+    if len(both) >= 2 and share > LEAKS and not usual:
+        yield Finding(
+            rule="validation rows in training",
+            severity=ERROR,
+            text=f"{len(both)} of {len(test[0])} validation rows ({share:.0%}) are training rows",
+            evidence=f"equal to the last bit: the first is row {both[0]} of the validation data",
+            next="split before anything is copied, augmented or drawn with replacement",
+        )
+
+
+def targets_of_other_rows(m: Material) -> Iterator[Finding]:
+    """Targets that a linear fit foretells from other rows' inputs, and not from their own."""
+    found = rows_of(m.data if m.data is not None else (m.inputs[0], m.target))
+    if found is None:
+        return
+    x, t = _design(found[0]), _numbers(found[1])
+    if x is None or t is None or len(x) < ENOUGH_ROWS:
+        return
+    project = _leverage(x)
+    own = _certainty(x, t, project)
+    if own > CHANCE:
+        return
+    away = {k: _certainty(x, np.roll(t, k, axis=0), project) for k in AWAY}
+    best = max(away, key=lambda k: away[k])
+    if away[best] > CERTAIN:
+        yield Finding(
+            rule="targets of other rows",
+            severity=ERROR,
+            text=f"the target of row i belongs to row i {'+' if best > 0 else '-'} {abs(best)}",
+            evidence=f"a linear fit foretells targets of rows that far away at {away[best]:.0f} "
+            f"deviations from chance, its own row's at {own:.1f}, over {len(x)} rows",
+            next="look at where inputs and targets are cut, dropped or rolled",
+            explains=("cannot overfit",),
+        )
+        return
+    other = rows_of(m.validation) if m.validation is not None else None
+    xv = _design(other[0]) if other is not None else None
+    tv = _numbers(other[1], found[1]) if other is not None else None
+    if xv is None or tv is None or len(xv) < ENOUGH_ROWS or xv.shape[1] != x.shape[1]:
+        return
+    good = _certainty(xv, tv, _leverage(xv))
+    if good > CERTAIN:
+        yield Finding(
+            rule="targets of other rows",
+            severity=ERROR,
+            text="in the training data inputs tell nothing of their targets, in the validation "
+            "data they do",
+            evidence=f"a linear fit is {own:.1f} deviations from chance over {len(x)} training "
+            f"rows, {good:.0f} over {len(xv)} validation rows",
+            next="look for a shuffle of the inputs, or of the targets, alone",
+            explains=("cannot overfit",),
+        )
+
+
+def _design(x: np.ndarray) -> np.ndarray | None:
+    """Inputs as columns of deviation 1, with one of ones; many are summed up at random."""
+    if x.dtype.kind not in "f":
+        return None
+    wide = np.asarray(x, np.float64)
+    if not np.isfinite(wide).all():
+        return None
+    most = max(4, len(wide) // 4)
+    if wide.shape[1] > most:
+        wide = wide @ np.random.default_rng(0).normal(size=(wide.shape[1], most))
+    wide = wide - wide.mean(0)
+    spread = wide.std(0)
+    wide = wide[:, spread > 0] / spread[spread > 0]
+    return np.concatenate([wide, np.ones((len(wide), 1))], axis=1) if wide.shape[1] else None
+
+
+def _numbers(t: np.ndarray, classes_of: np.ndarray | None = None) -> np.ndarray | None:
+    """Targets as columns of mean 0: a class has one of its own."""
+    if t.dtype.kind in "iu" and t.ndim == 1:
+        values = np.unique(t if classes_of is None else classes_of)
+        if not 2 <= len(values) <= 100:
+            return None
+        wide = (t[:, None] == values).astype(np.float64)
+    elif t.dtype.kind == "f":
+        wide = np.asarray(t, np.float64).reshape(len(t), -1)[:, :50]
+    else:
+        return None
+    return wide - wide.mean(0) if np.isfinite(wide).all() else None
+
+
+def _leverage(x: np.ndarray) -> np.ndarray:
+    """The projection onto the inputs (hat matrix), for a small ridge."""
+    return x @ np.linalg.solve(x.T @ x + 1e-3 * len(x) * np.eye(x.shape[1]), x.T)
+
+
+def _certainty(x: np.ndarray, t: np.ndarray, project: np.ndarray) -> float:
+    """How many deviations from chance a fit's predictions of left-out rows are.
+
+    Leaving a row out changes its prediction to (ŷ - h y) / (1 - h): Allen's PRESS.
+    """
+    h = np.diag(project)[:, None]
+    random = np.random.default_rng(1)
+
+    def agreement(u: np.ndarray) -> float:
+        left_out = (project @ u - h * u) / np.maximum(1 - h, 1e-9)
+        return float((left_out * u).mean())
+
+    drawn = [agreement(random.permutation(t)) for _ in range(ORDERS)]
+    spread = float(np.std(drawn))
+    return (agreement(t) - float(np.mean(drawn))) / spread if spread > 0 else 0.0

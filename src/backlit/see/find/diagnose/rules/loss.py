@@ -1,0 +1,564 @@
+"""The rules about the loss: what it is given, what it compares, and which way it points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from .....op import REGISTRY, Elementwise
+from .....ops.activation import Relu, Softmax
+from .....ops.elementwise import Log
+from .....ops.loss import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    KlDiv,
+    Labelled,
+    NllLoss,
+    SoftCrossEntropy,
+)
+from .....tensor import Tensor
+from ....records.parts import NodeRecord
+from ....records.value import array_of
+from ...why import why
+from ..finding import ERROR, FIT, FLOW, HINT, WARNING, Finding
+from ..material import Material, is_floating
+
+#: A sum of probabilities may be so far from 1: half precision keeps three digits.
+OFF_ONE = 0.01
+#: The share of targets outside an output's range, and how far of that range, that is no noise.
+SHARE_OUTSIDE, FAR_OUTSIDE = 0.02, 0.05
+#: Losses that differ by less, of their size, are equal up to rounding in float32.
+SAME_LOSS = 1e-5
+#: So many samples are needed to say that a loss does not tell which target is whose.
+ENOUGH_SAMPLES = 4
+
+
+def no_tensor(m: Material) -> Iterator[Finding]:
+    """A loss that was made a plain number, and can train nothing."""
+    if m.error is not None or m.has_graph:
+        return
+    reads = [r for r in m.record.live.reads if r.source >= 0]
+    reads = [r for r in reads if m.record.nodes[r.source].requires_grad]
+    if not m.no_tensor and not reads:
+        return
+    if m.no_tensor:
+        text = f"the loss is a {m.no_tensor}, no Tensor: nothing can be trained by it"
+    else:
+        text = "the loss was computed from a number that was read: it has lost its graph"
+    line, evidence = "", "backward() has nothing to walk back through"
+    if reads:
+        last = reads[-1]
+        source = m.record.source_line(last.file, last.line).strip()
+        line = f"{last.file}:{last.line}: {source}"
+        evidence = f"{last.what} read {m.record.nodes[last.source].label} as a number"
+    yield Finding(
+        rule="loss is no Tensor",
+        severity=ERROR,
+        text=text,
+        evidence=evidence,
+        line=line,
+        next="return the Tensor; read it with item() where it is printed",
+        explains=(*FIT, *FLOW, "constant loss"),
+    )
+
+
+def applied_twice(m: Material) -> Iterator[Finding]:
+    """A loss that takes logits is given probabilities, or the other way round."""
+    for node in m.record.nodes:
+        takes = node.op_class.applies
+        before = m.producer(node) if takes else None
+        if before is None:
+            continue
+        if issubclass(before.op_class, REGISTRY[takes]) and not (
+            issubclass(node.op_class, Softmax) and _attends(m, node)
+        ):
+            yield _twice(m, node, before, takes)
+        elif takes == "softmax" and _is_loss(m, node):
+            yield from _no_logits(m, node, before)
+        elif takes == "sigmoid" and _is_loss(m, node) and _stays_in(m, node, 0.0, 1.0):
+            yield _twice(m, node, before, takes, "its values stay between 0 and 1, whatever the "
+                         "weights")  # fmt: skip
+
+
+def _is_loss(m: Material, node: NodeRecord) -> bool:
+    return node is m.loss_op
+
+
+def _attends(m: Material, node: NodeRecord) -> bool:
+    """Whether the softmax weighs a sum, as in attention: its operands may be anything."""
+    uses = [m.record.nodes[e.target] for e in m.record.outgoing[node.id]]
+    return bool(uses) and all(u.op_class.role == "switcher" for u in uses)
+
+
+def _twice(
+    m: Material, node: NodeRecord, before: NodeRecord, takes: str, evidence: str = ""
+) -> Finding:
+    return Finding(
+        rule="double softmax" if takes == "softmax" else "double sigmoid",
+        severity=ERROR,
+        text=f"{node.op} gets the result of {takes}, and applies {takes} again",
+        evidence=evidence or f"{before.label} feeds {node.label}",
+        line=m.record.place(before),
+        next=f"leave out the {takes}, and give the loss the logits",
+        explains=(*FIT, "saturated units", "vanishing gradients"),
+    )
+
+
+def _no_logits(m: Material, node: NodeRecord, before: NodeRecord) -> Iterator[Finding]:
+    """Probabilities made by hand, and functions with two ends, before a cross-entropy."""
+    x = array_of(m.parents(node)[0].value)
+    if x is not None and x.ndim >= 2 and x.shape[1] > 1 and len(x) > 1:
+        total = np.asarray(x, np.float64).sum(1)
+        if (x >= 0).all() and np.max(np.abs(total - 1)) < SAME_LOSS * 10:
+            yield _twice(
+                m, node, before, "softmax", "each row has numbers from 0 to 1, and the sum 1"
+            )
+            return
+    if before.op_class is Relu:
+        yield Finding(
+            rule="clipped logits",
+            severity=WARNING,
+            text="a relu stands before the cross-entropy",
+            evidence="no class can have a logit below 0",
+            line=m.record.place(before),
+            next="leave out the last relu",
+            explains=("cannot overfit", "dead units"),
+        )
+    elif before.op_class.bounds is not None and np.isfinite(before.op_class.bounds).all():
+        low, high = before.op_class.bounds
+        floor = math.log(1 + (x.shape[1] - 1) * math.exp(low - high)) if x is not None else 0.0
+        yield Finding(
+            rule="squashed logits",
+            severity=ERROR,
+            text=f"{before.op} stands before the cross-entropy",
+            evidence=f"logits between {low:g} and {high:g}: the loss cannot fall below {floor:.2g}",
+            line=m.record.place(before),
+            next=f"leave out the {before.op}",
+            explains=(*FIT, "saturated units"),
+        )
+
+
+def _enlarged(m: Material, factor: float) -> np.ndarray | None:
+    """The output with all parameters so many times as large."""
+    with m.kept():
+        for p in m.model.parameters():
+            p.assign(p.array * np.asarray(factor, p.dtype))
+        y = m.run(*m.inputs)
+    return y if y is not None and np.isfinite(y).all() else None
+
+
+def _bounds_by_trial(m: Material) -> tuple[float, float] | None:
+    """The two ends that the output comes to as the weights grow, if it comes to any."""
+    found = [_enlarged(m, factor) for factor in (30, 100)]
+    ends = [(float(y.min()), float(y.max())) for y in found if y is not None]
+    if len(ends) < 2 or ends[1][1] - ends[1][0] < 0.1 or m.y is None:
+        return None
+    low, high = ends[1]
+    same = np.allclose(ends[0], ends[1], atol=1e-2 * (high - low))
+    inside = float(m.y.min()) >= low - 1e-6 and float(m.y.max()) <= high + 1e-6
+    return (low, high) if same and inside else None
+
+
+def _stays_in(m: Material, node: NodeRecord, low: float, high: float) -> bool:
+    """Whether a loss gets the output, and that stays in a range however large the weights are."""
+    if m.output_id is None or m.moved(m.parents(node)[0]) is not m.moved(
+        m.record.nodes[m.output_id]
+    ):
+        return False
+    y = _enlarged(m, 30)
+    if y is None:
+        return False
+    inside = bool((y >= low).all() and (y <= high).all())
+    return inside and float(np.ptp(y)) > 0.8 * (high - low)
+
+
+def no_log_probabilities(m: Material) -> Iterator[Finding]:
+    """A loss that takes logarithms of probabilities gets other numbers."""
+    for node in m.record.nodes:
+        if node.op_class not in (NllLoss, KlDiv):
+            continue
+        given = m.parents(node)[0]
+        first = m.moved(given)
+        x = array_of(given.value)
+        if x is None or x.ndim < 1 or x.size < 2:
+            continue
+        axes = (1,) if node.op_class is NllLoss else tuple(range(x.ndim))
+        with np.errstate(over="ignore"):
+            sums = [np.exp(np.asarray(x, np.float64)).sum(a) for a in axes]
+        if any(np.max(np.abs(total - 1)) <= OFF_ONE for total in sums):
+            continue
+        total = sums[-1] if node.op_class is KlDiv else sums[0]
+        if node.op_class is KlDiv and not (total > 1 + OFF_ONE).any():
+            continue  # a part of a distribution
+        probabilities = bool((x >= 0).all()) and any(
+            np.max(np.abs(np.asarray(x, np.float64).sum(a) - 1)) <= OFF_ONE for a in axes
+        )
+        kind = "probabilities" if probabilities else "numbers that are no log-probabilities"
+        yield Finding(
+            rule="no log-probabilities",
+            severity=ERROR,
+            text=f"{node.op} gets {kind}",
+            evidence=f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
+            line=m.record.place(first),
+            next="take log_softmax in place of softmax" if probabilities
+            else "apply log_softmax, or use cross_entropy",
+            explains=(*FIT, "log of a softmax", "constant loss"),
+        )  # fmt: skip
+
+
+def targets(m: Material) -> Iterator[Finding]:
+    """Targets that this loss, or this output, cannot mean."""
+    op = m.loss_op
+    given = m.argument(op, "target") if op is not None else None
+    t = array_of(given.value) if given is not None else None
+    if op is not None and t is not None and t.size and np.isfinite(t.astype(np.float64)).all():
+        low, high = float(t.min()), float(t.max())
+        text = cure = ""
+        if issubclass(op.op_class, BinaryCrossEntropy | BinaryCrossEntropyWithLogits):
+            if low < -OFF_ONE or high > 1 + OFF_ONE:
+                text = f"{op.op} takes targets from 0 to 1, and gets {low:.4g} to {high:.4g}"
+                cure = (
+                    "use (t + 1) / 2" if (low, high) == (-1.0, 1.0)
+                    else f"divide the targets by {high:g}"
+                )  # fmt: skip
+        elif op.op_class is SoftCrossEntropy or (
+            op.op_class is KlDiv and op.attributes.get("log_target") == "False"
+        ):
+            wide = t.astype(np.float64)
+            axes = (1,) if op.op_class is SoftCrossEntropy else tuple(range(t.ndim))
+            off = min(float(np.max(np.abs(wide.sum(a) - 1))) for a in axes)
+            total = wide.sum(axes[-1])
+            if low < 0:
+                text = f"{op.op} takes probabilities as targets, and gets {low:.3g} to {high:.3g}"
+                cure = "give exp(target), or log_target=True" if op.op_class is KlDiv else (
+                    "give labels, or rows of probabilities")  # fmt: skip
+            elif off > OFF_ONE and (op.op_class is SoftCrossEntropy or len(axes) <= 2):
+                text = f"{op.op} takes rows of probabilities, and the targets' sums are "
+                text += f"{total.min():.3g} to {total.max():.3g}"
+                cure = (
+                    "for several labels a sample use binary_cross_entropy_with_logits"
+                    if set(np.unique(t)) <= {0, 1} else "divide each row by its sum"
+                )  # fmt: skip
+        if text:
+            yield Finding(
+                rule="targets do not fit",
+                severity=ERROR,
+                text=text,
+                evidence=f"{t.size} targets, the first {t.reshape(-1)[:4].tolist()}",
+                next=cure,
+                explains=(*FIT, "not finite", "wrong sign", "unscaled targets"),
+            )
+            return
+    yield from _outside_the_output(m)
+
+
+def _outside_the_output(m: Material) -> Iterator[Finding]:
+    """Targets of a regression that the last function of the model cannot reach."""
+    t = m.t
+    if m.output_id is None or t is None or not is_floating(m.target) or m.fits_targets != -1:
+        return
+    last = m.moved(m.record.nodes[m.output_id])
+    bounds = last.op_class.bounds or _bounds_by_trial(m)
+    if bounds is None:
+        return
+    low, high = bounds
+    reach = (high - low) if math.isfinite(high) else max(1.0, float(np.std(t)))
+    outside = (t < low - FAR_OUTSIDE * reach) | (t > high + FAR_OUTSIDE * reach)
+    share = float(outside.mean())
+    if share > SHARE_OUTSIDE:
+        extent = f"between {low:g} and {high:g}" if math.isfinite(high) else f"above {low:g}"
+        yield Finding(
+            rule="targets do not fit",
+            severity=ERROR,
+            text=f"{share:.0%} of the targets lie outside what {last.op} can give",
+            evidence=f"outputs are {extent}, targets from {t.min():.4g} to {t.max():.4g}",
+            line=m.record.place(last),
+            next=f"leave out what bounds the output ({last.op}), or scale the targets",
+            explains=(*FIT, *FLOW, "unscaled targets"),
+        )
+
+
+def weights_of_zero(m: Material) -> Iterator[Finding]:
+    """Classes that count for nothing in the loss."""
+    op, t = m.loss_op, m.t
+    if op is None or t is None:
+        return
+    for name in ("weight", "pos_weight", "pos_weight[0]", "weight[0]"):
+        given = m.argument(op, name)
+        w = None if given is None else array_of(given.value)
+        if w is None or not (w <= 0).any():
+            continue
+        if issubclass(op.op_class, Labelled):
+            off = [int(c) for c in np.nonzero(w.reshape(-1) <= 0)[0]]
+            count = int(np.isin(t, off).sum())
+            text = f"class {', '.join(map(str, off[:4]))} has the weight {w.reshape(-1)[off[0]]:g}"
+            evidence = f"{count} of {t.size} labels of the batch count for nothing"
+            if not count:
+                continue
+        else:
+            text, count = f"pos_weight is {float(w.min()):g}", int((t > 0).sum())
+            evidence = f"the {count} positive targets of the batch count for nothing"
+        yield Finding(
+            rule="class weights",
+            severity=WARNING,
+            text=text,
+            evidence=evidence,
+            next="give each class a weight above 0; where a label is to be ignored, ignore_index",
+            explains=("cannot overfit",),
+        )
+        return
+
+
+def ignored_labels(m: Material) -> Iterator[Finding]:
+    """A class among those that the loss ignores."""
+    op, t = m.loss_op, m.labels
+    if op is None or t is None or not issubclass(op.op_class, Labelled):
+        return
+    given = m.argument(op, "target")
+    t = t if given is None or (a := array_of(given.value)) is None else a
+    ignored = int(op.attributes.get("ignore_index", "-100"))
+    count = int((t == ignored).sum())
+    one_each = t.ndim == 1 and t.shape == (m.rows,)
+    if count == t.size and t.size:
+        text = "every label is one that the loss ignores"
+    elif ignored >= 0 and count and one_each:
+        text = f"the loss ignores label {ignored}, which is a class"
+    else:
+        return
+    yield Finding(
+        rule="ignored labels",
+        severity=WARNING,
+        text=text,
+        evidence=f"{count} of {t.size} labels are {ignored}: they count for nothing",
+        line=m.record.place(op),
+        next="leave ignore_index out, or give it a number that is no class",
+        explains=("cannot overfit", "not finite"),
+    )
+
+
+def broadcast_in_loss(m: Material) -> Iterator[Finding]:
+    """(N, 1) meets (N,) and becomes (N, N)."""
+    for node in m.record.nodes:
+        if not (issubclass(node.op_class, Elementwise) and node.op_class.differentiable):
+            continue
+        parents = m.parents(node)
+        if len(parents) != 2 or any(math.prod(p.shape) >= math.prod(node.shape) for p in parents):
+            continue
+        a, b = (p.shape for p in parents)
+        few, many = sorted((a, b), key=len)
+        if len(many) != len(few) + 1 or many[-1] != 1 or many[:-1] != few or few[-1] < 2:
+            continue
+        if any(p.op == "reshape" and m.moved(p).shape != p.shape and p.shape == many
+               and p.requires_grad is False for p in parents):  # fmt: skip
+            continue  # somebody put the axis there
+        yield Finding(
+            rule="silent broadcasting",
+            severity=ERROR,
+            text=f"{a} and {b} broadcast to {node.shape} in {node.op}",
+            evidence="every prediction is compared with every target",
+            line=m.record.place(node),
+            next="squeeze the prediction, or reshape the target",
+            explains=(*FIT, "targets not matched", "wrong sign"),
+        )
+        return
+
+
+def targets_not_matched(m: Material) -> Iterator[Finding]:
+    """A loss that does not change when the targets change places."""
+    y, t = m.y, m.t
+    if y is None or t is None or not m.steady or y.ndim == 0 or t.ndim == 0:
+        return
+    n, probe = t.shape[0], _probe(m)
+    if probe is None or n < ENOUGH_SAMPLES or y.shape[0] != n or (t == t[:1]).all():
+        return
+    own = m.loss_of(probe)
+    random = np.random.default_rng(0)
+    orders = [np.roll(np.arange(n), 1), random.permutation(n), random.permutation(n)]
+    moved = [m.loss_of(probe, t[order]) for order in orders if (t[order] != t).any()]
+    other = t.copy()
+    other[:] = t[int(np.argmax(np.abs(t.astype(np.float64)).reshape(n, -1).sum(1)))]
+    others = m.loss_of(probe, other)
+    alike = [x for x in moved if x is not None]
+    if own is None or not moved or len(alike) < len(moved) or others is None:
+        return
+    near = SAME_LOSS * max(abs(own), abs(others), 1e-30)
+    if all(abs(x - own) <= near for x in alike) and abs(others - own) > 100 * near:
+        yield Finding(
+            rule="targets not matched",
+            severity=WARNING,
+            text="the loss is the same whichever sample a target belongs to",
+            evidence=f"{own:.6g}; with the targets in other orders "
+            f"{', '.join(f'{x:.6g}' for x in alike)}",
+            next="compare each prediction with its own target first, then take the mean",
+            explains=("cannot overfit",),
+        )
+
+
+def _probe(m: Material) -> np.ndarray | None:
+    """An output that meets the targets: a loss that compares with them changes if they move."""
+    y, t = m.y, m.t
+    if y is None or t is None:
+        return None
+    if t.dtype.kind == "f" and y.size == t.size:
+        return np.asarray(t, np.float64).reshape(y.shape)
+    if m.classes and m.labels is not None and t.min() >= 0 and t.max() < m.classes:
+        return 3 * np.moveaxis(np.eye(m.classes)[t], -1, 1)
+    return None
+
+
+def wrong_sign(m: Material) -> Iterator[Finding]:
+    """A loss that falls as the output moves away from the target."""
+    way = _way(m)
+    if way == 0:
+        return
+    climbs = [g for g in (m.optimizer.param_groups if m.optimizer is not None else ())
+              if g.get("maximize")]  # fmt: skip
+    if (way > 0) == bool(climbs):
+        return
+    if climbs:
+        text = "the optimizer makes the loss larger: maximize=True"
+        cure = "leave maximize out"
+    else:
+        text = "the loss grows as the output comes nearer to the target"
+        cure = "turn the sign of the loss"
+    yield Finding(
+        rule="wrong sign",
+        severity=ERROR,
+        text=text,
+        evidence=_seen(m),
+        next=cure,
+        explains=(*FIT, *FLOW, "not finite", "targets do not fit"),
+    )
+
+
+def _seen(m: Material) -> str:
+    if m.labels is not None:
+        return "the gradient pushes the output of every sample's own class down"
+    return f"the loss is {m.loss:.4g}; outputs nearer to the targets were tried"
+
+
+def _way(m: Material) -> int:
+    """-1: the loss falls towards the target; 1: it grows; 0: not known."""
+    y, t, g = m.y, m.t, m.slope
+    if y is None or t is None or g is None or not m.steady:
+        return 0
+    if m.labels is not None:
+        return _of_labels(g, m.labels, np.asarray(y, np.float64))
+    values = np.unique(t)
+    if y.shape == t.shape and t.dtype.kind == "f" and set(values.tolist()) == {0.0, 1.0}:
+        ends = [(5.0, -5.0), (0.95, 0.05)]
+        for high, low in ends:
+            right = m.loss_of(np.where(t > 0.5, high, low))
+            wrong = m.loss_of(np.where(t > 0.5, low, high))
+            if right is not None and wrong is not None and np.isfinite([right, wrong]).all():
+                if right < wrong:
+                    return -1
+                return 1 if wrong < right <= 0 else 0  # a distance may be small where t is 1
+        return 0
+    return m.fits_targets
+
+
+def _of_labels(g: np.ndarray, t: np.ndarray, y: np.ndarray) -> int:
+    """By the gradient at each sample's own class, if it is that of a cross-entropy.
+
+    Then each sample of a class weighs the same; those of actions weigh what they brought in.
+    """
+    if g.ndim != t.ndim + 1:
+        return 0
+    axis = next((a for a in (1, g.ndim - 1) if np.delete(g.shape, a).tolist() == list(t.shape)), -1)
+    if axis < 0 or t.size < ENOUGH_SAMPLES:
+        return 0
+    g = np.moveaxis(g, axis, -1).reshape(t.size, -1)
+    y = np.moveaxis(y, axis, -1).reshape(t.size, -1)
+    labels = t.reshape(-1)
+    if labels.min() < 0 or labels.max() >= g.shape[1] or g.shape[1] < 2:
+        return 0
+    own = g[np.arange(t.size), labels]
+    total = np.abs(g).sum(1)
+    shares = total > 1e-3 * total.max(initial=0.0)
+    if total.max(initial=0.0) == 0 or shares.mean() < 0.5:
+        return 0
+    own, total, labels, y = own[shares], total[shares], labels[shares], y[shares]
+    weights = np.abs(own)
+    if np.allclose(weights, total / 2, rtol=0.02):
+        # Half of a softmax's gradient, p - 1, is at the label, half at all the other classes.
+        e = np.exp(y - y.max(1, keepdims=True))
+        rest = 1 - e[np.arange(len(e)), labels] / e.sum(1)
+        known = rest > 0.01
+        weights, own, labels = weights[known] / rest[known], own[known], labels[known]
+    elif not np.allclose(weights, total, rtol=0.02):
+        return 0
+    for label in np.unique(labels):
+        if np.ptp(weights[labels == label]) > 0.05 * weights.max():
+            return 0
+    if not own.size:
+        return 0
+    if (own < 0).all():
+        return -1
+    return 1 if (own > 0).all() else 0
+
+
+def log_of_softmax(m: Material) -> Iterator[Finding]:
+    """The logarithm of a softmax, which is -∞ where the softmax is rounded to 0."""
+    for node in m.record.nodes:
+        before = m.producer(node) if node.op_class is Log else None
+        if before is None or before.op_class is not Softmax or node.id < (m.output_id or 0):
+            continue
+        p = array_of(before.value)
+        least = f"the least probability is {float(p.min()):.2g}" if p is not None else "not stable"
+        yield Finding(
+            rule="log of a softmax",
+            severity=HINT,
+            text="log(softmax(x)) is -∞ where a logit is 104 below the largest (in float32)",
+            evidence=f"{before.label} feeds {node.label}; {least} here",
+            line=m.record.place(node),
+            next="use log_softmax(x), or cross_entropy of the logits",
+        )
+        return
+
+
+def constant_loss(m: Material) -> Iterator[Finding]:
+    """A softmax over one number, and a loss that does not depend on the output."""
+    if m.output_id is None or not isinstance(m.output, Tensor):
+        return
+    ends = [m.moved(m.record.nodes[m.output_id])]
+    ends += [n for n in m.record.nodes[m.output_id + 1 :] if n.op_class.applies == "softmax"]
+    for node in ends:
+        parents = m.parents(node)
+        if node.op_class.applies != "softmax" or not parents or not parents[0].shape:
+            continue
+        axis = int(node.attributes.get("axis", "1"))
+        if parents[0].shape[axis] == 1:
+            yield Finding(
+                rule="constant loss",
+                severity=ERROR,
+                text=f"{node.op} over an axis of size 1 gives {_of_one(node)}, whatever the model "
+                "computes",
+                evidence=f"its input has the shape {parents[0].shape}; axis {axis} is normalised",
+                line=m.record.place(node),
+                next="with one output use binary_cross_entropy_with_logits, or give the model an "
+                "output for each class",
+                explains=(
+                    *FIT,
+                    *FLOW,
+                    "one class",
+                    "double softmax",
+                    "targets do not fit",
+                    "targets not matched",
+                ),
+            )
+            return
+
+
+def _of_one(node: NodeRecord) -> str:
+    return "1" if node.op_class is Softmax else "0"
+
+
+def reasons(m: Material) -> str:
+    """Why the first parameter has no gradient, in a sentence."""
+    if not m.parameters:
+        return "the model has no parameters"
+    found = why(m.parameters[0][1], m.record).reasons
+    return f"{found[0].kind}: {found[0].text}" if found else "it carries no graph"

@@ -1,0 +1,118 @@
+"""`see.diagnose` on many kinds of mistakes and of right training; the tables are beside this."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit import nn
+from backlit.errors import ArgumentError
+from backlit.op import REGISTRY
+from backlit.see.find.diagnose import Diagnosis, diagnose
+from backlit.tensor import apply
+from sampling import one_in
+
+from .ailing import BUGS, CE, case, mlp, points
+from .sound import HEALTHY
+
+
+def diagnosed(c) -> Diagnosis:
+    return diagnose(c.model, c.batch, c.loss, c.optimizer, **c.more)
+
+
+@pytest.mark.parametrize("name", one_in(6, BUGS))
+def test_the_cause_is_named(name):
+    rules, make = BUGS[name]
+    found = diagnosed(make())
+    assert {f.rule for f in found} & set(rules), found
+    for f in found:
+        assert f.text
+        assert f.evidence
+        assert f.next, f
+
+
+@pytest.mark.parametrize("name", one_in(12, HEALTHY))
+def test_what_is_right_is_left_in_peace(name):
+    found = diagnosed(HEALTHY[name]())
+    assert not found, found
+
+
+def test_the_cause_stands_first_and_its_consequences_are_not_told():
+    found = diagnosed(BUGS["pictures_to_255"][1]())
+    assert [f.rule for f in found] == ["unscaled inputs"]
+    found = diagnosed(BUGS["cross_entropy_of_one_output"][1]())
+    assert [f.rule for f in found] == ["constant loss"]
+
+
+def test_the_place_is_that_of_the_cause():
+    found = diagnosed(BUGS["view_that_mixes_batch_and_features"][1]())
+    assert found.findings[0].line.endswith(".reshape(-1, 24)), a=nn.Linear(10, 24),") or (
+        "reshape" in found.findings[0].line
+    )
+    found = diagnosed(BUGS["zero_grad_after_backward"][1]())
+    assert found.findings[0].line.startswith("ailing.py:")
+
+
+def test_a_step_leaves_nothing_behind():
+    c = BUGS["zero_grad_forgotten_in_the_step"][1]()
+    before = [np.array(p.array) for p in c.model.parameters()]
+    step, backward = type(c.optimizer).step, bl.Tensor.backward
+    diagnosed(c)
+    for p, a in zip(c.model.parameters(), before, strict=True):
+        assert np.array_equal(p.array, a)
+        assert p.grad is None
+    assert (type(c.optimizer).step, bl.Tensor.backward) == (step, backward)
+    assert not c.optimizer.state
+
+
+def test_steps_and_evaluations_must_be_functions():
+    for name in ("step", "evaluate"):
+        with pytest.raises(ArgumentError, match=f"diagnose: {name} must be a function, got int"):
+            diagnosed(case(mlp(10, 8, 4), points(), CE, **{name: 3}))
+
+
+def test_what_a_step_raises_is_told():
+    def step(x, t):
+        raise KeyError("weights")
+
+    found = diagnosed(case(mlp(10, 8, 4), points(), CE, step=step))
+    assert [f.rule for f in found] == ["the step raises"]
+    assert found.findings[0].text == "step raises KeyError"
+
+
+def test_a_target_may_be_more_than_one_tensor():
+    x, t = points()
+
+    def loss(y, target):
+        return CE(y, target["labels"])
+
+    assert not diagnosed(case(mlp(10, 16, 4), (x, {"labels": t}), loss))
+
+
+def test_results_stay_in_the_bounds_of_their_op():
+    given = np.linspace(-30, 30, 61).astype("float32").reshape(1, -1)
+    bounded = {n: c for n, c in REGISTRY.items() if c.bounds is not None}
+    assert len(bounded) >= 10
+    for name, cls in bounded.items():
+        low, high = cls.bounds
+        if set(cls.attributes) - {"axis"} or len(cls.parameters) != 1:
+            continue
+        op = cls(axis=1) if cls.attributes else cls()
+        x = bl.tensor(np.abs(given) if name == "sqrt" else given)
+        y = apply(op, x).numpy()
+        assert y.min() >= low, name
+        assert y.max() <= high + 1e-6, name
+        if not math.isinf(high - low):
+            assert y.max() > low + 0.5 * (high - low), name
+
+
+def test_a_model_without_parameters_has_nothing_to_train():
+    class Double(nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    found = diagnosed(case(Double(), (points()[0], points()[0]), nn.MSELoss()))
+    assert [f.rule for f in found] == ["no gradient"]
