@@ -198,3 +198,27 @@ def test_errors_name_their_lines(tmp_path, lines, says):
     path.write_text("\n".join(lines), newline="")
     with pytest.raises(DataError, match=says):
         Table(path, missing=(), header=True)
+
+
+def test_commas_part_thousands_where_they_can_be_nothing_else(tmp_path):
+    def read(numbers, **more):
+        path = tmp_path / "t.csv"
+        path.write_text("price,b\n" + "".join(f'"{n}",x\n' for n in numbers))
+        return Table(path, **more).columns["price"].values.tolist()
+
+    assert read(["1,234,567", "12", "1,000"]) == [1234567, 12, 1000]
+    assert read(["1,234.5", "999.25", "12,000"]) == [1234.5, 999.25, 12000]
+    assert read(["550,539", "1,000"], decimal=".") == [550539, 1000]
+    assert read(["550,539", "1,000"], decimal=",") == [550.539, 1]
+    with pytest.raises(DataError, match=r"got '550,539'; pass decimal=\",\" if that is 550.539, or "
+                       r"decimal=\".\" if it is 550539"):  # fmt: skip
+        read(["550,539", "1,000"])
+
+
+def test_months_are_dates(tmp_path):
+    path = tmp_path / "t.csv"
+    months = [f"19{50 + i // 12}-{1 + i % 12:02}" for i in range(30)]
+    path.write_text("month,n\n" + "".join(f"{month},{i}\n" for i, month in enumerate(months)))
+    column = Table(path).columns["month"]
+    assert column.kind == "date"
+    assert str(column.values[13]).startswith("1951-02-01")

@@ -200,7 +200,11 @@ BAD = [
         r"a.csv:21: column 'a' must hold a number, got 'x1'; correct",
     ),
     ("a\n" + "1\n" * 19 + "1_0\n", {}, r"a.csv:21: column 'a' must hold a number, got '1_0'"),
-    ("a;b\n1,5;x\n2,5;x\n", {}, r"a.csv:2: column 'a' must hold a number, got '1,5'; pass decimal"),
+    (
+        "a;b\n1,5;x\n2,5;x\n",
+        {"decimal": "."},
+        r"a.csv:2: column 'a' must hold a number, got '1,5'; pass decimal",
+    ),
     ("d\n" + "2024-01-01\n" * 19 + "2024-02-30\n", {}, r"a.csv:21: column 'd' must hold a date as"),
     ("a\nx\n", {"kinds": {"a": "number"}}, r"a.csv:2: column 'a' must hold a number, got 'x'"),
     ("a,b\n,1\nx,1\n", {"kinds": {"a": "number"}}, r"a.csv:3: column 'a' must hold a number, got"),

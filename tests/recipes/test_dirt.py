@@ -53,7 +53,7 @@ def test_points_stay_points_where_no_comma_is(tmp_path):
     assert table[7]["a"] == 1.007
     assert table[7]["b"] == 7.5
     with pytest.raises(DataError, match="got '0,5'; pass decimal=\",\""):
-        Table(path)  # which is told
+        Table(path, decimal=".")  # which is told
 
 
 def test_a_cure_is_an_option(tmp_path):
@@ -129,7 +129,7 @@ def test_gaps_and_copies_in_a_series(tmp_path):
     bare = replace(form, dialect={})  # which fills nothing: only the last rows count
     assert np.array_equal(bare.read(path)[0][1], form.read(path)[0][1])
     kinds.write(path, ["time", "load"], [[t, i] for i, (t, _) in enumerate(rows) if i != 50])
-    assert "steps of time are missing in 1 places" in said(recipes.look(path))
+    assert "steps of time are missing in 1 place" in said(recipes.look(path))
 
 
 # -- pictures ---------------------------------------------------------------------------------

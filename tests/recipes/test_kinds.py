@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import backlit
 from backlit import recipes
 from backlit.cli import main
 from recipes import kinds
@@ -153,3 +154,23 @@ def test_a_text_is_continued(tmp_path):
     assert "4,160 characters" in output
     said = command("predict", run, "the cat")
     assert len(said.strip()) > 100
+
+
+def test_tags_of_a_sentence_are_judged_together(tmp_path):
+    data = kinds.names(tmp_path / "namen.conll")
+    output, run = learned(tmp_path, data, "--epochs", 6, "--model", "bilstm-crf:16", "--lr", 0.02,
+                          score="entity F1", least=0.8)  # fmt: skip
+    assert "bilstm-crf:16, dropout 0.3" in output
+    model = recipes.load(run).model
+    x = np.random.default_rng(0).integers(1, 5, (3, 7, 3))
+    x[1, 4:] = 0
+    with backlit.no_grad():
+        tags = model(backlit.tensor(x)).numpy().argmax(axis=1)
+        model.train()
+        model.dropout.eval()
+        emissions = model(backlit.tensor(x))
+        best = model.crf.decode(backlit.permute_dims(emissions, (0, 2, 1)), x[:, :, 0] != 0)
+    assert [row[: len(b)].tolist() for row, b in zip(tags, best, strict=True)] == best
+    refused = CliRunner().invoke(main, ["train", str(data), "--model", "bilstm-crf", "--epochs",
+                                        "1", "--label-smoothing", "0.1"])  # fmt: skip
+    assert "label_smoothing has no meaning for bilstm-crf" in refused.output

@@ -22,7 +22,7 @@ from ..array_api import (
     where,
     zeros,
 )
-from ..autograd import grad, no_grad
+from ..autograd import enable_grad, grad, no_grad
 from ..dtypes import FLOATING, INTEGER, bool_, int64
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..op import Requirement, describe
@@ -145,8 +145,9 @@ class CRF(Module):
         >>> CRF(2).marginals(zeros((1, 1, 2))).sum().item() > 0.999
         True
         """
-        e = as_tensor(emissions).detach().requires_grad_()
-        return grad(sum(self.log_normalizer(e, mask)), e)
+        with enable_grad():
+            e = as_tensor(emissions).detach().requires_grad_()
+            return grad(sum(self.log_normalizer(e, mask)), e)
 
     def viterbi(self, emissions: Any, mask: Any = None) -> tuple[Tensor, Tensor]:
         """The best tags, as the mask and 0 where it is False, and their scores (N,).

@@ -108,6 +108,10 @@ class Form:
         return {"classes": self.target.width, "num_classes": self.target.width,
                 "outputs": self.target.width}  # fmt: skip
 
+    def loss(self, model: nn.Module, settings: Mapping[str, Any], trained: np.ndarray) -> nn.Module:
+        """What is minimised; `trained` are the encoded answers of the training part."""
+        return self.target.loss(settings, trained)
+
     def network(self, settings: Mapping[str, Any]) -> nn.Module:
         """The network of some settings, with weights drawn from their seed."""
         return networks.build(self.networks(settings), self.kind, settings, self.facts())

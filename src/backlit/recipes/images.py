@@ -46,6 +46,8 @@ _IN_MEMORY = 2**30
 _SHIFT = 0.1
 #: Networks of the catalogue that say something of each place of a picture.
 _OF_PLACES = ("unet", "tiny_yolo")
+#: Scenes that each class must have, for those to stay in one part.
+_FEWEST = 3
 #: The group of tiles that are split whatever their scene is.
 _FREELY = "none"
 #: The end of a tile's name: its place in the scene.
@@ -199,6 +201,7 @@ class Images(Examples):
             return _of_table(source, path, path.parent) if _names_pictures(source) else None
         if not path.is_dir() or not _has_pictures(path):
             return None
+        path = _inside_of(path)
         top = [e for e in sorted(path.iterdir()) if not e.name.startswith(".")]
         tables = [e for e in top if e.name.lower().endswith(TABLES)]
         beside = [e for e in top if e.is_dir() and _has_pictures(e)]
@@ -257,6 +260,19 @@ def _has_pictures(path: Path) -> bool:
             return True
         folders[:] = [f for f in folders if not f.startswith(".")]
     return False
+
+
+def _inside_of(path: Path) -> Path:
+    """The folder itself, or the only one in it, in which those of the classes are."""
+    while True:
+        visible = [e for e in path.iterdir() if not e.name.startswith((".", "__"))]
+        folders = [e for e in visible if e.is_dir() and _has_pictures(e)]
+        files = [e for e in visible if e.name.lower().endswith((*EXTENSIONS, *TABLES))]
+        if len(folders) != 1 or files:
+            return path
+        if not any(e.is_dir() and _has_pictures(e) for e in folders[0].iterdir()):
+            return path
+        path = folders[0]
 
 
 def _names_pictures(source: Source) -> bool:
@@ -347,12 +363,17 @@ def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
             )
     scenes = _scenes(path, files, answers, deep=3 if parts else 2)
     notes = []
-    if scenes is not None and source.group == _FREELY:
-        scenes = None
+    if scenes is not None and (source.group == _FREELY or not scenes):
         notes = ["tiles of a scene are in several parts: the test's neighbours were trained on"]
-    made = _images(source, path.name, files, answers, scenes, Classes.learn(answers), answers,
+        if not scenes:
+            notes = [
+                f"folders inside of the classes are fewer than {_FEWEST} in some, so that the "
+                "pictures of one are in several parts"
+            ]
+        scenes = None
+    made = _images(source, source.path.name, files, answers, scenes, Classes.learn(answers), answers,
                    np.array(fixed) if parts else None, opened)  # fmt: skip
-    empty = sorted({*opened[0].classes} - known)
+    empty = sorted(c for c in {*opened[0].classes} - known if not c.startswith("__"))
     if empty:
         made.warnings.append(f"no picture is in {', '.join(empty)}, which is no class therefore")
     made.warnings += _left_out(lost) + notes
@@ -454,14 +475,19 @@ def _left_out(lost: Sequence[str]) -> list[str]:
 
 
 def _scenes(root: Path, files: list[str], answers: list[str], deep: int) -> list[str] | None:
-    """What tiles are of, by folders inside of those of the classes, or by the ends of names."""
+    """What tiles are of, by folders inside of those of the classes, or by the ends of names.
+
+    An empty list says that there are such folders, too few of them in some class.
+    """
     inner = [Path(f).relative_to(root).parts for f in files]
     if any(len(p) > deep for p in inner):
-        return ["/".join(p[:-1]) for p in inner]
+        found = ["/".join(p[:-1]) for p in inner]
+        of_class = Counter(answer for answer, _ in {*zip(answers, found, strict=True)})
+        return found if min(of_class.values()) >= _FEWEST else []
     stems = [os.path.splitext(f)[0] for f in files]
     named = [_TILE.sub("", s) for s in stems]
     several = Counter(answer for answer, _ in {*zip(answers, named, strict=True)})
-    enough = all(n >= 3 for n in several.values())
+    enough = all(n >= _FEWEST for n in several.values())
     if all(map(_TILE.search, stems)) and enough and 2 * len(set(named)) <= len(files):
         return named
     return None

@@ -161,7 +161,7 @@ class Job:
         patience = settings["patience"]
         trainer = Trainer(
             self.model,
-            loss_of(self.form, settings, lambda: self.parts.training),
+            loss_of(self.form, self.model, settings, lambda: self.parts.training),
             self.optimizer,
             schedule=networks.schedule_of(
                 self.optimizer, settings, settings["epochs"] * len(self.loader)

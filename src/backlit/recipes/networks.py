@@ -3,6 +3,7 @@
     linear              one layer
     mlp:256-128         hidden layers of these widths
     cnn:16-32-64        blocks of convolution, batch norm, activation and pooling, then the mean
+    bilstm:64, window:64 of words with tags; bilstm-crf:64 judges the tags of a sentence together
     bag:64, fasttext:64 of texts: the mean of the vectors of words, and of pairs of them
     lstm:128, gru:128   of series and text: a recurrent layer
     gpt:128             of text that is continued: a small transformer of this width
@@ -19,17 +20,31 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import manual_seed, nn, optim
-from ..array_api import astype, concat, permute_dims, sum
+from ..array_api import (
+    arange,
+    astype,
+    concat,
+    expand_dims,
+    log,
+    max,
+    maximum,
+    permute_dims,
+    sum,
+    where,
+)
 from ..errors import ArgumentError
 from ..models.perceptrons import ACTIVATIONS
+from ..nn.functional import cross_entropy
 from ..tensor import Tensor
 from .script import run_file
 from .settings import did_you_mean
 
 Settings = Mapping[str, Any]
 #: Short names, and those of them that widths may follow.
-_WIDE = frozenset("mlp cnn bag fasttext lstm gru gpt bilstm window".split())
+_WIDE = frozenset("mlp cnn bag fasttext lstm gru gpt bilstm bilstm-crf window".split())
 _SHORT = _WIDE | {"linear"}
+#: The least probability of a tag that has a logarithm, and how far the best tag is ahead.
+_LEAST, _AHEAD = 1e-12, 1e-4
 
 
 def widths(model: str) -> list[int]:
@@ -203,6 +218,47 @@ class Tagger(nn.Module):
         else:
             y = permute_dims(self.middle(permute_dims(y, (0, 2, 1))), (0, 2, 1))
         return permute_dims(self.head(self.dropout(y)), (0, 2, 1))
+
+
+class SequenceTagger(Tagger):
+    """A `Tagger` whose tags are judged together, by a `nn.CRF`.
+
+    While it trains, its scores are the emissions, of which `SequenceLoss` makes -log p(tags). When
+    it is evaluated, they are the logarithms of the probability of each word's tags, and the tag of
+    the best sequence (Viterbi's) has at least the largest of them: so that it is the one taken.
+    Source: Lample et al., NAACL 2016, sec. 2.
+    """
+
+    def __init__(self, *args: Any, constraints: tuple[Any, Any, Any] | None = None):
+        super().__init__(*args)
+        self.crf = nn.CRF(self.head.out_features, batch_first=True, constraints=constraints)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, features) -> scores (N, tags, T)."""
+        emissions = super().forward(x)
+        if self.training:
+            return emissions
+        each, words = permute_dims(emissions, (0, 2, 1)), x[:, :, 0] != 0
+        scores = log(maximum(self.crf.marginals(each, words), _LEAST))
+        best, _ = self.crf.viterbi(each, words)
+        chosen = expand_dims(best, axis=2) == arange(scores.shape[2])
+        scores = where(chosen, max(scores, axis=2, keepdims=True) + _AHEAD, scores)
+        return permute_dims(scores, (0, 2, 1))
+
+
+class SequenceLoss(nn.Module):
+    """-log p(tags) of a `SequenceTagger` by words; when it is evaluated that of each tag alone."""
+
+    def __init__(self, crf: nn.CRF, no_word: int):
+        super().__init__()
+        self.crf, self.no_word = crf, no_word
+
+    def forward(self, scores: Tensor, tags: Tensor) -> Tensor:
+        """Scores (N, tags, T), tags (N, T) -> the mean of the words."""
+        if not self.crf.training:
+            return cross_entropy(scores, tags, ignore_index=self.no_word)
+        emissions = permute_dims(scores, (0, 2, 1))
+        return -self.crf(emissions, tags, tags != self.no_word, reduction="token_mean")
 
 
 class Recurrent(nn.Module):

@@ -141,19 +141,19 @@ def outputs_of(model: nn.Module, data: Any) -> tuple[Any, Any]:
     return np.concatenate(outputs), np.concatenate(answers)
 
 
-def loss_of(form: Form, settings: Mapping[str, Any], training: Any) -> nn.Module:
+def loss_of(form: Form, model: nn.Module, settings: Mapping[str, Any], training: Any) -> nn.Module:
     """The loss of a run, which may weigh answers by how frequent they are in the training part."""
     if not settings.get("balance"):
-        return form.target.loss(settings, np.empty(0))
+        return form.loss(model, settings, np.empty(0))
     answers = [batch[-1].numpy() for batch in DataLoader(training(), 256)]
-    return form.target.loss(settings, np.concatenate(answers))
+    return form.loss(model, settings, np.concatenate(answers))
 
 
 def step_of(folder: Path) -> tuple[nn.Module, nn.Module, optim.Optimizer]:
     """Network, loss and optimizer of the run in a folder, as they were when it began."""
     source, settings, form = read_run(folder)
     model = form.network(settings)
-    loss = loss_of(form, settings, lambda: look_at(source).parts(settings, form).training)
+    loss = loss_of(form, model, settings, lambda: look_at(source).parts(settings, form).training)
     return model, loss, optimizer_of(model, settings)
 
 

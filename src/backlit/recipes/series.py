@@ -211,10 +211,10 @@ class Series(Recipe):
                 table = table.rows(np.delete(np.arange(len(table)), again))
                 said = f"rows whose {time} was there before are left out"
                 notes.append(f"{said}: {len(again):,}")
-            steps = np.diff(table.columns[time].values).astype(np.int64)
+            steps = _steps(table.columns[time].values)
             wide = int((steps > (1 + _EVEN) * np.median(steps)).sum())
             if wide:
-                said = f"steps of {time} are missing in {wide:,} places"
+                said = f"steps of {time} are missing in {quantity(wide, 'place')}"
                 notes.append(f"{said}; the rows count as even steps")
         rows = _numbers(table, numbers, source.fill, fillable=True)
         gaps = {n: int((~np.isfinite(table.columns[n].values)).sum()) for n in numbers}
@@ -303,12 +303,20 @@ class Series(Recipe):
         return TensorDataset(x, y)
 
 
+def _steps(moments: np.ndarray) -> np.ndarray:
+    """How far it is from each to the next: in months, if all are on one day of a month."""
+    months = moments.astype("datetime64[M]")
+    if len(np.unique(moments - months)) == 1 and len(np.unique(months)) == len(moments):
+        moments = months
+    return np.diff(moments).astype(np.int64).astype(np.float64)
+
+
 def _time(table: Table) -> str | None:
     """The column of dates that come in even steps, if there is one."""
     for name, column in table.columns.items():
         if column.kind != "date" or column.missing.any() or len(column) < _FEWEST:
             continue
-        steps = np.diff(np.sort(column.values)).astype("timedelta64[us]").astype(np.float64)
+        steps = _steps(np.sort(column.values))
         middle = float(np.median(steps))
         if middle > 0 and (np.abs(steps - middle) <= _EVEN * middle).mean() > 0.95:
             return name

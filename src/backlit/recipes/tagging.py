@@ -20,9 +20,10 @@ from ..data.text import (
     read_conll,
     read_text,
     scheme_of,
+    tag_constraints,
     word_tokenize,
 )
-from ..errors import DataError
+from ..errors import ArgumentError, DataError
 from ..table import quantity
 from ..train import EntityF1, Metric
 from . import networks
@@ -113,25 +114,45 @@ class TaggedWords(Form):
         """A bidirectional LSTM, or a window of words."""
         sizes = [len(v) for v in self._vocabularies]
 
-        def tagger(middle: Callable[[int, int], nn.Module], times: int) -> Any:
+        def tagger(
+            middle: Callable[[int, int], nn.Module],
+            times: int,
+            made: Callable[..., nn.Module] = networks.Tagger,
+        ) -> Any:
             def make(given: list[int]) -> nn.Module:
                 width = given[0] if given else 64
                 widths = (width, width // 2 or 1, 8)
-                return networks.Tagger(
+                return made(
                     sizes, widths, middle(sum(widths), width), times * width, self.target.width,
                     settings["dropout"],
                 )  # fmt: skip
 
             return make
 
+        def both(inputs: int, width: int) -> nn.Module:
+            return nn.LSTM(inputs, width, batch_first=True, bidirectional=True)
+
+        def judged(*args: Any) -> nn.Module:
+            return networks.SequenceTagger(*args, constraints=tag_constraints(self.target.labels))
+
         return {
-            "bilstm": tagger(
-                lambda d, w: nn.LSTM(d, w, batch_first=True, bidirectional=True), times=2
-            ),
+            "bilstm": tagger(both, times=2),
+            "bilstm-crf": tagger(both, times=2, made=judged),
             "window": tagger(
                 lambda d, w: nn.Sequential(nn.Conv1d(d, w, 5, padding="same"), nn.ReLU()), times=1
             ),
         }
+
+    def loss(self, model: nn.Module, settings: Mapping[str, Any], trained: np.ndarray) -> nn.Module:
+        """That of the words, or of whole sentences, where the network judges tags together."""
+        if not isinstance(model, networks.SequenceTagger):
+            return super().loss(model, settings, trained)
+        if settings["label_smoothing"]:
+            raise ArgumentError(
+                "label_smoothing has no meaning for bilstm-crf, whose loss is that of whole "
+                f"sentences, got {settings['label_smoothing']:g}; leave it out"
+            )
+        return networks.SequenceLoss(model.crf, _NONE)
 
     def facts(self) -> dict[str, Any]:
         """Also the sizes of the features and the length."""

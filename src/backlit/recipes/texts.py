@@ -33,6 +33,8 @@ from .targets import Classes, Target
 
 #: The letters of sequences of which each sign counts: DNA, RNA and their unknown places.
 _BASES = frozenset("ACGTUNacgtun-")
+#: The letters of proteins, with gaps and stops, and from which length on they are no words.
+_RESIDUES, _LONG = frozenset("ABCDEFGHIKLMNPQRSTUVWXYZabcdefghiklmnpqrstuvwxyz-*"), 20
 #: What a column is called that has the text, if there are several.
 _NAMES = frozenset("text tweet sentence message review comment body sequence title".split())
 #: Vectors for pairs of words.
@@ -170,7 +172,7 @@ class TextTask(Examples):
         answers: Any, strata: Any, notes: list[str], groups: Any = None,
         fixed: np.ndarray | None = None,
     ) -> TextTask:  # fmt: skip
-        unit = "signs" if all(set(t.strip()) <= _BASES for t in texts) else "words"
+        unit = "signs" if _are_signs(texts) else "words"
         lengths = [len(cut(t, unit)) for t in texts]
         empty = lengths.count(0)
         if empty:
@@ -225,6 +227,15 @@ class TextTask(Examples):
         return Texts(target, tokens, self.unit, settings["length"], self.column)
 
 
+def _are_signs(texts: Sequence[str]) -> bool:
+    """Whether texts are sequences of which each sign counts: of bases, or long ones of letters."""
+    stripped = [t.strip() for t in texts]
+    if all(set(t) <= _BASES for t in stripped):
+        return True
+    alike = all(t == t.upper() or t == t.lower() for t in stripped)
+    return alike and min(map(len, stripped)) >= _LONG and set("".join(stripped)) <= _RESIDUES
+
+
 def _is_text(table: Table, name: str) -> bool:
     """Whether a column has texts: of several words, or long sequences of signs."""
     column = table.columns[name]
@@ -234,7 +245,7 @@ def _is_text(table: Table, name: str) -> bool:
     if not known:
         return False
     words = float(np.mean([len(t.split()) for t in known]))
-    if all(len(t) >= 8 and set(t) <= _BASES for t in known):
+    if all(len(t) >= 8 for t in known) and _are_signs(known):
         return True
     return words >= 3 and (column.kind == "text" or name.lower() in _NAMES)
 

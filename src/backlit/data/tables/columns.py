@@ -32,6 +32,7 @@ _MANY = 1000  # different texts that are no categories however many rows there a
 _REPEATED = 10  # times that a category occurs on average, if there are more than a few
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?", re.ASCII)
+_ENGLISH = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 _NO_TIME = np.datetime64("NaT", "us")
 
 #: Says where a value stands: `houses.csv:17`.
@@ -97,11 +98,12 @@ class Column:
 
 def mistaken(place: str, name: str, kind: str, value: Any, why: str = "") -> DataError:
     """The error of a value that is not of its column's kind."""
-    cure = (
-        'pass decimal=","'
-        if kind == "number" and isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value)
-        else f"correct it, or say missing=[{value!r:.30}], or kinds={{{name!r}: 'category'}}"
-    )
+    cure = f"correct it, or say missing=[{value!r:.30}], or kinds={{{name!r}: 'category'}}"
+    if kind == "number" and isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
+        cure = 'pass decimal=","'
+        if _ENGLISH.fullmatch(value):
+            as_decimal, as_thousands = value.replace(",", "."), value.replace(",", "")
+            cure += f' if that is {as_decimal}, or decimal="." if it is {as_thousands}'
     return DataError(
         f"Table: {place}: column {name!r} must hold a {kind}{why}, got {value!r:.60}; {cure}"
     )
@@ -121,7 +123,8 @@ def of_texts(
 
     All of the values must be of the kind. It is numbers, or dates, if nine tenths of the values
     are; then the others raise DataError. Else texts are categories if there are few different ones.
-    With a comma as `decimal`, dots may part thousands; None is a comma if a value has such a one.
+    With a comma as `decimal`, dots may part thousands, and with a dot commas. None is a comma if a
+    value has such a one; with "?" commas part thousands where they cannot be decimal ones.
     """
     if date_format is not None:
         kind = "date"
@@ -134,6 +137,8 @@ def of_texts(
     count = np.bincount(codes, minlength=len(known))
     if decimal is None:
         decimal = "," if any(t and _DECIMAL_COMMA.fullmatch(t) for t in known) else "."
+    elif decimal == "?" and _has_thousands(known):
+        decimal = "."
 
     def first(bad: Callable[[str], bool]) -> tuple[int, str]:
         """The first row with such a text."""
@@ -227,11 +232,20 @@ def _kind(known: Sequence[str | None], count: np.ndarray, decimal: str) -> str:
     return "category" if _are_categories(len(there), total) else "text"
 
 
+def _has_thousands(texts: Sequence[str | None]) -> bool:
+    """Whether commas part thousands: 1,234,567 and 1,234.5 say so, 1,234 alone may be decimal."""
+    with_commas = [text for text in texts if text and "," in text]
+    sure = any(text.count(",") > 1 or "." in text for text in with_commas)
+    return sure and all(map(_ENGLISH.fullmatch, with_commas))
+
+
 def _pointed(text: str, decimal: str) -> str:
     """A number's text with a point before its decimals, and nothing between thousands."""
+    if decimal == "." and _ENGLISH.fullmatch(text):
+        return text.replace(",", "")
     if decimal == "," and _THOUSANDS.fullmatch(text):
         text = text.replace(".", "")
-    return text.replace(decimal, ".")
+    return text.replace(",", ".") if decimal == "," else text
 
 
 def _are_categories(different: int, count: int) -> bool:

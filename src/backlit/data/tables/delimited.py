@@ -30,6 +30,7 @@ _DATE = re.compile(
 )
 #: With dots the day comes first, wherever dates are written so.
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( \d\d:\d\d(:\d\d)?)?", re.ASCII)
+_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])", re.ASCII)
 _AT_ONCE = 1 << 12  # records
 _FIRST = 100  # records by which a header is known
 _LOOKED_AT = 1 << 16  # characters from which the delimiter is found out
@@ -45,16 +46,19 @@ def is_number(text: str) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether a text has the form of a date or a time, as 2024-12-31T23:59:59Z or 31.12.2024."""
-    return (_DATE.fullmatch(text) or _DOTTED.fullmatch(text)) is not None
+    """Whether a text is a date or time: 2024-12-31T23:59:59Z, 31.12.2024, or a month, 2024-12."""
+    forms = (_DATE, _DOTTED, _MONTH)
+    return any(form.fullmatch(text) for form in forms)
 
 
 def iso_date(text: str) -> str:
     """A date with dots as ISO 8601 writes it; other texts as they are.
 
-    >>> iso_date("1.3.2024 08:30"), iso_date("2024-12-31")
-    ('2024-03-01 08:30', '2024-12-31')
+    >>> iso_date("1.3.2024 08:30"), iso_date("2024-12"), iso_date("2024-12-31")
+    ('2024-03-01 08:30', '2024-12-01', '2024-12-31')
     """
+    if _MONTH.fullmatch(text):
+        return f"{text}-01"
     dotted = _DOTTED.fullmatch(text)
     if dotted is None:
         return text

@@ -60,6 +60,11 @@ class Reading:
         if set(self.ignore) & set(self.targets):
             raise ArgumentError(f"Table: ignore must not name the target, got {self.ignore}")
 
+    def look_at(self, records: Records) -> None:
+        """Where commas part fields, they are no decimal signs, unless that was said."""
+        if self.decimal is None and records.delimiter != ";":
+            self.decimal = "?"
+
     def chosen(self, names: Sequence[str], source: str) -> list[str]:
         """The columns that are read, of those that there are."""
         lacking = [name for name in self.found if name not in names]
@@ -141,8 +146,7 @@ def whole(source: Any, reading: Reading) -> Piece:
         path = os.fspath(source)
         if not _is_parquet(path):
             records = Records(path, **reading.csv)
-            if reading.decimal is None and records.delimiter != ";":
-                reading.decimal = "."
+            reading.look_at(records)
             return _of_records(records, *next(records.pieces(None), _NONE), reading)
         return _of_arrays(_read_parquet(path, reading), f"{path}, row ", reading)
     return _of_arrays(_named(source, reading), f"{type(source).__name__}, row ", reading)
@@ -155,6 +159,7 @@ def pieces(path: str, reading: Reading, size: int) -> Iterator[Piece]:
         yield from _parquet_pieces(path, reading, size)
         return
     records = Records(path, **reading.csv)
+    reading.look_at(records)
     for lines, columns in records.pieces(size):
         yield _of_records(records, lines, columns, reading)
 

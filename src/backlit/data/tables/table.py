@@ -50,8 +50,9 @@ class Table(Dataset):
     - `ignore` names columns that are left out; `missing` the texts that stand for no value.
     - `dates` gives the form of dates that are not as 2024-12-31 or 31.12.2024:
       `{"day": "%d/%m/%Y"}`.
-    - `decimal`, `delimiter`, `header`, `encoding` are the CSV file's; see `delimited.Records`. If
-      `decimal` is None, numbers of files with `;` between their fields may have decimal commas.
+    - `delimiter`, `header`, `encoding` are the CSV file's; see `delimited.Records`. `decimal` is
+      the sign in its numbers, "." or ","; the other may part thousands. By default it is a point,
+      where `;` parts the fields also a comma, and commas as in 1,234,567 or 1,234.5 part thousands.
 
     A row is a dict of Python's values; None says that one is missing. `rows(numbers)` gives some
     rows as a table, and so does `Table.of(subset)`; `random_split` splits it as any dataset.
@@ -66,7 +67,7 @@ class Table(Dataset):
         ignore: Collection[str] = (),
         dates: Mapping[str, str] | None = None,
         missing: Collection[str] = MISSING,
-        decimal: str | None = ".",
+        decimal: str | None = None,
         delimiter: str | None = None,
         header: bool | None = None,
         encoding: str = "utf-8",
@@ -204,7 +205,7 @@ class TableStream(IterableDataset):
         ignore: Collection[str] = (),
         dates: Mapping[str, str] | None = None,
         missing: Collection[str] = MISSING,
-        decimal: str = ".",
+        decimal: str | None = None,
         delimiter: str | None = None,
         header: bool | None = None,
         encoding: str = "utf-8",
