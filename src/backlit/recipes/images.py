@@ -371,7 +371,8 @@ def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
                 "pictures of one are in several parts"
             ]
         scenes = None
-    made = _images(source, source.path.name, files, answers, scenes, Classes.learn(answers), answers,
+    learned = Classes.learn(answers)
+    made = _images(source, source.path.name, files, answers, scenes, learned, answers,
                    np.array(fixed) if parts else None, opened)  # fmt: skip
     empty = sorted(c for c in {*opened[0].classes} - known if not c.startswith("__"))
     if empty:
