@@ -573,3 +573,28 @@ def test_a_broken_pipe_and_a_missing_library_are_one_line(tmp_path, monkeypatch)
     monkeypatch.setattr(builtins, "__import__", without)
     refused("train", "digits", "--out", tmp_path / "r", says=r"run: pip install 'backlit\[data\]'")
     assert not (tmp_path / "r").exists()
+
+
+def test_a_published_set_is_fetched_when_it_is_asked_for(tmp_path, monkeypatch):
+    """What is fetched is tested in tests/data; here it is put where the files are looked for."""
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def put(name, root, fetch):
+        asked.append((name, str(root), fetch))
+        folder = Path(root)
+        folder.mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        for part, n in (("train", 60), ("t10k", 20)):
+            x = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+            (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(x))
+            (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.arange(n) % 10))
+        return folder
+
+    monkeypatch.setattr("backlit.recipes.builtin.published_folder", put)
+    run("train", "fashion-mnist", "--download", "--epochs", 1, "--no-compile", "--model", "linear")
+    assert asked == [("fashion_mnist", str(Path("data/fashion-mnist")), True)]
+    assert "data/fashion-mnist" in (tmp_path / "runs/fashion-mnist/run.toml").read_text()
+    says = "usage: --download is for mnist, fashion-mnist, cifar10, got 'digits'"
+    refused("train", "digits", "--download", says=says)
+    refused("train", "--download", says="usage: --download needs the name of a set")

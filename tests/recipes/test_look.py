@@ -8,6 +8,7 @@ import pytest
 
 from backlit import recipes
 from backlit.errors import ArgumentError, DataError, MissingDependencyError
+from backlit.recipes.job import Job
 from recipes import kinds
 
 
@@ -272,3 +273,40 @@ def test_the_only_folder_in_a_folder_is_opened(tmp_path):
     kinds.photographs(tmp_path / "set" / "2750", n=20)
     task = recipes.look(tmp_path / "set")
     assert task.target.labels == ("sea", "sunset")
+
+
+def test_words_begin_with_the_vectors_of_a_file(tmp_path):
+    rng = np.random.default_rng(0)
+    known = {word: rng.normal(size=6) for word in ("love", "hate", "sad", "Köln", "wohnt")}
+    lines = [" ".join([word.lower(), *map(str, v)]) for word, v in known.items()]
+    (tmp_path / "glove.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    for data, target in ((kinds.tweets(tmp_path / "t.csv"), "mood"),
+                         (kinds.names(tmp_path / "n.conll"), None)):  # fmt: skip
+        task = recipes.look(data, target=target)
+        run = Job(task, tmp_path / data.stem, task.set(vectors=str(tmp_path / "glove.txt")))
+        ((name, said),) = run.found
+        assert name == "vectors"
+        assert "glove.txt: vectors of 6 numbers for " in said
+        layer = run.model.network.embedding if target else run.model.embeddings[0]
+        words = run.form._vocabulary if target else run.form._vocabularies[0]
+        there = [word for word in words if word in {w.lower() for w in known}]
+        assert there
+        for word in there:
+            vector = known[word if word in known else word.capitalize()]
+            assert layer.weight[words[word]].tolist() == pytest.approx(vector, rel=1e-5)
+        assert type(run.form).of(json.loads(json.dumps(run.form.state()))) == run.form
+        assert run.form.network(run.settings).state_dict().keys() == run.model.state_dict().keys()
+        old = {k: v for k, v in run.form.state().items() if k != "vectors"}
+        assert type(run.form).of(old).vectors == 0
+    (tmp_path / "net.py").write_text("from backlit import nn\nnet = nn.Linear(1, 1)\n")
+    own = task.set(vectors=str(tmp_path / "glove.txt"), model=f"{tmp_path / 'net.py'}:net")
+    with pytest.raises(ArgumentError, match=r"vectors have no place in .*net.py:net, a netw"):
+        Job(task, tmp_path / "own", own)
+
+
+def test_batches_of_pictures_by_several_processes_are_the_same(tmp_path):
+    task = recipes.look(kinds.photographs(tmp_path / "p", n=30))
+    jobs = [Job(task, tmp_path / f"{n}", task.set(workers=n, size=8)) for n in (0, 2)]
+    one, other = ([x.numpy() for x, _ in job.loader] for job in jobs)
+    assert jobs[1].loader.num_workers == 2
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))

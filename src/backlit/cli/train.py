@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..errors import ArgumentError
 from ..recipes import Run
+from ..recipes.builtin import fetched
 from ..recipes.form import Source
 from ..recipes.job import Job, resumed
 from ..recipes.recipe import Recipe
@@ -39,7 +40,8 @@ INTERRUPTED_STATUS = 130  # the exit status after Ctrl-C
   backlit train net.py:Net --data photos/   a network of your own
   backlit train digits                      a set that is there: digits, spiral,
                                             circle, xor, gauss; with --data also
-                                            mnist and fashion-mnist
+                            mnist, fashion-mnist and cifar10,
+                            which --download fetches
 
 It says what it understood, and what is odd about it; chooses a network and how it is trained, each
 of which an option changes; and leaves the run in a folder, with a report.
@@ -47,6 +49,7 @@ of which an option changes; and leaves the run in a folder, with a report.
 )
 @click.argument("dataset", required=False, metavar="DATA")
 @settings_options
+@click.option("--download", is_flag=True, help="Fetch mnist, fashion-mnist or cifar10 to --data.")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with such settings.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA]")
 @click.option("--resume", is_flag=True, help="Continue the run in the run folder.")
@@ -62,6 +65,7 @@ def train(
     out: Path | None,
     resume: bool,
     progress: str,
+    download: bool,
     **options: Any,
 ) -> None:
     """Train."""
@@ -71,6 +75,8 @@ def train(
     if dataset is not None:
         typed |= _named(dataset, typed)
     wanted = {**({} if config is None else read_file(config)), **typed}
+    if download:
+        wanted["data"] = _fetched(wanted)
     task, settings, folder = _task(wanted, out, resume)
     job = Job(task, folder, settings, resume=resume)
     context.with_resource(job.start())
@@ -84,6 +90,16 @@ def train(
         console.print(Text(cure), soft_wrap=True)
         context.exit(INTERRUPTED_STATUS)
     _conclude(console, job, run)
+
+
+def _fetched(wanted: dict[str, Any]) -> str:
+    """Where the set that is asked for lies, after what lacks has been fetched."""
+    if "dataset" not in wanted:
+        raise click.UsageError("--download needs the name of a set, as: backlit train mnist")
+    try:
+        return fetched(wanted["dataset"].lower(), wanted.get("data"))
+    except ArgumentError as error:
+        raise click.UsageError(f"--{error}") from None
 
 
 def _named(dataset: str, typed: dict[str, Any]) -> dict[str, Any]:
@@ -132,6 +148,7 @@ def _introduce(console: Console, job: Job) -> None:
     rows: list[tuple[str, Any]] = [
         (task.name, job.report.facts["data"]),
         *task.found,
+        *job.found,
         ("model", f"{', '.join([s['model'], *filter(None, extras)])}  ({counted})"),
         ("training", job.report.facts["settings"]),
         *(("note", Text(w, style="yellow")) for w in task.warnings),

@@ -16,6 +16,7 @@ from ..data import TensorDataset, cifar_folder, digits, idx_folder, playground, 
 from ..data.cifar import CLASSES as CIFAR
 from ..data.idx import CLASSES
 from ..data.pictures import EXTENSIONS
+from ..data.published import published_folder
 from ..errors import ArgumentError, DataError
 from . import networks
 from .form import Form, Parts, Source, is_file, require_finite
@@ -236,7 +237,7 @@ class Files(Builtin):
         if folder is None:
             raise ArgumentError(
                 f"{self.name} needs --data DIR, a folder with train-images-idx3-ubyte, "
-                "train-labels-idx1-ubyte and their t10k counterparts, plain or .gz"
+                "train-labels-idx1-ubyte and their t10k counterparts, plain or .gz; or --download"
             )
         data = idx_folder(folder, part, classes=len(CLASSES[self.name]))
         shape = data.tensors[0].shape[1:]
@@ -246,6 +247,20 @@ class Files(Builtin):
                 f"got {shape[1]} by {shape[2]} in {folder}"
             )
         return data
+
+
+def fetched(name: str, folder: str | None) -> str:
+    """Where the files of a set that is published are, after those that lack have been fetched.
+
+    They are looked for, and put, in the folder; by default that is data/NAME.
+    """
+    if name not in (*Files.names, *Cifar.names):
+        raise ArgumentError(
+            f"download is for {', '.join((*Files.names, *Cifar.names))}, got {name!r}"
+        )
+    found = published_folder(name.replace("-", "_"), folder or Path("data") / name, True)
+    archive = found / "cifar-10-binary.tar.gz"
+    return str(archive if name in Cifar.names and archive.is_file() else found)
 
 
 class Cifar(Files):
@@ -269,7 +284,7 @@ class Cifar(Files):
         if self.source.data is None:
             raise ArgumentError(
                 "cifar10 needs --data DIR, a folder with data_batch_1.bin … and test_batch.bin, or "
-                "cifar-10-binary.tar.gz"
+                "cifar-10-binary.tar.gz; or --download"
             )
         return cifar_folder(self.source.data, part)
 

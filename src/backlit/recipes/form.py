@@ -116,6 +116,10 @@ class Form:
         """The network of some settings, with weights drawn from their seed."""
         return networks.build(self.networks(settings), self.kind, settings, self.facts())
 
+    def begin(self, model: nn.Module, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Give a network that is not yet trained what is known before, and say what that is."""
+        return []
+
     def read(self, given: Any) -> list[tuple[str, Any]]:
         """The examples that something given to `predict` stands for, each with a name."""
         raise NotImplementedError

@@ -537,6 +537,7 @@ def _images(
         "model": "mlp:256" if side <= 12 else "cnn:16-32-64" if side <= 32 else "cnn:16-32-64-64",
         "dropout": 0.1,
         "size": side,
+        "workers": 0,
         "augment": shape[0] == 3,
         "batch_size": size,
         "epochs": epochs_for(trained, size, 800),

@@ -101,9 +101,12 @@ class Job:
         self.parts = task.parts(settings, read_run(self.folder)[2] if resume else None)
         self.form: Form = self.parts.form
         self.model = self.form.network(settings)
+        #: What is to be said beside what the task found.
+        self.found = [] if resume else self.form.begin(self.model, settings)
         self.loader = DataLoader(
-            self.parts.training, settings["batch_size"], shuffle=True, seed=settings["seed"]
-        )
+            self.parts.training, settings["batch_size"], shuffle=True, seed=settings["seed"],
+            num_workers=settings.get("workers", 0),
+        )  # fmt: skip
         self.optimizer = networks.optimizer_of(self.model, settings)
         #: How the training ended, if it did not by itself.
         self.stopped: str | None = None
@@ -124,7 +127,7 @@ class Job:
         named = zip(sizes, ("training", "validation", "test"), strict=True)
         report.facts = {
             "data": " · ".join(f"{n:,} {part}" for n, part in named),
-            **dict(self.task.found),
+            **dict([*self.task.found, *self.found]),
             "settings": f"{s['optimizer']}, learning rate {s['lr']:g} ({s['schedule']}), "
             f"batches of {s['batch_size']}, seed {s['seed']}",
             "examples below": "of the test, never trained on",

@@ -131,6 +131,7 @@ RECIPE = (
     _whole("size", "Pixels of a side that pictures are brought to.", 4, 1024),
     _whole("length", "Tokens of a text; longer ones are cut.", 1, 4096),
     _whole("words", "The most frequent words that have a vector.", 10),
+    Setting("vectors", str, "A file of GloVe, word2vec or fastText, in which words have vectors."),
     _whole("context", "Characters that a language model sees.", 2, 4096),
     _whole("window", "Past steps that a forecast sees.", 1, 4096),
     _whole("horizon", "Steps ahead that are forecast.", 1, 4096),
@@ -138,6 +139,7 @@ RECIPE = (
     _number("test", "The share that is never trained on.", 0, 0.9, low_open=True),
     _number("noise", "Of the points of a playground set.", 0, 0.5),
     _whole("samples", "Points of a playground set.", 20),
+    Setting("workers", int, "Processes that make batches of pictures.", 0, 64),
     Setting("compile", bool, "Compile the training step."),
     _whole("seed", "Of all random numbers.", 0, 2**32),
 )

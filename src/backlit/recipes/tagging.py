@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from .form import Form, Source, is_file
 from .recipe import Examples, batch_for, epochs_for, take
 from .split import FOLDERS, copies
 from .targets import Named, Prediction, log_softmax
+from .words import given_vectors, require_none, width_of
 
 #: The endings of files of tagged words.
 ENDINGS = frozenset(".conll .conll02 .conll03 .iob .iob2 .bio .bioes .ner .annotated".split())
@@ -98,6 +99,8 @@ class TaggedWords(Form):
     endings: tuple[str, ...]
     shapes: tuple[str, ...]
     length: int
+    #: Numbers of a vector that was learned elsewhere; 0 where there are none.
+    vectors: int = field(default=0, kw_only=True)
 
     kind = "tagging"
     wanted = "a sentence, or a .txt or .conll file of them"
@@ -121,7 +124,7 @@ class TaggedWords(Form):
         ) -> Any:
             def make(given: list[int]) -> nn.Module:
                 width = given[0] if given else 64
-                widths = (width, width // 2 or 1, 8)
+                widths = (self.vectors or width, width // 2 or 1, 8)
                 return made(
                     sizes, widths, middle(sum(widths), width), times * width, self.target.width,
                     settings["dropout"],
@@ -153,6 +156,14 @@ class TaggedWords(Form):
                 f"sentences, got {settings['label_smoothing']:g}; leave it out"
             )
         return networks.SequenceLoss(model.crf, _NONE)
+
+    def begin(self, model: nn.Module, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The vectors of a file, where the settings name one."""
+        if not isinstance(model, networks.Tagger):
+            return require_none(settings)
+        layer = model.embeddings[0]
+        assert isinstance(layer, nn.Embedding)
+        return given_vectors(layer, settings, self._vocabularies[0])
 
     def facts(self) -> dict[str, Any]:
         """Also the sizes of the features and the length."""
@@ -292,6 +303,7 @@ class Tagging(Examples):
         size = batch_for(len(sentences))
         settings = {
             "model": "bilstm:64",
+            "vectors": "",
             "dropout": 0.3,
             "lr": 5e-3,
             "batch_size": size,
@@ -318,11 +330,13 @@ class Tagging(Examples):
         every = [[[f[i] for f in row] for row in rows] for i in range(3)]
         words, endings, shapes = (
             tuple(Vocabulary.build(v, min_frequency=least).tokens[2:])
-            for v, least in zip(every, (2, 2, 1), strict=True)
+            for v, least in zip(every, (1 if settings["vectors"] else 2, 2, 1), strict=True)
         )
+        width = width_of(settings, Vocabulary(words))
         names = sorted({tag for row in self.answers for tag in row} | {"O"}, key=_tag_order)
         length = _length(self.raw)
-        return TaggedWords(Tags(tuple(names)), words, endings, shapes, length)
+        target = Tags(tuple(names))
+        return TaggedWords(target, words, endings, shapes, length, vectors=width)
 
     def encoded(self, form: Form, numbers: np.ndarray) -> np.ndarray:
         """The tags of these sentences, padded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..data import Dataset
@@ -75,7 +76,10 @@ class Task:
                     + ", ".join(self.settings)
                     + did_you_mean(name, self.settings)
                 )
-        return {**self.settings, **checked(given, [s.name for s in RECIPE])}
+        known = checked(given, [s.name for s in RECIPE])
+        if known.get("vectors"):  # a run is continued from any folder
+            known["vectors"] = str(Path(known["vectors"]).expanduser().resolve())
+        return {**self.settings, **known}
 
     def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
         """The examples of each part; without a form, one is learned on the training part."""

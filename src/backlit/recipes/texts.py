@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from .form import OF_TABLES, Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
 from .split import FOLDERS, copies, merged
 from .targets import Classes, Target
+from .words import given_vectors, require_none, width_of
 
 #: The letters of sequences of which each sign counts: DNA, RNA and their unknown places.
 _BASES = frozenset("ACGTUNacgtun-")
@@ -53,6 +54,8 @@ class Texts(Form):
     length: int
     #: The column that has the text, in a table.
     column: str
+    #: Numbers of a vector that was learned elsewhere; 0 where there are none.
+    vectors: int = field(default=0, kw_only=True)
 
     kind = "text"
     wanted = "a text, or a .txt file with one on each line, or a table"
@@ -68,15 +71,24 @@ class Texts(Form):
 
         def mean(ngrams: int) -> Callable[[list[int]], nn.Module]:
             return lambda given: networks.OfText(
-                FastText(size, given[0] if given else 64, outputs, ngrams, _BUCKETS)
+                FastText(size, self.vectors or (given or [64])[0], outputs, ngrams, _BUCKETS)
             )
 
         def convolution(given: list[int]) -> nn.Module:
             width = given[0] if given else 64
-            network = TextCNN(size, min(width, 32), outputs, windows, width, settings["dropout"])
+            inner = self.vectors or min(width, 32)
+            network = TextCNN(size, inner, outputs, windows, width, settings["dropout"])
             return networks.OfText(network)
 
         return {"bag": mean(1), "fasttext": mean(2), "cnn": convolution}
+
+    def begin(self, model: nn.Module, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The vectors of a file, where the settings name one."""
+        if not isinstance(model, networks.OfText):
+            return require_none(settings)
+        layer = model.network.get_submodule("embedding")
+        assert isinstance(layer, nn.Embedding)
+        return given_vectors(layer, settings, self._vocabulary)
 
     def facts(self) -> dict[str, Any]:
         """Also how many tokens there are, and how long a text is."""
@@ -199,6 +211,7 @@ class TextTask(Examples):
             "lr": 5e-3,
             "length": length,
             "words": 20_000,
+            "vectors": "" if unit == "words" else None,
             "batch_norm": None,
             "activation": None,
             "batch_size": size,
@@ -219,12 +232,13 @@ class TextTask(Examples):
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Texts:
         """The words of the training part that occur twice, the most frequent ones."""
         rows = [cut(t, self.unit) for t in take(self.raw, training)]
-        words = Vocabulary.build(
-            rows, min_frequency=2 if self.unit == "words" else 1, max_size=settings["words"] + 2
-        )
+        # A word that has a vector already need not occur twice for one to be learned.
+        least = 2 if self.unit == "words" and not settings.get("vectors") else 1
+        words = Vocabulary.build(rows, min_frequency=least, max_size=settings["words"] + 2)
         target = self.target.scaled(take(self.answers, training))
         tokens = tuple(words.tokens[2:])
-        return Texts(target, tokens, self.unit, settings["length"], self.column)
+        width = width_of(settings, Vocabulary(tokens))
+        return Texts(target, tokens, self.unit, settings["length"], self.column, vectors=width)
 
 
 def _are_signs(texts: Sequence[str]) -> bool:

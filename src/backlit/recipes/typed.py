@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -15,10 +15,11 @@ def made(cls: type[T], values: Any, **given: Any) -> T:
     if not isinstance(values, Mapping):
         raise ValueError(f"{cls.__name__} must have names, got {type(values).__name__}")
     names = [f.name for f in fields(cls) if f.name not in given]  # type: ignore[arg-type]
-    if set(values) != set(names):
+    needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}  # type: ignore[arg-type]
+    if not needed.intersection(names) <= set(values) <= set(names):
         raise ValueError(f"{cls.__name__} has {', '.join(names)}, got {', '.join(values)}")
     hints = get_type_hints(cls)
-    return cls(**given, **{name: fitted(hints[name], values[name], name) for name in names})
+    return cls(**given, **{name: fitted(hints[name], values[name], name) for name in values})
 
 
 def fitted(hint: Any, value: Any, name: str) -> Any:
