@@ -151,6 +151,47 @@ for"""
         assert result.stdout == "done 2\n"
 
 
+LOOP = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.1)
+x, y = torch.randn(16, 2), torch.arange(16) % 2
+for epoch in range(4):
+    net.train()
+    for rows in torch.arange(16).reshape(4, 4):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+    schedule.step()
+    net.eval()
+    with torch.no_grad():
+        net(x)
+"""
+
+
+def test_the_whole_loop_is_diagnosed(script):
+    Path(script).write_text(LOOP)
+    result = run("--diagnose", script)
+    assert result.exit_code == 0, result.output
+    assert "diagnose: the loss of train.py:13, with SGD" in result.stderr
+    assert "the whole loop" not in result.stderr, result.stderr
+    wrong = {
+        "        optimizer.zero_grad()\n": "error, zero_grad forgotten: gradients are never set",
+        "    net.eval()\n": "warning, training mode while evaluating: Sequential is evaluated in",
+        "    net.train()\n": "warning, evaluation mode: Sequential is trained in evaluation mode",
+    }
+    for line, finding in wrong.items():
+        Path(script).write_text(LOOP.replace(line, ""))
+        result = run("--diagnose", script)
+        assert "diagnose: the whole loop: 1 finding" in result.stderr, result.stderr
+        assert finding in result.stderr
+    Path(script).write_text(LOOP.replace("    schedule.step()", "        schedule.step()"))
+    assert "StepLR is stepped with every batch" in run("--diagnose", script).stderr
+
+
 GAN = """
 import torch
 from torch import nn

@@ -902,6 +902,20 @@ def test_the_command(tmp_path):
     assert "double softmax" in result.output
 
 
+def test_the_command_looks_at_a_step_that_the_file_leaves(tmp_path):
+    path = tmp_path / "net.py"
+    batch = """batch = (tensor(x), tensor([0, 1] * 4))
+def step(x, y):
+    loss_fn(model(x), y).backward()
+    optimizer.step()
+"""
+    path.write_text(FILE.format(more="", batch=batch))
+    result = command(path)
+    assert result.exit_code == 1
+    assert "zero_grad forgotten" in result.output
+    assert "net.py:11" in result.output
+
+
 def test_the_command_with_bad_files(tmp_path):
     path = tmp_path / "net.py"
     assert "there is no such file" in command(path).output

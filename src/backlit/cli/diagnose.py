@@ -12,6 +12,9 @@ from ..see.find.diagnose import ERROR
 from ..see.find.diagnose import diagnose as diagnose_model
 from .output import make_console
 
+#: What else a file may leave, under the names that `see.diagnose` has for it.
+_MORE = ("validation", "schedule", "step", "evaluate")
+
 
 @click.command(
     help="""Look for the usual reasons why the model of FILE.py does not train.
@@ -21,8 +24,10 @@ from .output import make_console
   backlit diagnose train.py --model net --no-rehearse
 
 The file is run and must leave a `model`, a `loss_fn`, and a `batch` (the model's inputs, then the
-target) or a `loader` that gives one; an `optimizer` is looked at too if there is one. Put the
-training itself under `if __name__ == "__main__":`. The exit status is 1 if an error was found.
+target) or a `loader` that gives one. An `optimizer`, the `validation` data, a training `step`, the
+`schedule` that it steps and a function `evaluate` are looked at too if there are any: see
+`see.diagnose`. Put the training itself under `if __name__ == "__main__":`; or let `backlit run
+--diagnose train.py` look at it while it runs. The exit status is 1 if an error was found.
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -55,7 +60,9 @@ def diagnose(
         batch,
         variables[loss_name],
         variables.get(optimizer_name),
+        data=variables.get("loader"),
         rehearse=rehearse,
+        **{name: variables[name] for name in _MORE if name in variables},
     )
     make_console(soft_wrap=True).print(found)
     if any(f.severity == ERROR for f in found):

@@ -23,8 +23,10 @@ from ...nn.module import Module
 from ...op import Op
 from ...optim import Optimizer
 from ...see.checks import check as check_gradient
-from ...see.find.diagnose import judged
+from ...see.find.diagnose import Diagnosis, judged
+from ...see.find.diagnose.loop import Loop
 from ...see.find.diagnose.material import Material
+from ...see.find.diagnose.rules.steps import found_in_script
 from ...see.measure.statistics import Watch
 from ...see.measure.statistics import watch as watch_model
 from ...see.records.from_tape import record
@@ -71,10 +73,21 @@ class FirstStep:
         #: Whether an optimizer is at its step; whether we are looking; whether we have looked.
         self.stepping = self.busy = self.over = False
         self.shown = {"watch": not watch, "diagnose": not diagnose}
+        #: What the whole script calls, for the diagnosis of its loop.
+        self.loop = Loop()
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
         """A block in which a script runs."""
+        log = self.loop.watching() if self.diagnose else contextlib.nullcontext()
+        with log, self._first_step():
+            yield
+        found = found_in_script(self.loop) if self.diagnose else []
+        if found:
+            _print(Diagnosis("diagnose: the whole loop", found, 0))
+
+    @contextlib.contextmanager
+    def _first_step(self) -> Iterator[None]:
         replaced: list[tuple[Any, str, Any]] = [
             (Module, "__call__", self._call(Module.__call__)),
             (Tensor, "backward", self._backward(Tensor.backward)),
@@ -165,7 +178,7 @@ class FirstStep:
         """Look; what goes wrong there is said, and the script goes on."""
         self.busy = True
         try:
-            with observing(alone=True):
+            with observing(alone=True), self.loop.paused():
                 look(*things)
         except BacklitError as error:
             _say(" ".join(str(error).split()))

@@ -23,6 +23,8 @@ from ....tape import line_of, user_site
 from ....tensor import Tensor
 from ...records.value import squares
 
+#: A log ends after so many events, and all further calls run as they would.
+MOST = 20_000
 #: Layers that behave otherwise in training.
 MODAL = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "BatchNorm")
 
@@ -70,8 +72,22 @@ class Loop:
                 setattr(holder, name, original)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether everything was logged."""
+        return len(self.events) < MOST
+
+    @property
     def _busy(self) -> bool:
-        return self._depth > 0 or STATE.execution.captures
+        return self._depth > 0 or STATE.execution.captures or not self.is_whole
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """A block that is not logged."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def _note(self, kind: str, who: Any, **facts: Any) -> Event:
         code, instruction = user_site()
@@ -81,11 +97,8 @@ class Loop:
         return event
 
     def _outer(self, original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        self._depth += 1  # a step may call the step of the class that it extends
-        try:
+        with self.paused():  # a step may call the step of the class that it extends
             return original(*arguments, **options)
-        finally:
-            self._depth -= 1
 
     def _forward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(module: Module, *inputs: Any, **options: Any) -> Any:

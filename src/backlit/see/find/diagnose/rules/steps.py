@@ -157,8 +157,14 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
     yield from _order(loop, walks, steps)
     yield from _kept(loop, walks, chains, whole)
     yield from _modes(loop, steps, whole)
-    if whole:
+    if whole and loop.is_whole:
         yield from _rates(loop, steps)
+
+
+def found_in_script(loop: Loop) -> list[Finding]:
+    """What is wrong in the log of a script that ran from beginning to end."""
+    moved = len({e.facts["weights"] for e in loop.of("backward")}) > 1
+    return list(found_in(loop, moved, 0, whole=True))
 
 
 def _order(loop: Loop, walks: Sequence[Event], steps: Sequence[Event]) -> Iterator[Finding]:
