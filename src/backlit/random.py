@@ -39,13 +39,17 @@ from .autograd import no_grad
 from .calls import explain, explain_methods
 from .dtypes import FLOATING, as_dtype, float32, float64, int64, uint64
 from .errors import ArgumentError, DTypeError
+from .execution import AT_ONCE
 from .foreign import require_dict, words
 from .op import Requirement, describe
-from .ops.creation import blocks
+from .ops.creation import WORDS_PER_BLOCK, blocks
 from .promotion import floating
 from .spelling import draw
 from .state import STATE, observing
 from .tensor import Tensor, as_tensor, wrap
+
+#: So many numbers are drawn at a time.
+PIECE = 1 << 17
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -68,6 +72,19 @@ def _unwatched(draw: Callable[_P, _T]) -> Callable[_P, _T]:
             return draw(*args, **kwargs)
 
     return quiet
+
+
+def _unit(upper: Tensor, lower: Tensor | None = None) -> Tensor:
+    """Numbers in [0, 1), float32 of a word each, float64 of two."""
+    if lower is None:
+        return (upper >> 8).astype(float32) * 2.0**-24
+    return ((upper >> 5).astype(float64) * 2.0**26 + (lower >> 6).astype(float64)) * 2.0**-53
+
+
+def _pair(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Two normally distributed numbers for each two in [0, 1)."""
+    radius, angle = sqrt(-2 * log(1 - u)), (2 * math.pi) * v
+    return radius * cos(angle), radius * sin(angle)
 
 
 class Generator:
@@ -121,14 +138,15 @@ class Generator:
         size, dtype = shape_tuple("uniform", shape), as_dtype(dtype)
         if dtype not in FLOATING:
             raise DTypeError(f"uniform: dtype must be floating, got {dtype}; use integers()")
-        if dtype == float64:
-            words = self.bits((2, *size))
-            upper, lower = words[0] >> 5, words[1] >> 6
-            unit = (upper.astype(float64) * 2.0**26 + lower.astype(float64)) * 2.0**-53
-        else:
-            unit = (self.bits(size) >> 8).astype(float32) * 2.0**-24
-        y = unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
-        return y.astype(dtype)
+
+        def between(unit: Tensor) -> Tensor:
+            y = unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
+            return y.astype(dtype)
+
+        count = math.prod(size)
+        if self._in_pieces(count):
+            return wrap(self._pieces(count, dtype, 1, lambda u: (between(u),)).reshape(size))
+        return between(self._units(size, dtype))
 
     @_unwatched
     @no_grad()
@@ -139,16 +157,60 @@ class Generator:
         size, dtype = shape_tuple("normal", shape), as_dtype(dtype)
         if dtype not in FLOATING:
             raise DTypeError(f"normal: dtype must be floating, got {dtype}; use integers()")
-        wide = float64 if dtype == float64 else float32
+
+        def scaled(y: Tensor) -> Tensor:
+            if (mean, std) != (0.0, 1.0):
+                y = mean + std * y
+            return y.astype(dtype)
+
         count = math.prod(size)
         half = (count + 1) // 2
-        radius = sqrt(-2 * log(1 - self.uniform((half,), dtype=wide)))
-        angle = (2 * math.pi) * self.uniform((half,), dtype=wide)
-        pair = concat((radius * cos(angle), radius * sin(angle)))
-        y = pair[:count].reshape(size)
-        if (mean, std) != (0.0, 1.0):
-            y = mean + std * y
-        return y.astype(dtype)
+        if self._in_pieces(half):
+            drawn = self._pieces(half, dtype, 2, lambda u, v: tuple(map(scaled, _pair(u, v))))
+            return wrap(drawn[:count].reshape(size))
+        both = _pair(self._units((half,), dtype), self._units((half,), dtype))
+        return scaled(concat(both)[:count].reshape(size))
+
+    def _units(self, size: tuple[int, ...], dtype: Any) -> Tensor:
+        """Numbers in [0, 1), in the type in which others are made of them."""
+        if dtype != float64:
+            return _unit(self.bits(size))
+        words = self.bits((2, *size))
+        return _unit(words[0], words[1])
+
+    def _in_pieces(self, count: int) -> bool:
+        """Whether so many numbers are made piece by piece: not where a counter may overflow."""
+        if count <= PIECE or STATE.execution is not AT_ONCE:
+            return False
+        return int(self.counter.array) < 2**63
+
+    def _pieces(
+        self, count: int, dtype: Any, streams: int, made: Callable[..., tuple[Tensor, ...]]
+    ) -> np.ndarray:
+        """What is `made` of `streams` times `count` numbers in [0, 1), one result after the other.
+
+        Each piece stays in a core's cache. It takes the system longer to hand out memory for large
+        arrays, which are then thrown away, than it takes to draw them.
+        """
+        words = 2 if dtype == float64 else 1  # of which a number is made
+        first, taken = int(self.counter.array), blocks((words, count))
+        results = np.empty((streams, count), dtype)
+        for start in range(0, count, PIECE):
+            n = min(PIECE, count - start)
+            units = []
+            for stream in range(streams):
+                at = first + stream * taken
+                units.append(_unit(*[self._words(at, w * count + start, n) for w in range(words)]))
+            for result, piece in zip(results, made(*units), strict=True):
+                result[start : start + n] = piece.array
+        self.counter.assign(self.counter + streams * taken)
+        return results.reshape(-1)
+
+    def _words(self, block: int, start: int, count: int) -> Tensor:
+        """The words from the one with number `start` on, counted from the first of a block."""
+        skipped = start % WORDS_PER_BLOCK
+        counter = wrap(np.array(block + start // WORDS_PER_BLOCK, uint64))
+        return random_bits(self.key, counter, (skipped + count,))[skipped:]
 
     @_unwatched
     @no_grad()

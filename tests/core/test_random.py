@@ -388,3 +388,23 @@ def test_bad_arguments():
         g.normal((3,), dtype="int32")
     with pytest.raises(ArgumentError, match="integers: low must be below high, got 3 and 3"):
         g.integers(3, 3, (2,))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("counter", [5, 2**64 - 20])
+def test_many_numbers_are_drawn_in_pieces_and_are_the_same(monkeypatch, dtype, counter):
+    def drawn(count):
+        generator = bl.Generator(3)
+        generator.counter.assign(np.array(counter, np.uint64))
+        found = [
+            generator.uniform((count,), dtype=dtype),
+            generator.uniform((count,), -2.0, 3.0, dtype=dtype),
+            generator.normal((count,), dtype=dtype),
+            generator.normal((1, count), 1.0, 0.3, dtype=dtype),
+        ]
+        return [(x.shape, x.dtype, x.array.tobytes()) for x in found], int(generator.counter.array)
+
+    counts = (0, 1, 64, 65, 1001, 2048)
+    whole = [drawn(count) for count in counts]
+    monkeypatch.setattr("backlit.random.PIECE", 64)
+    assert [drawn(count) for count in counts] == whole
