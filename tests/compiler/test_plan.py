@@ -1,5 +1,6 @@
 """The plan: which kernels are shared, what is overwritten in place, what can be repeated."""
 
+import gc
 import sys
 import sysconfig
 
@@ -267,3 +268,19 @@ def test_memory_that_nobody_sees_is_written_again_where_references_count(monkeyp
 
 def test_this_interpreter_counts_references() -> None:
     assert plan_of_step.COUNTED is not bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def test_no_garbage_is_looked_for_while_a_function_is_compiled():
+    seen = []
+
+    def step(x, fails):
+        seen.append(gc.isenabled())
+        if fails:
+            raise ValueError("no")
+        return x + 1
+
+    compiled = backlit.compile(step)
+    compiled(backlit.ones((2,)), False)
+    with pytest.raises(ValueError, match="no"):
+        compiled(backlit.ones((2,)), True)
+    assert (seen, gc.isenabled()) == ([False, False], True)

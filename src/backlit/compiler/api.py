@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
+import gc
 import math
 import os
 import sys
 import threading
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
@@ -67,6 +69,22 @@ class Runner(Protocol):
 
 
 Executor = Callable[[Capture], Runner]
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no garbage meanwhile.
+
+    What is made while a function is compiled stays until it is compiled, and is much: going through
+    it again and again would take a quarter of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def native(captured: Capture) -> Runner:
@@ -319,7 +337,8 @@ class CompiledFunction:
                 return runner
             outdated = self._runners.get(key)
             cause = _outdated(outdated[0]) if outdated else ""
-            runner = make()
+            with _uncollected():
+                runner = make()
             if not runner.captured.changes:
                 runner.captured.used = self._hits
                 self._runners.setdefault(key, []).insert(0, runner)
