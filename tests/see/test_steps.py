@@ -77,7 +77,7 @@ def test_failures_are_told():
     with pytest.raises(bl.errors.ShapeError), see.recording() as r:
         x + bl.tensor([1.0, 2.0, 3.0])
     (told,) = sentences(r)
-    assert told.startswith("add_2 = x + constant_1 raised: add: shapes must broadcast")
+    assert told.startswith("add_2 = x + input_1 raised: add: shapes must broadcast")
 
 
 def test_values_that_are_not_available_are_told():

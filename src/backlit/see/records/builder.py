@@ -29,11 +29,16 @@ Walked = tuple[np.ndarray, list[tuple[int, Any]]]
 class Builder:
     """Adds nodes, edges and scopes one after the other, then runs the backward pass."""
 
-    def __init__(self, names: dict[int, str], step: int | None):
+    def __init__(
+        self, names: dict[int, str], step: int | None, called: dict[int, str] | None = None
+    ):
         self.nodes: list[NodeRecord] = []
         self.edges: list[Edge] = []
         self.scopes: list[ScopeRecord] = []
         self.names = names
+        #: What leaves are called where they are used: one name may be that of several.
+        self.called = {} if called is None else called
+        self._taken: dict[str, int] = {}
         self.step = step
         self.alive: list[Any] = []
         self.tensors: dict[int, int] = {}
@@ -88,6 +93,12 @@ class Builder:
         kind = "parameter" if isinstance(t, Parameter) else "leaf" if asked else "constant"
         node = NodeRecord(number, kind, kind, t.shape, t.dtype)
         node.name = t.name or self._parameters.get(id(t)) or self.names.get(id(t))
+        if not node.name and self.called.get(id(t)):
+            called = self.called[id(t)]
+            free = self._taken.setdefault(called, id(t)) == id(t)
+            node.name = called if free else f"{called}_{number}"
+        if node.name:
+            self._taken.setdefault(node.name, id(t))
         node.requires_grad = asked
         node.value = None if value is None else Value(value)
         source = self._arrays.get(id(value))
@@ -164,6 +175,7 @@ class Builder:
         `chosen` says that the output is known to be the loss.
         """
         value = None if seed is None else Value(seed)
+        self._say_what_constants_are()
         reads = self._with_leaves(self.reads)
         live = Live(self.tensors, self.alive, reads, self.off, chosen)
         result = Record(
@@ -177,6 +189,26 @@ class Builder:
         if output is not None and seed is not None:
             backward(result, seed, self.walked)
         return result
+
+    def _say_what_constants_are(self) -> None:
+        """Name constants that have no name by what they are for: `target_3`, `mask_1`, `input_0`.
+
+        That is what the first op that does more than move them calls that input.
+        """
+        uses: dict[int, Edge] = {}
+        for e in self.edges:
+            uses.setdefault(e.source, e)
+        for node in self.nodes:
+            if node.kind != "constant" or node.name or node.id not in uses:
+                continue
+            edge = uses[node.id]
+            while edge.target in uses and self.nodes[edge.target].op_class.role == "mover":
+                edge = uses[edge.target]
+            word = edge.argument.split("[")[0]
+            if len(word) < 3 or " " in word:  # x, a, b
+                word = "mask" if node.dtype.kind == "b" else "input" if node.shape else ""
+            if word:
+                node.name = f"{word}_{node.id}"
 
 
 #: The elements of longer lists are not named.
@@ -308,8 +340,6 @@ def name_at(frame: FrameType | None, t: Tensor) -> str:
 def _held(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:
     """The Tensors of a variable, in its list or dictionary, or among its attributes."""
     yield from _tensors_in(name, x)
-    if isinstance(x, Module):
-        yield from ((t, f"{name}.{n}") for n, t in (*x.named_parameters(), *x.named_buffers()))
     for n in getattr(type(x), "_fields", ()) if isinstance(x, tuple) else ():
         yield from _tensors_in(f"{name}.{n}", getattr(x, n))
     if not isinstance(x, Tensor | type | ModuleType):

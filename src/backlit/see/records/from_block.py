@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...location import location
+from ...nn.module import Parameter
 from ...op import Op, describe
 from ...state import STATE, observing
 from ...tape import INTERNAL, Node, Scope, line_of, origin, user_site
@@ -94,7 +95,9 @@ class Recording(observing):
         )
         for x in inputs:
             if isinstance(x, Tensor) and x.node is None and id(x) not in self._called:
-                self._called[id(x)] = name_at(sys._getframe(1), x)
+                # A module knows what its parameters are called.
+                named = isinstance(x, Parameter)
+                self._called[id(x)] = "" if named else name_at(sys._getframe(1), x)
         now = y.array, y.node, y.requires_grad, STATE.scope, user_site(), STATE.grad_enabled
         self.calls.append(Call(op, inputs, arrays, states, y, *now))
 
@@ -151,7 +154,7 @@ class Recording(observing):
     def _build(self, output: Tensor | None, gradient: Any) -> Record:
         results = {id(c.y) for c in self.calls}
         called = {i: n for i, n in self._called.items() if n and i not in results}
-        add, failure = Builder(called | self._names, self.step), self._failure
+        add, failure = Builder(self._names, self.step, called), self._failure
         sources, reads = _Sources(add), deque(self._reads)
         used = {id(x) for call in self.calls for x in call.inputs if isinstance(x, Tensor)}
         calls = [(i, c) for i, c in enumerate(self.calls) if c.inputs or id(c.y) in used]
@@ -284,7 +287,9 @@ class _Failure:
         last = user[-1] if user else -1
         if last + 1 >= len(steps):
             return None  # the user's own code raised
-        frame = steps[last + 1].tb_frame
+        inner = [step.tb_frame for step in steps[last + 1 :]]
+        # What is around a function, to read its arguments, is none that a user calls.
+        frame = next((f for f in inner if "<locals>" not in f.f_code.co_qualname), inner[0])
         found = cls(error, frame.f_code.co_name.strip("_"), known.scope)
         given = [frame.f_locals.get(a) for a in _arguments(frame.f_code)]
         found.inputs = tuple(x for x in given if isinstance(x, Tensor))

@@ -21,6 +21,7 @@ from ...state import STATE
 from ...tape import Node
 from ...tensor import Tensor
 from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
+from .expressions import written_at
 from .model import Record
 from .parts import Applied, NodeRecord
 from .value import Value
@@ -79,7 +80,7 @@ class _Tape:
     def __init__(self, output: Tensor, gradient: Any, names: dict[int, str], step: int | None):
         self.output = output
         self.seed = seed_of(output, gradient)
-        self.builder = Builder(names, step)
+        self.builder = Builder(names, step, {})
         self.order = topological([output.node] if output.node is not None else [])
         for node in self.order:
             if node.saved is None:
@@ -95,10 +96,13 @@ class _Tape:
         add = self.builder
         for node in self.order:
             add.scope(node.scope)  # outermost modules know the names of the leaves
+        several = self._sites_of_several_ops()
         for node in self.order:
             sources: list[int | None] = []
-            for x in node.inputs:
+            for i, x in enumerate(node.inputs):
                 if isinstance(x, Tensor) and x not in self.made:  # a leaf at its first use
+                    if (node.code, node.instruction) not in several:
+                        add.called[id(x)] = written_at((node.code, node.instruction), i)
                     self._add_leaf(x)
                 sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
             site = node.code, node.instruction
@@ -122,6 +126,15 @@ class _Tape:
         add.tensors[id(self.output)] = self.made[key].id
         add.alive.append(self.output)
         return add.finish(self.made[key].id, self.seed, None)
+
+    def _sites_of_several_ops(self) -> set[tuple[Any, int]]:
+        """The instructions that applied more than one kind of op: calls of functions."""
+        first: dict[tuple[Any, int], str] = {}
+        return {
+            site
+            for node in self.order
+            if first.setdefault(site := (node.code, node.instruction), node.op.name) != node.op.name
+        }
 
     def _add_leaf(self, x: Tensor) -> None:
         known = x in self.known
