@@ -61,6 +61,20 @@ pi = 3.141592653589793
 _await_einops()
 _explain(__name__)
 
+
+def _in_notebooks(what: str) -> _typing.Any:
+    """A method that shows an object in a notebook, as a function of `see.show.notebook` does it."""
+
+    def show(self: _typing.Any) -> str:
+        notebook = _importlib.import_module(".see.show.notebook", __name__)
+        return getattr(notebook, what)(self)
+
+    return show
+
+
+for _type, _what in ((Tensor, "tensor_html"), (nn.Module, "module_html")):
+    setattr(_type, "_repr_html_", _in_notebooks(_what))  # noqa: B010 (floors below `see`)
+
 if _typing.TYPE_CHECKING:
     from . import models, see, train
 else:

@@ -36,6 +36,7 @@ from .records.value import Value
 from .show.draw import Drawing, draw
 from .show.explain import Explanation, explain
 from .show.jacobians import Jacobian, jacobian
+from .show.notebook import record_html as _record_html
 from .show.steps import Stop, breakpoint_at, steps
 
 __all__ = [
@@ -92,3 +93,4 @@ __all__ = [
 ]
 
 _explain(__name__, __all__)
+setattr(Record, "_repr_html_", _record_html)  # noqa: B010 (rooms know those before them only)

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from rich.console import Group, RenderableType
 from rich.text import Text
+
+#: Colours of styles on light and on dark pages.
+_COLORS = {
+    "red": "#d3382f",
+    "green": "#14884f",
+    "yellow": "#a86a00",
+    "blue": "#2f6fd6",
+    "cyan": "#0b7f95",
+    "magenta": "#a3429a",
+}
 
 
 class Told:
@@ -17,3 +29,16 @@ class Told:
 
     def __rich__(self) -> RenderableType:
         return Group(*[Text(text, style=style) for style, text in self._lines()])
+
+    def _repr_html_(self) -> str:
+        lines = "\n".join(
+            f'<span style="{_css(style)}">{escape(text)}</span>' for style, text in self._lines()
+        )
+        return f'<pre style="white-space:pre-wrap;margin:0">{lines}</pre>'
+
+
+def _css(style: str) -> str:
+    """A style of `rich` for a page: `bold red` is `font-weight:600;color:#d3382f`."""
+    rules = {"bold": "font-weight:600", "dim": "opacity:.7", "italic": "font-style:italic"}
+    found = (rules.get(w) or (f"color:{_COLORS[w]}" if w in _COLORS else "") for w in style.split())
+    return ";".join(rule for rule in found if rule)

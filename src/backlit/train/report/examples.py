@@ -6,10 +6,7 @@ class, one score for each truth value, or numbers.
 
 from __future__ import annotations
 
-import base64
 import math
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy as np
 from ...autograd import no_grad
 from ...dtypes import FLOATING
 from ...nn import BCELoss, BCEWithLogitsLoss, Module
+from ...see.show.png import png_uri
 from ...tensor import Tensor
 
 #: Examples that are looked at, and in one go; mistakes that are shown; classes of a whole matrix.
@@ -253,20 +251,4 @@ def data_uri(a: np.ndarray) -> str:
     low, high = float(image.min()), float(image.max())
     scaled = (image - low) * (255 / (high - low)) if high > low else image * 0
     pixels = np.rint(scaled).astype(np.uint8).transpose(1, 2, 0)
-    return "data:image/png;base64," + base64.b64encode(_png(pixels)).decode()
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    """A PNG file of (H, W, 1) or (H, W, 3): ISO/IEC 15948:2004, chapters 5 and 11."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
-
-    height, width, colours = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if colours == 3 else 0, 0, 0, 0)
-    rows = np.hstack([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)])
-    body = zlib.compress(rows.tobytes(), 9)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    )
+    return png_uri(pixels)

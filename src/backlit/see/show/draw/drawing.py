@@ -87,6 +87,14 @@ class Drawing:
             )
         write_whole(path, forms[suffix]().encode(errors="replace"))
 
+    def widget(self, height: int = 560) -> Any:
+        """The page as a widget of a notebook: what is chosen on it is `widget.selected`, and
+        `widget.select("fc1.weight")` chooses there. Needs anywidget (`backlit[notebook]`).
+        """
+        from ..widget import widget_of
+
+        return widget_of(self, height)
+
     def __str__(self) -> str:
         return self.text()
 

@@ -736,9 +736,27 @@ function details(item) {
   }
   panel.innerHTML = text;
 }
+// A page in a frame of a notebook tells it what is chosen and where the bar stands.
+let told = "";
+function tell() {
+  const state = {picked: picked !== null && picked < COUNT ? picked : null, stop: all() ? null : stop}, text = JSON.stringify(state);
+  if (window.parent === window || text === told) return;
+  told = text;
+  window.parent.postMessage({backlit: state}, "*");
+}
+window.addEventListener("message", (e) => {
+  if (window.parent === window || e.source !== window.parent || !e.data || !e.data.backlit) return;
+  const wanted = e.data.backlit;
+  told = JSON.stringify({picked: wanted.picked, stop: wanted.stop});
+  if (wanted.stop !== (all() ? null : stop)) { play(false); seek(wanted.stop === null ? STOPS : wanted.stop, false); }
+  if (wanted.picked === null) { if (picked !== null && picked < COUNT) pick(null); }
+  else if (wanted.picked !== picked && wanted.picked < COUNT) go(wanted.picked);
+});
+
 function say(text) { $("live").textContent = text; }
 function pick(item, move = false) {
   picked = item;
+  tell();
   details(item);
   if (item !== null) {
     say(item < COUNT ? spoken(item) : `${B[item - COUNT].title}, ${folded[item - COUNT] ? "folded" : "unfolded"}`);
@@ -837,6 +855,7 @@ function sentence() {
 function seek(to, follow = true) {
   stop = Math.min(Math.max(to, 0), STOPS);
   bar.value = stop;
+  tell();
   sentence();
   const n = current();
   if (n >= 0 && follow) { const item = shown(n); centre(item, true); }
@@ -971,6 +990,8 @@ const failed = Object.keys(D.error_of)[0];
 overview();
 draw();
 if (failed !== undefined) go(+failed);
+
+if (window.parent !== window) window.parent.postMessage({backlit: {ready: true}}, "*");
 
 // For tests and for scripts of the user's own.
 window.backlit = {
