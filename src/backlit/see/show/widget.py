@@ -8,13 +8,11 @@ the number of the chosen node and the stop of the scrub bar.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import ArgumentError, MissingDependencyError
+from ..records.model import Record
 from ..records.parts import NodeRecord
-
-if TYPE_CHECKING:
-    from .draw import Drawing
 
 #: What the frame's page says to this, and hears from it: see the end of `view.js`.
 _SCRIPT = """
@@ -43,9 +41,9 @@ export default { render };
 """
 
 
-def widget_of(drawing: Drawing, height: int) -> Any:
-    """The widget of a drawing: see `Drawing.widget`."""
-    return _widget_class()(drawing, height)
+def widget_of(record: Record, page: str, title: str, height: int) -> Any:
+    """The widget of a record's page: see `Drawing.widget`."""
+    return _widget_class()(record, page, title, height)
 
 
 @cache
@@ -74,9 +72,9 @@ def _widget_class() -> Any:
         picked = traitlets.Int(None, allow_none=True).tag(sync=True)
         stop = traitlets.Int(None, allow_none=True).tag(sync=True)
 
-        def __init__(self, drawing: Drawing, height: int):
-            self.record = drawing.record
-            super().__init__(page=drawing.html(), title=drawing.title, height=height)
+        def __init__(self, record: Record, page: str, title: str, height: int):
+            self.record = record
+            super().__init__(page=page, title=title, height=height)
 
         @property
         def selected(self) -> NodeRecord | None:

@@ -12,6 +12,7 @@ from ....errors import ArgumentError
 from ....files import write_whole
 from ...records.from_tape import as_record
 from ...records.model import Record
+from ..widget import widget_of
 from .dot import dot
 from .html import page
 from .labels import Labels
@@ -91,9 +92,7 @@ class Drawing:
         """The page as a widget of a notebook: what is chosen on it is `widget.selected`, and
         `widget.select("fc1.weight")` chooses there. Needs anywidget (`backlit[notebook]`).
         """
-        from ..widget import widget_of
-
-        return widget_of(self, height)
+        return widget_of(self.record, self.html(), self.title, height)
 
     def __str__(self) -> str:
         return self.text()

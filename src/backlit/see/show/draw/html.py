@@ -31,6 +31,16 @@ MAX_CHAIN = 260
 MAX_SENTENCES = 3000
 
 
+#: How `overview` chooses, for the script to choose as it does.
+_OVERVIEW = {
+    "readable": READABLE,
+    "largest": LARGEST,
+    "margin": MARGIN,
+    "tries": TRIES,
+    "beside": BESIDE,
+    "many": MANY,
+}
+
 _BODY = Path(__file__).with_name("view.html")
 
 
@@ -54,14 +64,7 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
     return {
         "title": title,
         "metrics": {**METRICS, "filled": FILLED},
-        "overview": {
-            "readable": READABLE,
-            "largest": LARGEST,
-            "margin": MARGIN,
-            "tries": TRIES,
-            "beside": BESIDE,
-            "many": MANY,
-        },
+        "overview": _OVERVIEW,
         "output": record.output,
         "error": record.error,
         "step": record.step,
