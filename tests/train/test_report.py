@@ -475,7 +475,7 @@ def test_the_page_shows_everything(browser, tmp_path):
     browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
     from selenium.webdriver.support.ui import WebDriverWait
 
-    ready = "return document.querySelectorAll('#world .gate').length"
+    ready = "return document.querySelectorAll('#world .box').length"
     WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready) > 0)
     browser.switch_to.default_content()
     assert browser.get_log("browser") == []
