@@ -122,14 +122,14 @@ RECIPES = (
         tolerance=1e-3,
         long=True,
     ),
-    # All start slowly. In AlexNet, without batch-norm, the first values lie close together, and of
-    # two million that meet a ReLU in the first step one is -6e-8, which PyTorch's float32 puts on
-    # the other side of 0. That moves the gradients below it by 1.4e-3 of their size, and Adam's
-    # first steps go by signs: with three times the rate the losses were 2e-2 apart after 19 steps,
-    # in float64 3.5e-16.
-    # With batch-norm and as it begins by itself, ResNet-50's float32 gradients are 1.6e-2 of their
-    # size beside those in float64, in both frameworks alike; its blocks begin as the identity
-    # instead (Goyal et al. 2017, sec. 5.1).
+    # All start slowly, because float32 gradients of networks at their beginning are not exact. Of
+    # the two million values that meet a ReLU in AlexNet's first step one is -6e-8, which PyTorch
+    # puts on the other side of 0: that alone moves the gradients below it by 1.4e-3 of their size.
+    # Adam's first steps go by signs; with three times the rate the losses were 2e-2 apart after 19
+    # steps, in float64 3.5e-16. With batch-norm there are more such values: both frameworks'
+    # float32 gradients are 7e-3 (GoogLeNet) and 1.6e-2 (ResNet-50) of their size beside those in
+    # float64. So ResNet-50's blocks begin as the identity (Goyal et al. 2017, sec. 5.1), and
+    # GoogLeNet's float32 losses may differ by twice as much as the others'.
     _by_heart(
         "alexnet", _ours("alexnet", dropout=0.0), _theirs("alexnet"), 1e-4, 100, precise=True
     ),
