@@ -588,3 +588,14 @@ def illegal_graphs():
 def test_check_finds_what_is_illegal(graph, text):
     with pytest.raises(ShapeError, match=text):
         graph.check()
+
+
+def test_the_gradient_of_one_weight_for_many_matrices_is_one_product():
+    w = bl.ones((5, 2)).requires_grad_()
+    graph = bl.capture(lambda x, w, up: bl.grad(x @ w, w, up))(
+        bl.ones((3, 4, 5)), w, bl.ones((3, 4, 2))
+    )
+    lines = str(graph).splitlines()
+    assert not [line for line in lines if " sum" in line]
+    products = [line.split(" = ")[0].strip() for line in lines if " = matmul" in line]
+    assert [name.split(": ")[1] for name in products] == ["float32[3,4,2]", "float32[5,2]"]

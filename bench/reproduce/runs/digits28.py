@@ -151,11 +151,11 @@ RECIPES = (
     ),
     Recipe(
         "fashion-lenet",
-        "LeNet with dropout 0.5, batch 100, Adam, 5 epochs, one cycle, mirrored",
+        "LeNet with dropout 0.5, batch 100, Adam, 8 epochs, one cycle, mirrored",
         _images("fashion-mnist"),
         _our_lenet,
         _their_lenet,
-        epochs=5,
+        epochs=8,
         batch=100,
         **_ADAM,
         augment=_mirrored,

@@ -13,7 +13,10 @@ from ..op import Op, Shape, describe, describe_inputs
 
 
 class Matmul(Op):
-    """Y = A B, matrices in the last two axes, the others broadcast;  GA = GY Bᵀ, GB = Aᵀ GY."""
+    """Y = A B, matrices in the last two axes, the others broadcast;  GA = GY Bᵀ, GB = Aᵀ GY.
+
+    Where one B stands for all A, as a layer's weight does, the sum of all Aᵀ GY is one product.
+    """
 
     role = "switcher"
     symbol = "@"
@@ -26,7 +29,14 @@ class Matmul(Op):
         return xp.matmul(a, b)
 
     def backward(self, xp, grad_y, a, b):
-        return lambda: xp.matmul(grad_y, b.mT), lambda: xp.matmul(a.mT, grad_y)
+        def grad_b():
+            if b.ndim > 2 or a.ndim == 2:
+                return xp.matmul(a.mT, grad_y)
+            count = math.prod(a.shape[:-1])
+            rows = xp.reshape(a, (count, a.shape[-1]))
+            return xp.matmul(rows.mT, xp.reshape(grad_y, (count, b.shape[-1])))
+
+        return lambda: xp.matmul(grad_y, b.mT), grad_b
 
     def infer(self, a: Any, b: Any) -> tuple[Shape, DType]:
         """(..., M, K) and (..., K, N) give (..., M, N)."""
