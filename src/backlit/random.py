@@ -171,6 +171,20 @@ class Generator:
         both = _pair(self._units((half,), dtype), self._units((half,), dtype))
         return scaled(concat(both)[:count].reshape(size))
 
+    def skip(self, kind: str, shape: Any, dtype: Any = float32) -> None:
+        """Go on as if numbers had been drawn, "uniform" or "normal" ones.
+
+        >>> one, other = Generator(), Generator()
+        >>> _, _ = one.normal((5,)), other.skip("normal", (5,))
+        >>> bool((one.uniform((3,)) == other.uniform((3,))).all())
+        True
+        """
+        count, streams = math.prod(shape_tuple("skip", shape)), 1
+        if kind == "normal":
+            count, streams = (count + 1) // 2, 2
+        words = 2 if as_dtype(dtype) == float64 else 1
+        self.counter.assign(self.counter + streams * blocks((words, count)))
+
     def _units(self, size: tuple[int, ...], dtype: Any) -> Tensor:
         """Numbers in [0, 1), in the type in which others are made of them."""
         if dtype != float64:

@@ -136,3 +136,59 @@ def test_bilinear_kernels_interpolate() -> None:
         ShapeError, match=r"bilinear_: the Tensor must have 4 axes, got float32\[2\]"
     ):
         init.bilinear_(bl.zeros(2))
+
+
+def starting():
+    """A network whose weights are drawn by its layers, and then all but one by itself."""
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(5, 4), nn.Linear(3, 3))
+    nn.init.kaiming_normal_(network[0].weight)
+    nn.init.normal_(network[1].weight, 1.0, 0.01)
+    nn.init.zeros_(network[1].bias)
+    return network
+
+
+def test_what_is_drawn_once_is_what_would_be_drawn_again_and_again(monkeypatch):
+    calls = []
+    for kind in ("uniform", "normal"):
+        draw = getattr(bl.Generator, kind)
+        monkeypatch.setattr(
+            bl.Generator, kind, lambda *a, draw=draw, **k: (calls.append(a[1]), draw(*a, **k))[1]
+        )
+    bl.manual_seed(5)
+    expected, following = starting(), bl.random.uniform((3,))
+    assert len(calls) == 6 + 2 + 1  # of layers, of the network, what follows
+    calls.clear()
+    bl.manual_seed(5)
+    with nn.init.drawn_once(), nn.init.drawn_once():
+        found, next_numbers = starting(), bl.random.uniform((3,))
+    assert calls == [(3,), (3, 2, 3, 3), (3,), (4, 5), (3, 3), (3,)]
+    for (name, x), y in zip(found.named_parameters(), expected.parameters(), strict=True):
+        np.testing.assert_array_equal(x.numpy(), y.numpy(), name)
+    np.testing.assert_array_equal(next_numbers.numpy(), following.numpy())
+    np.testing.assert_array_equal(bl.random.uniform((3,)).numpy(), _after(5, starting))
+
+
+def _after(seed, made):
+    bl.manual_seed(seed)
+    made(), bl.random.uniform((3,))
+    return bl.random.uniform((3,)).numpy()
+
+
+def test_after_an_error_draws_are_made_at_once():
+    with pytest.raises(ValueError, match="no"), nn.init.drawn_once():
+        raise ValueError("no")
+    assert nn.init.uniform_(bl.zeros((2,)), 5.0, 6.0).numpy().min() >= 5.0
+
+
+def test_networks_drawn_once_start_with_what_they_would_start_with(monkeypatch):
+    bl.manual_seed(1)
+    once = bl.models.squeezenet1_1(num_classes=3)
+    monkeypatch.setattr(nn.init, "_drawn", _at_once)
+    bl.manual_seed(1)
+    again = bl.models.squeezenet1_1(num_classes=3)
+    for (name, x), y in zip(once.named_parameters(), again.parameters(), strict=True):
+        np.testing.assert_array_equal(x.numpy(), y.numpy(), name)
+
+
+def _at_once(tensor, source, kind, a, b):
+    return tensor.assign(getattr(source, kind)(tensor.shape, a, b, dtype=tensor.dtype))

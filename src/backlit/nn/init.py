@@ -9,16 +9,22 @@ products are added for one output, and how many outputs one input reaches.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from typing import Any
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..array_api import clip, erfinv
 from ..calls import explain
+from ..dtypes import FLOATING
 from ..errors import ArgumentError, ShapeError
+from ..execution import AT_ONCE
 from ..op import describe
 from ..random import Generator, given_generator
+from ..state import STATE
 from ..tensor import Tensor
 
 _GAINS = {
@@ -73,18 +79,81 @@ def _source(generator: Generator | None) -> Generator:
     return given_generator(generator)
 
 
+class _Draw(NamedTuple):
+    """Numbers that a Tensor is to have, which holds something else until they are drawn."""
+
+    tensor: Tensor
+    held: np.ndarray
+    source: Generator
+    counter: np.ndarray
+    kind: str
+    parameters: tuple[float, float]
+
+    def make(self) -> None:
+        """Draw them, unless the Tensor has been given others."""
+        if self.tensor.array is not self.held:
+            return
+        after, self.source.counter.array = self.source.counter.array, self.counter
+        draw = getattr(self.source, self.kind)
+        self.tensor.assign(draw(self.tensor.shape, *self.parameters, dtype=self.tensor.dtype))
+        self.source.counter.array = after
+
+
+class _Later(threading.local):
+    #: By the identity of its Tensor, what this thread puts off.
+    draws: dict[int, _Draw] | None = None
+
+
+_LATER = _Later()
+
+
+@contextlib.contextmanager
+def drawn_once() -> Iterator[None]:
+    """Draw what starting values stay at the end of the block, or of the function decorated with it.
+
+    For networks that give the weights of their layers other values than the layers do. All of them
+    get the values that they would get without it. Until the end nobody may look at them.
+
+    >>> from backlit import zeros
+    >>> with drawn_once():
+    ...     x = uniform_(uniform_(zeros((2,))), 5.0, 6.0)  # drawn once, here
+    >>> bool((x >= 5.0).all())
+    True
+    """
+    if _LATER.draws is not None or STATE.execution is not AT_ONCE:
+        yield
+        return
+    draws = _LATER.draws = {}
+    try:
+        yield
+    finally:
+        _LATER.draws = None
+    for draw in draws.values():
+        draw.make()
+
+
+def _drawn(tensor: Tensor, source: Generator, kind: str, a: float, b: float) -> Tensor:
+    """The tensor, filled by a method of the generator; or to be filled."""
+    if _LATER.draws is None or tensor.dtype not in FLOATING:
+        return tensor.assign(getattr(source, kind)(tensor.shape, a, b, dtype=tensor.dtype))
+    counter = source.counter.array
+    _LATER.draws[id(tensor)] = _Draw(tensor, tensor.array, source, counter, kind, (a, b))
+    source.skip(kind, tensor.shape, tensor.dtype)
+    return tensor
+
+
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Uniform numbers in [a, b)."""
-    return tensor.assign(_source(generator).uniform(tensor.shape, a, b, dtype=tensor.dtype))
+    return _drawn(tensor, _source(generator), "uniform", a, b)
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Normally distributed numbers."""
-    return tensor.assign(_source(generator).normal(tensor.shape, mean, std, dtype=tensor.dtype))
+    return _drawn(tensor, _source(generator), "normal", mean, std)
 
 
 def trunc_normal_(

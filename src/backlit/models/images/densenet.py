@@ -72,6 +72,7 @@ class DenseNet(nn.Module):
     last_layers = ("classifier",)
     known_names: ClassVar = ((r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2"),)
 
+    @nn.init.drawn_once()
     def __init__(
         self,
         growth_rate: int = 32,

@@ -64,6 +64,7 @@ class MobileNetV2(nn.Module):
 
     last_layers = ("classifier.1",)
 
+    @nn.init.drawn_once()
     def __init__(
         self,
         num_classes: int = 1000,

@@ -145,6 +145,7 @@ class ResNet(_Residual):
     Source: He, Zhang, Ren & Sun, CVPR 2016, arXiv:1512.03385, table 1.
     """
 
+    @nn.init.drawn_once()
     def __init__(
         self,
         block: type[BasicBlock] | type[Bottleneck],

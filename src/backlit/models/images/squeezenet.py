@@ -33,6 +33,7 @@ class SqueezeNet(nn.Module):
 
     last_layers = ("classifier.1",)
 
+    @nn.init.drawn_once()
     def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5):
         super().__init__()
         if version not in ("1_0", "1_1"):

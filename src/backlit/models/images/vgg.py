@@ -43,6 +43,7 @@ class VGG(nn.Module):
         return self.classifier(reshape(y, (x.shape[0], -1)))
 
 
+@nn.init.drawn_once()
 def _vgg(depth: int, norm: bool, weights: None, num_classes: int, dropout: float) -> VGG:
     require_no_weights(f"vgg{depth}{'_bn' * norm}", weights)
     layers: list[nn.Module] = []
