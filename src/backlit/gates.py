@@ -8,7 +8,7 @@
             return [self.y * dz, self.x * dz]
 
 Or a pair of functions, `forward(*inputs)` and `backward(dz, *inputs)`. Where `forward` returns two
-things, the second is the cache: `backward(dz, cache)`.
+things, the second is the cache: `backward(dz, cache)`. Inputs of whole numbers need no gradient.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from . import tensor
+from .dtypes import FLOATING
 from .errors import ArgumentError
 from .foreign import words
 from .op import Op
@@ -191,8 +192,15 @@ def _value(y: Any, inputs: Sequence[Any]) -> Any:
 
 
 def _gradients(op: Op, given: Any, inputs: Sequence[Any]) -> Any:
-    """What a gate's backward returns, as a tuple with one for each input."""
+    """What a gate's backward returns, as a tuple with one for each input.
+
+    Labels and indices, which are whole numbers, may be left out.
+    """
     found = list(given) if isinstance(given, tuple | list) else [given]
+    floating = [getattr(x, "dtype", None) in FLOATING for x in inputs]
+    if len(found) == sum(floating) < len(inputs):
+        rest = iter(found)
+        found = [next(rest) if is_floating else None for is_floating in floating]
     if len(found) != len(inputs):
         raise ArgumentError(
             f"{op.name}.backward must return a gradient for each of {len(inputs)} inputs, "

@@ -6,7 +6,6 @@ float64 with h = 1e-6 both are near 1e-10 of the values, so one strict tolerance
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -171,27 +170,21 @@ def _best_slope(
     step: float,
 ) -> tuple[float, float]:
     """The slope by the step that is most certain, and its error band: neighbouring steps differ by
-    what is left of the curvature, and rounding shows in small ones.
+    what is left of the curvature, rounding shows in small ones, and a finer step that tells
+    something else puts a coarse one in doubt.
     """
     size = abs(float(points[place[0]].numpy()[place[1]])) or 1.0
     steps = apart(step * 10.0**e * s for s in {1.0, size} for e in range(5, -4, -1))
     measured = [_slope(f, points, place, upstream, h) for h in steps]
-    doubts = [
-        (
-            _relative(abs(g - coarse) + rounding, max(abs(g), abs(coarse))),
-            abs(g - coarse) + rounding,
-            g,
-        )
-        for (coarse, _), (g, rounding) in itertools.pairwise(measured)
-        if math.isfinite(g) and math.isfinite(coarse)
-    ]
-    _, doubt, slope = min(doubts, default=(math.inf, math.inf, math.nan))
-    return slope, doubt
-
-
-def _relative(doubt: float, size: float) -> float:
-    """A doubt as a part of what it is about, 1 where that is 0 but not certainly."""
-    return min(doubt / size, 1.0) if size else float(doubt > 0)
+    slopes, rounded = np.array([m for m in measured if math.isfinite(m[0])] or [(0, 0)]).T
+    if len(slopes) < 2:
+        return math.nan, math.inf
+    doubts = np.abs(np.diff(slopes)) + rounded[1:]
+    for k in range(1, len(slopes) - 1):
+        finer = np.abs(slopes[k + 1 :] - slopes[k]) - 3 * rounded[k + 1 :]
+        doubts[k - 1] = max(doubts[k - 1], finer.max())
+    best = int(np.argmin(doubts))
+    return float(slopes[best + 1]), float(doubts[best])
 
 
 def apart(steps: Iterable[float]) -> list[float]:
@@ -303,6 +296,7 @@ def _compare(
         error = np.abs(got - want)
         bad: Any = ~(error <= atol + rtol * np.maximum(np.abs(want), scale))
         at = points[i].numpy()
+        bad &= np.isfinite(at)  # -∞, as in a mask, is no number to move
         for element in map(tuple, np.argwhere(bad)):
             want[element], band = _best_slope(f, points, (i, element), upstream, step)
             error[element] = abs(got[element] - want[element])

@@ -62,6 +62,23 @@ def leaf(values, dtype="float64"):
     return backlit.tensor(values, dtype=dtype, requires_grad=True)
 
 
+def test_labels_need_no_gradient():
+    def loss(x, labels):
+        p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+        return -np.log(p[np.arange(len(x)), labels]).mean(), (p, labels)
+
+    def loss_backward(dz, cache):
+        p, labels = cache
+        return dz * (p - np.eye(p.shape[1])[labels]) / len(p)
+
+    x = backlit.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    labels = np.array([0, 2])
+    backlit.apply((loss, loss_backward), x, backlit.tensor(labels)).backward()
+    np.testing.assert_allclose(x.grad.array.sum(axis=1), 0, atol=1e-15)
+    assert see.check((loss, loss_backward), x, labels).ok
+    assert not see.check((loss, lambda dz, cache: 2 * loss_backward(dz, cache)), x, labels).ok
+
+
 def test_each_use_of_one_gate_has_its_own_inputs():
     gate, x, y = Multiply(), leaf([1.0, 2.0]), leaf([3.0, 4.0])
     first, second = backlit.apply(gate, x, y), backlit.apply(gate, y, y)

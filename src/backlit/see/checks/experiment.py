@@ -116,7 +116,7 @@ class Experiment:
         if len(nearby) > 1 and any((given[k] == 0).any() for k in self.positions):
             nearby.append(_mirrored(given, nearby[-1]))  # so each 0 goes to both sides
         self.precision = precision(self.forward(*nearby[0]), nearby[0]) if nearby else "float64"
-        self.steps = STEPS
+        self.steps: tuple[float, ...] = STEPS
         if self.precision != "float64":
             self.steps = COARSE_STEPS
             self.notes.append(

@@ -26,6 +26,8 @@ Forward = Callable[..., np.ndarray]
 
 #: Steps relative to the size of the element, largest first.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+#: Those below, where these do not tell: beside kinks, and where inputs are large.
+_FINER = (1e-7, 1e-8, 1e-9, 1e-10)
 #: For a forward that computes in less than float64 rounding hides small steps.
 COARSE_STEPS = (2e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 
@@ -104,14 +106,20 @@ def measure(
                 continue
             above: list[np.ndarray] = []
             below: list[np.ndarray] = []
-            widths = []
-            for step in _ladder(abs(old), floor, steps):
-                ends = old + step, old - step
-                for end, values in zip(ends, (above, below), strict=True):
-                    moved.flat[flat] = end
-                    values.append(value_at(forward, point, y.shape))
-                widths.append(ends[0] - ends[1])
-            results = _judge(np.stack(above), np.stack(below), y, noise, np.array(widths))
+            widths: list[float] = []
+            for ladder in (steps, _FINER) if steps is STEPS else (steps,):
+                for step in _ladder(abs(old), floor, ladder):
+                    ends = old + step, old - step
+                    if widths and not 0 < ends[0] - ends[1] < 0.4 * widths[-1]:
+                        continue
+                    for end, values in zip(ends, (above, below), strict=True):
+                        moved.flat[flat] = end
+                        values.append(value_at(forward, point, y.shape))
+                    widths.append(ends[0] - ends[1])
+                results = _judge(np.stack(above), np.stack(below), y, noise, np.array(widths))
+                value, band, _, _, kink, _ = results
+                if not kink.any() and (band <= 1e-5 * np.max(np.abs(value), initial=0.0)).all():
+                    break
             for store, value in zip((*parts, *flags), results, strict=True):
                 store[row] = value
     jacobian, band, low, high = parts
@@ -164,7 +172,8 @@ def rounding(
                 third += weight * value_at(forward, point, y.shape)
             found.append(np.abs(np.where(np.isfinite(third), third, 0.0)) / math.sqrt(10))
     fine, middle, coarse = found
-    stairs = np.where(coarse < 10 * middle, np.maximum(coarse, middle), 0.0)
+    irregular = np.abs(coarse - middle) > 0.05 * coarse  # beside a kink both are how near it is
+    stairs = np.where(irregular & (coarse < 10 * middle), np.maximum(coarse, middle), 0.0)
     return np.maximum(known, np.maximum(fine, stairs))
 
 
@@ -218,6 +227,9 @@ def _judge(
     error = np.where(counts > first, before, np.maximum(gap, after))
     usable = finite & (counts >= first) & np.isfinite(error)
     doubt = np.where(usable, error + doubtful, np.inf)
+    for k in range(len(widths) - 1):  # a finer step that tells something else puts it in doubt
+        others = np.where(finite[k + 1 :], np.abs(central[k + 1 :] - central[k]), 0.0)
+        doubt[k] = np.maximum(doubt[k], np.max(others - 3 * doubtful[k + 1 :], axis=0))
     best = np.argmin(doubt, axis=0)
     value, band = at(central, best), at(doubt, best)
     natural = 1e-3 * np.max(np.abs(y[np.isfinite(y)]), initial=0.0) / widths[0]

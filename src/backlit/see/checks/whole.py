@@ -122,7 +122,9 @@ class Whole:
         size = np.maximum(np.abs(leaf.array), max(typical_size(leaf.array), 1e-2))
         direction = self.rng.standard_normal(leaf.shape) * size
         direction = np.where(self.stopped.get(id(leaf), False), 0.0, direction)
+        direction = np.where(np.isfinite(leaf.array), direction, 0.0)  # -∞ cannot be moved
         terms = np.zeros(leaf.shape) if gradient is None else gradient * direction
+        terms = np.where(direction == 0, 0.0, terms)
         got = float(np.sum(terms))
         forward = self._of(leaf)
         for steps in self.ladders:
