@@ -1019,7 +1019,13 @@ MISTAKES = [
         "leaky relu", "x < 0", "x > 0", "the slope on the wrong side", ("mask", "side", "compar")
     ),
     Mistake("elu", "y + a", "y", "derivative y where y + a", ("factor", "term", "path missing")),
-    Mistake("elu", "y + a", "a", "slope of the negative side constant", ("factor", "term", "mask")),
+    Mistake(
+        "elu",
+        "y + a",
+        "a",
+        "slope of the negative side constant",
+        ("local gradient missing", "factor", "term", "mask"),
+    ),
     Mistake("sigmoid", "s * (1 - s)", "(1 - s)", "factor s missing", ("factor missing",)),
     Mistake(
         "sigmoid",
@@ -1214,7 +1220,14 @@ MISTAKES = [
         ("factor replaced", "shifted", "stands"),
     ),
     Mistake(
-        "rnn", "da.sum(axis=0)\n", "da.sum(axis=0) / N\n", "mean for sum in db", ("mean or sum",)
+        "rnn",
+        "da.sum(axis=0)\n",
+        "da.sum(axis=0) / N\n",
+        "mean for sum in db",
+        (
+            "1/n",
+            "mean or sum",
+        ),
     ),
     Mistake(
         "rnn",
@@ -1482,7 +1495,7 @@ MISTAKES = [
         "(pos - 1) * v",
         "pos * v",
         "one minus forgotten",
-        ("factor", "term", "row"),
+        ("local gradient missing", "factor", "term", "row"),
     ),
     Mistake(
         "two layers",
@@ -1519,7 +1532,7 @@ MISTAKES = [
         "2 * X.T @ r / n + 2 * lam * w",
         "2 * X.T @ r + 2 * lam * w",
         "n missing in one term",
-        ("mean or sum", "times", "counts", "constant", "term"),
+        ("division by", "mean or sum", "times", "counts", "constant", "term"),
     ),
     Mistake(
         "ridge",

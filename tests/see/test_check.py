@@ -202,10 +202,8 @@ def test_a_missing_term_of_a_normalisation(missing):
     assert see.check(Standardise(), X).ok
     cause = first(unreadable(Standardise, text)(), X)
     assert cause.kind == "path missing"
-    for term in ("mean", "variance"):
-        assert (f"the {term} term of the normalisation" in cause.title) == (
-            missing in (term, "both")
-        ), cause.title
+    said = {"both": "the mean and the variance term are"}.get(missing, f"the {missing} term is")
+    assert f"the normalisation of x over axis 1, {said} missing" in cause.title
 
 
 def test_the_change_that_makes_it_right_is_found():

@@ -8,9 +8,10 @@ An op is checked in four stages, a model node by node in the same way:
    with which the gradients are right: that is the cause, at its line.
 3. `causes` looks for mistakes that predict the wrong numbers (`case` is one wrong gradient, with
    the table of mistakes and their ranks), in the order of `causes.STAGES`, until some fit: `simple`
-   (signs, constants, axes), `factors` (made of `quantities`), `paths` (the forward's body as
-   `unfold` walks it, with one rule broken, then two paths missing), `last_resorts` (exchanges), and
-   `paths` again (one derivative taken for another).
+   (signs, constants, axes), `factors` (made of `quantities`), then those inside the forward's body,
+   which `unfold` runs step by step (on `probe`s where it is written with NumPy): `families`
+   (softmaxes and normalisations), `paths` (a rule broken), `insides` (another derivative, operand
+   or factor); and `last_resorts` (exchanges).
 4. `report` is the result. `model` does it all for each op of a model, then for the whole.
 """
 

@@ -94,6 +94,7 @@ RANKS = {
     "flipped": 5.5,
     "upstream flipped": 5.6,
     "shifted": 5.8,
+    "another order": 5.9,
     "one row": 6.0,
     "summed over an axis": 6.2,
     "summed over all": 6.3,
@@ -106,7 +107,14 @@ RANKS = {
     "mask missing": 7.2,
     "path missing in the body": 7.5,
     "term sign in the body": 7.6,
+    "family": 7.4,
     "local gradient missing in the body": 7.7,
+    "wrong axis in the body": 7.65,
+    "transposed in the body": 7.66,
+    "overwritten in the body": 7.67,
+    "operand replaced": 7.8,
+    "factor in the body": 7.85,
+    "term counted": 7.9,
     "local gradient missing": 8.0,
     "factor and constant": 8.5,
     "factor replaced": 9.0,
@@ -114,11 +122,10 @@ RANKS = {
     "some elements masked": 9.5,
     "edit": 10.0,
     "factor and nameless constant": 11.0,
+    "term counted, nameless": 11.5,
     "nameless constant": 12.0,
     "derivative replaced": 12.0,
 }
-#: What every further broken rule of a body adds to its rank.
-ONE_MORE = 1.5
 #: Causes simpler than this need no search for others.
 PLAIN = 4
 #: Several edges of one path give the same prediction: one of them is enough.
@@ -140,6 +147,8 @@ class Case:
     trials: list[Trial]
     got: list[np.ndarray]  # of the measured elements
     whole: list[np.ndarray]  # of all elements, in the input's shape
+    compared: int = 0  # elements of which the last prediction that fitted said something
+    measured: int = 0
 
     @property
     def name(self) -> str:
@@ -152,6 +161,16 @@ class Case:
         columns = self.trials[0].columns[self.position]
         return len(columns.index) == self.trials[0].inputs[self.position].size
 
+    @property
+    def diagonal(self) -> bool:
+        """Whether each element of the output depends on that element of the input alone."""
+        t = self.trials[0]
+        jacobian = t.columns[self.position].jacobian
+        flat = np.abs(jacobian.reshape(len(jacobian), -1))
+        if not self.complete or flat.shape[0] != flat.shape[1]:
+            return False
+        return float(np.max(flat - np.diag(np.diagonal(flat)))) <= 1e-7 * float(np.max(flat))
+
     def shaped(self, t: Trial, values: np.ndarray) -> np.ndarray:
         """Measured elements as the whole input (if `complete`)."""
         return values.reshape(t.inputs[self.position].shape)
@@ -159,6 +178,7 @@ class Case:
     def fits(self, predict: Callable[[Trial], Prediction]) -> float | None:
         """The largest relative deviation of a prediction from what was got, None if it fails."""
         worst, covered, wrong = 0.0, 0, 0
+        self.compared = self.measured = 0
         for t, got in zip(self.trials, self.got, strict=True):
             p = predict(t)
             if p is None:
@@ -177,6 +197,8 @@ class Case:
             wrong += int(differs.sum())
             covered += int((differs & usable).sum())
             off = np.abs(p - got)[usable]
+            self.compared += off.size
+            self.measured += int(t.smooth(self.position).sum())
             if off.size == 0:
                 continue
             if not (off <= allowed[usable]).all():

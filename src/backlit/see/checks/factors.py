@@ -65,6 +65,11 @@ def factors(case: Case) -> Iterator[Candidate]:
               fix="multiply the upstream gradient by the derivative of the forward"),
         lambda t: _passed(t, k),
     )  # fmt: skip
+
+
+def some_masked(case: Case) -> Iterator[Candidate]:
+    """Some elements get nothing, for a reason that is not known."""
+    name = case.name
     yield (
         Cause("mask extra", f"a mask too many: some elements of {name} get no gradient, the others "
               "are right", rank=RANKS["some elements masked"]),

@@ -12,7 +12,7 @@ import numpy as np
 from ...location import location
 from ...op import Op
 from .case import FIT, PLAIN, RANKS, Cause
-from .causes import explain
+from .causes import explain_all
 from .compare import compare, compare_ties
 from .experiment import Answer, Experiment, answer, input_names
 from .repairs import Repair, repairs
@@ -61,13 +61,9 @@ def judge(
     result.verdict = WRONG
     positions = [f.position for f in wrong if not f.ties_only]
     changed = [_edit(experiment, r) for r in repairs(experiment, op, positions)]
-    result.causes = merge(
-        [
-            [_ties(f)] if f.ties_only
-            else explain(experiment, op, answers, f.position, brief=bool(changed))
-            for f in wrong
-        ]
-    )  # fmt: skip
+    explained = explain_all(experiment, op, answers, positions, brief=bool(changed))
+    tied = [[_ties(f)] for f in wrong if f.ties_only]
+    result.causes = merge([*tied, *explained])
     result.causes = told_once(changed, result.causes)
     return result
 

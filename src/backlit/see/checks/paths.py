@@ -1,18 +1,28 @@
-"""The forward body with one rule broken: a path cut, a sign turned, a derivative left out."""
+"""The forward body with one rule broken: a path cut, a sign turned, a derivative left out.
+
+What stands at one place of the body is broken in every turn of a loop at once.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ...gates import Gate
+from ...ops import elementwise
 from ...ops.reductions import Extreme
-from .case import ONE_MORE, RANKS, Candidate, Case, Cause, Prediction
+from .case import FIT, RANKS, Candidate, Case, Cause, Prediction, given
 from .experiment import Trial
-from .quantities import LOCAL_FORMS
+from .simple import constant_names
 from .unfold import Tape, unfold
+
+#: Bodies with more places than these are too long to break each.
+PLACES = 80
+
+Edges = Sequence[tuple[int, int]]
 
 
 def tape_of(case: Case, t: Trial) -> Tape | None:
@@ -20,115 +30,159 @@ def tape_of(case: Case, t: Trial) -> Tape | None:
     return t.once("tape", lambda: unfold(case.op, t.inputs, case.experiment.names))
 
 
-def _whole_tape(case: Case) -> Tape | None:
+def live_tape(case: Case) -> Tape | None:
     """The tape of a body of several steps, which are not too many to try each."""
     tape = tape_of(case, case.trials[0])
-    return tape if tape is not None and 1 < len(tape.steps) <= 60 else None
+    if tape is None or len(tape.steps) < (1 if isinstance(case.op, Gate) else 2):
+        return None
+    return tape if len(tape.groups()) <= PLACES else None
 
 
-def _live(case: Case, tape: Tape) -> list[tuple[int, int]]:
-    """The edges through which a gradient passes, but for those that stay cut."""
-    shifts = _shifts(case, tape)
-    return [e for e in tape.edges() if (*e, "cut") not in shifts]
+def _live(case: Case, tape: Tape) -> list[Edges]:
+    """The places through which a gradient passes, but for those that stay cut."""
+    cut = {(j, i) for j, i, _ in shifts(case, tape)}
+    return [g for g in tape.groups() if not cut.issuperset(g)]
 
 
-def _pulled(case: Case, t: Trial, broken: tuple[Any, ...]) -> np.ndarray | None:
+def pulled(
+    case: Case,
+    t: Trial,
+    broken: tuple[Any, ...] = (),
+    instead: Mapping[int, Any] | None = None,
+    saved: Mapping[int, Any] | None = None,
+    scaled: Mapping[int, Any] | None = None,
+) -> np.ndarray | None:
+    """The measured elements of the gradient as the body gives it with rules broken."""
     tape = tape_of(case, t)
     if tape is None:
         return None
 
     def pull() -> list[np.ndarray | None] | None:
         try:
-            return tape.pull(t.upstream, broken)
-        except (ValueError, IndexError):
+            return tape.pull(t.upstream, broken, instead, saved, scaled)
+        except (ValueError, IndexError, TypeError):
             return None
 
-    pulled = t.once(("pull", broken), pull)
-    if pulled is None or pulled[case.position] is None:
+    plain = instead is None and saved is None and scaled is None
+    found = t.once(("pull", broken), pull) if plain else pull()
+    if found is None or found[case.position] is None:
         return None
-    return pulled[case.position].reshape(-1)[t.columns[case.position].index]
+    g = np.asarray(found[case.position])
+    if g.shape != t.inputs[case.position].shape:
+        return None
+    return g.reshape(-1)[t.columns[case.position].index]
 
 
 def paths(case: Case) -> Iterator[Candidate]:
     """Every single broken rule."""
-    tape = _whole_tape(case)
+    tape = live_tape(case)
     if tape is None:
         return
-    for j, i in _live(case, tape):
-        yield _broken(case, tape, ((j, i, "cut"),))
-        yield _broken(case, tape, ((j, i, "negate"),))
+    for edges in _live(case, tape):
+        yield _broken(case, tape, edges, "cut")
+        yield _broken(case, tape, edges, "negate")
+        j, i = edges[0]
         step = tape.steps[j]
         if np.shape(step.shapes[i]) == step.value.shape:
-            yield _broken(case, tape, ((j, i, "pass"),))
+            yield _broken(case, tape, edges, "pass")
+        yield from _counted(case, tape, edges)
+        yield from _one_turn(case, tape, edges)
+        if step.value.ndim == 2 and step.value.shape[0] == step.value.shape[1]:
+            yield _broken(case, tape, edges, "turn")
+        if step.repeats(i):
+            yield _broken(case, tape, edges, "assign")
+        for axes in _other_axes(step.value.shape, np.shape(step.shapes[i])):
+            yield _broken(case, tape, edges, axes)
 
 
-def derivatives(case: Case) -> Iterator[Candidate]:
-    """A derivative in the body taken for another: 1 − a where 1 − a² belongs, a = tanh(z)."""
-    tape = _whole_tape(case)
-    if tape is None:
+def _counted(case: Case, tape: Tape, edges: Edges) -> Iterator[Candidate]:
+    """A term with a constant factor: what comes through these edges, c times instead of once."""
+    stay = shifts(case, tape)
+    cut = tuple([(*e, "cut") for e in edges]) + stay
+    parts = []
+    for t in case.trials[:1]:
+        whole, without = pulled(case, t, stay), pulled(case, t, cut)
+        if whole is None:
+            return
+        term = whole - (0.0 if without is None else without)
+        parts.append((term, given(case, t) - whole))
+    term, more = parts[0]
+    power = float(term @ term)
+    scale = float(np.max(np.abs(parts[0][1]), initial=0))
+    if power == 0 or scale == 0 or np.allclose(term, 0, atol=1e-9 * scale):
         return
-    for place, (j, source, value, slope) in enumerate(tape.chains()):
-        whole, inner = tape.text(("step", j)), tape.text(source)
-        shown = {"a": tape.steps[j].value, "z": value}
-        right = next(
-            (text for text, of in _local_forms() if np.allclose(of(shown), slope, 1e-9, 1e-12)), ""
+    c = 1 + float(term @ more) / power
+    if np.max(np.abs(more - (c - 1) * term)) > 10 * FIT * scale or min(abs(c), abs(c + 1)) < 1e-6:
+        return
+    names, _ = constant_names(case, abs(c))
+    shown = ("−" if c < 0 else "") + (names[0] if names else f"{abs(c):.5g}")
+    kind = "constant" if not names or not names[0].startswith(("1/", "the ")) else "mean or sum"
+    j, i = edges[0]
+    whole_text, source = tape.whole(j), tape.text(tape.steps[j].sources[i])
+
+    def predict(t: Trial) -> Prediction:
+        whole, without = pulled(case, t, stay), pulled(case, t, cut)
+        return (
+            None
+            if whole is None
+            else whole + (c - 1) * (whole - (0 if without is None else without))
         )
-        for order, (text, of) in enumerate(_local_forms()):
-            if text == right:
-                continue
-            belongs = f"{text} where {right} belongs" if right else text
-            yield (
-                Cause("factor replaced", f"the derivative of a = {whole} in z = {inner} is taken "
-                      f"as {belongs} (gradient of {case.name})",
-                      rank=RANKS["derivative replaced"] + 0.01 * order,
-                      detail={"factor": text, "instead of": right},
-                      fix=f"use {right}" if right else f"differentiate {whole} again"),
-                lambda t, place=place, of=of: _with_derivative(case, t, place, of),
-            )  # fmt: skip
+
+    yield (
+        Cause(kind, f"the term from {source} through {whole_text} is counted {shown} times "
+              f"(gradient of {case.name})",
+              rank=RANKS["term counted" if names else "term counted, nameless"],
+              detail={"factor": c}, fix=f"divide that term by {shown}"),
+        predict,
+    )  # fmt: skip
 
 
-def _local_forms() -> Iterator[tuple[str, Any]]:
-    """What a derivative of a = f(z) may be written as."""
-    for letter in "az":
-        for form, function in LOCAL_FORMS:
-            yield form.format(letter, letter), lambda v, n=letter, f=function: f(v[n])
+def _one_turn(case: Case, tape: Tape, edges: Edges) -> Iterator[Candidate]:
+    """Of the uses of one value in a loop only one counts: it is overwritten, not added to."""
+    if len(edges) < 2 or len({tape.steps[j].sources[i] for j, i in edges
+                              if tape.steps[j].sources[i][0] != "constant"}) != 1:  # fmt: skip
+        return
+    j, i = edges[0]
+    stay, name = shifts(case, tape), tape.text(tape.steps[j].sources[i])
+    for which, kept in (("first", edges[0]), ("last", edges[-1])):
+        broken = tuple([(*e, "cut") for e in edges if e != kept]) + stay
+        yield (
+            Cause("overwritten", f"of the {len(edges)} uses of {name} in the loop only the {which} "
+                  f"counts: overwritten, not added to (gradient of {case.name})",
+                  rank=RANKS["last use"], fix="add with += what each turn gives"),
+            lambda t, broken=broken: pulled(case, t, broken),
+        )  # fmt: skip
+        left_out = ((*kept, "cut"), *stay)
+        yield (
+            Cause("sum missing", f"of the {len(edges)} uses of {name} in the loop the {which} is "
+                  f"left out (gradient of {case.name})", rank=RANKS["last use"],
+                  fix="let the loop run over every index"),
+            lambda t, broken=left_out: pulled(case, t, broken),
+        )  # fmt: skip
 
 
-def _with_derivative(case: Case, t: Trial, place: int, of: Any) -> Prediction:
-    tape = tape_of(case, t)
-    if tape is None:
-        return None
-    chains = t.once("chains", lambda: list(tape.chains()))
-    if place >= len(chains):
-        return None
-    j, source, value, _ = chains[place]
-    with np.errstate(all="ignore"):
-        factor = np.asarray(of({"a": tape.steps[j].value, "z": value}), np.float64)
-    if not np.isfinite(factor).all():
-        return None
-    pulled = tape.pull(t.upstream, _shifts(case, tape), (j, source, factor))[case.position]
-    return None if pulled is None else pulled.reshape(-1)[t.columns[case.position].index]
+def _other_axes(shape: tuple[int, ...], target: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Over which axes a gradient may be summed by mistake, where it must be summed over others."""
+    extra = len(shape) - len(target)
+    if extra < 0 or shape == target:
+        return
+    right = {a for a in range(len(shape)) if a < extra or target[a - extra] != shape[a]}
+    for count in (1, 2):
+        for axes in itertools.combinations(range(len(shape)), count):
+            if set(axes) != right and all(shape[a] > 1 for a in axes):
+                yield axes
 
 
-def pairs(case: Case) -> Iterator[Candidate]:
-    """Two paths missing at once: the mean and the variance of a normalisation."""
-    tape = _whole_tape(case)
-    edges = [] if tape is None else _live(case, tape)
-    if tape is not None and len(edges) <= 24:
-        for one, two in itertools.combinations(edges, 2):
-            yield _broken(case, tape, ((*one, "cut"), (*two, "cut")))
-
-
-def _shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
+def shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
     """The edges into a max or min that changes nothing: the shift of a softmax. They stay cut."""
     t = case.trials[0]
 
     def find() -> tuple[tuple[int, int, str], ...]:
-        whole = _pulled(case, t, ())
+        whole = pulled(case, t)
         edges = tuple(
             (j, i, "cut") for j, i in tape.edges() if isinstance(tape.steps[j].op, Extreme)
         )
-        without = _pulled(case, t, edges) if edges else None
+        without = pulled(case, t, edges) if edges else None
         if whole is None or without is None:
             return ()
         return edges if np.allclose(without, whole, rtol=1e-9, atol=1e-12) else ()
@@ -136,27 +190,51 @@ def _shifts(case: Case, tape: Tape) -> tuple[tuple[int, int, str], ...]:
     return t.once("shifts", find)
 
 
-def _broken(case: Case, tape: Tape, broken: tuple[tuple[int, int, str], ...]) -> Candidate:
-    parts, kind = [], "path missing"
-    for j, i, action in broken:
-        step = tape.steps[j]
-        whole = tape.text(("step", j))
-        source = tape.text(step.sources[i])
-        role = tape.role(j, i)
-        if action == "cut":
-            term = f"the {role} term of the normalisation is missing: " if role else ""
-            parts.append(f"{term}the path from {source} through {whole} is not counted")
-        elif action == "negate":
-            kind = "term sign"
-            parts.append(f"the term through {whole} has the wrong sign")
-        else:
-            kind = "local gradient missing"
-            parts.append(f"the derivative of {step.op.name} in {whole} is left out")
-    title = f"{'; and '.join(parts)} (gradient of {case.name})"
+def _broken(case: Case, tape: Tape, edges: Edges, action: Any) -> Candidate:
+    j, i = edges[0]
+    step = tape.steps[j]
+    whole, source = tape.whole(j), tape.text(step.sources[i])
+    if action == "cut":
+        kind = mistake = "path missing"
+        said = f"the path from {source} through {whole} is not counted"
+        fix = "add the gradient that comes that way"
+    elif action == "negate":
+        kind = mistake = "term sign"
+        said = f"the term from {source} through {whole} has the wrong sign"
+        fix = "turn its sign"
+    elif action == "pass":
+        kind = mistake = "local gradient missing"
+        said = f"the derivative of {step.op.name} in {whole} is left out"
+        fix = f"multiply by the derivative of {step.op.name}"
+        others = [tape.text(o) for n, o in enumerate(step.sources) if n != i]
+        if isinstance(step.op, elementwise.Multiply):
+            kind, fix = "factor missing", f"multiply by {others[0]}"
+            said = f"the factor {others[0]} is missing in what {source} gets from {whole}"
+        elif isinstance(step.op, elementwise.Divide) and i == 0:
+            kind, fix = "factor missing", f"divide by {others[0]}"
+            said = f"the division by {others[0]} is missing in what {source} gets from {whole}"
+    elif action == "turn":
+        kind = mistake = "transposed"
+        said = f"the gradient that arrives at {whole} is transposed for {source}"
+        fix = "use it as it arrives"
+    elif action == "assign":
+        kind = mistake = "overwritten"
+        said = (
+            f"where {whole} takes an element of {source} more than once only the last counts: "
+            "overwritten, not added to"
+        )
+        fix = "add with +=, or np.add.at"
+    else:
+        kind = mistake = "wrong axis"
+        over = ", ".join(map(str, action))
+        said = (
+            f"what {source} gets through {whole} is summed over axis {over}, not over those along "
+            "which it is spread there"
+        )
+        fix = "sum over the axes along which the forward spreads it"
     cause = Cause(
-        kind, title, rank=RANKS[f"{kind} in the body"] + ONE_MORE * (len(broken) - 1),
-        detail={"broken": broken},
-        fix="add the gradients of every path from the input to the output",
+        kind, f"{said} (gradient of {case.name})", rank=RANKS[f"{mistake} in the body"],
+        detail={"broken": tuple(edges)}, fix=fix,
     )  # fmt: skip
-    shifts = _shifts(case, tape)
-    return cause, lambda t: _pulled(case, t, broken + shifts)
+    broken = tuple([(*e, action) for e in edges]) + shifts(case, tape)
+    return cause, lambda t: pulled(case, t, broken)

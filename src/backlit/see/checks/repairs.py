@@ -259,14 +259,17 @@ class _Search:
                 continue
             if compare(self.experiment, op, answers, k).wrong:
                 return None
-        old = text(change.node)
+        old, kind, words = text(change.node), change.kind, change.words
+        around = self.parents[id(change.node)][0]
+        if isinstance(around, ast.Compare) and kind == "factor replaced":
+            kind, words = "mask wrong", f"the mask `{text(around)}` is a wrong one: {words}"
         return Repair(
             unit.name,
             unit.line(change.node),
             old,
             text(new) if new is not None else "",
-            change.kind,
-            change.words,
+            kind,
+            words,
             rank,
             tuple(sorted(mended)),
         )

@@ -85,7 +85,9 @@ class CheckResult(Told):
 
 
 def merge(causes: Sequence[list[Cause]]) -> list[Cause]:
-    """The causes of several inputs in one ranking; the same mistake in all inputs is one cause."""
+    """The causes of several inputs in one ranking; the same mistake in several inputs is one cause,
+    and stands before those that explain fewer of them.
+    """
     result: list[Cause] = []
     for cause in sorted((c for group in causes for c in group), key=lambda c: c.rank):
         same = next(
@@ -102,4 +104,4 @@ def merge(causes: Sequence[list[Cause]]) -> list[Cause]:
         elif cause.input and cause.input not in same.input.split(", "):
             same.input += f", {cause.input}"
             same.title = f"{same.title} (and {cause.input})"
-    return result
+    return sorted(result, key=lambda c: (-(c.input.count(",") + 1), c.rank))

@@ -66,9 +66,10 @@ def constant_names(case: Case, c: float) -> tuple[list[str], str]:
     """What a positive number may be, and whether it is the count of a sum or mean."""
     x, y = case.trials[0].inputs[case.position], case.trials[0].y
     counts: dict[float, str] = {}
-    for a, n in enumerate(x.shape):
+    elementwise = x.shape == y.shape and case.diagonal
+    for a, n in enumerate(() if elementwise else x.shape):
         counts.setdefault(n, f"the size of axis {a} of {case.name}")
-    for a, n in enumerate(y.shape):
+    for a, n in enumerate(() if elementwise else y.shape):
         counts.setdefault(n, f"the size of axis {a} of the output")
     counts.setdefault(x.size, f"the elements of {case.name}")
     counts.setdefault(y.size, "the elements of the output")
@@ -107,7 +108,10 @@ def constant_names(case: Case, c: float) -> tuple[list[str], str]:
             else:
                 turned = "/".join(reversed(text.split("/"))) if "/" in text else f"1/{text}"
                 names.append(turned if inverse else text)
-    for value, text in counts.items():
+    for (m, one), (n, two) in itertools.permutations(counts.items(), 2):
+        if not names and m != n and abs(c * n / m - 1) < 1e-6:
+            names.append(f"{m:.0f}/{n:.0f} ({one} over {two})")
+    for value, text in () if names else counts.items():
         for ratio, form in ((value / (value - 1), "n/(n − 1)"), (1 - 1 / value, "(n − 1)/n")):
             if abs(c / ratio - 1) < 1e-6 and value > 2:
                 names.append(f"{form}, n = {value:.0f}: {text}")
@@ -170,6 +174,13 @@ def _rows(case: Case) -> Iterator[Candidate]:
                 u[place] = t.upstream[place]
                 return t.columns[k].pull(u)
 
+            which = "first" if index == 0 else "last"
+            yield (
+                Cause("sum missing", f"the {which} index of axis {a} of the output is left out "
+                      f"(gradient of {case.name})", rank=RANKS["one row"] + 0.05 + 0.01 * a,
+                      detail={"axis": a}, fix="let the loop, or the slice, cover every index"),
+                lambda t, only=only: t.want(k) - only(t),
+            )  # fmt: skip
             yield (
                 Cause(kind, f"{text} (gradient of {case.name})", rank=RANKS["one row"] + 0.01 * a,
                       detail={"axis": a}, fix="add up the contributions of every index (+=)"),
@@ -263,6 +274,7 @@ def _axes(case: Case) -> Iterator[Candidate]:
                       detail={"axis": a}),
                 lambda t, f=summed, m=mean: f(t, mean=m),
             )  # fmt: skip
+    yield from _moved(case, shape)
     if len(shape) > 0:
 
         def total(t: Trial) -> np.ndarray:
@@ -273,6 +285,64 @@ def _axes(case: Case) -> Iterator[Candidate]:
                   "spread over them", rank=RANKS["summed over all"]),
             total,
         )  # fmt: skip
+
+
+def _moved(case: Case, shape: tuple[int, ...]) -> Iterator[Candidate]:
+    """Windows that begin too early or too late, and the right numbers in any other order."""
+    k = case.position
+    large = [a for a, n in enumerate(shape) if n > 2]
+    moves = [{a: s} for a in large for s in (1, -1, 2, -2)]
+    moves += [{a: s, b: r} for a, b in itertools.combinations(large, 2)
+              for s, r in itertools.product((1, -1), repeat=2)]  # fmt: skip
+    for move in moves:
+        by = " and ".join(f"{abs(s)} along axis {a}" for a, s in move.items())
+        yield (
+            Cause("shifted", f"{case.name}'s gradient is shifted by {by}",
+                  rank=RANKS["shifted"] + 0.01 * len(move), detail={"moves": move},
+                  fix="check where the window begins: the crop, the padding, the index"),
+            lambda t, m=move: _shifted(case.shaped(t, t.want(k)), m),
+        )  # fmt: skip
+    order = _order(case)
+    if order is not None:
+        first = next(i for i, j in enumerate(order) if i != j)
+        place, other = (
+            [int(n) for n in np.unravel_index(i, shape)] for i in (first, int(order[first]))
+        )
+        yield (
+            Cause("transposed", f"{case.name}'s gradient has the right numbers in another order: "
+                  f"{case.name}{place} has what belongs to {case.name}{other}",
+                  rank=RANKS["another order"],
+                  fix="check the order of axes in reshape, transpose, tile and slices"),
+            lambda t: t.want(k)[order],
+        )  # fmt: skip
+
+
+def _shifted(full: np.ndarray, moves: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The array moved along some axes, and for which elements that is known."""
+    known = np.ones(full.shape, bool)
+    for a, s in moves.items():
+        full = np.roll(full, s, a)
+        place = (slice(None),) * a + (slice(None, s) if s > 0 else slice(s, None),)
+        known[place] = False
+    return full.reshape(-1), known.reshape(-1)
+
+
+def _order(case: Case) -> np.ndarray | None:
+    """Of which element each has the gradient, if all are there and no two are alike."""
+    t, got = case.trials[0], case.got[0]
+    want = t.want(case.position)
+    if len(want) < 3 or not np.isfinite(got).all():
+        return None
+    rank_want, rank_got = np.argsort(want), np.argsort(got)
+    scale = float(np.max(np.abs(want)))
+    ordered = want[rank_want]
+    if np.diff(ordered).min() < 1e-4 * scale:
+        return None
+    if np.max(np.abs(ordered - got[rank_got])) > FIT * scale:
+        return None
+    order = np.empty(len(want), np.int64)
+    order[rank_got] = rank_want
+    return order if (order != np.arange(len(order))).any() else None
 
 
 def permutations(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
