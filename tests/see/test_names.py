@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,17 @@ def test_constants_say_what_they_are_for():
 
     names = [n.name.split("_")[0] for n in see.record(loss()).leaves if n.kind == "constant"]
     assert names == ["input", "condition", "target"]
+
+
+def test_a_file_that_is_another_now_names_nothing():
+    file = "<another>"
+    text = "def f(a):\n    return a * b\n"
+    scope = {"b": bl.tensor(2.0)}
+    exec(compile(text, file, "exec"), scope)
+    other = text.replace("a * b", "c * d")
+    linecache.cache[file] = len(other), None, other.splitlines(True), file
+    result = scope["f"](bl.tensor(1.0, requires_grad=True))
+    del scope
+    assert {n.name for n in see.record(result).leaves if n.kind == "leaf"} == {None}
+    linecache.cache[file] = len(text), None, text.splitlines(True), file
+    assert {n.name for n in see.record(result).leaves if n.kind == "leaf"} == {"a"}

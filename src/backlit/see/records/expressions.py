@@ -21,7 +21,10 @@ Site = tuple[CodeType, int]
 
 def tree_of(file: str) -> ast.Module | None:
     """The user's file as a tree; None where its text is not known or is no Python."""
-    return _parsed("".join(linecache.getlines(file))) if file else None
+    try:
+        return _parsed("".join(linecache.getlines(file))) if file else None
+    except LookupError:  # doctest's lines of an example that has been
+        return None
 
 
 @functools.lru_cache(maxsize=32)
@@ -62,7 +65,16 @@ def expression_of(site: Site | None) -> ast.expr | None:
     exact = [e for e in ending if (e.lineno, e.col_offset) == (line, column)]
     # A call of a method over several lines begins, for Python, at the method's name.
     calls = [e for e in ending if isinstance(e, ast.Call)]
-    return (exact or calls[-1:] or [None])[0]
+    found = (exact or calls[-1:] or [None])[0]
+    return found if found is not None and _can_be_of(code, found) else None
+
+
+def _can_be_of(code: CodeType, e: ast.expr) -> bool:
+    """Whether a code uses the names of an expression, as it does unless the file is another now."""
+    inner = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    used = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+    parts = list(ast.walk(e))
+    return any(isinstance(p, inner) for p in parts) or names_in(e) <= used
 
 
 @functools.lru_cache(maxsize=32)
