@@ -108,10 +108,7 @@ class Labels:
     def _symbol(self, n: NodeRecord) -> str:
         if n.kind == "op":
             return symbol_of(n)
-        if n.name:
-            parts = n.name.split(".")
-            return parts[-1] if n.kind == "parameter" else n.name
-        return n.kind
+        return n.name.rpartition(".")[2] if n.name else n.kind
 
     def inputs(self, node: int) -> int:
         """How many wires come into a node."""

@@ -60,7 +60,8 @@ def overview(
 
 def _kinds(tree: Tree, box: int) -> list[list[int]]:
     """What is unfolded together, directly in a box: a module of modules alone, those without
-    modules inside with all of their type, so that equal layers look alike."""
+    modules inside with all of their type, so that equal layers look alike. What holds the output
+    comes first: it is looked for."""
     found: dict[str, list[int]] = {}
     for m in tree.boxes[box].members:
         if m < tree.count or (inner := tree.boxes[m - tree.count]).kind != "module":
@@ -68,7 +69,9 @@ def _kinds(tree: Tree, box: int) -> list[list[int]]:
         alone = any(i >= tree.count for i in inner.members)
         key = str(inner.id) if alone else inner.title.rpartition(": ")[2]
         found.setdefault(key, []).append(inner.id)
-    return list(found.values())
+    output = tree.record.output
+    home = [] if output is None else tree.chain(output)
+    return sorted(found.values(), key=lambda kind: not any(inner in home for inner in kind))
 
 
 def in_rows(

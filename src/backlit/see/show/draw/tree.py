@@ -180,8 +180,9 @@ class Tree:
         return depth
 
     def _place_leaves(self) -> None:
-        """Parameters stand in the innermost box that holds all their uses, as do unnamed constants
-        (the mask of a dropout); what the user named or gave to the first op stands outside.
+        """Parameters and buffers stand in the innermost box that holds all their uses, as do
+        unnamed constants (the mask of a dropout); what the user named or gave to the first op
+        stands outside.
         """
         ops = (n.id for n in self.record.nodes if n.kind == "op")
         opening = next(ops, -1)
@@ -191,6 +192,7 @@ class Tree:
             uses = self.record.outgoing[node.id]
             inside = bool(uses) and (
                 node.kind == "parameter"
+                or "." in (node.name or "")  # a module's buffer
                 or "[" in (node.name or "")  # an element of a list, for one step of a loop
                 or (not node.name and uses[0].target != opening)
             )

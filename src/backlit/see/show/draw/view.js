@@ -573,7 +573,6 @@ function goByMap(e) {
 map.addEventListener("pointerdown", (e) => { e.stopPropagation(); goByMap(e); if (e.isTrusted) map.setPointerCapture(e.pointerId); });
 map.addEventListener("pointermove", (e) => { if (e.buttons) goByMap(e); e.stopPropagation(); });
 map.addEventListener("pointerup", (e) => e.stopPropagation());
-$("corner").addEventListener("pointerdown", (e) => e.stopPropagation());
 $("meanings").innerHTML = "<dt>4×3 ‖2‖</dt><dd>shape and Euclidean norm; a number stands as it is</dd>" + Object.entries(D.signs).map(([sign, said]) => `<dt>${escape(sign)}</dt><dd>${escape(said)}</dd>`).join("");
 
 // -- moving about -----------------------------------------------------------------------------
@@ -620,7 +619,8 @@ function overview() {
         const inner = B[m - COUNT], type = inner.members.some((i) => i >= COUNT) ? m : inner.title.split(": ").pop();
         kinds.set(type, (kinds.get(type) || []).concat(m - COUNT));
       }
-      for (const kind of kinds.values()) {
+      const home = (kind) => D.output !== null && kind.some((inner) => inside(D.output, inner));
+      for (const kind of [...kinds.values()].sort((p, q) => home(q) - home(p))) {
         if (failures === TRIES) break;
         for (const inner of kind) { folded[inner] = false; forget(inner); }
         if (fits()) { queue.push(...kind); continue; }
