@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -118,19 +118,37 @@ def _as_options(message: str) -> str:
     )
 
 
+def exceeds_memory(path: Path) -> bool:
+    """Whether a table may not fit into memory as a whole, with all that is made of it."""
+    there = _memory()
+    return there is not None and path.stat().st_size * _UNPACKED > there
+
+
+def _memory() -> int | None:
+    """The bytes of memory that this process may have: the machine's, or less by a limit."""
+    limits = []
+    with suppress(OSError, ValueError, AttributeError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, ValueError):  # of a container
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    with suppress(ImportError):
+        import resource
+
+        for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            limit = resource.getrlimit(kind)[0]
+            limits += [limit] if limit != resource.RLIM_INFINITY else []
+    return min(limits, default=None)
+
+
 def _require_memory(path: Path) -> None:
-    """Raise if a table does not fit into memory: recipes look at all of its rows."""
-    try:
-        size, free = path.stat().st_size, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):  # no such file, or no such system
-        return
-    needed = size * _UNPACKED
-    if needed > free:
+    """Raise if a table that is read as a whole does not fit into memory."""
+    if exceeds_memory(path):
+        size = path.stat().st_size
         raise DataError(
-            f"{path}: a recipe reads a whole table, and {size / 2**30:,.1f} GB need about "
-            f"{needed / 2**30:,.0f} GB of memory, of which there are {free / 2**30:,.0f}; train on "
-            "a part of its rows, or stream it with data.TableStream and a Trainer of your own "
-            "(docs/guide/data.md)"
+            f"{path}: a table of {size / 2**30:,.1f} GB needs about "
+            f"{size * _UNPACKED / 2**30:,.0f} GB of memory, which are not there; give a part of "
+            "its rows (`backlit train` reads CSV and Parquet files of numbers and categories in "
+            "pieces)"
         )
 
 

@@ -10,6 +10,7 @@ from .builtin import Cifar, Digits, Files, Playground
 from .corpus import Corpus
 from .form import Source
 from .images import Images
+from .large import LargeTable
 from .recipe import Recipe
 from .series import Series
 from .settings import checked
@@ -18,7 +19,7 @@ from .tagging import Tagging
 from .task import Task, look_at
 from .texts import TextTask
 
-Task.kinds += [Playground, Digits, Files, Cifar, Images, Tagging, ArrayTask, Corpus]
+Task.kinds += [Playground, Digits, Files, Cifar, LargeTable, Images, Tagging, ArrayTask, Corpus]
 Task.kinds += [Series, TextTask, Tabular]  # of tables, the more special ones first
 
 

@@ -170,8 +170,9 @@ class Tabular(Examples):
         groups = groups_of(source, table)
         if source.group is not None:
             features.remove(source.group)
-        found = [("columns", _described(table, features))]
-        found += _targets_text(targets, learned, answers)
+        found = [("columns", described({n: table.columns[n].kind for n in features}))]
+        said = "" if isinstance(learned, Numbers) else counted(occurrences(learned, answers))
+        found += targets_text(targets, learned, answers, said)
         warnings = [*notes, *why, *unbalanced(learned, answers)]
         warnings += _missing(table, features) + _leaks(table, features, targets)
         equal, notes = copies(rows, "row")
@@ -246,19 +247,22 @@ def _rows(table: Table, features: Sequence[str]) -> list[Hashable]:
     return list(zip(*columns, strict=True))
 
 
-def _described(table: Table, features: Sequence[str]) -> str:
-    kinds = Counter(table.columns[n].kind for n in features)
+def described(columns: Mapping[str, str]) -> str:
+    """Columns, by their names and kinds, in words."""
+    features, kinds = list(columns), Counter(columns.values())
     plural = {"number": "numbers", "category": "categories", "date": "dates"}
     parts = [f"{n} {plural[k] if n > 1 else k}" for k, n in kinds.items()]
     shown = ", ".join(features[:8]) + (", …" if len(features) > 8 else "")
     return f"{', '.join(parts)}: {shown}"
 
 
-def _targets_text(names: Sequence[str], target: Target, answers: Any) -> list[tuple[str, str]]:
-    """What is learned, a line for each column of numbers."""
+def targets_text(
+    names: Sequence[str], target: Target, answers: Any, counts: str
+) -> list[tuple[str, str]]:
+    """What is learned, a line for each column of numbers; `counts` are those of labels."""
     if not isinstance(target, Numbers):
         what = f"target {names[0]}" if len(names) == 1 else "targets"
-        return [(what, f"{target.width} {target.kind}: {counted(occurrences(target, answers))}")]
+        return [(what, f"{target.width} {target.kind}: {counts}")]
     lines = []
     for name, column in zip(names, answers.T, strict=True):
         low, high, mean = map(number_text, (column.min(), column.max(), column.mean()))

@@ -220,6 +220,7 @@ class TableStream(IterableDataset):
         self.paths = [os.fspath(path) for path in paths]
         self.chunk = chunk
         self._required: tuple[str, ...] = ()
+        self._chosen: np.ndarray | None = None
         csv = {"delimiter": delimiter, "header": header, "encoding": encoding}
         self._reading = Reading(target, kinds, ignore, dates, missing, decimal, csv)
         self.targets = self._reading.targets
@@ -230,15 +231,28 @@ class TableStream(IterableDataset):
         self._reading.found.update(self.kinds)
 
     def __iter__(self) -> Iterator[Table]:
+        start = 0
         for path in self.paths:
             for piece in pieces(path, self._reading, self.chunk):
                 table = Table._made(piece, self.targets)
+                if self._chosen is not None:
+                    here = self._chosen[start : start + len(table)]
+                    start += len(table)
+                    if not here.any():
+                        continue
+                    table = table.rows(here)
                 yield table.known(*self._required) if self._required else table
 
     def known(self, *names: str) -> TableStream:
         """The stream of the rows in which these columns, by default the targets, have values."""
         stream = copy.copy(self)
         stream._required = names or self.targets
+        return stream
+
+    def where(self, chosen: np.ndarray) -> TableStream:
+        """The stream of those rows, of all that the files have, for which `chosen` is True."""
+        stream = copy.copy(self)
+        stream._chosen = np.asarray(chosen, bool)
         return stream
 
     def __repr__(self) -> str:
