@@ -82,12 +82,11 @@ def read_table(
     encoding: str | None = None,
 ) -> Table:
     """The table in a file: also of records, one JSON object on each line."""
+    _require_memory(Path(path))
     source: Any = path
     if str(path).lower().endswith((".jsonl", ".ndjson")):
         records = read_jsonl(path, flatten=".")
         source = {name: [r.get(name) for r in records] for name in records[0]}
-    else:
-        _require_memory(Path(path))
     with options_named():
         return Table(
             source, target, kinds=kinds, ignore=drop, missing=MISSING | set(missing),
