@@ -1004,3 +1004,54 @@ def evaluation_in_training_mode():
             return float((net(x).numpy().argmax(1) == t.numpy()).mean())
 
     return case(net, points(), CE, ADAM, evaluate=evaluate)
+
+
+@bug("step before backward")
+def step_before_backward():
+    def body(net, o, x, t):
+        o.zero_grad()
+        loss = CE(net(x), t)
+        o.step()
+        loss.backward()
+
+    return looped(body)
+
+
+@bug("optimizer made anew")
+def optimizer_made_in_the_step():
+    net = mlp(10, 16, 4)
+
+    def step(x, t):
+        made = optim.Adam(net.parameters())
+        made.zero_grad()
+        CE(net(x), t).backward()
+        made.step()
+
+    return case(net, points(), CE, step=step)
+
+
+@bug("mixing across the batch")
+def attention_along_the_batch():
+    bl.manual_seed(0)
+    net = Of(lambda m, x: m.head(m.mix(x, x, x)[0].mean(axis=1)), mix=nn.MultiheadAttention(8, 2),
+             head=nn.Linear(8, 3))  # fmt: skip
+    x = bl.tensor(rng().normal(size=(12, 7, 8)).astype("float32"))
+    return case(net, (x, bl.tensor(rng(1).integers(0, 3, 12))), CE, ADAM)
+
+
+@bug("mixing across the batch")
+def normalised_over_the_batch_by_hand():
+    def f(m, x):
+        h = m.a(x)
+        return m.b(F.relu((h - h.mean(axis=0)) / (h.std(axis=0) + 1e-5)))
+
+    bl.manual_seed(0)
+    return case(Of(f, a=nn.Linear(10, 16), b=nn.Linear(16, 4)), points(), CE, ADAM)
+
+
+@bug("unregistered parameters")
+def a_plain_tensor_for_a_weight():
+    bl.manual_seed(0)
+    net = Of(lambda m, x: m.head(F.relu(x @ m.weight)), head=nn.Linear(16, 4))
+    net.weight = bl.tensor(rng().normal(size=(10, 16)).astype("float32"), requires_grad=True)
+    return case(net, points(), CE, ADAM)

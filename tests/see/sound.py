@@ -1081,3 +1081,115 @@ def tokens_that_occur_twice():
     net = nn.Sequential(nn.Embedding(4, 8), nn.Flatten(), nn.Linear(24, 2))
     data = TensorDataset(x, t)
     return case(net, (x, t), CE, ADAM, data=data, validation=data.__class__(x[:20], t[:20]))
+
+
+@healthy
+def two_networks_in_one_step():
+    critic = mlp(5, 16, 1, seed=3)
+    net = mlp(3, 16, 5)
+    one, two = (optim.Adam(x.parameters(), lr=2e-4) for x in (critic, net))
+    ones, zeros = bl.ones((32, 1)), bl.zeros((32, 1))
+
+    def step(z, x):
+        one.zero_grad()
+        (BCE(critic(x), ones) + BCE(critic(net(z).detach()), zeros)).backward()
+        one.step()
+        two.zero_grad()
+        BCE(critic(net(z)), ones).backward()
+        two.step()
+
+    return case(net, (normal(32, 3), normal(32, 5, seed=1)), lambda y, x: BCE(critic(y), ones), two,
+                step=step)  # fmt: skip
+
+
+# -- where the same would be a mistake elsewhere -------------------------------------------------
+
+
+@healthy
+def tagger_with_time_first():
+    bl.manual_seed(0)
+    net = Of(lambda m, x: m.head(m.rnn(x)[0]), rnn=nn.GRU(5, 12), head=nn.Linear(12, 4))
+    t = bl.tensor(rng(1).integers(0, 4, (11, 6)))
+    return case(net, (normal(11, 6, 5), t), token_loss, ADAM)
+
+
+@healthy
+def language_model_with_time_first():
+    bl.manual_seed(0)
+    net = Of(lambda m, x: m.head(m.rnn(m.token(x))[0]), token=nn.Embedding(20, 12),
+             rnn=nn.LSTM(12, 16), head=nn.Linear(16, 20))  # fmt: skip
+    x = rng().integers(0, 20, (13, 6))
+    return case(net, (bl.tensor(x[:-1]), bl.tensor(x[1:])), token_loss, ADAM)
+
+
+@healthy
+def distributions_compared_by_their_kernels():
+    def kernel(a, b):
+        return bl.exp(-((a[:, None] - b[None]) ** 2).sum(axis=2) / 4).mean()
+
+    def loss(y, t):
+        return kernel(y, y) + kernel(t, t) - 2 * kernel(y, t)
+
+    return case(mlp(3, 16, 4), (normal(32, 3), normal(32, 4, seed=1)), loss, ADAM)
+
+
+@healthy
+def points_of_one_cloud():
+    bl.manual_seed(0)
+
+    def f(m, x):
+        h = F.relu(m.a(x))
+        whole = bl.broadcast_to(h.max(axis=0, keepdims=True), h.shape)
+        return m.b(bl.concat([h, whole], axis=1))
+
+    net = Of(f, a=nn.Linear(3, 16), b=nn.Linear(32, 4))
+    return case(net, (normal(40, 3), points(40)[1]), CE, ADAM)
+
+
+@healthy
+def student_with_its_teacher_inside():
+    bl.manual_seed(0)
+
+    def f(m, x):
+        with bl.no_grad():
+            wanted = m.teacher(x)
+        return m.student(x), wanted
+
+    net = Of(f, student=mlp(10, 16, 8), teacher=mlp(10, 16, 8, seed=1))
+    x = points()[0]
+    made = optim.Adam(net.student.parameters(), lr=1e-3)
+    return case(net, (x, x), lambda out, _: ((out[0] - out[1]) ** 2).mean(), made)
+
+
+@healthy
+def actions_with_negative_returns():
+    returns = bl.tensor(-5 * rng(4).random(32).astype("float32"))
+
+    def loss(y, actions):
+        p = F.log_softmax(y, 1)
+        return -(bl.take_along_axis(p, actions[:, None], axis=1)[:, 0] * returns).mean()
+
+    return case(mlp(4, 16, 3), (normal(32, 4), points(classes=3)[1]), loss, ADAM)
+
+
+@healthy
+def small_inputs_of_a_flow():
+    bl.manual_seed(0)
+
+    def f(m, x):
+        x = x * m.scale.exp()
+        a, moved = x[:, :2], m.net(x[:, :2])
+        s = bl.tanh(moved[:, :2])
+        return bl.concat([a, x[:, 2:] * s.exp() + moved[:, 2:]], axis=1), s.sum(
+            axis=1
+        ) + m.scale.sum()
+
+    net = Of(f, net=mlp(2, 16, 16, 4))
+    net.scale = nn.Parameter(bl.zeros((4,)))
+    x = normal(64, 4, scale=0.01)
+    return case(net, (x, x), lambda out, _: (0.5 * (out[0] ** 2).sum(axis=1) - out[1]).mean(), ADAM)
+
+
+@healthy
+def second_order_optimizer():
+    return case(mlp(10, 16, 4), points(), CE, (optim.LBFGS, {"lr": 1.0}))

@@ -136,7 +136,9 @@ class Loop:
             if self._busy:
                 return original(optimizer, *arguments, **options)
             held = [p for g in optimizer.param_groups for p in g["params"]]
+            averages = any("betas" in g or g.get("momentum") for g in optimizer.param_groups)
             self._note("step", optimizer, norm=_norm(held), lr=_rate(optimizer),
+                       new=averages and not optimizer.state,
                        parameters=frozenset(map(id, held)))  # fmt: skip
             if arguments or options:  # a closure computes the gradients inside
                 return original(optimizer, *arguments, **options)

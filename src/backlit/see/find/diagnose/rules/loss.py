@@ -371,6 +371,8 @@ def targets_not_matched(m: Material) -> Iterator[Finding]:
     if y is None or t is None or not m.steady or y.ndim == 0 or t.ndim == 0:
         return
     n, probe = t.shape[0], _probe(m)
+    if any(x.shape[:2] == (n, n) for x in m.record.nodes[(m.output_id or 0) + 1 :]):
+        return  # each is compared with each, as distributions are
     if probe is None or n < ENOUGH_SAMPLES or y.shape[0] != n or (t == t[:1]).all():
         return
     own = m.loss_of(probe)
@@ -391,7 +393,8 @@ def targets_not_matched(m: Material) -> Iterator[Finding]:
             text="the loss is the same whichever sample a target belongs to",
             evidence=f"{own:.6g}; with the targets in other orders "
             f"{', '.join(f'{x:.6g}' for x in alike)}",
-            next="compare each prediction with its own target first, then take the mean",
+            next="compare each prediction with its own target first, then take the mean; unless "
+            "it is distributions that are compared",
             explains=("cannot overfit",),
         )
 

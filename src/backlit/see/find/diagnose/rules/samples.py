@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .....autograd import no_grad
-from .....op import Elementwise, Op
+from .....op import Elementwise, Op, Reduction
 from .....ops.contraction import Linear, Matmul
 from .....ops.convolution import Product
+from .....ops.elementwise import Divide, Subtract
 from .....ops.indexing import (
     Gather,
     PutAlongAxisAdd,
@@ -36,11 +37,13 @@ OTHER = 1e-4
 
 @dataclass(frozen=True)
 class Meeting:
-    """Sample i's output depends on sample j; where that begins, if it was found."""
+    """Sample i's output depends on sample j, where that begins, and what is done with it then."""
 
     i: int
     j: int
-    call: Call | None
+    call: Call
+    #: Whether what was computed of many samples is subtracted from each, or divides it.
+    normalises: bool
 
 
 def mixes_samples(m: Material) -> Iterator[Finding]:
@@ -48,33 +51,52 @@ def mixes_samples(m: Material) -> Iterator[Finding]:
     found = _meeting(m)
     if found is None:
         return
-    op = None if found.call is None else found.call.op
-    kind = "" if op is None else op.name
-    if op is not None and _relates(op):
-        return  # as in a graph or a matrix of similarities: samples meet there on purpose
-    moves = op is not None and (op.role == "mover")
-    runs = isinstance(op, Recurrence)
-    if moves:
+    op, kind = found.call.op, found.call.op.name
+    runs = isinstance(op, Recurrence) or _is_time_first(found.call)
+    if not runs and (_relates(op) or (isinstance(op, Reduction) and not found.normalises)):
+        return  # as in a graph, or a set: samples meet there on purpose
+    if op.role == "mover":
         cure = f"{kind} moves numbers from sample to sample: keep the batch the first axis"
     elif runs:
-        cure = "the recurrence runs along the batch: batch_first=True, or put time first"
-    elif kind:
+        if not _first_is_the_batch(m):
+            return
+        cure = "the layer takes axis 0 for time: batch_first=True, or put time first"
+    else:
         axis = getattr(op, "axis", None)
         cure = f"{kind} joins samples" + (f" (axis={axis})" if axis is not None else "")
         cure += ": use another axis than 0"
-    else:
-        cure = "look for a reshape, softmax, mean or sum over axis 0"
     yield Finding(
         rule="mixing across the batch",
         severity=WARNING if runs and m.t is not None and m.t.ndim > 1 else ERROR,
         text=f"the output for sample {found.i} depends on sample {found.j}, in evaluation mode too",
-        evidence="changing that sample alone changed the other's output"
-        + (f", first in {kind}" if kind else ""),
-        line=found.call.where if found.call is not None else "",
+        evidence=f"changing that sample alone changed the other's output, first in {kind}",
+        line=found.call.where,
         next=cure,
         explains=(*FIT, "ignores its input", "no log-probabilities", "sees the future",
                   "softmax over the wrong axis", "targets not matched"),
     )  # fmt: skip
+
+
+def _is_time_first(call: Call) -> bool:
+    """Whether an op belongs to a layer of sequences that takes axis 0 for time."""
+    scope = call.scope
+    while scope is not None:
+        if getattr(scope.module, "batch_first", True) is False:
+            return True
+        scope = scope.parent
+    return False
+
+
+def _first_is_the_batch(m: Material) -> bool:
+    """Whether axis 0 is the batch: by a target for each sample, else by a size as batches have.
+
+    With a target for each place of each sequence both may be meant.
+    """
+    shape = m.arrays[0][1].shape if m.arrays else ()
+    if m.t is None or m.t.ndim < 2 or len(shape) < 2 or m.t.shape[:2] != shape[:2]:
+        return True
+    powers = [n >= 4 and n & (n - 1) == 0 for n in shape[:2]]
+    return powers[0] and not powers[1]
 
 
 def _relates(op: Op) -> bool:
@@ -121,11 +143,12 @@ def _meeting(m: Material) -> Meeting | None:
         scale = float(np.max(np.abs(y0[rest]), initial=0.0)) or 1.0
         off = np.abs(y1[rest] - y0[rest]).reshape(len(rest), -1).max(1)
         if off.max() > OTHER * scale:
-            return Meeting(rest[int(np.argmax(off))], j, _where(m, changed, j))
+            where = _where(m, changed, j)
+            return None if where is None else Meeting(rest[int(np.argmax(off))], j, *where)
     return None
 
 
-def _where(m: Material, changed: list, j: int) -> Call | None:
+def _where(m: Material, changed: list, j: int) -> tuple[Call, bool] | None:
     """The first op that hands on to others what only sample j had."""
     runs = []
     for inputs in (m.inputs, changed):
@@ -147,7 +170,8 @@ def _where(m: Material, changed: list, j: int) -> Call | None:
         given = [(x, z) for x, z in zip(a.arrays, b.arrays, strict=True)
                  if isinstance(x, np.ndarray) and isinstance(z, np.ndarray)]  # fmt: skip
         if all(x.shape == z.shape and _apart(x, z, m.rows, j) for x, z in given):
-            return a
+            uses = [c.op for c in runs[0] if any(x is a.y for x in c.inputs)]
+            return a, any(isinstance(op, Subtract | Divide) for op in uses)
         return None
     return None
 

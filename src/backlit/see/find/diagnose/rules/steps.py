@@ -154,6 +154,16 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
                 explains=_EXPLAINS,
             )
         return
+    anew = [e for e in steps if e.facts["new"] and e.facts["norm"] > 0]
+    if len(anew) >= PASSES and len(anew) == len(steps):
+        yield Finding(
+            rule="optimizer made anew",
+            severity=WARNING,
+            text="each step has a new optimizer, which has forgotten its averages",
+            evidence=f"{len(anew)} of {len(steps)} steps began without state",
+            line=anew[0].place,
+            next="make the optimizer once, before the loop",
+        )
     yield from _order(loop, walks, steps)
     yield from _kept(loop, walks, chains, whole)
     yield from _modes(loop, steps, whole)
@@ -170,7 +180,7 @@ def found_in_script(loop: Loop) -> list[Finding]:
 def _order(loop: Loop, walks: Sequence[Event], steps: Sequence[Event]) -> Iterator[Finding]:
     """zero_grad, backward, step: which comes after which."""
     events = loop.events
-    forgotten, emptied, clipped, elsewhere = [], [], [], []
+    forgotten, emptied, clipped, elsewhere, early = [], [], [], [], []
     for number, e in enumerate(events):
         if e.kind == "backward":
             after = next((x for x in events[number:] if x.kind == "step"), None)
@@ -192,7 +202,10 @@ def _order(loop: Loop, walks: Sequence[Event], steps: Sequence[Event]) -> Iterat
             if not mine & e.facts["parameters"]:
                 elsewhere.append(e)
             elif e.facts["norm"] == 0 and norm > 0:
-                emptied += [x for x in between if x.kind == "zero"][:1]
+                zeros = [x for x in between if x.kind == "zero"]
+                later = zeros and "forward" in [x.kind for x in between[between.index(zeros[0]) :]]
+                early += [e] if later else []
+                emptied += zeros[:1] if not later else []
             elif norm > 0 and e.facts["norm"] < min(CLIPPED * norm, NEARLY_NOTHING):
                 clipped.append((e, norm))
     if elsewhere and len(elsewhere) == len(steps):
@@ -203,6 +216,17 @@ def _order(loop: Loop, walks: Sequence[Event], steps: Sequence[Event]) -> Iterat
             evidence=f"{len(elsewhere)} steps changed nothing of what the loss was computed from",
             line=elsewhere[0].place,
             next="make the optimizer of the parameters of the model that is trained",
+            explains=_EXPLAINS,
+        )
+    elif len(early) >= 2 and len(early) >= len(steps) - 1:
+        yield Finding(
+            rule="step before backward",
+            severity=ERROR,
+            text="the optimizer's step comes before backward(): it gets no gradient",
+            evidence=f"{len(early)} of {len(steps)} steps; zero_grad() empties what backward() "
+            "left after the step before",
+            line=early[0].place,
+            next="zero_grad(), forward, backward(), step()",
             explains=_EXPLAINS,
         )
     elif len(emptied) == len(steps):
