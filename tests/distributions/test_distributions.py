@@ -318,15 +318,13 @@ def test_densities_of_shares_and_counts_are_scipys():
 
 
 def test_gammas_family_says_what_it_cannot_take():
-    with pytest.raises(
-        ArgumentError, match="rsample: the implicit derivative of a draw of Beta is"
-    ):
+    with pytest.raises(ArgumentError, match="rsample: the implicit derivative of a draw of Beta"):
         d.Beta(1.0, 2.0).rsample()
     with pytest.raises(ArgumentError, match="Gamma: concentration: must be positive, got -1"):
         d.Gamma(-1.0, 2.0)
     with pytest.raises(ShapeError, match=r"Dirichlet: concentration must have an axis of shares"):
         d.Dirichlet(2.0)
-    with pytest.raises(ArgumentError, match=r"Poisson: a value must be a whole number and not"):
+    with pytest.raises(ArgumentError, match="Poisson: a value: must be a whole number and not neg"):
         d.Poisson(2.0).log_prob(1.5)
-    with pytest.raises(ArgumentError, match=r"Dirichlet: a value must .* sum to 1 along the last"):
+    with pytest.raises(ArgumentError, match=r"Dirichlet: a value: must .* sum to 1 along the l"):
         d.Dirichlet(bl.ones(3)).log_prob(bl.tensor([0.5, 0.5, 0.5]))
