@@ -239,7 +239,8 @@ class Generator:
     @no_grad()
     def permutation(self, n: int) -> Tensor:
         """The integers below n in random order."""
-        return argsort(self.uniform((n,), dtype=float64))
+        words = self.bits((2, *shape_tuple("permutation", (n,)))).astype(uint64)
+        return argsort(((words[0] >> 5) << 26) + (words[1] >> 6))  # as `uniform` of float64
 
     @_unwatched
     @no_grad()

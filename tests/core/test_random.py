@@ -408,3 +408,15 @@ def test_many_numbers_are_drawn_in_pieces_and_are_the_same(monkeypatch, dtype, c
     whole = [drawn(count) for count in counts]
     monkeypatch.setattr("backlit.random.PIECE", 64)
     assert [drawn(count) for count in counts] == whole
+
+
+def test_the_order_of_words_is_stable_also_where_places_do_not_fit_in_them():
+    rng = np.random.default_rng(0)
+    for high, shape in ((50, (3, 5000)), (2**53, (5000,)), (2**64 - 1, (2, 4096))):
+        words = rng.integers(0, high, shape, dtype=np.uint64)
+        words[..., 7] = words[..., 4000]  # and one pair that only its last bits tell apart
+        words[..., 9] = words[..., 11] ^ np.uint64(1)
+        for descending in (False, True):
+            got = bl.argsort(bl.asarray(words), descending=descending).numpy()
+            signed = words if not descending else ~words
+            assert (got == np.argsort(signed, axis=-1, stable=True)).all()

@@ -26,6 +26,9 @@ def _upward(x: np.ndarray, axis: int) -> np.ndarray:
     if n < _MANY or x.itemsize < 4:  # NumPy's stable sort of small types is by digits
         return np.argsort(x, axis=axis, stable=True)
     rows = _rows(x, axis)
+    packed = _packed_order(rows) if x.dtype == np.uint64 else None
+    if packed is not None:
+        return _back(packed, x, axis)
     order = np.argsort(rows, axis=-1)
     values = np.take_along_axis(rows, order, -1)
     equal = values[:, 1:] == values[:, :-1]
@@ -36,6 +39,27 @@ def _upward(x: np.ndarray, axis: int) -> np.ndarray:
         np.cumsum(np.where(equal, 0, n), axis=-1, out=first[:, 1:])
         order = np.sort(first + order, axis=-1) - first
     return _back(order, x, axis)
+
+
+def _packed_order(rows: np.ndarray) -> np.ndarray | None:
+    """The stable order of words, by sorting them with their places in the last bits of each.
+
+    That is several times as fast as any sort of places. Where a word and a place have no room in
+    one, the last bits of the word are left out; None if the order then depends on them.
+    """
+    places = (rows.shape[1] - 1).bit_length()
+    lost = max(int(rows.max(initial=0)).bit_length() + places - 64, 0)
+    keys = rows >> np.uint64(lost)
+    keys <<= np.uint64(places)
+    keys |= np.arange(rows.shape[1], dtype=np.uint64)
+    keys.sort(axis=-1)
+    keys &= np.uint64((1 << places) - 1)
+    order = keys.astype(np.int64)
+    if lost:
+        values = np.take_along_axis(rows, order, -1)
+        if not (values[:, 1:] > values[:, :-1]).all():
+            return None
+    return order
 
 
 def _rows(x: np.ndarray, axis: int) -> np.ndarray:
