@@ -84,6 +84,8 @@ CONVOLUTIONS = {
     "strided": ((2, 2, 9, 8), (3, 2, 3, 2), ((2, 3), 1, 1, 1)),
     "dilated": ((1, 4, 9, 7), (6, 2, 3, 2), (1, 2, (2, 3), 2)),
     "narrow taps": ((2, 2, 7, 7), (2, 2, 1, 1), (2, 1, 1, 1)),
+    "volumes": ((2, 2, 3, 4, 5), (2, 1, 2, 3, 3), ((1, 2, 1), (1, 1, 2), (2, 1, 1), 2)),
+    "signals": ((2, 3, 9), (4, 3, 3), (2, 2, 1, 1)),
     "not padded": ((2, 3, 6, 5), (4, 3, 3, 2), (1, 0, 1, 1)),
 }
 
@@ -92,7 +94,8 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolutions_and_their_gradients(name: str, dtype: str) -> None:
     x, weight, (stride, padding, dilation, groups) = CONVOLUTIONS[name]
-    agree(lambda x, w: F.conv2d(x, w, None, stride, padding, dilation, groups), [x, weight], dtype)
+    conv = (F.conv1d, F.conv2d, F.conv3d)[len(x) - 3]
+    agree(lambda x, w: conv(x, w, None, stride, padding, dilation, groups), [x, weight], dtype)
 
 
 @pytest.mark.slow
@@ -102,8 +105,9 @@ def test_transposed_convolutions_and_their_gradients(name: str, dtype: str) -> N
     x, (_, _, *kernel), (stride, padding, dilation, groups) = CONVOLUTIONS[name]
     weight = (x[1], 2, *kernel)
     padding = 0 if kernel == [1, 1] else padding
+    transposed = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(x) - 3]
     agree(
-        lambda x, w: F.conv_transpose2d(x, w, None, stride, padding, 0, groups, dilation),
+        lambda x, w: transposed(x, w, None, stride, padding, 0, groups, dilation),
         [x, weight],
         dtype,
     )

@@ -24,17 +24,17 @@ def x(*shape):
 
 def terms(image, outputs, kernel, stride, padding, dilation, groups, places):
     """Every (n, o, p, q, c, i, j, c', h, w) of the index relation, inside the image."""
-    n, channels, rows, columns = image
-    for o, (p, q), (i, j) in itertools.product(
-        range(outputs), np.ndindex(*places), np.ndindex(*kernel)
-    ):
-        h = p * stride[0] + i * dilation[0] - padding[0][0]
-        w = q * stride[1] + j * dilation[1] - padding[1][0]
-        if not (0 <= h < rows and 0 <= w < columns):
+    n, channels, *sizes = image
+    for o, out, tap in itertools.product(range(outputs), np.ndindex(*places), np.ndindex(*kernel)):
+        met = [
+            p * s + i * d - before
+            for p, s, i, d, (before, _) in zip(out, stride, tap, dilation, padding, strict=True)
+        ]
+        if not all(0 <= h < size for h, size in zip(met, sizes, strict=True)):
             continue
         for b, c in itertools.product(range(n), range(channels // groups)):
             own = o // (outputs // groups) * (channels // groups) + c
-            yield (b, o, p, q), (o, c, i, j), (b, own, h, w)
+            yield (b, o, *out), (o, c, *tap), (b, own, *met)
 
 
 def count(size, kernel, stride, padding, dilation):
@@ -148,6 +148,13 @@ _PRODUCTS = [
     ((2, 3, 2, 2), (2, 3, 1, 1), geometry()),
     ((1, 1, 4, 4), (1, 1, 1, 1), geometry((3, 3))),
     ((0, 2, 3, 3), (1, 2, 2, 2), geometry()),
+    ((1, 2, 3, 4, 2), (2, 2, 2, 2, 1), geometry((1, 2, 1), ((0, 0), (1, 1), (0, 0)), (1, 1, 1))),
+    (
+        (2, 2, 3, 3, 4),
+        (2, 1, 2, 1, 2),
+        geometry((2, 1, 2), ((1, 0), (0, 0), (1, 2)), (1, 1, 2), groups=2),
+    ),
+    ((1, 1, 5), (2, 1, 2), geometry((2,), ((1, 1),), (2,))),
 ]
 
 
@@ -199,6 +206,9 @@ TABLE = [
             Bad(lambda: primitives.convolution(f32((1, 2, 2)), f32((1, 1, 3, 3)),
                                                *geometry().values()), ShapeError,
                 r"convolution: x and weight must have 4 axes"),
+            Bad(lambda: primitives.convolution(f32((1, 2, 2, 2)), f32((1, 1, 3, 3)),
+                                               *geometry((1,) * 3, NONE, (1,) * 3).values()),
+                ShapeError, r"convolution: x and weight must have 5 axes"),
             Bad(lambda: primitives.convolution(f32((1, 1, 2, 2), dtype="float64"),
                                                f32((1, 1, 1, 1)), *geometry().values()), DTypeError,
                 r"convolution: x and weight must have one dtype, got x: float64\[1,1,2,2\], "

@@ -1,19 +1,23 @@
 """Convolutions and pooling in NumPy: windows are copied into a matrix, and BLAS multiplies.
 
 The index relations are those of `ops.convolution` and `ops.pooling`. Images are handled a few at a
-time, so that the matrix of windows stays small and in the cache.
+time, so that the matrix of windows stays small and in the cache. Convolutions are of any number of
+axes, pooling is of two.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
+Sizes = tuple[int, ...]
+Padding = tuple[Pair, ...]
 
 #: How many elements of windows are copied at a time: 2 MiB of float32.
 _BLOCK = 1 << 19
@@ -21,12 +25,12 @@ _BLOCK = 1 << 19
 
 def _padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
     """x with a border of one value."""
-    (top, bottom), (left, right) = padding
-    n, c, h, w = x.shape
-    if not (top or bottom or left or right):
+    if not any(map(any, padding)):
         return x
-    y = np.full((n, c, top + h + bottom, left + w + right), value, x.dtype)
-    y[:, :, top : top + h, left : left + w] = x
+    sizes = [a + n + b for n, (a, b) in zip(x.shape[2:], padding, strict=True)]
+    y = np.full((*x.shape[:2], *sizes), value, x.dtype)
+    inside = (slice(a, a + n) for n, (a, _) in zip(x.shape[2:], padding, strict=True))
+    y[(slice(None), slice(None), *inside)] = x
     return y
 
 
@@ -34,20 +38,19 @@ def _count(size: int, kernel: int, stride: int, padding: Pair, dilation: int) ->
     return (size + padding[0] + padding[1] - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def _counts(
-    size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
-) -> tuple[int, int]:
-    return (
-        _count(size[0], kernel[0], stride[0], padding[0], dilation[0]),
-        _count(size[1], kernel[1], stride[1], padding[1], dilation[1]),
-    )
+def _counts(size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Any:
+    return tuple(map(_count, size, kernel, stride, padding, dilation))
 
 
-def _windows(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair, places: Pair) -> np.ndarray:
+def _windows(
+    x: np.ndarray, kernel: Sizes, stride: Sizes, dilation: Sizes, places: Sizes
+) -> np.ndarray:
     """The view (C, I, J, N, P, Q) of the padded images (N, C, H, W)."""
     n, c = x.shape[:2]
-    sn, sc, sh, sw = x.strides
-    strides = (sc, sh * dilation[0], sw * dilation[1], sn, sh * stride[0], sw * stride[1])
+    image, channel, *inside = x.strides
+    taps = (b * d for b, d in zip(inside, dilation, strict=True))
+    steps = (b * s for b, s in zip(inside, stride, strict=True))
+    strides = (channel, *taps, image, *steps)
     return as_strided(x, (c, *kernel, n, *places), strides, writeable=False)
 
 
@@ -64,8 +67,8 @@ def _at(i: int, dilation: int, stride: int, count: int) -> slice:
 
 
 def _taps(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, places: Pair
-) -> Iterator[tuple[int, int, np.ndarray, tuple[slice, ...]]]:
+    x: np.ndarray, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, places: Sizes
+) -> Iterator[tuple[Sizes, np.ndarray, tuple[slice, ...]]]:
     """For each tap (i, j) the elements of the image that it meets, and the places where it does."""
 
     def meets(axis: int, tap: int) -> tuple[slice, slice]:
@@ -78,39 +81,38 @@ def _taps(
         return slice(reach[low], reach[high] + 1, stride[axis]), slice(low, high + 1)
 
     every = slice(None)
-    for i in range(kernel[0]):
-        rows, p = meets(0, i)
-        for j in range(kernel[1]):
-            columns, q = meets(1, j)
-            yield i, j, x[:, :, rows, columns], (every, every, p, q)
+    for tap in np.ndindex(*kernel):
+        pairs = [meets(axis, t) for axis, t in enumerate(tap)]
+        image = x[(every, every, *(there for there, _ in pairs))]
+        yield tap, image, (every, every, *(here for _, here in pairs))
 
 
 def convolution(
     x: np.ndarray,
     weight: np.ndarray,
-    stride: Pair,
+    stride: Sizes,
     padding: Padding,
-    dilation: Pair,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See `ops.convolution.Convolution`."""
     n, c = x.shape[:2]
     outputs, kernel = weight.shape[0], weight.shape[2:]
-    p, q = _counts(x.shape[2:], kernel, stride, padding, dilation)
+    places = _counts(x.shape[2:], kernel, stride, padding, dilation)
     whole, x = x, _padded(x, padding)
     matrix = weight.reshape(groups, outputs // groups, -1)
-    y = np.empty((n, outputs, p, q), x.dtype)
-    for some in _blocks(n, c * kernel[0] * kernel[1] * p * q):
-        windows = _windows(x[some], kernel, stride, dilation, (p, q))
+    y = np.empty((n, outputs, *places), x.dtype)
+    for some in _blocks(n, c * math.prod(kernel) * math.prod(places)):
+        windows = _windows(x[some], kernel, stride, dilation, places)
         columns = windows.reshape(groups, matrix.shape[2], -1)
-        y[some] = (matrix @ columns).reshape(outputs, -1, p, q).swapaxes(0, 1)
+        y[some] = (matrix @ columns).reshape(outputs, -1, *places).swapaxes(0, 1)
     if any(map(any, padding)) and np.isnan(y).any():
         # Where there is no image there is no term, but zeros times infinities have been added.
         y[...] = 0
         grouped = weight.reshape(groups, outputs // groups, c // groups, *kernel)
-        for i, j, image, place in _taps(whole, kernel, stride, padding, dilation, (p, q)):
+        for tap, image, place in _taps(whole, kernel, stride, padding, dilation, places):
             part = image.reshape(n, groups, c // groups, -1)
-            sums = grouped[:, :, :, i, j] @ part
+            sums = grouped[(..., *tap)] @ part
             y[place] += sums.reshape(n, outputs, *image.shape[2:])
     return y
 
@@ -118,61 +120,56 @@ def convolution(
 def convolution_input(
     y: np.ndarray,
     weight: np.ndarray,
-    stride: Pair,
+    stride: Sizes,
     padding: Padding,
-    dilation: Pair,
+    dilation: Sizes,
     groups: int,
-    size: Pair,
+    size: Sizes,
 ) -> np.ndarray:
     """See `ops.convolution.ConvolutionInput`."""
-    n, outputs, p, q = y.shape
-    c, (rows, columns) = weight.shape[1] * groups, weight.shape[2:]
-    (top, bottom), (left, right) = padding
-    h, w = size
+    n, outputs, *places = y.shape
+    c, kernel = weight.shape[1] * groups, weight.shape[2:]
     matrix = weight.reshape(groups, outputs // groups, -1).mT
-    x = np.empty((n, c, h, w), y.dtype)
-    for some in _blocks(n, c * rows * columns * p * q):
+    whole = [m + sum(ends) for m, ends in zip(size, padding, strict=True)]
+    inside = tuple(slice(a, a + m) for m, (a, _) in zip(size, padding, strict=True))
+    x = np.empty((n, c, *size), y.dtype)
+    for some in _blocks(n, c * math.prod(kernel) * math.prod(places)):
         upstream = y[some].swapaxes(0, 1).reshape(groups, outputs // groups, -1)
-        parts = (matrix @ upstream).reshape(c, rows, columns, -1, p, q)
-        total = np.zeros((c, parts.shape[3], top + h + bottom, left + w + right), y.dtype)
-        for i in range(rows):
-            for j in range(columns):
-                place = (
-                    slice(None),
-                    slice(None),
-                    _at(i, dilation[0], stride[0], p),
-                    _at(j, dilation[1], stride[1], q),
-                )
-                total[place] += parts[:, i, j]
-        x[some] = total[:, :, top : top + h, left : left + w].swapaxes(0, 1)
+        parts = (matrix @ upstream).reshape(c, *kernel, -1, *places)
+        total = np.zeros((c, parts.shape[1 + len(kernel)], *whole), y.dtype)
+        for tap in np.ndindex(*kernel):
+            at = map(_at, tap, dilation, stride, places)
+            total[(slice(None), slice(None), *at)] += parts[(slice(None), *tap)]
+        x[some] = total[(slice(None), slice(None), *inside)].swapaxes(0, 1)
     return x
 
 
 def convolution_weight(
     y: np.ndarray,
     x: np.ndarray,
-    stride: Pair,
+    stride: Sizes,
     padding: Padding,
-    dilation: Pair,
+    dilation: Sizes,
     groups: int,
-    kernel: Pair,
+    kernel: Sizes,
 ) -> np.ndarray:
     """See `ops.convolution.ConvolutionWeight`."""
-    n, outputs, p, q = y.shape
+    n, outputs, *rest = y.shape
+    places = tuple(rest)
     c = x.shape[1]
     whole, x = x, _padded(x, padding)
-    total = np.zeros((groups, outputs // groups, c // groups * kernel[0] * kernel[1]), y.dtype)
-    for some in _blocks(n, c * kernel[0] * kernel[1] * p * q):
-        windows = _windows(x[some], kernel, stride, dilation, (p, q))
+    total = np.zeros((groups, outputs // groups, c // groups * math.prod(kernel)), y.dtype)
+    for some in _blocks(n, c * math.prod(kernel) * math.prod(places)):
+        windows = _windows(x[some], kernel, stride, dilation, places)
         columns = windows.reshape(groups, total.shape[2], -1)
         upstream = y[some].swapaxes(0, 1).reshape(groups, outputs // groups, -1)
         total += upstream @ columns.mT
     weight = total.reshape(outputs, c // groups, *kernel)
     if any(map(any, padding)) and np.isnan(weight).any():  # as in `convolution`
-        for i, j, image, place in _taps(whole, kernel, stride, padding, dilation, (p, q)):
+        for tap, image, place in _taps(whole, kernel, stride, padding, dilation, places):
             part = image.reshape(n, groups, c // groups, -1)
             above = y[place].reshape(n, groups, outputs // groups, -1)
-            weight[:, :, i, j] = (above @ part.mT).sum(0).reshape(outputs, -1)
+            weight[(slice(None), slice(None), *tap)] = (above @ part.mT).sum(0).reshape(outputs, -1)
     return weight
 
 

@@ -9,6 +9,9 @@ and (i, j) of the kernel K: (O, C/G, I, J), with stride (sh, sw), dilation (dh, 
 padding ((top, bottom), (left, right)); terms with (h, w) outside the image are 0. So
 
     P = ⌊(H + top + bottom - dh·(I-1) - 1) / sh⌋ + 1,   Q likewise from W.
+
+Two axes of places stand for any number of them: volumes have three, (N, C, D, H, W), and as many
+strides, dilations and paddings.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from ..errors import DTypeError, ShapeError
 from ..op import Op, Shape, describe, describe_inputs
 
 Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
+#: One number for each axis of places, or one at either end.
+Sizes = tuple[int, ...]
+Padding = tuple[Pair, ...]
 
 
 def window_count(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
@@ -35,22 +40,21 @@ class Product(Op):
     adds = True
     attributes: ClassVar[tuple[str, ...]] = ("stride", "padding", "dilation", "groups")
     primitive = True
-    stride: Pair
+    stride: Sizes
     padding: Padding
-    dilation: Pair
+    dilation: Sizes
     groups: int
 
     def check(self, *inputs):
         """The conditions that `infer` states: NumPy would compute something else."""
         self.infer(*inputs)
 
-    def counts(self, x: Shape, kernel: Shape) -> Pair:
+    def counts(self, x: Shape, kernel: Shape) -> Sizes:
         """(P, Q) for the places (H, W) of an image and (I, J) of a kernel."""
-        p, q = (
+        return tuple(
             window_count(*each)
             for each in zip(x, kernel, self.stride, self.padding, self.dilation, strict=True)
         )
-        return p, q
 
     def require(self, holds: bool, condition: str, inputs: tuple[Any, ...]) -> None:
         """Raise with the condition and the inputs unless it holds."""
@@ -58,10 +62,12 @@ class Product(Op):
             raise ShapeError(f"{self.name}: {condition} ({describe_inputs(self, inputs)})")
 
     def require_alike(self, inputs: tuple[Any, Any]) -> None:
-        """Four axes each, one dtype."""
+        """Two axes and those of the places each, one dtype."""
         a, b = inputs
         names = " and ".join(self.parameters)
-        self.require(len(a.shape) == 4 and len(b.shape) == 4, f"{names} must have 4 axes", inputs)
+        axes = len(self.stride) + 2
+        fits = len(a.shape) == axes and len(b.shape) == axes
+        self.require(fits, f"{names} must have {axes} axes", inputs)
         if a.dtype != b.dtype:
             raise DTypeError(
                 f"{self.name}: {names} must have one dtype, got {describe_inputs(self, inputs)}; "
@@ -105,14 +111,14 @@ class Convolution(Product):
             f"weight.shape[0] must be a multiple of groups={groups}, got {outputs}",
             (x, weight),
         )
-        p, q = self.counts(x.shape[2:], weight.shape[2:])
+        places = self.counts(x.shape[2:], weight.shape[2:])
         self.require(
-            p > 0 and q > 0,
+            min(places) > 0,
             f"the kernel {weight.shape[2:]} with dilation {self.dilation} must fit into the image "
             f"{x.shape[2:]} with padding {self.padding}",
             (x, weight),
         )
-        return (x.shape[0], outputs, p, q), x.dtype
+        return (x.shape[0], outputs, *places), x.dtype
 
 
 class ConvolutionInput(Product):
@@ -127,7 +133,7 @@ class ConvolutionInput(Product):
 
     attributes = (*Product.attributes, "size")
     saves = ("y", "weight")
-    size: Pair
+    size: Sizes
 
     def forward(self, xp, y, weight):
         geometry = (self.stride, self.padding, self.dilation, self.groups)
@@ -171,7 +177,7 @@ class ConvolutionWeight(Product):
 
     attributes = (*Product.attributes, "kernel")
     saves = ("y", "x")
-    kernel: Pair
+    kernel: Sizes
 
     def forward(self, xp, y, x):
         geometry = (self.stride, self.padding, self.dilation, self.groups)
@@ -188,10 +194,11 @@ class ConvolutionWeight(Product):
         """(O, C/G, I, J) for kernel (I, J)."""
         self.require_alike((y, x))
         counts = self.counts(x.shape[2:], self.kernel)
+        letters = ", ".join("PQR"[: len(counts)])
         self.require(
             y.shape[0] == x.shape[0] and counts == y.shape[2:],
-            f"y must have shape (N, O, P, Q) = ({x.shape[0]}, O, {counts[0]}, {counts[1]}) for the "
-            f"kernel {self.kernel}, got {describe(y)}",
+            f"y must have shape (N, O, {letters}) = ({x.shape[0]}, O, {', '.join(map(str, counts))}"
+            f") for the kernel {self.kernel}, got {describe(y)}",
             (y, x),
         )
         self.require(

@@ -14,6 +14,7 @@ They are written with sizes as arguments, so that a module has them once for all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,9 +27,10 @@ from ..llvm.scalar import TYPES, convert, memory_type
 from ..lower.products import convolution, geometry
 from .writer import KernelWriter
 
-#: The arguments of `repair`: images n of c channels and h × w; output channels o and p × q; the
-#: kernel's i × j; then where they meet.
-SIZES = "n c h w o p q i j stride_h stride_w dilation_h dilation_w top left groups".split()
+#: The arguments of `repair`: images n of c channels, o output channels and the groups; and for each
+#: axis of places the image's size, the output's, the kernel's, and where they meet.
+SIZES = ("n", "c", "o", "groups")
+OF_AXIS = ("size", "out", "taps", "stride", "dilation", "before")
 
 
 def reads_padding(e: Equation) -> bool:
@@ -42,13 +44,14 @@ def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
     if out.size == 0:
         return
     sizes = geometry(e)
-    (height, width), (p, q) = sizes.sizes, sizes.out
-    numbers = [
-        sizes.batch, sizes.inputs, height, width, sizes.outputs, p, q, *sizes.kernel,
-        *sizes.stride, *sizes.dilation, *sizes.padding, sizes.groups,
-    ]  # fmt: skip
+    numbers = [sizes.batch, sizes.inputs, sizes.outputs, sizes.groups]
+    for of_axis in zip(
+        sizes.sizes, sizes.out, sizes.kernel, sizes.stride, sizes.dilation, sizes.padding,
+        strict=True,
+    ):  # fmt: skip
+        numbers += of_axis
     if isinstance(op, ops.ConvolutionWeight):
-        count = sizes.kernel[0] * sizes.kernel[1]
+        count = math.prod(sizes.kernel)
         rows, apart = sizes.outputs, count * (sizes.inputs // sizes.groups)
     else:
         rows, count, apart = 1, out.size // out.shape[0], 0
@@ -60,7 +63,7 @@ def write_nonfinite(writer: KernelWriter, e: Equation) -> None:
     found = f.alloca("i64", 1)
     f.run(_has_nan(out.dtype), [pointers[0], *map(f.index, (rows, count, apart)), found])
     with f.loop(writer.zero, f.load("i64", found)):
-        repair = _Repair(op, e.inputs[0].dtype, out.dtype).function()
+        repair = _Repair(op, e.inputs[0].dtype, out.dtype, len(sizes.sizes)).function()
         f.run(repair, [*pointers, *map(f.index, numbers)])
 
 
@@ -95,28 +98,35 @@ def _has_nan(dtype: DType) -> Function:
 class _Repair:
     """Writes the function that sums each NaN near an edge again; a sum ends where it is NaN."""
 
-    def __init__(self, op: Any, dtype: DType, made: DType):
+    def __init__(self, op: Any, dtype: DType, made: DType, axes: int):
         self.op, self.dtype, self.made = op, dtype, made
+        self.axes = range(axes)
         pointers = [("ptr noalias", name) for name in ("out", "first", "second")]
-        name = f"repair_{op.name}_{dtype.name}_{made.name}"
-        parameters = [*pointers, *(("i64", name) for name in SIZES)]
+        name = f"repair_{op.name}_{axes}_{dtype.name}_{made.name}"
+        of_axes = [f"{what}_{axis}" for axis in self.axes for what in OF_AXIS]
+        parameters = [*pointers, *(("i64", name) for name in (*SIZES, *of_axes))]
         #: It hardly ever runs.
         self.f = Function(name, parameters, "noinline minsize #0", linkage="internal")
 
     def size(self, name: str) -> Value:
         return self.f.argument(name)
 
+    def sizes(self, what: str) -> list[Value]:
+        """One of `OF_AXIS` for each axis."""
+        return [self.size(f"{what}_{axis}") for axis in self.axes]
+
     def function(self) -> Function:
         """The function."""
         f = self.f
         inputs, outputs = (self.size(x) / self.size("groups") for x in "co")
-        n, c, h, w, o, p, q, i, j = (self.size(x) for x in "nchwopqij")
+        n, c, o = (self.size(x) for x in "nco")
+        image, out, taps = (self.sizes(what) for what in ("size", "out", "taps"))
         if isinstance(self.op, ops.Convolution):
-            self._all([n, o, p, q], [inputs, i, j], self._forward)
+            self._all([n, o, *out], [inputs, *taps], self._forward)
         elif isinstance(self.op, ops.ConvolutionWeight):
-            self._all([o, inputs, i, j], [n, p, q], self._weight)
+            self._all([o, inputs, *taps], [n, *out], self._weight)
         else:
-            self._all([n, c, h, w], [outputs, i, j], self._input)
+            self._all([n, c, *image], [outputs, *taps], self._input)
         f.finish()
         return f
 
@@ -150,26 +160,22 @@ class _Repair:
 
     def _reach(self, axis: int, p: Value, i: Value) -> Value:
         """The place of the image that output p and tap i meet."""
-        names = (("stride_h", "dilation_h", "top"), ("stride_w", "dilation_w", "left"))[axis]
-        stride, dilation, before = map(self.size, names)
+        of_axis = (self.size(f"{what}_{axis}") for what in ("stride", "dilation", "before"))
+        stride, dilation, before = of_axis
         return p * stride + i * dilation - before
 
     def _is_at_edge(self, at: list[Value]) -> Value:
         """Whether an element has, or may have, terms beyond an edge or between reached places."""
         found = self.f.const("i1", 0)
-        for axis in (0, 1):
-            here = at[2 + axis]
-            size, count, taps = (
-                self.size("hw"[axis]),
-                self.size("pq"[axis]),
-                self.size("ij"[axis]),
-            )
-            zero = self.f.const("i64", 0)
+        zero = self.f.const("i64", 0)
+        for axis, here in enumerate(at[2:]):
+            of_axis = (self.size(f"{what}_{axis}") for what in ("size", "out", "taps", "stride"))
+            size, count, taps, stride = of_axis
             if isinstance(self.op, ops.ConvolutionInput):
                 first = here - self._reach(axis, zero, taps - 1)
                 last = here - self._reach(axis, count - 1, zero)
                 beyond = first.compare("lt", 0) | last.compare("gt", 0)
-                beyond = beyond | self.size(("stride_h", "stride_w")[axis]).compare("gt", 1)
+                beyond = beyond | stride.compare("gt", 1)
             else:
                 forward = isinstance(self.op, ops.Convolution)
                 ends = (
@@ -182,24 +188,23 @@ class _Repair:
             found = found | beyond
         return found
 
-    def _inside(self, v: Value, w: Value) -> Value:
-        height, width = self.size("h"), self.size("w")
-        return (
-            v.compare("ge", 0)
-            & v.compare("lt", height)
-            & w.compare("ge", 0)
-            & w.compare("lt", width)
-        )
+    def _meeting(self, p: list[Value], i: list[Value]) -> tuple[list[Value], Value]:
+        """The places of the image that outputs and taps meet, and whether they are in it."""
+        places = [self._reach(axis, *pair) for axis, pair in enumerate(zip(p, i, strict=True))]
+        inside = self.f.const("i1", 1)
+        for place, size in zip(places, self.sizes("size"), strict=True):
+            inside = inside & place.compare("ge", 0) & place.compare("lt", size)
+        return places, inside
 
-    def _image(self, n: Value, c: Value, h: Value, w: Value) -> Value:
-        return ((n * self.size("c") + c) * self.size("h") + h) * self.size("w") + w
+    def _image(self, n: Value, c: Value, places: list[Value]) -> Value:
+        return _number([n, c, *places], [self.size("c"), *self.sizes("size")])
 
-    def _place(self, n: Value, o: Value, p: Value, q: Value) -> Value:
-        return ((n * self.size("o") + o) * self.size("p") + p) * self.size("q") + q
+    def _place(self, n: Value, o: Value, places: list[Value]) -> Value:
+        return _number([n, o, *places], [self.size("o"), *self.sizes("out")])
 
-    def _kernel(self, o: Value, c: Value, i: Value, j: Value) -> Value:
+    def _kernel(self, o: Value, c: Value, taps: list[Value]) -> Value:
         inputs = self.size("c") / self.size("groups")
-        return ((o * inputs + c) * self.size("i") + i) * self.size("j") + j
+        return _number([o, c, *taps], [inputs, *self.sizes("taps")])
 
     def _channel(self, o: Value, c: Value) -> Value:
         """The image's channel that is the c-th of those that output channel o reads."""
@@ -207,42 +212,42 @@ class _Repair:
         return group * (self.size("c") / self.size("groups")) + c
 
     def _forward(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
-        (n, o, p, q), (c, i, j) = at, number
-        h, w = self._reach(0, p, i), self._reach(1, q, j)
-        return (
-            self._image(n, self._channel(o, c), h, w),
-            self._kernel(o, c, i, j),
-            self._inside(h, w),
-        )
+        (n, o, *p), (c, *i) = at, number
+        places, inside = self._meeting(p, i)
+        return self._image(n, self._channel(o, c), places), self._kernel(o, c, i), inside
 
     def _weight(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
-        (o, c, i, j), (n, p, q) = at, number
-        h, w = self._reach(0, p, i), self._reach(1, q, j)
-        return (
-            self._place(n, o, p, q),
-            self._image(n, self._channel(o, c), h, w),
-            self._inside(h, w),
-        )
+        (o, c, *i), (n, *p) = at, number
+        places, inside = self._meeting(p, i)
+        return self._place(n, o, p), self._image(n, self._channel(o, c), places), inside
 
     def _input(self, at: list[Value], number: list[Value]) -> tuple[Value, Value, Value]:
-        (n, channel, h, w), (o, i, j) = at, number
+        (n, channel, *here), (o, *i) = at, number
         inputs = self.size("c") / self.size("groups")
         group = channel / inputs
         output = group * (self.size("o") / self.size("groups")) + o
         meet = self.f.const("i1", 1)
         found = []
-        for axis, (here, tap) in enumerate(((h, i), (w, j))):
-            stride = self.size(("stride_h", "stride_w")[axis])
-            moved = here - self._reach(axis, self.f.const("i64", 0), tap)
-            place = moved / stride
-            meet = meet & moved.compare("ge", 0) & place.compare("lt", self.size("pq"[axis]))
-            meet = meet & (place * stride).compare("eq", moved)
-            found.append(place)
+        for axis, (place, tap) in enumerate(zip(here, i, strict=True)):
+            stride = self.size(f"stride_{axis}")
+            moved = place - self._reach(axis, self.f.const("i64", 0), tap)
+            of = moved / stride
+            meet = meet & moved.compare("ge", 0) & of.compare("lt", self.size(f"out_{axis}"))
+            meet = meet & (of * stride).compare("eq", moved)
+            found.append(of)
         return (
-            self._place(n, output, *found),
-            self._kernel(output, channel - group * inputs, i, j),
+            self._place(n, output, found),
+            self._kernel(output, channel - group * inputs, i),
             meet,
         )
+
+
+def _number(index: list[Value], sizes: list[Value]) -> Value:
+    """The number of an element in row-major order; the first axis needs no size."""
+    number = index[0]
+    for at, size in zip(index[1:], sizes, strict=True):
+        number = number * size + at
+    return number
 
 
 def _product(sizes: list[Value]) -> Value:

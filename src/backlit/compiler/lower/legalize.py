@@ -274,8 +274,9 @@ def _has_kernel(dtypes: set[DType]) -> bool:
 
 def _inside(shape: Shape, before: list[int]) -> tuple[tuple[int, int, int], ...]:
     """The index of an image of that shape in one with more places `before` it."""
-    n, c, h, w = shape
-    return ((0, n, 1), (0, c, 1), (before[0], h, 1), (before[1], w, 1))
+    n, c, *sizes = shape
+    places = ((start, size, 1) for start, size in zip(before, sizes, strict=True))
+    return ((0, n, 1), (0, c, 1), *places)
 
 
 def _rounded(number: Any, dtypes: set[DType]) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...array_api import pad, permute_dims, reshape, stack
+from ...array_api import pad, reshape
 from ...array_api.arguments import cached
-from ...array_api.primitives import place
 from ...backend.halves import as_one_op
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
@@ -15,7 +14,7 @@ from ...precision import in_16_bits
 from ...state import where_called
 from ...tensor import Tensor, apply
 from .common import given
-from .places import Sizes, back, batched, image, raised, several
+from .places import Sizes, batched, several
 
 
 def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
@@ -35,8 +34,8 @@ def _biased(name: str, y: Tensor, bias: Tensor | None, axes: int) -> Tensor:
 def _applied(
     op: Op, x: Tensor, weight: Tensor, bias: Tensor | None, name: str, axes: int, lone: bool
 ) -> Tensor:
-    y = apply(op, image(x), image(weight))
-    return _biased(name, back(y, axes, lone), bias, axes)
+    y = apply(op, x, weight)
+    return _biased(name, reshape(y, y.shape[1:]) if lone else y, bias, axes)
 
 
 def _kernel(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
@@ -90,52 +89,8 @@ def _convolution(
         raise ArgumentError(f"{name}: padding must be 'same', 'valid' or integers, got {padding!r}")
     else:
         border = tuple((p, p) for p in several(name, "padding", padding, axes, 0))
-    if axes == 3:
-        return _of_volumes(x, weight, bias, (steps, border, spread, groups), name, lone)
-    op = cached(
-        products.Convolution,
-        raised(steps, 1),
-        border if axes == 2 else ((0, 0), *border),
-        raised(spread, 1),
-        groups,
-    )
+    op = cached(products.Convolution, steps, border, spread, groups)
     return _applied(op, x, weight, bias, name, axes, lone)
-
-
-@as_one_op
-def _of_volumes(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: tuple[Any, Any, Any, int],
-    name: str,
-    lone: bool,
-) -> Tensor:
-    """A convolution of volumes as one of images.
-
-    Each depth of the result is an image, whose channels are those of x at the depths that the
-    kernel covers: (N, C, D, H, W) -> (N·P, C·K, H, W) for a kernel of depth K.
-    """
-    (step, *steps), (ends, *border), (spread, *spreads), groups = geometry
-    outputs, each, k, *kernel = weight.shape
-    if ends != (0, 0):
-        x = pad(x, ((0, 0), (0, 0), ends, (0, 0), (0, 0)))
-    n, channels, depth, h, w = x.shape
-    count = (depth - spread * (k - 1) - 1) // step + 1
-    if count < 1:
-        raise ShapeError(
-            f"{name}: a kernel of depth {k} with dilation {spread} must fit into the padded depth "
-            f"{depth}, got {describe(x)} and weight: {describe(weight)}{where_called()}"
-        )
-    reach = (count - 1) * step + 1
-    parts = [x[:, :, i * spread : i * spread + reach : step] for i in range(k)]
-    covered = permute_dims(stack(parts, axis=2), (0, 3, 1, 2, 4, 5))
-    images = reshape(covered, (n * count, channels * k, h, w))
-    op = cached(products.Convolution, tuple(steps), tuple(border), tuple(spreads), groups)
-    y = apply(op, images, reshape(weight, (outputs, each * k, *kernel)))
-    y = permute_dims(reshape(y, (n, count, outputs, *y.shape[2:])), (0, 2, 1, 3, 4))
-    y = _biased(name, y, bias, 3)
-    return y[0] if lone else y
 
 
 @in_16_bits
@@ -200,8 +155,7 @@ def conv3d(
         x: (N, C, D, H, W) or (C, D, H, W), weight: (O, C/groups, I, J, K), bias: (O)
         -> (N, O, P, Q, R)
 
-    It is a convolution of images whose channels are those of the I depths that the kernel covers,
-    so it needs the memory of I copies of x. `padding="same"` keeps the sizes, `"valid"` is 0.
+    `padding="same"` keeps the sizes (with stride 1), `"valid"` is 0.
 
     >>> from backlit import ones
     >>> conv3d(ones((1, 1, 2, 2, 2)), ones((1, 1, 2, 2, 2))).tolist()
@@ -250,13 +204,11 @@ def _transposed(
             f"{name}: padding {padding} leaves nothing of the output, whose size would be {size} "
             f"(x: {describe(x)}, weight: {describe(weight)}){where_called()}"
         )
-    if axes == 3:
-        return _to_volumes(x, weight, bias, (steps, cut, spread, groups, size), name, lone)
 
     @as_one_op
     def applied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y = _to_images(image(x), image(weight), steps, cut, spread, groups, size)
-        return _biased(name, back(y, axes, lone), bias, axes)
+        y = _to_images(x, weight, steps, cut, spread, groups, size)
+        return _biased(name, reshape(y, y.shape[1:]) if lone else y, bias, axes)
 
     return applied(x, weight, bias)
 
@@ -270,8 +222,7 @@ def _to_images(
     groups: int,
     size: tuple[int, ...],
 ) -> Tensor:
-    """The transposed convolution of images, or of signals as images with one row."""
-    steps, cut, spread, size = raised(steps, 1), raised(cut, 0), raised(spread, 1), raised(size, 1)
+    """The transposed convolution of signals, images or volumes."""
     whole = tuple(
         (n - 1) * s + d * (k - 1) + 1
         for n, s, d, k in zip(x.shape[2:], steps, spread, weight.shape[2:], strict=True)
@@ -287,37 +238,6 @@ def _to_images(
         return y
     ends = [(-p, m - n + p) for m, n, p in zip(size, whole, cut, strict=True)]
     return pad(y, ((0, 0), (0, 0), *ends))
-
-
-@as_one_op
-def _to_volumes(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: tuple[Any, ...],
-    name: str,
-    lone: bool,
-) -> Tensor:
-    """The transposed convolution of volumes: images for each depth of the kernel, added up."""
-    (step, *steps), (ends, *cut), (spread, *spreads), groups, (count, *size) = geometry
-    inputs, each, k, *kernel = weight.shape
-    n, _, depth, h, w = x.shape
-    images = reshape(permute_dims(x, (0, 2, 1, 3, 4)), (n * depth, inputs, h, w))
-    flat = reshape(weight, (inputs, each * k, *kernel))
-    y = _to_images(images, flat, tuple(steps), tuple(cut), tuple(spreads), groups, tuple(size))
-    outputs = each * groups
-    y = permute_dims(reshape(y, (n, depth, outputs, k, *size)), (3, 0, 2, 1, 4, 5))
-    deep = (depth - 1) * step + spread * (k - 1) + 1
-    total = None
-    for i in range(k):
-        index = ((0, n, 1), (0, outputs, 1), (i * spread, depth, step), *((0, m, 1) for m in size))
-        part = place(y[i], index, (n, outputs, deep, *size))
-        total = part if total is None else total + part
-    assert total is not None
-    if (deep, ends) != (count, 0):
-        total = pad(total, ((0, 0), (0, 0), (-ends, count - deep + ends), (0, 0), (0, 0)))
-    total = _biased(name, total, bias, 3)
-    return total[0] if lone else total
 
 
 @in_16_bits

@@ -49,12 +49,12 @@ def batched(name: str, x: Any, axes: int) -> tuple[Tensor, bool]:
 
 def raised(values: tuple[int, ...], first: int) -> Any:
     """Values for one axis as values for two: signals are images with one row."""
-    return values if len(values) == 2 else (first, *values)
+    return (first, *values) if len(values) == 1 else values
 
 
 def image(x: Tensor) -> Tensor:
     """(N, C, L) as (N, C, 1, L)."""
-    return x if x.ndim == 4 else reshape(x, (*x.shape[:2], 1, x.shape[2]))
+    return x if x.ndim > 3 else reshape(x, (*x.shape[:2], 1, x.shape[2]))
 
 
 def back(y: Tensor, axes: int, lone: bool) -> Tensor:
