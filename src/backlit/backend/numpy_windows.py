@@ -21,6 +21,8 @@ Padding = tuple[Pair, ...]
 
 #: How many elements of windows are copied at a time: 2 MiB of float32.
 _BLOCK = 1 << 19
+#: All images and channels, before an index of places.
+_ALL: tuple[Any, ...] = (slice(None), slice(None))
 
 
 def _padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
@@ -30,7 +32,7 @@ def _padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
     sizes = [a + n + b for n, (a, b) in zip(x.shape[2:], padding, strict=True)]
     y = np.full((*x.shape[:2], *sizes), value, x.dtype)
     inside = (slice(a, a + n) for n, (a, _) in zip(x.shape[2:], padding, strict=True))
-    y[(slice(None), slice(None), *inside)] = x
+    y[(*_ALL, *inside)] = x
     return y
 
 
@@ -80,11 +82,10 @@ def _taps(
         low, high = inside[0], inside[-1]
         return slice(reach[low], reach[high] + 1, stride[axis]), slice(low, high + 1)
 
-    every = slice(None)
     for tap in np.ndindex(*kernel):
         pairs = [meets(axis, t) for axis, t in enumerate(tap)]
-        image = x[(every, every, *(there for there, _ in pairs))]
-        yield tap, image, (every, every, *(here for _, here in pairs))
+        image = x[(*_ALL, *(there for there, _ in pairs))]
+        yield tap, image, (*_ALL, *(here for _, here in pairs))
 
 
 def convolution(
@@ -112,7 +113,7 @@ def convolution(
         grouped = weight.reshape(groups, outputs // groups, c // groups, *kernel)
         for tap, image, place in _taps(whole, kernel, stride, padding, dilation, places):
             part = image.reshape(n, groups, c // groups, -1)
-            sums = grouped[(..., *tap)] @ part
+            sums = grouped[(*_ALL, slice(None), *tap)] @ part
             y[place] += sums.reshape(n, outputs, *image.shape[2:])
     return y
 
@@ -139,8 +140,8 @@ def convolution_input(
         total = np.zeros((c, parts.shape[1 + len(kernel)], *whole), y.dtype)
         for tap in np.ndindex(*kernel):
             at = map(_at, tap, dilation, stride, places)
-            total[(slice(None), slice(None), *at)] += parts[(slice(None), *tap)]
-        x[some] = total[(slice(None), slice(None), *inside)].swapaxes(0, 1)
+            total[(*_ALL, *at)] += parts[(slice(None), *tap)]
+        x[some] = total[(*_ALL, *inside)].swapaxes(0, 1)
     return x
 
 
@@ -169,7 +170,7 @@ def convolution_weight(
         for tap, image, place in _taps(whole, kernel, stride, padding, dilation, places):
             part = image.reshape(n, groups, c // groups, -1)
             above = y[place].reshape(n, groups, outputs // groups, -1)
-            weight[(slice(None), slice(None), *tap)] = (above @ part.mT).sum(0).reshape(outputs, -1)
+            weight[(*_ALL, *tap)] = (above @ part.mT).sum(0).reshape(outputs, -1)
     return weight
 
 
