@@ -232,6 +232,19 @@ def test_nothing_fits_is_an_answer():
     assert result.verdict == "wrong"
     assert result.causes == []
     assert "no usual mistake fits" in repr(result)
+    assert "known: every element of the gradient of x is wrong" in repr(result)
+
+
+def test_what_is_known_of_a_wrong_gradient_is_said_where_nothing_fits():
+    def forward(x):
+        return np.sin(x), x
+
+    def backward(dout, cache):
+        middle = np.sin(17 * dout[1]) + np.exp(cache[1]) * dout[1] ** 2
+        return np.stack([dout[0] * np.cos(cache[0]), middle, dout[2] * np.cos(cache[2])])
+
+    result = see.check((forward, backward), X)
+    assert "the gradient of x is wrong at index 1 of axis 0 only" in result.known
 
 
 def test_the_result_says_what_where_and_how_sure():

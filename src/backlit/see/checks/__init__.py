@@ -11,7 +11,7 @@ An op is checked in four stages, a model node by node in the same way:
    (signs, constants, axes), `factors` (made of `quantities`), then those inside the forward's body,
    which `unfold` runs step by step (on `probe`s where it is written with NumPy): `families`
    (softmaxes and normalisations), `paths` (a rule broken), `insides` (another derivative, operand
-   or factor); and `last_resorts` (exchanges).
+   or factor); and `last_resorts` (exchanges). Where nothing fits, `pattern` says what is known.
 4. `report` is the result. `model` does it all for each op of a model, then for the whole.
 """
 

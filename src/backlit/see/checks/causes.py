@@ -20,14 +20,14 @@ from .case import ONE_OF_A_KIND, PLAIN, Case, Cause
 from .experiment import Answer, Experiment
 from .factors import factors, some_masked
 from .families import families
-from .insides import derivatives, inner, operands, stretches
+from .insides import arrivals, derivatives, inner, operands, stretches
 from .last_resorts import exchanges
 from .paths import paths
 from .simple import simple
 
 #: Where the mistakes are looked for, in this order, until some fit.
 STAGES = (
-    simple, factors, families, paths, derivatives, stretches, operands, inner, exchanges,
+    simple, factors, families, paths, arrivals, derivatives, stretches, operands, inner, exchanges,
     some_masked,
 )  # fmt: skip
 #: No longer than these seconds of the processor, for all inputs together.
@@ -61,6 +61,23 @@ def unnamed(title: str, name: str) -> str:
     )
 
 
+def case_of(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> Case | None:
+    """The wrong gradient of input k at the points without ties."""
+    chosen = [
+        (t, a) for t, a in zip(experiment.trials, answers, strict=True)
+        if not t.ties and a.gradients[k] is not None
+    ]  # fmt: skip
+    if not chosen:
+        return None
+    trials = [t for t, _ in chosen]
+    whole = [a.gradients[k] for _, a in chosen]
+    got = [
+        g.reshape(-1)[t.columns[k].index]  # type: ignore[union-attr]
+        for t, g in zip(trials, whole, strict=True)
+    ]
+    return Case(experiment, op, k, trials, got, whole)  # type: ignore[arg-type]
+
+
 def explain(
     experiment: Experiment,
     op: Op,
@@ -75,19 +92,9 @@ def explain(
     another input, or else all that are found until the end; `brief`: only such as need no
     knowledge of the op.
     """  # fmt: skip
-    chosen = [
-        (t, a) for t, a in zip(experiment.trials, answers, strict=True)
-        if not t.ties and a.gradients[k] is not None
-    ]  # fmt: skip
-    if not chosen:
+    case = case_of(experiment, op, answers, k)
+    if case is None:
         return []
-    trials = [t for t, _ in chosen]
-    whole = [a.gradients[k] for _, a in chosen]
-    got = [
-        g.reshape(-1)[t.columns[k].index]  # type: ignore[union-attr]
-        for t, g in zip(trials, whole, strict=True)
-    ]
-    case = Case(experiment, op, k, trials, got, whole)  # type: ignore[arg-type]
     stages = STAGES[:1] if brief else STAGES
     found: list[Cause] = []
     if told:

@@ -227,7 +227,8 @@ def _constants(e: ast.Constant) -> Iterator[Change]:
     tried = {v + 1, v - 1, 0, 1, 2, 3, 4, 0.5, -1, 2 * v, v * v}
     tried |= {v / 2, 1 / v, -v} if v else set()
     for new in sorted(tried - {v}, key=lambda n: abs(n - v)):
-        yield Change(e, parsed(repr(new)), "constant", f"the constant {v!r} is wrong", 0.12)
+        rank = 0.12 if (abs(new - v) <= 1 and new == int(new)) or new in (2 * v, -v) else 0.2
+        yield Change(e, parsed(repr(new)), "constant", f"the constant {v!r} is wrong", rank)
 
 
 _FOLDS = ("sum", "mean")

@@ -39,12 +39,17 @@ class Atom:
 
 
 def of_value(
-    node: ast.expr, value: Any, atoms: Sequence[Atom], root: bool, library: str
+    node: ast.expr,
+    value: Any,
+    atoms: Sequence[Atom],
+    root: bool,
+    library: str,
+    roots: bool,
 ) -> Iterator[Change]:
     """The changes of what an expression gives, where it has this value and these names are known.
 
     `root`: it is the whole right side of a statement. `library`: how NumPy is called there, if it
-    is known.
+    is known; `roots`: the forward takes a root.
     """
     e, shape = SELF, np.shape(value)
     inner = 0.0 if root else 0.01
@@ -79,8 +84,12 @@ def of_value(
             f"the mask `{old}` is turned round",
             0.05,
         )
+    if roots and library and array.dtype.kind in "iu" and not shape and value > 1:
+        words = f"the root of `{old}` is not taken"
+        yield change(f"{library}.sqrt({e})", "constant", words, 0.0)
     if array.dtype.kind not in "fb":
         return
+    yield from _other_side(node, atoms, library)
     wrapped = [(f"-{e}", "term sign", f"`{old}` has the wrong sign", 0.0)]
     if len(shape) == 2:
         wrapped.append((f"{e}.T", "transposed", f"`{old}` must be transposed", 0.0))
@@ -177,7 +186,7 @@ def of_value(
                     f"{e} {symbol} {root_of}",
                     "constant",
                     f"the {words} `{root_of}` is missing at `{old}`",
-                    rank + 0.03,
+                    rank + (-0.03 if roots else 0.1),
                 )
         if not np.shape(q.value) and q.size:
             continue
@@ -232,6 +241,24 @@ def _reshaped(node: ast.expr, shape: tuple[int, ...], atoms: Sequence[Atom]) -> 
                     f"`{text(node)}` puts the elements in the wrong order",
                     0.1,
                     f"{text(inside)}.reshape({q.text}.shape)",
+                )
+
+
+def _other_side(node: ast.expr, atoms: Sequence[Atom], library: str) -> Iterator[Change]:
+    """Behind a mask nothing is left, where a multiple must be: the slope of a leaky function."""
+    if not library or not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+        return
+    for mask, other in ((node.left, node.right), (node.right, node.left)):
+        if isinstance(mask, ast.Compare):
+            for q in atoms:
+                slope = f"{q.text} * ({text(other)})"
+                yield Change(
+                    node,
+                    None,
+                    "mask wrong",
+                    f"where not `{text(mask)}` nothing is left, but `{slope}` belongs there",
+                    0.25,
+                    f"{library}.where({text(mask)}, {text(other)}, {slope})",
                 )
 
 

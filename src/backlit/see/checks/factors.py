@@ -21,9 +21,10 @@ def factors(case: Case) -> Iterator[Candidate]:
     for q in quantities(case.op, case.trials, case.experiment.names, k):
         if q.mask:
             yield (
-                Cause("mask extra", f"the gradient of {name} is masked by [{q.name}], which has no "
-                      "place there", rank=RANKS["mask extra"] + q.rank, detail={"factor": q.name},
-                      fix=f"leave out the mask [{q.name}]"),
+                Cause("mask extra", f"the gradient of {name} is masked by [{q.name}]: it gets "
+                      "nothing where that does not hold, and must get something there, too",
+                      rank=RANKS["mask extra"] + q.rank, detail={"factor": q.name},
+                      fix=f"give {name} its gradient where not [{q.name}], too"),
                 lambda t, q=q: times(t, k, q, +1),
             )  # fmt: skip
             continue

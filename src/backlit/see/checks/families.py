@@ -65,7 +65,7 @@ def recognised(tape: Tape) -> Iterator[tuple[int, tuple[str, Any], str, tuple[in
             z = _value(tape, source)
             if z.shape != p.shape or z.dtype.kind != "f" or np.array_equal(z, p):
                 continue
-            for count in (1, 2):
+            for count in (1, 2, 3):
                 for axes in itertools.combinations(range(p.ndim), count):
                     name = _family(p, z, axes)
                     if name and not found:
@@ -223,6 +223,14 @@ def _normalisation(h: np.ndarray, z: np.ndarray, axes: tuple[int, ...]) -> list[
         ("local gradient missing", "it is left out", lambda u: u),
         ("path missing", "the direct path is missing", lambda u: -(mean(u) + along(u)) / size),
     ]  # fmt: skip
+    for a, m in enumerate(h.shape):
+        if m not in (1, n):
+
+            def miscounted(u: np.ndarray, c: float = n / m) -> np.ndarray:
+                return np.asarray((u - c * (mean(u) + along(u))) / size)
+
+            words = f"{m}, the size of axis {a}, stands where {n} belongs: 1/n of both terms"
+            forms.append(("mean or sum", words, miscounted))
     for words, wrong in _others(h, axes):
         for term, first, second in (
             ("mean's", wrong, axes), ("variance's", axes, wrong),

@@ -7,18 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ...op import Op
-from ...ops import contraction, elementwise
 from .case import RANKS, Candidate, Case, Cause, Prediction
 from .experiment import Trial
 from .paths import live_tape, pulled, shifts, tape_of
 from .quantities import LOCAL_FORMS
 from .unfold import Tape
-
-#: Ops whose derivative in one input is made of the others.
-_PRODUCTS: tuple[type[Op], ...] = (
-    elementwise.Multiply, elementwise.Divide, contraction.Matmul, contraction.Linear,
-)  # fmt: skip
 
 
 def derivatives(case: Case) -> Iterator[Candidate]:
@@ -115,6 +108,61 @@ def _with_derivative(case: Case, t: Trial, places: Sequence[int], of: Any) -> Pr
     return pulled(case, t, shifts(case, tape), instead)
 
 
+def arrivals(case: Case) -> Iterator[Candidate]:
+    """The gradient of another value in the place of that which belongs there: dh where dz does."""
+    tape = live_tape(case)
+    if tape is None:
+        return
+    k = case.position
+    for steps in tape.places():
+        uses = [(j, i) for j in steps for i, s in enumerate(tape.steps[j].sources)
+                if s == ("input", k) and tape.steps[j].op.differentiable]  # fmt: skip
+        if not uses:
+            continue
+        shape, called = tape.steps[steps[0]].value.shape, tape.text(("step", steps[0]))
+        for others in tape.places():
+            if len(others) != len(steps) or others[0] <= steps[0]:
+                continue
+            if tape.steps[others[0]].value.shape != shape:
+                continue
+            name = tape.text(("step", others[0]))
+            yield (
+                Cause("local gradient missing", f"the gradient of {name} is used where that of "
+                      f"{called} belongs (gradient of {case.name})",
+                      rank=RANKS["local gradient missing in the body"] + 0.05,
+                      detail={"factor": name, "instead of": called},
+                      fix=f"go on from {name} to {called} first"),
+                lambda t, u=uses, s=steps, o=others: _with_arrival(case, t, u, s, o),
+            )  # fmt: skip
+
+
+def _with_arrival(
+    case: Case, t: Trial, uses: Sequence[tuple[int, int]], steps: list[int], others: list[int]
+) -> Prediction:
+    tape = tape_of(case, t)
+    if tape is None or max(others) >= len(tape.steps):
+        return None
+    stay = shifts(case, tape)
+
+    def walk() -> tuple[Any, dict[int, np.ndarray]]:
+        arrived: dict[int, np.ndarray] = {}
+        return tape.pull(t.upstream, stay, arrivals=arrived), arrived
+
+    whole, arrived = t.once("arrivals", walk)
+    k = case.position
+    if whole[k] is None:
+        return None
+    total = np.array(whole[k])
+    for j, i in uses:
+        other = arrived.get(others[steps.index(j)])
+        step, right = tape.steps[j], arrived.get(j)
+        if other is None or right is None:
+            return None
+        total += step.back(other, [None] * len(step.sources))[i]
+        total -= step.back(right, [None] * len(step.sources))[i]
+    return np.asarray(total.reshape(-1)[t.columns[k].index])
+
+
 def stretches(case: Case) -> Iterator[Candidate]:
     """The derivative of a value in an input left out, over all the steps between them."""
     tape = live_tape(case)
@@ -154,7 +202,7 @@ def operands(case: Case) -> Iterator[Candidate]:
     for steps in tape.places():
         known.append((tape.text(("step", steps[0])), [("step", j) for j in steps]))
     for same in tape.places():
-        if not isinstance(tape.steps[same[0]].op, _PRODUCTS):
+        if tape.steps[same[0]].op.exact:
             continue
         step = tape.steps[same[0]]
         for p, old in enumerate(step.saved):
@@ -163,13 +211,18 @@ def operands(case: Case) -> Iterator[Candidate]:
             at = next((s for s, v in zip(step.sources, step.shapes, strict=True) if v is old), None)
             called = tape.text(at) if at is not None and at[0] != "constant" else "a value"
             others: list[tuple[str, Any]] = []
-            if old.ndim == 2 and old.shape[0] == old.shape[1]:
-                others.append((f"{called} transposed", lambda tape, v, turn: v.T))
+            if old.ndim > 1 and old.shape[-1] == old.shape[-2]:
+                others.append(
+                    (f"{called} transposed", lambda tape, v, turn: np.swapaxes(v, -1, -2))
+                )
             tried: list[np.ndarray] = [old]
             for name, sources in known:
                 value = _value(tape, sources[0])
-                if value.shape != old.shape or len(sources) not in (1, len(same)):
+                if value.size != old.size or len(sources) not in (1, len(same)):
                     continue
+                if [n for n in value.shape if n > 1] != [n for n in old.shape if n > 1]:
+                    continue
+                value = value.reshape(old.shape)
                 if any(np.array_equal(value, v) for v in tried):
                     continue
                 tried.append(value)
@@ -202,7 +255,7 @@ def _with_operand(
     saved = {}
     for turn, j in enumerate(steps):
         held = list(tape.steps[j].saved)
-        held[p] = of(tape, held[p], turn)
+        held[p] = of(tape, held[p], turn).reshape(held[p].shape)
         saved[j] = tuple(held)
     return pulled(case, t, shifts(case, tape), saved=saved)
 

@@ -12,9 +12,10 @@ import numpy as np
 from ...location import location
 from ...op import Op
 from .case import FIT, PLAIN, RANKS, Cause
-from .causes import explain_all
+from .causes import case_of, explain_all
 from .compare import compare, compare_ties
 from .experiment import Answer, Experiment, answer, input_names
+from .pattern import pattern
 from .repairs import Repair, repairs
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
 
@@ -65,6 +66,9 @@ def judge(
     tied = [[_ties(f)] for f in wrong if f.ties_only]
     result.causes = merge([*tied, *explained])
     result.causes = told_once(changed, result.causes)
+    if not result.causes:
+        cases = [case_of(experiment, op, answers, k) for k in positions]
+        result.known = [s for case in cases if case is not None for s in pattern(case)]
     return result
 
 

@@ -87,7 +87,7 @@ def paths(case: Case) -> Iterator[Candidate]:
             yield _broken(case, tape, edges, "pass")
         yield from _counted(case, tape, edges)
         yield from _one_turn(case, tape, edges)
-        if step.value.ndim == 2 and step.value.shape[0] == step.value.shape[1]:
+        if step.value.ndim > 1 and step.value.shape[-1] == step.value.shape[-2]:
             yield _broken(case, tape, edges, "turn")
         if step.repeats(i):
             yield _broken(case, tape, edges, "assign")
@@ -116,7 +116,7 @@ def _counted(case: Case, tape: Tape, edges: Edges) -> Iterator[Candidate]:
         return
     names, _ = constant_names(case, abs(c))
     shown = ("−" if c < 0 else "") + (names[0] if names else f"{abs(c):.5g}")
-    kind = "constant" if not names or not names[0].startswith(("1/", "the ")) else "mean or sum"
+    kind = "mean or sum" if names and " of " in names[0] and "/" in shown[:3] else "constant"
     j, i = edges[0]
     whole_text, source = tape.whole(j), tape.text(tape.steps[j].sources[i])
 
@@ -139,8 +139,8 @@ def _counted(case: Case, tape: Tape, edges: Edges) -> Iterator[Candidate]:
 
 def _one_turn(case: Case, tape: Tape, edges: Edges) -> Iterator[Candidate]:
     """Of the uses of one value in a loop only one counts: it is overwritten, not added to."""
-    if len(edges) < 2 or len({tape.steps[j].sources[i] for j, i in edges
-                              if tape.steps[j].sources[i][0] != "constant"}) != 1:  # fmt: skip
+    sources = {str(tape.steps[j].sources[i]) for j, i in edges}
+    if len({j for j, _ in edges}) < max(2, len(edges)) or len(sources) != 1:
         return
     j, i = edges[0]
     stay, name = shifts(case, tape), tape.text(tape.steps[j].sources[i])
@@ -207,7 +207,10 @@ def _broken(case: Case, tape: Tape, edges: Edges, action: Any) -> Candidate:
         said = f"the derivative of {step.op.name} in {whole} is left out"
         fix = f"multiply by the derivative of {step.op.name}"
         others = [tape.text(o) for n, o in enumerate(step.sources) if n != i]
-        if isinstance(step.op, elementwise.Multiply):
+        if step.op.chooses:
+            kind, fix = "mask missing", "let it through only where the forward does"
+            said = f"the mask of {whole} is missing: {source} gets the gradient everywhere"
+        elif isinstance(step.op, elementwise.Multiply):
             kind, fix = "factor missing", f"multiply by {others[0]}"
             said = f"the factor {others[0]} is missing in what {source} gets from {whole}"
         elif isinstance(step.op, elementwise.Divide) and i == 0:

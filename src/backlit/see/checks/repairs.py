@@ -22,7 +22,7 @@ from .edit import SELF, Change, parsed, text
 from .edits_of_text import of_text
 from .edits_of_values import Atom, combined, is_float, is_numeric, labels, of_value
 from .experiment import Experiment, Trial, answer
-from .source import Runner, Source, Unit, outer_names, read
+from .source import Runner, Source, Unit, outer_names, read, takes_a_root
 
 #: The seconds of the processor that a search may take, and how many changes it gives at most.
 SECONDS = 2.0
@@ -144,6 +144,7 @@ class _Search:
             "",
         )
         self.codes: dict[str, Any] = {}
+        self.roots = takes_a_root(source.op)
 
     def run(self) -> list[Repair]:
         """The repairs, in order of their rank."""
@@ -371,7 +372,7 @@ class _Search:
             if not is_numeric(place.value):
                 continue
             changes = [
-                *of_value(place.node, place.value, atoms, place.root, self.library),
+                *of_value(place.node, place.value, atoms, place.root, self.library, self.roots),
                 *(labels(place.node, place.value, atoms, place.root) if self.library else ()),
                 *(combined(place.node, place.value, atoms) if place.root else ()),
             ]
@@ -427,9 +428,16 @@ class _Search:
             sent = isinstance(value, np.ndarray) and value.size > 0 and _equal(value, upstream)
             atoms.append(Atom(name, value, size=whole, upstream=sent))
         for name, value in listed:
+            counts: list[tuple[str, int]] = []
             if isinstance(value, np.ndarray):
                 counts = [(f"{name}.shape[{a}]", n) for a, n in enumerate(value.shape)]
-                for label, n in (*counts, (f"{name}.size", value.size)):
+                counts.append((f"{name}.size", value.size))
+                for a, n in enumerate(value.shape if value.ndim > 2 else ()):
+                    counts.append((f"({name}.size // {name}.shape[{a}])", value.size // max(n, 1)))
+            elif isinstance(value, list | tuple):
+                counts = [(f"len({name})", len(value))]
+            if counts:
+                for label, n in counts:
                     if n > 1 and n not in sizes:
                         sizes[n] = label
                         atoms.append(Atom(label, n, size=True))

@@ -19,7 +19,7 @@ class CheckResult(Told):
     `verdict` is "correct", "wrong" or "undecided" (randomness, or nothing that could be compared),
     `causes` the explanations that fit, the first-ranked first, `line` where the wrong op was
     applied or defined, `notes` what was noticed and not blamed on the code, `nodes` the results
-    for the single nodes of a model.
+    for the single nodes of a model, `known` what is true of a wrong gradient that nothing explains.
     """
 
     subject: str
@@ -30,6 +30,7 @@ class CheckResult(Told):
     line: str = ""
     compared: int = 0
     nodes: list[CheckResult] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -64,6 +65,7 @@ class CheckResult(Told):
             lines.append(
                 ("bold", "  no usual mistake fits: read the derivation again, term by term")
             )
+            lines += [("", f"  known: {sentence}") for sentence in self.known]
         lines += [("yellow", f"  note: {n}") for n in self.notes]
         return lines
 

@@ -109,7 +109,14 @@ def constant_names(case: Case, c: float) -> tuple[list[str], str]:
                 turned = "/".join(reversed(text.split("/"))) if "/" in text else f"1/{text}"
                 names.append(turned if inverse else text)
     for (m, one), (n, two) in itertools.permutations(counts.items(), 2):
-        if not names and m != n and abs(c * n / m - 1) < 1e-6:
+        if (
+            len(names) < 2
+            and 1 not in (m, n)
+            and m != n
+            and abs(c * n / m - 1) < 1e-6
+            and m % n
+            and n % m
+        ):
             names.append(f"{m:.0f}/{n:.0f} ({one} over {two})")
     for value, text in () if names else counts.items():
         for ratio, form in ((value / (value - 1), "n/(n − 1)"), (1 - 1 / value, "(n − 1)/n")):

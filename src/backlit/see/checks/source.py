@@ -214,17 +214,26 @@ def _closed(function: types.FunctionType) -> dict[str, Any]:
 def outer_names(source: Source) -> dict[str, Any]:
     """Numbers and arrays that stand outside the functions and that these, or the forward, name."""
     found: dict[str, Any] = {}
+    forward = _forward_of(source.op)
     functions = [u.function for u in source.units]
-    op = source.op
-    forward = op.value if isinstance(op, Gate) else type(op).forward
-    forward = getattr(inspect.unwrap(forward), "__func__", inspect.unwrap(forward))
-    if isinstance(forward, types.FunctionType):
-        functions.append(forward)
+    functions += [forward] if forward is not None else []
     for function in functions:
         known = {**function.__globals__, **_closed(function)}
         for name in (*function.__code__.co_names, *function.__code__.co_freevars):
             value = known.get(name)
             number = isinstance(value, float | int) and not isinstance(value, bool)
-            if (number or isinstance(value, np.ndarray)) and not hasattr(builtins, name):
+            if (number or isinstance(value, np.ndarray | list)) and not hasattr(builtins, name):
                 found[name] = value
     return found
+
+
+def takes_a_root(op: Op) -> bool:
+    """Whether the forward of an op names a square root."""
+    forward = _forward_of(op)
+    return forward is not None and "sqrt" in forward.__code__.co_names
+
+
+def _forward_of(op: Op) -> types.FunctionType | None:
+    function = inspect.unwrap(op.value if isinstance(op, Gate) else type(op).forward)
+    function = getattr(function, "__func__", function)
+    return function if isinstance(function, types.FunctionType) else None

@@ -71,8 +71,10 @@ class Step:
             elif gradient is not None and action == "negate":
                 sent[i] = -gradient
             elif gradient is not None and action == "turn":
-                sent[i] = fit(NUMPY, step_back(self.op, upstream.T, saved, None, xp=NUMPY)[i],
-                              targets[i])  # fmt: skip
+                turned = np.swapaxes(upstream, -1, -2)
+                sent[i] = fit(
+                    NUMPY, step_back(self.op, turned, saved, None, xp=NUMPY)[i], targets[i]
+                )
             elif gradient is not None and action == "assign":
                 sent[i] = self._assigned(i, upstream)
             elif gradient is not None and isinstance(action, tuple):
@@ -159,13 +161,14 @@ class Tape:
         instead: Mapping[int, tuple[tuple[str, Any], Any]] | None = None,
         saved: Mapping[int, tuple[Any, ...]] | None = None,
         scaled: Mapping[int, Any] | None = None,
+        arrivals: dict[int, np.ndarray] | None = None,
     ) -> list[np.ndarray | None]:
         """The gradient of every input, None where none arrives.
 
         With `instead` = {step: (source, factor)} the gradient of a step goes to that source of its
         chain at once, multiplied by the factor; or what the factor, a function, gives for it. With
         `saved` the saved values of a step are others, with `scaled` = {step: factor} what arrives
-        at it is multiplied by something.
+        at it is multiplied by something. What arrives at each step is put into `arrivals`.
         """
         if self.end is None or self.end[0] != "step":
             return [None] * len(self.inputs)
@@ -173,6 +176,8 @@ class Tape:
 
         def send(at: tuple[str, int], arriving: np.ndarray) -> list[tuple[Any, Any]]:
             j = at[1]
+            if arrivals is not None:
+                arrivals[j] = arriving
             if scaled is not None and j in scaled:
                 arriving = arriving * scaled[j]
             if instead is not None and j in instead:
