@@ -1055,3 +1055,18 @@ def a_plain_tensor_for_a_weight():
     net = Of(lambda m, x: m.head(F.relu(x @ m.weight)), head=nn.Linear(16, 4))
     net.weight = bl.tensor(rng().normal(size=(10, 16)).astype("float32"), requires_grad=True)
     return case(net, points(), CE, ADAM)
+
+
+@bug("graph kept")
+def hidden_state_that_is_not_detached():
+    bl.manual_seed(0)
+    net = Of(lambda m, x: m.head(m.cell(x)), cell=nn.GRUCell(10, 16), head=nn.Linear(16, 4))
+    state = [bl.zeros((32, 16))]
+
+    def body(net, o, x, t):
+        o.zero_grad()
+        state[0] = net.cell(x, state[0])
+        CE(net.head(state[0]), t).backward()
+        o.step()
+
+    return looped(body, net=net)

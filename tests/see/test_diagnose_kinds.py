@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn
+from backlit import nn, optim
+from backlit.data import DataLoader, TensorDataset
 from backlit.errors import ArgumentError
 from backlit.op import REGISTRY
 from backlit.see.find.diagnose import Diagnosis, diagnose
 from backlit.tensor import apply
+from backlit.train import Diagnose, Trainer
 from sampling import one_in
 
 from .ailing import BUGS, CE, case, mlp, points
@@ -66,6 +68,34 @@ def test_a_step_leaves_nothing_behind():
         assert p.grad is None
     assert (type(c.optimizer).step, bl.Tensor.backward) == (step, backward)
     assert not c.optimizer.state
+
+
+def test_gradients_of_several_batches_are_none_that_were_forgotten():
+    net = mlp(10, 16, 4)
+    made = optim.SGD(net.parameters(), lr=0.1)
+    count = [0]
+
+    def step(x, t):
+        CE(net(x), t).backward()
+        count[0] += 1
+        if count[0] % 2 == 0:
+            made.step()
+            for p in net.parameters():
+                p.grad = None
+
+    assert not diagnosed(case(net, points(), CE, made, step=step))
+
+
+def test_as_a_callback_it_looks_at_the_data():
+    x, t = points(96)
+    train, test = TensorDataset(x[:64], t[:64]), TensorDataset(x[32:], t[32:])
+    net = mlp(10, 16, 4)
+    look = Diagnose((x[:32], t[:32]), data=train, validation=test)
+    made = optim.Adam(net.parameters(), lr=1e-3)
+    trainer = Trainer(net, CE, made, callbacks=[look], progress="quiet")
+    trainer.fit(DataLoader(train, 32), DataLoader(test, 32), epochs=1)
+    assert [f.rule for f in look.diagnoses[0]] == ["validation rows in training"]
+    assert not look.diagnoses[1]
 
 
 def test_steps_and_evaluations_must_be_functions():

@@ -116,7 +116,8 @@ class Diagnose(Callback):
     """Look over the run with `see.diagnose`, before it and after every `every` epochs.
 
     `batch` is what the loader gives: the model's inputs, then the target. It is looked at between
-    epochs, so steps stay native; training goes on as if nobody had looked, to the bit. `diagnoses`
+    epochs, so steps stay native; training goes on as if nobody had looked, to the bit. `data` and
+    `validation`, which are looked at before the first epoch, are those of `fit`. `diagnoses`
     has what was said, by epochs done. With `stop`, a finding that is an error ends the training.
 
     >>> from backlit import nn, optim, tensor
@@ -132,8 +133,17 @@ class Diagnose(Callback):
     ('diagnose: double softmax', 1)
     """
 
-    def __init__(self, batch: Sequence[Any], every: int = 1, *, stop: bool = False):
+    def __init__(
+        self,
+        batch: Sequence[Any],
+        every: int = 1,
+        *,
+        stop: bool = False,
+        data: Any = None,
+        validation: Any = None,
+    ):
         self.batch = batch
+        self.data, self.validation = data, validation
         self.every = whole("Diagnose: every", every)
         self.stop = stop
         self.diagnoses: dict[int, Diagnosis] = {}
@@ -160,7 +170,13 @@ class Diagnose(Callback):
         with kept(trainer.model):
             trainer.model.train()
             found = diagnose(
-                trainer.model, self.batch, trainer.loss_fn, trainer.optimizer, rehearse=rehearse
+                trainer.model,
+                self.batch,
+                trainer.loss_fn,
+                trainer.optimizer,
+                data=self.data if rehearse else None,
+                validation=self.validation if rehearse else None,
+                rehearse=rehearse,
             )
         self.diagnoses[trainer.epoch] = found
         return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from .....autograd import topological
 from .....compiler import CompiledFunction
+from .....errors import GraphFreedError
 from .....tensor import Tensor
 from ..finding import ERROR, FIT, FLOW, WARNING, Finding
 from ..loop import MODAL, Event, Loop
@@ -45,6 +46,17 @@ def training_step(m: Material) -> Iterator[Finding]:
             with loop.watching():
                 for _ in range(CALLS):
                     called(step, (*m.inputs, m.target))
+        except GraphFreedError as error:
+            yield Finding(
+                rule="graph kept",
+                severity=ERROR,
+                text="the second step walks back into the graph of the first one",
+                evidence=" ".join(str(error).split()),
+                line=loop.of("backward")[-1].place,
+                next="detach() the hidden state, or what is carried over, between steps",
+                explains=_EXPLAINS,
+            )
+            return
         except Exception as error:
             text = " ".join(str(error).split())
             yield Finding(
@@ -164,7 +176,7 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
             line=anew[0].place,
             next="make the optimizer once, before the loop",
         )
-    yield from _order(loop, walks, steps)
+    yield from _order(loop, steps)
     yield from _kept(loop, walks, chains, whole)
     yield from _modes(loop, steps, whole)
     if whole and loop.is_whole:
@@ -177,44 +189,58 @@ def found_in_script(loop: Loop) -> list[Finding]:
     return list(found_in(loop, moved, 0, whole=True))
 
 
-def _order(loop: Loop, walks: Sequence[Event], steps: Sequence[Event]) -> Iterator[Finding]:
+class _Order:
+    """What came before each step since the one before it."""
+
+    def __init__(self, loop: Loop):
+        self.forgotten: list[Event] = []
+        self.emptied: list[Event] = []
+        self.early: list[Event] = []
+        self.elsewhere: list[Event] = []
+        self.clipped: list[tuple[Event, float]] = []
+        stepped: set[int] = set()
+        since: list[Event] = []
+        for e in loop.events:
+            if e.kind != "step":
+                since.append(e)
+                continue
+            self._look(e, since, again=e.who in stepped)
+            stepped.add(e.who)
+            since = []
+
+    def _look(self, step: Event, since: Sequence[Event], again: bool) -> None:
+        walks = [x for x in since if x.kind == "backward"]
+        if not walks:
+            return
+        own = step.facts["parameters"]
+        left = math.hypot(*[walks[0].facts["left"].get(p, 0.0) for p in own])
+        if again and left > 0:
+            self.forgotten.append(walks[0])
+        norm = walks[-1].facts.get("norm", 0.0)
+        if not walks[-1].facts["parameters"] & own:
+            self.elsewhere.append(step)
+        elif step.facts["norm"] == 0 and norm > 0:
+            kinds = [x.kind for x in since]
+            behind = kinds[len(kinds) - kinds[::-1].index("backward") :]
+            if "zero" in behind and "forward" in behind[behind.index("zero") :]:
+                self.early.append(step)
+            elif "zero" in behind:
+                self.emptied.append(since[len(since) - len(behind) + behind.index("zero")])
+        elif norm > 0 and step.facts["norm"] < min(CLIPPED * norm, NEARLY_NOTHING):
+            self.clipped.append((step, norm))
+
+
+def _order(loop: Loop, steps: Sequence[Event]) -> Iterator[Finding]:
     """zero_grad, backward, step: which comes after which."""
-    events = loop.events
-    forgotten, emptied, clipped, elsewhere, early = [], [], [], [], []
-    for number, e in enumerate(events):
-        if e.kind == "backward":
-            after = next((x for x in events[number:] if x.kind == "step"), None)
-            if after is None:
-                continue
-            last = next((i for i in reversed(range(number)) if events[i].kind == "step"
-                         and events[i].who == after.who), None)  # fmt: skip
-            left = math.hypot(*[e.facts["left"].get(p, 0.0) for p in after.facts["parameters"]])
-            if last is not None and left > 0:
-                forgotten.append(e)
-        elif e.kind == "step":
-            start = next((i for i in reversed(range(number)) if events[i].kind == "step"), -1)
-            since = events[start + 1 : number]
-            walk = next((x for x in reversed(since) if x.kind == "backward"), None)
-            if walk is None:
-                continue
-            between = since[since.index(walk) :]
-            norm, mine = walk.facts.get("norm", 0.0), walk.facts["parameters"]
-            if not mine & e.facts["parameters"]:
-                elsewhere.append(e)
-            elif e.facts["norm"] == 0 and norm > 0:
-                zeros = [x for x in between if x.kind == "zero"]
-                later = zeros and "forward" in [x.kind for x in between[between.index(zeros[0]) :]]
-                early += [e] if later else []
-                emptied += zeros[:1] if not later else []
-            elif norm > 0 and e.facts["norm"] < min(CLIPPED * norm, NEARLY_NOTHING):
-                clipped.append((e, norm))
-    if elsewhere and len(elsewhere) == len(steps):
+    seen = _Order(loop)
+    forgotten, early, clipped = seen.forgotten, seen.early, seen.clipped
+    if len(seen.elsewhere) == len(steps):
         yield Finding(
             rule="optimizer",
             severity=ERROR,
             text="the optimizer holds none of the parameters that backward() reaches",
-            evidence=f"{len(elsewhere)} steps changed nothing of what the loss was computed from",
-            line=elsewhere[0].place,
+            evidence=f"{len(steps)} steps changed nothing of what the loss was computed from",
+            line=steps[0].place,
             next="make the optimizer of the parameters of the model that is trained",
             explains=_EXPLAINS,
         )
@@ -229,23 +255,23 @@ def _order(loop: Loop, walks: Sequence[Event], steps: Sequence[Event]) -> Iterat
             next="zero_grad(), forward, backward(), step()",
             explains=_EXPLAINS,
         )
-    elif len(emptied) == len(steps):
+    elif len(seen.emptied) == len(steps):
         yield Finding(
             rule="zero_grad after backward",
             severity=ERROR,
             text="zero_grad() stands between backward() and step(): each step gets no gradient",
-            evidence=f"{len(emptied)} of {len(steps)} steps",
-            line=emptied[0].place,
+            evidence=f"{len(steps)} of {len(steps)} steps",
+            line=seen.emptied[0].place,
             next="call zero_grad() before backward(), or after step()",
             explains=_EXPLAINS,
         )
-    elif len(forgotten) >= 2 and 2 * len(forgotten) >= len(walks) - 1:
+    elif len(forgotten) >= 2 and 2 * len(forgotten) >= len(steps) - 1:
         yield Finding(
             rule="zero_grad forgotten",
             severity=ERROR,
             text="gradients are never set back: each step uses the sum of all so far",
-            evidence=f"{len(forgotten)} of {len(walks)} calls of backward() found gradients that "
-            "a step had already used",
+            evidence=f"{len(forgotten)} of {len(steps)} steps used gradients that a step before "
+            "had already used",
             line=forgotten[0].place,
             next="call optimizer.zero_grad() before each backward()",
             explains=FIT,
