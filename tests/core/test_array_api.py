@@ -862,3 +862,13 @@ def test_scalars_out_of_tensors() -> None:
     x[0, 1] = 5.0
     assert x.tolist() == [[0.0, 5.0], [0.0, 0.0]]
     assert x.to_device("cpu") is x
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float32", "float64", "bfloat16"])
+def test_zeros_of_either_sign(dtype):
+    floating = dtype not in ("bool", "int8", "uint64")
+    for value in (0, False, 0.0, -0.0):
+        y = bl.full((2, 3), value, dtype=dtype).array
+        assert (y.shape, y.dtype.name) == ((2, 3), dtype)
+        assert not y.any()
+        assert np.signbit(y.astype("float64")).all() == (floating and str(value) == "-0.0")

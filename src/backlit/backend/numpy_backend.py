@@ -183,6 +183,8 @@ def full(shape: tuple[int, ...], value: float, dtype: np.dtype) -> np.ndarray:
         value = _whole(np.asarray(value), dtype)
     elif dtype == bfloat16:
         value = float(value)  # ml_dtypes takes no integers above those of int64
+    if value == 0 and not np.signbit(value):
+        return np.zeros(shape, dtype)  # whose memory the system gives when it is first written to
     result = np.empty(shape, dtype)
     result[...] = value
     return result
