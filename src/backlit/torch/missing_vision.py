@@ -16,7 +16,7 @@ _NO_WEIGHTS = (
     "no weights come with it; load a file: backlit.models.load_weights(model, 'weights.pth')"
 )
 _LARGER = "use backlit.models.TinyYOLO, or write it with nn"
-_REGIONS = "cut boxes out of the image itself: transforms.functional.resized_crop"
+_REGIONS = "use roi_align, which interpolates"
 _IOU = "use generalized_box_iou, which has a slope where boxes do not overlap, too"
 _PLAIN_TENSORS = "an image is a plain Tensor; leave it out"
 
@@ -79,8 +79,7 @@ MISSING_VISION = {
     **_all("ops", "distance_box_iou_loss complete_box_iou_loss", f"{_IOU}_loss"),
     **_all(
         "ops",
-        "roi_align RoIAlign roi_pool RoIPool ps_roi_align PSRoIAlign ps_roi_pool PSRoIPool "
-        "MultiScaleRoIAlign",
+        "roi_pool RoIPool ps_roi_align PSRoIAlign ps_roi_pool PSRoIPool MultiScaleRoIAlign",
         _REGIONS,
     ),
     **_all(

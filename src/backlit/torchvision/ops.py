@@ -17,6 +17,8 @@ from ..models.detection.boxes import (
     generalized_box_iou,
     nms,
 )
+from ..models.detection.regions import roi_align
+from ..nn.module import Module as _Module
 from ..tensor import Tensor
 from ..tensor import wrap as _wrap
 from ..torch import nn as _nn
@@ -72,6 +74,22 @@ def sigmoid_focal_loss(
 
 
 boxes = _sys.modules[__name__]  # torchvision's file, which has what is here
+
+
+class RoIAlign(_Module):
+    """`roi_align` of one grid, as a layer."""
+
+    def __init__(
+        self, output_size: object, spatial_scale: float, sampling_ratio: int, aligned: bool = False
+    ):
+        self.output_size, self.spatial_scale = output_size, spatial_scale
+        self.sampling_ratio, self.aligned = sampling_ratio, aligned
+
+    def forward(self, input: Tensor, rois: object) -> Tensor:
+        """Of an image's features and boxes."""
+        how = (self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned)
+        return roi_align(input, rois, *how)  # type: ignore[arg-type]
+
 
 __getattr__ = _mirrored("torchvision.ops")
 
