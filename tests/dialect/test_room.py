@@ -36,6 +36,7 @@ PATHS = {
     "autograd.functional": "jacobian",
     "func": "vjp",
     "linalg": "norm",
+    "special": "expit",
     "cuda": "is_available",
     "cuda.amp": "autocast",
     "amp": "GradScaler",

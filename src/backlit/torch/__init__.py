@@ -4,8 +4,8 @@ The room holds no mathematics: its functions are Backlit's, with PyTorch's names
 and defaults. `docs/guide/differences.md` says where they differ from PyTorch's. From its import on
 a call of a Tensor's method that means two things (`x.max(1)`, `x.std()`) is PyTorch's.
 
-What users call: `creation` `random` `linalg` `func` `function` `autograd` `nn` `optim` `utils`
-`distributions` `serialization` `amp` `compiling` `compiler` `jit` `testing` `settings`.
+What users call: `creation` `random` `linalg` `special` `func` `function` `autograd` `nn` `optim`
+`utils` `distributions` `serialization` `amp` `compiling` `compiler` `jit` `testing` `settings`.
 Types and devices: `kinds` `version` `accelerator` `backends` `cuda` `mps` `xpu` `distributed`.
 The room itself: `mirror` `missing` (its names, and what is said of PyTorch's others), `instead`
 `__main__` (`import torch` that means this room), `differences` (the guide's page), `_dynamo`.
@@ -118,6 +118,7 @@ from . import (  # isort: skip  (they stand on what is above)
     nn,
     optim,
     random,
+    special,
     testing,
     utils,
     version,

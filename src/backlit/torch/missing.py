@@ -67,7 +67,13 @@ MISSING = {
     "torch.grid_sampler_3d": "use nn.functional.grid_sample, which has words for its options",
     "torch.i0": "there are no Bessel functions; np.i0(x.numpy()) has the values",
     "torch.segment_reduce": "number the segments: out.scatter_reduce(0, numbers, x, 'sum')",
-    "torch.special": "look in torch: torch.erf, torch.lgamma, torch.xlogy",
+    **{
+        f"torch.special.{name}": "scipy.special has it for x.numpy(), without a derivative"
+        for name in (
+            "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 erfcx gammainc gammaincc i0 i0e i1 "
+            "i1e modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 zeta"
+        ).split()
+    },
     "torch.xpu": "it computes on the CPU",
     "torch.mps": "it computes on the CPU",
     "torch.Storage": "a Tensor holds its own array; use x.numpy()",
