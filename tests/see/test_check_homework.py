@@ -109,3 +109,18 @@ def test_a_gate_with_a_state_of_its_own_is_mended_too():
 
     cause = see.check(Multiply, np.array([3.0, 0.5]), np.array([-4.0, 1.0])).causes[0]
     assert cause.fix.endswith("self.y  →  self.x"), cause
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "fix"),
+    [
+        ("dout @ w", "raises", "w  →  w.T"),
+        ("(dout @ w.T).T", "transposed", "(dout @ w.T).T  →  dout @ w.T"),
+    ],
+)
+def test_what_raises_or_does_not_fit_is_mended_too(wrong, kind, fix):
+    mistake = Mistake("affine", "dout.dot(w.T)", wrong, "", ())
+    cause = see.check(functions("affine", mistake), *PAIRS["affine"][1]).causes[0]
+    assert cause.kind == kind
+    assert cause.fix == f"line {mistake.line}: {fix}"
+    assert "with that one change the gradient of x and w and b agrees" in cause.evidence

@@ -43,6 +43,8 @@ def judge(
         return result
     answers = [answer(op, t, t.upstream) for t in experiment.trials]
     if _broken(experiment, op, answers, result):
+        if not answers[0].changed and result.causes:
+            _mended(result.causes[0], repairs(experiment, op, experiment.positions), experiment)
         return result
     for k in experiment.positions:
         if all(a.gradients[k] is None for a in answers):
@@ -61,7 +63,10 @@ def judge(
         return result
     result.verdict = WRONG
     positions = [f.position for f in wrong if not f.ties_only]
-    changed = [_edit(experiment, r) for r in repairs(experiment, op, positions)]
+    kinds: dict[tuple[str, tuple[int, ...]], Repair] = {}  # the simplest of a kind is enough
+    for repair in repairs(experiment, op, positions):
+        kinds.setdefault((repair.kind, repair.positions), repair)
+    changed = [_edit(experiment, r) for r in kinds.values()]
     explained = explain_all(experiment, op, answers, positions, brief=bool(changed))
     tied = [[_ties(f)] for f in wrong if f.ties_only]
     result.causes = merge([*tied, *explained])
@@ -86,6 +91,16 @@ def _edit(experiment: Experiment, r: Repair) -> Cause:
         RANKS["edit"] + r.rank,
         {"line": r.line, "old": r.old, "new": r.new},
     )  # fmt: skip
+
+
+def _mended(cause: Cause, found: list[Repair], experiment: Experiment) -> None:
+    """Say of a backward that raises, or gives what does not fit, by which change it is right."""
+    if found:
+        edit = _edit(experiment, found[0])
+        cause.title += f"; {edit.title}"
+        cause.evidence = "; ".join(filter(None, (cause.evidence, edit.evidence)))
+        cause.fix = edit.fix
+        cause.detail |= edit.detail
 
 
 def told_once(changed: list[Cause], others: list[Cause]) -> list[Cause]:
