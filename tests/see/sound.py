@@ -844,6 +844,23 @@ def fine_tuning_with_frozen_batch_norm():
 
 
 @healthy
+def fine_tuning_of_a_head_on_a_backbone_in_evaluation_mode():
+    bl.manual_seed(0)
+    net = Of(lambda m, x: m.head(F.relu(m.norm(m.body(x)))), body=nn.Linear(10, 16),
+             norm=nn.BatchNorm1d(16), head=nn.Linear(16, 4))  # fmt: skip
+    for part in (net.body, net.norm):
+        part.requires_grad_(False)
+        part.eval()
+    return case(net, points(), CE, optim.Adam(net.head.parameters(), lr=1e-2))
+
+
+@healthy
+def summed_over_a_large_batch_with_adam():
+    loss = nn.MSELoss(reduction="sum")
+    return case(mlp(6, 16, 1), values(2048), loss, ADAM)
+
+
+@healthy
 def two_rates_for_two_groups():
     net = mlp(10, 32, 4)
     groups = [{"params": net[0].parameters(), "lr": 1e-5}, {"params": net[2].parameters()}]

@@ -20,7 +20,7 @@ from ..finding import ERROR, FIT, FLOW, WARNING, Finding
 from ..material import Material, is_floating, rms
 
 #: Inputs, by their root mean square: standardised ones have 1, and bytes up to 255 are far above.
-LARGE_INPUT, TINY_INPUT = 10, 1e-3
+LARGE_INPUT, TINY_INPUT = 20, 1e-3
 #: Fewer numbers or rows than this have no size that could be told.
 ENOUGH_NUMBERS = 8
 #: A feature whose deviation is so many times the median one drowns the others.

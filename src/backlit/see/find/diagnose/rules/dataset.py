@@ -13,7 +13,7 @@ from ..finding import ERROR, Finding
 from ..material import FAILURES, Material
 
 #: So many batches and rows are looked at, so many random orders compared with.
-BATCHES, ROWS, ORDERS = 16, 2000, 40
+BATCHES, ROWS, ORDERS = 16, 1000, 40
 #: The batches' classes differ by so many times more than in any random order.
 SORTED = 2.0
 #: Rows of fewer numbers may be equal by chance.

@@ -26,6 +26,8 @@ SATURATED = 0.5
 VANISHES, EXPLODES, DEEP = 1e-4, 1e3, 4
 #: The ratio of the whole gradient's norm to the weights', from which any step overshoots.
 OVERSHOOTS = 1e3
+#: A step that changes the weights by so little of their size does not overshoot, though.
+SMALL_STEP = 0.1
 
 
 def ignores_input(m: Material) -> Iterator[Finding]:
@@ -139,7 +141,11 @@ def gradient_scale(m: Material) -> Iterator[Finding]:
     if sizes and np.isfinite(m.loss):
         total = math.sqrt(squares(*(g for _, _, g in m.weights)))
         weights = math.sqrt(squares(*(p.array for _, p, _ in m.weights)))
-        if total > OVERSHOOTS * max(weights, 1.0):
+        steps = list(m.updates.values())
+        small = (
+            bool(steps) and float(np.median(steps)) < SMALL_STEP
+        )  # the rate, or Adam, sees to it
+        if total > OVERSHOOTS * max(weights, 1.0) and not small:
             yield Finding(
                 rule="exploding gradients",
                 severity=WARNING,

@@ -222,8 +222,8 @@ def batch_norm(m: Material) -> Iterator[Finding]:
         if not isinstance(layer, _BatchNorm) or not layer._mixes or mean is None or var is None:
             continue
         untouched = not mean.array.any() and (var.array == 1).all()
-        trains = any(p.requires_grad for p in layer.parameters()) or not list(layer.parameters())
-        if not layer.training and untouched and (trains or layer.weight is not None):
+        trains = any(p.requires_grad for p in layer.parameters())
+        if not layer.training and untouched and trains:
             text = f"{name} is in evaluation mode, and its statistics are those of a new layer"
             cure = "model.train(), or load statistics that were learned"
         elif layer.training and layer.momentum == 0:
