@@ -52,7 +52,7 @@ def log_ndtr(input: Any) -> Tensor:
 def multigammaln(input: Any, p: int) -> Tensor:
     """log Γ_p(x) = p(p-1)/4 log π + Σ_j log Γ(x - j/2), j from 0 to p - 1."""
     x = as_tensor(input)
-    total = 0.25 * p * (p - 1) * math.log(math.pi)
+    total: Any = 0.25 * p * (p - 1) * math.log(math.pi)
     for j in range(p):
         total = total + lgamma(x - 0.5 * j)
     return total

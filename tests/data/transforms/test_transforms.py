@@ -398,6 +398,11 @@ def test_transforms_can_be_sent_to_other_processes():
 
 @every("make, error, text", [
     (lambda: F.hflip(np.zeros((2, 2))), DTypeError, r"hflip: an image is a PIL image or a Tensor,"),
+    (lambda: F.hflip((bl.ones((3, 2, 2)), 1)), DTypeError,
+     r"hflip: an image is a PIL image or a Tensor, got .*; a transform takes one image: give"),
+    (lambda: T.RandomHorizontalFlip(1.0)({"image": 1}), DTypeError, "a transform takes one image"),
+    (lambda: T.Compose([T.ToTensor()])(bl.ones((3, 2, 2)), {"boxes": 1}), ArgumentError,
+     "Compose: got 2 arguments; a transform takes one image: give it alone, and move boxes or"),
     (lambda: F.hflip([1]), DTypeError, "hflip: an image is a PIL image or a Tensor, got a list"),
     (lambda: F.hflip(bl.tensor([1.0])), ShapeError, r"hflip: an image has shape \(\.\.\., H, W\),"),
     (lambda: F.hflip(bl.tensor([[[1.0]]], requires_grad=True)), bl.errors.GradientError,

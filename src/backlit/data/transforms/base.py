@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from ...array_api.arguments import number
 from ...errors import ArgumentError
 from ...foreign import words
 from . import draws
+from .functional import ONE_IMAGE
 
 
 class Transform:
@@ -23,7 +25,14 @@ class Transform:
 
     def __call__(self, *args: Any) -> Any:
         """The transformed image."""
-        return self.forward(*args)
+        try:
+            return self.forward(*args)
+        except TypeError:
+            if len(args) > 1 and not _takes(self.forward, len(args)):
+                raise ArgumentError(
+                    f"{type(self).__name__}: got {len(args)} arguments; {ONE_IMAGE}"
+                ) from None
+            raise
 
     def forward(self, image: Any) -> Any:
         """The transformed image."""
@@ -32,6 +41,15 @@ class Transform:
     def __repr__(self) -> str:
         found = (f"{k}={_said(v)}" for k, v in vars(self).items() if not k.startswith("_"))
         return f"{type(self).__name__}({', '.join(found)})"
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def _said(value: Any) -> str:

@@ -65,6 +65,13 @@ def is_picture(image: Any) -> bool:
     return library is not None and isinstance(image, library.Image)
 
 
+#: What to do with boxes, masks and labels beside an image.
+ONE_IMAGE = (
+    "a transform takes one image: give it alone, and move boxes or masks with it by your own code, "
+    "as hflip does x to W - x, with functions of transforms.functional and numbers that you draw"
+)
+
+
 def _by_pillow() -> ModuleType:
     from . import pil
 
@@ -77,6 +84,8 @@ def _values(what: str, image: Any) -> np.ndarray:
         kind, cure = words(image)
         if isinstance(image, np.ndarray):
             kind, cure = describe(image), "use ToTensor() first, or PIL.Image.fromarray(image)"
+        elif isinstance(image, tuple | dict):
+            cure = ONE_IMAGE
         raise DTypeError(f"{what}: an image is a PIL image or a Tensor, got {kind}; {cure}")
     image._require_cut(what, "transform the images before, or give image.detach()")
     array = image.numpy()
