@@ -18,7 +18,7 @@ def few(first):
 
 
 def explained(mistake: Mistake, readable: bool) -> bool:
-    """Whether the first cause names the mistake, in the line where it is if the text is known."""
+    """Whether the first cause names the mistake; if it names a line, that where it was made."""
     result = see.check(functions(mistake.pair, mistake, readable), *PAIRS[mistake.pair][1])
     assert result.verdict == "wrong", mistake
     if not result.causes:
@@ -26,7 +26,7 @@ def explained(mistake: Mistake, readable: bool) -> bool:
     first = result.causes[0]
     said = f"{first.kind} {first.title}".lower()
     return any(word in said for word in mistake.kinds) and (
-        not readable or abs(first.detail.get("line", -9) - mistake.line) <= 1
+        abs(first.detail.get("line", mistake.line) - mistake.line) <= 1
     )
 
 
