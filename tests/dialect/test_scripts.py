@@ -12,7 +12,17 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 @pytest.mark.parametrize(
-    "name", ["quickstart", "cifar_resnet", "dcgan", "vae", "word_rnn", "reinforce"]
+    "name",
+    [
+        "quickstart",
+        "cifar_resnet",
+        "dcgan",
+        "vae",
+        "word_rnn",
+        "reinforce",
+        "message_passing",
+        "lora",
+    ],
 )
 def test_a_script_runs_as_it_stands(name, capsys):
     sys.modules.pop("course", None)  # it holds a stream of numbers
