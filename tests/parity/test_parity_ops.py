@@ -189,13 +189,14 @@ def place(x, index, shape):
 
 
 def margins(padding):
-    (top, bottom), (left, right) = padding
-    return (left, right, top, bottom)
+    """Padding as PyTorch's `pad` wants it: the last axis first."""
+    return [n for pair in reversed(padding) for n in pair]
 
 
 def convolution(x, weight, stride, padding, dilation, groups):
     x = F.pad(x, margins(padding))
-    return F.conv2d(x, weight, stride=stride, dilation=dilation, groups=groups)
+    conv = (F.conv1d, F.conv2d, F.conv3d)[len(stride) - 1]
+    return conv(x, weight, stride=stride, dilation=dilation, groups=groups)
 
 
 def convolution_input(y, weight, stride, padding, dilation, groups, size):
