@@ -29,7 +29,7 @@ def less_sum(x):
 @pytest.mark.parametrize(
     ("shapes", "count"),
     [
-        ([(20, 300), (31, 300), (40, 300)], 2),  # rows: how often the inner loop begins
+        ([(20, 300), (31, 300), (40, 300)], 4),  # rows: three sums, and one map for all
         ([(20, 300), (20, 301)], 4),  # columns: what it does
         ([(16, 300), (15, 300)], 3),  # few rows: LLVM may write the loop over them out
     ],

@@ -8,7 +8,8 @@ How many times that loop runs, and where it begins each time, it need not know.
 A number can be an argument if no instruction that uses it depends on the index of an innermost
 loop; so can the turns of a loop that is the only one, and carries nothing. It is one if it differs
 from one of the kernels to another. What all have in common they keep, and a kernel that is like no
-other one stays as it was written.
+other one stays as it was written. Kernels with sums in whichever order LLVM likes keep all numbers
+of theirs, so that no result depends on what else is compiled.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LABELS = re.compile(r"label %([\w.]+)")
 #: Instructions whose numbers can be arguments: of indices and addresses, and calls of helpers.
 _INDEX = re.compile(
     r"  (?:%[\w.]+ = (?:(?:add|sub|mul)(?: nsw)? i64 |icmp \w+ i64 |select i1 [^,]+, i64 "
-    r"|getelementptr inbounds \w+, ptr [^,]+, i64 )|call void @)"
+    r"|getelementptr inbounds \w+, ptr [^,]+, i64 ))"
 )
 _CALL = "  call void @"
 _PHI = re.compile(r"  (%[\w.]+) = phi ")
@@ -109,6 +110,7 @@ def _free(text: str) -> Iterator[int | None]:
     """For each number of a function, if it is more than what it can be an argument; None: never."""
     lines = text.split("\n")
     heads, alone = _innermost(lines)
+    ordered = "reassoc" not in text  # whether it says in which order it adds
     inside: set[str] = set()  # what depends on the index of an innermost loop
     head = False
     for line in lines:
@@ -120,8 +122,10 @@ def _free(text: str) -> Iterator[int | None]:
             inside.add(made[1])
         turns = alone and head and "icmp slt" in line
         most = None
-        if _INDEX.match(line) and (turns or not depends):
-            most = -1 if line.startswith(_CALL) else FEW
+        if line.startswith(_CALL):
+            most = None if depends else -1
+        elif ordered and _INDEX.match(line) and (turns or not depends):
+            most = FEW
         yield from [most] * len(_NUMBER.findall(line + "\n"))
 
 
