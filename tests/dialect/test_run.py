@@ -253,4 +253,5 @@ Square.apply(torch.randn(8, 2, requires_grad=True)).sum().backward()
 """)
     told = run("--check", script).stderr
     assert "at train.py:6, Square.backward; forward: def forward(ctx, x)" in told
-    assert "1/2 times what it should be (or 1/n with n = 2, the size of axis 1 of x)" in told
+    assert "the gradient of x is 1/2 times what it should be\n" in told
+    assert "fix: multiply by 2\n" in told

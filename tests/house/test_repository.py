@@ -365,6 +365,8 @@ def test_no_function_is_longer_than_a_page():
 #: Lists of three or more names that ops have too, and what they are names of.
 NO_OPS = {
     "compiler/eager.py": "functions of the namespace that have native versions",
+    "see/checks/numpy_functions.py": "NumPy's functions as users call them, and arrays' methods",
+    "see/checks/numpy_names.py": "NumPy's functions as a user's text has them",
     "see/records/value.py": "what is measured of an array",
 }
 

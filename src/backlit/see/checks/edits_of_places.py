@@ -6,6 +6,7 @@ import ast
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from .edit import Change, parsed, text
 
@@ -75,107 +76,150 @@ def _moved(e: ast.expr, by: int) -> ast.expr:
     return ast.BinOp(e, ast.Add() if by > 0 else ast.Sub(), ast.Constant(1))
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of an index (or several that read alike), which can be replaced."""
+
+    whole: ast.Subscript
+    entries: list[ast.expr]
+    at: list[int]
+
+    @property
+    def old(self) -> ast.expr:
+        """What stands there."""
+        return self.entries[self.at[0]]
+
+    def put(self, new: ast.expr) -> ast.Subscript:
+        """The whole with another entry."""
+        return _indexed(
+            self.whole, [new if i in self.at else e for i, e in enumerate(self.entries)]
+        )
+
+    def shifted(self, new: ast.expr, rank: float = 0.1) -> Change:
+        """The entry takes the wrong place, this one belongs there."""
+        return Change(self.whole, self.put(new), "shifted", _wrong(self.whole), rank)
+
+    def off_by_one(self, new: ast.expr, rank: float = 0.05) -> Change:
+        """The entry takes the place beside the one that belongs there."""
+        words = f"`{text(self.whole)}` is off by one"
+        return Change(self.whole, self.put(new), "shifted", words, rank)
+
+
+def _wrong(e: ast.Subscript) -> str:
+    return f"`{text(e)}` takes the wrong place"
+
+
+def _indexed(e: ast.Subscript, entries: Sequence[ast.expr]) -> ast.Subscript:
+    index = entries[0] if len(entries) == 1 else ast.Tuple(list(entries), ast.Load())
+    return ast.Subscript(e.value, index, e.ctx)
+
+
 def places(e: ast.Subscript) -> Iterator[Change]:
     """Another index or slice, or two of them exchanged."""
-    said = f"`{text(e)}` takes the wrong place"
-    index = e.slice
-    entries = list(index.elts) if isinstance(index, ast.Tuple) else [index]
+    entries = list(e.slice.elts) if isinstance(e.slice, ast.Tuple) else [e.slice]
+    yield from _exchanged(e, entries)
+    for entry in _entries(e, entries):
+        if isinstance(entry.old, ast.Slice):
+            yield from _turned_round(entry, entry.old)
+            yield from _moved_slices(entry, entry.old)
+            yield from _cut_at_the_end(entry, entry.old)
+            yield from _like_another(entry, entry.old)
+        elif not isinstance(entry.old, ast.Constant) or isinstance(entry.old.value, int):
+            yield from _moved_indices(entry)
+    yield from _strides(e)
+    if isinstance(e.ctx, ast.Load):
+        yield Change(e, e.value, "index", f"`{text(e)}` takes a part where the whole belongs", 0.15)
 
-    def indexed(changed: Sequence[ast.expr]) -> ast.Subscript:
-        whole = changed[0] if len(changed) == 1 else ast.Tuple(list(changed), ast.Load())
-        return ast.Subscript(e.value, whole, e.ctx)
 
+def _exchanged(e: ast.Subscript, entries: list[ast.expr]) -> Iterator[Change]:
+    """Two indices in the wrong order: x[j, i] for x[i, j]."""
+    words = f"the indices of `{text(e)}` are exchanged"
     for one, two in itertools.combinations(range(len(entries)), 2):
         if text(entries[one]) != text(entries[two]):
             swapped = list(entries)
             swapped[one], swapped[two] = swapped[two], swapped[one]
-            yield Change(
-                e, indexed(swapped), "transposed", f"the indices of `{text(e)}` are exchanged", 0.0
-            )
+            yield Change(e, _indexed(e, swapped), "transposed", words, 0.0)
+
+
+def _entries(e: ast.Subscript, entries: list[ast.expr]) -> Iterator[_Entry]:
+    """Each entry, and then the slices with bounds that stand there more than once, together."""
     alike: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
         alike.setdefault(text(entry), []).append(place)
-    groups = [([i], entry) for i, entry in enumerate(entries)]
-    groups += [(group, entries[group[0]]) for group in alike.values() if len(group) > 1]
-    for group, entry in groups:
-        place = group[0]
-        if len(group) > 1 and not (isinstance(entry, ast.Slice) and (entry.lower or entry.upper)):
-            continue
+        yield _Entry(e, entries, [place])
+    for group in alike.values():
+        first = entries[group[0]]
+        if len(group) > 1 and isinstance(first, ast.Slice) and (first.lower or first.upper):
+            yield _Entry(e, entries, group)
 
-        def put(new: ast.expr, group: list[int] = group) -> ast.Subscript:
-            return indexed([new if i in group else e for i, e in enumerate(entries)])
 
-        if isinstance(entry, ast.Slice):
-            low, high, step = entry.lower, entry.upper, entry.step
-            if step is None:
-                yield Change(
-                    e,
-                    put(ast.Slice(low, high, parsed("-1"))),
-                    "flipped",
-                    f"`{text(e)}` runs the wrong way",
-                    0.1,
-                )
-            else:
-                yield Change(
-                    e,
-                    put(ast.Slice(low, high, None)),
-                    "flipped",
-                    f"`{text(e)}` runs the wrong way",
-                    0.05,
-                )
-            for by in (1, -1):
-                lower = None if low is None else _moved(low, by)
-                upper = None if high is None else _moved(high, by)
-                if isinstance(upper, ast.Constant) and upper.value is None:
-                    upper = None
-                if low is not None and high is not None:
-                    yield Change(
-                        e,
-                        put(ast.Slice(lower, upper, step)),
-                        "shifted",
-                        f"`{text(e)}` is off by one",
-                        0.05,
-                    )
-                if low is not None:
-                    yield Change(e, put(ast.Slice(lower, high, step)), "shifted", said, 0.1)
-                elif by > 0:
-                    new = ast.Slice(ast.Constant(1), high, step)
-                    yield Change(e, put(new), "shifted", said, 0.1)
-                    if high is not None:
-                        cut = ast.Slice(ast.Constant(1), None, step)
-                        yield Change(e, put(cut), "shifted", f"`{text(e)}` is off by one", 0.05)
-                if high is not None:
-                    yield Change(e, put(ast.Slice(low, upper, step)), "shifted", said, 0.1)
-                elif by < 0:
-                    new = ast.Slice(low, parsed("-1"), step)
-                    yield Change(e, put(new), "shifted", said, 0.1)
-                    if low is not None:
-                        cut = ast.Slice(None, parsed("-1"), step)
-                        yield Change(e, put(cut), "shifted", f"`{text(e)}` is off by one", 0.05)
-            if high is not None and text(high).startswith("-"):
-                both = ast.Slice(parsed("1"), high, step)
-                yield Change(e, put(both), "shifted", said, 0.1)
-                later = _moved(high, 1)
-                none = isinstance(later, ast.Constant) and later.value is None
-                both = ast.Slice(ast.Constant(1), None if none else later, step)
-                yield Change(e, put(both), "shifted", f"`{text(e)}` is off by one", 0.05)
-            if low is not None and high is not None and len(entries) > 1:
-                for other_place, other in enumerate(entries):
-                    if other_place != place and isinstance(other, ast.Slice):
-                        yield Change(e, put(other), "shifted", said, 0.15)
-        elif not isinstance(entry, ast.Constant) or isinstance(entry.value, int):
-            for by in (1, -1):
-                yield Change(
-                    e, put(_moved(entry, by)), "shifted", f"`{text(e)}` is off by one", 0.1
-                )
-            if isinstance(entry, ast.Name) and len(entries) == 1:
-                yield Change(e, ast.Subscript(e.value, ast.Slice(), e.ctx), "index", said, 0.2)
-    for name in sorted({n.id for n in ast.walk(index) if isinstance(n, ast.Name)}):
+def _turned_round(entry: _Entry, old: ast.Slice) -> Iterator[Change]:
+    """A slice the wrong way round: x[:] for x[::-1], x[::-1] for x[:]."""
+    step, rank = (parsed("-1"), 0.1) if old.step is None else (None, 0.05)
+    words = f"`{text(entry.whole)}` runs the wrong way"
+    yield Change(
+        entry.whole, entry.put(ast.Slice(old.lower, old.upper, step)), "flipped", words, rank
+    )
+
+
+def _moved_slices(entry: _Entry, old: ast.Slice) -> Iterator[Change]:
+    """A slice from one place earlier or later, or to it: x[:-1] for x[1:], x[1:3] for x[2:4]."""
+    low, high, step = old.lower, old.upper, old.step
+    for by in (1, -1):
+        lower = None if low is None else _moved(low, by)
+        upper = None if high is None else _or_the_end(_moved(high, by))
+        if low is not None and high is not None:
+            yield entry.off_by_one(ast.Slice(lower, upper, step))
+        if low is not None:
+            yield entry.shifted(ast.Slice(lower, high, step))
+        elif by > 0:
+            yield entry.shifted(ast.Slice(ast.Constant(1), high, step))
+            if high is not None:
+                yield entry.off_by_one(ast.Slice(ast.Constant(1), None, step))
+        if high is not None:
+            yield entry.shifted(ast.Slice(low, upper, step))
+        elif by < 0:
+            yield entry.shifted(ast.Slice(low, parsed("-1"), step))
+            if low is not None:
+                yield entry.off_by_one(ast.Slice(None, parsed("-1"), step))
+
+
+def _or_the_end(bound: ast.expr) -> ast.expr | None:
+    """A bound of a slice; nothing for the end, which −1 + 1 is."""
+    return None if isinstance(bound, ast.Constant) and bound.value is None else bound
+
+
+def _cut_at_the_end(entry: _Entry, old: ast.Slice) -> Iterator[Change]:
+    """A slice that is cut at the end and not at the start: x[:-2] for x[1:-1]."""
+    if old.upper is None or not text(old.upper).startswith("-"):
+        return
+    yield entry.shifted(ast.Slice(parsed("1"), old.upper, old.step))
+    yield entry.off_by_one(ast.Slice(ast.Constant(1), _or_the_end(_moved(old.upper, 1)), old.step))
+
+
+def _like_another(entry: _Entry, old: ast.Slice) -> Iterator[Change]:
+    """The slice of another axis: x[1:3, 1:3] for x[1:3, 2:4]."""
+    if old.lower is not None and old.upper is not None:
+        for place, other in enumerate(entry.entries):
+            if place != entry.at[0] and isinstance(other, ast.Slice):
+                yield entry.shifted(other, 0.15)
+
+
+def _moved_indices(entry: _Entry) -> Iterator[Change]:
+    """An index beside the right one: x[t] for x[t - 1], x[t] for all of x."""
+    for by in (1, -1):
+        yield entry.off_by_one(_moved(entry.old, by), 0.1)
+    if isinstance(entry.old, ast.Name) and len(entry.entries) == 1:
+        e = entry.whole
+        yield Change(e, ast.Subscript(e.value, ast.Slice(), e.ctx), "index", _wrong(e), 0.2)
+
+
+def _strides(e: ast.Subscript) -> Iterator[Change]:
+    """A name in an index without its stride: x[i] for x[2 * i]."""
+    for name in sorted({n.id for n in ast.walk(e.slice) if isinstance(n, ast.Name)}):
         for moved in (f"2 * {name}", f"3 * {name}", f"{name} + 1", f"{name} - 1", f"{name} // 2"):
-            words = f"`{text(e)}` forgets the stride" if "*" in moved else said
+            words = f"`{text(e)}` forgets the stride" if "*" in moved else _wrong(e)
             yield Change(e, substituted(e, name, parsed(moved)), "index", words, 0.15)
-    if isinstance(e.ctx, ast.Load):
-        yield Change(e, e.value, "index", f"`{text(e)}` takes a part where the whole belongs", 0.15)
 
 
 def substituted(e: ast.Subscript, name: str, new: ast.expr) -> ast.Subscript:

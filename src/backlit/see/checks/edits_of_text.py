@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import copy
 import itertools
 from collections.abc import Iterator
 
 from .edit import Change, parsed, text
-from .edits_of_places import orders, permuted, places, ranges
+from .edits_of_calls import calls, exchanged_factors
+from .edits_of_places import orders, places
 
 
 def of_text(function: ast.FunctionDef) -> Iterator[Change]:
@@ -23,7 +23,7 @@ def of_text(function: ast.FunctionDef) -> Iterator[Change]:
         elif isinstance(node, ast.Constant):
             yield from _constants(node)
         elif isinstance(node, ast.Call):
-            yield from _calls(node)
+            yield from calls(node)
         elif isinstance(node, ast.Compare):
             yield from _comparisons(node)
         elif isinstance(node, ast.Subscript):
@@ -59,91 +59,57 @@ _POWERS = {ast.Mult: ast.Div, ast.Div: ast.Mult}
 
 
 def _operators(e: ast.BinOp) -> Iterator[Change]:
-    left, right, op = e.left, e.right, type(e.op)
+    op = type(e.op)
     if op in _SIGNS:
-        yield Change(
-            e,
-            ast.BinOp(left, _SIGNS[op](), right),
-            "term sign",
-            f"the term `{text(right)}` has the wrong sign",
-            0.0,
-        )
-        for kept, gone in ((left, right), (right, left)):
-            yield Change(e, kept, "term extra", f"the term `{text(gone)}` is one too many", 0.1)
-        if op is ast.Sub:
-            yield Change(
-                e,
-                ast.BinOp(right, ast.Sub(), left),
-                "term sign",
-                f"`{text(e)}` has the wrong sign",
-                0.0,
-            )
-            yield Change(
-                e,
-                ast.UnaryOp(ast.USub(), right),
-                "term extra",
-                f"the term `{text(left)}` is one too many",
-                0.15,
-            )
-        yield Change(
-            e,
-            ast.BinOp(left, ast.Mult(), right),
-            "factor replaced",
-            f"`{text(right)}` is added where it is a factor",
-            0.2,
-        )
+        yield from _terms(e)
     if op in _POWERS:
-        verb = (
-            "multiplies where it must divide"
-            if op is ast.Mult
-            else ("divides where it must multiply")
-        )
-        yield Change(
-            e,
-            ast.BinOp(left, _POWERS[op](), right),
-            "factor replaced",
-            f"`{text(right)}` {verb}",
-            0.0,
-        )
-        yield Change(e, left, _kind_of(right), _too_many(right, op), 0.05)
-        yield Change(
-            e,
-            right if op is ast.Mult else ast.BinOp(ast.Constant(1), ast.Div(), right),
-            _kind_of(left),
-            _too_many(left, ast.Mult),
-            0.05,
-        )
-        if op is ast.Mult:
-            yield Change(
-                e,
-                ast.BinOp(left, ast.Add(), right),
-                "factor replaced",
-                f"`{text(right)}` is a factor where it is a term",
-                0.2,
-            )
-            yield Change(
-                e,
-                ast.BinOp(left, ast.MatMult(), right),
-                "sum missing",
-                f"`{text(e)}` multiplies element by element where a matrix product belongs",
-                0.15,
-            )
+        yield from _product(e)
         yield from _two_too_many(e)
     if op is ast.MatMult:
-        for new in _products(left, right):
-            yield Change(
-                e, new, "transposed", f"the factors of `{text(e)}` stand the wrong way round", 0.1
-            )
-        yield Change(
-            e,
-            ast.BinOp(left, ast.Mult(), right),
-            "summed too much",
-            f"`{text(e)}` is a matrix product where element by element belongs",
-            0.2,
-        )
+        yield from _matrix_product(e)
     if op is ast.Pow:
-        yield Change(e, left, "factor extra", f"the power in `{text(e)}` is wrong", 0.1)
+        yield Change(e, e.left, "factor extra", f"the power in `{text(e)}` is wrong", 0.1)
     yield from _parentheses(e)
+
+
+def _terms(e: ast.BinOp) -> Iterator[Change]:
+    """A wrong sign, a term too many, or one that is a factor: a + b for a - b, a, a * b."""
+    left, right, op = e.left, e.right, type(e.op)
+    other = ast.BinOp(left, _SIGNS[op](), right)
+    yield Change(e, other, "term sign", f"the term `{text(right)}` has the wrong sign", 0.0)
+    for kept, gone in ((left, right), (right, left)):
+        yield Change(e, kept, "term extra", f"the term `{text(gone)}` is one too many", 0.1)
+    if op is ast.Sub:
+        other = ast.BinOp(right, ast.Sub(), left)
+        yield Change(e, other, "term sign", f"`{text(e)}` has the wrong sign", 0.0)
+        negative, words = ast.UnaryOp(ast.USub(), right), f"the term `{text(left)}` is one too many"
+        yield Change(e, negative, "term extra", words, 0.15)
+    words = f"`{text(right)}` is added where it is a factor"
+    yield Change(e, ast.BinOp(left, ast.Mult(), right), "factor replaced", words, 0.2)
+
+
+def _product(e: ast.BinOp) -> Iterator[Change]:
+    """A factor that divides, is one too many, or is a term: a * b for a / b, a, a + b, a @ b."""
+    left, right, op = e.left, e.right, type(e.op)
+    times = op is ast.Mult
+    verb = "multiplies where it must divide" if times else "divides where it must multiply"
+    other = ast.BinOp(left, _POWERS[op](), right)
+    yield Change(e, other, "factor replaced", f"`{text(right)}` {verb}", 0.0)
+    yield Change(e, left, _kind_of(right), _too_many(right, op), 0.05)
+    alone = right if times else ast.BinOp(ast.Constant(1), ast.Div(), right)
+    yield Change(e, alone, _kind_of(left), _too_many(left, ast.Mult), 0.05)
+    if times:
+        words = f"`{text(right)}` is a factor where it is a term"
+        yield Change(e, ast.BinOp(left, ast.Add(), right), "factor replaced", words, 0.2)
+        words = f"`{text(e)}` multiplies element by element where a matrix product belongs"
+        yield Change(e, ast.BinOp(left, ast.MatMult(), right), "sum missing", words, 0.15)
+
+
+def _matrix_product(e: ast.BinOp) -> Iterator[Change]:
+    """Matrices in the wrong order, or multiplied for their elements: a @ b for b.T @ a, a * b."""
+    yield from exchanged_factors(e, e.left, e.right)
+    words = f"`{text(e)}` is a matrix product where element by element belongs"
+    yield Change(e, ast.BinOp(e.left, ast.Mult(), e.right), "summed too much", words, 0.2)
 
 
 def _factors(e: ast.expr, op: type = ast.Mult) -> list[tuple[ast.expr, type]]:
@@ -175,20 +141,6 @@ def _kind_of(factor: ast.expr) -> str:
 
 def _too_many(gone: ast.expr, op: type) -> str:
     return f"the {'factor' if op is ast.Mult else 'division by'} `{text(gone)}` is one too many"
-
-
-def _products(a: ast.expr, b: ast.expr) -> Iterator[ast.expr]:
-    for x, y in ((a, b), (b, a)):
-        for turned in itertools.product((False, True), repeat=2):
-            one, two = (_turned(v) if t else v for v, t in zip((x, y), turned, strict=True))
-            if (one, two) != (a, b):
-                yield ast.BinOp(one, ast.MatMult(), two)
-
-
-def _turned(e: ast.expr) -> ast.expr:
-    if isinstance(e, ast.Attribute) and e.attr in ("T", "mT"):
-        return e.value
-    return ast.Attribute(e, "T", ast.Load())
 
 
 def _parentheses(e: ast.BinOp) -> Iterator[Change]:
@@ -229,194 +181,6 @@ def _constants(e: ast.Constant) -> Iterator[Change]:
     for new in sorted(tried - {v}, key=lambda n: abs(n - v)):
         rank = 0.12 if (abs(new - v) <= 1 and new == int(new)) or new in (2 * v, -v) else 0.2
         yield Change(e, parsed(repr(new)), "constant", f"the constant {v!r} is wrong", rank)
-
-
-_FOLDS = ("sum", "mean")
-_RENAMED = {
-    "sum": ("mean", "cumsum"),
-    "mean": ("sum",),
-    "max": ("min", "sum"),
-    "min": ("max",),
-    "zeros_like": ("ones_like",),
-    "ones_like": ("zeros_like",),
-    "zeros": ("ones",),
-    "ones": ("zeros",),
-    "tile": ("repeat",),
-    "repeat": ("tile",),
-    "sin": ("cos",),
-    "cos": ("sin",),
-    "maximum": ("minimum",),
-    "minimum": ("maximum",),
-    "floor": ("ceil",),
-    "tanh": ("cosh",),
-    "sinh": ("cosh",),
-    "cosh": ("sinh",),
-    "exp": ("log", "expm1"),
-    "log": ("exp", "log1p"),
-    "tril": ("triu",),
-    "triu": ("tril",),
-    "argmax": ("argmin",),
-    "std": ("var",),
-    "var": ("std",),
-    "outer": ("dot", "multiply"),
-    "multiply": ("dot", "divide"),
-    "dot": ("multiply", "outer"),
-    "add": ("subtract",),
-    "subtract": ("add",),
-    "sign": ("abs",),
-    "abs": ("sign",),
-}
-_AXES = (
-    "0",
-    "1",
-    "2",
-    "3",
-    "-1",
-    "-2",
-    "None",
-    "(0, 1)",
-    "(1, 2)",
-    "(0, 2)",
-    "(2, 3)",
-    "(0, 2, 3)",
-    "(1, 2, 3)",
-)
-
-
-def _calls(e: ast.Call) -> Iterator[Change]:
-    name = e.func.attr if isinstance(e.func, ast.Attribute) else getattr(e.func, "id", "")
-    for place, keyword in enumerate(e.keywords):
-        if keyword.arg in ("axis", "dim"):
-            for axis in _AXES:
-                if axis != text(keyword.value):
-                    new = copy.copy(e)
-                    new.keywords = list(e.keywords)
-                    new.keywords[place] = ast.keyword(keyword.arg, parsed(axis))
-                    yield Change(
-                        e, new, "wrong axis", _axis_words(name, text(keyword.value), axis), 0.0
-                    )
-        if keyword.arg == "keepdims":
-            new = copy.copy(e)
-            new.keywords = [k for k in e.keywords if k is not keyword]
-            yield Change(e, new, "wrong axis", f"`{text(e)}` must not keep its axis", 0.2)
-    keyed = any(k.arg in ("axis", "dim") for k in e.keywords)
-    method = isinstance(e.func, ast.Attribute) and not _is_module(e.func.value)
-    if name in (*_FOLDS, "max", "min", "repeat", "flip", "softmax", "cumsum") and not keyed:
-        at = 1 if not method else 0
-        if name == "repeat":
-            at += 1
-        if len(e.args) > at:
-            for axis in _AXES:
-                if axis != text(e.args[at]):
-                    new = copy.copy(e)
-                    new.args = [*e.args[:at], parsed(axis), *e.args[at + 1 :]]
-                    yield Change(
-                        e, new, "wrong axis", _axis_words(name, text(e.args[at]), axis), 0.0
-                    )
-        elif name in _FOLDS:
-            for axis, keep in itertools.product(_AXES, (False, True)):
-                new = copy.copy(e)
-                new.keywords = [*e.keywords, ast.keyword("axis", parsed(axis))]
-                if keep:
-                    new.keywords.append(ast.keyword("keepdims", ast.Constant(True)))
-                yield Change(
-                    e,
-                    new,
-                    "summed too much",
-                    f"`{text(e)}` runs over all axes, not over axis {axis} only",
-                    0.05,
-                )
-    if name in _FOLDS and keyed and not any(k.arg == "keepdims" for k in e.keywords):
-        new = copy.copy(e)
-        new.keywords = [*e.keywords, ast.keyword("keepdims", ast.Constant(True))]
-        yield Change(e, new, "wrong axis", f"`{text(e)}` must keep its axis (keepdims=True)", 0.1)
-    for other in _RENAMED.get(name, ()):
-        new = copy.copy(e)
-        new.func = (
-            ast.Attribute(e.func.value, other, ast.Load())
-            if isinstance(e.func, ast.Attribute)
-            else ast.Name(other, ast.Load())
-        )
-        fold = {name, other} == {"sum", "mean"}
-        yield Change(
-            e,
-            new,
-            "mean or sum" if fold else "edit",
-            f"`{name}` stands where `{other}` belongs",
-            0.0 if fold else 0.1,
-        )
-    if name == "tile" and len(e.args) == 2 and isinstance(e.args[1], ast.Tuple):
-        parts: ast.expr = e.args[0]
-        for at, count in enumerate(e.args[1].elts):
-            if text(count) != "1":
-                parts = ast.Call(
-                    ast.Attribute(e.func.value, "repeat", ast.Load())
-                    if isinstance(e.func, ast.Attribute)
-                    else ast.Name("repeat", ast.Load()),
-                    [parts, count],
-                    [ast.keyword("axis", ast.Constant(at))],
-                )
-        yield Change(
-            e,
-            parts,
-            "transposed",
-            "`tile` puts the elements in another order than `repeat`, which belongs here",
-            0.0,
-        )
-    inside = e.func.value if method and isinstance(e.func, ast.Attribute) else None
-    first = inside if inside is not None else (e.args[0] if e.args else None)
-    if first is not None:
-        folds = name in _FOLDS
-        yield Change(
-            e,
-            first,
-            "summed too much" if folds else "edit",
-            f"`{name}` of `{text(first)}` must not be taken",
-            0.1 if folds else 0.15,
-        )
-    if name == "where" and len(e.args) == 3:
-        c, a, b = e.args
-        new = copy.copy(e)
-        new.args = [c, b, a]
-        yield Change(e, new, "mask wrong", f"the two sides of `{text(e)}` are exchanged", 0.0)
-        yield Change(e, a, "mask extra", f"the mask `{text(c)}` has no place there", 0.1)
-        yield Change(e, b, "mask extra", f"the mask `{text(c)}` has no place there", 0.1)
-    if len(e.args) == 2 and name in ("dot", "matmul", "outer", "subtract", "divide"):
-        for new_product in _products(*e.args) if name != "outer" else ():
-            yield Change(
-                e,
-                new_product,
-                "transposed",
-                f"the factors of `{text(e)}` stand the wrong way round",
-                0.1,
-            )
-        new = copy.copy(e)
-        new.args = [e.args[1], e.args[0]]
-        kind = "transposed" if name == "outer" else "inputs exchanged"
-        yield Change(e, new, kind, f"the arguments of `{text(e)}` are exchanged", 0.05)
-    if method and name == "dot" and len(e.args) == 1 and isinstance(e.func, ast.Attribute):
-        for new_product in _products(e.func.value, e.args[0]):
-            yield Change(
-                e,
-                new_product,
-                "transposed",
-                f"the factors of `{text(e)}` stand the wrong way round",
-                0.1,
-            )
-    if name in ("concatenate", "hstack", "vstack", "stack") and e.args:
-        yield from orders(e.args[0], "inputs exchanged", 0.0)
-    if name in ("range", "reversed"):
-        yield from ranges(e, name)
-    if name in ("transpose", "reshape", "swapaxes", "moveaxis", "permute_dims"):
-        yield from permuted(e, method)
-
-
-def _is_module(e: ast.expr) -> bool:
-    return isinstance(e, ast.Name) and e.id in ("np", "numpy", "xp", "math", "cp", "jnp")
-
-
-def _axis_words(name: str, old: str, new: str) -> str:
-    return f"`{name}` runs over axis {old} where axis {new} belongs"
 
 
 _COMPARED = (ast.Gt, ast.Lt, ast.GtE, ast.LtE, ast.Eq, ast.NotEq)

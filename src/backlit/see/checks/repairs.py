@@ -19,8 +19,9 @@ from ...op import Op
 from .case import FIT
 from .compare import compare
 from .edit import SELF, Change, parsed, text
+from .edits_of_terms import Atom, combined, is_float, is_numeric, labels
 from .edits_of_text import of_text
-from .edits_of_values import Atom, combined, is_float, is_numeric, labels, of_value
+from .edits_of_values import of_value
 from .experiment import Experiment, Trial, answer
 from .source import Runner, Source, Unit, outer_names, read, takes_a_root
 
@@ -116,9 +117,8 @@ def repairs(experiment: Experiment, op: Op, wrong: Sequence[int]) -> list[Repair
     trials = [t for t in experiment.trials if not t.ties]
     if source is None or not trials:
         return []
-    search = _Search(source, experiment, trials[0], frozenset(wrong))
     with np.errstate(all="ignore"):
-        return search.run()
+        return _Search(source, experiment, trials[0], frozenset(wrong)).run()
 
 
 class _Search:
@@ -145,10 +145,10 @@ class _Search:
         )
         self.codes: dict[str, Any] = {}
         self.roots = takes_a_root(source.op)
+        self.base = self._gradients(self._compiled())
 
     def run(self) -> list[Repair]:
         """The repairs, in order of their rank."""
-        self.base = self._gradients(self._compiled())
         places = [p for unit in self.source.units for p in self._places(unit)]
         found: list[Repair] = []
         partly: list[Repair] = []
