@@ -90,6 +90,9 @@ class Op:
     primitive: ClassVar[bool] = False
     #: True if eager execution may give a body away as a whole; then `work` says what it costs.
     whole: ClassVar[bool] = False
+    #: Why its value cannot be computed of its inputs, for one that stands on the tape for more than
+    #: itself: it has no `forward`, and its inputs are not what was written as arguments.
+    closed: ClassVar[str] = ""
     #: False for ops whose backward body cannot itself be differentiated.
     twice_differentiable: ClassVar[bool] = True
     #: What its gate does to the gradient that arrives: one of `facts.ROLES`.

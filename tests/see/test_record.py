@@ -14,6 +14,7 @@ import backlit as bl
 from backlit import nn, see
 from backlit.cli.stepper import panes
 from backlit.errors import ArgumentError, DataError, GradientError, GraphFreedError
+from backlit.nn.utils.checkpoint import checkpoint
 from backlit.ops.activation import Softmax
 from backlit.ops.convolution import Convolution
 from backlit.see.records.model import Record
@@ -679,3 +680,57 @@ def test_one_input_of_many_that_may_be_needs_no_number():
     assert [e.argument for e in see.record(loss).edges][:5] == [
         "x", "weight", "bias", "arrays[0]", "arrays[1]",
     ]  # fmt: skip
+
+
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return checkpoint(lambda v: bl.tanh(self.inner(v)), x)
+
+
+def test_a_checkpoint_is_no_sign_of_a_replaced_leaf_and_knows_its_modules():
+    layer, net = nn.Linear(3, 3), Doubled()
+    x = bl.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    for loss, names in (
+        (checkpoint(lambda v: bl.tanh(layer(v)), x).sum(), {"x", "Linear.weight", "Linear.bias"}),
+        (checkpoint(layer, x).sum(), {"x", "Linear.weight", "Linear.bias"}),
+        (net(x).sum(), {"x", "Doubled.inner.weight", "Doubled.inner.bias"}),
+    ):
+        r = see.record(loss)
+        assert {n.name for n in r.leaves} == names
+        assert all(n.value is not None and n.note is None for n in r.leaves)
+        inside = next(n for n in r.nodes if n.op == "recomputed")
+        assert inside.value is None
+        assert "a checkpoint keeps no values" in inside.note
+    assert see.why(layer.weight, checkpoint(layer, x).sum()).name == "Linear.weight"
+
+
+def test_a_compiled_function_is_no_sign_of_a_replaced_leaf():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    r = see.record(bl.compile(lambda t: bl.tanh(t) * 2)(x).sum())
+    assert r.find("x").value.array.tolist() == [1, 2]
+    inside = next(n for n in r.nodes if n.op == "compiled")
+    assert "computed inside a compiled function" in inside.note
+    # No gradient comes, and the record says where it ended.
+    assert r.find("x").upstream is None
+    assert "no gradient came: the backward of compiled raised" in r.find("x").note
+
+
+def test_behind_a_backward_that_raises_it_is_said_that_no_gradient_came():
+    class Cube(bl.Op):
+        def forward(self, xp, x):
+            return x * x * x
+
+        def backward(self, xp, grad_y):
+            raise ValueError("no")
+
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    y = bl.tensor([1.0, 2.0], requires_grad=True)
+    r = see.record((bl.apply(Cube(), x * 2) + y * x).sum())
+    assert r.find("multiply_1").note == "no gradient came: the backward of cube raised"
+    assert r.find("x").upstream.array.tolist() == [1, 2]
+    assert "lacks what the backward of cube, which raised, would send" in r.find("x").note
+    assert r.find("y").note is None

@@ -45,6 +45,10 @@ class Compiled(Op):
     """
 
     attributes = ("sources",)
+    closed = (
+        "it was computed inside a compiled function, which keeps no tape; ask with the function "
+        "itself, not compiled"
+    )
     sources: int  # how many Tensors that require a gradient the function took
 
     def backward(self, xp: Any, grad_y: Any) -> Any:

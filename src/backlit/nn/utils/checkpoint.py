@@ -24,6 +24,10 @@ class Recomputed(Op):
     """What a function makes of Tensors; its gradient is that of the function, computed again."""
 
     twice_differentiable = False
+    closed = (
+        "a checkpoint keeps no values, they are computed again for the gradient; a recording of "
+        "the forward pass has them: with see.recording() as r: ..."
+    )
 
     def __init__(self, part: _Part):
         super().__init__()
@@ -32,6 +36,11 @@ class Recomputed(Op):
 
     def __repr__(self) -> str:
         return self.name
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The modules that the function called."""
+        return tuple(self.part.modules)
 
     def backward(self, xp: Any, grad_y: Any) -> Any:
         """The gradients of all that the function depends on."""
@@ -58,6 +67,8 @@ class _Part:
         self.random = [(g, g.key.array, g.counter.array) for g in kept]
         #: What a gradient goes to: a position among the arguments, a leaf, or an older Node.
         self.sources: list[Any] = []
+        #: The modules that were called, without those inside them.
+        self.modules: list[Module] = []
 
     def run(self) -> tuple[Any, list[Tensor], dict[int, Tensor], int]:
         """The result on a tape of its own, its Tensors and arguments there, where that begins."""
@@ -78,6 +89,11 @@ class _Part:
         seen: set[int] = set()
         nodes = topological((y.node or y for y in outputs), since)
         inside = {id(node) for node in nodes}
+        for scope in {id(node.scope): node.scope for node in nodes}.values():
+            while scope is not None and scope.parent is not None:
+                scope = scope.parent
+            if scope is not None and all(scope.module is not m for m in self.modules):
+                self.modules.append(scope.module)
         edges = [e for node in nodes for e in node.inputs if is_open(e) and id(e) not in inside]
         for edge in [*edges, *(y for y in outputs if y.node is None)]:
             if id(edge) not in seen:

@@ -65,7 +65,7 @@ class Builder:
             kind = type(s.module).__name__
             name = kind if s.parent is None else self._name_within(s.parent.module, s.module)
             if s.parent is None:
-                self._learn(s.module, kind)
+                self.learn(s.module)
             file, line = _line(s.code, s.instruction)
             detail = f"{kind}({s.module.extra_repr()})"
             self.scopes.append(ScopeRecord(number, parent, name, kind, file, line, detail))
@@ -81,8 +81,9 @@ class Builder:
             self.alive.append(outer)
         return known.get(id(inner)) or type(inner).__name__
 
-    def _learn(self, module: Module, prefix: str) -> None:
+    def learn(self, module: Module) -> None:
         """Take down the names of the parameters and buffers of an outermost module."""
+        prefix = type(module).__name__
         for name, t in (*module.named_parameters(), *module.named_buffers()):
             self._parameters.setdefault(id(t), f"{prefix}.{name}")
 
@@ -244,6 +245,24 @@ def backward(record: Record, seed: np.ndarray, walked: dict[int, Walked] | None 
         return [(edges[position].source, downstream) for position, downstream in sent.items()]
 
     walk_back(range(record.output, -1, -1), {record.output: seed}, send)
+    _say_where_it_ended(record)
+
+
+def _say_where_it_ended(record: Record) -> None:
+    """Note at what got no gradient that an op's backward raised on the way to it."""
+    behind: dict[int, str] = {}
+    for node in reversed(record.nodes):  # every use of a node comes after it
+        ops = [record.nodes[e.target] for e in record.outgoing[node.id]]
+        failed = next((o.op for o in ops if o.status == "failed in backward"), None)
+        failed = failed or next((behind[o.id] for o in ops if o.id in behind), None)
+        if failed is None or not node.requires_grad:
+            continue
+        behind[node.id] = failed
+        if node.upstream is None:
+            what = f"no gradient came: the backward of {failed} raised"
+        else:
+            what = f"its gradient lacks what the backward of {failed}, which raised, would send"
+        node.note = join(node.note, what)
 
 
 def _arrived(record: Record, number: int, gradient: Any) -> Value:

@@ -96,12 +96,15 @@ class _Tape:
         add = self.builder
         for node in self.order:
             add.scope(node.scope)  # outermost modules know the names of the leaves
+        for node in self.order:
+            for module in getattr(node.op, "modules", ()):  # that were called inside of it
+                add.learn(module)
         several = self._sites_of_several_ops()
         for node in self.order:
             sources: list[int | None] = []
             for i, x in enumerate(node.inputs):
                 if isinstance(x, Tensor) and x not in self.made:  # a leaf at its first use
-                    if (node.code, node.instruction) not in several:
+                    if (node.code, node.instruction) not in several and not node.op.closed:
                         add.called[id(x)] = written_at((node.code, node.instruction), i)
                     self._add_leaf(x)
                 sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
@@ -184,7 +187,12 @@ class _Tape:
         the op may have been computed in another order, by native code or by NumPy.
         """
         differing: list[tuple[Node, np.ndarray | None]] = []
+        closed: set[Any] = set()  # values that only closed ops could compute
         for node in self.order:
+            if node.op.closed or closed.intersection(self.inputs[node]):
+                if node not in self.known:
+                    closed.add(node)
+                continue  # it tells nothing of its inputs
             unsure = False
             for x in self.inputs[node]:
                 if _is_key(x) and x not in self.known:
@@ -204,7 +212,9 @@ class _Tape:
             lost = [x for x in self.inputs[node] if _is_key(x) and x in self.missing]
             if node not in self.known and (lost or node not in self.values):
                 why = "a value that it was computed from is not, either"
-                self._lose(node, why if lost else "it cannot be computed again")
+                if node.op.closed or not lost:
+                    why = node.op.closed or "it cannot be computed again"
+                self._lose(node, why)
 
     def _shaken(self) -> dict[Any, np.ndarray]:
         """What is computed if all that ops are given is off by a rounding error or two."""
