@@ -192,6 +192,14 @@ def test_the_whole_loop_is_diagnosed(script):
     assert "StepLR is stepped with every batch" in run("--diagnose", script).stderr
 
 
+def test_a_leap_of_the_first_step_is_the_rate_s(script):
+    source = LOOP.replace("SGD(net.parameters(), lr=0.1)", "Adam(net.parameters(), lr=50.0)")
+    Path(script).write_text(source.replace("nn.BatchNorm1d(8)", "nn.Identity()"))
+    result = run("--diagnose", script)
+    assert "warning, learning rate too high: the loss grows on this very batch" in result.stderr
+    assert "initial loss" not in result.stderr
+
+
 GAN = """
 import torch
 from torch import nn

@@ -146,3 +146,46 @@ def test_a_model_without_parameters_has_nothing_to_train():
 
     found = diagnosed(case(Double(), (points()[0], points()[0]), nn.MSELoss()))
     assert [f.rule for f in found] == ["no gradient"]
+
+
+def test_each_part_may_have_its_own_optimizer():
+    x, t = points(32, 5, 3)
+    net = mlp(5, 8, 3)
+    first = optim.SGD(net[0].parameters(), lr=0.1)
+    found = diagnose(net, (x, t), CE, first)
+    assert [f.rule for f in found] == ["optimizer"]
+    assert "2 trainable parameters are not in the optimizer: 2.weight" in str(found)
+    second = optim.Adam(net[2].parameters())
+    assert not diagnose(net, (x, t), CE, first)
+    assert not diagnose(net, (x, t), CE, second)
+
+
+def test_where_nothing_held_can_learn_the_cut_is_the_cause():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.painter, self.critic = mlp(5, 8, 4), mlp(4, 8, 3)
+
+        def forward(self, x):
+            return self.critic(self.painter(x).detach())
+
+    net = Pair()
+    found = diagnose(net, points(32, 5, 3), CE, optim.SGD(net.painter.parameters(), lr=0.1))
+    assert [f.rule for f in found] == ["no gradient"]
+    assert "detached" in found.findings[0].evidence
+
+
+def test_a_gradient_of_zeros_is_no_matter_of_the_rate():
+    def chosen(y, t):
+        return ((y.argmax(axis=1) - t).astype("float32") ** 2).mean() + 0.0 * y.sum()
+
+    net = mlp(5, 8, 3)
+    found = diagnose(net, points(32, 5, 3), chosen, optim.SGD(net.parameters(), lr=0.1))
+    assert [f.rule for f in found] == ["no gradient"]
+    assert "of every other weight, is all zeros" in found.findings[0].text
+    assert "by the number 0" in found.findings[0].evidence
+
+    def met(y, t):  # a hinge that nobody violates: nothing is left to learn
+        return bl.nn.functional.relu(y - 1e3).sum()
+
+    assert "no gradient" not in {f.rule for f in diagnose(net, points(32, 5, 3), met)}

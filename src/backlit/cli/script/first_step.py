@@ -150,6 +150,8 @@ class FirstStep:
             if any(optimizer is o for o in self.stepped):
                 self._end()
                 return original(optimizer, *arguments, **options)
+            if self.walks and not STATE.execution.captures:  # before the parameters change
+                self._guarded(self._judge, optimizer)
             self.stepping = True  # a class may call the step of the class that it extends
             try:
                 result = original(optimizer, *arguments, **options)
@@ -226,6 +228,9 @@ class FirstStep:
                 self.shown["watch"] = True
                 _say(f"watch: {name}, after {type(optimizer).__name__} took its first step")
                 _print(watch)
+        self._judge(optimizer)  # of a step whose closure walks back
+
+    def _judge(self, optimizer: Optimizer) -> None:
         if self.replay is not None:
             found, self.replay = self.replay, None
             self.shown["diagnose"] = True

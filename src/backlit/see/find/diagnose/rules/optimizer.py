@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import numpy as np
 
+from .....optim import Optimizer
 from .....tensor import Tensor
 from ....records.value import number
 from ..finding import ERROR, FIT, WARNING, Finding
@@ -34,6 +36,11 @@ def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
     return [(n, p, m.optimizer.state.get(p, {})) for n, p in m.parameters if id(p) in held]
 
 
+def _living() -> list[Optimizer]:
+    """The optimizers that somebody keeps."""
+    return [x for x in gc.get_objects() if issubclass(type(x), Optimizer)]
+
+
 def optimizer_parameters(m: Material) -> Iterator[Finding]:
     """The optimizer and the model do not have the same parameters."""
     if m.optimizer is None:
@@ -46,6 +53,9 @@ def optimizer_parameters(m: Material) -> Iterator[Finding]:
         and (m.gradient(p) is not None or not m.has_graph or not held & own)
     ]  # fmt: skip
     foreign = len(held - own)
+    if missing and held & own:  # each may have its own optimizer, as the two of a GAN have
+        others = {id(p) for o in _living() for g in o.param_groups for p in g["params"]}
+        missing = [n for n in missing if id(dict(m.parameters)[n]) not in others]
     if not missing:
         return
     if not held & own:

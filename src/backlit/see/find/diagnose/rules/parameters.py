@@ -135,22 +135,30 @@ def no_gradient(m: Material) -> Iterator[Finding]:
             evidence=evidence,
             line=reason[0].line if reason else "",
             next="see.why(parameter, recording)",
-            explains=() if unused else FIT,
+            # where nothing that the optimizer holds can learn, that it lacks others tells nothing
+            explains=() if unused else (*FIT, "optimizer") if _all_cut(m, held) else FIT,
         )
     weights = [n for n, p in flat if p.ndim >= 2]
     live = [n for n, _, g in m.weights if g.any()]
-    if weights and live and (still := _still_flat(m, weights)):
+    if weights and (still := _still_flat(m, weights)):
         reason = why(dict(m.parameters)[still], m.record).reasons
-        if reason and reason[0].kind in ("masked", "dead units", "flat", "not chosen"):
+        kinds = ("masked", "flat", "not chosen", *(["dead units"] if live else []))
+        if reason and reason[0].kind in kinds and (live or m.loss != 0):  # 0: nothing left to learn
+            whose = still if live else f"{still}, and of every other weight,"
             yield Finding(
                 rule="no gradient",
                 severity=ERROR,
-                text=f"the gradient of {still} is all zeros, and stays so",
+                text=f"the gradient of {whose} is all zeros, and stays so",
                 evidence=f"{reason[0].kind}: {reason[0].text}; still so after {SOME_STEPS} steps",
                 line=reason[0].line,
                 next="see.why(parameter, recording)",
                 explains=FIT,
             )
+
+
+def _all_cut(m: Material, held: set[int]) -> bool:
+    own = [p for _, p in m.parameters if id(p) in held]
+    return bool(own) and all(m.gradient(p) is None for p in own)
 
 
 def _idle(m: Material, p: Tensor) -> bool:

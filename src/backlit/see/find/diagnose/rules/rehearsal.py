@@ -37,7 +37,10 @@ def learning_rate(m: Material) -> Iterator[Finding]:
     if len(losses) < ENOUGH_STEPS and not broke:
         return
     last = float(np.mean(losses[-3:]))
-    shown = f"loss {first:.4g} → {losses[-1]:.4g} in {len(losses)} steps; ‖Δw‖/‖w‖ = {ratio:.1e}"
+    way = [first, *([max(losses)] if max(losses) > max(first, losses[-1]) else []), losses[-1]]
+    shown = (
+        f"loss {' → '.join(f'{x:.4g}' for x in way)} in {len(losses)} steps; ‖Δw‖/‖w‖ = {ratio:.1e}"
+    )
     size = abs(first)
     grew = broke or last > first + GROWN * size + GROWN_BY
     leapt = max(losses) > first + (LEAPT - 1) * size + LEAPT_BY
@@ -58,6 +61,8 @@ def learning_rate(m: Material) -> Iterator[Finding]:
                if _sums(m) else ""),
             explains=("cannot overfit",),
         )  # fmt: skip
+    elif not any(g.any() for _, _, g in m.weights):
+        return  # no rate moves what has no gradient
     elif ratio < SMALL_STEP and abs(last - first) < STANDS_STILL * size and not warms_up:
         yield Finding(
             rule="learning rate too low",
