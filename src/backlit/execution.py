@@ -26,6 +26,8 @@ class Eager:
     captures = False
     #: Whether a compiled function runs as it is written, because each of its ops counts.
     unfolds = False
+    #: Whether floats of every width are computed in one, so that any may meet.
+    widens = False
 
     def read(self, tensor: Any) -> Any:
         """A Tensor's value by now."""

@@ -61,20 +61,39 @@ def _slope(
     h: float,
 ) -> tuple[float, float]:
     """The central difference of Σ ⟨u, y⟩ along one element, and how far rounding may put it off."""
-    k, index = place
-    sides, ends = [], []
-    for sign in (h, -h):
-        moved = np.array(points[k].numpy())
-        moved[index] += sign
-        ends.append(float(moved[index]))
-        ys = _outputs(f, [*points[:k], _like(points[k], moved), *points[k + 1 :]])
-        sides.append([y.numpy() for y in ys])
-    width = ends[0] - ends[1]
-    if not width:
+    (above, top), (below, bottom) = [_moved(f, points, place, by) for by in (h, -h)]
+    if top == bottom:
         return math.nan, math.inf
-    change = sum(float(np.sum(u * (a - b))) for u, a, b in zip(upstream, *sides, strict=True))
-    size = sum(float(np.sum(np.abs(u * a))) for u, a in zip(upstream, sides[0], strict=True))
-    return change / width, _EPSILON * size / width
+    return _between(upstream, above, below, top - bottom)
+
+
+def _moved(
+    f: Callable[..., Any], points: list[Tensor], place: tuple[int, tuple[int, ...]], by: float
+) -> tuple[list[np.ndarray], float]:
+    """What f makes of the points with one element moved, and where that element then is."""
+    k, index = place
+    moved = np.array(points[k].numpy())
+    moved[index] += by
+    ys = _outputs(f, [*points[:k], _like(points[k], moved), *points[k + 1 :]])
+    return [y.numpy() for y in ys], float(moved[index])
+
+
+def _between(
+    upstream: Sequence[np.ndarray],
+    above: list[np.ndarray],
+    below: list[np.ndarray],
+    width: float,
+) -> tuple[float, float]:
+    """The slope of Σ ⟨u, y⟩ between two points, and how far rounding may put it off.
+
+    Where u is 0 the output is not finite, or not looked at.
+    """
+    change = size = 0.0
+    for u, a, b in zip(upstream, above, below, strict=True):
+        looked = u != 0
+        change += float(np.sum((u * (a - b))[looked]))
+        size += float(np.sum(np.abs(u * a)[looked]))
+    return change / width, _EPSILON * size / abs(width)
 
 
 def _like(x: Tensor, array: np.ndarray) -> Tensor:
@@ -211,9 +230,11 @@ def gradcheck(
     Inputs that require a gradient must be float64; what f computes in narrower floats is computed
     in float64, too. f returns a Tensor, or several in a tuple, list or dict; they are weighted with
     random upstream gradients. `step` is that for elements up to 1 and grows with larger ones; where
-    one step says that an element is wrong, others are asked before it is believed. At a kink any
-    choice between the slopes to the sides is right: what is right a little way off, and wrong at
-    the given point only, is a warning. `order=2` also checks the gradients of gradients.
+    one step says that an element is wrong, others are asked before it is believed. What is not
+    finite in the output is left out, and at an edge of the domain the slope to its inner side
+    counts, which may be infinite (√x at 0); a warning tells of both. At a kink any choice between
+    the slopes to the sides is right: what is right a little way off, and wrong at the given point
+    only, is a warning. `order=2` also checks the gradients of gradients.
 
     >>> gradcheck(lambda x: x * x, Tensor([1.0, 2.0], dtype="float64", requires_grad=True), order=2)
     True
@@ -235,7 +256,7 @@ def gradcheck(
     if order not in (1, 2):
         raise ArgumentError(f"gradcheck: order must be 1 or 2, got {order}")
     rng = np.random.default_rng(seed)
-    with enable_grad(), in_float64():
+    with enable_grad(), in_float64(), np.errstate(all="ignore"):
         ys = _outputs(f, points)
         upstream = [rng.uniform(0.5, 1.5, y.shape) for y in ys]
         _compare("gradient", f, points, checked, ys, upstream, step, rtol, atol)
@@ -287,6 +308,7 @@ def _compare(
     rtol: float,
     atol: float,
 ) -> None:
+    upstream, left_out = _finite_part(what, ys, upstream)
     analytic = _analytic(ys, [points[i] for i in checked], upstream)
     numerical = numerical_gradient(f, points, upstream, step)
     for i, g in zip(checked, analytic, strict=True):
@@ -297,11 +319,27 @@ def _compare(
         bad: Any = ~(error <= atol + rtol * np.maximum(np.abs(want), scale))
         at = points[i].numpy()
         bad &= np.isfinite(at)  # -∞, as in a mask, is no number to move
+        if left_out and not np.isfinite(got[bad]).all():
+            if not np.isfinite(got).any():
+                raise GradcheckError(
+                    f"gradcheck: there is nothing to compare for inputs[{i}] "
+                    f"({describe(points[i])}): no element of the {what} is finite, as {left_out} "
+                    "of the output are not; move the inputs into the domain of f"
+                )
+            bad &= _told(what, i, points[i], ~np.isfinite(got) & bad, _SPOILT)
         for element in map(tuple, np.argwhere(bad)):
             want[element], band = _best_slope(f, points, (i, element), upstream, step)
             error[element] = abs(got[element] - want[element])
             allowed = atol + rtol * max(abs(want[element]), scale) + band
             bad[element] = not error[element] <= allowed
+        edges = np.zeros(bad.shape, bool)
+        for element in map(tuple, np.argwhere(bad)):
+            want[element], edges[element] = _at_edge(
+                f, points, (i, element), upstream, step, (got[element], want[element])
+            )
+            error[element] = abs(got[element] - want[element])
+        if edges.any():
+            bad &= _told(what, i, points[i], edges, _EDGE)
         if bad.any():
             _require_float64(ys, points)
             chosen = _chosen(f, points, checked, i, got, bad, upstream, step, (rtol, atol))
@@ -325,6 +363,84 @@ def _compare(
                 f"numerical {want[worst]:.9g}, error {error[worst]:.2g}"
                 f"{_kink(f, points, (i, worst), upstream, step)}"
             )
+
+
+_SPOILT = "is not finite, where the output is not, and was not compared,"
+_EDGE = "is that of one side, at an edge of the domain,"
+
+
+def _told(what: str, i: int, x: Tensor, which: np.ndarray, text: str) -> np.ndarray:
+    """The other elements than those of which a warning says something."""
+    place = tuple(np.argwhere(which)[0])
+    warnings.warn(
+        f"gradcheck: the {what} for inputs[{i}] ({describe(x)}) {text} in {int(which.sum())} of "
+        f"{which.size} elements, as at {[int(w) for w in place]}, where it is "
+        f"{float(x.numpy()[place]):.6g}",
+        stacklevel=4,
+    )
+    return ~which
+
+
+def _finite_part(
+    what: str, ys: list[Tensor], upstream: list[np.ndarray]
+) -> tuple[list[np.ndarray], int]:
+    """The upstream gradients with 0 where the output is not finite, and at how many elements."""
+    finite = [np.isfinite(y.numpy()) for y in ys]
+    size = sum(m.size for m in finite)
+    lost = size - sum(int(m.sum()) for m in finite)
+    if not lost:
+        return upstream, 0
+    if lost == size:
+        raise GradcheckError(
+            f"gradcheck: there is nothing to compare for the {what}: all {size} elements of the "
+            "output are nan or infinite; move the inputs into the domain of f"
+        )
+    warnings.warn(
+        f"gradcheck: {lost} of {size} elements of the output are nan or infinite and were left "
+        f"out of the {what}; move the inputs to compare them, too",
+        stacklevel=4,
+    )
+    return [np.where(m, u, 0.0) for m, u in zip(finite, upstream, strict=True)], lost
+
+
+def _at_edge(
+    f: Callable[..., Any],
+    points: list[Tensor],
+    place: tuple[int, tuple[Any, ...]],
+    upstream: Sequence[np.ndarray],
+    step: float,
+    slopes: tuple[float, float],
+) -> tuple[float, bool]:
+    """The slope to the one side at which f is finite, and whether an analytic one is right there.
+
+    Towards the edge the slope comes nearer and nearer to a right one; an infinite one is right if
+    the slope grows without bound, to its sign.
+    """
+    got, want = slopes
+    size = max(1.0, abs(float(points[place[0]].numpy()[place[1]])))
+    here, start = _moved(f, points, place, 0.0)
+    sides = []
+    for sign in (1, -1):
+        found = []
+        for by in (1e4, 1e2, 1.0):
+            try:
+                there, end = _moved(f, points, place, sign * by * step * size)
+            except BacklitError:  # outside the domain
+                break
+            found.append(_between(upstream, there, here, end - start)[0])
+        if len(found) == 3 and np.isfinite(found).all():
+            sides.append(np.array(found))
+    if len(sides) != 1:
+        return want, False
+    slope = float(sides[0][-1])
+    if math.isinf(got):
+        grown = sides[0] * math.copysign(1, got)
+        return slope, bool(grown[0] > 0 and (grown[1:] > 1.5 * grown[:-1]).all())
+    off = np.abs(sides[0] - got)
+    small = 1e-6 * max(1.0, abs(got))
+    return slope, bool(
+        off[-1] < 1e-2 * max(1.0, abs(got)) and (off[1:] < 0.3 * off[:-1] + small).all()
+    )
 
 
 def _analytic(

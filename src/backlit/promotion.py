@@ -7,10 +7,21 @@ from typing import Any
 from . import dtypes
 from .dtypes import DType
 from .op import Op, holds
+from .state import STATE
 from .tensor import Tensor, apply, as_tensor
 
 # A tuple: `a | b` would make a union at each call.
 _AS_THEY_ARE = (Tensor, int)
+
+
+def differ(a: Tensor, b: Tensor) -> bool:
+    """Whether two Tensors that must have one dtype have not; where all floats are widened to one,
+    those of two widths have.
+    """
+    if a.dtype == b.dtype:
+        return False
+    floats = a.dtype in dtypes.FLOATING and b.dtype in dtypes.FLOATING
+    return not (floats and STATE.execution.widens)
 
 
 def operand(x: Any) -> Any:

@@ -68,6 +68,7 @@ class _Widened(Eager):
     """Execution at once, in float64."""
 
     unfolds = True
+    widens = True
 
     def run(self, op: Op, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], np.ndarray]:
         """What the op was given, and its value."""

@@ -190,3 +190,86 @@ def test_what_f_must_be():
     for f in (None, 3, "sin", np.ones(2)):
         with pytest.raises(ArgumentError, match="gradcheck: f must be a function, got "):
             bl.gradcheck(f, at(1.0))
+
+
+EDGES = {
+    "sqrt": (bl.sqrt, [0.0, 4.0]),
+    "acos": (bl.acos, [1.0, 0.5]),
+    "asin": (bl.asin, [-1.0, 0.5]),
+    "acosh": (bl.acosh, [1.0, 1.5]),
+    "a power below 1": (lambda x: x ** (1 / 3), [0.0, 2.0]),
+    "sums of it": (lambda x: bl.sum(bl.sqrt(x) * 3), [0.0, 2.0]),
+}
+
+
+def floats(*values):
+    return bl.Tensor(list(values), dtype="float64", requires_grad=True)
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_an_infinite_slope_at_an_edge_is_told_and_no_error(name):
+    f, at = EDGES[name]
+    with pytest.warns(
+        UserWarning, match=r"one side, at an edge of the domain, in 1 of 2 el.* \[0\]"
+    ):
+        assert bl.gradcheck(f, floats(*at))
+
+
+class WrongRoot(bl.Op):
+    """The root, with a slope at 0 that is finite, or of the wrong sign."""
+
+    attributes = ("at_0",)
+
+    def forward(self, xp, x):
+        return xp.sqrt(x)
+
+    saves = ("y",)
+
+    def backward(self, xp, grad_y, y):
+        return xp.where(y == 0, self.at_0, grad_y / (2 * xp.where(y == 0, 1.0, y)))
+
+
+@pytest.mark.parametrize("at_0", [-np.inf, 0.0, 3.0, np.nan])
+def test_a_wrong_slope_at_an_edge_is_found(at_0):
+    with pytest.raises(GradcheckError, match=r"1 of 2 elements, most at \[0\]"):
+        bl.gradcheck(lambda x: bl.apply(WrongRoot(at_0=at_0), x), floats(0.0, 4.0))
+
+
+def test_what_is_infinite_in_the_output_is_left_out():
+    def f(x):
+        return bl.concat([x * x, bl.Tensor([np.inf], dtype="float64")])
+
+    with pytest.warns(UserWarning, match="1 of 3 elements of the output are nan or infinite"):
+        assert bl.gradcheck(f, floats(1.0, 2.0))
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(GradcheckError, match="2 of 2 elements"),
+    ):
+        bl.gradcheck(lambda x: f(x) * 1 + f(x.detach()), floats(1.0, 2.0))
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.warns(
+            UserWarning, match="not finite, where the output is not, and was not compared"
+        ),
+    ):
+        assert bl.gradcheck(lambda x: bl.log(x * x), floats(0.0, 2.0))
+
+
+def test_nothing_finite_is_no_success():
+    with pytest.raises(GradcheckError, match="nothing to compare for the gradient: all 1 elements"):
+        bl.gradcheck(lambda x: bl.log(x).sum(), floats(0.0, 2.0))
+
+
+def test_layers_of_narrower_floats_are_widened():
+    x = bl.Tensor(np.random.default_rng(0).normal(size=(2, 4, 5)), requires_grad=True)
+    layers = (
+        bl.nn.BatchNorm1d(4),
+        bl.nn.BatchNorm1d(4).eval(),
+        bl.nn.GroupNorm(2, 4),
+        bl.nn.InstanceNorm1d(4, affine=True),
+        bl.nn.Conv1d(4, 2, 3),
+        bl.nn.PReLU(4),
+    )
+    assert all(bl.gradcheck(layer, x) for layer in layers)
+    with pytest.raises(DTypeError, match="x and weight must have one dtype"):
+        layers[0](x)

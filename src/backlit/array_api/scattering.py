@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..op import Requirement, describe
 from ..ops import indexing as ops
 from ..ops import movement
+from ..promotion import differ
 from ..state import STATE
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached, one_axis, whole
@@ -111,7 +112,7 @@ def _along(
 
 def _alike(name: str, what: str, source: Tensor, x: Tensor) -> Tensor:
     """A Tensor of the dtype of x."""
-    if source.dtype != x.dtype:
+    if differ(source, x):
         raise DTypeError(
             f"{name}: x and {what} must have one dtype, got x: {describe(x)} and {what}: "
             f"{describe(source)}; use {what}.astype('{x.dtype.name}')"

@@ -16,7 +16,7 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import describe
 from ...ops import activation
 from ...precision import in_16_bits
-from ...promotion import floating
+from ...promotion import differ, floating
 from ...random import Generator, given_generator
 from ...state import where_called
 from ...tensor import Tensor, apply
@@ -330,7 +330,7 @@ def prelu(input: Any, weight: Any) -> Tensor:
                 f"prelu: weight must have one slope, or one for each of {channels} channels "
                 f"(x: {describe(x)}), got {describe(w)}{where_called()}"
             )
-    if x.dtype != w.dtype:
+    if differ(x, w):
         raise DTypeError(
             f"prelu: x and weight must have one dtype, got x: {describe(x)} and weight: "
             f"{describe(w)}; use x.astype('{w.dtype.name}'){where_called()}"

@@ -11,6 +11,7 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import convolution as products
 from ...precision import in_16_bits
+from ...promotion import differ
 from ...state import where_called
 from ...tensor import Tensor, apply
 from .common import given
@@ -43,7 +44,7 @@ def _kernel(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
         raise ShapeError(
             f"{name}: weight must have {axes + 2} axes, got {describe(weight)}{where_called()}"
         )
-    if x.dtype != weight.dtype:
+    if differ(x, weight):
         raise DTypeError(
             f"{name}: x and weight must have one dtype, got x: {describe(x)} and "
             f"weight: {describe(weight)}; use x.astype('{weight.dtype.name}'){where_called()}"

@@ -16,7 +16,7 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Op, describe
 from ...ops import normalization, pooling
 from ...precision import beside_float32
-from ...promotion import floating
+from ...promotion import differ, floating
 from ...state import where_called
 from ...tensor import Tensor, apply
 from .common import given
@@ -35,7 +35,7 @@ def _channels(name: str, x: Tensor, statistics: Iterable[tuple[str, Tensor | Non
                 f"{name}: {what} must have one element for each of {x.shape[1]} channels "
                 f"(x: {describe(x)}), got {describe(t)}{where_called()}"
             )
-        if t.dtype != x.dtype:
+        if differ(t, x):
             raise DTypeError(
                 f"{name}: x and {what} must have one dtype, got x: {describe(x)} and "
                 f"{what}: {describe(t)}; use x.astype('{t.dtype.name}'){where_called()}"
