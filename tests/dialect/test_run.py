@@ -124,7 +124,6 @@ def test_a_diagnosis_takes_the_loss_as_the_script_computes_it(script):
 
 def test_what_a_diagnosis_cannot_look_at_is_named(script):
     cases = {
-        PLAIN.replace("net(x)", "net(x) + net(x)"): "by 2 calls of modules (Sequential 2 times)",
         "loss = (net[0].weight ** 2).sum()": "no module with parameters was called for the loss",
         PLAIN.replace("net(x)", "checkpoint(torch.tanh, net(x))"): "recomputed (train.py:",
         PLAIN.replace("net(x)", "Box()(x).y"): "Box returned no Tensor from which the loss",
@@ -149,6 +148,46 @@ for"""
         assert why in result.stderr, result.stderr
         assert "see.diagnose(model, (x, y), loss_fn, optimizer)" in result.stderr
         assert result.stdout == "done 2\n"
+
+
+SEVERAL = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+student = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+teacher = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+x = torch.randn(8, 3)
+for step in range(6):
+    loss = nn.functional.mse_loss(student(x), 2 * teacher(x))
+    loss = loss + student(teacher(x)[:, :1] + x).mean() ** 2
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print(loss.item())
+"""
+
+
+def test_a_loss_of_several_calls_is_looked_at(script):
+    told = "the loss is made by 4 calls of modules (Sequential 4 times): what a rule asks of one"
+    Path(script).write_text(SEVERAL)
+    plain = run(script)
+    result = run("--diagnose", script)
+    assert result.stdout == plain.stdout
+    assert told in result.stderr
+    assert "12 rules found nothing" in result.stderr
+    wrong = {
+        ("student.parameters()", "student[2].parameters()"): "Sequential1.0.weight …",
+        ("lr=0.1", "lr=0.0"): "error, learning rate is 0",
+        ("lr=0.1", "lr=50.0"): "warning, learning rate too high: the loss grows",
+        ("2 * teacher(x)", "teacher(x).log()"): "error, not finite",
+        ("    optimizer.zero_grad()\n", ""): "error, zero_grad forgotten",
+    }
+    for (right, mistaken), finding in wrong.items():
+        Path(script).write_text(SEVERAL.replace(right, mistaken))
+        result = run("--diagnose", script)
+        assert told in result.stderr, result.stderr
+        assert finding in result.stderr, result.stderr
 
 
 LOOP = """

@@ -36,7 +36,7 @@ from ...table import quantity
 from ...tape import INTERNAL, line_of, user_site
 from ...tensor import Tensor
 from ..output import make_console
-from .replay import Call, Replay, replay
+from .replay import CURE, Call, Replay, replay
 
 #: So many losses of the first step are drawn.
 DRAWN = 8
@@ -235,7 +235,15 @@ class FirstStep:
             found, self.replay = self.replay, None
             self.shown["diagnose"] = True
             _say(f"diagnose: the loss of {self.place}, with {type(optimizer).__name__}")
-            material = Material(found.model, found.batch, found.loss_fn, optimizer, call=found.call)
+            material = Material(
+                found.model, found.batch, found.loss_fn, optimizer, call=found.call,
+                several=bool(found.calls),
+            )  # fmt: skip
+            if found.calls:
+                _say(
+                    f"diagnose: the loss is made by {found.calls}: what a rule asks of one model's "
+                    f"inputs and output is not asked; {CURE}"
+                )
             _print(judged(material))
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""How did a script's loss come from one call of its model? As a function, to be done again.
+"""How did a script's loss come from the calls of its models? As a function, to be done again.
 
 A diagnosis needs a model, a batch and a loss function. A script has lines. The tape of its loss
 says which calls of modules it was made by, and with which ops it was computed of what they
@@ -8,7 +8,7 @@ returned: those ops are the loss function.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,17 +37,32 @@ class Call:
         self.module, self.inputs, self.options = module, inputs, options
         #: Where on the tape each thing is that it returned, before the script writes into it.
         self.nodes: list[Node | None] = [getattr(x, "node", None) for x in flatten(result)[0]]
+        #: The same of what it was given.
+        self.given: list[Node | None] = [
+            getattr(x, "node", None) for x in flatten((inputs, options))[0]
+        ]
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One call of a model, and the loss that was computed of what it returned."""
+    """A call of a model, and the loss that was computed of what it returned."""
 
     model: Module
     #: The Tensors that the model was given, then the target.
     batch: list[Tensor]
     call: Callable[..., Any]
     loss_fn: Callable[[Any, Any], Tensor]
+    #: The calls of modules, if there were several: then `call` returns the loss itself.
+    calls: str = ""
+
+
+class Parts(Module):
+    """The modules that a loss was made by."""
+
+    def __init__(self, modules: Sequence[Module]):
+        super().__init__()
+        for i, module in enumerate(modules):
+            self.add_module(f"{type(module).__name__}{i + 1 if len(modules) > 1 else ''}", module)
 
 
 def replay(loss: Tensor, calls: Sequence[Call]) -> Replay:
@@ -73,10 +88,7 @@ def replay(loss: Tensor, calls: Sequence[Call]) -> Replay:
     if len(models) != 1:
         count = Counter(type(m).__name__ for m in models)
         several = ", ".join(n if k == 1 else f"{n} {k} times" for n, k in count.items())
-        raise ArgumentError(
-            f"the loss is made by {len(models)} calls of modules ({several}), and a diagnosis "
-            f"looks at one; {CURE}"
-        )
+        return _of_several(loss, made, f"{len(models)} calls of modules ({several})")
     return _of_one(loss, made[0])
 
 
@@ -94,19 +106,70 @@ def _of_one(loss: Tensor, call: Call) -> Replay:
         return call.module(*inputs, **options)
 
     outputs = call.nodes
-    rest = _behind(loss, set(outputs))
-    lost = next((n for n in rest if type(n.op).forward is Op.forward), None)
-    if lost is not None:  # as of a checkpoint: the op knows the way back alone
-        raise ArgumentError(f"{lost.op.name} ({lost.location}) cannot be done again; {CURE}")
+    rest = _behind({loss.node}, set(outputs))
+    _require_again(rest)
     batch = [_copy(given[i]) for i in places]
     target = _target(rest, batch[0])
     return Replay(call.module, [*batch, target], again, _loss_fn(loss, rest, outputs))
 
 
-def _behind(loss: Tensor, outputs: set[Node | None]) -> list[Node]:
-    """The nodes from which a loss was computed, without a model's outputs and what made them."""
+def _of_several(loss: Tensor, calls: Sequence[Call], told: str) -> Replay:
+    """A loss that several calls made: they, and the script's ops between them, in order."""
+    starts: set[Node | None] = {loss.node}
+    outputs = {n for c in calls for n in c.nodes if n is not None}
+    for c in calls:
+        starts |= {n for n in c.given if n is not None}
+    rest = _behind(starts - outputs, outputs)
+    _require_again(rest)
+    if any(_outermost(n) is not None and _learns(_outermost(n).module) for n in rest):
+        raise ArgumentError(f"the loss is made by {told}, of which one returned no Tensor; {CURE}")
+    steps: list[tuple[Any, Any]] = [(n.order, _again(n)) for n in rest]
+    steps += [(max(n.order for n in c.nodes if n is not None), _called(c)) for c in calls]
+    steps.sort(key=lambda step: step[0])
+    last = loss.node
+
+    def again(*_: Any) -> Tensor:
+        made: dict[Any, Any] = {}
+        for _, step in steps:
+            step(made)
+        return made[last]
+
+    given = [x for c in calls for x in flatten((c.inputs, c.options))[0] if isinstance(x, Tensor)]
+    batch = [_copy(x) for x in given if x.node is None][:1] or [wrap(loss.array.copy())]
+    modules = list({id(c.module): c.module for c in calls}.values())
+    return Replay(Parts(modules), [*batch, batch[0]], again, lambda made, _: made, told)
+
+
+def _called(call: Call) -> Callable[[dict[Any, Any]], None]:
+    given, structure = flatten((call.inputs, call.options))
+    given = [
+        _copy(x) if n is None and isinstance(x, Tensor) and _is_constant(x) else x
+        for x, n in zip(given, call.given, strict=True)
+    ]
+
+    def step(made: dict[Any, Any]) -> None:
+        leaves = [x if n is None else made[n] for x, n in zip(given, call.given, strict=True)]
+        inputs, options = unflatten(structure, leaves)
+        result = flatten(call.module(*inputs, **options))[0]
+        made.update((n, x) for n, x in zip(call.nodes, result, strict=True) if n is not None)
+
+    return step
+
+
+def _learns(module: Module) -> bool:
+    return any(True for _ in module.parameters())
+
+
+def _require_again(rest: Sequence[Node]) -> None:
+    lost = next((n for n in rest if type(n.op).forward is Op.forward), None)
+    if lost is not None:  # as of a checkpoint: the op knows the way back alone
+        raise ArgumentError(f"{lost.op.name} ({lost.location}) cannot be done again; {CURE}")
+
+
+def _behind(starts: Iterable[Node | None], outputs: set[Node | None]) -> list[Node]:
+    """The nodes behind a loss and others, without a model's outputs and what made them."""
     seen: set[Node] = set()
-    stack: list[Any] = [loss.node]
+    stack: list[Any] = list(starts)
     while stack:
         node = stack.pop()
         if node not in seen and node not in outputs:
@@ -120,21 +183,29 @@ def _loss_fn(
 ) -> Callable[[Any, Any], Tensor]:
     """The ops between a model's outputs and the loss, as a function of the outputs."""
     last = loss.node
-    steps = [
-        (node, node.op, tuple([_copy(e) if _is_constant(e) else e for e in node.inputs]))
-        for node in rest
-    ]  # the walk frees the nodes, and the script may write into its Tensors
+    steps = [_again(node) for node in rest]
 
     def loss_fn(result: Any, target: Any) -> Tensor:
         made: dict[Any, Any] = dict(zip(outputs, flatten(result)[0], strict=True))
-        for node, op, inputs in steps:
-            made[node] = y = apply(op, *[made[e] if isinstance(e, Node) else e for e in inputs])
-            if y.node is not None:  # a finding is about the script's line
-                y.node.code, y.node.instruction = node.code, node.instruction
-                y.node.scope = node.scope
+        for step in steps:
+            step(made)
         return made[last]
 
     return loss_fn
+
+
+def _again(node: Node) -> Callable[[dict[Any, Any]], None]:
+    """An op of the script, to be done again among what has been made."""
+    # the walk frees the nodes, and the script may write into its Tensors
+    op, inputs = node.op, tuple([_copy(e) if _is_constant(e) else e for e in node.inputs])
+
+    def step(made: dict[Any, Any]) -> None:
+        made[node] = y = apply(op, *[made[e] if isinstance(e, Node) else e for e in inputs])
+        if y.node is not None:  # a finding is about the script's line
+            y.node.code, y.node.instruction = node.code, node.instruction
+            y.node.scope = node.scope
+
+    return step
 
 
 def _target(rest: Sequence[Node], instead: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from ....tensor import Tensor
 from ...told import Told
 from .finding import ERROR, HINT, WARNING, Finding
 from .material import Material
-from .rules import FIRST, REHEARSING, RULES
+from .rules import FIRST, OF_A_LOSS, REHEARSING, RULES
 
 __all__ = ["ERROR", "HINT", "WARNING", "Diagnosis", "Finding", "diagnose"]
 
@@ -119,6 +119,9 @@ def judged(material: Material, *, rehearse: bool = True) -> Diagnosis:
         for rule in rules:
             findings.extend(rule(material))
 
+    if material.several:
+        ask(OF_A_LOSS)
+        return Diagnosis(type(material.model).__name__, told(findings), asked)
     ask(FIRST)
     stops = {"the step raises", "labels out of range", "not finite", "bad data"}
     if material.error is None and not any(f.rule in stops for f in findings):

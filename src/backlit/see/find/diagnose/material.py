@@ -55,10 +55,14 @@ class Material:
         schedule: Any = None,
         step: Callable[..., Any] | None = None,
         evaluate: Callable[..., Any] | None = None,
+        several: bool = False,
     ):
         self.model = model
         #: How the model is called with `batch`: `model(*inputs)`, unless it was called otherwise.
         self.call: Callable[..., Any] = model if call is None else call
+        #: Whether the model's children are several models, and `call` gives their loss: then rules
+        #: about inputs, outputs and targets are not asked.
+        self.several = several
         require_batch("diagnose", batch)
         if not callable(loss_fn):
             raise ArgumentError(

@@ -112,6 +112,21 @@ RULES: tuple[Rule, ...] = (
     batch.initial_loss,
     batch.labels,
 )
+#: ... what is asked of a loss alone, whoever made it ...
+OF_A_LOSS: tuple[Rule, ...] = (
+    not_finite,
+    optimizer.optimizer_parameters,
+    optimizer.learning_rates,
+    optimizer.weight_decay,
+    optimizer.optimizer_settings,
+    optimizer.optimizer_state,
+    optimizer.frozen_but_moving,
+    optimizer.left_over_gradients,
+    parameters.no_gradient,
+    loss.applied_twice,
+    loss.broadcast_in_loss,
+    rehearsal.learning_rate,
+)
 #: ... and what takes steps.
 REHEARSING: tuple[Rule, ...] = (
     steps.training_step,

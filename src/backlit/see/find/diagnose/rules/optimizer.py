@@ -53,6 +53,12 @@ def optimizer_parameters(m: Material) -> Iterator[Finding]:
         and (m.gradient(p) is not None or not m.has_graph or not held & own)
     ]  # fmt: skip
     foreign = len(held - own)
+    if m.several and held & own:  # one of which nothing is held may be no pupil, but a judge
+        pupils = {
+            n for n, child in m.model.named_children()
+            if any(id(p) in held for p in child.parameters())
+        }  # fmt: skip
+        missing = [n for n in missing if n.split(".")[0] in pupils]
     if missing and held & own:  # each may have its own optimizer, as the two of a GAN have
         others = {id(p) for o in _living() for g in o.param_groups for p in g["params"]}
         missing = [n for n in missing if id(dict(m.parameters)[n]) not in others]
