@@ -50,3 +50,19 @@ def test_the_logarithm_of_a_tail_has_a_gradient_where_the_tail_has_none():
 def test_what_it_has_not_says_where_it_is():
     with pytest.raises(SpellingError, match=r"torch.special.i0: not in Backlit; scipy.special has"):
         _ = torch.special.i0
+
+
+@pytest.mark.parametrize(
+    ("name", "edge"), [("xlogy", [0.0, -1.0, 3.0, 4.0]), ("xlog1py", [-1.0, -2.0, 2.0, 3.0])]
+)
+def test_zero_times_a_logarithm_has_no_nan_in_either_gradient_to_second_order(name, edge):
+    x = bl.tensor([0.0, 0.0, 0.0, 2.0], requires_grad=True)
+    y = bl.tensor(edge, requires_grad=True)
+    gx, gy = bl.grad(getattr(torch.special, name)(x, y).sum(), [x, y], create_graph=True)
+    np.testing.assert_allclose(gx.numpy(), [0, 0, np.log(3), np.log(4)], rtol=1e-6)
+    np.testing.assert_allclose(gy.numpy(), [0, 0, 0, 0.5], rtol=1e-6)
+    (mixed,) = bl.grad(gx.sum(), [y], retain_graph=True)
+    np.testing.assert_allclose(mixed.numpy(), [0, 0, 1 / 3, 0.25], rtol=1e-6)
+    xx, yy = bl.grad(gy.sum(), [x, y])
+    np.testing.assert_allclose(xx.numpy(), [0, 0, 1 / 3, 0.25], rtol=1e-6)
+    np.testing.assert_allclose(yy.numpy(), [0, 0, 0, -0.125], rtol=1e-6)

@@ -17,10 +17,15 @@ def entr(input: Any) -> Tensor:
 
 
 def xlog1py(input: Any, other: Any) -> Tensor:
-    """x log(1 + y), and 0 where x = 0 and y is a number."""
+    """x log(1 + y), and 0 where x = 0 and y is a number; both gradients are 0 where that has none.
+
+    >>> from backlit import tensor
+    >>> xlog1py(tensor([0.0, 2.0]), tensor([-1.0, 0.0]))
+    Tensor([0., 0.], shape=(2,), dtype=float32)
+    """
     x, y = as_tensor(input), as_tensor(other)
-    alone = (x == 0) & (y == y)
-    return where(alone, 0.0, x * log1p(where(alone, 0.0, y)))
+    alone = (x == 0) & ((y <= -1) | (y == math.inf))
+    return x * log1p(where(alone, 0.0, y))
 
 
 def ndtr(input: Any) -> Tensor:

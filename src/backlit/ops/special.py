@@ -177,7 +177,7 @@ class Sinc(Elementwise):
 class Xlogy(Elementwise):
     """y = a log b, 0 where a = 0 unless b is NaN;  ga = gy log b, gb = gy a / b.
 
-    Where a = 0 and b ≤ 0, ga is 0, as in PyTorch.
+    Where a = 0 and b ≤ 0, ga is 0, as in PyTorch, and so is gb, which is the slope in b there.
     """
 
     domain = (
@@ -186,7 +186,9 @@ class Xlogy(Elementwise):
         Border(
             "the derivative of a log b by a is infinite at b = 0", lambda a, b: b == 0 != a, "a"
         ),
-        Border("the derivative of a log b by b is a / b, and b is 0", lambda a, b: b == 0, "b"),
+        Border(
+            "the derivative of a log b by b is a / b, and b is 0", lambda a, b: b == 0 != a, "b"
+        ),
     )
     cost = 14
     saves = ("a", "b")
@@ -196,7 +198,11 @@ class Xlogy(Elementwise):
 
     def backward(self, xp, grad_y, a, b):
         flat = xp.logical_and(a == 0, b <= 0)
-        return lambda: grad_y * xp.log(xp.where(flat, 1.0, b)), lambda: grad_y * (a / b)
+        safe = xp.where(flat, 1.0, b)
+        return (
+            lambda: grad_y * xp.log(safe),
+            lambda: grad_y * xp.where(flat, 0.0, a / safe),
+        )
 
 
 class Fmod(Elementwise):
