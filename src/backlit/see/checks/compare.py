@@ -50,7 +50,8 @@ def compare(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> Fi
         off = np.maximum(low - got, got - high)
         off = np.where(np.isfinite(got), np.maximum(off, 0), np.inf)
         usable = ~columns.any_unknown()
-        if trial.ties:  # a point that nobody gave, where the formula may have a 0 / 0
+        if trial.ties or not np.isfinite(trial.y).all():
+            # a point that nobody gave, where the formula may have a 0 / 0; or 0 · ∞ of what is ∞
             usable &= np.isfinite(got)
         bad = usable & (off > allowed)
         excused = excused_rows(experiment, op, trial, k, got, bad)

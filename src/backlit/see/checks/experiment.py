@@ -22,6 +22,7 @@ from .numeric import (
     STEPS,
     Columns,
     measure,
+    projection,
     typical_size,
 )
 
@@ -31,6 +32,11 @@ LIMIT = 300
 KINKS = (
     "kinks: at some elements the one-sided derivatives differ (|x| at 0, a tie); any choice "
     "between them is accepted"
+)
+
+NOT_FINITE = (
+    "not finite: some elements of a value are ±∞ or NaN and have no slope; they are left out, and "
+    "so are gradients that are not finite because of them"
 )
 
 
@@ -129,6 +135,8 @@ class Experiment:
             if not self._add(point, rng, columns, required=False) and i > 0:
                 above = _jittered(given, rng, 0.1, True, held, upwards=True)
                 self._add(above, rng, columns, required=False)
+        if not np.isfinite(self.y).all():
+            self.notes.append(NOT_FINITE)
         if any(c.kink.any() for t in self.trials for c in t.columns.values()):
             self.notes.append(KINKS)
         if any(c.unknown.any() for t in self.trials for c in t.columns.values()):
@@ -171,7 +179,7 @@ class Experiment:
             y.shape != self.y.shape or (np.isfinite(y) != np.isfinite(self.y)).any()
         ):
             return False
-        upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+        upstream = projection(y, rng)
         measured = {}
         for k in self.positions:
             size = point[k].size
@@ -182,6 +190,10 @@ class Experiment:
             measured[k] = measure(
                 self.forward, point, k, index, y, self.steps, _EPS[self.precision]
             )
+            movable = np.isfinite(point[k].reshape(-1)[index])  # -∞, as in a mask, is not
+            measured[k].unknown[movable] &= np.isfinite(y)
+            if not np.isfinite(y).all():  # what reaches nothing finite has nothing to be compared
+                measured[k].unknown[~measured[k].moves()] = True
         if not ties or any(c.kink.any() for c in measured.values()):
             self.trials.append(Trial(point, y, upstream, measured, ties))
         return True

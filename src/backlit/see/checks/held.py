@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from ... import widened
 from ...dtypes import FLOATING, float64
@@ -16,6 +19,34 @@ from ...tensor import Tensor
 _DEPTH = 4
 #: Longer ones are not looked through.
 _LENGTH = 1000
+
+
+def global_random_states() -> tuple[Any, Any]:
+    """The states of NumPy's and Python's global generators."""
+    return np.random.get_state(), random.getstate()
+
+
+def put_global_random_states(states: tuple[Any, Any]) -> None:
+    """Put NumPy's and Python's global generators back to these states."""
+    np.random.set_state(states[0])
+    random.setstate(states[1])
+
+
+@contextlib.contextmanager
+def repeated_random(states: tuple[Any, Any] | None) -> Iterator[None]:
+    """Inside, the global generators begin at these states; afterwards they are as before.
+
+    None leaves them alone.
+    """
+    if states is None:
+        yield
+        return
+    before = global_random_states()
+    put_global_random_states(states)
+    try:
+        yield
+    finally:
+        put_global_random_states(before)
 
 
 def modules_of(*functions: Any) -> list[Module]:

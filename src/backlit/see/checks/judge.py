@@ -18,6 +18,7 @@ from .experiment import Answer, Experiment, answer, input_names
 from .pattern import pattern
 from .repairs import Repair, repairs
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
+from .source import is_of_backlit
 
 #: What is plain from the numbers alone.
 PLAINEST = (
@@ -71,6 +72,9 @@ def judge(
     tied = [[_ties(f)] for f in wrong if f.ties_only]
     result.causes = merge([*tied, *explained])
     result.causes = told_once(changed, result.causes)
+    if all(is_of_backlit(inspect.unwrap(f)) for f in (type(op).forward, type(op).backward)):
+        for cause in result.causes:
+            cause.fix = f"{op.name} is an op of Backlit itself: report this with the inputs"
     if not result.causes:
         cases = [case_of(experiment, op, answers, k) for k in positions]
         result.known = [s for case in cases if case is not None for s in pattern(case)]

@@ -22,12 +22,12 @@ from ...tensor import Tensor, as_tensor, wrap
 from ...widened import NUMPY, widened
 from ..records.from_block import Call, recording
 from .case import Cause
-from .experiment import Experiment, Trial, answer, as_float64
+from .experiment import NOT_FINITE, Experiment, Trial, answer, as_float64
 from .held import in_float64, tensors_of
 from .judge import judge
-from .numeric import along
+from .numeric import along, projection
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult
-from .whole import SCREEN_STEPS, Run, Whole, cuts, leaves_of
+from .whole import AT_THE_POINT, REASONS, SCREEN_STEPS, Run, Whole, cuts, leaves_of
 
 #: A directional derivative agrees if it is off by at most this much of its terms' norm.
 _SCREEN = 1e-5
@@ -130,7 +130,10 @@ def _check_nodes(seen: list[Call], seed: int, seconds: float) -> list[CheckResul
 def _screened(op: Op, inputs: tuple[Any, ...], rng: np.random.Generator) -> CheckResult | None:
     """A quick test along random directions: right, or None for "look closely"."""
     y = np.asarray(op.forward(NUMPY, *inputs))
-    upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+    upstream = projection(y, rng)
+    finite = bool(np.isfinite(y).all())
+    if not finite and not upstream.any():
+        return None
     given = answer(op, Trial(inputs, y, upstream, {}), upstream)
     if given.error is not None or given.changed or given.misfits:
         return None
@@ -138,17 +141,19 @@ def _screened(op: Op, inputs: tuple[Any, ...], rng: np.random.Generator) -> Chec
     for k, (x, g) in enumerate(zip(inputs, given.gradients, strict=True)):
         if g is None:
             continue
-        direction = rng.standard_normal(x.shape) * max(float(np.sqrt(np.mean(x * x))), 1e-3)
+        known = x[np.isfinite(x)]
+        size = max(float(np.sqrt(np.sum(known * known) / max(known.size, 1))), 1e-3)
+        direction = np.where(np.isfinite(x), rng.standard_normal(x.shape) * size, 0.0)
         forward = lambda *xs: np.asarray(op.forward(NUMPY, *xs))  # noqa: E731
         slope, band = along(forward, inputs, {k: direction}, upstream, SCREEN_STEPS)
-        terms = g * direction
+        terms = np.where(direction == 0, 0.0, g * direction)
         norm = float(np.sqrt(np.sum(terms * terms))) + abs(slope)
         if not abs(float(np.sum(terms)) - slope) <= _SCREEN * norm + 3 * band:
             return None
         if band > 1e-3 * norm and norm > 0:
             return None
         total += x.size
-    return CheckResult(repr(op), compared=total)
+    return CheckResult(repr(op), compared=total, notes=[] if finite else [NOT_FINITE])
 
 
 def _check_whole(
@@ -164,23 +169,34 @@ def _check_whole(
         return
     result.compared += sum(leaf.size for _, leaf in leaves)
     whole = Whole(run, leaves, seen, np.random.default_rng(seed))
+    infinite = int(y.size - np.isfinite(y.array).sum())
+    if infinite and infinite == y.size:
+        result.verdict = UNDECIDED
+        result.notes.append("nothing to compare: every element of the output is ±∞ or NaN")
+        return
+    if infinite:
+        result.notes.append(
+            f"left out: {infinite} of {y.size} elements of the output are ±∞ or NaN, which have no "
+            "slope; the others were compared"
+        )
     differences = whole.differences(y)
+    if whole.skipped:
+        names = ", ".join(f"{n} of {name}" for name, n in whole.skipped.items())
+        result.notes.append(
+            f"left out: the gradients of {names} elements are not finite, as are outputs that "
+            "depend on them"
+        )
     if any(not d.vague for d in differences):
+        here = next((d.why for d in differences if d.why), "")
         near = whole.off_the_kinks()
         if near is None:
             result.verdict = UNDECIDED
-            result.notes.append(
-                "undecided, because the function has a kink at the given point and at all that "
-                "were tried near it: its slopes to the two sides differ there, and any choice "
-                "between them is right"
-            )
+            result.notes.append(f"undecided, because {REASONS[here or whole.hindrance]}")
             return
+        why = AT_THE_POINT[here or "kink"]
         differences, amount = near
         if not differences:
-            result.notes.append(
-                "kinks: the function has one at the given point (x at 0, a tie); the whole was "
-                f"compared near it, up to {amount:.1%} away"
-            )
+            result.notes.append(f"{why}; the whole was compared near it, up to {amount:.1%} away")
     if any(d.vague for d in differences):
         result.verdict = UNDECIDED
         result.notes.append(

@@ -65,6 +65,11 @@ class Columns:
         axes = tuple(range(1, one.ndim))
         return np.minimum(one, other).sum(axes), np.maximum(one, other).sum(axes)
 
+    def moves(self) -> np.ndarray:
+        """Which elements some output depends on, as far as that was measured."""
+        flat = [a.reshape(len(self.index), -1) for a in (self.jacobian, self.kink, self.unknown)]
+        return np.asarray(np.any([(a != 0).any(1) for a in flat], axis=0))
+
     def any_kink(self) -> np.ndarray:
         """Which elements have a kink in some output."""
         return np.asarray(self.kink.reshape(len(self.index), -1).any(1))
@@ -72,6 +77,12 @@ class Columns:
     def any_unknown(self) -> np.ndarray:
         """Which elements have an output without a derivative."""
         return np.asarray(self.unknown.reshape(len(self.index), -1).any(1))
+
+
+def projection(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random upstream gradient, 0 for what is ±∞ or NaN in y: only the finite has a slope."""
+    upstream = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+    return np.where(np.isfinite(y), upstream, 0.0)
 
 
 def contract(columns: np.ndarray, upstream: np.ndarray) -> np.ndarray:
@@ -292,15 +303,18 @@ def along(
     steps: Sequence[float] = STEPS,
     epsilon: float = _EPS["float64"],
 ) -> tuple[float, float]:
-    """d/dt ⟨u, f(x + t v)⟩ at 0 and its error band, for a direction v in some of the inputs."""
+    """d/dt ⟨u, f(x + t v)⟩ at 0 and its error band, for a direction v in some of the inputs.
+
+    Outputs whose u is 0 take no part, whatever their values are.
+    """
     slopes: list[float] = []
     rounded: list[float] = []
     with np.errstate(all="ignore"):
         for step in steps:
             values = _beside(forward, inputs, direction, step, upstream.shape)
-            difference = upstream * (values[0] - values[1])
+            difference = np.where(upstream == 0, 0.0, upstream * (values[0] - values[1]))
             slopes.append(float(np.sum(difference)) / (2 * step))
-            total = float(np.sum(np.abs(upstream * values[0])))
+            total = float(np.sum(np.abs(np.where(upstream == 0, 0.0, upstream * values[0]))))
             rounded.append(epsilon * total / step)
     doubts = [abs(b - a) + r for a, b, r in zip(slopes, slopes[1:], rounded[1:], strict=False)]
     doubts = [d if np.isfinite(d) else np.inf for d in doubts]

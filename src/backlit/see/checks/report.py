@@ -42,6 +42,11 @@ class CheckResult(Told):
         """The nodes of a model that are wrong, in the order of the forward pass."""
         return [n for n in self.nodes if n.verdict == WRONG]
 
+    @property
+    def unjudged(self) -> list[CheckResult]:
+        """The nodes of a model that could not be compared, in the order of the forward pass."""
+        return [n for n in self.nodes if n.verdict == UNDECIDED]
+
     def __bool__(self) -> bool:
         return self.ok
 
@@ -73,17 +78,35 @@ class CheckResult(Told):
         if self.verdict == UNDECIDED:
             return "cannot be judged"
         if self.nodes:
-            bad = len(self.wrong)
-            if self.verdict == CORRECT:
-                return f"the gradients of all {len(self.nodes)} nodes are right"
-            return (
-                f"{bad} of {len(self.nodes)} nodes are wrong" if bad
-                else f"all {len(self.nodes)} nodes are right, yet the whole is wrong"
-            )  # fmt: skip
+            return self._of_nodes()
         if self.verdict == CORRECT:
             return f"the gradient is right in {self.compared} elements"
         names = [f.name for f in self.findings if f.wrong]
         return f"the gradient of {', '.join(names)} is wrong" if names else "the backward is wrong"
+
+    def _of_nodes(self) -> str:
+        """How many nodes are right, and which were not compared: those are not called right."""
+        total, bad, left = len(self.nodes), len(self.wrong), self.unjudged
+        whole = ", yet the whole is wrong" if self.verdict == WRONG else ""
+        if bad:
+            return f"{bad} of {total} nodes are wrong"
+        if left:
+            right = total - len(left)
+            some = f"{right} of {total} nodes are right{whole}"
+            if not right and not whole:
+                some = "the gradients of the whole are right"
+            return f"{some}; {_listed(left)}"
+        if whole:
+            return f"all {total} nodes are right{whole}"
+        return f"the gradients of all {total} nodes are right"
+
+
+def _listed(nodes: Sequence[CheckResult]) -> str:
+    """The first of these nodes by name, why nothing was compared there, and how many follow."""
+    first = nodes[0]
+    more = f" (and {len(nodes) - 1} more)" if len(nodes) > 1 else ""
+    why = f": {first.notes[-1]}" if first.notes else ""
+    return f"{first.subject}{more} could not be compared{why}"
 
 
 def merge(causes: Sequence[list[Cause]]) -> list[Cause]:

@@ -10,10 +10,12 @@ import ast
 import builtins
 import copy
 import inspect
+import os
 import textwrap
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from .experiment import Trial
 
 #: Helpers that a backward calls are read, too, up to so many functions in all.
 FUNCTIONS = 6
+
+_PACKAGE = str(Path(__file__).parents[2]) + os.sep
 
 
 @dataclass
@@ -137,7 +141,7 @@ def read(op: Op) -> Source | None:
     """The text of an op's or a gate's backward and of the functions that it calls, or None."""
     function = op.slopes if isinstance(op, Gate) else inspect.unwrap(type(op).backward)
     function = getattr(function, "__func__", function)
-    if not isinstance(function, types.FunctionType):
+    if not isinstance(function, types.FunctionType) or is_of_backlit(function):
         return None
     units: list[Unit] = []
     waiting = [function]
@@ -153,6 +157,12 @@ def read(op: Op) -> Source | None:
         units.append(unit)
         waiting += _called(function)
     return Source(op, units)
+
+
+def is_of_backlit(function: Any) -> bool:
+    """Whether a function stands in this package: its text is not for a user to edit."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename.startswith(_PACKAGE)
 
 
 def _unit(function: types.FunctionType) -> Unit | None:

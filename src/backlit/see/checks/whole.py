@@ -29,7 +29,8 @@ from ...state import observing
 from ...tensor import Tensor, wrap
 from ..records.from_block import Call
 from .compare import Finding
-from .numeric import _EPS, COARSE_STEPS, along, bends, typical_size
+from .held import global_random_states, put_global_random_states
+from .numeric import _EPS, COARSE_STEPS, along, bends, projection, typical_size
 
 SCREEN_STEPS = (1e-4, 1e-5, 1e-6)
 #: Where these disagree with the gradient: for kinks that are near, and for values that are large.
@@ -37,10 +38,34 @@ _MORE_STEPS = (1e-2, 1e-3, *SCREEN_STEPS, 1e-7, 1e-8, 1e-9)
 #: How far the leaves are moved to get off a kink, of their root mean square.
 _MOVES = (1e-3, 1e-2, 0.1)
 
+#: Why a leaf cannot be judged at a point, in words.
+REASONS = {
+    "kink": (
+        "the function has a kink at the given point and at all that were tried near it: its slopes "
+        "to the two sides differ there, and any choice between them is right"
+    ),
+    "rounding": (
+        "the steps are lost in rounding: the function changes over distances too small beside the "
+        "size of its values for a slope to be measured; check it at smaller values, as with an "
+        "offset taken off"
+    ),
+    "slope": (
+        "the slope is infinite at the given point, or the function ends there, and at all that "
+        "were tried near it; check it at a point inside its domain"
+    ),
+}
+
+#: The same where a point near the given one could be judged.
+AT_THE_POINT = {
+    "kink": "kinks: the function has one at the given point (x at 0, a tie)",
+    "rounding": "rounding: the slope at the given point is lost in it",
+    "slope": "edges: at the given point the slope is infinite, or the function ends there",
+}
+
 
 class Run:
     """A function of fixed inputs that gives the same output whenever it is called: the state of
-    modules and the random generator are put back before each call.
+    modules and the random generators, NumPy's and Python's too, are put back before each call.
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], modules: list[Module]):
@@ -48,6 +73,7 @@ class Run:
         self.inputs = list(inputs)
         self.generator = default_generator()
         self.random = self.generator.state_dict()
+        self.others = global_random_states()
         self.put_back = state_of(m for outer in modules for m in outer.modules())
 
     def __call__(self) -> Tensor:
@@ -66,8 +92,9 @@ class Run:
             return concat([reshape(v, (-1,)) for v in found])
 
     def restore(self) -> None:
-        """Put the state of modules and the generator back."""
+        """Put the state of modules and the generators back."""
         self.generator.load_state_dict(self.random)
+        put_global_random_states(self.others)
         self.put_back()
 
 
@@ -77,7 +104,7 @@ class Difference:
 
     name: str
     finding: Finding
-    bent: bool  # a kink at this very point may be why
+    why: str  # what at this very point may be the reason: one of REASONS, or ""
     vague: bool  # the band is as wide as what is measured
 
 
@@ -92,6 +119,8 @@ class Whole:
         rng: np.random.Generator,
     ):
         self.run, self.leaves, self.rng = run, leaves, rng
+        self.hindrance = "slope"  # why the points near the given one do not tell
+        self.skipped: dict[str, int] = {}  # gradients that outputs of ±∞ or NaN make so, by leaf
         self.stopped = _stopped_on_purpose(seen)
         self.precision = _coarsest(seen)
         exact = self.precision == "float64"
@@ -99,8 +128,7 @@ class Whole:
 
     def differences(self, y: Tensor) -> list[Difference]:
         """The leaves whose gradients differ from the slopes here, where the output is y."""
-        shape = y.shape
-        upstream = self.rng.uniform(0.5, 1.5, shape) * self.rng.choice([-1.0, 1.0], shape)
+        upstream = projection(y.array, self.rng)
         gradients: dict[int, Any] = {}
         if y.requires_grad:
             tracked = [leaf for _, leaf in self.leaves if leaf.requires_grad]
@@ -110,7 +138,8 @@ class Whole:
         differences = []
         for name, leaf in self.leaves:
             g = gradients.get(id(leaf))
-            difference = self._difference(name, leaf, None if g is None else g.array, upstream)
+            gradient = None if g is None else g.array
+            difference = self._difference(name, leaf, gradient, upstream)
             if difference is not None:
                 differences.append(difference)
         return differences
@@ -123,6 +152,11 @@ class Whole:
         direction = self.rng.standard_normal(leaf.shape) * size
         direction = np.where(self.stopped.get(id(leaf), False), 0.0, direction)
         direction = np.where(np.isfinite(leaf.array), direction, 0.0)  # -∞ cannot be moved
+        if gradient is not None and not upstream.all():  # 0 · ∞ of outputs that are left out
+            lost = ~np.isfinite(gradient) & np.isfinite(leaf.array)
+            direction = np.where(lost, 0.0, direction)
+            if lost.any():
+                self.skipped[name] = int(lost.sum())
         terms = np.zeros(leaf.shape) if gradient is None else gradient * direction
         terms = np.where(direction == 0, 0.0, terms)
         got = float(np.sum(terms))
@@ -134,8 +168,19 @@ class Whole:
             finding = _finding(name, leaf, got, measured, band)
             if abs(got - measured) <= max(1e-4 * norm + 10 * band, 1e-12):
                 vague = not exact and 10 * band > 0.5 * norm
-                return Difference(name, finding, False, True) if vague else None
-        return Difference(name, finding, bends(forward, *where), False)
+                return Difference(name, finding, "", True) if vague else None
+        return Difference(name, finding, self._why(got, measured, band, forward, where), False)
+
+    def _why(self, got: float, measured: float, band: float, forward: Any, where: Any) -> str:
+        """Why the slope at this point may tell nothing of the gradient, or ""."""
+        if not np.isfinite(measured) or not np.isfinite(band):
+            return "slope"
+        bent = bends(forward, *where)
+        if bent and not np.isfinite(got):
+            return "slope"
+        if bent and band > 0.1 * abs(measured):
+            return "rounding"
+        return "kink" if bent else ""
 
     def _of(self, leaf: Tensor) -> Callable[[np.ndarray], np.ndarray]:
         def forward(array: np.ndarray) -> np.ndarray:
@@ -153,6 +198,7 @@ class Whole:
         of the leaves' sizes; None if there is none.
         """
         held = [leaf.array for _, leaf in self.leaves]
+        finite = np.isfinite(self.run().array)
         try:
             for amount, outwards in itertools.product(_MOVES, (False, True)):
                 for (_, leaf), array in zip(self.leaves, held, strict=True):
@@ -163,11 +209,13 @@ class Whole:
                     y = self.run()
                 except BacklitError:
                     continue  # outside the domain
-                if not np.isfinite(y.array).all():
+                if not (np.isfinite(y.array) >= finite).all() or not finite.any():
                     continue
                 differences = self.differences(y)
-                if not any(d.bent for d in differences):
+                hindered = next((d.why for d in differences if d.why), "")
+                if not hindered:
                     return differences, amount
+                self.hindrance = hindered
         finally:
             for (_, leaf), array in zip(self.leaves, held, strict=True):
                 leaf.array = array
