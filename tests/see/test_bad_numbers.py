@@ -122,12 +122,36 @@ def variance_of_one():
     return bl.var(x, axis=1, correction=1).sum()
 
 
+def deviation_of_one():
+    x = leaf([[1.0], [2.0]])
+    return bl.std(x, axis=1, correction=1).sum()
+
+
+def mean_of_nothing():
+    x = leaf([1.0, 2.0])
+    part = x[x > 5]
+    return part.mean() + x.sum()
+
+
+def logit_of_one():
+    p = leaf([1.0, 0.5])
+    return bl.log(p / (1 - p)).sum()
+
+
+def reciprocal_of_zero():
+    x = leaf([0.0, 2.0])
+    return bl.reciprocal(x).sum()
+
+
 FORWARD = {
     log_of_zero: ("log 0", (0, 1), "bl.log(x + 1e-12)"),
     log_of_a_negative: ("the logarithm of a negative number", (1,), ""),
     log1p_at_minus_one: ("log(1 + x) at −1", (1,), "bl.log1p(bl.maximum(x, -1 + 1e-6))"),
     root_of_a_negative: ("the root of a negative", (1,), "bl.sqrt(bl.maximum(x, 0.0) + 1e-12)"),
-    division_by_zero: ("division by 0", (0,), "a / bl.where(b != 0, b, 1.0)"),
+    division_by_zero: ("division by 0", (0,), "a / bl.where(b != 0, b, 1e-7)"),
+    logit_of_one: ("division by 0", (0,), "p / bl.where(1 - p != 0, 1 - p, 1e-7)"),
+    reciprocal_of_zero: ("division by 0", (0,), "bl.reciprocal(bl.where(x != 0, x, 1e-6))"),
+    mean_of_nothing: ("mean of no elements is 0/0", (), ""),
     zero_by_zero: ("0/0", (0,), "a / bl.where(b != 0, b, 1.0)"),
     exp_overflow: ("exp overflow", (1,), "bl.exp(bl.minimum(x, 80.0))"),
     softmax_by_hand: ("exp overflow", (0, 1), "bl.nn.functional.softmax(x, dim=1)"),
@@ -146,7 +170,8 @@ FORWARD = {
     zero_to_a_negative_power: ("0 to a negative power", (0,), "(x + 1e-12) ** -1.5"),
     arccos_outside: ("acos needs x between −1 and 1", (0,), "bl.acos(bl.clip(x, "),
     bad_from_the_start: ("it was not finite from the start", (0,), ""),
-    variance_of_one: ("var of what is not finite", (0,), ""),
+    variance_of_one: ("var divides by n − 1 = 0", (0,), "bl.var(x, axis=1, correction=0)"),
+    deviation_of_one: ("std divides by n − 1 = 0", (0,), "bl.std(x, axis=1, correction=0)"),
 }
 
 
@@ -157,7 +182,7 @@ def test_forward(case):
         case()
     found = see.bad_numbers(r).forward
     assert found is not None
-    if case in (inf_minus_inf, variance_of_one):
+    if case is inf_minus_inf:
         # an infinite factor is a number of the user's own: what is said depends on the form
         assert found.rule
     else:

@@ -284,7 +284,7 @@ class Reciprocal(Elementwise):
         Border("division by 0", lambda x: x == 0, shown="1 / {0}"),
         Border("the derivative of 1/x at 0 is infinite", lambda x: x == 0, "x"),
     )
-    inside = "{lib}where({x} != 0, {x}, 1.0)"
+    inside = "{lib}where({x} != 0, {x}, 1e-6)"
     cost = 4
     primitive = True
     saves = ("y",)

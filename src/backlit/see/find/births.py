@@ -286,6 +286,9 @@ def described(record: Record, node: NodeRecord, index: Index, chain: list[str]) 
     op, inputs = node.applied.op, list(node.applied.inputs)
     inner, numbers = _primitive(op, inputs, index, array)
     found.rule, found.values = _forward_rule(inner, numbers, value, array.dtype)
+    if "of what is not finite" in found.rule and all(map(_is_finite, inputs)):
+        found.rule, found.values, found.advice = _made_of_finite(op, inputs, array)
+        return found
     given = next(
         (n for n in map(record.nodes.__getitem__, sources(record, node)) if is_mask(n)), None
     )
@@ -298,6 +301,24 @@ def described(record: Record, node: NodeRecord, index: Index, chain: list[str]) 
         found.advice = "let every row keep one element, or drop the row"
         return found
     return found
+
+
+def _is_finite(x: Any) -> bool:
+    return not isinstance(x, np.ndarray) or bad_elements(x) is None
+
+
+def _made_of_finite(op: Op, inputs: list[Any], y: np.ndarray) -> tuple[str, str, str]:
+    """Rule, numbers and advice for an op that makes a bad number of finite ones, or of none."""
+    arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+    if any(x.size == 0 for x in arrays):
+        rule = f"{op.name} of no elements is 0/0"
+        return rule, "", "let it have an element, or leave it out where there is none (x.size == 0)"
+    correction = getattr(op, "correction", 0)
+    count = arrays[0].size // max(y.size, 1) if arrays else 0
+    if correction and count <= correction:
+        off = count - correction
+        return f"{op.name} divides by n − {number(correction)} = {number(off)}", f"n = {count}", ""
+    return f"{op.name} gives no finite number for finite ones", "", ""
 
 
 def _primitive(

@@ -197,7 +197,11 @@ class Rerun:
         return _Again(values, watched.of(end, None if seed is None else seed.astype(end.dtype)))
 
     def _keeps(self, changes: list[Rewrite], again: _Again) -> bool:
-        """Whether what was finite is as it was: the end, or else elements of what is changed."""
+        """Whether what was finite is as it was: the end, or else elements of what is changed.
+
+        An infinity of these must become a number on its side of all finite ones: a logit of 1 that
+        is cured to 0 would be another function.
+        """
         if _finite(array_of(self.record.nodes[self.end].value)):
             places: Iterable[int] = [self.end]
         else:
@@ -211,7 +215,23 @@ class Rerun:
             room = 2e-2 if before.dtype.itemsize == 2 else 2e-3
             if not np.allclose(a[known], b[known], rtol=room, atol=room):
                 return False
+            if i != self.end and not _on_its_side(a, b, room):
+                return False
         return True
+
+
+def _on_its_side(before: np.ndarray, now: np.ndarray, room: float) -> bool:
+    """Whether what was infinite is now at least as far out as what was finite."""
+    for sign in (1.0, -1.0):
+        was, new = sign * before, sign * now
+        infinite, finite = was == np.inf, np.isfinite(was)
+        if infinite.any():
+            furthest = float(np.max(was, where=finite, initial=0.0))
+            if not (new[infinite] >= furthest * (1 - room)).all():
+                return False
+            if not finite.any() and not (np.abs(new[infinite]) > 1).all():
+                return False
+    return True
 
 
 def _finite(array: np.ndarray | None) -> bool:

@@ -152,7 +152,11 @@ def _wraps(
     if issubclass(op, Divide) and i == 1:
         if not_negative and source.kind == "op" and _is_size(source):
             yield from (("{x} + " + e, "the divisor may be 0") for e in _EPSILONS)
-        yield "{lib}where({x} != 0, {x}, 1.0)", "where it is 0 the quotient is the dividend"
+        quotient = array_of(node.value)
+        if quotient is None or not np.isinf(quotient).any():  # 0/0: any number will do
+            yield "{lib}where({x} != 0, {x}, 1.0)", "where it is 0 the quotient is the dividend"
+        for e in ("1e-7", "1e-4", "1e-12"):
+            yield "{lib}where({x} != 0, {x}, " + e + ")", f"where it is 0 it counts as {e}"
         for e in _EPSILONS if not_negative else ():
             yield "{x} + " + e, "the divisor may be 0"
     if issubclass(op, Multiply):
@@ -173,7 +177,9 @@ def _wraps(
             yield from (("{lib}maximum({x}, " + e + ")", advice) for e in _EPSILONS)
     if op.inside and not issubclass(op, Log | Log2 | Log10 | Sqrt):
         for near in ("1e-6", "1e-3"):
-            yield op.inside.replace("1e-6", near), "what lies beyond counts as the border"
+            beyond = "what lies beyond counts as the border"
+            told = f"where it is 0 it counts as {near}" if " != 0" in op.inside else beyond
+            yield op.inside.replace("1e-6", near), told
     if source.dtype in LOW_PRECISION or node.dtype in LOW_PRECISION:
         yield "{atom}.astype('float32')", f"{node.dtype.name} is too narrow for it"
     if op.overflows:
