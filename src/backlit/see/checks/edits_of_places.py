@@ -81,6 +81,7 @@ class _Entry:
     """An entry of an index (or several that read alike), which can be replaced."""
 
     whole: ast.Subscript
+    said: str  # the whole as a text
     entries: list[ast.expr]
     at: list[int]
 
@@ -97,16 +98,13 @@ class _Entry:
 
     def shifted(self, new: ast.expr, rank: float = 0.1) -> Change:
         """The entry takes the wrong place, this one belongs there."""
-        return Change(self.whole, self.put(new), "shifted", _wrong(self.whole), rank)
+        words = f"`{self.said}` takes the wrong place"
+        return Change(self.whole, self.put(new), "shifted", words, rank)
 
     def off_by_one(self, new: ast.expr, rank: float = 0.05) -> Change:
         """The entry takes the place beside the one that belongs there."""
-        words = f"`{text(self.whole)}` is off by one"
+        words = f"`{self.said}` is off by one"
         return Change(self.whole, self.put(new), "shifted", words, rank)
-
-
-def _wrong(e: ast.Subscript) -> str:
-    return f"`{text(e)}` takes the wrong place"
 
 
 def _indexed(e: ast.Subscript, entries: Sequence[ast.expr]) -> ast.Subscript:
@@ -144,19 +142,20 @@ def _exchanged(e: ast.Subscript, entries: list[ast.expr]) -> Iterator[Change]:
 def _entries(e: ast.Subscript, entries: list[ast.expr]) -> Iterator[_Entry]:
     """Each entry, and then the slices with bounds that stand there more than once, together."""
     alike: dict[str, list[int]] = {}
+    said = text(e)
     for place, entry in enumerate(entries):
         alike.setdefault(text(entry), []).append(place)
-        yield _Entry(e, entries, [place])
+        yield _Entry(e, said, entries, [place])
     for group in alike.values():
         first = entries[group[0]]
         if len(group) > 1 and isinstance(first, ast.Slice) and (first.lower or first.upper):
-            yield _Entry(e, entries, group)
+            yield _Entry(e, said, entries, group)
 
 
 def _turned_round(entry: _Entry, old: ast.Slice) -> Iterator[Change]:
     """A slice the wrong way round: x[:] for x[::-1], x[::-1] for x[:]."""
     step, rank = (parsed("-1"), 0.1) if old.step is None else (None, 0.05)
-    words = f"`{text(entry.whole)}` runs the wrong way"
+    words = f"`{entry.said}` runs the wrong way"
     yield Change(
         entry.whole, entry.put(ast.Slice(old.lower, old.upper, step)), "flipped", words, rank
     )
@@ -210,15 +209,16 @@ def _moved_indices(entry: _Entry) -> Iterator[Change]:
     for by in (1, -1):
         yield entry.off_by_one(_moved(entry.old, by), 0.1)
     if isinstance(entry.old, ast.Name) and len(entry.entries) == 1:
-        e = entry.whole
-        yield Change(e, ast.Subscript(e.value, ast.Slice(), e.ctx), "index", _wrong(e), 0.2)
+        e, words = entry.whole, f"`{entry.said}` takes the wrong place"
+        yield Change(e, ast.Subscript(e.value, ast.Slice(), e.ctx), "index", words, 0.2)
 
 
 def _strides(e: ast.Subscript) -> Iterator[Change]:
     """A name in an index without its stride: x[i] for x[2 * i]."""
+    said = text(e)
     for name in sorted({n.id for n in ast.walk(e.slice) if isinstance(n, ast.Name)}):
         for moved in (f"2 * {name}", f"3 * {name}", f"{name} + 1", f"{name} - 1", f"{name} // 2"):
-            words = f"`{text(e)}` forgets the stride" if "*" in moved else _wrong(e)
+            words = f"`{said}` {'forgets the stride' if '*' in moved else 'takes the wrong place'}"
             yield Change(e, substituted(e, name, parsed(moved)), "index", words, 0.15)
 
 

@@ -38,23 +38,29 @@ class Atom:
 
 
 def terms(
-    node: ast.expr, shape: tuple[int, ...], q: Atom, root: bool, library: str, roots: bool
+    node: ast.expr,
+    old: str,
+    shape: tuple[int, ...],
+    q: Atom,
+    root: bool,
+    library: str,
+    roots: bool,
 ) -> Iterator[Change]:
-    """What is missing at an expression of this shape, if it is made of one name."""
+    """What is missing at an expression of this text and shape, if it is made of one name."""
     rank = 0.15 + 0.05 * _grows(q, shape) + 0.03 * (not root)
     if np.asarray(q.value).dtype.kind == "b":
-        words = f"the mask `{q.text}` is missing at `{text(node)}`"
+        words = f"the mask `{q.text}` is missing at `{old}`"
         yield Change(node, None, "mask missing", words, rank, f"{SELF} * {q.text}")
         return
-    yield from _scaled(node, q, rank)
+    yield from _scaled(node, old, q, rank)
     if library and np.shape(q.value) == () and q.value > 0:
-        yield from _scaled_by_root(node, q, f"{library}.sqrt({q.text})", rank, roots)
+        yield from _scaled_by_root(node, old, q, f"{library}.sqrt({q.text})", rank, roots)
     if q.size and not np.shape(q.value):
         return
-    yield from _term(node, q, rank)
+    yield from _term(node, old, q, rank)
     if np.asarray(q.value).dtype.kind == "f" and not _grows(q, shape):
-        yield from _function_as_factor(node, q, rank)
-        words = f"the term `2 * {q.text}` is missing at `{text(node)}`"
+        yield from _function_as_factor(node, old, q, rank)
+        words = f"the term `2 * {q.text}` is missing at `{old}`"
         yield Change(node, None, "path missing", words, rank + 0.2, f"{SELF} + 2 * {q.text}")
 
 
@@ -63,10 +69,10 @@ def _grows(q: Atom, shape: tuple[int, ...]) -> bool:
     return not broadcasts(np.shape(q.value), shape)
 
 
-def _scaled(node: ast.expr, q: Atom, rank: float) -> Iterator[Change]:
+def _scaled(node: ast.expr, old: str, q: Atom, rank: float) -> Iterator[Change]:
     """A factor left out, or a division: dout for dout * w, for dout / n."""
     kind = "mean or sum" if q.size else "upstream forgotten" if q.upstream else "factor missing"
-    old, t = text(node), q.text
+    t = q.text
     words = f"the factor `{t}` is missing at `{old}`"
     yield Change(node, None, kind, words, rank, f"{SELF} * {t}")
     words = f"the division of `{old}` by `{t}` is missing"
@@ -74,18 +80,18 @@ def _scaled(node: ast.expr, q: Atom, rank: float) -> Iterator[Change]:
 
 
 def _scaled_by_root(
-    node: ast.expr, q: Atom, root_of: str, rank: float, roots: bool
+    node: ast.expr, old: str, q: Atom, root_of: str, rank: float, roots: bool
 ) -> Iterator[Change]:
     """A root left out: scores for scores / np.sqrt(d)."""
     rank += -0.03 if roots else 0.1
     for symbol, verb in (("/", "division by"), ("*", "factor")):
-        words = f"the {verb} `{root_of}` is missing at `{text(node)}`"
+        words = f"the {verb} `{root_of}` is missing at `{old}`"
         yield Change(node, None, "constant", words, rank, f"{SELF} {symbol} {root_of}")
 
 
-def _term(node: ast.expr, q: Atom, rank: float) -> Iterator[Change]:
+def _term(node: ast.expr, old: str, q: Atom, rank: float) -> Iterator[Change]:
     """A term left out: dx for dx + dout, y for 1 - y."""
-    old, t = text(node), q.text
+    t = q.text
     for sign in "+-":
         words = f"the term `{sign} {t}` is missing at `{old}`"
         yield Change(node, None, "path missing", words, rank + 0.05, f"{SELF} {sign} {t}")
@@ -93,9 +99,9 @@ def _term(node: ast.expr, q: Atom, rank: float) -> Iterator[Change]:
     yield Change(node, None, "path missing", words, rank + 0.1, f"{t} - {SELF}")
 
 
-def _function_as_factor(node: ast.expr, q: Atom, rank: float) -> Iterator[Change]:
+def _function_as_factor(node: ast.expr, old: str, q: Atom, rank: float) -> Iterator[Change]:
     """A function of a name left out as a factor: dout for dout * (1 - y ** 2), dout * (x > 0)."""
-    old, t = text(node), q.text
+    t = q.text
     for n, (form, named) in enumerate(_FACTORS):
         kind = "mask missing" if named == "mask" else "factor missing"
         words = f"the {named} `{form.format(t)}` is missing at `{old}`"

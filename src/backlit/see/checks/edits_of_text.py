@@ -200,75 +200,47 @@ def _comparisons(e: ast.Compare) -> Iterator[Change]:
 
 def _statements(s: ast.stmt) -> Iterator[Change]:
     if isinstance(s, ast.AugAssign):
-        for op in (ast.Add, ast.Sub, ast.Mult, ast.Div):
-            if not isinstance(s.op, op):
-                kind = "term sign" if {op, type(s.op)} == {ast.Add, ast.Sub} else "factor replaced"
-                yield Change(
-                    s,
-                    ast.AugAssign(s.target, op(), s.value),
-                    kind,
-                    f"`{text(s)}` has the wrong operator",
-                    0.0,
-                )
-        if isinstance(s.op, ast.Add):
-            yield Change(
-                s,
-                ast.Assign([s.target], s.value),
-                "summed too much",
-                f"`{text(s.target)}` is added to where it must be set",
-                0.1,
-            )
+        yield from _another_operator(s)
     elif isinstance(s, ast.Assign) and len(s.targets) == 1:
         target = s.targets[0]
         if isinstance(target, ast.Subscript | ast.Name):
-            yield Change(
-                s,
-                ast.AugAssign(target, ast.Add(), s.value),
-                "overwritten",
-                f"`{text(target)}` is overwritten where it must be added to",
-                0.0,
-            )
-            if isinstance(target, ast.Subscript):
-                for op in (ast.Sub, ast.Mult, ast.Div):
-                    yield Change(
-                        s,
-                        ast.AugAssign(target, op(), s.value),
-                        "overwritten",
-                        f"`{text(target)}` is overwritten",
-                        0.1,
-                    )
-                call = ast.Call(
-                    ast.Attribute(
-                        ast.Attribute(ast.Name("np", ast.Load()), "add", ast.Load()),
-                        "at",
-                        ast.Load(),
-                    ),
-                    [target.value, target.slice, s.value],
-                    [],
-                )
-                if not any(isinstance(n, ast.Slice) for n in ast.walk(target.slice)):
-                    yield Change(
-                        s,
-                        ast.Expr(call),
-                        "overwritten",
-                        f"`{text(target)}` is overwritten where an index comes more than once",
-                        0.05,
-                    )
-    if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Subscript):
-        call = ast.Call(
-            ast.Attribute(
-                ast.Attribute(ast.Name("np", ast.Load()), "add", ast.Load()), "at", ast.Load()
-            ),
-            [s.target.value, s.target.slice, s.value],
-            [],
-        )
-        if isinstance(s.op, ast.Add):
-            yield Change(
-                s,
-                ast.Expr(call),
-                "overwritten",
-                f"`{text(s.target)} += …` counts an index that comes more than once only once",
-                0.05,
-            )
+            yield from _overwritten(s, target)
     if isinstance(s, ast.AugAssign | ast.Assign | ast.Expr):
         yield Change(s, ast.Pass(), "edit", f"`{text(s)}` must not be there", 0.15)
+
+
+def _another_operator(s: ast.AugAssign) -> Iterator[Change]:
+    """The wrong operator before `=`, or where none belongs: dx += g for dx -= g, for dx = g."""
+    for op in (ast.Add, ast.Sub, ast.Mult, ast.Div):
+        if not isinstance(s.op, op):
+            kind = "term sign" if {op, type(s.op)} == {ast.Add, ast.Sub} else "factor replaced"
+            words = f"`{text(s)}` has the wrong operator"
+            yield Change(s, ast.AugAssign(s.target, op(), s.value), kind, words, 0.0)
+    if isinstance(s.op, ast.Add):
+        words = f"`{text(s.target)}` is added to where it must be set"
+        yield Change(s, ast.Assign([s.target], s.value), "summed too much", words, 0.1)
+        if isinstance(s.target, ast.Subscript):
+            words = f"`{text(s.target)} += …` counts an index that comes more than once only once"
+            yield Change(s, _added_at(s.target, s.value), "overwritten", words, 0.05)
+
+
+def _overwritten(s: ast.Assign, target: ast.Subscript | ast.Name) -> Iterator[Change]:
+    """Something set that had a value: dx[i] = g for dx[i] += g, for np.add.at(dx, i, g)."""
+    words = f"`{text(target)}` is overwritten"
+    added = ast.AugAssign(target, ast.Add(), s.value)
+    yield Change(s, added, "overwritten", f"{words} where it must be added to", 0.0)
+    if not isinstance(target, ast.Subscript):
+        return
+    for op in (ast.Sub, ast.Mult, ast.Div):
+        yield Change(s, ast.AugAssign(target, op(), s.value), "overwritten", words, 0.1)
+    if not any(isinstance(n, ast.Slice) for n in ast.walk(target.slice)):
+        words = f"{words} where an index comes more than once"
+        yield Change(s, _added_at(target, s.value), "overwritten", words, 0.05)
+
+
+def _added_at(target: ast.Subscript, value: ast.expr) -> ast.Expr:
+    """np.add.at(x, i, value) for a target x[i]."""
+    call = parsed("np.add.at()")
+    assert isinstance(call, ast.Call)
+    call.args = [target.value, target.slice, value]
+    return ast.Expr(call)

@@ -30,7 +30,7 @@ def of_value(
     """
     array = np.asarray(value)
     shape, floats = array.shape, array.dtype.kind in "fb"
-    inner = 0.0 if root else 0.01
+    old, inner = text(node), 0.0 if root else 0.01
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
         yield from _another_name(node, shape, atoms, inner)
     if isinstance(node, ast.Constant):
@@ -40,10 +40,10 @@ def of_value(
     yield from _earlier(node, shape, atoms)
     if array.dtype.kind == "b":
         other = f"~{SELF}" if shape else f"not {SELF}"
-        words = f"the mask `{text(node)}` is turned round"
+        words = f"the mask `{old}` is turned round"
         yield Change(node, None, "mask wrong", words, 0.05 + inner, other)
     if roots and library and array.dtype.kind in "iu" and not shape and array > 1:
-        words = f"the root of `{text(node)}` is not taken"
+        words = f"the root of `{old}` is not taken"
         yield Change(node, None, "constant", words, inner, f"{library}.sqrt({SELF})")
     if not floats:
         return
@@ -53,11 +53,11 @@ def of_value(
         *_functions(library),
         *_along_axes(shape),
     ):
-        yield Change(node, None, kind, words.format(text(node)), rank + inner, template)
+        yield Change(node, None, kind, words.format(old), rank + inner, template)
     yield from folded(node, shape, atoms, root)
     for q in atoms:
-        if q.text != text(node) and _meets(q.value, shape):
-            yield from terms(node, shape, q, root, library, roots)
+        if q.text != old and _meets(q.value, shape):
+            yield from terms(node, old, shape, q, root, library, roots)
 
 
 #: What belongs there as a template, the mistake's kind, words with {} for what is written, rank.
