@@ -547,7 +547,7 @@ def test_script_and_python_compute_the_same_places(browser, tmp_path, unfolded):
 
 
 @pytest.mark.browser
-def test_unfolding_keeps_the_clicked_title_under_the_cursor(browser, tmp_path):
+def test_what_is_unfolded_is_in_the_window(browser, tmp_path):
     from selenium.webdriver.common.by import By
 
     record = deep()
@@ -565,7 +565,13 @@ def test_unfolding_keeps_the_clicked_title_under_the_cursor(browser, tmp_path):
     frame(browser)
     title = browser.find_element(By.CSS_SELECTOR, f'[data-head="{box}"]')
     assert title.get_attribute("aria-expanded") == "true"
-    assert run(browser, f"backlit.head({box})") == pytest.approx(before, abs=0.5)
+    after = run(browser, f"backlit.head({box})")
+    width, height = run(
+        browser, "(s => [s.clientWidth, s.clientHeight])(document.getElementById('stage'))"
+    )
+    assert 0 < after[0] <= before[0] + 0.5
+    assert 0 < after[1] < height
+    assert after[0] < width / 2
     inner = next(m - len(record) for m in see.draw(record).tree.boxes[box].members)
     run(browser, f"backlit.toggle({inner})")
     assert run(browser, "backlit.state().visible") > count
@@ -631,6 +637,56 @@ def test_every_sign_in_the_picture_is_explained(browser, tmp_path):
     assert "×f′" in shown
     hover = run(browser, local + ".map(t => t.querySelector('title').textContent)")
     assert all(text.startswith("local gradient for ") for text in hover)
+
+
+@pytest.mark.browser
+def test_a_click_folds_nothing(browser, tmp_path):
+    """The panel that opens makes the picture narrower; what was chosen stays where it is."""
+    from selenium.webdriver.common.by import By
+
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    record = see.record(model(bl.ones((5, 4))).sum())
+    show(browser, tmp_path, record)
+    opened = run(browser, "backlit.layout().folded")
+    visible = run(browser, "backlit.state().visible")
+    weight = record.find("Sequential.0.weight").id
+    run(browser, "backlit.go(arguments[0])", weight)
+    for _ in range(3):
+        frame(browser)
+    assert run(browser, "!document.getElementById('panel').hidden")
+    assert run(browser, "backlit.state().visible") >= visible
+    assert not any(
+        now and not then
+        for now, then in zip(run(browser, "backlit.layout().folded"), opened, strict=True)
+    )
+    assert browser.find_elements(By.CSS_SELECTOR, f'[data-node="{weight}"]')
+    browser.find_element(By.CSS_SELECTOR, "#panel .shut").click()
+    frame(browser)
+    assert run(browser, "document.getElementById('panel').hidden")
+
+
+def test_the_steps_of_a_loop_are_one_box_with_their_inputs_inside():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = nn.LSTMCell(3, 4)
+
+        def forward(self, x):
+            h = c = bl.zeros((2, 4))
+            for t in range(30):
+                h, c = self.cell(x[:, t], (h, c))
+            return h
+
+    tree = Tree(see.record(Net()(bl.ones((2, 30, 3))).sum()))
+    folded, frames = overview(tree, Labels(tree.record, METRICS), (1280, 610))
+    repeated = next(b for b in tree.boxes if b.kind == "repeat")
+    assert "LSTMCell ×" in repeated.title
+    assert folded[repeated.id]
+    assert len(tree.boxes[0].members) < 8
+    # Each of its results has room for its value and its gradient.
+    places = sorted(frames[repeated.id].outputs.values())
+    assert len(places) == 2
+    assert places[1] - places[0] >= 30
 
 
 @pytest.mark.browser

@@ -19,7 +19,7 @@ from ..steps import steps
 from ..words import effect_of
 from .labels import SIGNS, TIMES_NUMBER, Labels
 from .layout import FILLED, METRICS
-from .overview import BESIDE, LARGEST, MANY, MARGIN, READABLE, TRIES
+from .overview import BESIDE, LARGEST, MANY, MARGIN, READABLE, SMALL, TRIES
 from .tree import Tree
 
 #: Up to this many nodes the chain rule is written out for each.
@@ -34,6 +34,7 @@ MAX_SENTENCES = 3000
 #: How `overview` chooses, for the script to choose as it does.
 _OVERVIEW = {
     "readable": READABLE,
+    "small": SMALL,
     "largest": LARGEST,
     "margin": MARGIN,
     "tries": TRIES,

@@ -121,7 +121,8 @@ def layout(
 def _fold(box: Box) -> Frame:
     m = METRICS
     width = max(120.0, _title(box))
-    height = float(m["folded"])
+    several = len(box.outputs) > 1  # each with its value above and its gradient below
+    height = float(max(m["folded"], m["pitch"] * (len(box.outputs) + 1) * several))
     return Frame(width, height, _spread(box.inputs, height), _spread(box.outputs, height))
 
 

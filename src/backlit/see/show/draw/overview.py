@@ -11,6 +11,8 @@ from .tree import Tree
 
 #: The smallest scale at which all texts can be read: those of 12 pixels then have 11.
 READABLE = 11 / 12
+#: The smallest scale of a picture that else would show no module from inside: text of 9 pixels.
+SMALL = 0.75
 #: Small pictures are not blown up further.
 LARGEST = 1.8
 #: Room around the picture, in pixels.
@@ -31,31 +33,48 @@ def overview(
 ) -> tuple[list[bool], dict[int, Frame]]:
     """Which boxes stay folded, and the frames: modules are unfolded from the outside in, if the
     whole then still can be read in the window."""
-    folded = [b.id > 0 for b in tree.boxes]
-    width = _row(window, READABLE)
     known: Known = {}
+    folded = _unfolded(tree, labels, window, READABLE, known)
+    if not _opened(tree, folded):
+        folded = _unfolded(tree, labels, window, SMALL, known)
+    return folded, in_rows(tree, labels, folded, window, known)
+
+
+def _unfolded(
+    tree: Tree, labels: Labels, window: tuple[float, float], least: float, known: Known
+) -> list[bool]:
+    """Which boxes stay folded if the picture must not be smaller than `least`."""
+    folded = [b.id > 0 for b in tree.boxes]
+    width = _row(window, least)
 
     def fits() -> bool:
         return any(
-            scale(layout(tree, labels, folded, width, beside, known)[0], window) >= READABLE
+            scale(layout(tree, labels, folded, width, beside, known)[0], window) >= least
             for beside in _besides(tree, folded)
         )
 
-    if fits():
-        queue, failures = [0], 0
-        for b in queue:
-            for kind in _kinds(tree, b):
-                if failures == TRIES:
-                    break
-                for inner in kind:
-                    folded[inner] = False
-                if fits():
-                    queue += kind
-                    continue
-                failures += 1
-                for inner in kind:
-                    folded[inner] = True
-    return folded, in_rows(tree, labels, folded, window, known)
+    queue, failures = ([0] if fits() else []), 0
+    for b in queue:
+        for kind in _kinds(tree, b):
+            if failures == TRIES:
+                break
+            for inner in kind:
+                folded[inner] = False
+            if fits():
+                queue += kind
+                continue
+            failures += 1
+            for inner in kind:
+                folded[inner] = True
+    return folded
+
+
+def _opened(tree: Tree, folded: list[bool]) -> bool:
+    """Whether a module of modules is open, or there is none."""
+    nests = [
+        b.id for b in tree.boxes[1:] if any(m >= tree.count for m in b.members) and b.parent == 0
+    ]
+    return not nests or not all(folded[b] for b in nests)
 
 
 def _kinds(tree: Tree, box: int) -> list[list[int]]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...records.model import Record
+from ...records.parts import NodeRecord
 
 ITEM, IN, OUT, BEND = range(4)
 
@@ -194,7 +195,7 @@ class Tree:
                 node.kind == "parameter"
                 or "." in (node.name or "")  # a module's buffer
                 or "[" in (node.name or "")  # an element of a list, for one step of a loop
-                or (not node.name and uses[0].target != opening)
+                or (_unnamed(node) and uses[0].target != opening)
             )
             if inside:
                 common = self.chain(uses[0].target)
@@ -272,6 +273,11 @@ class Tree:
             box.slots = list(slot)
             for (kind, ref, kind2, ref2, net), edges in found.items():
                 box.hops.append(Hop(slot[kind, ref], slot[kind2, ref2], net, edges))
+
+
+def _unnamed(node: NodeRecord) -> bool:
+    """Whether nobody gave a leaf its name; `target_3` says what node 3 is for."""
+    return not node.name or node.name.endswith(f"_{node.id}")
 
 
 def _runs(sequence: list[int]) -> list[tuple[int, int, int]]:

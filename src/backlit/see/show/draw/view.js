@@ -98,7 +98,7 @@ function frameOf(b) {
   const box = B[b];
   const titleWidth = length(box.title) * (M.char + 0.4) + 44;
   if (folded[b]) {
-    const h = M.folded;
+    const n = box.outputs.length, h = Math.max(M.folded, n > 1 ? M.pitch * (n + 1) : 0);
     const spread = (nets) => new Map(nets.map((net, i) => [net, h * (i + 1) / (nets.length + 1)]));
     return {w: Math.max(120, titleWidth), h, inputs: spread(box.inputs), outputs: spread(box.outputs), x: null, y: null, turns: new Map()};
   }
@@ -497,15 +497,16 @@ function drawFar(context, w, h, l, t, r, b) {
   const scale = window.devicePixelRatio || 1;
   if (far.width !== Math.round(w * scale) || far.height !== Math.round(h * scale)) { far.width = Math.round(w * scale); far.height = Math.round(h * scale); }
   const css = getComputedStyle(document.documentElement), tone = (name) => css.getPropertyValue(name).trim();
+  const colors = Object.fromEntries(["--bad", "--box", "--box-edge", "--edge", "--line", "--local", "--mark", "--param-edge", "--wire"].map((name) => [name, tone(name)]));
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, far.width, far.height);
   context.setTransform(scale * view.k, 0, 0, scale * view.k, scale * view.x, scale * view.y);
+  context.fillStyle = colors["--box"]; context.strokeStyle = colors["--box-edge"]; context.lineWidth = 1 / view.k;
   for (const box of scene.boxes) {
     if (box.x > r || box.x + box.w < l || box.y > b || box.y + box.h < t) continue;
-    context.fillStyle = tone("--box"); context.strokeStyle = tone("--box-edge"); context.lineWidth = 1 / view.k;
     context.fillRect(box.x, box.y, box.w, box.h); context.strokeRect(box.x, box.y, box.w, box.h);
   }
-  context.strokeStyle = tone("--wire"); context.lineWidth = Math.max(1.2, 0.7 / view.k);
+  context.strokeStyle = colors["--wire"]; context.lineWidth = Math.max(1.2, 0.7 / view.k);
   context.globalAlpha = ways ? 0.15 : 0.7;
   context.beginPath();
   for (const q of scene.wires) {
@@ -519,10 +520,10 @@ function drawFar(context, w, h, l, t, r, b) {
   const groups = new Map(), now = current();
   for (const n of scene.nodes) {
     if (n.x > r || n.x + n.w < l || n.y - n.h > b || n.y + n.h < t) continue;
-    let fill = D.error_of[n.n] ? tone("--bad") : isOp[n.n] ? tone("--edge") : tone("--param-edge");
-    if (statistic) { const v = statOf(n.n); fill = v === null ? tone("--line") : shade(v)[0]; }
-    if (ways) fill = ways.has(n.n) ? tone("--local") : tone("--line");
-    if (n.n === now || n.n === picked) fill = tone("--mark");
+    let fill = D.error_of[n.n] ? colors["--bad"] : isOp[n.n] ? colors["--edge"] : colors["--param-edge"];
+    if (statistic) { const v = statOf(n.n); fill = v === null ? colors["--line"] : shade(v)[0]; }
+    if (ways) fill = ways.has(n.n) ? colors["--local"] : colors["--line"];
+    if (n.n === now || n.n === picked) fill = colors["--mark"];
     if (!groups.has(fill)) groups.set(fill, []);
     groups.get(fill).push(n);
   }
@@ -578,7 +579,7 @@ $("meanings").innerHTML = "<dt>4×3 ‖2‖</dt><dd>shape and Euclidean norm; a 
 // -- moving about -----------------------------------------------------------------------------
 
 // As in overview.py: as much unfolded as can be read at one glance, in rows that fill the window.
-const {readable: READABLE, largest: LARGEST, margin: MARGIN, tries: TRIES, beside: BESIDE, many: MANY} = D.overview;
+const {readable: READABLE, small: SMALL, largest: LARGEST, margin: MARGIN, tries: TRIES, beside: BESIDE, many: MANY} = D.overview;
 const readable = () => extent()[0] < 700 ? 0.7 * READABLE : READABLE;     // a telephone is held closer
 const rowAt = (k) => extent()[0] / k - 2 * MARGIN;
 // A narrow window is scrolled down, as a page is on a telephone.
@@ -607,29 +608,33 @@ function inRows() {
   tryRows(best.width, best.beside);
 }
 function overview() {
+  frames.clear();
+  unfold(readable());
+  const nests = B.map((_, b) => b).filter((b) => b && B[b].parent === 0 && B[b].members.some((m) => m >= COUNT));
+  if (nests.length && nests.every((b) => folded[b])) unfold(Math.min(SMALL, readable()));
+  fit();
+}
+function unfold(least) {
   folded = B.map((_, b) => b > 0);
   frames.clear();
-  const fits = () => besides().some((beside) => tryRows(rowAt(readable()), beside) >= readable());
-  if (fits()) {
-    const queue = [0];
-    let failures = 0;
-    for (const b of queue) {
-      const kinds = new Map();
-      for (const m of B[b].members) if (m >= COUNT && B[m - COUNT].kind === "module") {
-        const inner = B[m - COUNT], type = inner.members.some((i) => i >= COUNT) ? m : inner.title.split(": ").pop();
-        kinds.set(type, (kinds.get(type) || []).concat(m - COUNT));
-      }
-      const home = (kind) => D.output !== null && kind.some((inner) => inside(D.output, inner));
-      for (const kind of [...kinds.values()].sort((p, q) => home(q) - home(p))) {
-        if (failures === TRIES) break;
-        for (const inner of kind) { folded[inner] = false; forget(inner); }
-        if (fits()) { queue.push(...kind); continue; }
-        failures++;
-        for (const inner of kind) { folded[inner] = true; forget(inner); }
-      }
+  const fits = () => besides().some((beside) => tryRows(rowAt(least), beside) >= least);
+  const queue = fits() ? [0] : [];
+  let failures = 0;
+  for (const b of queue) {
+    const kinds = new Map();
+    for (const m of B[b].members) if (m >= COUNT && B[m - COUNT].kind === "module") {
+      const inner = B[m - COUNT], type = inner.members.some((i) => i >= COUNT) ? m : inner.title.split(": ").pop();
+      kinds.set(type, (kinds.get(type) || []).concat(m - COUNT));
+    }
+    const home = (kind) => D.output !== null && kind.some((inner) => inside(D.output, inner));
+    for (const kind of [...kinds.values()].sort((p, q) => home(q) - home(p))) {
+      if (failures === TRIES) break;
+      for (const inner of kind) { folded[inner] = false; forget(inner); }
+      if (fits()) { queue.push(...kind); continue; }
+      failures++;
+      for (const inner of kind) { folded[inner] = true; forget(inner); }
     }
   }
-  fit();
 }
 function fit() {
   const [w, h] = extent();
@@ -641,6 +646,7 @@ function fit() {
   redraw();
 }
 let touched = false;            // by the user: then a window of another size leaves the view as it is
+let chosen = false;             // which modules are unfolded was chosen by the user
 function zoom(factor, cx, cy) {
   touched = true;
   const k = Math.min(Math.max(view.k * factor, 0.004), 4);
@@ -654,7 +660,7 @@ function headOf(b) {
 function forget(b) { for (let p = b; p >= 0; p = B[p].parent) frames.delete(p); }
 function toggle(b, anchor = true) {
   const before = anchor ? headOf(b) : null;
-  touched = true;
+  touched = chosen = true;
   folded[b] = !folded[b];
   forget(b);
   arrange();
@@ -663,7 +669,19 @@ function toggle(b, anchor = true) {
     view.x += (before[0] - after[0]) * view.k; view.y += (before[1] - after[1]) * view.k;
   }
   say(`${B[b].title} ${folded[b] ? "folded" : "unfolded"}`);
+  if (anchor && !folded[b]) sight(b);
   redraw();
+}
+// Move, and shrink if it must be, until a box that was unfolded is in the window.
+function sight(b) {
+  const [w, h] = extent(), f = frames.get(b), gap = 16;
+  const least = Math.max(Math.min(view.k, (w - 2 * gap) / f.w, (h - 2 * gap) / f.h), Math.min(view.k, 0.6));
+  const [x, y] = scene.boxAt.get(b), before = [x * view.k + view.x, y * view.k + view.y];
+  view.k = least;
+  view.x = before[0] - x * view.k; view.y = before[1] - y * view.k;
+  const into = (at, size, room) => size > room - 2 * gap ? gap : Math.min(Math.max(at, gap), room - gap - size);
+  view.x += into(before[0], f.w * view.k, w) - before[0];
+  view.y += into(before[1], f.h * view.k, h) - before[1];
 }
 function reveal(n) {
   let changed = false;
@@ -683,6 +701,7 @@ function centre(item, keep = false) {
   redraw();
 }
 function setAll(open) {
+  chosen = open;
   if (!open) { overview(); return; }
   folded = B.map(() => false);
   frames.clear(); fit();
@@ -705,18 +724,19 @@ function table(n) {
   const cell = (row, i, c) => `<td class="${c}">${row ? row[i] === null ? "—" : escape(row[i]) : "—"}</td>`;
   return `<table><tr><th></th><th>value</th><th>gradient</th></tr>${D.statistics.map((name, i) => `<tr><td>${name}</td>${cell(v, i, "v")}${cell(g, i, "g")}</tr>`).join("")}</table>`;
 }
+const SHUT = '<button class="shut" data-shut title="Let go (Esc)" aria-label="Close">×</button>';
 function details(item) {
   if (item === null) { panel.hidden = true; return; }
   panel.hidden = false;
   if (item >= COUNT) {
     const b = item - COUNT, info = B[b];
-    panel.innerHTML = `<h2>${escape(info.title)}</h2><div class="row">${escape(info.detail || info.kind)}</div>` +
+    panel.innerHTML = `${SHUT}<h2>${escape(info.title)}</h2><div class="row">${escape(info.detail || info.kind)}</div>` +
       `<div class="buttons"><button data-toggle="${b}">${folded[b] ? "Unfold" : "Fold"}</button></div>` +
       `<h3>Inside</h3>${info.members.slice(0, 60).map((m) => `<div class="row">${m < COUNT ? link(m) : `<a data-box-go="${m - COUNT}" tabindex="0" role="button">${escape(B[m - COUNT].title)}</a>`}</div>`).join("")}`;
     return;
   }
   const n = item;
-  let text = `<h2>${escape(N.name[n] || N.label[n])}</h2><div class="row mono">${escape(isOp[n] ? N.op[n] : N.kind[n])}${N.attributes[n] ? ` <span class="none">${escape(N.attributes[n])}</span>` : ""} ${escape(N.type[n])}</div>`;
+  let text = `${SHUT}<h2>${escape(N.name[n] || N.label[n])}</h2><div class="row mono">${escape(isOp[n] ? N.op[n] : N.kind[n])}${N.attributes[n] ? ` <span class="none">${escape(N.attributes[n])}</span>` : ""} ${escape(N.type[n])}</div>`;
   if (N.role[n]) text += `<div class="row"><b>${N.role[n]}</b>: ${escape(D.effects[N.effect[n]])}</div>`;
   if (outgoing[n].length > 1) text += `<div class="row"><b>copy: adder</b>: ${escape(D.copy)}</div>`;
   if (D.error_of[n]) text += `<div class="row bad"><b>Raised:</b> ${escape(D.error_of[n])}</div>`;
@@ -810,7 +830,7 @@ function take(k) {
 }
 search.addEventListener("input", look);
 search.addEventListener("keydown", (e) => {
-  if (e.key === "Enter") { take(hit); hit = (hit + 1) % Math.max(hits.length, 1); e.preventDefault(); }
+  if (e.key === "Enter") { take(hit); list.hidden = true; hit = (hit + 1) % Math.max(hits.length, 1); e.preventDefault(); }
   else if (e.key === "ArrowDown" || e.key === "ArrowUp") { hit = (hit + (e.key === "ArrowDown" ? 1 : hits.length - 1)) % Math.max(hits.length, 1); showHits(); e.preventDefault(); }
   else if (e.key === "Escape") { search.value = ""; look(); stage.focus(); }
   e.stopPropagation();
@@ -832,7 +852,7 @@ function paint() {
   Object.assign(statistic, {low: log ? least : low, high, log});
   const text = (v) => Number.isFinite(v) ? +v.toPrecision(3) : "—";
   $("legend").hidden = false;
-  $("legend").innerHTML = `<b>${of ? "gradient" : "value"} ${D.statistics[name]}</b>${log ? " (logarithmic)" : ""}<div class="ramp" style="background:linear-gradient(90deg,${RAMP.join(",")})"></div><div class="ends"><span>${text(statistic.low)}</span><span>${text(high)}</span></div><div>white: not computed</div>`;
+  $("legend").innerHTML = `<b>${of ? "gradient" : "value"} ${D.statistics[name]}</b>${log ? " (logarithmic)" : ""}<div class="ramp" style="background:linear-gradient(90deg,${RAMP.join(",")})"></div><div class="ends"><span>${text(statistic.low)}</span><span>${text(high)}</span></div><div>not filled: not computed; a module: its largest inside</div>`;
   redraw();
 }
 color.addEventListener("change", paint);
@@ -932,8 +952,9 @@ stage.addEventListener("wheel", (e) => {
 panel.addEventListener("click", act);
 panel.addEventListener("keydown", (e) => { if (e.key === "Enter") act(e); });
 function act(e) {
-  const t = e.target.closest("[data-go],[data-box-go],[data-from],[data-to],[data-toggle]");
+  const t = e.target.closest("[data-go],[data-box-go],[data-from],[data-to],[data-toggle],[data-shut]");
   if (!t) return;
+  if (t.dataset.shut !== undefined) { pick(null); stage.focus(); return; }
   const d = t.dataset;
   if (d.go !== undefined) go(+d.go);
   else if (d.boxGo !== undefined) { pick(COUNT + +d.boxGo); centre(COUNT + +d.boxGo, true); }
@@ -982,7 +1003,12 @@ $("unfold").addEventListener("click", () => setAll(true));
 $("refold").addEventListener("click", () => setAll(false));
 $("fit").addEventListener("click", fit);
 $("help").addEventListener("click", () => { const k = $("keys"); k.hidden = !k.hidden; $("help").setAttribute("aria-expanded", String(!k.hidden)); });
-new ResizeObserver(() => { if (touched) redraw(); else overview(); }).observe(stage);
+new ResizeObserver(() => {
+  if (picked !== null) centre(picked, true);      // the panel has opened: what is chosen stays in sight
+  else if (touched) redraw();
+  else if (chosen) fit();
+  else overview();
+}).observe(stage);
 
 $("title").textContent = D.title + (D.step === null ? "" : `, step ${D.step}`);
 sentence();
