@@ -12,6 +12,7 @@ import pytest
 import backlit as bl
 import backlit.nn.functional as F
 from backlit import see
+from backlit.ops.decompositions import Eigvalsh
 from backlit.ops.elementwise import Exp
 from backlit.see.checks import source
 
@@ -114,3 +115,42 @@ def test_no_edit_of_backlits_own_text_is_offered(monkeypatch):
     monkeypatch.setattr(source, "is_of_backlit", lambda function: False)
     assert source.read(Exp()) is not None
     assert source.is_of_backlit(right) is False
+
+
+class TwiceEigenvalues(Eigvalsh):
+    def backward(self, xp, grad_y, *saved):
+        return 2 * super().backward(xp, grad_y, *saved)
+
+
+class ReluOfTwoAtZero(bl.Elementwise):
+    saves = ("x",)
+
+    def forward(self, xp, x):
+        return xp.maximum(x, 0.0)
+
+    def backward(self, xp, grad_y, x):
+        return grad_y * xp.where(x == 0, 2.0, xp.where(x > 0, 1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (bl.linalg.eigvalsh, np.eye(3)),
+        (bl.linalg.eigvalsh, np.diag([1.0, 1.0, 1.0, 5.0])),
+        (lambda a: bl.linalg.eigvalsh(a).sum(), np.eye(4)),
+        (bl.linalg.svdvals, np.eye(3, 4)),
+        (bl.linalg.svdvals, np.zeros((3, 3))),
+        (lambda a: bl.linalg.matrix_norm(a, ord="nuc"), np.eye(3)),
+        (lambda a: bl.linalg.matrix_norm(a, ord=2), np.eye(4)),
+        (lambda a: bl.linalg.svdvals(a)[0] / bl.linalg.svdvals(a)[-1], np.eye(3)),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_choice_among_three_and_more_equal_eigenvalues_is_not_blamed(function, x, seed):
+    result = see.check(function, x, seed=seed)
+    assert result.verdict == "correct", str(result)
+
+
+def test_what_is_wrong_at_a_tie_is_still_found():
+    assert see.check(TwiceEigenvalues(), np.eye(3)).verdict == "wrong"
+    assert see.check(ReluOfTwoAtZero(), np.array([0.0, 0.0, 0.0, 1.0, -1.0])).verdict == "wrong"

@@ -80,7 +80,8 @@ def excused_rows(
     """Rows that are wrong at this very point only: there is a kink that no single element shows.
 
     A wrong derivative is wrong nearby, too. One that is right at most points a little way off, and
-    here no larger than slopes there are, is a choice: of the median of equals one may take all.
+    here no larger than slopes there are, is a choice: of the median of equals one may take all, and
+    of three equal eigenvalues each may be the one that an element moves.
     """
     columns = trial.columns[k]
     rows = np.flatnonzero(bad & np.isfinite(got))
@@ -88,7 +89,8 @@ def excused_rows(
     rng, start = np.random.default_rng(0), time.perf_counter()
     for row in rows if rows.size else ():
         right = wrong = 0
-        least = most = 0.0
+        here = np.stack([columns.low[row], columns.high[row]])
+        steepest, moved = [here.min(), here.max()], (here != 0).any(0)
         away: dict[int, np.ndarray] = {}
         for turn in range(_NEARBY):  # to one side, then to the other
             away = {
@@ -98,11 +100,15 @@ def excused_rows(
             near = _measured_near(experiment, op, trial, k, columns.index[row], away)
             if near is None:
                 continue
-            fits, low, high = near
+            fits, slopes = near
             right, wrong = right + fits, wrong + (not fits)
-            least, most = min(least, low), max(most, high)
+            steepest += [slopes.min(), slopes.max()]
+            moved |= np.abs(slopes) > 1e-6 * np.abs(slopes).max()
             if wrong > 1 or time.perf_counter() - start > _SECONDS:
                 return excused
+        low, high = min(0.0, *steepest), max(0.0, *steepest)
+        sides = np.sort([trial.upstream * low, trial.upstream * high], axis=0) * moved
+        least, most = (float(s.sum()) for s in sides)
         slack = 1e-3 * (most - least)
         if right <= 1 or not least - slack <= got[row] <= most + slack:
             return excused
@@ -116,9 +122,9 @@ def excused_rows(
 
 def _measured_near(
     experiment: Experiment, op: Op, trial: Trial, k: int, flat: int, away: dict[int, np.ndarray]
-) -> tuple[bool, float, float] | None:
-    """Whether one element's gradient is right a little way off, and what a choice of the slopes
-    there may come to, at least and at most.
+) -> tuple[bool, np.ndarray] | None:
+    """Whether one element's gradient is right a little way off, and the slopes of the outputs
+    there.
     """
     point = tuple(
         x + _AWAY * typical_size(x) * away[j] if j in away else x
@@ -137,9 +143,8 @@ def _measured_near(
     low, high = columns.interval(trial.upstream)
     band = 3 * columns.pulled_band(trial.upstream) + RTOL * np.abs(columns.jacobian).max()
     value = gradient.reshape(-1)[flat]
-    slopes = columns.jacobian * trial.upstream
     fits = bool((low - band <= value).all() and (value <= high + band).all())
-    return fits, float(slopes[slopes < 0].sum()), float(slopes[slopes > 0].sum())
+    return fits, columns.jacobian[0]
 
 
 def compare_ties(experiment: Experiment, op: Op, finding: Finding, k: int) -> None:
