@@ -348,3 +348,56 @@ def test_a_second_pass_in_a_recording_is_connected():
         (g * g).sum().backward()
     np.testing.assert_allclose(r.of_loss().find(w).upstream.array, 36.0 * w.numpy() ** 3)
     assert see.why(w, r).state == "fine"
+
+
+def test_a_parameter_outside_the_limits_of_a_clip():
+    w = weight((5.0, -7.0))
+    for y, limits in (
+        (bl.clip(w, -1, 1), "clip, [−1, 1]"),
+        (nn.functional.hardtanh(w, -2.0, 2.0), ", [−2, 2]"),
+        (bl.clip(w, 6.0, None), "clip, 6 and above"),
+    ):
+        found = reason(w, y.sum(), "zero", "dead units")
+        assert "every element of 2 (inputs -7 to 5) lies outside the limits of" in found.text
+        assert limits in found.text
+        assert "start it inside, or widen the limits" in found.fix
+    v = weight((-1.0, -2.0))
+    assert "start it above 0" in reason(v, nn.functional.relu(v).sum(), "zero", "dead units").fix
+
+
+def test_labels_that_are_all_ignored():
+    layer, x = nn.Linear(3, 4), bl.ones((5, 3))
+    for n, loss in ((-100, nn.functional.cross_entropy), (7, nn.functional.nll_loss)):
+        y = loss(layer(x), bl.tensor([n] * 5), ignore_index=n, reduction="sum")
+        found = reason(layer.weight, y, "zero", "not chosen")
+        assert f"every label is ignore_index={n}" in found.text
+
+
+def test_one_class_only():
+    layer, x = nn.Linear(3, 1), bl.ones((5, 3))
+    labels = bl.zeros((5,), dtype="int64")
+    for y in (
+        nn.functional.cross_entropy(layer(x), labels),
+        (nn.functional.softmax(layer(x), dim=1) * 2).sum(),
+        (nn.functional.log_softmax(layer(x), dim=-1) * 2).sum(),
+    ):
+        found = reason(layer.weight, y, "zero", "cancels")
+        assert "one class to choose from" in found.text
+        assert "an output for each class" in found.fix
+
+
+def test_only_the_row_of_padding_was_looked_up():
+    e, w = nn.Embedding(4, 2, padding_idx=0), bl.ones((4, 2)).requires_grad_()
+    for p, y in (
+        (e.weight, e(bl.tensor([0, 0]))),
+        (w, nn.functional.embedding(bl.tensor([1, 1]), w, padding_idx=1)),
+    ):
+        found = reason(p, y.sum(), "zero", "not chosen")
+        assert re.search(r"every index that was looked up is padding_idx=[01]", found.text)
+
+
+def test_data_is_among_the_ways_out():
+    w, u = weight(), bl.ones((2,)).requires_grad_()
+    with see.recording() as r:
+        (w.data * u).sum()
+    assert ".data" in reason(w, r, "none", "detached").fix

@@ -345,7 +345,7 @@ def _detached(record: Record, c: Crossing, what: str) -> Reason:
             "detached",
             f"{what} goes on into {user.op} without its gradient",
             record.place(user),
-            "take out detach(), numpy() or assign() on the way",
+            "take out detach(), .data, numpy() or assign() on the way",
         )
     return Reason(
         "read as a number",
