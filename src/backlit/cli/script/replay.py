@@ -8,7 +8,7 @@ returned: those ops are the loss function.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,7 +166,7 @@ def _require_again(rest: Sequence[Node]) -> None:
         raise ArgumentError(f"{lost.op.name} ({lost.location}) cannot be done again; {CURE}")
 
 
-def _behind(starts: Iterable[Node | None], outputs: set[Node | None]) -> list[Node]:
+def _behind(starts: Iterable[Node | None], outputs: Set[Node | None]) -> list[Node]:
     """The nodes behind a loss and others, without a model's outputs and what made them."""
     seen: set[Node] = set()
     stack: list[Any] = list(starts)
