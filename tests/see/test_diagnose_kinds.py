@@ -189,3 +189,144 @@ def test_a_gradient_of_zeros_is_no_matter_of_the_rate():
         return bl.nn.functional.relu(y - 1e3).sum()
 
     assert "no gradient" not in {f.rule for f in diagnose(net, points(32, 5, 3), met)}
+
+
+def _loop_of(body, second=False):
+    """What is found in a step; `body` gets network, optimizers, batch and the call's number."""
+    net = mlp(5, 8, 3)
+    x, t = points(32, 5, 3)
+    made = [optim.SGD(net.parameters(), lr=0.1)]
+    if second:
+        made = [optim.Adam(net[i].parameters(), lr=1e-3) for i in (0, 2)]
+    numbers = iter(range(100))
+    return diagnose(
+        net,
+        (x, t),
+        CE,
+        made[0],
+        rehearse=True,
+        step=lambda x, t: body(net, made, x, t, next(numbers)),
+    )
+
+
+def _zero_step_backward(net, made, x, t, n):
+    loss = CE(net(x), t)
+    made[0].zero_grad()
+    made[0].step()
+    loss.backward()
+
+
+def _step_zero_backward(net, made, x, t, n):
+    loss = CE(net(x), t)
+    made[0].step()
+    made[0].zero_grad()
+    loss.backward()
+
+
+def _clipped_too_late(net, made, x, t, n):
+    made[0].zero_grad()
+    CE(net(x), t).backward()
+    made[0].step()
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+
+
+def _clipped_too_early(net, made, x, t, n):
+    made[0].zero_grad()
+    loss = CE(net(x), t)
+    nn.utils.clip_grad_value_(net.parameters(), 1.0)
+    loss.backward()
+    made[0].step()
+
+
+def _accumulated_and_lost(net, made, x, t, n):
+    for rows in (slice(0, 16), slice(16, 32)):
+        made[0].zero_grad()
+        (CE(net(x[rows]), t[rows]) / 2).backward()
+    made[0].step()
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "text"),
+    [
+        (_zero_step_backward, "step before backward", "between the forward pass and its backward"),
+        (_step_zero_backward, "step before backward", "between the forward pass and its backward"),
+        (_clipped_too_late, "clipping without effect", "stands behind step()"),
+        (_clipped_too_early, "clipping without effect", "clip_grad_value_ stands before backward"),
+        (_accumulated_and_lost, "accumulated gradients lost", "the step uses the last one's alone"),
+    ],
+)
+def test_calls_in_a_wrong_order_are_named(body, rule, text):
+    found = _loop_of(body)
+    assert [f.rule for f in found] == [rule], found
+    assert text in found.findings[0].text
+    assert found.findings[0].line.startswith("test_diagnose_kinds.py:")
+
+
+def _rotated(net, made, x, t, n):  # the first step has nothing to do, the others are right
+    if n:
+        made[0].step()
+    made[0].zero_grad()
+    CE(net(x), t).backward()
+
+
+def _clipped_between_two_steps(net, made, x, t, n):
+    for o in made:
+        o.zero_grad()
+    CE(net(x), t).backward()
+    made[0].step()
+    nn.utils.clip_grad_norm_(net[2].parameters(), 1.0)
+    made[1].step()
+    nn.utils.clip_grad_norm_(net.parameters(), math.inf)  # only measures
+
+
+def _accumulated(net, made, x, t, n):
+    made[0].zero_grad()
+    for rows in (slice(0, 16), slice(16, 32)):
+        (CE(net(x[rows]), t[rows]) / 2).backward()
+    made[0].step()
+
+
+def _put_together_by_hand(net, made, x, t, n):  # as where each sample's gradient is clipped
+    kept = []
+    for rows in (slice(0, 16), slice(16, 32)):
+        made[0].zero_grad()
+        CE(net(x[rows]), t[rows]).backward()
+        kept.append([p.grad for p in net.parameters()])
+    for p, *grads in zip(net.parameters(), *kept, strict=True):
+        p.grad = sum(grads) / 2
+    made[0].step()
+
+
+def _two_optimizers_and_two_losses(net, made, x, t, n):  # as in a GAN: each zeroes when it begins
+    for o in made:
+        o.zero_grad()
+        CE(net(x), t).backward()
+        o.step()
+
+
+@pytest.mark.parametrize(
+    ("body", "second"),
+    [
+        (_rotated, False),
+        (_clipped_between_two_steps, True),
+        (_accumulated, False),
+        (_put_together_by_hand, False),
+        (_two_optimizers_and_two_losses, True),
+    ],
+)
+def test_other_orders_that_are_right_are_left_in_peace(body, second):
+    found = _loop_of(body, second)
+    assert not found, found
+
+
+def test_one_of_two_optimizers_may_forget():
+    def body(net, made, x, t, n):
+        for o in made:
+            if o is made[0]:
+                o.zero_grad()
+            CE(net(x), t).backward()
+            o.step()
+
+    found = _loop_of(body, second=True)
+    assert [f.rule for f in found] == ["zero_grad forgotten"], found
+    assert "5 of 6 steps of one of 2 optimizers" in found.findings[0].evidence

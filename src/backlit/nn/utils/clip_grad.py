@@ -14,7 +14,8 @@ from ...op import describe
 from ...tensor import Tensor
 
 
-def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+def to_limit(name: str, parameters: Tensor | Iterable[Tensor], limit: float) -> list[Tensor]:
+    """The Tensors whose gradients are now limited; what looks on at a loop looks here."""
     return [p for p in listed(name, parameters) if p.grad is not None]
 
 
@@ -51,7 +52,7 @@ def clip_grad_norm_(
     """
     if not number("clip_grad_norm_: max_norm", max_norm) >= 0:
         raise ArgumentError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
-    clipped = _with_gradients("clip_grad_norm_", parameters)
+    clipped = to_limit("clip_grad_norm_", parameters, max_norm)
     gradients: list[Tensor] = [p.grad for p in clipped]  # type: ignore[misc]
     total = _norm("clip_grad_norm_", gradients, norm_type, error_if_nonfinite)
     _scale(clipped, max_norm, total)
@@ -82,7 +83,7 @@ def clip_grads_with_norm_(
     foreach: bool | None = None,
 ) -> None:
     """Scale all gradients as `clip_grad_norm_` does, with a norm that is known already."""
-    _scale(_with_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
+    _scale(to_limit("clip_grads_with_norm_", parameters, max_norm), max_norm, total_norm)
 
 
 def _norm(name: str, tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool) -> Tensor:
@@ -125,5 +126,5 @@ def clip_grad_value_(
     """
     if not number("clip_grad_value_: clip_value", clip_value) >= 0:
         raise ArgumentError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
-    for p in _with_gradients("clip_grad_value_", parameters):
+    for p in to_limit("clip_grad_value_", parameters, clip_value):
         p.grad = array_api.clip(p.grad, -clip_value, clip_value)

@@ -16,6 +16,7 @@ import numpy as np
 from ....autograd import topological
 from ....location import location
 from ....nn.module import Module
+from ....nn.utils import clip_grad
 from ....optim import Optimizer
 from ....optim.lr_scheduler import LRScheduler
 from ....state import STATE
@@ -31,7 +32,7 @@ MODAL = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "BatchNorm")
 
 @dataclass
 class Event:
-    """One call: "forward", "backward", "zero", "step" or "schedule", and where it stood."""
+    """One call: "forward", "backward", "clip", "zero", "step" or "schedule", and its place."""
 
     kind: str
     place: str = ""
@@ -56,6 +57,7 @@ class Loop:
             (Module, "__call__", self._forward),
             (Tensor, "backward", self._backward),
             (Module, "zero_grad", self._zero),
+            (clip_grad, "to_limit", self._clip),
         ]
         for cls in _all(Optimizer):
             replaced += [(cls, n, f) for n, f in (("step", self._step), ("zero_grad", self._zero))
@@ -153,6 +155,15 @@ class Loop:
             return self._outer(original, owner, *arguments, **options)
 
         return zero
+
+    def _clip(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def clip(name: str, parameters: Any, limit: float) -> Any:
+            found = original(name, parameters, limit)
+            if not self._busy and math.isfinite(limit):  # an endless one only measures
+                self._note("clip", found, name=name, parameters=frozenset(map(id, found)))
+            return found
+
+        return clip
 
     def _schedule(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def step(schedule: Any, *arguments: Any, **options: Any) -> Any:
