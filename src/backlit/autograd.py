@@ -294,6 +294,8 @@ def step_back(
         if callable(gradient):
             gradient = gradient()
         if gradient.shape != target.shape or gradient.dtype != target.dtype:
+            if op.sums_itself and gradient.shape != target.shape:
+                raise _unsummed(op, len(sent), gradient, target)
             gradient = fit(xp, gradient, target)
         sent.append(gradient)
     return sent
@@ -379,6 +381,17 @@ def fit(xp: Any, gradient: Gradient, target: Any) -> Gradient:
                 f"{target.dtype.name}{list(shape)}"
             ) from None
     return gradient
+
+
+def _unsummed(op: Op, i: int, gradient: Any, target: Any) -> ShapeError:
+    """The error of a gate whose gradient has not its input's shape."""
+    names = op.parameters
+    name = names[i] if i < len(names) and not op.variadic else f"input {i}"
+    return ShapeError(
+        f"{op.name}.backward: the gradient of {name} must have its shape "
+        f"{tuple(target.shape)}, got {tuple(gradient.shape)}; sum it over the axes along which "
+        "the forward spreads it"
+    )
 
 
 def _run_hooks(hooks: list[Callable[[Tensor], Tensor | None]], gradient: Any, tensors: bool) -> Any:

@@ -9,6 +9,7 @@
 
 Or a pair of functions, `forward(*inputs)` and `backward(dz, *inputs)`. Where `forward` returns two
 things, the second is the cache: `backward(dz, cache)`. Inputs of whole numbers need no gradient.
+Each gradient has its input's shape: what NumPy spreads in `forward`, `backward` sums.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ NO_CACHE = object()
 
 class Gate(Op):
     """The op of a gate: `value` computes, and leaves where `slopes` finds it what that needs."""
+
+    sums_itself = True
 
     owner: Any
     value: Callable[..., Any]

@@ -88,6 +88,9 @@ class Op:
     exact: ClassVar[bool] = False
     #: True if executors know the op itself; False if they read its body instead.
     primitive: ClassVar[bool] = False
+    #: True if `backward` itself sums over the axes along which an input was broadcast, so that
+    #: each gradient has its input's shape; else the engine does.
+    sums_itself: ClassVar[bool] = False
     #: True if eager execution may give a body away as a whole; then `work` says what it costs.
     whole: ClassVar[bool] = False
     #: Why its value cannot be computed of its inputs, for one that stands on the tape for more than

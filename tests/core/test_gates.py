@@ -5,7 +5,7 @@ import pytest
 
 import backlit
 from backlit import see
-from backlit.errors import ArgumentError, TraceError
+from backlit.errors import ArgumentError, ShapeError, TraceError
 from backlit.gates import as_op
 
 
@@ -146,6 +146,57 @@ def test_they_are_drawn_and_checked():
     assert result.causes[0].kind == "upstream forgotten"
     assert "test_gates.py" in result.line
     assert "forgets" not in result.line
+
+
+def unsummed(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout, dout
+
+
+def kept(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout, dout.sum(0, keepdims=True)
+
+
+def scale(x, a):
+    return x * a
+
+
+def scale_unsummed(dz, x, a):
+    return dz * a, dz * x
+
+
+def summed(x):
+    return x.sum()
+
+
+@pytest.mark.parametrize(
+    ("pair", "shapes", "kind", "title", "fix"),
+    [
+        ((affine, unsummed), ((4, 6), (6, 5), (5,)), "sum missing",
+         "the gradient of b is not summed over axis 0: shape (4, 5) for b of shape (5,)",
+         "dout  →  dout.sum(axis=0)"),
+        ((affine, kept), ((4, 6), (6, 5), (5,)), "shape",
+         "the gradient of b has shape (1, 5), must have (5,): an axis is kept",
+         "dout.sum(0, keepdims=True)  →  dout.sum(0)"),
+        ((scale, scale_unsummed), ((3, 2), ()), "sum missing",
+         "the gradient of a is not summed over axis 0, 1: shape (3, 2) for a of shape ()",
+         "dz * x  →  (dz * x).sum()"),
+        ((summed, lambda dz, x: dz), ((3,),), "shape",
+         "the gradient of x has shape (), must have (3,)", ""),
+    ],
+)  # fmt: skip
+def test_a_gradient_has_the_shape_of_its_input(pair, shapes, kind, title, fix):
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape) for shape in shapes]
+    result = see.check(pair, *inputs)
+    assert result.verdict == "wrong"
+    (cause,) = result.causes
+    assert (cause.kind, cause.title[: len(title)]) == (kind, title)
+    assert cause.fix.endswith(fix)
+    tensors = [leaf(x) for x in inputs]
+    with pytest.raises(ShapeError, match=r"backward: the gradient of \w must have its shape \("):
+        backlit.apply(pair, *tensors).sum().backward()
 
 
 def test_operators_alone_are_differentiated_again_and_compiled():

@@ -129,6 +129,8 @@ def _along_axes(shape: tuple[int, ...]) -> Iterator[_Wrapped]:
         turned = ", ".join([":"] * a + ["::-1"])
         words = f"`{{}}` runs the wrong way along axis {a}"
         yield f"{SELF}[{turned}]", "flipped", words, 0.1
+    if len(shape) > 1:
+        yield f"{SELF}.sum()", "sum missing", "`{}` is not summed", 0.15
     for one, two in itertools.combinations(range(len(shape)), 2) if len(shape) > 2 else ():
         words = f"axes {one} and {two} of `{{}}` are exchanged"
         yield f"{SELF}.swapaxes({one}, {two})", "transposed", words, 0.1

@@ -226,7 +226,7 @@ def _jittered(
             either = np.ones(x.shape) if upwards else _signs(x, rng)
             away = small * rng.uniform(0.5, 1, x.shape) * np.where(x == 0, either, np.sign(x))
             moved = np.where(np.abs(x) < small, moved + away, moved)
-        result.append(moved)
+        result.append(np.asarray(moved))  # arithmetic makes a number of an array without axes
     return tuple(result)
 
 
@@ -272,6 +272,7 @@ class Answer:
     gradients: list[np.ndarray | None]
     misfits: dict[int, np.ndarray]
     error: BaseException | None = None
+    unsummed: dict[int, np.ndarray] = field(default_factory=dict)  # right only if the engine sums
     changed: str = ""  # the name of a saved array that backward wrote to
 
 
@@ -300,6 +301,8 @@ def answer(op: Op, trial: Trial, upstream: np.ndarray, saved: Any = None) -> Ans
         if g is None or not _differentiable(x):
             continue
         g = np.asarray(g)
+        if op.sums_itself and g.shape != x.shape:
+            result.unsummed[k] = g
         try:
             with np.errstate(all="ignore"):
                 result.gradients[k] = np.array(fit(NUMPY, g, x), np.float64)

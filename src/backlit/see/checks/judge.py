@@ -14,6 +14,7 @@ from ...op import Op
 from .case import FIT, PLAIN, RANKS, Cause
 from .causes import case_of, explain_all
 from .compare import compare, compare_ties
+from .edits_of_terms import broadcasts
 from .experiment import Answer, Experiment, answer, input_names
 from .pattern import pattern
 from .repairs import Repair, repairs
@@ -57,6 +58,10 @@ def judge(
             compare_ties(experiment, op, finding, finding.position)
     result.compared = sum(f.compared for f in result.findings)
     wrong = [f for f in result.findings if f.wrong]
+    shapes = _wrong_shapes(experiment, op, answers[0].unsummed, [f.position for f in wrong])
+    if shapes and not wrong:
+        result.verdict, result.causes = WRONG, shapes
+        return result
     if not wrong:
         result.verdict = CORRECT if result.compared else UNDECIDED
         if not result.compared:
@@ -71,7 +76,7 @@ def judge(
     explained = explain_all(experiment, op, answers, positions, brief=bool(changed))
     tied = [[_ties(f)] for f in wrong if f.ties_only]
     result.causes = merge([*tied, *explained])
-    result.causes = told_once(changed, result.causes)
+    result.causes = [*shapes, *told_once(changed, result.causes)]
     if all(is_of_backlit(inspect.unwrap(f)) for f in (type(op).forward, type(op).backward)):
         for cause in result.causes:
             cause.fix = f"{op.name} is an op of Backlit itself: report this with the inputs"
@@ -95,6 +100,20 @@ def _edit(experiment: Experiment, r: Repair) -> Cause:
         RANKS["edit"] + r.rank,
         {"line": r.line, "old": r.old, "new": r.new},
     )  # fmt: skip
+
+
+def _wrong_shapes(
+    experiment: Experiment, op: Op, unsummed: dict[int, np.ndarray], wrong: Sequence[int]
+) -> list[Cause]:
+    """The gradients whose sums are right and whose shapes are not, each with its repair."""
+    causes = []
+    found = repairs(experiment, op, sorted({*unsummed, *wrong})) if unsummed else []
+    for k, raw in unsummed.items():
+        if k not in wrong:
+            cause = _misshapen(experiment, op, k, raw, experiment.trials[0].inputs[k])
+            _mended(cause, [r for r in found if k in r.positions], experiment)
+            causes.append(cause)
+    return causes
 
 
 def _mended(cause: Cause, found: list[Repair], experiment: Experiment) -> None:
@@ -188,6 +207,11 @@ def _misshapen(experiment: Experiment, op: Op, k: int, raw: np.ndarray, x: np.nd
         )
 
     shapes = f"shape {raw.shape} for {name} of shape {x.shape}"
+    more = raw.ndim - x.ndim
+    if more > 0 and raw.shape == (1,) * more + x.shape and right(raw.reshape(x.shape)):
+        return Cause("shape", f"the gradient of {name} has shape {raw.shape}, must have {x.shape}: "
+                     "an axis is kept that must go (keepdims)", name, "without it, it is right",
+                     "sum without keepdims=True")  # fmt: skip
     for perm in itertools.permutations(range(raw.ndim)) if raw.ndim <= 4 else ():
         if right(raw.transpose(perm)):
             return Cause("transposed", f"{name}'s gradient has its axes in another order: {shapes}",
@@ -200,10 +224,17 @@ def _misshapen(experiment: Experiment, op: Op, k: int, raw: np.ndarray, x: np.nd
         for axes in itertools.combinations(range(raw.ndim), count):
             for keep in (False, True):
                 if right(raw.sum(axes, keepdims=keep)):
+                    over = ", ".join(map(str, axes))
+                    to = over if len(axes) == 1 else f"({over})"
+                    kept = ", keepdims=True" if keep else ""
+                    library = "np." if op.sums_itself else ""
                     return Cause("sum missing", f"the gradient of {name} is not summed over axis "
-                                 f"{', '.join(map(str, axes))}: {shapes}", name,
-                                 "summed it is right",
-                                 f"sum(gradient, axis={axes}, keepdims={keep})")  # fmt: skip
+                                 f"{over}: {shapes}", name, "summed it is right",
+                                 f"{library}sum(gradient, axis={to}{kept})")  # fmt: skip
+    if broadcasts(raw.shape, x.shape) and right(np.broadcast_to(raw, x.shape)):
+        return Cause("shape", f"the gradient of {name} has shape {raw.shape}, must have {x.shape}: "
+                     "each element gets its own", name, "spread over its elements it is right",
+                     f"gradient * np.ones({x.shape})")  # fmt: skip
     return Cause("shape", f"the gradient of {name} cannot be made to fit: {shapes}", name,
                  "no transposition, reshape or sum of it is right")  # fmt: skip
 

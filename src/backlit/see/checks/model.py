@@ -135,7 +135,7 @@ def _screened(op: Op, inputs: tuple[Any, ...], rng: np.random.Generator) -> Chec
     if not finite and not upstream.any():
         return None
     given = answer(op, Trial(inputs, y, upstream, {}), upstream)
-    if given.error is not None or given.changed or given.misfits:
+    if given.error is not None or given.changed or given.misfits or given.unsummed:
         return None
     total = 0
     for k, (x, g) in enumerate(zip(inputs, given.gradients, strict=True)):

@@ -102,9 +102,9 @@ class _Goal:
         return frozenset(found & self.wrong)
 
     def _agrees(self, k: int, g: np.ndarray | None) -> bool:
-        if g is None:
-            return False
         t = self.trial
+        if g is None or g.shape != t.inputs[k].shape:
+            return False
         off = np.abs(g.reshape(-1)[t.columns[k].index] - t.want(k))
         return bool((off <= self.allowed[k])[t.smooth(k)].all())
 
@@ -250,7 +250,7 @@ class _Search:
             return None
         op = self.source.with_function(made)
         answers = [answer(op, t, t.upstream) for t in self.experiment.trials]
-        if any(a.error is not None or a.misfits or a.changed for a in answers):
+        if any(a.error is not None or a.misfits or a.unsummed or a.changed for a in answers):
             return None
         whole = mended == self.wrong
         for k in self.goal.positions if whole else mended:

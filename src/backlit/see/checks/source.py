@@ -98,7 +98,7 @@ class Runner:
             self.saved = op.save(trial.inputs, trial.y)
 
     def __call__(self, function: Any) -> list[np.ndarray | None]:
-        """The gradient of every input, in its shape; whatever the function raises."""
+        """The gradient of every input, fitted but for a gate; whatever the function raises."""
         trial, sent = self.trial, self.trial.upstream.copy()
         if isinstance(self.op, Gate):
             owner = self.owner
@@ -122,7 +122,8 @@ class Runner:
                 found.append(None)
             else:
                 g = np.asarray(g)
-                found.append(g if g.shape == x.shape else np.asarray(fit(NUMPY, g, x)))
+                fits = g.shape == x.shape or self.op.sums_itself
+                found.append(g if fits else np.asarray(fit(NUMPY, g, x)))
         return found + [None] * (len(trial.inputs) - len(found))
 
 
