@@ -401,3 +401,26 @@ def test_data_is_among_the_ways_out():
     with see.recording() as r:
         (w.data * u).sum()
     assert ".data" in reason(w, r, "none", "detached").fix
+
+
+def test_parameters_of_two_modules_of_one_kind_have_names_of_their_own():
+    first, second = nn.Linear(3, 4), nn.Linear(4, 2)
+    x = bl.ones((5, 3))
+    with see.recording() as r:
+        loss = second(bl.tanh(first(x))).sum()
+    for source in (loss, r):
+        assert see.why(first.weight, source).name == "first.weight"
+        assert see.why(second.bias, source).name == "second.bias"
+    layers = [nn.Linear(3, 3), nn.Linear(3, 3)]
+    assert see.why(layers[1].weight, layers[1](layers[0](x)).sum()).name == "layers[1].weight"
+    assert see.why(first.weight, first(x).sum()).name == "Linear.weight"
+
+
+def test_modules_without_a_variable_are_numbered():
+    held = {"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)}
+    y = held["b"](held["a"](bl.ones((5, 3)))).sum()
+    assert see.why(held["b"].weight, y).name == "held['b'].weight"
+    pair = [held]
+    del held
+    assert see.why(pair[0]["a"].weight, y).name == "Linear_1.weight"
+    assert see.why(pair[0]["b"].weight, y).name == "Linear_2.weight"

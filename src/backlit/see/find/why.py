@@ -34,10 +34,10 @@ from ...nn.module import Parameter
 from ...op import Op, describe
 from ...ops.elementwise import Convert
 from ...tensor import Tensor
-from ..records.builder import names_of, user_frames
 from ..records.from_block import Recording
 from ..records.from_tape import as_record
 from ..records.model import Record
+from ..records.naming import names_of, user_frames
 from ..records.parts import NodeRecord, Read
 from ..records.value import array_of
 from ..told import Told

@@ -17,8 +17,9 @@ from ...nn.module import Module
 from ...state import observing
 from ...tape import Node, Scope
 from ...tensor import Tensor
-from ..records.builder import Builder, names_of, user_frames
+from ..records.builder import Builder
 from ..records.from_tape import saved_values
+from ..records.naming import names_of, user_frames
 from ..records.parts import Applied, NodeRecord
 from ..records.value import Value, norm
 from ..show.steps import Stop, describe_backward

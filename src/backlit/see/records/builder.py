@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import count
-from types import CodeType, FrameType, ModuleType
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class Builder:
         self._scope_ids: dict[int, int] = {}
         self._children: dict[int, dict[int, str]] = {}
         self._parameters: dict[int, str] = {}
+        self._roots: dict[str, list[Module]] = {}  # outermost modules by their kind
+        self._leaves: dict[int, int] = {}  # a leaf's node -> the id of its Tensor
         self._arrays: dict[int, int] = {}  # id of an array -> the op node that made it
 
     def scope(self, scope: Scope | None) -> int | None:
@@ -84,6 +86,9 @@ class Builder:
     def learn(self, module: Module) -> None:
         """Take down the names of the parameters and buffers of an outermost module."""
         prefix = type(module).__name__
+        roots = self._roots.setdefault(prefix, [])
+        if all(module is not m for m in roots):
+            roots.append(module)
         for name, t in (*module.named_parameters(), *module.named_buffers()):
             self._parameters.setdefault(id(t), f"{prefix}.{name}")
 
@@ -109,6 +114,7 @@ class Builder:
             node.note = HOOKS
         self.nodes.append(node)
         self.alive.append(t)
+        self._leaves[number] = id(t)
         node.earlier = self.tensors.get(id(t))
         self.tensors[id(t)] = number
         return number
@@ -177,6 +183,7 @@ class Builder:
         """
         value = None if seed is None else Value(seed)
         self._say_what_constants_are()
+        self._tell_modules_apart()
         reads = self._with_leaves(self.reads)
         live = Live(self.tensors, self.alive, reads, self.off, chosen)
         result = Record(
@@ -190,6 +197,26 @@ class Builder:
         if output is not None and seed is not None:
             backward(result, seed, self.walked)
         return result
+
+    def _tell_modules_apart(self) -> None:
+        """Where several outermost modules are of one kind, name their parameters by the variables.
+
+        `Linear.weight` of two becomes `first.weight` and `second.weight`, or `Linear_1.weight` and
+        `Linear_2.weight` where no variable is known.
+        """
+        for kind, modules in self._roots.items():
+            if len(modules) == 1:
+                continue
+            whole: dict[int, str] = {}
+            for n, module in enumerate(modules, 1):
+                prefix = self.names.get(id(module)) or f"{kind}_{n}"
+                for name, t in (*module.named_parameters(), *module.named_buffers()):
+                    if self._parameters.get(id(t)) == f"{kind}.{name}":
+                        whole.setdefault(id(t), f"{prefix}.{name}")
+            for number, key in self._leaves.items():
+                node = self.nodes[number]
+                if key in whole and node.name == self._parameters[key]:
+                    node.name = whole[key]
 
     def _say_what_constants_are(self) -> None:
         """Name constants that have no name by what they are for: `target_3`, `mask_1`, `input_0`.
@@ -211,9 +238,6 @@ class Builder:
             if word:
                 node.name = f"{word}_{node.id}"
 
-
-#: The elements of longer lists are not named.
-MAX_NAMED = 1000
 
 HOOKS = "it has hooks, which the record does not call: the user's own gradient may differ"
 
@@ -318,63 +342,7 @@ def seed_of(output: Tensor, gradient: Any) -> np.ndarray | None:
     return seed.astype(output.dtype, copy=False)
 
 
-# -- names and lines ----------------------------------------------------------------------------
-
-
-def user_frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """The frames outside Backlit, innermost first; only the first few can name a Tensor."""
-    found = 0
-    while frame is not None and found < 3:
-        if not INTERNAL[frame.f_code.co_filename]:
-            found += 1
-            yield frame
-        frame = frame.f_back
-
-
-def names_of(frames: Iterable[FrameType]) -> dict[int, str]:
-    """The names of variables that hold Tensors, by the id of the Tensor and of its node."""
-    names: dict[int, str] = {}
-    for frame in frames:
-        for variables in (frame.f_locals, frame.f_globals):
-            for name, x in list(variables.items()):
-                if not name.startswith("_"):
-                    for t, text in _tensors_in(name, x):
-                        names.setdefault(id(t), text)
-                        if t.node is not None:
-                            names.setdefault(id(t.node), text)
-    return names
-
-
-def name_at(frame: FrameType | None, t: Tensor) -> str:
-    """What a Tensor is called by the user's functions that are running; "" if none has a name."""
-    for f in user_frames(frame):
-        for name, x in list(f.f_locals.items()):
-            if not name.startswith(("_", "@")):
-                for found, text in _held(name, x):
-                    if found is t:
-                        return text
-    return ""
-
-
-def _held(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:
-    """The Tensors of a variable, in its list or dictionary, or among its attributes."""
-    yield from _tensors_in(name, x)
-    for n in getattr(type(x), "_fields", ()) if isinstance(x, tuple) else ():
-        yield from _tensors_in(f"{name}.{n}", getattr(x, n))
-    if not isinstance(x, Tensor | type | ModuleType):
-        for n, part in list(getattr(x, "__dict__", {}).items()):
-            if not n.startswith("_"):
-                yield from _tensors_in(f"{name}.{n}", part)
-
-
-def _tensors_in(name: str, x: Any) -> Iterator[tuple[Tensor, str]]:
-    """A variable's Tensor, or those in its list or dictionary, with their names: `xs[0]`."""
-    if isinstance(x, Tensor):
-        yield x, name
-    elif isinstance(x, list | tuple) and len(x) <= MAX_NAMED:
-        yield from ((t, f"{name}[{i}]") for i, t in enumerate(x) if isinstance(t, Tensor))
-    elif type(x) is dict and len(x) <= MAX_NAMED:
-        yield from ((t, f"{name}[{key!r}]") for key, t in x.items() if isinstance(t, Tensor))
+# -- lines --------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=4096)

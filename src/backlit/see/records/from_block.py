@@ -19,8 +19,9 @@ from ...op import Op, describe
 from ...state import STATE, observing
 from ...tape import INTERNAL, Node, Scope, line_of, origin, user_site
 from ...tensor import Tensor, wrap
-from .builder import Builder, Walked, name_at, names_of, one_line, seed_of, user_frames
+from .builder import Builder, Walked, one_line, seed_of
 from .model import Record
+from .naming import name_at, names_of, user_frames
 from .parts import Applied
 
 

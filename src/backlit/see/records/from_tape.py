@@ -20,9 +20,10 @@ from ...op import describe
 from ...state import STATE
 from ...tape import Node
 from ...tensor import Tensor
-from .builder import HOOKS, Builder, join, names_of, seed_of, user_frames
+from .builder import HOOKS, Builder, join, seed_of
 from .expressions import written_at
 from .model import Record
+from .naming import names_of, user_frames
 from .parts import Applied, NodeRecord
 from .value import Value
 
