@@ -330,3 +330,30 @@ def test_one_of_two_optimizers_may_forget():
     found = _loop_of(body, second=True)
     assert [f.rule for f in found] == ["zero_grad forgotten"], found
     assert "5 of 6 steps of one of 2 optimizers" in found.findings[0].evidence
+
+
+def test_a_target_that_is_trained_can_agree_on_anything():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.student, self.teacher = mlp(5, 4, 3), mlp(5, 8, 3, seed=1)
+
+        def forward(self, x):
+            return self.student(x), self.teacher(x)
+
+    net, (x, t) = Two(), points(32, 5, 3)
+
+    def apart(y, t):
+        return nn.functional.mse_loss(*y)
+
+    both = optim.SGD(net.parameters(), lr=0.1)
+    found = diagnose(net, (x, t), apart, both)
+    assert [f.rule for f in found] == ["target is trained"], found
+    assert "the optimizer holds teacher.0.weight …" in found.findings[0].evidence
+    right = {
+        "labels, too": lambda y, t: apart(y, t) + CE(y[0], t) + CE(y[1], t),
+        "detached": lambda y, t: nn.functional.mse_loss(y[0], y[1].detach()),
+    }
+    for name, loss in right.items():
+        rules = {f.rule for f in diagnose(net, (x, t), loss, both)}
+        assert "target is trained" not in rules, name

@@ -215,6 +215,10 @@ class Material:
         nodes = [self.record.node_of(x) for x in self.inputs]
         return self._closure([n.id for n in nodes if n is not None])
 
+    def behind(self, node: NodeRecord) -> set[int]:
+        """The nodes from which one was computed, and it itself."""
+        return self._closure([node.id], back=True)
+
     def _closure(self, starts: Iterable[int], back: bool = False) -> set[int]:
         seen = set(starts)
         stack = list(seen)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .....autograd import no_grad
 from .....nn.module import Module, Parameter
+from .....ops.loss import Pairwise
 from .....tensor import Tensor
 from ....records.from_block import recording
 from ....records.value import array_of
@@ -154,6 +156,38 @@ def no_gradient(m: Material) -> Iterator[Finding]:
                 next="see.why(parameter, recording)",
                 explains=FIT,
             )
+
+
+def target_trained(m: Material) -> Iterator[Finding]:
+    """A teacher among what is trained: teacher and student agree on a constant."""
+    if m.loss_op is None or not issubclass(m.loss_op.op_class, Pairwise) or m.loss == 0:
+        return
+    held = {id(p) for g in (m.optimizer.param_groups if m.optimizer else ()) for p in g["params"]}
+    own = [(n, p) for n, p in m.parameters if id(p) in held and m.gradient(p) is not None]
+    behind = m.behind(m.parents(m.loss_op)[1])
+    teachers = [n for n, p in own if (node := m.record.node_of(p)) and node.id in behind]
+    if not teachers:
+        return
+    with m.kept(), no_grad(), np.errstate(all="ignore"):
+        for _, p in own:
+            p.assign(np.zeros_like(p.array))
+        try:
+            collapsed = float(m.loss_fn(m.call(*m.inputs), m.target))
+        except FAILURES:
+            return
+    if collapsed == 0:
+        more = " …" if len(teachers) > 1 else ""
+        yield Finding(
+            rule="target is trained",
+            severity=ERROR,
+            text="the loss trains its target, too: both sides can agree on one answer for all",
+            evidence=f"with all parameters at 0 the loss is 0; the optimizer holds {teachers[0]}"
+            f"{more}, from which the target of {m.loss_op.op} is computed",
+            line=m.record.place(m.loss_op),
+            next="compute the target under no_grad(), or detach() it, and leave what makes it out "
+            "of the optimizer",
+            explains=FIT,
+        )
 
 
 def _all_cut(m: Material, held: set[int]) -> bool:
