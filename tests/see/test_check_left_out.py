@@ -154,3 +154,20 @@ def test_a_choice_among_three_and_more_equal_eigenvalues_is_not_blamed(function,
 def test_what_is_wrong_at_a_tie_is_still_found():
     assert see.check(TwiceEigenvalues(), np.eye(3)).verdict == "wrong"
     assert see.check(ReluOfTwoAtZero(), np.array([0.0, 0.0, 0.0, 1.0, -1.0])).verdict == "wrong"
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e9, 1e12, 1e14])
+@pytest.mark.parametrize("seed", range(5))
+def test_values_that_cancel_inside_are_judged_by_steps_wide_beside_their_rounding(offset, seed):
+    x = np.array([0.3, -1.2, 0.8])
+    right = see.check(lambda x: (x + offset) - offset + x * x, x, seed=seed)
+    assert right.verdict != "wrong", str(right)
+    if offset <= 1e12:
+        assert right.verdict == "correct", str(right)
+        cut = see.check(lambda x: (x + offset) - offset + (x * x).detach(), x, seed=seed)
+        assert cut.verdict == "wrong", str(cut)
+
+
+def test_a_swing_between_the_steps_is_no_rounding_and_not_blamed():
+    result = see.check(lambda x: x + 1e-3 * bl.sin(x * 1e9), np.array([0.3, -1.2, 0.8]))
+    assert result.verdict == "undecided"

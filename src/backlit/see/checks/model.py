@@ -200,8 +200,10 @@ def _check_whole(
     if any(d.vague for d in differences):
         result.verdict = UNDECIDED
         result.notes.append(
-            f"undecided, because the function computes in {whole.precision}: rounding hides the "
-            "differences; cast nothing inside, then all is compared in float64"
+            f"undecided, because {REASONS['rounding']}"
+            if whole.precision == "float64"
+            else f"undecided, because the function computes in {whole.precision}: rounding hides "
+            "the differences; cast nothing inside, then all is compared in float64"
         )
         return
     result.findings += [d.finding for d in differences]

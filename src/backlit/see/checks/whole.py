@@ -30,9 +30,16 @@ from ...tensor import Tensor, wrap
 from ..records.from_block import Call
 from .compare import Finding
 from .held import global_random_states, put_global_random_states
-from .numeric import _EPS, COARSE_STEPS, along, bends, projection, typical_size
+from .numeric import _EPS, COARSE_STEPS, along, bends, projection, stairs, typical_size
 
 SCREEN_STEPS = (1e-4, 1e-5, 1e-6)
+#: Where a function rises in stairs.
+_WIDE_STEPS = (10.0, 3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+#: A slope that is less than this part of the values, over the leaf's own size, counts as none.
+_BARELY = 1e-6
+#: Stairs up to this part of the values are from rounding, and a gradient up to so many times the
+#: values is no slope of a swing between two steps.
+_LOW, _STEEP = 0.03, 1e3
 #: Where these disagree with the gradient: for kinks that are near, and for values that are large.
 _MORE_STEPS = (1e-2, 1e-3, *SCREEN_STEPS, 1e-7, 1e-8, 1e-9)
 #: How far the leaves are moved to get off a kink, of their root mean square.
@@ -123,6 +130,7 @@ class Whole:
         self.skipped: dict[str, int] = {}  # gradients that outputs of ±∞ or NaN make so, by leaf
         self.stopped = _stopped_on_purpose(seen)
         self.precision = _coarsest(seen)
+        self.largest = _largest(seen)
         exact = self.precision == "float64"
         self.ladders = (SCREEN_STEPS, _MORE_STEPS) if exact else (COARSE_STEPS,)
 
@@ -139,13 +147,18 @@ class Whole:
         for name, leaf in self.leaves:
             g = gradients.get(id(leaf))
             gradient = None if g is None else g.array
-            difference = self._difference(name, leaf, gradient, upstream)
+            difference = self._difference(name, leaf, gradient, upstream, y.array)
             if difference is not None:
                 differences.append(difference)
         return differences
 
     def _difference(
-        self, name: str, leaf: Tensor, gradient: np.ndarray | None, upstream: np.ndarray
+        self,
+        name: str,
+        leaf: Tensor,
+        gradient: np.ndarray | None,
+        upstream: np.ndarray,
+        y: np.ndarray,
     ) -> Difference | None:
         epsilon, exact = _EPS[self.precision], self.precision == "float64"
         size = np.maximum(np.abs(leaf.array), max(typical_size(leaf.array), 1e-2))
@@ -160,16 +173,47 @@ class Whole:
         terms = np.zeros(leaf.shape) if gradient is None else gradient * direction
         terms = np.where(direction == 0, 0.0, terms)
         got = float(np.sum(terms))
-        forward = self._of(leaf)
+        forward, fits = self._of(leaf), False
         for steps in self.ladders:
             where = ([leaf.array], {0: direction}, upstream, steps, epsilon)
             measured, band = along(forward, *where)
             norm = float(np.sqrt(np.sum(terms * terms))) + abs(measured)
             finding = _finding(name, leaf, got, measured, band)
             if abs(got - measured) <= max(1e-4 * norm + 10 * band, 1e-12):
-                vague = not exact and 10 * band > 0.5 * norm
-                return Difference(name, finding, "", True) if vague else None
-        return Difference(name, finding, self._why(got, measured, band, forward, where), False)
+                vague = 10 * band > 0.5 * norm
+                if not exact:
+                    return Difference(name, finding, "", True) if vague else None
+                total = float(np.sum(np.abs(upstream[upstream != 0] * y[upstream != 0])))
+                if not vague or band <= max(_BARELY * total, 1e-12):
+                    return None
+                fits = True
+        if exact:
+            height, total = stairs(forward, [leaf.array], {0: direction}, upstream)
+            rounded = 8 * epsilon * self.largest * float(np.sum(np.abs(upstream)))
+            if 0 < height <= max(_LOW * total, rounded):  # higher ones are a function's, as floor's
+                noise = height / max(total, 1e-300)
+                rough = along(forward, [leaf.array], {0: direction}, upstream, _WIDE_STEPS, noise)
+                return self._on_stairs(name, leaf, got, terms, rough, total)
+        why = self._why(got, measured, band, forward, where)
+        return Difference(name, finding, why or ("rounding" if fits else ""), False)
+
+    def _on_stairs(
+        self,
+        name: str,
+        leaf: Tensor,
+        got: float,
+        terms: np.ndarray,
+        rough: tuple[float, float],
+        total: float,
+    ) -> Difference | None:
+        """The verdict by steps that are wide beside the stairs that rounding makes."""
+        measured, band = rough
+        norm = float(np.sqrt(np.sum(terms * terms))) + abs(measured)
+        finding, off = _finding(name, leaf, got, measured, band), abs(got - measured)
+        if off <= 1e-4 * norm + 10 * band:
+            return Difference(name, finding, "", True) if 10 * band > 0.5 * norm else None
+        steep = not off <= _STEEP * (abs(measured) + total)
+        return Difference(name, finding, "rounding" if steep else "", False)
 
     def _why(self, got: float, measured: float, band: float, forward: Any, where: Any) -> str:
         """Why the slope at this point may tell nothing of the gradient, or ""."""
@@ -230,6 +274,12 @@ def _coarsest(seen: list[Call]) -> str:
         if not type(a.op).__module__.startswith("backlit.") and a.y.dtype in FLOATING
     }
     return max(names | {"float64"}, key=_EPS.__getitem__)
+
+
+def _largest(seen: list[Call]) -> float:
+    """The largest finite size of any value inside."""
+    values = (np.abs(a.y.array) for a in seen if a.y.dtype in FLOATING)
+    return max((float(np.max(v, initial=0.0, where=np.isfinite(v))) for v in values), default=0.0)
 
 
 def _stopped_on_purpose(seen: list[Call]) -> dict[int, np.ndarray]:
