@@ -357,3 +357,17 @@ def test_a_target_that_is_trained_can_agree_on_anything():
     for name, loss in right.items():
         rules = {f.rule for f in diagnose(net, (x, t), loss, both)}
         assert "target is trained" not in rules, name
+
+
+def test_a_limit_that_leaves_no_step_is_named():
+    x, t = points(64)
+    said = {}
+    for limit, kind in ((1e-6, optim.SGD), (1.0, optim.SGD), (1e-6, optim.Adam)):
+        net = mlp(10, 16, 4)
+        look = Diagnose((x, t))
+        made = kind(net.parameters(), lr=0.01)
+        trainer = Trainer(net, CE, made, callbacks=[look], progress="quiet", clip_norm=limit)
+        trainer.fit([(x, t)], epochs=1)
+        said[limit, kind] = [f.rule for f in look.diagnoses[0]]
+    assert said[1e-6, optim.SGD] == ["gradients clipped away"]
+    assert said[1.0, optim.SGD] == said[1e-6, optim.Adam] == []

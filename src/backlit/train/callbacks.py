@@ -176,6 +176,7 @@ class Diagnose(Callback):
                 trainer.optimizer,
                 data=self.data if rehearse else None,
                 validation=self.validation if rehearse else None,
+                clip_norm=trainer.clip_norm,
                 rehearse=rehearse,
             )
         self.diagnoses[trainer.epoch] = found

@@ -67,6 +67,7 @@ def diagnose(
     schedule: Any = None,
     step: Callable[..., Any] | None = None,
     evaluate: Callable[..., Any] | None = None,
+    clip_norm: float | None = None,
     rehearse: bool = True,
     seconds: float = 20.0,
 ) -> Diagnosis:
@@ -81,6 +82,7 @@ def diagnose(
     - `step`: your training step, a function of the batch's entries, of the batch, or of nothing.
       It is called six times: does it call what it must, in order, and let go of its graphs?
     - `schedule`: the learning-rate schedule that it steps.
+    - `clip_norm`: the limit that the training sets to the norm of the gradients.
     - `evaluate`: your evaluation, called once, as `step` is: is the model in evaluation mode?
 
     `rehearse` trains on the batch for a moment, and calls `step` and `evaluate`; afterwards model,
@@ -104,6 +106,7 @@ def diagnose(
     material = Material(
         model, batch, loss_fn, optimizer, seconds, data=data, validation=validation,
         schedule=schedule, step=step, evaluate=evaluate,
+        clip_norm=clip_norm,
     )  # fmt: skip
     return judged(material, rehearse=rehearse)
 

@@ -55,6 +55,7 @@ class Material:
         schedule: Any = None,
         step: Callable[..., Any] | None = None,
         evaluate: Callable[..., Any] | None = None,
+        clip_norm: float | None = None,
         several: bool = False,
     ):
         self.model = model
@@ -75,7 +76,7 @@ class Material:
         self.optimizer = optimizer
         self.seconds = seconds
         self.data, self.validation, self.schedule = data, validation, schedule
-        self.step, self.evaluate = step, evaluate
+        self.step, self.evaluate, self.clip_norm = step, evaluate, clip_norm
         self.parameters = list(model.named_parameters())
         self.names = {id(p): n for n, p in self.parameters}
         #: What the model returned, and the loss; None if it, or the loss function, raised.

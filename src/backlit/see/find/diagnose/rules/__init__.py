@@ -68,6 +68,7 @@ FIRST: tuple[Rule, ...] = (
     not_finite,
     optimizer.optimizer_parameters,
     optimizer.learning_rates,
+    optimizer.clip_limit,
     optimizer.weight_decay,
     optimizer.optimizer_settings,
     optimizer.optimizer_state,

@@ -26,6 +26,8 @@ _SUMMED, _SOME_STEPS = 10, 5
 _DECAYS, _LARGE_DECAY, _OUTWEIGHS = 0.02, 0.1, 3.0
 #: Rates of groups further apart than this; those of fine-tuning differ by 10 to 1000.
 _APART = 2000
+#: A limit of such a share of the gradients, and steps of such a share of the weights.
+_CLIPPED, _STILL = 1e-3, 1e-6
 
 
 def _held(m: Material) -> list[tuple[str, Tensor, dict[str, Tensor]]]:
@@ -109,6 +111,29 @@ def learning_rates(m: Material) -> Iterator[Finding]:
             evidence=f"group {low} has {len(groups[low]['params'])} parameters, group {high} "
             f"{len(groups[high]['params'])}",
             next="rates of groups usually differ by 10 to 100; freeze what is not to learn",
+            explains=FIT,
+        )
+
+
+def clip_limit(m: Material) -> Iterator[Finding]:
+    """A limit on the gradients under which no step moves the weights; Adam's steps have a scale."""
+    if m.optimizer is None or m.clip_norm is None:
+        return
+    held = [(p, g) for _, p, _ in _held(m) if (g := m.gradient(p)) is not None]
+    groups = m.optimizer.param_groups
+    if not held or any("eps" in g or "lr" not in g for g in groups):
+        return
+    norm = float(np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for _, g in held)))
+    size = float(np.sqrt(sum(float(np.sum(np.square(p.array, dtype=np.float64))) for p, _ in held)))
+    rate = max(float(g["lr"]) / (1 - min(float(g.get("momentum", 0)), 0.999)) for g in groups)
+    if m.clip_norm < _CLIPPED * norm and rate * m.clip_norm < _STILL * size:
+        yield Finding(
+            rule="gradients clipped away",
+            severity=WARNING,
+            text=f"gradients of the norm {norm:.2g} are clipped to {m.clip_norm:g}",
+            evidence=f"a step moves weights of the norm {size:.2g} by "
+            f"{rate * m.clip_norm:.1g} at most",
+            next="clip to a norm near the usual one, as 1.0",
             explains=FIT,
         )
 
