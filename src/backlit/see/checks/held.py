@@ -32,23 +32,6 @@ def put_global_random_states(states: tuple[Any, Any]) -> None:
     random.setstate(states[1])
 
 
-@contextlib.contextmanager
-def repeated_random(states: tuple[Any, Any] | None) -> Iterator[None]:
-    """Inside, the global generators begin at these states; afterwards they are as before.
-
-    None leaves them alone.
-    """
-    if states is None:
-        yield
-        return
-    before = global_random_states()
-    put_global_random_states(states)
-    try:
-        yield
-    finally:
-        put_global_random_states(before)
-
-
 def modules_of(*functions: Any) -> list[Module]:
     """The modules among the functions, in their closures, and by the global names they use."""
     found: list[Module] = []
