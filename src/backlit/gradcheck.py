@@ -366,7 +366,7 @@ def _compare(
 
 
 _SPOILT = "is not finite, where the output is not, and was not compared,"
-_EDGE = "is that of one side, at an edge of the domain,"
+_EDGE = "is that of one side, at an edge of the domain or a cusp,"
 
 
 def _told(what: str, i: int, x: Tensor, which: np.ndarray, text: str) -> np.ndarray:
@@ -414,7 +414,7 @@ def _at_edge(
     """The slope to the one side at which f is finite, and whether an analytic one is right there.
 
     Towards the edge the slope comes nearer and nearer to a right one; an infinite one is right if
-    the slope grows without bound, to its sign.
+    the slope grows without bound, to its sign. Where those to both sides do, there is none.
     """
     got, want = slopes
     size = max(1.0, abs(float(points[place[0]].numpy()[place[1]])))
@@ -430,6 +430,9 @@ def _at_edge(
             found.append(_between(upstream, there, here, end - start)[0])
         if len(found) == 3 and np.isfinite(found).all():
             sides.append(np.array(found))
+    sizes = [np.abs(side) for side in sides]
+    if len(sides) == 2 and not math.isfinite(got):  # a cusp, as that of √|x| at 0
+        return want, all((grown[1:] > 1.5 * grown[:-1]).all() for grown in sizes)
     if len(sides) != 1:
         return want, False
     slope = float(sides[0][-1])
