@@ -9,7 +9,9 @@
 
 Or a pair of functions, `forward(*inputs)` and `backward(dz, *inputs)`. Where `forward` returns two
 things, the second is the cache: `backward(dz, cache)`. Inputs of whole numbers need no gradient.
-Each gradient has its input's shape: what NumPy spreads in `forward`, `backward` sums.
+An object whose `forward` returns several outputs of one shape gets their gradients as arguments,
+`backward(da, db)`, or in one list. Each gradient has its input's shape: what NumPy spreads in
+`forward`, `backward` sums.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class Gate(Op):
     value: Callable[..., Any]
     slopes: Callable[..., Any]
     is_pair: bool
+    several = False  # whether its last value was a list of outputs
 
     def forward(self, xp: Any, *inputs: Any) -> Any:
         """The gate's own value."""
@@ -56,12 +59,22 @@ class Gate(Op):
         cache = self.remembered(inputs)
         own = grad_y.copy() if isinstance(grad_y, np.ndarray) else grad_y  # it may write there
         if not self.is_pair:
-            given = self.slopes(own)
+            given = self.slopes(*self.arrived(own))
         elif cache is NO_CACHE:
             given = self.slopes(own, *map(_protected, inputs))
         else:
             given = self.slopes(own, cache)
         return _gradients(self, given, inputs)
+
+    def arrived(self, grad_y: Any) -> tuple[Any, ...]:
+        """The upstream gradient as an object's `backward` takes it: that of each output on its own
+        where it has an argument for each, else all in one.
+        """
+        plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        declared = inspect.signature(self.slopes).parameters.values()
+        takes = sum(p.kind in plain and p.default is p.empty for p in declared)
+        each = self.several and takes > 1 and grad_y.shape[0] == takes
+        return tuple([grad_y[i] for i in range(takes)]) if each else (grad_y,)
 
     def remembered(self, inputs: tuple[Any, ...]) -> Any:
         """The cache after `forward` of these inputs; an object keeps its own."""
@@ -73,6 +86,7 @@ class Gate(Op):
         y, cache = self.value(*map(_protected, inputs)), NO_CACHE
         if self.is_pair and isinstance(y, tuple) and len(y) == 2:
             y, cache = y
+        self.__dict__["several"] = isinstance(y, tuple | list)
         with contextlib.suppress(TypeError):  # no weak reference to it: forward is done again
             _LAST[self.owner] = inputs, cache
         return _value(y, inputs), cache

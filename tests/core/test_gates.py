@@ -199,6 +199,72 @@ def test_a_gradient_has_the_shape_of_its_input(pair, shapes, kind, title, fix):
         backlit.apply(pair, *tensors).sum().backward()
 
 
+def test_an_unsummed_gradient_and_a_wrong_one_are_both_named():
+    def both(dout, cache):
+        x, w = cache
+        return dout @ w.T, 2 * (x.T @ dout), dout
+
+    rng = np.random.default_rng(0)
+    causes = see.check((affine, both), *[rng.standard_normal(s) for s in ((4, 6), (6, 5), (5,))])
+    assert [c.input for c in causes.causes] == ["b", "w"]
+    assert causes.causes[0].fix.endswith("dout  →  dout.sum(axis=0)")
+    assert causes.causes[1].fix.endswith("2 * (x.T @ dout)  →  x.T @ dout")
+
+
+class Circle:
+    def forward(self, x):
+        self.x = x
+        return [np.sin(x), np.cos(x)]
+
+    def backward(self, d):
+        return d[0] * np.cos(self.x) - d[1] * np.sin(self.x)
+
+
+class CircleOfTwo(Circle):
+    def backward(self, ds, dc):
+        return ds * np.cos(self.x) - dc * np.sin(self.x)
+
+
+class WrongCircle(Circle):
+    def backward(self, ds, dc):
+        return ds * np.cos(self.x) + dc * np.sin(self.x)
+
+
+def test_each_of_two_outputs_has_its_gradient():
+    assert see.check(Circle, [0.3, 1.0]).ok
+    assert see.check(CircleOfTwo, [0.3, 1.0]).ok
+    x = leaf([0.3, 1.0])
+    backlit.apply(CircleOfTwo, x).sum().backward()
+    assert np.allclose(x.grad.array, np.cos(x.array) - np.sin(x.array))
+    cause = see.check(WrongCircle, [0.3, 1.0]).causes[0]
+    assert "has the wrong sign" in cause.title
+
+
+def test_whole_numbers_in_lists_have_slopes():
+    pair = square, square_backward
+    for given in ([1, 2], 3):
+        result = see.check(pair, given)
+        assert result.ok
+        assert "the whole numbers are taken as float64" in result.notes[-1]
+    result = see.check(pair, np.array([1, 2]))
+    assert result.verdict == "undecided"
+    assert "write [1.0, 2.0]" in result.notes[-1]
+
+
+def test_the_length_of_a_shape_is_no_divisor():
+    class Pool:
+        def forward(self, x):
+            self.shape = x.shape
+            n, c, h, w = x.shape
+            return x.reshape(n, c, h // 2, 2, w // 2, 2).mean(axis=(3, 5))
+
+        def backward(self, dout):
+            return dout.repeat(2, axis=2).repeat(2, axis=3)
+
+    x = np.random.default_rng(0).standard_normal((2, 1, 6, 8))
+    assert "len(" not in str(see.check(Pool, x))
+
+
 def test_operators_alone_are_differentiated_again_and_compiled():
     x = leaf([1.0, -2.0])
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, DTypeError
-from ...gates import as_op, is_gate
+from ...gates import Gate, as_op, is_gate
 from ...nn.module import Module
 from ...op import Op, describe
 from ...tensor import Tensor
@@ -86,7 +86,11 @@ def check(
                 f"({', '.join(subject.parameters)}), got none; "
                 f"check(op, {', '.join('array' for _ in subject.parameters)})"
             )
-        return check_op(subject, [_array(subject, i, x) for i, x in enumerate(inputs)], seed=seed)
+        arrays = [_array(subject, i, x) for i, x in enumerate(inputs)]
+        note = _in_fractions(inputs, arrays) if isinstance(subject, Gate) else ""
+        result = check_op(subject, arrays, seed=seed)
+        result.notes += [note] * bool(note)
+        return result
     if isinstance(subject, type) or not callable(subject):
         kind = subject.__name__ if isinstance(subject, type) else type(subject).__name__
         raise ArgumentError(
@@ -121,6 +125,20 @@ def _array(op: Op, i: int, x: Any) -> Any:
     if isinstance(x, np.ndarray) and x.dtype.kind not in "fiub" and x.dtype not in FLOATING:
         raise DTypeError(f"check: input {i} of {op.name} must be numbers, got {describe(x)}")
     return x
+
+
+def _in_fractions(inputs: Sequence[Any], arrays: list[Any]) -> str:
+    """Make float64 of whole numbers that stand in lists, where nothing else is floating, and say
+    so. Whole numbers in an array are labels or indices.
+    """
+    if any(np.asarray(a).dtype in FLOATING for a in arrays):
+        return ""
+    listed = [i for i, x in enumerate(inputs) if isinstance(x, list | tuple | int)]
+    for i in listed:
+        arrays[i] = np.asarray(arrays[i], np.float64)
+    if listed:
+        return "the whole numbers are taken as float64: no input has a fraction"
+    return "whole numbers in an array are labels or indices: write [1.0, 2.0] for what has a slope"
 
 
 def _fits(subject: Any, inputs: Sequence[Any]) -> None:

@@ -58,7 +58,10 @@ def judge(
             compare_ties(experiment, op, finding, finding.position)
     result.compared = sum(f.compared for f in result.findings)
     wrong = [f for f in result.findings if f.wrong]
-    shapes = _wrong_shapes(experiment, op, answers[0].unsummed, [f.position for f in wrong])
+    positions = [f.position for f in wrong if not f.ties_only]
+    unsummed = {k: g for k, g in answers[0].unsummed.items() if k not in positions}
+    found = repairs(experiment, op, sorted({*unsummed, *positions})) if wrong or unsummed else []
+    shapes = _wrong_shapes(experiment, op, unsummed, found)
     if shapes and not wrong:
         result.verdict, result.causes = WRONG, shapes
         return result
@@ -68,10 +71,10 @@ def judge(
             result.notes.append("nothing to compare: no element has a derivative here")
         return result
     result.verdict = WRONG
-    positions = [f.position for f in wrong if not f.ties_only]
     kinds: dict[tuple[str, tuple[int, ...]], Repair] = {}  # the simplest of a kind is enough
-    for repair in repairs(experiment, op, positions):
-        kinds.setdefault((repair.kind, repair.positions), repair)
+    for repair in found:
+        if not unsummed.keys() >= set(repair.positions):
+            kinds.setdefault((repair.kind, repair.positions), repair)
     changed = [_edit(experiment, r) for r in kinds.values()]
     explained = explain_all(experiment, op, answers, positions, brief=bool(changed))
     tied = [[_ties(f)] for f in wrong if f.ties_only]
@@ -103,16 +106,14 @@ def _edit(experiment: Experiment, r: Repair) -> Cause:
 
 
 def _wrong_shapes(
-    experiment: Experiment, op: Op, unsummed: dict[int, np.ndarray], wrong: Sequence[int]
+    experiment: Experiment, op: Op, unsummed: dict[int, np.ndarray], found: list[Repair]
 ) -> list[Cause]:
     """The gradients whose sums are right and whose shapes are not, each with its repair."""
     causes = []
-    found = repairs(experiment, op, sorted({*unsummed, *wrong})) if unsummed else []
     for k, raw in unsummed.items():
-        if k not in wrong:
-            cause = _misshapen(experiment, op, k, raw, experiment.trials[0].inputs[k])
-            _mended(cause, [r for r in found if k in r.positions], experiment)
-            causes.append(cause)
+        cause = _misshapen(experiment, op, k, raw, experiment.trials[0].inputs[k])
+        _mended(cause, [r for r in found if k in r.positions], experiment)
+        causes.append(cause)
     return causes
 
 

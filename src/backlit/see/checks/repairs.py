@@ -250,7 +250,9 @@ class _Search:
             return None
         op = self.source.with_function(made)
         answers = [answer(op, t, t.upstream) for t in self.experiment.trials]
-        if any(a.error is not None or a.misfits or a.unsummed or a.changed for a in answers):
+        if any(a.error is not None or a.misfits or a.changed for a in answers):
+            return None
+        if any(mended & a.unsummed.keys() for a in answers):
             return None
         whole = mended == self.wrong
         for k in self.goal.positions if whole else mended:
@@ -427,15 +429,15 @@ class _Search:
             whole = isinstance(value, int) and value > 1
             sent = isinstance(value, np.ndarray) and value.size > 0 and _equal(value, upstream)
             atoms.append(Atom(name, value, size=whole, upstream=sent))
-        for name, value in listed:
+        for name, value in sorted(listed, key=lambda named: isinstance(named[1], tuple)):
             counts: list[tuple[str, int]] = []
             if isinstance(value, np.ndarray):
                 counts = [(f"{name}.shape[{a}]", n) for a, n in enumerate(value.shape)]
                 counts.append((f"{name}.size", value.size))
                 for a, n in enumerate(value.shape if value.ndim > 2 else ()):
                     counts.append((f"({name}.size // {name}.shape[{a}])", value.size // max(n, 1)))
-            elif isinstance(value, list | tuple):
-                counts = [(f"len({name})", len(value))]
+            elif isinstance(value, tuple):  # a shape
+                counts = [(f"{name}[{a}]", n) for a, n in enumerate(value) if type(n) is int]
             if counts:
                 for label, n in counts:
                     if n > 1 and n not in sizes:

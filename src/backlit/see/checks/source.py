@@ -107,7 +107,7 @@ class Runner:
                 owner.__dict__.update(copied(self.state))
             start = () if owner is None else (owner,)
             if not self.op.is_pair:
-                raw = function(*start, sent)
+                raw = function(*start, *self.op.arrived(sent))
             elif self.cache is NO_CACHE:
                 raw = function(*start, sent, *[copied(x) for x in trial.inputs])
             else:
