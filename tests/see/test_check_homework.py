@@ -120,3 +120,20 @@ def test_what_raises_or_does_not_fit_is_mended_too(wrong, kind, fix):
     assert cause.kind == kind
     assert cause.fix == f"line {mistake.line}: {fix}"
     assert "with that one change the gradient of x and w and b agrees" in cause.evidence
+
+
+def test_a_flip_is_called_flipped_and_a_term_keeps_its_parentheses():
+    def flipped(dz, x):
+        return (2 * x * dz)[::-1]
+
+    def scores(x):
+        return x - x.mean(axis=0, keepdims=True)
+
+    def scores_backward(dout, x):
+        return 1 * dout
+
+    first = see.check((lambda x: x * x, flipped), np.array([0.3, 1.0, 2.0])).causes[0]
+    assert (first.kind, first.title[-17:]) == ("flipped", ": `::-1` flips it")
+    x = np.array([[0.3, 1.0], [2.0, -1.0], [0.5, 0.1]])
+    missing = see.check((scores, scores_backward), x).causes[0]
+    assert "the term `− (1 * dout).mean(axis=0, keepdims=True)` is missing" in missing.title

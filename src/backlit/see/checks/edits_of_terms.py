@@ -141,7 +141,7 @@ def folded(
         terms += [f"{q.text} * ({e} * {q.text}){to}" for q in alike]
         terms += [f"({e} * {q.text}){to}" for q in alike]
         for term in terms:
-            said = term.replace(e, old)
+            said = term.replace(e, f"({old})" if isinstance(node, ast.BinOp | ast.UnaryOp) else old)
             yield Change(
                 node,
                 None,

@@ -13,9 +13,12 @@ from .edits_of_places import orders, places
 
 def of_text(function: ast.FunctionDef) -> Iterator[Change]:
     """The changes of what is written."""
+    steps = {n.step for n in ast.walk(function) if isinstance(n, ast.Slice)}
     for node in ast.walk(function):
         if isinstance(node, ast.BinOp):
             yield from _operators(node)
+        elif isinstance(node, ast.UnaryOp) and node in steps:
+            yield Change(node, node.operand, "flipped", f"`::{text(node)}` flips it", 0.0)
         elif isinstance(node, ast.UnaryOp):
             yield Change(
                 node, node.operand, "term sign", f"the sign in `{text(node)}` is wrong", 0.0
