@@ -39,9 +39,10 @@ test check long parity: export BACKLIT_CACHE = $(CURDIR)/$(VENV)/cache
 # Nor are modules compiled anew in each process, also where the environment asks for that.
 test check long parity: export PYTHONDONTWRITEBYTECODE =
 
+# The functions of the front have their examples tested in the modules where they are written.
 test: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) $(TOGETHER) -m "not parity and not long" \
-		--doctest-modules src/backlit tests
+		--doctest-modules --deselect src/backlit/__init__.py src/backlit tests
 
 check: $(VENV)/.test
 	$(RUN) -m pytest -n $(JOBS) $(TOGETHER) -m "not parity" --quick tests

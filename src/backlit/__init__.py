@@ -66,9 +66,11 @@ def _in_notebooks(what: str) -> _typing.Any:
     """A method that shows an object in a notebook, as a function of `see.show.notebook` does it."""
 
     def show(self: _typing.Any) -> str:
+        """What a notebook shows: a line of numbers or a tree, with more inside, as HTML."""
         notebook = _importlib.import_module(".see.show.notebook", __name__)
         return getattr(notebook, what)(self)
 
+    show.__name__ = show.__qualname__ = "_repr_html_"
     return show
 
 

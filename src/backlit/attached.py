@@ -86,6 +86,7 @@ class Methods:
     is_sparse: Any
     is_xpu: Any
     itemsize: Any
+    layout: Any
     mH: Any
     nbytes: Any
     output_nr: Any

@@ -67,6 +67,7 @@ class Batching:
     """Execution of `size` slices at once. It has the methods of `execution.Eager`."""
 
     captures = True
+    unfolds = False
     widens = False
 
     def __init__(self, size: int, randomness: str = "same"):

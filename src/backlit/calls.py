@@ -145,12 +145,15 @@ def explain(module: str, names: Iterable[str] | None = None) -> None:
             made = _EXPLAINED.get(thing)
             if made is None:
                 made = _EXPLAINED[thing] = marked(explained(thing, name), thing)
-                # Where it is found by its name, as pickle looks for it.
-                made.__module__, made.__qualname__ = module, name
             space[name] = made
             home = vars(sys.modules[thing.__module__])
             if "." in module and home.get(name) is thing:  # the front's are ours to call, too
                 home[name] = made
+                # Whoever has the function itself can send it to another process all the same.
+                thing.__qualname__ = f"{name}.__wrapped__"
+            elif home.get(name) is not made:
+                # Where it is found by its name, as pickle looks for it.
+                made.__module__, made.__qualname__ = module, name
 
 
 def marked(function: Function, origin: Function | None = None) -> Function:

@@ -21,7 +21,7 @@ def attached():
     """The names that stand in the class, but not in its body."""
     body = ast.parse(inspect.getsource(Tensor)).body[0].body
     written = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    known = written | set(Tensor.__slots__) | {"__slots__", "__getattr__"}
+    known = written | set(Tensor.__slots__) | {"__slots__", "__getattr__", "_repr_html_"}
     return {name for name, x in vars(Tensor).items() if name not in known and is_method(x)}
 
 

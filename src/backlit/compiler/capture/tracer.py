@@ -36,6 +36,7 @@ class Tracer:
     """What one capture has seen so far. `apply` hands it every op; see also `execution.Eager`."""
 
     captures = True
+    unfolds = False
     widens = False
 
     def __init__(self) -> None:

@@ -309,11 +309,7 @@ def _without_effect(loop: Loop) -> Iterator[Finding]:
 def _order(loop: Loop, steps: Sequence[Event]) -> Iterator[Finding]:
     """zero_grad, backward, step: which comes after which."""
     seen = _Order(loop)
-    early, clipped = seen.early, seen.clipped
-    taken = Counter(e.who for e in steps)
-    times = Counter(who for _, who in seen.forgotten)
-    who = next((w for w, n in times.items() if n >= 2 and 2 * n >= taken[w] - 1), None)
-    forgotten = [e for e, w in seen.forgotten if w == who]
+    early = seen.early
     walks = loop.of("backward")
     yield from _without_effect(loop)
     if len(seen.elsewhere) == len(steps):
@@ -358,7 +354,18 @@ def _order(loop: Loop, steps: Sequence[Event]) -> Iterator[Finding]:
             next="call zero_grad() before backward(), or after step()",
             explains=_EXPLAINS,
         )
-    elif forgotten:
+    else:
+        yield from _amount(seen, steps, walks)
+
+
+def _amount(seen: _Order, steps: Sequence[Event], walks: Sequence[Event]) -> Iterator[Finding]:
+    """Steps in the right order, with too much of the gradients or too little."""
+    taken = Counter(e.who for e in steps)
+    times = Counter(who for _, who in seen.forgotten)
+    who = next((w for w, n in times.items() if n >= 2 and 2 * n >= taken[w] - 1), None)
+    forgotten = [e for e, w in seen.forgotten if w == who]
+    clipped = seen.clipped
+    if forgotten:
         yield Finding(
             rule="zero_grad forgotten",
             severity=ERROR,
