@@ -17,11 +17,17 @@ import sampling
 from backlit.array_api.dialects import SPOKEN
 
 
-@pytest.fixture(autouse=True)
-def one_dialect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def speaking(request: pytest.FixtureRequest) -> Iterator[None]:
     """PyTorch is spoken in the tests that are about that, whoever imported `backlit.torch`."""
-    if not {"dialect", "parity", "torch"} & {*request.path.parts}:
-        monkeypatch.setattr(SPOKEN, "pytorch", False)
+    with pytest.MonkeyPatch.context() as patch:
+        if not {"dialect", "parity", "torch"} & {*request.path.parts}:
+            patch.setattr(SPOKEN, "pytorch", False)
+        yield
+
+
+#: For what a file's tests share, and for each test, because one before it may import the dialect.
+one_dialect_in_a_file = pytest.fixture(autouse=True, scope="module")(speaking)
+one_dialect = pytest.fixture(autouse=True)(speaking)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
