@@ -515,6 +515,7 @@ DIFFERENT = {
     "multi_margin_loss-1": "NaN gives NaN; theirs is the margin",
     "det-0": "the gradient of a singular matrix is its cofactors; theirs is that of one beside it",
     "slogdet-0": "a singular matrix has no gradient: ours raises; theirs is NaN",
+    "xlogy-2": "the gradient of 0 log y is 0 for every y, at y = 0 too; theirs there is NaN",
     "std-1": "equal numbers have exactly no deviation; theirs is that of rounding",
 }
 
