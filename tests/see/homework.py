@@ -1026,7 +1026,13 @@ MISTAKES = [
         "slope of the negative side constant",
         ("local gradient missing", "factor", "term", "mask"),
     ),
-    Mistake("sigmoid", "s * (1 - s)", "(1 - s)", "factor s missing", ("factor missing",)),
+    Mistake(
+        "sigmoid",
+        "s * (1 - s)",
+        "(1 - s)",
+        "factor s missing",
+        ("factor missing", "times 1 minus it"),
+    ),
     Mistake(
         "sigmoid",
         "s * (1 - s)",
@@ -1134,7 +1140,11 @@ MISTAKES = [
     ),
     Mistake("softmax loss", "    dx /= N\n", "", "not divided by N", ("mean or sum",)),
     Mistake(
-        "softmax loss", "-= 1", "-= 0", "label term missing", ("path missing", "label", "term")
+        "softmax loss",
+        "-= 1",
+        "-= 0",
+        "label term missing",
+        ("path missing", "label", "term", "constant"),
     ),
     Mistake("softmax loss", "-= 1", "+= 1", "label term's sign", ("term sign", "sign")),
     Mistake(
@@ -1346,7 +1356,7 @@ MISTAKES = [
         "for n in range(N)",
         "for n in range(1, N)",
         "first example skipped",
-        ("first", "skipped", "index 0", "sum missing", "overwritten"),
+        ("first", "skipped", "leaves out a step", "index 0", "sum missing", "overwritten"),
     ),
     Mistake(
         "strided convolution",
@@ -1433,7 +1443,7 @@ MISTAKES = [
         "dgamma summed over all",
         ("summed too much", "axis"),
     ),
-    Mistake("rms norm", "r ** 3", "r ** 2", "power of r", ("factor",)),
+    Mistake("rms norm", "r ** 3", "r ** 2", "power of r", ("factor", "parentheses")),
     Mistake(
         "rms norm",
         "/ D",
@@ -1541,7 +1551,13 @@ MISTAKES = [
         "parentheses: the penalty is divided, too",
         ("mean or sum", "times", "counts", "constant", "parenthes", "term"),
     ),
-    Mistake("dropout", "dout * mask", "dout * (mask > 0)", "scale forgotten", ("constant",)),
+    Mistake(
+        "dropout",
+        "dout * mask",
+        "dout * (mask > 0)",
+        "scale forgotten",
+        ("constant", "factor missing"),
+    ),
     Mistake("dropout", "dout * mask", "dout", "mask forgotten", ("mask missing", "factor missing")),
     Mistake("logistic regression", "(p - y) / m", "(p - y)", "m missing", ("mean or sum",)),
     Mistake(
