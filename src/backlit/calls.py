@@ -150,7 +150,7 @@ def explain(module: str, names: Iterable[str] | None = None) -> None:
             if "." in module and home.get(name) is thing:  # the front's are ours to call, too
                 home[name] = made
                 # Whoever has the function itself can send it to another process all the same.
-                thing.__qualname__ = f"{name}.__wrapped__"
+                setattr(thing, "__qualname__", f"{name}.__wrapped__")  # noqa: B010
             elif home.get(name) is not made:
                 # Where it is found by its name, as pickle looks for it.
                 made.__module__, made.__qualname__ = module, name
