@@ -38,12 +38,14 @@ from .show.explain import Explanation, explain
 from .show.jacobians import Jacobian, jacobian
 from .show.notebook import record_html as _record_html
 from .show.steps import Stop, breakpoint_at, steps
+from .show.what_if import Change, WhatIf, what_if
 
 __all__ = [
     "BadNumber",
     "BadNumbers",
     "Breakpoints",
     "Cause",
+    "Change",
     "CheckResult",
     "Curvature",
     "Diagnosis",
@@ -68,6 +70,7 @@ __all__ = [
     "Summary",
     "Value",
     "Watch",
+    "WhatIf",
     "Why",
     "as_record",
     "bad_numbers",
@@ -89,6 +92,7 @@ __all__ = [
     "steps",
     "summary",
     "watch",
+    "what_if",
     "why",
 ]
 

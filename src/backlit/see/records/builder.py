@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 from types import CodeType
@@ -47,6 +47,7 @@ class Builder:
         #: Values that were handed out as numbers, and ops that were computed under no_grad.
         self.reads: list[Read] = []
         self.off: set[int] = set()
+        self.ops: dict[int, Op] = {}
         self._scope_ids: dict[int, int] = {}
         self._children: dict[int, dict[int, str]] = {}
         self._parameters: dict[int, str] = {}
@@ -176,24 +177,21 @@ class Builder:
         seed: np.ndarray | None,
         error: str | None,
         chosen: bool = True,
+        whole: bool = False,
     ) -> Record:
         """Run the backward pass from a node, if there is a seed, and close the record.
 
-        `chosen` says that the output is known to be the loss.
+        `chosen` says that the output is known to be the loss, `whole` that every op was seen.
         """
         value = None if seed is None else Value(seed)
         self._say_what_constants_are()
         self._tell_modules_apart()
         reads = self._with_leaves(self.reads)
-        live = Live(self.tensors, self.alive, reads, self.off, chosen)
+        live = Live(self.tensors, self.alive, reads, self.off, self.ops, chosen, whole)
         result = Record(
             self.nodes, self.edges, self.scopes, output, value, error, self.step, live=live
         )
-        for e in self.edges:
-            target = self.nodes[e.target]
-            if target.applied is not None:
-                source = self.nodes[e.source]
-                e._derive = functools.partial(local_gradient, target.applied, e.position, source)
+        derive_locals(result)
         if output is not None and seed is not None:
             backward(result, seed, self.walked)
         return result
@@ -242,18 +240,34 @@ class Builder:
 HOOKS = "it has hooks, which the record does not call: the user's own gradient may differ"
 
 
-def backward(record: Record, seed: np.ndarray, walked: dict[int, Walked] | None = None) -> None:
+def derive_locals(record: Record) -> None:
+    """Let every edge know how its local gradient is computed, when that is asked for."""
+    for e in record.edges:
+        applied, source = record.nodes[e.target].applied, record.nodes[e.source]
+        if applied is not None:
+            e._derive = functools.partial(local_gradient, applied, e.position, source)
+
+
+def backward(
+    record: Record,
+    seed: np.ndarray,
+    walked: dict[int, Walked] | None = None,
+    exchange: Mapping[int, Callable[[np.ndarray], np.ndarray]] | None = None,
+) -> None:
     """Fill in upstream and downstream gradients, starting with `seed` at the output.
 
     The walk is the engine's, so the gradients are the same to the last bit. Where a gate in
-    `walked` was given the same upstream gradient, what it sent is taken over. An op whose backward
-    raises is marked, and what lies behind it stays not computed.
+    `walked` was given the same upstream gradient, what it sent is taken over. Where `exchange` has
+    a node's number, the walk goes on with what that makes of the gradient that has arrived. An op
+    whose backward raises is marked, and what lies behind it stays not computed.
     """
     assert record.output is not None
     order = count()
 
     def send(number: int, gradient: Any) -> Iterable[tuple[int, Any]]:
         node = record.nodes[number]
+        if exchange is not None and number in exchange:
+            gradient = exchange[number](gradient)
         node.upstream = _arrived(record, number, gradient)
         node.backward_order = next(order)
         edges = {e.position: e for e in record.incoming[number]}
@@ -369,5 +383,7 @@ def one_line(error: BaseException) -> str:
 
 
 def join(first: str | None, second: str) -> str:
-    """Two notes as one."""
+    """Two notes as one; what was noted already is not said again."""
+    if first and second in first:
+        return first
     return f"{first}; {second}" if first else second

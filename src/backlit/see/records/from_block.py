@@ -173,7 +173,7 @@ class Recording(observing):
         made = [c for _, c in calls]
         result, seed = self._start(add, made, sources.numbers, output, gradient)
         error = None if self.error is None else one_line(self.error)
-        record = add.finish(result, seed, error, chosen=output is not None)
+        record = add.finish(result, seed, error, chosen=output is not None, whole=True)
         if failure is not None and failure.node is not None:
             failed = add.tensors.get(id(failure.node))
             if failed is not None and record.nodes[failed].status == "ok":
@@ -193,6 +193,8 @@ class Recording(observing):
         add.made(node, call.array)
         if call.op.differentiable:
             node.applied = Applied(call.op, call.arrays, call.array)
+        else:
+            add.ops[node.id] = call.op
         sources.numbers[id(y)] = add.tensors[id(y)] = node.id
         if tape is not None:
             add.tensors[id(tape)] = node.id

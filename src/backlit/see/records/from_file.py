@@ -18,6 +18,7 @@ FORMAT = "backlit-record"
 VERSION = 1
 
 _STATUS = ("ok", "failed", "failed in backward")
+_GIVEN = ("", "value", "gradient", "value; gradient")
 
 
 def read(text: str, source: str) -> tuple[Any, ...]:
@@ -111,6 +112,7 @@ def _node(n: dict[str, Any], number: int) -> NodeRecord:
     )
     node.value = _value(n["value"], of("value"))
     node.note = _maybe(_text, n["note"], of("note"))
+    node.given = _one_of(_GIVEN, n.get("given", ""), of("given"))
     return node
 
 

@@ -35,6 +35,7 @@ import numpy as np
 from ...errors import ArgumentError, DataError
 from ...files import read_bytes, write_whole
 from ...location import location
+from ...op import Op
 from ...table import quantity
 from .from_file import FORMAT, VERSION, read
 from .parts import Edge, Local, NodeRecord, Read, ScopeRecord
@@ -46,7 +47,7 @@ AROUND = 3
 #: What JSON has of a node and of an edge.
 _OF_NODES = (
     "id kind op shape dtype name attributes arguments saves scope file line requires_grad value "
-    "upstream backward_order status error note detached_from"
+    "upstream backward_order status error note detached_from given"
 ).split()
 _OF_EDGES = "id source target position argument gradient local".split()
 
@@ -63,8 +64,12 @@ class Live:
     reads: list[Read] = field(default_factory=list)
     #: Ops that were computed under no_grad.
     off: set[int] = field(default_factory=set)
+    #: Ops without a derivative; a node has the others as `applied`.
+    ops: dict[int, Op] = field(default_factory=dict)
     #: Whether the output is known to be the loss.
     chosen: bool = True
+    #: Whether every op was seen, also those that no gradient goes through.
+    whole: bool = False
 
 
 class Record:

@@ -171,6 +171,8 @@ class NodeRecord:
     error: str | None = None
     #: The node whose values a leaf shares: it was detached from there.
     detached_from: int | None = None
+    #: What was set by `see.what_if` and not computed: "value", "gradient" or "value; gradient".
+    given: str = ""
     #: Of a leaf that got new values in between: the node of the same Tensor before.
     earlier: int | None = None
     applied: Applied | None = None

@@ -101,7 +101,7 @@ class Path:
             return ""
         if any(n.shape != () for n in self.nodes):
             return ""
-        terms = [operand(x) for x in self.factors]
+        terms = [operand(x) for x in (*_start(self.record), *self.factors)]
         return " · ".join(_elided(terms, "…"))
 
     def __repr__(self) -> str:
@@ -202,21 +202,23 @@ class Explanation:
     def formula(self, notation: Notation) -> str:
         """The sum over paths as one formula in a notation."""
         name, out = name_of(self.node), name_of(self.output)
-        left = notation.partial(out, name)
+        start = _start(self.record)
+        first = [notation.text(number(x)) for x in start]
+        left = notation.product([*first, notation.partial(out, name)])
         if self.node is self.output:
-            return notation.equation([left, notation.text("1")])
+            return notation.equation([left, *(first or [notation.text("1")])])
         if not self.paths:
             return notation.equation([left, notation.text("0")])
         symbols, numbers = [], []
         for p in self.paths:
             nodes = [name_of(n) for n in p.nodes]
             pairs = list(zip(nodes[::-1], nodes[-2::-1], strict=False))
-            symbols.append(
-                notation.product(_elided([notation.partial(a, b) for a, b in pairs], notation.dots))
-            )
+            partials = [notation.partial(a, b) for a, b in pairs]
+            symbols.append(notation.product(_elided([*first, *partials], notation.dots)))
             if p.numbers():
-                written = operand if len(p.factors) > 1 or self.count > 1 else number
-                terms = [notation.text(written(x)) for x in p.factors]
+                factors = [*start, *p.factors]
+                written = operand if len(factors) > 1 or self.count > 1 else number
+                terms = [notation.text(written(x)) for x in factors]
                 numbers.append(notation.product(_elided(terms, notation.dots)))
         more = [notation.dots] if self.rest is not None else []
         parts = [left, notation.sum([*symbols, *more])]
@@ -321,8 +323,20 @@ def explain(what: Any, source: Any, *, top: int = 8) -> Explanation:
             "or give record() a gradient"
         )
     node = record.find(what)
+    given = [n for n in record.nodes if "gradient" in n.given and n.id != record.output]
+    if given:
+        raise GradientError(
+            f"explain: the gradient of {name_of(given[0])} is set by what_if, so gradients are not "
+            "the sums over paths to the output; explain the record without that, its `before`"
+        )
     revive(record, "explain")
     return Explanation(record, node, top)
+
+
+def _start(record: Record) -> list[float]:
+    """The gradient from which the backward pass starts, if that is one number and not 1."""
+    x = None if record.seed is None else record.seed.item()
+    return [] if x is None or x == 1 else [x]
 
 
 def _place(record: Record, node: NodeRecord) -> str:

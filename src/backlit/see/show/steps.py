@@ -176,6 +176,8 @@ def _forward(record: Record, node: NodeRecord) -> Sentence:
         return Sentence(f"{whole} raised: {node.error}")
     if node.value is None:
         return Sentence(f"{whole}; its value is not available")
+    if "value" in node.given:
+        return Sentence(f"{whole} is set to ", _gradient(node.value))
     inputs = [_source_value(record, a) for a in node.arguments]
     single = node.value.item()
     numbers = [v.item() if isinstance(v, Value) else v for v in inputs]
@@ -204,7 +206,8 @@ def describe_backward(record: Record, node: NodeRecord) -> Sentence:
     role = role_of(node)
     verb = ROLES[role].verb if role else "passes on"
     assert node.upstream is not None
-    text, arrives = f"{symbol_of(node)} {verb}: upstream ", _gradient(node.upstream)
+    setting = "set to " if "gradient" in node.given else ""
+    text, arrives = f"{symbol_of(node)} {verb}: upstream {setting}", _gradient(node.upstream)
     if node.status == "failed in backward":
         return Sentence(text, arrives, note=f"its backward raised: {node.error}")
     edges = record.incoming[node.id]
@@ -270,6 +273,8 @@ def _total(record: Record, source: int, node: NodeRecord) -> str:
     if last.target != node.id or value is None:
         return ""
     name = name_of(record.nodes[source])
+    if "gradient" in record.nodes[source].given:
+        return f"{name} is used {len(uses)} times; its gradient is set to {_gradient(value)}"
     sent = [e.gradient.item() for e in uses if e.gradient is not None]
     terms = [x for x in sent if x is not None]
     if len(uses) <= 4 and len(terms) == len(uses):

@@ -162,6 +162,8 @@ def _chains(record: Record) -> dict[int, str]:
     """The chain rule for every node of a small graph, as MathML."""
     if record.seed is None or record.output is None or len(record.nodes) > MAX_CHAINS:
         return {}
+    if any("gradient" in n.given for n in record.nodes):
+        return {}
     if any(n.kind == "op" and n.requires_grad and n.applied is None for n in record.nodes):
         return {}
     found: dict[int, str] = {}

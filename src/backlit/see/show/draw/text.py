@@ -100,13 +100,15 @@ def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str) -> tuple[Any, .
             notes.append(f"{source} {labels.local[e.id]}  ", style="blue")
     notes.append(labels.role[n.id], style="dim")
     uses = [e for e in record.outgoing[n.id] if e.gradient is not None]
-    if len(uses) > 1:
+    if len(uses) > 1 and "gradient" not in n.given:
         sent = [e.gradient.item() for e in uses[:4] if e.gradient is not None]
         single = [x for x in sent if x is not None]
         each = (labels.downstream[e.id] for e in uses[:4])
         terms = sum_of(single) if len(single) == len(sent) else " + ".join(each)
         more = " + …" if len(uses) > 4 else ""
         notes.append(f" adder: {terms}{more}", style="red")
+    if n.given:
+        notes.append(f"  {n.given.replace(';', ' and')} set", style="yellow")
     return Padding(name, (0, 0, 0, len(indent))), labels.value[n.id], labels.upstream[n.id], notes
 
 
