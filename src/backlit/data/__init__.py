@@ -4,10 +4,10 @@
 the epochs. `making` makes a batch of examples, stacked by `batches`: here, in a thread ahead of the
 loop (`prefetch`), or in processes (`workers` is the parent's side, `worker` the child's, `shared`
 the memory between them). Data sets are in `digits` (scans) and `playground` (computed). Files are
-read by `arrays` (NumPy's, HDF5), `idx` and `cifar`; `folders` of them are data sets, of pictures by
-`images`, which `pictures` reads; `tables` are read or made of other libraries', and become numbers.
-`text` is all that is made of words, `transforms` change images. `published` sets are fetched by
-`download`, when asked.
+read by `arrays` (NumPy's, HDF5), `idx`, `cifar` and `waves` (sounds); `folders` of them are data
+sets, of pictures by `images`, which `pictures` reads; `tables` are read or made of other
+libraries', and become numbers. `text` is all that is made of words, `transforms` change images.
+`published` sets are fetched by `download`, when asked.
 """
 
 import typing as _typing
@@ -49,6 +49,7 @@ from .samplers import (
 )
 from .splits import k_fold, stratified_split
 from .tables import Table, TableEncoding, TableStream
+from .waves import read_wave
 from .worker_info import WorkerInfo, get_worker_info
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "read_array",
     "read_cifar",
     "read_idx",
+    "read_wave",
     "stratified_split",
     "text",
     "tiny_shakespeare",

@@ -41,7 +41,7 @@ from .targets import Classes, Labels
 #: The sides that pictures of different or large sizes are brought to, and of small ones at most.
 _SIDES, _KEPT = (32, 64), 64
 #: Bytes of decoded pictures beyond which they are decoded anew in each epoch.
-_IN_MEMORY = 2**30
+IN_MEMORY = 2**30
 #: How far a picture is shifted at most, as a share of its side.
 _SHIFT = 0.1
 #: Networks of the catalogue that say something of each place of a picture.
@@ -153,7 +153,7 @@ def _as_picture(array: np.ndarray) -> Any:
     return pillow().fromarray(array)
 
 
-class _Decoded(Dataset):
+class Decoded(Dataset):
     """Pictures that are decoded when they are asked for, because all of them fill the memory."""
 
     def __init__(self, form: Form, paths: Sequence[Any], answers: np.ndarray):
@@ -243,8 +243,8 @@ class Images(Examples):
         assert isinstance(form, Pictures)
         paths = take(self.raw, numbers)
         answers = self.encoded(form, numbers)
-        if 4 * len(paths) * int(np.prod(form.shape)) > _IN_MEMORY:
-            return _Decoded(form, paths, answers)
+        if 4 * len(paths) * int(np.prod(form.shape)) > IN_MEMORY:
+            return Decoded(form, paths, answers)
         return TensorDataset(*form.encode(paths), answers)
 
     def trained(self, form: Form, dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
@@ -511,14 +511,14 @@ def _images(
     if scenes is not None:
         count = len(set(scenes))
         found.append(("scenes", f"{count:,}; the pictures of one stay in one part"))
-    contents = _contents(files)
-    equal, notes = copies(contents, "picture")
+    inner = contents(files)
+    equal, notes = copies(inner, "picture")
     if fixed is None:
         warnings += notes
-    elif _across(contents, fixed):
+    elif _across(inner, fixed):
         warnings.append(
             are(
-                _across(contents, fixed),
+                _across(inner, fixed),
                 "picture",
                 "of the test is a copy of a trained one",
                 "of the test are copies of trained ones",
@@ -590,7 +590,7 @@ def _sizes_text(sizes: Counter[Any], shape: tuple[int, int, int]) -> str:
     return f"{found}, {colour}; brought to {width}×{height} (--size)"
 
 
-def _contents(files: Sequence[str]) -> list[str]:
+def contents(files: Sequence[str]) -> list[str]:
     """Equal texts for files with equal bytes; only files of equal size are read."""
     sizes = [os.path.getsize(f) for f in files]
     several = Counter(sizes)

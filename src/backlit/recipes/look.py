@@ -12,14 +12,17 @@ from .form import Source
 from .images import Images
 from .large import LargeTable
 from .recipe import Recipe
+from .sequences import SequenceTask
 from .series import Series
 from .settings import checked
+from .sounds import Sounds
 from .tables import Tabular
 from .tagging import Tagging
 from .task import Task, look_at
 from .texts import TextTask
 
-Task.kinds += [Playground, Digits, Files, Cifar, LargeTable, Images, Tagging, ArrayTask, Corpus]
+Task.kinds += [Playground, Digits, Files, Cifar, LargeTable, Images, Sounds, Tagging]
+Task.kinds += [ArrayTask, SequenceTask, Corpus]
 Task.kinds += [Series, TextTask, Tabular]  # of tables, the more special ones first
 
 

@@ -106,7 +106,7 @@ SOURCE = (
     Setting("missing", list, "Texts in a table that stand for no value, besides NA and the like."),
     Setting("decimal", str, "The decimal sign of a table's numbers.", choices=(".", ",")),
     Setting("encoding", str, "Of files of text that are not UTF-8, as latin-1."),
-    Setting("skip_damaged", bool, "Leave out pictures that cannot be read."),
+    Setting("skip_damaged", bool, "Leave out pictures and sounds that cannot be read."),
     Setting("fill", str, "What stands in gaps of a series.", choices=("previous", "linear")),
 )
 
@@ -129,6 +129,7 @@ RECIPE = (
     _whole("patience", "Epochs without improvement that end the run; 0 is never.", 0),
     Setting("augment", bool, "Flip and shift pictures at random."),
     _whole("size", "Pixels of a side that pictures are brought to.", 4, 1024),
+    _number("seconds", "Of a sound that are read; longer ones are cut.", 0.032, 600),
     _whole("length", "Tokens of a text; longer ones are cut.", 1, 4096),
     _whole("words", "The most frequent words that have a vector.", 10),
     Setting("vectors", str, "A file of GloVe, word2vec or fastText, in which words have vectors."),

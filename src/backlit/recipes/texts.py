@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import nn
 from ..data import Table
-from ..data.text import Vocabulary, read_text, word_tokenize
+from ..data.text import Vocabulary, read_fasta, read_text, word_tokenize
+from ..data.text.fasta import is_fasta
 from ..errors import ArgumentError, DataError
 from ..models import FastText, TextCNN
 from . import networks
@@ -58,7 +59,7 @@ class Texts(Form):
     vectors: int = field(default=0, kw_only=True)
 
     kind = "text"
-    wanted = "a text, or a .txt file with one on each line, or a table"
+    wanted = "a text, or a file: .txt with one on each line, a table, FASTA"
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -106,11 +107,15 @@ class Texts(Form):
         """A text, or those of a file."""
         if is_file(given):
             path = Path(given)
-            if is_table(path):
+            if is_fasta(path):
+                records = read_fasta(path, encoding=self.dialect.get("encoding", "utf-8"))
+                found = [(r.name or r.place, r.sequence) for r in records]
+            elif is_table(path):
                 table = read_table(path, kinds={self.column: "text"}, **self.dialect)
                 found = [(table.place(i), table[i][self.column]) for i in range(len(table))]
             else:
-                lines = read_text(path).splitlines()
+                text = read_text(path, encoding=self.dialect.get("encoding", "utf-8"))
+                lines = text.splitlines()
                 found = [(line, line) for line in lines if line.strip()]
         elif isinstance(given, str):
             found = [(given, given)]
@@ -182,9 +187,9 @@ class TextTask(Examples):
     def _of(
         cls, source: Source, name: str, column: str, texts: list[str], target: Target,
         answers: Any, strata: Any, notes: list[str], groups: Any = None,
-        fixed: np.ndarray | None = None,
+        fixed: np.ndarray | None = None, unit: str | None = None,
     ) -> TextTask:  # fmt: skip
-        unit = "signs" if _are_signs(texts) else "words"
+        unit = unit or ("signs" if _are_signs(texts) else "words")
         lengths = [len(cut(t, unit)) for t in texts]
         empty = lengths.count(0)
         if empty:

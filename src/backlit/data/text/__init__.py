@@ -10,6 +10,7 @@ what makes sequences of different lengths a batch, `buckets` which of them come 
 from ...calls import explain as _explain
 from .buckets import BucketBatchSampler
 from .conll import ConllDataset, Sentence, read_conll, write_conll
+from .fasta import SequenceRecord, read_fasta
 from .jsonl import JsonLines, read_jsonl
 from .labelled import LabelledText, TextDataset, read_labelled_texts
 from .language import LineDataset, TokenBlocks, read_lines, write_tokens
