@@ -245,8 +245,8 @@ def _steps(
     compile: bool = False,
 ) -> Steps:
     model = _network(workload.name, dropout)
-    given = {k: torch.from_numpy(v) for k, v in weights.items()}
-    have = model.state_dict()
+    given = {k: torch.tensor(v) for k, v in weights.items()}
+    have = dict([*model.named_parameters(), *model.named_buffers()])  # what is shared, once
     for k in have.keys() - given.keys():  # a counter of batches, under another name or none
         if not k.endswith("num_batches_tracked"):
             raise KeyError(f"{workload.name}: no starting value for {k}")
