@@ -533,7 +533,7 @@ def test_script_and_python_compute_the_same_places(browser, tmp_path, unfolded):
     )
     if unfolded:
         run(browser, "backlit.setAll(true)")
-        folded = [False] * len(tree.boxes)
+        folded = tree.all_modules()
         frames = in_rows(tree, labels, folded, window, {})
     else:
         folded, frames = overview(tree, labels, window)
@@ -572,7 +572,8 @@ def test_what_is_unfolded_is_in_the_window(browser, tmp_path):
     assert 0 < after[0] <= before[0] + 0.5
     assert 0 < after[1] < height
     assert after[0] < width / 2
-    inner = next(m - len(record) for m in see.draw(record).tree.boxes[box].members)
+    tree = see.draw(record).tree
+    inner = next(m - tree.count for m in tree.boxes[box].members)
     run(browser, f"backlit.toggle({inner})")
     assert run(browser, "backlit.state().visible") > count
     run(browser, f"backlit.toggle({box})")

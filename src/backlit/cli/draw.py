@@ -36,8 +36,19 @@ _FORMS = (".html", ".svg", ".dot", ".txt", ".json")
 )
 @click.option("--open", "show", is_flag=True, help="Open the .html file in the browser.")
 @click.option("--title", help="The title of the picture.")
+@click.option(
+    "--unfold",
+    multiple=True,
+    metavar="OP",
+    help="Open an op in place, by name or kind (lstm_scan): the gates it is made of.",
+)
 def draw(
-    source: str, values: tuple[str, ...], output: str | None, show: bool, title: str | None
+    source: str,
+    values: tuple[str, ...],
+    output: str | None,
+    show: bool,
+    title: str | None,
+    unfold: tuple[str, ...],
 ) -> None:
     """Draw a graph in the terminal or into a file."""
     if show and (output is None or not output.endswith(".html")):
@@ -46,12 +57,12 @@ def draw(
         raise ArgumentError(f"draw: FILE must end in {', '.join(_FORMS)}, got {output!r}")
     record = load(source, values)
     if output is None:
-        make_console().print(draw_record(record, title=title))
+        make_console().print(draw_record(record, title=title, unfold=unfold))
         return
     if output.endswith(".json"):
         record.save(output)
     else:
-        draw_record(record, title=title).save(output)
+        draw_record(record, title=title, unfold=unfold).save(output)
     nodes, edges = quantity(len(record.nodes), "node"), quantity(len(record.edges), "edge")
     click.echo(f"{output}: {nodes}, {edges}")
     if show:

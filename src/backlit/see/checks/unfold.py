@@ -111,11 +111,12 @@ class Step:
 class Tape:
     """The steps of one run of an op's forward body."""
 
-    def __init__(self, op: Op, inputs: Sequence[Any], names: Sequence[str]):
+    def __init__(self, op: Op, inputs: Sequence[Any], names: Sequence[str], longest: int = STEPS):
         self.names = list(names)
         self.inputs = list(inputs)
         self.steps: list[Step] = []
         self.called: dict[Any, str] = {}  # the names that sources have in the function
+        self.own: dict[Any, str] = {}  # those that they have in the body itself, not in helpers
         tensors = [wrap(x) if isinstance(x, np.ndarray) else x for x in inputs]
         known: dict[int, tuple[str, Any]] = {}
         alive: list[Any] = list(tensors)  # keeps every id taken
@@ -124,8 +125,8 @@ class Tape:
                 known[id(t)] = ("input", k)
 
         def observe(step: Op, arguments: tuple[Any, ...], y: Tensor) -> None:
-            if len(self.steps) == STEPS:
-                raise RuntimeError(f"more than {STEPS} steps")
+            if len(self.steps) == longest:
+                raise RuntimeError(f"more than {longest} steps")
             sources = tuple(
                 known.get(id(a), ("constant", a.array))
                 if isinstance(a, Tensor)
@@ -133,9 +134,10 @@ class Tape:
                 for a in arguments
             )
             arrays = tuple(a.array if isinstance(a, Tensor) else a for a in arguments)
-            frame, site = _site()
-            if frame is not None and len(self.steps) < 300:
-                self._name(frame, known)
+            frame, outer, site = _site()
+            if frame is not None and outer is not None and len(self.steps) < 300:
+                self._name(frame, known, self.called)
+                self._name(outer, known, self.own)
             saved = step.save(arrays, y.array)
             self.steps.append(Step(step, sources, arrays, y.array, saved, site))
             known[id(y)] = ("step", len(self.steps) - 1)
@@ -146,13 +148,15 @@ class Tape:
             self.result = _run(op, tensors)
         self.end = known.get(id(self.result))
 
-    def _name(self, frame: types.FrameType, known: dict[int, tuple[str, Any]]) -> None:
+    def _name(
+        self, frame: types.FrameType, known: dict[int, tuple[str, Any]], names: dict[Any, str]
+    ) -> None:
         """Remember what the function calls the values that it has so far."""
         for name, value in frame.f_locals.items():
             tensor = value.tensor if isinstance(value, Probe) else value
             source = known.get(id(tensor)) if isinstance(tensor, Tensor) else None
             if source is not None and source[0] == "step":
-                self.called.setdefault(source, name)
+                names.setdefault(source, name)
 
     def pull(
         self,
@@ -302,16 +306,18 @@ def _run(op: Op, tensors: list[Any]) -> Any:
     return y.tensor if isinstance(y, Probe) else y
 
 
-def _site() -> tuple[types.FrameType | None, tuple[int, ...]]:
-    """The frame of the function that is unfolded; where in their code it and its callers are."""
+def _site() -> tuple[types.FrameType | None, types.FrameType | None, tuple[int, ...]]:
+    """The frames of the function that is unfolded, and of the body that called it (or is it); where
+    in their code these and what is between them are.
+    """
     frame: types.FrameType | None = sys._getframe(2)
     while frame is not None and not _is_users(frame):
         frame = frame.f_back
-    inner, places = frame, []
+    inner, outer, places = frame, frame, []
     while frame is not None and _is_users(frame):
         places.append(frame.f_lasti)
-        frame = frame.f_back
-    return inner, tuple(places)
+        outer, frame = frame, frame.f_back
+    return inner, outer, tuple(places)
 
 
 def _is_users(frame: types.FrameType) -> bool:
@@ -319,10 +325,12 @@ def _is_users(frame: types.FrameType) -> bool:
     return not name.startswith(("backlit.", "numpy")) or name.startswith("backlit.ops")
 
 
-def unfold(op: Op, inputs: Sequence[Any], names: Sequence[str]) -> Tape | None:
-    """The tape of the op's body, or None if the body does not run on Tensors."""
+def unfold(
+    op: Op, inputs: Sequence[Any], names: Sequence[str], longest: int = STEPS
+) -> Tape | None:
+    """The tape of the op's body, or None if that does not run on Tensors, or has more steps."""
     try:
-        tape = Tape(op, inputs, names)
+        tape = Tape(op, inputs, names, longest)
     except Exception:  # whatever a body may raise on what it was not written for
         return None
     if tape.end is None or tape.end[0] != "step":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ from ....files import write_whole
 from ...records.from_tape import as_record
 from ...records.model import Record
 from ..widget import widget_of
+from .bodies import opened
 from .dot import dot
 from .html import page
 from .labels import Labels
@@ -23,52 +25,71 @@ from .text import render, text
 from .tree import Tree
 
 
-def draw(source: Any, *, title: str | None = None) -> Drawing:
+def draw(
+    source: Any, *, title: str | None = None, unfold: bool | str | int | Iterable[Any] = False
+) -> Drawing:
     """Draw a record, a recording or the graph behind a Tensor.
 
     Forward values stand in green above each wire, gradients in red below it, local gradients in
     blue before each gate. The result shows itself in notebooks and saves itself as `.html`, `.svg`,
     `.dot` or `.txt`.
 
+    `unfold` opens ops in place and shows the gates that they are made of, with their values and
+    gradients: names, numbers or kinds of ops (`"layer_norm"`); True opens all that have several. On
+    the page those on small arrays are opened with a click.
+
+    >>> import backlit as bl
     >>> from backlit import tensor
     >>> x = tensor(3.0, requires_grad=True)
     >>> print(draw(x * 2).text())
     node                value  gradient  local, role
     x  leaf                 3         2
     multiply_1 = x × 2      6         1  x ×2  scaler
+    >>> y = bl.mean(tensor([1.0, 3.0], requires_grad=True))
+    >>> print(draw(y, unfold="mean").text())
+    node                                 value    gradient  local, role
+    leaf_0  leaf                        [1, 3]  [0.5, 0.5]
+    ▾ mean_1 = mean(leaf_0, axis=(0,))       2           1  leaf_0 ×1/2  sharer
+      sum_2 = sum(leaf_0, axis=(0,))         4         0.5  leaf_0 ×1  distributor
+      divide_3 = sum_2 ÷ 2                   2           1  sum_2 ×0.5  scaler
     """
-    return Drawing(as_record(source), title)
+    return Drawing(as_record(source), title, unfold)
 
 
 class Drawing:
     """A record as a picture."""
 
-    def __init__(self, record: Record, title: str | None = None):
+    def __init__(
+        self,
+        record: Record,
+        title: str | None = None,
+        unfold: bool | str | int | Iterable[Any] = False,
+    ):
         self.record = record
+        self._opened = opened(record, unfold)
         self.title = title or _title(record)
 
     @cached_property
     def tree(self) -> Tree:
         """Boxes, columns and wires."""
-        return Tree(self.record)
+        return Tree(self._opened)
 
     @cached_property
     def labels(self) -> Labels:
         """Texts and their sizes."""
-        return Labels(self.record, METRICS)
+        return Labels(self._opened, METRICS)
 
     def svg(self, unfold: bool = False) -> str:
-        """The picture as SVG, as it is first seen or with everything unfolded."""
+        """The picture as SVG, as it is first seen or with all modules unfolded."""
         if unfold:
-            everything = [False] * len(self.tree.boxes)
-            frames = layout(self.tree, self.labels, everything, WINDOW[0])
+            frames = layout(self.tree, self.labels, self.tree.all_modules(), WINDOW[0])
         else:
             _, frames = overview(self.tree, self.labels)
         return svg(self.tree, self.labels, frames, self.title)
 
     def html(self) -> str:
         """The picture as a page that can be folded, searched and stepped through."""
-        return page(self.record, self.tree, self.labels, self.title)
+        return page(self.tree, self.labels, self.title)
 
     def dot(self) -> str:
         """The graph in the language of Graphviz."""

@@ -45,13 +45,13 @@ _OVERVIEW = {
 _BODY = Path(__file__).with_name("view.html")
 
 
-def page(record: Record, tree: Tree, labels: Labels, title: str) -> str:
+def page(tree: Tree, labels: Labels, title: str) -> str:
     """The whole page as text."""
-    return fill(_BODY, title, _data(record, tree, labels, title))
+    return fill(_BODY, title, _data(tree, labels, title))
 
 
-def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
-    nodes, edges = record.nodes, record.edges
+def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
+    record, nodes, edges = tree.record.closed, tree.record.nodes, tree.record.edges
     files: dict[str, int] = {}
     for n in nodes:
         if n.file:
@@ -113,6 +113,8 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
                 "title": b.title,
                 "detail": b.detail,
                 "kind": b.kind,
+                "node": -1 if b.node is None else b.node,
+                "wanted": b.wanted,
                 "members": b.members,
                 "slots": [x for slot in b.slots for x in slot],
                 "columns": b.columns,
@@ -123,6 +125,9 @@ def _data(record: Record, tree: Tree, labels: Labels, title: str) -> dict[str, A
             for b in tree.boxes
         ],
         "parent": tree.parent,
+        "owner": tree.record.owner,
+        "results": tree.record.results,
+        "unopened": tree.record.unopened,
         "stops": _stops(record),
         "chains": _chains(record),
     }

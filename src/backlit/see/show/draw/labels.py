@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from ....op import Op
 from ....ops.contraction import Linear, Matmul
@@ -11,6 +12,7 @@ from ...records.model import Record
 from ...records.parts import Edge, NodeRecord
 from ...records.value import Value, number, operand
 from ..words import role_of, symbol_of
+from .bodies import Opened
 
 
 def value_text(v: Value | None) -> str:
@@ -99,10 +101,13 @@ class Labels:
         self._places = {
             e.id: (i, len(edges)) for edges in record.incoming for i, e in enumerate(edges)
         }
-        uses = [len(edges) for edges in record.outgoing]
-        #: The gradient of one use is written at its end if the value has several.
+        self._crowd = metrics["crowd"]
+        owner = record.owner if isinstance(record, Opened) else [-1] * len(record.nodes)
+        uses = Counter((e.source, owner[e.target]) for e in record.edges)
+        #: The gradient of one use is written at its end if the value has several there.
         self.downstream = [
-            gradient_text(e.gradient) if uses[e.source] > 1 else "" for e in record.edges
+            gradient_text(e.gradient) if uses[e.source, owner[e.target]] > 1 else ""
+            for e in record.edges
         ]
 
     def _symbol(self, n: NodeRecord) -> str:
@@ -121,12 +126,18 @@ class Labels:
         if not self.is_gate[node]:
             return max(40.0, text * m["char"] + 22), 34.0
         width = m["gate"] if text <= 4 else text * 8 + 22
-        return float(width), max(float(m["gate"]), m["pitch"] * self.inputs(node) - 12.0)
+        inputs = min(self.inputs(node), self._crowd)
+        return float(width), max(float(m["gate"]), m["pitch"] * inputs - 12.0)
 
     def input_offset(self, edge: int) -> float:
         """How far below the middle of its gate an edge comes in."""
         place, count = self._places[edge]
-        return (place - (count - 1) / 2) * self.metrics["pitch"]
+        pitch = self.metrics["pitch"] * min(1.0, self._crowd / count)
+        return (place - (count - 1) / 2) * pitch
+
+    def is_crowded(self, edge: int) -> bool:
+        """Whether so many wires come in at a gate that none of them has labels."""
+        return self._places[edge][1] > self._crowd
 
     def start_width(self, node: int) -> float:
         """Room for the value and the gradient behind a node."""
@@ -135,6 +146,8 @@ class Labels:
 
     def end_width(self, edge: int) -> float:
         """Room for the local gradient and that of the one use before a gate."""
+        if self.is_crowded(edge):
+            return 0.0
         longest = max(len(self.local[edge]), len(self.downstream[edge]))
         return longest * self.metrics["char"] + 10 if longest else 0.0
 

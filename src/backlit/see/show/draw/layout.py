@@ -24,6 +24,7 @@ METRICS = {
     "char": 7.25,  # width of a character of 12 px
     "gate": 60,  # diameter of a gate
     "pitch": 36,  # distance between the inputs of a gate
+    "crowd": 16,  # with more inputs, or outputs of a folded box, these stand closer, without labels
     "around": 44,  # room for the name above a gate and its role below
     "leaf": 62,
     "folded": 50,
@@ -107,7 +108,7 @@ def layout(
     for b in reversed(seen(tree, folded)):
         box = tree.boxes[b]
         if folded[b]:
-            frames[b] = _fold(box)
+            frames[b] = _fold(box, labels)
         else:
             room = METRICS["indent"] * tree.depth(b) + beside if b else 0.0
             made = known.get(b)
@@ -118,11 +119,13 @@ def layout(
     return frames
 
 
-def _fold(box: Box) -> Frame:
+def _fold(box: Box, labels: Labels) -> Frame:
+    if box.node is not None:
+        return Frame(*labels.size(box.node), {}, {})
     m = METRICS
     width = max(120.0, _title(box))
-    several = len(box.outputs) > 1  # each with its value above and its gradient below
-    height = float(max(m["folded"], m["pitch"] * (len(box.outputs) + 1) * several))
+    outputs = min(len(box.outputs), m["crowd"])  # each with its value above, its gradient below
+    height = float(max(m["folded"], m["pitch"] * (outputs + 1) * (outputs > 1)))
     return Frame(width, height, _spread(box.inputs, height), _spread(box.outputs, height))
 
 
@@ -191,11 +194,12 @@ class _Layout:
             return 0, m["bend"]
         if kind != ITEM:
             return 0, m["port"]
-        if ref >= self.tree.count:
+        node = self.tree.gate(ref, self.folded)
+        if node < 0:
             frame = self.frames[ref - self.tree.count]
             return frame.width, frame.height + m["beneath"]
-        width, height = self.labels.size(ref)
-        return width, height + (m["around"] if self.labels.is_gate[ref] else m["leaf"] - 34)
+        width, height = self.labels.size(node)
+        return width, height + (m["around"] if self.labels.is_gate[node] else m["leaf"] - 34)
 
     def _around(self) -> tuple[list[float], list[float], list[float]]:
         """Of each column: the widest label before it, the widest slot, the widest label behind."""
@@ -204,7 +208,8 @@ class _Layout:
         across = [max((self.widths[s] for s in slots), default=0.0) for slots in box.columns]
         after = [0.0] * len(box.columns)
         for h in box.hops:
-            for e in h.edges:
+            kind, ref = box.slots[h.stop]
+            for e in h.edges if kind == ITEM and self.tree.gate(ref, self.folded) >= 0 else ():
                 c = self.column[h.stop]
                 before[c] = max(before[c], self.labels.end_width(e))
         for s, (kind, ref) in enumerate(box.slots):
@@ -341,10 +346,13 @@ class _Layout:
         return turns
 
     def _label_after(self, item: int) -> float:
-        if item < self.tree.count:
-            return self.labels.start_width(item)
+        node = self.tree.gate(item, self.folded)
+        if node >= 0:
+            return self.labels.start_width(node)
         inner = self.tree.boxes[item - self.tree.count]
         if not self.folded[inner.id]:
+            return 0.0
+        if len(inner.outputs) > METRICS["crowd"]:
             return 0.0
         return max((self.labels.start_width(n) for n in inner.outputs), default=0.0)
 
@@ -372,7 +380,7 @@ class _Layout:
 
     def _out_offset(self, slot: int, net: int) -> float:
         kind, ref = self.box.slots[slot]
-        if kind != ITEM or ref < self.tree.count:
+        if kind != ITEM or self.tree.gate(ref, self.folded) >= 0:
             return 0.0
         frame = self.frames[ref - self.tree.count]
         return frame.outputs[net] - frame.height / 2
@@ -381,7 +389,7 @@ class _Layout:
         kind, ref = self.box.slots[slot]
         if kind != ITEM:
             return 0.0
-        if ref >= self.tree.count:
+        if self.tree.gate(ref, self.folded) < 0:
             frame = self.frames[ref - self.tree.count]
             return frame.inputs[net] - frame.height / 2
         return sum(self.labels.input_offset(e) for e in edges) / max(len(edges), 1)

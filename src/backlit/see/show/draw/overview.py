@@ -44,7 +44,7 @@ def _unfolded(
     tree: Tree, labels: Labels, window: tuple[float, float], least: float, known: Known
 ) -> list[bool]:
     """Which boxes stay folded if the picture must not be smaller than `least`."""
-    folded = [b.id > 0 for b in tree.boxes]
+    folded = tree.at_first()
     width = _row(window, least)
 
     def fits() -> bool:
@@ -71,9 +71,7 @@ def _unfolded(
 
 def _opened(tree: Tree, folded: list[bool]) -> bool:
     """Whether a module of modules is open, or there is none."""
-    nests = [
-        b.id for b in tree.boxes[1:] if any(m >= tree.count for m in b.members) and b.parent == 0
-    ]
+    nests = [b.id for b in tree.boxes[1:] if b.parent == 0 and any(map(tree.is_module, b.members))]
     return not nests or not all(folded[b] for b in nests)
 
 
@@ -85,7 +83,7 @@ def _kinds(tree: Tree, box: int) -> list[list[int]]:
     for m in tree.boxes[box].members:
         if m < tree.count or (inner := tree.boxes[m - tree.count]).kind != "module":
             continue
-        alone = any(i >= tree.count for i in inner.members)
+        alone = any(map(tree.is_module, inner.members))
         key = str(inner.id) if alone else inner.title.rpartition(": ")[2]
         found.setdefault(key, []).append(inner.id)
     output = tree.record.output

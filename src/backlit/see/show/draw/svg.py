@@ -56,7 +56,7 @@ class Scene:
     #: (path, net, edge or None, end of the wire (x, y) or None)
     wires: list[tuple[str, int, int | None, tuple[float, float]]]
     starts: list[tuple[int, float, float]]  # net whose labels stand behind this point
-    dots: list[tuple[int, float, float]]  # where a value is used more than once
+    dots: list[tuple[int, float, float]]  # how often a value is used, where that is several times
 
 
 def scene(tree: Tree, labels: Labels, frames: dict[int, Frame]) -> Scene:
@@ -66,20 +66,23 @@ def scene(tree: Tree, labels: Labels, frames: dict[int, Frame]) -> Scene:
     for b, frame in sorted(frames.items(), key=lambda item: (tree.depth(item[0]), item[0])):
         left, top = corner[b]
         box = tree.boxes[b]
+        if not frame.x and box.node is not None:
+            continue  # drawn as its op
         if b:
             result.boxes.append((b, left, top))
         if not frame.x:
-            for net in box.outputs:
+            for net in box.outputs if len(box.outputs) <= METRICS["crowd"] else ():
                 result.starts.append((net, left + frame.width, top + frame.outputs[net]))
             continue
         for s, (kind, ref) in enumerate(box.slots):
             if kind != ITEM:
                 continue
             x, y = left + frame.x[s], top + frame.y[s]
-            if ref < tree.count:
-                result.nodes[ref] = x, y
-                result.starts.append((ref, x + labels.size(ref)[0], y))
-            else:
+            node = _gate(tree, frames, ref)
+            if node >= 0:
+                result.nodes[node] = x, y
+                result.starts.append((node, x + labels.size(node)[0], y))
+            if ref >= tree.count:
                 corner[ref - tree.count] = x, y - frames[ref - tree.count].height / 2
         _wires(tree, labels, frames, box, left, top, result)
     return result
@@ -101,22 +104,25 @@ def _wires(
         kind, ref = box.slots[h.start]
         x, y = left + frame.x[h.start], top + frame.y[h.start]
         room = 0.0
-        if kind == ITEM and ref < tree.count:
-            x += labels.size(ref)[0]
-            room = labels.start_width(ref)
+        node = _gate(tree, frames, ref) if kind == ITEM else -1
+        if node >= 0:
+            x += labels.size(node)[0]
+            room = labels.start_width(node)
         elif kind == ITEM:
             inner = frames[ref - tree.count]
             x += inner.width
             y += inner.outputs[h.net] - inner.height / 2
-            room = 0.0 if inner.x else labels.start_width(h.net)
+            crowded = len(tree.boxes[ref - tree.count].outputs) > METRICS["crowd"]
+            room = 0.0 if inner.x or crowded else labels.start_width(h.net)
         elif kind == BEND:
             x += frame.span[h.start]
         used = leaving.get((h.start, h.net), 0) + max(len(h.edges), 1)
         leaving[h.start, h.net] = used
         kind2, ref2 = box.slots[h.stop]
         x2, y2 = left + frame.x[h.stop], top + frame.y[h.stop]
-        if kind2 == ITEM and ref2 < tree.count:
-            size = labels.size(ref2)
+        node = _gate(tree, frames, ref2) if kind2 == ITEM else -1
+        if node >= 0:
+            size = labels.size(node)
             for e in h.edges:
                 offset = labels.input_offset(e)
                 reach = x2 + size[0] / 2 - touching(*size, offset)
@@ -141,16 +147,25 @@ def _wires(
         if used > 1 and kind != BEND:
             x, y = left + frame.x[start], top + frame.y[start]
             if kind == IN:
-                result.dots.append((net, x + 6, y))
+                result.dots.append((used, x + 6, y))
                 continue
-            if ref < tree.count:
-                x += labels.size(ref)[0]
+            node = _gate(tree, frames, ref)
+            if node >= 0:
+                x += labels.size(node)[0]
             else:
                 inner = frames[ref - tree.count]
                 x, y = x + inner.width, y + inner.outputs[net] - inner.height / 2
-                if inner.x:
+                if inner.x or len(tree.boxes[ref - tree.count].outputs) > METRICS["crowd"]:
                     continue
-            result.dots.append((net, x + labels.start_width(net) + 6, y))
+            result.dots.append((used, x + labels.start_width(net) + 6, y))
+
+
+def _gate(tree: Tree, frames: dict[int, Frame], item: int) -> int:
+    """The node that is drawn for an item; -1 for a box."""
+    if item < tree.count:
+        return item
+    box = tree.boxes[item - tree.count]
+    return box.node if box.node is not None and not frames[box.id].x else -1
 
 
 def _curve(x: float, y: float, bend: float, back: float, x2: float, y2: float) -> str:
@@ -197,8 +212,7 @@ def svg(tree: Tree, labels: Labels, frames: dict[int, Frame], title: str) -> str
             end = x + labels.start_width(net)
             parts.append(f'<path class="wire" d="M{x:.1f} {y:.1f}H{end:.1f}"/>')
         parts.append(_start(labels, net, x, y))
-    for net, x, y in s.dots:
-        used = len(record.outgoing[net])
+    for used, x, y in s.dots:
         parts.append(
             f'<g class="dot"><title>copy: adder; its {used} uses add up their gradients</title>'
             f'<circle class="adder" cx="{x:.1f}" cy="{y:.1f}" r="6"/>'
@@ -206,7 +220,7 @@ def svg(tree: Tree, labels: Labels, frames: dict[int, Frame], title: str) -> str
             f'<text class="adds halo" x="{x + 10:.1f}" y="{y:.1f}">adder</text></g>'
         )
     for _, _, edge, (x, y) in s.wires:
-        if edge is not None:
+        if edge is not None and not labels.is_crowded(edge):
             parts.append(_end(labels, edge, x, y))
     for n, (x, y) in s.nodes.items():
         parts.append(_node(record.nodes[n], labels, x, y, n == record.output))

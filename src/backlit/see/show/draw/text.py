@@ -40,6 +40,12 @@ def render(tree: Tree, labels: Labels) -> Table:
             table.add_row(*_row(tree, labels, tree.record.nodes[item], indent))
             continue
         box = tree.boxes[item - tree.count]
+        if box.node is not None:
+            sign = "" if box.folded else "▾ "
+            table.add_row(*_row(tree, labels, tree.record.nodes[box.node], indent, sign))
+            if not box.folded:
+                stack += [(m, depth + 1) for m in reversed(_in_order(tree, box.id))]
+            continue
         sign = "▸" if box.folded else "▾"
         title = Text(f"{indent}{sign} {box.title}", style="bold")
         if not box.folded:
@@ -64,6 +70,8 @@ def _in_order(tree: Tree, box: int) -> list[int]:
             item = stack.pop()
             if item < tree.count:
                 numbers.append(item)
+            elif (op := tree.boxes[item - tree.count].node) is not None:
+                numbers.append(op)
             else:
                 stack += tree.boxes[item - tree.count].members
         first[m] = min(numbers)
@@ -76,14 +84,16 @@ def _ops(tree: Tree, box: int) -> int:
         for m in tree.boxes[stack.pop()].members:
             if m < tree.count:
                 count += tree.record.nodes[m].kind == "op"
+            elif tree.boxes[m - tree.count].node is not None:
+                count += 1
             else:
                 stack.append(m - tree.count)
     return count
 
 
-def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str) -> tuple[Any, ...]:
+def _row(tree: Tree, labels: Labels, n: NodeRecord, indent: str, sign: str = "") -> tuple[Any, ...]:
     record = tree.record
-    name = Text()
+    name = Text(sign)
     name.append(name_of(n), style="bold" if n.name else "")
     if n.kind == "op":
         # The symbol says what a text drawing cannot show otherwise.

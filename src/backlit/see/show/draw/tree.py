@@ -12,11 +12,13 @@ in the next column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...records.model import Record
-from ...records.parts import NodeRecord
+from ...records.parts import Edge, NodeRecord
+from .bodies import Opened
 
 ITEM, IN, OUT, BEND = range(4)
 
@@ -24,6 +26,8 @@ ITEM, IN, OUT, BEND = range(4)
 MAX_BENDS = 16
 #: Repetitions with a longer period than this are not looked for.
 MAX_PERIOD = 12
+#: The same in an op's body: one step of an LSTM has some twenty gates.
+MAX_PERIOD_INSIDE = 40
 #: How many items are unfolded at first.
 VISIBLE = 60
 
@@ -40,15 +44,17 @@ class Hop:
 
 @dataclass(eq=False, slots=True)
 class Box:
-    """A module call, a repetition of blocks, or the whole picture (number 0)."""
+    """A module call, a repetition of blocks, an op's body, or the whole picture (number 0)."""
 
     id: int
     parent: int | None
     title: str
     detail: str = ""
-    #: "root", "module", "repeat" (of blocks) or "part" (one repetition of several members).
+    #: "root", "module", "repeat" (of blocks), "part" (one repetition of several members) or "op".
     kind: str = "module"
     scope: int | None = None
+    node: int | None = None  # the op whose body it is, and that is drawn in its place if folded
+    wanted: bool = False  # whether it was asked for, so that it is open from the start
     members: list[int] = field(default_factory=list)
     folded: bool = True
     slots: list[tuple[int, int]] = field(default_factory=list)  # (kind, item or net)
@@ -58,14 +64,19 @@ class Box:
     outputs: list[int] = field(default_factory=list)  # nets that go out
 
 
+#: The pieces of wires in a box: (kind, item or net, kind, item or net, net) to edges that end.
+Pieces = dict[tuple[int, int, int, int, int], list[int]]
+
+
 class Tree:
     """The boxes of a record with their columns and wires."""
 
     def __init__(self, record: Record):
-        self.record = record
+        self.record = record if isinstance(record, Opened) else Opened(record, {})
         self.count = len(record.nodes)
         self.boxes = [Box(0, None, "", kind="root", folded=False)]
         self.parent: list[int] = [0] * self.count  # of each node
+        self.item = list(range(self.count))  # as which it is placed: an op with a body as a box
         self._place_ops()
         self._fold_repeats()
         self._place_leaves()
@@ -75,6 +86,7 @@ class Tree:
         for box in self.boxes:
             _arrange(box, rank, lean)
         self._unfold_first()
+        self._unfold_wanted()
 
     # -- who is inside whom -------------------------------------------------------------------
 
@@ -86,12 +98,14 @@ class Tree:
             self.boxes.append(Box(s.id + 1, parent, title, s.detail, scope=s.id))
         listed = [False] * len(self.boxes)
         listed[0] = True
-        for node in record.nodes:
+        for node in record.closed.nodes:
             if node.kind != "op":
                 continue
             box = 0 if node.scope is None else node.scope + 1
             self.parent[node.id] = box
-            self.boxes[box].members.append(node.id)
+            if node.id in record.results:
+                self._place_body(node, box)
+            self.boxes[box].members.append(self.item[node.id])
             while not listed[box]:
                 listed[box] = True
                 outer = self.boxes[box].parent
@@ -99,20 +113,50 @@ class Tree:
                 members = self.boxes[outer].members
                 members.append(self.count + box)
                 box = outer
+        for number in range(len(record.closed.nodes), self.count):
+            body = self.boxes[self.item[record.owner[number]] - self.count]
+            self.parent[number] = body.id
+            body.members.append(number)
+
+    def _place_body(self, node: NodeRecord, outer: int) -> None:
+        title = f"{node.name}: {node.op}" if node.name else node.op
+        body = Box(len(self.boxes), outer, title, node.op_class.__doc__ or "", "op", node=node.id)
+        body.detail = body.detail.strip().partition("\n")[0]
+        self.boxes.append(body)
+        self.item[node.id] = self.count + body.id
+
+    def gate(self, item: int, folded: Sequence[bool]) -> int:
+        """The node that is drawn for an item: that of a folded body is its op. -1: it is a box."""
+        if item < self.count:
+            return item
+        box = self.boxes[item - self.count]
+        return box.node if box.node is not None and folded[box.id] else -1
+
+    def is_module(self, item: int) -> bool:
+        """Whether an item is a box, and not an op with its body."""
+        return item >= self.count and self.boxes[item - self.count].node is None
 
     def _signatures(self) -> list[int]:
-        """A number for each item, the same for items of the same structure."""
+        """A number for each item, the same for items of the same structure.
+
+        In an op's body the turns of a loop read other places: there attributes do not count.
+        """
         known: dict[Any, int] = {}
 
         def number(key: Any) -> int:
             return known.setdefault(key, len(known))
 
         result = [
-            number((n.op, n.shape, tuple(n.attributes.items()))) if n.kind == "op" else -1
-            for n in self.record.nodes
+            number((n.op, n.shape, () if inside >= 0 else tuple(n.attributes.items())))
+            if n.kind == "op"
+            else -1
+            for n, inside in zip(self.record.nodes, self.record.owner, strict=True)
         ]
         result += [0] * len(self.boxes)
         for box in reversed(self.boxes):
+            if box.node is not None:
+                result[self.count + box.id] = result[box.node]
+                continue
             inner = tuple(result[m] for m in box.members)
             kind = "" if box.scope is None else self.record.scopes[box.scope].type
             result[self.count + box.id] = number((kind, inner))
@@ -123,7 +167,7 @@ class Tree:
         signatures = self._signatures()
         for box in list(self.boxes):
             sequence = [signatures[m] for m in box.members]
-            runs = _runs(sequence)
+            runs = _runs(sequence, MAX_PERIOD if box.node is None else MAX_PERIOD_INSIDE)
             if not runs:
                 continue
             members: list[int] = []
@@ -135,8 +179,12 @@ class Tree:
             box.members = members + box.members[done:]
 
     def _repeat(self, outer: Box, run: list[int], period: int, times: int) -> int:
-        names = [self._short(m) for m in run[:period]]
-        title = ", ".join(names[:3]) + (", …" if period > 3 else "")
+        names, most = [self._short(m) for m in run[:period]], 3
+        if outer.node is not None:  # the gates of a recurrence have names
+            nodes = self.record.nodes
+            called = [nodes[m].name for m in run[-period:] if m < self.count and nodes[m].name]
+            names, most = [name for name in called if name] or names, 7
+        title = ", ".join(names[:most]) + (", …" if len(names) > most else "")
         group = Box(len(self.boxes), outer.id, f"{title} ×{times}", kind="repeat")
         self.boxes.append(group)
         for i in range(times):
@@ -155,13 +203,18 @@ class Tree:
         box.members.append(item)
         if item < self.count:
             self.parent[item] = box.id
-        else:
-            self.boxes[item - self.count].parent = box.id
+            return
+        moved = self.boxes[item - self.count]
+        moved.parent = box.id
+        if moved.node is not None:
+            self.parent[moved.node] = box.id
 
     def _short(self, item: int) -> str:
         if item < self.count:
             return self.record.nodes[item].op
         box = self.boxes[item - self.count]
+        if box.node is not None:
+            return self.record.nodes[box.node].op
         return box.title if box.scope is None else self.record.scopes[box.scope].type
 
     def chain(self, node: int) -> list[int]:
@@ -187,7 +240,7 @@ class Tree:
         """
         ops = (n.id for n in self.record.nodes if n.kind == "op")
         opening = next(ops, -1)
-        for node in self.record.nodes:
+        for node in self.record.closed.nodes:
             if node.kind == "op":
                 continue
             uses = self.record.outgoing[node.id]
@@ -214,6 +267,9 @@ class Tree:
         for node in range(self.count):
             for b in self.chain(node):
                 rank[self.count + b] = min(rank[self.count + b], node)
+        for box in self.boxes:
+            if box.node is not None:
+                rank[self.count + box.id] = box.node
         return rank
 
     def _leans(self) -> list[float]:
@@ -239,40 +295,82 @@ class Tree:
                     visible = grown
                     queue.append(inner.id)
 
+    def _unfold_wanted(self) -> None:
+        """Unfold the bodies that were asked for, and what is around them."""
+        for op in self.record.wanted:
+            for b in self.chain(self.record.results[op])[:-1]:
+                self.boxes[b].wanted, self.boxes[b].folded = True, False
+
+    def at_first(self) -> list[bool]:
+        """Which boxes are folded where nothing but what was asked for is open."""
+        return [b.id > 0 and not b.wanted for b in self.boxes]
+
+    def all_modules(self) -> list[bool]:
+        """Which boxes are folded where all but the bodies of ops are open."""
+        return [b.node is not None and not b.wanted for b in self.boxes]
+
     # -- wires --------------------------------------------------------------------------------
 
     def _wire(self) -> None:
         """Lead every edge out of the boxes around its source and into those around its target."""
-        pieces: list[dict[tuple[int, int, int, int, int], list[int]]] = [{} for _ in self.boxes]
+        pieces: list[Pieces] = [{} for _ in self.boxes]
         for e in self.record.edges:
-            u = e.source
-            up, down = self.chain(u), self.chain(e.target)
-            while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
-                up.pop()
-                down.pop()
-            start = (ITEM, u)
-            for b in up[:-1]:
-                pieces[b].setdefault((*start, OUT, u, u), [])
-                start = (ITEM, self.count + b)
-            meeting = down.pop()
-            for b, inner in zip([meeting, *reversed(down)], [*reversed(down), None], strict=True):
-                if inner is None:
-                    pieces[b].setdefault((*start, ITEM, e.target, u), []).append(e.id)
-                else:
-                    pieces[b].setdefault((*start, ITEM, self.count + inner, u), [])
-                    start = (IN, u)
+            self._lead(pieces, e)
+        for (
+            op,
+            result,
+        ) in self.record.results.items():  # out of the body, where it has the op's name
+            body = self.item[op] - self.count
+            start = self._out_of(pieces, result, self.chain(result), body)
+            pieces[body].setdefault((*start, OUT, op, result), [])
         for box, found in zip(self.boxes, pieces, strict=True):
             slot: dict[tuple[int, int], int] = {}
             for m in box.members:
                 slot[ITEM, m] = len(slot)
-            for kind, ref, kind2, ref2, net in found:
-                for key in ((kind, ref), (kind2, ref2)):
-                    if key not in slot:
-                        slot[key] = len(slot)
-                        (box.inputs if key[0] == IN else box.outputs).append(net)
+            given = [] if box.node is None else self.record.incoming[box.node]
+            ends = [key for kind, ref, *to, _ in found for key in ((kind, ref), (to[0], to[1]))]
+            for key in [*ends, *((IN, e.source) for e in given)]:
+                if key not in slot:
+                    slot[key] = len(slot)
+                    (box.inputs if key[0] == IN else box.outputs).append(key[1])
             box.slots = list(slot)
             for (kind, ref, kind2, ref2, net), edges in found.items():
                 box.hops.append(Hop(slot[kind, ref], slot[kind2, ref2], net, edges))
+
+    def _lead(self, pieces: list[Pieces], e: Edge) -> None:
+        """The pieces of one edge."""
+        u, owner = e.source, self.record.owner[e.target]
+        up, down = self.chain(u), self.chain(e.target)
+        start: tuple[int, int] = (ITEM, self.item[u])
+        if owner != self.record.owner[u]:  # it comes in through the border of an op's body
+            body = self.item[owner] - self.count
+            up, down, start = [body], down[: down.index(body) + 1], (IN, u)
+        while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
+            up.pop()
+            down.pop()
+        start = self._out_of(pieces, u, up, up[-1], start)
+        meeting = down.pop()
+        for b, inner in zip([meeting, *reversed(down)], [*reversed(down), None], strict=True):
+            if inner is None:
+                pieces[b].setdefault((*start, ITEM, self.item[e.target], u), []).append(e.id)
+            else:
+                pieces[b].setdefault((*start, ITEM, self.count + inner, u), [])
+                start = (IN, u)
+
+    def _out_of(
+        self,
+        pieces: list[Pieces],
+        net: int,
+        chain: list[int],
+        last: int,
+        start: tuple[int, int] | None = None,
+    ) -> tuple[int, int]:
+        """Lead a value out of the boxes around it up to the last one; where it is there."""
+        start = (ITEM, self.item[net]) if start is None else start
+        for b in chain[: chain.index(last)]:
+            pieces[b].setdefault((*start, OUT, net, net), [])
+            start = (ITEM, self.count + b)
+        return start
 
 
 def _unnamed(node: NodeRecord) -> bool:
@@ -280,7 +378,7 @@ def _unnamed(node: NodeRecord) -> bool:
     return not node.name or node.name.endswith(f"_{node.id}")
 
 
-def _runs(sequence: list[int]) -> list[tuple[int, int, int]]:
+def _runs(sequence: list[int], longest: int = MAX_PERIOD) -> list[tuple[int, int, int]]:
     """Runs of repeated stretches as (start, period, times), from left to right, none overlapping.
 
     At least three times, and for single ops at least four members in all.
@@ -289,7 +387,7 @@ def _runs(sequence: list[int]) -> list[tuple[int, int, int]]:
     n = len(sequence)
     # same[p][i]: how many places from i on agree with those p later.
     same: dict[int, list[int]] = {}
-    for p in range(1, min(MAX_PERIOD, n // 3) + 1):
+    for p in range(1, min(longest, n // 3) + 1):
         row = [0] * (n + 1)
         for i in range(n - p - 1, -1, -1):
             row[i] = row[i + 1] + 1 if sequence[i] == sequence[i + p] else 0

@@ -13,20 +13,28 @@ const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "
 // -- the graph ------------------------------------------------------------------------------
 
 const incoming = N.kind.map(() => []), outgoing = N.kind.map(() => []);
-E.source.forEach((s, e) => { incoming[E.target[e]].push(e); outgoing[s].push(e); });
+// What stands in an op's body belongs to the op; the edges into a body are no uses beside that of the op.
+const OWNER = D.owner, bodyOf = new Map();
+B.forEach((box, b) => { if (box.node >= 0) bodyOf.set(box.node, b); });
+E.source.forEach((s, e) => { incoming[E.target[e]].push(e); if (OWNER[s] === OWNER[E.target[e]]) outgoing[s].push(e); });
+const outermost = (n) => OWNER[n] < 0 ? n : OWNER[n];
 const place = new Float64Array(E.source.length);
-incoming.forEach((edges) => edges.forEach((e, i) => { place[e] = (i - (edges.length - 1) / 2) * M.pitch; }));
+incoming.forEach((edges) => edges.forEach((e, i) => { place[e] = (i - (edges.length - 1) / 2) * M.pitch * Math.min(1, M.crowd / edges.length); }));
+const crowded = (e) => incoming[E.target[e]].length > M.crowd, crowdedBox = (b) => B[b].outputs.length > M.crowd;
 const length = (s) => Array.from(s).length;
 const room = (a, b) => { const n = Math.max(length(a), length(b)); return n ? n * M.char + 10 : 0; };
 const startRoom = N.kind.map((_, n) => room(N.value[n], N.upstream[n]));
-const endRoom = E.source.map((_, e) => room(E.local[e], E.downstream[e]));
+const endRoom = E.source.map((_, e) => crowded(e) ? 0 : room(E.local[e], E.downstream[e]));
 const isOp = N.kind.map((k) => k === "op");
 const sizes = N.kind.map((_, n) => {
   const text = length(N.symbol[n]);
   if (!isOp[n]) return [Math.max(40, text * M.char + 22), 34];
-  return [text <= 4 ? M.gate : text * 8 + 22, Math.max(M.gate, M.pitch * incoming[n].length - 12)];
+  return [text <= 4 ? M.gate : text * 8 + 22, Math.max(M.gate, M.pitch * Math.min(incoming[n].length, M.crowd) - 12)];
 });
-let folded = B.map((_, b) => b > 0);
+const atFirst = () => B.map((box, b) => b > 0 && !box.wanted);
+let folded = atFirst();
+// The node that is drawn for an item: that of a folded body is its op. -1: it is a box.
+const gateOf = (item) => item < COUNT ? item : folded[item - COUNT] ? B[item - COUNT].node : -1;
 let rows = {width: Infinity, beside: 0};        // how long rows may be, what is kept free beside the outermost boxes
 
 // -- coordinates: the same computation as in layout.py -----------------------------------------
@@ -47,13 +55,13 @@ const kept = new Map();
 function bonesOf(b, slots, kind, ref) {
   const open = B[b].members.some((m) => m >= COUNT && !folded[m - COUNT]);
   if (!open && kept.has(b)) return kept.get(b);
-  const box = B[b];
+  const box = B[b], gate = (s) => gateOf(ref(s));
   const ws = new Float64Array(slots), hs = new Float64Array(slots);
   for (let s = 0; s < slots; s++) {
     if (kind(s) === BEND) hs[s] = M.bend;
     else if (kind(s) !== ITEM) hs[s] = M.port;
-    else if (ref(s) >= COUNT) { const f = frames.get(ref(s) - COUNT); ws[s] = f.w; hs[s] = f.h + M.beneath; }
-    else { const [w, h] = sizes[ref(s)]; ws[s] = w; hs[s] = h + (isOp[ref(s)] ? M.around : M.leaf - 34); }
+    else if (gate(s) < 0) { const f = frames.get(ref(s) - COUNT); ws[s] = f.w; hs[s] = f.h + M.beneath; }
+    else { const [w, h] = sizes[gate(s)]; ws[s] = w; hs[s] = h + (isOp[gate(s)] ? M.around : M.leaf - 34); }
   }
   // across
   const columns = box.columns, n = columns.length;
@@ -64,14 +72,14 @@ function bonesOf(b, slots, kind, ref) {
     across[c] = Math.max(across[c], ws[s]);
     if (kind(s) === ITEM) after[c] = Math.max(after[c], labelAfter(ref(s)));
   } });
-  for (const [, stop, , edges] of box.hops) for (const e of edges) before[column[stop]] = Math.max(before[column[stop]], endRoom[e]);
+  for (const [, stop, , edges] of box.hops) if (gate(stop) >= 0) for (const e of edges) before[column[stop]] = Math.max(before[column[stop]], endRoom[e]);
   // down
   const pullLeft = Array.from({length: slots}, () => []), pullRight = Array.from({length: slots}, () => []);
   for (const [start, stop, net, edges] of box.hops) {
     let a = 0, b2 = 0;
-    if (kind(start) === ITEM && ref(start) >= COUNT) { const f = frames.get(ref(start) - COUNT); a = f.outputs.get(net) - f.h / 2; }
+    if (kind(start) === ITEM && gate(start) < 0) { const f = frames.get(ref(start) - COUNT); a = f.outputs.get(net) - f.h / 2; }
     if (kind(stop) === ITEM) {
-      if (ref(stop) >= COUNT) { const f = frames.get(ref(stop) - COUNT); b2 = f.inputs.get(net) - f.h / 2; }
+      if (gate(stop) < 0) { const f = frames.get(ref(stop) - COUNT); b2 = f.inputs.get(net) - f.h / 2; }
       else { for (const e of edges) b2 += place[e]; b2 /= Math.max(edges.length, 1); }
     }
     pullLeft[stop].push(start, a - b2);
@@ -97,8 +105,12 @@ function bonesOf(b, slots, kind, ref) {
 function frameOf(b) {
   const box = B[b];
   const titleWidth = length(box.title) * (M.char + 0.4) + 44;
+  if (folded[b] && box.node >= 0) {
+    const [w, h] = sizes[box.node];
+    return {w, h, inputs: new Map(), outputs: new Map(), x: null, y: null, turns: new Map()};
+  }
   if (folded[b]) {
-    const n = box.outputs.length, h = Math.max(M.folded, n > 1 ? M.pitch * (n + 1) : 0);
+    const n = Math.min(box.outputs.length, M.crowd), h = Math.max(M.folded, n > 1 ? M.pitch * (n + 1) : 0);
     const spread = (nets) => new Map(nets.map((net, i) => [net, h * (i + 1) / (nets.length + 1)]));
     return {w: Math.max(120, titleWidth), h, inputs: spread(box.inputs), outputs: spread(box.outputs), x: null, y: null, turns: new Map()};
   }
@@ -158,7 +170,7 @@ function frameOf(b) {
     const r = row[column[stop]];
     if (row[column[start]] === r) return;
     let from = y[start];
-    if (kind(start) === ITEM && ref(start) >= COUNT) { const f = frames.get(ref(start) - COUNT); from += f.outputs.get(net) - f.h / 2; }
+    if (kind(start) === ITEM && gateOf(ref(start)) < 0) { const f = frames.get(ref(start) - COUNT); from += f.outputs.get(net) - f.h / 2; }
     if (!into.has(r)) into.set(r, []);
     into.get(r).push([-from, net, number]);
   });
@@ -218,9 +230,10 @@ function broken(box, column, before, across, after, most, kind) {
 }
 
 function labelAfter(item) {
-  if (item < COUNT) return startRoom[item];
+  const node = gateOf(item);
+  if (node >= 0) return startRoom[node];
   const b = item - COUNT;
-  return folded[b] ? B[b].outputs.reduce((most, net) => Math.max(most, startRoom[net]), 0) : 0;
+  return folded[b] && !crowdedBox(b) ? B[b].outputs.reduce((most, net) => Math.max(most, startRoom[net]), 0) : 0;
 }
 
 function settle(column, hs, y, pulls) {
@@ -258,20 +271,23 @@ function arrange() {
   scene = {boxes: [], nodes: [], wires: [], starts: [], dots: [], at: new Map(), boxAt: new Map([[0, [0, 0]]])};
   for (const b of order) {
     const f = frames.get(b), box = B[b], [left, top] = scene.boxAt.get(b);
+    if (folded[b] && box.node >= 0) continue;      // drawn as its op
     if (b) scene.boxes.push({b, x: left, y: top, w: f.w, h: f.h});
     if (!f.x) {
-      for (const net of box.outputs) scene.starts.push({net, x: left + f.w, y: top + f.outputs.get(net)});
+      if (!crowdedBox(b)) for (const net of box.outputs) scene.starts.push({net, x: left + f.w, y: top + f.outputs.get(net)});
       continue;
     }
     const slots = box.slots.length / 2;
     for (let s = 0; s < slots; s++) {
       if (box.slots[2 * s] !== ITEM) continue;
       const ref = box.slots[2 * s + 1], x = left + f.x[s], y = top + f.y[s];
-      if (ref < COUNT) {
-        const [w, h] = sizes[ref], item = {n: ref, x, y, w, h};
-        scene.nodes.push(item); scene.at.set(ref, item);
-        scene.starts.push({net: ref, x: x + w, y});
-      } else scene.boxAt.set(ref - COUNT, [x, y - frames.get(ref - COUNT).h / 2]);
+      const n = gateOf(ref);
+      if (n >= 0) {
+        const [w, h] = sizes[n], item = {n, x, y, w, h};
+        scene.nodes.push(item); scene.at.set(n, item);
+        scene.starts.push({net: n, x: x + w, y});
+      }
+      if (ref >= COUNT) scene.boxAt.set(ref - COUNT, [x, y - frames.get(ref - COUNT).h / 2]);
     }
     lead(box, f, left, top);
   }
@@ -283,19 +299,21 @@ function lead(box, f, left, top) {
     const turn = f.turns.get(number);
     const via = turn && {right: left + turn.right, middle: top + turn.middle, left: left + turn.left};
     const kind = box.slots[2 * start], ref = box.slots[2 * start + 1];
+    const node = kind === ITEM ? gateOf(ref) : -1;
     let x = left + f.x[start], y = top + f.y[start], bend = 0;
-    if (kind === ITEM && ref < COUNT) { x += sizes[ref][0]; bend = startRoom[ref]; }
+    if (node >= 0) { x += sizes[node][0]; bend = startRoom[node]; }
     else if (kind === ITEM) {
       const g = frames.get(ref - COUNT);
-      x += g.w; y += g.outputs.get(net) - g.h / 2; bend = g.x ? 0 : startRoom[net];
+      x += g.w; y += g.outputs.get(net) - g.h / 2; bend = g.x || crowdedBox(ref - COUNT) ? 0 : startRoom[net];
     } else if (kind === BEND) x += f.span[start];
     const key = start + ":" + net;
-    const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === IN || kind === ITEM && (ref < COUNT || folded[ref - COUNT])};
+    const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === IN || kind === ITEM && (node >= 0 || folded[ref - COUNT] && !crowdedBox(ref - COUNT))};
     so.used += Math.max(edges.length, 1); so.net = net; leaving.set(key, so);
     const kind2 = box.slots[2 * stop], ref2 = box.slots[2 * stop + 1];
     const x2 = left + f.x[stop], y2 = top + f.y[stop];
-    if (kind2 === ITEM && ref2 < COUNT) {
-      const [w, h] = sizes[ref2];
+    const target = kind2 === ITEM ? gateOf(ref2) : -1;
+    if (target >= 0) {
+      const [w, h] = sizes[target];
       for (const e of edges) {
         const reach = x2 + w / 2 - (w !== h ? w / 2 : Math.sqrt(Math.max(w * w / 4 - place[e] * place[e], 0)));
         scene.wires.push({x, y, bend: x + bend, back: x2 - endRoom[e], x2: reach, y2: y2 + place[e], net, edge: e, label: x2, via});
@@ -306,7 +324,7 @@ function lead(box, f, left, top) {
     if (kind2 === ITEM) { const g = frames.get(ref2 - COUNT); y3 += g.inputs.get(net) - g.h / 2; }
     scene.wires.push({x, y, bend: x + bend, back: x2, x2: x2 + f.span[stop], y2: y3, net, edge: -1, label: x2, via});
   });
-  for (const so of leaving.values()) if (so.used > 1 && so.dot) scene.dots.push({net: so.net, x: so.x + so.bend + 6, y: so.y});
+  for (const so of leaving.values()) if (so.used > 1 && so.dot) scene.dots.push({net: so.net, uses: so.used, x: so.x + so.bend + 6, y: so.y});
 }
 
 const r1 = (v) => Math.round(v * 10) / 10;
@@ -328,16 +346,18 @@ function pathOf(w) {
 
 const STOPS = D.stops.length;
 const valueAt = new Int32Array(COUNT), gradAt = new Int32Array(COUNT).fill(-1), edgeAt = new Int32Array(E.source.length).fill(-1);
-const stopOf = [new Map(), new Map()];
+const stopOf = [new Map(), new Map()];      // a body is computed with its op
 D.stops.forEach(([n, phase], i) => { stopOf[phase].set(n, i + 1); });
 stopOf[0].forEach((i, n) => { valueAt[n] = i; });
+OWNER.forEach((op, n) => { if (op >= 0) valueAt[n] = valueAt[op]; });
 for (let e = 0; e < E.source.length; e++) {
-  const i = stopOf[1].get(E.target[e]);
+  const i = stopOf[1].get(outermost(E.target[e]));
   if (i === undefined || !E.gradient[e]) continue;
   edgeAt[e] = i;
   gradAt[E.source[e]] = Math.max(gradAt[E.source[e]], i);
 }
 if (D.output !== null && N.upstream[D.output]) gradAt[D.output] = (stopOf[1].get(D.output) || STOPS + 1);
+for (const op in D.results) gradAt[D.results[op]] = gradAt[op];
 let stop = STOPS;
 const all = () => stop === STOPS;
 const knowsValue = (n) => all() || valueAt[n] <= stop;
@@ -373,8 +393,9 @@ function boxStat(b) {
   let best = null;
   const stack = [b];
   while (stack.length) for (const m of B[stack.pop()].members) {
-    if (m >= COUNT) { stack.push(m - COUNT); continue; }
-    const v = statOf(m);
+    const op = m >= COUNT ? B[m - COUNT].node : m;
+    if (op < 0) { stack.push(m - COUNT); continue; }
+    const v = statOf(op);
     if (v !== null && (best === null || Math.abs(v) > Math.abs(best))) best = v;
   }
   return best;
@@ -419,22 +440,22 @@ function draw() {
   for (const box of scene.boxes) if (box.x < r && box.x + box.w > l && box.y < b && box.y + box.h > t) parts.push(svgBox(box, now));
   const wires = scene.wires.filter((q) => (q.via ? q.via.left : q.x) < r && (q.via ? q.via.right : Math.max(q.x2, q.label)) > l && Math.min(q.y, q.y2) < b + 20 && Math.max(q.y, q.y2) > t - 20);
   for (const q of wires) {
-    const on = ways && ways.has(q.net) && (q.edge < 0 || ways.has(E.target[q.edge]));
-    const flow = now >= 0 && q.edge >= 0 && E.target[q.edge] === now ? D.stops[stop - 1][1] ? edgeAt[q.edge] >= 0 ? " back" : "" : " forth" : "";
+    const on = ways && ways.has(outermost(q.net)) && (q.edge < 0 || ways.has(outermost(E.target[q.edge])));
+    const flow = now >= 0 && q.edge >= 0 && outermost(E.target[q.edge]) === now ? D.stops[stop - 1][1] ? edgeAt[q.edge] >= 0 ? " back" : "" : " forth" : "";
     parts.push(`<path class="wire${flow}${ways ? on ? " on" : " dim" : ""}" d="${pathOf(q)}"/>`);
   }
   for (const s of scene.starts) if (s.x < r && s.x > l - 300 && s.y < b && s.y > t) parts.push(svgStart(s));
   for (const d of scene.dots) if (d.x < r && d.x > l && d.y < b && d.y > t) {
-    parts.push(`<g class="${dim(d.net)}"><title>copy: adder; the gradients of its ${outgoing[d.net].length} uses add up</title>` +
+    parts.push(`<g class="${dim(d.net)}"><title>copy: adder; the gradients of its ${d.uses} uses add up</title>` +
       `<circle class="adder" cx="${r1(d.x)}" cy="${r1(d.y)}" r="6"/><text class="plus" x="${r1(d.x)}" y="${r1(d.y)}">+</text>` +
       `<text class="adds halo" x="${r1(d.x + 10)}" y="${r1(d.y)}">adder</text></g>`);
   }
-  for (const q of wires) if (q.edge >= 0) parts.push(svgEnd(q));
+  for (const q of wires) if (q.edge >= 0 && !crowded(q.edge)) parts.push(svgEnd(q));
   for (const n of nodes) parts.push(svgNode(n, now));
   world.innerHTML = parts.join("");
 }
 
-const dim = (n) => ways && !ways.has(n) ? "dim" : "";
+const dim = (n) => ways && !ways.has(outermost(n)) ? "dim" : "";
 
 function svgStart(s) {
   const n = s.net, x = r1(s.x + 5);
@@ -450,7 +471,7 @@ function svgEnd(q) {
   let text = "";
   if (E.local[e] && knowsValue(E.target[e])) text += `<text class="local halo" x="${x}" y="${r1(q.y2 - 5)}"><title>${escape(meaning(e))}</title>${escape(E.local[e])}</text>`;
   if (E.downstream[e] && knowsEdge(e)) text += `<text class="grad end halo" x="${x}" y="${r1(q.y2 + 14)}">${escape(E.downstream[e])}</text>`;
-  return text ? `<g class="${ways && !(ways.has(q.net) && ways.has(E.target[e])) ? "dim" : ""}">${text}</g>` : "";
+  return text ? `<g class="${dim(q.net) || dim(E.target[e])}">${text}</g>` : "";
 }
 
 function meaning(e) {
@@ -460,10 +481,10 @@ function meaning(e) {
 
 function svgBox(box, now) {
   const b = box.b, info = B[b], shut = folded[b];
-  const here = shut && now >= 0 && inside(now, b);
+  const here = now >= 0 && (info.node === now || shut && inside(now, b));
   let style = "", tone = "";
   if (shut && statistic) { const v = boxStat(b); if (v !== null) { const [c, t] = shade(v); style = ` style="fill:${c}"`; tone = t; } }
-  const kind = `box ${info.kind}${shut ? " folded" : ""}${here ? " now" : ""}${picked === COUNT + b ? " picked" : ""}`;
+  const kind = `box ${info.kind}${shut ? " folded" : ""}${here ? " now" : ""}${picked === COUNT + b || info.node >= 0 && picked === info.node ? " picked" : ""}`;
   const lost = ways && shut && ![...ways].some((n) => inside(n, b));
   let text = `<g class="${lost ? "dim" : ""}"><title>${escape(info.detail || info.title)}</title>`;
   const rect = (s) => `<rect class="${kind}"${style} x="${r1(box.x + s)}" y="${r1(box.y - s)}" width="${r1(box.w - 2 * s)}" height="${r1(box.h)}" rx="8"${s ? "" : ` data-box="${b}"`}/>`;
@@ -486,11 +507,19 @@ function svgNode(item, now) {
     if (N.name[n]) text += `<text class="name halo" x="${middle}" y="${r1(y - h / 2 - 6)}">${escape(N.name[n])}</text>`;
     const below = error ? "raised here" : N.role[n];
     if (below) text += `<text class="${error ? "error" : "role halo"}" x="${middle}" y="${r1(y + h / 2 + 16)}">${below}</text>`;
+    if (bodyOf.has(n)) text += svgOpener(n);
   } else {
     text += `<rect class="leaf ${N.kind[n]}"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="6"/><text class="leaf-name" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
     if (N.kind[n] !== "leaf") text += `<text class="type halo" x="${middle}" y="${r1(y + h / 2 + 12)}">${N.kind[n]}</text>`;
   }
   return text + "</g>";
+}
+
+// The small sign at a gate that opens its body.
+function svgOpener(n) {
+  const b = bodyOf.get(n), [x, y] = headOf(b).map(r1);
+  return `<g class="head opener" data-head="${b}" role="button" aria-expanded="false" aria-label="open ${escape(N.label[n])}: what it is made of"><title>Open: the gates that ${escape(N.op[n])} is made of</title>` +
+    `<circle cx="${x}" cy="${y}" r="8"/><path d="M${r1(x - 4)} ${y}h8M${x} ${r1(y - 4)}v8"/></g>`;
 }
 
 function drawFar(context, w, h, l, t, r, b) {
@@ -607,15 +636,16 @@ function inRows() {
   }
   tryRows(best.width, best.beside);
 }
+const isModule = (item) => item >= COUNT && B[item - COUNT].node < 0;
 function overview() {
   frames.clear();
   unfold(readable());
-  const nests = B.map((_, b) => b).filter((b) => b && B[b].parent === 0 && B[b].members.some((m) => m >= COUNT));
+  const nests = B.map((_, b) => b).filter((b) => b && B[b].parent === 0 && B[b].members.some(isModule));
   if (nests.length && nests.every((b) => folded[b])) unfold(Math.min(SMALL, readable()));
   fit();
 }
 function unfold(least) {
-  folded = B.map((_, b) => b > 0);
+  folded = atFirst();
   frames.clear();
   const fits = () => besides().some((beside) => tryRows(rowAt(least), beside) >= least);
   const queue = fits() ? [0] : [];
@@ -623,7 +653,7 @@ function unfold(least) {
   for (const b of queue) {
     const kinds = new Map();
     for (const m of B[b].members) if (m >= COUNT && B[m - COUNT].kind === "module") {
-      const inner = B[m - COUNT], type = inner.members.some((i) => i >= COUNT) ? m : inner.title.split(": ").pop();
+      const inner = B[m - COUNT], type = inner.members.some(isModule) ? m : inner.title.split(": ").pop();
       kinds.set(type, (kinds.get(type) || []).concat(m - COUNT));
     }
     const home = (kind) => D.output !== null && kind.some((inner) => inside(D.output, inner));
@@ -655,6 +685,7 @@ function zoom(factor, cx, cy) {
 }
 function headOf(b) {
   const [x, y] = scene.boxAt.get(b), f = frames.get(b);
+  if (folded[b] && B[b].node >= 0) return f.w > f.h ? [x + f.w - 8, y] : [x + f.w * 0.88, y + f.h * 0.12];
   return folded[b] ? [x + 16, y + f.h / 2] : [x + 12, y + 16];
 }
 function forget(b) { for (let p = b; p >= 0; p = B[p].parent) frames.delete(p); }
@@ -692,6 +723,7 @@ function centre(item, keep = false) {
   touched = true;
   const [w, h] = extent();
   let x, y;
+  if (item < COUNT && bodyOf.has(item) && !folded[bodyOf.get(item)]) item = COUNT + bodyOf.get(item);
   if (item < COUNT) { const at = scene.at.get(item); if (!at) return; x = at.x + at.w / 2; y = at.y; }
   else { const f = frames.get(item - COUNT), [bx, by] = scene.boxAt.get(item - COUNT); x = bx + Math.min(f.w, 300) / 2; y = by + Math.min(f.h, 200) / 2; }
   const sx = x * view.k + view.x, sy = y * view.k + view.y;
@@ -703,7 +735,7 @@ function centre(item, keep = false) {
 function setAll(open) {
   chosen = open;
   if (!open) { overview(); return; }
-  folded = B.map(() => false);
+  folded = B.map((box) => box.node >= 0 && !box.wanted);      // all modules
   frames.clear(); fit();
 }
 
@@ -728,11 +760,12 @@ const SHUT = '<button class="shut" data-shut title="Let go (Esc)" aria-label="Cl
 function details(item) {
   if (item === null) { panel.hidden = true; return; }
   panel.hidden = false;
+  if (item >= COUNT && B[item - COUNT].node >= 0) item = B[item - COUNT].node;
   if (item >= COUNT) {
     const b = item - COUNT, info = B[b];
     panel.innerHTML = `${SHUT}<h2>${escape(info.title)}</h2><div class="row">${escape(info.detail || info.kind)}</div>` +
       `<div class="buttons"><button data-toggle="${b}">${folded[b] ? "Unfold" : "Fold"}</button></div>` +
-      `<h3>Inside</h3>${info.members.slice(0, 60).map((m) => `<div class="row">${m < COUNT ? link(m) : `<a data-box-go="${m - COUNT}" tabindex="0" role="button">${escape(B[m - COUNT].title)}</a>`}</div>`).join("")}`;
+      `<h3>Inside</h3>${info.members.slice(0, 60).map((m) => m >= COUNT && B[m - COUNT].node >= 0 ? B[m - COUNT].node : m).map((m) => `<div class="row">${m < COUNT ? link(m) : `<a data-box-go="${m - COUNT}" tabindex="0" role="button">${escape(B[m - COUNT].title)}</a>`}</div>`).join("")}`;
     return;
   }
   const n = item;
@@ -741,6 +774,10 @@ function details(item) {
   if (outgoing[n].length > 1) text += `<div class="row"><b>copy: adder</b>: ${escape(D.copy)}</div>`;
   if (D.error_of[n]) text += `<div class="row bad"><b>Raised:</b> ${escape(D.error_of[n])}</div>`;
   if (D.note_of[n]) text += `<div class="row none">${escape(D.note_of[n])}</div>`;
+  const body = bodyOf.get(n), owner = OWNER[n];
+  if (owner >= 0) text += `<div class="row">Inside ${link(owner)}, which is made of this and other gates.</div>`;
+  if (body !== undefined) text += `<div class="buttons"><button data-toggle="${body}">${folded[body] ? "Open: the gates inside" : "Close"}</button></div>`;
+  else if (D.unopened.includes(n)) text += `<div class="row none">see.draw(…, unfold="${escape(N.op[n])}") shows the gates inside; here they are left out, to keep the page small.</div>`;
   text += `<div class="buttons"><button data-from="${n}">Paths from here (a)</button><button data-to="${n}">Paths to here (b)</button></div>`;
   const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
   text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
@@ -813,7 +850,7 @@ function look() {
   hits = [];
   if (q) {
     for (let n = 0; n < COUNT && hits.length < 50; n++) if (`${N.name[n]} ${N.label[n]} ${N.op[n]} ${N.where[n]}`.toLowerCase().includes(q)) hits.push(n);
-    for (let b = 1; b < B.length && hits.length < 60; b++) if (B[b].title.toLowerCase().includes(q)) hits.push(COUNT + b);
+    for (let b = 1; b < B.length && hits.length < 60; b++) if (B[b].node < 0 && B[b].title.toLowerCase().includes(q)) hits.push(COUNT + b);
   }
   hit = 0; showHits();
 }
@@ -847,7 +884,7 @@ function paint() {
   const [of, name] = color.value.split(":").map(Number);
   statistic = {of, name};
   let low = Infinity, high = -Infinity, least = Infinity;
-  for (let n = 0; n < COUNT; n++) { const v = statOf(n); if (v === null) continue; low = Math.min(low, v); high = Math.max(high, v); if (v > 0) least = Math.min(least, v); }
+  for (let n = 0; n < COUNT; n++) { const v = OWNER[n] < 0 ? statOf(n) : null; if (v === null) continue; low = Math.min(low, v); high = Math.max(high, v); if (v > 0) least = Math.min(least, v); }
   const log = low >= 0 && high > 0 && high / least > 50;
   Object.assign(statistic, {low: log ? least : low, high, log});
   const text = (v) => Number.isFinite(v) ? +v.toPrecision(3) : "—";
@@ -941,7 +978,8 @@ function click(target, e) {
   if (head) { toggle(+head.dataset.head); return; }
   if (node) { pick(+node.dataset.node); return; }
   if (box && folded[+box.dataset.box]) { toggle(+box.dataset.box); return; }
-  pick(drawn && drawn.far ? under(e) : box ? COUNT + +box.dataset.box : null);
+  const b = box ? +box.dataset.box : -1;
+  pick(drawn && drawn.far ? under(e) : b < 0 ? null : B[b].node >= 0 ? B[b].node : COUNT + b);
 }
 stage.addEventListener("wheel", (e) => {
   e.preventDefault();
@@ -964,10 +1002,11 @@ function act(e) {
 }
 function neighbour(key) {
   if (picked === null) { const start = D.output === null ? COUNT - 1 : D.output; return shown(start); }
-  const along = picked < COUNT ? (key === "ArrowRight" ? outgoing[picked].map((e) => E.target[e]) : incoming[picked].map((e) => E.source[e])) :
+  const end = picked < COUNT && OWNER[picked] >= 0 && D.results[OWNER[picked]] === picked ? OWNER[picked] : picked;
+  const along = picked < COUNT ? (key === "ArrowRight" ? outgoing[end].map((e) => E.target[e]) : incoming[picked].map((e) => E.source[e])) :
     key === "ArrowRight" ? B[picked - COUNT].outputs.flatMap((n) => outgoing[n].map((e) => E.target[e])).filter((n) => !inside(n, picked - COUNT)) : B[picked - COUNT].inputs;
   if (key === "ArrowLeft" || key === "ArrowRight") return along.length ? shown(along[0]) : picked;
-  const spots = scene.nodes.map((n) => [n.n, n.x + n.w / 2, n.y]).concat(scene.boxes.filter((b) => folded[b.b]).map((b) => [COUNT + b.b, b.x + b.w / 2, b.y + b.h / 2]));
+  const spots = scene.nodes.map((n) => [n.n, n.x + n.w / 2, n.y]).concat(scene.boxes.filter((b) => folded[b.b] || B[b.b].node >= 0).map((b) => [B[b.b].node >= 0 ? B[b.b].node : COUNT + b.b, b.x + b.w / 2, b.y + b.h / 2]));
   const me = spots.find((s) => s[0] === picked);
   if (!me) return picked;
   let best = picked, least = Infinity;
@@ -982,7 +1021,7 @@ document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   const [w, h] = extent(), key = e.key;
   if (key.startsWith("Arrow") && e.target !== bar) { pick(neighbour(key), true); }
-  else if (key === "Enter" && e.target === stage && picked !== null && picked >= COUNT) { toggle(picked - COUNT); details(picked); }
+  else if (key === "Enter" && e.target === stage && picked !== null && (picked >= COUNT || bodyOf.has(picked))) { toggle(picked < COUNT ? bodyOf.get(picked) : picked - COUNT); details(picked); }
   else if (key === "/") { search.focus(); search.select(); }
   else if (key === "f") fit();
   else if (key === "e") setAll(true);
