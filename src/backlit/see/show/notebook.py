@@ -20,6 +20,7 @@ from ...op import Shape, describe
 from ...tensor import Tensor
 from ..records.model import Record
 from ..records.value import number, statistics
+from .cells import bars, pooled
 from .draw import Drawing
 from .png import png_uri
 
@@ -137,19 +138,17 @@ def _array(array: np.ndarray, name: str, kind: str, color: str) -> str:
 
 def _histogram(sample: np.ndarray, color: str) -> str:
     """The finite elements in bars of equal width, as a picture of a line's height."""
-    values = sample.astype(np.float64)
-    values = values[np.isfinite(values)]
-    low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
-    if not low < high or not math.isfinite(high - low):
+    found = bars(sample, BARS)
+    if found is None:
         return ""
-    counts, _ = np.histogram(values, BARS, (low, high))
-    bars = "".join(
+    counts, _, _ = found
+    drawn = "".join(
         f'<rect x="{3 * i}" y="{14 - h:.1f}" width="2.4" height="{h:.1f}"/>'
         for i, h in enumerate(np.maximum(14 * counts / counts.max(), 0.5 * (counts > 0)))
     )
     return (
         f'<svg width="{3 * BARS}" height="14" style="vertical-align:-2px" fill="{color}" '
-        f'role="img" aria-label="histogram">{bars}</svg>'
+        f'role="img" aria-label="histogram">{drawn}</svg>'
     )
 
 
@@ -186,19 +185,8 @@ def _index(i: int, shape: Shape) -> str:
 
 
 def _cells(sheet: np.ndarray) -> np.ndarray:
-    """A sheet as at most 64 × 64 numbers: of each cell the element of largest size, and one that is
-    not finite before all others."""
-    values = sheet.astype(np.float64)
-    for axis in (0, 1):
-        n = values.shape[axis]
-        if n <= CELLS:
-            continue
-        edges = np.linspace(0, n, CELLS + 1).astype(int)[:-1]
-        with np.errstate(invalid="ignore"):
-            high = np.maximum.reduceat(values, edges, axis)
-            low = np.minimum.reduceat(values, edges, axis)
-            values = np.where(np.abs(low) > np.abs(high), low, high)
-    return values
+    """A sheet as at most 64 × 64 numbers."""
+    return pooled(pooled(sheet.astype(np.float64), 0, CELLS), 1, CELLS)
 
 
 #: White to blue and to orange: Okabe & Ito's blue and vermilion, as in `see.plot`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -27,19 +28,21 @@ _FRAME = """\
 """
 
 
-def fill(body: Path, title: str, data: Any) -> str:
+def fill(body: Path, title: str, data: Any, parts: Sequence[str] = ()) -> str:
     """The page of a body that lies beside its styles (`.css`) and its script (`.js`).
 
-    The script finds the data, as JSON, in the element `#data`.
+    The script finds the data, as JSON, in the element `#data`. `parts` names files beside them with
+    more styles and scripts, which come first.
     """
-    parts = {
+    files = [*(body.with_name(name) for name in parts), body]
+    texts = {
         "title": escape(title),
-        "style": _text(body.with_suffix(".css")),
+        "style": "\n".join(_text(f.with_suffix(".css")) for f in files),
         "body": _text(body),
         "data": _as_script(data),
-        "script": _text(body.with_suffix(".js")),
+        "script": "\n".join(_text(f.with_suffix(".js")) for f in files),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _FRAME)
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: texts[place[1]], _FRAME)
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -20,13 +20,23 @@ from .html import page
 from .labels import Labels
 from .layout import METRICS, layout
 from .overview import WINDOW, overview
+from .pictures import TOTAL, tokens_of
+from .pictures import pictures as pictures_of
 from .svg import svg
 from .text import render, text
 from .tree import Tree
 
+#: The bytes of all pictures in a cell of a notebook.
+SMALLER = TOTAL // 3
+
 
 def draw(
-    source: Any, *, title: str | None = None, unfold: bool | str | int | Iterable[Any] = False
+    source: Any,
+    *,
+    title: str | None = None,
+    unfold: bool | str | int | Iterable[Any] = False,
+    pictures: bool | Sequence[Any] = True,
+    tokens: Any = None,
 ) -> Drawing:
     """Draw a record, a recording or the graph behind a Tensor.
 
@@ -37,6 +47,11 @@ def draw(
     `unfold` opens ops in place and shows the gates that they are made of, with their values and
     gradients: names, numbers or kinds of ops (`"layer_norm"`); True opens all that have several. On
     the page those on small arrays are opened with a click.
+
+    A node that is chosen on the page shows its value and its gradient as pictures: maps of all
+    slices, images, tokens, histograms. `pictures` may be False, or a list of the only nodes that
+    have some, which are then larger. `tokens`, a vocabulary, tokenizer or list of words, says what
+    whole numbers are called that stand for words.
 
     >>> import backlit as bl
     >>> from backlit import tensor
@@ -53,7 +68,7 @@ def draw(
       sum_2 = sum(leaf_0, axis=(0,))         4         0.5  leaf_0 ×1  distributor
       divide_3 = sum_2 ÷ 2                   2           1  sum_2 ×0.5  scaler
     """
-    return Drawing(as_record(source), title, unfold)
+    return Drawing(as_record(source), title, unfold, pictures, tokens)
 
 
 class Drawing:
@@ -64,9 +79,12 @@ class Drawing:
         record: Record,
         title: str | None = None,
         unfold: bool | str | int | Iterable[Any] = False,
+        pictures: bool | Sequence[Any] = True,
+        tokens: Any = None,
     ):
         self.record = record
         self._opened = opened(record, unfold)
+        self._pictures, self._tokens = pictures, tokens
         self.title = title or _title(record)
 
     @cached_property
@@ -87,9 +105,16 @@ class Drawing:
             _, frames = overview(self.tree, self.labels)
         return svg(self.tree, self.labels, frames, self.title)
 
-    def html(self) -> str:
-        """The picture as a page that can be folded, searched and stepped through."""
-        return page(self.tree, self.labels, self.title)
+    def html(self, total: int = TOTAL) -> str:
+        """The picture as a page that can be folded, searched and stepped through.
+
+        The arrays in it have at most `total` bytes; of larger ones a part is shown, which is told.
+        """
+        more = {
+            "pictures": pictures_of(self.tree.record, self._pictures, total),
+            "tokens": tokens_of(self.tree.record, self._tokens),
+        }
+        return page(self.tree, self.labels, self.title, more)
 
     def dot(self) -> str:
         """The graph in the language of Graphviz."""
@@ -126,8 +151,9 @@ class Drawing:
 
     def _repr_html_(self) -> str:
         """A notebook shows the page in a frame, so that its styles stay its own."""
+        text = escape(self.html(SMALLER), quote=True)
         return (
-            f'<iframe srcdoc="{escape(self.html(), quote=True)}" title="{escape(self.title)}" '
+            f'<iframe srcdoc="{text}" title="{escape(self.title)}" '
             'style="width:100%;height:520px;border:1px solid #d0d7de;border-radius:8px"></iframe>'
         )
 

@@ -45,9 +45,13 @@ _OVERVIEW = {
 _BODY = Path(__file__).with_name("view.html")
 
 
-def page(tree: Tree, labels: Labels, title: str) -> str:
-    """The whole page as text."""
-    return fill(_BODY, title, _data(tree, labels, title))
+#: Files with more of the page's styles and scripts.
+_PARTS = ("pictures",)
+
+
+def page(tree: Tree, labels: Labels, title: str, more: dict[str, Any]) -> str:
+    """The whole page as text, with what else its scripts are to know."""
+    return fill(_BODY, title, {**_data(tree, labels, title), **more}, _PARTS)
 
 
 def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:

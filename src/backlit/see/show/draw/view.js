@@ -7,6 +7,7 @@ const N = D.nodes, E = D.edges, M = D.metrics, B = D.boxes;
 const COUNT = N.kind.length;
 const ITEM = 0, IN = 1, OUT = 2, BEND = 3;
 const $ = (id) => document.getElementById(id);
+const pictures = picturing(D);
 const stage = $("stage"), world = $("world"), far = $("far"), near = $("near"), panel = $("panel");
 const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
 
@@ -782,6 +783,7 @@ function details(item) {
   const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
   text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
   text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : none}</div>`;
+  text += pictures.section(n, value(n), gradient(n));
   if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${D.chains[n]}</div>`;
   if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
     `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 || !knowsValue(n) ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${passed(e) ? escape(E.gradient[e]) : none}</span></div>`).join("");
@@ -792,6 +794,7 @@ function details(item) {
     text += `<h3>Source</h3><div class="row mono"><a href="vscode://file${encodeURI(file)}:${line}" title="Open in an editor">${escape(file.split("/").pop())}:${line}</a>${N.where[n] ? `, in ${escape(N.where[n])}` : ""} · <a href="file://${encodeURI(file)}#L${line}">file</a></div>${source ? `<code>${escape(source)}</code>` : ""}`;
   }
   panel.innerHTML = text;
+  pictures.mount(panel);
 }
 // A page in a frame of a notebook tells it what is chosen and where the bar stands.
 let told = "";
@@ -901,6 +904,7 @@ bar.max = STOPS; bar.value = STOPS; bar.disabled = !STOPS;
 let playing = 0;
 function sentence() {
   const text = $("sentence"), where = $("where");
+  pictures.strip($("flow"), current(), all() || !stop ? 0 : D.stops[stop - 1][1]);
   if (all()) { where.textContent = STOPS ? `all of ${STOPS} stops` : ""; text.textContent = D.error ? `It raised: ${D.error}` : STOPS ? "Everything is shown. Drag the bar to go through it gate by gate: forward, then backward." : "No op was recorded."; }
   else if (stop === 0) { where.textContent = `before stop 1 of ${STOPS}`; text.textContent = "Only the leaves have values."; }
   else {
@@ -988,6 +992,7 @@ stage.addEventListener("wheel", (e) => {
   else { view.x -= e.deltaX; view.y -= e.deltaY; ask(); }
 }, {passive: false});
 panel.addEventListener("click", act);
+$("flow").addEventListener("click", act);
 panel.addEventListener("keydown", (e) => { if (e.key === "Enter") act(e); });
 function act(e) {
   const t = e.target.closest("[data-go],[data-box-go],[data-from],[data-to],[data-toggle],[data-shut]");
