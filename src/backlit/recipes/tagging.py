@@ -1,11 +1,12 @@
-"""Words with tags, as CoNLL files have them: names of people and places, and the like."""
+"""Words with tags, as CoNLL files have them: names of people and places, or parts of speech."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,77 +19,40 @@ from ..data.text import (
     convert_tags,
     entities,
     read_conll,
+    read_conllu,
     read_text,
     scheme_of,
     tag_constraints,
     word_tokenize,
 )
+from ..data.text.conll import is_tag, require_tags
+from ..data.text.conllu import is_conllu
 from ..errors import ArgumentError, DataError
 from ..table import quantity
-from ..train import EntityF1, Metric
 from . import networks
-from .columns import options_named
+from .columns import MOST_CLASSES, options_named
 from .form import Form, Source, is_file
-from .recipe import Examples, batch_for, epochs_for, take
+from .recipe import Examples, batch_for, counted, epochs_for, take
 from .split import FOLDERS, copies
-from .targets import Named, Prediction, log_softmax
+from .tags import NO_WORD, Tags, WordClasses
+from .targets import Prediction
 from .words import given_vectors, require_none, width_of
 
 #: The endings of files of tagged words.
-ENDINGS = frozenset(".conll .conll02 .conll03 .iob .iob2 .bio .bioes .ner .annotated".split())
-_NONE = -100  # the label of what is no word, which the loss leaves out
+ENDINGS = frozenset(
+    ".conll .conll02 .conll03 .iob .iob2 .bio .bioes .ner .annotated .pos".split()
+    + ".conllu .conllup .conllx".split()
+)
 #: Letters of a word's ending; the share of sentences that are not cut, and words of the longest.
 _ENDING, _WHOLE, _LONGEST = 3, 0.99, 256
 #: The endings of CoNLL's own files.
 _PARTED = (".train", ".dev", ".valid", ".test", ".testa", ".testb")
+#: The share of tags that are of entities, where the others are mistakes.
+_MOSTLY = 0.9
+#: Columns of CoNLL-U that are no classes.
+_NO_CLASSES = frozenset("ID FORM LEMMA HEAD DEPS MISC".split())
 #: Words of a sentence that is never cut.
 _SHORT = 64
-
-
-@dataclass(frozen=True)
-class Tags(Named):
-    """A tag for each word, in the scheme IOB2: cross-entropy, and F1 of whole entities."""
-
-    kind = "tags"
-    headline = "entity F1"
-
-    def encode(self, answers: Any) -> np.ndarray:
-        """(N, T) numbers of tags, -100 behind each sentence; tags are padded by the form."""
-        return np.asarray(answers, np.int64)
-
-    def loss(self, settings: Mapping[str, Any], trained: np.ndarray) -> nn.Module:
-        """The mean cross-entropy of the words."""
-        smoothing = settings["label_smoothing"]
-        return nn.CrossEntropyLoss(ignore_index=_NONE, label_smoothing=smoothing)
-
-    def metrics(self) -> list[Metric]:
-        """F1 of entities, by which the best epoch is chosen."""
-        return [EntityF1(self.names, _NONE)]
-
-    monitor = "validation_entity F1"
-
-    def scores(self, outputs: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-        """As `conlleval` counts: an entity is right if its type and both of its ends are."""
-        counted = EntityF1(self.names, _NONE)
-        counted.update(outputs, answers)
-        found = counted.scores
-        there = answers != _NONE
-        logs = log_softmax(outputs.transpose(0, 2, 1))[there]
-        loss = -logs[np.arange(len(logs)), answers[there]].mean()
-        return {
-            "entity F1": found.f1,
-            "precision": found.precision,
-            "recall": found.recall,
-            "accuracy": found.accuracy,
-            "loss": float(loss),
-        }
-
-    def _tags(self, numbers: np.ndarray) -> list[str]:
-        return [self.names[i] for i in numbers.tolist()]
-
-    def truths(self, answers: np.ndarray) -> list[Prediction]:
-        """The tags of the words."""
-        return [Prediction(" ".join(self._tags(row[row != _NONE]))) for row in answers]
 
 
 @dataclass(frozen=True)
@@ -136,7 +100,9 @@ class TaggedWords(Form):
             return nn.LSTM(inputs, width, batch_first=True, bidirectional=True)
 
         def judged(*args: Any) -> nn.Module:
-            return networks.SequenceTagger(*args, constraints=tag_constraints(self.target.labels))
+            classes = isinstance(self.target, WordClasses)
+            constraints = None if classes else tag_constraints(self.target.labels)
+            return networks.SequenceTagger(*args, constraints=constraints)
 
         return {
             "bilstm": tagger(both, times=2),
@@ -155,7 +121,7 @@ class TaggedWords(Form):
                 "label_smoothing has no meaning for bilstm-crf, whose loss is that of whole "
                 f"sentences, got {settings['label_smoothing']:g}; leave it out"
             )
-        return networks.SequenceLoss(model.crf, _NONE)
+        return networks.SequenceLoss(model.crf, NO_WORD)
 
     def begin(self, model: nn.Module, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         """The vectors of a file, where the settings name one."""
@@ -182,7 +148,8 @@ class TaggedWords(Form):
         if is_file(given):
             path = Path(given)
             if path.suffix.lower() in ENDINGS:
-                found = [s.tokens for s in read_conll(path, tag=None, encoding=self._encoding)]
+                read = partial(read_conllu if is_conllu(path) else read_conll, tag=None)
+                found = [s.tokens for s in read(path, encoding=self._encoding)]
             else:
                 text = read_text(path, encoding=self._encoding)
                 found = [tuple(word_tokenize(line)) for line in text.splitlines()]
@@ -207,7 +174,9 @@ class TaggedWords(Form):
         found = super(TaggedWords, replace(self, length=max(self.length, longest))).predict(
             model, given
         )
-        return [(name, Prediction(_entities(name.split(" "), said.value))) for name, said in found]
+        assert isinstance(self.target, Tags)
+        said = self.target.said
+        return [(n, Prediction(said(n.split(" "), p.value.split(" ")))) for n, p in found]
 
     def predictions(self, outputs: np.ndarray, arrays: Sequence[np.ndarray]) -> list[Prediction]:
         """The tags of each sentence's words."""
@@ -244,13 +213,6 @@ def features(token: str) -> tuple[str, str, str]:
     return lowered, lowered[-_ENDING:], shape[:8]
 
 
-def _entities(tokens: Sequence[str], tags: str) -> str:
-    """The entities that tags mark among words, as a person reads them."""
-    found = entities(tags.split(" "))
-    said = [f"{' '.join(tokens[e.start : e.stop])} [{e.type}]" for e in found]
-    return ", ".join(said) or "nothing"
-
-
 class Tagging(Examples):
     """Sentences whose words have tags."""
 
@@ -266,7 +228,7 @@ class Tagging(Examples):
             files = [path] if path.is_file() and _is_tagged(path, source) else []
         if not files:
             return None
-        source.require_only(cls.kind, "encoding")
+        source.require_only(cls.kind, "target", "encoding")
         parts = _parts(files) if len(files) > 1 else [0]
         if len(files) > 1 and 0 not in parts:
             raise DataError(
@@ -274,7 +236,7 @@ class Tagging(Examples):
                 f"{', '.join(f.name for f in files)}"
             )
         with options_named():
-            sentences = [read_conll(f, encoding=source.encoding or "utf-8") for f in files]
+            sentences = [_sentences(f, source) for f in files]
         every = [s for of_file in sentences for s in of_file]
         fixed = np.repeat(parts, list(map(len, sentences))) if len(files) > 1 else None
         return cls._of(source, path.name, every, fixed)
@@ -283,23 +245,13 @@ class Tagging(Examples):
     def _of(
         cls, source: Source, name: str, sentences: list[Sentence], fixed: np.ndarray | None
     ) -> Tagging:
-        scheme = scheme_of([s.tags for s in sentences])
-        tags = [convert_tags(s.tags, "IOB2") for s in sentences]
-        types = Counter(e.type for row in tags for e in entities(row))
-        if not types:
-            raise DataError(f"{source.path}: at least one word must have another tag than O")
         words = sum(map(len, sentences))
-        listed = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common(8))
-        found = [
-            ("words", f"{words:,} in {quantity(len(sentences), 'sentence')}"),
-            ("entities", f"{sum(types.values()):,}: {listed}"),
-        ]
-        warnings = []
+        found = [("words", f"{words:,} in {quantity(len(sentences), 'sentence')}")]
+        tags, told, warnings, strata = _understood(source, sentences)
+        found.append(told)
         cut = sum(len(s) > _length(sentences) for s in sentences)
         if cut:
             warnings.append(f"sentences are cut after {_length(sentences)} words: {cut:,}")
-        if scheme is None:
-            warnings.append("tags obey none of the schemes; they are read as conlleval does")
         size = batch_for(len(sentences))
         settings = {
             "model": "bilstm:64",
@@ -319,7 +271,7 @@ class Tagging(Examples):
             source, name, found, warnings, settings,
             raw=words_of,
             answers=tags,
-            labels=[len({e.type for e in entities(row)}) > 0 for row in tags],
+            labels=strata,
             groups=equal if fixed is None else None,
             fixed=fixed,
         )  # fmt: skip
@@ -333,16 +285,18 @@ class Tagging(Examples):
             for v, least in zip(every, (1 if settings["vectors"] else 2, 2, 1), strict=True)
         )
         width = width_of(settings, Vocabulary(words))
-        names = sorted({tag for row in self.answers for tag in row} | {"O"}, key=_tag_order)
+        names = {tag for row in self.answers for tag in row}
+        target: Tags = WordClasses(tuple(sorted(names)))
+        if self.labels is not None:
+            target = Tags(tuple(sorted(names | {"O"}, key=_tag_order)))
         length = _length(self.raw)
-        target = Tags(tuple(names))
         return TaggedWords(target, words, endings, shapes, length, vectors=width)
 
     def encoded(self, form: Form, numbers: np.ndarray) -> np.ndarray:
         """The tags of these sentences, padded."""
         assert isinstance(form, TaggedWords)
         number = {name: i for i, name in enumerate(form.target.labels)}
-        made = np.full((len(numbers), form.length), _NONE, np.int64)
+        made = np.full((len(numbers), form.length), NO_WORD, np.int64)
         for row, tags in zip(made, take(self.answers, numbers), strict=True):
             unknown = [t for t in tags if t not in number]
             if unknown:
@@ -350,6 +304,68 @@ class Tagging(Examples):
             cut = tags[: form.length]
             row[: len(cut)] = [number[t] for t in cut]
         return made
+
+
+def _sentences(path: Path, source: Source) -> list[Sentence]:
+    """The sentences of a file, with the tags of the column that is to be learned."""
+    encoding = source.encoding or "utf-8"
+    if len(source.target) > 1:
+        raise ArgumentError(
+            f"{path}: of words one column is learned, got {', '.join(source.target)}"
+        )
+    given = source.target[0] if source.target else None
+    if is_conllu(path):
+        if (given or "").upper() in _NO_CLASSES:
+            raise ArgumentError(
+                f"{path}: target must be a column of classes, as UPOS, XPOS, FEATS or DEPREL, got "
+                f"{given!r}"
+            )
+        return read_conllu(path, given or "UPOS", encoding=encoding)
+    if given is not None and not re.fullmatch(r"-?\d+", given):
+        raise ArgumentError(
+            f"{path}: target must be the number of a column of this file, from 0, or from -1 at "
+            f"the end, got {given!r}; columns have names in CoNLL-U only"
+        )
+    column = -1 if given is None else int(given)
+    found = read_conll(path, tag=column, entities=False, encoding=encoding)
+    if _are_entities(found):
+        require_tags(found)
+    return found
+
+
+def _are_entities(sentences: Sequence[Sentence]) -> bool:
+    """Whether tags are of entities, but for mistakes; else each word has a class."""
+    every = [tag for s in sentences for tag in s.tags]
+    return sum(map(is_tag, every)) >= _MOSTLY * len(every)
+
+
+def _understood(
+    source: Source, sentences: Sequence[Sentence]
+) -> tuple[list[Any], tuple[str, str], list[str], list[bool] | None]:
+    """The tags to be learned, what to say of them and to warn of, and the strata of entities."""
+    if not _are_entities(sentences):
+        counts = Counter(tag for s in sentences for tag in s.tags)
+        if not 1 < len(counts) <= MOST_CLASSES:
+            raise DataError(
+                f"{source.path}: words must have 2 to {MOST_CLASSES:,} classes, got "
+                f"{len(counts):,}, as {next(iter(counts))!r:.40}; choose another column: --target"
+            )
+        return (
+            [s.tags for s in sentences],
+            ("classes", f"{len(counts):,}: {counted(counts)}"),
+            [],
+            None,
+        )
+    tags = [convert_tags(s.tags, "IOB2") for s in sentences]
+    types = Counter(e.type for row in tags for e in entities(row))
+    if not types:
+        raise DataError(f"{source.path}: at least one word must have another tag than O")
+    listed = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common(8))
+    warnings = []
+    if scheme_of([s.tags for s in sentences]) is None:
+        warnings.append("tags obey none of the schemes; they are read as conlleval does")
+    told = ("entities", f"{sum(types.values()):,}: {listed}")
+    return tags, told, warnings, [any(t != "O" for t in row) for row in tags]
 
 
 def _length(sentences: Sequence[Any]) -> int:

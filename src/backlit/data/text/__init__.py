@@ -1,8 +1,9 @@
 """Text: read, cut into tokens, numbered, tagged, scored, and put into batches.
 
-`reading` is files and their encodings, `conll` sentences in columns, `jsonl` records in lines of
-JSON, `labelled` texts with their classes. `tokenizers` says what text is cut into, `vocabulary`
-which number each piece has, `vectors` which vector a word brings along. `tags` is what tags mean,
+`reading` is files and their encodings, `conll` and `conllu` sentences in columns, `fasta` sequences
+of bases, `jsonl` records in lines of JSON, `labelled` texts with their classes. `tokenizers` says
+what text is cut into, `vocabulary` which number each piece has, `vectors` which vector a word
+brings along. `tags` is what tags mean,
 `scores` how well entities were found. `language` is what language models learn from, `sequences`
 what makes sequences of different lengths a batch, `buckets` which of them come together.
 """
@@ -10,6 +11,7 @@ what makes sequences of different lengths a batch, `buckets` which of them come 
 from ...calls import explain as _explain
 from .buckets import BucketBatchSampler
 from .conll import ConllDataset, Sentence, read_conll, write_conll
+from .conllu import read_conllu
 from .fasta import SequenceRecord, read_fasta
 from .jsonl import JsonLines, read_jsonl
 from .labelled import LabelledText, TextDataset, read_labelled_texts

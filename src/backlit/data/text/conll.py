@@ -15,7 +15,7 @@ from ...table import quantity
 from ..dataset import Dataset, TensorDataset, example_number
 from .reading import PathLike, numbered_lines, place
 from .sequences import windows
-from .tags import convert_tags, flaw, scheme_name, split_tag
+from .tags import LETTERS, convert_tags, flaw, scheme_name, split_tag
 from .vocabulary import Vocabulary
 
 _DOCUMENT = "-DOCSTART-"
@@ -47,6 +47,7 @@ def read_conll(
     convert: str | None = None,
     delimiter: str | None = None,
     comment: str | None = "# ",
+    entities: bool = True,
     encoding: str = "utf-8",
 ) -> list[Sentence]:
     """The sentences of a file with a word and its columns on each line, and empty lines between.
@@ -61,6 +62,7 @@ def read_conll(
       sentences have no tags.
     - With a `scheme` (IOB1, IOB2, BIOES or IOBES, BILOU) all tags must obey it; `convert` is the
       scheme that they are given in. Without a `scheme` they are read as `entities` does.
+    - With `entities=False` tags are any texts, as parts of speech are, of which none is checked.
     - Columns are parted by tabs where the first line has one, else by spaces; or by `delimiter`.
     - A line between sentences that begins with `comment`, and has not as many columns as the
       others, is left out, as is a line whose word is -DOCSTART-. Line ends may be of either kind.
@@ -73,10 +75,9 @@ def read_conll(
     sentences = list(_read(path, token, tag, layout, encoding))
     if not sentences:
         raise DataError(f"read_conll: {path} must have at least one sentence, but has none")
-    if tag is None:
+    if tag is None or not entities:
         return sentences
-    for sentence in sentences:
-        _check(sentence, None if scheme is None else scheme_name(scheme))
+    require_tags(sentences, scheme)
     if convert is None:
         return sentences
     return [replace(s, tags=tuple(convert_tags(s.tags, convert))) for s in sentences]
@@ -167,8 +168,19 @@ def _read(
         yield sentence()
 
 
+def require_tags(sentences: Iterable[Sentence], scheme: str | None = None) -> None:
+    """Raise DataError unless tags are of entities, and those of the scheme if one is given."""
+    name = None if scheme is None else scheme_name(scheme)
+    for sentence in sentences:
+        _check(sentence, name)
+
+
+def is_tag(tag: str) -> bool:
+    """Whether a tag is O, or one of an entity."""
+    return tag == "O" or tag.partition("-")[0] in LETTERS
+
+
 def _check(sentence: Sentence, scheme: str | None) -> None:
-    """Raise unless tags are tags, and those of the scheme if one is given."""
     for i, tag in enumerate(sentence.tags):
         try:
             split_tag(tag)

@@ -25,7 +25,7 @@ from ...errors import ArgumentError
 
 #: The letters of each scheme: of a first word, one inside, a last one, one alone.
 SCHEMES = {"IOB1": "IIII", "IOB2": "BIIB", "BIOES": "BIES", "BILOU": "BILU"}
-_LETTERS = frozenset("BIESLU")
+LETTERS = frozenset("BIESLU")
 _BEGINS, _ENDS = frozenset("BSU"), frozenset("ESLU")
 
 
@@ -44,7 +44,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     (('B', 'creative-work'), ('O', ''))
     """
     letter, _, kind = tag.partition("-")
-    if tag != "O" and letter not in _LETTERS:
+    if tag != "O" and letter not in LETTERS:
         raise ArgumentError(
             f"tags: a tag must be O, or one of B-, I-, E-, S-, L- and U- with a type, got {tag!r}; "
             "is this the column of the tags?"
