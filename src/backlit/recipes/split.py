@@ -108,7 +108,8 @@ def _too_few(
 ) -> DataError:
     """The error of a split in which a part has no example; `enough` are shares that help."""
     empty = " and a ".join(n for n, part in zip(PARTS, parts, strict=True) if not len(part))
-    what = quantity(sum(map(len, parts)), "example")
+    count = sum(map(len, parts))
+    what = quantity(count, "example")
     if groups is not None:
         what += f" in {quantity(groups, 'group')} that stay together"
         cure = f"at least {_ENOUGH_GROUPS} groups of a class are needed; or split them: leave "
@@ -117,7 +118,9 @@ def _too_few(
         cure = f"at least {_ENOUGH} of a class are needed"
     if enough is not None:
         cure = f"take larger shares: --validation {enough} --test {enough}"
-    return DataError(f"{name}: {what} are too few for a {empty} of their own; {cure}")
+    return DataError(
+        f"{name}: {what} {'is' if count == 1 else 'are'} too few for a {empty} of their own; {cure}"
+    )
 
 
 def _taken(sizes: np.ndarray, wanted: float, enough: bool) -> int:

@@ -336,7 +336,7 @@ def _sentences(path: Path, source: Source) -> list[Sentence]:
 def _are_entities(sentences: Sequence[Sentence]) -> bool:
     """Whether tags are of entities, but for mistakes; else each word has a class."""
     every = [tag for s in sentences for tag in s.tags]
-    return sum(map(is_tag, every)) >= _MOSTLY * len(every)
+    return "O" in every or sum(map(is_tag, every)) >= _MOSTLY * len(every)
 
 
 def _understood(
