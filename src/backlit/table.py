@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,8 @@ class Table:
     def __str__(self) -> str:
         cells = [[_cell(x) for x in row] for row in self.rows]
         widths = [
-            max([len(h), *(len(row[i]) for row in cells)]) for i, h in enumerate(self.headings)
+            max([_width(h), *(_width(row[i]) for row in cells)])
+            for i, h in enumerate(self.headings)
         ]
         numeric = [
             all(isinstance(row[i], int | float) for row in self.rows) and bool(self.rows)
@@ -46,16 +48,21 @@ class Table:
         ]
 
         def line(texts: Sequence[str]) -> str:
-            aligned = (
-                t.rjust(w) if n else t.ljust(w)
-                for t, w, n in zip(texts, widths, numeric, strict=True)
-            )
+            aligned = []
+            for text, width, number in zip(texts, widths, numeric, strict=True):
+                space = " " * (width - _width(text))
+                aligned.append(space + text if number else text + space)
             return "  ".join(aligned).rstrip()
 
         lines = [line(self.headings), line(["-" * w for w in widths]), *map(line, cells)]
         return "\n".join(lines + ([self.foot] if self.foot else []))
 
     __repr__ = __str__
+
+
+def _width(text: str) -> int:
+    # a hat over a letter takes no room of its own
+    return sum(not unicodedata.combining(c) for c in text)
 
 
 def _cell(x: Any) -> str:

@@ -239,7 +239,7 @@ def test_type_checkers_know_the_name_that_hides_code_from_them():
 #: The rooms of the two largest parts, lowest first, and the modules beside them.
 ROOMS = {
     "compiler": "forks capture llvm contraction lower loops plan eager api",
-    "see": "told records problem checks show plot formula find measure",
+    "see": "told records problem checks show formula find measure plot",
 }
 
 

@@ -1,6 +1,7 @@
 """Optimizers, learning-rate schedules (`lr_scheduler`) and gradient clipping.
 
-`optimizer` is what all rules share, with `group` (parameters and their settings) and `eager_step`.
+`optimizer` is what all rules share, with `group` (parameters and their settings) and `eager_step`;
+a `twin` tries a step beside the training.
 The rules, each a formula, stand in
 
     rules           SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta

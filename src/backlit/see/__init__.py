@@ -21,13 +21,17 @@ from .find.diagnose import Diagnosis, Finding, diagnose
 from .find.why import Why, why
 from .formula.language import ExpressionError
 from .formula.tree import differentiate
+from .measure.averages import Averages, averages
 from .measure.breakpoints import Breakpoints, breakpoints
 from .measure.curvature import Curvature, Eigenvalue, curvature
+from .measure.descend import Descent, descend
 from .measure.layers import Layer, Summary, summary
 from .measure.operations import Operation, Operations, operations
 from .measure.samples import Noise, SampleGradients, sample_gradients
 from .measure.saved import Saved, SavedArray, saved
 from .measure.statistics import Watch, watch
+from .measure.surface import Surface, surface
+from .measure.update import Update, update
 from .records.from_block import Recording, recording
 from .records.from_tape import as_record, record
 from .records.model import Record
@@ -41,6 +45,7 @@ from .show.steps import Stop, breakpoint_at, steps
 from .show.what_if import Change, WhatIf, what_if
 
 __all__ = [
+    "Averages",
     "BadNumber",
     "BadNumbers",
     "Breakpoints",
@@ -48,6 +53,7 @@ __all__ = [
     "Change",
     "CheckResult",
     "Curvature",
+    "Descent",
     "Diagnosis",
     "Drawing",
     "Eigenvalue",
@@ -68,16 +74,20 @@ __all__ = [
     "ScopeRecord",
     "Stop",
     "Summary",
+    "Surface",
+    "Update",
     "Value",
     "Watch",
     "WhatIf",
     "Why",
     "as_record",
+    "averages",
     "bad_numbers",
     "breakpoint_at",
     "breakpoints",
     "check",
     "curvature",
+    "descend",
     "diagnose",
     "differentiate",
     "draw",
@@ -91,6 +101,8 @@ __all__ = [
     "saved",
     "steps",
     "summary",
+    "surface",
+    "update",
     "watch",
     "what_if",
     "why",

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..autograd import grad
 from ..dtypes import FLOATING
 from ..errors import ArgumentError, MissingDependencyError
 from ..tensor import Tensor, as_tensor
+from .measure.surface import Surface, of_function
 from .records.model import Record
 from .records.value import array_of
 from .show.jacobians import Jacobian, cells
@@ -269,43 +269,32 @@ def jacobian(found: Jacobian, size: int = 256) -> Figure:
 
 
 def landscape(
-    f: Callable[[Tensor, Tensor], Tensor],
-    x: tuple[float, float],
-    y: tuple[float, float],
+    f: Callable[[Tensor, Tensor], Tensor] | Surface,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
     paths: Mapping[str, Any] | None = None,
     *,
     arrows: int = 0,
 ) -> Figure:
     """Contours of f(x, y), on them the ways of optimizers, and ∇f as arrows.
 
-    f      of two Tensors of one shape, element by element: lambda x, y: x**2 + 10 * y**2
+    f      of two Tensors of one shape, element by element: lambda x, y: x**2 + 10 * y**2; or a
+           `see.Surface`, which has its x and y, such as a slice of a network's loss
     x, y   from where to where
     paths  a name and positions (T, 2) for each way; its start is a ring, its end a dot
     arrows how many along each axis; their lengths are those of ∇f, to one scale
     """
-    for name, ends in (("x", x), ("y", y)):
-        if len(ends) != 2 or not -math.inf < ends[0] < ends[1] < math.inf:
-            raise ArgumentError(f"landscape: {name} must be (lowest, highest), got {ends!r:.60}")
+    if not isinstance(f, Surface):
+        if x is None or y is None:
+            raise ArgumentError("landscape: a function needs x and y, each (lowest, highest)")
+        f = of_function(f, x, y, 161, "landscape")
     figure, (panel,) = _panels(1, 5.0, 4.0)
-    points = [*np.meshgrid(np.linspace(*x, 161), np.linspace(*y, 161))]
-    heights = f(*[Tensor(p) for p in points])
-    if getattr(heights, "shape", None) != points[0].shape:
-        raise ArgumentError(
-            f"landscape: f must give a value for each point, {points[0].shape} of them, got "
-            f"{getattr(heights, 'shape', type(heights).__name__)}; write it element by element"
-        )
-    values = heights.detach().numpy()
-    if not np.isfinite(values).any():
-        raise ArgumentError(f"landscape: f must have a finite value in x={x}, y={y}, got none")
-    lines = panel.contour(*points, np.ma.masked_invalid(values), 24, cmap="cividis", linewidths=0.8)
-    figure.colorbar(lines, ax=panel, label="f")
+    heights = np.ma.masked_invalid(f.heights)
+    lines = panel.contour(f.xs, f.ys, heights, 24, cmap="cividis", linewidths=0.8)
+    figure.colorbar(lines, ax=panel, label=f.title)
     if arrows:
-        leaves = [
-            Tensor(p, requires_grad=True)
-            for p in np.meshgrid(np.linspace(*x, arrows), np.linspace(*y, arrows))
-        ]
-        slopes = [g.numpy() for g in grad(f(*leaves).sum(), leaves)]
-        panel.quiver(*[p.detach().numpy() for p in leaves], *slopes, angles="xy", color=COLOURS[6])
+        tails, slopes = f.gradients(arrows)
+        panel.quiver(*tails.T, *slopes.T, angles="xy", color=COLOURS[6])
     for i, (name, positions) in enumerate((paths or {}).items()):
         way = as_tensor(positions).detach().numpy()
         if way.ndim != 2 or way.shape[1] != 2 or not len(way):
@@ -314,7 +303,8 @@ def landscape(
         panel.plot(*way.T, color=colour, linestyle=dash, label=name, linewidth=1.2)
         panel.plot(*way[0], "o", color=colour, markerfacecolor="none")
         panel.plot(*way[-1], "o", color=colour)
-    panel.set(xlim=x, ylim=y, xlabel="x", ylabel="y")
+    ends = [(float(a[0]), float(a[-1])) for a in (f.xs, f.ys)]
+    panel.set(xlim=ends[0], ylim=ends[1], xlabel=f.labels[0], ylabel=f.labels[1])
     if paths:
         panel.legend(fontsize=7)
     return figure

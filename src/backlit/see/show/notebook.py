@@ -33,14 +33,15 @@ MODULES = 400
 #: A record of more nodes is not drawn unasked: its page would be large.
 NODES = 3000
 
-_MONO = "font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+#: The type in which numbers and code are set.
+MONO = "font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 _GREEN, _RED, _SOFT = "#00875f", "#c9540f", "opacity:.65"
 
 
 def tensor_html(t: Tensor) -> str:
     """A Tensor's line, and its gradient's if it has one."""
     if type(t.array) is not np.ndarray:
-        return f'<div style="{_MONO}">{escape(repr(t))}</div>'
+        return f'<div style="{MONO}">{escape(repr(t))}</div>'
     made = f" from {t.op}" if t.node is not None else " leaf" if t.requires_grad else ""
     lines = [_array(t.array, t.name or "Tensor", f"{describe(t)}{made}", _GREEN)]
     gradient = t.grad if t.is_leaf else None
@@ -212,7 +213,7 @@ def _table(array: np.ndarray) -> str:
         f"<tr>{''.join(cell.format(_text(v)) for v in row)}{side}</tr>" for row in corner
     )
     below = "<tr><td>…</td></tr>" if sheet.shape[0] > TABLE else ""
-    return f'<table style="{_MONO};border:0">{rows}{below}</table>'
+    return f'<table style="{MONO};border:0">{rows}{below}</table>'
 
 
 def _text(value: Any) -> str:
@@ -226,4 +227,4 @@ def _count(n: int, what: str) -> str:
 
 
 def _framed(text: str) -> str:
-    return f'<div style="{_MONO};max-width:100%;overflow-x:auto">{text}</div>'
+    return f'<div style="{MONO};max-width:100%;overflow-x:auto">{text}</div>'

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...backend import numpy_backend
-from ...dtypes import FLOATING
+from ...dtypes import FLOATING, float64
 from ...optim import Optimizer
+from ...optim.twin import twin_of
 from ...see import Record, record
 from ...see.records.value import array_of
 from ...tensor import Tensor
@@ -136,23 +136,10 @@ def _updates(training: Training, gradients: dict[int, np.ndarray]) -> dict[int, 
             wide = {i: g * (clip_norm / total) for i, g in wide.items()}
     if clip_value is not None:
         wide = {i: np.clip(g, -clip_value, clip_value) for i, g in wide.items()}
-    found: dict[int, np.ndarray] = {}
-    for group in optimizer.param_groups:
-        settings = group.floats()
-        names = optimizer.initial_state(settings)
-        for p in group["params"]:
-            if id(p) not in wide:
-                continue
-            kept_state = optimizer.state.get(p)
-            step, state = 1.0, [np.full(p.shape, v) for v in names.values()]
-            if kept_state:
-                step = float(kept_state["step"].array) + 1.0
-                state = [kept_state[n].array.astype(np.float64) for n in names]
-            numbers = optimizer.coefficients(numpy_backend, settings, np.float64(step))
-            value = p.array.astype(np.float64)
-            new = optimizer.update(numpy_backend, settings, numbers, value, wide[id(p)], *state)[0]
-            found[id(p)] = np.asarray(new) - value
-    return found
+    params = [p for g in optimizer.param_groups for p in g["params"] if id(p) in wide]
+    twin, copies = twin_of(optimizer, {p: wide[id(p)] for p in params}, float64)
+    twin.step()
+    return {id(p): copies[p].array - p.array for p in params}
 
 
 def _norm(array: np.ndarray) -> float | None:
