@@ -8,6 +8,8 @@ how an explanation may name it (a kind of `see.checks.KINDS`, or a word of its t
 from __future__ import annotations
 
 import linecache
+import re
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -954,19 +956,40 @@ def _backward(text: str) -> str:
     return text[text.index("def backward") :]
 
 
-def functions(name: str, mistake: Mistake | None = None, readable: bool = True) -> tuple[Any, Any]:
-    """The pair, right or with one mistake; its source can be read or not."""
+def source(name: str, mistake: Mistake | None = None) -> str:
+    """The text of a pair, right or with one mistake."""
     text = PAIRS[name][0]
     if mistake is not None:
         body = _backward(text)
         assert mistake.right in body, mistake
         text = text[: -len(body)] + body.replace(mistake.right, mistake.wrong, 1)
-    filename = f"/homework/{name}{'' if mistake is None else abs(hash(mistake.wrong))}.py"
+    return text
+
+
+def functions(name: str, mistake: Mistake | None = None, readable: bool = True) -> tuple[Any, Any]:
+    """The pair, right or with one mistake; its source can be read or not."""
+    return made(source(name, mistake), readable)
+
+
+def made(text: str, readable: bool = True) -> tuple[Any, Any]:
+    """The pair of a text, which can be read as that of a file or not."""
+    filename = f"/homework/{zlib.crc32(text.encode())}.py"
     if readable:
         linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     place: dict[str, Any] = {"__name__": "homework"}
     exec(compile(text, filename if readable else "<nowhere>", "exec"), place)
     return place["forward"], place["backward"]
+
+
+def fixed(text: str, fix: str) -> str:
+    """A text with a printed fix put in, letter by letter: what it says must stand there once."""
+    found = re.fullmatch(r"line (\d+): (.*)  →  (.*)", fix)
+    assert found, fix
+    lines = text.split("\n")
+    number, old, new = int(found[1]) - 1, found[2], found[3]
+    assert lines[number].count(old) == 1, (lines[number], old)
+    lines[number] = lines[number].replace(old, "pass" if new == "(nothing)" else new)
+    return "\n".join(lines)
 
 
 #: The mistakes. Those who tuned the explanations have seen them: how many are named is no result.

@@ -7,7 +7,7 @@ import pytest
 
 from backlit import see
 from sampling import one_in
-from see.homework import MISTAKES, PAIRS, Mistake, functions
+from see.homework import MISTAKES, PAIRS, Mistake, fixed, functions, made, source
 
 
 def few(first):
@@ -24,6 +24,9 @@ def explained(mistake: Mistake, readable: bool) -> bool:
     if not result.causes:
         return False
     first = result.causes[0]
+    if readable and first.fix.startswith("line "):
+        text = fixed(source(mistake.pair, mistake), first.fix)
+        assert see.check(made(text), *PAIRS[mistake.pair][1]).ok, first.fix
     said = f"{first.kind} {first.title}".lower()
     return any(word in said for word in mistake.kinds) and (
         abs(first.detail.get("line", mistake.line) - mistake.line) <= 1
@@ -104,7 +107,7 @@ def test_a_gate_with_a_state_of_its_own_is_mended_too():
             return [self.y * dz, self.y * dz]
 
     cause = see.check(Multiply, np.array([3.0, 0.5]), np.array([-4.0, 1.0])).causes[0]
-    assert cause.fix.endswith("self.y  →  self.x"), cause
+    assert cause.fix.endswith("[self.y * dz, self.y * dz]  →  [self.y * dz, self.x * dz]"), cause
 
 
 @pytest.mark.parametrize(
@@ -137,3 +140,54 @@ def test_a_flip_is_called_flipped_and_a_term_keeps_its_parentheses():
     x = np.array([[0.3, 1.0], [2.0, -1.0], [0.5, 0.1]])
     missing = see.check((scores, scores_backward), x).causes[0]
     assert "the term `− (1 * dout).mean(axis=0, keepdims=True)` is missing" in missing.title
+
+
+ROWS = """
+import numpy as np
+
+
+def forward(x):
+    {}
+    return np.square(x).sum() / x.shape[{}], x
+
+
+def backward(dout, cache):
+    x = cache
+    return dout * 2 * x
+"""
+SQUARE = np.array([[0.3, 1.0, -0.4], [2.0, -1.0, 0.2], [0.5, 0.1, 0.7]])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_of_sizes_that_are_equal_that_is_named_with_which_the_function_is_right_at_others(axis):
+    text = ROWS.format("pass", axis)
+    cause = see.check(made(text), SQUARE).causes[0]
+    assert cause.fix == f"line 12: dout * 2 * x  →  dout * 2 * x / x.shape[{axis}]"
+    assert "no other sizes" not in cause.evidence
+
+
+def test_of_sizes_that_nothing_tells_apart_both_are_named():
+    cause = see.check(made(ROWS.format("assert x.shape == (3, 3)", 0)), SQUARE).causes[0]
+    assert cause.fix.endswith(" / x.shape[0]")
+    assert "with `x.shape[1]`, which is as large here, and no other sizes can be tried" in (
+        cause.evidence
+    )
+
+
+def test_a_constant_is_not_taken_for_a_size_that_is_as_large():
+    def backward(dout, x):
+        return dout * x**2
+
+    cause = see.check((lambda x: x**3, backward), SQUARE).causes[0]
+    assert cause.fix.endswith("dout * x**2  →  3 * dout * x**2")
+
+
+def test_a_word_that_stands_in_a_line_more_than_once_is_shown_with_what_is_around_it():
+    def backward(dout, cache):
+        x, y = cache
+        dx, dy = dout * x + 0 * y, dout * x
+        return dx, dy
+
+    pair = (lambda x, y: (x * y, (x, y))), backward
+    text = see.check(pair, np.array([0.3, 1.0]), np.array([2.0, -0.5])).causes[0].fix
+    assert text.endswith("dout * x + 0 * y  →  dout * y + 0 * y"), text

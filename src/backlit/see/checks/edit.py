@@ -13,7 +13,8 @@ SELF = "_itself"
 class Change:
     """One node of the text, what to write instead (None: nothing), and what was wrong then.
 
-    `template` is the new expression with SELF for the old one, where there is one.
+    `template` is the new expression with SELF for the old one, where there is one; `size` the
+    number of elements that is put in, where one is.
     """
 
     node: ast.AST
@@ -22,6 +23,7 @@ class Change:
     words: str
     rank: float
     template: str = ""
+    size: str = ""
 
 
 def text(node: ast.AST | None) -> str:

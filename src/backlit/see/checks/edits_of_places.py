@@ -47,7 +47,9 @@ def ranges(e: ast.Call, name: str) -> Iterator[Change]:
         (_moved(first, 1), last),
         (_moved(first, -1), last),
     ):
-        yield Change(e, ast.Call(e.func, [low, high, *rest], []), "index", said, 0.05)
+        from_0 = isinstance(low, ast.Constant) and low.value == 0 and not rest
+        bounds = [high] if from_0 else [low, high, *rest]
+        yield Change(e, ast.Call(e.func, bounds, []), "index", said, 0.05)
     if len(e.args) < 3:
         yield Change(
             e,

@@ -74,9 +74,10 @@ def _scaled(node: ast.expr, old: str, q: Atom, rank: float) -> Iterator[Change]:
     kind = "mean or sum" if q.size else "upstream forgotten" if q.upstream else "factor missing"
     t = q.text
     words = f"the factor `{t}` is missing at `{old}`"
-    yield Change(node, None, kind, words, rank, f"{SELF} * {t}")
+    size = t if q.size else ""
+    yield Change(node, None, kind, words, rank, f"{SELF} * {t}", size)
     words = f"the division of `{old}` by `{t}` is missing"
-    yield Change(node, None, kind, words, rank + 0.01, f"{SELF} / {t}")
+    yield Change(node, None, kind, words, rank + 0.01, f"{SELF} / {t}", size)
 
 
 def _scaled_by_root(

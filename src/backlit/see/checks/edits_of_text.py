@@ -199,6 +199,8 @@ def _comparisons(e: ast.Compare) -> Iterator[Change]:
                 f"`{text(e)}` compares the wrong way",
                 0.0,
             )
+    words = f"`{text(e)}` is a mask of 0 and 1 where `{text(e.left)}` itself belongs"
+    yield Change(e, e.left, "factor missing", words, 0.1)
 
 
 def _statements(s: ast.stmt) -> Iterator[Change]:

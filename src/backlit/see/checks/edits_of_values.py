@@ -75,7 +75,7 @@ def _another_name(
             continue
         words = f"`{old}` is used where `{q.text}` belongs"
         rank = (0.02 if same else 0.1) + inner
-        yield Change(node, None, "factor replaced", words, rank, q.text)
+        yield Change(node, None, "factor replaced", words, rank, q.text, q.text if q.size else "")
 
 
 def _no_constant(node: ast.Constant, atoms: Sequence[Atom], inner: float) -> Iterator[Change]:
@@ -100,7 +100,7 @@ def _functions(library: str) -> Iterator[_Wrapped]:
         (f"{e} ** 2", "must be squared", 0.1),
         (f"1 - {e}", "stands for 1 minus it", 0.1),
         (f"1 - {e} ** 2", "stands for 1 minus its square", 0.1),
-        (f"{e} * (1 - {e})", "stands for it times 1 minus it", 0.12),
+        (f"{e} * (1 - {e})", "stands for it times 1 minus it", 0.16),
         (f"1 + {e}", "lacks a 1", 0.2),
         (f"{e} - 1", "lacks a −1", 0.2),
         (f"{e} > 0", "stands for its sign (a mask)", 0.15),

@@ -93,12 +93,14 @@ def _edit(experiment: Experiment, r: Repair) -> Cause:
     """The cause that is undone by a change of the text."""
     names = " and ".join(experiment.names[k] for k in r.positions)
     points = len(experiment.trials)
+    equals = " or ".join(f"`{size}`" for size in r.equals)
+    doubt = f"; so it does with {equals}, which is as large here, and no other sizes can be tried"
     return Cause(
         r.kind,
         f"line {r.line} of {r.function}: {r.words}",
         names,
         f"with that one change the gradient of {names} agrees with the measured one in every "
-        f"element at {points} points",
+        f"element at {points} points{doubt if equals else ''}",
         f"line {r.line}: {r.old}  →  {r.new or '(nothing)'}",
         RANKS["edit"] + r.rank,
         {"line": r.line, "old": r.old, "new": r.new},

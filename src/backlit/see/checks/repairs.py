@@ -8,6 +8,8 @@ gradients depend on it, which is found by disturbing it.
 from __future__ import annotations
 
 import ast
+import difflib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,17 +21,24 @@ from ...op import Op
 from .case import FIT
 from .compare import compare
 from .edit import SELF, Change, parsed, text
-from .edits_of_terms import Atom, combined, is_float, is_numeric, labels
+from .edits_of_terms import combined, is_float, is_numeric, labels
 from .edits_of_text import of_text
 from .edits_of_values import of_value
 from .experiment import Experiment, Trial, answer
+from .named_values import NAMES_OF_MODULES, atoms_of, unpacked
+from .sizes import OtherSizes
 from .source import Runner, Source, Unit, outer_names, read, takes_a_root
+from .spelling import spellings
 
-#: The seconds of the processor that a search may take, and how many changes it gives at most.
+#: The seconds of the processor that a search may take, how many changes it gives at most, and of
+#: how many that mend the gradients it chooses these.
 SECONDS = 2.0
-MOST = 3
-#: When one was found, others of about its rank are looked for.
-NEAR = 0.04
+MOST, CHOICE = 3, 12
+#: When one was found, others of about its rank are looked for: the shortest is the likeliest.
+NEAR = 0.12
+#: What each word that a change adds or takes away puts to its rank, and a change of the line where
+#: what was remembered gets its name: what is computed from it is the likelier place.
+WORD, UNPACKED = 0.01, 0.06
 
 _HOOK = "_at_this_place"
 _PLACES = (
@@ -44,7 +53,6 @@ _PLACES = (
     ast.Lambda,
     ast.Tuple,
 )
-_NAMES_OF_MODULES = ("xp", "np", "numpy", "math", "self")
 
 
 @dataclass
@@ -59,6 +67,17 @@ class Repair:
     words: str
     rank: float
     positions: tuple[int, ...]
+    made: Any  # the changed backward
+    size: str  # the number of elements that was put in, as it is written
+    equals: list[str] = field(default_factory=list)  # others that nothing tells from it
+
+    @property
+    def far_fetched(self) -> float:
+        """The rank with how many names, numbers and signs the change takes away or adds."""
+        old, new = (re.findall(r"\w+|[^\w\s()]", side) for side in (self.old, self.new))
+        steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        words = sum(max(b - a, d - c) for how, a, b, c, d in steps if how != "equal")
+        return self.rank + WORD * words + 0.1 * WORD * (len(new) - len(old))
 
 
 @dataclass
@@ -144,6 +163,7 @@ class _Search:
             "",
         )
         self.codes: dict[str, Any] = {}
+        self.unpacked = unpacked(source)
         self.roots = takes_a_root(source.op)
         self.base = self._gradients(self._compiled())
 
@@ -154,7 +174,7 @@ class _Search:
         partly: list[Repair] = []
         tried: set[tuple[int, str]] = set()
         for rank, change, unit, place in self._candidates(places):
-            if time.process_time() > self.end or len(found) == MOST:
+            if time.process_time() > self.end or len(found) == CHOICE:
                 break
             if found and rank > found[0].rank + NEAR:
                 break
@@ -168,13 +188,35 @@ class _Search:
             repair = self._confirmed(change, unit, rank, mended)
             if repair is not None:
                 (found if mended == self.wrong else partly).append(repair)
-        return found or _one_for_each(partly)
+        found.sort(key=lambda r: r.far_fetched)
+        return self._at_all_sizes(found)[:MOST] or _one_for_each(self._at_all_sizes(partly))
+
+    def _at_all_sizes(self, found: list[Repair]) -> list[Repair]:
+        """Those that are right at other sizes, too, where any is; else all of them, and of what
+        differs in a size alone the first says so.
+        """
+        if not found:
+            return found
+        others = OtherSizes(self.experiment)
+        failures = [
+            others.failures(self.source.with_function(r.made), frozenset(r.positions))
+            for r in found
+        ]
+        wrong = [False] * len(found)
+        for at_point in zip(*failures, strict=True):
+            if False in at_point:
+                wrong = [w or failed is True for w, failed in zip(wrong, at_point, strict=True)]
+        if not others.points:
+            found = _told_of_equals(found)
+        return [r for r, w in zip(found, wrong, strict=False) if not w]
 
     # -- running ----------------------------------------------------------------------------------
 
-    def _compiled(self) -> Any:
+    def _compiled(self, unit: Unit | None = None, tree: ast.FunctionDef | None = None) -> Any:
+        """The backward, or that with another tree for one of its functions; None if it is none."""
+        trees = [tree if tree is not None and u is unit else u.tree for u in self.source.units]
         try:
-            return self.source.compiled()
+            return self.source.compiled(trees)
         except (SyntaxError, ValueError, TypeError, KeyError, NameError, RecursionError):
             return None
 
@@ -191,7 +233,8 @@ class _Search:
         """The backward with one node replaced, compiled."""
         parent, name, place = self.parents[id(node)]
         new = ast.Pass() if new is None else new
-        ast.copy_location(new, node)
+        if id(new) not in self.parents:  # a part of the text stays where it is written
+            ast.copy_location(new, node)
         held = getattr(parent, name)
         if place is None:
             setattr(parent, name, new)
@@ -241,41 +284,50 @@ class _Search:
     def _confirmed(
         self, change: Change, unit: Unit, rank: float, mended: frozenset[int]
     ) -> Repair | None:
-        """The repair, if its text, compiled as it is printed, is right at every point."""
+        """The repair, if its text, read as it is printed, is right at every point."""
         new = change.new
         if change.template:
             new = _Filled(change.node).visit(parsed(change.template))
-        made = self._with(change.node, new)
-        if made is None:
+        for spelled in spellings(unit, change.node, new, self.parents):
+            made = self._compiled(unit, spelled.tree)
+            if self._right(made, mended):
+                break
+        else:
             return None
-        op = self.source.with_function(made)
-        answers = [answer(op, t, t.upstream) for t in self.experiment.trials]
-        if any(a.error is not None or a.misfits or a.changed for a in answers):
-            return None
-        if any(mended & a.unsummed.keys() for a in answers):
-            return None
-        whole = mended == self.wrong
-        for k in self.goal.positions if whole else mended:
-            if any(a.gradients[k] is None for a in answers):
-                if k in mended:
-                    return None
-                continue
-            if compare(self.experiment, op, answers, k).wrong:
-                return None
-        old, kind, words = text(change.node), change.kind, change.words
+        kind, words = change.kind, change.words
         around = self.parents[id(change.node)][0]
         if isinstance(around, ast.Compare) and kind == "factor replaced":
             kind, words = "mask wrong", f"the mask `{text(around)}` is a wrong one: {words}"
         return Repair(
             unit.name,
-            unit.line(change.node),
-            old,
-            text(new) if new is not None else "",
+            spelled.line,
+            spelled.old,
+            "" if new is None or isinstance(new, ast.Pass) else spelled.new,
             kind,
             words,
             rank,
             tuple(sorted(mended)),
+            made,
+            change.size,
         )
+
+    def _right(self, made: Any, mended: frozenset[int]) -> bool:
+        """Whether a changed backward is right at every point."""
+        if made is None:
+            return False
+        op = self.source.with_function(made)
+        answers = [answer(op, t, t.upstream) for t in self.experiment.trials]
+        if any(a.error is not None or a.misfits or a.changed for a in answers):
+            return False
+        if any(mended & a.unsummed.keys() for a in answers):
+            return False
+        for k in self.goal.positions if mended == self.wrong else mended:
+            if any(a.gradients[k] is None for a in answers):
+                if k in mended:
+                    return False
+            elif compare(self.experiment, op, answers, k).wrong:
+                return False
+        return True
 
     # -- places -----------------------------------------------------------------------------------
 
@@ -319,7 +371,7 @@ class _Search:
     def _is_value(self, node: ast.expr) -> bool:
         if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
             return False
-        if isinstance(node, ast.Name) and node.id in _NAMES_OF_MODULES:
+        if isinstance(node, ast.Name) and node.id in NAMES_OF_MODULES:
             return False
         if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
             return False
@@ -370,7 +422,7 @@ class _Search:
             demerit = self._demerit(place.moves)
             if demerit is None:
                 continue
-            atoms = self._atoms(place)
+            atoms = atoms_of({**place.names, **self.outer}, self.goal.trial.upstream, self.unpacked)
             if not is_numeric(place.value):
                 continue
             changes = [
@@ -378,6 +430,9 @@ class _Search:
                 *(labels(place.node, place.value, atoms, place.root) if self.library else ()),
                 *(combined(place.node, place.value, atoms) if place.root else ()),
             ]
+            parent = self.parents[id(place.node)][0]
+            if isinstance(parent, ast.Assign) and getattr(place.node, "id", "") in self.unpacked:
+                demerit += UNPACKED
             found += [(c.rank + demerit, c, place.unit, place) for c in changes]
         return sorted(found, key=lambda c: c[0])
 
@@ -401,49 +456,6 @@ class _Search:
                 return frozenset().union(*known) if known else None
             at = self.parents[id(at)][0] if id(at) in self.parents else None
         return None
-
-    def _atoms(self, place: _Place) -> list[Atom]:
-        """What can be named at a place, each value once."""
-        upstream = self.goal.trial.upstream
-        listed: list[tuple[str, Any]] = []
-        for name, value in (*place.names.items(), *self.outer.items()):
-            if name == "self":
-                for a, v in vars(value).items():
-                    if not a.startswith("_"):
-                        listed.append((f"self.{a}", v))
-            elif isinstance(value, dict):
-                listed += [(f"{name}[{k!r}]", v) for k, v in value.items() if isinstance(k, str)]
-            elif name not in _NAMES_OF_MODULES and not name.startswith("_"):
-                listed.append((name, value))
-        atoms: list[Atom] = []
-        sizes: dict[int, str] = {}
-        for name, value in listed:
-            if isinstance(value, int) and not isinstance(value, bool):
-                sizes.setdefault(value, name)
-        for name, value in listed:
-            number = isinstance(value, int | float | np.generic) and not isinstance(value, bool)
-            if not number and not (isinstance(value, np.ndarray) and value.dtype.kind in "fiub"):
-                continue
-            if any(_equal(a.value, value) for a in atoms):
-                continue
-            whole = isinstance(value, int) and value > 1
-            sent = isinstance(value, np.ndarray) and value.size > 0 and _equal(value, upstream)
-            atoms.append(Atom(name, value, size=whole, upstream=sent))
-        for name, value in sorted(listed, key=lambda named: isinstance(named[1], tuple)):
-            counts: list[tuple[str, int]] = []
-            if isinstance(value, np.ndarray):
-                counts = [(f"{name}.shape[{a}]", n) for a, n in enumerate(value.shape)]
-                counts.append((f"{name}.size", value.size))
-                for a, n in enumerate(value.shape if value.ndim > 2 else ()):
-                    counts.append((f"({name}.size // {name}.shape[{a}])", value.size // max(n, 1)))
-            elif isinstance(value, tuple):  # a shape
-                counts = [(f"{name}[{a}]", n) for a, n in enumerate(value) if type(n) is int]
-            if counts:
-                for label, n in counts:
-                    if n > 1 and n not in sizes:
-                        sizes[n] = label
-                        atoms.append(Atom(label, n, size=True))
-        return atoms
 
 
 class _Filled(ast.NodeTransformer):
@@ -477,8 +489,15 @@ def _held(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) and value.size <= 10_000 else value
 
 
-def _equal(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and np.shape(a) == np.shape(b) and bool(np.array_equal(a, b))
+def _told_of_equals(found: list[Repair]) -> list[Repair]:
+    """One repair for those that differ in a size alone: no other sizes could tell them apart."""
+    told: dict[tuple[int, str, str, str], Repair] = {}
+    for r in found:
+        form = r.new.replace(r.size, "…") if r.size else r.new
+        first = told.setdefault((r.line, r.old, r.kind, form), r)
+        if first is not r:
+            first.equals.append(r.size)
+    return list(told.values())
 
 
 def _one_for_each(partly: list[Repair]) -> list[Repair]:

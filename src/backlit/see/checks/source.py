@@ -10,6 +10,7 @@ import ast
 import builtins
 import copy
 import inspect
+import itertools
 import os
 import textwrap
 import types
@@ -40,10 +41,27 @@ class Unit:
     tree: ast.FunctionDef
     before: int
     function: types.FunctionType
+    text: str
 
     def line(self, node: ast.AST) -> int:
         """Where a node stands in its file."""
         return self.before + int(getattr(node, "lineno", 1))
+
+    def span(self, node: Any) -> tuple[int, int]:
+        """Where a node begins and ends in the text."""
+        lines = self.text.splitlines(keepends=True)
+        starts = [0, *itertools.accumulate(map(len, lines))]
+
+        def place(line: int, column: int) -> int:
+            return starts[line - 1] + len(lines[line - 1].encode()[:column].decode())
+
+        end = place(node.end_lineno, node.end_col_offset)
+        return place(node.lineno, node.col_offset), end
+
+    def segment(self, node: ast.AST) -> str:
+        """A node as it is written."""
+        start, end = self.span(node)
+        return self.text[start:end]
 
 
 class Source:
@@ -170,31 +188,56 @@ def _unit(function: types.FunctionType) -> Unit | None:
     """A function's tree, as a `def` without decorators."""
     try:
         lines, start = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
+        written = textwrap.dedent("".join(lines))
+        tree = ast.parse(written)
     except (OSError, TypeError, SyntaxError):
         return None
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
-            node.decorator_list, node.returns = [], None
-            for argument in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs):
-                argument.annotation = None
-            node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
-            node.args.kw_defaults = [None if d is None else ast.Constant(None)
-                                     for d in node.args.kw_defaults]  # fmt: skip
-            return Unit(node.name, ast.fix_missing_locations(node), start - 1, function)
-    lambdas = [n for n in ast.walk(tree) if isinstance(n, ast.Lambda)]
-    for node in lambdas:
-        code = compile(ast.Expression(node), "", "eval").co_consts[0]
-        if getattr(code, "co_code", None) == function.__code__.co_code and (
-            code.co_names == function.__code__.co_names
-            and code.co_varnames == function.__code__.co_varnames
-            and code.co_consts == function.__code__.co_consts
-        ):
-            body = ast.copy_location(ast.Return(node.body), node.body)
-            made = ast.FunctionDef("backward", node.args, [body], [])
-            made = ast.fix_missing_locations(ast.copy_location(made, node))
-            return Unit("backward", made, start - 1, function)
+            return Unit(node.name, _plain(node), start - 1, function, written)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda):
+            code = compile(ast.Expression(node), "", "eval").co_consts[0]
+            if getattr(code, "co_code", None) == function.__code__.co_code and (
+                code.co_names == function.__code__.co_names
+                and code.co_varnames == function.__code__.co_varnames
+                and code.co_consts == function.__code__.co_consts
+            ):
+                return Unit("backward", _as_function(node), start - 1, function, written)
     return None
+
+
+def tree_in(changed: str, unit: Unit) -> ast.FunctionDef | None:
+    """The tree of a unit's function in its text after a change, or None."""
+    try:
+        tree = ast.parse(changed)
+    except (SyntaxError, ValueError):
+        return None
+    place = unit.tree.lineno, unit.tree.col_offset
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            continue
+        if (node.lineno, node.col_offset) == place:
+            return _plain(node) if isinstance(node, ast.FunctionDef) else _as_function(node)
+    return None
+
+
+def _plain(node: ast.FunctionDef) -> ast.FunctionDef:
+    """A `def` without decorators, annotations and the values of defaults."""
+    node.decorator_list, node.returns = [], None
+    for argument in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs):
+        argument.annotation = None
+    node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
+    node.args.kw_defaults = [None if d is None else ast.Constant(None)
+                             for d in node.args.kw_defaults]  # fmt: skip
+    return ast.fix_missing_locations(node)
+
+
+def _as_function(node: ast.Lambda) -> ast.FunctionDef:
+    """A lambda as the `def` of a backward."""
+    body = ast.copy_location(ast.Return(node.body), node.body)
+    made = ast.FunctionDef("backward", node.args, [body], [])
+    return ast.fix_missing_locations(ast.copy_location(made, node))
 
 
 def _called(function: types.FunctionType) -> Iterator[types.FunctionType]:
