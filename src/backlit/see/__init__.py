@@ -18,6 +18,7 @@ from . import plot
 from .checks import Cause, CheckResult, check
 from .find.bad_numbers import BadNumber, BadNumbers, bad_numbers
 from .find.diagnose import Diagnosis, Finding, diagnose
+from .find.parting import Comparison, Difference, compare
 from .find.why import Why, why
 from .formula.language import ExpressionError
 from .formula.tree import differentiate
@@ -52,9 +53,11 @@ __all__ = [
     "Cause",
     "Change",
     "CheckResult",
+    "Comparison",
     "Curvature",
     "Descent",
     "Diagnosis",
+    "Difference",
     "Drawing",
     "Eigenvalue",
     "Explanation",
@@ -86,6 +89,7 @@ __all__ = [
     "breakpoint_at",
     "breakpoints",
     "check",
+    "compare",
     "curvature",
     "descend",
     "diagnose",

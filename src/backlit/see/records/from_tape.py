@@ -14,7 +14,7 @@ import numpy as np
 
 from ...autograd import topological
 from ...backend import eager
-from ...dtypes import FLOATING, finfo
+from ...dtypes import FLOATING
 from ...errors import ArgumentError, GradientError
 from ...op import describe
 from ...state import STATE
@@ -25,6 +25,7 @@ from .expressions import written_at
 from .model import Record
 from .naming import names_of, user_frames
 from .parts import Applied, NodeRecord
+from .rounding import shake, within
 from .value import Value
 
 
@@ -222,7 +223,7 @@ class _Tape:
         rng, found = np.random.default_rng(0), dict[Any, np.ndarray]()
         for node in self.order:
             values = {
-                x: _shake(self.values[x] if x in self.known else found.get(x, self.values[x]), rng)
+                x: shake(self.values[x] if x in self.known else found.get(x, self.values[x]), rng)
                 for x in self.inputs[node]
                 if _is_key(x) and x in self.values
             }
@@ -262,7 +263,7 @@ class _Tape:
         varying = [key for key in behind if isinstance(key, Node) and self._varies(key)]
         for key in varying:
             self._lose(key, "its op gives another value at each call")
-        if varying or (computed is not None and _within(computed, self.values[node], shaken)):
+        if varying or (computed is not None and within(computed, self.values[node], shaken)):
             return
         leaves = [key for key in behind if isinstance(key, Tensor)]
         which = "it" if len(leaves) == 1 else f"it, or another of {len(leaves)} leaves,"
@@ -316,23 +317,3 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
         tolerance = 64 * float(np.finfo(a.dtype).eps)
     with np.errstate(all="ignore"):
         return bool(np.array_equal(a, b) or np.allclose(a, b, tolerance, 0, equal_nan=True))
-
-
-def _shake(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A floating array that is off by up to two units in the last place."""
-    if array.dtype not in FLOATING:
-        return array
-    wide = array.astype(np.float64)
-    off = 2 * finfo(array.dtype).eps * rng.uniform(-1, 1, array.shape)
-    return (wide * (1 + off)).astype(array.dtype)
-
-
-def _within(a: np.ndarray, b: np.ndarray, shaken: np.ndarray | None) -> bool:
-    """Whether two results differ by no more than rounding may make of it."""
-    if shaken is None or a.dtype not in FLOATING:
-        return False
-    wide, eps = [x.astype(np.float64) for x in (a, b, shaken)], finfo(a.dtype).eps
-    with np.errstate(all="ignore"):
-        moved = np.nanmax(np.abs(wide[2] - wide[0]), initial=0.0)
-        allowed = 8 * moved + 64 * eps * np.nanmax(np.abs(wide[1]), initial=0.0)
-        return bool(np.allclose(wide[0], wide[1], 0, allowed, equal_nan=True))

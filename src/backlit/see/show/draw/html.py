@@ -66,6 +66,7 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
     ]
     effects: dict[str, int] = {}
     effect = [effects.setdefault(effect_of(n), len(effects)) for n in nodes]
+    found = numbers(tree, labels)
     return {
         "title": title,
         "metrics": {**METRICS, "filled": FILLED},
@@ -76,7 +77,9 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
         "copy": COPY.meaning,
         "effects": list(effects),
         "files": [f if record.is_from_file else os.path.abspath(f) for f in files],
+        **found,
         "nodes": {
+            **found["nodes"],
             "kind": [n.kind for n in nodes],
             "op": [n.op for n in nodes],
             "name": [n.name or "" for n in nodes],
@@ -85,10 +88,6 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
             "role": labels.role,
             "effect": effect,
             "type": [n.type if n.status != "failed" else "" for n in nodes],
-            "value": labels.value,
-            "upstream": labels.upstream,
-            "values": [_head(n.value) for n in nodes],
-            "gradients": [_head(n.upstream) for n in nodes],
             "file": [files[n.file] if n.file else -1 for n in nodes],
             "line": [n.line for n in nodes],
             "where": [record.scope_path(n.scope) for n in nodes],
@@ -98,19 +97,15 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
         "note_of": {n.id: n.note for n in nodes if n.note},
         "source": _sources(record, files),
         "edges": {
+            **found["edges"],
             "source": [e.source for e in edges],
             "target": [e.target for e in edges],
             "argument": [e.argument for e in edges],
-            "local": labels.local,
             "words": local_words,
-            "gradient": [_head(e.gradient) for e in edges],
-            "downstream": labels.downstream,
         },
         "words": list(words),
         "signs": _signs(labels),
         "statistics": list(STATISTICS),
-        "value_statistics": [_statistics(n.value) for n in nodes],
-        "gradient_statistics": [_statistics(n.upstream) for n in nodes],
         "boxes": [
             {
                 "parent": -1 if b.parent is None else b.parent,
@@ -134,6 +129,26 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
         "unopened": tree.record.unopened,
         "stops": _stops(record),
         "chains": _chains(record),
+    }
+
+
+def numbers(tree: Tree, labels: Labels) -> dict[str, Any]:
+    """What the page says of values and gradients: all that is another at another step."""
+    nodes, edges = tree.record.nodes, tree.record.edges
+    return {
+        "nodes": {
+            "value": labels.value,
+            "upstream": labels.upstream,
+            "values": [_head(n.value) for n in nodes],
+            "gradients": [_head(n.upstream) for n in nodes],
+        },
+        "edges": {
+            "local": labels.local,
+            "gradient": [_head(e.gradient) for e in edges],
+            "downstream": labels.downstream,
+        },
+        "value_statistics": [_statistics(n.value) for n in nodes],
+        "gradient_statistics": [_statistics(n.upstream) for n in nodes],
     }
 
 
