@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import pytest
 import backlit
 from backlit import nn, optim
 from backlit.data import DataLoader, Dataset, TensorDataset
-from backlit.errors import ArgumentError, DataError, NonFiniteError
-from backlit.train import Accuracy, Report, Trainer
+from backlit.errors import ArgumentError, DataError, NonFiniteError, ShapeError
+from backlit.train import Accuracy, Report, Trainer, load_flight
 from backlit.train.report import callback
 from backlit.train.report.examples import data_uri
 from backlit.train.report.looking import histogram, look
@@ -351,7 +352,7 @@ def test_without_examples_and_before_the_first_epoch(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained([Report(path), Stops()])
     data = content(path)
-    assert (data["state"], data["epochs"], data["curves"]) == ("running", 0, {})
+    assert (data["state"], data["epochs"], data["curves"]) == ("interrupted", 0, {})
     assert data["results"]["why"] == "the report was given no examples"
 
 
@@ -371,7 +372,133 @@ def test_a_loss_that_is_not_finite(tmp_path):
     data = content(path)
     assert data["looks"][0]["loss"] is None
     assert data["results"]["unusable"] > 0
-    assert "NaN" not in path.read_text("utf-8").split('id="data">')[1].split("</script>")[0][:2000]
+    text = path.read_text("utf-8").split('id="data">')[1].split("</script>")[0]
+    json.loads(text, parse_constant=pytest.fail)  # JSON has no NaN
+
+
+class Roots(nn.Module):
+    """The root of 0, whose derivative is infinite."""
+
+    def __init__(self):
+        super().__init__()
+        backlit.manual_seed(0)
+        self.layer = nn.Linear(36, 3)
+
+    def forward(self, x):
+        h = self.layer(x.reshape((-1, 36)))
+        return backlit.sqrt((h - h.detach()) ** 2)
+
+
+class Narrows(nn.Module):
+    """Of the fourth batch, which has 12 rows, it makes something else."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+
+    def forward(self, x):
+        x = x.reshape((-1, 36))
+        return self.layer(x if len(x) == 16 else x[:, :5])
+
+
+def told(path):
+    account = content(path)["account"]
+    return account, "\n".join(text for _, text in account["cause"])
+
+
+@pytest.mark.slow
+def test_a_failed_run_says_cause_cure_and_how_to_replay(tmp_path):
+    report, flight = Report(tmp_path / "r.html", pictures(20)), tmp_path / "flight.safetensors"
+    data = {"callbacks": [report], "loss": nn.CrossEntropyLoss(), "lr": 1.0, "flight": flight}
+    with pytest.raises(NonFiniteError):
+        trained(model=Roots(), compile=True, **data)
+    account, cause = told(report.path)
+    assert re.match(r"Failed in epoch 1, step \d: the loss was (nan|inf)", account["title"])
+    assert content(report.path)["state"] == "failed: the loss was not finite"
+    assert "layer.weight holds" in cause
+    assert "the derivative of √x at 0 is infinite" in cause
+    assert "at test_report.py:" in cause
+    assert account["cure"].startswith("write ")
+    assert "backlit.sqrt(" in account["cure"]
+    assert account["command"] == f"backlit replay {flight}"
+    steps = [row[0] for row in account["past"]["rows"]]
+    assert steps == list(range(1, len(steps) + 1))
+    model = Roots()
+    optimizer = optim.Adam(model.parameters(), lr=1.0)
+    again = repr(load_flight(flight).replay(model, nn.CrossEntropyLoss(), optimizer))
+    assert re.search(r"step \d already had gradients that were not finite:\n +backward", again)
+    for _, line in account["cause"][1:]:
+        assert line in again  # the same words
+
+
+def test_a_run_that_raises_says_where_and_how_to_replay(tmp_path):
+    report, flight = Report(tmp_path / "r.html", pictures(20)), tmp_path / "flight.safetensors"
+    with pytest.raises(ShapeError):
+        trained([report], model=Narrows(), flight=flight)
+    account, cause = told(report.path)
+    assert account["title"] == "Failed in epoch 1, step 4: the step raised an exception"
+    assert "ShapeError: linear: x.shape[-1] must equal in_features, got 5 and 36" in cause
+    assert "self.layer(x if len(x) == 16 else x[:, :5])" in cause
+    assert account["command"] == f"backlit replay {flight}"
+    assert [row[0] for row in account["past"]["rows"]] == [1, 2, 3]
+    assert content(report.path)["state"] == "failed: ShapeError"
+    report = Report(tmp_path / "other.html", pictures(20))
+    with pytest.raises(ShapeError):
+        trained([report], model=Narrows())  # with no place for a flight
+    account, cause = told(report.path)
+    assert (account["command"], account["past"]) == ("", None)
+    assert "must equal in_features" in cause
+
+
+class Hook(backlit.train.Callback):
+    def __init__(self, **does):
+        for name, f in does.items():
+            setattr(self, name, f)
+        self.seen = []
+
+    def on_step_end(self, trainer, loss):
+        self.at_step()
+
+    def on_exception(self, trainer, error):
+        self.seen.append(error)
+        raise RuntimeError("and so did this")
+
+
+def test_exceptions_outside_of_steps_and_callbacks_that_fail_at_them(tmp_path):
+    def fails():
+        raise LookupError("not in the table")
+
+    hook, report = Hook(at_step=fails), Report(tmp_path / "r.html", pictures(20))
+    with pytest.raises(LookupError, match="not in the table") as caught:
+        trained([hook, report])
+    assert hook.seen == [caught.value]
+    assert caught.value.__notes__ == ["Hook failed, too: RuntimeError: and so did this"]
+    account, cause = told(report.path)
+    assert account["title"] == "Failed in epoch 1, after step 1"
+    assert "LookupError: not in the table" in cause
+    assert 'raise LookupError("not in the table")' in cause
+    assert account["command"] == ""
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_interrupted_run_says_how_it_goes_on(tmp_path, saved):
+    report = Report(tmp_path / "r.html", pictures(20))
+    hook = Hook(at_step=lambda: signal.raise_signal(signal.SIGINT))
+    trained([hook, report], **({"checkpoints": tmp_path} if saved else {}))
+    account, _ = told(report.path)
+    assert account["title"] == "Interrupted in epoch 1, after step 1"
+    assert account["cure"].startswith("go on with fit(" if saved else "nothing was saved; give")
+    assert content(report.path)["state"] == "interrupted"
+
+    def at_once():
+        raise KeyboardInterrupt
+
+    report = Report(tmp_path / "again.html", pictures(20))
+    with pytest.raises(KeyboardInterrupt):
+        trained([Hook(at_step=at_once), report])
+    account, _ = told(report.path)
+    assert account["title"] == "Ended at once in epoch 1, after step 1, by KeyboardInterrupt"
+    assert content(report.path)["results"]["kind"] == "none"
 
 
 def test_looking_never_ends_a_training(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data import DataLoader
-from ..errors import ArgumentError, DataError, NonFiniteError
+from ..errors import ArgumentError, DataError
 from ..files import LOCK, hold
 from ..train import EarlyStopping, Report, Trainer
 from ..train.checkpoint import LATEST, load_checkpoint
@@ -134,6 +135,7 @@ class Job:
         }
         if isinstance(self.form.target, Numbers):
             report.facts["numbers below"] = self.form.target.scale
+        report.go_on = f"go on with: backlit train --resume --out {shlex.quote(str(self.folder))}"
         if self.task.warnings:
             report.facts["note"] = "; ".join(self.task.warnings)
         return report
@@ -180,16 +182,12 @@ class Job:
             console=console,
         )
         started = time.monotonic()
-        try:
-            trainer.fit(
-                self.loader,
-                DataLoader(self.parts.validation, _MANY),
-                epochs=settings["epochs"],
-                resume=self.resume,
-            )
-        except NonFiniteError:
-            self.report.write(trainer, "failed: the loss was not finite")
-            raise
+        trainer.fit(
+            self.loader,
+            DataLoader(self.parts.validation, _MANY),
+            epochs=settings["epochs"],
+            resume=self.resume,
+        )
         self.seconds = time.monotonic() - started
         self.stopped = trainer.stopped
         if self.stopped != INTERRUPTED:

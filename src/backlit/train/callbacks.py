@@ -66,6 +66,11 @@ class Callback:
     def on_train_end(self, trainer: Any) -> None:
         """After the last step of a `fit`, however it ended except by an error."""
 
+    def on_exception(self, trainer: Any, error: BaseException) -> None:
+        """When an exception ends a `fit`, which it goes on to do. After a step that failed the
+        model is as before it.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """What has to survive an interruption."""
         return {}

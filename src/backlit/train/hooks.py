@@ -36,6 +36,15 @@ class Hooks:
         for callback in self.callbacks:
             getattr(callback, hook)(self.training, *arguments)
 
+    def failed(self, error: BaseException) -> None:
+        """Tell all callbacks that an exception ends the training, which none of them may hide."""
+        for callback in self.callbacks:
+            try:
+                callback.on_exception(self.training, error)
+            except Exception as other:
+                name = type(callback).__name__
+                error.add_note(f"{name} failed, too: {type(other).__name__}: {other}")
+
     def batch(self, batch: Batch) -> None:
         """A batch is going to be trained on."""
         for callback in self._of_batches:

@@ -257,8 +257,9 @@ class Trainer(Training):
     def _fit(self, run: Run, epochs: int | None) -> None:
         was_training = self.model.training
         with run, uncompiled_is_a_way_out(self.compile):
+            hooks = Hooks(self, self.callbacks)
+            self.failed = None
             try:
-                hooks = Hooks(self, self.callbacks)
                 run.display.start(self.epoch + 1, epochs, run.length, self.position)
                 hooks.call("on_train_start")
                 while (epochs is None or self.epoch < epochs) and self.stopped is None:
@@ -270,6 +271,9 @@ class Trainer(Training):
                 elif self.stopped not in (None, REACHED):
                     run.display.message(f"Stopped after epoch {self.epoch}: {self.stopped}.")
                 hooks.call("on_train_end")
+            except BaseException as error:
+                hooks.failed(error)
+                raise
             finally:
                 self.model.train(was_training)
                 if self.position:

@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from ...ops.activation import MaskedSoftmax
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.value import array_of
+from ..told import Told
 from .births import BadNumber, first_index, forward_birth
 from .gradient_births import backward_birth
 from .rerun import cure
 
 
-@dataclass
-class BadNumbers:
+@dataclass(repr=False)
+class BadNumbers(Told):
     """The first bad number in the forward pass and in the backward pass; None: all are finite.
 
     `unseen` names the first row of attention that its mask leaves nothing, and that would be NaN
@@ -37,16 +36,12 @@ class BadNumbers:
     def __bool__(self) -> bool:
         return self.forward is not None or self.backward is not None
 
-    def __repr__(self) -> str:
-        found = [repr(b) for b in (self.forward, self.backward) if b is not None]
-        if found:
-            return "\n".join(found)
-        well = "no NaN and no infinity reaches the output or a gradient"
-        return f"{well}; {self.unseen}" if self.unseen else well
-
-    def __rich__(self) -> RenderableType:
+    def _lines(self) -> list[tuple[str, str]]:
         found = [b for b in (self.forward, self.backward) if b is not None]
-        return Group(*found) if found else Text(repr(self), style="green")
+        if found:
+            return [line for b in found for line in b._lines()]
+        well = "no NaN and no infinity reaches the output or a gradient"
+        return [("green", f"{well}; {self.unseen}" if self.unseen else well)]
 
 
 def bad_numbers(source: Any) -> BadNumbers:

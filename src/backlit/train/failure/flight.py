@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import struct
@@ -22,6 +21,7 @@ from ..checkpoint import load_checkpoint, restore
 from ..parts import updated_parts
 from ..step import Step
 from ..training import Training
+from .account import recorded, table_of
 from .recorder import FORMAT, SETTINGS, bits
 
 
@@ -65,12 +65,7 @@ class Flight:
     @property
     def past(self) -> Table:
         """The steps before, the last one last."""
-        rows = [
-            [p["step"], p["loss"], p["lr"], p["gradient_norm"], p["weight_norm"], p["largest"]]
-            for p in self.state["past"]
-        ]
-        headings = ["step", "loss", "lr", "‖gradient‖", "‖weights‖", "largest gradient"]
-        return Table(headings, rows)
+        return table_of(self.state["past"])
 
     @property
     def reason(self) -> str:
@@ -112,7 +107,7 @@ class Flight:
             model.train()
             loss, error = self._again(training)
             self._restore(parts)
-            record = self._record(training)
+            record = recorded(training, self.batch, self.step)
             self._restore(parts)
         finally:
             model.train(was_training)
@@ -141,15 +136,6 @@ class Flight:
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
 
-    def _record(self, training: Training) -> see.Record:
-        watched = see.Recording(step=self.step)
-        loss = None
-        with contextlib.suppress(Exception), watched:
-            loss = training.outcome(self.batch, training.turn()[0] or None).loss
-        if isinstance(loss, Tensor) and loss.requires_grad:
-            return watched.of(loss)
-        return watched.record
-
 
 @dataclass
 class Replay:
@@ -174,7 +160,9 @@ class Replay:
         else:
             now = f"raised {self.error}" if self.error else f"had the loss {self.loss}"
             went = f"done again, it {now}: model, loss function or machine are not those of then"
-        return f"{self.flight!r}\n{went}\n{see.bad_numbers(self.record)!r}"
+        lines = [repr(self.flight), went, repr(see.bad_numbers(self.record))]
+        origin = self.flight.state["origin"]
+        return "\n".join([*lines, origin] if origin else lines)
 
 
 def load_flight(path: str | os.PathLike[str]) -> Flight:
@@ -189,7 +177,8 @@ def load_flight(path: str | os.PathLike[str]) -> Flight:
             f"with {', '.join(list(state)[:4]):.80}; the Trainer writes flight.safetensors when a "
             "step fails"
         )
-    state.setdefault("settings", {})  # older files have none
+    state.setdefault("settings", {})  # older files have none of these
+    state.setdefault("origin", None)
     wrong = [n for n, good in _PARTS.items() if n not in state or not good(state[n])]
     if wrong:
         raise DataError(
@@ -240,7 +229,7 @@ def _is_count(x: Any) -> bool:
 _PARTS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("epoch", "position", "step"), lambda x: type(x) is int),
     "loss": lambda x: x is None or (isinstance(x, str) and bool(re.fullmatch("[0-9a-f]{16}", x))),
-    "error": lambda x: x is None or isinstance(x, str),
+    **dict.fromkeys(("error", "origin"), lambda x: x is None or isinstance(x, str)),
     "compile": lambda x: isinstance(x, bool),
     "clip_norm": _is_limit,
     "clip_value": _is_limit,

@@ -20,6 +20,7 @@ from ...tensor import Tensor
 from ..checkpoint import save_checkpoint
 from ..parts import updated_parts
 from ..training import Training
+from .account import CURE, Failed, Origin, born
 from .finite import first_non_finite
 from .rewind import Batch, Rewind
 
@@ -35,23 +36,37 @@ class Recorder:
 
     def __init__(self, training: Training):
         self.training = training
+        self._origin: Origin | None = None
 
     def record(self, rewind: Rewind, count: int, failure: float | Exception) -> bool:
         """Put the run back to after `count` steps of a unit; write down the next if wanted."""
-        if self.training.flight is None:
+        training = self.training
+        loss = None if isinstance(failure, Exception) else failure
+        if training.flight is None:
             rewind.go_back(count)
+            training.failed = Failed(rewind.batch(count)[0], loss)
             return False
+        self._origin = None
         past = rewind.go_back(count, self._look, STEPS)
-        self._write(past, rewind.batch(count), failure)
+        first = training.steps - len(past) + 1
+        told = [{"step": first + i, "loss": was, **seen} for i, (seen, was) in enumerate(past)]
+        if self._origin is not None:
+            bad = [p["step"] for p in told if not math.isfinite(p["gradient_norm"])]
+            self._origin = self._origin._replace(step=bad[0])
+        training.failed = Failed(rewind.batch(count)[0], loss, told, origin=self._origin)
+        self._write(told, rewind.batch(count), failure)
         return True
 
     def explain(self, rewind: Rewind, count: int | None, error: Exception) -> None:
         """Add to an exception of a step where its flight was written."""
         training = self.training
-        if training.flight is None or count is None:
+        if count is None:
             return
         training.position += count
         training.steps += count
+        if training.flight is None:
+            training.failed = Failed(rewind.batch(count)[0], None)
+            return
         try:
             self.record(rewind, count, error)
         except Exception as other:
@@ -68,11 +83,12 @@ class Recorder:
         written = self.record(rewind, count, loss)
         with kept(training.model):
             where = first_non_finite(training, rewind.batch(count)[0], training.turn())
+        assert training.failed is not None
+        training.failed.first = where
         raise NonFiniteError(
             f"fit: the loss must be finite, got {loss} in epoch {training.epoch + 1}, "
             f"step {training.position + 1}{f' of {batches}' if batches else ''}; first: {where}; "
-            "the model is as before this step; lower the learning rate, limit the gradients with "
-            "clip_norm, or mend what is named here"
+            f"the model is as before this step; {CURE}"
             + (f"; look at this step with: backlit replay {training.flight}" if written else "")
         )
 
@@ -88,6 +104,8 @@ class Recorder:
                 found = grad(loss, [p for _, p in parameters], allow_unused=True)
         pairs = zip(parameters, found, strict=True)
         norms = {n: 0.0 if g is None else math.sqrt(squares(g.array)) for (n, _), g in pairs}
+        if self._origin is None and not all(map(math.isfinite, norms.values())):
+            self._origin = Origin(0, *born(training, entries, 0))
         worst = max(norms, key=lambda n: -1.0 if math.isnan(norms[n]) else norms[n])
         return {
             "lr": training.first_rate,
@@ -97,13 +115,10 @@ class Recorder:
             "rows": rows,
         }
 
-    def _write(
-        self, past: list[tuple[dict[str, Any], float]], batch: Batch, failure: float | Exception
-    ) -> None:
+    def _write(self, past: list[dict[str, Any]], batch: Batch, failure: float | Exception) -> None:
         """Write the file. The training is as before the step that failed."""
         training = self.training
         assert training.flight is not None
-        first = training.steps - len(past) + 1
         failed = isinstance(failure, Exception)
         parts = updated_parts(training)
         state = {
@@ -120,9 +135,8 @@ class Recorder:
             "settings": {name: getattr(training, name) for name in SETTINGS},
             "lr": training.first_rate,
             "rows": batch[1],
-            "past": [
-                {"step": first + i, "loss": loss, **seen} for i, (seen, loss) in enumerate(past)
-            ],
+            "past": past,
+            "origin": None if self._origin is None else self._origin.text,
             "batch": list(batch[0]),
             "parts": {
                 name: part.state_dict()

@@ -14,13 +14,14 @@ import numpy as np
 
 from ...data import DataLoader, collate
 from ...data.dataset import rows_of
-from ...errors import ArgumentError, DataError
+from ...errors import ArgumentError, DataError, NonFiniteError
 from ...files import set_aside, write_whole
 from ...nn.keeping import kept
 from ...see import draw, record
 from ...tensor import Tensor, as_tensor
 from ..callbacks import Callback
-from ..training import Training
+from ..failure.account import Account, account_of, interrupted
+from ..training import INTERRUPTED, Training
 from .examples import EXAMPLES, Describe, look_at_examples
 from .looking import look
 from .page import page
@@ -65,7 +66,9 @@ class Report(Callback):
     epochs, on copies, and puts back all random numbers. Of a long run at most 32 epochs' layers are
     kept. The page is written when the training starts, now and then while it goes on, and at its
     end, each time whole. An earlier page at the same path is renamed (`report.1.html`), unless the
-    run is resumed. `write(trainer)` writes it at any other time, say after an error.
+    run is resumed. `write(trainer)` writes it at any other time. If an exception ends the run, the
+    page begins with what failed: where, the cause in the words of `backlit replay`, the cure, and
+    the command that does the step again.
     """
 
     def __init__(
@@ -94,6 +97,10 @@ class Report(Callback):
         self.looks: list[dict[str, Any]] = []
         #: What went wrong with looking, if something did; training went on.
         self.problems: list[str] = []
+        #: What is told of a run that failed or was interrupted.
+        self.account: Account | None = None
+        #: The command, or the call, with which an interrupted run goes on.
+        self.go_on = ""
         self._stride = 1
         self._last: dict[str, Any] | None = None  # of the last epoch, if that is none of the kept
         self._columns: tuple[Tensor, ...] | None = None
@@ -108,6 +115,7 @@ class Report(Callback):
 
     def on_train_start(self, trainer: Training) -> None:
         """Make room for the page, and write it as things stand before the first step."""
+        self.account = None
         if self._columns is None and self.examples is not None:
             with kept(trainer.model):
                 self._columns, self._total = _columns(self.examples)
@@ -129,9 +137,22 @@ class Report(Callback):
         """Write the page."""
         newest = self.looks[-1]["epoch"] if self.looks else None
         self._last = None
+        if trainer.stopped == INTERRUPTED:
+            self.account = interrupted(trainer, self.go_on)
         if trainer.position == 0 and newest != trainer.epoch:
             self._look(trainer, last=True)
         self._try_to_write(trainer, trainer.stopped or "finished")
+
+    def on_exception(self, trainer: Training, error: BaseException) -> None:
+        """Write the page with what is known of the failure: cause, cure, the command to replay."""
+        self.account = account_of(trainer, error)
+        state = "failed: the loss was not finite"
+        if not isinstance(error, Exception):
+            state = INTERRUPTED
+            self._columns = None  # who asks twice waits for nothing more
+        elif not isinstance(error, NonFiniteError):
+            state = f"failed: {type(error).__name__}"
+        self.write(trainer, state)
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen so far."""
@@ -208,6 +229,7 @@ class Report(Callback):
             state=state,
             facts=self.facts,
             tested=self.tested,
+            account=self.account,
             looks=looks,
             results=self._results(trainer),
             drawing=self._drawing,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...see.show.page import fill
 from ...table import quantity
+from ..failure.account import Account
 from ..training import Training
 
 #: Points of a curve; of a longer run evenly spaced epochs and the last are shown.
@@ -26,6 +27,7 @@ def page(
     state: str,
     facts: dict[str, str],
     tested: dict[str, str],
+    account: Account | None,
     looks: list[dict[str, Any]],
     results: dict[str, Any],
     drawing: str | None,
@@ -42,6 +44,7 @@ def page(
         "percent": _percent(trainer),
         "facts": {**facts, **_facts(trainer)},
         "tested": tested,
+        "account": None if account is None else _account(account),
         "model": _model(trainer),
         "looks": looks,
         "results": results,
@@ -49,6 +52,19 @@ def page(
         "problems": problems,
     }
     return fill(_BODY, title, _finite(data))
+
+
+def _account(account: Account) -> dict[str, Any]:
+    """What is told of a failure, with the colours of its lines."""
+    past = account.past
+    return {
+        "title": account.title,
+        "cause": [[style, text] for style, text in account.cause],
+        "cure": account.cure,
+        "findings": [[style, text] for style, text in account.findings],
+        "command": account.command,
+        "past": None if past is None else {"headings": past.headings, "rows": past.rows},
+    }
 
 
 def _monitored(trainer: Training) -> str | None:

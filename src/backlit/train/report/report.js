@@ -277,6 +277,27 @@ function head() {
   for (const problem of data.problems) summary.append(make("p", {class: "note bad"}, "Could not be looked at: " + problem));
 }
 
+/* What failed: the lines of `backlit replay`, what to do, and the steps before. */
+function told(lines) {
+  return make("pre", {class: "told", tabindex: 0}, lines.flatMap(([style, text], i) => [i ? "\n" : null, make("span", {class: style}, text)]));
+}
+function account() {
+  const a = data.account;
+  if (!a) return;
+  const failed = a.title.startsWith("Failed"), s = section("account", failed ? "What failed" : "Interrupted");
+  const card = make("div", {class: "card account"}, make("h3", {}, a.title));
+  if (a.cause.length) card.append(told(a.cause));
+  if (a.cure) card.append(make("p", {}, make("b", {}, failed ? "Cure: " : ""), a.cure + "."));
+  if (a.command) card.append(make("p", {}, make("b", {}, "Look at the step: "), make("code", {}, a.command), make("small", {}, " It is done again, bit for bit, and gone through gate by gate. For a run of your own script add file.py:function, which makes the model, the loss and the optimizer.")));
+  if (a.findings.length) card.append(make("p", {}, make("b", {}, "What a diagnosis says of this step:")), told(a.findings));
+  s.append(card);
+  document.querySelector("main").prepend(s);
+  if (!a.past) return;
+  const table = make("table", {class: "rows"}, make("caption", {}, "The steps before"), make("tr", {}, a.past.headings.map(t => make("th", {scope: "col"}, t))));
+  for (const row of a.past.rows) table.append(make("tr", {}, row.map(v => make("td", {class: "n"}, typeof v === "number" ? show(v) : v ?? "not finite"))));
+  s.append(make("div", {class: "card scroll", style: "margin-top:10px", tabindex: 0, role: "region", "aria-label": "The steps before"}, table));
+}
+
 function curves() {
   const c = data.curves, names = Object.keys(c).filter(n => n !== "epoch");
   const s = section("curves", "Curves");
@@ -421,6 +442,7 @@ function graph() {
 }
 
 head();
+account();
 curves();
 layers();
 examples();

@@ -43,16 +43,10 @@ class Diagnosis(Told):
     def _lines(self) -> list[tuple[str, str]]:
         if not self.findings:
             return [("green", f"{self.subject}: {self.asked} rules found nothing")]
-        styles = {ERROR: "bold red", WARNING: "bold yellow", HINT: "bold"}
         count = f"{len(self.findings)} finding{'' if len(self.findings) == 1 else 's'}"
         lines = [("bold", f"{self.subject}: {count}")]
         for f in self.findings:
-            lines.append((styles[f.severity], f"  {f.severity}, {f.rule}: {f.text}"))
-            lines.append(("", f"    evidence: {f.evidence}"))
-            if f.line:
-                lines.append(("cyan", f"    at {f.line}"))
-            if f.next:
-                lines.append(("green", f"    next: {f.next}"))
+            lines += [(style, f"  {text}") for style, text in f._lines()]
         return lines
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...told import Told
+
 ERROR, WARNING, HINT = "error", "warning", "hint"
 
 #: What is seen of many causes: signals that get lost on their way through the layers ...
@@ -15,8 +17,11 @@ FLOW = (
 FIT = ("initial loss", "learning rate too high", "learning rate too low", "cannot overfit")
 
 
-@dataclass(kw_only=True)
-class Finding:
+_STYLES = {ERROR: "bold red", WARNING: "bold yellow", HINT: "bold"}
+
+
+@dataclass(kw_only=True, repr=False)
+class Finding(Told):
     """One finding: its rule, how serious it is, what was seen, and what to do next.
 
     `explains` names rules whose findings are consequences of this one: they are not told beside it.
@@ -29,3 +34,12 @@ class Finding:
     line: str = ""
     next: str = ""
     explains: tuple[str, ...] = ()
+
+    def _lines(self) -> list[tuple[str, str]]:
+        lines = [(_STYLES[self.severity], f"{self.severity}, {self.rule}: {self.text}")]
+        lines.append(("", f"  evidence: {self.evidence}"))
+        if self.line:
+            lines.append(("cyan", f"  at {self.line}"))
+        if self.next:
+            lines.append(("green", f"  next: {self.next}"))
+        return lines
