@@ -161,6 +161,63 @@ def test_dates_are_read_alike_however_they_are_written(tmp_path):
             Table(write(tmp_path / "a.csv", text), kinds={"d": "date"})
 
 
+@pytest.mark.parametrize(
+    ("texts", "order"),
+    [
+        (["01/12/2024", "1/31/2024", "12/25/2024"], "month-first"),
+        (["12/01/2024", "31/1/2024", "25-12-2024"], "day-first"),
+        (["2024/01/12", "2024/1/31", "2024/12/25"], ""),
+        (["12.01.2024", "31.1.2024", "25.12.2024"], ""),
+        (["01/12/2024 12:00 AM", "1/31/2024, 0:00", "12/25/2024 00:00:00"], "month-first"),
+    ],
+)
+def test_the_order_of_day_and_month_is_found_out(tmp_path, texts, order):
+    path = write(tmp_path / "a.csv", "d;x\n" + "".join(f"{t};1\n" for t in texts))
+    column = Table(path).columns["d"]
+    assert (column.kind, column.order) == ("date", order)
+    days = [datetime(2024, 1, 12), datetime(2024, 1, 31), datetime(2024, 12, 25)]
+    assert [column.value(i) for i in range(3)] == days
+    stream = TableStream(path, chunk=1, dates=order) if order else TableStream(path, chunk=1)
+    assert [t.columns["d"].value(0) for t in stream] == days
+
+
+def test_times_of_half_a_day_and_an_order_that_must_be_said(tmp_path):
+    path = write(tmp_path / "a.csv", "d\n1/2/2024 1:05 PM\n3/4/2024 12:30 am\n3/3/2024\n")
+    says = (
+        r"a.csv:2: column 'd' may have the day or the month first, got '1/2/2024 1:05 PM', and no"
+    )
+    with pytest.raises(
+        DataError, match=f"{says} value .* dates='day-first', or dates='month-first'"
+    ):
+        Table(path)
+    values = Table(path, dates="month-first").columns["d"].values.tolist()
+    assert values == [
+        datetime(2024, 1, 2, 13, 5),
+        datetime(2024, 3, 4, 0, 30),
+        datetime(2024, 3, 3),
+    ]
+    assert Table(path, dates={"d": "day-first"})[0] == {"d": datetime(2024, 2, 1, 13, 5)}
+    assert Table(path, kinds={"d": "category"}).columns["d"].kind == "category"
+    assert Table({"d": ["3/4/2024"]}, kinds={"d": "date"}, dates="day-first")[0] == {
+        "d": datetime(2024, 4, 3)
+    }
+    with pytest.raises(ArgumentError, match="dates must be 'day-first' or 'month-first', or forms"):
+        Table(path, dates="american")
+
+
+@pytest.mark.parametrize("odd", ["2/30/2024", "13/13/2024", "31/1/2024", "1/1/2024 13:00 PM"])
+def test_a_date_that_there_is_not_is_named(tmp_path, odd):
+    text = "d\n" + "".join(f"12/{day}/2024\n" for day in range(13, 32)) + f"{odd}\n"
+    with pytest.raises(DataError, match=f"a.csv:21: column 'd' must hold a date, month first, got "
+                       f"'{odd}'"):  # fmt: skip
+        Table(write(tmp_path / "a.csv", text))
+
+
+def test_numbers_of_parts_are_no_dates(tmp_path):
+    path = write(tmp_path / "a.csv", "part\n10-99-2024\n13-13-2030\n10-11-0004\n")
+    assert Table(path).columns["part"].kind == "category"
+
+
 def test_lines_are_counted_where_records_have_line_ends_inside(tmp_path):
     text = 'a,b\r\n\r\n1,"x\r\ny\nz"\r\n\r\n2,"q"\r\n3,"\r"\r\nbad,"z"\r\n'
     table = Table(write(tmp_path / "a.csv", text), kinds={"a": "text"})

@@ -251,6 +251,36 @@ def test_a_group_that_is_no_column(tmp_path):
     assert recipes.look(table, target="label", group="author").groups is not None
 
 
+def test_dates_with_slashes_are_told_and_kept(tmp_path):
+    rows = [[f"{1 + i % 12}/{1 + i % 28}/2024", i % 7, 3 * (i % 7) + i] for i in range(60)]
+    path = kinds.write(tmp_path / "t.csv", ["sold", "n", "price"], rows)
+    task = recipes.look(path, target="price")
+    assert "sold: dates are read as month/day/year" in task.warnings
+    form = task.parts(task.settings).form
+    assert form.dialect["dates"] == "month-first"
+    assert form._table([{"sold": "2/1/2024", "n": 1.0}]).columns["sold"].value(0).month == 2
+    assert recipes.look(path, target="price", dates="month-first").warnings == []
+    early = kinds.write(tmp_path / "e.csv", ["sold", "n", "price"], [
+        [f"{1 + i % 12}/{1 + i % 11}/2024", i % 7, i] for i in range(60)])  # fmt: skip
+    says = r"e.csv:13: column 'sold' may have .*say --dates 'day-first', or --dates 'month-first'"
+    with pytest.raises(DataError, match=says):
+        recipes.look(early, target="price")
+    both = kinds.write(tmp_path / "b.csv", ["a", "b", "price"], [
+        [f"{1 + i % 12}/{1 + i % 28}/2024", f"{1 + i % 28}/{1 + i % 12}/2024", i]
+        for i in range(60)])  # fmt: skip
+    with pytest.raises(DataError, match=r"b.csv: dates of a are month-first, those of b day-first; "
+                       "write them in one way, or leave one out: --drop b"):  # fmt: skip
+        recipes.look(both, target="price")
+
+
+def test_days_with_slashes_make_a_series(tmp_path):
+    days = [np.datetime64("2024-01-01") + i for i in range(90)]
+    rows = [[f"{d.item():%d/%m/%Y}", i % 7 + i / 9] for i, d in enumerate(days)]
+    task = recipes.look(kinds.write(tmp_path / "t.csv", ["day", "load"], rows), target="load")
+    assert task.kind == "series"
+    assert "day: dates are read as day/month/year" in task.warnings
+
+
 def test_months_make_a_series(tmp_path):
     rows = [[f"{1950 + i // 12}-{1 + i % 12:02}", 100 + i % 12] for i in range(120)]
     task = recipes.look(kinds.write(tmp_path / "t.csv", ["month", "guests"], rows))

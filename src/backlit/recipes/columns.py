@@ -79,6 +79,7 @@ def read_table(
     *,
     missing: Sequence[str] = (),
     decimal: str | None = None,
+    dates: str | None = None,
     encoding: str | None = None,
 ) -> Table:
     """The table in a file: also of records, one JSON object on each line."""
@@ -90,7 +91,7 @@ def read_table(
     with options_named():
         return Table(
             source, target, kinds=kinds, ignore=drop, missing=MISSING | set(missing),
-            decimal=decimal, encoding=encoding or "utf-8",
+            decimal=decimal, dates=dates, encoding=encoding or "utf-8",
         )  # fmt: skip
 
 
@@ -111,10 +112,26 @@ def _as_options(message: str) -> str:
     """
     message = re.sub(r"kinds=\{('[^']*'): 'category'\}", r"--category \1", message)
     return re.sub(
-        r"(?:pass )?\b(missing|decimal|encoding)=\[?((['\"]).*?\3)\]?",
+        r"(?:pass )?\b(missing|decimal|dates|encoding)=\[?((['\"]).*?\3)\]?",
         lambda found: f"--{found[1]} {found[2]}",
         message,
     )
+
+
+def dated(source: Source, columns: Mapping[str, Column]) -> tuple[Source, list[str]]:
+    """The source with the order in which its dates were read, and what to say of that."""
+    orders = {name: c.order for name, c in columns.items() if c.order}
+    if source.dates is not None or not orders:
+        return source, []
+    (name, order), *others = orders.items()
+    other = next((n for n, o in others if o != order), None)
+    if other is not None:
+        raise DataError(
+            f"{source.path.name}: dates of {name} are {order}, those of {other} {orders[other]}; "
+            f"write them in one way, or leave one out: --drop {other}"
+        )
+    form = {"day-first": "day/month/year", "month-first": "month/day/year"}[order]
+    return replace(source, dates=order), [f"{', '.join(orders)}: dates are read as {form}"]
 
 
 def exceeds_memory(path: Path) -> bool:

@@ -20,7 +20,7 @@ from .targets import Prediction, Target
 from .typed import made
 
 #: What of a source says how a table is read, and what of it is for tables alone.
-READING = ("missing", "decimal", "encoding")
+READING = ("missing", "decimal", "dates", "encoding")
 OF_TABLES = ("target", "drop", "category", *READING)
 
 
@@ -38,6 +38,7 @@ class Source:
     category: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     decimal: str | None = None
+    dates: str | None = None
     encoding: str | None = None
     skip_damaged: bool | None = None
     fill: str | None = None

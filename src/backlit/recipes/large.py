@@ -23,6 +23,7 @@ from ..errors import DataError
 from .columns import (
     MOST_CLASSES,
     choose_targets,
+    dated,
     exceeds_memory,
     groups_of,
     has_label,
@@ -54,6 +55,7 @@ class LargeTable(Examples):
             first = next(iter(_stream(source)))
             targets = choose_targets(source, first)
             groups_of(source, first)
+            source, ordered = dated(source, first.columns)
             stream = _stream(source, targets)
             seen = _Seen(stream, targets, source)
         useless, why = seen.useless()
@@ -80,6 +82,7 @@ class LargeTable(Examples):
         notes = [
             *left_out(seen.rows - len(answers), " or no ".join(targets)),
             *why,
+            *ordered,
             *([f"values are missing: {missing} of {seen.rows:,} rows; the mean stands there"]
               if missing else []),
             "copies of rows, and columns that give the answer away, are not looked for here",
@@ -271,5 +274,6 @@ def _stream(source: Source, targets: Sequence[str] = (), ignore: Sequence[str] =
         ignore=[*source.drop, *ignore],
         missing=MISSING | set(source.missing),
         decimal=source.decimal,
+        dates=source.dates,
         encoding=source.encoding or "utf-8",
     )

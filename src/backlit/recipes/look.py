@@ -38,6 +38,7 @@ def look(
     category: str | list[str] | None = None,
     missing: str | list[str] | None = None,
     decimal: str | None = None,
+    dates: str | None = None,
     encoding: str | None = None,
     skip_damaged: bool | None = None,
     fill: str | None = None,
@@ -50,8 +51,9 @@ def look(
     the files of MNIST and Fashion-MNIST.
 
     How files are read: columns of `category` are classes though they have numbers, texts of
-    `missing` stand for no value, `decimal` is the sign in numbers, `encoding` that of text files;
-    `skip_damaged` leaves out pictures that cannot be read, and `fill` ("previous" or "linear") says
+    `missing` stand for no value, `decimal` is the sign in numbers, `dates` says of 3/12/2024 what
+    comes first ("day-first", "month-first"), `encoding` is that of text files; `skip_damaged`
+    leaves out pictures and sounds that cannot be read, and `fill` ("previous" or "linear") says
     what stands in gaps of a series.
 
     >>> task = look("circle")
@@ -63,7 +65,8 @@ def look(
     for name, values in lists.items():
         given[name] = [values] if isinstance(values, str) else values
     given["data"] = None if data is None else str(data)
-    options = {"decimal": decimal, "encoding": encoding, "skip_damaged": skip_damaged, "fill": fill}
+    options = {"decimal": decimal, "dates": dates, "encoding": encoding,
+               "skip_damaged": skip_damaged, "fill": fill}  # fmt: skip
     given |= checked({k: v for k, v in options.items() if v is not None})
     task = look_at(Source.of(given))
     assert isinstance(task, Recipe)

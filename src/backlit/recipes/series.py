@@ -15,7 +15,7 @@ from ..data.tables.columns import Column
 from ..errors import ArgumentError, DataError
 from ..table import quantity
 from . import networks
-from .columns import choose_targets, indicators, is_table, open_table, read_table
+from .columns import choose_targets, dated, indicators, is_table, open_table, read_table
 from .form import OF_TABLES, Form, Parts, Source, is_file
 from .recipe import Recipe, batch_for, epochs_for
 from .split import Split, by_time
@@ -200,7 +200,7 @@ class Series(Recipe):
     def _of(
         cls, source: Source, table: Table, time: str | None, target: str, numbers: list[str]
     ) -> Series:
-        notes = []
+        source, notes = dated(source, table.columns)
         if time is not None:
             order = np.argsort(table.columns[time].values, kind="stable")
             if (np.diff(order) < 0).any():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.tables.dates import ORDERS
 from ..errors import ArgumentError, DataError
 from ..files import read_bytes
 from ..spelling import near_name
@@ -105,6 +106,7 @@ SOURCE = (
     Setting("category", list, "Columns of categories, though they have numbers."),
     Setting("missing", list, "Texts in a table that stand for no value, besides NA and the like."),
     Setting("decimal", str, "The decimal sign of a table's numbers.", choices=(".", ",")),
+    Setting("dates", str, "What comes first in dates as 3/12/2024.", choices=ORDERS),
     Setting("encoding", str, "Of files of text that are not UTF-8, as latin-1."),
     Setting("skip_damaged", bool, "Leave out pictures and sounds that cannot be read."),
     Setting("fill", str, "What stands in gaps of a series.", choices=("previous", "linear")),

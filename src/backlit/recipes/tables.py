@@ -19,6 +19,7 @@ from . import networks
 from .columns import (
     answers_of,
     choose_targets,
+    dated,
     groups_of,
     is_table,
     known_rows,
@@ -81,7 +82,7 @@ class Rows(Form):
 
     def _table(self, rows: list[dict[str, Any]]) -> Table:
         columns = {name: [row[name] for row in rows] for name in self.columns}
-        return Table(columns, kinds=self.columns)
+        return Table(columns, kinds=self.columns, dates=self.dialect.get("dates"))
 
     def read(self, given: Any) -> list[tuple[str, Any]]:
         """The rows of a file, a table, a dict, or a text of names and values."""
@@ -96,7 +97,8 @@ class Rows(Form):
                 raise DataError(f"predict: an input must be {self.wanted}, got {str(given)!r:.60}")
             kinds = self._known(Path(given))
             given = read_table(given, kinds=kinds, **self.dialect)
-        table = given if isinstance(given, Table) else Table(given, kinds=self.columns)
+        dates = self.dialect.get("dates")
+        table = given if isinstance(given, Table) else Table(given, kinds=self.columns, dates=dates)
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
             raise DataError(
@@ -157,6 +159,8 @@ class Tabular(Examples):
         table = open_table(source)
         targets = choose_targets(source, table)
         known, notes = known_rows(table, targets)
+        source, said = dated(source, table.columns)
+        notes += said
         useless, why = _useless(known, targets, source.group)
         table = known.select([n for n in known.columns if n not in useless])
         learned, answers, strata = answers_of(table, targets)
@@ -171,8 +175,8 @@ class Tabular(Examples):
         if source.group is not None:
             features.remove(source.group)
         found = [("columns", described({n: table.columns[n].kind for n in features}))]
-        said = "" if isinstance(learned, Numbers) else counted(occurrences(learned, answers))
-        found += targets_text(targets, learned, answers, said)
+        counts = "" if isinstance(learned, Numbers) else counted(occurrences(learned, answers))
+        found += targets_text(targets, learned, answers, counts)
         warnings = [*notes, *why, *unbalanced(learned, answers)]
         warnings += _missing(table, features) + _leaks(table, features, targets)
         equal, notes = copies(rows, "row")

@@ -7,14 +7,15 @@ import numbers
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
 
 from ...errors import ArgumentError, DataError
-from .delimited import is_date, is_number, iso_date
+from .dates import as_moment, is_date, leaves_open, moment, order_of
+from .delimited import is_number
 from .plain import Cells
 
 KINDS = ("number", "category", "date", "text")
@@ -37,6 +38,8 @@ _NO_TIME = np.datetime64("NaT", "us")
 
 #: Says where a value stands: `houses.csv:17`.
 Place = Callable[[int], str]
+#: Finds the first text of which something is true: where it stands, and the text.
+First = Callable[[Callable[[str], bool]], tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,15 @@ class Column:
     | category | int32, the place in `categories`, texts in their order       | -1      |
     | date     | datetime64 in microseconds; with a time zone, in UTC         | NaT     |
     | text     | Python's texts, in an array of objects                       | None    |
+
+    `order` says of dates as 3/12/2024 how they were read: "day-first" or "month-first".
     """
 
     name: str
     kind: str
     values: np.ndarray
     categories: tuple[str, ...] = ()
+    order: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -118,6 +124,7 @@ def of_texts(
     missing: frozenset[str] = MISSING,
     decimal: str | None = ".",
     date_format: str | None = None,
+    order: str | None = None,
 ) -> Column:
     """A column of texts, as files have them; without a `kind` it is found out.
 
@@ -140,12 +147,12 @@ def of_texts(
     elif decimal == "?" and _has_thousands(known):
         decimal = "."
 
-    def first(bad: Callable[[str], bool]) -> tuple[int, str]:
-        """The first row with such a text."""
+    def first(bad: Callable[[str], bool]) -> tuple[str, str]:
+        """Where the first such text stands, and that text."""
         places, rows = np.unique(codes, return_index=True)
         firsts = dict(zip(places.tolist(), rows.tolist(), strict=True))
         row = min(firsts[i] for i, t in enumerate(known) if t and bad(t))
-        return row, cast(str, known[codes[row]])
+        return place(row), cast(str, known[codes[row]])
 
     if kind in (None, "number"):
         numbers = _numbers(known, decimal)
@@ -153,16 +160,11 @@ def of_texts(
             return Column(name, "number", numbers[codes])
         kind = kind or _kind(known, count, decimal)
         if kind == "number":
-            row, text = first(lambda text: _numbers([text], decimal) is None)
-            raise mistaken(place(row), name, kind, text)
+            at, text = first(lambda text: _numbers([text], decimal) is None)
+            raise mistaken(at, name, kind, text)
     if kind == "date":
-        try:
-            return Column(name, kind, _dates(known, date_format)[codes])
-        except ValueError:
-            row, text = first(lambda text: _date(text, date_format) is None)
-            form = date_format
-            why = f" as {form}" if form else " as 2024-12-31 23:59:59, 2024-12-31 or 31.12.2024"
-            raise mistaken(place(row), name, kind, text, why) from None
+        values, order = _dates(name, known, date_format, order, first)
+        return Column(name, kind, values[codes], order=order)
     if kind == "category":
         return _category(name, known, codes)
     values = np.empty(len(known), object)
@@ -263,32 +265,30 @@ def _numbers(texts: Sequence[str | None], decimal: str) -> np.ndarray | None:
     return None if odd else np.array(values, np.float64)
 
 
-def _dates(texts: Sequence[str | None], form: str | None) -> np.ndarray:
-    """The moments that texts are. Raises ValueError if one is none."""
+def _dates(
+    name: str, texts: Sequence[str | None], form: str | None, order: str | None, first: First
+) -> tuple[np.ndarray, str]:
+    """The moments that texts are, and in which order those with slashes have day and month."""
+    found_order = order_of(text for text in texts if text) if form is None else None
+    if found_order == "" and order is None:
+        place, unclear = first(leaves_open)
+        raise DataError(
+            f"Table: {place}: column {name!r} may have the day or the month first, got "
+            f"{unclear!r}, and no value has a number above 12; say dates='day-first', or "
+            "dates='month-first'"
+        )
+    order = None if found_order is None else order or found_order
     values = np.full(len(texts), _NO_TIME)
     for row, text in enumerate(texts):
-        if text is not None:
-            moment = _date(text, form)
-            if moment is None:
-                raise ValueError(text)
-            values[row] = moment
-    return values
-
-
-def _date(text: str, form: str | None) -> np.datetime64 | None:
-    try:
-        if form is not None:
-            return _moment(datetime.strptime(text, form))
-        return _moment(datetime.fromisoformat(iso_date(text))) if is_date(text) else None
-    except ValueError:
-        return None
-
-
-def _moment(moment: date) -> np.datetime64:
-    """A date or a time, in UTC if it has a time zone."""
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(moment, "us")
+        found = None if text is None else moment(text, form, order)
+        if text is not None and found is None:
+            place, odd = first(lambda text: moment(text, form, order) is None)
+            why = f" as {form or '2024-12-31 23:59:59, 2024-12-31 or 31.12.2024'}"
+            if order is not None:
+                why = f", {order.replace('-', ' ')}"
+            raise mistaken(place, name, "date", odd, why)
+        values[row] = _NO_TIME if found is None else found
+    return values, order or ""
 
 
 def in_order(texts: Iterable[str]) -> tuple[str, ...]:
@@ -317,7 +317,9 @@ def _text(name: str, texts: Sequence[str | None]) -> Column:
 # -- columns of arrays ----------------------------------------------------------------------------
 
 
-def of_array(name: str, data: Any, place: Place, *, kind: str | None = None) -> Column:
+def of_array(
+    name: str, data: Any, place: Place, *, kind: str | None = None, order: str | None = None
+) -> Column:
     """A column of an array, of numbers or of objects, which keep the types that they have.
 
     Texts are not read as numbers here, unless `kind` says so.
@@ -348,7 +350,7 @@ def of_array(name: str, data: Any, place: Place, *, kind: str | None = None) -> 
         return named if kind == "category" else _text(name, texts)
     if column.kind in ("category", "text"):
         texts = [column.value(row) or "" for row in range(len(column))]
-        return of_texts(name, texts, place, kind=kind)
+        return of_texts(name, texts, place, kind=kind, order=order)
     raise ArgumentError(f"Table: column {name!r} holds {column.kind}s, which are no {kind}s")
 
 
@@ -372,7 +374,7 @@ def _of_objects(name: str, array: np.ndarray, place: Place, kind: str | None) ->
             name, "number", np.array([math.nan if v is None else float(v) for v in values])
         )
     if all(issubclass(t, date) for t in types):
-        moments = [_NO_TIME if v is None else _moment(v) for v in values]
+        moments = [_NO_TIME if v is None else as_moment(v) for v in values]
         return Column(name, "date", np.array(moments, "datetime64[us]"))
     for row, value in enumerate(values):
         if value is not None and not isinstance(value, str):

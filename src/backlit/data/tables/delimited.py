@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import accumulate, chain, islice
@@ -22,15 +21,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...files import opened
+from .dates import is_date
 from .plain import PlainParts, is_plain
 
 DELIMITERS = ",;\t|"
-_DATE = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?\s?(Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
-#: With dots the day comes first, wherever dates are written so.
-_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( \d\d:\d\d(:\d\d)?)?", re.ASCII)
-_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])", re.ASCII)
 _AT_ONCE = 1 << 12  # records
 _FIRST = 100  # records by which a header is known
 _LOOKED_AT = 1 << 16  # characters from which the delimiter is found out
@@ -43,27 +37,6 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return "_" not in text
-
-
-def is_date(text: str) -> bool:
-    """Whether a text is a date or time: 2024-12-31T23:59:59Z, 31.12.2024, or a month, 2024-12."""
-    forms = (_DATE, _DOTTED, _MONTH)
-    return any(form.fullmatch(text) for form in forms)
-
-
-def iso_date(text: str) -> str:
-    """A date with dots as ISO 8601 writes it; other texts as they are.
-
-    >>> iso_date("1.3.2024 08:30"), iso_date("2024-12"), iso_date("2024-12-31")
-    ('2024-03-01 08:30', '2024-12-01', '2024-12-31')
-    """
-    if _MONTH.fullmatch(text):
-        return f"{text}-01"
-    dotted = _DOTTED.fullmatch(text)
-    if dotted is None:
-        return text
-    day, month, year, time = dotted.group(1, 2, 3, 4)
-    return f"{year}-{month:0>2}-{day:0>2}{time or ''}"
 
 
 class Records:
@@ -294,4 +267,4 @@ def _names(fields: list[str], path: str) -> list[str]:
     return names
 
 
-__all__ = ["DELIMITERS", "Records", "is_date", "is_number", "iso_date"]
+__all__ = ["DELIMITERS", "Records", "is_number"]

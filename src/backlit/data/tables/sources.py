@@ -15,6 +15,7 @@ from ...errors import ArgumentError, BacklitError, DataError, MissingDependencyE
 from ...foreign import words
 from ...spelling import near_name
 from .columns import KINDS, Column, Place, of_array, of_texts
+from .dates import ORDERS
 from .delimited import Records
 
 _PARQUET = b"PAR1"
@@ -39,7 +40,7 @@ class Reading:
         target: str | Sequence[str] | None,
         kinds: Mapping[str, str] | None,
         ignore: Collection[str],
-        dates: Mapping[str, str] | None,
+        dates: Mapping[str, str] | str | None,
         missing: Collection[str],
         decimal: str | None,
         csv: dict[str, Any],
@@ -47,11 +48,18 @@ class Reading:
         self.targets = () if target is None else _as_names("target", target)
         self.kinds = dict(kinds or {})
         self.ignore = _as_names("ignore", ignore)
-        self.dates = dict(dates or {})
+        self.order = dates if isinstance(dates, str) else None
+        if self.order not in (None, *ORDERS):
+            raise ArgumentError(
+                f"Table: dates must be {' or '.join(map(repr, ORDERS))}, or forms by the names of "
+                f"columns, as {{'day': '%d/%m/%Y'}}, got {dates!r}"
+            )
+        self.dates = {} if isinstance(dates, str) else dict(dates or {})
         self.missing = frozenset(missing) | {""}
         self.decimal = decimal
         self.csv = csv
         self.found: dict[str, str] = {}  # of a stream: columns and their kinds
+        self.orders: dict[str, str] = {}  # of dates, as the first piece says
         for name, kind in self.kinds.items():
             if kind not in KINDS:
                 raise ArgumentError(
@@ -94,6 +102,7 @@ class Reading:
 
         def read(kind: str | None) -> Column:
             form = self.dates.get(name)
+            given = form if form in ORDERS else self.order or self.orders.get(name)
             return of_texts(
                 name,
                 texts,
@@ -101,17 +110,21 @@ class Reading:
                 kind=kind,
                 missing=self.missing,
                 decimal=self.decimal,
-                date_format=form,
+                date_format=None if form in ORDERS else form,
+                order=given,
             )
 
-        column = read(self._kind(name))
+        column = read(self._kind(name) or ("date" if self.dates.get(name) in ORDERS else None))
+        if column.order:
+            self.orders[name] = column.order
         return read("category") if self._are_classes(column) else column
 
     def array(self, name: str, data: Any, place: Place) -> Column:
         """A column of something that has types of its own."""
         if name in self.dates:
             return self.texts(name, ["" if v is None else str(v) for v in data], place)
-        column = of_array(name, data, place, kind=self._kind(name) or _declared(data))
+        kind = self._kind(name) or _declared(data)
+        column = of_array(name, data, place, kind=kind, order=self.order)
         return column.as_categories() if self._are_classes(column) else column
 
     def _kind(self, name: str) -> str | None:

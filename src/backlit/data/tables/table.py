@@ -48,8 +48,9 @@ class Table(Dataset):
       if there are at most 20 different, each at least twice on average, unless `kinds` says
       "number".
     - `ignore` names columns that are left out; `missing` the texts that stand for no value.
-    - `dates` gives the form of dates that are not as 2024-12-31 or 31.12.2024:
-      `{"day": "%d/%m/%Y"}`.
+    - `dates` gives the form of dates that are not as 2024-12-31, 31.12.2024 or 2024/12/31:
+      `{"day": "%B %Y"}`. With slashes, as 3/12/2024, a number above 12 says where the day is; if
+      there is none, `dates="day-first"` or `"month-first"` must.
     - `delimiter`, `header`, `encoding` are the CSV file's; see `delimited.Records`. `decimal` is
       the sign in its numbers, "." or ","; the other may part thousands. By default it is a point,
       where `;` parts the fields also a comma, and commas as in 1,234,567 or 1,234.5 part thousands.
@@ -65,7 +66,7 @@ class Table(Dataset):
         *,
         kinds: Mapping[str, str] | None = None,
         ignore: Collection[str] = (),
-        dates: Mapping[str, str] | None = None,
+        dates: Mapping[str, str] | str | None = None,
         missing: Collection[str] = MISSING,
         decimal: str | None = None,
         delimiter: str | None = None,
@@ -203,7 +204,7 @@ class TableStream(IterableDataset):
         *,
         kinds: Mapping[str, str] | None = None,
         ignore: Collection[str] = (),
-        dates: Mapping[str, str] | None = None,
+        dates: Mapping[str, str] | str | None = None,
         missing: Collection[str] = MISSING,
         decimal: str | None = None,
         delimiter: str | None = None,
