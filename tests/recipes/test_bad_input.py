@@ -47,6 +47,22 @@ def test_what_is_not_there_and_what_is_not_known(tmp_path):
             folder, ArgumentError)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a.xlsx", "a.xlsx is a spreadsheet; save it as CSV, or: python -c .*'a.xlsx'.*'a'"),
+        ("photos.tar.gz", "photos.tar.gz is an archive; unpack it, and name what is in it"),
+        ("model.PKL", "model.PKL is a pickle, which could run any code; save its arrays by"),
+        ("a.libsvm", r"a.libsvm has sparse rows; .*numpy.savez\('a', x=x.toarray\(\), y=y\)"),
+        ("a.json", r"a.json is JSON as a whole; write one object a line \(.jsonl\)"),
+        ("cat.png", "cat.png is one picture; name the folder in which those of each class have a"),
+        ("a.sqlite", 'a.sqlite is a database; .* sqlite3 -header -csv a.sqlite "select'),
+    ],
+)
+def test_a_format_that_is_not_read_comes_with_what_to_do(tmp_path, name, says):
+    refused(says, written(tmp_path / name, "PK something"))
+
+
 def test_which_column_is_meant(tmp_path):
     table = kinds.write(tmp_path / "t.csv", ["area", "rooms"], [[i, i % 3] for i in range(60)])
     refused(r"t.csv: which column is to be learned\? Say --target NAME, one of area \(numbers\)",

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..data import Dataset
-from ..errors import ArgumentError, MissingFileError
+from ..errors import ArgumentError, DataError, MissingFileError
 from .form import Form, Parts, Source
+from .others import cure_for
 from .settings import RECIPE, SETTINGS, checked, did_you_mean
 
 #: What every recipe sets.
@@ -123,6 +124,9 @@ def look_at(source: Source) -> Task:
             f"{source.dataset!r} is neither a file or folder nor one of {', '.join(builtin)}"
             + did_you_mean(source.dataset, builtin)
         )
+    cure = cure_for(source.path) if source.path.is_file() else None
+    if cure is not None:
+        raise DataError(f"{source.path} {cure}")
     what = f"{source.path}: it is not clear what it holds"
     if source.path.is_dir():
         names = sorted(p.name for p in source.path.iterdir() if not p.name.startswith("."))

@@ -28,6 +28,8 @@ _MARK = codecs.BOM_UTF8
 _EXACT, _LONGEST, _CODED = 15, 48, 24
 #: Fields that perhaps are all the different ones; what makes keys of fields, of 8 bytes or more.
 _SAMPLE, _EIGHT, _MIXING = 1000, np.uint64(256), np.uint64(0x9E3779B97F4A7C15)
+#: Fields that are read at once: so few that what is made of them stays in the cache.
+_BLOCK = 1 << 14
 #: Fields that say quickly that a column is no numbers.
 _FIRST = 100
 _POWERS = np.array([float(f"1e{k}") for k in range(_LONGEST + 1)])
@@ -87,6 +89,14 @@ class Cells(Sequence[str]):
             return None
         if len(self) > _FIRST and lengths[:_FIRST].any() and self[:_FIRST].numbers() is None:
             return None
+        if len(self) > _BLOCK:
+            made = np.empty(len(self))
+            for row in range(0, len(self), _BLOCK):
+                found = self[row : row + _BLOCK].numbers()
+                if found is None and lengths[row : row + _BLOCK].any():
+                    return None
+                made[row : row + _BLOCK] = np.nan if found is None else found
+            return made
         digits = np.zeros(len(self), np.int64)  # the number that they make
         count, behind = np.zeros(len(self), np.int8), np.zeros(len(self), np.int8)
         point, other = np.zeros(len(self), bool), np.zeros(len(self), bool)
