@@ -17,9 +17,11 @@ from ...nn.module import Module, Parameter
 from ...op import Op, describe
 from ...tape import INTERNAL, Scope, is_open
 from ...tensor import Tensor, as_tensor
+from .expressions import Site
 from .local import local_gradient
 from .model import Live, Record
 from .parts import Edge, NodeRecord, Read, ScopeRecord
+from .purposes import name_results, say_what_constants_are
 from .value import Value
 
 #: What arrived at a gate in a backward pass, and what it sent to which input.
@@ -49,6 +51,7 @@ class Builder:
         self.off: set[int] = set()
         self.ops: dict[int, Op] = {}
         self._scope_ids: dict[int, int] = {}
+        self._calls: list[tuple[int | None, Site]] = []  # of modules: that outside, and from where
         self._children: dict[int, dict[int, str]] = {}
         self._parameters: dict[int, str] = {}
         self._roots: dict[str, list[Module]] = {}  # outermost modules by their kind
@@ -73,6 +76,7 @@ class Builder:
             detail = f"{kind}({s.module.extra_repr()})"
             self.scopes.append(ScopeRecord(number, parent, name, kind, file, line, detail))
             self._scope_ids[id(s)] = number
+            self._calls.append((parent, (s.code, s.instruction)))
             self.alive.append(s)
         return None if scope is None else self._scope_ids[id(scope)]
 
@@ -184,7 +188,8 @@ class Builder:
         `chosen` says that the output is known to be the loss, `whole` that every op was seen.
         """
         value = None if seed is None else Value(seed)
-        self._say_what_constants_are()
+        name_results(self.nodes, self.edges, self._calls)
+        say_what_constants_are(self.nodes, self.edges)
         self._tell_modules_apart()
         reads = self._with_leaves(self.reads)
         live = Live(self.tensors, self.alive, reads, self.off, self.ops, chosen, whole)
@@ -215,26 +220,6 @@ class Builder:
                 node = self.nodes[number]
                 if key in whole and node.name == self._parameters[key]:
                     node.name = whole[key]
-
-    def _say_what_constants_are(self) -> None:
-        """Name constants that have no name by what they are for: `target_3`, `mask_1`, `input_0`.
-
-        That is what the first op that does more than move them calls that input.
-        """
-        uses: dict[int, Edge] = {}
-        for e in self.edges:
-            uses.setdefault(e.source, e)
-        for node in self.nodes:
-            if node.kind != "constant" or node.name or node.id not in uses:
-                continue
-            edge = uses[node.id]
-            while edge.target in uses and self.nodes[edge.target].op_class.role == "mover":
-                edge = uses[edge.target]
-            word = edge.argument.split("[")[0]
-            if len(word) < 3 or " " in word:  # x, a, b
-                word = "mask" if node.dtype.kind == "b" else "input" if node.shape else ""
-            if word:
-                node.name = f"{word}_{node.id}"
 
 
 HOOKS = "it has hooks, which the record does not call: the user's own gradient may differ"

@@ -104,23 +104,6 @@ def operands(e: ast.expr, file: str) -> list[ast.expr]:
     return [] if any(isinstance(x, ast.Starred) for x in given) else given
 
 
-def written_at(site: Site, position: int) -> str:
-    """The variable, attribute or element that an op's input is where it was applied; "" for none.
-
-    Only where the instruction applied that op alone is this the input.
-    """
-    e = expression_of(site)
-    given = [] if e is None else operands(e, site[0].co_filename)
-    if position >= len(given):
-        return ""
-    part = given[position]
-    while isinstance(part, ast.Attribute) or (
-        isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant)
-    ):
-        part = part.value
-    return plainly(given[position]) if isinstance(part, ast.Name) else ""
-
-
 def is_library(e: ast.expr, file: str) -> bool:
     """Whether what stands before the dot is a module (bl, nn.functional, F), and not a Tensor."""
     while isinstance(e, ast.Attribute):

@@ -16,12 +16,13 @@ from ...autograd import topological
 from ...backend import eager
 from ...dtypes import FLOATING
 from ...errors import ArgumentError, GradientError
+from ...nn.module import Parameter
 from ...op import describe
 from ...state import STATE
 from ...tape import Node
 from ...tensor import Tensor
 from .builder import HOOKS, Builder, join, seed_of
-from .expressions import written_at
+from .calls import argument_at, data_at
 from .model import Record
 from .naming import names_of, user_frames
 from .parts import Applied, NodeRecord
@@ -101,13 +102,18 @@ class _Tape:
         for node in self.order:
             for module in getattr(node.op, "modules", ()):  # that were called inside of it
                 add.learn(module)
-        several = self._sites_of_several_ops()
+        several, fed = self._sites_of_several_ops(), self._sites_that_are_fed()
         for node in self.order:
             sources: list[int | None] = []
             for i, x in enumerate(node.inputs):
                 if isinstance(x, Tensor) and x not in self.made:  # a leaf at its first use
-                    if (node.code, node.instruction) not in several and not node.op.closed:
-                        add.called[id(x)] = written_at((node.code, node.instruction), i)
+                    site = node.code, node.instruction
+                    if not node.op.closed and not isinstance(x, Parameter):
+                        alone = site not in several
+                        add.called[id(x)] = argument_at(site, node.op, i, alone)
+                        if site not in fed:  # the first that it reads is what it was given
+                            add.called[id(x)] = add.called[id(x)] or data_at(site)
+                            fed.add(site)
                     self._add_leaf(x)
                 sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
             site = node.code, node.instruction
@@ -139,6 +145,15 @@ class _Tape:
             site
             for node in self.order
             if first.setdefault(site := (node.code, node.instruction), node.op.name) != node.op.name
+        }
+
+    def _sites_that_are_fed(self) -> set[tuple[Any, int]]:
+        """The instructions that were given what others have computed."""
+        return {
+            (node.code, node.instruction)
+            for node in self.order
+            for x in node.inputs
+            if isinstance(x, Node) and (x.code, x.instruction) != (node.code, node.instruction)
         }
 
     def _add_leaf(self, x: Tensor) -> None:

@@ -20,7 +20,7 @@ from ..words import effect_of
 from .labels import SIGNS, TIMES_NUMBER, Labels
 from .layout import FILLED, METRICS
 from .overview import BESIDE, LARGEST, MANY, MARGIN, READABLE, SMALL, TRIES
-from .tree import Tree
+from .tree import Box, Tree
 
 #: Up to this many nodes the chain rule is written out for each.
 MAX_CHAINS = 60
@@ -106,23 +106,7 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
         "words": list(words),
         "signs": _signs(labels),
         "statistics": list(STATISTICS),
-        "boxes": [
-            {
-                "parent": -1 if b.parent is None else b.parent,
-                "title": b.title,
-                "detail": b.detail,
-                "kind": b.kind,
-                "node": -1 if b.node is None else b.node,
-                "wanted": b.wanted,
-                "members": b.members,
-                "slots": [x for slot in b.slots for x in slot],
-                "columns": b.columns,
-                "hops": [[h.start, h.stop, h.net, h.edges] for h in b.hops],
-                "inputs": b.inputs,
-                "outputs": b.outputs,
-            }
-            for b in tree.boxes
-        ],
+        "boxes": [_box(b) for b in tree.boxes],
         "parent": tree.parent,
         "owner": tree.record.owner,
         "results": tree.record.results,
@@ -149,6 +133,23 @@ def numbers(tree: Tree, labels: Labels) -> dict[str, Any]:
         },
         "value_statistics": [_statistics(n.value) for n in nodes],
         "gradient_statistics": [_statistics(n.upstream) for n in nodes],
+    }
+
+
+def _box(b: Box) -> dict[str, Any]:
+    return {
+        "parent": -1 if b.parent is None else b.parent,
+        "title": b.title,
+        "detail": b.detail,
+        "kind": b.kind,
+        "node": -1 if b.node is None else b.node,
+        "wanted": b.wanted,
+        "members": b.members,
+        "slots": [x for slot in b.slots for x in slot],
+        "columns": b.columns,
+        "hops": [[h.start, h.stop, h.net, h.edges] for h in b.hops],
+        "inputs": b.inputs,
+        "outputs": b.outputs,
     }
 
 

@@ -43,6 +43,11 @@ def _norm(v: Value) -> str:
     return "∞" if s["inf"] else number(s["norm"], 3)
 
 
+def bare(n: NodeRecord) -> str:
+    """A node's name as it is drawn: without the number that tells it from others of this name."""
+    return (n.name or "").removesuffix(f"_{n.id}")
+
+
 #: What the signs of local gradients say happens to the gradient that comes from above.
 SIGNS = {
     "×1": "goes on unchanged",
@@ -113,7 +118,10 @@ class Labels:
     def _symbol(self, n: NodeRecord) -> str:
         if n.kind == "op":
             return symbol_of(n)
-        return n.name.rpartition(".")[2] if n.name else n.kind
+        if n.name:
+            return bare(n).rpartition(".")[2]
+        one = n.value.item() if n.kind == "constant" and n.value is not None else None
+        return n.kind if one is None else number(one)
 
     def inputs(self, node: int) -> int:
         """How many wires come into a node."""

@@ -8,7 +8,7 @@ from html import escape as escape_html
 from ....table import quantity
 from ...records.parts import NodeRecord, printable
 from ...records.value import number
-from .labels import Labels, touching
+from .labels import Labels, bare, touching
 from .layout import METRICS, Frame, Turn
 from .tree import BEND, IN, ITEM, Box, Tree
 
@@ -311,8 +311,8 @@ def _node(n: NodeRecord, labels: Labels, x: float, y: float, output: bool) -> st
             f'<text class="symbol" x="{middle:.1f}" y="{y:.1f}">{symbol}</text>'
         )
         if n.name:
-            above = y - height / 2 - 6
-            text += f'<text class="name" x="{middle:.1f}" y="{above:.1f}">{escape(n.name)}</text>'
+            above, name = y - height / 2 - 6, escape(bare(n))
+            text += f'<text class="name" x="{middle:.1f}" y="{above:.1f}">{name}</text>'
         below = "raised here" if n.error else labels.role[n.id]
         if below:
             style = "error" if n.error else "role"

@@ -496,6 +496,9 @@ function svgBox(box, now) {
   return text + "</g>";
 }
 
+// Without the number that tells it from others of this name.
+const bare = (n) => N.name[n].endsWith("_" + n) ? N.name[n].slice(0, -("_" + n).length) : N.name[n];
+
 function svgNode(item, now) {
   const n = item.n, {x, y, w, h} = item, middle = r1(x + w / 2), error = D.error_of[n];
   let style = "", tone = "";
@@ -505,7 +508,7 @@ function svgNode(item, now) {
   if (isOp[n]) {
     const radius = w === h ? h / 2 : 12;
     text += `<rect class="gate"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="${radius}"/><text class="symbol" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
-    if (N.name[n]) text += `<text class="name halo" x="${middle}" y="${r1(y - h / 2 - 6)}">${escape(N.name[n])}</text>`;
+    if (N.name[n]) text += `<text class="name halo" x="${middle}" y="${r1(y - h / 2 - 6)}">${escape(bare(n))}</text>`;
     const below = error ? "raised here" : N.role[n];
     if (below) text += `<text class="${error ? "error" : "role halo"}" x="${middle}" y="${r1(y + h / 2 + 16)}">${below}</text>`;
     if (bodyOf.has(n)) text += svgOpener(n);
