@@ -1,5 +1,6 @@
 """The report of a run: it changes nothing, says what there is to say, and works in a browser."""
 
+import base64
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from backlit.data import DataLoader, Dataset, TensorDataset
 from backlit.errors import ArgumentError, DataError, NonFiniteError, ShapeError
 from backlit.train import Accuracy, Report, Trainer, load_flight
 from backlit.train.report import callback
+from backlit.train.report.everywhere import SIDE, everywhere
 from backlit.train.report.examples import data_uri
 from backlit.train.report.looking import histogram, look
 from backlit.train.training import Training
@@ -224,7 +226,7 @@ def test_labels_of_positions_and_ignored_ones():
     truth = np.full((2, 4), 1)
     truth[1, 2], truth[0, 0] = 2, -100
     results = callback.look_at_examples(
-        _Says(scores), None, (backlit.zeros((2, 1)), backlit.tensor(truth)), None, None
+        _Says(scores), None, (backlit.zeros((2, 1)), backlit.tensor(truth))
     )
     assert results["confusion"] == [[0, 0, 0], [0, 6, 0], [0, 1, 0]]
     assert [w["where"] for w in results["worst"]] == [[2]]
@@ -243,7 +245,7 @@ def test_many_classes_are_limited_to_the_most_confused():
     scores = np.eye(200)
     scores[7, 9] = 5
     x = backlit.zeros((200, 1)), backlit.tensor(np.arange(200))
-    results = callback.look_at_examples(_Rows(scores), None, x, None, None)
+    results = callback.look_at_examples(_Rows(scores), None, x)
     assert results["classes_of"] == 200
     assert len(results["classes"]) == 40
     assert {"7", "9"} <= set(results["classes"])
@@ -374,6 +376,98 @@ def test_a_loss_that_is_not_finite(tmp_path):
     assert data["results"]["unusable"] > 0
     text = path.read_text("utf-8").split('id="data">')[1].split("</script>")[0]
     json.loads(text, parse_constant=pytest.fail)  # JSON has no NaN
+
+
+def on_a_plane(classes, n=40):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
+    return TensorDataset(x, (x[:, 0] > 0).astype(int) + (classes - 2) * (x[:, 1] > 0))
+
+
+def unpacked(text):
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(SIDE, SIDE)
+
+
+def places(spans):
+    x, y = np.meshgrid(*(np.linspace(*s, SIDE) for s in spans))
+    return np.stack([x, y], -1).reshape(-1, 2).astype(np.float32)
+
+
+def test_what_a_classifier_says_all_over_the_plane(tmp_path):
+    for classes in (2, 3):
+        report = Report(tmp_path / f"{classes}.html", on_a_plane(classes))
+        model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, classes))
+        trained([report], model=model, data=on_a_plane(classes), epochs=2)
+        data = content(report.path)
+        assert [k["epoch"] for k in data["looks"] if k["everywhere"]] == [0, 1, 2]
+        found = data["looks"][-1]["everywhere"]
+        (low, high), _ = found["spans"]
+        assert -1.3 < low < -1.0
+        assert 1.0 < high < 1.3
+        shares = nn.functional.softmax(model(backlit.tensor(places(found["spans"]))), dim=1)
+        guess = shares.numpy().argmax(1).reshape(SIDE, SIDE)
+        assert (unpacked(found["guess"]) == guess).mean() > 0.999
+        sure = 255 * shares.numpy().max(1).reshape(SIDE, SIDE)
+        assert np.abs(unpacked(found["sure"]) - sure).max() <= 1
+        assert len(data["results"]["places"]) == 40
+        assert {p[2] for p in data["results"]["places"]} == set(range(classes))
+
+
+def test_one_score_for_two_classes_and_numbers_on_a_plane_and_on_a_line():
+    x = np.random.default_rng(0).uniform(-1, 1, (30, 2)).astype(np.float32)
+    model = nn.Linear(2, 1)
+    model.weight.assign([[2.0, 0.0]])
+    model.bias.assign([0.0])
+    inputs = [backlit.tensor(x)]
+    found = everywhere(model, nn.BCEWithLogitsLoss(), inputs, 2)
+    at = places(found["spans"])[:, 0].reshape(SIDE, SIDE)
+    np.testing.assert_array_equal(unpacked(found["guess"]), at > 0)
+    sure = 1 / (1 + np.exp(-np.abs(2 * at)))
+    assert np.abs(unpacked(found["sure"]) - 255 * sure).max() <= 1
+    found = everywhere(model, nn.MSELoss(), inputs, None)
+    values = found["low"] + (found["high"] - found["low"]) * unpacked(found["values"]) / 255
+    np.testing.assert_allclose(values, 2 * at, atol=0.02)
+    line = everywhere(nn.Linear(1, 1), nn.MSELoss(), [backlit.tensor(x[:, :1])], None)
+    assert len(line["line"]) == 160
+    assert np.ptp(np.diff(line["line"])) < 3e-4
+    wide = backlit.zeros((4, 3))
+    assert everywhere(nn.Linear(3, 1), nn.MSELoss(), [wide], None) is None
+    assert everywhere(nn.Linear(2, 2), nn.MSELoss(), inputs, None) is None  # two numbers a place
+
+
+class Writes(nn.Module):
+    """Scores (N, classes, T) for the next of a few letters."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(3, 3)
+
+    def forward(self, x):
+        return self.table(x).transpose(1, 2)
+
+
+def test_texts_have_samples_and_mistakes_in_tokens(tmp_path):
+    ids = np.tile([0, 1, 2, 2], (8, 20))
+    data = TensorDataset(ids[:, :-1], ids[:, 1:])
+    letters = ["a", "b", " "]
+    report = Report(tmp_path / "r.html", data, tokens=letters, samples=lambda m: "aab" * 500)
+    trained([report], model=Writes(), data=data, epochs=2, metrics=[])
+    found = content(report.path)
+    assert [k["samples"][0][:4] for k in found["looks"]] == ["aaba"] * 3
+    assert len(found["looks"][0]["samples"][0]) == 600
+    assert found["results"]["classes"] == letters
+    worst = found["results"]["worst"][0]
+    place = worst["where"][0]
+    assert worst["from"] + worst["at"] == place
+    assert len(worst["tokens"]) <= 48
+    assert worst["tokens"][worst["at"]] == letters[ids[worst["row"], place]]
+    assert worst["truth"] == letters[ids[worst["row"], place + 1]]
+
+
+def test_samples_that_fail_are_told_and_end_nothing(tmp_path):
+    report = Report(tmp_path / "r.html", pictures(20), samples=lambda m: 1 / 0)
+    assert trained([report], epochs=1).epoch == 1
+    assert content(report.path)["problems"] == ["samples: ZeroDivisionError: division by zero"]
 
 
 class Roots(nn.Module):
@@ -605,6 +699,52 @@ def test_the_page_shows_everything(browser, tmp_path):
     WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready) > 0)
     browser.switch_to.default_content()
     assert browser.get_log("browser") == []
+
+
+@pytest.mark.browser
+def test_planes_residuals_and_texts_in_a_browser(browser, tmp_path):
+    path = tmp_path / "plane.html"
+    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+    trained([Report(path, on_a_plane(3))], model=model, data=on_a_plane(3), epochs=3)
+    show(browser, path)
+    assert run(browser, "document.querySelectorAll('#everywhere .dot').length") == 43  # and 3 keys
+    label = "document.querySelector('#everywhere output').textContent"
+    assert run(browser, label) == "epoch 3"
+    slider = browser.find_element("css selector", "#everywhere input")
+    slider.send_keys("\ue011")  # Home
+    assert run(browser, label) == "epoch 0"
+    assert (
+        run(browser, "document.querySelector('#everywhere image').href.baseVal")[:10]
+        == "data:image"
+    )
+    path = tmp_path / "text.html"
+    ids = np.tile([0, 1, 2, 2], (8, 20))
+    data = TensorDataset(ids[:, :-1], ids[:, 1:])
+    report = Report(path, data, tokens=["a", "b", "\n"], samples=lambda m: "<b>")
+    trained([report], model=Writes(), data=data, epochs=1, metrics=[])
+    show(browser, path)
+    assert run(browser, "document.querySelector('#samples pre').textContent") == "<b>"
+    assert run(browser, "document.querySelectorAll('#mistakes mark').length") > 0
+    path = tmp_path / "numbers.html"
+    x = np.random.default_rng(0).normal(0, 1, (30, 1)).astype(np.float32)
+    line = TensorDataset(x, 3 * x)
+    report = Report(path, line)
+    trained([report], model=nn.Linear(1, 1), data=line, loss=nn.MSELoss(), metrics=[])
+    show(browser, path)
+    assert run(browser, "document.querySelectorAll('#errors svg').length") == 3
+    assert "epoch 3" in run(browser, "document.querySelector('#everywhere').textContent")
+
+
+@pytest.mark.browser
+def test_a_failed_run_in_a_browser(browser, tmp_path):
+    report = Report(tmp_path / "r.html", pictures(20))
+    with pytest.raises(ShapeError):
+        trained([report], model=Narrows(), flight=tmp_path / "flight.safetensors")
+    show(browser, report.path)
+    assert run(browser, "document.querySelector('main').firstElementChild.id") == "account"
+    text = run(browser, "document.getElementById('account').textContent")
+    assert "Failed in epoch 1, step 4" in text
+    assert "backlit replay" in text
 
 
 @pytest.mark.browser

@@ -31,6 +31,8 @@ from .targets import Prediction, Target, log_softmax
 ENDINGS = (".txt", ".md", ".text")
 #: Characters that a prediction adds; how sharp its probabilities are; the seed that draws them.
 _LENGTH, _TEMPERATURE, _SEED = 200, 0.8, 0
+#: In a report it writes so many characters behind the first so many of an example.
+_WRITTEN, _BEGUN = 80, 12
 #: A list of names has at least so many lines, and this share of them has at most so many words.
 _LINES, _SHARE, _WORDS = 50, 0.9, 3
 
@@ -137,9 +139,9 @@ class Continuation(Form):
         """What the network writes behind the text."""
         return [(name, Prediction(self._continued(model, text))) for name, text in self.read(given)]
 
-    def _continued(self, model: nn.Module, text: str) -> str:
+    def _continued(self, model: nn.Module, text: str, length: int = _LENGTH) -> str:
         numbers = self._tokenizer.encode(text)
-        draws = Generator(_SEED).uniform((_LENGTH,)).numpy()
+        draws = Generator(_SEED).uniform((length,)).numpy()
         with no_grad():
             for draw in draws.tolist():
                 seen = np.array([numbers[-self.context :]], np.int64)
@@ -152,6 +154,16 @@ class Continuation(Form):
     def describe(self) -> Callable[..., str]:
         """The text."""
         return lambda x: self._tokenizer.decode(x)
+
+    @property
+    def in_tokens(self) -> Callable[..., list[str]]:
+        """The characters."""
+        return lambda x: [self._tokenizer.decode([i]) for i in x.tolist()]
+
+    def samples(self, inputs: Sequence[np.ndarray]) -> Callable[[nn.Module], str]:
+        """A continuation of the first characters."""
+        begun = self._tokenizer.decode(inputs[0][:_BEGUN])
+        return lambda model: self._continued(model, begun, _WRITTEN)
 
 
 class Corpus(Recipe):

@@ -134,6 +134,15 @@ class Form:
         """What makes text of an encoded example, where that is no picture."""
         return None
 
+    @property
+    def in_tokens(self) -> Callable[..., list[str]] | None:
+        """What makes the tokens of an encoded example, where it is made of them."""
+        return None
+
+    def samples(self, inputs: Sequence[np.ndarray]) -> Callable[[nn.Module], str] | None:
+        """What lets a network write something, if it can, from how an encoded example begins."""
+        return None
+
     def predictions(self, outputs: np.ndarray, arrays: Sequence[np.ndarray]) -> list[Prediction]:
         """What outputs for these inputs say."""
         return self.target.predictions(outputs)

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..data import DataLoader
 from ..errors import ArgumentError, DataError
 from ..files import LOCK, hold
@@ -118,11 +120,14 @@ class Job:
 
     def _report(self) -> Report:
         s, sizes = self.settings, self.parts.sizes
+        *first, _ = self.parts.test[0]
         report = Report(
             self.folder / REPORT,
             self.parts.test,
             classes=self.form.target.labels or None,
             describe=self.form.describe,
+            tokens=self.form.in_tokens,
+            samples=self.form.samples([np.asarray(x) for x in first]),
             title=f"{self.task.name}: {s['model']}",
         )
         named = zip(sizes, ("training", "validation", "test"), strict=True)

@@ -191,11 +191,12 @@ class TaggedWords(Form):
     def describe(self) -> Callable[..., str]:
         """The words."""
 
-        def words(x: np.ndarray) -> str:
-            known = self._vocabularies[0]
-            return " ".join(known.token(i) for i in x[:, 0].tolist() if i)
+        return lambda x: " ".join(self.in_tokens(x))
 
-        return words
+    @property
+    def in_tokens(self) -> Callable[..., list[str]]:
+        """The words."""
+        return lambda x: [self._vocabularies[0].token(i) for i in x[:, 0].tolist() if i]
 
 
 def features(token: str) -> tuple[str, str, str]:

@@ -132,12 +132,13 @@ class Texts(Form):
     @property
     def describe(self) -> Callable[..., str]:
         """The text, of the tokens that are known."""
+        space = " " if self.unit == "words" else ""
+        return lambda x: space.join(self.in_tokens(x))
 
-        def text(x: np.ndarray) -> str:
-            space = " " if self.unit == "words" else ""
-            return space.join(self._vocabulary.token(i) for i in x.tolist() if i)
-
-        return text
+    @property
+    def in_tokens(self) -> Callable[..., list[str]]:
+        """The tokens that are known."""
+        return lambda x: [self._vocabulary.token(i) for i in x.tolist() if i]
 
 
 def cut(text: str, unit: str) -> list[str]:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...autograd import no_grad
 from ...data import DataLoader, collate
 from ...data.dataset import rows_of
 from ...errors import ArgumentError, DataError, NonFiniteError
 from ...files import set_aside, write_whole
+from ...nn import Module
 from ...nn.keeping import kept
 from ...see import draw, record
 from ...tensor import Tensor, as_tensor
 from ..callbacks import Callback
 from ..failure.account import Account, account_of, interrupted
 from ..training import INTERRUPTED, Training
-from .examples import EXAMPLES, Describe, look_at_examples
+from .everywhere import everywhere
+from .examples import EXAMPLES, Describe, Tokens, Words, classes_of, look_at_examples
 from .looking import look
 from .page import page
 
@@ -32,6 +35,8 @@ LOOKS = 32
 PROBE = 32
 #: While the run goes on the page is written again when this many times its price has passed.
 PATIENCE = 30
+#: Texts that a model writes after an epoch, and their length.
+SAMPLES, LONGEST = 4, 600
 #: A graph of more nodes is left out of the page.
 NODES = 4000
 
@@ -60,7 +65,12 @@ class Report(Callback):
     10,000 of them. The first 32 are the batch on which the layers are looked at after an epoch;
     without examples the page has the curves only. `classes` names the labels. `describe` turns the
     inputs of one example into text, where a picture or its numbers would not do:
-    `lambda tokens: " ".join(words[i] for i in tokens)`.
+    `lambda tokens: " ".join(words[i] for i in tokens)`. `tokens` are the words by their numbers, or
+    a function that makes a list of words of an example's inputs: mistakes are then shown token by
+    token. `samples` is a function of the model, which writes a text, or several, after an epoch.
+
+    Where the inputs are two numbers, the page shows what the network says all over the plane, from
+    epoch to epoch; where they are one, the curve that it is.
 
     Training is the same to the last bit with and without the report: it takes what it needs after
     epochs, on copies, and puts back all random numbers. Of a long run at most 32 epochs' layers are
@@ -78,6 +88,8 @@ class Report(Callback):
         *,
         classes: Sequence[str] | None = None,
         describe: Describe | None = None,
+        tokens: Sequence[str] | Tokens | None = None,
+        samples: Callable[[Module], str | Sequence[str]] | None = None,
         title: str = "Training report",
     ):
         self.path = Path(path)
@@ -86,8 +98,8 @@ class Report(Callback):
                 f"Report: the file's name must end in .html, got {os.fspath(path)!r}"
             )
         self.examples = examples
-        self.classes = classes
-        self.describe = describe
+        self.words = _words(classes, describe, tokens)
+        self.samples = samples
         self.title = title
         #: More lines for the top of the page: name to text.
         self.facts: dict[str, str] = {}
@@ -171,10 +183,26 @@ class Report(Callback):
         with self._looking(trainer, "layers"):
             batch = tuple(c[:PROBE] for c in self._columns)
             seen = {"epoch": trainer.epoch, **look(trainer, batch)}
+            self._look_around(trainer, seen)
             if last:
                 self._last = seen
             else:
                 self.looks.append(seen)
+
+    def _look_around(self, trainer: Training, seen: dict[str, Any]) -> None:
+        """Take down what the model says everywhere, and what it writes."""
+        assert self._columns is not None
+        *inputs, target = self._columns
+        with self._looking(trainer, "plane"):
+            classes = classes_of(trainer.loss_fn, target, self.words)
+            found = everywhere(trainer.model, trainer.loss_fn, inputs, classes)
+            if found is not None:
+                seen["everywhere"] = found
+        if self.samples is not None:
+            with self._looking(trainer, "samples"), no_grad():
+                said = self.samples(trainer.model.eval())
+                texts = [said] if isinstance(said, str) else list(said)
+                seen["samples"] = [str(text)[:LONGEST] for text in texts[:SAMPLES]]
 
     @contextmanager
     def _looking(self, trainer: Training, what: str) -> Iterator[None]:
@@ -191,9 +219,8 @@ class Report(Callback):
         if self._columns is None:
             return {"kind": "none", "why": "the report was given no examples"}
         with self._looking(trainer, "examples"):
-            found = look_at_examples(
-                trainer.model, trainer.loss_fn, self._columns, self.classes, self.describe
-            )
+            model, loss_fn = trainer.model, trainer.loss_fn
+            found = look_at_examples(model, loss_fn, self._columns, self.words)
             return {**found, "of": self._total}
         return {"kind": "none", "why": "the model could not be applied to the examples"}
 
@@ -266,6 +293,15 @@ def _columns(source: Any) -> tuple[tuple[Tensor, ...], int]:
         return _checked(rows, total)
     first = [source[i] for i in range(count)]
     return _checked((make or collate)(first) if first else ([], []), total)
+
+
+def _words(classes: Any, describe: Any, tokens: Any) -> Words:
+    if tokens is not None and not callable(tokens):
+        known = [str(t) for t in tokens]
+        if classes is None:  # a language model's classes are its tokens
+            classes = known
+        return Words(classes, describe, lambda ids: [known[int(i)] for i in ids])
+    return Words(classes, describe, tokens)
 
 
 def _checked(columns: Any, total: int | None) -> tuple[tuple[Tensor, ...], int]:

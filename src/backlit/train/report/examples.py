@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from ...dtypes import FLOATING
 from ...nn import BCELoss, BCEWithLogitsLoss, Module
 from ...see.show.png import png_uri
 from ...tensor import Tensor
+from .everywhere import examples_on
+from .looking import histogram
 
 #: Examples that are looked at, and in one go; mistakes that are shown; classes of a whole matrix.
 EXAMPLES, BATCH, WORST, CLASSES = 10_000, 256, 24, 40
@@ -24,14 +27,43 @@ EXAMPLES, BATCH, WORST, CLASSES = 10_000, 256, 24, 40
 PIXELS, ENTRIES, POINTS = 96, 12, 400
 
 Describe = Callable[..., str]
+#: What makes the texts of an example's tokens out of its inputs.
+Tokens = Callable[..., Sequence[str]]
+#: Tokens of an example that are shown, and before that in which there is the mistake.
+SHOWN, BEFORE = 48, 32
+
+
+@dataclass(frozen=True)
+class Words:
+    """How labels and examples are put into words."""
+
+    classes: Sequence[str] | None = None
+    describe: Describe | None = None
+    tokens: Tokens | None = None
+
+    def shown(self, example: list[np.ndarray], place: int | None = None) -> dict[str, Any]:
+        """An example as its tokens, as text or as a picture; `place` is the token that matters."""
+        if self.tokens is not None:
+            every = list(map(str, self.tokens(*example)))
+            start = 0 if place is None else max(0, place - BEFORE)
+            found = {"tokens": [t[:40] for t in every[start : start + SHOWN]], "from": start}
+            cut = start > 0, start + SHOWN < len(every)
+            return {**found, "cut": cut, **({} if place is None else {"at": place - start})}
+        if self.describe is not None:
+            return {"text": str(self.describe(*example))[:400]}
+        if len(example) == 1 and is_picture(example[0]):
+            return {"picture": data_uri(example[0]), "size": list(example[0].shape[-2:])}
+        return {"text": " · ".join(_entries(a) for a in example)}
+
+
+PLAIN = Words()
 
 
 def look_at_examples(
     model: Module,
     loss_fn: Any,
     columns: Sequence[Tensor],
-    classes: Sequence[str] | None,
-    describe: Describe | None,
+    words: Words = PLAIN,
 ) -> dict[str, Any]:
     """What the model says of examples, in evaluation mode: see this module's first line.
 
@@ -54,23 +86,37 @@ def look_at_examples(
     arrays = [x.numpy() for x in inputs]
     result: dict[str, Any]
     if truth.dtype.kind in "iub" and scores.ndim == truth.ndim + 1 and scores.shape[1] > 1:
-        result = _labels(scores, truth.astype(np.int64), arrays, classes, describe)
+        result = _labels(scores, truth.astype(np.int64), arrays, words)
     elif scores.size == truth.size and _is_binary(loss_fn, truth):
         logits = scores.reshape(truth.shape).astype(np.float64)
         if isinstance(loss_fn, BCELoss):
             logits = np.log(logits) - np.log1p(-logits)
         both = np.stack([np.zeros_like(logits), logits], axis=1)
         there = truth.astype(np.int64)
+        classes = words.classes
         if classes and truth.ndim == 2 and truth.shape[1] == len(classes):
-            result = _several(both, there, arrays, classes, describe)
+            result = _several(both, there, arrays, words)
         else:
-            result = _labels(both, there, arrays, classes or ("0", "1"), describe)
+            named = replace(words, classes=classes or ("0", "1"))
+            result = _labels(both, there, arrays, named)
     elif scores.size == truth.size and scores.dtype in FLOATING:
-        result = _numbers(scores.reshape(truth.shape), truth, arrays, describe)
+        result = _numbers(scores.reshape(truth.shape), truth, arrays, words)
     else:
         return {"kind": "none", "why": "predictions and targets are neither labels nor numbers"}
     result["examples"] = len(truth)
+    if len(arrays) == 1 and arrays[0].ndim == 2 and arrays[0].shape[1] <= 2:
+        result["places"] = examples_on(arrays, truth)
     return result
+
+
+def classes_of(loss_fn: Any, target: Tensor, words: Words) -> int | None:
+    """How many classes there are among the targets; None where they are numbers."""
+    truth = target.numpy()
+    if _is_binary(loss_fn, truth):
+        return 2
+    if truth.dtype.kind not in "iub" or truth.ndim != 1:
+        return None
+    return len(words.classes) if words.classes else int(truth.max(initial=0)) + 1
 
 
 def _is_binary(loss_fn: Any, truth: np.ndarray) -> bool:
@@ -82,11 +128,10 @@ def _labels(
     scores: np.ndarray,
     truth: np.ndarray,
     inputs: list[np.ndarray],
-    classes: Sequence[str] | None,
-    describe: Describe | None,
+    words: Words,
 ) -> dict[str, Any]:
     """Scores (N, C, ...) for labels (N, ...): who was taken for whom, and the worst of it."""
-    count = scores.shape[1]
+    count, classes = scores.shape[1], words.classes
     names = [str(c) for c in classes] if classes and len(classes) == count else None
     names = names or [str(i) for i in range(count)]
     wide = np.moveaxis(scores.astype(np.float64), 1, -1)
@@ -104,7 +149,7 @@ def _labels(
     rows = np.where(wrong, losses, -np.inf).reshape(len(truth), -1)
     worst = []
     for i, place in _worst(rows):
-        where = np.unravel_index(place, truth.shape[1:]) if truth.ndim > 1 else ()
+        where = [int(w) for w in np.unravel_index(place, truth.shape[1:])] if truth.ndim > 1 else []
         says, right = int(guess[(i, *where)]), int(label[(i, *where)])
         sure = float(np.exp(logs[(i, *where)][says]))
         worst.append(
@@ -114,8 +159,8 @@ def _labels(
                 "says": names[says],
                 "sure": round(sure, 4),
                 "loss": float(f"{rows[i, place]:.4g}"),
-                **({"where": [int(w) for w in where]} if where else {}),
-                **_shown([x[i] for x in inputs], describe),
+                **({"where": where} if where else {}),
+                **words.shown([x[i] for x in inputs], where[0] if len(where) == 1 else None),
             }
         )
     shown = _shrunk(confusion, names)
@@ -134,11 +179,11 @@ def _several(
     scores: np.ndarray,
     truth: np.ndarray,
     inputs: list[np.ndarray],
-    names: Sequence[str],
-    describe: Describe | None,
+    words: Words,
 ) -> dict[str, Any]:
     """Scores (N, 2, labels) of whether an example has each label: how good each of them is."""
-    found = _labels(scores, truth, inputs, None, describe)
+    names = words.classes or ()
+    found = _labels(scores, truth, inputs, replace(words, classes=None, tokens=None))
     said = (scores[:, 1] > scores[:, 0]) & np.isfinite(scores).all(axis=1)
     hits, of_said, of_truth = (said & (truth == 1)).sum(0), said.sum(0), (truth == 1).sum(0)
     with np.errstate(invalid="ignore"):
@@ -176,7 +221,7 @@ def _shrunk(confusion: np.ndarray, names: list[str]) -> dict[str, Any]:
 
 
 def _numbers(
-    said: np.ndarray, truth: np.ndarray, inputs: list[np.ndarray], describe: Describe | None
+    said: np.ndarray, truth: np.ndarray, inputs: list[np.ndarray], words: Words
 ) -> dict[str, Any]:
     """Numbers (N, ...): what was said against what is, and where they are furthest apart."""
     said, truth = said.astype(np.float64), truth.astype(np.float64)
@@ -192,7 +237,7 @@ def _numbers(
             "truth": f"{flat_truth[i, place]:.4g}",
             "says": f"{flat_said[i, place]:.4g}",
             "loss": float(f"{errors[i, place]:.4g}"),
-            **_shown([x[i] for x in inputs], describe),
+            **words.shown([x[i] for x in inputs]),
         }
         for i, place in _worst(errors)
     ]
@@ -205,18 +250,10 @@ def _numbers(
         "unusable": int(truth.size - pairs.shape[1]),
         "mean_absolute": float(np.abs(residual).mean()) if residual.size else None,
         "root_mean_square": math.sqrt(float((residual**2).mean())) if residual.size else None,
+        "residuals": histogram(residual),
         "r2": 1 - float((residual**2).sum()) / spread if spread > 0 else None,
         "worst": worst,
     }
-
-
-def _shown(example: list[np.ndarray], describe: Describe | None) -> dict[str, Any]:
-    """An example as a picture or as text."""
-    if describe is not None:
-        return {"text": str(describe(*example))[:400]}
-    if len(example) == 1 and is_picture(example[0]):
-        return {"picture": data_uri(example[0]), "size": list(example[0].shape[-2:])}
-    return {"text": " · ".join(_entries(a) for a in example)}
 
 
 def _entries(a: np.ndarray) -> str:

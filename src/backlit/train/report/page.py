@@ -51,7 +51,7 @@ def page(
         "graph": drawing,
         "problems": problems,
     }
-    return fill(_BODY, title, _finite(data))
+    return fill(_BODY, title, _finite(data), ["examples"])
 
 
 def _account(account: Account) -> dict[str, Any]:

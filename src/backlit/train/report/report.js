@@ -1,4 +1,3 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const tip = document.getElementById("tip");
 const COLOURS = ["var(--c0)", "var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)"];
@@ -379,24 +378,6 @@ function byLabel(rows) {
   return make("div", {class: "card scroll fit", tabindex: 0, role: "region", "aria-label": "How well each label is found"}, table);
 }
 
-function scatter(r) {
-  const W = 560, H = 420, R = 14, T = 12, narrow = innerWidth < 640, B = narrow ? 52 : 42, all = r.points.flat();
-  let low = Math.min(...all), high = Math.max(...all);
-  if (!(high > low)) { low -= 1; high += 1; }
-  const levels = ticks(low, high, narrow ? 3 : 5).map(t => [t, show(+t.toPrecision(6))]);
-  const L = room(levels.map(([, text]) => text), narrow);
-  const X = v => L + (v - low) / (high - low) * (W - L - R), Y = v => T + (high - v) / (high - low) * (H - T - B);
-  const svg = make("svg", {class: "chart", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `Predicted against true, ${many(r.points.length, "point")}; on the diagonal they agree`});
-  for (const [t, text] of levels) {
-    svg.append(make("line", {class: "g", x1: L, x2: W - R, y1: Y(t), y2: Y(t)}), make("text", {x: L - 6, y: Y(t) + 4, "text-anchor": "end"}, text),
-      make("text", {x: X(t), y: H - B + (narrow ? 18 : 15), "text-anchor": "middle"}, text));
-  }
-  svg.append(make("line", {class: "mark", x1: X(low), y1: Y(low), x2: X(high), y2: Y(high)}));
-  for (const [x, y] of r.points) svg.append(make("circle", {cx: X(x).toFixed(1), cy: Y(y).toFixed(1), r: 3, style: "fill:var(--c0)", "fill-opacity": 0.55}));
-  svg.append(make("text", {x: W - R, y: H - 6, "text-anchor": "end"}, "true →"), make("text", {x: L + 6, y: T + 6}, "↑ predicted"));
-  return make("div", {class: "card", style: "max-width:640px"}, make("h3", {}, "Predicted against true"), svg);
-}
-
 function examples() {
   const r = data.results;
   if (r.kind === "none") {
@@ -412,7 +393,7 @@ function examples() {
   } else {
     const s = section("errors", "Errors", `Mean absolute error ${show(r.mean_absolute)}, root mean square ${show(r.root_mean_square)}, R² ${show(r.r2)}; from ${first}.`);
     if (r.unusable) s.append(make("p", {class: "note bad"}, `${many(r.unusable, "prediction was", "predictions were")} not finite and not counted.`));
-    if (r.points.length) s.append(make("div", {class: "grid"}, scatter(r)));
+    if (r.points.length) s.append(make("div", {class: "grid"}, scatter(r), residuals(r)));
   }
   const title = r.kind === "labels" ? "Worst mistakes" : "Largest errors";
   const s = section("mistakes", title, r.kind === "labels" && r.worst.length ? `Sure and wrong first: ${r.worst.length} of ${many(r.wrong, "example")} with a mistake.` : "");
@@ -425,7 +406,7 @@ function examples() {
     return;
   }
   const table = make("table", {class: "rows"}, make("tr", {}, ["no.", "example", "is", "network says", r.kind === "labels" ? "loss" : "error"].map(t => make("th", {scope: "col"}, t))));
-  for (const w of r.worst) table.append(make("tr", {}, make("td", {class: "n"}, w.row + (w.where ? " [" + w.where.join(", ") + "]" : "")), make("td", {class: "text"}, w.text),
+  for (const w of r.worst) table.append(make("tr", {}, make("td", {class: "n"}, w.row + (w.where ? " [" + w.where.join(", ") + "]" : "")), make("td", {class: "text"}, w.tokens ? tokens(w) : w.text),
     make("td", {class: "n"}, w.truth), make("td", {class: "n"}, w.says + (w.sure === undefined ? "" : ` (${(100 * w.sure).toFixed(0)} %)`)), make("td", {class: "n"}, show(w.loss))));
   s.append(make("div", {class: "card scroll", tabindex: 0, role: "region", "aria-label": title}, table));
 }
@@ -444,6 +425,8 @@ function graph() {
 head();
 account();
 curves();
+everywhere();
+samples();
 layers();
 examples();
 graph();
