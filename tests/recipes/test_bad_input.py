@@ -63,6 +63,20 @@ def test_a_format_that_is_not_read_comes_with_what_to_do(tmp_path, name, says):
     refused(says, written(tmp_path / name, "PK something"))
 
 
+def test_paths_that_lead_nowhere(tmp_path):
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "away.csv")
+    refused(r"gone.csv is a link to .*away.csv, which cannot be followed", tmp_path / "gone.csv")
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    refused(r"loop.csv is a link to .*loop.csv, which cannot be followed", tmp_path / "loop.csv")
+    refused("'a{78,79} is neither a file or folder", "a" * 5000)
+    refused(r"'a.x00b.csv' is neither a file or folder", "a\0b.csv")
+
+
+def test_an_error_of_what_is_in_a_file_names_it(tmp_path):
+    table = kinds.write(tmp_path / "one.csv", ["x", "label"], [[i % 7, "a"] for i in range(50)])
+    refused("^one.csv: at least two classes are needed to tell them apart, got only 'a'", table)
+
+
 def test_which_column_is_meant(tmp_path):
     table = kinds.write(tmp_path / "t.csv", ["area", "rooms"], [[i, i % 3] for i in range(60)])
     refused(r"t.csv: which column is to be learned\? Say --target NAME, one of area \(numbers\)",
@@ -189,6 +203,42 @@ def test_tagged_words(tmp_path):
     refused("x.conll:1: .*PERSON", written(path, "Ada PERSON\nlives O\n"))
 
 
+def test_a_table_whose_first_line_may_be_names_or_values(tmp_path):
+    rows = "".join(f"{i},{'ab'[i % 2]},{i % 7}\n" for i in range(50))
+    path = written(tmp_path / "t.csv", "1,n,2\n" + rows)
+    refused(r"t.csv:1: the first line may be names or values: 1, n, 2; say --header or --no-header",
+            path)  # fmt: skip
+    task = recipes.look(path, header=False, target="column_2", drop="column_1")
+    form = task.parts(task.settings).form
+    assert form.dialect == {"header": False}
+    assert task.source.settings()["header"] is False
+    assert recipes.look(path, header=True, target="n").features == ["2"]
+    twice = written(tmp_path / "d.csv", "a,a\n1,2\n")
+    refused("got a twice; rename them, or --no-header if the first line is a record", twice)
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"a,b\n\xff\xd8\0\1"])
+def test_a_picture_that_is_called_a_table(tmp_path, data):
+    (tmp_path / "t.csv").write_bytes(data)
+    refused("t.csv must be the text of a table(, but has a null byte; it|: it) is of another format",
+            tmp_path / "t.csv")  # fmt: skip
+
+
+def test_a_table_of_pictures_that_are_not_there(tmp_path):
+    folder = kinds.tags(tmp_path / "tags", n=20)
+    table = folder / "tags.csv"
+    written(table, table.read_text() + "gone.png,warm\n")
+    refused(r"tags.csv:22: file must name a picture, but there is no gone.png in .*tags; remove",
+            folder)  # fmt: skip
+
+
+def test_a_picture_that_is_cut_off_comes_with_what_leaves_it_out(tmp_path):
+    folder = kinds.photographs(tmp_path / "photos", n=20)
+    first = folder / "sea" / "001.png"
+    first.write_bytes(first.read_bytes()[:200])
+    refused(r"001.png is damaged or truncated: .*; --skip-damaged leaves such pictures out", folder)
+
+
 def test_arrays(tmp_path):
     x, y = np.zeros((20, 3), np.float32), np.arange(20) % 2
     path = tmp_path / "x.npz"
@@ -262,3 +312,10 @@ def test_what_was_not_there_in_training_is_taken_as_unknown(forms):
     named = dict(zip(forms["table"]._encoding.names, x[0].tolist(), strict=True))
     assert named["city=Oslo"] == named["city=Bergen"] == 0
     assert forms["text"].encode(["zzzz happy"])[0][0, 0] == 1
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (20, 0)])
+def test_arrays_without_a_number(tmp_path, shape):
+    np.savez(tmp_path / "x.npz", x=np.zeros(shape), y=np.arange(shape[0]) % 2)
+    refused(r"x.npz: x must have an example, and each of them a number, got shape \(\d+, \d\)",
+            tmp_path / "x.npz")  # fmt: skip

@@ -62,6 +62,26 @@ def test_arrays_in_parts_and_in_a_folder(tmp_path, monkeypatch):
         recipes.look(tmp_path / "x.h5")
 
 
+def test_answers_as_rows_of_0_and_1_are_classes_or_labels(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(60, 5)), np.eye(3)[np.arange(60) % 3]
+    np.savez(tmp_path / "one.npz", x=x, y=y)
+    task = recipes.look(tmp_path / "one.npz")
+    assert (task.target.kind, task.answers[:4]) == ("classes", ["0", "1", "2", "0"])
+    y[::2, 0] = 1
+    y[5] = 0
+    np.savez(tmp_path / "many.npz", x=x, y=y)
+    task = recipes.look(tmp_path / "many.npz")
+    assert (task.target.kind, task.target.names) == ("labels", ("0", "1", "2"))
+    assert task.target.encode(task.answers).tolist() == y.tolist()
+
+
+def test_records_that_lack_a_field_lack_a_value(tmp_path):
+    rows = [{"x": i % 7, "label": "ab"[i % 2], **({"z": i} if i % 3 else {})} for i in range(60)]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = recipes.look(tmp_path / "x.jsonl")
+    assert "values are missing: z in 20 of 60 rows; the mean stands there" in task.warnings
+
+
 def test_folders_of_parts_and_copies_across_them(tmp_path):
     photos = kinds.photographs(tmp_path / "all", n=20)
     for part, name in (("train", "sea"), ("train", "sunset"), ("test", "sea"), ("test", "sunset")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,17 @@ from ..table import quantity
 from . import networks
 from .form import Form, Source, is_file, require_finite
 from .numbers import first, read_numbers
-from .recipe import Examples, batch_for, counted, epochs_for, imbalance, take
+from .recipe import (
+    Examples,
+    batch_for,
+    counted,
+    epochs_for,
+    occurrences,
+    take,
+    unbalanced,
+)
 from .split import FOLDERS, copies
-from .targets import Classes, Numbers, Target
+from .targets import Classes, Labels, Numbers, Target
 
 #: What arrays are called that hold the answers.
 ANSWERS = frozenset("y label labels target targets class classes".split())
@@ -162,6 +169,11 @@ class ArrayTask(Examples):
     ) -> ArrayTask:
         if x.dtype.kind not in "fiub":
             raise DataError(f"{source.path}: {name} must hold numbers, got {x.dtype}")
+        if not x.size:
+            raise DataError(
+                f"{source.path}: {name} must have an example, and each of them a number, got shape "
+                f"{x.shape}"
+            )
         bad = [] if x.dtype.kind != "f" else np.flatnonzero(~_finite(x)).tolist()
         if bad:
             raise DataError(
@@ -177,10 +189,9 @@ class ArrayTask(Examples):
         found = [("arrays", what)]
         warnings = []
         if target.labels:
-            counts = Counter(strata) if strata is not None else Counter(target.labels)
+            counts = occurrences(target, answers)
             found.append((target.kind, f"{len(target.labels)}: {counted(counts)}"))
-            if isinstance(target, Classes):
-                warnings += imbalance(counts)
+            warnings += unbalanced(target, answers)
         else:
             found.append(("target", quantity(target.width, "number")))
         equal, notes = copies([row.tobytes() for row in np.ascontiguousarray(x)], "array")
@@ -303,6 +314,16 @@ def _pair(source: Source, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np
     return (x[:, None] if x.ndim == 1 else x), y, name
 
 
+def _of_marks(marks: np.ndarray) -> tuple[Target, Any, Any]:
+    """Classes of rows that have one 1 each, or labels of rows that have several, or none."""
+    names = [str(i) for i in range(marks.shape[1])]
+    if (marks.sum(axis=1) == 1).all():
+        texts = [names[i] for i in marks.argmax(axis=1).tolist()]
+        return Classes.learn(texts), texts, texts
+    answers = [tuple(n for n, m in zip(names, row, strict=True) if m) for row in marks.tolist()]
+    return Labels(tuple(names)), answers, None
+
+
 def _target(source: Source, y: np.ndarray) -> tuple[Target, Any, Any]:
     if y.ndim > 2 or y.dtype.kind not in "fiubUS":
         raise DataError(
@@ -310,6 +331,8 @@ def _target(source: Source, y: np.ndarray) -> tuple[Target, Any, Any]:
             f"{y.dtype} {y.shape}"
         )
     flat = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if flat.ndim == 2 and flat.dtype.kind in "fiub" and np.isin(flat, (0, 1)).all():
+        return _of_marks(flat.astype(bool))
     if flat.dtype.kind in "US" or (
         flat.ndim == 1 and flat.dtype.kind in "iub" and len(np.unique(flat)) <= _CLASSES
     ):

@@ -80,18 +80,20 @@ def read_table(
     missing: Sequence[str] = (),
     decimal: str | None = None,
     dates: str | None = None,
+    header: bool | None = None,
     encoding: str | None = None,
 ) -> Table:
     """The table in a file: also of records, one JSON object on each line."""
     _require_memory(Path(path))
     source: Any = path
     if str(path).lower().endswith((".jsonl", ".ndjson")):
-        records = read_jsonl(path, flatten=".")
-        source = {name: [r.get(name) for r in records] for name in records[0]}
+        records = read_jsonl(path, flatten=".", sparse=True)
+        names = dict.fromkeys(name for r in records for name in r)
+        source = {name: [r.get(name) for r in records] for name in names}
     with options_named():
         return Table(
             source, target, kinds=kinds, ignore=drop, missing=MISSING | set(missing),
-            decimal=decimal, dates=dates, encoding=encoding or "utf-8",
+            decimal=decimal, dates=dates, header=header, encoding=encoding or "utf-8",
         )  # fmt: skip
 
 
@@ -111,6 +113,8 @@ def _as_options(message: str) -> str:
     "correct it, or say --missing 'x', or --category 'n'"
     """
     message = re.sub(r"kinds=\{('[^']*'): 'category'\}", r"--category \1", message)
+    message = re.sub(r"(?:pass )?header=True or header=False", "--header or --no-header", message)
+    message = re.sub(r"(?:pass )?header=False", "--no-header", message)
     return re.sub(
         r"(?:pass )?\b(missing|decimal|dates|encoding)=\[?((['\"]).*?\3)\]?",
         lambda found: f"--{found[1]} {found[2]}",
@@ -261,9 +265,10 @@ def answers_of(table: Table, targets: Sequence[str]) -> tuple[Target, Any, Any]:
         return Labels.learn(texts, separator), texts, None
     different = len(set(texts))
     if column.kind == "text" or different > MOST_CLASSES:
+        most = f" (at most {MOST_CLASSES:,})" if different > MOST_CLASSES else ""
         raise ArgumentError(
-            f"{target}: a target must be classes, labels or numbers, got {different:,} different "
-            f"texts in {quantity(len(texts), 'row')}, as {texts[0]!r:.40}"
+            f"{target}: a target must be classes{most}, labels or numbers, got {different:,} "
+            f"different texts in {quantity(len(texts), 'row')}, as {texts[0]!r:.40}"
         )
     return Classes.learn(texts), texts, texts
 

@@ -185,6 +185,8 @@ class Corpus(Recipe):
         lines = text.splitlines()
         if len(text) < 200:
             raise DataError(f"{path}: a text must have at least 200 characters, got {len(text)}")
+        if len(set(text)) < 2:
+            raise DataError(f"{path}: a text must have different characters, got {text[0]!r} alone")
         short = [len(line.split()) <= _WORDS for line in lines]
         listed = len(lines) >= _LINES and np.mean(short) >= _SHARE
         found = [

@@ -20,7 +20,7 @@ from .targets import Prediction, Target
 from .typed import made
 
 #: What of a source says how a table is read, and what of it is for tables alone.
-READING = ("missing", "decimal", "dates", "encoding")
+READING = ("missing", "decimal", "dates", "header", "encoding")
 OF_TABLES = ("target", "drop", "category", *READING)
 
 
@@ -39,6 +39,7 @@ class Source:
     missing: tuple[str, ...] = ()
     decimal: str | None = None
     dates: str | None = None
+    header: bool | None = None
     encoding: str | None = None
     skip_damaged: bool | None = None
     fill: str | None = None
@@ -61,12 +62,12 @@ class Source:
     def settings(self) -> dict[str, Any]:
         """As settings; what was not given is left out."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return {k: v for k, v in values.items() if v}
+        return {k: v for k, v in values.items() if v or v is False}
 
     @property
     def dialect(self) -> dict[str, Any]:
         """How a table, or a text, is read; new examples are read in the same way."""
-        return {n: v for n in READING if (v := getattr(self, n))}
+        return {n: v for n in READING if (v := getattr(self, n)) or v is False}
 
     def require_only(self, kind: str, *names: str) -> None:
         """Raise if something else than these is given, which has no meaning for a kind of data."""

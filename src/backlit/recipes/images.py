@@ -33,7 +33,7 @@ from .columns import (
     open_table,
     read_table,
 )
-from .form import OF_TABLES, Form, Source, is_file
+from .form import OF_TABLES, Form, Parts, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
 from .split import FOLDERS, copies, merged
 from .targets import Classes, Labels
@@ -234,6 +234,13 @@ class Images(Examples):
         target = self.target.scaled(take(self.answers, training))
         return Pictures(target, shape, mean, deviation)
 
+    def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
+        """The pictures of each part; a damaged one is found when it is decoded."""
+        try:
+            return super().parts(settings, form)
+        except DataError as error:
+            raise _damaged([str(error)]) if " is damaged " in str(error) else error from None
+
     def __init__(self, *args: Any, shape: tuple[int, int, int], **more: Any):
         super().__init__(*args, **more)
         self.settings_shape = shape
@@ -399,6 +406,7 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
         lost = [why for i in rows if (why := _damage(root / str(said[i]))) is not None]
         rows = np.array([i for i in rows if _damage(root / str(said[i])) is None], np.int64)
     table, names = table.rows(rows), [str(name) for name in said[rows]]
+    _require_there(table, column, names, root)
     opened = ImageFolder(root, labels=[(n, str(i)) for i, n in enumerate(names)])
     of_row: dict[int, str] = {}
     for file, given in opened.samples:
@@ -420,6 +428,18 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
         count = len(opened.unlabelled)
         made.warnings.append(are(count, "picture", "is", "are") + f" not in {path.name}")
     return made
+
+
+def _require_there(table: Table, column: str, names: Sequence[str], root: Path) -> None:
+    """Raise for the first row whose picture is not there; what leads out is told by the folder."""
+    endings = ["", *_endings(False)]
+    for row, name in enumerate(names):
+        if ".." in Path(name).parts or any((root / f"{name}{e}").is_file() for e in endings):
+            continue
+        raise DataError(
+            f"{table.place(row)}: {column} must name a picture, but there is no {name} in {root}; "
+            "remove the row, or name the table's own folder"
+        )
 
 
 def _labels(source: Source, table: Table, column: str) -> list[str]:

@@ -275,5 +275,6 @@ def _stream(source: Source, targets: Sequence[str] = (), ignore: Sequence[str] =
         missing=MISSING | set(source.missing),
         decimal=source.decimal,
         dates=source.dates,
+        header=source.header,
         encoding=source.encoding or "utf-8",
     )

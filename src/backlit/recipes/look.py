@@ -39,6 +39,7 @@ def look(
     missing: str | list[str] | None = None,
     decimal: str | None = None,
     dates: str | None = None,
+    header: bool | None = None,
     encoding: str | None = None,
     skip_damaged: bool | None = None,
     fill: str | None = None,
@@ -52,9 +53,9 @@ def look(
 
     How files are read: columns of `category` are classes though they have numbers, texts of
     `missing` stand for no value, `decimal` is the sign in numbers, `dates` says of 3/12/2024 what
-    comes first ("day-first", "month-first"), `encoding` is that of text files; `skip_damaged`
-    leaves out pictures and sounds that cannot be read, and `fill` ("previous" or "linear") says
-    what stands in gaps of a series.
+    comes first ("day-first", "month-first"), `header` whether the first line of a table has names,
+    `encoding` is that of text files; `skip_damaged` leaves out pictures and sounds that cannot be
+    read, and `fill` ("previous" or "linear") says what stands in gaps of a series.
 
     >>> task = look("circle")
     >>> task.kind, task.settings["model"]
@@ -65,8 +66,8 @@ def look(
     for name, values in lists.items():
         given[name] = [values] if isinstance(values, str) else values
     given["data"] = None if data is None else str(data)
-    options = {"decimal": decimal, "dates": dates, "encoding": encoding,
-               "skip_damaged": skip_damaged, "fill": fill}  # fmt: skip
+    options = {"decimal": decimal, "dates": dates, "header": header,
+               "encoding": encoding, "skip_damaged": skip_damaged, "fill": fill}  # fmt: skip
     given |= checked({k: v for k, v in options.items() if v is not None})
     task = look_at(Source.of(given))
     assert isinstance(task, Recipe)

@@ -107,6 +107,7 @@ SOURCE = (
     Setting("missing", list, "Texts in a table that stand for no value, besides NA and the like."),
     Setting("decimal", str, "The decimal sign of a table's numbers.", choices=(".", ",")),
     Setting("dates", str, "What comes first in dates as 3/12/2024.", choices=ORDERS),
+    Setting("header", bool, "Whether the first line of a table has names."),
     Setting("encoding", str, "Of files of text that are not UTF-8, as latin-1."),
     Setting("skip_damaged", bool, "Leave out pictures and sounds that cannot be read."),
     Setting("fill", str, "What stands in gaps of a series.", choices=("previous", "linear")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def look_at(source: Source) -> Task:
     builtin = [name for k in kinds for name in k.names]
     if source.dataset.lower() in builtin:  # a folder of the same name is ./digits
         source = replace(source, dataset=source.dataset.lower())
-    elif source.path.exists():
+    elif _there(source.path):
         source = replace(source, dataset=str(source.path.expanduser().resolve()))
     if source.kind is not None:
         names = list(dict.fromkeys(k.kind for k in kinds if k.kind))
@@ -115,13 +116,21 @@ def look_at(source: Source) -> Task:
                 f"kind must be one of {', '.join(names)}, got {source.kind!r}"
                 + did_you_mean(source.kind, names)
             )
-    for kind in kinds:
-        task = kind.recognise(source)
+    for kind in kinds if _there(source.path) or source.dataset in builtin else []:
+        try:
+            task = kind.recognise(source)
+        except DataError as error:
+            raise _named(error, source.path) from None
         if task is not None:
             return task
-    if not source.path.exists():
+    if not _there(source.path):
+        if _is_link(source.path):
+            raise MissingFileError(
+                f"{source.path} is a link to {os.readlink(source.path)}, which cannot be followed; "
+                "name the file itself"
+            )
         raise MissingFileError(
-            f"{source.dataset!r} is neither a file or folder nor one of {', '.join(builtin)}"
+            f"{source.dataset!r:.80} is neither a file or folder nor one of {', '.join(builtin)}"
             + did_you_mean(source.dataset, builtin)
         )
     cure = cure_for(source.path) if source.path.is_file() else None
@@ -137,6 +146,26 @@ def look_at(source: Source) -> Task:
     raise ArgumentError(
         f"{what}; say so with --kind, one of {', '.join(dict.fromkeys(k.kind for k in kinds))}"
     )
+
+
+def _there(path: Path) -> bool:
+    """Whether a path is that of something; one that no file could have is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a link in a circle, a long name, a null character
+        return False
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except (OSError, ValueError):
+        return False
+
+
+def _named(error: DataError, path: Path) -> DataError:
+    """The error with the name of the data, if it has not said where it is."""
+    return error if path.name in str(error) else type(error)(f"{path.name}: {error}")
 
 
 def _has_ending(name: str) -> bool:

@@ -83,6 +83,11 @@ class Records:
                 yield file
         except UnicodeError:
             place, likely = self._undecodable()
+            if likely is None:
+                raise DataError(
+                    f"read_csv: {self.path} must be the text of a table, but has a null byte; it "
+                    "is of another format"
+                ) from None
             raise DataError(
                 f"read_csv: {place} must be {self.encoding} text; it may be encoding={likely}"
             ) from None
@@ -90,10 +95,13 @@ class Records:
             raise DataError(f"read_csv: {error}, for {self.path}") from None
 
     def _bytes(self) -> AbstractContextManager[BinaryIO]:
-        return opened(self.path, "read_csv", packed=self.path.endswith(".gz"))
+        return opened(self.path, "read_csv")
 
-    def _undecodable(self) -> tuple[str, str]:
-        """The place of the first bytes that have no meaning in the encoding, and a likely one."""
+    def _undecodable(self) -> tuple[str, str | None]:
+        """The place of the first bytes that have no meaning in the encoding, and a likely one.
+
+        None is likely where there are null bytes, as in pictures: that is no text.
+        """
         # A damaged gzip file may end with what is no text, and then with a wrong sum.
         with suppress(DataError), self._bytes() as file:
             for number, line in enumerate(file, 1):
@@ -104,6 +112,8 @@ class Records:
                     likely = '"cp1252" (as Windows writes) or "latin-1"'
                     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                         likely = '"utf-16"'
+                    elif b"\0" in file.read(_LOOKED_AT) + line:
+                        return self.path, None
                     place = f"{self.path}:{number}: byte {byte} after {error.start} others"
                     return place, likely
         return self.path, '"latin-1"'

@@ -37,7 +37,8 @@ class JsonLines(IterableDataset):
 
     `fields` says which fields a record must have, and of which type: str, int, float, bool, or list
     for a list of such; `str | None` may be null or missing, which gives None. Other fields are left
-    out. Without `fields` every record must have the fields of the first one. A field that holds an
+    out. Without `fields` every record must have those of the first one, unless they are `sparse`:
+    then each has what its line has. A field that holds an
     object is an error, unless `flatten` joins the names of the two. Empty lines are left out.
 
     Raises DataError, with file, line and column, for what is no JSON, a field that is missing, of
@@ -50,11 +51,13 @@ class JsonLines(IterableDataset):
         fields: Mapping[str, Any] | None = None,
         *,
         flatten: str | None = None,
+        sparse: bool = False,
         encoding: str = "utf-8",
     ):
         self.path = path
         self.fields = None if fields is None else {k: _allowed(k, t) for k, t in fields.items()}
         self.flatten = flatten
+        self.sparse = sparse
         self.encoding = encoding
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -70,7 +73,9 @@ class JsonLines(IterableDataset):
             first = record if first is None else first
             if self.fields is not None:
                 record = self._typed(record, number, line)
-            elif odd := [*(first.keys() - record.keys()), *(record.keys() - first.keys())]:
+            elif not self.sparse and (
+                odd := [*(first.keys() - record.keys()), *(record.keys() - first.keys())]
+            ):
                 names = ", ".join(first)
                 self._fail(number, line, min(odd), f"differs: the first record has {names}")
             yield number, record
@@ -144,10 +149,11 @@ def read_jsonl(
     fields: Mapping[str, Any] | None = None,
     *,
     flatten: str | None = None,
+    sparse: bool = False,
     encoding: str = "utf-8",
 ) -> list[dict[str, Any]]:
     """All records of a file with one JSON object on each line: a list of `JsonLines`."""
-    return list(JsonLines(path, fields, flatten=flatten, encoding=encoding))
+    return list(JsonLines(path, fields, flatten=flatten, sparse=sparse, encoding=encoding))
 
 
 def _allowed(name: str, given: Any) -> tuple[type, bool]:
