@@ -220,7 +220,7 @@ def test_a_table_whose_first_line_may_be_names_or_values(tmp_path):
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"a,b\n\xff\xd8\0\1"])
 def test_a_picture_that_is_called_a_table(tmp_path, data):
     (tmp_path / "t.csv").write_bytes(data)
-    refused("t.csv must be the text of a table(, but has a null byte; it|: it) is of another format",
+    refused("t.csv must be the text of a table(, but has a null byte; it|: it) is of another form",
             tmp_path / "t.csv")  # fmt: skip
 
 
