@@ -26,6 +26,7 @@ from .measure.averages import Averages, averages
 from .measure.breakpoints import Breakpoints, breakpoints
 from .measure.curvature import Curvature, Eigenvalue, curvature
 from .measure.descend import Descent, descend
+from .measure.history import History, history
 from .measure.layers import Layer, Summary, summary
 from .measure.operations import Operation, Operations, operations
 from .measure.samples import Noise, SampleGradients, sample_gradients
@@ -63,6 +64,7 @@ __all__ = [
     "Explanation",
     "ExpressionError",
     "Finding",
+    "History",
     "Jacobian",
     "Layer",
     "NodeRecord",
@@ -96,6 +98,7 @@ __all__ = [
     "differentiate",
     "draw",
     "explain",
+    "history",
     "jacobian",
     "operations",
     "plot",

@@ -6,7 +6,7 @@
 
 A `checkpoint` file has all `parts` with state, in the format of `interop.storage`. `failure` is the
 flight recorder and what a loss that is not finite brings about; `report` is the page about a run.
-`metrics`, `callbacks`, `loggers` and `watching` are what a user adds.
+`metrics`, `callbacks`, `loggers`, `watching` and `history` are what a user adds.
 
 What a batch is says `batch`, of arrays `arrays`; what is minimised of it `objective`, and how much
 it counts `weighing`. `evaluation` applies the model, and `rates` looks for a learning rate.
@@ -17,6 +17,7 @@ from ..interop.storage import load_tensors, save_tensors
 from .callbacks import Callback, Diagnose, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .failure.flight import Flight, Replay, load_flight
+from .history import History
 from .loggers import CSVLogger, JSONLogger, Logger, MLflow, TensorBoard, WeightsAndBiases
 from .metrics import (
     AUROC,
@@ -52,6 +53,7 @@ __all__ = [
     "F1Score",
     "Flight",
     "Function",
+    "History",
     "IoU",
     "JSONLogger",
     "Logger",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...dtypes import FLOATING, finfo
 from ...errors import ArgumentError
+from ...files import write_whole
 from ...table import quantity
 from ..records.from_tape import as_record
 from ..records.model import Record
 from ..records.parts import NodeRecord
 from ..records.rounding import room, shaken
 from ..records.value import Value, array_of, number
+from ..show.draw.frames import frame_of, page_of
+from ..show.draw.pictures import TOTAL
 from ..show.words import formula_of, name_of
 from ..told import Told
 
@@ -38,7 +43,8 @@ class Difference:
     other: NodeRecord
     what: str  # "value" or "gradient"
     kind: str
-    #: The largest difference of two elements, where it is, and both; None where there is none.
+    #: The largest difference of two elements beyond rounding, or else that of which rounding
+    #: explains least; where it is, and both. None where there is none.
     largest: float | None = None
     index: tuple[int, ...] = ()
     numbers: tuple[float, float] | None = None
@@ -136,24 +142,22 @@ class Comparison(Told):
         }
 
     @cached_property
-    def _shaken(self) -> Record | None:
+    def _shaken(self) -> list[Record]:
         """The first computation with all numbers off by rounding; made if something differs."""
         units = {n.id: finfo(n.dtype).eps for n in self.a.nodes if n.dtype in FLOATING}
         return shaken(self.a, {**units, **self._units})
 
-    def _room(self, m: NodeRecord, n: NodeRecord, what: str, x: np.ndarray, y: np.ndarray) -> float:
-        """By how much two arrays may differ."""
+    def _room(self, m: NodeRecord, what: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """By how much the elements of two arrays may differ."""
         if m.id not in self._units:
-            return 0.0
+            return np.zeros(x.shape)
         if what == "value" and m.kind != "op":
             size = np.abs(x.astype(np.float64))
             top = float(np.max(size, initial=0.0, where=np.isfinite(size)))
-            return UNITS_OF_LEAF * self._units[m.id] * top
-        again = None if self._shaken is None else self._shaken.nodes[m.id]
-        moved = (
-            None if again is None else array_of(again.value if what == "value" else again.upstream)
-        )
-        return room(x, y, moved, self._units[m.id])
+            return np.full(x.shape, UNITS_OF_LEAF * self._units[m.id] * top)
+        nodes = [again.nodes[m.id] for again in self._shaken]
+        arrays = [array_of(n.value if what == "value" else n.upstream) for n in nodes]
+        return room(x, y, [z for z in arrays if z is not None], self._units[m.id])
 
     def _difference(
         self, m: NodeRecord, n: NodeRecord, what: str, v: Value | None, w: Value | None
@@ -169,17 +173,49 @@ class Comparison(Told):
             return Difference(m, n, what, "unknown", note=f"in {where} {kept}")
         if np.array_equal(x, y, equal_nan=x.dtype in FLOATING and y.dtype in FLOATING):
             return Difference(m, n, what, "same", 0.0)
-        allowed = self._room(m, n, what, x, y)
+        allowed = self._room(m, what, x, y)
         with np.errstate(all="ignore"):
             one, other = x.astype(np.float64), y.astype(np.float64)
             alike = (one == other) | (np.isnan(one) & np.isnan(other))
             gap = np.asarray(np.where(alike, 0.0, np.abs(one - other)))
             gap = np.where(np.isnan(gap), np.inf, gap)
-        index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
+            share = np.where(gap > 0, gap / allowed, 0.0)
         beyond = int((gap > allowed).sum())
-        kind = "parts" if beyond else "rounding"
-        numbers = float(one[index]), float(other[index])
-        return Difference(m, n, what, kind, float(gap.max()), index, numbers, allowed, beyond)
+        most = np.where(gap > allowed, gap, -1.0) if beyond else share
+        index = tuple(int(i) for i in np.unravel_index(int(most.argmax()), gap.shape))
+        numbers, kind = (float(one[index]), float(other[index])), "parts" if beyond else "rounding"
+        at = float(gap[index]), float(allowed[index])
+        return Difference(m, n, what, kind, at[0], index, numbers, at[1], beyond)
+
+    # -- as a page -----------------------------------------------------------------------------
+
+    def html(self) -> str:
+        """Both computations in one drawing: values, gradients, pictures, and where they part.
+
+        Where the graphs part only the first is drawn.
+        """
+        records = (self.a,) if self.graphs_part is not None else (self.a, self.b)
+        size = TOTAL // len(records)
+        frames = [frame_of(r, n, size) for r, n in zip(records, self.names, strict=False)]
+        first, back = self.first, self.first_gradient
+        start = first or back
+        node = None if self.graphs_part is None else self.graphs_part[0]
+        compared = {
+            "text": str(self),
+            "first": node.id if node is not None else None if start is None else start.node.id,
+            "value": {d.node.id: _shown(d) for d in self.values if d.kind != "same"},
+            "gradient": {d.node.id: _shown(d) for d in self.gradients if d.kind != "same"},
+        }
+        title = f"{self.names[0]} and {self.names[1]}"
+        return page_of(self.a, frames, title, compared=compared, words=0)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page, `.html`; the file appears whole or not at all."""
+        if Path(path).suffix.lower() != ".html":
+            raise ArgumentError(
+                f"compare: the file's name must end in .html, got {os.fspath(path)!r}"
+            )
+        write_whole(path, self.html().encode(errors="replace"))
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -282,10 +318,11 @@ def compare(a: Any, b: Any, names: Sequence[str] = ("a", "b")) -> Comparison:
     first in the order of computation that differs by more than rounding is told, with its line;
     then of gradients the first on the way back from the loss.
 
-    What is rounding is measured: `a` is computed again with every number off by up to two units in
-    the last place (of the coarser dtype of both), so long sums, cancellation and steps that amplify
-    count as they are. An element may differ by eight times what that moves, and 64 units of the
-    array's largest. Values that an op draws at random are drawn as in `a`.
+    What is rounding is measured: `a` is computed again three times with every number off by up to
+    two units in the last place (of the coarser dtype of both), so long sums, cancellation and steps
+    that amplify count as they are. An element may differ by eight times what that moves it, or most
+    others, and 64 units of the array's largest; what nothing in the graph computed, by 16. Values
+    that an op draws at random are drawn as in `a`.
 
     >>> from backlit import tensor
     >>> def loss(w):
@@ -299,6 +336,12 @@ def compare(a: Any, b: Any, names: Sequence[str] = ("a", "b")) -> Comparison:
     if len(names) != 2 or isinstance(names, str):
         raise ArgumentError(f"compare: names must be two, of a and of b, got {names!r:.60}")
     return Comparison(as_record(a), as_record(b), (str(names[0]), str(names[1])))
+
+
+def _shown(d: Difference) -> list[str]:
+    """For the page: the kind, what it is of, what is said."""
+    word = {"parts": "differs", "rounding": "rounding", "unknown": "not compared"}[d.kind]
+    return [d.kind, d.what, f"{word}: {d.text}"]
 
 
 def _told(d: Difference) -> str:

@@ -46,7 +46,7 @@ _BODY = Path(__file__).with_name("view.html")
 
 
 #: Files with more of the page's styles and scripts.
-_PARTS = ("pictures",)
+_PARTS = ("pictures", "frames")
 
 
 def page(tree: Tree, labels: Labels, title: str, more: dict[str, Any]) -> str:
@@ -66,7 +66,7 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
     ]
     effects: dict[str, int] = {}
     effect = [effects.setdefault(effect_of(n), len(effects)) for n in nodes]
-    found = numbers(tree, labels)
+    found = numbers(labels)
     return {
         "title": title,
         "metrics": {**METRICS, "filled": FILLED},
@@ -116,9 +116,9 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
     }
 
 
-def numbers(tree: Tree, labels: Labels) -> dict[str, Any]:
+def numbers(labels: Labels) -> dict[str, Any]:
     """What the page says of values and gradients: all that is another at another step."""
-    nodes, edges = tree.record.nodes, tree.record.edges
+    nodes, edges = labels.record.nodes, labels.record.edges
     return {
         "nodes": {
             "value": labels.value,

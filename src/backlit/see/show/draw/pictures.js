@@ -30,7 +30,7 @@ function open(packed) {
   opened.set(packed, found);
   return found;
 }
-const of = (kind, i) => { const k = D.pictures[kind][i]; return k === undefined ? null : open(D.pictures.list[k]); };
+const of = (kind, i, from = D.pictures) => { const k = from[kind][i]; return k === undefined ? null : open(from.list[k]); };
 
 // Where a cell comes from: an index, or a range of them.
 function along(p, axis, i) {
@@ -335,7 +335,7 @@ function paint(root) {
     else if (c.dataset.facet !== undefined) { state.facet = +c.value; state.solo = false; }
     else if (c.dataset.strong !== undefined) strong = c.checked;
     else if (c.dataset.all !== undefined) state.solo = false;
-    else if (c.dataset.grow !== undefined) root.parentElement.classList.toggle("large");
+    else if (c.dataset.grow !== undefined) { root.parentElement.classList.toggle("large"); root.dispatchEvent(new CustomEvent("grown", {bubbles: true})); }
     else { state.at[c.dataset.axis] = +c.value; c.nextElementSibling.textContent = along(p, +c.dataset.axis, +c.value); state.cursor = null; fillSheets(root); return; }
     state.cursor = null;
     paint(root);
@@ -427,23 +427,27 @@ function thumb(p, kind, n, label, sign) {
   return {html: `<button class="thumb ${sign}" data-go="${n}" title="${escape(label)}"><canvas aria-hidden="true"></canvas><span>${escape(label)}</span></button>`, p, kind, n};
 }
 function drawThumb(canvas, {p, kind, n}) {
-  if (p.shape.length === 1) { drawBars(canvas, p, kind, 80, null); canvas.style.height = "44px"; return; }
+  const before = strong;
+  strong = true;        // there is no key: what is not 0 is to be seen
+  thumbnail(canvas, p, kind, n, WIDE, TALL, true);
+  strong = before;
+}
+// The slice with the largest element, small; with the ends of the array, or of what is shown.
+function thumbnail(canvas, p, kind, n, wide, tall, own = false) {
+  if (p.shape.length === 1) { drawBars(canvas, p, kind, Math.min(wide, 90), null); canvas.style.height = "44px"; return; }
   const photo = given(n) && kind === "value" && views(n, p)[0] === "images", r = p.shape.length;
   const facet = r === (of("value", n) || p).shape.length ? stateOf(n, p).facet : r - 3;
-  let best = 0;         // the slice with the largest element
+  let best = 0;
   p.numbers.forEach((v, i) => { if (Math.abs(v) > Math.abs(p.numbers[best])) best = i; });
-  const at = p.steps.map((step, i) => Math.floor(best / step) % p.kept[i]);
-  const l = layout(n, p, {view: photo ? "images" : "map", facet, at, solo: false}, WIDE, TALL);
+  const at = own ? p.steps.map((step, i) => Math.floor(best / step) % p.kept[i]) : stateOf(n, p).at;
+  const l = layout(n, p, {view: photo ? "images" : "map", facet, at, solo: false}, wide, tall);
   l.count = Math.min(l.count, 24);
-  Object.assign(l, grid(l.count, l.rows, l.columns, WIDE, TALL));
-  const before = strong, top = most(p, l, kind, photo);
-  strong = true;        // there is no key: what is not 0 is to be seen
-  drawSheets(canvas, top, kind, l, photo, null, null, 0);
-  strong = before;
+  Object.assign(l, grid(l.count, l.rows, l.columns, wide, tall));
+  drawSheets(canvas, own ? most(p, l, photo) : p, kind, l, photo, null, null, 0);
 }
 const WIDE = 130, TALL = 50;
 // The same array with the ends of what is shown.
-function most(p, l, kind, photo) {
+function most(p, l, photo) {
   if (photo) return p;
   let low = 0, high = 0;
   for (let k = 0; k < l.count; k++) for (let i = 0; i < l.rows; i++) for (let j = 0; j < l.columns; j++) {
@@ -475,5 +479,5 @@ function strip(box, n, backward) {
   box.querySelectorAll("canvas").forEach((c, i) => drawThumb(c, thumbs[i]));
 }
 
-return {section, mount, strip, repaint: (panel) => mount(panel), histogramOf: (p) => counted(p), of, text, rgb, SCALES, DARK, tone, sized};
+return {section, mount, strip, thumbnail, histogramOf: counted, of, text, rgb, SCALES, DARK, tone, sized, escape};
 };

@@ -8,6 +8,7 @@ const COUNT = N.kind.length;
 const ITEM = 0, IN = 1, OUT = 2, BEND = 3;
 const $ = (id) => document.getElementById(id);
 const pictures = picturing(D);
+const film = filming(D, pictures, () => { sentence(); if (picked !== null) details(picked); paint(); });
 const stage = $("stage"), world = $("world"), far = $("far"), near = $("near"), panel = $("panel");
 const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
 
@@ -786,7 +787,7 @@ function details(item) {
   const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
   text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
   text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : none}</div>`;
-  text += pictures.section(n, value(n), gradient(n));
+  text += pictures.section(n, value(n), gradient(n)) + film.section(n, value(n), gradient(n));
   if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${D.chains[n]}</div>`;
   if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
     `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 || !knowsValue(n) ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${passed(e) ? escape(E.gradient[e]) : none}</span></div>`).join("");
@@ -797,7 +798,7 @@ function details(item) {
     text += `<h3>Source</h3><div class="row mono"><a href="vscode://file${encodeURI(file)}:${line}" title="Open in an editor">${escape(file.split("/").pop())}:${line}</a>${N.where[n] ? `, in ${escape(N.where[n])}` : ""} · <a href="file://${encodeURI(file)}#L${line}">file</a></div>${source ? `<code>${escape(source)}</code>` : ""}`;
   }
   panel.innerHTML = text;
-  pictures.mount(panel);
+  pictures.mount(panel); film.mount(panel);
 }
 // A page in a frame of a notebook tells it what is chosen and where the bar stands.
 let told = "";
@@ -908,7 +909,7 @@ let playing = 0;
 function sentence() {
   const text = $("sentence"), where = $("where");
   pictures.strip($("flow"), current(), all() || !stop ? 0 : D.stops[stop - 1][1]);
-  if (all()) { where.textContent = STOPS ? `all of ${STOPS} stops` : ""; text.textContent = D.error ? `It raised: ${D.error}` : STOPS ? "Everything is shown. Drag the bar to go through it gate by gate: forward, then backward." : "No op was recorded."; }
+  if (all()) { where.textContent = STOPS ? `all of ${STOPS} stops` : ""; text.textContent = D.compared ? D.compared.text : D.error ? `It raised: ${D.error}` : STOPS ? "Everything is shown. Drag the bar to go through it gate by gate: forward, then backward." : "No op was recorded."; }
   else if (stop === 0) { where.textContent = `before stop 1 of ${STOPS}`; text.textContent = "Only the leaves have values."; }
   else {
     const [n, phase, words] = D.stops[stop - 1];
@@ -1038,6 +1039,7 @@ document.addEventListener("keydown", (e) => {
   else if (key === "b" && picked !== null && picked < COUNT) paths(from, picked);
   else if (key === ",") { play(false); seek(stop - 1); }
   else if (key === ".") { play(false); seek(stop === STOPS ? 0 : stop + 1); }
+  else if (key === "[" || key === "]") film.seek(film.at() + (key === "]" ? 1 : -1));
   else if (key === " " && !e.target.closest("button,a")) play(!playing);
   else if (key === "+" || key === "=") zoom(1.25, w / 2, h / 2);
   else if (key === "-") zoom(0.8, w / 2, h / 2);
@@ -1063,12 +1065,13 @@ const failed = Object.keys(D.error_of)[0];
 overview();
 draw();
 if (failed !== undefined) go(+failed);
+else if (D.compared && D.compared.first !== null) go(D.compared.first);
 
 if (window.parent !== window) window.parent.postMessage({backlit: {ready: true}}, "*");
 
 // For tests and for scripts of the user's own.
 window.backlit = {
-  data: D, view, redraw, fit, toggle, seek, paths, go, setAll,
+  data: D, view, film, redraw, fit, toggle, seek, paths, go, setAll,
   position: (n) => { const at = scene.at.get(n); return at ? [at.x, at.y] : null; },
   head: (b) => headOf(b).map((v, i) => v * view.k + (i ? view.y : view.x)),
   layout: () => ({folded, width: rows.width, beside: rows.beside}),
