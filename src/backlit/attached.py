@@ -38,8 +38,8 @@ class Methods:
     fmod_ = frac = frac_ = gather = gcd = gcd_ = ge = ge_ = geometric_ = ger = _method
     get_device = greater = greater_ = greater_equal = greater_equal_ = gt = gt_ = _method
     half = hardshrink = heaviside = heaviside_ = histc = histogram = hsplit = hypot = _method
-    hypot_ = index_add = index_add_ = index_copy = index_copy_ = index_fill = _method
-    index_fill_ = index_put = index_put_ = index_reduce = index_reduce_ = _method
+    hypot_ = i0 = i0_ = index_add = index_add_ = index_copy = index_copy_ = _method
+    index_fill = index_fill_ = index_put = index_put_ = index_reduce = index_reduce_ = _method
     index_select = inner = int = inverse = is_complex = is_contiguous = _method
     is_floating_point = is_inference = is_nonzero = is_pinned = is_same_size = _method
     is_shared = is_signed = isclose = isfinite = isinf = isnan = isneginf = isposinf = _method

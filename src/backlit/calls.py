@@ -248,6 +248,26 @@ def fitted(
     return args, given
 
 
+def misfit(
+    function: Function, name: str, args: tuple[Any, ...], named: dict[str, Any]
+) -> CallError | None:
+    """The error for a call that a function cannot take as it stands; None if it can.
+
+    >>> print(misfit(lambda x, mask=None: x, "layer", (1,), {"maks": 2}))
+    layer: it has no argument maks; it takes x, mask; did you mean mask?
+    """
+    try:
+        if fitted(inspect.signature(function), name, args, named) is None:
+            return None
+    except CallError as error:
+        return error
+    known = inspect.signature(function).parameters
+    return next(
+        (_unknown(name, word, known) for word in named if word not in known),
+        None,
+    )
+
+
 def _meant(word: str, free: set[str]) -> str | None:
     """What a function calls what another dialect calls so."""
     return next(
@@ -263,6 +283,9 @@ def _unknown(name: str, word: str, known: Parameters) -> CallError:
     alone = name.rpartition(".")[2]
     meant = _MEANT.get(word)
     near = meant if meant in known else near_name(word, known, 0.7)
+    if near is None:  # a misspelt word of another dialect
+        others = near_name(word, {w for group in _SAME for w in group}, 0.7)
+        near = _meant(others, set(known)) if others else None
     if word in _PYTORCHS and alone in _OTHERWISE:
         hint = f"; use {_OTHERWISE[alone]}"
     elif word in _CURES:
@@ -314,4 +337,13 @@ def _taken(known: Parameters) -> str:
     return ", ".join(words) or "no arguments"
 
 
-__all__ = ["explain", "explain_class", "explain_methods", "explained", "fitted", "marked", "origin"]
+__all__ = [
+    "explain",
+    "explain_class",
+    "explain_methods",
+    "explained",
+    "fitted",
+    "marked",
+    "misfit",
+    "origin",
+]

@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from .errors import ArgumentError, DTypeError
+from .spelling import COMPLEX
 
 DType = np.dtype
 
@@ -72,13 +73,16 @@ def as_dtype(dtype: Any) -> DType:
         return DEFAULT_INT
     if isinstance(dtype, str) and dtype in _BY_NAME:
         return _BY_NAME[dtype]
+    kind = ""
     try:
-        result = None if dtype is None else _ONE.get(np.dtype(dtype).newbyteorder("="))
+        given = np.dtype(dtype)
+        kind = given.kind
+        result = None if dtype is None else _ONE.get(given.newbyteorder("="))
     except (TypeError, ValueError):
         result = None
     if result is None:
-        names = ", ".join(sorted(_BY_NAME))
-        raise DTypeError(f"dtype: {dtype!r:.60} is not supported; use one of {names}")
+        cure = COMPLEX if kind == "c" else f"use one of {', '.join(sorted(_BY_NAME))}"
+        raise DTypeError(f"dtype: {dtype!r:.60} is not supported; {cure}")
     return result
 
 

@@ -9,16 +9,66 @@ from typing import NoReturn
 
 from .errors import SpellingError
 
-_COMPLEX = "nothing for it, because there are no complex numbers: compute with their two parts"
+#: What is said wherever complex numbers or sparse Tensors are asked for.
+COMPLEX = "there are no complex numbers; compute with the real and the imaginary part"
+SPARSE = "there are no sparse Tensors; a dense one has the zeros"
+#: What is said instead of "use …" of what has no other name here.
+_NOTHING = (COMPLEX, SPARSE)
+_QUANTISED = "x itself, because there are no quantised types"
+_DENSE = "x itself, because all Tensors are dense"
 _IN_PLACE = "x += y and the other operators, x[key] = value, or x.assign(value)"
 
 #: Methods of NumPy's arrays and PyTorch's Tensors.
 _METHODS = {
+    **dict.fromkeys("angle cdouble cfloat chalf istft stft".split(), COMPLEX),
+    **dict.fromkeys(
+        "ccol_indices col_indices crow_indices dense_dim indices row_indices smm sparse_dim "
+        "sparse_mask sspaddmm to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc "
+        "to_sparse_csr values".split(),
+        SPARSE,
+    ),
+    **dict.fromkeys(
+        "dequantize int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points "
+        "q_scale q_zero_point qscheme".split(),
+        _QUANTISED,
+    ),
+    **dict.fromkeys(
+        "is_coalesced is_conj is_distributed is_ipu is_maia is_mkldnn is_mtia is_neg is_set_to "
+        "is_sparse_csr is_vulkan is_xla to_mkldnn".split(),
+        _DENSE,
+    ),
+    **dict.fromkeys("ipu mtia xpu record_stream".split(), "x itself, which is on the CPU"),
+    **dict.fromkeys(
+        "eig geqrf lstsq lu lu_solve orgqr ormqr solve symeig triangular_solve".split(),
+        "the function of linalg: eigh, lstsq, solve, solve_triangular, qr, cholesky",
+    ),
+    **dict.fromkeys(
+        "igamma igammac mvlgamma".split(), "scipy.special of x.numpy(), without a derivative"
+    ),
+    "_version": "x.clone() to compare with: writes in place overwrite nothing that the tape has",
+    "as_strided_scatter": "x[...] = value",
+    "as_subclass": "x itself, or a class that holds a Tensor",
+    "const_data_ptr": "x.data_ptr()",
+    "dim_order": "range(x.ndim), because elements lie in the order of the axes",
+    "frexp": "e = x.abs().log2().floor() + 1, and x / 2**e",
+    "grad_dtype": "x.dtype, which its gradient has",
+    "hash_tensor": "hash(x.numpy().tobytes())",
+    "index": "x[indices]",
+    "module_load": "x.copy_(value)",
+    "narrow_copy": "x.narrow(dim, start, length).clone()",
+    "new_empty_strided": "x.new_empty(shape)",
+    "nonzero_static": "x.nonzero(), because sizes depend on values",
+    "register_post_accumulate_grad_hook": "x.register_hook(f), where f gets the gradient",
+    "reinforce": "loss = -log_prob * reward, and loss.backward()",
+    "resize_as": "x.reshape(y.shape)",
+    "slice_inverse": "x[...] = value",
+    "storage_type": "x.dtype",
+    "to_padded_tensor": "nn.utils.rnn.pad_sequence of a list of Tensors",
     "as_strided": "x.unfold(dim, size, step), or x[...]",
     "concatenate": "backlit.concat(tensors, axis=0)",
     "copy": "x.clone()",
     "fill": "x.fill_(value)",
-    "imag": "nothing for it, because there are no complex numbers",
+    "imag": COMPLEX,
     "real": "x itself, because there are no complex numbers",
     "resize": "x.reshape(shape)",
     "storage": "x.numpy(), which shares memory",
@@ -42,9 +92,9 @@ _FUNCTIONS = {
     "cholesky": "backlit.linalg.cholesky(x)",
     "clamp": "backlit.clip(x, low, high)",
     "clone": "x.clone()",
-    "complex": _COMPLEX,
-    "complex128": _COMPLEX,
-    "complex64": _COMPLEX,
+    "complex": COMPLEX,
+    "complex128": COMPLEX,
+    "complex64": COMPLEX,
     "concatenate": "backlit.concat(tensors, axis=0)",
     "constant": "backlit.tensor(data)",
     "copy": "x.clone()",
@@ -57,7 +107,7 @@ _FUNCTIONS = {
     "double": "backlit.float64",
     "eq": "x == y",
     "expand": "backlit.broadcast_to(x, shape)",
-    "fft": _COMPLEX,
+    "fft": COMPLEX,
     "float": "backlit.float32",
     "from_numpy": "backlit.asarray(array)",
     "gather": "backlit.take_along_axis(x, indices, axis=axis)",
@@ -169,7 +219,7 @@ def method(name: str) -> None:
             cure = f"backlit.{name}(x, ...)"
         else:
             return
-    raise SpellingError(f"Tensor.{name}: no such name; use {cure}")
+    raise SpellingError(f"Tensor.{name}: no such name; {_told(cure)}")
 
 
 def function(name: str) -> NoReturn:
@@ -269,11 +319,17 @@ def _missing(module: str, name: str, cure: str | None) -> NoReturn:
         near = near_name(name, listed or dir(there))
         hint = f"; did you mean {near}?" if near else ""
         raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
-    raise SpellingError(f"{module}.{name}: no such name; use {cure}")
+    raise SpellingError(f"{module}.{name}: no such name; {_told(cure)}")
+
+
+def _told(cure: str) -> str:
+    return cure if cure in _NOTHING else f"use {cure}"
 
 
 __all__ = [
+    "COMPLEX",
     "FUNCTIONS",
+    "SPARSE",
     "dataset",
     "decomposition",
     "draw",

@@ -186,7 +186,7 @@ class Tensor(Methods):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):
-            if not name.startswith("_"):
+            if not name.startswith("__"):
                 method(name)
             return object.__getattribute__(self, name)
 

@@ -40,7 +40,13 @@ def test_dtype_by_any_name(given, want) -> None:
     assert bl.zeros(1, dtype=given).dtype == want
 
 
-@every("given", [None, "complex64", "float8", np.complex128, "O", str, "x" * 3])
+@every("given", ["complex64", complex, np.complex128, np.dtype(">c8")])
+def test_a_complex_dtype_says_that_there_are_none(given) -> None:
+    with pytest.raises(DTypeError, match=r"is not supported; there are no complex numbers; comp"):
+        dtypes.as_dtype(given)
+
+
+@every("given", [None, "float8", "O", str, "x" * 3])
 def test_unknown_dtype_is_named(given) -> None:
     with pytest.raises(DTypeError, match=r"dtype: .* is not supported; use one of bfloat16, bool"):
         dtypes.as_dtype(given)

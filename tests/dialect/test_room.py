@@ -4,7 +4,9 @@ import copy
 import functools
 import importlib
 import math
+import pkgutil
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -117,6 +119,26 @@ def test_what_is_not_there_says_what_to_do():
     assert torch.distributed.is_nccl_available() is False
 
 
+def test_every_room_is_what_its_parent_calls_by_its_name_and_says_what_it_has_not():
+    beside = ("instead", "missing", "mirror", "differences", "kinds", "creation", "settings")
+    for found in pkgutil.walk_packages(torch.__path__, f"{torch.__name__}."):
+        name = found.name.rpartition(".")[2]
+        if name.startswith(("_", *beside)) or name in ("function", "serialization", "compiling"):
+            continue
+        room = importlib.import_module(found.name)
+        parent = sys.modules[found.name.rpartition(".")[0]]
+        if name != "optimizer":
+            with pytest.raises(AttributeError, match="qwertz"):
+                _ = room.qwertz
+        if name not in ("parameter", "version"):  # functions and texts of the same name
+            assert getattr(parent, name) is room, found.name
+    assert torch.optim.lr_scheduler._LRScheduler is bl.optim.lr_scheduler.LRScheduler
+    assert torch.distributions.normal.Normal is bl.distributions.Normal
+    assert torch.autograd.function.Function is torch.autograd.Function
+    with pytest.raises(SpellingError, match="SyncBatchNorm: not in Backlit; there is one process"):
+        _ = torch.nn.modules.batchnorm.SyncBatchNorm
+
+
 @pytest.mark.parametrize(
     ("look_up", "text"),
     [
@@ -186,7 +208,7 @@ def test_a_misspelled_name_says_what_is_meant(look_up, text):
             ArgumentError,
             "div: rounding_mode must be",
         ),
-        (lambda x: x.to_sparse(), ArgumentError, "Backlit has no sparse Tensors"),
+        (lambda x: x.to_sparse(), ArgumentError, "to_sparse: there are no sparse Tensors; a d"),
         (
             lambda x: torch.bernoulli(x.long()),
             ArgumentError,
@@ -409,7 +431,7 @@ def test_what_is_left_of_the_paths_does_what_it_says():
     assert torch.nn.MSELoss()(input=w, target=w).item() == 0
     assert torch.nn.ReLU()(input=w).tolist() == [1, 2]
     assert torch.nn.Softmax(dim=0)(torch.tensor(3.0)).item() == 1
-    with pytest.raises(TypeError, match="unexpected keyword argument 'imput'"):
+    with pytest.raises(TypeError, match="ReLU: it has no argument imput; it takes x; did you m"):
         torch.nn.ReLU()(imput=w)
     assert torch.relu_(torch.tensor([-1.0])).tolist() == [0]
     assert torch.ones(2, 3).fill_diagonal_(0).tolist() == [[0, 1, 1], [1, 0, 1]]
@@ -513,3 +535,36 @@ def test_a_timer_measures_a_statement():
     assert many.iqr >= 0
     with pytest.raises(ArgumentError, match="language must be 'python', got 'c\\+\\+'"):
         benchmark.Timer("1", language="c++")
+
+
+def test_the_classes_of_data_may_say_in_annotations_of_what_they_are():
+    data = torch.utils.data
+
+    class Lengths(data.Sampler[list[int]]):
+        def __iter__(self):
+            return iter([[1, 2], [0]])
+
+    class Squares(data.Dataset[torch.Tensor]):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return index * index
+
+    loader: data.DataLoader[torch.Tensor] = data.DataLoader(Squares(), batch_sampler=Lengths())
+    assert [batch.tolist() for batch in loader] == [[1, 4], [0]]
+    assert data.IterableDataset[int].__origin__ is data.IterableDataset
+
+
+def test_courses_find_the_weights_of_a_recurrent_layer_and_its_starting_values_by_name():
+    layer = torch.nn.GRU(2, 3, num_layers=2)
+    for name in layer._flat_weights_names:
+        if "weight" in name:
+            torch.nn.init.ones_(layer._parameters[name])
+    assert layer._flat_weights_names[0] == "weight_ih_l0"
+    assert [p.shape for p in layer._flat_weights] == [p.shape for p in layer.parameters()]
+    assert float(layer._flat_weights[5].detach().min()) == 1
+
+
+def test_nothing_is_being_scripted_or_traced():
+    assert torch.jit.is_scripting() is torch.jit.is_tracing() is False

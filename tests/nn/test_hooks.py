@@ -62,7 +62,7 @@ def test_a_hook_can_be_called_although_the_module_fails() -> None:
     layer, seen = Double(), []
     layer.register_forward_hook(lambda m, args, y: seen.append(y), always_call=True)
     layer.register_forward_hook(lambda m, args, y: seen.append("not this one"))
-    with pytest.raises(TypeError, match="unexpected keyword"):
+    with pytest.raises(TypeError, match="Double: it has no argument factor; it takes x, by="):
         layer(bl.ones(1), factor=1)
     assert seen == [None]
 
@@ -152,3 +152,27 @@ def test_hooks_are_part_of_a_captured_function() -> None:
         pytest.raises(TraceError, match="print"),
     ):
         compiled(x)
+
+
+def test_hooks_are_listed_by_when_they_are_called():
+    layer = nn.Linear(2, 3)
+
+    def before(module, args):
+        return None
+
+    def after(module, args, y):
+        return None
+
+    def backward(module, grad_input, grad_output):
+        return None
+
+    handle = layer.register_forward_hook(after)
+    layer.register_forward_pre_hook(before)
+    layer.register_full_backward_hook(backward)
+    assert list(layer._forward_hooks.values()) == [after]
+    assert list(layer._forward_pre_hooks.values()) == [before]
+    assert list(layer._backward_hooks.values()) == [backward]
+    with pytest.raises(AttributeError, match="clear"):  # handles take them away
+        layer._forward_hooks.clear()
+    handle.remove()
+    assert not layer._forward_hooks

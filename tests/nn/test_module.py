@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import backlit as bl
 from backlit import nn, optim
 from backlit.errors import (
     ArgumentError,
+    CallError,
     DTypeError,
     GradientError,
     IndexRangeError,
@@ -658,3 +660,33 @@ def test_non_blocking_by_place_is_no_dtype_and_gradients_are_cast_along():
     layer(bl.ones((1, 2))).sum().backward()
     assert layer.to("cpu", bl.float64, True).weight.grad.dtype == bl.float64
     assert layer.weight.grad.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda x: nn.Linear(2, 3)(inptu=x), "Linear: it has no argument inptu; it takes x; did y"),
+        (lambda x: nn.Linear(2, 3)(x, x), "Linear: it takes x, got 2 by place"),
+        (lambda x: nn.Linear(2, 3)(), "Linear: x is missing; it takes x"),
+        (
+            lambda x: nn.MultiheadAttention(2, 1)(x, x, x, key_padding_msk=None),
+            "MultiheadAttention: it has no argument key_padding_msk; it takes query, key, value, ",
+        ),
+        (lambda x: nn.Sequential(nn.Tanh())(x, mask=None), "Sequential: it has no argument mask;"),
+        (lambda x: nn.Sequential(nn.Bilinear(2, 2, 2))(x), "Bilinear: x2 is missing; it takes x1"),
+        (lambda x: nn.ReLU()(x, dim=1), "ReLU: it has no argument dim; it takes x"),
+    ],
+)  # fmt: skip
+def test_a_call_that_a_layer_cannot_take_says_what_it_takes(call, text):
+    with pytest.raises(CallError, match=re.escape(text)) as raised:
+        call(bl.ones((1, 2, 2)))
+    assert raised.value.__suppress_context__
+
+
+def test_an_error_inside_a_layer_is_left_as_it_is():
+    class Broken(nn.Module):
+        def forward(self, x):
+            return len(3)
+
+    with pytest.raises(TypeError, match="object of type 'int' has no len"):
+        Broken()(bl.ones(2))

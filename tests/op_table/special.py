@@ -44,6 +44,14 @@ def sinc(x: float) -> float:
     return math.sin(math.pi * x) / (math.pi * x) if x else 1.0
 
 
+def bessel(x: float, n: int, scaled: bool) -> float:
+    """(1/π) ∫ e^(x cos θ) cos nθ dθ from 0 to π: equal steps are exact for a period."""
+    steps = 200
+    angles = [2 * math.pi * k / steps for k in range(steps)]
+    total = math.fsum(math.exp(x * math.cos(a) - abs(x)) * math.cos(n * a) for a in angles)
+    return total / steps * (1.0 if scaled else math.exp(abs(x)))
+
+
 def each(name, *makers, **more):
     return [case for i, m in enumerate(makers) for case in grid(f"{name}{i}", *m, **more)]
 
@@ -97,6 +105,29 @@ TABLE = [
         ],
         rtol=1e-10,
         low_precision=False,
+    ),
+    Record(
+        op=ops.Bessel,
+        reference=lambda x, n, scaled: pointwise(lambda v: bessel(v, n, scaled))(x),
+        cases=[
+            *each("bessel", [either(0.1, 3)],
+                  attributes=[{"n": n, "scaled": s} for n in (0, 1) for s in (False, True)]),
+            *each("large", [either(15, 30)],
+                  attributes=[{"n": n, "scaled": True} for n in (0, 1)]),
+        ],
+        function=lambda x, n, scaled: ((bl.i0, bl.i0e), (bl.i1, bl.i1e))[n][scaled](x),
+        specials=[
+            Special(([0.0, inf, -inf, nan],), [1.0, inf, inf, nan], ([0.0, inf, -inf, nan],),
+                    {"n": 0, "scaled": False}),
+            Special(([0.0, inf, -inf, nan],), [0.0, inf, -inf, nan], ([0.5, inf, inf, nan],),
+                    {"n": 1, "scaled": False}),
+            Special(([0.0, inf, -inf],), [1.0, 0.0, 0.0], ([0.0, 0.0, 0.0],),
+                    {"n": 0, "scaled": True}),
+            Special(([0.0, inf, -inf],), [0.0, 0.0, -0.0], ([0.5, 0.0, 0.0],),
+                    {"n": 1, "scaled": True}),
+            Special(([712.0],), [2.4684110577627525e307], None, {"n": 0, "scaled": False},
+                    rtol=1e-12),  # e^712 is inf
+        ],
     ),
     Record(
         op=ops.Sinc,

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 
+import numpy as np
 import pytest
 
 import backlit as bl
@@ -842,3 +843,11 @@ def test_a_schedule_inside_a_captured_function_would_be_frozen(make):
     argument = (1.0,) if isinstance(schedule, ReduceLROnPlateau) else ()
     with pytest.raises(TraceError, match=r"LR.*\.step: a schedule computes with Python numbers"):
         bl.compile(lambda: schedule.step(*argument))()
+
+
+@pytest.mark.parametrize("size", [2.0, np.int64(2), 2])
+def test_a_count_may_be_a_whole_float_or_numpys(size):
+    optimizer = sgd()
+    schedule = StepLR(optimizer, size)
+    assert type(schedule.step_size) is int
+    assert CosineAnnealingLR(optimizer, 10 / 2).T_max == 5

@@ -368,6 +368,7 @@ TORCH = (
         "searchsorted": lambda row, x, side: torch.searchsorted(row, x, side=side),
         "scatter_extreme": scatter_extreme,
         "scatter_prod": scatter_prod,
+        "bessel": lambda x, n, scaled: getattr(torch.special, f"i{n}{'e' * scaled}")(x),
         "erfinv": torch.erfinv,
         "lgamma": torch.lgamma,
         "xlogy": torch.xlogy,
@@ -516,6 +517,9 @@ DIFFERENT = {
     "det-0": "the gradient of a singular matrix is its cofactors; theirs is that of one beside it",
     "slogdet-0": "a singular matrix has no gradient: ours raises; theirs is NaN",
     "xlogy-2": "the gradient of 0 log y is 0 for every y, at y = 0 too; theirs there is NaN",
+    "bessel-0": "I₀(∞) = ∞; theirs is NaN",
+    "bessel-1": "I₁(∞) = ∞; theirs is NaN",
+    "bessel-4": "I₀(712) is a number; theirs is infinite, as e^712 is",
     "std-1": "equal numbers have exactly no deviation; theirs is that of rounding",
 }
 

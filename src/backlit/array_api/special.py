@@ -10,13 +10,17 @@ from ..ops import special as ops
 from ..promotion import floating, operand, promoted
 from ..tensor import Tensor, apply, as_tensor
 from .arguments import cached, whole
-from .elementwise import logaddexp, pow, reciprocal, sqrt, unary_float
+from .elementwise import Unary, logaddexp, pow, reciprocal, sqrt, unary_float
 
 __all__ = [
     "deg2rad",
     "digamma",
     "erfinv",
     "exp2",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
     "lgamma",
     "logaddexp2",
     "polygamma",
@@ -29,6 +33,21 @@ __all__ = [
 erfinv = unary_float(ops.Erfinv)
 lgamma = unary_float(ops.Lgamma)
 sinc = unary_float(ops.Sinc)
+
+
+def _bessel(n: int, scaled: bool, doc: str) -> Unary:
+    def function(x: Any, /) -> Tensor:
+        return apply(cached(ops.Bessel, n, scaled), floating(as_tensor(x)))
+
+    function.__name__ = function.__qualname__ = f"i{n}{'e' * scaled}"
+    function.__doc__ = doc
+    return function
+
+
+i0 = _bessel(0, False, "y = I₀(x), the modified Bessel function of order 0;  gx = gy I₁(x).")
+i1 = _bessel(1, False, "y = I₁(x), that of order 1;  gx = gy (I₀(x) - I₁(x) / x), gy / 2 at 0.")
+i0e = _bessel(0, True, "y = e^(-|x|) I₀(x), which is a number where I₀ is beyond all numbers.")
+i1e = _bessel(1, True, "y = e^(-|x|) I₁(x), which is a number where I₁ is beyond all numbers.")
 
 
 def digamma(x: Any) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ class Dataset:
     of examples of a list of numbers; a DataLoader then asks for those of a batch by that.
     """
 
+    #: Annotations say of what: `Dataset[Tensor]`.
+    __class_getitem__ = classmethod(GenericAlias)
+
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__()")
 
@@ -38,6 +42,9 @@ class Dataset:
 
 class IterableDataset:
     """Examples in a stream: subclass it and define `__iter__`."""
+
+    #: Annotations say of what: `IterableDataset[Tensor]`.
+    __class_getitem__ = classmethod(GenericAlias)
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__()")

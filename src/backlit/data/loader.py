@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +103,9 @@ class DataLoader:
     `pin_memory` and `pin_memory_device` speak of devices that are not there, and change nothing.
     Unlike in PyTorch, the order does not depend on the default generator.
     """
+
+    #: Annotations say of what: `DataLoader[Tensor]`.
+    __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from .splits import classes_of, interleaved
 
 class Sampler:
     """The base of samplers: subclass it and write `__iter__`, and `__len__` if it is known."""
+
+    #: Annotations say of what: `Sampler[Tensor]`.
+    __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, data_source: Any = None):
         pass

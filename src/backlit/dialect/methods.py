@@ -14,6 +14,7 @@ from ..array_api.dialects import UNSAID, require_pytorch
 from ..conversion import check_device
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
+from ..spelling import SPARSE
 from ..tensor import Tensor, _keeping, copied
 from . import functions, pieces
 from .translate import Function, as_dtype
@@ -461,7 +462,7 @@ WRITTEN_OUT: dict[str, Any] = {
     "new_tensor": new_tensor,
     "multinomial": multinomial,
     "new": new,
-    "to_sparse": _refused("to_sparse", "Backlit has no sparse Tensors; a dense one has the zeros"),
+    "to_sparse": _refused("to_sparse", SPARSE),
 }
 
 __all__ = ["CLASSES", "WRITTEN_OUT"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..array_api import erfc, erfinv, lgamma, log, log1p, where, xlogy
+from ..array_api import erfc, erfinv, i0e, i1, i1e, lgamma, log, log1p, where, xlogy
 from ..dtypes import float64
 from ..tensor import Tensor, as_tensor
 
@@ -63,4 +63,4 @@ def multigammaln(input: Any, p: int) -> Tensor:
     return total
 
 
-__all__ = ["entr", "log_ndtr", "multigammaln", "ndtr", "ndtri", "xlog1py"]
+__all__ = ["entr", "i0e", "i1", "i1e", "log_ndtr", "multigammaln", "ndtr", "ndtri", "xlog1py"]

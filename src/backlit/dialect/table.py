@@ -14,8 +14,8 @@ from __future__ import annotations
 ELEMENTWISE = """
 abs absolute=abs acos arccos=acos acosh arccosh=acosh asin arcsin=asin asinh arcsinh=asinh
 atan arctan=atan atanh arctanh=atanh bitwise_not=bitwise_invert ceil cos cosh deg2rad digamma
-erf erfc erfinv exp exp2 expm1 fix=trunc floor frac isfinite isinf isnan lgamma log log10 log1p log2
-logical_not neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
+erf erfc erfinv exp exp2 expm1 fix=trunc floor frac i0 isfinite isinf isnan lgamma log log10 log1p
+log2 logical_not neg=negative negative positive rad2deg reciprocal relu rsqrt selu sigmoid
 clone resolve_conj=clone resolve_neg=clone conj_physical=clone isreal
 sign signbit sin sinc sinh sqrt square tan tanh trunc isposinf isneginf sgn=sign
 """
@@ -284,7 +284,7 @@ abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr asin asinh a
 arccos arccosh arcsin arcsinh arctan arctan2 arctanh baddbmm bitwise_and bitwise_left_shift
 bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign
 cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix floor
-floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot index_add index_copy
+floor_divide fmod frac ge greater greater_equal gt gcd heaviside hypot i0 index_add index_copy
 index_fill index_put index_reduce lcm ldexp le lerp less less_equal lgamma log log10 log1p log2
 logical_and logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply
 nan_to_num ne neg negative nextafter not_equal pow put rad2deg reciprocal relu remainder renorm

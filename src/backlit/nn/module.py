@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..array_api import zeros, zeros_like
+from ..calls import misfit
 from ..changes import CHANGES, Announcing, WatchedDict
 from ..conversion import check_device, is_device
 from ..dtypes import FLOATING, as_dtype
-from ..errors import ArgumentError, DTypeError
+from ..errors import ArgumentError, BacklitError, DTypeError
 from ..foreign import require_function, words
 from ..op import describe
 from ..state import STATE
@@ -175,7 +177,12 @@ class Module(Announcing):
                 return hooks.call(self, inputs, options)
             return self.forward(*inputs, **options)
         except BaseException as error:
-            arose(error, scope=state.scope)
+            told = None
+            if isinstance(error, TypeError) and not isinstance(error, BacklitError):
+                told = misfit(self.forward, type(self).__name__, inputs, options)
+            arose(told or error, scope=state.scope)
+            if told is not None:
+                raise told from None
             raise
         finally:
             state.scope = outer
@@ -247,6 +254,26 @@ class Module(Announcing):
             f"{type(self).__name__}.register_backward_hook: it saw the gradients of the last op, "
             "not those of the module; use register_full_backward_hook"
         )
+
+    @property
+    def _forward_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        """The functions that are called after each call, as courses look them up."""
+        return self._hooked(hooks.AFTER)
+
+    @property
+    def _forward_pre_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        """The functions that are called before each call."""
+        return self._hooked(hooks.BEFORE)
+
+    @property
+    def _backward_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        """The functions that are called with the module's gradients."""
+        return self._hooked(hooks.GRADIENT)
+
+    def _hooked(self, kind: str) -> Mapping[int, Callable[..., Any]]:
+        """The functions of a kind, to be read: handles take them away."""
+        found = {number: h.function for number, h in self._hooks.items() if h.kind == kind}
+        return MappingProxyType(found)
 
     def _hook(
         self,

@@ -101,6 +101,16 @@ class _Recurrent(Module):
         """The parameters of each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._names]
 
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        """The parameters' names in that order: courses give starting values by them."""
+        return [name for names in self._names for name in names]
+
+    @property
+    def _flat_weights(self) -> list[Parameter]:
+        """The parameters in that order."""
+        return [p for weights in self.all_weights for p in weights]
+
     def run(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
         """One layer in one direction: all states (T, N, H), hidden ones first."""
         raise NotImplementedError(f"{type(self).__name__}.run")

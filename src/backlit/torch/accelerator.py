@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..conversion import check_device
+from .mirror import mirrored as _mirrored
 
 
 def is_available() -> bool:
@@ -37,3 +38,6 @@ set_device_idx, current_device_idx = set_device_index, current_device_index
 
 def synchronize(device: Any = None) -> None:
     """Nothing: what was called has been computed."""
+
+
+__getattr__ = _mirrored("torch.accelerator")

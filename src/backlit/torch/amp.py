@@ -17,6 +17,7 @@ from ..errors import ArgumentError, DTypeError
 from ..precision import converted
 from ..state import STATE, Setting
 from ..tensor import Tensor
+from .mirror import mirrored as _mirrored
 
 
 class autocast(Setting):  # noqa: N801  (PyTorch's name)
@@ -245,3 +246,6 @@ class GradScaler:
             )
         for name in self.state_dict():
             setattr(self, f"_{name.lstrip('_')}", state_dict[name])
+
+
+__getattr__ = _mirrored("torch.amp")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from .mirror import mirrored as _mirrored
+
 
 def _no(*args: Any) -> bool:
     return False
@@ -41,3 +43,5 @@ mkl = SimpleNamespace(is_available=_no)
 mkldnn = SimpleNamespace(is_available=_no, enabled=False)
 openmp = SimpleNamespace(is_available=_no)
 quantized = SimpleNamespace(engine="none", supported_engines=["none"])
+
+__getattr__ = _mirrored("torch.backends")

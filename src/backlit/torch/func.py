@@ -15,6 +15,7 @@ from ..nn.module import Module
 from ..tensor import Tensor
 from ..transforms import Point, dense, pulled, tensors_of
 from ..tree import flatten, unflatten
+from .mirror import mirrored as _mirrored
 
 Argnums = int | tuple[int, ...]
 
@@ -291,6 +292,8 @@ def vmap(
     require_function("vmap: func", func)
     return transforms.vmap(func, in_dims, out_dims, randomness, chunk_size=chunk_size)
 
+
+__getattr__ = _mirrored("torch.func")
 
 __all__ = [
     "functional_call",

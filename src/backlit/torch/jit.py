@@ -24,4 +24,12 @@ def ignore(fn: Any) -> Any:
 
 export = unused = ignore
 
+
+def is_scripting() -> bool:
+    """False: Python runs the function."""
+    return False
+
+
+is_tracing = is_scripting
+
 __getattr__ = mirrored("torch.jit")

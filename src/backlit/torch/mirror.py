@@ -56,6 +56,17 @@ def same_rooms(room: str, source: ModuleType) -> None:
         setattr(sys.modules[room], module.name, found)
 
 
+def files(room: str, listed: str) -> dict[str, ModuleType]:
+    """Modules under the names of PyTorch's files of a room: each has all that the room has."""
+    path = f"backlit.{room}"
+    made = {}
+    for name in listed.split():
+        module = made[name] = ModuleType(f"{path}.{name}", f"`{room}.{name}`: see `{room}`.")
+        module.__getattr__ = lambda wanted: getattr(sys.modules[path], wanted)  # type: ignore[method-assign]
+        sys.modules[module.__name__] = module
+    return made
+
+
 def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:
     """The public names of a module and of its sources: for `dir` and `from … import *`."""
     own = sys.modules[module] if isinstance(module, str) else module
@@ -68,6 +79,7 @@ def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:
 
 def _cure(full: str) -> str | None:
     """What to do instead of a name of PyTorch's, if it is known to be missing."""
+    full = full.replace("torch.nn.modules.", "torch.nn.")  # where nn's names stand once more
     while full not in _CURES and full.count(".") > 1:
         full = full.rpartition(".")[0]  # what is true of a room is true of what is in it
     return _CURES.get(full)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .missing import names_of
+
 _OTHER_SETS = (
     "fetch its files yourself and read them with datasets.ImageFolder, backlit.data.Table or "
     "backlit.data.read_array"
@@ -22,7 +24,7 @@ _PLAIN_TENSORS = "an image is a plain Tensor; leave it out"
 
 
 def _all(room: str, names: str, cure: str) -> dict[str, str]:
-    return {f"torchvision.{room}.{name}": cure for name in names.split()}
+    return names_of(f"torchvision.{room}", names, cure)
 
 
 #: By torchvision's full name; what stands at a module is true of all that is in it.

@@ -10,7 +10,7 @@ from .mirror import names as _names
 
 #: PyTorch's name here, and in `torch`.
 _SAME = """
-digamma erf erfc erfinv exp2 expm1 log1p log_softmax logit logsumexp polygamma round sinc softmax
+digamma erf erfc erfinv exp2 expm1 i0 log1p log_softmax logit logsumexp polygamma round sinc softmax
 xlogy expit=sigmoid gammaln=lgamma psi=digamma
 """
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor, as_tensor
+from .mirror import mirrored as _mirrored
 
 #: PyTorch's tolerances: relative, absolute.
 _CLOSE = {
@@ -62,3 +63,6 @@ def assert_allclose(
 ) -> None:
     """The same, whatever the dtypes."""
     assert_close(actual, expected, rtol=rtol, atol=atol, check_dtype=False, equal_nan=True)
+
+
+__getattr__ = _mirrored("torch.testing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from ...errors import ArgumentError
@@ -201,12 +202,14 @@ def require_optimizer(schedule: LRScheduler, optimizer: Any) -> Optimizer:
 
 
 def count(schedule: LRScheduler, name: str, value: Any, least: int = 1) -> int:
-    """An argument that must be an integer from `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    """An argument that must be an integer from `least`: NumPy's, too, or a whole float (10 / 2)."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ArgumentError(
             f"{type(schedule).__name__}: {name} must be an integer from {least}, got {value!r}"
         )
-    return value
+    return int(value)
 
 
 def positive(schedule: LRScheduler, name: str, value: float, high: float = math.inf) -> float:

@@ -14,6 +14,7 @@ from ...tape import Node, is_open
 from ...tensor import Tensor
 from ..function import Function, once_differentiable
 from ..kinds import Variable
+from ..mirror import files as _files
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 from ..settings import inference_mode, set_grad_enabled
@@ -119,6 +120,8 @@ def _function(edge: Node | Tensor) -> Any:
 
 
 Node.next_functions = property(_next_functions)  # type: ignore[attr-defined]
+
+globals().update(_files("torch.autograd", "anomaly_mode function grad_mode variable"))
 
 __getattr__ = _mirrored("torch.autograd")
 

@@ -14,6 +14,7 @@ from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ...foreign import require_function, words
 from ...tensor import Tensor
 from ...transforms import dense, leaves_at, pulled
+from ..mirror import mirrored as _mirrored
 
 
 class _At:
@@ -202,5 +203,7 @@ def hessian(
     found = jacobian(slopes, (inputs,) if one else inputs, create_graph, strict)
     return found[0][0] if one else found
 
+
+__getattr__ = _mirrored("torch.autograd.functional")
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]

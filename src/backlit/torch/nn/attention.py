@@ -6,6 +6,8 @@ import contextlib
 import enum
 from typing import Any
 
+from ..mirror import mirrored as _mirrored
+
 
 class SDPBackend(enum.IntEnum):
     """PyTorch's ways to compute `scaled_dot_product_attention`."""
@@ -21,3 +23,6 @@ class SDPBackend(enum.IntEnum):
 def sdpa_kernel(backends: Any, set_priority: bool = False) -> Any:
     """A block for which PyTorch chooses among its ways; here there is one, and nothing changes."""
     return contextlib.nullcontext()
+
+
+__getattr__ = _mirrored("torch.nn.attention")

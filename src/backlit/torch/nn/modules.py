@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
-from types import ModuleType
 from typing import Any
 
 from ... import nn as _ours
@@ -12,6 +10,7 @@ from ...nn import *
 from ...nn.convolution import _Convolution as _ConvNd
 from ...nn.loss import Loss as _Loss
 from ...nn.normalization import _BatchNorm, _InstanceNorm
+from ..mirror import files as _files
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 
@@ -20,7 +19,7 @@ _FILES = """
 activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold
 instancenorm lazy linear loss module normalization padding pixelshuffle pooling rnn sparse
 transformer upsampling utils
-""".split()
+"""
 
 
 def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
@@ -49,16 +48,7 @@ __getattr__ = _mirrored("torch.nn.modules", _ours)
 __path__: list[str] = []
 
 
-def _file(name: str) -> ModuleType:
-    """A module with all layers under the name of one of PyTorch's files."""
-    full = f"{__name__}.{name}"
-    module = ModuleType(full, f"`torch.nn.modules.{name}`: see `torch.nn`.")
-    module.__getattr__ = lambda wanted: getattr(sys.modules[__name__], wanted)  # type: ignore[method-assign]
-    sys.modules[full] = module
-    return module
-
-
-globals().update({name: _file(name) for name in _FILES})
+globals().update(_files("torch.nn.modules", _FILES))
 
 
 def __dir__() -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib as _importlib
+
 from ... import optim as _ours
 from ...optim import *
 from ..mirror import mirrored as _mirrored
 from ..mirror import names as _names
 from ..mirror import same_rooms as _same_rooms
-from . import lr_scheduler  # type: ignore[no-redef]
 
+# Not `from . import`, which finds the one of the star above.
+lr_scheduler = _importlib.import_module(f"{__name__}.lr_scheduler")  # type: ignore[assignment]
 _same_rooms(__name__, _ours)
 
 __getattr__ = _mirrored("torch.optim", _ours)
