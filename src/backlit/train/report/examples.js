@@ -81,7 +81,7 @@ function everywhere() {
   const looks = data.looks.filter(l => l.everywhere), places = data.results.places;
   if (!looks.length || !places) return;
   const {spans} = looks[looks.length - 1].everywhere, plane = spans.length === 2, names = data.results.classes;
-  const s = section("everywhere", plane ? "Plane" : "Curve", plane ? (names ? "What the network says of every point: the colour is the class, its strength how sure. Examples are drawn with their true class; those taken for another have a bold edge." : "What the network says of every point, and the examples with what is true of them, in the same colours.") : "What the network says of every input, and the examples.");
+  const s = section("everywhere", plane ? "Plane" : "Fit", plane ? (names ? "What the network says of every point: the colour is the class, its strength how sure. Examples are drawn with their true class; those taken for another have a bold edge." : "What the network says of every point, and the examples with what is true of them, in the same colours.") : "What the network says of every input, and the examples.");
   const card = make("div", {class: "card", style: "max-width:640px"});
   s.append(card);
   if (plane) { card.append(...planeOf(looks, spans, places, names)); return; }
