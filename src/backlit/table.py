@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 
@@ -36,16 +37,20 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def _numeric(self) -> list[bool]:
+        """Which columns are numbers."""
+        return [
+            all(isinstance(row[i], int | float) for row in self.rows) and bool(self.rows)
+            for i in range(len(self.headings))
+        ]
+
     def __str__(self) -> str:
         cells = [[_cell(x) for x in row] for row in self.rows]
         widths = [
             max([_width(h), *(_width(row[i]) for row in cells)])
             for i, h in enumerate(self.headings)
         ]
-        numeric = [
-            all(isinstance(row[i], int | float) for row in self.rows) and bool(self.rows)
-            for i in range(len(self.headings))
-        ]
+        numeric = self._numeric()
 
         def line(texts: Sequence[str]) -> str:
             aligned = []
@@ -59,6 +64,32 @@ class Table:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        cell = '<{0} style="text-align:{1};padding:1px 10px 1px 0;white-space:nowrap">{2}</{0}>'
+        sides = ["right" if n else "left" for n in self._numeric()]
+        head = "".join(map(cell.format, ["th"] * len(sides), sides, map(escape, self.headings)))
+        rows = "".join(
+            f"<tr>{''.join(map(cell.format, ['td'] * len(sides), sides, map(_escaped, row)))}</tr>"
+            for row in self.rows
+        )
+        foot = f'<div style="opacity:.75">{escape(self.foot)}</div>' if self.foot else ""
+        table = f'<table style="font-variant-numeric:tabular-nums"><tr>{head}</tr>{rows}</table>'
+        return f'<div style="overflow-x:auto;max-width:100%">{table}{foot}</div>'
+
+
+class Tabular:
+    """The base of what is told in a table: prints as it, and is one in a notebook."""
+
+    def table(self) -> Table:
+        """The table."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
 
 def _width(text: str) -> int:
     # a hat over a letter takes no room of its own
@@ -69,3 +100,7 @@ def _cell(x: Any) -> str:
     if isinstance(x, float):
         return f"{x:.3g}" if abs(x) < 100 else f"{x:,.0f}"
     return f"{x:,}" if isinstance(x, int) else str(x)
+
+
+def _escaped(x: Any) -> str:
+    return escape(_cell(x))

@@ -1,6 +1,7 @@
 """In notebooks: one line of true numbers for each thing, more when opened, small for any size."""
 
 import json
+import math
 import re
 import sys
 from html.parser import HTMLParser
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import nn, see
-from backlit.errors import ArgumentError, MissingDependencyError
+from backlit import nn, optim, see
+from backlit.errors import ArgumentError, MissingDependencyError, NonFiniteError
 from backlit.see.show import widget
 from backlit.see.show.notebook import CELLS, _cells, _colors
 from backlit.see.show.widget import _SCRIPT
+from backlit.table import Table
+from backlit.train import Trainer, load_flight
+from backlit.train.rates import RateRange
 
 
 class Text(HTMLParser):
@@ -239,3 +243,63 @@ def test_page_and_notebook_tell_each_other(browser, tmp_path):
     browser.execute_async_script(wait)
     browser.switch_to.frame(0)
     assert browser.execute_script("return backlit.state().picked") is None
+
+
+def test_results_show_themselves():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
+    x, y = bl.tensor([[1.0, -1.0], [0.5, 2.0]]), bl.tensor([0, 1])
+    page = shown(see.summary(net, x))
+    assert page.tags.count("tr") == 4
+    assert "17 parameters" in page.text
+    loss = nn.functional.cross_entropy(net(x), y)
+    for found in (see.operations(net, x), see.saved(loss)):
+        assert shown(found).tags.count("tr") == len(found.table()) + 1
+    each = see.sample_gradients(net, (x, y), nn.functional.cross_entropy)
+    assert "0.weight" in shown(each).text
+    watching = see.watch(net)
+    assert "step 0" in shown(watching).text
+    with watching:
+        net(x)
+    assert "step 1" in shown(watching).text
+    zero = bl.tensor([0.0], requires_grad=True)
+    bad = see.bad_numbers(bl.sqrt(zero).sum())
+    assert "the derivative of √x at 0 is infinite" in shown(bad).text
+    assert shown(see.bad_numbers(loss)).text == repr(see.bad_numbers(loss))
+    found = see.diagnose(nn.Sequential(net, nn.Softmax(dim=1)), (x, y), nn.CrossEntropyLoss())
+    assert found
+    for f in found:
+        assert f.rule in shown(f).text
+        assert f.text in repr(f)
+    d = see.differentiate("x * y", {"x": 2, "y": 3})
+    assert "∂f/∂x = 3" in re.sub(" +", " ", shown(d).text)
+    j = see.jacobian(bl.tanh, bl.tensor([1.0, 2.0]))
+    page = shown(j)
+    assert "diagonal" in page.text
+    assert page.tags.count("img") == 1
+
+
+def test_tables_are_escaped_and_numbers_stand_right():
+    page = Table(["a<b", "n"], [["<i>", 3], ["y", 12000]], "foot & all")._repr_html_()
+    assert "<i>" not in page
+    assert "&lt;i&gt;" in page
+    assert page.count("text-align:right") == 3
+    assert "12,000" in page
+    assert "foot &amp; all" in page
+    assert "m̂  1\nn  2" in str(Table(["a", "b"], [["m̂", 1], ["n", 2]]))
+
+
+def test_a_range_of_rates_and_a_replay_show_themselves(tmp_path):
+    found = RateRange([1e-3, 1e-2, 1e-1], [1.0, 0.5, math.nan], [1.0, 0.9, 0.8], 0.01)
+    page = Text(found._repr_html_())
+    assert "suggestion 0.01" in page.text
+    model = nn.Linear(1, 1)
+    optimizer = optim.SGD(model.parameters(), 0.1)
+    path = tmp_path / "flight.safetensors"
+    trainer = Trainer(model, nn.MSELoss(), optimizer, progress="quiet", flight=path)
+    with pytest.raises(NonFiniteError):
+        trainer.fit([(np.full((2, 1), np.inf, np.float32), np.ones((2, 1), np.float32))], epochs=1)
+    flight = load_flight(path)
+    assert flight.reason in shown(flight).text
+    done = flight.replay(model, nn.MSELoss(), optimizer)
+    assert shown(done).text == repr(done)
+    assert "done again, it went the same, bit for bit" in repr(done)

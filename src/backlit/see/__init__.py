@@ -42,6 +42,7 @@ from .records.value import Value
 from .show.draw import Drawing, draw
 from .show.explain import Explanation, explain
 from .show.jacobians import Jacobian, jacobian
+from .show.notebook import jacobian_html as _jacobian_html
 from .show.notebook import record_html as _record_html
 from .show.steps import Stop, breakpoint_at, steps
 from .show.what_if import Change, WhatIf, what_if
@@ -116,4 +117,5 @@ __all__ = [
 ]
 
 _explain(__name__, __all__)
-setattr(Record, "_repr_html_", _record_html)  # noqa: B010 (rooms know those before them only)
+for _type, _show in ((Record, _record_html), (Jacobian, _jacobian_html)):
+    setattr(_type, "_repr_html_", _show)  # noqa: B010 (rooms know those before them only)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..array_api.arguments import number, whole
 from ..errors import ArgumentError
+from ..see.show.charts import Chart
 from .arguments import used_up
 from .batch import as_batch
 from .parts import all_parts
@@ -39,6 +40,21 @@ class RateRange:
             f"RateRange({len(self.rates)} steps from {self.rates[0]:.3g} to {self.rates[-1]:.3g}, "
             f"suggestion: {said})"
         )
+
+    def _repr_html_(self) -> str:
+        """The losses over the rates, on a logarithmic axis."""
+        powers = np.log10(self.rates)
+        known = [v for v in self.losses if math.isfinite(v)]
+        low, high = (min(known), max(known)) if known else (0.0, 1.0)
+        said = "no suggestion" if self.suggestion is None else f"suggestion {self.suggestion:.3g}"
+        span = float(powers[0]), float(powers[-1])
+        chart = Chart(span, (low, high), f"Learning-rate range: {said}", "log₁₀ rate", "loss")
+        chart.line(powers, self.losses, "loss", faint=True)
+        chart.line(powers, self.smoothed, "smoothed")
+        if self.suggestion is not None:
+            at = math.log10(self.suggestion)
+            chart.line([at, at], [low, high], "suggestion", style=5)
+        return chart.svg()
 
 
 def find_lr(

@@ -107,6 +107,13 @@ class Differentiation:
     def __rich__(self) -> Group:
         return render(self)
 
+    def _repr_html_(self) -> str:
+        """The tree in its colours."""
+        console = Console(file=io.StringIO(), width=100, record=True, highlight=False)
+        console.print(render(self, 100))
+        form = '<pre style="margin:0;overflow-x:auto;line-height:1.35">{code}</pre>'
+        return console.export_html(inline_styles=True, code_format=form)
+
 
 def _plain(values: Any) -> Any:
     if isinstance(values, np.ndarray):

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import ArgumentError
 from ...nn import Module
 from ...nn.keeping import kept
-from ...table import Table, quantity
+from ...table import Table, Tabular, quantity
 from ...tensor import Tensor
 from ...tree import flatten
 from .operations import operations
@@ -31,7 +31,7 @@ class Layer:
     bytes: int
 
 
-class Summary:
+class Summary(Tabular):
     """The layers of a network in the order in which they compute."""
 
     def __init__(self, layers: list[Layer], kinds: dict[str, str], trainable: int, batch: int):
@@ -92,9 +92,6 @@ class Summary:
         )
         heads = ["layer", "kind", "result", "parameters", "multiply-adds", "bytes kept"]
         return Table(heads, rows, foot)
-
-    def __repr__(self) -> str:
-        return str(self.table())
 
 
 def _numbers(layer: Layer) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from ...compiler.capture import capture
 from ...errors import ArgumentError
 from ...op import describe
-from ...table import Table
+from ...table import Table, Tabular
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Operation:
     multiply_adds: int
 
 
-class Operations:
+class Operations(Tabular):
     """What the ops of a computation have to do, in their order."""
 
     def __init__(self, rows: list[Operation]):
@@ -69,9 +69,6 @@ class Operations:
             f"all, a multiply-add being two"
         )
         return Table(["multiply-adds", "op", "result", "module"], rows, foot)
-
-    def __repr__(self) -> str:
-        return str(self.table())
 
 
 def operations(function: Callable[..., Any], *args: Any) -> Operations:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...nn.module import Module
-from ...table import Table
+from ...table import Table, Tabular
 from ...tensor import Tensor
 from ..problem import Fast, Problem
 from ..records.value import squares
@@ -62,7 +62,7 @@ class Noise:
         return self.spread / self.power if self.power > 0 else math.inf
 
 
-class SampleGradients(Mapping[str, np.ndarray]):
+class SampleGradients(Tabular, Mapping[str, np.ndarray]):
     """For each parameter's name the gradients of all samples: shape (N, *parameter.shape).
 
     `noise[name]` says how much they agree; `total` does so for all parameters together.
@@ -101,9 +101,6 @@ class SampleGradients(Mapping[str, np.ndarray]):
             f"median {np.median(self.norms):.3g}"
         )
         return Table(["parameter", "shape", "‖mean‖", "√tr Σ", "signal/noise"], rows, foot)
-
-    def __repr__(self) -> str:
-        return str(self.table())
 
 
 def sample_gradients(model: Module, batch: Any, loss_fn: Callable[..., Tensor]) -> SampleGradients:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...autograd import topological
 from ...errors import ArgumentError
-from ...table import Table
+from ...table import Table, Tabular
 from ...tape import Node
 from ...tensor import Tensor
 
@@ -34,7 +34,7 @@ class SavedArray:
         return f"{self.line}, in {self.module}" if self.module else self.line
 
 
-class Saved:
+class Saved(Tabular):
     """The arrays that backward needs, the largest first; each counted once."""
 
     def __init__(self, arrays: list[SavedArray]):
@@ -76,9 +76,6 @@ class Saved:
         ]
         foot = f"{self.bytes:,} bytes are kept for backward, leaves not counted"
         return Table(["bytes", "array", "kept by", "ops", "from"], rows, foot)
-
-    def __repr__(self) -> str:
-        return str(self.table())
 
 
 def saved(output: Tensor) -> Saved:

@@ -12,7 +12,7 @@ from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op
 from ...state import STATE, observing
-from ...table import Table
+from ...table import Table, Tabular
 from ...tensor import Tensor
 from ..records.value import norm
 
@@ -20,7 +20,7 @@ from ..records.value import norm
 COLUMNS = ("mean", "std", "zeros", "weight", "gradient", "update")
 
 
-class Watch(observing):
+class Watch(Tabular, observing):
     """Rows of statistics, one for each step: see `watch`."""
 
     def __init__(self, layers: dict[str, Module]):
@@ -92,16 +92,17 @@ class Watch(observing):
         np.copyto(last, p.array)
         return distance
 
-    def __str__(self) -> str:
-        if not self.rows:
-            return "No step was watched."
+    def table(self) -> Table:
+        """The last row: what is known of each layer."""
         cells = [
             [name, *("—" if v is None else f"{v:.3g}" for v in row.values())]
-            for name, row in self.rows[-1].items()
+            for last in self.rows[-1:]
+            for name, row in last.items()
         ]
-        return str(Table(["layer", *COLUMNS], cells, f"step {len(self.rows)}"))
+        return Table(["layer", *COLUMNS], cells, f"step {len(self.rows)}")
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self.table()) if self.rows else "No step was watched."
 
 
 def _std(y: np.ndarray, mean: float) -> float:

@@ -22,6 +22,7 @@ from ..records.model import Record
 from ..records.value import number, statistics
 from .cells import bars, pooled
 from .draw import Drawing
+from .jacobians import Jacobian, cells
 from .png import png_uri
 
 #: Of more elements, evenly spaced ones are looked at.
@@ -109,6 +110,21 @@ def record_html(record: Record) -> str:
         return _framed(f'<div>{text}. <code>see.draw(record).save("graph.html")</code></div>')
     page = Drawing(record)._repr_html_().replace("<iframe ", '<iframe loading="lazy" ', 1)
     return _framed(f"<details><summary>{text}</summary>{page}</details>")
+
+
+def jacobian_html(found: Jacobian) -> str:
+    """What a derivative's structure is, in a line, and where its matrix is not 0."""
+    sheet = cells(found, CELLS)
+    top = float(sheet.max(initial=0.0))
+    height = max(12, 240 * sheet.shape[0] // max(1, sheet.shape[1])) if sheet.size else 12
+    picture = (
+        f'<img src="{png_uri(_colors(sheet, top, False))}" alt="sizes of the elements: '
+        f'{escape(found.structure)}" style="image-rendering:pixelated;width:240px;'
+        f'height:{height}px;max-height:240px;border:1px solid #8886"/>'
+    )
+    key = f"rows: elements of y; white 0, dark blue {number(top, 3)}"
+    line = f'<div style="{_SOFT}">{key}</div>'
+    return _framed(f"<div>{escape(repr(found))}</div>{picture}{line}")
 
 
 # -- one array ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from ... import see
@@ -14,6 +15,7 @@ from ...errors import DataError
 from ...nn import Module
 from ...optim import Optimizer
 from ...random import default_generator
+from ...see.told import Told
 from ...table import Table
 from ...tensor import Tensor
 from ..arguments import require_common, require_parts
@@ -25,7 +27,7 @@ from .account import recorded, table_of
 from .recorder import FORMAT, SETTINGS, bits
 
 
-@dataclass
+@dataclass(repr=False)
 class Flight:
     """A failed step as the recorder wrote it down. `replay` does it again."""
 
@@ -76,6 +78,10 @@ class Flight:
 
     def __repr__(self) -> str:
         return f"{self.reason}\n{self.past}" if self.state["past"] else self.reason
+
+    def _repr_html_(self) -> str:
+        past = self.past._repr_html_() if self.state["past"] else ""
+        return f"<div><b>{escape(self.reason)}</b>{past}</div>"
 
     def replay(
         self,
@@ -137,8 +143,8 @@ class Flight:
             return None, f"{type(error).__name__}: {error}"
 
 
-@dataclass
-class Replay:
+@dataclass(repr=False)
+class Replay(Told):
     """A failed step done again: `record` has every value and gradient of it, computed eagerly."""
 
     flight: Flight
@@ -154,15 +160,16 @@ class Replay:
             return self.error == then.error
         return self.loss is not None and bits(self.loss) == then.state["loss"]
 
-    def __repr__(self) -> str:
+    def _lines(self) -> list[tuple[str, str]]:
         if self.same:
             went = "done again, it went the same, bit for bit"
         else:
             now = f"raised {self.error}" if self.error else f"had the loss {self.loss}"
             went = f"done again, it {now}: model, loss function or machine are not those of then"
-        lines = [repr(self.flight), went, repr(see.bad_numbers(self.record))]
-        origin = self.flight.state["origin"]
-        return "\n".join([*lines, origin] if origin else lines)
+        lines = [("", line) for line in (*repr(self.flight).splitlines(), went)]
+        lines += see.bad_numbers(self.record)._lines()
+        origin = self.flight.state["origin"] or ""
+        return [*lines, *(("", line) for line in origin.splitlines())]
 
 
 def load_flight(path: str | os.PathLike[str]) -> Flight:
