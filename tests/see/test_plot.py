@@ -126,6 +126,37 @@ def test_filters(tmp_path, shape, size):
         plot.filters([1.0, 2.0])
 
 
+def test_filters_of_a_model_are_those_of_its_first_convolution(tmp_path):
+    net = nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.Conv2d(6, 4, 3))
+    (panel,) = drawn(plot.filters(net), tmp_path)
+    assert panel.get_title().startswith("6 of 6")
+    with pytest.raises(ArgumentError, match=r"filters: the model must have a conv.*Linear"):
+        plot.filters(nn.Linear(2, 3))
+
+
+def test_feature_maps(tmp_path):
+    x = backlit.tensor(np.arange(32.0).reshape(2, 1, 4, 4) - 20, dtype="float32")
+    net = nn.Conv2d(1, 3, 1)
+    h = net(x)
+    record = see.record(backlit.maximum(h, 0).sum())
+    relu = next(n for n in record.nodes if n.op == "maximum")
+    panel, _ = drawn(plot.feature_maps(record, relu.id, 1), tmp_path)
+    image = panel.images[0]
+    assert panel.get_title() == f"value of {relu.label}: 3 of 3"
+    assert image.get_clim() == (0.0, relu.value.array[1].max())
+    assert np.allclose(image.get_array()[1:5, 1:5], relu.value.array[1, 0])
+    panel, _ = drawn(plot.feature_maps(record, h, what="gradient"), tmp_path)
+    assert panel.images[0].get_clim() in ((0.0, 1.0), (-1.0, 1.0))
+    for arguments, text in (
+        ((relu.id, 5), r"feature_maps: example must be one of 2, got 5"),
+        ((relu.id, 0, "x"), r"feature_maps: what must be 'value' or 'gradient', got 'x'"),
+        ((record.output,), r"feature_maps: the value of sum_\d+ must have maps, .* shape is \(\)"),
+        ((0, 0, "gradient"), r"feature_maps: the gradient of .* but none was computed"),
+    ):
+        with pytest.raises(ArgumentError, match=text):
+            plot.feature_maps(record, *arguments)
+
+
 def test_jacobians(tmp_path):
     found = see.jacobian(backlit.exp, backlit.tensor([1.0, 2.0, 3.0]))
     (panel,) = drawn(plot.jacobian(found), tmp_path)

@@ -6,6 +6,7 @@ matplotlib is touched. matplotlib is needed: `pip install "backlit[plot]"`.
 
 The colours are those of Okabe & Ito ("Color universal design", 2008), told apart with any common
 colour blindness; lines differ in their dashes, too. Maps of numbers use cividis or, around 0,
+blue, white and orange.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy as np
 
 from ..dtypes import FLOATING
 from ..errors import ArgumentError, MissingDependencyError
+from ..nn.module import Module
 from ..tensor import Tensor, as_tensor
 from .measure.surface import Surface, of_function
+from .records.from_tape import as_record
 from .records.model import Record
 from .records.value import array_of
 from .show.jacobians import Jacobian, cells
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "confusion",
     "curves",
+    "feature_maps",
     "filters",
     "gradient_flow",
     "histograms",
@@ -211,9 +215,11 @@ def confusion(counts: Any, classes: Sequence[str] | None = None) -> Figure:
 def filters(weight: Any, columns: int | None = None) -> Figure:
     """The filters of a convolution (F, C, H, W) as pictures: in colour for 3 channels, else grey.
 
-    With other numbers of channels each filter is a row of its channels. All share one scale; grey
-    is 0. At most 256 pictures.
+    `weight` may be a model: then its first convolution is meant. With other numbers of channels
+    each filter is a row of its channels. All share one scale; grey is 0. At most 256 pictures.
     """
+    if isinstance(weight, Module):
+        weight = _first_convolution(weight)
     array = np.asarray(as_tensor(weight).numpy(), np.float64)
     if array.ndim != 4 or not array.size:
         raise ArgumentError(f"filters: the weight must have shape (F, C, H, W), got {array.shape}")
@@ -224,23 +230,88 @@ def filters(weight: Any, columns: int | None = None) -> Figure:
         tiles = array.reshape(count * channels, height, width)
         columns = columns or (channels if 1 < channels <= 32 else None)
     tiles = tiles[:FILTERS]
-    columns = columns or math.ceil(math.sqrt(len(tiles)))
-    rows = -(-len(tiles) // columns)
     top = float(np.abs(tiles[np.isfinite(tiles)]).max(initial=0.0)) or 1.0
+    panel, figure = _sheet(0.5 + tiles / (2 * top), columns, "gray", (0, 1))
+    panel.set_title(f"{len(tiles)} of {count * (1 if channels == 3 else channels)}, ±{top:.2g}")
+    return figure
+
+
+def _first_convolution(model: Module) -> Tensor:
+    for p in model.parameters():
+        if p.ndim == 4:
+            return p
+    raise ArgumentError(
+        "filters: the model must have a convolution, a parameter of shape (F, C, H, W), got "
+        f"{type(model).__name__} without one"
+    )
+
+
+def feature_maps(
+    source: Any,
+    node: Any,
+    example: int = 0,
+    what: str = "value",
+    columns: int | None = None,
+) -> Figure:
+    """The maps of one example at a node of a record: channels (N, C, H, W), heads (N, H, T, T).
+
+    `source` is a record, a recording or a Tensor with its graph; `node` the name or number of one,
+    or a Tensor; `what` is "value" or "gradient". All maps share one scale: cividis from 0, or blue,
+    white and orange around 0. At most 256 maps.
+    """
+    if what not in ("value", "gradient"):
+        raise ArgumentError(f"feature_maps: what must be 'value' or 'gradient', got {what!r}")
+    found = as_record(source).find(node)
+    array = array_of(found.value if what == "value" else found.upstream)
+    if array is None or array.ndim < 3 or not array.size:
+        got = "none was computed" if array is None else f"its shape is {array.shape}"
+        raise ArgumentError(
+            f"feature_maps: the {what} of {found.label} must have maps, (N, C, H, W) or (C, H, W), "
+            f"but {got}; choose the result of a convolution or of the softmax of an attention"
+        )
+    if array.ndim > 3:
+        if not -array.shape[0] <= example < array.shape[0]:
+            raise ArgumentError(
+                f"feature_maps: example must be one of {array.shape[0]}, got {example}"
+            )
+        array = array[example]
+    maps = array.reshape(-1, *array.shape[-2:]).astype(np.float64)
+    tiles = maps[:FILTERS]
+    finite = tiles[np.isfinite(tiles)]
+    low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
+    signed, top = low < 0, max(-low, high) or 1.0
+    ends = (-top, top) if signed else (0.0, top)
+    panel, figure = _sheet(tiles, columns, _around_zero() if signed else "cividis", ends)
+    figure.colorbar(panel.images[0], ax=panel, shrink=0.8)
+    panel.set_title(f"{what} of {found.label}: {len(tiles)} of {len(maps)}")
+    return figure
+
+
+def _around_zero() -> Any:
+    """Blue below 0, white at 0, orange above."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("around zero", ["#004f96", "#ffffff", "#d55e00"])
+
+
+def _sheet(
+    tiles: np.ndarray, columns: int | None, colours: Any, ends: tuple[float, float]
+) -> tuple[Any, Figure]:
+    """Tiles (n, H, W), or with colours (n, H, W, 3), beside and below each other."""
+    columns = columns or math.ceil(math.sqrt(len(tiles)))
+    rows, (height, width) = -(-len(tiles) // columns), tiles.shape[1:3]
     sheet = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, *tiles.shape[3:]), np.nan)
     for i, tile in enumerate(tiles):
         y, x = (i // columns) * (height + 1) + 1, (i % columns) * (width + 1) + 1
-        sheet[y : y + height, x : x + width] = 0.5 + tile / (2 * top)
+        sheet[y : y + height, x : x + width] = tile
     figure, (panel,) = _panels(1, 5.0, max(0.8, min(9.0, 5.0 * sheet.shape[0] / sheet.shape[1])))
     if sheet.ndim == 3:
         panel.imshow(np.where(np.isfinite(sheet), sheet, 1.0), interpolation="nearest")
     else:
-        panel.imshow(
-            np.ma.masked_invalid(sheet), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-        )
+        shown = np.ma.masked_invalid(sheet)
+        panel.imshow(shown, cmap=colours, vmin=ends[0], vmax=ends[1], interpolation="nearest")
     panel.set_axis_off()
-    panel.set_title(f"{len(tiles)} of {count * (1 if channels == 3 else channels)}, ±{top:.2g}")
-    return figure
+    return panel, figure
 
 
 def jacobian(found: Jacobian, size: int = 256) -> Figure:
