@@ -38,6 +38,8 @@ def calls(e: ast.Call) -> Iterator[Change]:
     if name in FOLDS and _names_axis(e):
         yield from _axis_not_kept(e)
     yield from _another_function(e, name)
+    if name == "cumsum" and _names_axis(e):
+        yield from _from_the_end(e, inside)
     if name == "tile":
         yield from _repeated(e)
     yield from _not_taken(e, name, inside)
@@ -137,6 +139,27 @@ def _another_function(e: ast.Call, name: str) -> Iterator[Change]:
         fold = name in FOLDS and other in FOLDS
         kind, rank = ("mean or sum", 0.0) if fold else ("edit", 0.1)
         yield Change(e, new, kind, f"`{name}` stands where `{other}` belongs", rank)
+
+
+def _from_the_end(e: ast.Call, inside: ast.expr | None) -> Iterator[Change]:
+    """Sums of what comes before for those of what comes after: np.cumsum along a turned axis."""
+    summed = inside if inside is not None else (e.args[0] if e.args else None)
+    axis = next(k.value for k in e.keywords if k.arg in ("axis", "dim"))
+    if summed is None:
+        return
+
+    def turned(x: ast.expr) -> ast.expr:
+        call = parsed("np.flip(x)")
+        assert isinstance(call, ast.Call)
+        return _with_keywords(_with_arguments(call, [x]), [ast.keyword("axis", axis)])
+
+    new = copy.copy(e)
+    if inside is None:
+        new.args = [turned(summed), *e.args[1:]]
+    else:
+        new.func = ast.Attribute(turned(summed), "cumsum", ast.Load())
+    words = f"`{text(e)}` adds up from the start where it must from the end"
+    yield Change(e, turned(new), "flipped", words, 0.05)
 
 
 def _repeated(e: ast.Call) -> Iterator[Change]:

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 
 from .edit import Change, parsed, text
 from .edits_of_calls import calls, exchanged_factors
+from .edits_of_parentheses import parentheses
 from .edits_of_places import orders, places
 
 
 def of_text(function: ast.FunctionDef) -> Iterator[Change]:
     """The changes of what is written."""
     steps = {n.step for n in ast.walk(function) if isinstance(n, ast.Slice)}
+    inside = {
+        child for n in ast.walk(function) if isinstance(n, ast.BinOp) for child in (n.left, n.right)
+    }
     for node in ast.walk(function):
         if isinstance(node, ast.BinOp):
             yield from _operators(node)
+            yield from parentheses(node) if node not in inside else ()
         elif isinstance(node, ast.UnaryOp) and node in steps:
             yield Change(node, node.operand, "flipped", f"`::{text(node)}` flips it", 0.0)
         elif isinstance(node, ast.UnaryOp):
@@ -72,7 +77,6 @@ def _operators(e: ast.BinOp) -> Iterator[Change]:
         yield from _matrix_product(e)
     if op is ast.Pow:
         yield Change(e, e.left, "factor extra", f"the power in `{text(e)}` is wrong", 0.1)
-    yield from _parentheses(e)
 
 
 def _terms(e: ast.BinOp) -> Iterator[Change]:
@@ -144,32 +148,6 @@ def _kind_of(factor: ast.expr) -> str:
 
 def _too_many(gone: ast.expr, op: type) -> str:
     return f"the {'factor' if op is ast.Mult else 'division by'} `{text(gone)}` is one too many"
-
-
-def _parentheses(e: ast.BinOp) -> Iterator[Change]:
-    """(a + b) · c for a + b · c, and the other way round."""
-    said = f"the parentheses in `{text(e)}` are wrong"
-    outer, inner = type(e.op), e.left
-    if outer in _POWERS and isinstance(inner, ast.BinOp) and type(inner.op) in _SIGNS:
-        new = ast.BinOp(inner.left, inner.op, ast.BinOp(inner.right, e.op, e.right))
-        yield Change(e, new, "parentheses", said, 0.1)
-        new = ast.BinOp(ast.BinOp(inner.left, e.op, e.right), inner.op, inner.right)
-        yield Change(e, new, "parentheses", said, 0.1)
-    if outer is ast.Mult and isinstance(e.right, ast.BinOp) and type(e.right.op) in _SIGNS:
-        new = ast.BinOp(ast.BinOp(e.left, e.op, e.right.left), e.right.op, e.right.right)
-        yield Change(e, new, "parentheses", said, 0.1)
-    if outer in _SIGNS:
-        for side, other in ((e.right, e.left), (e.left, e.right)):
-            if isinstance(side, ast.BinOp) and type(side.op) in _POWERS:
-                terms = (other, side.left) if side is e.right else (side.left, other)
-                sum_ = ast.BinOp(terms[0], e.op, terms[1])
-                yield Change(e, ast.BinOp(sum_, side.op, side.right), "parentheses", said, 0.1)
-                if isinstance(side.op, ast.Mult):
-                    terms = (other, side.right) if side is e.right else (side.right, other)
-                    sum_ = ast.BinOp(terms[0], e.op, terms[1])
-                    yield Change(
-                        e, ast.BinOp(side.left, ast.Mult(), sum_), "parentheses", said, 0.1
-                    )
 
 
 def _constants(e: ast.Constant) -> Iterator[Change]:

@@ -50,7 +50,7 @@ def of_value(
     yield from _other_side(node, atoms, library)
     for template, kind, words, rank in (
         *_signs(len(shape)),
-        *_functions(library),
+        *_functions(library, isinstance(node, ast.Name | ast.Attribute)),
         *_along_axes(shape),
     ):
         yield Change(node, None, kind, words.format(old), rank + inner, template)
@@ -93,14 +93,13 @@ def _signs(axes: int) -> Iterator[_Wrapped]:
         yield f"{SELF}.T", "transposed", "`{}` must be transposed", 0.0
 
 
-def _functions(library: str) -> Iterator[_Wrapped]:
+def _functions(library: str, named: bool) -> Iterator[_Wrapped]:
     """A function or a number left out: x for x ** 2, for 2 * x, for exp(x)."""
     e = SELF
     for template, words, rank in (
         (f"{e} ** 2", "must be squared", 0.1),
         (f"1 - {e}", "stands for 1 minus it", 0.1),
         (f"1 - {e} ** 2", "stands for 1 minus its square", 0.1),
-        (f"{e} * (1 - {e})", "stands for it times 1 minus it", 0.16),
         (f"1 + {e}", "lacks a 1", 0.2),
         (f"{e} - 1", "lacks a −1", 0.2),
         (f"{e} > 0", "stands for its sign (a mask)", 0.15),
@@ -111,8 +110,13 @@ def _functions(library: str) -> Iterator[_Wrapped]:
         (f"abs({e})", "lacks its absolute value", 0.25),
     ):
         yield template, "factor replaced", f"`{{}}` {words}", rank
-    for c, words in (("2", "doubled"), ("0.5", "halved"), ("3", "tripled"), ("0.25", "a quarter")):
-        yield f"{c} * {e}", "constant", f"`{{}}` must be {words}", 0.22
+    words = "the factor `1 - {0}` is missing at `{0}`"
+    yield f"{e} * (1 - {e})", "factor missing", words, 0.13 if named else 0.25
+    for c, words in (("2 *", "doubled"), ("0.5 *", "halved"), ("3 *", "tripled")):
+        yield f"{c} {e}", "constant", f"`{{}}` must be {words}", 0.22
+    for n in (3, 4, 5):
+        words = f"the division of `{{}}` by {n} is missing"
+        yield f"{e} / {n}", "constant", words, 0.21 + 0.01 * (n - 3)
     for name in OF_A_NUMBER if library else ():
         yield f"{library}.{name}({e})", "factor replaced", f"`{name}` of `{{}}` is not taken", 0.2
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .case import RANKS, Candidate, Case, Cause, Covered, Prediction, given
+from .case import FIT, RANKS, Candidate, Case, Cause, Covered, Prediction, given
 from .experiment import Trial
 from .numeric import contract
 from .quantities import Quantity, quantities
@@ -92,7 +92,9 @@ def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Covered:
         if q.side == "input":
             f = np.broadcast_to(factor, shape).reshape(-1)[columns.index]
             p = t.want(k) * f
-            known = np.isfinite(f)
+            # What has a gradient where a factor of it is 0 does not have that factor.
+            known = np.isfinite(f) | (np.abs(t.want(k)) > FIT * np.max(np.abs(t.want(k))))
+            p = np.where(np.isfinite(f), p, 0.0)
         else:
             f = np.broadcast_to(factor, t.y.shape)
             p = contract(columns.jacobian * np.where(np.isfinite(f), f, 0), t.upstream)

@@ -137,6 +137,9 @@ def told_once(changed: list[Cause], others: list[Cause]) -> list[Cause]:
         return changed or others
     first = others[0]
     alike = first.input == changed[0].input and len(others) == 1
+    put_in = len(changed[0].detail["new"]) > len(changed[0].detail["old"])
+    if alike and put_in and (first.kind, changed[0].kind) == ("mean or sum", "constant"):
+        return changed  # a size would have been put in, if one were right at other sizes, too
     if alike and first.rank < PLAIN and first.kind in PLAINEST:
         first.fix, first.evidence = changed[0].fix, f"{first.evidence}; {changed[0].evidence}"
         first.title += f" (line {changed[0].detail['line']})"

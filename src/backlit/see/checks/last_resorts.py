@@ -152,5 +152,6 @@ def _two_factors(t: Trial, k: int, one: Quantity, a: int, two: Quantity, b: int)
     with np.errstate(all="ignore"):
         f = np.broadcast_to(two.of(t), t.inputs[k].shape).reshape(-1)[t.columns[k].index]
         p = first * f if b > 0 else first / f
-    known = mask & np.isfinite(p)
-    return np.where(known, p, 0), known
+    want = np.abs(t.want(k))  # what has a gradient where a factor of it is 0 has no such factor
+    known = mask & (np.isfinite(p) | (want > FIT * np.max(want, initial=0.0)))
+    return np.where(np.isfinite(p), p, 0), known

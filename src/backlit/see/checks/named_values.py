@@ -28,7 +28,7 @@ def atoms_of(names: dict[str, Any], upstream: np.ndarray, last: set[str]) -> lis
             listed += [(f"{name}[{k!r}]", v) for k, v in value.items() if isinstance(k, str)]
         elif name not in NAMES_OF_MODULES and not name.startswith("_"):
             listed.append((name, value))
-    listed.sort(key=lambda named: named[0] in last)
+    listed.sort(key=lambda named: (named[0] in last, "[" in named[0]))
     atoms: list[Atom] = []
     sizes: Counter[int] = Counter()
     for name, value in listed:

@@ -40,6 +40,8 @@ NEAR = 0.12
 #: what was remembered gets its name: what is computed from it is the likelier place.
 WORD, UNPACKED = 0.01, 0.06
 
+#: A name with its attributes and a number in brackets (x.shape[0]), or a sign.
+_WORD = r"[\w.]+(?:\[\d+\])?|[^\w\s()]"
 _HOOK = "_at_this_place"
 _PLACES = (
     ast.BinOp,
@@ -74,7 +76,7 @@ class Repair:
     @property
     def far_fetched(self) -> float:
         """The rank with how many names, numbers and signs the change takes away or adds."""
-        old, new = (re.findall(r"\w+|[^\w\s()]", side) for side in (self.old, self.new))
+        old, new = (re.findall(_WORD, side) for side in (self.old, self.new))
         steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
         words = sum(max(b - a, d - c) for how, a, b, c, d in steps if how != "equal")
         return self.rank + WORD * words + 0.1 * WORD * (len(new) - len(old))
@@ -362,9 +364,8 @@ class _Search:
             moves = self._moved(hooked, value)
             if moves is not None and not moves & self.wrong:
                 continue
-            parent = self.parents[id(node)][0]
             around.update({} if nested else names)
-            root, once = isinstance(parent, ast.stmt | ast.Lambda), len(seen) == 1
+            root, once = self._is_root(node), len(seen) == 1
             known = {**around, **names} if nested else names
             yield _Place(unit, node, hooked, value, known, moves, root, once, nested)
 
@@ -381,6 +382,14 @@ class _Search:
         if isinstance(node, ast.Constant) and not isinstance(parent, ast.BinOp | ast.stmt):
             return False
         return not (isinstance(parent, ast.Call) and name == "func")
+
+    def _is_root(self, node: ast.AST) -> bool:
+        """Whether a node is the whole value of a statement, or one of those that are returned."""
+        parent = self.parents[id(node)][0]
+        if isinstance(parent, ast.Tuple | ast.List):
+            parent = self.parents[id(parent)][0]
+            return isinstance(parent, ast.Return)
+        return isinstance(parent, ast.stmt | ast.Lambda)
 
     def _is_nested(self, node: ast.AST) -> bool:
         """Whether a node has a scope of its own inside the function."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .case import FIT, RANKS, Candidate, Case, Cause
 from .experiment import Trial
+from .sizes import ratios
 
 
 def simple(case: Case) -> Iterator[Candidate]:
@@ -43,7 +44,7 @@ def _constants(case: Case) -> Iterator[Candidate]:
     c = float(got @ want) / power
     if c == 0 or not math.isfinite(c) or abs(c + 1) < FIT or abs(c - 1) < FIT:
         return
-    names, folded = constant_names(case, abs(c))
+    names, folded = constant_names(case, abs(c), apart=True)
     text = ("−" if c < 0 else "") + (names[0] if names else f"{abs(c):.6g}")
     also = f" (or {', or '.join(names[1:])})" if len(names) > 1 else ""
     title = f"the gradient of {case.name} is {text} times what it should be{also}"
@@ -62,24 +63,59 @@ def _constants(case: Case) -> Iterator[Candidate]:
     )  # fmt: skip
 
 
-def constant_names(case: Case, c: float) -> tuple[list[str], str]:
-    """What a positive number may be, and whether it is the count of a sum or mean."""
-    x, y = case.trials[0].inputs[case.position], case.trials[0].y
-    counts: dict[float, str] = {}
-    elementwise = x.shape == y.shape and case.diagonal
-    for a, n in enumerate(() if elementwise else x.shape):
-        counts.setdefault(n, f"the size of axis {a} of {case.name}")
-    for a, n in enumerate(() if elementwise else y.shape):
-        counts.setdefault(n, f"the size of axis {a} of the output")
-    counts.setdefault(x.size, f"the elements of {case.name}")
-    counts.setdefault(y.size, "the elements of the output")
+def counted(name: str, x: np.ndarray, y: np.ndarray, elementwise: bool) -> list[tuple[str, int]]:
+    """The numbers of elements that a sum or a mean may run over, with what they are."""
+    found: list[tuple[str, int]] = []
+    if not elementwise:
+        found += [(f"the size of axis {a} of {name}", n) for a, n in enumerate(x.shape)]
+        found += [(f"the size of axis {a} of the output", n) for a, n in enumerate(y.shape)]
+    found.append((f"the elements of {name}", x.size))
+    found.append(("the elements of the output", y.size))
     for more, less in ((x, y), (y, x)):
         if less.size and more.size % less.size == 0:
-            counts.setdefault(more.size // less.size, "the elements folded into one")
+            found.append(("the elements folded into one", more.size // less.size))
     if x.ndim > 2:
-        counts.setdefault(x.size // max(x.shape[0], 1), "the elements of a sample")
-        counts.setdefault(x.size // max(x.shape[1], 1), "the elements of a channel")
-    counts = {float(n): text for n, text in counts.items() if n > 1}
+        found.append(("the elements of a sample", x.size // max(x.shape[0], 1)))
+        found.append(("the elements of a channel", x.size // max(x.shape[1], 1)))
+    return found
+
+
+def _at_other_sizes(
+    case: Case, listed: list[tuple[str, int]], c: float, elementwise: bool
+) -> tuple[list[tuple[str, int]], bool]:
+    """Of these numbers those that the factor is at inputs of other sizes, too, and whether it is
+    the same number there; all of them if it is none there.
+    """
+    alike = [(text, n) for text, n in listed if n > 1 and _is(c, n)]
+    told = ratios(case.experiment, case.op, case.position) if alike else []
+    kept = list(alike)
+    for trial, ratio in told:
+        there = dict(counted(case.name, trial.inputs[case.position], trial.y, elementwise)[::-1])
+        kept = [(text, n) for text, n in kept if _is(abs(ratio), there.get(text, 0))]
+    same = all(abs(abs(ratio) / c - 1) < 1e-4 for _, ratio in told)
+    if not told or not kept:
+        return listed, True
+    return [(text, n) for text, n in listed if (text, n) in kept or (text, n) not in alike], same
+
+
+def _is(c: float, n: float) -> bool:
+    """Whether a factor is a number, or one over it."""
+    return n > 0 and min(abs(c / n - 1), abs(c * n - 1)) < 1e-4
+
+
+def constant_names(case: Case, c: float, *, apart: bool = False) -> tuple[list[str], str]:
+    """What a positive number may be, and whether it is the count of a sum or mean. Where sizes are
+    equal, `apart`: the gradient is c times what it should be, others tell which it is.
+    """
+    x, y = case.trials[0].inputs[case.position], case.trials[0].y
+    elementwise = x.shape == y.shape and case.diagonal
+    listed, constant = counted(case.name, x, y, elementwise), True
+    if apart:
+        listed, constant = _at_other_sizes(case, listed, c, elementwise)
+    counts: dict[float, str] = {}
+    for what, size in listed:
+        if size > 1:
+            counts.setdefault(float(size), what)
     plain = {2.0: "2", 1.5: "3/2", 4 / 3: "4/3", math.pi: "π", math.sqrt(2): "√2", math.e: "e",
              math.log(2): "log 2", math.log(10): "log 10", math.sqrt(math.pi): "√π",
              2 / math.sqrt(math.pi): "2/√π", math.sqrt(2 * math.pi): "√2π"}  # fmt: skip
@@ -89,9 +125,12 @@ def constant_names(case: Case, c: float) -> tuple[list[str], str]:
             for value, text in ((v, attribute), (1 - v, f"(1 − {attribute})")):
                 if value > 0:
                     plain.setdefault(float(value), text)
+    more = {3.0: "3", 4.0: "4"}
+    if not constant:
+        plain, more = {}, {}
     names: list[str] = []
     folded = ""
-    for value, text in (*plain.items(), *counts.items(), (3.0, "3"), (4.0, "4")):
+    for value, text in (*plain.items(), *counts.items(), *more.items()):
         for inverse in (False, True):
             if value == 1 or abs(c * (value if inverse else 1 / value) - 1) > 1e-5:
                 continue

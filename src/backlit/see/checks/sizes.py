@@ -89,6 +89,18 @@ class OtherSizes:
         return found
 
 
+def ratios(experiment: Experiment, op: Op, k: int) -> list[tuple[Trial, float]]:
+    """How many times what it should be the gradient of input k is at inputs of other sizes."""
+    found = []
+    for trial, directions, slopes in OtherSizes(experiment).points:
+        if k not in slopes:
+            continue
+        g = answer(op, trial, trial.upstream).gradients[k]
+        if g is not None and g.shape == trial.inputs[k].shape and abs(slopes[k]) > 1e-6:
+            found.append((trial, float((g * directions[k]).sum()) / slopes[k]))
+    return found
+
+
 def experiment_inputs(experiment: Experiment) -> tuple[Any, ...]:
     """The inputs of an experiment, at the first of its points that is near the given one."""
     trials = [t for t in experiment.trials if not t.ties]
