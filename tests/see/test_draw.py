@@ -840,3 +840,91 @@ def test_wrapped_lines_keep_their_place_in_the_tree():
     at = next(i for i, line in enumerate(lines) if "linear_" in line and "=" in line)
     assert lines[at].startswith("    linear_")
     assert lines[at + 1].startswith("    ")
+
+
+def classified():
+    x = bl.tensor(np.random.default_rng(0).normal(size=(4, 3)).astype("float32"))
+    bl.random.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+    return see.record(nn.functional.cross_entropy(net(x), bl.tensor([0, 1, 1, 0])))
+
+
+def test_leaves_say_what_they_are():
+    assert sorted(texts(see.draw(classified()).svg(unfold=True), "type")) == [
+        "input", "parameter", "parameter", "parameter", "parameter", "target",
+    ]  # fmt: skip
+
+
+@pytest.mark.browser
+def test_what_belongs_to_a_node_is_lit(browser, tmp_path):
+    record = deep(3)
+    show(browser, tmp_path, record)
+    node = next(n for n in record.nodes if n.op == "multiply")
+    run(browser, f"backlit.go({node.id})")
+    frame(browser)
+    lit = (
+        "[...document.querySelectorAll('#world.focus > .lit[data-node]')].map(g => +g.dataset.node)"
+    )
+    near = {e.source for e in record.incoming[node.id]} | {
+        e.target for e in record.outgoing[node.id]
+    }
+    seen = run(browser, "[...document.querySelectorAll('[data-node]')].map(g => +g.dataset.node)")
+    assert set(run(browser, lit)) == (near | {node.id}) & set(seen)
+    assert run(browser, "document.querySelectorAll('.wire.traced').length") >= 2
+    keys(browser, "\ue00c")
+    assert run(browser, "document.querySelector('#world.focus')") is None
+
+
+@pytest.mark.browser
+def test_titles_can_be_read_at_any_zoom(browser, tmp_path):
+    show(browser, tmp_path, deep())
+    run(browser, "backlit.setAll(true)")
+    frame(browser)
+    assert run(browser, "backlit.view.k") < 0.6
+    heights = run(
+        browser,
+        "[...document.querySelectorAll('.title')].map(t => parseFloat(getComputedStyle(t).fontSize)"
+        " * backlit.view.k)",
+    )
+    assert sum(h >= 10.9 for h in heights) > 10
+
+
+@pytest.mark.browser
+def test_the_panel_says_why_there_is_no_gradient(browser, tmp_path):
+    record = classified()
+    show(browser, tmp_path, record)
+    target = next(n for n in record.leaves if n.name and n.name.startswith("target"))
+    for number, why in ((target.id, "labels are whole numbers"), (0, "does not ask for one")):
+        run(browser, f"backlit.go({number})")
+        panel = run(browser, "document.getElementById('panel').textContent")
+        assert why in panel
+        assert "not computed" not in panel
+
+
+@pytest.mark.browser
+def test_input_loss_and_largest_gradient_are_a_click_away(browser, tmp_path):
+    record = classified()
+    show(browser, tmp_path, record)
+    found = {}
+    for button in browser.find_elements("css selector", "#finds button"):
+        button.click()
+        found[button.text] = record.nodes[run(browser, "backlit.state().picked")]
+    assert list(found) == ["Input", "Loss", "Largest gradient"]
+    assert found["Loss"].op == "cross_entropy"
+    norms = [n.upstream.statistics["norm"] for n in record.nodes if n.kind == "parameter"]
+    assert found["Largest gradient"].upstream.statistics["norm"] == max(norms)
+
+
+@pytest.mark.browser
+def test_the_key_of_colours_covers_nothing(browser, tmp_path):
+    show(browser, tmp_path, classified())
+    pick = (
+        "(c => { c.value = [...c.options].find(o => o.text === arguments[0]).value;"
+        " c.dispatchEvent(new Event('change')); })(document.getElementById('color'))"
+    )
+    run(browser, pick, "gradient norm")
+    assert run(browser, "document.querySelector('#stage #legend')") is None
+    text = run(browser, "document.getElementById('legend').textContent")
+    assert "largest: " in text
+    run(browser, pick, "gradient mean")
+    assert "white: 0" in run(browser, "document.getElementById('legend').textContent")

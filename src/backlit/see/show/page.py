@@ -32,12 +32,12 @@ def fill(body: Path, title: str, data: Any, parts: Sequence[str] = ()) -> str:
     """The page of a body that lies beside its styles (`.css`) and its script (`.js`).
 
     The script finds the data, as JSON, in the element `#data`. `parts` names files beside them with
-    more styles and scripts, which come first.
+    more scripts, and styles if there are any, which come first.
     """
     files = [*(body.with_name(name) for name in parts), body]
     texts = {
         "title": escape(title),
-        "style": "\n".join(_text(f.with_suffix(".css")) for f in files),
+        "style": "\n".join(_text(f) for x in files if (f := x.with_suffix(".css")).exists()),
         "body": _text(body),
         "data": _as_script(data),
         "script": "\n".join(_text(f.with_suffix(".js")) for f in files),

@@ -46,7 +46,7 @@ _BODY = Path(__file__).with_name("view.html")
 
 
 #: Files with more of the page's styles and scripts.
-_PARTS = ("pictures", "frames")
+_PARTS = ("pictures", "frames", "trace", "titles", "scale")
 
 
 def page(tree: Tree, labels: Labels, title: str, more: dict[str, Any]) -> str:
@@ -72,6 +72,7 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
         "metrics": {**METRICS, "filled": FILLED},
         "overview": _OVERVIEW,
         "output": record.output,
+        "input": labels.input,
         "error": record.error,
         "step": record.step,
         "copy": COPY.meaning,
@@ -86,7 +87,9 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
             "label": [n.label for n in nodes],
             "symbol": labels.symbol,
             "role": labels.role,
+            "below": labels.below,
             "effect": effect,
+            "asked": [int(n.requires_grad) for n in nodes],
             "type": [n.type if n.status != "failed" else "" for n in nodes],
             "file": [files[n.file] if n.file else -1 for n in nodes],
             "line": [n.line for n in nodes],

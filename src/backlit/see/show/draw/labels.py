@@ -94,6 +94,12 @@ class Labels:
         self.is_gate = [n.kind == "op" for n in record.nodes]
         self.symbol = [self._symbol(n) for n in record.nodes]
         self.role = [role_of(n) for n in record.nodes]
+        #: The node where the data come in: the first array that is no parameter.
+        self.input = next(
+            (n.id for n in record.nodes if n.kind in ("constant", "leaf") and n.shape), None
+        )
+        #: What stands below leaves: what they are.
+        self.below = [self._below(n) for n in record.nodes]
         self.value = [value_text(n.value) for n in record.nodes]
         self.upstream = [gradient_text(n.upstream) for n in record.nodes]
         #: None for what gets no gradient: a constant.
@@ -122,6 +128,14 @@ class Labels:
             return bare(n).rpartition(".")[2]
         one = n.value.item() if n.kind == "constant" and n.value is not None else None
         return n.kind if one is None else number(one)
+
+    def _below(self, n: NodeRecord) -> str:
+        if n.kind in ("op", "leaf"):
+            return ""
+        if n.kind == "constant" and n.id == self.input:
+            return "input"
+        target = any(e.argument == "target" for e in self.record.onward(n, 2))
+        return "target" if target and n.kind == "constant" else n.kind
 
     def inputs(self, node: int) -> int:
         """How many wires come into a node."""

@@ -324,9 +324,9 @@ def _node(n: NodeRecord, labels: Labels, x: float, y: float, output: bool) -> st
         f'height="{height:.1f}" rx="6"/>'
         f'<text class="leaf-name" x="{middle:.1f}" y="{y:.1f}">{symbol}</text>'
     )
-    if n.kind != "leaf":
+    if below := labels.below[n.id]:
         low = y + height / 2 + 12
-        text += f'<text class="type" x="{middle:.1f}" y="{low:.1f}">{n.kind}</text>'
+        text += f'<text class="type" x="{middle:.1f}" y="{low:.1f}">{below}</text>'
     return text + "</g>"
 
 

@@ -267,10 +267,11 @@ function settle(column, hs, y, pulls) {
 // -- the scene: everything placed in the picture ----------------------------------------------
 
 let scene;
+B.forEach((box, b) => { box.b = b; });
 
 function arrange() {
   const order = frameAll();
-  scene = {boxes: [], nodes: [], wires: [], starts: [], dots: [], at: new Map(), boxAt: new Map([[0, [0, 0]]])};
+  scene = {trace: null, boxes: [], nodes: [], wires: [], starts: [], dots: [], at: new Map(), boxAt: new Map([[0, [0, 0]]])};
   for (const b of order) {
     const f = frames.get(b), box = B[b], [left, top] = scene.boxAt.get(b);
     if (folded[b] && box.node >= 0) continue;      // drawn as its op
@@ -293,6 +294,7 @@ function arrange() {
     }
     lead(box, f, left, top);
   }
+  scene.wires.forEach((w, i) => { w.number = i; });
 }
 
 function lead(box, f, left, top) {
@@ -309,6 +311,7 @@ function lead(box, f, left, top) {
       x += g.w; y += g.outputs.get(net) - g.h / 2; bend = g.x || crowdedBox(ref - COUNT) ? 0 : startRoom[net];
     } else if (kind === BEND) x += f.span[start];
     const key = start + ":" + net;
+    const begins = node >= 0 ? "n" + node : kind === ITEM ? `o${ref - COUNT}/${net}` : kind === IN ? `i${box.b}/${ref}` : `${box.b}:${start}`;
     const so = leaving.get(key) || {used: 0, x, y, bend, dot: kind === IN || kind === ITEM && (node >= 0 || folded[ref - COUNT] && !crowdedBox(ref - COUNT))};
     so.used += Math.max(edges.length, 1); so.net = net; leaving.set(key, so);
     const kind2 = box.slots[2 * stop], ref2 = box.slots[2 * stop + 1];
@@ -318,13 +321,14 @@ function lead(box, f, left, top) {
       const [w, h] = sizes[target];
       for (const e of edges) {
         const reach = x2 + w / 2 - (w !== h ? w / 2 : Math.sqrt(Math.max(w * w / 4 - place[e] * place[e], 0)));
-        scene.wires.push({x, y, bend: x + bend, back: x2 - endRoom[e], x2: reach, y2: y2 + place[e], net, edge: e, label: x2, via});
+        scene.wires.push({x, y, bend: x + bend, back: x2 - endRoom[e], x2: reach, y2: y2 + place[e], net, edge: e, label: x2, via, from: begins, to: "n" + target});
       }
       return;
     }
     let y3 = y2;
     if (kind2 === ITEM) { const g = frames.get(ref2 - COUNT); y3 += g.inputs.get(net) - g.h / 2; }
-    scene.wires.push({x, y, bend: x + bend, back: x2, x2: x2 + f.span[stop], y2: y3, net, edge: -1, label: x2, via});
+    const ends = kind2 === ITEM ? `i${ref2 - COUNT}/${net}` : kind2 === OUT ? `o${box.b}/${ref2}` : `${box.b}:${stop}`;
+    scene.wires.push({x, y, bend: x + bend, back: x2, x2: x2 + f.span[stop], y2: y3, net, edge: -1, label: x2, via, from: begins, to: ends});
   });
   for (const so of leaving.values()) if (so.used > 1 && so.dot) scene.dots.push({net: so.net, uses: so.used, x: so.x + so.bend + 6, y: so.y});
 }
@@ -372,8 +376,7 @@ const current = () => all() || stop === 0 ? -1 : D.stops[stop - 1][0];
 let picked = null;          // an item: node, or COUNT + box
 let ways = null;            // nodes on the paths from `from` to `to`, or null
 let from = -1, to = -1;
-let statistic = null;       // {name, of, low, high, log, text}
-const RAMP = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+let statistic = null;       // {name, of, scale}
 
 const number = (s) => s === "nan" ? NaN : s === "inf" ? Infinity : s === "-inf" ? -Infinity : s;
 function statOf(n) {
@@ -383,14 +386,7 @@ function statOf(n) {
   const v = number(row[statistic.name]);
   return v === null || !Number.isFinite(v) ? null : v;
 }
-function shade(v) {
-  const s = statistic;
-  let t = s.log ? (Math.log(Math.max(v, s.low)) - Math.log(s.low)) / (Math.log(s.high) - Math.log(s.low)) : (v - s.low) / (s.high - s.low);
-  if (!Number.isFinite(t)) t = 0.5;
-  t = Math.min(Math.max(t, 0), 1);
-  const i = Math.min(Math.round(t * (RAMP.length - 1)), RAMP.length - 1);
-  return [RAMP[i], i < 6 ? "dark-fill" : "light-fill"];
-}
+const shade = (v) => statistic.scale.shade(v);
 function boxStat(b) {
   let best = null;
   const stack = [b];
@@ -444,18 +440,63 @@ function draw() {
   for (const q of wires) {
     const on = ways && ways.has(outermost(q.net)) && (q.edge < 0 || ways.has(outermost(E.target[q.edge])));
     const flow = now >= 0 && q.edge >= 0 && outermost(E.target[q.edge]) === now ? D.stops[stop - 1][1] ? edgeAt[q.edge] >= 0 ? " back" : "" : " forth" : "";
-    parts.push(`<path class="wire${flow}${ways ? on ? " on" : " dim" : ""}" d="${pathOf(q)}"/>`);
+    parts.push(`<path data-wire="${q.number}" class="wire${flow}${ways ? on ? " on" : " dim" : ""}" d="${pathOf(q)}"/>`);
   }
   for (const s of scene.starts) if (s.x < r && s.x > l - 300 && s.y < b && s.y > t) parts.push(svgStart(s));
   for (const d of scene.dots) if (d.x < r && d.x > l && d.y < b && d.y > t) {
-    parts.push(`<g class="${dim(d.net)}"><title>copy: adder; the gradients of its ${d.uses} uses add up</title>` +
+    if (N.asked[d.net]) parts.push(`<g class="${dim(d.net)}" data-net="${d.net}"><title>copy: adder; the gradients of its ${d.uses} uses add up</title>` +
       `<circle class="adder" cx="${r1(d.x)}" cy="${r1(d.y)}" r="6"/><text class="plus" x="${r1(d.x)}" y="${r1(d.y)}">+</text>` +
       `<text class="adds halo" x="${r1(d.x + 10)}" y="${r1(d.y)}">adder</text></g>`);
+    else parts.push(`<circle class="fork" data-net="${d.net}" cx="${r1(d.x)}" cy="${r1(d.y)}" r="3"/>`);
   }
   for (const q of wires) if (q.edge >= 0 && !crowded(q.edge)) parts.push(svgEnd(q));
   for (const n of nodes) parts.push(svgNode(n, now));
+  for (const box of scene.boxes) if (box.x < r && box.x + box.w > l && box.y < b && box.y + box.h > t) parts.push(svgTitle(box.b));
   world.innerHTML = parts.join("");
+  light();
 }
+
+// -- what belongs to the node under the mouse, or the chosen one ---------------------------------
+
+let over = null;            // the item under the mouse
+function traced(item) {
+  if (!scene.trace) scene.trace = tracing(scene.wires);
+  const b = item >= COUNT ? item - COUNT : bodyOf.has(item) && !folded[bodyOf.get(item)] ? bodyOf.get(item) : -1;
+  if (b < 0) return scene.trace(["n" + item], ["n" + item]);
+  return scene.trace(B[b].outputs.map((net) => `o${b}/${net}`), B[b].inputs.map((net) => `i${b}/${net}`));
+}
+const insideAny = (n, boxes) => { for (let p = D.parent[n]; p > 0; p = B[p].parent) if (boxes.has(p)) return true; return false; };
+// The wires of one item stay as they are, with what is at their ends; all else steps back.
+function light() {
+  const item = ways || current() >= 0 ? null : over !== null ? over : picked;
+  world.classList.toggle("focus", item !== null);
+  if (item === null || drawn === null || drawn.far) return;
+  const {wires, keys} = traced(item), nets = new Set(), boxes = new Set([...keys].filter((key) => /^[io]/.test(key)).map((key) => +key.slice(1).split("/")[0]));
+  const whole = item >= COUNT ? item - COUNT : bodyOf.has(item) ? bodyOf.get(item) : -1;
+  if (whole >= 0) boxes.add(whole);
+  const ends = new Set();
+  for (const i of wires) { nets.add(scene.wires[i].net); if (scene.wires[i].edge >= 0) ends.add(scene.wires[i].edge); }
+  const opens = new Set([whole].filter((b) => b >= 0 && !folded[b]));
+  for (const part of world.children) {
+    const d = part.dataset;
+    const lit = d.wire !== undefined ? wires.has(+d.wire) || opens.size && insideAny(scene.wires[+d.wire].net, opens) :
+      d.node !== undefined ? keys.has("n" + d.node) || insideAny(+d.node, opens) :
+      d.net !== undefined ? nets.has(+d.net) || +d.net === item || insideAny(+d.net, opens) :
+      d.edge !== undefined ? ends.has(+d.edge) || insideAny(E.target[+d.edge], opens) :
+      !folded[+d.of] || boxes.has(+d.of) || insideBox(+d.of, opens);
+    part.classList.toggle("lit", lit);
+    if (d.wire !== undefined) part.classList.toggle("traced", wires.has(+d.wire));
+  }
+}
+const insideBox = (b, boxes) => { for (let p = B[b].parent; p > 0; p = B[p].parent) if (boxes.has(p)) return true; return false; };
+stage.addEventListener("pointermove", (e) => {
+  if (e.pointerType !== "mouse" || drag || drawn === null || drawn.far) return;
+  const part = e.target.closest && e.target.closest("[data-node],[data-head],[data-box]"), d = part && part.dataset;
+  const box = d ? d.node !== undefined ? -1 : +(d.head || d.box) : -1;
+  const item = !d ? null : box < 0 ? +d.node : B[box].node >= 0 ? B[box].node : folded[box] ? COUNT + box : null;
+  if (item !== over) { over = item; light(); }
+});
+stage.addEventListener("pointerleave", () => { if (over !== null) { over = null; light(); } });
 
 const dim = (n) => ways && !ways.has(outermost(n)) ? "dim" : "";
 
@@ -465,7 +506,7 @@ function svgStart(s) {
   if (n === D.output) text += `<path class="wire" d="M${r1(s.x)} ${r1(s.y)}h${r1(startRoom[n])}"/>`;
   if (N.value[n] && knowsValue(n)) text += `<text class="value halo" x="${x}" y="${r1(s.y - 5)}">${escape(N.value[n])}</text>`;
   if (N.upstream[n] && knowsGrad(n)) text += `<text class="grad halo" x="${x}" y="${r1(s.y + 14)}">${escape(N.upstream[n])}</text>`;
-  return text ? `<g class="${dim(n)}">${text}</g>` : "";
+  return text ? `<g class="${dim(n)}" data-net="${n}">${text}</g>` : "";
 }
 
 function svgEnd(q) {
@@ -473,7 +514,7 @@ function svgEnd(q) {
   let text = "";
   if (E.local[e] && knowsValue(E.target[e])) text += `<text class="local halo" x="${x}" y="${r1(q.y2 - 5)}"><title>${escape(meaning(e))}</title>${escape(E.local[e])}</text>`;
   if (E.downstream[e] && knowsEdge(e)) text += `<text class="grad end halo" x="${x}" y="${r1(q.y2 + 14)}">${escape(E.downstream[e])}</text>`;
-  return text ? `<g class="${dim(q.net) || dim(E.target[e])}">${text}</g>` : "";
+  return text ? `<g data-edge="${e}" class="${dim(q.net) || dim(E.target[e])}">${text}</g>` : "";
 }
 
 function meaning(e) {
@@ -488,13 +529,27 @@ function svgBox(box, now) {
   if (shut && statistic) { const v = boxStat(b); if (v !== null) { const [c, t] = shade(v); style = ` style="fill:${c}"`; tone = t; } }
   const kind = `box ${info.kind}${shut ? " folded" : ""}${here ? " now" : ""}${picked === COUNT + b || info.node >= 0 && picked === info.node ? " picked" : ""}`;
   const lost = ways && shut && ![...ways].some((n) => inside(n, b));
-  let text = `<g class="${lost ? "dim" : ""}"><title>${escape(info.detail || info.title)}</title>`;
+  let text = `<g data-of="${b}" class="${lost ? "dim" : ""}"><title>${escape(info.detail || info.title)}</title>`;
   const rect = (s) => `<rect class="${kind}"${style} x="${r1(box.x + s)}" y="${r1(box.y - s)}" width="${r1(box.w - 2 * s)}" height="${r1(box.h)}" rx="8"${s ? "" : ` data-box="${b}"`}/>`;
   if (shut && info.kind === "repeat") text += rect(10) + rect(5);
   text += rect(0);
-  const [hx, hy] = headOf(b);
-  text += `<text class="title head ${tone}" data-head="${b}" role="button" aria-expanded="${!shut}" aria-label="${escape(info.title)}, ${shut ? "folded" : "unfolded"}" x="${r1(hx)}" y="${r1(hy + 4)}">${shut ? "▸" : "▾"} ${escape(info.title)}</text>`;
+  tones.set(b, `${tone}${lost ? " dim" : ""}`);
   return text + "</g>";
+}
+
+const tones = new Map();
+const titles = titling(M.char, 12, 11);
+function svgTitle(b) {
+  if (drawn.titles === undefined) drawn.titles = titles(titled(), view.k);
+  const info = B[b], shut = folded[b], [hx, hy] = headOf(b), {text, size} = drawn.titles.get(b);
+  return `<text data-of="${b}" class="title head ${size > 12 ? "halo " : ""}${tones.get(b)}" data-head="${b}" role="button" aria-expanded="${!shut}" aria-label="${escape(info.title)}, ${shut ? "folded" : "unfolded"}" x="${r1(hx)}" y="${r1(hy + size / 3)}"${size > 12 ? ` style="font-size:${r1(size)}px"` : ""}><title>${escape(info.title)}</title>${shut ? "▸" : "▾"} ${escape(text)}</text>`;
+}
+// Where titles begin, and the room that they have.
+function titled() {
+  return scene.boxes.map(({b, x, y, w, h}) => {
+    const [hx, hy] = headOf(b);
+    return {b, text: B[b].title, x: hx, y: hy, room: x + w - hx - 4, height: h};
+  });
 }
 
 // Without the number that tells it from others of this name.
@@ -515,7 +570,7 @@ function svgNode(item, now) {
     if (bodyOf.has(n)) text += svgOpener(n);
   } else {
     text += `<rect class="leaf ${N.kind[n]}"${style} x="${r1(x)}" y="${r1(y - h / 2)}" width="${r1(w)}" height="${r1(h)}" rx="6"/><text class="leaf-name" x="${middle}" y="${r1(y)}">${escape(N.symbol[n])}</text>`;
-    if (N.kind[n] !== "leaf") text += `<text class="type halo" x="${middle}" y="${r1(y + h / 2 + 12)}">${N.kind[n]}</text>`;
+    if (N.below[n]) text += `<text class="type halo" x="${middle}" y="${r1(y + h / 2 + 12)}">${N.below[n]}</text>`;
   }
   return text + "</g>";
 }
@@ -562,6 +617,14 @@ function drawFar(context, w, h, l, t, r, b) {
     groups.get(fill).push(n);
   }
   groups.forEach((list, fill) => { context.fillStyle = fill; for (const n of list) context.fillRect(n.x, n.y - n.h / 2, n.w, n.h); });
+  context.fillStyle = tone("--ink"); context.strokeStyle = tone("--paper"); context.textBaseline = "middle"; context.lineJoin = "round";
+  titles(titled().filter((q) => q.room * view.k > 24), view.k).forEach(({text, size}, box) => {
+    if (size * view.k < 10) return;
+    const [x, y] = headOf(box);
+    context.font = `600 ${size}px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace`;
+    context.lineWidth = 3 / view.k;
+    context.strokeText(text, x, y); context.fillText(text, x, y);
+  });
 }
 
 // -- the map ----------------------------------------------------------------------------------
@@ -747,6 +810,14 @@ function setAll(open) {
 // -- the panel --------------------------------------------------------------------------------
 
 const none = '<span class="none">not computed</span>';
+// Why a node has no gradient.
+function noGradient(n) {
+  const why = /^u?int/.test(N.type[n]) ? N.below[n] === "target" ? "no gradient: labels are whole numbers" : "no gradient: these are whole numbers" :
+    N.type[n].startsWith("bool") ? "no gradient: true and false have no slope" :
+    !N.asked[n] ? `no gradient: ${isOp[n] ? "nothing that it is computed from asks for one" : "it does not ask for one (requires_grad)"}` :
+    N.gradients[n] ? "not computed yet at this stop" : D.output === null || !N.gradients[D.output] ? "not computed: there was no backward pass" : "no gradient arrives: the output does not depend on it";
+  return `<span class="none">${why}</span>`;
+}
 const link = (n) => `<a data-go="${n}" tabindex="0" role="button">${escape(N.label[n])}</a>`;
 function spoken(n) {
   const parts = [N.name[n] || N.label[n], isOp[n] ? N.op[n] + (N.role[n] ? ", " + N.role[n] : "") : N.kind[n]];
@@ -760,6 +831,18 @@ function table(n) {
   if (!v && !g) return "";
   const cell = (row, i, c) => `<td class="${c}">${row ? row[i] === null ? "—" : escape(row[i]) : "—"}</td>`;
   return `<table><tr><th></th><th>value</th><th>gradient</th></tr>${D.statistics.map((name, i) => `<tr><td>${name}</td>${cell(v, i, "v")}${cell(g, i, "g")}</tr>`).join("")}</table>`;
+}
+// A formula as a row of short ones, that can go on in the next line before each =, + and ·.
+function inLines(formula) {
+  const parts = [[]], root = new DOMParser().parseFromString(formula, "text/xml").documentElement;
+  (function split(row) {
+    for (const part of row.children) {
+      if (part.localName === "mo" && "=+·".includes(part.textContent)) parts.push([]);
+      if (part.localName === "mrow") split(part);
+      else parts[parts.length - 1].push(part.outerHTML);
+    }
+  })(root);
+  return parts.filter((part) => part.length).map((part) => `<math xmlns="http://www.w3.org/1998/Math/MathML" displaystyle="true"><mrow>${part.join("")}</mrow></math>`).join(" ");
 }
 const SHUT = '<button class="shut" data-shut title="Let go (Esc)" aria-label="Close">×</button>';
 function details(item) {
@@ -786,11 +869,11 @@ function details(item) {
   text += `<div class="buttons"><button data-from="${n}">Paths from here (a)</button><button data-to="${n}">Paths to here (b)</button></div>`;
   const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
   text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
-  text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : none}</div>`;
+  text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : noGradient(n)}</div>`;
   text += pictures.section(n, value(n), gradient(n)) + film.section(n, value(n), gradient(n));
-  if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${D.chains[n]}</div>`;
+  if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${inLines(D.chains[n])}</div>`;
   if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
-    `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br><span class="l">${E.words[e] < 0 || !knowsValue(n) ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${passed(e) ? escape(E.gradient[e]) : none}</span></div>`).join("");
+    `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br>${!N.asked[E.source[e]] ? noGradient(E.source[e]) : `<span class="l">${E.words[e] < 0 || !knowsValue(n) ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${passed(e) ? escape(E.gradient[e]) : none}</span>`}</div>`).join("");
   if (outgoing[n].length) text += `<h3>Uses</h3>` + outgoing[n].slice(0, 40).map((e) => `<div class="row mono">${link(E.target[e])} <span class="g">${passed(e) ? escape(E.gradient[e]) : ""}</span></div>`).join("");
   text += `<h3>Statistics</h3>${table(n) || none}`;
   if (N.file[n] >= 0) {
@@ -859,11 +942,27 @@ function look() {
     for (let n = 0; n < COUNT && hits.length < 50; n++) if (`${N.name[n]} ${N.label[n]} ${N.op[n]} ${N.where[n]}`.toLowerCase().includes(q)) hits.push(n);
     for (let b = 1; b < B.length && hits.length < 60; b++) if (B[b].node < 0 && B[b].title.toLowerCase().includes(q)) hits.push(COUNT + b);
   }
+  else hits = FINDS.map(([, n]) => n);
   hit = 0; showHits();
 }
+// What is looked for first: where data come in, the loss, and where the gradient is largest.
+const FINDS = [];
+if (D.input !== null) FINDS.push(["Input", D.input]);
+if (D.output !== null) FINDS.push([/loss|cost/i.test(N.label[D.output]) || N.op[D.output].includes("loss") || N.op[D.output].includes("entropy") ? "Loss" : "Output", D.output]);
+{
+  const norm = D.statistics.indexOf("norm");
+  let most = -1, largest = 0;
+  for (let n = 0; n < COUNT; n++) if (N.kind[n] === "parameter" && D.gradient_statistics[n]) {
+    const v = number(D.gradient_statistics[n][norm]);
+    if (v > largest) { largest = v; most = n; }
+  }
+  if (most >= 0) FINDS.push(["Largest gradient", most]);
+}
+const asWhat = new Map(FINDS.map(([what, n]) => [n, what.toLowerCase()]));
+$("finds").innerHTML = FINDS.map(([what, n]) => `<button data-go="${n}" title="${escape(what === "Largest gradient" ? "The parameter whose gradient has the largest norm" : "Go to " + N.label[n])}">${what}</button>`).join("");
 function showHits() {
   list.hidden = !hits.length;
-  list.innerHTML = hits.map((i, k) => `<li role="option" data-hit="${k}" aria-selected="${k === hit}"><span>${escape(i < COUNT ? N.name[i] || N.label[i] : B[i - COUNT].title)}</span><small>${escape(i < COUNT ? N.where[i] || N.op[i] : "module")}</small></li>`).join("");
+  list.innerHTML = hits.map((i, k) => `<li role="option" data-hit="${k}" aria-selected="${k === hit}"><span>${escape(i < COUNT ? N.name[i] || N.label[i] : B[i - COUNT].title)}</span><small>${escape(i < COUNT ? (!search.value.trim() && asWhat.get(i)) || N.where[i] || N.op[i] : "module")}</small></li>`).join("");
 }
 function take(k) {
   const item = hits[k];
@@ -873,6 +972,7 @@ function take(k) {
   else { for (let p = B[item - COUNT].parent; p > 0; p = B[p].parent) if (folded[p]) { folded[p] = false; forget(p); } arrange(); pick(item); centre(item); }
 }
 search.addEventListener("input", look);
+search.addEventListener("focus", look);
 search.addEventListener("keydown", (e) => {
   if (e.key === "Enter") { take(hit); list.hidden = true; hit = (hit + 1) % Math.max(hits.length, 1); e.preventDefault(); }
   else if (e.key === "ArrowDown" || e.key === "ArrowUp") { hit = (hit + (e.key === "ArrowDown" ? 1 : hits.length - 1)) % Math.max(hits.length, 1); showHits(); e.preventDefault(); }
@@ -888,15 +988,20 @@ const color = $("color");
 color.innerHTML = '<option value="">nothing</option>' + ["value", "gradient"].map((of, k) => `<optgroup label="${of}">${D.statistics.map((s, i) => `<option value="${k}:${i}">${of} ${s}</option>`).join("")}</optgroup>`).join("");
 function paint() {
   if (!color.value) { statistic = null; $("legend").hidden = true; redraw(); return; }
-  const [of, name] = color.value.split(":").map(Number);
+  const [of, name] = color.value.split(":").map(Number), known = [];
   statistic = {of, name};
-  let low = Infinity, high = -Infinity, least = Infinity;
-  for (let n = 0; n < COUNT; n++) { const v = OWNER[n] < 0 ? statOf(n) : null; if (v === null) continue; low = Math.min(low, v); high = Math.max(high, v); if (v > 0) least = Math.min(least, v); }
-  const log = low >= 0 && high > 0 && high / least > 50;
-  Object.assign(statistic, {low: log ? least : low, high, log});
-  const text = (v) => Number.isFinite(v) ? +v.toPrecision(3) : "—";
+  let largest = -1;
+  for (let n = 0; n < COUNT; n++) {
+    const v = OWNER[n] < 0 && !(of && n === D.output) ? statOf(n) : null;      // that of the output is given
+    if (v === null) continue;
+    known.push(v);
+    if (largest < 0 || Math.abs(v) > Math.abs(statOf(largest))) largest = n;
+  }
+  const scale = statistic.scale = scaling(known), [low, high] = scale.ends;
+  const found = largest < 0 ? "" : `<span>largest${scale.signed ? " in size" : ""}: ${link(largest)}</span>`;
   $("legend").hidden = false;
-  $("legend").innerHTML = `<b>${of ? "gradient" : "value"} ${D.statistics[name]}</b>${log ? " (logarithmic)" : ""}<div class="ramp" style="background:linear-gradient(90deg,${RAMP.join(",")})"></div><div class="ends"><span>${text(statistic.low)}</span><span>${text(high)}</span></div><div>not filled: not computed; a module: its largest inside</div>`;
+  $("legend").innerHTML = `<b>${of ? "gradient" : "value"} ${D.statistics[name]}</b><span class="key">${low}<span class="ramp" style="background:linear-gradient(90deg,${scale.ramp.join(",")})"></span>${high}</span>` +
+    `${scale.log ? "<span>logarithmic</span>" : scale.signed ? "<span>white: 0</span>" : ""}${found}<span class="none">without colour: not computed; a module has that of its largest</span>`;
   redraw();
 }
 color.addEventListener("change", paint);
@@ -996,6 +1101,7 @@ stage.addEventListener("wheel", (e) => {
   else { view.x -= e.deltaX; view.y -= e.deltaY; ask(); }
 }, {passive: false});
 panel.addEventListener("click", act);
+for (const part of [$("legend"), $("finds")]) { part.addEventListener("click", act); part.addEventListener("keydown", (e) => { if (e.key === "Enter") act(e); }); }
 $("flow").addEventListener("click", act);
 panel.addEventListener("keydown", (e) => { if (e.key === "Enter") act(e); });
 function act(e) {
