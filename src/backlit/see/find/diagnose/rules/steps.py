@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,20 +14,17 @@ from .....autograd import topological
 from .....compiler import CompiledFunction
 from .....errors import GraphFreedError
 from .....tensor import Tensor
-from ..finding import ERROR, FIT, FLOW, WARNING, Finding
+from ..finding import ERROR, WARNING, Finding
 from ..loop import MODAL, Event, Loop
 from ..material import Material
+from .order import EXPLAINS, order
 
 #: How often a step is called, to see what it leaves behind.
 CALLS = 6
-#: A gradient is clipped away if the step gets so little of it.
-CLIPPED, NEARLY_NOTHING = 1e-3, 1e-5
 #: A schedule that takes the rate to such a share within so many calls is meant for epochs.
 FALLEN, SOON = 1e-2, 60
 #: So many passes are needed to say that something grows with each.
 PASSES = 4
-
-_EXPLAINS = (*FIT, *FLOW, "optimizer")
 
 
 def training_step(m: Material) -> Iterator[Finding]:
@@ -56,7 +52,7 @@ def training_step(m: Material) -> Iterator[Finding]:
                     evidence=text,
                     line=loop.of("backward")[-1].place,
                     next="detach() the hidden state, or what is carried over, between steps",
-                    explains=_EXPLAINS,
+                    explains=EXPLAINS,
                 )
                 return
             yield Finding(
@@ -65,7 +61,7 @@ def training_step(m: Material) -> Iterator[Finding]:
                 text=f"step raises {type(error).__name__}",
                 evidence=text,
                 next="the message says what to change",
-                explains=_EXPLAINS,
+                explains=EXPLAINS,
             )
             return
         moved = any(
@@ -149,7 +145,7 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
                 "gradient",
                 line=steps[0].place if steps else graded[0].place,
                 next="loss.backward() before optimizer.step()",
-                explains=_EXPLAINS,
+                explains=EXPLAINS,
             )
         return
     if not walks:
@@ -163,7 +159,7 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
                 evidence=f"backward() was called {len(walks)} times, and no parameter changed",
                 line=walks[0].place,
                 next="optimizer.step() after loss.backward()",
-                explains=_EXPLAINS,
+                explains=EXPLAINS,
             )
         return
     anew = [e for e in steps if e.facts["new"] and e.facts["norm"] > 0]
@@ -176,7 +172,7 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
             line=anew[0].place,
             next="make the optimizer once, before the loop",
         )
-    yield from _order(loop, steps)
+    yield from order(loop, steps)
     yield from _kept(loop, walks, chains, whole)
     yield from _modes(loop, steps, whole)
     if whole and loop.is_whole:
@@ -187,219 +183,6 @@ def found_in_script(loop: Loop) -> list[Finding]:
     """What is wrong in the log of a script that ran from beginning to end."""
     moved = len({e.facts["weights"] for e in loop.of("backward")}) > 1
     return list(found_in(loop, moved, 0, whole=True))
-
-
-class _Order:
-    """What came before each step since the one before it."""
-
-    def __init__(self, loop: Loop):
-        self.forgotten: list[tuple[Event, int]] = []
-        self.emptied: list[Event] = []
-        self.early: list[Event] = []
-        self.stale = _stale(loop)
-        self.lost: list[Event] = []
-        self.elsewhere: list[Event] = []
-        self.clipped: list[tuple[Event, float]] = []
-        since: list[Event] = []
-        #: Of each optimizer: the parameters whose gradients its last step used, and the walk that
-        #: added to them.
-        used: dict[int, set[int]] = {}
-        added: dict[int, Event] = {}
-        for e in loop.events:
-            if e.kind == "backward":
-                for who, held in used.items():
-                    empty = {p for p, left in e.facts["left"].items() if left == 0}
-                    held -= empty
-                    if held & e.facts["left"].keys():
-                        added[who] = e
-                    elif e.facts["parameters"] & empty:
-                        added.pop(who, None)
-            if e.kind != "step":
-                since.append(e)
-                continue
-            if e.who in added:
-                self.forgotten.append((added.pop(e.who), e.who))
-            used[e.who] = set(e.facts["parameters"])
-            self._look(e, since)
-            since = []
-
-    def _look(self, step: Event, since: Sequence[Event]) -> None:
-        walks = [x for x in since if x.kind == "backward"]
-        if not walks:
-            return
-        own = step.facts["parameters"]
-        norm = walks[-1].facts.get("norm", 0.0)
-        # where it is another one, somebody put the sum together
-        if math.isclose(step.facts["norm"], norm, rel_tol=1e-5) and _lost(walks, own):
-            self.lost.append(walks[1])
-        if not walks[-1].facts["parameters"] & own:
-            self.elsewhere.append(step)
-        elif step.facts["norm"] == 0 and norm > 0:
-            kinds = [x.kind for x in since]
-            behind = kinds[len(kinds) - kinds[::-1].index("backward") :]
-            if "zero" in behind and "forward" in behind[behind.index("zero") :]:
-                self.early.append(step)
-            elif "zero" in behind:
-                self.emptied.append(since[len(since) - len(behind) + behind.index("zero")])
-        elif norm > 0 and step.facts["norm"] < min(CLIPPED * norm, NEARLY_NOTHING):
-            self.clipped.append((step, norm))
-
-
-def _lost(walks: Sequence[Event], own: frozenset[int]) -> bool:
-    """Whether walks of one line, of the same parameters, each began with gradients set back."""
-    first = walks[0].facts
-    return len(walks) > 1 and first.get("norm", 0.0) > 0 and all(
-        w.place == walks[0].place
-        and w.facts["parameters"] == first["parameters"] <= own
-        and w.facts["weights"] == first["weights"]
-        and not any(w.facts["left"].values())
-        for w in walks
-    )  # fmt: skip
-
-
-def _stale(loop: Loop) -> list[Event]:
-    """Steps between a forward pass and the backward() that belongs to it."""
-    found: list[Event] = []
-    step: Event | None = None
-    passed = False
-    for e in loop.events:
-        if e.kind == "forward" and e.facts["graded"]:
-            passed, step = True, None
-        elif e.kind == "step" and passed:
-            step = e
-        elif e.kind == "backward":
-            if step is not None and e.facts["parameters"] & step.facts["parameters"]:
-                found.append(step)
-            passed, step = False, None
-    return found
-
-
-def _without_effect(loop: Loop) -> Iterator[Finding]:
-    """Clipping where no gradient waits for its step."""
-    clips, after = loop.of("clip"), 0
-    if len(clips) < 2:
-        return
-    waiting: set[int] = set()
-    stepped = False
-    for e in loop.events:
-        if e.kind == "clip":
-            if e.facts["parameters"] & waiting:
-                return
-            after += stepped
-        elif e.kind == "backward":
-            waiting |= e.facts["parameters"]
-        elif e.kind == "step":
-            waiting -= e.facts["parameters"]
-            stepped = True
-        elif e.kind == "zero" or e.kind == "forward":
-            stepped = False
-    late = after >= len(clips) - 1
-    yield Finding(
-        rule="clipping without effect",
-        severity=ERROR,
-        text=f"{clips[0].facts['name']} stands "
-        + ("behind step(): the step has used the gradients" if late
-           else "before backward(): there is no gradient yet"),
-        evidence=f"none of its {len(clips)} calls came between backward() and step()",
-        line=clips[0].place,
-        next="backward(), clip, step()",
-    )  # fmt: skip
-
-
-def _order(loop: Loop, steps: Sequence[Event]) -> Iterator[Finding]:
-    """zero_grad, backward, step: which comes after which."""
-    seen = _Order(loop)
-    early = seen.early
-    walks = loop.of("backward")
-    yield from _without_effect(loop)
-    if len(seen.elsewhere) == len(steps):
-        yield Finding(
-            rule="optimizer",
-            severity=ERROR,
-            text="the optimizer holds none of the parameters that backward() reaches",
-            evidence=f"{len(steps)} steps changed nothing of what the loss was computed from",
-            line=steps[0].place,
-            next="make the optimizer of the parameters of the model that is trained",
-            explains=_EXPLAINS,
-        )
-    elif len(early) >= 2 and len(early) >= len(steps) - 1:
-        yield Finding(
-            rule="step before backward",
-            severity=ERROR,
-            text="the optimizer's step comes before backward(): it gets no gradient",
-            evidence=f"{len(early)} of {len(steps)} steps; zero_grad() empties what backward() "
-            "left after the step before",
-            line=early[0].place,
-            next="zero_grad(), forward, backward(), step()",
-            explains=_EXPLAINS,
-        )
-    elif len(seen.stale) >= 2 and len(seen.stale) == len(walks):
-        yield Finding(
-            rule="step before backward",
-            severity=ERROR,
-            text="the optimizer's step stands between the forward pass and its backward()",
-            evidence=f"{len(walks)} of {len(walks)} times: the first step has no gradient, and "
-            "those after it have none or that of the batch before",
-            line=seen.stale[0].place,
-            next="zero_grad(), forward, backward(), step()",
-            explains=_EXPLAINS,
-        )
-    elif len(seen.emptied) == len(steps):
-        yield Finding(
-            rule="zero_grad after backward",
-            severity=ERROR,
-            text="zero_grad() stands between backward() and step(): each step gets no gradient",
-            evidence=f"{len(steps)} of {len(steps)} steps",
-            line=seen.emptied[0].place,
-            next="call zero_grad() before backward(), or after step()",
-            explains=_EXPLAINS,
-        )
-    else:
-        yield from _amount(seen, steps, walks)
-
-
-def _amount(seen: _Order, steps: Sequence[Event], walks: Sequence[Event]) -> Iterator[Finding]:
-    """Steps in the right order, with too much of the gradients or too little."""
-    taken = Counter(e.who for e in steps)
-    times = Counter(who for _, who in seen.forgotten)
-    who = next((w for w, n in times.items() if n >= 2 and 2 * n >= taken[w] - 1), None)
-    forgotten = [e for e, w in seen.forgotten if w == who]
-    clipped = seen.clipped
-    if forgotten:
-        yield Finding(
-            rule="zero_grad forgotten",
-            severity=ERROR,
-            text="gradients are never set back: each step uses the sum of all so far",
-            evidence=f"{len(forgotten)} of {taken[who or 0]} steps"
-            + (f" of one of {len(taken)} optimizers" if len(taken) > 1 else "")
-            + " used gradients that a step before had already used",
-            line=forgotten[0].place,
-            next="call optimizer.zero_grad() before each backward()",
-            explains=FIT,
-        )
-    elif len(seen.lost) >= 2 and len(seen.lost) >= len(steps) - 1:
-        yield Finding(
-            rule="accumulated gradients lost",
-            severity=ERROR,
-            text="several backward() come before each step, and each begins with gradients set "
-            "back: the step uses the last one's alone",
-            evidence=f"{len(walks)} times backward(), {len(steps)} steps; no parameter changed in "
-            "between",
-            line=seen.lost[0].place,
-            next="call zero_grad() only after step()",
-        )
-    elif clipped and 2 * len(clipped) >= len(steps):
-        step, norm = clipped[0]
-        yield Finding(
-            rule="gradients clipped away",
-            severity=WARNING,
-            text=f"of a gradient of norm {norm:.2g} the step gets {step.facts['norm']:.2g}",
-            evidence=f"{len(clipped)} of {len(steps)} steps; between backward() and step() it is "
-            f"made {norm / max(step.facts['norm'], 1e-300):.0e} times smaller",
-            line=step.place,
-            next="clip to a norm near the usual one, as 1.0",
-            explains=FIT,
-        )
 
 
 def _kept(loop: Loop, walks: Sequence[Event], chains: int, whole: bool) -> Iterator[Finding]:
