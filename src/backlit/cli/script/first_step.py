@@ -74,7 +74,9 @@ class FirstStep:
         self.stepping = self.busy = self.over = False
         self.shown = {"watch": not watch, "diagnose": not diagnose}
         #: What the whole script calls, for the diagnosis of its loop.
-        self.loop = Loop()
+        self.loop = Loop(remembers=diagnose)
+        #: The rules that spoke of the first step, and what those explain.
+        self.said: set[str] = set()
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
@@ -83,6 +85,7 @@ class FirstStep:
         with log, self._first_step():
             yield
         found = found_in_script(self.loop) if self.diagnose else []
+        found = [f for f in found if f.rule not in self.said]
         if found:
             _print(Diagnosis("diagnose: the whole loop", found, 0))
 
@@ -237,14 +240,16 @@ class FirstStep:
             _say(f"diagnose: the loss of {self.place}, with {type(optimizer).__name__}")
             material = Material(
                 found.model, found.batch, found.loss_fn, optimizer, call=found.call,
-                several=bool(found.calls),
+                several=bool(found.calls), through=found.through,
             )  # fmt: skip
             if found.calls:
                 _say(
                     f"diagnose: the loss is made by {found.calls}: what a rule asks of one model's "
                     f"inputs and output is not asked; {CURE}"
                 )
-            _print(judged(material))
+            told = judged(material)
+            self.said = {rule for f in told for rule in (f.rule, *f.explains)}
+            _print(told)
 
     def _end(self) -> None:
         """Say what there was not to see, once."""

@@ -16,6 +16,8 @@ from ...autograd import topological
 from ...errors import ArgumentError
 from ...nn.module import Module
 from ...op import Op
+from ...ops.elementwise import Subtract
+from ...ops.indexing import Gather, TakeAlongAxis
 from ...ops.loss import Loss
 from ...tape import Node
 from ...tensor import Tensor, apply, wrap
@@ -54,6 +56,8 @@ class Replay:
     loss_fn: Callable[[Any, Any], Tensor]
     #: The calls of modules, if there were several: then `call` returns the loss itself.
     calls: str = ""
+    #: The loss, with a hook that may exchange what each call returns; None: `call` and `loss_fn`.
+    through: Callable[[Callable[[list[Any]], list[Any]]], Tensor] | None = None
 
 
 class Parts(Module):
@@ -109,8 +113,9 @@ def _of_one(loss: Tensor, call: Call) -> Replay:
     rest = _behind({loss.node}, set(outputs))
     _require_again(rest)
     batch = [_copy(given[i]) for i in places]
-    target = _target(rest, batch[0])
-    return Replay(call.module, [*batch, target], again, _loss_fn(loss, rest, outputs))
+    found = _target(rest, call)
+    target = batch[0] if found is None else _copy(found)
+    return Replay(call.module, [*batch, target], again, _loss_fn(loss, rest, outputs, found))
 
 
 def _of_several(loss: Tensor, calls: Sequence[Call], told: str) -> Replay:
@@ -128,16 +133,20 @@ def _of_several(loss: Tensor, calls: Sequence[Call], told: str) -> Replay:
     steps.sort(key=lambda step: step[0])
     last = loss.node
 
-    def again(*_: Any) -> Tensor:
-        made: dict[Any, Any] = {}
+    def through(hook: Callable[[list[Any]], list[Any]]) -> Tensor:
+        made: dict[Any, Any] = {_HOOK: hook}
         for _, step in steps:
             step(made)
         return made[last]
 
+    def again(*_: Any) -> Tensor:
+        return through(lambda leaves: leaves)
+
     given = [x for c in calls for x in flatten((c.inputs, c.options))[0] if isinstance(x, Tensor)]
     batch = [_copy(x) for x in given if x.node is None][:1] or [wrap(loss.array.copy())]
     modules = list({id(c.module): c.module for c in calls}.values())
-    return Replay(Parts(modules), [*batch, batch[0]], again, lambda made, _: made, told)
+    parts, inputs = Parts(modules), [*batch, batch[0]]
+    return Replay(parts, inputs, again, lambda made, _: made, told, through)
 
 
 def _called(call: Call) -> Callable[[dict[Any, Any]], None]:
@@ -150,7 +159,7 @@ def _called(call: Call) -> Callable[[dict[Any, Any]], None]:
     def step(made: dict[Any, Any]) -> None:
         leaves = [x if n is None else made[n] for x, n in zip(given, call.given, strict=True)]
         inputs, options = unflatten(structure, leaves)
-        result = flatten(call.module(*inputs, **options))[0]
+        result = made[_HOOK](flatten(call.module(*inputs, **options))[0])
         made.update((n, x) for n, x in zip(call.nodes, result, strict=True) if n is not None)
 
     return step
@@ -179,14 +188,18 @@ def _behind(starts: Iterable[Node | None], outputs: Set[Node | None]) -> list[No
 
 
 def _loss_fn(
-    loss: Tensor, rest: Sequence[Node], outputs: Sequence[Node | None]
+    loss: Tensor,
+    rest: Sequence[Node],
+    outputs: Sequence[Node | None],
+    compared: Tensor | None,
 ) -> Callable[[Any, Any], Tensor]:
-    """The ops between a model's outputs and the loss, as a function of the outputs."""
+    """The ops between a model's outputs and the loss, as a function of outputs and target."""
     last = loss.node
-    steps = [_again(node) for node in rest]
+    steps = [_again(node, compared) for node in rest]
 
     def loss_fn(result: Any, target: Any) -> Tensor:
         made: dict[Any, Any] = dict(zip(outputs, flatten(result)[0], strict=True))
+        made[_TARGET] = target
         for step in steps:
             step(made)
         return made[last]
@@ -194,13 +207,23 @@ def _loss_fn(
     return loss_fn
 
 
-def _again(node: Node) -> Callable[[dict[Any, Any]], None]:
+#: What steps are given beside the nodes of the tape: the target, and what may change outputs.
+_TARGET, _HOOK = object(), object()
+
+
+def _again(node: Node, compared: Tensor | None = None) -> Callable[[dict[Any, Any]], None]:
     """An op of the script, to be done again among what has been made."""
     # the walk frees the nodes, and the script may write into its Tensors
-    op, inputs = node.op, tuple([_copy(e) if _is_constant(e) else e for e in node.inputs])
+    op = node.op
+    inputs = tuple([
+        _TARGET if compared is not None and e is compared
+        else _copy(e) if _is_constant(e) else e
+        for e in node.inputs
+    ])  # fmt: skip
 
     def step(made: dict[Any, Any]) -> None:
-        made[node] = y = apply(op, *[made[e] if isinstance(e, Node) else e for e in inputs])
+        given = [made[e] if isinstance(e, Node) or e is _TARGET else e for e in inputs]
+        made[node] = y = apply(op, *given)
         if y.node is not None:  # a finding is about the script's line
             y.node.code, y.node.instruction = node.code, node.instruction
             y.node.scope = node.scope
@@ -208,14 +231,19 @@ def _again(node: Node) -> Callable[[dict[Any, Any]], None]:
     return step
 
 
-def _target(rest: Sequence[Node], instead: Tensor) -> Tensor:
-    """What a loss compares with; where it compares with nothing, the model's first input."""
+def _target(rest: Sequence[Node], call: Call) -> Tensor | None:
+    """What a loss compares with; where no loss op says that, what is picked or subtracted."""
+    rows = next((n.shape[:1] for n in call.nodes if n is not None and n.shape), ())
+    found: list[Tensor] = []
     for node in reversed(rest):
+        constants = [e for e in node.inputs if _is_constant(e)]
         if issubclass(type(node.op), Loss):
-            for edge in node.inputs[1:]:
-                if _is_constant(edge):
-                    return _copy(edge)
-    return instead
+            constants = [e for e in node.inputs[1:] if _is_constant(e)]
+            if constants:
+                return constants[0]
+        elif isinstance(node.op, Subtract | Gather | TakeAlongAxis):
+            found += [e for e in constants if e.shape[:1] == rows and e.size > 1]
+    return found[-1] if found and all(x is found[0] for x in found) else None
 
 
 def _outermost(node: Node) -> Any:

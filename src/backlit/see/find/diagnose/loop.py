@@ -7,7 +7,7 @@ import functools
 import gc
 import math
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,14 @@ from ....autograd import topological
 from ....location import location
 from ....nn.module import Module
 from ....nn.utils import clip_grad
+from ....op import Op
+from ....ops.elementwise import Equal
+from ....ops.loss import Loss
+from ....ops.reductions import Argmax
 from ....optim import Optimizer
 from ....optim.lr_scheduler import LRScheduler
-from ....state import STATE
+from ....random import Generator
+from ....state import STATE, observing
 from ....tape import line_of, user_site
 from ....tensor import Tensor
 from ...records.value import squares
@@ -28,11 +33,17 @@ from ...records.value import squares
 MOST = 20_000
 #: Layers that behave otherwise in training.
 MODAL = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "BatchNorm")
+#: So many numbers of what models were given are remembered.
+REMEMBERED = 4_000_000
 
 
 @dataclass
 class Event:
-    """One call: "forward", "backward", "clip", "zero", "step" or "schedule", and its place."""
+    """One call, and its place.
+
+    "forward", "backward", "clip", "zero", "step", "schedule"; "made" is a new schedule, "seed" a
+    seed that is set, "compared" a target that something computed without a tape was compared with.
+    """
 
     kind: str
     place: str = ""
@@ -44,8 +55,11 @@ class Event:
 class Loop:
     """The log of a block of code in which models are trained."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembers: bool = False) -> None:
         self.events: list[Event] = []
+        #: How many more numbers of batches are remembered; of a few steps none are.
+        self._left = REMEMBERED if remembers else 0
+        self._chosen: list[Tensor] = []  # the last results of argmax
         #: Losses that were walked back from, as long as somebody keeps them.
         self.losses: list[weakref.ref[Tensor]] = []
         self._depth = 0
@@ -58,6 +72,8 @@ class Loop:
             (Tensor, "backward", self._backward),
             (Module, "zero_grad", self._zero),
             (clip_grad, "to_limit", self._clip),
+            (LRScheduler, "__init__", self._made),
+            (Generator, "manual_seed", self._seed),
         ]
         for cls in _all(Optimizer):
             replaced += [(cls, n, f) for n, f in (("step", self._step), ("zero_grad", self._zero))
@@ -67,8 +83,10 @@ class Loop:
         before = [(holder, name, vars(holder)[name]) for holder, name, _ in replaced]
         for (holder, name, make), (_, _, original) in zip(replaced, before, strict=True):
             setattr(holder, name, functools.wraps(original)(make(original)))
+        looks_on = observing(self._applied) if self._left else contextlib.nullcontext()
         try:
-            yield self
+            with looks_on:
+                yield self
         finally:
             for holder, name, original in before:
                 setattr(holder, name, original)
@@ -111,7 +129,8 @@ class Loop:
                 parameters = frozenset(id(p) for p in module.parameters())
                 self._note("forward", module, training=module.training, modal=modal,
                            graded=STATE.grad_enabled, parameters=parameters,
-                           name=type(module).__name__)  # fmt: skip
+                           name=type(module).__name__, rows=self._remembered(inputs[:1]),
+                           single=sum(isinstance(x, Tensor) for x in inputs) == 1)  # fmt: skip
             return original(module, *inputs, **options)
 
         return call
@@ -125,7 +144,8 @@ class Loop:
             left = {number: _norm([x]) for number, x in leaves.items()}
             weights = math.sqrt(squares(*[x.array for x in leaves.values()])) if leaves else 0.0
             event = self._note("backward", tensor, nodes=len(nodes), left=left, weights=weights,
-                               parameters=frozenset(leaves))  # fmt: skip
+                               parameters=frozenset(leaves),
+                               target=self._remembered(_targets(nodes)))  # fmt: skip
             self.losses.append(weakref.ref(tensor))
             result = self._outer(original, tensor, *arguments, **options)
             event.facts["norm"] = _norm(leaves.values())
@@ -141,6 +161,7 @@ class Loop:
             averages = any("betas" in g or g.get("momentum") for g in optimizer.param_groups)
             self._note("step", optimizer, norm=_norm(held), lr=_rate(optimizer),
                        new=averages and not optimizer.state,
+                       without=frozenset(id(p) for p in held if p.requires_grad and p.grad is None),
                        parameters=frozenset(map(id, held)))  # fmt: skip
             if arguments or options:  # a closure computes the gradients inside
                 return original(optimizer, *arguments, **options)
@@ -176,6 +197,45 @@ class Loop:
 
         return step
 
+    def _made(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def init(schedule: Any, *arguments: Any, **options: Any) -> None:
+            self._outer(original, schedule, *arguments, **options)
+            if not self._busy:
+                self._note("made", schedule, optimizer=id(schedule.optimizer),
+                           name=type(schedule).__name__)  # fmt: skip
+
+        return init
+
+    def _seed(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def manual_seed(generator: Generator, *arguments: Any, **options: Any) -> Any:
+            before = int(generator.counter.array)
+            result = original(generator, *arguments, **options)
+            if not self._busy:
+                self._note("seed", generator, key=generator.key.array.tobytes(), drawn=before)
+            return result
+
+        return manual_seed
+
+    def _applied(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
+        """What something is compared with where there is no tape."""
+        if STATE.grad_enabled or self._busy:
+            return
+        if isinstance(op, Argmax):
+            self._chosen = [*self._chosen[-3:], y]
+        elif isinstance(op, Loss):
+            self._note("compared", y, target=self._remembered(inputs[1:2]))
+        elif isinstance(op, Equal) and any(x is c for x in inputs for c in self._chosen):
+            others = [x for x in inputs if not any(x is c for c in self._chosen)]
+            self._note("compared", y, target=self._remembered(others))
+
+    def _remembered(self, given: Sequence[Any]) -> np.ndarray | None:
+        """The numbers of a batch, as long as there is room."""
+        x = given[0] if given else None
+        if not isinstance(x, Tensor) or not x.shape or x.size > self._left:
+            return None
+        self._left -= x.size
+        return np.asarray(x.array)
+
     # -- what is read off it ----------------------------------------------------------------------
 
     def of(self, *kinds: str) -> list[Event]:
@@ -195,6 +255,14 @@ def _all(cls: type) -> list[type]:
         subclasses: list[type] = each.__subclasses__()
         found += [c for c in subclasses if c not in found]
     return found
+
+
+def _targets(nodes: Sequence[Any]) -> list[Tensor]:
+    """What the last loss op of a graph compares with."""
+    for node in reversed(nodes):
+        if isinstance(node.op, Loss):
+            return [x for x in node.inputs[1:2] if isinstance(x, Tensor)]
+    return []
 
 
 def _is_leaf(x: Any) -> bool:

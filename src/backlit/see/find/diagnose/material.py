@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ....autograd import backward, no_grad
+from ....autograd import backward, no_grad, topological
 from ....dtypes import FLOATING
 from ....errors import ArgumentError, BacklitError
 from ....nn.keeping import kept
@@ -57,6 +57,7 @@ class Material:
         evaluate: Callable[..., Any] | None = None,
         clip_norm: float | None = None,
         several: bool = False,
+        through: Callable[..., Any] | None = None,
     ):
         self.model = model
         #: How the model is called with `batch`: `model(*inputs)`, unless it was called otherwise.
@@ -64,6 +65,7 @@ class Material:
         #: Whether the model's children are several models, and `call` gives their loss: then rules
         #: about inputs, outputs and targets are not asked.
         self.several = several
+        self._through = through
         require_batch("diagnose", batch)
         if not callable(loss_fn):
             raise ArgumentError(
@@ -288,6 +290,74 @@ class Material:
                 return None
 
     @cached_property
+    def heads(self) -> list[np.ndarray]:
+        """The floats that the model returns, or each of several calls: what the loss is made of."""
+        found: list[np.ndarray] = []
+
+        def hook(leaves: list[Any]) -> list[Any]:
+            found.extend(np.array(x.array) for x in leaves if is_floating(x))
+            return leaves
+
+        with self.kept(), no_grad(), np.errstate(all="ignore"):
+            try:
+                self._loss_through(hook)
+            except FAILURES:
+                return []
+        return found
+
+    @cached_property
+    def trained_heads(self) -> list[bool]:
+        """Of each head, whether it depends on what is trained: of a teacher's it does not."""
+        optimizer = self.optimizer
+        groups = optimizer.param_groups if optimizer is not None else ()
+        held = {id(p) for g in groups for p in g["params"]}
+        held = held or {id(p) for _, p in self.parameters}
+        found: list[bool] = []
+
+        def hook(leaves: list[Any]) -> list[Any]:
+            for x in filter(is_floating, leaves):
+                nodes = topological([] if x.node is None else [x.node])
+                found.append(any(id(e) in held for n in nodes for e in n.inputs))
+            return leaves
+
+        with self.kept(), np.errstate(all="ignore"):
+            try:
+                self._loss_through(hook)
+            except FAILURES:
+                return []
+        return found
+
+    def loss_at(self, heads: Sequence[np.ndarray]) -> float | None:
+        """The loss where the models had returned other floats; None if that raises."""
+        with self.kept(), no_grad(), np.errstate(all="ignore"):
+            try:
+                return float(self._loss_through(_exchange([wrap(a) for a in heads])))
+            except FAILURES:
+                return None
+
+    def slopes(self, heads: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+        """The gradient of the loss at such floats; None for what it does not depend on."""
+        leaves = [wrap(np.array(a)) for a in heads]
+        for x in leaves:
+            x.requires_grad = True
+        with self.kept(), np.errstate(all="ignore"):
+            try:
+                loss = self._loss_through(_exchange(leaves))
+                if not loss.requires_grad:
+                    return [None] * len(leaves)
+                backward(loss)
+            except FAILURES:
+                return [None] * len(leaves)
+        return [None if x.grad is None else np.asarray(x.grad.array, np.float64) for x in leaves]
+
+    def _loss_through(self, hook: Callable[[list[Any]], list[Any]]) -> Any:
+        """The loss, with a hook that may exchange what a model returns."""
+        if self._through is not None:
+            return self._through(hook)
+        leaves, structure = flatten(self.call(*self.inputs))
+        return self.loss_fn(unflatten(structure, hook(leaves)), self.target)
+
+    @cached_property
     def steady(self) -> bool:
         """Whether the loss function gives the same loss of the same output and target again."""
         if self.y is None or self.no_tensor:
@@ -414,6 +484,16 @@ def _given(x: Any) -> Any:
         return as_tensor(x)
     except (BacklitError, TypeError, ValueError):
         return x
+
+
+def _exchange(heads: Sequence[Tensor]) -> Callable[[list[Any]], list[Any]]:
+    """A hook that puts Tensors in the place of the floats that models return, in order."""
+    left = iter(heads)
+
+    def hook(leaves: list[Any]) -> list[Any]:
+        return [next(left) if is_floating(x) else x for x in leaves]
+
+    return hook
 
 
 def _tensor_of(returned: Any) -> Any:

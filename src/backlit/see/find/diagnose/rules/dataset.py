@@ -9,7 +9,7 @@ import numpy as np
 
 from .....data import DataLoader, Dataset, TensorDataset
 from .....tensor import Tensor, as_tensor
-from ..finding import ERROR, Finding
+from ..finding import ERROR, FIT, Finding
 from ..material import FAILURES, Material
 
 #: So many batches and rows are looked at, so many random orders compared with.
@@ -22,6 +22,10 @@ WIDE_ENOUGH, TOKENS_ENOUGH = 3, 16
 LEAKS = 0.005
 #: A linear fit of so many rows tells whether targets belong to inputs, by deviations from chance.
 ENOUGH_ROWS, CERTAIN, CHANCE = 100, 8.0, 3.5
+#: A column is the target: over so many rows, of so many columns at most, up to such rounding.
+ENOUGH_LABELS, MOST_COLUMNS, SAME = 24, 4096, 1e-6
+#: Halves are round numbers, up to this.
+ROUND = 1e-3
 #: Targets may belong to rows so far away.
 AWAY = (1, -1, 2, -2)
 
@@ -134,14 +138,14 @@ def targets_of_other_rows(m: Material) -> Iterator[Finding]:
     found = rows_of(m.data if m.data is not None else (m.inputs[0], m.target))
     if found is None:
         return
-    x, t = _design(found[0]), _numbers(found[1])
+    x, t = design(found[0]), numbers(found[1])
     if x is None or t is None or len(x) < ENOUGH_ROWS:
         return
-    project = _leverage(x)
-    own = _certainty(x, t, project)
+    project = leverage(x)
+    own = certainty(x, t, project)
     if own > CHANCE:
         return
-    away = {k: _certainty(x, np.roll(t, k, axis=0), project) for k in AWAY}
+    away = {k: certainty(x, np.roll(t, k, axis=0), project) for k in AWAY}
     best = max(away, key=lambda k: away[k])
     if away[best] > CERTAIN:
         yield Finding(
@@ -155,11 +159,11 @@ def targets_of_other_rows(m: Material) -> Iterator[Finding]:
         )
         return
     other = rows_of(m.validation) if m.validation is not None else None
-    xv = _design(other[0]) if other is not None else None
-    tv = _numbers(other[1], found[1]) if other is not None else None
+    xv = design(other[0]) if other is not None else None
+    tv = numbers(other[1], found[1]) if other is not None else None
     if xv is None or tv is None or len(xv) < ENOUGH_ROWS or xv.shape[1] != x.shape[1]:
         return
-    good = _certainty(xv, tv, _leverage(xv))
+    good = certainty(xv, tv, leverage(xv))
     if good > CERTAIN:
         yield Finding(
             rule="targets of other rows",
@@ -173,7 +177,57 @@ def targets_of_other_rows(m: Material) -> Iterator[Finding]:
         )
 
 
-def _design(x: np.ndarray) -> np.ndarray | None:
+def tells_the_target(m: Material) -> Iterator[Finding]:
+    """A column of the inputs that is the target itself."""
+    found = rows_of(m.data) if m.data is not None else None
+    if found is None:
+        if len(m.arrays) != 1 or m.t is None or m.t.shape[:1] != (m.rows,):
+            return
+        found = m.arrays[0][2], m.t
+    x, t = found
+    series = len(m.arrays) == 1 and m.arrays[0][2].ndim == 3
+    if x.ndim not in (2, 3) or x.dtype.kind != "f" or len(x) < ENOUGH_LABELS or t.size != len(t):
+        return
+    columns = np.asarray(x, np.float64).reshape(len(x), -1)
+    t = t.reshape(-1)
+    if not MOST_COLUMNS >= columns.shape[1] >= WIDE_ENOUGH or len(np.unique(t)) < 2:
+        return
+    for k in range(columns.shape[1]):
+        if series and k < columns.shape[1] - m.arrays[0][2].shape[-1]:
+            continue  # a first step may be what is to be remembered: of a window the last counts
+        if not _is_the_target(columns[:, k], t):
+            continue
+        where = f"the last step of each sequence, number {k}," if series else f"column {k}"
+        yield Finding(
+            rule="input tells the target",
+            severity=ERROR,
+            text=f"{where} of the inputs is the target",
+            evidence=f"in all {len(t)} rows the one says the other: {columns[:3, k].round(4)} for "
+            f"{t[:3].tolist()}",
+            next="leave that column out; let a window end before what is to be foretold",
+            explains=FIT,
+        )
+        return
+
+
+def _is_the_target(column: np.ndarray, t: np.ndarray) -> bool:
+    """Whether a column is the targets, scaled and shifted, or names each class by a number."""
+    if not np.isfinite(column).all() or np.ptp(column) == 0:
+        return False
+    if t.dtype.kind in "iu":
+        pairs = {*zip(column.tolist(), t.tolist(), strict=True)}
+        return len(pairs) == len(np.unique(column)) == len(np.unique(t))
+    t = np.asarray(t, np.float64)
+    if not np.isfinite(t).all() or abs(np.corrcoef(column, t)[0, 1]) < 1 - SAME:
+        return False
+    if np.allclose(column, t, rtol=SAME, atol=SAME):
+        return True
+    # Twice a column and one more is how examples are made; a mean and a deviation are not round.
+    line = 2 * np.polyfit(column, t, 1)
+    return bool((np.abs(line - line.round()) > ROUND).all())
+
+
+def design(x: np.ndarray) -> np.ndarray | None:
     """Inputs as columns of deviation 1, with one of ones; many are summed up at random."""
     if x.dtype.kind not in "f":
         return None
@@ -189,7 +243,7 @@ def _design(x: np.ndarray) -> np.ndarray | None:
     return np.concatenate([wide, np.ones((len(wide), 1))], axis=1) if wide.shape[1] else None
 
 
-def _numbers(t: np.ndarray, classes_of: np.ndarray | None = None) -> np.ndarray | None:
+def numbers(t: np.ndarray, classes_of: np.ndarray | None = None) -> np.ndarray | None:
     """Targets as columns of mean 0: a class has one of its own."""
     if t.dtype.kind in "iu" and t.ndim == 1:
         values = np.unique(t if classes_of is None else classes_of)
@@ -203,12 +257,12 @@ def _numbers(t: np.ndarray, classes_of: np.ndarray | None = None) -> np.ndarray 
     return wide - wide.mean(0) if np.isfinite(wide).all() else None
 
 
-def _leverage(x: np.ndarray) -> np.ndarray:
+def leverage(x: np.ndarray) -> np.ndarray:
     """The projection onto the inputs (hat matrix), for a small ridge."""
     return x @ np.linalg.solve(x.T @ x + 1e-3 * len(x) * np.eye(x.shape[1]), x.T)
 
 
-def _certainty(x: np.ndarray, t: np.ndarray, project: np.ndarray) -> float:
+def certainty(x: np.ndarray, t: np.ndarray, project: np.ndarray) -> float:
     """How many deviations from chance a fit's predictions of left-out rows are.
 
     Leaving a row out changes its prediction to (ŷ - h y) / (1 - h): Allen's PRESS.

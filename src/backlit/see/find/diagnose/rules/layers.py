@@ -24,6 +24,8 @@ from ..material import FAILURES, Material
 
 #: Dropout that leaves no more than this share.
 LEAVES_LITTLE = 0.9
+#: The share of a new batch in running statistics that leaves nothing of those before.
+ALL_OF_IT = 0.9
 #: A hidden state that is detached so often in one forward pass is detached at every step.
 EACH_STEP = 3
 
@@ -229,6 +231,17 @@ def batch_norm(m: Material) -> Iterator[Finding]:
         elif layer.training and layer.momentum == 0:
             text = f"{name} has momentum 0: its running statistics never change"
             cure = "use momentum=0.1, the share that a new batch has in them"
+        elif layer.training and layer.momentum is not None and layer.momentum >= ALL_OF_IT:
+            yield Finding(
+                rule="statistics of one batch",
+                severity=WARNING,
+                text=f"{name} has momentum {layer.momentum:g}: its running statistics are those of "
+                "the last batch",
+                evidence="here momentum is the share that the new batch has, not the old ones'",
+                next=f"momentum={max(1 - layer.momentum, 0.01):.2g}, if other libraries' "
+                f"{layer.momentum:g} was meant; 0.1 is usual",
+            )
+            return
         else:
             continue
         yield Finding(

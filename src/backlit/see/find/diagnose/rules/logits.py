@@ -7,18 +7,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .....autograd import no_grad
 from .....op import REGISTRY
 from .....ops.activation import Relu, Softmax
 from .....ops.elementwise import Log
-from .....ops.loss import KlDiv, NllLoss
+from .....ops.loss import CrossEntropy, KlDiv, NllLoss
 from .....tensor import Tensor
+from ....records.from_block import recording
 from ....records.parts import NodeRecord
 from ....records.value import array_of
 from ..finding import ERROR, FIT, FLOW, HINT, WARNING, Finding
-from ..material import Material
+from ..material import FAILURES, Material
 
 #: A sum of probabilities may be so far from 1: half precision keeps three digits.
 OFF_ONE = 0.01
+#: What is left of the loss of a guess, at least, where logits are bounded: too much.
+NO_WAY_DOWN, HALF_WAY = 0.7, 0.45
 #: Losses that differ by less, of their size, are equal up to rounding in float32.
 SAME_LOSS = 1e-5
 
@@ -131,6 +135,51 @@ def _stays_in(m: Material, node: NodeRecord, low: float, high: float) -> bool:
         return False
     inside = bool((y >= low).all() and (y <= high).all())
     return inside and float(np.ptp(y)) > 0.8 * (high - low)
+
+
+def bounded_logits(m: Material) -> Iterator[Finding]:
+    """Logits that stay small however large the weights are, as similarities that are not scaled."""
+    op = m.loss_op
+    if op is None or not issubclass(op.op_class, CrossEntropy):
+        return
+    x, t = m.parents(op)[0], m.argument(op, "target")
+    labels = None if t is None else array_of(t.value)
+    if len(x.shape) != 2 or x.shape[1] < 3 or labels is None:
+        return
+    if m.producer(op) is not None and m.producer(op).op_class.bounds is not None:  # type: ignore[union-attr]
+        return
+    reached = [_largest_logit(m, factor) for factor in (30, 100)]
+    largest = max(reached, default=0.0)
+    if not np.isfinite(largest) or largest == 0 or abs(reached[1] - reached[0]) > 0.05 * largest:
+        return
+    k = x.shape[1]
+    floor = math.log(1 + (k - 1) * math.exp(-2 * largest)) / math.log(k)
+    pairs = labels.size == k and (labels.reshape(-1) == np.arange(k)).all()
+    if floor > (NO_WAY_DOWN if pairs else HALF_WAY):
+        yield Finding(
+            rule="squashed logits",
+            severity=ERROR,
+            text=f"the logits stay within ±{largest:.2g}, however large the weights are",
+            evidence=f"with all parameters 30 and 100 times as large they reach {reached[0]:.3g} "
+            f"and {reached[1]:.3g}: the loss cannot fall below {floor * math.log(k):.3g}, and "
+            f"guessing gives {math.log(k):.3g}",
+            line=m.record.place(op),
+            next="divide similarities by a temperature below 1 (0.07), or multiply them by a scale",
+            explains=FIT,
+        )
+
+
+def _largest_logit(m: Material, factor: float) -> float:
+    """How far from 0 the logits of the loss are with all parameters so many times as large."""
+    with m.kept(), no_grad(), np.errstate(all="ignore"), recording() as watched:
+        for p in m.model.parameters():
+            p.assign(p.array * np.asarray(factor, p.dtype))
+        try:
+            m.loss_fn(m.call(*m.inputs), m.target)
+        except FAILURES:
+            return float("inf")
+    found = [c for c in watched.calls if isinstance(c.op, CrossEntropy)]
+    return float(np.max(np.abs(found[-1].arrays[0]))) if found else float("inf")
 
 
 def no_log_probabilities(m: Material) -> Iterator[Finding]:

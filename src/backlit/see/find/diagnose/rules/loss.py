@@ -280,7 +280,7 @@ def wrong_sign(m: Material) -> Iterator[Finding]:
         text=text,
         evidence=_seen(m),
         next=cure,
-        explains=(*FIT, *FLOW, "not finite", "targets do not fit"),
+        explains=(*FIT, *FLOW, "not finite", "targets do not fit", "loss without bound"),
     )
 
 

@@ -270,6 +270,7 @@ def frozen_but_moving(m: Material) -> Iterator[Finding]:
                 text=f"{name} is frozen, but the optimizer goes on moving it",
                 evidence=f"its gradient is zeros, not None, and its {moving[0]} is not 0",
                 next=f"set {name}.grad to None, or make an optimizer without it",
+                explains=("frozen at random",),
             )
             return
 

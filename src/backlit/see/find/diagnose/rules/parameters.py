@@ -9,6 +9,8 @@ import numpy as np
 
 from .....autograd import no_grad
 from .....nn.module import Module, Parameter
+from .....ops.contraction import Linear
+from .....ops.convolution import Product
 from .....ops.loss import Pairwise
 from .....tensor import Tensor
 from ....records.from_block import recording
@@ -19,6 +21,8 @@ from ..material import FAILURES, Material
 
 #: Gradients of units that differ by less, of the largest, are equal up to rounding in float32.
 SAME_GRADIENT = 1e-5
+#: So many numbers tell how they were drawn; Kolmogorov's distance of 1 % chance, times √n.
+ENOUGH_WEIGHTS, KOLMOGOROV = 32, 1.63
 #: Steps after which a gradient that starts at 0 behind a factor of 0 is no longer 0.
 SOME_STEPS = 3
 
@@ -156,6 +160,48 @@ def no_gradient(m: Material) -> Iterator[Finding]:
                 next="see.why(parameter, recording)",
                 explains=FIT,
             )
+
+
+def frozen_at_random(m: Material) -> Iterator[Finding]:
+    """A last layer that is frozen as it was drawn, behind layers that learn."""
+    if m.several or m.output_id is None:
+        return
+    end = m.moved(m.record.nodes[m.output_id])
+    if not issubclass(end.op_class, Linear | Product) or not end.requires_grad:
+        return
+    layers = {
+        node.id: (f"{path}.weight" if path else "weight", layer)
+        for path, layer in m.model.named_modules()
+        if isinstance(w := getattr(layer, "weight", None), Tensor)
+        and (node := m.record.node_of(w)) is not None
+    }  # fmt: skip
+    for parent in m.parents(end):
+        name, layer = layers.get(parent.id, ("", None))
+        if layer is None or layer.weight.requires_grad or not _as_drawn(layer.weight.array):
+            continue
+        learns = sum(p.size for _, p in m.parameters if p.requires_grad)
+        yield Finding(
+            rule="frozen at random",
+            severity=WARNING,
+            text=f"{name}, the last layer, is frozen with the random numbers that it began with",
+            evidence=f"its {layer.weight.size} numbers fill ±1/√fan_in evenly, as a new layer's do;"
+            f" {learns} parameters before it are trained",
+            next=f"{name}.requires_grad_(True); freeze what was trained before, and train what is "
+            "new",
+            explains=("cannot overfit", "vanishing gradients"),
+        )
+        return
+
+
+def _as_drawn(w: np.ndarray) -> bool:
+    """Whether these are numbers as a new layer draws them: even, between ±1/√fan_in."""
+    flat = np.sort(np.asarray(w, np.float64).reshape(-1))
+    bound = 1 / np.sqrt(w[0].size)
+    if flat.size < ENOUGH_WEIGHTS or np.abs(flat).max() > bound * (1 + 1e-5):
+        return False
+    even = (flat / bound + 1) / 2
+    steps = np.arange(1, flat.size + 1) / flat.size
+    return float(np.max(np.abs(even - steps))) < KOLMOGOROV / np.sqrt(flat.size)
 
 
 def target_trained(m: Material) -> Iterator[Finding]:

@@ -73,7 +73,8 @@ def mixes_samples(m: Material) -> Iterator[Finding]:
         line=found.call.where,
         next=cure,
         explains=(*FIT, "ignores its input", "no log-probabilities", "sees the future",
-                  "softmax over the wrong axis", "targets not matched"),
+                  "softmax over the wrong axis", "targets not matched", "context is not used",
+                  "reshape in place of transpose"),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from ..finding import ERROR, WARNING, Finding
 from ..loop import MODAL, Event, Loop
 from ..material import Material
 from .order import EXPLAINS, order
+from .whole import of_a_script
 
 #: How often a step is called, to see what it leaves behind.
 CALLS = 6
@@ -182,7 +183,7 @@ def found_in(loop: Loop, moved: bool, chains: int, *, whole: bool) -> Iterator[F
 def found_in_script(loop: Loop) -> list[Finding]:
     """What is wrong in the log of a script that ran from beginning to end."""
     moved = len({e.facts["weights"] for e in loop.of("backward")}) > 1
-    return list(found_in(loop, moved, 0, whole=True))
+    return [*found_in(loop, moved, 0, whole=True), *of_a_script(loop)]
 
 
 def _kept(loop: Loop, walks: Sequence[Event], chains: int, whole: bool) -> Iterator[Finding]:

@@ -1,0 +1,270 @@
+"""The rules about axes: which one is which, and what a reshape does to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..... import nn
+from .....ops.activation import Softmax
+from .....ops.contraction import Linear, Matmul
+from .....ops.elementwise import Add, Divide, Multiply, Where
+from .....ops.loss import CrossEntropy, NllLoss
+from .....ops.movement import Reshape
+from .....ops.normalization import BatchNorm, Dropout
+from ....records.parts import NodeRecord
+from ....records.value import array_of
+from ..finding import ERROR, FIT, WARNING, Finding
+from ..material import Material
+
+#: A factor between scores and their softmax that is the root of their width, up to rounding.
+ROOT = 1e-3
+
+Shape = tuple[int, ...]
+
+
+def blocks(before: Shape, after: Shape) -> list[tuple[Shape, Shape]]:
+    """A reshape taken apart: groups of neighbouring axes that it merges and splits among them.
+
+    >>> blocks((8, 12, 16), (8, 12, 4, 4))
+    [((8,), (8,)), ((12,), (12,)), ((16,), (4, 4))]
+    >>> blocks((8, 12, 16), (8, 4, 12, 4))
+    [((8,), (8,)), ((12, 16), (4, 12, 4))]
+    """
+    a, b = [n for n in before if n != 1], [n for n in after if n != 1]
+    found = []
+    while a and b:
+        x, y = [a.pop(0)], [b.pop(0)]
+        while math.prod(x) != math.prod(y):
+            shorter, rest = (x, a) if math.prod(x) < math.prod(y) else (y, b)
+            if not rest:
+                return []
+            shorter.append(rest.pop(0))
+        found.append((tuple(x), tuple(y)))
+    return found
+
+
+def moves_an_axis(before: Shape, after: Shape) -> int | None:
+    """The size of an axis that a reshape puts elsewhere, and so fills with other elements.
+
+    >>> moves_an_axis((8, 12, 5), (8, 5, 12))
+    12
+    >>> moves_an_axis((8, 12, 16), (8, 12, 4, 4)) is None
+    True
+    """
+    for x, y in blocks(before, after):
+        if len(x) < 2 or len(y) < 2:
+            continue
+        if sorted(x) == sorted(y):
+            return x[0]
+        few, many = sorted((x, y), key=len)
+        # (T, D) to (heads, T, D / heads), and back
+        if (len(few), len(many)) == (2, 3) and few[0] == many[1] != many[0]:
+            return few[0]
+    return None
+
+
+def reshape_for_transpose(m: Material) -> Iterator[Finding]:
+    """A reshape that puts an axis where only a transposition could."""
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, Reshape):
+            continue
+        before = m.parents(node)[0]
+        if not (node.requires_grad or before.id in m.of_inputs) or _of_a_layer(m, node):
+            continue
+        size = moves_an_axis(before.shape, node.shape)
+        if size is None:
+            continue
+        yield Finding(
+            rule="reshape in place of transpose",
+            severity=ERROR,
+            text=f"{before.shape} is reshaped to {node.shape}: the axis of {size} stands elsewhere "
+            "and has other elements along it",
+            evidence=f"result[{_index(node.shape)}] is element {_from(before.shape, node.shape)} "
+            "of what was given: a reshape reads on in memory, it exchanges no axes",
+            line=m.record.place(node),
+            next="transpose or permute the axes first, then reshape",
+            explains=(*FIT, "sees the future", "targets not matched", "loss over the wrong axis"),
+        )  # fmt: skip
+        return
+
+
+def _of_a_layer(m: Material, node: NodeRecord) -> bool:
+    """Whether a built-in layer reshapes, which knows what it does."""
+    if node.scope is None:
+        return False
+    kind = m.record.scopes[node.scope].type
+    return hasattr(nn, kind) and kind not in ("Flatten", "Unflatten")
+
+
+def _last(shape: Shape) -> Shape:
+    """A place with 1 along every axis but the first of several."""
+    return tuple(min(1, n - 1) for n in shape)
+
+
+def _index(shape: Shape) -> str:
+    return ", ".join(map(str, _last(shape)))
+
+
+def _from(before: Shape, after: Shape) -> list[int]:
+    at = int(np.ravel_multi_index(_last(after), after))
+    return [int(k) for k in np.unravel_index(at, before)]
+
+
+def class_axis(m: Material) -> Iterator[Finding]:
+    """A loss over classes on axis 1 that is given (N, T, C), where T and C happen to be equal."""
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, CrossEntropy | NllLoss):
+            continue
+        x = m.parents(node)[0]
+        if len(x.shape) != 3 or x.shape[1] != x.shape[2]:
+            continue
+        made = x
+        for _ in range(4):
+            if issubclass(made.op_class, Softmax | Dropout) or made.op == "log_softmax":
+                made = m.parents(made)[0]
+            elif issubclass(made.op_class, Add):
+                made = next((p for p in m.parents(made) if p.kind == "op"), made)
+        if not issubclass(made.op_class, Linear | Matmul) or made.shape != x.shape:
+            continue
+        given = m.parents(made)
+        if not any(p.kind == "parameter" and len(p.shape) == 2 for p in given):
+            continue
+        yield Finding(
+            rule="loss over the wrong axis",
+            severity=ERROR,
+            text=f"{node.op} takes axis 1 for the classes, and the layer's outputs are on axis 2",
+            evidence=f"both have the size {x.shape[1]}, so nothing raises; the input of the shape "
+            f"{x.shape} comes from {made.label} as it is",
+            line=m.record.place(node),
+            next="give it logits.transpose(1, 2), or flatten: logits.reshape(-1, C), target.reshape"
+            "(-1)",
+            explains=(*FIT, "sees the future", "targets not shifted", "no log-probabilities"),
+        )
+        return
+
+
+# -- attention -------------------------------------------------------------------------------------
+
+
+def masked_after_softmax(m: Material) -> Iterator[Finding]:
+    """Attention weights that are set to 0 after the softmax: those left do not sum to 1."""
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, Softmax) or len(node.shape) < 2 or "log" in node.op:
+            continue
+        axis = int(node.attributes.get("axis", "-1"))
+        for e in m.record.outgoing[node.id]:
+            use = m.record.nodes[e.target]
+            if not issubclass(use.op_class, Multiply | Where) or use.shape != node.shape:
+                continue
+            masks = [p for p in m.parents(use) if p is not node and not p.requires_grad]
+            weights = array_of(use.value)
+            if not masks or weights is None or not _masks(masks):
+                continue
+            total = np.asarray(weights, np.float64).sum(axis)
+            onward = [m.record.nodes[x.target] for x in m.record.outgoing[use.id]]
+            summed = [u for u in onward if issubclass(u.op_class, Matmul | Dropout)]
+            again = any(issubclass(u.op_class, Divide) or u.op == "sum" for u in onward)
+            if summed and not again and float(total.min()) < 0.99:
+                yield Finding(
+                    rule="masked after softmax",
+                    severity=ERROR,
+                    text="attention is masked after its softmax: what is left does not sum to 1",
+                    evidence=f"weights sum to {total.min():.3g} to {total.max():.3g}; what is "
+                    "hidden has taken its share of them",
+                    line=m.record.place(use),
+                    next="put -inf where it is hidden before the softmax (masked_fill)",
+                    explains=(*FIT, "padding counts", "sees the future"),
+                )
+                return
+
+
+def _masks(masks: list[NodeRecord]) -> bool:
+    """Whether one of them is zeros and ones, and has both."""
+    for mask in masks:
+        a = array_of(mask.value)
+        if a is not None and a.size > 1 and set(np.unique(a)[:3].tolist()) == {0, 1}:
+            return True
+    return False
+
+
+def scores_scaled_up(m: Material) -> Iterator[Finding]:
+    """Attention scores multiplied by the root of the width that should divide them."""
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, Softmax) or len(node.shape) < 3:
+            continue
+        scaled = m.parents(node)[0]
+        for _ in range(3):  # a mask may stand between
+            if issubclass(scaled.op_class, Where | Add) or scaled.op == "masked_fill":
+                scaled = next((p for p in m.parents(scaled) if p.requires_grad), scaled)
+        if not issubclass(scaled.op_class, Multiply | Divide):
+            continue
+        product = next((p for p in m.parents(scaled) if issubclass(p.op_class, Matmul)), None)
+        if product is None:
+            continue
+        width = m.parents(product)[0].shape[-1]
+        before, after = array_of(product.value), array_of(scaled.value)
+        if before is None or after is None or before.shape != after.shape or not before.any():
+            continue
+        k = int(np.argmax(np.abs(before)))
+        factor = float(after.reshape(-1)[k]) / float(before.reshape(-1)[k])
+        if width > 1 and abs(factor / math.sqrt(width) - 1) < ROOT:
+            yield Finding(
+                rule="attention scores",
+                severity=ERROR,
+                text=f"the scores are multiplied by {factor:.3g}, the root of their width {width}",
+                evidence=f"their deviation is {float(np.std(after)):.3g} before the softmax; "
+                f"divided it would be {float(np.std(before)) / factor:.3g}",
+                line=m.record.place(scaled),
+                next="divide by it: scores / math.sqrt(d)",
+                explains=(*FIT, "saturated units", "vanishing gradients"),
+            )
+            return
+
+
+# -- layers ----------------------------------------------------------------------------------------
+
+
+def repeated(m: Material) -> Iterator[Finding]:
+    """One layer that stands several times in a list of layers, as `[layer] * 4` makes it."""
+    for path, module in m.model.named_modules():
+        children = [c for c in module._modules.values() if c is not None]
+        for i, child in enumerate(children):
+            times = sum(c is child for c in children)
+            if times < 2 or any(c is child for c in children[:i]):
+                continue
+            count = sum(p.size for p in child.parameters())
+            if not count:
+                continue
+            kind = type(child).__name__
+            yield Finding(
+                rule="same layer repeated",
+                severity=WARNING,
+                text=f"{path or type(module).__name__} holds one and the same {kind} {times} times",
+                evidence=f"they share {count} parameters: `[layer] * {times}` repeats the object, "
+                "it makes no new ones",
+                next=f"[make_layer() for _ in range({times})]; where sharing is meant, call one "
+                "layer in a loop",
+                explains=("cannot overfit",),
+            )
+            return
+
+
+def one_sample(m: Material) -> Iterator[Finding]:
+    """Batch normalisation over a batch of one."""
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, BatchNorm) or not m.record.incoming[node.id]:
+            continue
+        x = m.parents(node)[0]
+        if len(x.shape) > 2 and x.shape[0] == 1 == m.rows and m.model.training:
+            yield Finding(
+                rule="batch of one sample",
+                severity=WARNING,
+                text="batch normalisation takes its statistics from a single sample",
+                evidence=f"{node.label} of the shape {x.shape}: in evaluation it will use others",
+                line=m.record.place(node),
+                next="use larger batches, or nn.GroupNorm",
+            )
+            return
