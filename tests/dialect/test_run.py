@@ -175,7 +175,7 @@ def test_a_loss_of_several_calls_is_looked_at(script):
     result = run("--diagnose", script)
     assert result.stdout == plain.stdout
     assert told in result.stderr
-    assert "13 rules found nothing" in result.stderr
+    assert "25 rules found nothing" in result.stderr
     wrong = {
         ("student.parameters()", "student[2].parameters()"): "Sequential1.0.weight …",
         ("lr=0.1", "lr=0.0"): "error, learning rate is 0",

@@ -24,6 +24,7 @@ from ...op import Op
 from ...optim import Optimizer
 from ...see.checks import check as check_gradient
 from ...see.find.diagnose import Diagnosis, judged
+from ...see.find.diagnose.finding import Finding
 from ...see.find.diagnose.loop import Loop
 from ...see.find.diagnose.material import Material
 from ...see.find.diagnose.rules.steps import found_in_script
@@ -36,6 +37,7 @@ from ...table import quantity
 from ...tape import INTERNAL, line_of, user_site
 from ...tensor import Tensor
 from ..output import make_console
+from .calls import Adversaries, state_dropped
 from .replay import CURE, Call, Replay, replay
 
 #: So many losses of the first step are drawn.
@@ -77,6 +79,9 @@ class FirstStep:
         self.loop = Loop(remembers=diagnose)
         #: The rules that spoke of the first step, and what those explain.
         self.said: set[str] = set()
+        self.adversaries = Adversaries()
+        #: What is found before the graph of the first loss is freed.
+        self.beforehand: list[Finding] = []
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
@@ -85,6 +90,7 @@ class FirstStep:
         with log, self._first_step():
             yield
         found = found_in_script(self.loop) if self.diagnose else []
+        found += self.adversaries.found()
         found = [f for f in found if f.rule not in self.said]
         if found:
             _print(Diagnosis("diagnose: the whole loop", found, 0))
@@ -124,6 +130,8 @@ class FirstStep:
                 name = _name_of(module, sys._getframe(1))
                 self.watches[id(module)] = name, module, watch_model(module)
             y = original(module, *inputs, **options)
+            if self.diagnose and STATE.scope is None and not self.busy:
+                self.adversaries.called(module, (inputs, options), y)
             if learns and self.diagnose and not self.walks:
                 self.calls.append(Call(module, inputs, options, y))
             return y
@@ -134,6 +142,9 @@ class FirstStep:
         @functools.wraps(original)
         def backward(tensor: Tensor, *arguments: Any, **options: Any) -> Any:
             site = user_site()
+            if self.diagnose and not self.busy and not STATE.execution.captures:
+                at = location(site[0].co_filename, line_of(*site))
+                self._guarded(self.adversaries.walked, tensor, at)
             seen = self.over or self.busy or STATE.execution.captures or site in self.walks
             if not seen:
                 self.walks.append(site)
@@ -212,6 +223,7 @@ class FirstStep:
         """Take down how the loss came about, before its graph is freed."""
         if not self.diagnose or len(self.walks) > 1:
             return
+        self.beforehand = list(state_dropped(self.calls))
         try:
             self.replay = replay(loss, self.calls)
             self.place = place
@@ -248,6 +260,7 @@ class FirstStep:
                     f"inputs and output is not asked; {CURE}"
                 )
             told = judged(material)
+            told.findings = [*self.beforehand, *told.findings]
             self.said = {rule for f in told for rule in (f.rule, *f.explains)}
             _print(told)
 

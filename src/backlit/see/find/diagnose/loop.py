@@ -20,6 +20,7 @@ from ....nn.utils import clip_grad
 from ....op import Op
 from ....ops.elementwise import Equal
 from ....ops.loss import Loss
+from ....ops.movement import Reshape
 from ....ops.reductions import Argmax
 from ....optim import Optimizer
 from ....optim.lr_scheduler import LRScheduler
@@ -28,6 +29,7 @@ from ....state import STATE, observing
 from ....tape import line_of, user_site
 from ....tensor import Tensor
 from ...records.value import squares
+from .reshape import moves_an_axis
 
 #: A log ends after so many events, and all further calls run as they would.
 MOST = 20_000
@@ -42,7 +44,8 @@ class Event:
     """One call, and its place.
 
     "forward", "backward", "clip", "zero", "step", "schedule"; "made" is a new schedule, "seed" a
-    seed that is set, "compared" a target that something computed without a tape was compared with.
+    seed that is set, "compared" a target that something computed without a tape was compared with,
+    "reshaped" data in which an axis was moved that only a transposition could move.
     """
 
     kind: str
@@ -218,7 +221,11 @@ class Loop:
 
     def _applied(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
         """What something is compared with where there is no tape."""
-        if STATE.grad_enabled or self._busy:
+        if self._busy:
+            return
+        if isinstance(op, Reshape) and y.node is None and moves_an_axis(inputs[0].shape, y.shape):
+            self._note("reshaped", y, before=inputs[0].shape, rows=self._remembered([y]))
+        if STATE.grad_enabled:
             return
         if isinstance(op, Argmax):
             self._chosen = [*self._chosen[-3:], y]

@@ -322,7 +322,7 @@ class Material:
 
         with self.kept(), np.errstate(all="ignore"):
             try:
-                self._loss_through(hook)
+                self._loss_through(hook, again=True)
             except FAILURES:
                 return []
         return found
@@ -350,11 +350,14 @@ class Material:
                 return [None] * len(leaves)
         return [None if x.grad is None else np.asarray(x.grad.array, np.float64) for x in leaves]
 
-    def _loss_through(self, hook: Callable[[list[Any]], list[Any]]) -> Any:
+    def _loss_through(self, hook: Callable[[list[Any]], list[Any]], again: bool = False) -> Any:
         """The loss, with a hook that may exchange what a model returns."""
         if self._through is not None:
             return self._through(hook)
-        leaves, structure = flatten(self.call(*self.inputs))
+        if again:
+            leaves, structure = flatten(self.call(*self.inputs))
+        else:
+            leaves, structure = flatten(self.returned)
         return self.loss_fn(unflatten(structure, hook(leaves)), self.target)
 
     @cached_property

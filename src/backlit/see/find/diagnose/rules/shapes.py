@@ -18,52 +18,10 @@ from ....records.parts import NodeRecord
 from ....records.value import array_of
 from ..finding import ERROR, FIT, WARNING, Finding
 from ..material import Material
+from ..reshape import evidence_of, moves_an_axis
 
 #: A factor between scores and their softmax that is the root of their width, up to rounding.
 ROOT = 1e-3
-
-Shape = tuple[int, ...]
-
-
-def blocks(before: Shape, after: Shape) -> list[tuple[Shape, Shape]]:
-    """A reshape taken apart: groups of neighbouring axes that it merges and splits among them.
-
-    >>> blocks((8, 12, 16), (8, 12, 4, 4))
-    [((8,), (8,)), ((12,), (12,)), ((16,), (4, 4))]
-    >>> blocks((8, 12, 16), (8, 4, 12, 4))
-    [((8,), (8,)), ((12, 16), (4, 12, 4))]
-    """
-    a, b = [n for n in before if n != 1], [n for n in after if n != 1]
-    found = []
-    while a and b:
-        x, y = [a.pop(0)], [b.pop(0)]
-        while math.prod(x) != math.prod(y):
-            shorter, rest = (x, a) if math.prod(x) < math.prod(y) else (y, b)
-            if not rest:
-                return []
-            shorter.append(rest.pop(0))
-        found.append((tuple(x), tuple(y)))
-    return found
-
-
-def moves_an_axis(before: Shape, after: Shape) -> int | None:
-    """The size of an axis that a reshape puts elsewhere, and so fills with other elements.
-
-    >>> moves_an_axis((8, 12, 5), (8, 5, 12))
-    12
-    >>> moves_an_axis((8, 12, 16), (8, 12, 4, 4)) is None
-    True
-    """
-    for x, y in blocks(before, after):
-        if len(x) < 2 or len(y) < 2:
-            continue
-        if sorted(x) == sorted(y):
-            return x[0]
-        few, many = sorted((x, y), key=len)
-        # (T, D) to (heads, T, D / heads), and back
-        if (len(few), len(many)) == (2, 3) and few[0] == many[1] != many[0]:
-            return few[0]
-    return None
 
 
 def reshape_for_transpose(m: Material) -> Iterator[Finding]:
@@ -82,8 +40,7 @@ def reshape_for_transpose(m: Material) -> Iterator[Finding]:
             severity=ERROR,
             text=f"{before.shape} is reshaped to {node.shape}: the axis of {size} stands elsewhere "
             "and has other elements along it",
-            evidence=f"result[{_index(node.shape)}] is element {_from(before.shape, node.shape)} "
-            "of what was given: a reshape reads on in memory, it exchanges no axes",
+            evidence=evidence_of(before.shape, node.shape),
             line=m.record.place(node),
             next="transpose or permute the axes first, then reshape",
             explains=(*FIT, "sees the future", "targets not matched", "loss over the wrong axis"),
@@ -97,20 +54,6 @@ def _of_a_layer(m: Material, node: NodeRecord) -> bool:
         return False
     kind = m.record.scopes[node.scope].type
     return hasattr(nn, kind) and kind not in ("Flatten", "Unflatten")
-
-
-def _last(shape: Shape) -> Shape:
-    """A place with 1 along every axis but the first of several."""
-    return tuple(min(1, n - 1) for n in shape)
-
-
-def _index(shape: Shape) -> str:
-    return ", ".join(map(str, _last(shape)))
-
-
-def _from(before: Shape, after: Shape) -> list[int]:
-    at = int(np.ravel_multi_index(_last(after), after))
-    return [int(k) for k in np.unravel_index(at, before)]
 
 
 def class_axis(m: Material) -> Iterator[Finding]:

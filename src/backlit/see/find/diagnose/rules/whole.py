@@ -13,6 +13,7 @@ import numpy as np
 
 from ..finding import ERROR, FIT, WARNING, Finding
 from ..loop import Event, Loop
+from ..reshape import evidence_of
 from .dataset import CERTAIN, CHANCE, ENOUGH_ROWS, certainty, design, leverage, numbers
 
 #: So many steps, rows to train on and rows to look at, before anything is said of them.
@@ -39,6 +40,7 @@ def of_a_script(loop: Loop) -> Iterator[Finding]:
     yield from never_reached(loop, steps)
     yield from never_scheduled(loop, steps)
     yield from same_numbers(loop, steps)
+    yield from reshaped(loop)
     seen = _Seen(loop)
     yield from seen_before(seen)
     yield from scaled_otherwise(seen)
@@ -93,6 +95,30 @@ def never_scheduled(loop: Loop, steps: list[Event]) -> Iterator[Finding]:
                 next="schedule.step() at the end of each epoch",
             )
             return
+
+
+def reshaped(loop: Loop) -> Iterator[Finding]:
+    """Data that are reshaped where they should be transposed, and then given to a model."""
+    last: Event | None = None
+    for e in loop.of("reshaped", "forward"):
+        if e.kind == "reshaped":
+            last = e
+            continue
+        rows, made = e.facts["rows"], None if last is None else last.facts["rows"]
+        if last is None or rows is None or made is None or made.shape != rows.shape:
+            continue
+        before = last.facts["before"]
+        yield Finding(
+            rule="reshape in place of transpose",
+            severity=ERROR,
+            text=f"{before} is reshaped to {made.shape} before the model: an axis stands elsewhere "
+            "and has other elements along it",
+            evidence=evidence_of(before, made.shape),
+            line=last.place,
+            next="transpose or permute the axes: x.permute(0, 3, 1, 2)",
+            explains=FIT,
+        )
+        return
 
 
 def same_numbers(loop: Loop, steps: list[Event]) -> Iterator[Finding]:
