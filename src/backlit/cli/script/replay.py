@@ -15,7 +15,6 @@ from typing import Any
 from ...autograd import topological
 from ...errors import ArgumentError
 from ...nn.module import Module
-from ...op import Op
 from ...ops.elementwise import Subtract
 from ...ops.indexing import Gather, TakeAlongAxis
 from ...ops.loss import Loss
@@ -111,7 +110,6 @@ def _of_one(loss: Tensor, call: Call) -> Replay:
 
     outputs = call.nodes
     rest = _behind({loss.node}, set(outputs))
-    _require_again(rest)
     batch = [_copy(given[i]) for i in places]
     found = _target(rest, call)
     target = batch[0] if found is None else _copy(found)
@@ -125,7 +123,6 @@ def _of_several(loss: Tensor, calls: Sequence[Call], told: str) -> Replay:
     for c in calls:
         starts |= {n for n in c.given if n is not None}
     rest = _behind(starts - outputs, outputs)
-    _require_again(rest)
     if any(_outermost(n) is not None and _learns(_outermost(n).module) for n in rest):
         raise ArgumentError(f"the loss is made by {told}, of which one returned no Tensor; {CURE}")
     steps: list[tuple[Any, Any]] = [(n.order, _again(n)) for n in rest]
@@ -167,12 +164,6 @@ def _called(call: Call) -> Callable[[dict[Any, Any]], None]:
 
 def _learns(module: Module) -> bool:
     return any(True for _ in module.parameters())
-
-
-def _require_again(rest: Sequence[Node]) -> None:
-    lost = next((n for n in rest if type(n.op).forward is Op.forward), None)
-    if lost is not None:  # as of a checkpoint: the op knows the way back alone
-        raise ArgumentError(f"{lost.op.name} ({lost.location}) cannot be done again; {CURE}")
 
 
 def _behind(starts: Iterable[Node | None], outputs: Set[Node | None]) -> list[Node]:

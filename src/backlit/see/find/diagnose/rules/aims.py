@@ -72,7 +72,7 @@ def _descended(m: Material, heads: list[np.ndarray]) -> list[float]:
     at = [np.asarray(a, np.float64) for a in heads]
     rates = [0.5 * (1 + float(np.sqrt(np.mean(a * a)))) for a in at]
     means, squares = [np.zeros_like(a) for a in at], [np.zeros_like(a) for a in at]
-    losses = []
+    losses: list[float] = []
     for step in range(1, 2 * STEPS + 2):
         given = [a.astype(h.dtype) for a, h in zip(at, heads, strict=True)]
         if step in (1, STEPS + 1, 2 * STEPS + 1):
@@ -100,7 +100,9 @@ def escapes(m: Material) -> Iterator[Finding]:
         return
     if any(issubclass(n.op_class, Classification) for n in m.record.nodes):
         return  # of one class, say it always
-    columns = [(k, None) for k in range(len(heads))] if len(heads) > 1 else []
+    columns: list[tuple[int, int | None]] = (
+        [(k, None) for k in range(len(heads))] if len(heads) > 1 else []
+    )
     if len(heads) == 1 and heads[0].ndim == 2 and 2 <= heads[0].shape[1] <= 4:
         columns = [(0, c) for c in range(heads[0].shape[1])]
     others = [np.roll(a, 1, axis=0) if a.ndim else a for a in heads]
@@ -109,8 +111,8 @@ def escapes(m: Material) -> Iterator[Finding]:
             losses = [m.loss_at(_set(given, k, c, end)) for given in (heads, others)]
             if any(x is None or not 0 <= x < ESCAPED * first for x in losses):
                 continue
-            grads = m.slopes(_set(heads, k, c, end / 8))
-            g = grads[k] if c is None or grads[k] is None else grads[k][:, c]  # type: ignore[index]
+            g = m.slopes(_set(heads, k, c, end / 8))[k]
+            g = g if g is None or c is None else g[:, c]
             if g is None or not (np.sign(g) == -np.sign(end)).all():
                 continue
             name = f"output {k}" if c is None else f"column {c} of the output"
@@ -180,7 +182,7 @@ def collapses(m: Material) -> Iterator[Finding]:
         "it: nothing holds different samples apart",
         next="add negative pairs (a margin, InfoNCE) or a term for the variance; or detach() one "
         "side, with a predictor before the other",
-        explains=(*FIT, "target is trained"),
+        explains=FIT,
     )
 
 

@@ -169,22 +169,17 @@ def frozen_at_random(m: Material) -> Iterator[Finding]:
     end = m.moved(m.record.nodes[m.output_id])
     if not issubclass(end.op_class, Linear | Product) or not end.requires_grad:
         return
-    layers = {
-        node.id: (f"{path}.weight" if path else "weight", layer)
-        for path, layer in m.model.named_modules()
-        if isinstance(w := getattr(layer, "weight", None), Tensor)
-        and (node := m.record.node_of(w)) is not None
-    }  # fmt: skip
+    weights = {node.id: (n, p) for n, p in m.parameters if (node := m.record.node_of(p))}
     for parent in m.parents(end):
-        name, layer = layers.get(parent.id, ("", None))
-        if layer is None or layer.weight.requires_grad or not _as_drawn(layer.weight.array):
+        name, w = weights.get(parent.id, ("", None))
+        if w is None or w.ndim < 2 or w.requires_grad or not _as_drawn(w.array):
             continue
         learns = sum(p.size for _, p in m.parameters if p.requires_grad)
         yield Finding(
             rule="frozen at random",
             severity=WARNING,
             text=f"{name}, the last layer, is frozen with the random numbers that it began with",
-            evidence=f"its {layer.weight.size} numbers fill ±1/√fan_in evenly, as a new layer's do;"
+            evidence=f"its {w.size} numbers fill ±1/√fan_in evenly, as a new layer's do;"
             f" {learns} parameters before it are trained",
             next=f"{name}.requires_grad_(True); freeze what was trained before, and train what is "
             "new",
@@ -210,8 +205,12 @@ def target_trained(m: Material) -> Iterator[Finding]:
         return
     held = {id(p) for g in (m.optimizer.param_groups if m.optimizer else ()) for p in g["params"]}
     own = [(n, p) for n, p in m.parameters if id(p) in held and m.gradient(p) is not None]
-    behind = m.behind(m.parents(m.loss_op)[1])
-    teachers = [n for n, p in own if (node := m.record.node_of(p)) and node.id in behind]
+    nodes = [(n, m.record.node_of(p)) for n, p in own]
+    pupils, judges = [
+        {n for n, node in nodes if node is not None and node.id in m.behind(side)}
+        for side in m.parents(m.loss_op)[:2]
+    ]
+    teachers = [n for n, _ in own if n in judges - pupils]
     if not teachers:
         return
     with m.kept(), no_grad(), np.errstate(all="ignore"):
@@ -232,7 +231,7 @@ def target_trained(m: Material) -> Iterator[Finding]:
             line=m.record.place(m.loss_op),
             next="compute the target under no_grad(), or detach() it, and leave what makes it out "
             "of the optimizer",
-            explains=FIT,
+            explains=(*FIT, "collapses"),
         )
 
 

@@ -1,0 +1,34 @@
+# same layer repeated
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.i = nn.Linear(8, 32)
+        s.ls = nn.ModuleList([nn.Linear(32, 32)] * 3)
+        s.o = nn.Linear(32, 4)
+
+    def forward(s, x):
+        x = s.i(x)
+        for l in s.ls:
+            x = x + torch.relu(l(x))
+        return s.o(x)
+
+
+net = Net()
+
+x = torch.randn(256, 8)
+t = (x @ torch.randn(8, 4)).argmax(1)
+
+opt = torch.optim.Adam(net.parameters(), lr=1e-3)
+for step in range(12):
+    i = torch.randint(0, len(x), (32,))
+    loss = F.cross_entropy(net(x[i]), t[i])
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
