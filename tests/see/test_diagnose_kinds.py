@@ -13,6 +13,7 @@ from backlit.data import DataLoader, TensorDataset
 from backlit.errors import ArgumentError
 from backlit.op import REGISTRY
 from backlit.see.find.diagnose import Diagnosis, diagnose
+from backlit.see.find.diagnose.reshape import moves_an_axis
 from backlit.tensor import apply
 from backlit.train import Diagnose, Trainer
 from sampling import one_in
@@ -371,3 +372,12 @@ def test_a_limit_that_leaves_no_step_is_named():
         said[limit, kind] = [f.rule for f in look.diagnoses[0]]
     assert said[1e-6, optim.SGD] == ["gradients clipped away"]
     assert said[1.0, optim.SGD] == said[1e-6, optim.Adam] == []
+
+
+def test_an_axis_that_a_reshape_moves():
+    merged_and_split = [((6, 4), (24,)), ((6, 8), (6, 2, 4)), ((2, 3, 4), (6, 4)), ((5, 1), (5,))]
+    moved = {((6, 4), (4, 6)): 6, ((6, 8), (2, 6, 4)): 6, ((2, 6, 4), (6, 8)): 6}
+    for before, after in merged_and_split:
+        assert moves_an_axis(before, after) is None
+    for (before, after), size in moved.items():
+        assert moves_an_axis(before, after) == size

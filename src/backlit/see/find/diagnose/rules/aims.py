@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .....ops.elementwise import Add, Multiply, Negative, Square, Subtract
+from .....ops.elementwise import Add, Divide, Multiply, Negative, Square, Subtract
 from .....ops.indexing import Gather, TakeAlongAxis
 from .....ops.loss import (
     BinaryCrossEntropy,
@@ -18,7 +18,7 @@ from .....ops.loss import (
     Pairwise,
     SoftCrossEntropy,
 )
-from .....ops.reductions import Extreme
+from .....ops.reductions import Extreme, Mean, Sum
 from ....records.parts import NodeRecord
 from ....records.value import array_of
 from ..finding import ERROR, FIT, FLOW, Finding
@@ -33,6 +33,9 @@ ESCAPED = 1e-3
 NOTHING = 1e-4
 #: Noise beside outputs that are all alike; so many times it must not make the loss smaller.
 NOISE, DRAWS = 0.05, 6
+
+#: What puts single losses together.
+_SUMS = (Mean, Sum, Negative, Divide, Multiply)
 
 
 def without_bound(m: Material) -> Iterator[Finding]:
@@ -372,9 +375,8 @@ def own_scores(m: Material) -> Iterator[Finding]:
         probabilities = (a >= 0).all() and np.abs(a.sum(-1) - 1).max() < 1e-3
         if np.abs(total - 1).max() < 1e-2 or probabilities or np.ptp(g) > 1e-6 * abs(g).max():
             continue
-        nodes = m.record.nodes[node.id + 1 :]
-        if all(n.op in ("mean", "sum", "negative", "divide", "multiply") or n.op_class.role
-               == "mover" for n in nodes if n.requires_grad):  # fmt: skip
+        after = [n for n in m.record.nodes[node.id + 1 :] if n.requires_grad]
+        if all(issubclass(n.op_class, _SUMS) or n.op_class.role == "mover" for n in after):
             yield Finding(
                 rule="no log-probabilities",
                 severity=ERROR,

@@ -1,0 +1,19 @@
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+body = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
+head = nn.Linear(32, 4)
+for p in body.parameters():
+    p.requires_grad = False
+net = nn.Sequential(body, head)
+x = torch.randn(256, 8)
+t = (x @ torch.randn(8, 4)).argmax(1)
+opt = torch.optim.Adam(head.parameters(), lr=0.001)
+for step in range(12):
+    i = torch.randint(0, len(x), (32,))
+    loss = F.cross_entropy(net(x[i]), t[i])
+    opt.zero_grad()
+    loss.backward()
+    opt.step()

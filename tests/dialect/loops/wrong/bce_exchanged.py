@@ -1,0 +1,15 @@
+# arguments exchanged
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(200, 6)
+t = (x[:, :1] > 0).float()
+net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1), nn.Sigmoid())
+opt = torch.optim.Adam(net.parameters(), lr=0.001)
+for step in range(10):
+    loss = F.binary_cross_entropy(t, net(x))
+    opt.zero_grad()
+    loss.backward()
+    opt.step()

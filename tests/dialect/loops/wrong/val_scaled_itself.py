@@ -1,0 +1,22 @@
+# validation scaled otherwise
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+raw = torch.randn(400, 6) * torch.tensor([1.0, 5, 2, 9, 3, 4]) + 3
+t = (raw[:, 0] > 3).long() + (raw[:, 1] > 3).long()
+tr, va = (raw[:300], raw[300:])
+tt, tv = (t[:300], t[300:])
+x = (tr - tr.mean(0)) / tr.std(0)
+xv = (va - va.mean(0)) / va.std(0)
+net = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
+opt = torch.optim.Adam(net.parameters(), lr=0.001)
+for ep in range(2):
+    for k in range(0, 300, 50):
+        loss = F.cross_entropy(net(x[k : k + 50]), tt[k : k + 50])
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+    with torch.no_grad():
+        acc = (net(xv).argmax(1) == tv).float().mean()
