@@ -91,6 +91,28 @@ def test_a_map_shows_the_largest_of_each_cell():
     assert least.tolist() == [0, 79, 150]
 
 
+def test_a_gradient_has_a_scale_of_its_own_around_zero():
+    x = bl.tensor([[1.0, 2.0], [3.0, 6.0]], requires_grad=True)
+    (x * x).sum().backward()
+    text = shown(x).text
+    assert "white 0, dark blue 6" in text
+    assert "purple 12, white 0, green −12" in text
+    white, most, least = _colors(np.array([[0.0, 4.0, -4.0]]), 4.0, True, True)[0].tolist()
+    assert (white, most, least) == ([255, 255, 255], [118, 42, 131], [27, 120, 55])
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "key"),
+    [(1, 0, "black 0, white 1"), (255, 0, "black 0, white 255"), (4, -2, "black −2, white 1.43")],
+)
+def test_images_are_images(scale, shift, key):
+    pixels = np.linspace(0, 1, 14 * 3 * 9 * 8).reshape(14, 3, 9, 8) * scale + shift
+    page = shown(bl.asarray(pixels.astype(np.float32)))
+    assert page.tags.count("img") == 12
+    assert f"{key}; the first 12 of 14" in page.text
+    assert "map of elements" not in bl.asarray(pixels)._repr_html_()
+
+
 @pytest.mark.parametrize("shape", [(3000, 2000), (50, 40, 30, 20), (100_000,), (1, 1, 1, 7)])
 def test_large_ones_stay_small(shape):
     page = bl.zeros(shape)._repr_html_()

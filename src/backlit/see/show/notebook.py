@@ -29,6 +29,8 @@ from .png import png_uri
 LOOKED_AT = 2**22
 #: Cells of a map on a side, maps of an array, rows and columns of its table, bars of its histogram.
 CELLS, FACES, TABLE, BARS = 64, 12, 8, 24
+#: Pixels of an image on a side.
+IMAGE = 96
 #: Modules of a tree that are listed.
 MODULES = 400
 #: A record of more nodes is not drawn unasked: its page would be large.
@@ -47,7 +49,7 @@ def tensor_html(t: Tensor) -> str:
     lines = [_array(t.array, t.name or "Tensor", f"{describe(t)}{made}", _GREEN)]
     gradient = t.grad if t.is_leaf else None
     if gradient is not None and type(gradient.array) is np.ndarray:
-        lines.append(_array(gradient.array, "gradient", describe(gradient), _RED))
+        lines.append(_array(gradient.array, "gradient", describe(gradient), _RED, gradient=True))
     return _framed("".join(lines))
 
 
@@ -130,7 +132,7 @@ def jacobian_html(found: Jacobian) -> str:
 # -- one array ------------------------------------------------------------------------------------
 
 
-def _array(array: np.ndarray, name: str, kind: str, color: str) -> str:
+def _array(array: np.ndarray, name: str, kind: str, color: str, gradient: bool = False) -> str:
     head = (
         f'<b style="color:{color}">{escape(name)}</b> <span style="{_SOFT}">{escape(kind)}</span>'
     )
@@ -150,7 +152,8 @@ def _array(array: np.ndarray, name: str, kind: str, color: str) -> str:
     for bad in ("nan", "inf"):
         if found[bad]:
             line += f' <b style="color:{_RED}">{int(found[bad] or 0):,} {bad}</b>'
-    return f"<details><summary>{line}</summary>{_maps(array)}{_table(array)}</details>"
+    pictures = _images(array) if _are_images(array) and not gradient else _maps(array, gradient)
+    return f"<details><summary>{line}</summary>{pictures}{_table(array)}</details>"
 
 
 def _histogram(sample: np.ndarray, color: str) -> str:
@@ -169,7 +172,39 @@ def _histogram(sample: np.ndarray, color: str) -> str:
     )
 
 
-def _maps(array: np.ndarray) -> str:
+def _are_images(array: np.ndarray) -> bool:
+    """Whether an array looks like images of one or three channels: (N, C, H, W) or (C, H, W)."""
+    if array.ndim not in (3, 4) or array.dtype.kind == "b":
+        return False
+    channels, height, width = array.shape[-3:]
+    return channels in (1, 3) and min(height, width) >= 8
+
+
+def _images(array: np.ndarray) -> str:
+    """The first images: 0 to 1 and 0 to 255 as they are, others from their least to their most."""
+    every = [slice(None, None, -(-n // IMAGE)) for n in array.shape[-2:]]
+    shown = array.reshape(-1, *array.shape[-3:])[:FACES, :, every[0], every[1]].astype(np.float64)
+    finite = shown[np.isfinite(shown)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    black, white = (0.0, 1.0) if high <= 1 else (0.0, 255.0)
+    if low < 0 or high > 255:
+        black, white = low, high
+    share = (shown - black) / (white - black or 1.0)
+    pixels = np.rint(255 * np.clip(np.nan_to_num(share), 0, 1)).astype(np.uint8)
+    pictures = "".join(
+        f'<img src="{png_uri(p.transpose(1, 2, 0))}" alt="image" title="image {i}" '
+        'style="image-rendering:pixelated;width:96px;margin:2px 4px 2px 0;border:1px solid #8886"/>'
+        for i, p in enumerate(pixels)
+    )
+    count = array.size // math.prod(array.shape[-3:])
+    more = f"; the first {FACES} of {count:,}" if count > FACES else ""
+    if max(array.shape[-2:]) > IMAGE:
+        more += "; some of the pixels, evenly spaced"
+    key = f"black {number(black, 3)}, white {number(white, 3)}"
+    return f'<div>{pictures}</div><div style="{_SOFT}">{key}{more}</div>'
+
+
+def _maps(array: np.ndarray, gradient: bool) -> str:
     """Maps of the elements over the last two axes, one for each of the first of the others."""
     sheets = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array.reshape(1, 1, -1)
     if min(sheets.shape[1:]) < 1 or sheets[0].size < 4:
@@ -177,17 +212,18 @@ def _maps(array: np.ndarray) -> str:
     shown = [_cells(s) for s in sheets[:FACES]]
     finite = np.concatenate([s[np.isfinite(s)] for s in shown])
     top = float(np.abs(finite).max()) if finite.size else 0.0
-    signed = bool(finite.size) and float(finite.min()) < 0
+    signed = gradient or (bool(finite.size) and float(finite.min()) < 0)
     width = 240 if len(shown) == 1 else 96
     pictures = "".join(
-        f'<img src="{png_uri(_colors(s, top, signed))}" alt="map of elements" '
+        f'<img src="{png_uri(_colors(s, top, signed, gradient))}" alt="map of elements" '
         f'title="{escape(_index(i, array.shape))}" style="image-rendering:pixelated;'
         f"width:{width}px;height:{max(12, width * s.shape[0] // s.shape[1]) if s.size else 12}px;"
         f'max-height:240px;margin:2px 4px 2px 0;border:1px solid #8886"/>'
         for i, s in enumerate(shown)
     )
     most = number(top, 3)
-    key = f"orange {most}, white 0, blue −{most}" if signed else f"white 0, dark blue {most}"
+    above, below = ("purple", "green") if gradient else ("orange", "blue")
+    key = f"{above} {most}, white 0, {below} −{most}" if signed else f"white 0, dark blue {most}"
     more = f"; the first {FACES} of {len(sheets):,} slices" if len(sheets) > FACES else ""
     if max(sheets.shape[1:]) > CELLS:
         more += "; a cell is its element of largest size"
@@ -208,12 +244,15 @@ def _cells(sheet: np.ndarray) -> np.ndarray:
 
 #: White to blue and to orange: Okabe & Ito's blue and vermilion, as in `see.plot`.
 _BLUE, _ORANGE = np.array([0, 79, 150.0]), np.array([213, 94, 0.0])
+#: Gradients have a scale of their own, ColorBrewer's PRGn, as on the page of a drawing.
+_GREEN_BELOW, _PURPLE = np.array([27, 120, 55.0]), np.array([118, 42, 131.0])
 
 
-def _colors(sheet: np.ndarray, top: float, signed: bool) -> np.ndarray:
+def _colors(sheet: np.ndarray, top: float, signed: bool, gradient: bool = False) -> np.ndarray:
     bad = ~np.isfinite(sheet)
     share = np.where(bad, 0.0, sheet) / (top or 1.0)
-    towards = np.where((share < 0)[..., None] | (not signed), _BLUE, _ORANGE)
+    below, above = (_GREEN_BELOW, _PURPLE) if gradient else (_BLUE, _ORANGE)
+    towards = np.where((share < 0)[..., None] | (not signed), below, above)
     pixels = 255 + (towards - 255) * np.abs(share)[..., None]
     pixels[bad] = (200, 0, 40)
     return np.rint(pixels).astype(np.uint8)
