@@ -133,9 +133,54 @@ def test_stepping_stops_at_breakpoints():
 
 def test_stepping_into_python(monkeypatch):
     opened = []
-    monkeypatch.setattr(see.Stop, "interact", lambda stop: opened.append(stop))
+    monkeypatch.setattr(see.Stop, "interact", lambda stop, names: opened.append((stop, names)))
     backlit("step", *FORMULA, typed="!\nq\n")
-    assert opened[0].node.name == "q"
+    assert opened[0][0].node.name == "q"
+
+
+def test_a_prompt_has_the_variables_of_the_script_also_of_one_that_raised(script, monkeypatch):
+    opened = []
+    monkeypatch.setattr(see.Stop, "interact", lambda stop, names: opened.append(names))
+    backlit("step", str(script), typed="!\nq\n")
+    assert {"x", "h", "loss", "bl"} <= opened[0].keys()
+    for end in ("x @ bl.tensor([1.0, 2.0, 3.0])", "raise SystemExit(1)"):
+        script.write_text(SCRIPT + end + "\n")
+        backlit("step", str(script), typed="!\nq\n")
+        assert opened[-1]["h"].shape == (2,)
+
+
+def test_what_if_line_by_line():
+    commands = ["set q = 10", "", "changes", "up maximum_4=7", "undo", "undo", "undo", "set q = a"]
+    commands += ["set qq = 1", "set q 1", "w", "changes", "set x = value * 3", "set q = [1, 2]"]
+    result = backlit("step", *FORMULA, typed="\n".join(commands) + "\nq\n")
+    assert result.exit_code == 0
+    for expected in (
+        "multiply_5: 15 → 50",
+        "  q           value     3 → 10  (set)",
+        "multiply_5 = q × maximum_4 = 10 × 5 = 50",
+        "  maximum_4   gradient  3 → 7  (set)",
+        "Taken back: the upstream of maximum_4.",
+        "Taken back: the value of q.",
+        "Nothing is set.",
+        "set: 'a' is no value: NameError: name 'a' is not defined; as in 7 ",
+        "no node is named 'qq'",
+        "Not understood: set q 1.",
+        "  x           value     −2 → −6  (set)",
+        "the value of q must have the shape (), got (2,)",
+    ):
+        assert expected in result.output, expected
+
+
+def test_finding_line_by_line(script):
+    result = backlit("step", str(script), typed="/ tanh\n/net.py:6\n/nothing\n/ x\nq\n")
+    for expected in (
+        "  op         h = tanh(multiply_1)",
+        "  line       net.py:5: h = bl.tanh(x * 2)",
+        "  line       net.py:6: loss = (h * h).sum()",
+        "no node is named 'nothing'",
+        "  leaf       x",
+    ):
+        assert expected in result.output, expected
 
 
 def test_stepping_ends_with_the_input():

@@ -11,8 +11,10 @@ import backlit as bl
 from backlit import nn, see
 from backlit.cli import step as step_module
 from backlit.cli.step import walk
+from backlit.cli.stepper.dialogs import Find, Page
 from backlit.cli.stepper.panes import histogram, sentence
-from backlit.cli.stepper.terminal import Ask, Page, Pane, Scrub, Stepper, Tape
+from backlit.cli.stepper.tape import Scrub, Tape
+from backlit.cli.stepper.terminal import Pane, Stepper
 from backlit.cli.stepper.walking import Walk
 from backlit.see.records.value import Value
 from graphs import deep, lecture
@@ -164,7 +166,7 @@ def test_finds_and_explains():
         await press(p, "n")
         assert app.walk_.place == before  # keys belong to the dialog
         await press(p, "escape", "slash")
-        assert isinstance(app.screen, Ask)
+        assert isinstance(app.screen, Find)
         await press(p, "n", "p", "space", "left", "home", "end", "backspace", "backspace")
         assert app.screen.query_one(Input).value == "n"  # letters are text there
         await press(p, "backspace", "w", "enter")
@@ -181,7 +183,7 @@ def test_a_model_shows_modules_source_and_numbers():
         assert app.query_one("#source").border_title.startswith("graphs.py:")
         await press(p, "b", "n", "n", "n")
         texts = rows(app)
-        assert any("Deep.block1.up" in r for r in texts)
+        assert any("block1.up: Linear" in r for r in texts)
         assert "▶" in shown(app, "source")
         numbers = shown(app, "numbers")
         assert "value  float64[6,3]" in numbers

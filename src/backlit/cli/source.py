@@ -44,25 +44,39 @@ def load(source: str, values: tuple[str, ...]) -> Record:
 
 def _script(path: Path) -> Record:
     watched = Recording()
+    variables: dict[str, Any] = {}
     arguments, sys.argv = sys.argv, [str(path)]
     sys.path.insert(0, str(path.parent))
     try:
         with watched:
             variables = runpy.run_path(str(path), run_name="__main__")
         watched.add_names(variables)
-    except SystemExit:
-        pass
+    except SystemExit as error:
+        variables = _variables(path, error)
     except BrokenPipeError:
         raise
     except Exception as error:
         click.echo(f"{path}: {type(error).__name__}: {error}", err=True)
+        variables = _variables(path, error)
     finally:
         sys.argv = arguments
         sys.path.remove(str(path.parent))
     record = watched.record
     if not record.nodes:
         raise ArgumentError(f"{path}: the script applied no op, so there is nothing to see")
+    record.live.variables = {n: x for n, x in variables.items() if not n.startswith("__")}
     return record
+
+
+def _variables(path: Path, error: BaseException) -> dict[str, Any]:
+    """The variables that a script had when it ended early."""
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_name == "<module>" and code.co_filename == str(path):
+            return dict(step.tb_frame.f_globals)
+        step = step.tb_next
+    return {}
 
 
 class OfFormula(click.Command):

@@ -1,177 +1,37 @@
-"""`backlit step` on the full screen: the tape, the gate, the sentence, the numbers, the source."""
+"""`backlit step` on the full screen: the tape, the gate, the sentence, the numbers, the source.
+
+From 100 columns and 32 rows on all of it stands side by side. In smaller windows the tape stands
+above what happens, and below that the gate, the numbers or the source, by the key `v`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import Click, Resize
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.screen import ModalScreen
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
-from textual.theme import Theme
-from textual.widget import Widget
-from textual.widgets import Footer, Input, Static
+from textual.events import Resize
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
 
 from ...errors import BacklitError
 from ...see.records.model import NodeRecord, Record
-from ...see.show.draw.labels import gradient_text, value_text
 from ...see.show.explain import explain
-from ...see.show.words import formula_of, name_of
-from . import panes
-from .panes import BAD, FAINT, GRADIENT, INK, LOCAL, MARK, PANEL, PAPER, RAISED, SOFT, VALUE
+from ...see.show.steps import Stop
+from ...see.show.words import name_of
+from . import panes, style
+from .changing import EXAMPLE, Changes
+from .dialogs import Ask, Find, Page
+from .finding import Hit
+from .panes import BAD, GRADIENT, INK, LOCAL, MARK, RAISED, SOFT, VALUE
+from .tape import Keys, Scrub, Tape
 from .walking import Walk
 
-#: Most cells for a value and for a gradient in the tape.
-_COLUMN = 14
-
-
-class Tape(ScrollView, can_focus=True):
-    """All nodes in the order of computation; values fill in downwards, gradients upwards."""
-
-    class Looked(Message):
-        """The user looks at another node than the present stop's."""
-
-        def __init__(self, node: int):
-            super().__init__()
-            self.node = node
-
-    def __init__(self, walk: Walk):
-        super().__init__(id="tape")
-        self.walk = walk
-        #: Node ids; a text is the heading of a module call.
-        self.rows: list[int | str] = []
-        self.row_of: dict[int, int] = {}
-        self.column = _COLUMN
-        self.cursor = 0
-        self.fill(walk)
-
-    def fill(self, walk: Walk) -> None:
-        """Show the nodes of a walk."""
-        self.walk = walk
-        self.rows = []
-        before: int | None = None
-        record = walk.record
-        shown = [record.nodes[n] for n in sorted(walk.nodes_shown)]
-        texts = [value_text(n.value) for n in shown] + [gradient_text(n.upstream) for n in shown]
-        self.column = min(max(9, *map(len, texts)) + 2, _COLUMN)
-        for n in shown:
-            if n.kind == "op" and n.scope != before:
-                before = n.scope
-                path = record.scope_path(n.scope)
-                self.rows.append(path or "outside of modules")
-            self.rows.append(n.id)
-        if all(n.scope is None for n in shown):
-            self.rows = [r for r in self.rows if not isinstance(r, str)]
-        self.row_of = {r: i for i, r in enumerate(self.rows) if isinstance(r, int)}
-        self.cursor = 0
-        self.virtual_size = Size(0, len(self.rows))
-
-    def show(self, node: int) -> None:
-        """Put the cursor on a node and scroll there."""
-        self.cursor = self.row_of.get(node, 0)
-        self.scroll_to_region(
-            Region(0, self.cursor, 1, 1), animate=False, force=True, origin_visible=False
-        )
-        self.refresh()
-
-    def move(self, by: int) -> None:
-        """Look at the node so many rows on."""
-        row = min(max(self.cursor + by, 0), len(self.rows) - 1)
-        while 0 <= row < len(self.rows) and isinstance(self.rows[row], str):
-            row += 1 if by > 0 else -1
-        if 0 <= row < len(self.rows):
-            found = self.rows[row]
-            assert isinstance(found, int)
-            self.show(found)
-            self.post_message(self.Looked(found))
-
-    def on_click(self, event: Click) -> None:
-        """Look at the node under the mouse."""
-        row = event.y + self.scroll_offset.y
-        if 0 <= row < len(self.rows) and isinstance(self.rows[row], int):
-            self.cursor = row
-            self.move(0)
-
-    def render_line(self, y: int) -> Strip:
-        """One row of what is seen."""
-        row = y + self.scroll_offset.y
-        width = self.scrollable_content_region.width or self.size.width
-        text = self._row(row, width) if row < len(self.rows) else Text("")
-        cells = Strip(list(text.render(self.app.console)))
-        chosen = row == self.cursor
-        back = Style(bgcolor=RAISED if chosen else PANEL)
-        return cells.adjust_cell_length(width, back).apply_style(back)
-
-    def _row(self, row: int, width: int) -> Text:
-        what = self.rows[row]
-        if isinstance(what, str):
-            return Text().append(panes.fit(f" {what}", width - 1), style=f"italic {SOFT}")
-        walk, node = self.walk, self.walk.record.nodes[what]
-        stop = walk.stop
-        here = stop.node.id == what
-        color = VALUE if stop.phase == "forward" else GRADIENT
-        text = Text("● " if what in walk.nodes else "  ", style=BAD)
-        text.append("▶ " if here else "  ", style=f"bold {color}")
-        known, back = walk.has_value(what), walk.has_gradient(what)
-        room = width - 4 - 2 * self.column - 1
-        name = name_of(node)
-        if node.kind == "op":
-            label = name if len(node.arguments) > 4 else f"{name} = {formula_of(walk.record, node)}"
-        else:
-            label = name
-        style = BAD if node.status != "ok" else INK if known else FAINT
-        weight = "bold " if here else ""
-        text.append(f"{panes.fit(label, room):<{room}}", style=f"{weight}{style}")
-        value = value_text(node.value) if known else "·"
-        gradient = gradient_text(node.upstream) if back else "·" if node.upstream else ""
-        for shown, paint, done in ((value, VALUE, known), (gradient, GRADIENT, back)):
-            short = panes.fit(shown, self.column - 1)
-            text.append(f"{short:>{self.column}}", style=paint if done else FAINT)
-        return text
-
-
-class Scrub(Widget):
-    """All stops on one line: forward, then backward; a click goes there."""
-
-    def __init__(self, walk: Walk):
-        super().__init__(id="scrub")
-        self.walk = walk
-
-    def render(self) -> Text:
-        """The line with its mark."""
-        walk, width = self.walk, max(self.size.width, 1)
-        count = len(walk.stops)
-        turn = walk.turn if walk.stops[-1].phase == "backward" else count
-        here = walk.place * (width - 1) // max(count - 1, 1)
-        breaks = {
-            walk.sent[n] * (width - 1) // max(count - 1, 1) for n in walk.nodes if n in walk.sent
-        }
-        text = Text()
-        for x in range(width):
-            stop = x * (count - 1) // max(width - 1, 1)
-            color = VALUE if stop < turn else GRADIENT
-            if x == here:
-                text.append("●", style=f"bold {INK}")
-            elif x in breaks:
-                text.append("◆", style=BAD)
-            else:
-                text.append("━" if x < here else "─", style=color if x < here else FAINT)
-        return text
-
-    def on_click(self, event: Click) -> None:
-        """Go to the stop under the mouse."""
-        width = max(self.size.width - 1, 1)
-        app = self.app
-        assert isinstance(app, Stepper)
-        app.go(round((event.x - 2) * (len(self.walk.stops) - 1) / width))
+#: From so many columns and rows on everything is shown at once.
+WIDE, HIGH = 100, 32
 
 
 class Pane(VerticalScroll, can_focus=False):
@@ -192,111 +52,10 @@ class Pane(VerticalScroll, can_focus=False):
         self.scroll_home(animate=False)
 
 
-class Ask(ModalScreen[str]):
-    """One line of input, given back; nothing for Escape."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
-
-    def __init__(self, question: str, example: str):
-        super().__init__()
-        self.question = question
-        self.example = example
-
-    def compose(self) -> ComposeResult:
-        """The question and a line."""
-        with Vertical(id="dialog") as box:
-            box.border_title = self.question
-            yield Input(placeholder=self.example)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Give the line back."""
-        self.dismiss(event.value.strip())
-
-
-class Page(ModalScreen[None]):
-    """A text to read; any of these keys closes it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,x,question_mark,enter", "dismiss", "Close")
-    ]
-
-    def __init__(self, title: str, text: Text):
-        super().__init__()
-        self.heading = title
-        self.text = text
-
-    def compose(self) -> ComposeResult:
-        """The text."""
-        with VerticalScroll(id="page") as box:
-            box.border_title = self.heading
-            box.border_subtitle = "Esc closes"
-            yield Static(self.text)
-
-
-_HELP = [
-    ("→  n  Space", "next gate"),
-    ("←  p", "previous gate"),
-    ("b", "to the backward pass, and back to the start"),
-    ("Home  End", "first and last stop"),
-    ("↑  ↓  PgUp  PgDn", "look at another node of the tape"),
-    ("Enter", "go to the node that is looked at"),
-    ("c", "run on to the next breakpoint, else to the end"),
-    ("t", "set or remove a breakpoint in backward at the node"),
-    ("g", "break where a gradient's norm is above a number"),
-    ("i", "break at the first gradient that is not finite"),
-    ("d", "remove all breakpoints"),
-    ("a", "all stops, or only those that lead to the output"),
-    ("/", "look at a node by its name or number"),
-    ("x", "explain the node's gradient path by path"),
-    ("!", "a Python prompt with everything of this stop at hand"),
-    ("q", "quit"),
-]
-
-_THEME = Theme(
-    name="backlit",
-    primary=LOCAL,
-    secondary=SOFT,
-    accent=MARK,
-    foreground=INK,
-    background=PAPER,
-    surface=PANEL,
-    panel=PANEL,
-    success=VALUE,
-    warning=MARK,
-    error=BAD,
-    dark=True,
-    variables={"footer-key-foreground": MARK, "footer-description-foreground": SOFT},
-)
-
-
 class Stepper(App[None]):
     """Going through a record with the keyboard."""
 
-    CSS = f"""
-    Screen {{ background: {PAPER}; layout: vertical; }}
-    #head {{ height: 1; padding: 0 2; }}
-    #scrub {{ height: 1; padding: 0 2; }}
-    #body {{ height: 1fr; }}
-    #left {{ width: 46%; min-width: 44; }}
-    #right {{ width: 1fr; }}
-    * {{ scrollbar-color: {FAINT}; scrollbar-color-hover: {SOFT}; scrollbar-color-active: {SOFT};
-         scrollbar-background: {PANEL}; scrollbar-background-hover: {PANEL}; }}
-    #titles {{ height: 1; color: {SOFT}; }}
-    #tape {{ height: 1fr; background: {PANEL}; scrollbar-size-vertical: 1; }}
-    #frame {{ border: round {RAISED}; border-title-color: {SOFT}; background: {PANEL}; }}
-    Pane {{ border: round {RAISED}; border-title-color: {SOFT}; padding: 0 1; height: auto;
-            background: {PANEL}; scrollbar-size-vertical: 1; }}
-    #sentence {{ min-height: 5; max-height: 9; }}
-    #gate {{ min-height: 7; max-height: 16; }}
-    #numbers {{ height: 1fr; min-height: 4; }}
-    #source {{ height: 7; }}
-    #gate Static, #numbers Static, #source Static {{ text-wrap: nowrap; text-overflow: ellipsis; }}
-    Ask, Page {{ align: center middle; background: {PAPER} 60%; }}
-    #dialog {{ width: 64; height: auto; border: round {LOCAL}; background: {PANEL}; padding: 0 1; }}
-    #page {{ width: 86%; height: auto; max-height: 86%; border: round {LOCAL};
-             background: {PANEL}; padding: 1 2; }}
-    Footer {{ background: {PAPER}; }}
-    """
+    CSS = style.CSS
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,n,space", "next", "Next", key_display="→", priority=True),
@@ -306,11 +65,18 @@ class Stepper(App[None]):
         Binding("t", "mark", "Breakpoint"),
         Binding("g", "norm", "Norm above"),
         Binding("i", "nonfinite", "NaN"),
-        Binding("d", "clear", "Clear", show=False),
-        Binding("slash", "find", "Find", key_display="/"),
+        Binding("d", "clear", "Clear"),
+        Binding("slash", "find", "Find"),
+        Binding("s", "set('value')", "Set"),
+        Binding("u", "set('upstream')", "Set gradient"),
+        Binding("w", "changes", "Changes"),
+        Binding("z", "undo", "Undo"),
+        Binding("v", "view", "View"),
+        Binding("j", "scroll(3)", show=False),
+        Binding("k", "scroll(-3)", show=False),
         Binding("x", "explain", "Explain"),
-        Binding("exclamation_mark", "python", "Python", key_display="!"),
-        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("exclamation_mark", "python", "Python"),
+        Binding("question_mark", "help", "Help"),
         Binding("q", "quit", "Quit"),
         Binding("a", "all", show=False),
         Binding("home", "first", show=False, priority=True),
@@ -325,7 +91,10 @@ class Stepper(App[None]):
     def __init__(self, record: Record, title: str = ""):
         super().__init__()
         self.walk_ = Walk(record, related=True)
+        self.changes = Changes(record)
         self.heading = title
+        #: The pane that a small window shows.
+        self.pane_shown = "gate"
         self.looked = self.walk_.stop.node.id
 
     def compose(self) -> ComposeResult:
@@ -341,18 +110,30 @@ class Stepper(App[None]):
                 yield Pane("what happens", "sentence")
                 yield Pane("gate", "gate")
                 yield Pane("values and gradients", "numbers")
+                yield Pane("pictures", "pictures")
                 yield Pane("source", "source")
-        yield Footer()
+        yield Keys(id="keys")
 
     def on_mount(self) -> None:
         """Start at the first gate."""
-        self.register_theme(_THEME)
+        self.register_theme(style.THEME)
         self.theme = "backlit"
-        self.query_one(Tape).focus()
+        self.base.query_one(Tape).focus()
+        self._fit_window()
         self.call_after_refresh(self.update)
 
     def on_resize(self, event: Resize) -> None:
-        """Fit the texts into the new room."""
+        """Fit the panes, then the texts, into the new room, once the window knows its size."""
+        self.call_after_refresh(self.fit)
+
+    @property
+    def base(self) -> Screen[Any]:
+        """The screen below all dialogs."""
+        return self.screen_stack[0]
+
+    def fit(self) -> None:
+        """Fit everything into the window, also after a dialog during which that changed."""
+        self._fit_window()
         self.call_after_refresh(self.update)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -371,39 +152,78 @@ class Stepper(App[None]):
         """Show the present stop everywhere."""
         walk = self.walk_
         stop, node = walk.stop, walk.record.nodes[self.looked]
-        away = node.id != stop.node.id
         color = VALUE if stop.phase == "forward" else GRADIENT
-        head = Text("backlit step  ", style=f"bold {INK}").append(self.heading, style=SOFT)
-        head.append(f"   {stop.phase.upper()}  ", style=f"bold {color}")
+        head = Text(f"   {stop.phase.upper()}  ", style=f"bold {color}")
         head.append(f"stop {stop.number + 1} of {len(walk.stops)}", style=SOFT)
         if self.breakpoints:
             head.append(f"   ● breaks {self.breakpoints}", style=BAD)
+        if self.changes.now is not None:
+            output = self.changes.now.output
+            head.append("   ◆ what if", style=MARK)
+            head.append("" if output is None else f" {name_of(output.node)} {output.text}", MARK)
         if walk.record.error:
             head.append(f"   raised {walk.record.error}", style=f"bold {BAD}")
-        self.query_one("#head", Static).update(head)
-        tape = self.query_one(Tape)
-        width = tape.size.width
-        titles = Text("    node".ljust(max(width - 2 * tape.column - 1, 0)))
-        titles.append(f"{'value':>{tape.column}}", style=VALUE)
-        titles.append(f"{'gradient':>{tape.column}}", style=GRADIENT)
-        self.query_one("#titles", Static).update(titles)
+        start = Text("backlit step  ", style=f"bold {INK}")
+        room = self.size.width - 4 - start.cell_len - head.cell_len
+        start.append(panes.fit(self.heading, max(room, 8)), style=SOFT).append_text(head)
+        start.truncate(max(self.size.width - 4, 1), overflow="ellipsis")
+        self.base.query_one("#head", Static).update(start)
+        tape = self.base.query_one(Tape)
+        value, gradient = tape.columns(tape.scrollable_content_region.width)
+        titles = Text("    node".ljust(max(tape.size.width - value - gradient - 1, 0)))
+        titles.append(f"{'value':>{value}}", style=VALUE)
+        titles.append(f"{'gradient':>{gradient}}", style=GRADIENT)
+        self.base.query_one("#titles", Static).update(titles)
         tape.show(node.id)
-        self.query_one(Scrub).refresh()
-        pane = {p.id: p for p in self.query(Pane)}
-        room = max(pane["numbers"].size.width - 2, 20)
+        self.base.query_one(Scrub).refresh()
+        self.base.query_one(Keys).refresh()
+        self._show_panes(stop, node)
+
+    def _show_panes(self, stop: Stop, node: NodeRecord) -> None:
+        walk, away = self.walk_, node.id != stop.node.id
+        color = VALUE if stop.phase == "forward" else GRADIENT
+        pane = {p.id: p for p in self.base.query(Pane)}
+        room = max(pane["sentence"].size.width - 2, 16)
         said = self._said(node) if away else stop
         text = Text("") if said is None else panes.sentence(said)
         if away:
             kind = "Enter goes there" if node.kind == "op" else f"a {node.kind}, which no op made"
+            kind = "its value is set" if "value" in node.given else kind
             about = Text().append(f"Looking at {name_of(node)}; {kind}.\n", style=SOFT)
             text = about.append_text(text)
         pane["sentence"].show(text)
-        pane["sentence"].styles.border = ("round", color if not away else RAISED)
+        if not self.is_small:
+            pane["sentence"].styles.border = ("round", color if not away else RAISED)
         pane["gate"].show(panes.gate(walk, node, room))
-        pane["numbers"].show(panes.numbers(walk, node, room))
-        pane["source"].display = any(n.file for n in walk.record.nodes)
-        pane["source"].border_title = walk.record.location(node) or "source"
-        pane["source"].show(panes.source(walk.record, node, room + 2, 5))
+        rows = 0 if self.no_color or self.is_small else 6
+        pane["numbers"].show(panes.numbers(walk, node, room, rows))
+        if pane["pictures"].display:
+            pane["pictures"].show(panes.pictures(walk, node, room, self.size.height * 2 // 5 - 1))
+        where = panes.fit(walk.record.location(node) or "source", room - 4)
+        pane["source"].border_title = Text(where)
+        high = 5 if not self.is_small else max(self.size.height // 4, 3)
+        pane["source"].show(panes.source(walk.record, node, room + 2, high))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the window has no room for all panes side by side."""
+        return self.size.width < WIDE or self.size.height < HIGH
+
+    def _fit_window(self) -> None:
+        """Fit the panes into the window."""
+        small, high = self.is_small, self.size.height
+        self.base.query_one("#body").set_class(small, "small")
+        has_source = any(n.file for n in self.walk_.record.nodes)
+        for pane in self.base.query(Pane):
+            styles = pane.styles
+            for rule in ("max_height", "border", "border_top"):
+                styles.clear_rule(rule)
+            shown = pane.id in ("sentence", self.pane_shown) if small else pane.id != "pictures"
+            pane.display = shown and (pane.id != "source" or has_source or small)
+            if small and pane.id == "sentence":
+                styles.max_height = max(high // 4, 4)
+            elif small:
+                styles.max_height = max(high * 2 // 5, 6)
 
     def _said(self, node: NodeRecord) -> Any:
         """The last stop at a node so far."""
@@ -422,6 +242,10 @@ class Stepper(App[None]):
         if walk.nonfinite:
             parts.append("at nan or ∞")
         return ", ".join(parts)
+
+    def on_scrub_chosen(self, event: Scrub.Chosen) -> None:
+        """Go to the stop at the place of the line that was clicked."""
+        self.go(round(event.place * self.walk_.last))
 
     def on_tape_looked(self, event: Tape.Looked) -> None:
         """Show another node, as it is known by now."""
@@ -455,7 +279,7 @@ class Stepper(App[None]):
 
     def action_look(self, by: int) -> None:
         """Look up or down the tape."""
-        self.query_one(Tape).move(by)
+        self.base.query_one(Tape).move(by)
 
     def action_visit(self) -> None:
         """To the stop of the node that is looked at: in the present pass if it has one there."""
@@ -483,15 +307,13 @@ class Stepper(App[None]):
 
     def action_all(self) -> None:
         """Stop everywhere, or only where something is made that the output needs."""
-        old = self.walk_
-        new = Walk(old.record, related=len(old.nodes_shown) == len(old.record.nodes))
-        new.nodes, new.norm, new.nonfinite = old.nodes, old.norm, old.nonfinite
-        here = old.stop
-        same = (s for s in new.stops if s.node is here.node and s.phase == here.phase)
-        new.go(next((s.number for s in same), 0))
-        self.walk_ = self.query_one(Scrub).walk = new
-        self.query_one(Tape).fill(new)
-        self.go(new.place)
+        self._take(self.walk_.again(related=not self.walk_.related))
+        self.go(self.walk_.place)
+
+    def _take(self, walk: Walk) -> None:
+        """Go on with another walk."""
+        self.walk_ = self.base.query_one(Scrub).walk = walk
+        self.base.query_one(Tape).fill(walk)
 
     def action_norm(self) -> None:
         """Ask for the norm above which to break."""
@@ -515,17 +337,69 @@ class Stepper(App[None]):
         self.update()
 
     def action_find(self) -> None:
-        """Ask for a node."""
-        self._ask("look at the node", "fc1.weight, matmul_3 or 12", self._find)
+        """Ask for a module, a parameter, an op or a line."""
 
-    def _find(self, answer: str) -> None:
-        node = self.walk_.record.find(answer).id
-        if node not in self.walk_.nodes_shown:
-            self.action_all()
-        self.looked = node
+        def found(hit: Hit | None) -> None:
+            if hit is None:
+                return
+            try:
+                node = self.walk_.record.find(hit.text if hit.node < 0 else hit.node).id
+            except BacklitError as error:
+                self.notify(str(error), severity="error")
+                return
+            if node not in self.walk_.nodes_shown:
+                self.action_all()
+            self.looked = node
+            self.update()
+
+        self.push_screen(Find(self.walk_.record), found)
+
+    def action_set(self, what: str) -> None:
+        """Ask for another value of the node, or another gradient at it."""
+        node = self.walk_.record.nodes[self.looked]
+        value = node.value if what == "value" else node.upstream
+        about = "it has none" if value is None else f"now {value.type} {value.text(6, 4)}"
+        word = "value" if what == "value" else "gradient"
+
+        def typed(answer: str) -> None:
+            changed = self.changes.set(node.id, what, answer)
+            self._renew()
+            self.push_screen(Page("what that changes", panes.told(changed)))
+
+        self._ask(f"what if the {word} of {name_of(node)} were", EXAMPLE, typed, about)
+
+    def _renew(self) -> None:
+        """Show the record as it is with what is set now."""
+        new = self.walk_.again(self.changes.record)
+        new.before = None if self.changes.now is None else self.changes.before
+        self._take(new)
         self.update()
 
-    def _ask(self, question: str, example: str, then: Callable[[str], None]) -> None:
+    def action_changes(self) -> None:
+        """What all that is set changes."""
+        if self.changes.now is None:
+            self.notify("Nothing is set: s sets a value, u a gradient.")
+            return
+        self.push_screen(Page("what is set changes", panes.told(self.changes.now)))
+
+    def action_undo(self) -> None:
+        """Take the last setting back."""
+        what = self.changes.undo()
+        self.notify(f"Taken back: {what}." if what else "Nothing is set.")
+        self._renew()
+
+    def action_view(self) -> None:
+        """The next pane of a small window."""
+        views = ["gate", "numbers", "pictures", "source"]
+        if self.no_color:
+            views.remove("pictures")
+        self.pane_shown = views[(views.index(self.pane_shown) + 1) % len(views)]
+        self._fit_window()
+        self.call_after_refresh(self.update)
+
+    def _ask(
+        self, question: str, example: str, then: Callable[[str], None], about: str = ""
+    ) -> None:
         def answered(answer: str | None) -> None:
             if answer:
                 try:
@@ -533,7 +407,7 @@ class Stepper(App[None]):
                 except BacklitError as error:
                     self.notify(str(error), severity="error")
 
-        self.push_screen(Ask(question, example), answered)
+        self.push_screen(Ask(question, example, about), answered)
 
     def action_explain(self) -> None:
         """The node's gradient path by path."""
@@ -549,17 +423,24 @@ class Stepper(App[None]):
         """A Python prompt; the screen comes back afterwards."""
         try:
             with self.suspend():
-                self.walk_.stop.interact()
+                self.walk_.stop.interact(self.changes.variables)
         except SuspendNotSupported:
             self.notify("This terminal cannot be handed over to Python.", severity="error")
         self.refresh()
 
+    def action_scroll(self, by: int) -> None:
+        """Scroll what does not fit into its pane."""
+        self.base.query_one(
+            f"#{self.pane_shown if self.is_small else 'numbers'}", Pane
+        ).scroll_relative(y=by, animate=False)
+
     def action_help(self) -> None:
         """All keys."""
         text = Text()
-        for keys, what in _HELP:
+        for keys, what in style.HELP:
             text.append(f"{keys:<18}", style=f"bold {MARK}").append(f"{what}\n", style=INK)
         text.append("\nvalue", style=VALUE).append(", ").append("gradient", style=GRADIENT)
         text.append(", ").append("local gradient", style=LOCAL)
-        text.append(". A dot is not computed yet, which is not 0.", style=SOFT)
+        text.append(". A dot is not computed yet, which is not 0. ", style=SOFT)
+        text.append("◆", style=MARK).append(" is set, Δ another than before that.", style=SOFT)
         self.push_screen(Page("keys", text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
 
@@ -12,10 +13,14 @@ from ...see.show.steps import Stop, steps
 class Walk:
     """A place among the stops of a record, forward gate by gate, then backward gate by gate."""
 
-    def __init__(self, record: Record, related: bool = False):
+    def __init__(self, record: Record, related: bool = False, also: Collection[int] = ()):
         self.record = record
-        #: With `related` only the output and what it is computed from.
-        self.nodes_shown = leading_to_output(record) if related else set(range(len(record.nodes)))
+        self.related = related
+        #: With `related` only the output and what it is computed from, and what is `also` wanted.
+        every = set(range(len(record.nodes)))
+        self.nodes_shown = leading_to_output(record) | set(also) if related else every
+        #: The record before values or gradients of it were set: see `changing`.
+        self.before: Record | None = None
         stops = list(steps(record))
         if related:
             stops = [s for s in stops if s.node.id in self.nodes_shown]
@@ -56,6 +61,26 @@ class Walk:
     def clear(self) -> None:
         """Forget all breakpoints."""
         self.nodes, self.norm, self.nonfinite = set(), None, False
+
+    def again(self, record: Record | None = None, related: bool | None = None) -> Walk:
+        """A walk through another record of the same nodes, or through more or fewer of its stops.
+
+        It has the same breakpoints and stands at the same stop, or at the next that there is.
+        """
+        related = self.related if related is None else related
+        also = self.nodes_shown if record is not None else ()
+        new = Walk(self.record if record is None else record, related, also)
+        new.nodes, new.norm, new.nonfinite = self.nodes, self.norm, self.nonfinite
+        new.before = self.before
+        here = self.stop
+        same = [s for s in new.stops if s.phase == here.phase]
+        place = next((s.number for s in same if s.node.id == here.node.id), None)
+        if place is None:
+            forward = here.phase == "forward"
+            ahead = (s.number for s in same if (s.node.id > here.node.id) == forward)
+            place = next(ahead, new.last if same else 0)
+        new.go(place)
+        return new
 
     # -- what is known by now -----------------------------------------------------------------
 

@@ -192,7 +192,7 @@ class Builder:
         say_what_constants_are(self.nodes, self.edges)
         self._tell_modules_apart()
         reads = self._with_leaves(self.reads)
-        live = Live(self.tensors, self.alive, reads, self.off, self.ops, chosen, whole)
+        live = Live(self.tensors, self.alive, reads, self.off, self.ops, chosen, whole=whole)
         result = Record(
             self.nodes, self.edges, self.scopes, output, value, error, self.step, live=live
         )

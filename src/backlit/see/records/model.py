@@ -68,6 +68,8 @@ class Live:
     ops: dict[int, Op] = field(default_factory=dict)
     #: Whether the output is known to be the loss.
     chosen: bool = True
+    #: The variables of the script that was recorded, for a prompt.
+    variables: dict[str, Any] = field(default_factory=dict)
     #: Whether every op was seen, also those that no gradient goes through.
     whole: bool = False
 
