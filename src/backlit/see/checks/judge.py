@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...gates import Gate
 from ...location import location
 from ...op import Op
 from .case import FIT, PLAIN, RANKS, Cause
@@ -17,7 +18,9 @@ from .compare import compare, compare_ties
 from .edits_of_terms import broadcasts
 from .experiment import Answer, Experiment, answer, input_names
 from .pattern import pattern
-from .repairs import Repair, repairs
+from .repair import Repair
+from .repairs import repairs
+from .repeated import REPEATED, repeated
 from .report import CORRECT, UNDECIDED, WRONG, CheckResult, merge
 from .source import is_of_backlit
 
@@ -45,7 +48,7 @@ def judge(
         return result
     answers = [answer(op, t, t.upstream) for t in experiment.trials]
     if _broken(experiment, op, answers, result):
-        if not answers[0].changed and result.causes:
+        if (answers[0].error is not None or answers[0].misfits) and result.causes:
             _mended(result.causes[0], repairs(experiment, op, experiment.positions), experiment)
         return result
     for k in experiment.positions:
@@ -182,6 +185,17 @@ def _broken(experiment: Experiment, op: Op, answers: list[Answer], result: Check
             )
         ]
         return True
+    if REPEATED in experiment.notes and _redraws(experiment, op, first):
+        result.verdict = WRONG
+        result.causes = [
+            Cause(
+                "factor replaced",
+                "backward draws random numbers of its own where those of the forward belong",
+                evidence="two calls with equal arguments gave different gradients",
+                fix="remember what the forward drew, and use it in backward",
+            )
+        ]
+        return True
     if first.misfits:
         result.verdict = WRONG
         trial = experiment.trials[0]
@@ -189,6 +203,16 @@ def _broken(experiment: Experiment, op: Op, answers: list[Answer], result: Check
             result.causes.append(_misshapen(experiment, op, k, raw, trial.inputs[k]))
         return True
     return False
+
+
+def _redraws(experiment: Experiment, op: Op, first: Answer) -> bool:
+    """Whether a second call of the backward gives something else."""
+    trial = experiment.trials[0]
+    again = answer(op, trial, trial.upstream)
+    return again.error is None and any(
+        a is not None and b is not None and not np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(first.gradients, again.gradients, strict=True)
+    )
 
 
 def _raised_at(error: BaseException) -> str:
@@ -269,4 +293,10 @@ def _first(lines: Sequence[str]) -> int:
 def check_op(op: Op, inputs: Sequence[Any], *, seed: int = 0) -> CheckResult:
     """Check one op at the given inputs."""
     subject = f"{op!r} of ({', '.join(input_names(op, inputs))})"
-    return judge(Experiment(op, inputs, seed=seed), subject=subject, line=definition(op))
+    experiment = Experiment(op, inputs, seed=seed)
+    if experiment.random and isinstance(op, Gate):
+        again = Experiment(repeated(op), inputs, seed=seed)
+        if not again.random:
+            experiment = again
+            experiment.notes.append(REPEATED)
+    return judge(experiment, subject=subject, line=definition(op))

@@ -8,8 +8,6 @@ gradients depend on it, which is found by disturbing it.
 from __future__ import annotations
 
 import ast
-import difflib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from .edits_of_text import of_text
 from .edits_of_values import of_value
 from .experiment import Experiment, Trial, answer
 from .named_values import NAMES_OF_MODULES, atoms_of, unpacked
+from .repair import Repair, one_for_each, told_of_equals
 from .sizes import OtherSizes
 from .source import Runner, Source, Unit, outer_names, read, takes_a_root
 from .spelling import spellings
@@ -36,12 +35,10 @@ SECONDS = 2.0
 MOST, CHOICE = 3, 12
 #: When one was found, others of about its rank are looked for: the shortest is the likeliest.
 NEAR = 0.12
-#: What each word that a change adds or takes away puts to its rank, and a change of the line where
-#: what was remembered gets its name: what is computed from it is the likelier place.
-WORD, UNPACKED = 0.01, 0.06
+#: What is added to the rank of a change of the line where what was remembered gets its name: what
+#: is computed from it is the likelier place.
+UNPACKED = 0.06
 
-#: A name with its attributes and a number in brackets (x.shape[0]), or a sign.
-_WORD = r"[\w.]+(?:\[\d+\])?|[^\w\s()]"
 _HOOK = "_at_this_place"
 _PLACES = (
     ast.BinOp,
@@ -55,31 +52,6 @@ _PLACES = (
     ast.Lambda,
     ast.Tuple,
 )
-
-
-@dataclass
-class Repair:
-    """One change that mends the gradients of these inputs, and what was wrong then."""
-
-    function: str
-    line: int
-    old: str
-    new: str
-    kind: str
-    words: str
-    rank: float
-    positions: tuple[int, ...]
-    made: Any  # the changed backward
-    size: str  # the number of elements that was put in, as it is written
-    equals: list[str] = field(default_factory=list)  # others that nothing tells from it
-
-    @property
-    def far_fetched(self) -> float:
-        """The rank with how many names, numbers and signs the change takes away or adds."""
-        old, new = (re.findall(_WORD, side) for side in (self.old, self.new))
-        steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-        words = sum(max(b - a, d - c) for how, a, b, c, d in steps if how != "equal")
-        return self.rank + WORD * words + 0.1 * WORD * (len(new) - len(old))
 
 
 @dataclass
@@ -191,7 +163,7 @@ class _Search:
             if repair is not None:
                 (found if mended == self.wrong else partly).append(repair)
         found.sort(key=lambda r: r.far_fetched)
-        return self._at_all_sizes(found)[:MOST] or _one_for_each(self._at_all_sizes(partly))
+        return self._at_all_sizes(found)[:MOST] or one_for_each(self._at_all_sizes(partly))
 
     def _at_all_sizes(self, found: list[Repair]) -> list[Repair]:
         """Those that are right at other sizes, too, where any is; else all of them, and of what
@@ -209,7 +181,7 @@ class _Search:
             if False in at_point:
                 wrong = [w or failed is True for w, failed in zip(wrong, at_point, strict=True)]
         if not others.points:
-            found = _told_of_equals(found)
+            found = told_of_equals(found)
         return [r for r, w in zip(found, wrong, strict=False) if not w]
 
     # -- running ----------------------------------------------------------------------------------
@@ -496,23 +468,3 @@ def _children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
 def _held(value: Any) -> Any:
     """A value as it is now: an array may be written to later."""
     return value.copy() if isinstance(value, np.ndarray) and value.size <= 10_000 else value
-
-
-def _told_of_equals(found: list[Repair]) -> list[Repair]:
-    """One repair for those that differ in a size alone: no other sizes could tell them apart."""
-    told: dict[tuple[int, str, str, str], Repair] = {}
-    for r in found:
-        form = r.new.replace(r.size, "…") if r.size else r.new
-        first = told.setdefault((r.line, r.old, r.kind, form), r)
-        if first is not r:
-            first.equals.append(r.size)
-    return list(told.values())
-
-
-def _one_for_each(partly: list[Repair]) -> list[Repair]:
-    """The simplest repair of each input that can be mended on its own."""
-    chosen: dict[tuple[int, ...], Repair] = {}
-    for repair in sorted(partly, key=lambda r: (-len(r.positions), r.rank)):
-        if not any(set(repair.positions) <= set(known) for known in chosen):
-            chosen[repair.positions] = repair
-    return list(chosen.values())

@@ -74,9 +74,9 @@ class Source:
         """The backward of these trees, as a function. Raises SyntaxError and its kin."""
         trees = [u.tree for u in self.units] if trees is None else trees
         main = self.units[0].function
-        place = {**main.__globals__, **_closed(main)}
+        place = {**main.__globals__, **closed(main)}
         for unit in self.units[1:]:
-            place.update(_closed(unit.function))
+            place.update(closed(unit.function))
         module = ast.Module(list(reversed(trees)), [])
         exec(compile(module, "<changed backward>", "exec"), place)
         made = place[self.units[0].name]
@@ -242,7 +242,7 @@ def _as_function(node: ast.Lambda) -> ast.FunctionDef:
 
 def _called(function: types.FunctionType) -> Iterator[types.FunctionType]:
     """The functions of the same file that a function calls by name."""
-    known = {**function.__globals__, **_closed(function)}
+    known = {**function.__globals__, **closed(function)}
     for name in function.__code__.co_names + function.__code__.co_freevars:
         other = known.get(name)
         if (
@@ -253,7 +253,7 @@ def _called(function: types.FunctionType) -> Iterator[types.FunctionType]:
             yield other
 
 
-def _closed(function: types.FunctionType) -> dict[str, Any]:
+def closed(function: types.FunctionType) -> dict[str, Any]:
     """What a function has in its closure, by name."""
     names, cells = function.__code__.co_freevars, function.__closure__ or ()
     found = {}
@@ -272,7 +272,7 @@ def outer_names(source: Source) -> dict[str, Any]:
     functions = [u.function for u in source.units]
     functions += [forward] if forward is not None else []
     for function in functions:
-        known = {**function.__globals__, **_closed(function)}
+        known = {**function.__globals__, **closed(function)}
         for name in (*function.__code__.co_names, *function.__code__.co_freevars):
             value = known.get(name)
             number = isinstance(value, float | int) and not isinstance(value, bool)

@@ -7,7 +7,9 @@ with that mistake would return: the candidates to compare with.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import inspect
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -297,10 +299,12 @@ def _run(op: Op, tensors: list[Any]) -> Any:
     """The forward of an op on Tensors; that of a gate on probes, with what it calls."""
     if not isinstance(op, Gate):
         return op.forward(TENSORS, *tensors)
-    function = op.value
+    function = inspect.unwrap(op.value)
     if isinstance(function, types.MethodType):  # what it remembers is remembered by a copy
         function = types.MethodType(function.__func__, copy.copy(function.__self__))
-    y = rebound(function)(*[Probe(t) if isinstance(t, Tensor) else t for t in tensors])
+    drawing = getattr(op.value, "drawing", contextlib.nullcontext)  # the same random numbers
+    with drawing():
+        y = rebound(function)(*[Probe(t) if isinstance(t, Tensor) else t for t in tensors])
     if op.is_pair and isinstance(y, tuple) and len(y) == 2:
         y = y[0]
     return y.tensor if isinstance(y, Probe) else y
