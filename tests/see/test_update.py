@@ -115,6 +115,23 @@ def test_the_lines_of_adam_and_of_a_rule_of_ones_own():
     ]
 
 
+def test_uphill_the_gradient_is_turned_and_matrices_have_their_own_products():
+    w = backlit.tensor([[2.0, 1.0]], dtype="float64", requires_grad=True)
+    (w * w).sum().backward()
+    optimizer = optim.SGD([w], lr=0.1, momentum=0.9, maximize=True)
+    assert list(map(str, see.update(optimizer, w).lines)) == [
+        "g ← −g = −4",
+        "v ← μ·v + g = 0.9·0 + (−4) = −4",
+        "θ ← θ − lr·v = 2 − 0.1·(−4) = 2.4",
+    ]
+    seen = see.update(optim.Muon([w], lr=0.1, ns_steps=1), w)
+    lines = list(map(str, seen.lines))
+    assert "gram = x @ transpose(x) = 1" in lines
+    assert "θ ← left·θ = 0.99·2 = 1.98" in lines
+    x = (3.4445 - 4.775 + 2.0315) * 2 / math.sqrt(5)  # one step of Newton and Schulz by hand
+    assert seen.lines[-1].value == pytest.approx(1.98 - 0.1 * x)
+
+
 def test_what_a_rule_does_with_the_bias():
     w = backlit.tensor([2.0], dtype="float64", requires_grad=True)
     (w * w).sum().backward()
@@ -192,5 +209,7 @@ def test_averages_against_sums_of_weights():
     assert see.averages(backlit.tensor([1.0, 1.0])).corrected[0.9].tolist() == pytest.approx([1, 1])
     with pytest.raises(ArgumentError, match=r"beta must lie in \[0, 1\), got 1.5"):
         see.averages(x, 1.5)
+    with pytest.raises(ArgumentError, match="averages: the series must be numbers, got 'abc'"):
+        see.averages("abc")
     with pytest.raises(ArgumentError, match=r"numbers in a row, at least one, got shape \(0,\)"):
         see.averages([])

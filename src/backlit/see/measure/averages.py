@@ -82,7 +82,10 @@ def averages(series: Iterable[float] | Tensor, beta: float | Iterable[float] = 0
     3  13  3.01       11.11
     """
     given = series.detach().numpy() if isinstance(series, Tensor) else list(series)
-    x = np.asarray(given, np.float64)
+    try:
+        x = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"averages: the series must be numbers, got {series!r:.40}") from None
     if x.ndim != 1 or not x.size:
         raise ArgumentError(
             f"averages: the series must be numbers in a row, at least one, got shape {x.shape}"

@@ -152,7 +152,7 @@ class _Watched(observing):
     def _observe(self, op: Op, inputs: tuple[Any, ...], y: Tensor) -> None:
         self._kept += (y, y.array, *inputs)
         shared = self._take_names(sys._getframe(1))
-        if shared is None and op.name != "astype":  # the counting of steps
+        if shared is None and any(self._is_counter(x) for x in inputs):
             self._of[id(y)] = Quantity(y.array, name="t")
             return
         given = tuple(
@@ -165,6 +165,10 @@ class _Watched(observing):
             made = Quantity(y.array, op, given, shared=bool(shared))
             self.values.append(made)
         self._of[id(y)] = self._last[id(y.array)] = made
+
+    def _is_counter(self, x: Any) -> bool:
+        known = self._of.get(id(x))
+        return known is not None and known.name == "t"
 
     def _take_names(self, frame: FrameType | None) -> bool | None:
         """Note what the rule's variables hold; whether coefficients are made, None outside it."""

@@ -38,7 +38,9 @@ class Line:
 
     def __str__(self) -> str:
         sign = "←" if self.renewed else "="
-        parts = [self.formula, self.numbers]
+        parts = [self.formula]
+        if self.value is None or self.numbers != number(self.value, 5):
+            parts.append(self.numbers)
         if self.value is not None:
             parts.append(number(self.value, 6))
         return f"{self.name} {sign} {' = '.join(dict.fromkeys(parts))}"
