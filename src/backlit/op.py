@@ -212,6 +212,12 @@ class Op:
         """
         raise NotImplementedError(f"{type(self).__name__}.infer")
 
+    def slope(self, position: int, count: int) -> str:
+        """The derivative of a single number in one of `count` inputs as mathematics, then a comma
+        and what its letters mean: `2(x − t)/N, t the target`. "" where none is as short.
+        """
+        return ""
+
     def save(self, inputs: tuple[Any, ...], y: Any) -> tuple[Any, ...]:
         """The values that `saves` names, for one application of the op."""
         return tuple([saver(inputs, y) for saver in self._savers])

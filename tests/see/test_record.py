@@ -734,3 +734,28 @@ def test_behind_a_backward_that_raises_it_is_said_that_no_gradient_came():
     assert r.find("x").upstream.array.tolist() == [1, 2]
     assert "lacks what the backward of cube, which raised, would send" in r.find("x").note
     assert r.find("y").note is None
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_losses_say_what_their_slope_is(reduction):
+    rng = np.random.default_rng(0)
+    x, t = bl.tensor(rng.normal(size=(3, 4)), requires_grad=True), rng.random((3, 4))
+    classes = np.array([0, 1, 3])
+    p = np.exp(x.numpy()) / np.exp(x.numpy()).sum(1, keepdims=True)
+    losses = nn.functional
+    cases = {
+        "p − y": (losses.cross_entropy(x, bl.tensor(classes), reduction=reduction),
+                  p - np.eye(4)[classes], 3),
+        "2(x − t)": (losses.mse_loss(x, bl.tensor(t), reduction=reduction),
+                     2 * (x.numpy() - t), 12),
+        "σ(x) − t": (losses.binary_cross_entropy_with_logits(x, bl.tensor(t), reduction=reduction),
+                     1 / (1 + np.exp(-x.numpy())) - t, 12),
+    }  # fmt: skip
+    for formula, (loss, slope, n) in cases.items():
+        edge = see.record(loss).edges[0]
+        if reduction == "mean":
+            formula, slope = (formula if formula[0] == "2" else f"({formula})") + "/N", slope / n
+        assert local_text(edge, see.record(loss).nodes[edge.target].op_class) == formula
+        np.testing.assert_allclose(edge.local.value.array, slope)
+    weighted = losses.cross_entropy(x, bl.tensor(classes), bl.tensor(rng.random(4)))
+    assert see.record(weighted).edges[0].local.text == "∂cross_entropy/∂x, an array like x"

@@ -31,6 +31,12 @@ class Loss(Op):
         """The upstream gradient of each of `count` losses."""
         return grad_y / count if self.reduction == "mean" else grad_y
 
+    def slope_of(self, each: str, letters: str, of: str = "elements") -> str:
+        """`slope`, if the derivative of each loss is `each`: that of their mean or sum."""
+        if self.reduction == "mean":
+            return f"{each if each.startswith('2') else f'({each})'}/N, {letters}, N {of}"
+        return f"{each}, {letters}"
+
     def require_elements(self, x: Any, size: int) -> None:
         """Raise if the mean of no elements is asked for."""
         if size == 0 and self.reduction == "mean":
@@ -84,6 +90,10 @@ class MseLoss(Pairwise):
     def backward(self, xp, grad_y, x, target):
         grad_x = (x - target) * (2 * self.share(grad_y, x.size))
         return grad_x, lambda: -grad_x
+
+    def slope(self, position: int, count: int) -> str:
+        """2(x − t)/N."""
+        return self.slope_of("2(x − t)" if position == 0 else "2(t − x)", "t the target")
 
 
 class L1Loss(Pairwise):
@@ -233,6 +243,10 @@ class BinaryCrossEntropyWithLogits(Loss):
             return share * (target * (xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x)))))
 
         return (grad_x, grad_target, grad_weight)[: 2 + len(pos_weight)]
+
+    def slope(self, position: int, count: int) -> str:
+        """(σ(x) − t)/N."""
+        return "" if position or count > 2 else self.slope_of("σ(x) − t", "t the target")
 
 
 class HingeEmbeddingLoss(Pairwise):
@@ -449,6 +463,13 @@ class CrossEntropy(Labelled):
             return xp.sum(share * each, axis=(0, *range(2, x.ndim)))
 
         return (grad_x, None, grad_weight)[: 2 + len(weight)]
+
+    def slope(self, position: int, count: int) -> str:
+        """(p − y)/N."""
+        if position or count > 2 or self.label_smoothing:
+            return ""
+        letters = "p = softmax(x), y = 1 for the right class and else 0"
+        return self.slope_of("p − y", letters, "rows that count")
 
 
 class SoftCrossEntropy(Classification):

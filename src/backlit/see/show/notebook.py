@@ -38,7 +38,9 @@ NODES = 3000
 
 #: The type in which numbers and code are set.
 MONO = "font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-_GREEN, _RED, _SOFT = "#00875f", "#c9540f", "opacity:.65"
+_SOFT = "opacity:.65"
+#: Darker on light paper and lighter on dark: mixed with the colour of the text, which knows which.
+_GREEN, _RED = (f"color-mix(in srgb, currentColor 32%, {c})" for c in ("#00a873", "#e8631a"))
 
 
 def tensor_html(t: Tensor) -> str:
@@ -167,7 +169,7 @@ def _histogram(sample: np.ndarray, color: str) -> str:
         for i, h in enumerate(np.maximum(14 * counts / counts.max(), 0.5 * (counts > 0)))
     )
     return (
-        f'<svg width="{3 * BARS}" height="14" style="vertical-align:-2px" fill="{color}" '
+        f'<svg width="{3 * BARS}" height="14" style="vertical-align:-2px;fill:{color}" '
         f'role="img" aria-label="histogram">{drawn}</svg>'
     )
 

@@ -160,7 +160,7 @@ def _signs(labels: Labels) -> dict[str, str]:
     """The signs in use, with what they mean; those with a number once."""
     used = set(labels.local)
     found = {sign: text for sign, text in SIGNS.items() if sign in used}
-    if used - set(SIGNS) - {""}:
+    if any(sign.startswith("×") for sign in used - set(SIGNS)):
         found["×2"] = TIMES_NUMBER
     return found
 

@@ -80,6 +80,8 @@ def local_text(e: Edge, op: type[Op]) -> str:
         return _FACTORS[op][e.position]
     if local.kind == "copy":
         return "×" + local.text.split(",")[0]
+    if local.kind == "row" and not local.text.startswith("∂"):
+        return local.text.partition(",")[0]
     if op is Convolution and local.kind == "map":
         return "∗flip w" if e.position == 0 else "∗x"
     return {"diagonal": "×f′", "move": "moved", "row": "·∇", "identity": "×1"}.get(local.kind, "·J")

@@ -518,7 +518,7 @@ function svgEnd(q) {
 }
 
 function meaning(e) {
-  const sign = E.local[e], said = D.signs[sign] || (sign ? D.signs["×2"] : ""), words = E.words[e] < 0 ? "" : D.words[E.words[e]];
+  const sign = E.local[e], said = D.signs[sign] || (sign.startsWith("×") ? D.signs["×2"] : ""), words = E.words[e] < 0 ? "" : D.words[E.words[e]];
   return `local gradient for ${E.argument[e]}: ${words}${said ? `. ${sign}: ${said}` : ""}`;
 }
 
