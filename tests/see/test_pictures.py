@@ -60,8 +60,8 @@ def test_large_arrays_are_rounded_between_their_true_ends_and_told_by_axis():
     assert np.abs(read(whole) - x).max() <= np.abs(x).max() / 126 / 2 * 1.001
     part = packed(Value(x), 2000)
     code, shape, kept, cuts, low, high, _, counts = part
-    assert (code, shape, cuts) == ("u", [7, 9, 20, 30], "ffaa")
-    assert kept == [1, 3, 20, 30]
+    assert (code, shape, cuts) == ("u", [7, 9, 20, 30], "facc")
+    assert kept == [1, 9, 11, 11]
     assert math.prod(kept) <= 2000
     assert (low, high) == (float(f"{x.min():.6g}"), float(f"{x.max():.6g}"))  # of all of it
     assert sum(counts[0]) == x.size
@@ -129,6 +129,21 @@ def test_all_pictures_fit_into_the_page():
     sizes = {total: len(json.dumps(pictures(record, True, total))) for total in (30_000, 90_000)}
     assert all(size <= 1.1 * total for total, size in sizes.items())
     assert pictures(record, True, 30_000)["cap"] < pictures(record, True, 90_000)["cap"]
+
+
+def test_images_come_before_what_is_inside_of_ops():
+    x = bl.tensor(np.random.default_rng(0).uniform(size=(1, 3, 64, 64)).astype(np.float32))
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.LayerNorm((62, 62)), nn.GELU())
+    drawing = see.draw(net(x).sum(), unfold=True)
+    record = drawing.tree.record
+    found = pictures(record, True, 200_000)
+    own = len(record.closed.nodes)
+    assert len(record.nodes) > own
+    assert found["list"][found["value"][0]][2] == [1, 3, 64, 64]
+    inside = [i for i in found["value"] if i >= own]
+    assert inside
+    shown = [math.prod(found["list"][found["value"][i]][2]) for i in found["value"]]
+    assert max(shown[-len(inside) :]) < max(shown[1 : -len(inside)])
 
 
 def test_pictures_can_be_left_out_or_chosen():

@@ -417,7 +417,7 @@ function listen(canvas, p, l, state, left, moved, solo, width) {
 
 function tokenRows(p) {
   const across = p.kept[p.kept.length - 1] || 1, rows = [];
-  for (let at = 0; at < Math.min(p.numbers.length, 1024); at += across) rows.push(Array.from(p.numbers.slice(at, at + across), (i) => `<span class="token" title="${i}">${escape(word(i))}</span>`).join(""));
+  for (let at = 0; at < Math.min(p.numbers.length, 1024); at += across) rows.push(Array.from(p.numbers.slice(at, at + across), (i) => `<span class="token" title="${i}">${escape(word(i))}</span>`).join("<wbr>"));
   return `<div class="tokens">${rows.map((r, i) => `<div><small>${i}</small> ${r}</div>`).join("")}</div>`;
 }
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,17 +24,21 @@ from ...records.model import Record
 from ...records.parts import NodeRecord
 from ...records.value import Value, encode
 from ..cells import bars, coded, pooled
+from .bodies import Opened
 
 #: Fewer elements are read as text.
 LEAST = 4
 #: Up to so many floats are kept as they are, others as bytes.
 EXACT = 512
 #: The elements of one array that a page has at most; where there are many arrays each has fewer.
+LARGEST = 2**16  # of images
 CAPS = (2**14, 2**13, 2**12, 2**11, 2**10, 2**9, 2**8, 2**7)
 #: The bytes of all pictures in one page.
 TOTAL = 3 * 2**20
 #: Cells of a map on a side, alone and where there are several.
 SIDE, SIDE_OF_MANY = 128, 64
+#: So many maps are kept before each is larger.
+MAPS = 16
 #: Of larger arrays evenly spaced elements stand in the cells: not all are looked at.
 QUICK = 2**18
 #: Bars of a histogram, of so many evenly spaced elements.
@@ -59,16 +64,33 @@ def pictures(
     """
     chosen = _chosen(record, wanted)
     places = list(_places(record, chosen))
-    distinct: dict[int, tuple[Value, bool]] = {}
-    for _, _, v, photo in places:
-        distinct.setdefault(id(v.array), (v, photo))
-    cap = _cap([v.size for v, _ in distinct.values()], total)
+    distinct: dict[int, _Place] = {}
+    for p in places:
+        first = distinct.setdefault(id(p.value.array), p)
+        first.tier = min(first.tier, p.tier)
+    caps = _caps(distinct.values(), total)
     found: dict[str, Any] = {"value": {}, "upstream": {}, "local": {}, "downstream": {}}
     numbers = {key: i for i, key in enumerate(distinct)}
-    for kind, number, v, _ in places:
-        found[kind][number] = numbers[id(v.array)]
-    made = [packed(v, cap, photo) for v, photo in distinct.values()]
-    return {**found, "list": made, "cap": cap, "some": chosen is not None}
+    for p in places:
+        found[p.what][p.number] = numbers[id(p.value.array)]
+    made = [packed(p.value, caps[p.tier], p.tier == _PHOTO) for p in distinct.values()]
+    return {**found, "list": made, "cap": caps[_OWN], "some": chosen is not None}
+
+
+#: Who comes first where there is little room, and how much of what is left they get: images, what
+#: the computation has, what is inside of ops and local gradients.
+_PHOTO, _OWN, _REST = range(3)
+_PARTS = (0.15, 0.7, 1.0)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where an array of a size to look at stands: of what, of which node or edge."""
+
+    what: str
+    number: int
+    value: Value
+    tier: int
 
 
 def _chosen(record: Record, wanted: bool | Sequence[Any]) -> set[int] | None:
@@ -83,26 +105,23 @@ def _chosen(record: Record, wanted: bool | Sequence[Any]) -> set[int] | None:
     return {record.find(node).id for node in wanted}
 
 
-def _places(record: Record, chosen: set[int] | None) -> Iterable[tuple[str, int, Value, bool]]:
-    """Where an array of a size to look at stands: of what, its number, the value, is it a photo."""
-
-    def seen(v: Value | None) -> bool:
-        return v is not None and v.array is not None and v.size >= LEAST
-
+def _places(record: Record, chosen: set[int] | None) -> Iterator[_Place]:
+    own = len(record.closed.nodes) if isinstance(record, Opened) else len(record.nodes)
     for n in record.nodes:
-        if chosen is not None and n.id not in chosen:
-            continue
-        if seen(n.value):
-            yield "value", n.id, n.value, is_photo(n)  # type: ignore[misc]
-        if seen(n.upstream):
-            yield "upstream", n.id, n.upstream, is_photo(n)  # type: ignore[misc]
+        if chosen is None or n.id in chosen:
+            tier = _PHOTO if is_photo(n) else _OWN if n.id < own else _REST
+            yield from _place("value", n.id, n.value, tier)
+            yield from _place("upstream", n.id, n.upstream, tier)
     for e in record.edges:
-        if chosen is not None and not {e.source, e.target} & chosen:
-            continue
-        if seen(e.gradient):
-            yield "downstream", e.id, e.gradient, False  # type: ignore[misc]
-        if e.local is not None and e.local.kind in ("diagonal", "row") and seen(e.local.value):
-            yield "local", e.id, e.local.value, False  # type: ignore[misc]
+        if chosen is None or {e.source, e.target} & chosen:
+            yield from _place("downstream", e.id, e.gradient, _OWN if e.target < own else _REST)
+            if e.local is not None and e.local.kind in ("diagonal", "row"):
+                yield from _place("local", e.id, e.local.value, _REST)
+
+
+def _place(what: str, number: int, v: Value | None, tier: int) -> Iterator[_Place]:
+    if v is not None and v.array is not None and v.size >= LEAST:
+        yield _Place(what, number, v, tier)
 
 
 def is_photo(n: NodeRecord) -> bool:
@@ -113,14 +132,28 @@ def is_photo(n: NodeRecord) -> bool:
     return channels in (1, 3) and min(height, width) >= 8
 
 
-def _cap(sizes: Sequence[int], total: int) -> int:
-    """How many elements of each array fit into so many bytes."""
-    for cap in CAPS:
-        elements = sum(4 * s if s <= min(EXACT, cap) else min(s, cap) for s in sizes)
-        words = sum(SAID if s <= cap else SAID + COUNTED for s in sizes)
-        if elements * 4 / 3 + words <= total:
-            return cap
-    return max(total // (2 * max(len(sizes), 1)), LEAST)
+def _caps(places: Iterable[_Place], total: int) -> list[int]:
+    """How many elements of each array fit into so many bytes, for each tier."""
+    sizes: list[list[int]] = [[], [], []]
+    for p in places:
+        sizes[p.tier].append(p.value.size)
+    caps, left = [], float(total)
+    for tier, part in enumerate(_PARTS):
+        cap = _cap(sizes[tier], part * left, (LARGEST, *CAPS) if tier == _PHOTO else CAPS)
+        left -= _bytes(sizes[tier], cap)
+        caps.append(cap)
+    return caps
+
+
+def _cap(sizes: Sequence[int], room: float, caps: Sequence[int] = CAPS) -> int:
+    fitting = (cap for cap in caps if _bytes(sizes, cap) <= room)
+    return next(fitting, max(int(room) // (2 * max(len(sizes), 1)), LEAST))
+
+
+def _bytes(sizes: Sequence[int], cap: int) -> float:
+    """About how many bytes arrays take if so many elements of each are kept."""
+    elements = sum(4 * s if s <= min(EXACT, cap) else min(s, cap) for s in sizes)
+    return elements * 4 / 3 + sum(SAID if s <= cap else SAID + COUNTED for s in sizes)
 
 
 def packed(v: Value, cap: int, photo: bool = False) -> Packed:
@@ -160,7 +193,9 @@ def _cut(array: np.ndarray, cap: int, photo: bool) -> tuple[np.ndarray, str]:
         rows = min(shape[0], cap // shape[1])
         cuts[0] = "a" if rows == shape[0] else "f"
         return array[:rows], "".join(cuts)
-    room = cap // shape[-3] if photo else cap  # all channels of an image, or it is none
+    # all channels of an image, or it is none; of others rather many small maps than few large ones
+    maps = math.prod(shape[:-2])
+    room = cap // (shape[-3] if photo else max(min(maps, MAPS), 1))
     side = min(SIDE if len(shape) <= 2 or photo else SIDE_OF_MANY, max(math.isqrt(room), 2))
     most = [min(n, side) for n in shape[-2:]] if len(shape) > 1 else [min(shape[0], cap)]
     room = max(cap // math.prod(most), 1)

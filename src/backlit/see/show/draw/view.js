@@ -870,7 +870,8 @@ function details(item) {
   const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
   text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
   text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : noGradient(n)}</div>`;
-  text += pictures.section(n, value(n), gradient(n)) + film.section(n, value(n), gradient(n));
+  const images = pictures.section(n, value(n), gradient(n)), over = film.section(n, value(n), gradient(n));
+  text += D.compared ? over + images : images + over;
   if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${inLines(D.chains[n])}</div>`;
   if (incoming[n].length) text += `<h3>Inputs: local, downstream</h3>` + incoming[n].map((e) =>
     `<div class="row mono">${escape(E.argument[e])} = ${link(E.source[e])}<br>${!N.asked[E.source[e]] ? noGradient(E.source[e]) : `<span class="l">${E.words[e] < 0 || !knowsValue(n) ? none : "∂ " + escape(D.words[E.words[e]])}</span><br><span class="g">${passed(e) ? escape(E.gradient[e]) : none}</span>`}</div>`).join("");
