@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from types import GenericAlias
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Sampler:
     """The base of samplers: subclass it and write `__iter__`, and `__len__` if it is known."""
 
     #: Annotations say of what: `Sampler[Tensor]`.
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __init__(self, data_source: Any = None):
         pass

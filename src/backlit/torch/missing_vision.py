@@ -67,13 +67,6 @@ MISSING_VISION = {
     "torchvision.models.segmentation": "use backlit.models.UNet, or write it with nn",
     "torchvision.models.quantization": "there are no quantised types; use the network itself",
     **_all("models", "video optical_flow", _VIDEO),
-    **_all(
-        "transforms",
-        "AutoAugment AutoAugmentPolicy AugMix",
-        "use TrivialAugmentWide or RandAugment, which draw from the same operations",
-    ),
-    **_all("transforms", "RandomPerspective ElasticTransform", "use RandomAffine"),
-    **_all("transforms.functional", "perspective elastic_transform", "use affine"),
     "torchvision.transforms.LinearTransformation": (
         "use Lambda(lambda x: ((x.reshape(-1) - mean) @ matrix).reshape(x.shape))"
     ),

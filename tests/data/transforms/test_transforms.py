@@ -15,7 +15,7 @@ from scipy import stats
 import backlit as bl
 from backlit import data
 from backlit.data import transforms as T
-from backlit.data.transforms import auto, draws, mixing
+from backlit.data.transforms import arrays, auto, draws, mixing
 from backlit.data.transforms import functional as F
 from backlit.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from sampling import every
@@ -482,3 +482,109 @@ def test_what_does_not_fit_is_named(make, error, text):
 def test_a_transform_must_say_what_it_does():
     with pytest.raises(NotImplementedError, match=r"Transform must define forward\(image\)"):
         T.Transform()(1)
+
+
+# -- other places -----------------------------------------------------------------------------
+
+
+def test_a_perspective_takes_points_where_they_shall_lie():
+    h, w = 39, 54
+    corners = [[0, 0], [w, 0], [w, h], [0, h]]
+    assert apart(F.perspective(TENSOR, corners, corners), TENSOR) == 0
+    assert apart(F.perspective(PHOTO, corners, corners), PHOTO) <= 1
+    moved = [[x + 3, y + 2] for x, y in corners]  # all by one step: a translation
+    for image in (TENSOR, PHOTO):
+        got = F.perspective(image, corners, moved, "nearest", fill=7)
+        assert apart(got, F.affine(image, 0, (3, 2), 1.0, 0.0, fill=7)) == 0
+    to = [[5, 4], [50, 1], [53, 38], [2, 30]]
+    a, b = (planes(F.perspective(i, corners, to, "nearest")) for i in (TENSOR, PHOTO))
+    assert (a == b).mean() > 0.98  # Pillow rounds places otherwise
+    a, b, c, d, e, f, g, k = arrays.plane_map(corners, to)
+    for (x, y), (u, v) in zip(corners, to, strict=True):
+        below = g * u + k * v + 1
+        assert (a * u + b * v + c) / below == pytest.approx(x, abs=1e-9)
+        assert (d * u + e * v + f) / below == pytest.approx(y, abs=1e-9)
+    with pytest.raises(ArgumentError, match=r"must be four \(x, y\) each, got \[\[0, 0\]\]"):
+        F.perspective(TENSOR, [[0, 0]], corners)
+
+
+def test_an_elastic_step_of_whole_pixels_moves_pixels():
+    steps = np.zeros((1, 39, 54, 2), np.float32)
+    assert apart(F.elastic_transform(TENSOR, steps), TENSOR) == 0
+    steps[..., 0] = 2 * 4 / 54  # four pixels, in halves of the width
+    for image in (TENSOR, PHOTO):
+        moved = planes(F.elastic_transform(image, steps, "nearest"))
+        assert np.array_equal(moved[:, :, :-4], TENSOR.numpy()[:, :, 4:])
+    with pytest.raises(ShapeError, match=r"must have shape \(1, 39, 54, 2\), got float32\[2,2\]"):
+        F.elastic_transform(TENSOR, np.zeros((2, 2), np.float32))
+
+
+def test_warps_are_drawn_from_the_seed():
+    for make in (lambda: T.RandomPerspective(p=1.0), lambda: T.ElasticTransform(60.0, 2.0)):
+        for image in (TENSOR, PHOTO):
+            bl.manual_seed(3)
+            first, second = make()(image), make()(image)
+            bl.manual_seed(3)
+            assert apart(make()(image), first) == 0
+            assert planes(first).shape == (3, 39, 54)
+            assert apart(first, second) > 0
+            assert apart(first, image) > 0
+    assert T.RandomPerspective(p=0.0)(TENSOR) is TENSOR
+    start, end = T.RandomPerspective.get_params(54, 39, 0.5)
+    assert start == [[0, 0], [53, 0], [53, 38], [0, 38]]
+    assert all(
+        abs(s - e) <= 14 for p, q in zip(start, end, strict=True) for s, e in zip(p, q, strict=True)
+    )
+    moved = T.ElasticTransform.get_params([50.0, 0.0], [5.0, 5.0], (60, 80)).numpy()
+    assert moved.shape == (1, 60, 80, 2)
+    assert 0 < np.abs(moved[..., 0]).max() < 50 / 60
+    assert not moved[..., 1].any()
+    with pytest.raises(ArgumentError, match=r"distortion_scale must lie in \[0, 1\], got 2"):
+        T.RandomPerspective(2)
+    with pytest.raises(ArgumentError, match="alpha must be 1 or 2 numbers from 0, got -1"):
+        T.ElasticTransform(-1)
+
+
+def test_a_learned_policy_does_one_of_its_pairs(monkeypatch):
+    for policy in T.AutoAugmentPolicy:
+        pairs = auto.POLICIES[policy]
+        assert len(pairs) == 25
+        for pair in pairs:
+            for name, p, step in pair:
+                known = auto._strengths(auto._learned_ranges(TENSOR), name, 10)
+                assert 0 <= p <= 1
+                assert (step is None) == (not known)
+        for image in (TENSOR, PHOTO):
+            assert planes(T.AutoAugment(policy)(image)).shape == (3, 39, 54)
+    monkeypatch.setitem(
+        auto.POLICIES, T.AutoAugmentPolicy.SVHN, [(("Invert", 1.0, None), ("Posterize", 1.0, 9))]
+    )
+    got = T.AutoAugment("svhn")(TENSOR)
+    assert apart(got, F.posterize(F.invert(TENSOR), 4)) == 0
+    with pytest.raises(
+        ArgumentError, match="policy must be one of imagenet, cifar10, svhn, got 'm"
+    ):
+        T.AutoAugment("mnist")
+
+
+def test_chains_are_mixed_with_the_image(monkeypatch):
+    for image in (TENSOR, PHOTO):
+        bl.manual_seed(1)
+        first = T.AugMix()(image)
+        bl.manual_seed(1)
+        assert apart(T.AugMix()(image), first) == 0
+        assert apart(first, image) > 0
+    assert type(T.AugMix()(PHOTO)) is Image.Image
+    monkeypatch.setattr(auto, "beta", lambda alpha: 0.5)
+    monkeypatch.setattr(auto.AugMix, "_chain", lambda self, image, names, far: F.invert(image))
+    got = T.AugMix()(TENSOR).numpy().astype(int)  # half the image, half its inverse
+    assert np.abs(got - 127).max() <= 1
+    shares = [mixing.dirichlet(0.5, 3) for _ in range(400)]
+    assert np.allclose(np.sum(shares, 1), 1)
+    assert np.mean(shares, 0) == pytest.approx([1 / 3] * 3, abs=0.06)
+    for bad, text in (
+        (lambda: T.AugMix(severity=11), "severity must lie between 1 and 10, got 11"),
+        (lambda: T.AugMix(alpha=0), "AugMix: alpha must be positive, got 0"),
+    ):
+        with pytest.raises(ArgumentError, match=text):
+            bad()

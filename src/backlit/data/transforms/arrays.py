@@ -17,6 +17,9 @@ from ...nn.functional import grid_sample, interpolate
 from ...op import describe
 from ...tensor import wrap
 
+#: Places (x, y).
+Points = Sequence[Sequence[float]]
+
 #: Weights of red, green and blue in grey: ITU-R BT.601.
 _GREY = (0.2989, 0.587, 0.114)
 
@@ -344,19 +347,25 @@ def mapped(
 
     What lies outside is 0, or the colour `fill`.
     """
-    require_channels("affine", x)
-    if mode not in ("nearest", "bilinear"):
-        raise ArgumentError(
-            f"affine: interpolation of Tensors must be nearest or bilinear, got {mode}; for {mode} "
-            "use a PIL image"
-        )
-    values = _with_one_batch(_as_floats(x))
-    kind, (h, w), (new_h, new_w) = values.dtype.type, x.shape[-2:], size
+    kind, (h, w), (new_h, new_w) = _as_floats(x).dtype.type, x.shape[-2:], size
     theta = np.array(matrix, kind).reshape(2, 3) / np.array([[0.5 * w], [0.5 * h]], kind)
     places = np.ones((new_h, new_w, 3), kind)
     places[..., 0] = np.arange(new_w) - (new_w - 1) * 0.5
     places[..., 1] = (np.arange(new_h) - (new_h - 1) * 0.5)[:, np.newaxis]
-    grid = np.broadcast_to(places @ theta.T, (len(values), new_h, new_w, 2))
+    return sampled("affine", x, places @ theta.T, mode, fill)
+
+
+def sampled(what: str, x: np.ndarray, places: np.ndarray, mode: str, fill: Any) -> np.ndarray:
+    """An image whose pixels are found in this one at places (H, W, 2), (x, y) from -1 to 1."""
+    require_channels(what, x)
+    if mode not in ("nearest", "bilinear"):
+        raise ArgumentError(
+            f"{what}: interpolation of Tensors must be nearest or bilinear, got {mode}; for {mode} "
+            "use a PIL image"
+        )
+    values = _with_one_batch(_as_floats(x))
+    kind, (h, w), size = values.dtype.type, x.shape[-2:], places.shape[:2]
+    grid = np.broadcast_to(places.astype(kind), (len(values), *places.shape))
     inside = np.ones((len(values), 1, h, w), kind)
     if fill is not None:
         values = np.concatenate([values, inside], axis=1)
@@ -364,13 +373,45 @@ def mapped(
     if fill is not None:
         y, share = y[:, :-1], y[:, -1:]
         colour = np.asarray(fill, kind).reshape(-1, 1, 1)
-        _colour("affine", fill, x)
+        _colour(what, fill, x)
         y = (
             np.where(share < 0.5, colour, y)
             if mode == "nearest"
             else y * share + (1 - share) * colour
         )
     return _back(y, x.dtype).reshape(*x.shape[:-2], *size)
+
+
+def plane_map(start: Points, end: Points) -> list[float]:
+    """(a, …, h) of the map of the plane that finds each of four points of `end` at its `start`.
+
+    x = (a x' + b y' + c) / (g x' + h y' + 1)      y = (d x' + e y' + f) / (g x' + h y' + 1)
+    """
+    rows, values = [], []
+    for (x, y), (u, v) in zip(start, end, strict=True):
+        rows += [[u, v, 1, 0, 0, 0, -x * u, -x * v], [0, 0, 0, u, v, 1, -y * u, -y * v]]
+        values += [x, y]
+    found = np.linalg.lstsq(np.array(rows, float), np.array(values, float), rcond=None)[0]
+    return [float(c) for c in found]
+
+
+def perspective(x: np.ndarray, numbers: Sequence[float], mode: str, fill: Any) -> np.ndarray:
+    """An image whose pixels are found in this one by a map of the plane, from its corner on."""
+    h, w = x.shape[-2:]
+    a, b, c, d, e, f, g, k = numbers
+    u, v = np.arange(w) + 0.5, (np.arange(h) + 0.5)[:, np.newaxis]
+    below = g * u + k * v + 1
+    places = np.stack([(a * u + b * v + c) / (0.5 * w), (d * u + e * v + f) / (0.5 * h)], -1)
+    return sampled("perspective", x, places / below[..., np.newaxis] - 1, mode, fill)
+
+
+def elastic(x: np.ndarray, steps: np.ndarray, mode: str, fill: Any) -> np.ndarray:
+    """An image whose places are moved by steps (H, W, 2), in halves of its sizes."""
+    h, w = x.shape[-2:]
+    places = np.empty((h, w, 2))
+    places[..., 0] = (2 * np.arange(w) + 1) / w - 1
+    places[..., 1] = ((2 * np.arange(h) + 1) / h - 1)[:, np.newaxis]
+    return sampled("elastic_transform", x, places + steps, mode, fill)
 
 
 def rotated_size(matrix: Sequence[float], h: int, w: int) -> tuple[int, int]:

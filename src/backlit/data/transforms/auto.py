@@ -6,12 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ...array_api.arguments import whole
+import numpy as np
+
+from ...array_api.arguments import number, whole
 from ...errors import ArgumentError
+from ...tensor import wrap
 from . import draws
 from . import functional as F
 from .base import Transform
 from .functional import InterpolationMode
+from .mixing import beta, dirichlet
+from .policies import POLICIES, AutoAugmentPolicy
 
 
 class _Operation(NamedTuple):
@@ -60,6 +65,7 @@ _OPERATIONS = {
     "AutoContrast": _Operation(lambda image, *_: F.autocontrast(image), False),
     "Equalize": _Operation(lambda image, *_: F.equalize(image), False),
 }
+_INVERT = {"Invert": _Operation(lambda image, *_: F.invert(image), False)}
 
 
 def _strengths(far: dict[str, float], name: str, bins: int) -> list[float]:
@@ -81,11 +87,114 @@ class _Automatic(Transform):
         self.fill = fill
 
     def _done(self, image: Any, name: str, strengths: Sequence[float], step: int, sign: int) -> Any:
-        operation = _OPERATIONS[name]
+        operation = (_OPERATIONS | _INVERT)[name]
         strength = float(strengths[step]) if strengths else 0.0
         if operation.signed and sign:
             strength = -strength
         return operation.act(image, strength, self.interpolation, self.fill)
+
+
+def _learned_ranges(image: Any) -> dict[str, float]:
+    """The largest strengths for an image: AutoAugment, CVPR 2019, table 6."""
+    _, h, w = F.get_dimensions(image)
+    return {"ShearX": 0.3, "ShearY": 0.3, "TranslateX": 150 / 331 * w, "TranslateY": 150 / 331 * h,
+            "Rotate": 30.0, "Brightness": 0.9, "Color": 0.9, "Contrast": 0.9, "Sharpness": 0.9,
+            "Posterize": 4, "Solarize": 255.0}  # fmt: skip
+
+
+class AutoAugment(_Automatic):
+    """Two operations with probabilities and strengths of a policy that was learned on a data set.
+
+    Images are PIL images or Tensors of bytes.
+
+    Source: Cubuk et al., "AutoAugment: learning augmentation strategies from data", CVPR 2019.
+    """
+
+    def __init__(
+        self,
+        policy: AutoAugmentPolicy = AutoAugmentPolicy.IMAGENET,
+        interpolation: Any = InterpolationMode.NEAREST,
+        fill: Any = None,
+    ):
+        super().__init__(10, interpolation, fill)
+        try:
+            self.policy = AutoAugmentPolicy(policy)
+        except ValueError:
+            names = ", ".join(p.value for p in AutoAugmentPolicy)
+            raise ArgumentError(
+                f"AutoAugment: policy must be one of {names}, got {policy!r:.60}"
+            ) from None
+
+    def forward(self, image: Any) -> Any:
+        """The image after the operations."""
+        far, pairs = _learned_ranges(image), POLICIES[self.policy]
+        (which,) = draws.below(len(pairs))
+        for name, p, step in pairs[which]:
+            if draws.chance(p):
+                strengths = _strengths(far, name, self.num_magnitude_bins)
+                (sign,) = draws.below(2)
+                image = self._done(image, name, strengths, step or 0, sign)
+        return image
+
+
+class AugMix(_Automatic):
+    """The image, mixed with what `mixture_width` chains of random operations make of it.
+
+    A chain has `chain_depth` operations, 1 to 3 if that is not positive, each of a strength of up
+    to `severity` of ten. The shares of the chains are drawn from Dirichlet(alpha, …), that of all
+    of them together from Beta(alpha, alpha). Without `all_ops` colours are left alone.
+
+    Source: Hendrycks et al., "AugMix: a simple data processing method to improve robustness and
+    uncertainty", ICLR 2020, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        severity: int = 3,
+        mixture_width: int = 3,
+        chain_depth: int = -1,
+        alpha: float = 1.0,
+        all_ops: bool = True,
+        interpolation: Any = InterpolationMode.BILINEAR,
+        fill: Any = None,
+    ):
+        super().__init__(10, interpolation, fill)
+        self.severity = whole("AugMix: severity", severity)
+        if severity > self.num_magnitude_bins:
+            raise ArgumentError(f"AugMix: severity must lie between 1 and 10, got {severity}")
+        self.mixture_width = whole("AugMix: mixture_width", mixture_width)
+        self.chain_depth = chain_depth
+        self.alpha = number("AugMix: alpha", alpha)
+        if not self.alpha > 0:
+            raise ArgumentError(f"AugMix: alpha must be positive, got {alpha}")
+        self.all_ops = all_ops
+
+    def forward(self, image: Any) -> Any:
+        """The mixture."""
+        values = F.pil_to_tensor(image) if F.is_picture(image) else image
+        _, h, w = F.get_dimensions(image)
+        far = {**_learned_ranges(image), "TranslateX": w / 3, "TranslateY": h / 3}
+        colours = ("Brightness", "Color", "Contrast", "Sharpness")
+        names = [n for n in _OPERATIONS if n != "Identity" and (self.all_ops or n not in colours)]
+        share = beta(self.alpha)
+        mixed = (1 - share) * values.numpy().astype(np.float32)
+        for part in dirichlet(self.alpha, self.mixture_width):
+            made = self._chain(values, names, far)
+            mixed += share * part * made.numpy().astype(np.float32)
+        y = wrap(mixed.astype(values.numpy().dtype))
+        return F.to_pil_image(y, image.mode) if F.is_picture(image) else y
+
+    def _chain(self, image: Any, names: list[str], far: dict[str, float]) -> Any:
+        """What a chain of operations makes of an image."""
+        depth = self.chain_depth if self.chain_depth > 0 else 1 + draws.below(3)[0]
+        for _ in range(depth):
+            which, step, sign = draws.below(len(names), self.severity, 2)
+            name = names[which]
+            strengths = _strengths(far, name, self.num_magnitude_bins)
+            if name == "Posterize":
+                strengths = [bits - 4 for bits in strengths]
+            image = self._done(image, name, strengths, step, sign)
+        return image
 
 
 class TrivialAugmentWide(_Automatic):
@@ -144,10 +253,7 @@ class RandAugment(_Automatic):
 
     def forward(self, image: Any) -> Any:
         """The image after the operations."""
-        _, h, w = F.get_dimensions(image)
-        far = {"ShearX": 0.3, "ShearY": 0.3, "TranslateX": 150 / 331 * w,
-               "TranslateY": 150 / 331 * h, "Rotate": 30.0, "Brightness": 0.9, "Color": 0.9,
-               "Contrast": 0.9, "Sharpness": 0.9, "Posterize": 4, "Solarize": 255.0}  # fmt: skip
+        far = _learned_ranges(image)
         for _ in range(self.num_ops):
             which, sign = draws.below(len(_OPERATIONS), 2)
             name = list(_OPERATIONS)[which]
@@ -156,4 +262,4 @@ class RandAugment(_Automatic):
         return image
 
 
-__all__ = ["RandAugment", "TrivialAugmentWide"]
+__all__ = ["AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"]

@@ -418,6 +418,56 @@ def affine(
     return wrap(arrays.mapped(_values("affine", img), matrix, (h, w), mode, fill))
 
 
+def perspective(
+    img: Any,
+    startpoints: Sequence[Sequence[float]],
+    endpoints: Sequence[Sequence[float]],
+    interpolation: Any = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> Any:
+    """The image seen so that its four points (x, y) `startpoints` lie at `endpoints`.
+
+    >>> x = as_tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> corners, turned = [(0, 0), (2, 0), (2, 2), (0, 2)], [(2, 0), (2, 2), (0, 2), (0, 0)]
+    >>> perspective(x, corners, turned, "nearest").tolist()
+    [[[3.0, 1.0], [4.0, 2.0]]]
+    """
+    mode = interpolation_mode("perspective", interpolation).value
+    if not all(len(p) == 4 and all(len(q) == 2 for q in p) for p in (startpoints, endpoints)):
+        raise ArgumentError(
+            "perspective: startpoints and endpoints must be four (x, y) each, got "
+            f"{startpoints!r:.60} and {endpoints!r:.60}"
+        )
+    numbers = arrays.plane_map(startpoints, endpoints)
+    if is_picture(img):
+        _, h, w = get_dimensions(img)
+        return _by_pillow().mapped(img, numbers, (h, w), mode, fill)
+    return wrap(arrays.perspective(_values("perspective", img), numbers, mode, fill))
+
+
+def elastic_transform(
+    img: Any, displacement: Any, interpolation: Any = InterpolationMode.BILINEAR, fill: Any = None
+) -> Any:
+    """The image with each place moved by a `displacement` (1, H, W, 2), in halves of its sizes.
+
+    >>> x = as_tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> elastic_transform(x, [[[[1.0, 0.0]] * 2] * 2]).tolist()  # 1 is half the width
+    [[[2.0, 0.0], [4.0, 0.0]]]
+    """
+    if is_picture(img):
+        moved = elastic_transform(pil_to_tensor(img), displacement, interpolation, fill)
+        return to_pil_image(moved, img.mode)
+    mode = interpolation_mode("elastic_transform", interpolation).value
+    _, h, w = get_dimensions(img)
+    steps = as_tensor(displacement)
+    if steps.shape != (1, h, w, 2):
+        raise ShapeError(
+            f"elastic_transform: displacement must have shape {(1, h, w, 2)}, got {describe(steps)}"
+        )
+    values = _values("elastic_transform", img)
+    return wrap(arrays.elastic(values, steps.numpy()[0], mode, fill))
+
+
 def erase(img: Tensor, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Tensor:
     """A box of a Tensor, from row i and column j on, filled with a value, or values (C, h, w)."""
     y = arrays.erase(_values("erase", img), i, j, h, w, as_tensor(v).numpy())
@@ -549,6 +599,7 @@ __all__ = [
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "elastic_transform",
     "equalize",
     "erase",
     "five_crop",
@@ -560,6 +611,7 @@ __all__ = [
     "invert",
     "normalize",
     "pad",
+    "perspective",
     "pil_to_tensor",
     "posterize",
     "resize",

@@ -38,6 +38,13 @@ def beta(alpha: float) -> float:
     return 1 / (1 + part) if difference > 0 else part / (1 + part)
 
 
+def dirichlet(alpha: float, n: int) -> list[float]:
+    """n shares that add up to 1, with the density of Dirichlet(alpha, …, alpha)."""
+    logs = [_log_gamma_draw(alpha) for _ in range(n)]
+    parts = [math.exp(log - max(logs)) for log in logs]
+    return [part / sum(parts) for part in parts]
+
+
 class _Mixing(Transform):
     """The base: labels as shares of classes, and the share of each example that is left."""
 

@@ -212,12 +212,13 @@ def equalize(image: Image.Image) -> Image.Image:
 def mapped(
     image: Image.Image, matrix: Sequence[float], size: tuple[int, int], mode: str, fill: Any
 ) -> Image.Image:
-    """An image whose pixels are found in this one by a matrix, from its corner on."""
-    colour = _colour("affine", fill, image)
-    how = MODES[mode]
-    return image.transform(
-        (size[1], size[0]), Image.Transform.AFFINE, list(matrix), how, fillcolor=colour
-    )
+    """An image whose pixels are found in this one by a matrix, from its corner on.
+
+    Six numbers are an affine map, eight a perspective one.
+    """
+    kind = Image.Transform.AFFINE if len(matrix) == 6 else Image.Transform.PERSPECTIVE
+    colour = _colour(kind.name.lower(), fill, image)
+    return image.transform((size[1], size[0]), kind, list(matrix), MODES[mode], fillcolor=colour)
 
 
 def rotate(

@@ -11,7 +11,7 @@ from ..mirror import names as _names
 from ..mirror import same_rooms as _same_rooms
 
 # Not `from . import`, which finds the one of the star above.
-lr_scheduler = _importlib.import_module(f"{__name__}.lr_scheduler")  # type: ignore[assignment]
+lr_scheduler = _importlib.import_module(f"{__name__}.lr_scheduler")
 _same_rooms(__name__, _ours)
 
 __getattr__ = _mirrored("torch.optim", _ours)
