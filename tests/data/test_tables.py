@@ -691,3 +691,20 @@ def test_a_later_part_of_a_stream_that_does_not_fit_is_refused(tmp_path):
         TableStream({"a": [1]}.items())
     with pytest.raises(ArgumentError, match="TableStream: chunk must be a positive integer, got 0"):
         TableStream(one, chunk=0)
+
+
+def test_pieces_that_are_joined_are_the_whole(tmp_path):
+    rows = "".join(f"{i},{'cab'[i % 3] if i % 7 else ''},2024-01-{1 + i % 28:02},t {i}\n" for i in
+                   range(90))  # fmt: skip
+    path = write(tmp_path / "a.csv", "n,kind,day,text\n" + rows)
+    whole = Table(path, kinds={"text": "text"})
+    again = Table.joined(TableStream(path, kinds={"text": "text"}, chunk=20))
+    assert [again[i] for i in range(90)] == [whole[i] for i in range(90)]
+    assert again.columns["kind"].categories == ("a", "b", "c")
+    assert again.place(89) == whole.place(89)
+    with pytest.raises(
+        ArgumentError, match=r"must be alike, got 'n' \(number\) and 'm' \(number\)"
+    ):
+        Table.joined([Table({"n": [1.0]}), Table({"m": [1.0]})])
+    with pytest.raises(ArgumentError, match=r"Table.joined: at least one table is needed"):
+        Table.joined([])

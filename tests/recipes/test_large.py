@@ -1,5 +1,6 @@
 """Tables that are larger than memory: read in pieces, they are what they are as a whole."""
 
+import json
 import resource
 
 import numpy as np
@@ -8,14 +9,19 @@ import pytest
 from backlit import recipes
 from backlit.data import TableStream
 from backlit.errors import ArgumentError, DataError
-from backlit.recipes import columns, large
+from backlit.recipes import columns, large, large_texts, series
 from recipes import kinds
 
 
 @pytest.fixture
 def in_pieces(monkeypatch):
     """Every table is larger than memory, and is read by 70 rows."""
-    monkeypatch.setattr(large, "exceeds_memory", lambda path: True)
+    read_in_pieces(monkeypatch)
+
+
+def read_in_pieces(monkeypatch):
+    for module in (large, large_texts, series):
+        monkeypatch.setattr(module, "exceeds_memory", lambda path: True)
 
     class Pieces(TableStream):
         def __init__(self, *args, **more):
@@ -80,10 +86,68 @@ def test_classes_labels_and_groups_in_pieces(tmp_path, in_pieces):
     assert labels.parts(labels.settings).training[0][1].shape == (2,)
     with pytest.raises(ArgumentError, match=r"t.csv: group must be one of .*got 'whom'"):
         recipes.look(path, target="class", group="whom")
-    words = kinds.write(tmp_path / "w.csv", ["text", "y"], [[f"a b {i}", i] for i in range(90)])
+    words = kinds.write(tmp_path / "w.csv", ["name", "y"], [[f"a {i}", i] for i in range(90)])
     with pytest.raises(DataError, match="at least one column besides y must say something, but "
-                       "text holds texts"):  # fmt: skip
+                       "name holds texts"):  # fmt: skip
         recipes.look(words, target="y")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_texts_in_pieces_are_learned_as_they_are_as_a_whole(tmp_path, monkeypatch, ending):
+    table = kinds.tweets(tmp_path / "tweets.csv")
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    if ending == "jsonl":
+        table = tmp_path / "tweets.jsonl"
+        records = [{"id": int(n), "text": text, "mood": mood} for n, text, mood in rows]
+        table.write_text("\n".join(map(json.dumps, [*records, {"text": "who knows?"}])))
+    whole = recipes.look(table, target="mood")
+    read_in_pieces(monkeypatch)
+    task = recipes.look(table, target="mood")
+    assert isinstance(task, large_texts.LargeText)
+    assert f"{len(rows) + (ending == 'jsonl')} rows, read in pieces: it is larger than" in str(task)
+    assert "id: left out beside the text" in task.warnings
+    assert dict(task.found)["texts"] == dict(whole.found)["texts"]
+    assert dict(task.found)["classes"] == dict(whole.found)["classes"]
+    assert task.settings == whole.settings
+    parts, found = task.parts(task.settings), task.split(task.settings)
+    form = parts.form
+    assert form == whole.learn(found.training, whole.settings)
+    for dataset, numbers in ((parts.training, found.training), (parts.test, found.test)):
+        for example, number in zip(dataset, numbers.tolist(), strict=True):
+            x, y = (t.numpy() for t in example)
+            assert np.array_equal(x, form.encode([rows[number][1]])[0][0])
+            assert form.target.names[int(y)] == rows[number][2]
+    (tmp_path / "run").mkdir()
+    run = task.train(tmp_path / "run", epochs=2, compile=False, progress="quiet")
+    assert run.evaluate() == pytest.approx(run.result["test"])
+
+
+def test_a_series_in_pieces_is_what_it_is_as_a_whole(tmp_path, monkeypatch):
+    path = kinds.power(tmp_path / "power.csv")
+    whole = recipes.look(path, target="load")
+    read_in_pieces(monkeypatch)
+    task = recipes.look(path, target="load")
+    assert isinstance(task, series.LargeSeries)
+    assert task.found == [("table", "read in pieces: it is larger than memory"), *whole.found]
+    assert np.array_equal(task.rows, whole.rows)
+    parts = task.parts({**task.settings, "horizon": 2})
+    rows, window = parts.form.scaled(whole.rows), task.settings["window"]
+    x, y = parts.test[len(parts.test) - 1]
+    assert np.array_equal(x.numpy(), rows[-2 - window : -2])
+    assert np.array_equal(y.numpy(), rows[-2:, 0])
+
+
+def test_a_text_without_a_word_and_a_field_that_comes_late(tmp_path, in_pieces):
+    records = [{"text": f"so good day {i}", "label": "ab"[i % 2]} for i in range(80)]
+    records[50]["text"] = "  "
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(DataError, match=r"e.jsonl:51: every text must have a word, got '  '"):
+        recipes.look(tmp_path / "e.jsonl")
+    records[50]["text"], records[75]["late"] = "and then", 1
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(DataError, match=r"x.jsonl:76: the field 'late' must be in one of the first "
+                       r"70 records"):  # fmt: skip
+        recipes.look(tmp_path / "x.jsonl")
 
 
 def test_a_limit_of_memory_counts(tmp_path, monkeypatch):

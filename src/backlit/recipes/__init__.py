@@ -9,10 +9,12 @@
 
 `look` says what is there; a `recipe` is a `task` that can be trained, its `parts` are split
 examples, and their `form` is what is learned of the training part, by which examples become arrays
-and outputs predictions. The kinds of data are `builtin`, `images`, `tables` (with `columns`),
-`texts`, `tagging`, `corpus`, `series` and `arrays` (with `numbers`, of files). `targets` are
-classes, labels or numbers, `networks` what is trained, also from a `script`, `settings` what can be
-set, `split` who trains and who tests. A `job` trains, a `run` is its folder, read back as `typed`.
+and outputs predictions. The kinds of data are `builtin`, `images`, `sounds`, `tables` (with
+`columns`), `texts`, `sequences` (of bases), `tagging` (with `tags`), `corpus`, `series` and
+`arrays` (with `numbers`, of files); `large` and `large_texts` are tables in pieces, `others`
+formats that are not read. `targets` are classes, labels or numbers, `networks` what is trained,
+also from a `script`, `settings` what can be set, `split` who trains and who tests. A `job` trains,
+a `run` is its folder, read back as `typed`.
 """
 
 from ..calls import explain as _explain

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..data import Table
 from ..data.tables.columns import MISSING, Column
-from ..data.text import read_jsonl
 from ..errors import ArgumentError, DataError
 from ..spelling import near_name
 from ..table import are, quantity
@@ -23,7 +22,10 @@ from .form import Source
 from .targets import Classes, Labels, Numbers, Target, separator_of
 
 #: The endings of tables.
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq", ".jsonl", ".ndjson")
+TABLES = (
+    *(".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq", ".jsonl", ".ndjson"),
+    *(".jsonl.gz", ".ndjson.gz"),
+)
 #: The endings of files of text that are tables if all lines have tabs.
 TEXTS = (".txt", ".text", ".dat", ".seq")
 #: What a column is called that is to be learned, where nobody says which.
@@ -83,16 +85,11 @@ def read_table(
     header: bool | None = None,
     encoding: str | None = None,
 ) -> Table:
-    """The table in a file: also of records, one JSON object on each line."""
+    """The table in a file."""
     _require_memory(Path(path))
-    source: Any = path
-    if str(path).lower().endswith((".jsonl", ".ndjson")):
-        records = read_jsonl(path, flatten=".", sparse=True)
-        names = dict.fromkeys(name for r in records for name in r)
-        source = {name: [r.get(name) for r in records] for name in names}
     with options_named():
         return Table(
-            source, target, kinds=kinds, ignore=drop, missing=MISSING | set(missing),
+            path, target, kinds=kinds, ignore=drop, missing=MISSING | set(missing),
             decimal=decimal, dates=dates, header=header, encoding=encoding or "utf-8",
         )  # fmt: skip
 
@@ -167,7 +164,7 @@ def _require_memory(path: Path) -> None:
         raise DataError(
             f"{path}: a table of {size / 2**30:,.1f} GB needs about "
             f"{size * _UNPACKED / 2**30:,.0f} GB of memory, which are not there; give a part of "
-            "its rows (`backlit train` reads CSV and Parquet files of numbers and categories in "
+            "its rows (`backlit train` reads tables of numbers and categories, or of texts, in "
             "pieces)"
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -38,7 +38,58 @@ from .tables import Rows, described, targets_text
 from .targets import Classes, Labels, Numbers, Target
 
 
-class LargeTable(Examples):
+class Pieces(Examples):
+    """Examples of a table that is read in pieces: `rows`, of which those that are `known` count."""
+
+    def __init__(self, *args: Any, rows: TableStream, known: np.ndarray, **more: Any):
+        super().__init__(*args, **more)
+        self.rows = rows
+        self.known = known
+
+    def trained_rows(self, training: np.ndarray) -> TableStream:
+        """The rows of these examples."""
+        chosen = np.zeros(len(self.known), bool)
+        chosen[np.flatnonzero(self.known)[training]] = True
+        return self.rows.where(chosen)
+
+    def scaled(self, training: np.ndarray) -> Target:
+        """The target by the answers of these examples."""
+        target: Target = self.target
+        return target.scaled(self.answers[training]) if isinstance(target, Numbers) else target
+
+    def encode(self, form: Form, table: Table) -> np.ndarray:
+        """What the network reads of some rows."""
+        raise NotImplementedError
+
+    def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
+        """The rows of each part, as numbers in a temporary file."""
+        found = self.split(settings)
+        form = form or replace(self.learn(found.training, settings), dialect=self.source.dialect)
+        order = np.concatenate([found.training, found.validation, found.test])
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        x: Any = None
+        at = 0
+        for table in self.rows.where(self.known):
+            encoded = self.encode(form, table)
+            if x is None:
+                with tempfile.TemporaryFile(prefix="backlit-") as file:
+                    shape = (len(order), *encoded.shape[1:])
+                    x = np.memmap(file, encoded.dtype, "w+", shape=shape)
+            x[place[at : at + len(table)]] = encoded
+            at += len(table)
+        y = self._encoded(form.target)[order]
+        ends = np.cumsum([0, *found.sizes]).tolist()
+        made = [TensorDataset(x[a:b], y[a:b]) for a, b in pairwise(ends)]
+        return Parts(form, *made)
+
+    def _encoded(self, target: Target) -> np.ndarray:
+        if isinstance(target, Numbers):
+            return target.encode(self.answers)
+        return self.answers.astype(np.int64 if isinstance(target, Classes) else np.float32)
+
+
+class LargeTable(Pieces):
     """Rows of a table of numbers, categories and dates that does not fit into memory."""
 
     kind = "table"
@@ -48,16 +99,14 @@ class LargeTable(Examples):
         """A CSV or Parquet file that is too large to be read as a whole."""
         if not is_table(source.path) or not exceeds_memory(source.path):
             return None
-        if source.dataset.lower().endswith((".jsonl", ".ndjson")):
-            return None
         source.require_only(cls.kind, "group", *OF_TABLES)
         with options_named():
-            first = next(iter(_stream(source)))
+            first = next(iter(stream_of(source)))
             targets = choose_targets(source, first)
             groups_of(source, first)
             source, ordered = dated(source, first.columns)
-            stream = _stream(source, targets)
-            seen = _Seen(stream, targets, source)
+            stream = stream_of(source, targets)
+            seen = Seen(stream, targets, source)
         useless, why = seen.useless()
         features = [n for n in stream.kinds if n not in (*targets, source.group, *useless)]
         if not features:
@@ -66,15 +115,10 @@ class LargeTable(Examples):
                 f"something, but {'; '.join(why) or 'there is none'}"
             )
         target, answers = seen.learned()
-        kinds = Counter(dict.fromkeys(target.labels, 0))
-        if isinstance(target, Classes):
-            kinds.update(dict(zip(target.names, np.bincount(answers).tolist(), strict=True)))
-        elif isinstance(target, Labels):
-            kinds.update(dict(zip(target.names, answers.sum(axis=0).astype(int), strict=True)))
         found = [
             ("table", f"{seen.rows:,} rows, read in pieces: it is larger than memory"),
             ("columns", described({n: stream.kinds[n] for n in features})),
-            *targets_text(targets, target, answers, counted(kinds)),
+            *targets_text(targets, target, answers, counted(seen.counts(target, answers))),
             ("split", "rows are drawn by their numbers"),
         ]
         gaps = {n: seen.columns[n].missing for n in features if seen.columns[n].missing}
@@ -98,48 +142,19 @@ class LargeTable(Examples):
         return cls(
             source, source.path.name, found, notes, settings,
             raw=None, answers=answers, target=target, groups=seen.groups(),
-            rows=_stream(source, ignore=ignored), known=seen.known,
+            rows=stream_of(source, ignore=ignored), known=seen.known,
         )  # fmt: skip
-
-    def __init__(self, *args: Any, rows: TableStream, known: np.ndarray, **more: Any):
-        super().__init__(*args, **more)
-        self.rows = rows
-        self.known = known
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Rows:
         """Means, deviations and categories of the training part."""
-        chosen = np.zeros(len(self.known), bool)
-        chosen[np.flatnonzero(self.known)[training]] = True
-        encoding = TableEncoding(self.rows.where(chosen))
+        encoding = TableEncoding(self.trained_rows(training))
         kinds = {n: self.rows.kinds[n] for n in encoding.columns}
-        target = self.target
-        if isinstance(target, Numbers):
-            target = target.scaled(self.answers[training])
-        return Rows(target, encoding.state_dict(), kinds)
+        return Rows(self.scaled(training), encoding.state_dict(), kinds)
 
-    def parts(self, settings: Mapping[str, Any], form: Form | None = None) -> Parts:
-        """The rows of each part, as numbers in a temporary file."""
-        found = self.split(settings)
-        form = form or replace(self.learn(found.training, settings), dialect=self.source.dialect)
+    def encode(self, form: Form, table: Table) -> np.ndarray:
+        """(N, inputs), float32."""
         assert isinstance(form, Rows)
-        order = np.concatenate([found.training, found.validation, found.test])
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        with tempfile.TemporaryFile(prefix="backlit-") as file:
-            x = np.memmap(file, np.float32, "w+", shape=(len(order), form.facts()["inputs"]))
-        at = 0
-        for table in self.rows.where(self.known):
-            x[place[at : at + len(table)]] = form.encode(table)[0]
-            at += len(table)
-        y = self._encoded(form.target)[order]
-        ends = np.cumsum([0, *found.sizes]).tolist()
-        made = [TensorDataset(x[a:b], y[a:b]) for a, b in pairwise(ends)]
-        return Parts(form, *made)
-
-    def _encoded(self, target: Target) -> np.ndarray:
-        if isinstance(target, Numbers):
-            return target.encode(self.answers)
-        return self.answers.astype(np.int64 if isinstance(target, Classes) else np.float32)
+        return form.encode(table)[0]
 
 
 class _Known:
@@ -166,11 +181,19 @@ class _Known:
             self._last = float(column.values[-1])
 
 
-class _Seen:
+class Seen:
     """What a first pass says: of each column, the answers, and which rows have one."""
 
-    def __init__(self, stream: TableStream, targets: Sequence[str], source: Source):
-        self.targets, self.source = list(targets), source
+    def __init__(
+        self,
+        stream: TableStream,
+        targets: Sequence[str],
+        source: Source,
+        needs: Sequence[str] = (),
+        watch: Callable[[Table], None] | None = None,
+    ):
+        """`needs` are further columns that must have a value; `watch` gets the rows that count."""
+        self.targets, self.source, self.needs, self.watch = list(targets), source, needs, watch
         self.columns = {name: _Known(kind) for name, kind in stream.kinds.items()}
         self.rows = 0
         self._answers: list[np.ndarray] = []
@@ -195,8 +218,11 @@ class _Seen:
         columns = [table.columns[n] for n in self.targets]
         for name, column in table.columns.items():
             self.columns[name].add(column)
-        there = ~np.any([c.missing for c in columns], axis=0)
+        needed = [*columns, *(table.columns[n] for n in self.needs)]
+        there = ~np.any([c.missing for c in needed], axis=0)
         self._known.append(there)
+        if self.watch is not None:
+            self.watch(table.rows(there))
         if self._labels:
             if not indicators(table, self.targets):
                 raise DataError(
@@ -242,6 +268,15 @@ class _Seen:
             )
         return Numbers.learn(self.targets, answers), answers
 
+    def counts(self, target: Target, answers: np.ndarray) -> Counter[str]:
+        """How often each class, or each label, occurs."""
+        counts = Counter(dict.fromkeys(target.labels, 0))
+        if isinstance(target, Classes):
+            counts.update(dict(zip(target.names, np.bincount(answers).tolist(), strict=True)))
+        elif isinstance(target, Labels):
+            counts.update(dict(zip(target.names, answers.sum(axis=0).astype(int), strict=True)))
+        return counts
+
     def useless(self) -> tuple[list[str], list[str]]:
         """Columns that say nothing, and why: they are left out."""
         useless, why = [], []
@@ -265,12 +300,18 @@ class _Seen:
         return useless, why
 
 
-def _stream(source: Source, targets: Sequence[str] = (), ignore: Sequence[str] = ()) -> TableStream:
-    kinds = {n: "category" for n in source.category if n not in ignore}
+def stream_of(
+    source: Source,
+    targets: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> TableStream:
+    """The pieces of a table, without some columns; `kinds` says what others are."""
+    known = {n: "category" for n in source.category if n not in ignore} | dict(kinds or {})
     return TableStream(
         source.dataset,
         list(targets) or None,
-        kinds=kinds,
+        kinds=known,
         ignore=[*source.drop, *ignore],
         missing=MISSING | set(source.missing),
         decimal=source.decimal,

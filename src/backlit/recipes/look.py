@@ -11,9 +11,10 @@ from .corpus import Corpus
 from .form import Source
 from .images import Images
 from .large import LargeTable
+from .large_texts import LargeText
 from .recipe import Recipe
 from .sequences import SequenceTask
-from .series import Series
+from .series import LargeSeries, Series
 from .settings import checked
 from .sounds import Sounds
 from .tables import Tabular
@@ -21,7 +22,18 @@ from .tagging import Tagging
 from .task import Task, look_at
 from .texts import TextTask
 
-Task.kinds += [Playground, Digits, Files, Cifar, LargeTable, Images, Sounds, Tagging]
+Task.kinds += [
+    Playground,
+    Digits,
+    Files,
+    Cifar,
+    LargeSeries,
+    LargeText,
+    LargeTable,
+    Images,
+    Sounds,
+    Tagging,
+]
 Task.kinds += [ArrayTask, SequenceTask, Corpus]
 Task.kinds += [Series, TextTask, Tabular]  # of tables, the more special ones first
 

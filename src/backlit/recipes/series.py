@@ -15,8 +15,18 @@ from ..data.tables.columns import Column
 from ..errors import ArgumentError, DataError
 from ..table import quantity
 from . import networks
-from .columns import choose_targets, dated, indicators, is_table, open_table, read_table
+from .columns import (
+    choose_targets,
+    dated,
+    exceeds_memory,
+    indicators,
+    is_table,
+    open_table,
+    options_named,
+    read_table,
+)
 from .form import OF_TABLES, Form, Parts, Source, is_file
+from .large import stream_of
 from .recipe import Recipe, batch_for, epochs_for
 from .split import Split, by_time
 from .targets import Numbers
@@ -171,30 +181,9 @@ class Series(Recipe):
         """A table whose dates come in even steps, when the target is a number."""
         if not is_table(source.path):
             return None
-        asked = source.kind == cls.kind or source.time is not None
         table = open_table(source)
-        time = source.time or _time(table)
-        if source.time is not None and source.time not in table.columns:
-            raise ArgumentError(
-                f"{source.path}: time must be one of {', '.join(table.columns)}, got {time!r}"
-            )
-        numbers = [n for n, c in table.columns.items() if c.kind == "number" and n != time]
-        if not asked and (time is None or not numbers):
-            return None
-        targets = choose_targets(source, table.select(numbers) if not source.target else table)
-        other = next((n for n in targets if table.columns[n].kind != "number"), None)
-        if not asked and (other is not None or indicators(table, targets)):
-            return None
-        if other is not None:
-            raise ArgumentError(f"{source.path}: a series forecasts numbers, not {other}")
-        if len(targets) > 1:
-            raise ArgumentError(
-                f"{source.path}: of a series one column is forecast, got {', '.join(targets)}; "
-                "leave out all but one, or say --kind table, whose rows are no series"
-            )
-        (target,) = targets
-        source.require_only(cls.kind, "time", "fill", *OF_TABLES)
-        return cls._of(source, table, time, target, numbers)
+        chosen = _chosen(source, table)
+        return None if chosen is None else cls._of(source, table, *chosen)
 
     @classmethod
     def _of(
@@ -297,10 +286,62 @@ class Series(Recipe):
                 f"{self.name}: every part must have more than window={form.window} and "
                 f"horizon={horizon} steps, got {len(part)}; take shorter ones"
             )
-        x = np.stack([rows[s - form.window : s] for s in starts])
         at = form.columns.index(self.target)
-        y = np.stack([rows[s : s + horizon, at] for s in starts])
-        return TensorDataset(x, y)
+        seen = rows[starts[0] - form.window : starts[-1]]
+        said = rows[starts[0] : starts[-1] + horizon, at]
+        # Windows overlap: as views they take no memory beside the rows.
+        x = np.lib.stride_tricks.sliding_window_view(seen, form.window, axis=0)
+        y = np.lib.stride_tricks.sliding_window_view(said, horizon)
+        return TensorDataset(x.transpose(0, 2, 1), y)
+
+
+class LargeSeries(Series):
+    """A series in a table that does not fit into memory as it is: only its numbers are kept."""
+
+    @classmethod
+    def recognise(cls, source: Source) -> Series | None:
+        """A table that is too large to be read as a whole, whose first rows are a series."""
+        if not is_table(source.path) or not exceeds_memory(source.path):
+            return None
+        with options_named():
+            first = next(iter(stream_of(source)))
+            chosen = _chosen(source, first)
+            if chosen is None:
+                return None
+            time, target, numbers = chosen
+            source, _ = dated(source, first.columns)
+            wanted = [*([] if time is None else [time]), *numbers]
+            stream = stream_of(source, ignore=[n for n in first.columns if n not in wanted])
+            table = Table.joined(stream)
+        made = cls._of(source, table, time, target, numbers)
+        made.found.insert(0, ("table", "read in pieces: it is larger than memory"))
+        return made
+
+
+def _chosen(source: Source, table: Table) -> tuple[str | None, str, list[str]] | None:
+    """The column of time, if there is one, the target, and all numbers; None if it is no series."""
+    asked = source.kind == Series.kind or source.time is not None
+    time = source.time or _time(table)
+    if source.time is not None and source.time not in table.columns:
+        raise ArgumentError(
+            f"{source.path}: time must be one of {', '.join(table.columns)}, got {time!r}"
+        )
+    numbers = [n for n, c in table.columns.items() if c.kind == "number" and n != time]
+    if not asked and (time is None or not numbers):
+        return None
+    targets = choose_targets(source, table.select(numbers) if not source.target else table)
+    other = next((n for n in targets if table.columns[n].kind != "number"), None)
+    if not asked and (other is not None or indicators(table, targets)):
+        return None
+    if other is not None:
+        raise ArgumentError(f"{source.path}: a series forecasts numbers, not {other}")
+    if len(targets) > 1:
+        raise ArgumentError(
+            f"{source.path}: of a series one column is forecast, got {', '.join(targets)}; "
+            "leave out all but one, or say --kind table, whose rows are no series"
+        )
+    source.require_only(Series.kind, "time", "fill", *OF_TABLES)
+    return time, targets[0], numbers
 
 
 def _steps(moments: np.ndarray) -> np.ndarray:

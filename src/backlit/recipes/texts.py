@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -161,17 +161,10 @@ class TextTask(Examples):
             return None
         table = open_table(source)
         targets = choose_targets(source, table)
-        columns = [n for n in table.columns if n not in targets and _is_text(table, n)]
-        if not columns:
+        column = text_column(source, table, targets)
+        if column is None:
             return None
         source.require_only(cls.kind, "group", *OF_TABLES)
-        named = [n for n in columns if n.lower() in _NAMES]
-        if len(columns) > 1 and len(named) != 1:
-            raise ArgumentError(
-                f"{path}: texts of one column are learned from, but {', '.join(columns)} have "
-                f"some; leave out all but one: --drop {','.join(columns[1:])}"
-            )
-        column = (named or columns)[0]
         there = table.known(column)
         empty = len(table) - len(there)
         table, notes = known_rows(there, targets)
@@ -190,7 +183,7 @@ class TextTask(Examples):
         answers: Any, strata: Any, notes: list[str], groups: Any = None,
         fixed: np.ndarray | None = None, unit: str | None = None,
     ) -> TextTask:  # fmt: skip
-        unit = unit or ("signs" if _are_signs(texts) else "words")
+        unit = unit or unit_of(texts)
         lengths = [len(cut(t, unit)) for t in texts]
         empty = lengths.count(0)
         if empty:
@@ -198,31 +191,13 @@ class TextTask(Examples):
                 f"{source.path}: every text must have a word, but {empty:,} have none, the first "
                 f"is text {lengths.index(0) + 1}"
             )
-        length = min(_LONGEST, int(np.quantile(lengths, _WHOLE, method="higher")))
-        found = [
-            ("texts", f"{column}: {min(lengths)} to {max(lengths)} {unit}, {length} are read"),
-        ]
-        if target.labels:
-            listed = counted(occurrences(target, answers))
-            found.append((target.kind, f"{len(target.labels)}: {listed}"))
-            notes += unbalanced(target, answers)
-        else:
-            found.append(("target", ", ".join(target.names)))  # type: ignore[attr-defined]
+        length = length_of(lengths)
+        listed = counted(occurrences(target, answers)) if target.labels else ""
+        found = found_of(target, column, unit, (min(lengths), max(lengths), length), listed)
+        notes += unbalanced(target, answers)
         equal, said = copies(texts, "text")
         notes += said
-        size = batch_for(len(texts))
-        settings = {
-            "model": "bag:64" if unit == "words" else "cnn:32",
-            "dropout": 0.3,
-            "lr": 5e-3,
-            "length": length,
-            "words": 20_000,
-            "vectors": "" if unit == "words" else None,
-            "batch_norm": None,
-            "activation": None,
-            "batch_size": size,
-            "epochs": epochs_for(len(texts), size, 1000),
-        }
+        settings = recipe_of(unit, length, len(texts))
         return cls(
             source, name, found, notes, settings,
             raw=texts, answers=answers, labels=strata, fixed=fixed,
@@ -237,14 +212,83 @@ class TextTask(Examples):
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Texts:
         """The words of the training part that occur twice, the most frequent ones."""
-        rows = [cut(t, self.unit) for t in take(self.raw, training)]
-        # A word that has a vector already need not occur twice for one to be learned.
-        least = 2 if self.unit == "words" and not settings.get("vectors") else 1
-        words = Vocabulary.build(rows, min_frequency=least, max_size=settings["words"] + 2)
+        rows = (cut(t, self.unit) for t in take(self.raw, training))
+        tokens, width = vocabulary_of(rows, self.unit, settings)
         target = self.target.scaled(take(self.answers, training))
-        tokens = tuple(words.tokens[2:])
-        width = width_of(settings, Vocabulary(tokens))
         return Texts(target, tokens, self.unit, settings["length"], self.column, vectors=width)
+
+
+def text_column(source: Source, table: Table, targets: Sequence[str]) -> str | None:
+    """The column that has the texts; None if there is none."""
+    columns = [n for n in table.columns if n not in targets and _is_text(table, n)]
+    if not columns:
+        return None
+    named = [n for n in columns if n.lower() in _NAMES]
+    if len(columns) > 1 and len(named) != 1:
+        raise ArgumentError(
+            f"{source.path}: texts of one column are learned from, but {', '.join(columns)} have "
+            f"some; leave out all but one: --drop {','.join(columns[1:])}"
+        )
+    return (named or columns)[0]
+
+
+def unit_of(texts: Sequence[str]) -> str:
+    """What texts are cut into."""
+    return "signs" if _are_signs(texts) else "words"
+
+
+def length_of(lengths: Sequence[int], times: Sequence[int] | None = None) -> int:
+    """To which length texts are read, of all lengths, or of the different ones with their times.
+
+    >>> length_of([3] * 98 + [9, 900]), length_of([3, 9, 900], [98, 1, 1])
+    (9, 9)
+    """
+    order = np.argsort(lengths)
+    seen = np.cumsum(np.ones(len(lengths), np.int64) if times is None else np.take(times, order))
+    # As numpy.quantile with method="higher".
+    at = int(np.searchsorted(seen, np.ceil(_WHOLE * (seen[-1] - 1)), side="right"))
+    return min(_LONGEST, int(np.asarray(lengths)[order][at]))
+
+
+def found_of(
+    target: Target, column: str, unit: str, lengths: tuple[int, int, int], counts: str
+) -> list[tuple[str, str]]:
+    """What was understood: the lengths of the shortest and longest text, and what is read."""
+    least, most, read = lengths
+    answers = (target.kind, f"{len(target.labels)}: {counts}")
+    if not target.labels:
+        answers = ("target", ", ".join(target.names))  # type: ignore[attr-defined]
+    return [("texts", f"{column}: {least} to {most} {unit}, {read} are read"), answers]
+
+
+def recipe_of(unit: str, length: int, count: int) -> dict[str, Any]:
+    """The recipe for so many texts."""
+    size = batch_for(count)
+    return {
+        "model": "bag:64" if unit == "words" else "cnn:32",
+        "dropout": 0.3,
+        "lr": 5e-3,
+        "length": length,
+        "words": 20_000,
+        "vectors": "" if unit == "words" else None,
+        "batch_norm": None,
+        "activation": None,
+        "batch_size": size,
+        "epochs": epochs_for(count, size, 1000),
+    }
+
+
+def vocabulary_of(
+    rows: Iterable[list[str]], unit: str, settings: Mapping[str, Any]
+) -> tuple[tuple[str, ...], int]:
+    """The words of the training part that occur twice, the most frequent ones; and of how many
+    numbers their vectors are, where these are given.
+    """
+    # A word that has a vector already need not occur twice for one to be learned.
+    least = 2 if unit == "words" and not settings.get("vectors") else 1
+    words = Vocabulary.build(rows, min_frequency=least, max_size=settings["words"] + 2)
+    tokens = tuple(words.tokens[2:])
+    return tokens, width_of(settings, Vocabulary(tokens))
 
 
 def _are_signs(texts: Sequence[str]) -> bool:

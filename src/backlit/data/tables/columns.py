@@ -308,6 +308,26 @@ def _category(name: str, texts: Sequence[str | None], codes: np.ndarray | None =
     return Column(name, "category", values if codes is None else values[codes], categories)
 
 
+def joined(parts: Sequence[Column]) -> Column:
+    """The values of columns of one name and kind, one behind the other."""
+    first = parts[0]
+    odd = next((p for p in parts if (p.name, p.kind) != (first.name, first.kind)), None)
+    if odd is not None:
+        raise ArgumentError(
+            f"Table: columns that are joined must be alike, got {first.name!r} ({first.kind}) and "
+            f"{odd.name!r} ({odd.kind})"
+        )
+    if first.kind == "category":
+        texts = [c for p in parts for c in p.categories]
+        before = np.cumsum([0, *(len(p.categories) for p in parts[:-1])]).tolist()
+        places = [
+            np.where(p.values < 0, len(texts), p.values + n)
+            for p, n in zip(parts, before, strict=True)
+        ]
+        return _category(first.name, [*texts, None], np.concatenate(places))
+    return replace(first, values=np.concatenate([p.values for p in parts]))
+
+
 def _text(name: str, texts: Sequence[str | None]) -> Column:
     values = np.empty(len(texts), object)
     values[:] = texts
@@ -389,4 +409,14 @@ def _of_objects(name: str, array: np.ndarray, place: Place, kind: str | None) ->
     return _text(name, values) if kind == "text" else _category(name, values)
 
 
-__all__ = ["KINDS", "MISSING", "Column", "Place", "in_order", "mistaken", "of_array", "of_texts"]
+__all__ = [
+    "KINDS",
+    "MISSING",
+    "Column",
+    "Place",
+    "in_order",
+    "joined",
+    "mistaken",
+    "of_array",
+    "of_texts",
+]

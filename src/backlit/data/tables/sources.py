@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...array_api.arguments import whole as whole_number
 from ...errors import ArgumentError, BacklitError, DataError, MissingDependencyError
 from ...foreign import words
 from ...spelling import near_name
+from ..text.jsonl import JsonLines
 from .columns import KINDS, Column, Place, of_array, of_texts
 from .dates import ORDERS
 from .delimited import Records
@@ -157,6 +159,8 @@ def whole(source: Any, reading: Reading) -> Piece:
     """All rows of a source."""
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
+        if _is_json(path):
+            return next(_json_pieces(path, reading, None))
         if not _is_parquet(path):
             records = Records(path, **reading.csv)
             reading.look_at(records)
@@ -170,6 +174,9 @@ def pieces(path: str, reading: Reading, size: int) -> Iterator[Piece]:
     whole_number("TableStream: chunk", size)
     if _is_parquet(path):
         yield from _parquet_pieces(path, reading, size)
+        return
+    if _is_json(path):
+        yield from _json_pieces(path, reading, size)
         return
     records = Records(path, **reading.csv)
     reading.look_at(records)
@@ -190,16 +197,22 @@ def _of_records(
     return Piece(tuple(typed), f"{records.path}:", lines)
 
 
-def _of_arrays(arrays: Mapping[str, Any], source: str, reading: Reading, start: int = 0) -> Piece:
+def _of_arrays(
+    arrays: Mapping[str, Any],
+    source: str,
+    reading: Reading,
+    start: int = 0,
+    lines: np.ndarray | None = None,
+) -> Piece:
     def place(row: int) -> str:
-        return f"{source}{start + row}"
+        return f"{source}{start + row if lines is None else lines[row]}"
 
     columns = tuple(reading.array(name, data, place) for name, data in arrays.items())
     sizes = {column.name: len(column) for column in columns}
     if len(set(sizes.values())) > 1:
         raise DataError(f"Table: all columns must be equally long, got {sizes}")
     count = next(iter(sizes.values()), 0)
-    return Piece(columns, source, np.arange(start, start + count))
+    return Piece(columns, source, np.arange(start, start + count) if lines is None else lines)
 
 
 # -- other libraries' tables ----------------------------------------------------------------------
@@ -244,6 +257,33 @@ def _declared(data: Any) -> str | None:
     """The kind that a column's type says, beyond what its values do."""
     declared = str(getattr(data, "dtype", getattr(data, "type", "")))
     return "category" if declared.startswith(_DECLARED) else None
+
+
+# -- lines of JSON --------------------------------------------------------------------------------
+
+
+def _is_json(path: str) -> bool:
+    return path.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+
+
+def _json_pieces(path: str, reading: Reading, size: int | None) -> Iterator[Piece]:
+    """The records of a file, so many at a time; a field that one lacks is a missing value."""
+    records = JsonLines(path, flatten=".", sparse=True, encoding=reading.csv["encoding"]).numbered()
+    names: list[str] = []
+    while some := list(islice(records, size)):
+        lines = [line for line, _ in some]
+        there = dict.fromkeys(name for _, record in some for name in record)
+        odd = next((n for n in there if names and n not in names), None)
+        if odd is not None:
+            row = next(line for line, record in some if odd in record)
+            raise DataError(
+                f"TableStream: {path}:{row}: the field {odd!r} must be in one of the first "
+                f"{size:,} records, by which the columns are known, got {listed(names)}"
+            )
+        names = names or list(there)
+        arrays = {n: [r.get(n) for _, r in some] for n in reading.chosen(names, path)}
+        piece = _of_arrays(arrays, f"{path}:", reading, lines=np.array(lines))
+        yield piece
 
 
 # -- Parquet --------------------------------------------------------------------------------------
