@@ -174,3 +174,19 @@ def test_tags_of_a_sentence_are_judged_together(tmp_path):
     refused = CliRunner().invoke(main, ["train", str(data), "--model", "bilstm-crf", "--epochs",
                                         "1", "--label-smoothing", "0.1"])  # fmt: skip
     assert "label_smoothing has no meaning for bilstm-crf" in refused.output
+
+
+def test_a_report_of_text_has_its_characters_and_what_is_written(tmp_path):
+    path = tmp_path / "verse.txt"
+    path.write_text("the quick brown fox jumps over the lazy dog\n" * 12)
+    task = recipes.look(path, kind="corpus")
+    settings = {**task.settings, "context": 16}
+    parts = task.parts(settings)
+    x = np.asarray(parts.test[0][0])
+    form = parts.form
+    assert form.in_tokens(x) == list(form.describe(x))
+    model = form.network(settings).eval()
+    written = form.samples([x])(model)
+    assert written.startswith(form.describe(x)[:12])
+    assert len(written) == 12 + 80
+    assert written == form.samples([x])(model)

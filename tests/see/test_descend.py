@@ -46,6 +46,18 @@ def test_ways_are_those_of_the_recurrences():
     assert len(table) == 5
 
 
+def test_a_step_of_all_side_by_side():
+    found = see.descend(valley, (-5, 2), {**RACE, "LBFGS": optim.LBFGS}, steps=3)
+    table = found.side_by_side(2, 1)
+    assert table.headings[0] == "step 2 of y"
+    assert [row[0] for row in table.rows] == ["SGD", "momentum", "Adam"]
+    assert table.rows[0][1:] == ["−4.8", "", "", "1.92", "0.72"]
+    assert table.rows[1][2:5] == ["v −0.8", "", "0.32"]
+    assert re.match("m [^,]+, v [^,]+$", table.rows[2][2])
+    assert re.match("m̂ [^,]+, v̂ [^,]+$", table.rows[2][3])
+    assert "step 1 of y" in found.html()
+
+
 def test_ways_that_fly_off_end_there_and_rules_with_a_step_of_their_own_go_on():
     race = {"far": lambda p: optim.SGD(p, lr=1e200), "LBFGS": optim.LBFGS}
     found = see.descend(valley, (1.0, 1.0), race, steps=6)
@@ -184,6 +196,14 @@ def test_contours_lie_at_their_height():
     levels = levels_of(x**2 + y**2)
     assert levels == sorted(levels)
     assert len(levels) == 14
+
+
+def test_more_lines_than_colours_differ_in_dashes():
+    chart = Chart((0, 1), (0, 1))
+    for i in range(15):
+        chart.line([0, 1], [0, 1], f"line {i}")
+    looks = re.findall('h28"([^/]+)/>', chart.svg())
+    assert len(set(looks)) == len(looks) == 15
 
 
 def test_axes_have_round_numbers():

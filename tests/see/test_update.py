@@ -161,6 +161,8 @@ def test_updates_that_are_refused():
         see.update(nn.Linear(2, 2), w)
     with pytest.raises(ArgumentError, match=r"one of the 1 of this optimizer, got float32\[1\]"):
         see.update(optim.SGD([w], 0.1), other)
+    with pytest.raises(ArgumentError, match="got Linear; give one of its own: weight, bias"):
+        see.update(optim.SGD([w], 0.1), nn.Linear(2, 2))
     with pytest.raises(ArgumentError, match=r"must have a gradient.*call loss\.backward\(\) first"):
         see.update(optim.SGD([other], 0.1), other)
     with pytest.raises(ArgumentError, match=r"LBFGS must have an update.*see.descend follows"):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -268,6 +269,9 @@ def test_the_command_replays_a_run_of_backlit_train(tmp_path, monkeypatch) -> No
     result = run(main, ["replay", "runs/digits/flight.safetensors"])
     assert result.exit_code == 0, result.output
     assert "bit for bit" in result.output
+    page = Path("runs/digits/report.html").read_text("utf-8")
+    assert "backlit replay runs/digits/flight.safetensors" in page
+    assert "Failed in epoch 1, step 2: the loss was nan" in page
 
 
 def test_the_command_takes_the_folder_and_says_when_nothing_failed(tmp_path) -> None:

@@ -41,8 +41,8 @@ class Averages:
         chart.points(t, self.series, 5)
         for i, beta in enumerate(self.plain):
             said = f"β {number(beta)}"
-            chart.line(t, self.plain[beta], f"{said}, plain", style=(2 * i + 1))
-            chart.line(t, self.corrected[beta], f"{said}, corrected", style=2 * i)
+            chart.line(t, self.plain[beta], f"{said}, plain", style=i, dash=2)
+            chart.line(t, self.corrected[beta], f"{said}, corrected", style=i, dash=0)
         return chart.svg()
 
     def save(self, path: str | os.PathLike[str]) -> None:

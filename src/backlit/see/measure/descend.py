@@ -131,6 +131,31 @@ class Descent:
             rows.append([t, *(number(found.element(n), 5) for n in names)])
         return Table(headings, rows, f"{found.label}" if rows else "")
 
+    def side_by_side(
+        self,
+        step: int = 1,
+        element: int | Sequence[int] | None = None,
+        parameter: str | None = None,
+    ) -> Table:
+        """One step of all optimizers for one number, one in a row: g, the state, the step, θ.
+
+        Corrected are the averages in the state. A way that has ended before, and a rule with a step
+        of its own, is left out.
+        """
+        rows: list[list[str]] = []
+        label = ""
+        for name, way in self.ways.items():
+            if not 1 <= step <= len(way.gradients) or self._is_own(way):
+                continue
+            found = self.update(name, step, element, parameter)
+            element, label = found.index, found.label
+            state = ", ".join(f"{n} {number(found.element(n))}" for n in found.state_after)
+            corrected = ", ".join(f"{a.hat} {number(a.corrected)}" for a in found.averages)
+            numbers = [number(found.element(n), 5) for n in ("g", "step", "θ")]
+            rows.append([name, numbers[0], state, corrected, *numbers[1:]])
+        headings = [f"step {step} of {label}", "g", "state", "corrected", "step", "θ"]
+        return Table(headings, rows)
+
     def _way(self, name: str) -> Way:
         if name not in self.ways:
             raise ArgumentError(f"descend: there are {', '.join(self.ways)}, got {name!r}")
@@ -235,7 +260,10 @@ class Descent:
         if self._model is not None or self._shapes == [(2,)]:
             pictures.insert(0, self.svg())
         parts = "".join(f'<div style="flex:1 1 330px;min-width:0">{p}</div>' for p in pictures)
-        text = [f'<div style="display:flex;flex-wrap:wrap;gap:10px">{parts}</div>', _pre(str(self))]
+        flex = "display:flex;flex-wrap:wrap;gap:10px"
+        text = [f'<div style="{flex}">{parts}</div>', _pre(str(self))]
+        if any(len(w.gradients) and not self._is_own(w) for w in self.ways.values()):
+            text.append(_pre(str(self.side_by_side())))
         for name, way in self.ways.items():
             if way.gradients.shape[0] and way.make is not None and not self._is_own(way):
                 inner = f"{self.steps(name)}\n\n{self.update(name, min(2, len(way.gradients)))}"

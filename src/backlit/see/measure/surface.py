@@ -75,7 +75,8 @@ class Surface:
         goes; the lengths are those of the gradient, to one scale.
         """
         x, y = ((float(a[0]), float(a[-1])) for a in (self.xs, self.ys))
-        chart = Chart(x, y, self.title, *self.labels)
+        title = f"{self.title}, and −∇f as arrows" if arrows else self.title
+        chart = Chart(x, y, title, *self.labels)
         chart.contours(self.xs, self.ys, self.heights)
         if arrows:
             tails, slopes = self.gradients(arrows)

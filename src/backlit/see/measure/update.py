@@ -12,6 +12,7 @@ import numpy as np
 
 from ...dtypes import FLOATING
 from ...errors import ArgumentError
+from ...nn import Module
 from ...optim import Optimizer
 from ...table import Table
 from ...tensor import Tensor, wrap
@@ -191,9 +192,11 @@ def update(
         )
     params = [p for g in optimizer.param_groups for p in g["params"]]
     if not isinstance(parameter, Tensor) or not any(p is parameter for p in params):
+        own = parameter.named_parameters() if isinstance(parameter, Module) else []
+        names = ", ".join(n for n, _ in own)
         raise ArgumentError(
             f"update: the parameter must be one of the {len(params)} of this optimizer, got "
-            f"{_called(parameter)}"
+            f"{_called(parameter)}{f'; give one of its own: {names}' if names else ''}"
         )
     if parameter.grad is None:
         raise ArgumentError(

@@ -74,7 +74,7 @@ class Chart:
         self._parts: list[str] = []
         self._over: list[str] = []
         self._numbers: list[str] = []
-        self._legend: list[tuple[str, int]] = []
+        self._legend: list[tuple[str, str]] = []
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a point lies in the picture."""
@@ -89,6 +89,7 @@ class Chart:
         label: str = "",
         *,
         style: int | None = None,
+        dash: int | None = None,
         ends: bool = False,
         faint: bool = False,
     ) -> None:
@@ -96,17 +97,18 @@ class Chart:
 
         `ends` marks its start with a ring and its end with a dot. The legend has its `label`.
         """
-        i = (len(self._legend) if style is None else style) % COLOURS
+        i = len(self._legend) if style is None else style
+        look = _look(i, i + i // COLOURS if dash is None else dash)
+        i %= COLOURS
         drawn = _path([self._point(a, b) for a, b in zip(xs, ys, strict=True)])
-        dash = f' stroke-dasharray="{DASHES[i]}"' if DASHES[i] else ""
-        look = ";stroke-opacity:.4;stroke-width:1.2" if faint else ""
-        self._over.append(f'<path class="l" d="{drawn}" style="stroke:var(--c{i}){look}"{dash}/>')
+        thin = ' stroke-opacity=".45"' if faint else ""
+        self._over.append(f'<path class="l" d="{drawn}"{look}{thin}/>')
         known = [p for p in map(self._point, xs, ys) if p is not None]
         if ends and known:
             self._over.append(_circle(*known[0], f"fill:var(--paper);stroke:var(--c{i})", 4.5))
             self._over.append(_circle(*known[-1], f"fill:var(--c{i});stroke:var(--paper)", 4.5))
         if label:
-            self._legend.append((label, i))
+            self._legend.append((label, look))
 
     def points(self, xs: Numbers, ys: Numbers, style: int = 0) -> None:
         """A dot for each point."""
@@ -118,7 +120,7 @@ class Chart:
         """An arrow from each tail (N, 2), along a vector (N, 2), with lengths to one scale."""
         heads = [self._arrow(t, v) for t, v in zip(tails, _fitting(tails, vectors), strict=True)]
         d = "".join(h for h in heads if h)
-        self._over.append(f'<path class="f" d="{d}" stroke-width="1.1" stroke-opacity=".75"/>')
+        self._parts.append(f'<path class="f" d="{d}" stroke-width="1.1" stroke-opacity=".75"/>')
 
     def contours(self, xs: np.ndarray, ys: np.ndarray, values: np.ndarray) -> None:
         """Lines of equal height of values (Y, X), the lower the stronger; some say their height."""
@@ -198,13 +200,12 @@ class Chart:
         """The legend, as many entries in a line as there is room for."""
         rows: list[str] = []
         x, y = 4.0, HEIGHT + 10.0
-        for text, i in self._legend:
+        for text, look in self._legend:
             width = 42 + _DIGIT * len(text) + 8
             if x > 4 and x + width > WIDTH:
                 x, y = 4.0, y + _ROW
-            dash = f' stroke-dasharray="{DASHES[i]}"' if DASHES[i] else ""
             entry = (
-                f'<path class="l" d="M{x:.0f} {y - 4:.0f}h28" style="stroke:var(--c{i})"{dash}/>'
+                f'<path class="l" d="M{x:.0f} {y - 4:.0f}h28"{look}/>'
                 f'<text x="{x + 34:.0f}" y="{y:.0f}">{escape(text)}</text>'
             )
             if x > 4 and rows:
@@ -224,6 +225,13 @@ class Chart:
         sides = [(a - head * (u + s * 0.5 * v), b - head * (v - s * 0.5 * u)) for s in (1, -1)]
         (p, q), (r, s) = sides
         return f"M{x:.1f} {y:.1f}L{a:.1f} {b:.1f}M{p:.1f} {q:.1f}L{a:.1f} {b:.1f}L{r:.1f} {s:.1f}"
+
+
+def _look(colour: int, dash: int) -> str:
+    """The colour and the dashes of a line, as attributes."""
+    dashes = DASHES[dash % COLOURS]
+    broken = f' stroke-dasharray="{dashes}"' if dashes else ""
+    return f' style="stroke:var(--c{colour % COLOURS})"{broken}'
 
 
 def _fitting(tails: np.ndarray, vectors: np.ndarray) -> np.ndarray:
