@@ -158,6 +158,12 @@ def test_casts_inside_are_computed_in_float64():
 
 def test_a_gate_that_computes_in_float32_is_not_blamed():
     gate = (lambda x: np.exp(x.astype(np.float32)), lambda dz, x: dz * np.exp(x))
+    with pytest.warns(UserWarning, match="more cannot be decided numerically, because f rises in"):
+        assert bl.gradcheck(lambda v: bl.apply(gate, v), at(0.3, -1.2))
+
+
+def test_a_gate_that_computes_in_float32_and_is_wrong_is_told_that_it_does():
+    gate = (lambda x: np.exp(x.astype(np.float32)), lambda dz, x: dz * x)
     with pytest.raises(DTypeError, match="f must compute in float64, but its values are those of"):
         bl.gradcheck(lambda v: bl.apply(gate, v), at(0.3, -1.2))
 
@@ -274,3 +280,58 @@ def test_layers_of_narrower_floats_are_widened():
     assert all(bl.gradcheck(layer, x) for layer in layers)
     with pytest.raises(DTypeError, match="x and weight must have one dtype"):
         layers[0](x)
+
+
+class EarlyStop:
+    """z = tanh(x + z/2), iterated until it changes little; `backward` takes it for the solution."""
+
+    def forward(self, x):
+        self.z, last = np.tanh(x), np.inf
+        while np.abs(self.z - last).max() > 1e-4:
+            last, self.z = self.z, np.tanh(x + self.z / 2)
+        return self.z
+
+    def backward(self, dz):
+        slope = 1 - self.z**2
+        return dz * slope / (1 - slope / 2)
+
+
+class HalfSolved(EarlyStop):
+    def backward(self, dz):
+        return dz * (1 - self.z**2)
+
+
+class Narrow:
+    """1.1 tanh x, with float32 inside."""
+
+    def forward(self, x):
+        self.y = np.tanh(x.astype(np.float32)).astype(np.float64)
+        return 1.1 * self.y
+
+    def backward(self, dy):
+        return 1.1 * dy * (1 - self.y**2)
+
+
+class NarrowAndWrong(Narrow):
+    def backward(self, dy):
+        return 1.1 * dy * (1 - self.y)
+
+
+ROUGH = {
+    "values that cancel": (lambda x: (x + 1e9) - 1e9, "rises in stairs"),
+    "float32 inside": (lambda x: bl.apply(Narrow(), x), "rises in stairs"),
+    "an iteration that stops early": (lambda x: bl.apply(EarlyStop(), x), "jumps by"),
+}
+
+
+@pytest.mark.parametrize("name", ROUGH)
+def test_what_is_right_as_far_as_differences_tell_is_not_blamed(name):
+    f, why = ROUGH[name]
+    with pytest.warns(UserWarning, match=f"more cannot be decided numerically, because f {why}"):
+        assert bl.gradcheck(f, at(0.12573, -0.1321, 0.64042, 0.1049))
+
+
+@pytest.mark.parametrize("gate", [HalfSolved, NarrowAndWrong])
+def test_what_is_wrong_beyond_that_is_found(gate):
+    with pytest.raises(GradcheckError, match="differs from central differences"):
+        bl.gradcheck(lambda x: bl.apply(gate(), x), at(0.12573, -0.1321, 0.64042, 0.1049))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import roughness
 from ...errors import BacklitError
 from ...gradcheck import apart
 
@@ -322,39 +323,19 @@ def along(
     return slopes[best + 1], doubts[best]
 
 
-#: Between the points whose differences show stairs, largest first.
-_APART = tuple(10.0**-e for e in range(-1, 10))
-
-
 def stairs(
     forward: Forward,
     inputs: Sequence[Any],
     direction: dict[int, np.ndarray],
     upstream: np.ndarray,
 ) -> tuple[float, float]:
-    """How high the stairs of ⟨u, f(x + t v)⟩ are, 0 if there are none; and Σ |u f|.
+    """How high the stairs of ⟨u, f(x + t v)⟩ are, 0 if there are none; and Σ |u f|."""
 
-    Where values grow large inside a function and cancel it rises in stairs of one rounding there:
-    the third differences of points d apart are as high for each d. Those of a smooth function
-    shrink with d³, those of a kink with d (Moré and Wild, as in `rounding`).
-    """
-    heights: list[float] = []
-    total = 0.0
+    def line(t: float) -> tuple[float, float]:
+        point = [x + t * direction[j] if j in direction else x for j, x in enumerate(inputs)]
+        values = value_at(forward, point, upstream.shape)
+        terms = np.where(upstream == 0, 0.0, upstream * values)
+        return float(np.sum(terms)), float(np.sum(np.abs(terms)))
+
     with np.errstate(all="ignore"):
-        for step in _APART:
-            values = []
-            for k in range(-4, 4):
-                point = [x + k * step * direction[j] if j in direction else x
-                         for j, x in enumerate(inputs)]  # fmt: skip
-                terms = np.where(
-                    upstream == 0, 0.0, upstream * value_at(forward, point, upstream.shape)
-                )
-                values.append(float(np.sum(terms)))
-                total = float(np.sum(np.abs(terms)))
-            third = np.diff(values, 3)
-            heights.append(float(np.max(np.abs(third))) if np.isfinite(third).all() else math.inf)
-    known = 50 * _EPS["float64"] * total
-    for three in zip(heights, heights[1:], heights[2:], strict=False):
-        if known < max(three) <= 5 * min(three) < math.inf:
-            return max(three), total
-    return 0.0, total
+        return roughness.stairs(line)
