@@ -26,6 +26,8 @@ from .replay import Call
 CALLS, WALKS = 16, 48
 #: A loss pushes an output one way if so many of its gradients have that sign.
 ONE_WAY = 0.95
+#: The gradient of a squared error is a straight line, up to rounding, and no flat one.
+ENOUGH, LINEAR, STRAIGHT = 8, 1e-3, 1e-4
 #: A state is dropped if so many calls of one loss begin with the same constant one.
 DROPPED = 3
 
@@ -42,6 +44,18 @@ class _Pass:
     arrays: list[np.ndarray]
 
 
+def _aim(y: np.ndarray, g: np.ndarray) -> str:
+    """Where gradients push outputs to, if all of them to one place; else empty."""
+    y, g = y.reshape(-1).astype(np.float64), g.reshape(-1).astype(np.float64)
+    if y.size >= ENOUGH and np.ptp(y) > 0:
+        slope, at_zero = np.polyfit(y, g, 1)
+        off = float(np.max(np.abs(slope * y + at_zero - g)))
+        if slope * np.ptp(y) > LINEAR * np.abs(g).max() and off < STRAIGHT * np.abs(g).max():
+            return f"to {-at_zero / slope + 0.0:.2f}"
+    up = float((g[g != 0] < 0).mean())
+    return "up" if up >= ONE_WAY else "down" if up <= 1 - ONE_WAY else ""
+
+
 @dataclass(frozen=True)
 class _Push:
     """Which way a loss pushes what a module says of what another one made."""
@@ -51,7 +65,8 @@ class _Push:
     name: str
     #: Whether the loss's gradient goes on into the one that made it.
     onward: bool
-    up: bool
+    #: "up", "down", or the number to which a squared error pulls.
+    aim: str
 
 
 class Adversaries:
@@ -95,9 +110,9 @@ class Adversaries:
                 g = None if value is None or value.array is None else np.asarray(value.array)
                 if g is None or not g.any():
                     continue
-                up = float((g[g != 0] < 0).mean())
-                if up >= ONE_WAY or up <= 1 - ONE_WAY:
-                    self._pushes.add(_Push(place, id(p.module), p.name, bool(onward), up > 0.5))
+                aim = _aim(p.arrays[0], g)
+                if aim:
+                    self._pushes.add(_Push(place, id(p.module), p.name, bool(onward), aim))
         except FAILURES:
             return
 
@@ -121,16 +136,15 @@ class Adversaries:
             if own.onward:
                 continue
             for other in self._pushes:
-                same = other.judge == own.judge and other.onward and other.up == own.up
-                if not same or any(p.judge == own.judge and p.onward and p.up != own.up
+                same = other.judge == own.judge and other.onward and other.aim == own.aim
+                if not same or any(p.judge == own.judge and p.onward and p.aim != own.aim
                                    for p in self._pushes):  # fmt: skip
                     continue
-                way = "up" if own.up else "down"
                 yield Finding(
                     rule="wrong sign",
                     severity=ERROR,
-                    text=f"both losses push what {own.name} says of what is made {way}: the two "
-                    "networks do not work against each other",
+                    text=f"both losses push what {own.name} says of what is made the same way "
+                    f"({own.aim}): the two networks do not work against each other",
                     evidence=f"its own loss at {own.place}, and that of the network which makes it "
                     f"at {other.place}",
                     line=other.place,

@@ -225,7 +225,7 @@ class FirstStep:
             return
         self.beforehand = list(state_dropped(self.calls))
         try:
-            self.replay = replay(loss, self.calls)
+            self.replay = replay(loss, self.calls, self.loop.turned)
             self.place = place
         except BacklitError as error:
             self.shown["diagnose"] = True

@@ -8,9 +8,11 @@ returned: those ops are the loss function.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ...autograd import topological
 from ...errors import ArgumentError
@@ -27,6 +29,10 @@ CURE = (
     "for more write the computation as one module, and before the loop "
     "print(see.diagnose(model, (x, y), loss_fn, optimizer)), where loss_fn(model(x), y) is the loss"
 )
+
+
+#: Data by the id of what they were made to by turning their sign, and that.
+Turned = Mapping[int, tuple[Tensor, Any]]
 
 
 class Call:
@@ -68,8 +74,12 @@ class Parts(Module):
             self.add_module(f"{type(module).__name__}{i + 1 if len(modules) > 1 else ''}", module)
 
 
-def replay(loss: Tensor, calls: Sequence[Call]) -> Replay:
-    """The model, its batch and the loss function behind a loss whose graph is alive."""
+def replay(loss: Tensor, calls: Sequence[Call], turned: Turned | None = None) -> Replay:
+    """The model, its batch and the loss function behind a loss whose graph is alive.
+
+    `turned` has the data whose sign was turned to make others: that is done again, too.
+    """
+    turned = turned or {}
     nodes = topological([] if loss.node is None else [loss.node])
     roots = {id(root): root for root in map(_outermost, nodes) if root is not None}
     models = [r.module for r in roots.values() if any(True for _ in r.module.parameters())]
@@ -91,11 +101,11 @@ def replay(loss: Tensor, calls: Sequence[Call]) -> Replay:
     if len(models) != 1:
         count = Counter(type(m).__name__ for m in models)
         several = ", ".join(n if k == 1 else f"{n} {k} times" for n, k in count.items())
-        return _of_several(loss, made, f"{len(models)} calls of modules ({several})")
-    return _of_one(loss, made[0])
+        return _of_several(loss, made, turned, f"{len(models)} calls of modules ({several})")
+    return _of_one(loss, made[0], turned)
 
 
-def _of_one(loss: Tensor, call: Call) -> Replay:
+def _of_one(loss: Tensor, call: Call, turned: Turned) -> Replay:
     given, structure = flatten((call.inputs, call.options))
     places = [i for i, x in enumerate(given) if isinstance(x, Tensor)]
     if not places:
@@ -113,10 +123,12 @@ def _of_one(loss: Tensor, call: Call) -> Replay:
     batch = [_copy(given[i]) for i in places]
     found = _target(rest, call)
     target = batch[0] if found is None else _copy(found)
-    return Replay(call.module, [*batch, target], again, _loss_fn(loss, rest, outputs, found))
+    return Replay(
+        call.module, [*batch, target], again, _loss_fn(loss, rest, outputs, found, turned)
+    )
 
 
-def _of_several(loss: Tensor, calls: Sequence[Call], told: str) -> Replay:
+def _of_several(loss: Tensor, calls: Sequence[Call], turned: Turned, told: str) -> Replay:
     """A loss that several calls made: they, and the script's ops between them, in order."""
     starts: set[Node | None] = {loss.node}
     outputs = {n for c in calls for n in c.nodes if n is not None}
@@ -125,7 +137,7 @@ def _of_several(loss: Tensor, calls: Sequence[Call], told: str) -> Replay:
     rest = _behind(starts - outputs, outputs)
     if any(_outermost(n) is not None and _learns(_outermost(n).module) for n in rest):
         raise ArgumentError(f"the loss is made by {told}, of which one returned no Tensor; {CURE}")
-    steps: list[tuple[Any, Any]] = [(n.order, _again(n)) for n in rest]
+    steps: list[tuple[Any, Any]] = [(n.order, _again(n, turned)) for n in rest]
     steps += [(max(n.order for n in c.nodes if n is not None), _called(c)) for c in calls]
     steps.sort(key=lambda step: step[0])
     last = loss.node
@@ -183,10 +195,11 @@ def _loss_fn(
     rest: Sequence[Node],
     outputs: Sequence[Node | None],
     compared: Tensor | None,
+    turned: Turned,
 ) -> Callable[[Any, Any], Tensor]:
     """The ops between a model's outputs and the loss, as a function of outputs and target."""
     last = loss.node
-    steps = [_again(node, compared) for node in rest]
+    steps = [_again(node, turned, compared) for node in rest]
 
     def loss_fn(result: Any, target: Any) -> Tensor:
         made: dict[Any, Any] = dict(zip(outputs, flatten(result)[0], strict=True))
@@ -202,24 +215,42 @@ def _loss_fn(
 _TARGET, _HOOK = object(), object()
 
 
-def _again(node: Node, compared: Tensor | None = None) -> Callable[[dict[Any, Any]], None]:
+def _again(
+    node: Node, turned: Turned, compared: Tensor | None = None
+) -> Callable[[dict[Any, Any]], None]:
     """An op of the script, to be done again among what has been made."""
     # the walk frees the nodes, and the script may write into its Tensors
     op = node.op
-    inputs = tuple([
-        _TARGET if compared is not None and e is compared
-        else _copy(e) if _is_constant(e) else e
-        for e in node.inputs
-    ])  # fmt: skip
+    inputs = tuple([_given(e, turned, compared) for e in node.inputs])
 
     def step(made: dict[Any, Any]) -> None:
         given = [made[e] if isinstance(e, Node) or e is _TARGET else e for e in inputs]
+        given = [-e.data if isinstance(e, _Opposite) else e for e in given]
         made[node] = y = apply(op, *given)
         if y.node is not None:  # a finding is about the script's line
             y.node.code, y.node.instruction = node.code, node.instruction
             y.node.scope = node.scope
 
     return step
+
+
+@dataclass(frozen=True)
+class _Opposite:
+    """Data whose sign is turned again each time."""
+
+    data: Tensor
+
+
+def _given(edge: Any, turned: Turned, compared: Tensor | None) -> Any:
+    """What an op is given when it is done again."""
+    if compared is not None and edge is compared:
+        return _TARGET
+    if not _is_constant(edge):
+        return edge
+    made, data = turned.get(id(edge), (None, None))
+    if made is edge and isinstance(data, Tensor):
+        return _Opposite(_copy(data))
+    return _copy(edge)
 
 
 def _target(rest: Sequence[Node], call: Call) -> Tensor | None:
@@ -233,8 +264,16 @@ def _target(rest: Sequence[Node], call: Call) -> Tensor | None:
             if constants:
                 return constants[0]
         elif isinstance(node.op, Subtract | Gather | TakeAlongAxis):
-            found += [e for e in constants if e.shape[:1] == rows and e.size > 1]
+            found += [
+                e for e in constants
+                if e.shape[:1] == rows and e.size > 1 and not _counts_up(e.array)
+            ]  # fmt: skip
     return found[-1] if found and all(x is found[0] for x in found) else None
+
+
+def _counts_up(a: np.ndarray) -> bool:
+    """Whether these are the numbers of the rows themselves: what each row is picked by."""
+    return a.ndim == 1 and bool((np.asarray(a) == np.arange(len(a))).all())
 
 
 def _outermost(node: Node) -> Any:

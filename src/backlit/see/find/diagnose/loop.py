@@ -18,7 +18,7 @@ from ....location import location
 from ....nn.module import Module
 from ....nn.utils import clip_grad
 from ....op import Op
-from ....ops.elementwise import Equal
+from ....ops.elementwise import Comparison, Equal, Negative, Round
 from ....ops.loss import Loss
 from ....ops.movement import Reshape
 from ....ops.reductions import Argmax
@@ -37,6 +37,8 @@ MOST = 20_000
 MODAL = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "BatchNorm")
 #: So many numbers of what models were given are remembered.
 REMEMBERED = 4_000_000
+#: So many data are remembered that others were made of by turning their sign.
+TURNED = 32
 
 
 @dataclass
@@ -62,7 +64,9 @@ class Loop:
         self.events: list[Event] = []
         #: How many more numbers of batches are remembered; of a few steps none are.
         self._left = REMEMBERED if remembers else 0
-        self._chosen: list[Tensor] = []  # the last results of argmax
+        self._chosen: list[Tensor] = []  # the last classes, or yes and no, of outputs
+        #: The last data that were made by turning the sign of others, by their ids.
+        self.turned: dict[int, tuple[Tensor, Any]] = {}
         #: Losses that were walked back from, as long as somebody keeps them.
         self.losses: list[weakref.ref[Tensor]] = []
         self._depth = 0
@@ -225,9 +229,11 @@ class Loop:
             return
         if isinstance(op, Reshape) and y.node is None and moves_an_axis(inputs[0].shape, y.shape):
             self._note("reshaped", y, before=inputs[0].shape, rows=self._remembered([y]))
+        if isinstance(op, Negative) and y.node is None:
+            self.turned = {**dict(list(self.turned.items())[-TURNED:]), id(y): (y, inputs[0])}
         if STATE.grad_enabled:
             return
-        if isinstance(op, Argmax):
+        if isinstance(op, Argmax | Comparison | Round) and not isinstance(op, Equal):
             self._chosen = [*self._chosen[-3:], y]
         elif isinstance(op, Loss):
             self._note("compared", y, target=self._remembered(inputs[1:2]))

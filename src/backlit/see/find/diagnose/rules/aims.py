@@ -41,7 +41,7 @@ _SUMS = (Mean, Sum, Negative, Divide, Multiply)
 def without_bound(m: Material) -> Iterator[Finding]:
     """A loss that falls ever faster as the outputs grow: there is nothing for it to arrive at."""
     heads = m.heads
-    if not heads or not np.isfinite(m.loss):
+    if not heads or not np.isfinite(m.loss) or _weighs_against(m):
         return
     grads = m.slopes(heads)
     if not any(g is not None and np.isfinite(g).all() and g.any() for g in grads):
@@ -62,6 +62,24 @@ def without_bound(m: Material) -> Iterator[Finding]:
             "become small has a plus",
             explains=(*FIT, *FLOW, "learning rate too high"),
         )
+
+
+def _weighs_against(m: Material) -> bool:
+    """Whether samples are weighed, some of them negatively: so are actions that brought in little.
+
+    What they are to become is less likely, and a likelihood has no lower bound.
+    """
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, Multiply) or not node.requires_grad:
+            continue
+        for p in m.parents(node):
+            w = array_of(p.value)
+            if p.requires_grad or w is None or p.id in m.of_inputs:
+                continue
+            one_each = node.shape and w.size == node.shape[0] > 1
+            if one_each and (w < 0).any():
+                return True
+    return False
 
 
 def _descended(m: Material, heads: list[np.ndarray]) -> list[float]:

@@ -67,6 +67,8 @@ class _Order:
                 self.early.append(step)
             elif "zero" in behind:
                 self.emptied.append(since[len(since) - len(behind) + behind.index("zero")])
+            elif "clip" in behind:
+                self.clipped.append((step, norm))
         elif norm > 0 and step.facts["norm"] < min(CLIPPED * norm, NEARLY_NOTHING):
             self.clipped.append((step, norm))
 
@@ -216,12 +218,13 @@ def _amount(seen: _Order, steps: Sequence[Event], walks: Sequence[Event]) -> Ite
         )
     elif clipped and 2 * len(clipped) >= len(steps):
         step, norm = clipped[0]
+        left = step.facts["norm"]
         yield Finding(
             rule="gradients clipped away",
             severity=WARNING,
             text=f"of a gradient of norm {norm:.2g} the step gets {step.facts['norm']:.2g}",
             evidence=f"{len(clipped)} of {len(steps)} steps; between backward() and step() it is "
-            f"made {norm / max(step.facts['norm'], 1e-300):.0e} times smaller",
+            + (f"made {norm / left:.0e} times smaller" if left else "made 0"),
             line=step.place,
             next="clip to a norm near the usual one, as 1.0",
             explains=FIT,

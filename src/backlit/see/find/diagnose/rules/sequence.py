@@ -281,9 +281,10 @@ def _shorter(m: Material, shape: tuple, rows: np.ndarray) -> tuple:
 
 def padding_learnt(m: Material) -> Iterator[Finding]:
     """A loss that counts the places where the target is padding."""
-    t = m.labels
+    t, wanted = m.labels, labels_of_loss(m)
+    if t is not None and wanted is not None and t.size == wanted.size:
+        t = t.reshape(wanted.shape)  # a loss may get them in one row
     found = None if t is None else padding_of(t)
-    wanted = labels_of_loss(m)
     if found is None or wanted is None or t is None or wanted.shape != t.shape:
         return
     pad, tail = found

@@ -254,6 +254,8 @@ def scaled_otherwise(seen: _Seen) -> Iterator[Finding]:
         others = [r for key, r in rows.items() if key not in seen.train]
         if len(others) < max(LOOKED_AT, 0.9 * len(rows)) or others[0].size != mean.size:
             continue
+        if not seen.looks[place].targets:
+            continue  # looked at, as a grid is for a picture, and compared with nothing
         test = np.stack(others).astype(np.float64)
         own, deviation = test.mean(0), test.std(0)
         if not moving.any() or not np.isfinite([own, deviation]).all():

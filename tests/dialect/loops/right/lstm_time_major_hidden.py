@@ -1,0 +1,29 @@
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.r = nn.LSTM(5, 8, num_layers=2, bidirectional=True)
+        self.h = nn.Linear(16, 3)
+
+    def forward(self, x):
+        _, (h, c) = self.r(x.transpose(0, 1))
+        h = h.view(2, 2, x.shape[0], 8)[-1]
+        return self.h(torch.cat([h[0], h[1]], 1))
+
+
+x = torch.randn(128, 7, 5)
+t = x.sum(1)[:, :3].argmax(1)
+net = Net()
+opt = torch.optim.Adam(net.parameters(), lr=0.001)
+for step in range(12):
+    i = torch.randint(0, len(x), (32,))
+    loss = F.cross_entropy(net(x[i]), t[i])
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
