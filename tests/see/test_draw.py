@@ -233,8 +233,21 @@ def test_the_overview_can_be_read_at_one_glance(window):
     assert scale(frames[0], window) >= READABLE
     assert folded.count(False) > 1
     assert not any(b.kind == "repeat" and not folded[b.id] for b in tree.boxes)
-    less, _ = overview(tree, labels, (window[0] / 2, window[1] / 3))
+    less, _ = overview(tree, labels, (window[0] / 4, window[1] / 5))
     assert less.count(False) < folded.count(False)
+
+
+def test_a_network_that_would_stay_shut_is_opened_one_level():
+    """In a window where not even small texts would do: its parts are seen, and nothing inside."""
+    tree, labels = Tree(deep()), Labels(deep(), METRICS)
+
+    def opened(window):
+        folded, _ = overview(tree, labels, window)
+        return [b.title for b in tree.boxes[1:] if not folded[b.id]]
+
+    assert len(opened((1240, 1600))) > 1
+    assert opened((620, 400)) == ["Deep"]
+    assert opened((200, 100)) == []
 
 
 def test_a_picture_too_large_to_be_read_fills_the_window_in_rows():

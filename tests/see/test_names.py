@@ -167,3 +167,30 @@ def test_a_lone_number_is_drawn_as_itself():
     with see.recording() as r:
         (x * bl.tensor(0.5)).sum()
     assert ">0.5<" in see.draw(r).svg()
+
+
+class Stacked(nn.Module):
+    """The same lines run for the data, and for what a layer before has made of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Layer(), Layer()
+
+    def forward(self, pixels):
+        return self.second(self.first(pixels))
+
+
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mixed = nn.Conv1d(2, 2, 1)
+
+    def forward(self, signal):
+        return bl.tanh(self.mixed(signal))
+
+
+def test_what_a_module_was_given_is_named_where_the_data_come_in():
+    def run():
+        return Stacked()(bl.ones((1, 2, 3))).sum()
+
+    assert [n.name for n in see.record(run()).leaves if n.kind == "constant"] == ["signal"]

@@ -102,7 +102,7 @@ class _Tape:
         for node in self.order:
             for module in getattr(node.op, "modules", ()):  # that were called inside of it
                 add.learn(module)
-        several, fed = self._sites_of_several_ops(), self._sites_that_are_fed()
+        several, fed = self._sites_of_several_ops(), self._calls_that_are_fed()
         for node in self.order:
             sources: list[int | None] = []
             for i, x in enumerate(node.inputs):
@@ -111,9 +111,9 @@ class _Tape:
                     if not node.op.closed and not isinstance(x, Parameter):
                         alone = site not in several
                         add.called[id(x)] = argument_at(site, node.op, i, alone)
-                        if site not in fed:  # the first that it reads is what it was given
+                        if _call_of(node) not in fed:  # what it reads first is what it was given
                             add.called[id(x)] = add.called[id(x)] or data_at(site)
-                            fed.add(site)
+                            fed.add(_call_of(node))
                     self._add_leaf(x)
                 sources.append(self.made[x].id if isinstance(x, Node | Tensor) else None)
             site = node.code, node.instruction
@@ -147,13 +147,13 @@ class _Tape:
             if first.setdefault(site := (node.code, node.instruction), node.op.name) != node.op.name
         }
 
-    def _sites_that_are_fed(self) -> set[tuple[Any, int]]:
-        """The instructions that were given what others have computed."""
+    def _calls_that_are_fed(self) -> set[tuple[Any, ...]]:
+        """The user's calls that were given what others have computed."""
         return {
-            (node.code, node.instruction)
+            _call_of(node)
             for node in self.order
             for x in node.inputs
-            if isinstance(x, Node) and (x.code, x.instruction) != (node.code, node.instruction)
+            if isinstance(x, Node) and _call_of(x) != _call_of(node)
         }
 
     def _add_leaf(self, x: Tensor) -> None:
@@ -300,6 +300,19 @@ class _Tape:
         if key not in self.missing:
             self.values.pop(key, None)
             self.missing[key] = f"value not available: {why}"
+
+
+def _call_of(node: Node) -> tuple[Any, ...]:
+    """The user's call in which a node was made: from where, and of which module."""
+    scope = node.scope
+    while (
+        scope is not None
+        and scope.parent is not None
+        and scope.parent.code is node.code
+        and scope.parent.instruction == node.instruction
+    ):
+        scope = scope.parent
+    return node.code, node.instruction, id(scope)
 
 
 def _is_key(x: Any) -> bool:

@@ -19,7 +19,7 @@ from ..steps import steps
 from ..words import effect_of
 from .labels import SIGNS, TIMES_NUMBER, Labels
 from .layout import FILLED, METRICS
-from .overview import BESIDE, LARGEST, MANY, MARGIN, READABLE, SMALL, TRIES
+from .overview import BESIDE, LARGEST, MANY, MARGIN, READABLE, SMALL, TINY, TRIES
 from .tree import Box, Tree
 
 #: Up to this many nodes the chain rule is written out for each.
@@ -35,6 +35,7 @@ MAX_SENTENCES = 3000
 _OVERVIEW = {
     "readable": READABLE,
     "small": SMALL,
+    "tiny": TINY,
     "largest": LARGEST,
     "margin": MARGIN,
     "tries": TRIES,

@@ -13,6 +13,8 @@ from .tree import Tree
 READABLE = 11 / 12
 #: The smallest scale of a picture that else would show no module from inside: text of 9 pixels.
 SMALL = 0.75
+#: And of one that even so would show none: then the outermost are opened, and none inside of them.
+TINY = 0.55
 #: Small pictures are not blown up further.
 LARGEST = 1.8
 #: Room around the picture, in pixels.
@@ -35,13 +37,19 @@ def overview(
     whole then still can be read in the window."""
     known: Known = {}
     folded = _unfolded(tree, labels, window, READABLE, known)
-    if not _opened(tree, folded):
-        folded = _unfolded(tree, labels, window, SMALL, known)
+    for least in (SMALL, TINY):
+        if not _opened(tree, folded):
+            folded = _unfolded(tree, labels, window, least, known, deeper=least == SMALL)
     return folded, in_rows(tree, labels, folded, window, known)
 
 
 def _unfolded(
-    tree: Tree, labels: Labels, window: tuple[float, float], least: float, known: Known
+    tree: Tree,
+    labels: Labels,
+    window: tuple[float, float],
+    least: float,
+    known: Known,
+    deeper: bool = True,
 ) -> list[bool]:
     """Which boxes stay folded if the picture must not be smaller than `least`."""
     folded = tree.at_first()
@@ -61,7 +69,7 @@ def _unfolded(
             for inner in kind:
                 folded[inner] = False
             if fits():
-                queue += kind
+                queue += kind if deeper else []
                 continue
             failures += 1
             for inner in kind:

@@ -676,7 +676,7 @@ $("meanings").innerHTML = "<dt>4×3 ‖2‖</dt><dd>shape and Euclidean norm; a 
 // -- moving about -----------------------------------------------------------------------------
 
 // As in overview.py: as much unfolded as can be read at one glance, in rows that fill the window.
-const {readable: READABLE, small: SMALL, largest: LARGEST, margin: MARGIN, tries: TRIES, beside: BESIDE, many: MANY} = D.overview;
+const {readable: READABLE, small: SMALL, tiny: TINY, largest: LARGEST, margin: MARGIN, tries: TRIES, beside: BESIDE, many: MANY} = D.overview;
 const readable = () => extent()[0] < 700 ? 0.7 * READABLE : READABLE;     // a telephone is held closer
 const rowAt = (k) => extent()[0] / k - 2 * MARGIN;
 // A narrow window is scrolled down, as a page is on a telephone.
@@ -709,10 +709,10 @@ function overview() {
   frames.clear();
   unfold(readable());
   const nests = B.map((_, b) => b).filter((b) => b && B[b].parent === 0 && B[b].members.some(isModule));
-  if (nests.length && nests.every((b) => folded[b])) unfold(Math.min(SMALL, readable()));
+  for (const least of [SMALL, TINY]) if (nests.length && nests.every((b) => folded[b])) unfold(Math.min(least, readable()), least === SMALL);
   fit();
 }
-function unfold(least) {
+function unfold(least, deeper = true) {
   folded = atFirst();
   frames.clear();
   const fits = () => besides().some((beside) => tryRows(rowAt(least), beside) >= least);
@@ -728,7 +728,7 @@ function unfold(least) {
     for (const kind of [...kinds.values()].sort((p, q) => home(q) - home(p))) {
       if (failures === TRIES) break;
       for (const inner of kind) { folded[inner] = false; forget(inner); }
-      if (fits()) { queue.push(...kind); continue; }
+      if (fits()) { if (deeper) queue.push(...kind); continue; }
       failures++;
       for (const inner of kind) { folded[inner] = true; forget(inner); }
     }
@@ -953,14 +953,15 @@ if (D.output !== null) FINDS.push([/loss|cost/i.test(N.label[D.output]) || N.op[
 {
   const norm = D.statistics.indexOf("norm");
   let most = -1, largest = 0;
-  for (let n = 0; n < COUNT; n++) if (N.kind[n] === "parameter" && D.gradient_statistics[n]) {
+  const learned = N.kind.includes("parameter") ? "parameter" : "leaf";
+  for (let n = 0; n < COUNT; n++) if (N.kind[n] === learned && D.gradient_statistics[n]) {
     const v = number(D.gradient_statistics[n][norm]);
     if (v > largest) { largest = v; most = n; }
   }
   if (most >= 0) FINDS.push(["Largest gradient", most]);
 }
 const asWhat = new Map(FINDS.map(([what, n]) => [n, what.toLowerCase()]));
-$("finds").innerHTML = FINDS.map(([what, n]) => `<button data-go="${n}" title="${escape(what === "Largest gradient" ? "The parameter whose gradient has the largest norm" : "Go to " + N.label[n])}">${what}</button>`).join("");
+$("finds").innerHTML = FINDS.map(([what, n]) => `<button data-go="${n}" title="${escape(what === "Largest gradient" ? `The ${N.kind[n]} whose gradient has the largest norm` : "Go to " + N.label[n])}">${what}</button>`).join("");
 function showHits() {
   list.hidden = !hits.length;
   list.innerHTML = hits.map((i, k) => `<li role="option" data-hit="${k}" aria-selected="${k === hit}"><span>${escape(i < COUNT ? N.name[i] || N.label[i] : B[i - COUNT].title)}</span><small>${escape(i < COUNT ? (!search.value.trim() && asWhat.get(i)) || N.where[i] || N.op[i] : "module")}</small></li>`).join("");
