@@ -130,6 +130,16 @@ def test_other_graphs_are_told_with_the_first_op_that_differs():
     assert longer.graphs_part is not None
 
 
+def test_an_attribute_that_differs_is_told():
+    x, w = bl.ones((1, 1, 6, 6)), bl.ones((1, 1, 3, 3)).requires_grad_()
+    one, other = (nn.functional.conv2d(x, w, padding=1, dilation=d).sum() for d in (1, 1))
+    assert see.compare(one, other).equal
+    far = nn.functional.conv2d(x, w, padding=2, dilation=2).sum()
+    text = str(see.compare(one, far))
+    assert "padding=((1, 1), (1, 1)), dilation=(1, 1)" in text
+    assert "padding=((2, 2), (2, 2)), dilation=(2, 2)" in text
+
+
 def test_a_graph_that_goes_on_is_told():
     x = bl.tensor(2.0, requires_grad=True)
     y = x * 3
@@ -149,6 +159,14 @@ def test_nan_and_infinity_part():
         assert found.first.beyond == 1
         same = see.what_if(one, {"w": np.array([1.0, bad], np.float32)}).record
         assert see.compare(same, same).equal
+
+
+def test_whole_numbers_have_no_rounding():
+    w = bl.tensor(np.eye(3), requires_grad=True)
+    one, other = (see.record(w[bl.tensor(i)].sum()) for i in ([0, 1, 2], [0, 2, 2]))
+    found = see.compare(one, other).first
+    assert found.node.kind == "constant"
+    assert found.text == "at [1] 1 and 2, which differ by 1; 1 of 3 elements differ"
 
 
 def test_records_from_files_are_compared_if_they_have_their_arrays(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,9 +63,11 @@ class Difference:
         text = f"{at}{number(self.numbers[0], 6)} and {number(self.numbers[1], 6)}"
         if self.largest is not None and np.isfinite(self.largest):
             text += f", which differ by {number(self.largest, 3)}"
-        text += f"; rounding explains {number(self.allowed, 2)}"
-        size = self.node.value.size if self.node.value is not None else 1
-        return text + (f"; {self.beyond} of {size} elements differ by more" if size > 1 else "")
+        if self.node.dtype in FLOATING:
+            text += f"; rounding explains {number(self.allowed, 2)}"
+        size = math.prod(self.node.shape)
+        more = " by more" if self.node.dtype in FLOATING else ""
+        return text + (f"; {self.beyond} of {size} elements differ{more}" if size > 1 else "")
 
     def __repr__(self) -> str:
         return f"Difference({name_of(self.node)}, {self.what}, {self.kind}: {self.text})"
@@ -243,6 +246,7 @@ class Comparison(Told):
             if node is not None:
                 what = formula_of(record, node) if node.kind == "op" else node.kind
                 text, place = f"{name_of(node)} = {what}, {node.type}", record.place(node)
+                text += "".join(f", {k}={node.attributes[k]}" for k in _unlike(m, n))
             lines.append(("red", f"  {name}: {text}{f' ({place})' if place else ''}"))
         return lines
 
@@ -336,6 +340,13 @@ def compare(a: Any, b: Any, names: Sequence[str] = ("a", "b")) -> Comparison:
     if len(names) != 2 or isinstance(names, str):
         raise ArgumentError(f"compare: names must be two, of a and of b, got {names!r:.60}")
     return Comparison(as_record(a), as_record(b), (str(names[0]), str(names[1])))
+
+
+def _unlike(m: NodeRecord | None, n: NodeRecord | None) -> list[str]:
+    """The attributes in which two uses of one op differ, as far as their formulas do not say so."""
+    if m is None or n is None or m.op != n.op:
+        return []
+    return [k for k, v in m.attributes.items() if n.attributes.get(k, v) != v]
 
 
 def _shown(d: Difference) -> list[str]:
