@@ -566,5 +566,11 @@ def test_courses_find_the_weights_of_a_recurrent_layer_and_its_starting_values_b
     assert float(layer._flat_weights[5].detach().min()) == 1
 
 
+def test_a_model_for_several_devices_is_the_model():
+    layer, x = torch.nn.Linear(2, 3), torch.ones(4, 2)
+    assert torch.equal(torch.nn.parallel.data_parallel(layer, x, [0, 1]), layer(x))
+    assert torch.equal(torch.nn.parallel.data_parallel(layer, (x,), module_kwargs={}), layer(x))
+
+
 def test_nothing_is_being_scripted_or_traced():
     assert torch.jit.is_scripting() is torch.jit.is_tracing() is False
