@@ -18,6 +18,7 @@ from backlit.see.show.widget import _SCRIPT
 from backlit.table import Table
 from backlit.train import Trainer, load_flight
 from backlit.train.rates import RateRange
+from graphs import deep
 
 
 class Text(HTMLParser):
@@ -190,6 +191,46 @@ def test_the_widget_and_python_know_what_is_chosen():
         live.select(9)
 
 
+def test_a_value_that_is_typed_on_the_page_is_set_and_the_page_shows_what_comes_of_it():
+    pytest.importorskip("anywidget", reason="needs anywidget")
+    x, y = (bl.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    x.name, y.name = "x", "y"
+    live = see.draw(x * y, title="a product").widget()
+    before = live.page
+    live.select("x")
+    live.set_state({"edit": {"node": 0, "what": "value", "text": "−7", "number": 1}})
+    assert live.record.find("x").value.item() == -7
+    assert live.changed.output.text == "6 → −21"
+    assert live.selected is live.record.find("x")
+    assert live.answer["said"].splitlines()[0].endswith(": 6 → −21")
+    assert live.page != before
+    assert '"given":{"0":"value"}' in live.page
+    live.set_state({"edit": {"node": 1, "what": "upstream", "text": "[0] = 1", "number": 2}})
+    assert live.answer["bad"]
+    assert "is no value: IndexError" in live.answer["said"]
+    live.set("y", 5.0, "upstream")
+    assert [live.record.find(n).upstream.item() for n in "xy"] == [3, 5]
+    live.set_state({"edit": {"undo": True, "number": 3}})
+    assert live.answer == {"said": "taken back: the upstream of y", "bad": False, "count": 1}
+    live.undo()
+    assert live.page == before
+    assert live.changed is None
+    live.set_state({"edit": {"node": 0, "what": "value", "text": "exit()", "number": 4}})
+    assert "it must be a number, or a list of numbers" in live.answer["said"]
+    large = see.draw(deep(3)).widget()
+    large.set("embed.bias", 1.0)
+    assert large.answer["said"].splitlines()[-1].endswith("more, in widget.changed")
+
+
+def test_an_inner_gate_of_an_opened_op_can_be_selected():
+    pytest.importorskip("anywidget", reason="needs anywidget")
+    x = bl.tensor([1.0, 3.0], requires_grad=True)
+    record = see.record(bl.mean(x))
+    live = see.draw(record, unfold="mean").widget()
+    live.set_state({"picked": len(record.nodes)})
+    assert live.selected.label.startswith("sum")
+
+
 def test_without_anywidget_the_cure_is_told(monkeypatch):
     widget._widget_class.cache_clear()
     monkeypatch.setitem(sys.modules, "anywidget", None)
@@ -207,6 +248,8 @@ CELLS_OF_A_NOTEBOOK = [
     "see.check(bl.tanh, x)",
     "widget = see.draw(loss).widget(); widget.select('x'); widget",
     "see.explain(x, loss)",
+    "widget.set_state({'edit': {'node': widget.record.find('x').id, 'what': 'value',"
+    " 'text': '[0, 1] = 5'}}); widget.record.find('x').value.array.tolist()",
 ]
 
 
@@ -230,18 +273,53 @@ def test_a_notebook_runs_and_shows_everything(tmp_path):
     assert "tanh" in Text(html[5]).text
     assert "application/vnd.jupyter.widget-view+json" in shown[6]
     assert "<math" in html[7]
+    assert shown[8]["text/plain"] == "[[1.0, 5.0]]"
     assert all("text/plain" in data for data in shown[1:])
 
 
 @pytest.mark.browser
-def test_page_and_notebook_tell_each_other(browser, tmp_path):
-    """The widget's own script, with a model that stands for the notebook's."""
+def test_what_is_typed_on_the_page_goes_to_python_and_the_new_page_comes_back(browser, tmp_path):
     x, y = (bl.tensor(v, requires_grad=True) for v in (2.0, 3.0))
-    page = see.draw(x * y).html()
-    script = _SCRIPT.replace("export default { render };", "")
-    (tmp_path / "host.html").write_text(
+    live = see.draw(x * y).widget(height=700)
+    (tmp_path / "host.html").write_text(_host(live.page))
+    browser.get((tmp_path / "host.html").as_uri())
+    wait = "const done = arguments[0]; setTimeout(done, 400)"
+    browser.execute_async_script(wait)
+    browser.execute_script("choose('picked', 0)")
+    browser.execute_async_script(wait)
+    browser.switch_to.frame(0)
+    typed = "document.querySelector('form.edits [name=value]')"
+    assert browser.execute_script(f"return {typed} === null")  # nobody listens yet
+    browser.switch_to.default_content()
+    browser.execute_script("choose('answer', {said: '', bad: false, count: 0})")
+    browser.execute_async_script(wait)
+    browser.switch_to.frame(0)
+    browser.execute_script(f"{typed}.value = '7'; {typed}.form.requestSubmit()")
+    browser.execute_async_script(wait)
+    browser.switch_to.default_content()
+    edit = browser.execute_script("return state.edit")
+    assert edit == {"node": 0, "what": "value", "text": "7", "number": 1}
+    live.set_state({"edit": edit})
+    browser.execute_script("choose('page', arguments[0]); state.answer = arguments[1]",
+                           live.page, live.answer)  # fmt: skip
+    browser.execute_async_script(wait)
+    browser.switch_to.frame(0)
+    shown = browser.execute_script("return document.getElementById('panel').innerText")
+    assert "value set" in shown
+    assert "6 → 21" in shown
+    browser.execute_script("document.querySelector('[data-undo]').click()")
+    browser.execute_async_script(wait)
+    browser.switch_to.default_content()
+    assert browser.execute_script("return state.edit") == {"undo": True, "number": 2}
+    errors = [m for m in browser.get_log("browser") if m["level"] == "SEVERE"]
+    assert errors == []
+
+
+def _host(page):
+    """The widget's own script, with a model that stands for the notebook's."""
+    return (
         "<!doctype html><div id=here></div><script>"
-        + script
+        + _SCRIPT.replace("export default { render };", "")
         + "const state = {picked: null, stop: null, height: 500, title: 'a', page: "
         + json.dumps(page).replace("<", "\\u003c")
         + "}; const changed = {};"
@@ -250,6 +328,14 @@ def test_page_and_notebook_tell_each_other(browser, tmp_path):
         "function choose(k, v) { state[k] = v; changed[k](); }"
         "render({model, el: document.getElementById('here')});</script>"
     )
+
+
+@pytest.mark.browser
+def test_page_and_notebook_tell_each_other(browser, tmp_path):
+    """The widget's own script, with a model that stands for the notebook's."""
+    x, y = (bl.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    page = see.draw(x * y).html()
+    (tmp_path / "host.html").write_text(_host(page))
     browser.get((tmp_path / "host.html").as_uri())
     wait = "const done = arguments[0]; setTimeout(done, 400)"
     browser.execute_async_script(wait)

@@ -8,6 +8,7 @@ from backlit import nn, see
 from backlit.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from backlit.nn import functional as F
 from backlit.nn.utils.checkpoint import checkpoint
+from backlit.see.show.edits import Edits
 from graphs import deep, lecture
 
 RNG = np.random.default_rng(0)
@@ -400,3 +401,26 @@ def test_what_an_optimizer_made_of_a_parameter_is_as_it_was_and_that_is_told():
     changed = see.what_if(r.of_loss(), {"weight": 0.0})
     (note,) = changed.notes
     assert note.startswith("Linear.weight got new values later (parameter ")
+
+
+def test_what_is_typed_on_a_page_is_read_and_never_run():
+    edits = Edits(see.record((bl.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True) ** 2).sum()))
+
+    def typed(text, what="value"):
+        edits.set(0, what, text)
+        node = edits.record.nodes[0]
+        return (node.value if what == "value" else node.upstream).array.tolist()
+
+    assert typed("7") == [[7, 7], [7, 7]]
+    assert typed("[[1, -2], [inf, 4e-1]]")[1][0] == np.inf
+    assert typed("[0, 1] = −5") == [[1, -5], [np.inf, pytest.approx(0.4)]]
+    assert typed("[1] = [8, 9]")[1] == [8, 9]
+    assert typed("[..., 0] = 3") == [[3, -5], [3, 9]]
+    assert typed("[:1, ::2] = 0")[0] == [0, -5]
+    assert typed("[0, 0] = 100", "upstream") == [[100, -10], [6, 18]]
+    for text in ("__import__('os')", "value * 2", "[0, x] = 1", "'a'", "", "[9] = 1", "1 +"):
+        with pytest.raises(ArgumentError, match="is no value"):
+            typed(text)
+    with pytest.raises(ArgumentError, match="what must be 'value' or 'upstream', got 'local'"):
+        edits.set(0, "local", "1")
+    assert len(edits) == 2

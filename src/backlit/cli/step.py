@@ -11,11 +11,11 @@ from rich.text import Text
 
 from ..errors import BacklitError
 from ..see.records.model import Record
+from ..see.show.edits import Edits
 from ..see.show.explain import explain as explain_gradient
 from ..see.show.words import name_of
 from .output import make_console
 from .source import HELP, OfFormula, load
-from .stepper.changing import Changes
 from .stepper.finding import search
 from .stepper.pictures import picture
 from .stepper.walking import Walk
@@ -41,7 +41,7 @@ class _Session:
 
     def __init__(self, record: Record, console: Console):
         self.walk = Walk(record)
-        self.changes = Changes(record)
+        self.changes = Edits(record, record.live.variables)
         self.console = console
 
     def show(self) -> None:
@@ -117,7 +117,7 @@ class _Session:
         elif word == "x" and rest:
             return str(explain_gradient(rest, self.walk.record))
         elif word == "!":
-            self.walk.stop.interact(self.changes.variables)
+            self.walk.stop.interact(self.changes.names)
         elif word == "/" and rest:
             return self._find(rest)
         elif word in ("set", "up") and equals and name and value:

@@ -19,11 +19,11 @@ from textual.widgets import Static
 
 from ...errors import BacklitError
 from ...see.records.model import NodeRecord, Record
+from ...see.show.edits import EXPRESSION, Edits
 from ...see.show.explain import explain
 from ...see.show.steps import Stop
 from ...see.show.words import name_of
 from . import panes, style
-from .changing import EXAMPLE, Changes
 from .dialogs import Ask, Find, Page
 from .finding import Hit
 from .panes import BAD, GRADIENT, INK, LOCAL, MARK, RAISED, SOFT, VALUE
@@ -91,7 +91,7 @@ class Stepper(App[None]):
     def __init__(self, record: Record, title: str = ""):
         super().__init__()
         self.walk_ = Walk(record, related=True)
-        self.changes = Changes(record)
+        self.changes = Edits(record, record.live.variables)
         self.heading = title
         #: The pane that a small window shows.
         self.pane_shown = "gate"
@@ -366,7 +366,7 @@ class Stepper(App[None]):
             self._renew()
             self.push_screen(Page("what that changes", panes.told(changed)))
 
-        self._ask(f"what if the {word} of {name_of(node)} were", EXAMPLE, typed, about)
+        self._ask(f"what if the {word} of {name_of(node)} were", EXPRESSION, typed, about)
 
     def _renew(self) -> None:
         """Show the record as it is with what is set now."""
@@ -423,7 +423,7 @@ class Stepper(App[None]):
         """A Python prompt; the screen comes back afterwards."""
         try:
             with self.suspend():
-                self.walk_.stop.interact(self.changes.variables)
+                self.walk_.stop.interact(self.changes.names)
         except SuspendNotSupported:
             self.notify("This terminal cannot be handed over to Python.", severity="error")
         self.refresh()

@@ -40,13 +40,16 @@ class Change:
             return float(np.abs(b.astype(np.float64) - a.astype(np.float64)).max())
 
     @property
+    def short(self) -> str:
+        """`3 → 12`; of an array its norm."""
+        return " → ".join(_short(v) for v in (self.before, self.after))
+
+    @property
     def text(self) -> str:
-        """`3 → 12`; of an array its norm, and the largest difference of an element."""
-        shown = [_short(v) for v in (self.before, self.after)]
-        text = " → ".join(shown)
+        """The same, of an array with the largest difference of an element."""
         if self.after is None or self.after.size == 1 or self.largest is None:
-            return text
-        return f"{text}, largest difference {number(self.largest, 3)}"
+            return self.short
+        return f"{self.short}, largest difference {number(self.largest, 3)}"
 
     def __repr__(self) -> str:
         return f"Change({name_of(self.node)}, {self.what}: {self.text})"

@@ -83,6 +83,7 @@ class Drawing:
         tokens: Any = None,
     ):
         self.record = record
+        self._unfold = unfold
         self._opened = opened(record, unfold)
         self._pictures, self._tokens = pictures, tokens
         self.title = title or _title(record)
@@ -136,9 +137,15 @@ class Drawing:
 
     def widget(self, height: int = 560) -> Any:
         """The page as a widget of a notebook: what is chosen on it is `widget.selected`, and
-        `widget.select("fc1.weight")` chooses there. Needs anywidget (`backlit[notebook]`).
+        `widget.select("fc1.weight")` chooses there. A value that is typed on the page, or set by
+        `widget.set("fc1.weight", 0.0)`, changes what both show: see `see.what_if`. Needs anywidget
+        (`backlit[notebook]`).
         """
-        return widget_of(self.record, self.html(), self.title, height)
+        return widget_of(self, height)
+
+    def of(self, record: Record) -> Drawing:
+        """The drawing of another record, as this one is."""
+        return Drawing(record, self.title, self._unfold, self._pictures, self._tokens)
 
     def __str__(self) -> str:
         return self.text()

@@ -47,7 +47,7 @@ _BODY = Path(__file__).with_name("view.html")
 
 
 #: Files with more of the page's styles and scripts.
-_PARTS = ("pictures", "frames", "trace", "titles", "scale")
+_PARTS = ("pictures", "frames", "trace", "titles", "scale", "edits")
 
 
 def page(tree: Tree, labels: Labels, title: str, more: dict[str, Any]) -> str:
@@ -72,6 +72,8 @@ def _data(tree: Tree, labels: Labels, title: str) -> dict[str, Any]:
         "title": title,
         "metrics": {**METRICS, "filled": FILLED},
         "overview": _OVERVIEW,
+        "own": len(record.nodes),
+        "given": {n.id: n.given for n in nodes if n.given},
         "output": record.output,
         "input": labels.input,
         "error": record.error,

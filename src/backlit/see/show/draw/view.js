@@ -8,6 +8,7 @@ const COUNT = N.kind.length;
 const ITEM = 0, IN = 1, OUT = 2, BEND = 3;
 const $ = (id) => document.getElementById(id);
 const pictures = picturing(D);
+const edits = editing(D);
 const film = filming(D, pictures, () => { sentence(); if (picked !== null) details(picked); paint(); });
 const stage = $("stage"), world = $("world"), far = $("far"), near = $("near"), panel = $("panel");
 const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
@@ -870,6 +871,7 @@ function details(item) {
   const value = (m) => N.values[m] && knowsValue(m), gradient = (m) => N.gradients[m] && knowsGrad(m), passed = (e) => E.gradient[e] && knowsEdge(e);
   text += `<h3>Value</h3><div class="row mono v">${value(n) ? escape(N.values[n]) : none}</div>`;
   text += `<h3>Gradient (upstream)</h3><div class="row mono g">${gradient(n) ? escape(N.gradients[n]) : noGradient(n)}</div>`;
+  text += edits.section(n);
   const images = pictures.section(n, value(n), gradient(n)), over = film.section(n, value(n), gradient(n));
   text += D.compared ? over + images : images + over;
   if (D.chains[n] && gradient(n)) text += `<h3>Chain rule</h3><div class="chain">${inLines(D.chains[n])}</div>`;
@@ -882,8 +884,9 @@ function details(item) {
     text += `<h3>Source</h3><div class="row mono"><a href="vscode://file${encodeURI(file)}:${line}" title="Open in an editor">${escape(file.split("/").pop())}:${line}</a>${N.where[n] ? `, in ${escape(N.where[n])}` : ""} · <a href="file://${encodeURI(file)}#L${line}">file</a></div>${source ? `<code>${escape(source)}</code>` : ""}`;
   }
   panel.innerHTML = text;
-  pictures.mount(panel); film.mount(panel);
+  pictures.mount(panel); film.mount(panel); edits.mount(panel, n);
 }
+edits.onchange(() => { if (picked !== null) details(picked); });
 // A page in a frame of a notebook tells it what is chosen and where the bar stands.
 let told = "";
 function tell() {
