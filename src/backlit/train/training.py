@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ArgumentError
 from ..nn import Module
@@ -17,11 +17,9 @@ from ..optim.swa_utils import AveragedModel
 from ..tensor import Tensor
 from .accumulation import Accumulation
 from .batch import Batch, Targets, given
+from .failure.failed import Failed
 from .metrics import Mean, Metric
 from .objective import Outcome, as_outcome, merged, supervised, target_of
-
-if TYPE_CHECKING:
-    from .failure.account import Failed
 
 #: The two phases of an epoch.
 TRAINING, VALIDATING = "training", "validating"
@@ -68,7 +66,7 @@ class Training:
     best_epoch: int | None = field(default=None, init=False)
     #: Why the training ended early: None, INTERRUPTED, REACHED or what a callback said.
     stopped: str | None = field(default=None, init=False)
-    #: The step at which the training failed, if one did: see `failure.account`.
+    #: The step at which the training failed, if one did: see `failure.failed`.
     failed: Failed | None = field(default=None, init=False)
     #: What own steps return beside the loss: its mean in the epoch in progress, by name.
     means: dict[str, Mean] = field(default_factory=dict, init=False)

@@ -192,7 +192,7 @@ def update(
         )
     params = [p for g in optimizer.param_groups for p in g["params"]]
     if not isinstance(parameter, Tensor) or not any(p is parameter for p in params):
-        own = parameter.named_parameters() if isinstance(parameter, Module) else []
+        own: Any = parameter.named_parameters() if isinstance(parameter, Module) else ()
         names = ", ".join(n for n, _ in own)
         raise ArgumentError(
             f"update: the parameter must be one of the {len(params)} of this optimizer, got "

@@ -12,7 +12,7 @@ import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,38 +26,11 @@ from ...tape import INTERNAL
 from ...tensor import Tensor
 from ..batch import Batch
 from ..training import VALIDATING, Training
+from .failed import Failed
 
 #: What to do when a loss is not finite, whatever made it so.
 CURE = "lower the learning rate, limit the gradients with clip_norm, or mend what is named here"
 _PAST = ["step", "loss", "lr", "‖gradient‖", "‖weights‖", "largest gradient"]
-
-
-class Origin(NamedTuple):
-    """A step before the failed one whose gradients were not finite, and what made them so."""
-
-    step: int
-    lines: list[tuple[str, str]]
-    write: str = ""
-
-    @property
-    def text(self) -> str:
-        """The lines, with a heading."""
-        head = f"step {self.step} already had gradients that were not finite:"
-        return "\n".join([head, *(f"  {line}" for _, line in self.lines)])
-
-
-@dataclass
-class Failed:
-    """A step that failed, as the Trainer knows it: its batch, and the steps before."""
-
-    batch: Batch
-    #: What the loss was; None if the step raised.
-    loss: float | None
-    past: list[dict[str, Any]] = field(default_factory=list)
-    #: Which input, parameter or layer was the first that was not finite.
-    first: str = ""
-    #: Of the steps before the first whose gradients were not all finite: its number and why.
-    origin: Origin | None = None
 
 
 @dataclass(repr=False)

@@ -20,7 +20,8 @@ from ...tensor import Tensor
 from ..checkpoint import save_checkpoint
 from ..parts import updated_parts
 from ..training import Training
-from .account import CURE, Failed, Origin, born
+from .account import CURE, born
+from .failed import Failed, Origin
 from .finite import first_non_finite
 from .rewind import Batch, Rewind
 
