@@ -105,6 +105,7 @@ def test_arrays_that_cannot_be_trained_on_are_refused():
     t = trainer()
     cases = [
         ((X, Y), {"validation_split": 1.0}, r"validation_split must lie in \[0, 1\), got 1.0"),
+        (((X, Y),), {}, r"got a tuple of 2, all of them inputs; write fit\(X, y\), or for an auto"),
         ((X, Y), {"sample_weight": Y}, r"sample_weight needs Trainer\(\.\.\., weighted=True\)"),
         ((X, Y), {"validation_split": 0.2, "validation_data": (X, Y)}, "got both; leave one out"),
         ((X[:1], Y[:1]), {"validation_split": 0.2}, "needs at least two examples, got 1"),

@@ -222,9 +222,15 @@ class Trainer(Training):
         limit_validation_batches = _count("limit_validation_batches", limit_validation_batches)
         if is_arrays(loader):
             if validation is None and not isinstance(loader, Mapping) and self.needs_target:
+                several = isinstance(loader, tuple) and len(loader) > 1
                 raise ArgumentError(
-                    "fit: targets must be given beside the inputs, got inputs alone; write "
-                    "fit(X, y), or for an autoencoder fit(X, X)"
+                    "fit: targets must be given beside the inputs, got "
+                    + (
+                        f"a tuple of {len(loader)}, all of them inputs"
+                        if several
+                        else "inputs alone"
+                    )
+                    + "; write fit(X, y), or for an autoencoder fit(X, X)"
                 )
             key = (batch_size, validation_split, seed)
             data = (loader, validation, validation_data, sample_weight)
