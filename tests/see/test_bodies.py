@@ -156,6 +156,7 @@ def test_a_click_opens_an_op_where_python_places_it(browser, tmp_path):
 
     see.draw(record).save(path)
     browser.get(path.as_uri())
+    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
     visible = browser.execute_script("return backlit.state().visible")
     opener = browser.find_element(By.CSS_SELECTOR, ".opener")
     assert "what it is made of" in opener.get_attribute("aria-label")
@@ -163,3 +164,13 @@ def test_a_click_opens_an_op_where_python_places_it(browser, tmp_path):
     assert browser.execute_script("return backlit.state().visible") > visible + 2
     assert browser.find_elements(By.CSS_SELECTOR, ".box.op")
     assert browser.get_log("browser") == []
+
+
+def test_the_language_of_graphviz_has_an_opened_op_as_a_cluster():
+    x = bl.tensor([1.0, 2.0], requires_grad=True)
+    drawing = see.draw(bl.exp(x.mean()), unfold="mean")
+    text = drawing.dot()
+    assert "subgraph cluster_body_1" in text
+    arrows = sorted(re.findall(r"n\d+ -> n\d+", text))
+    assert arrows == ["n0 -> n3", "n3 -> n4", "n4 -> n2"]
+    assert "cluster_body" not in see.draw(drawing.record).dot()

@@ -118,7 +118,7 @@ class Tape:
         self.inputs = list(inputs)
         self.steps: list[Step] = []
         self.called: dict[Any, str] = {}  # the names that sources have in the function
-        self.own: dict[Any, str] = {}  # those that they have in the body itself, not in helpers
+        self.own: dict[Any, str] = {}  # the same, but for what is an argument of a helper there
         tensors = [wrap(x) if isinstance(x, np.ndarray) else x for x in inputs]
         known: dict[int, tuple[str, Any]] = {}
         alive: list[Any] = list(tensors)  # keeps every id taken
@@ -140,6 +140,8 @@ class Tape:
             if frame is not None and outer is not None and len(self.steps) < 300:
                 self._name(frame, known, self.called)
                 self._name(outer, known, self.own)
+                code = frame.f_code
+                self._name(frame, known, self.own, code.co_varnames[: code.co_argcount])
             saved = step.save(arrays, y.array)
             self.steps.append(Step(step, sources, arrays, y.array, saved, site))
             known[id(y)] = ("step", len(self.steps) - 1)
@@ -151,13 +153,17 @@ class Tape:
         self.end = known.get(id(self.result))
 
     def _name(
-        self, frame: types.FrameType, known: dict[int, tuple[str, Any]], names: dict[Any, str]
+        self,
+        frame: types.FrameType,
+        known: dict[int, tuple[str, Any]],
+        names: dict[Any, str],
+        without: tuple[str, ...] = (),
     ) -> None:
         """Remember what the function calls the values that it has so far."""
         for name, value in frame.f_locals.items():
             tensor = value.tensor if isinstance(value, Probe) else value
             source = known.get(id(tensor)) if isinstance(tensor, Tensor) else None
-            if source is not None and source[0] == "step":
+            if source is not None and source[0] == "step" and name not in without:
                 names.setdefault(source, name)
 
     def pull(

@@ -79,12 +79,15 @@ def _parameters(name: str, method: bool) -> tuple[str, ...]:
         return ()
 
 
+@functools.lru_cache(maxsize=512)
 def _function(name: str, method: bool) -> Any:
     """A method of Tensors, or a function of Tensors that Backlit has."""
     from ... import array_api, nn  # what a user calls stands above what looks on
 
-    homes: tuple[Any, ...] = (Tensor,) if method else (nn.functional, array_api)
-    return next((f for h in homes if callable(f := getattr(h, name, None))), None)
+    if method:
+        return getattr(Tensor, name, None)
+    homes = vars(nn.functional), vars(array_api)
+    return next((f for home in homes if callable(f := home.get(name))), None)
 
 
 def _computes(e: ast.expr, file: str) -> bool:

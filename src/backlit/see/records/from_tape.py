@@ -147,14 +147,10 @@ class _Tape:
             if first.setdefault(site := (node.code, node.instruction), node.op.name) != node.op.name
         }
 
-    def _calls_that_are_fed(self) -> set[tuple[Any, ...]]:
+    def _calls_that_are_fed(self) -> set[tuple[int, int, int]]:
         """The user's calls that were given what others have computed."""
-        return {
-            _call_of(node)
-            for node in self.order
-            for x in node.inputs
-            if isinstance(x, Node) and _call_of(x) != _call_of(node)
-        }
+        of = {node: _call_of(node) for node in self.order}
+        return {of[n] for n in self.order for x in n.inputs if type(x) is Node and of[x] != of[n]}
 
     def _add_leaf(self, x: Tensor) -> None:
         known = x in self.known
@@ -302,7 +298,7 @@ class _Tape:
             self.missing[key] = f"value not available: {why}"
 
 
-def _call_of(node: Node) -> tuple[Any, ...]:
+def _call_of(node: Node) -> tuple[int, int, int]:
     """The user's call in which a node was made: from where, and of which module."""
     scope = node.scope
     while (
@@ -312,7 +308,7 @@ def _call_of(node: Node) -> tuple[Any, ...]:
         and scope.parent.instruction == node.instruction
     ):
         scope = scope.parent
-    return node.code, node.instruction, id(scope)
+    return id(node.code), node.instruction, id(scope)
 
 
 def _is_key(x: Any) -> bool:

@@ -37,15 +37,30 @@ def name_results(
         names = assigned_at(site, of_module=True)
         if len(names) == 1:
             _call(result, names[0], taken)
-    used_here = {e.source for e in edges if nodes[e.source].site == nodes[e.target].site}
+    used_here = {e.source for e in edges if _same(nodes[e.source], nodes[e.target])}
+    known: dict[tuple[int, int], tuple[str, ...]] = {}  # an instruction may have run many times
     for run in _runs(ops):
-        names = assigned_at(run[0].site)
+        at = run[0].site
+        assert at is not None
+        key = id(at[0]), at[1]
+        if key not in known:
+            known[key] = assigned_at(at)
+        names = known[key]
         ends = [n for n in run if n.id not in used_here]
         if len(names) == 1 and len({n.op for n in run}) > 1:
             ends = ends[-1:]  # of several calls one after the other it is not known where each ends
         if len(names) == 1 or len(names) == len(ends):
             for i, node in enumerate(ends):
                 _call(node, names[i % len(names)], taken)
+
+
+def _same(a: NodeRecord, b: NodeRecord) -> bool:
+    """Whether one instruction has applied two ops."""
+    return (
+        a.site is not None
+        and b.site is not None
+        and (a.site[0] is b.site[0] and a.site[1] == b.site[1])
+    )
 
 
 def _call(node: NodeRecord, name: str, taken: set[str]) -> None:
@@ -59,7 +74,7 @@ def _runs(ops: Sequence[NodeRecord]) -> Iterator[list[NodeRecord]]:
     """Ops that one instruction has applied one after the other."""
     run: list[NodeRecord] = []
     for node in ops:
-        if run and node.site != run[0].site:
+        if run and not _same(node, run[0]):
             yield run
             run = []
         run.append(node)

@@ -6,21 +6,25 @@ from collections.abc import Iterator
 
 from ...records.model import Record
 from ...records.parts import printable
+from .bodies import Opened
 from .labels import Labels
 from .svg import escape
 
 _GREEN, _RED, _BLUE = "#00714f", "#b34000", "#1a5fb4"
 
 
-def dot(record: Record, labels: Labels, title: str) -> str:
-    """A digraph: values green and gradients red on the wires, local gradients blue at the gates."""
+def dot(record: Opened, labels: Labels, title: str) -> str:
+    """A digraph: values green and gradients red on the wires, local gradients blue at the gates.
+
+    Ops that were asked to be opened are clusters, too.
+    """
     lines = [
         "digraph backlit {",
         f"  label={_quote(title)}; labelloc=t; rankdir=LR;",
         '  node [fontname="monospace", fontsize=11]; edge [fontname="monospace", fontsize=10];',
     ]
     members: dict[int | None, list[int]] = {}
-    for n in record.nodes:
+    for n in record.closed.nodes:
         members.setdefault(n.scope if n.kind == "op" else None, []).append(n.id)
     children: dict[int | None, list[int]] = {}
     for s in record.scopes:
@@ -36,7 +40,8 @@ def dot(record: Record, labels: Labels, title: str) -> str:
             name = _quote(f"{record.scopes[scope].name}: {record.scopes[scope].type}")
             lines.append(f'  subgraph cluster_{scope} {{ label={name}; color="#a9b4bf";')
             stack.append((scope, True))
-        lines += [_node(record, labels, n) for n in members.get(scope, [])]
+        for i in members.get(scope, []):
+            lines += _body(record, labels, i) if i in record.wanted else [_node(record, labels, i)]
         stack += [(child, False) for child in reversed(children.get(scope, []))]
     lines += _edges(record, labels)
     return "\n".join([*lines, "}\n"])
@@ -61,8 +66,18 @@ def _node(record: Record, labels: Labels, number: int) -> str:
     return f"  n{number} [{options}];"
 
 
-def _edges(record: Record, labels: Labels) -> Iterator[str]:
+def _body(record: Opened, labels: Labels, op: int) -> Iterator[str]:
+    yield f"  subgraph cluster_body_{op} {{ label={_quote(record.nodes[op].op)}; style=dashed;"
+    yield from (_node(record, labels, n) for n, of in enumerate(record.owner) if of == op)
+    yield "  }"
+
+
+def _edges(record: Opened, labels: Labels) -> Iterator[str]:
     for e in record.edges:
+        inside = record.owner[e.target]
+        if inside not in (-1, *record.wanted) or e.target in record.wanted:
+            continue
+        source = record.results[e.source] if e.source in record.wanted else e.source
         rows = []
         if labels.value[e.source]:
             rows.append((labels.value[e.source], _GREEN))
@@ -77,7 +92,7 @@ def _edges(record: Record, labels: Labels) -> Iterator[str]:
             options.append(f'label=<<table border="0" cellspacing="0">{cells}</table>>')
         if labels.local[e.id]:
             options.append(f'headlabel=<<font color="{_BLUE}">{escape(labels.local[e.id])}</font>>')
-        yield f"  n{e.source} -> n{e.target} [{', '.join(options)}];"
+        yield f"  n{source} -> n{e.target} [{', '.join(options)}];"
 
 
 def _quote(text: str) -> str:

@@ -119,7 +119,7 @@ class Drawing:
 
     def dot(self) -> str:
         """The graph in the language of Graphviz."""
-        return dot(self.record, self.labels, self.title)
+        return dot(self.tree.record, self.labels, self.title)
 
     def text(self, width: int = 100, color: bool = False) -> str:
         """The graph for a terminal of a given width."""

@@ -607,6 +607,17 @@ function drawFar(context, w, h, l, t, r, b) {
   }
   context.stroke();
   context.globalAlpha = 1;
+  if (picked !== null && !ways) {             // its wires, and those to it
+    context.strokeStyle = colors["--local"]; context.lineWidth = Math.max(2, 1.6 / view.k);
+    context.beginPath();
+    for (const i of traced(picked).wires) {
+      const q = scene.wires[i];
+      context.moveTo(q.x, q.y);
+      if (q.via) { context.lineTo(q.via.right, q.y); context.lineTo(q.via.right, q.via.middle); context.lineTo(q.via.left, q.via.middle); context.lineTo(q.via.left, q.y2); }
+      context.lineTo(q.x2, q.y2);
+    }
+    context.stroke();
+  }
   const groups = new Map(), now = current();
   for (const n of scene.nodes) {
     if (n.x > r || n.x + n.w < l || n.y - n.h > b || n.y + n.h < t) continue;
