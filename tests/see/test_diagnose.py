@@ -948,3 +948,11 @@ def test_a_model_s_own_random_numbers_are_left_alone() -> None:
     before = int(model.source.counter)
     diagnose(model, (bl.ones((4, 2)), bl.asarray([0, 1, 0, 1])), nn.CrossEntropyLoss())
     assert int(model.source.counter) == before
+
+
+def test_what_is_not_finite_is_blamed_for_nothing_else():
+    net = nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(dim=1))
+    net[0].weight.assign(np.full((3, 2), np.nan))
+    batch = bl.tensor([[1.0, 2.0], [0.5, -1.0]]), bl.tensor([0, 2])
+    found = see.diagnose(net, batch, nn.NLLLoss(), rehearse=False)
+    assert [f.rule for f in found] == ["not finite"]

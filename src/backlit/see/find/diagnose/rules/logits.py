@@ -190,8 +190,8 @@ def no_log_probabilities(m: Material) -> Iterator[Finding]:
         given = m.parents(node)[0]
         first = m.moved(given)
         x = array_of(given.value)
-        if x is None or x.ndim < 1 or x.size < 2:
-            continue
+        if x is None or x.ndim < 1 or x.size < 2 or np.isnan(x).any():
+            continue  # of NaN another rule tells
         axes = (1,) if node.op_class is NllLoss else tuple(range(x.ndim))
         with np.errstate(over="ignore"):
             sums = [np.exp(np.asarray(x, np.float64)).sum(a) for a in axes]
