@@ -927,7 +927,7 @@ function pick(item, move = false) {
   } else stage.removeAttribute("aria-activedescendant");
   redraw();
 }
-function go(n) { reveal(n); pick(n); centre(n, true); }
+function go(n) { reveal(n); pick(n); centre(n, view.k >= 0.45); }       // from afar it comes close
 
 // -- paths between two nodes -----------------------------------------------------------------
 
