@@ -37,8 +37,9 @@ PROBE = 32
 PATIENCE = 30
 #: Texts that a model writes after an epoch, and their length.
 SAMPLES, LONGEST = 4, 600
-#: A graph of more nodes is left out of the page.
+#: A graph of more nodes is left out of the page, and its pictures have so many bytes.
 NODES = 4000
+PICTURES = 2**20
 
 
 class Report(Callback):
@@ -233,7 +234,7 @@ class Report(Callback):
             seen = record(trainer.outcome(tuple(c[:1] for c in self._columns)).loss)
             if len(seen) > NODES:
                 raise DataError(f"it has {len(seen):,} nodes, too many for here")
-            return draw(seen, title="One example").html()
+            return draw(seen, title="One example").html(PICTURES)
         return None
 
     # -- writing ------------------------------------------------------------------------------

@@ -347,7 +347,7 @@ function fillSheets(root) {
   const {n, v, g} = here, p = v || g, state = stateOf(n, p), box = root.querySelector(".sheets");
   box.innerHTML = "";
   if (state.view === "tokens") { box.innerHTML = tokenRows(p); return; }
-  const large = root.parentElement.classList.contains("large"), both = v && g && large, full = Math.max(root.clientWidth - 2, 60);
+  const large = root.parentElement.classList.contains("large"), full = Math.max(root.clientWidth - 2, 60), both = v && g && large && full > 500;
   const width = both ? (full - 14) / 2 : full, height = large ? 460 : 230, most = large ? 40 : 22;
   if (state.view === "points") {
     const canvas = place(box, "", n, p, "value", {count: 1, rows: 1, columns: 1}, state);
