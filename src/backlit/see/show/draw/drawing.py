@@ -62,11 +62,11 @@ def draw(
     multiply_1 = x × 2      6         1  x ×2  scaler
     >>> y = bl.mean(tensor([1.0, 3.0], requires_grad=True))
     >>> print(draw(y, unfold="mean").text())
-    node                                 value    gradient  local, role
-    leaf_0  leaf                        [1, 3]  [0.5, 0.5]
-    ▾ mean_1 = mean(leaf_0, axis=(0,))       2           1  leaf_0 ×1/2  sharer
-      sum_2 = sum(leaf_0, axis=(0,))         4         0.5  leaf_0 ×1  distributor
-      divide_3 = sum_2 ÷ 2                   2           1  sum_2 ×0.5  scaler
+    node                               value    gradient  local, role
+    leaf_0  leaf                      [1, 3]  [0.5, 0.5]
+    ▾ y = mean(leaf_0, axis=(0,))          2           1  leaf_0 ×1/2  sharer
+      sum_2 = sum(leaf_0, axis=(0,))       4         0.5  leaf_0 ×1  distributor
+      y = sum_2 ÷ 2                        2           1  sum_2 ×0.5  scaler
     """
     return Drawing(as_record(source), title, unfold, pictures, tokens)
 
