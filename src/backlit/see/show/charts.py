@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 420, 300
 #: What is left free around the axes; at the left it depends on the numbers there.
 _TOP, _RIGHT, _BOTTOM = 26, 14, 36
 #: A digit's width, and the height of a line in the legend.
-_DIGIT, _ROW = 7.0, 18
+_DIGIT, _ROW = 7.3, 18
 DASHES = ("", "8 3", "2 3", "9 3 2 3", "5 2", "1 2")
 COLOURS = len(DASHES)
 
