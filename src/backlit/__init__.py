@@ -38,8 +38,9 @@ from .dtypes import (
     uint64,
 )
 from .dtypes import bool_ as bool
+from .finite_differences import numeric_gradient
 from .gates import apply
-from .gradcheck import gradcheck, numeric_gradient
+from .gradcheck import gradcheck
 from .interop.einops import await_einops as _await_einops
 from .interop.storage import load_tensors, save_tensors
 from .nn import functional

@@ -1,23 +1,30 @@
-"""Numerical gradients, and the check of analytic gradients against them.
-
-The central difference (f(x+h) - f(x-h)) / 2h has the error h² f'''/6 plus rounding ε f / h. In
-float64 with h = 1e-6 both are near 1e-10 of the values, so one strict tolerance serves every op.
-"""
+"""The check of analytic gradients against differences."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .array_api import concat, zeros_like
 from .autograd import enable_grad, grad
-from .dtypes import FLOATING, float64
+from .dtypes import float64
 from .errors import ArgumentError, BacklitError, DTypeError, GradcheckError
-from .foreign import require_function, words
+from .finite_differences import (
+    best_slope,
+    like,
+    moved_by,
+    numerical_gradient,
+    outputs,
+    precision,
+    slope_at,
+    slope_between,
+    slopes_to_sides,
+)
+from .foreign import require_function
 from .op import describe
 from .roughness import beside_jump, on_stairs
 from .tensor import Tensor, as_tensor, wrap
@@ -32,191 +39,11 @@ _NEARBY, _AWAY = 7, 1e-3
 _ROUGH, _VAGUE = 64, 0.05
 
 
-def _outputs(f: Callable[..., Any], points: Sequence[Tensor]) -> list[Tensor]:
-    """The floating Tensors among what f returns: one, or several in a tuple, list or dict."""
-    found: list[Tensor] = []
-    pending = [f(*points)]
-    while pending:
-        y = pending.pop()
-        if isinstance(y, Tensor):
-            found += [y] if y.dtype in FLOATING else []
-        elif isinstance(y, tuple | list | dict):
-            pending += reversed(list(y.values()) if isinstance(y, dict) else y)
-        else:
-            what, cure = words(y)
-            raise ArgumentError(f"gradcheck: f must return Tensors, got {what}; {cure}")
-    if not found:
-        raise ArgumentError("gradcheck: f must return at least one floating Tensor, got none")
-    return found
-
-
 def _linked(ys: list[Tensor], seeds: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """The outputs that are on the tape, with their upstream gradients; all if none is."""
     linked = [(y, u) for y, u in zip(ys, seeds, strict=True) if y.requires_grad]
     linked = linked or list(zip(ys, seeds, strict=True))
     return [y for y, _ in linked], [u for _, u in linked]
-
-
-def _slope(
-    f: Callable[..., Any],
-    points: list[Tensor],
-    place: tuple[int, tuple[int, ...]],
-    upstream: Sequence[np.ndarray],
-    h: float,
-) -> tuple[float, float]:
-    """The central difference of Σ ⟨u, y⟩ along one element, and how far rounding may put it off."""
-    (above, top), (below, bottom) = [_moved(f, points, place, by) for by in (h, -h)]
-    if top == bottom:
-        return math.nan, math.inf
-    return _between(upstream, above, below, top - bottom)
-
-
-def _moved(
-    f: Callable[..., Any], points: list[Tensor], place: tuple[int, tuple[int, ...]], by: float
-) -> tuple[list[np.ndarray], float]:
-    """What f makes of the points with one element moved, and where that element then is."""
-    k, index = place
-    moved = np.array(points[k].numpy())
-    moved[index] += by
-    ys = _outputs(f, [*points[:k], _like(points[k], moved), *points[k + 1 :]])
-    return [y.numpy() for y in ys], float(moved[index])
-
-
-def _between(
-    upstream: Sequence[np.ndarray],
-    above: list[np.ndarray],
-    below: list[np.ndarray],
-    width: float,
-) -> tuple[float, float]:
-    """The slope of Σ ⟨u, y⟩ between two points, and how far rounding may put it off.
-
-    Where u is 0 the output is not finite, or not looked at.
-    """
-    change = size = 0.0
-    for u, a, b in zip(upstream, above, below, strict=True):
-        looked = u != 0
-        change += float(np.sum((u * (a - b))[looked]))
-        size += float(np.sum(np.abs(u * a)[looked]))
-    return change / width, _EPSILON * size / abs(width)
-
-
-def _like(x: Tensor, array: np.ndarray) -> Tensor:
-    """An input with other values."""
-    moved = wrap(array)
-    return moved.requires_grad_() if x.requires_grad else moved
-
-
-def numerical_gradient(
-    f: Callable[..., Any],
-    inputs: Sequence[Tensor],
-    upstream: Sequence[np.ndarray],
-    step: float = 1e-6,
-) -> list[np.ndarray]:
-    """Σ uᵀ J over the outputs by central differences, a pair of calls for each element of each
-    input; the step grows with elements larger than 1.
-    """
-    points = list(inputs)
-    gradients = []
-    for k, array in enumerate([x.numpy() for x in points]):
-        gradient = np.zeros(array.shape)
-        if inputs[k].requires_grad:
-            for index in np.ndindex(array.shape):
-                h = step * max(1.0, abs(float(array[index])))
-                gradient[index], _ = _slope(f, points, (k, index), upstream, h)
-        gradients.append(gradient)
-    return gradients
-
-
-def numeric_gradient(
-    f: Callable[..., Any], inputs: Any, h: float = 1e-5, *, one_sided: bool = False
-) -> Any:
-    """The gradient of a function that returns one number, by differences.
-
-        central     (f(x + h) - f(x - h)) / 2h      its error is h² f'''/6
-        one_sided   (f(x + h) - f(x)) / h           its error is h f''/2
-
-    One Tensor, array or number gives one gradient; several in a list or tuple give a list, and are
-    the arguments of f. f gets what it was given, Tensors or arrays, in float64.
-
-    >>> numeric_gradient(lambda x: (x**3).sum(), np.array([1.0, 2.0])).round(6)
-    array([ 3., 12.])
-    >>> round(float(numeric_gradient(lambda x: x**3, 2.0, 0.1, one_sided=True)), 6)
-    12.61
-    """
-    require_function("numeric_gradient: f", f)
-    if not h > 0:
-        raise ArgumentError(f"numeric_gradient: the step h must be above 0, got {h}")
-    several = isinstance(inputs, list | tuple)
-    given = list(inputs) if several else [inputs]
-    points = [np.array(as_tensor(x).detach().numpy(), np.float64) for x in given]
-
-    def value() -> float:
-        """f at the points as they are now."""
-        copies = [
-            wrap(p.copy()) if isinstance(x, Tensor) else p.copy()
-            for p, x in zip(points, given, strict=True)
-        ]
-        y = f(*copies)
-        found = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
-        if found.size != 1:
-            raise ArgumentError(
-                f"numeric_gradient: f must return one number, got shape {found.shape}; sum it"
-            )
-        return float(found.reshape(()))
-
-    start = value()
-    gradients = []
-    for point in points:
-        gradient = np.zeros(point.shape)
-        for index in np.ndindex(point.shape):
-            old = float(point[index])
-            point[index] = old + h
-            above, reach = value(), float(point[index])
-            below, base = start, old
-            if not one_sided:
-                point[index] = old - h
-                below, base = value(), float(point[index])
-            point[index] = old
-            gradient[index] = (above - below) / (reach - base) if reach != base else math.nan
-        gradients.append(gradient)
-    results = [
-        wrap(g) if isinstance(x, Tensor) else g for g, x in zip(gradients, given, strict=True)
-    ]
-    return results if several else results[0]
-
-
-def _best_slope(
-    f: Callable[..., Any],
-    points: list[Tensor],
-    place: tuple[int, tuple[int, ...]],
-    upstream: Sequence[np.ndarray],
-    step: float,
-) -> tuple[float, float]:
-    """The slope by the step that is most certain, and its error band: neighbouring steps differ by
-    what is left of the curvature, rounding shows in small ones, and a finer step that tells
-    something else puts a coarse one in doubt.
-    """
-    size = abs(float(points[place[0]].numpy()[place[1]])) or 1.0
-    steps = apart(step * 10.0**e * s for s in {1.0, size} for e in range(5, -4, -1))
-    measured = [_slope(f, points, place, upstream, h) for h in steps]
-    slopes, rounded = np.array([m for m in measured if math.isfinite(m[0])] or [(0, 0)]).T
-    if len(slopes) < 2:
-        return math.nan, math.inf
-    doubts = np.abs(np.diff(slopes)) + rounded[1:]
-    for k in range(1, len(slopes) - 1):
-        finer = np.abs(slopes[k + 1 :] - slopes[k]) - 3 * rounded[k + 1 :]
-        doubts[k - 1] = max(doubts[k - 1], finer.max())
-    best = int(np.argmin(doubts))
-    return float(slopes[best + 1]), float(doubts[best])
-
-
-def apart(steps: Iterable[float]) -> list[float]:
-    """Steps, largest first, without those that are nearly the same: they would always agree."""
-    kept: list[float] = []
-    for step in sorted(steps, reverse=True):
-        if not kept or step < 0.4 * kept[-1]:
-            kept.append(step)
-    return kept
 
 
 def gradcheck(
@@ -261,7 +88,7 @@ def gradcheck(
         raise ArgumentError(f"gradcheck: order must be 1 or 2, got {order}")
     rng = np.random.default_rng(seed)
     with enable_grad(), in_float64(), np.errstate(all="ignore"):
-        ys = _outputs(f, points)
+        ys = outputs(f, points)
         upstream = [rng.uniform(0.5, 1.5, y.shape) for y in ys]
         _compare("gradient", f, points, checked, ys, upstream, step, rtol, atol)
         if order == 2:
@@ -275,7 +102,7 @@ def gradcheck(
                     if not live[i].requires_grad:
                         live[i].requires_grad_()
                 wanted = [live[i] for i in checked]
-                linked, seeds = _linked(_outputs(f, live), us)
+                linked, seeds = _linked(outputs(f, live), us)
                 gs = grad(linked, wanted, seeds, create_graph=True, allow_unused=True)
                 full = [
                     zeros_like(live[i]) if g is None else g
@@ -332,7 +159,7 @@ def _compare(
                 )
             bad &= _told(what, i, points[i], ~np.isfinite(got) & bad, _SPOILT)
         for element in map(tuple, np.argwhere(bad)):
-            want[element], band = _best_slope(f, points, (i, element), upstream, step)
+            want[element], band = best_slope(f, points, (i, element), upstream, step)
             error[element] = abs(got[element] - want[element])
             allowed = atol + rtol * max(abs(want[element]), scale) + band
             bad[element] = not error[element] <= allowed
@@ -386,7 +213,7 @@ def _as_far_as_told(
     """
     agrees = np.zeros(bad.shape, bool)
     elements = [tuple(e) for e in np.argwhere(bad & np.isfinite(got))]
-    if len(elements) > _ROUGH or any(y.dtype != float64 for y in _outputs(f, points)):
+    if len(elements) > _ROUGH or any(y.dtype != float64 for y in outputs(f, points)):
         return agrees
     if not elements:
         return agrees
@@ -394,7 +221,7 @@ def _as_far_as_told(
     def line(t: float, along: Callable[[float], list[Tensor]]) -> tuple[float, float]:
         """⟨u, f⟩ at a place along a line, and the size of its terms."""
         try:
-            ys = [y.numpy() for y in _outputs(f, along(t))]
+            ys = [y.numpy() for y in outputs(f, along(t))]
         except BacklitError:  # outside the domain
             return math.nan, math.nan
         terms = [np.where(u == 0, 0.0, u * y) for u, y in zip(upstream, ys, strict=True)]
@@ -403,10 +230,10 @@ def _as_far_as_told(
     def one(t: float, e: tuple[int, ...], size: float) -> list[Tensor]:
         array = np.array(points[i].numpy())
         array[e] += t * size
-        return [*points[:i], _like(points[i], array), *points[i + 1 :]]
+        return [*points[:i], like(points[i], array), *points[i + 1 :]]
 
     def all_together(t: float) -> list[Tensor]:
-        return [_like(x, x.numpy() * (1 + t)) if x.requires_grad else x for x in points]
+        return [like(x, x.numpy() * (1 + t)) if x.requires_grad else x for x in points]
 
     worst, why, shown = 0.0, "", elements[0]
     for e in elements:
@@ -486,16 +313,16 @@ def _at_edge(
     """
     got, want = slopes
     size = max(1.0, abs(float(points[place[0]].numpy()[place[1]])))
-    here, start = _moved(f, points, place, 0.0)
+    here, start = moved_by(f, points, place, 0.0)
     sides = []
     for sign in (1, -1):
         found = []
         for by in (1e4, 1e2, 1.0):
             try:
-                there, end = _moved(f, points, place, sign * by * step * size)
+                there, end = moved_by(f, points, place, sign * by * step * size)
             except BacklitError:  # outside the domain
                 break
-            found.append(_between(upstream, there, here, end - start)[0])
+            found.append(slope_between(upstream, there, here, end - start)[0])
         if len(found) == 3 and np.isfinite(found).all():
             sides.append(np.array(found))
     sizes = [np.abs(side) for side in sides]
@@ -550,7 +377,7 @@ def _chosen(
     for e in elements:
         size = min(abs(float(points[position].numpy()[e])) or 1.0, 1.0)
         for h in {step, step * size}:
-            sides = _sides(f, points, (position, e), upstream, h)
+            sides = slopes_to_sides(f, points, (position, e), upstream, h)
             slopes += [s for s in sides if math.isfinite(s)]
     shapes = [points[k].shape for k in checked]
     away = [np.zeros(shape) for shape in shapes]
@@ -563,9 +390,9 @@ def _chosen(
         for k, direction in zip(checked, away, strict=True):
             array = points[k].numpy()
             size = _AWAY * (float(np.sqrt(np.mean(array * array))) or 1.0)
-            moved[k] = _like(points[k], array + size * direction)
+            moved[k] = like(points[k], array + size * direction)
         try:
-            ys = _outputs(f, moved)
+            ys = outputs(f, moved)
         except BacklitError:
             continue  # outside the domain
         if [y.shape for y in ys] != [u.shape for u in upstream]:
@@ -573,9 +400,9 @@ def _chosen(
         there = _analytic(ys, [moved[position]], upstream)[0]
         scale = float(np.max(np.abs(there), initial=0))
         for e in elements:
-            slope, band = _slope(f, moved, (position, e), upstream, step)
+            slope, band = slope_at(f, moved, (position, e), upstream, step)
             if abs(there[e] - slope) > atol + rtol * abs(slope):
-                slope, band = _best_slope(f, moved, (position, e), upstream, step)
+                slope, band = best_slope(f, moved, (position, e), upstream, step)
             fits = abs(there[e] - slope) <= atol + rtol * scale + band
             right[e] += fits
             wrong[e] += not fits
@@ -597,53 +424,6 @@ def _require_float64(ys: list[Tensor], points: Sequence[Tensor]) -> None:
             )
 
 
-def precision(y: np.ndarray, inputs: Sequence[Any]) -> str:
-    """The floating type whose rounding the forward shows, also if it returns a wider one.
-
-    >>> x = np.array([0.1, 0.2])
-    >>> precision(x.astype(np.float32).astype(float), [x]), precision(2 * x, [x])
-    ('float32', 'float64')
-    """
-    if y.dtype in FLOATING and y.dtype != float64:
-        return str(y.dtype.name)
-    finite = y[np.isfinite(y)] if y.dtype.kind == "f" else y
-    if finite.size == 0 or not _has_fractions(finite):
-        return "float64"
-    wide = [x for x in inputs if isinstance(x, np.ndarray) and x.dtype == np.float64 and x.size]
-    for name in ("float16", "float32"):
-        narrow = np.dtype(name)
-        with np.errstate(over="ignore"):
-            exact = (finite.astype(narrow).astype(np.float64) == finite).all()
-            given = all((x.astype(narrow).astype(np.float64) == x).all() for x in wide)
-        if exact and not given:
-            return name
-    return "float64"
-
-
-def _has_fractions(values: np.ndarray) -> bool:
-    """Whether any element needs more than a few binary digits: 0, 1, 0.5 say nothing."""
-    return bool((values * 64 != np.round(values * 64)).any())
-
-
-def _sides(
-    f: Callable[..., Any],
-    points: list[Tensor],
-    place: tuple[int, tuple[Any, ...]],
-    upstream: Sequence[np.ndarray],
-    step: float,
-) -> list[float]:
-    """The slopes to the two sides along one element."""
-    k, index = place
-    h = step * max(1.0, abs(float(points[k].numpy()[index])))
-    slopes = []
-    for sign in (h, -h):
-        array = np.array(points[k].numpy())
-        array[index] += sign / 2  # halfway, so that the difference is one-sided
-        moved = [*points[:k], _like(points[k], array), *points[k + 1 :]]
-        slopes.append(_slope(f, moved, place, upstream, h / 2)[0])
-    return slopes
-
-
 def _kink(
     f: Callable[..., Any],
     points: list[Tensor],
@@ -652,7 +432,7 @@ def _kink(
     step: float,
 ) -> str:
     """What to add where the slopes to the two sides differ: no choice between them is wrong."""
-    slopes = _sides(f, points, place, upstream, step)
+    slopes = slopes_to_sides(f, points, place, upstream, step)
     if not abs(slopes[0] - slopes[1]) > 1e-2 * max(map(abs, slopes)):
         return ""
     return (

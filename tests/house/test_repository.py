@@ -149,7 +149,7 @@ FLOORS = [
     {"array_api"},
     {"autograd"},
     {"batch_rules", "batching"},
-    {"transforms", "gradcheck", "roughness", "scanning"},
+    {"transforms", "finite_differences", "gradcheck", "roughness", "scanning"},
     {"random", "linalg", "compiler"},
     {"nn", "optim", "data"},
     {"dialect", "distributions"},

@@ -10,7 +10,7 @@ import backlit as bl
 from backlit import Elementwise, Op, nn, see
 from backlit.cli import main
 from backlit.errors import ArgumentError, DTypeError
-from backlit.gradcheck import precision
+from backlit.finite_differences import precision
 from backlit.ops import activation, contraction, elementwise, reductions
 from backlit.random import default_generator
 from backlit.see.checks import KINDS, Experiment, judge

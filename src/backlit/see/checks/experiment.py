@@ -13,7 +13,7 @@ import numpy as np
 from ...autograd import fit, step_back
 from ...dtypes import FLOATING
 from ...errors import BacklitError
-from ...gradcheck import precision
+from ...finite_differences import precision
 from ...op import Op, describe
 from ...widened import NUMPY
 from .numeric import (

@@ -21,7 +21,7 @@ import numpy as np
 
 from ... import roughness
 from ...errors import BacklitError
-from ...gradcheck import apart
+from ...finite_differences import apart
 
 Forward = Callable[..., np.ndarray]
 

@@ -18,7 +18,7 @@ from ...array_api import concat, reshape
 from ...autograd import grad, parameters_of
 from ...dtypes import FLOATING, float64
 from ...errors import ArgumentError, BacklitError
-from ...gradcheck import precision
+from ...finite_differences import precision
 from ...nn.keeping import state_of
 from ...nn.module import Module
 from ...op import describe
