@@ -75,7 +75,8 @@ TABLE = [
                 r"x: float64\[2,3\] and running_mean: float32\[3\]; use x.astype\('float32'\)"),
             Bad(lambda: functional.batch_norm(f32((1, 3)), training=True), ShapeError,
                 r"batch_norm: training needs more than one value in each channel, got "
-                r"float32\[1,3\]; use a larger batch, or eval\(\)"),
+                r"float32\[1,3\]; use a larger batch \(drop_last=True leaves out one alone\), "
+                r"or eval\(\)"),
             Bad(lambda: functional.batch_norm(f32((2, 3))), ArgumentError,
                 r"batch_norm: evaluation needs running_mean and running_var"),
         ],

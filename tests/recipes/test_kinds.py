@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import backlit
 from backlit import recipes
 from backlit.cli import main
+from backlit.recipes.job import Job
 from recipes import kinds
 
 pytestmark = pytest.mark.slow
@@ -190,3 +191,14 @@ def test_a_report_of_text_has_its_characters_and_what_is_written(tmp_path):
     assert written.startswith(form.describe(x)[:12])
     assert len(written) == 12 + 80
     assert written == form.samples([x])(model)
+
+
+def test_a_last_batch_of_one_example_does_not_end_a_run(tmp_path):
+    rows = [[i % 13 + i / 7, i % 5, "ab"[i % 2]] for i in range(61)]
+    path = kinds.write(tmp_path / "t.csv", ["x", "z", "label"], rows)
+    task = recipes.look(path)
+    job = Job(task, tmp_path / "run", task.set(epochs=1, batch_size=8, compile=False))
+    assert len(job.parts.training) % 8 == 1
+    job.run(progress="quiet")
+    plain = Job(task, tmp_path / "none", task.set(epochs=1, batch_size=8, batch_norm=False))
+    assert len(plain.loader) == len(job.loader) + 1

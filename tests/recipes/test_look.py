@@ -255,6 +255,16 @@ def test_few_scenes_have_larger_shares_which_is_told(tmp_path):
         recipes.look(deep, group="city")
 
 
+def test_tiles_that_a_table_names_stay_with_their_scene(tmp_path):
+    folder = kinds.tiles(tmp_path / "tiles", scenes=12)
+    files = sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*.png"))
+    rows = [[f, f.split("/")[0]] for f in files]
+    kinds.write(folder / "labels.csv", ["file", "label"], rows)
+    task = recipes.look(folder, target="label")
+    assert ("scenes", "12; the pictures of one stay in one part") in task.found
+    assert recipes.look(folder, target="label", group="none").groups is None
+
+
 def test_a_class_that_is_not_tested_is_told(tmp_path):
     rows = [[i, i * i % 31, "rare" if i < 2 else "ok no".split()[i % 2]] for i in range(60)]
     task = recipes.look(kinds.write(tmp_path / "t.csv", ["a", "b", "class"], rows))

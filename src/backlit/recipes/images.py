@@ -419,7 +419,8 @@ def _of_table(source: Source, path: Path, root: Path) -> Images:
         of_row[int(opened.classes[several[0]])] = file
     files = [of_row[i] for i in range(len(names))]
     learned, answers, strata = _answers(table, targets)
-    groups = groups_of(source, table)
+    tiles = answers if learned.kind == "classes" else [""] * len(files)
+    groups = _groups(source, table, root, files, tiles)
     made = _images(
         source, path.parent.name, files, answers, groups, learned, strata, None, [opened]
     )
@@ -442,6 +443,17 @@ def _require_there(table: Table, column: str, names: Sequence[str], root: Path) 
             f"{table.place(row)}: {column} must name a picture, but there is no {name} in {root}; "
             "remove the row, or name the table's own folder"
         )
+
+
+def _groups(
+    source: Source, table: Table, root: Path, files: list[str], classes: list[str]
+) -> list[Any] | None:
+    """What stays together: rows of one value of a column, or the tiles of a scene."""
+    if source.group == _FREELY and _FREELY not in table.columns:
+        return None
+    if source.group is not None:
+        return groups_of(source, table)
+    return _scenes(root, files, classes, deep=len(Path(files[0]).parts)) or None
 
 
 def _labels(source: Source, table: Table, column: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import nn
 from ..data import DataLoader
 from ..errors import ArgumentError, DataError
 from ..files import LOCK, hold
@@ -108,7 +109,7 @@ class Job:
         self.found = [] if resume else self.form.begin(self.model, settings)
         self.loader = DataLoader(
             self.parts.training, settings["batch_size"], shuffle=True, seed=settings["seed"],
-            num_workers=settings.get("workers", 0),
+            num_workers=settings.get("workers", 0), drop_last=self._leaves_one(),
         )  # fmt: skip
         self.optimizer = networks.optimizer_of(self.model, settings)
         #: How the training ended, if it did not by itself.
@@ -117,6 +118,16 @@ class Job:
         self.moved: Path | None = None
         self.seconds = 0.0
         self.report = self._report()
+
+    def _leaves_one(self) -> bool:
+        """Whether the last batch has one example alone, of which batch norm knows no deviation.
+
+        Then an epoch leaves one out, each time another.
+        """
+        count, size = len(self.parts.training), self.settings["batch_size"]
+        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        normed = any(isinstance(m, norms) for m in self.model.modules())
+        return normed and count > size and count % size == 1
 
     def _report(self) -> Report:
         s, sizes = self.settings, self.parts.sizes

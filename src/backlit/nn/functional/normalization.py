@@ -93,7 +93,8 @@ def batch_norm(
         if n == 1:
             raise ShapeError(
                 f"batch_norm: training needs more than one value in each channel, got "
-                f"{describe(x)}; use a larger batch, or eval(){where_called()}"
+                f"{describe(x)}; use a larger batch (drop_last=True leaves out one alone), or "
+                f"eval(){where_called()}"
             )
         x = widened(x)  # its three ways to the result are one op
         mu, variance = mean(x, axis=over), var(x, axis=over)
