@@ -252,11 +252,12 @@ class Tensor(Methods):
 
     # -- its values ---------------------------------------------------------------------------
 
-    def numpy(self) -> np.ndarray:
+    def numpy(self, *, force: bool = False) -> np.ndarray:
         """The elements as a NumPy array that shares memory and cannot be written to.
 
         No gradient goes through it. Unlike `numpy.asarray(t)`, which raises, and unlike in PyTorch
-        this is no error for a Tensor that requires a gradient: whoever calls it wants the numbers.
+        this is no error for a Tensor that requires a gradient: whoever calls it wants the numbers,
+        with `force`, PyTorch's word for that, or without.
 
         >>> tensor([1.0, 2.0]).numpy()
         array([1., 2.], dtype=float32)

@@ -4,9 +4,11 @@ import copy
 import functools
 import importlib
 import math
+import pickle
 import pkgutil
 import re
 import sys
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -574,3 +576,24 @@ def test_a_model_for_several_devices_is_the_model():
 
 def test_nothing_is_being_scripted_or_traced():
     assert torch.jit.is_scripting() is torch.jit.is_tracing() is False
+
+
+def test_functions_can_be_sent_to_other_processes_and_saved_with_a_model():
+    rooms = (torch, torch.nn.functional, torch.special, torch.linalg, torch.func, torch.autograd)
+    functions = {
+        f"{room.__name__}.{name}": getattr(room, name)
+        for room in rooms
+        for name in dir(room)
+        if not name.startswith("_") and isinstance(getattr(room, name, None), FunctionType)
+    }
+    assert len(functions) > 500
+    for name, function in functions.items():
+        assert pickle.loads(pickle.dumps(function)) is function, name
+    assert pickle.loads(pickle.dumps(torch.linalg.cross)) is not torch.cross
+    with pytest.raises(AttributeError, match=r"'backlit.dialect' has no attribute 'qwertz'"):
+        _ = bl.dialect.qwertz
+
+
+def test_numbers_are_given_with_force_and_without():
+    x = torch.ones(2, requires_grad=True)
+    assert x.numpy(force=True).tolist() == x.numpy().tolist() == [1, 1]

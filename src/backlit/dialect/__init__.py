@@ -6,4 +6,14 @@ are methods alone. `attach` gives them all to the Tensor. `backlit.torch` is the
 stand under PyTorch's own paths.
 """
 
+from typing import TYPE_CHECKING
+
 from . import attach
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """A function of the table: here pickle looks for it."""
+        if name in attach.FUNCTIONS:
+            return attach.FUNCTIONS[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

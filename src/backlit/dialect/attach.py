@@ -119,6 +119,8 @@ def attach() -> dict[str, Function]:
             methods[f"{name}_"] = in_place(f"{name}_", methods[name])
     methods.update({f"{n}_": in_shape(f"{n}_", methods[n]) for n in SHAPING.split()})
     for name, method in methods.items():
+        if name.endswith("_"):  # a method alone, which pickle finds by its class
+            method.__module__, method.__qualname__ = Tensor.__module__, f"Tensor.{name}"
         setattr(Tensor, name, method)
     explain_methods(Tensor)
     return made

@@ -193,6 +193,7 @@ def translated(line: Line, target: Function) -> Function:
 
     function.__name__ = line.name
     function.__qualname__ = line.name
+    function.__module__ = __package__ or ""  # where pickle looks for it
     function.__doc__ = f"PyTorch's `{line}`: {(target.__doc__ or '').strip()}"
     return marked(function)
 

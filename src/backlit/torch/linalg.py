@@ -29,6 +29,10 @@ from .mirror import names as _names
 globals().update(
     {line.name: _translated(line, getattr(_ours, line.target)) for line in _listed(_LINALG)}
 )
+for _line in _listed(_LINALG):
+    # Where pickle finds it: several of these are not the functions of their names in `torch`.
+    _made = globals()[_line.name]
+    _made.__module__, _made.__qualname__ = __package__, f"linalg.{_line.name}"
 
 
 def _cast(x: Any, dtype: Any) -> Tensor:
