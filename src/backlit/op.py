@@ -212,7 +212,7 @@ class Op:
         """
         raise NotImplementedError(f"{type(self).__name__}.infer")
 
-    def slope(self, position: int, count: int) -> str:
+    def slope_text(self, position: int, count: int) -> str:
         """The derivative of a single number in one of `count` inputs as mathematics, then a comma
         and what its letters mean: `2(x − t)/N, t the target`. "" where none is as short.
         """

@@ -32,7 +32,7 @@ class Loss(Op):
         return grad_y / count if self.reduction == "mean" else grad_y
 
     def slope_of(self, each: str, letters: str, of: str = "elements") -> str:
-        """`slope`, if the derivative of each loss is `each`: that of their mean or sum."""
+        """`slope_text`, if the derivative of each loss is `each`: that of their mean or sum."""
         if self.reduction == "mean":
             return f"{each if each.startswith('2') else f'({each})'}/N, {letters}, N {of}"
         return f"{each}, {letters}"
@@ -91,7 +91,7 @@ class MseLoss(Pairwise):
         grad_x = (x - target) * (2 * self.share(grad_y, x.size))
         return grad_x, lambda: -grad_x
 
-    def slope(self, position: int, count: int) -> str:
+    def slope_text(self, position: int, count: int) -> str:
         """2(x − t)/N."""
         return self.slope_of("2(x − t)" if position == 0 else "2(t − x)", "t the target")
 
@@ -244,7 +244,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
         return (grad_x, grad_target, grad_weight)[: 2 + len(pos_weight)]
 
-    def slope(self, position: int, count: int) -> str:
+    def slope_text(self, position: int, count: int) -> str:
         """(σ(x) − t)/N."""
         return "" if position or count > 2 else self.slope_of("σ(x) − t", "t the target")
 
@@ -464,7 +464,7 @@ class CrossEntropy(Labelled):
 
         return (grad_x, None, grad_weight)[: 2 + len(weight)]
 
-    def slope(self, position: int, count: int) -> str:
+    def slope_text(self, position: int, count: int) -> str:
         """(p − y)/N."""
         if position or count > 2 or self.label_smoothing:
             return ""

@@ -49,7 +49,7 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
         return Local("copy", f"1/{count}, copied to every element that was averaged")
     if size == 1:
         row = applied.vjp(_ones(applied), {position: target}).get(position)
-        text = op.slope(position, len(applied.inputs)) or f"∂{op.name}/∂x, an array like x"
+        text = op.slope_text(position, len(applied.inputs)) or f"∂{op.name}/∂x, an array like x"
         return None if row is None else Local("row", text, Value(row))
     return Local("map", f"the linear map of {op.name}'s derivative")
 
