@@ -46,7 +46,7 @@ def short(v: Value | None, width: int, gradient: bool = False) -> str:
 
     >>> v = Value(np.array([0.123456, -0.2, 0.3]))
     >>> short(v, 30), short(v, 11), short(v, 8), short(v, 5)
-    ('[0.123, −0.2, 0.3]', '3 ‖0.381‖', '‖0.381‖', '0.4')
+    ('[0.123, −0.2, 0.3]', '3 ‖0.381‖', '‖0.381‖', '0.381')
     """
     if v is None:
         return ""

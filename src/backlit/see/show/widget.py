@@ -9,7 +9,7 @@ the page is set in the record (`see.what_if`), and the page of what that changes
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...errors import ArgumentError, BacklitError, MissingDependencyError
 from ..records.model import Record
@@ -17,9 +17,6 @@ from ..records.parts import NodeRecord
 from .edits import Edits
 from .what_if import WhatIf
 from .words import name_of
-
-if TYPE_CHECKING:
-    from .draw.drawing import Drawing
 
 #: So many lines of what a change changes stand on the page.
 LINES = 12
@@ -61,7 +58,21 @@ export default { render };
 """
 
 
-def widget_of(drawing: Drawing, height: int) -> Any:
+class Drawn(Protocol):
+    """What a widget needs of a drawing."""
+
+    record: Record
+    title: str
+    tree: Any
+
+    def html(self) -> str:
+        """The page."""
+
+    def of(self, record: Record) -> Any:
+        """The drawing of another record."""
+
+
+def widget_of(drawing: Drawn, height: int) -> Any:
     """The widget of a drawing: see `Drawing.widget`."""
     return _widget_class()(drawing, height)
 
@@ -76,6 +87,79 @@ def _told(changed: WhatIf) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in changed.notes)])
 
 
+class _Chosen:
+    """What a widget knows and does in Python; `_widget_class` adds what it shares with the page."""
+
+    picked: int | None
+    page: str
+    answer: dict[str, Any]
+    hold_sync: Any
+
+    def __init__(self, drawing: Drawn, **shared: Any):
+        self._drawing = self._shown = drawing
+        self._edits = Edits(drawing.record)
+        super().__init__(page=drawing.html(), title=drawing.title, **shared)
+
+    @property
+    def record(self) -> Record:
+        """The record as it is shown: with all that is set."""
+        return self._edits.record
+
+    @property
+    def changed(self) -> WhatIf | None:
+        """What all that is set changes; None where nothing is set."""
+        return self._edits.now
+
+    @property
+    def selected(self) -> NodeRecord | None:
+        """The chosen node, if there is one."""
+        return None if self.picked is None else self._shown.tree.record.nodes[self.picked]
+
+    def select(self, node: NodeRecord | str | int | None) -> None:
+        """Choose a node in the drawing, which goes there; None lets go."""
+        if isinstance(node, int):
+            last = len(self.record.nodes) - 1
+            if not 0 <= node <= last:
+                raise ArgumentError(f"select: a node's number must be from 0 to {last}, got {node}")
+            self.picked = node
+        else:
+            found = self.record.find(node) if isinstance(node, str) else node
+            self.picked = None if found is None else found.id
+
+    def set(self, node: Any, new: Any, what: str = "value") -> WhatIf:
+        """Set a node's "value", or the "upstream" gradient at it, here and on the page.
+
+        `new` is as in `see.what_if`, or a text as it is typed on the page: `[0, 1] = 5`.
+        """
+        changed = self._edits.set(node, what, new)
+        self._show(_told(changed))
+        return changed
+
+    def undo(self) -> None:
+        """Take the last setting back."""
+        what = self._edits.undo()
+        self._show(f"taken back: {what}" if what else "nothing is set")
+
+    def _typed(self, edit: dict[str, Any]) -> None:
+        """Do what was typed on the page; what does not fit is told there."""
+        try:
+            if edit.get("undo"):
+                self.undo()
+            elif edit:
+                self.set(edit["node"], str(edit["text"]), edit["what"])
+        except (BacklitError, KeyError) as error:
+            told = {"said": str(error), "bad": True, "count": len(self._edits)}
+            self.answer = {**told, "number": edit.get("number")}  # also the same text once more
+
+    def _show(self, said: str) -> None:
+        record = self._edits.record
+        same = record is self._drawing.record
+        self._shown = self._drawing if same else self._drawing.of(record)
+        with self.hold_sync():
+            self.answer = {"said": said, "bad": False, "count": len(self._edits)}
+            self.page = self._shown.html()
+
+
 @cache
 def _widget_class() -> Any:
     try:
@@ -87,7 +171,7 @@ def _widget_class() -> Any:
             "line of a cell, see.draw(x), shows the same page, which then tells Python nothing"
         ) from None
 
-    class DrawingWidget(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
+    class DrawingWidget(_Chosen, anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
         """A drawing whose chosen node is `selected`, and in which values may be set.
 
         `select(node)` chooses one, by its name, its number or its record; `stop` is the place of
@@ -105,73 +189,9 @@ def _widget_class() -> Any:
         edit = traitlets.Dict().tag(sync=True)
         answer = traitlets.Dict().tag(sync=True)
 
-        def __init__(self, drawing: Drawing, height: int):
-            self._drawing = self._shown = drawing
-            self._edits = Edits(drawing.record)
+        def __init__(self, drawing: Drawn, height: int):
             told = {"said": "", "bad": False, "count": 0}
-            super().__init__(page=drawing.html(), title=drawing.title, height=height, answer=told)
+            super().__init__(drawing, height=height, answer=told)
             self.observe(lambda change: self._typed(change["new"]), "edit")
-
-        @property
-        def record(self) -> Record:
-            """The record as it is shown: with all that is set."""
-            return self._edits.record
-
-        @property
-        def changed(self) -> WhatIf | None:
-            """What all that is set changes; None where nothing is set."""
-            return self._edits.now
-
-        @property
-        def selected(self) -> NodeRecord | None:
-            """The chosen node, if there is one."""
-            return None if self.picked is None else self._shown.tree.record.nodes[self.picked]
-
-        def set(self, node: Any, new: Any, what: str = "value") -> WhatIf:
-            """Set a node's "value", or the "upstream" gradient at it, here and on the page.
-
-            `new` is as in `see.what_if`, or a text as it is typed on the page: `[0, 1] = 5`.
-            """
-            changed = self._edits.set(node, what, new)
-            self._show(_told(changed))
-            return changed
-
-        def undo(self) -> None:
-            """Take the last setting back."""
-            what = self._edits.undo()
-            self._show(f"taken back: {what}" if what else "nothing is set")
-
-        def _typed(self, edit: dict[str, Any]) -> None:
-            """Do what was typed on the page; what does not fit is told there."""
-            try:
-                if edit.get("undo"):
-                    self.undo()
-                elif edit:
-                    self.set(edit["node"], str(edit["text"]), edit["what"])
-            except (BacklitError, KeyError) as error:
-                told = {"said": str(error), "bad": True, "count": len(self._edits)}
-                self.answer = {**told, "number": edit.get("number")}
-
-        def _show(self, said: str) -> None:
-            record = self._edits.record
-            same = record is self._drawing.record
-            self._shown = self._drawing if same else self._drawing.of(record)
-            with self.hold_sync():
-                told = {"said": said, "bad": False, "count": len(self._edits)}
-                self.answer = told
-                self.page = self._shown.html()
-
-        def select(self, node: NodeRecord | str | int | None) -> None:
-            """Choose a node in the drawing, which goes there; None lets go."""
-            if isinstance(node, int):
-                last = len(self.record.nodes) - 1
-                if not 0 <= node <= last:
-                    raise ArgumentError(
-                        f"select: a node's number must be from 0 to {last}, got {node}"
-                    )
-                self.picked = node
-            else:
-                found = self.record.find(node) if isinstance(node, str) else node
-                self.picked = None if found is None else found.id
 
     return DrawingWidget
