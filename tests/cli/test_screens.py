@@ -338,6 +338,18 @@ def test_on_a_terminal_without_colours_or_a_screen():
     plain.end()
 
 
+def test_a_click_on_a_key_is_the_key():
+    async def script(app, p):
+        await p.click("#keys", offset=(3, 0))
+        await p.pause()
+        assert app.walk_.place == 1
+        await p.click("#keys", offset=(screen(app)[-1].index("set"), 0))
+        await p.pause()
+        assert app.screen.question == "what if the value of m were"
+
+    drive(lecture(), (80, 24), script)
+
+
 def test_no_pane_needs_a_colour():
     async def script(app, p):
         app.no_color = True

@@ -258,20 +258,29 @@ _KEYS = (
 class Keys(Static):
     """As many keys with what they do as there is room for, whole ones; a click is the key."""
 
-    def render(self) -> Text:
-        """The line."""
+    def _shown(self) -> list[tuple[str, str, str]]:
+        """Each key, what it does, and its action."""
         items = [(f" {key} ", f"{what} ", action) for key, action, what in _KEYS]
         sizes = [len(key) + len(what) for key, what, _ in items]
         room = self.size.width - sum(sizes[-2:])
-        chosen = []
-        for item, size in zip(items[:-2], sizes, strict=False):
-            if size > room:
-                break
-            room -= size
-            chosen.append(item)
+        count = 0
+        while count < len(items) - 2 and sizes[count] <= room:
+            room -= sizes[count]
+            count += 1
+        return [*items[:count], *items[-2:]]
+
+    def render(self) -> Text:
+        """The line."""
         text = Text(no_wrap=True)
-        for key, what, action in (*chosen, *items[-2:]):
-            click = Style.from_meta({"@click": f"app.{action}"})
-            text.append(key, Style.parse(f"bold {MARK}") + click)
-            text.append(what, Style.parse(SOFT) + click)
+        for key, what, _ in self._shown():
+            text.append(key, style=f"bold {MARK}").append(what, style=SOFT)
         return text
+
+    async def on_click(self, event: Click) -> None:
+        """Do what the key under the mouse does."""
+        end = 0
+        for key, what, action in self._shown():
+            end += len(key) + len(what)
+            if event.x < end:
+                await self.app.run_action(action)
+                return

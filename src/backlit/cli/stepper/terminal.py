@@ -169,8 +169,9 @@ class Stepper(App[None]):
         start.truncate(max(self.size.width - 4, 1), overflow="ellipsis")
         self.base.query_one("#head", Static).update(start)
         tape = self.base.query_one(Tape)
-        value, gradient = tape.columns(tape.scrollable_content_region.width)
-        titles = Text("    node".ljust(max(tape.size.width - value - gradient - 1, 0)))
+        width = tape.scrollable_content_region.width
+        value, gradient = tape.columns(width)
+        titles = Text("    node".ljust(max(width - value - gradient - 1, 0)))
         titles.append(f"{'value':>{value}}", style=VALUE)
         titles.append(f"{'gradient':>{gradient}}", style=GRADIENT)
         self.base.query_one("#titles", Static).update(titles)

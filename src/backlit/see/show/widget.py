@@ -63,7 +63,10 @@ class Drawn(Protocol):
 
     record: Record
     title: str
-    tree: Any
+
+    @property
+    def tree(self) -> Any:
+        """What is drawn, with the record that is shown."""
 
     def html(self) -> str:
         """The page."""
@@ -90,15 +93,14 @@ def _told(changed: WhatIf) -> str:
 class _Chosen:
     """What a widget knows and does in Python; `_widget_class` adds what it shares with the page."""
 
-    picked: int | None
-    page: str
-    answer: dict[str, Any]
+    picked: int | None = None
+    page = ""
+    answer: Any = None
     hold_sync: Any
 
-    def __init__(self, drawing: Drawn, **shared: Any):
+    def __init__(self, drawing: Drawn):
         self._drawing = self._shown = drawing
         self._edits = Edits(drawing.record)
-        super().__init__(page=drawing.html(), title=drawing.title, **shared)
 
     @property
     def record(self) -> Record:
@@ -191,7 +193,10 @@ def _widget_class() -> Any:
 
         def __init__(self, drawing: Drawn, height: int):
             told = {"said": "", "bad": False, "count": 0}
-            super().__init__(drawing, height=height, answer=told)
+            _Chosen.__init__(self, drawing)
+            anywidget.AnyWidget.__init__(
+                self, page=drawing.html(), title=drawing.title, height=height, answer=told
+            )
             self.observe(lambda change: self._typed(change["new"]), "edit")
 
     return DrawingWidget
