@@ -174,6 +174,7 @@ class Bessel(Elementwise):
     """
 
     attributes = ("n", "scaled")
+    overflows = True  # unless it is scaled
     whole = True
     cost = 150
     saves = ("x",)
