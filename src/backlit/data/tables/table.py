@@ -37,8 +37,9 @@ class Table(Dataset):
     town    category          2        0  Bari, Rome
     3 rows
 
-    `source` is a CSV file (also `.gz`), lines of JSON (`.jsonl`), a Parquet file, a DataFrame of pandas or polars, a table of
-    Arrow, a data set of Hugging Face's `datasets`, a dict of columns, or a structured array.
+    `source` is a CSV file (also `.gz`), lines of JSON (`.jsonl`), a Parquet file, a DataFrame of
+    pandas or polars, a table of Arrow, a data set of Hugging Face's `datasets`, a dict of columns,
+    or a structured array.
 
     - `kinds` says of columns what they are: "number", "category", "date" or "text". Else it is
       found out: nine tenths of the values in a file must be numbers, or dates, and then the others
@@ -206,9 +207,9 @@ def _summary(column: Column) -> tuple[int, int, str]:
 class TableStream(IterableDataset):
     """A table that is read in pieces, because it is larger than memory: each piece is a Table.
 
-    `source` is a CSV or Parquet file, or lines of JSON, or several with the same columns. The other arguments are a
-    Table's. The first `chunk` rows say what the columns are; a later value that does not fit raises
-    DataError. Each iteration reads the files once. Parquet is streamed by pyarrow.
+    `source` is a CSV or Parquet file, or lines of JSON, or several with the same columns. The other
+    arguments are a Table's. The first `chunk` rows say what the columns are; a later value that
+    does not fit raises DataError. Each iteration reads the files once. Parquet is streamed by pyarrow.
     """
 
     def __init__(
