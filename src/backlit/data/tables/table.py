@@ -209,7 +209,8 @@ class TableStream(IterableDataset):
 
     `source` is a CSV or Parquet file, or lines of JSON, or several with the same columns. The other
     arguments are a Table's. The first `chunk` rows say what the columns are; a later value that
-    does not fit raises DataError. Each iteration reads the files once. Parquet is streamed by pyarrow.
+    does not fit raises DataError. Each iteration reads the files once. Parquet is streamed by
+    pyarrow.
     """
 
     def __init__(
