@@ -24,7 +24,7 @@ ROWS = 12
 class Averages:
     """Running averages of a series: `plain[beta]` and `corrected[beta]`, one number for each of it.
 
-    Prints as a table, shows itself as a picture, and `save`s that as an SVG file.
+    Prints as a table, shows itself as a picture, and `save` writes that picture as an SVG file.
     """
 
     series: np.ndarray

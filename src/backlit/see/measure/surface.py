@@ -130,8 +130,8 @@ def surface(
     directions  two of them, each a list of arrays like the parameters; by default two random ones
                 whose filters have the norms of the model's (from `seed`)
 
-    A network's loss is computed at `points`² points, by default 25². Model and random numbers are
-    afterwards as before. So the loss must see the same examples every time.
+    A network's loss is computed on a grid of `points` by `points`, by default 25 by 25. Model and
+    random numbers are afterwards as before. So the loss must see the same examples every time.
 
     >>> valley = surface(lambda x, y: 0.1 * x**2 + 2 * y**2, x=(-5, 5), y=(-2, 2))
     >>> valley
