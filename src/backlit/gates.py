@@ -17,7 +17,9 @@ An object whose `forward` returns several outputs of one shape gets their gradie
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
+import types
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -65,6 +67,13 @@ class Gate(Op):
         else:
             given = self.slopes(own, cache)
         return _gradients(self, given, inputs)
+
+    def with_backward(self, function: Callable[..., Any]) -> Gate:
+        """The gate with another function for its slopes."""
+        made = copy.copy(self)
+        bound = getattr(self.slopes, "__self__", None)
+        made.__dict__["slopes"] = function if bound is None else types.MethodType(function, bound)
+        return made
 
     def arrived(self, grad_y: Any) -> tuple[Any, ...]:
         """The upstream gradient as an object's `backward` takes it: that of each output on its own

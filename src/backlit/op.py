@@ -29,9 +29,11 @@ nothing.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import re
+import types
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
@@ -196,6 +198,14 @@ class Op:
     def backward(self, xp: Any, grad_y: Any, *saved: Any) -> Any:
         """The downstream gradients for an upstream gradient."""
         raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    def with_backward(self, function: Callable[..., Any]) -> Op:
+        """The op with another text of its backward, in the form in which its own is written; it is
+        in no registry.
+        """
+        made = copy.copy(self)
+        made.__dict__["backward"] = types.MethodType(function, made)
+        return made
 
     #: check(*inputs) raises the error for bad inputs that only this op can see. None: no check.
     #: Shapes, dtypes and attributes only: captured code has no values yet, see `requires`.

@@ -518,7 +518,7 @@ def test_named_mutants_are_named_right():
 
 @pytest.mark.slow
 def test_source_mutants_are_named_right(monkeypatch):
-    monkeypatch.setattr("backlit.see.checks.repairs.SECONDS", 0.7)
+    monkeypatch.setattr("backlit.see.checks.repairs.WORK", 8000)
     ops = ["tanh", "softmax", "multiply", "matmul", "divide", "mean", "square"]
     verdicts = run(ops, "source")
     right = sum(v.right for v in verdicts)

@@ -8,6 +8,7 @@ that the node has one gradient: each part sends its own back to its place.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import math
@@ -94,6 +95,13 @@ class FunctionOp(Op):
     def __repr__(self) -> str:
         return self.name
 
+    def with_backward(self, function: Callable[..., Any]) -> FunctionOp:
+        """The op of the same application, with another static `backward`."""
+        made = copy.copy(self)
+        made.call = copy.copy(self.call)
+        made.call.slopes = function
+        return made
+
     def backward(self, xp: Any, grad_y: Any, *saved: Any) -> Any:
         """The gradients for the Tensors among the arguments."""
         on_tensors = xp is TENSORS
@@ -110,7 +118,7 @@ class _Call:
     """One application: the arguments, what became of them, and how to go back."""
 
     def __init__(self, function: type[Function], arguments: tuple[Any, ...]):
-        self.function = function
+        self.function, self.slopes = function, function.backward
         self.positions = [i for i, a in enumerate(arguments) if isinstance(a, Tensor)]
         #: The arguments that are no Tensors, in their places.
         self.fixed = [None if isinstance(a, Tensor) else a for a in arguments]
@@ -217,6 +225,7 @@ class _Call:
         again = _Call(self.function, tuple(arguments))
         again.run()
         again.ctx.needs_input_grad = self.ctx.needs_input_grad
+        again.slopes = self.slopes
         return again
 
     # -- backward -------------------------------------------------------------------------------
@@ -226,7 +235,7 @@ class _Call:
         ctx = self.ctx
         ctx._saved = tuple([self._recalled(source, kept) for source in self.sources])
         try:
-            result = self.function.backward(ctx, *self._split(gradient))
+            result = self.slopes(ctx, *self._split(gradient))
         finally:
             ctx._saved = None
             ctx._reached.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,30 +176,37 @@ class Case:
         """Measured elements as the whole input (if `complete`)."""
         return values.reshape(t.inputs[self.position].shape)
 
+    @functools.cached_property
+    def _judged(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
+        """For each trial: which elements have a slope, which of them differ from what was measured,
+        how far a prediction of each may be off, and how large they are.
+        """
+        found = []
+        for t, got in zip(self.trials, self.got, strict=True):
+            want, smooth = t.want(self.position), t.smooth(self.position)
+            scale = max(np.max(np.abs(got), initial=0), np.max(np.abs(want), initial=0), 1e-30)
+            allowed = FIT * scale + 30 * t.columns[self.position].pulled_band(t.upstream)
+            found.append((smooth, smooth & (np.abs(got - want) > allowed), allowed, float(scale)))
+        return found
+
     def fits(self, predict: Callable[[Trial], Prediction]) -> float | None:
         """The largest relative deviation of a prediction from what was got, None if it fails."""
         worst, covered, wrong = 0.0, 0, 0
         self.compared = self.measured = 0
-        for t, got in zip(self.trials, self.got, strict=True):
+        for t, got, judged in zip(self.trials, self.got, self._judged, strict=True):
             p = predict(t)
             if p is None:
                 return None
             p, mask = p if isinstance(p, tuple) else (p, None)
-            usable = t.smooth(self.position)
-            if mask is not None:
-                usable = usable & mask
             if p.shape != got.shape:
                 return None
-            want = t.want(self.position)
-            scale = max(np.max(np.abs(got), initial=0), np.max(np.abs(want), initial=0), 1e-30)
-            band = t.columns[self.position].pulled_band(t.upstream)
-            allowed = FIT * scale + 30 * band
-            differs = t.smooth(self.position) & (np.abs(got - want) > allowed)
+            smooth, differs, allowed, scale = judged
+            usable = smooth if mask is None else smooth & mask
             wrong += int(differs.sum())
             covered += int((differs & usable).sum())
             off = np.abs(p - got)[usable]
             self.compared += off.size
-            self.measured += int(t.smooth(self.position).sum())
+            self.measured += int(smooth.sum())
             if off.size == 0:
                 continue
             if not (off <= allowed[usable]).all():

@@ -115,6 +115,7 @@ def excused_rows(
         excused.append(int(row))
     if excused:
         columns.unknown[excused] = True
+        trial.memory.pop(("smooth", k), None)
         if KINKS not in experiment.notes:
             experiment.notes.append(KINKS)
     return excused

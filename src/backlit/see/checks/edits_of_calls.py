@@ -27,6 +27,9 @@ _AXES = (
     "(1, 2, 3)",
 )
 
+#: How it is said that a folded axis stays, by NumPy and by PyTorch.
+_KEPT = ("keepdims", "keepdim")
+
 
 def calls(e: ast.Call) -> Iterator[Change]:
     """Another axis, other arguments, another function, or none."""
@@ -100,7 +103,7 @@ def _keywords(e: ast.Call, name: str) -> Iterator[Change]:
                     listed = list(e.keywords)
                     listed[place] = ast.keyword(keyword.arg, parsed(axis))
                     yield _wrong_axis(e, _with_keywords(e, listed), name, old, axis)
-        if keyword.arg == "keepdims":
+        if keyword.arg in _KEPT:
             new = _with_keywords(e, [k for k in e.keywords if k is not keyword])
             yield Change(e, new, "wrong axis", f"`{text(e)}` must not keep its axis", 0.2)
 
@@ -126,9 +129,10 @@ def _axis_in_its_place(e: ast.Call, name: str, method: bool) -> Iterator[Change]
 
 def _axis_not_kept(e: ast.Call) -> Iterator[Change]:
     """An axis gone that is broadcast against: x.sum(axis=1) for x.sum(axis=1, keepdims=True)."""
-    if not any(k.arg == "keepdims" for k in e.keywords):
-        new = _with_keywords(e, [*e.keywords, ast.keyword("keepdims", ast.Constant(True))])
-        yield Change(e, new, "wrong axis", f"`{text(e)}` must keep its axis (keepdims=True)", 0.1)
+    if not any(k.arg in _KEPT for k in e.keywords):
+        kept = "keepdim" if any(k.arg == "dim" for k in e.keywords) else "keepdims"
+        new = _with_keywords(e, [*e.keywords, ast.keyword(kept, ast.Constant(True))])
+        yield Change(e, new, "wrong axis", f"`{text(e)}` must keep its axis ({kept}=True)", 0.1)
 
 
 def _another_function(e: ast.Call, name: str) -> Iterator[Change]:
@@ -178,7 +182,9 @@ def _repeated(e: ast.Call) -> Iterator[Change]:
 def _not_taken(e: ast.Call, name: str, inside: ast.expr | None) -> Iterator[Change]:
     """A function where none belongs: np.exp(x) for x."""
     first = inside if inside is not None else (e.args[0] if e.args else None)
-    if first is not None:
+    if name == "t" and inside is not None and not e.args:
+        yield Change(e, inside, "transposed", f"`{text(inside)}` must not be transposed", 0.0)
+    elif first is not None:
         kind, rank = ("summed too much", 0.1) if name in FOLDS else ("edit", 0.15)
         yield Change(e, first, kind, f"`{name}` of `{text(first)}` must not be taken", rank)
 
@@ -219,4 +225,6 @@ def exchanged_factors(e: ast.expr, a: ast.expr, b: ast.expr) -> Iterator[Change]
 def _turned(e: ast.expr) -> ast.expr:
     if isinstance(e, ast.Attribute) and e.attr in ("T", "mT"):
         return e.value
+    if isinstance(e, ast.Call) and isinstance(e.func, ast.Attribute) and e.func.attr == "t":
+        return e.func.value
     return ast.Attribute(e, "T", ast.Load())

@@ -63,7 +63,9 @@ class Trial:
 
     def smooth(self, k: int) -> np.ndarray:
         """Which measured elements of input k have a derivative."""
-        return ~(self.columns[k].any_kink() | self.columns[k].any_unknown())
+        return self.once(
+            ("smooth", k), lambda: ~(self.columns[k].any_kink() | self.columns[k].any_unknown())
+        )
 
 
 def as_float64(x: Any) -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ...tensor import Tensor
 from .edits_of_terms import Atom
 from .source import Source
 
-NAMES_OF_MODULES = ("xp", "np", "numpy", "math", "self")
+NAMES_OF_MODULES = ("xp", "np", "numpy", "math", "torch", "self")
 #: Of sizes that are equal at the point that is looked at so many are kept.
 ALIKE = 3
 
@@ -20,10 +21,10 @@ def atoms_of(names: dict[str, Any], upstream: np.ndarray, last: set[str]) -> lis
     """What can be named at a place, each value once; by these names only if it has no other."""
     listed: list[tuple[str, Any]] = []
     for name, value in names.items():
-        if name == "self":
+        if name == "self" or hasattr(value, "saved_tensors"):
             for a, v in vars(value).items():
                 if not a.startswith("_"):
-                    listed.append((f"self.{a}", v))
+                    listed.append((f"{name}.{a}", array_of(v)))
         elif isinstance(value, dict):
             listed += [(f"{name}[{k!r}]", v) for k, v in value.items() if isinstance(k, str)]
         elif name not in NAMES_OF_MODULES and not name.startswith("_"):
@@ -85,6 +86,11 @@ def unpacked(source: Source) -> set[str]:
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in direct
         }
     return given - used
+
+
+def array_of(value: Any) -> Any:
+    """The array of a Tensor; everything else as it is."""
+    return value.array if isinstance(value, Tensor) else value
 
 
 def _equal(a: Any, b: Any) -> bool:

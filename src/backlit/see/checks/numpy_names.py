@@ -6,7 +6,7 @@ All are words that a user's backward is written in, looked for and put there as 
 from __future__ import annotations
 
 #: What NumPy and its like are usually imported as, and what its functions are taken from.
-MODULES = ("np", "numpy", "xp", "math", "cp", "jnp")
+MODULES = ("np", "numpy", "xp", "math", "cp", "jnp", "torch", "F")
 #: Those that fold axes away, of which one is taken for the other.
 FOLDS = ("sum", "mean")
 #: Those whose first argument after the array is an axis, and which count before it.

@@ -8,7 +8,7 @@ gradients depend on it, which is found by disturbing it.
 from __future__ import annotations
 
 import ast
-import time
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...op import Op
+from ...tensor import Tensor
 from .case import FIT
 from .compare import compare
 from .edit import SELF, Change, parsed, text
@@ -23,15 +24,17 @@ from .edits_of_terms import combined, is_float, is_numeric, labels
 from .edits_of_text import of_text
 from .edits_of_values import of_value
 from .experiment import Experiment, Trial, answer
-from .named_values import NAMES_OF_MODULES, atoms_of, unpacked
+from .named_values import NAMES_OF_MODULES, array_of, atoms_of, unpacked
 from .repair import Repair, one_for_each, told_of_equals
 from .sizes import OtherSizes
 from .source import Runner, Source, Unit, outer_names, read, takes_a_root
 from .spelling import spellings
+from .torch_names import in_words_of_torch
+from .work import Work, cost_of
 
-#: The seconds of the processor that a search may take, how many changes it gives at most, and of
-#: how many that mend the gradients it chooses these.
-SECONDS = 2.0
+#: How much a search may do (as many units as it tries changes, where a backward is short), how many
+#: changes it gives at most, and of how many that mend the gradients it chooses these.
+WORK = 24_000
 MOST, CHOICE = 3, 12
 #: When one was found, others of about its rank are looked for: the shortest is the likeliest.
 NEAR = 0.12
@@ -120,7 +123,7 @@ class _Search:
         self.runner = Runner(source.op, trial)
         positions = tuple(k for k in experiment.positions if k in trial.columns)
         self.goal = _Goal(trial, wrong, positions)
-        self.end = time.process_time() + SECONDS
+        self.work, self.cost = Work(WORK), 0.0
         self.outer = outer_names(source)
         self.parents = {
             id(child): (parent, name, place)
@@ -128,18 +131,15 @@ class _Search:
             for parent in ast.walk(unit.tree)
             for name, place, child in _children(parent)
         }
-        self.library = next(
-            (
-                n
-                for n, v in source.units[0].function.__globals__.items()
-                if v is np and n in ("np", "numpy")
-            ),
-            "",
-        )
+        known = source.units[0].function.__globals__
+        self.library = next((n for n in ("np", "numpy") if known.get(n) is np), "")
+        self.on_tensors = False  # the backward computes with Tensors: `torch` has its functions
         self.codes: dict[str, Any] = {}
         self.unpacked = unpacked(source)
         self.roots = takes_a_root(source.op)
-        self.base = self._gradients(self._compiled())
+        plain = self._compiled()
+        self.cost = cost_of(lambda: self._gradients(plain), *trial.inputs, trial.y)
+        self.base = self._gradients(plain)
 
     def run(self) -> list[Repair]:
         """The repairs, in order of their rank."""
@@ -148,7 +148,7 @@ class _Search:
         partly: list[Repair] = []
         tried: set[tuple[int, str]] = set()
         for rank, change, unit, place in self._candidates(places):
-            if time.process_time() > self.end or len(found) == CHOICE:
+            if self.work.over or len(found) == CHOICE:
                 break
             if found and rank > found[0].rank + NEAR:
                 break
@@ -173,7 +173,7 @@ class _Search:
             return found
         others = OtherSizes(self.experiment)
         failures = [
-            others.failures(self.source.with_function(r.made), frozenset(r.positions))
+            others.failures(self.source.op.with_backward(r.made), frozenset(r.positions))
             for r in found
         ]
         wrong = [False] * len(found)
@@ -196,6 +196,7 @@ class _Search:
 
     def _gradients(self, function: Any) -> list[np.ndarray | None] | None:
         """What a backward gives, or None if it raises: whatever a changed text may raise."""
+        self.work.spend(self.cost)
         if function is None:
             return None
         try:
@@ -289,7 +290,7 @@ class _Search:
         """Whether a changed backward is right at every point."""
         if made is None:
             return False
-        op = self.source.with_function(made)
+        op = self.source.op.with_backward(made)
         answers = [answer(op, t, t.upstream) for t in self.experiment.trials]
         if any(a.error is not None or a.misfits or a.changed for a in answers):
             return False
@@ -309,7 +310,7 @@ class _Search:
         """The expressions that run, what they give, and which gradients depend on them."""
         around: dict[str, Any] = {}
         for node in ast.walk(unit.tree):
-            if time.process_time() > self.end - 0.5 * SECONDS:
+            if self.work.left < 0.5 * WORK:
                 return
             if not isinstance(node, _PLACES) or not self._is_value(node):
                 continue
@@ -326,6 +327,7 @@ class _Search:
             def look(value: Any, names: dict[str, Any], seen: list[Any] = seen) -> Any:
                 known = {} if seen else {n: _held(v) for n, v in names.items()}
                 seen.append((_held(value), known))
+                self.on_tensors |= isinstance(value, Tensor)
                 return value
 
             self._gradients(_bound(hooked, look))
@@ -376,7 +378,10 @@ class _Search:
         """Which gradients change if an expression gives something else."""
         if self.base is None or not is_float(value):
             return None
-        disturb = lambda v, names: 0.11 - v * 1.37 if is_float(v) else v  # noqa: E731
+
+        def disturb(v: Any, names: dict[str, Any]) -> Any:
+            return 0.11 - v * 1.37 if is_float(array_of(v)) else v
+
         gradients = self._gradients(_bound(hooked, disturb))
         if gradients is None:
             return None
@@ -393,11 +398,13 @@ class _Search:
         """All changes that may mend something, the likeliest first."""
         found: list[tuple[float, Change, Unit, _Place | None]] = []
         by_node = {id(p.node): p for p in places}
+        by_numpy = bool(self.library) and not self.on_tensors
+        library = self._library()
         for unit in self.source.units:
             for change in of_text(unit.tree):
                 moves = self._moves_of(change.node, by_node)
                 demerit = self._demerit(moves)
-                if demerit is not None and ("np." not in text(change.new) or self.library):
+                if demerit is not None and ("np." not in text(change.new) or by_numpy):
                     found.append((change.rank + demerit, change, unit, None))
         for place in places:
             demerit = self._demerit(place.moves)
@@ -407,15 +414,24 @@ class _Search:
             if not is_numeric(place.value):
                 continue
             changes = [
-                *of_value(place.node, place.value, atoms, place.root, self.library, self.roots),
-                *(labels(place.node, place.value, atoms, place.root) if self.library else ()),
+                *of_value(place.node, place.value, atoms, place.root, library, self.roots),
+                *(labels(place.node, place.value, atoms, place.root) if by_numpy else ()),
                 *(combined(place.node, place.value, atoms) if place.root else ()),
             ]
             parent = self.parents[id(place.node)][0]
             if isinstance(parent, ast.Assign) and getattr(place.node, "id", "") in self.unpacked:
                 demerit += UNPACKED
+            if self.on_tensors:
+                changes = list(map(in_words_of_torch, changes))
             found += [(c.rank + demerit, c, place.unit, place) for c in changes]
         return sorted(found, key=lambda c: c[0])
+
+    def _library(self) -> str:
+        """How the module is called there whose functions take what the backward computes with."""
+        if not self.on_tensors:
+            return self.library
+        known = self.source.units[0].function.__globals__
+        return "torch" if isinstance(known.get("torch"), types.ModuleType) else ""
 
     def _demerit(self, moves: frozenset[int] | None) -> float | None:
         """What is added to the rank of a change at a place that moves these; None: leave it out."""
@@ -466,5 +482,6 @@ def _children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
 
 
 def _held(value: Any) -> Any:
-    """A value as it is now: an array may be written to later."""
+    """A value as it is now, that of a Tensor: an array may be written to later."""
+    value = array_of(value)
     return value.copy() if isinstance(value, np.ndarray) and value.size <= 10_000 else value

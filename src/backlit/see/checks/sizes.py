@@ -6,7 +6,6 @@ What is right only because two sizes happen to be equal is wrong at these points
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +15,12 @@ import numpy as np
 from ...op import Op
 from .experiment import Experiment, Trial, answer
 from .numeric import along, projection
+from .work import Work, cost_of
 
-#: As many points of other sizes are looked for, in so many seconds of the processor; above this
-#: many elements none is.
-POINTS, SECONDS, LARGEST = 8, 0.5, 2000
+#: As many points of other sizes are looked for, with so much work; above so many elements none is.
+POINTS, WORK, LARGEST = 8, 8000, 2000
+#: About as many calls of the forward measure one slope.
+_CALLS = 12
 #: How many of the axes that are as long as another are told apart.
 _ALIKE = 5
 _RTOL = 1e-5
@@ -37,12 +38,14 @@ class OtherSizes:
         given = experiment_inputs(self.experiment)
         if sum(np.size(x) for x in given) > LARGEST:
             return
-        rng, end, found = np.random.default_rng(7), time.process_time() + SECONDS, 0
+        rng, work, found = np.random.default_rng(7), Work(WORK), 0
+        cost = cost_of(lambda: self.experiment.forward(*given), *given)
         for places in _longer(given):
-            if time.process_time() > end or found == POINTS:
+            if work.over or found == POINTS:
                 return
             inputs = tuple(_grown(x, k, places, rng) for k, x in enumerate(given))
             point = self._measured(inputs, rng)
+            work.spend(cost * (1 + _CALLS * len(self.experiment.positions) * (point is not None)))
             if point is not None:
                 found += 1
                 yield point

@@ -85,16 +85,6 @@ class Source:
             new.__defaults__, new.__kwdefaults__ = old.__defaults__, old.__kwdefaults__
         return made
 
-    def with_function(self, function: Any) -> Op:
-        """The op with another backward; it is in no registry."""
-        made = copy.copy(self.op)
-        if isinstance(made, Gate):
-            bound = getattr(made.slopes, "__self__", None)
-            made.slopes = function if bound is None else types.MethodType(function, bound)
-        else:
-            made.__dict__["backward"] = types.MethodType(function, made)
-        return made
-
 
 class Runner:
     """Runs a backward again and again at one trial, each time on fresh copies of what it is given.
@@ -131,7 +121,7 @@ class Runner:
             else:
                 raw = function(*start, sent, copied(self.cache))
         else:
-            raw = function(self.op, NUMPY, sent, *copied(self.saved))
+            raw = self.op.with_backward(function).backward(NUMPY, sent, *copied(self.saved))
         raw = list(raw) if isinstance(raw, tuple | list) else [raw]
         found: list[np.ndarray | None] = []
         for x, g in zip(trial.inputs, raw, strict=False):
