@@ -12,6 +12,7 @@ from .backend.numpy_backend import astype
 from .dtypes import DType, as_dtype
 from .errors import ArgumentError, BacklitError, DTypeError
 from .foreign import words
+from .spelling import SPARSE
 from .state import where_called
 
 # A tuple: `a | b` would make a union at each call.
@@ -145,3 +146,15 @@ def check_device(device: Any) -> None:
     """Raise unless the device is None or the CPU."""
     if device not in (None, "cpu", "cpu:0"):
         raise ArgumentError(f"device: must be 'cpu', got {device!r}; Backlit computes on the CPU")
+
+
+def check_layout(layout: Any) -> None:
+    """Raise unless the layout is None or `torch.strided`, that of every Tensor."""
+    if layout not in (None, "torch.strided"):
+        raise ArgumentError(f"layout: must be torch.strided, got {layout!r:.60}; {SPARSE}")
+
+
+def check_place(device: Any, layout: Any) -> None:
+    """Raise unless Tensors can be on that device and in that layout."""
+    check_device(device)
+    check_layout(layout)

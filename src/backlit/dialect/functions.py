@@ -18,7 +18,7 @@ from ..array_api.arguments import integers, one_axis
 from ..array_api.assignment import setitem
 from ..array_api.elementwise import constant_in
 from ..array_api.ranking import Ranked
-from ..conversion import check_device
+from ..conversion import check_place
 from ..errors import ArgumentError, ShapeError
 from ..nn import functional
 from ..op import describe
@@ -420,7 +420,7 @@ def tril_indices(
     layout: Any = None,
 ) -> Tensor:
     """The places on and below a diagonal: (rows, columns)."""
-    check_device(device)
+    check_place(device, layout)
     return ours.tril_indices(row, col, offset).astype(dtype or dtypes.int64)
 
 
@@ -434,7 +434,7 @@ def triu_indices(
     layout: Any = None,
 ) -> Tensor:
     """The places on and above a diagonal: (rows, columns)."""
-    check_device(device)
+    check_place(device, layout)
     return ours.triu_indices(row, col, offset).astype(dtype or dtypes.int64)
 
 

@@ -11,7 +11,7 @@ from .. import array_api as ours
 from .. import dtypes, random
 from ..array_api.arguments import along, integers, one_axis
 from ..array_api.dialects import UNSAID, require_pytorch
-from ..conversion import check_device
+from ..conversion import check_device, check_layout
 from ..errors import ArgumentError, ShapeError
 from ..op import describe
 from ..spelling import SPARSE
@@ -304,6 +304,7 @@ def _like(make: Function, filled: bool = False) -> Function:
         pin_memory: bool = False,
         requires_grad: bool = False,
     ) -> Tensor:
+        check_layout(layout)
         dtype = self.dtype if dtype is None else as_dtype(dtype)
         shape = sizes if size is None else (size, *sizes)
         if filled:

@@ -189,7 +189,7 @@ def translated(line: Line, target: Function) -> Function:
         y = target(*first, **{a.ours: given[a.name] for a in arguments if a.name in given})
         if single:
             y = _without_axis(y)
-        return y if out is None else _into(line.name, out, y)
+        return y if out is None else into(line.name, out, y)
 
     function.__name__ = line.name
     function.__qualname__ = line.name
@@ -265,7 +265,7 @@ def unknown(name: str, word: str, known: list[str]) -> CallError:
     return CallError(f"{name}: it has no argument {word}; it takes {', '.join(known)}{hint}")
 
 
-def _into(name: str, out: Any, y: Any) -> Any:
+def into(name: str, out: Any, y: Any) -> Any:
     """`out=`: the result becomes the value of a Tensor that is there."""
     if not isinstance(out, Tensor) or not isinstance(y, Tensor):
         raise ArgumentError(f"{name}: out must be one Tensor for one result; write y = {name}(...)")
@@ -293,6 +293,7 @@ __all__ = [
     "as_dim",
     "as_dtype",
     "bound",
+    "into",
     "lines",
     "listed",
     "translated",

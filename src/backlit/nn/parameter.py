@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array_api.arguments import integers
+from ..conversion import check_device
 from ..dtypes import as_dtype, float32
 from ..errors import ArgumentError
 from ..state import where_called
@@ -102,6 +103,7 @@ class UninitializedParameter(_Unknown, Parameter):
     _known_as = Parameter
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = float32):
+        check_device(device)
         super().__init__(np.zeros((0,), as_dtype(dtype)), requires_grad)
 
 
@@ -118,6 +120,7 @@ class UninitializedBuffer(_Unknown, Buffer):
         dtype: Any = float32,
         persistent: bool = True,
     ):
+        check_device(device)
         super().__init__(np.zeros((0,), as_dtype(dtype)), persistent=persistent)
         self.requires_grad_(requires_grad)
 

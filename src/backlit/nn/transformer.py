@@ -327,7 +327,7 @@ class Transformer(Module):
         >>> Transformer.generate_square_subsequent_mask(2).tolist()
         [[0.0, -inf], [0.0, 0.0]]
         """
-        seen = zeros((sz, sz), dtype=dtype)
+        seen = zeros((sz, sz), dtype=dtype, device=device)
         return where(causal_mask(sz, sz), seen, -math.inf)
 
     def forward(

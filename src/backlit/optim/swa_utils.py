@@ -10,6 +10,7 @@ from typing import Any
 from ..array_api import where, zeros
 from ..autograd import no_grad
 from ..calls import explain
+from ..conversion import check_device
 from ..dtypes import int64
 from ..errors import ArgumentError
 from ..nn.module import Module
@@ -195,6 +196,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     Averaged parameters make activations for which no statistics were learned. Of a batch that is a
     tuple or list the first part is the input. The model is in training mode meanwhile.
     """
+    check_device(device)
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     if not layers:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..conversion import check_device
+from ..conversion import Device, check_device
 from .mirror import mirrored as _mirrored
 
 
@@ -29,8 +29,8 @@ def current_device_index() -> int:
 
 
 def set_device_index(device: Any) -> None:
-    """An error: there is none."""
-    check_device("cuda")
+    """An error: there is none, whatever its number."""
+    check_device(Device("cuda", device) if isinstance(device, int) else device or "cuda")
 
 
 set_device_idx, current_device_idx = set_device_index, current_device_index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,8 @@ from .. import array_api as ours
 from .. import dtypes
 from .. import random as draws
 from ..array_api.arguments import integers, whole
-from ..conversion import check_device
-from ..dialect.translate import as_dtype
+from ..conversion import check_device, check_layout, check_place
+from ..dialect.translate import as_dtype, into, unknown
 from ..errors import ArgumentError, DTypeError
 from ..foreign import words
 from ..tensor import Tensor
@@ -25,7 +26,7 @@ Function = Callable[..., Any]
 def _made(y: Tensor, requires_grad: bool, out: Any = None) -> Tensor:
     """What was made, as a leaf that asks for its gradient if it is to."""
     if out is not None:
-        return out.become("out", y)
+        y = into("out", out, y)
     return y.requires_grad_() if requires_grad else y
 
 
@@ -37,7 +38,7 @@ def _sizes(name: str, size: tuple[Any, ...], named: Any = None) -> tuple[int, ..
     return integers(name, size[0] if alone else size)
 
 
-def _of_sizes(make: Function, name: str, doc: str) -> Function:
+def _of_sizes(make: Function, name: str, doc: str, drawn: bool = False) -> Function:
     def function(
         *sizes: Any,
         size: Any = None,
@@ -50,7 +51,9 @@ def _of_sizes(make: Function, name: str, doc: str) -> Function:
         memory_format: Any = None,
         generator: Any = None,
     ) -> Tensor:
-        check_device(device)
+        check_place(device, layout)
+        if generator is not None and not drawn:
+            raise unknown(name, "generator", ["size", "out", "dtype", "device", "requires_grad"])
         shape = _sizes(name, sizes, size)
         y = make(shape, dtype=as_dtype(dtype) or dtypes.DEFAULT_FLOAT, generator=generator)
         return _made(y, requires_grad, out)
@@ -74,25 +77,30 @@ def _drawn(kind: str) -> Function:
 zeros = _of_sizes(_plain(ours.zeros), "zeros", "Zeros")
 ones = _of_sizes(_plain(ours.ones), "ones", "Ones")
 empty = _of_sizes(_plain(ours.empty), "empty", "Values that do not matter, here zeros")
-rand = _of_sizes(_drawn("uniform"), "rand", "Uniform numbers in [0, 1)")
-randn = _of_sizes(_drawn("normal"), "randn", "Normally distributed numbers")
+rand = _of_sizes(_drawn("uniform"), "rand", "Uniform numbers in [0, 1)", drawn=True)
+randn = _of_sizes(_drawn("normal"), "randn", "Normally distributed numbers", drawn=True)
 
 
 def _like(function: Function, name: str, doc: str) -> Function:
     def like(
         input: Any,
-        *values: Any,
+        *,
         dtype: Any = None,
         layout: Any = None,
         device: Any = None,
         requires_grad: bool = False,
+        pin_memory: bool = False,
         memory_format: Any = None,
-        **named: Any,
+        generator: Any = None,
     ) -> Tensor:
         input = _as_tensor(input)
-        dtype = input.dtype if dtype is None else dtype
+        check_layout(layout)
         return function(
-            *values, input.shape, dtype=dtype, device=device, requires_grad=requires_grad, **named
+            input.shape,
+            dtype=input.dtype if dtype is None else dtype,
+            device=device,
+            requires_grad=requires_grad,
+            generator=generator,
         )
 
     like.__name__ = like.__qualname__ = name
@@ -119,6 +127,7 @@ def full(
     pin_memory: bool = False,
 ) -> Tensor:
     """One value everywhere."""
+    check_layout(layout)
     y = ours.full(size, fill_value, dtype=as_dtype(dtype), device=device)
     return _made(y, requires_grad, out)
 
@@ -195,6 +204,7 @@ def arange(
     """start, start + step, … before end; `arange(n)` counts 0 … n - 1."""
     if end is None:
         start, end = 0, start
+    check_layout(layout)
     y = ours.arange(start, end, step, dtype=as_dtype(dtype), device=device)
     return _made(y, requires_grad, out)
 
@@ -220,14 +230,18 @@ def linspace(
     pin_memory: bool = False,
 ) -> Tensor:
     """`steps` evenly spaced numbers from start to end."""
+    check_layout(layout)
     y = ours.linspace(start, end, steps, dtype=as_dtype(dtype), device=device)
     return _made(y, requires_grad, out)
 
 
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Any) -> Tensor:
     """base to the power of `steps` evenly spaced numbers."""
-    requires_grad = options.pop("requires_grad", False)
-    return _made(ours.pow(float(base), linspace(start, end, steps, **options)), requires_grad)
+    requires_grad, out = options.pop("requires_grad", False), options.pop("out", None)
+    kind = dtypes.as_dtype(as_dtype(options.pop("dtype", None)) or dtypes.DEFAULT_FLOAT)
+    inner = kind if kind in dtypes.FLOATING else dtypes.float64
+    powers = linspace(start, end, steps, dtype=inner, **options)
+    return _made(ours.pow(float(base), powers).astype(kind), requires_grad, out)
 
 
 def eye(
@@ -242,6 +256,7 @@ def eye(
     pin_memory: bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
+    check_layout(layout)
     return _made(ours.eye(n, m, dtype=as_dtype(dtype), device=device), requires_grad, out)
 
 
@@ -270,7 +285,7 @@ def randint(
     pin_memory: bool = False,
 ) -> Tensor:
     """Whole numbers in [low, high); with one number, in [0, it)."""
-    check_device(device)
+    check_place(device, layout)
     if size is None:
         if not isinstance(high, tuple | list):
             raise TypeError("randint: the size must be a tuple, as randint(0, 10, (2, 3))")
@@ -289,11 +304,21 @@ def randint_like(input: Any, low: Any, high: Any = None, **options: Any) -> Tens
     return randint(low, high, input.shape, **options)
 
 
-def randperm(n: int, *, generator: Any = None, dtype: Any = dtypes.int64, **options: Any) -> Tensor:
+def randperm(
+    n: int,
+    *,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: Any = dtypes.int64,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """The integers below n in random order."""
-    check_device(options.get("device"))
+    check_place(device, layout)
     y = draws.given_generator(generator).permutation(n).astype(as_dtype(dtype))
-    return _made(y, bool(options.get("requires_grad")), options.get("out"))
+    return _made(y, requires_grad, out)
 
 
 def normal(
@@ -310,7 +335,7 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normally distributed numbers: of one mean and deviation, or of those in Tensors."""
-    check_device(device)
+    check_place(device, layout)
     if size is None:
         size = np.broadcast_shapes(np.shape(_shaped(mean)), np.shape(_shaped(std)))
     dtype = as_dtype(dtype) or _dtype_of(mean, std)
@@ -354,6 +379,8 @@ def bernoulli(
 
 def _window(name: str, shape_of: Function, doc: str) -> Function:
     """A function that makes a window of a length, which `shape_of(length, ...)` has symmetric."""
+    words = list(inspect.signature(shape_of).parameters)[1:]
+    shown = ("window_length", "periodic", "dtype", "device", "requires_grad")
 
     def window(
         window_length: int,
@@ -366,9 +393,11 @@ def _window(name: str, shape_of: Function, doc: str) -> Function:
         requires_grad: bool = False,
         **named: float,
     ) -> Tensor:
-        check_device(device)
+        check_place(device, layout)
+        for word in named.keys() - set(words):
+            raise unknown(name, word, [*shown, *words])
         length = whole(f"{name}: window_length", window_length, 0)
-        kind = as_dtype(dtype) or dtypes.DEFAULT_FLOAT
+        kind = dtypes.as_dtype(as_dtype(dtype) or dtypes.DEFAULT_FLOAT)
         if kind not in dtypes.FLOATING:
             raise DTypeError(f"{name}: dtype must be floating, got {kind}")
         if length < 2:

@@ -32,12 +32,26 @@ def assert_close(
     atol: float | None = None,
     equal_nan: bool = False,
     check_dtype: bool = True,
-    **options: Any,
+    msg: Any = None,
+    allow_subclasses: bool = True,
+    check_device: bool = True,
+    check_layout: bool = True,
+    check_stride: bool = False,
 ) -> None:
     """Raise AssertionError unless both have one shape and dtype, and elements that are close.
 
-    |actual - expected| ≤ atol + rtol |expected|
+    |actual - expected| ≤ atol + rtol |expected|. `msg` is what the error says, or makes it of the
+    usual text.
     """
+    if msg is not None:
+        try:
+            assert_close(
+                actual, expected,
+                rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype,
+            )  # fmt: skip
+        except AssertionError as error:
+            raise AssertionError(msg(str(error)) if callable(msg) else msg) from None
+        return
     if isinstance(actual, tuple | list):
         _require(len(actual) == len(expected), "the lengths", len(actual), len(expected))
         for a, b in zip(actual, expected, strict=True):
@@ -59,10 +73,18 @@ def assert_close(
 
 
 def assert_allclose(
-    actual: Any, expected: Any, rtol: Any = None, atol: Any = None, **options: Any
+    actual: Any,
+    expected: Any,
+    rtol: Any = None,
+    atol: Any = None,
+    equal_nan: bool = True,
+    msg: Any = None,
 ) -> None:
     """The same, whatever the dtypes."""
-    assert_close(actual, expected, rtol=rtol, atol=atol, check_dtype=False, equal_nan=True)
+    assert_close(
+        actual, expected,
+        rtol=rtol, atol=atol, check_dtype=False, equal_nan=equal_nan, msg=msg or None,
+    )  # fmt: skip
 
 
 __getattr__ = _mirrored("torch.testing")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import explain
+from ..conversion import check_device
 from ..data.pictures import opened
 from ..data.transforms.functional import to_pil_image
 from ..op import describe
@@ -128,6 +129,7 @@ def decode_jpeg(
     apply_exif_orientation: bool = False,
 ) -> Tensor:
     """`decode_image`; also of a list of files."""
+    check_device(device)
     if isinstance(input, list):
         several: Any = [decode_image(one, mode, apply_exif_orientation) for one in input]
         return several

@@ -95,13 +95,15 @@ class _Weights:
 
 
 def list_models(module: Any = None, include: Any = None, exclude: Any = None) -> list[str]:
-    """The names of the functions that make networks."""
+    """The names of the functions that make networks, all or those of a module."""
 
     def matches(name: str, patterns: Any) -> bool:
         several = [patterns] if isinstance(patterns, str) else patterns
         return any(fnmatch.fnmatch(name, pattern) for pattern in several)
 
     found = [n for n in sorted(_FUNCTIONS) if include is None or matches(n, include)]
+    if module is not None:
+        found = [n for n in found if hasattr(module, n)]
     return [n for n in found if exclude is None or not matches(n, exclude)]
 
 

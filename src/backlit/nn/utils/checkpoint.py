@@ -170,6 +170,11 @@ def checkpoint(
 
     Source: Chen et al., "Training deep nets with sublinear memory cost", arXiv:1604.06174.
     """
+    if context_fn is not None:
+        raise ArgumentError(
+            "checkpoint: context_fn must be None: what is kept is the part's arguments; enter the "
+            "contexts inside of the function"
+        )
     if STATE.execution.captures or not STATE.grad_enabled or STATE.observer is not None:
         return function(*args, **kwargs)
     part = _Part(function, args, kwargs, preserve_rng_state)

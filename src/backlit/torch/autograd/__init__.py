@@ -8,6 +8,7 @@ from typing import Any
 from ... import autograd as _ours
 from ...array_api import zeros_like
 from ...autograd import enable_grad, no_grad
+from ...errors import ArgumentError, GradcheckError
 from ...gradcheck import gradcheck as _gradcheck
 from ...state import STATE, Setting
 from ...tape import Node, is_open
@@ -33,6 +34,11 @@ def grad(
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients with respect to the inputs: a tuple, also of one."""
+    if is_grads_batched:
+        raise ArgumentError(
+            "grad: is_grads_batched must be False, got True; use torch.func.jacrev, or vmap over "
+            "the function that torch.func.vjp returns"
+        )
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     found = _ours.grad(
         outputs,
@@ -55,11 +61,18 @@ def backward(
     grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
-    """Add the gradients of the Tensors to the `grad` of the leaves."""
+    """Add the gradients of the Tensors to the `grad` of the leaves, or to that of the inputs."""
     outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     given = grad_tensors if grad_tensors is not None else grad_variables
     if isinstance(given, Tensor) or given is None:
         given = [given] * len(outputs)
+    if inputs is not None:
+        targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        found = grad(outputs, targets, given, retain_graph, create_graph, allow_unused=True)
+        for target, gradient in zip(targets, found, strict=True):
+            if gradient is not None:
+                target.grad = gradient if target.grad is None else target.grad + gradient
+        return
     for i, (output, gradient) in enumerate(zip(outputs, given, strict=True)):
         last = i == len(outputs) - 1
         output.backward(
@@ -74,15 +87,51 @@ def gradcheck(
     eps: float = 1e-6,
     atol: float = 1e-5,
     rtol: float = 1e-3,
-    **options: Any,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
     """Whether the gradients of a function are those of small differences; float64 inputs."""
-    return _gradcheck(func, inputs)
+    return _checked(func, inputs, raise_exception, step=eps, atol=atol, rtol=rtol)
 
 
-def gradgradcheck(func: Any, inputs: Any, grad_outputs: Any = None, **options: Any) -> bool:
-    """The same of the second derivative."""
-    return _gradcheck(func, inputs, order=2)
+def gradgradcheck(
+    func: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+) -> bool:
+    """The same of the second derivative, of random upstream gradients."""
+    return _checked(func, inputs, raise_exception, order=2, step=eps, atol=atol, rtol=rtol)
+
+
+def _checked(func: Any, inputs: Any, raises: bool, **options: Any) -> bool:
+    try:
+        return _gradcheck(func, inputs, **options)
+    except GradcheckError:
+        if raises:
+            raise
+        return False
 
 
 def set_detect_anomaly(mode: bool = True, check_nan: bool = True) -> Any:

@@ -111,7 +111,7 @@ class SummaryWriter:
         max_bins: int | None = None,
     ) -> None:
         """Write how the finite numbers of an array are distributed."""
-        self._write([events.histogram(tag, _array(values))], global_step, walltime)
+        self._write([events.histogram(tag, _array(values), bins)], global_step, walltime)
 
     def add_text(
         self,

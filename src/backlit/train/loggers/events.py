@@ -60,13 +60,15 @@ def scalar(tag: str, number: float) -> bytes:
     return _part(1, tag) + _varint(2 << 3 | _FLOAT) + single
 
 
-def histogram(tag: str, array: np.ndarray) -> bytes:
-    """How the finite numbers of an array are distributed, in 30 bins of equal width."""
+def histogram(tag: str, array: np.ndarray, bins: Any = _BINS) -> bytes:
+    """How the finite numbers of an array are distributed: over bins as NumPy's, 30 unless said."""
     values = np.asarray(array, np.float64).reshape(-1)
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     counts, edges = np.histogram(
-        values, _BINS, (low, high) if high > low else (low - 0.5, low + 0.5)
+        values,
+        _BINS if bins == "tensorflow" else bins,
+        (low, high) if high > low else (low - 0.5, low + 0.5),
     )
     proto = b"".join(
         _double(i + 1, v)
