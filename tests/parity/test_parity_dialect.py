@@ -63,6 +63,47 @@ def test_distributions_have_pytorchs_densities_and_divergences():
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_tails_counts_and_mixtures_are_pytorchs():
+    x, n = np.array([0.2, 0.7, 0.9]), np.array([0.0, 2.0, 3.0])
+
+    def results(torch):
+        d, t = torch.distributions, torch.tensor
+        three = t([0.2, 0.3, 0.5], dtype=torch.float64)
+        a, b = t(1.3, dtype=torch.float64), t(2.4, dtype=torch.float64)
+        wide = [
+            d.Cauchy(a, b), d.HalfCauchy(a), d.HalfNormal(a), d.StudentT(b, a, b), d.Chi2(b),
+            d.Weibull(a, b), d.Kumaraswamy(a, b), d.InverseGamma(b, a), d.Pareto(a / 10, b),
+            d.RelaxedBernoulli(a, probs=three), d.RelaxedBernoulli(a, logits=b),
+        ]  # fmt: skip
+        whole = [
+            d.Geometric(three), d.Geometric(logits=b), d.Binomial(3, three),
+            d.Binomial(3, logits=-b), d.NegativeBinomial(b, three), d.NegativeBinomial(3, logits=-b),
+        ]  # fmt: skip
+        found = [p.log_prob(t(x)) for p in wide] + [p.log_prob(t(n)) for p in whole]
+        for p in (*wide[:9], *whole):
+            found += [p.mean, p.variance, p.mode]
+            if type(p).__name__ != "NegativeBinomial":
+                found.append(p.entropy())
+        mixed = d.MixtureSameFamily(d.Categorical(three), d.Normal(t(n), t(x)))
+        found += [mixed.log_prob(t(x)), mixed.mean, mixed.variance, mixed.cdf(t(x))]
+        shares, counts = t([0.1, 0.3, 0.6], dtype=torch.float64), t([1.0, 0.0, 2.0])
+        found.append(d.RelaxedOneHotCategorical(a, probs=three).log_prob(shares))
+        found.append(d.Multinomial(3, three).log_prob(counts.to(torch.float64)))
+        for p, q in [
+            (d.HalfNormal(a), d.HalfNormal(b)), (d.Cauchy(a, b), d.Cauchy(b, a)),
+            (d.Geometric(three), d.Geometric(logits=b)), (d.Chi2(a), d.Chi2(b)),
+            (d.Binomial(3, three), d.Binomial(3, logits=b)), (d.Pareto(b, a), d.Pareto(a, b)),
+        ]:  # fmt: skip
+            found.append(d.kl_divergence(p, q))
+        return found
+
+    pairs = zip(results(backlit.torch), results(torch), strict=True)
+    for i, (ours, theirs) in enumerate(pairs):
+        np.testing.assert_allclose(
+            ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6, err_msg=str(i)
+        )
+
+
 def test_transformed_distributions_have_pytorchs_densities():
     def results(torch):
         d, t = torch.distributions, torch.tensor

@@ -40,7 +40,7 @@ EULER = 0.57721566490153286061
 NOT_NEGATIVE = Condition(lambda xp, x: x >= 0, "must not be negative", "its density is 0 there")
 
 
-class _LocationScale(Distribution):
+class LocationScale(Distribution):
     """The base of those in which z = (x - loc) / scale is the same for all loc and scale."""
 
     names: ClassVar = ("loc", "scale")
@@ -68,7 +68,7 @@ class _LocationScale(Distribution):
         return self.loc
 
 
-class Normal(_LocationScale):
+class Normal(LocationScale):
     """p(x) = e^(-z²/2) / (scale √(2π)) with z = (x - loc) / scale.
 
     >>> round(Normal(0.0, 1.0).log_prob(0.0).item(), 4)
@@ -254,7 +254,7 @@ class Exponential(Distribution):
         return 1.0 / square(self.rate)
 
 
-class Laplace(_LocationScale):
+class Laplace(LocationScale):
     """p(x) = e^(-|x - loc| / scale) / (2 scale)."""
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -287,7 +287,7 @@ class Laplace(_LocationScale):
         return 2.0 * square(self.scale)
 
 
-class Gumbel(_LocationScale):
+class Gumbel(LocationScale):
     """p(x) = e^(-z - e^(-z)) / scale with z = (x - loc) / scale: the maximum of many draws."""
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:

@@ -41,24 +41,19 @@ def _inside(p: Tensor) -> Tensor:
     return clip(p, eps, 1 - eps)
 
 
-class Bernoulli(Distribution):
-    """P(1) = probs, P(0) = 1 - probs; logits = log(probs / (1 - probs)).
-
-    >>> Bernoulli(probs=0.25).log_prob(1.0).exp().item()
-    0.25
-    """
-
-    support: ClassVar = _TRUTH
+class OfProbability(Distribution):
+    """The base of those of trials that succeed with a probability: probs, or its logits."""
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
-        self._given = one_of("Bernoulli", probs, logits)
+        name = type(self).__name__
+        self._given = one_of(name, probs, logits)
         if not self._given.is_logits and validate_args is not False:
-            demand("Bernoulli: probs", UNIT, self._given.value)
+            demand(f"{name}: probs", UNIT, self._given.value)
         super().__init__(self._given.value.shape, (), validate_args)
 
     @property
     def probs(self) -> Tensor:
-        """P(1)."""
+        """The probability of success, P(1)."""
         return sigmoid(self._given.value) if self._given.is_logits else self._given.value
 
     @property
@@ -74,6 +69,21 @@ class Bernoulli(Distribution):
         """What was given."""
         return ("logits",) if self._given.is_logits else ("probs",)
 
+    def entropy(self) -> Tensor:
+        """-Σ P log P over both outcomes of one trial."""
+        logits = self.logits
+        return softplus(logits) - self.probs * logits
+
+
+class Bernoulli(OfProbability):
+    """P(1) = probs, P(0) = 1 - probs; logits = log(probs / (1 - probs)).
+
+    >>> Bernoulli(probs=0.25).log_prob(1.0).exp().item()
+    0.25
+    """
+
+    support: ClassVar = _TRUTH
+
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Zeros and ones."""
         return bernoulli(broadcast_to(self.probs.detach(), self._drawn(sample_shape)))
@@ -82,11 +92,6 @@ class Bernoulli(Distribution):
         """x logits - log(1 + e^logits)."""
         logits = self.logits
         return self._value(value) * logits - softplus(logits)
-
-    def entropy(self) -> Tensor:
-        """-Σ P log P over both values."""
-        logits = self.logits
-        return softplus(logits) - self.probs * logits
 
     @property
     def mean(self) -> Tensor:

@@ -34,9 +34,14 @@ from .continuous import (
     Normal,
     Uniform,
 )
+from .counts import Binomial, Geometric
 from .discrete import Bernoulli, Categorical, OneHotCategorical
 from .distribution import Distribution, Independent
-from .gammas import Beta, Dirichlet, Gamma, Poisson
+from .gammas import Beta, Chi2, Dirichlet, Gamma, Poisson
+from .tails import Cauchy, HalfNormal, Pareto
+
+#: A formula for the divergence of p from q.
+Rule = Callable[[Any, Any], Tensor]
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
@@ -55,6 +60,24 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
             "form; estimate it: (p.log_prob(x) - q.log_prob(x)).mean() with x = p.rsample((n,))"
         )
     return rule(p, q)
+
+
+def register_kl(type_p: type, type_q: type) -> Callable[[Rule], Rule]:
+    """The decorator of a function that is the divergence of two kinds: `f(p, q)`.
+
+    >>> from backlit.distributions import Cauchy
+    >>> @register_kl(Cauchy, Normal)
+    ... def infinite(p, q):
+    ...     return p.scale * math.inf
+    >>> kl_divergence(Cauchy(0.0, 1.0), Normal(0.0, 1.0)).item()
+    inf
+    """
+
+    def register(rule: Rule) -> Rule:
+        _RULES[type_p, type_q] = rule
+        return rule
+
+    return register
 
 
 def _normal(p: Normal, q: Normal) -> Tensor:
@@ -133,6 +156,36 @@ def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor
     return total(logs, axis=-1) + 0.5 * (grown - size)
 
 
+def _half_normal(p: HalfNormal, q: HalfNormal) -> Tensor:
+    return _normal(p.base_dist, q.base_dist)
+
+
+def _cauchy(p: Cauchy, q: Cauchy) -> Tensor:
+    both = square(p.scale + q.scale) + square(p.loc - q.loc)
+    return log(both) - log(4.0 * p.scale * q.scale)
+
+
+def _geometric(p: Geometric, q: Geometric) -> Tensor:
+    return -p.entropy() + softplus(-q.logits) + p.mean * softplus(q.logits)
+
+
+def _binomial(p: Binomial, q: Binomial) -> Tensor:
+    if bool((p.total_count < q.total_count).any()):
+        raise ArgumentError(
+            "kl_divergence: of Binomials, p.total_count must not be less than q.total_count; "
+            "estimate it: (p.log_prob(x) - q.log_prob(x)).mean() with x = p.sample((n,))"
+        )
+    more = p.total_count > q.total_count
+    one = p.probs * (p.logits - q.logits) + softplus(q.logits) - softplus(p.logits)
+    return where(more, math.inf, p.total_count * one)
+
+
+def _pareto(p: Pareto, q: Pareto) -> Tensor:
+    inside, ratio = q.scale <= p.scale, q.alpha / p.alpha
+    logs = q.alpha * log(p.scale / q.scale) - log(ratio) + ratio - 1.0
+    return where(inside, logs, math.inf)
+
+
 def _independent(p: Independent, q: Independent) -> Tensor:
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise ArgumentError(
@@ -142,7 +195,7 @@ def _independent(p: Independent, q: Independent) -> Tensor:
     return p._sum(kl_divergence(p.base_dist, q.base_dist))
 
 
-_RULES: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {
+_RULES: dict[tuple[type, type], Rule] = {
     (Normal, Normal): _normal,
     (LogNormal, LogNormal): _log_normal,
     (Bernoulli, Bernoulli): _bernoulli,
@@ -158,6 +211,12 @@ _RULES: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {
     (Poisson, Poisson): _poisson,
     (MultivariateNormal, MultivariateNormal): _multivariate_normal,
     (Independent, Independent): _independent,
+    (Chi2, Chi2): _gamma,
+    (HalfNormal, HalfNormal): _half_normal,
+    (Cauchy, Cauchy): _cauchy,
+    (Geometric, Geometric): _geometric,
+    (Binomial, Binomial): _binomial,
+    (Pareto, Pareto): _pareto,
 }
 
-__all__ = ["kl_divergence"]
+__all__ = ["kl_divergence", "register_kl"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from ..array_api import all as every
@@ -32,12 +33,12 @@ from ..tensor import Tensor
 from .continuous import NOT_NEGATIVE
 from .distribution import POSITIVE, UNIT, Condition, Distribution, parameters
 
-_COUNT = Condition(
+COUNT = Condition(
     lambda xp, x: xp.logical_and(x >= 0, x == xp.floor(x)),
     "must be a whole number and not negative",
     "give what sample() gives",
 )
-_SHARES = Condition(
+SHARES = Condition(
     lambda xp, x: xp.logical_and(x >= 0, xp.abs(xp.sum(x, axis=-1, keepdims=True) - 1) < 1e-4),
     "must lie in [0, 1] and sum to 1 along the last axis",
     "divide by the sum",
@@ -48,7 +49,7 @@ _CANDIDATES = 8
 
 
 @no_grad()
-def _gamma(alpha: Tensor, shape: Shape) -> Tensor:
+def standard_gamma(alpha: Tensor, shape: Shape) -> Tensor:
     """Draws of the density x^(α-1) e^(-x) / Γ(α).
 
     The first of some candidates that is accepted, so that a draw takes as many random numbers
@@ -105,7 +106,7 @@ class Gamma(_GammaBased):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """A draw of rate 1, divided by the rate."""
-        return _gamma(self.concentration, self._drawn(sample_shape)) / self.rate.detach()
+        return standard_gamma(self.concentration, self._drawn(sample_shape)) / self.rate.detach()
 
     def log_prob(self, value: Any) -> Tensor:
         """α log rate + (α-1) log x - rate x - log Γ(α)."""
@@ -133,6 +134,68 @@ class Gamma(_GammaBased):
         return self.concentration / square(self.rate)
 
 
+class Chi2(Gamma):
+    """The sum of the squares of df standard normal numbers: Gamma(df/2, 1/2).
+
+    >>> Chi2(3.0).mean.item()
+    3.0
+    """
+
+    names: ClassVar = ("df",)
+
+    def __init__(self, df: Any, validate_args: bool | None = None):
+        (self.df,) = parameters("Chi2", validate_args, df=(df, POSITIVE))
+        super().__init__(self.df / 2.0, 0.5, validate_args)
+
+
+class InverseGamma(_GammaBased):
+    """1/x of a Gamma x: p(y) = rate^α y^(-α-1) e^(-rate/y) / Γ(α), the prior of a variance.
+
+    >>> InverseGamma(3.0, 1.0).mean.item()
+    0.5
+    """
+
+    names: ClassVar = ("concentration", "rate")
+    support: ClassVar = POSITIVE
+
+    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None):
+        self.base_dist = Gamma(concentration, rate, validate_args)
+        self.concentration, self.rate = self.base_dist.concentration, self.base_dist.rate
+        super().__init__(self.rate.shape, (), validate_args)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """1 divided by a draw of Gamma's distribution."""
+        return 1.0 / self.base_dist.sample(sample_shape)
+
+    def log_prob(self, value: Any) -> Tensor:
+        """That of 1/y, less 2 log y."""
+        y = self._value(value)
+        return self.base_dist.log_prob(1.0 / y) - 2.0 * log(y)
+
+    def entropy(self) -> Tensor:
+        """α + log rate + log Γ(α) - (1+α) ψ(α)."""
+        a = self.concentration
+        return a + log(self.rate) + lgamma(a) - (1.0 + a) * digamma(a)
+
+    @property
+    def mean(self) -> Tensor:
+        """`rate` / (α-1), and ∞ where α ≤ 1."""
+        a = self.concentration
+        return where(a > 1.0, self.rate / where(a > 1.0, a - 1.0, 1.0), math.inf)
+
+    @property
+    def mode(self) -> Tensor:
+        """`rate` / (α+1)."""
+        return self.rate / (self.concentration + 1.0)
+
+    @property
+    def variance(self) -> Tensor:
+        """rate² / ((α-1)² (α-2)), and ∞ where α ≤ 2."""
+        a = where(self.concentration > 2.0, self.concentration, 3.0)
+        finite = square(self.rate / (a - 1.0)) / (a - 2.0)
+        return where(self.concentration > 2.0, finite, math.inf)
+
+
 class Dirichlet(_GammaBased):
     """p(x) = Γ(Σα) Π x_i^(α_i - 1) / Γ(α_i) over shares x: (..., K) that sum to 1.
 
@@ -142,7 +205,7 @@ class Dirichlet(_GammaBased):
     """
 
     names: ClassVar = ("concentration",)
-    support: ClassVar = _SHARES
+    support: ClassVar = SHARES
 
     def __init__(self, concentration: Any, validate_args: bool | None = None):
         (self.concentration,) = parameters(
@@ -157,7 +220,7 @@ class Dirichlet(_GammaBased):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draws of Gamma, divided by their sum."""
-        y = _gamma(self.concentration, self._drawn(sample_shape))
+        y = standard_gamma(self.concentration, self._drawn(sample_shape))
         return y / total(y, axis=-1, keepdims=True)
 
     def log_prob(self, value: Any) -> Tensor:
@@ -255,7 +318,7 @@ class Poisson(Distribution):
     """
 
     names: ClassVar = ("rate",)
-    support: ClassVar = _COUNT
+    support: ClassVar = COUNT
 
     def __init__(self, rate: Any, validate_args: bool | None = None):
         (self.rate,) = parameters("Poisson", validate_args, rate=(rate, NOT_NEGATIVE))
@@ -286,4 +349,4 @@ class Poisson(Distribution):
         return self.rate
 
 
-__all__ = ["Beta", "Dirichlet", "Gamma", "Poisson"]
+__all__ = ["Beta", "Chi2", "Dirichlet", "Gamma", "InverseGamma", "Poisson"]

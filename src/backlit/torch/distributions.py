@@ -12,8 +12,11 @@ from .mirror import names as _names
 
 #: PyTorch's files in which distributions stand. Here each of them has all distributions.
 _FILES = """
-bernoulli beta categorical dirichlet distribution exponential gamma gumbel independent laplace
-log_normal multivariate_normal normal one_hot_categorical poisson transformed_distribution uniform
+bernoulli beta binomial categorical cauchy chi2 dirichlet distribution exponential gamma geometric
+gumbel half_cauchy half_normal independent inverse_gamma kumaraswamy laplace log_normal
+mixture_same_family multinomial multivariate_normal negative_binomial normal one_hot_categorical
+pareto poisson relaxed_bernoulli relaxed_categorical studentT transformed_distribution uniform
+weibull
 """
 
 __path__: list[str] = []

@@ -378,15 +378,10 @@ MISSING = {
     ),
     **names_of(
         "torch.distributions",
-        "Binomial Cauchy Chi2 ContinuousBernoulli ExponentialFamily FisherSnedecor "
-        "GeneralizedPareto Geometric HalfCauchy HalfNormal InverseGamma Kumaraswamy LKJCholesky "
-        "LogisticNormal LowRankMultivariateNormal MixtureSameFamily Multinomial NegativeBinomial "
-        "OneHotCategoricalStraightThrough Pareto RelaxedBernoulli RelaxedOneHotCategorical "
-        "StudentT VonMises Weibull Wishart register_kl binomial cauchy chi2 continuous_bernoulli "
-        "exp_family fishersnedecor generalized_pareto geometric half_cauchy half_normal "
-        "inverse_gamma kumaraswamy lkj_cholesky logistic_normal lowrank_multivariate_normal "
-        "mixture_same_family multinomial negative_binomial pareto relaxed_bernoulli "
-        "relaxed_categorical studentT von_mises weibull wishart",
+        "ContinuousBernoulli ExponentialFamily FisherSnedecor GeneralizedPareto LKJCholesky "
+        "LogisticNormal LowRankMultivariateNormal VonMises Wishart continuous_bernoulli "
+        "exp_family fishersnedecor generalized_pareto lkj_cholesky logistic_normal "
+        "lowrank_multivariate_normal von_mises wishart",
         _OTHER_LAW,
     ),
     **names_of(
