@@ -80,6 +80,8 @@ def test_kumaraswamys_density_is_the_slope_of_its_cdf():
     second = (np.exp(logs) * grid**2).mean()
     np.testing.assert_allclose(p.variance.numpy()[0], second - p.mean.numpy()[0] ** 2, rtol=1e-3)
     np.testing.assert_allclose(p.entropy().numpy()[0], -(np.exp(logs) * logs).mean(), rtol=1e-3)
+    assert p.mode.numpy()[0] == pytest.approx(grid[np.argmax(logs)], abs=1e-3)
+    assert math.isnan(p.mode.numpy()[1])
     bl.manual_seed(2)
     np.testing.assert_allclose(p.sample((4000,)).mean(axis=0).numpy(), p.mean.numpy(), atol=0.02)
 

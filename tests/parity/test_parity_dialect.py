@@ -77,11 +77,14 @@ def test_tails_counts_and_mixtures_are_pytorchs():
         ]  # fmt: skip
         whole = [
             d.Geometric(three), d.Geometric(logits=b), d.Binomial(3, three),
-            d.Binomial(3, logits=-b), d.NegativeBinomial(b, three), d.NegativeBinomial(3, logits=-b),
+            d.Binomial(3, logits=-b), d.NegativeBinomial(b, three),
+            d.NegativeBinomial(3, logits=-b),
         ]  # fmt: skip
         found = [p.log_prob(t(x)) for p in wide] + [p.log_prob(t(n)) for p in whole]
         for p in (*wide[:9], *whole):
-            found += [p.mean, p.variance, p.mode]
+            found += [p.mean, p.variance]
+            if type(p).__name__ != "Kumaraswamy":  # NaN in PyTorch where both are above 1
+                found.append(p.mode)
             if type(p).__name__ != "NegativeBinomial":
                 found.append(p.entropy())
         mixed = d.MixtureSameFamily(d.Categorical(three), d.Normal(t(n), t(x)))

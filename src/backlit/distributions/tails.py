@@ -382,6 +382,14 @@ class Kumaraswamy(Distribution):
         return self._moment(1.0)
 
     @property
+    def mode(self) -> Tensor:
+        """((a-1) / (ab-1))^(1/a), and NaN unless a, b ≥ 1 and one of them > 1."""
+        a, b = self.concentration1, self.concentration0
+        inside = (a >= 1.0) & (b >= 1.0) & (a * b > 1.0)
+        ratio = where(inside, a - 1.0, 1.0) / where(inside, a * b - 1.0, 1.0)
+        return where(inside, ratio ** (1.0 / a), math.nan)
+
+    @property
     def variance(self) -> Tensor:
         """b B(1 + 2/a, b) - mean²."""
         return self._moment(2.0) - square(self._moment(1.0))
