@@ -95,7 +95,7 @@ class Gamma(_GammaBased):
     -1.0
     """
 
-    names: ClassVar = ("concentration", "rate")
+    names: ClassVar[tuple[str, ...]] = ("concentration", "rate")
     support: ClassVar = POSITIVE
 
     def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None):

@@ -87,7 +87,7 @@ class RelaxedOneHotCategorical(OneHotCategorical):
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Shares through which gradients reach the parameters."""
         noise = -log(exponential(self._drawn(sample_shape), dtype=self._given.value.dtype))
-        return softmax((self.logits + noise) / self.temperature, axis=-1)
+        return softmax((self.logits + noise) / self.temperature, -1)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Shares, cut off from the tape."""

@@ -63,7 +63,7 @@ class _Folded(Distribution):
 
     def __init__(self, scale: Any, validate_args: bool | None = None):
         (self.scale,) = parameters(type(self).__name__, validate_args, scale=(scale, POSITIVE))
-        self.base_dist = self._of(0.0, self.scale, validate_args)
+        self.base_dist: Any = self._of(0.0, self.scale, validate_args)
         super().__init__(self.scale.shape, (), validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -169,8 +169,8 @@ class StudentT(Distribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """A draw that is cut off from the tape."""
-        plain = (x.detach() for x in (self.df, self.loc, self.scale))
-        return StudentT(*plain, validate_args=False).rsample(sample_shape)
+        df, loc, scale = (x.detach() for x in (self.df, self.loc, self.scale))
+        return StudentT(df, loc, scale, validate_args=False).rsample(sample_shape)
 
     def log_prob(self, value: Any) -> Tensor:
         """The logarithm of the density above."""
