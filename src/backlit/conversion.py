@@ -40,7 +40,7 @@ def as_array(
             raise DTypeError(_no_numbers(data, f": {error}")) from None
     if data.dtype not in dtypes.SUPPORTED or type(data) is not np.ndarray:
         _require_numbers(data, data, target)
-    if target in dtypes.INTEGER and data.dtype in dtypes.FLOATING and copy is not False:
+    if target is not None and data.dtype != target and copy is not False:
         return astype(np.asarray(data), target)
     return np.array(data, as_dtype(data.dtype) if target is None else target, copy=copy)
 
@@ -59,7 +59,8 @@ def _from_python(data: Any, target: DType | None, plainly: Callable[[Any], Any])
     _require_numbers(array, data, target)
     if target is not None:
         try:
-            return np.array(plain, target)
+            through = dtypes.float32 if target == dtypes.bfloat16 else target
+            return astype(np.array(plain, through), target)
         except (ValueError, OverflowError) as error:
             raise ArgumentError(f"tensor: the data must fit into {target}: {error}") from None
     defaults: dict[str, DType] = {"f": dtypes.DEFAULT_FLOAT, "i": dtypes.DEFAULT_INT}

@@ -89,7 +89,7 @@ from numpy import (
     where,
 )
 
-from ..dtypes import FLOATING, INTEGER, bfloat16, int32, int64, uint64
+from ..dtypes import FLOATING, INTEGER, bfloat16, float32, int32, int64, uint64
 from .numpy_linalg import (
     cholesky,
     cofactor,
@@ -157,8 +157,11 @@ def astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     what NumPy and PyTorch make of it on x86-64, wherever it stands and on every processor: int8,
     uint8, int16, uint16 and int32 have the low bits of the int32, uint32 and int64 those of the
     int64; and NaN, like a float too large for that, is its lowest number. A uint64 has the bits of
-    the int64, from 2⁶³ on those of x - 2⁶³ with the highest one turned.
+    the int64, from 2⁶³ on those of x - 2⁶³ with the highest one turned. What becomes a bfloat16 is
+    rounded to a float32 first, as in PyTorch: the casts of ml_dtypes differ between its versions.
     """
+    if bfloat16 in (dtype, x.dtype) and dtype != x.dtype:
+        x = x.astype(float32)
     if dtype in INTEGER and x.dtype in FLOATING:
         return _whole(x, dtype)
     return x.astype(dtype, copy=False)
@@ -182,7 +185,7 @@ def full(shape: tuple[int, ...], value: float, dtype: np.dtype) -> np.ndarray:
     if dtype in INTEGER and isinstance(value, float | np.floating):
         value = _whole(np.asarray(value), dtype)
     elif dtype == bfloat16:
-        value = float(value)  # ml_dtypes takes no integers above those of int64
+        value = float(np.float32(value))  # as `astype` does
     if value == 0 and not np.signbit(value):
         return np.zeros(shape, dtype)  # whose memory the system gives when it is first written to
     result = np.empty(shape, dtype)
