@@ -175,10 +175,10 @@ def summed(x):
     [
         ((affine, unsummed), ((4, 6), (6, 5), (5,)), "sum missing",
          "the gradient of b is not summed over axis 0: shape (4, 5) for b of shape (5,)",
-         "dout  →  dout.sum(axis=0)"),
+         "dout @ w.T, x.T @ dout, dout  →  dout @ w.T, x.T @ dout, dout.sum(axis=0)"),
         ((affine, kept), ((4, 6), (6, 5), (5,)), "shape",
          "the gradient of b has shape (1, 5), must have (5,): an axis is kept",
-         "dout.sum(0, keepdims=True)  →  dout.sum(0)"),
+         "dout.sum(0, keepdims=True)  →  dout.sum(0, keepdims=False)"),
         ((scale, scale_unsummed), ((3, 2), ()), "sum missing",
          "the gradient of a is not summed over axis 0, 1: shape (3, 2) for a of shape ()",
          "dz * x  →  (dz * x).sum()"),
@@ -207,7 +207,7 @@ def test_an_unsummed_gradient_and_a_wrong_one_are_both_named():
     rng = np.random.default_rng(0)
     causes = see.check((affine, both), *[rng.standard_normal(s) for s in ((4, 6), (6, 5), (5,))])
     assert [c.input for c in causes.causes] == ["b", "w"]
-    assert causes.causes[0].fix.endswith("dout  →  dout.sum(axis=0)")
+    assert causes.causes[0].fix.endswith("dout  →  dout @ w.T, 2 * (x.T @ dout), dout.sum(axis=0)")
     assert causes.causes[1].fix.endswith("2 * (x.T @ dout)  →  x.T @ dout")
 
 

@@ -9,9 +9,8 @@ from backlit.facts import ROLES
 from backlit.see.formula.language import FUNCTIONS
 from backlit.see.formula.tree import as_text, differentiate
 from backlit.see.show.draw.labels import Labels
+from backlit.see.show.draw.layout import METRICS
 from backlit.see.show.words import role_of, symbol_of
-
-METRICS = {"char": 8.0, "gate": 52.0, "pitch": 24.0}
 
 
 def formulas():

@@ -85,6 +85,12 @@ def _rebuilt(node: Any, originals: dict[int, Any], pieces: list[ast.expr]) -> An
     )
 
 
+def _bare(node: Any, parents: dict[int, Any]) -> bool:
+    """Whether a reader would not know what it is said of: `True`, of `keepdims=True`."""
+    above = parents[id(node)][0] if id(node) in parents else None
+    return isinstance(node, ast.keyword) or isinstance(above, ast.keyword)
+
+
 def _shown(
     unit: Unit, node: ast.AST, written: str, parents: dict[int, Any]
 ) -> tuple[int, str, str]:
@@ -109,7 +115,7 @@ def _shown(
         if low < first or high > last:
             break
         old = unit.text[low:high]
-        if line.count(old) == 1:
+        if line.count(old) == 1 and not _bare(at, parents):
             return unit.line(node), old, unit.text[low:start] + written + unit.text[stop:high]
         if isinstance(at, ast.stmt) or id(at) not in parents:
             break
