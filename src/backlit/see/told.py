@@ -34,7 +34,12 @@ class Told:
         lines = "\n".join(
             f'<span style="{_css(style)}">{escape(text)}</span>' for style, text in self._lines()
         )
-        return f'<pre style="white-space:pre-wrap;margin:0">{lines}</pre>'
+        return preformatted(lines)
+
+
+def preformatted(lines: str) -> str:
+    """Lines of HTML as they are, the long ones broken."""
+    return f'<pre style="white-space:pre-wrap;margin:0">{lines}</pre>'
 
 
 def _css(style: str) -> str:

@@ -25,6 +25,7 @@ from ...tensor import Tensor
 from ..records.value import number
 from ..show.charts import Chart
 from ..show.notebook import MONO
+from ..show.page import plain
 from .surface import PASSES, Surface, flat, heights_on_plane, number_of, surface
 from .update import Update, taken_apart
 
@@ -279,7 +280,7 @@ class Descent:
         kind = Path(path).suffix.lower()
         if kind not in (".svg", ".html"):
             raise ArgumentError(f"save: the name must end in .svg or .html, got {path}")
-        text = self.svg() if kind == ".svg" else _PAGE.format(body=self.html())
+        text = self.svg() if kind == ".svg" else plain(self.html(), "Ways of optimizers")
         write_whole(path, text.encode())
 
     def __str__(self) -> str:
@@ -300,16 +301,6 @@ class Descent:
 
     def _repr_html_(self) -> str:
         return f"<div>{self.html()}</div>"
-
-
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>Ways of optimizers</title>
-<style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1140px; margin: 0 auto;
-padding: 12px; }} @media (prefers-color-scheme: dark) {{ body {{ background: #15181c;
-color: #e6e9ec; }} }} summary {{ cursor: pointer; font-weight: 600; padding: 6px 0; }}</style>
-</head><body>{body}</body></html>
-"""
 
 
 def _pre(text: str) -> str:

@@ -16,11 +16,14 @@ from ..records.from_tape import as_record, record
 from ..records.model import Record
 from ..records.value import STATISTICS, decode, number
 from ..show.draw.frames import Frame, frame_of, page_of
+from ..show.page import framed
 
 #: The bytes of all pictures in one page.
 TOTAL = 6 * 2**20
 #: Texts of nodes times steps: of more, steps are let go.
 TEXTS = 60_000
+#: What a page is called that has no other title.
+TITLE = "Over the training"
 
 
 class History:
@@ -109,13 +112,13 @@ class History:
             for row in rows
         ]
 
-    def html(self, title: str = "Over the training") -> str:
+    def html(self, title: str = TITLE) -> str:
         """The drawing as a page with a bar over the steps."""
         if self.record is None:
             raise ArgumentError("history: there must be at least one step to draw, got none")
         return page_of(self.record, self._frames, title, self.tokens)
 
-    def save(self, path: str | os.PathLike[str], title: str = "Over the training") -> None:
+    def save(self, path: str | os.PathLike[str], title: str = TITLE) -> None:
         """Write the page, `.html`; the file appears whole or not at all."""
         if Path(path).suffix.lower() != ".html":
             raise ArgumentError(
@@ -136,10 +139,7 @@ class History:
     def _repr_html_(self) -> str:
         if self.record is None:
             return escape(repr(self))
-        return (
-            f'<iframe srcdoc="{escape(self.html(), quote=True)}" title="Over the training" '
-            'style="width:100%;height:600px;border:1px solid #d0d7de;border-radius:8px"></iframe>'
-        )
+        return framed(self.html(), TITLE, 600)
 
 
 def history(

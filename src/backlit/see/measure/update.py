@@ -18,6 +18,7 @@ from ...table import Table
 from ...tensor import Tensor, wrap
 from ..records.value import number
 from ..show.notebook import tensor_html
+from ..told import preformatted
 from .rule import RAISED, Quantity, Rule, element, rule_of, written
 
 #: Of a parameter with more elements all of them are looked at together, too.
@@ -150,7 +151,7 @@ class Update:
     def _repr_html_(self) -> str:
         """The text, and beneath it the gradient, the state and the step of all elements."""
         text = str(self).partition("\nall ")[0]
-        parts = [f'<pre style="white-space:pre-wrap;margin:0">{escape(text)}</pre>']
+        parts = [preformatted(escape(text))]
         if self.before.size > FEW:
             found = {"g": self.grad, **self.state_after, "step": self.change, "θ": self.after}
             for name, array in found.items():

@@ -21,8 +21,9 @@ from ...tensor import Tensor
 from ..records.model import Record
 from ..records.value import number, statistics
 from .cells import bars, pooled
-from .draw import Drawing
+from .draw.drawing import HEIGHT, SMALLER, Drawing
 from .jacobians import Jacobian, cells
+from .page import framed
 from .png import png_uri
 
 #: Of more elements, evenly spaced ones are looked at.
@@ -112,7 +113,8 @@ def record_html(record: Record) -> str:
         text += f', <span style="color:{_RED}">raised {escape(record.error)}</span>'
     if len(record.nodes) > NODES:
         return _framed(f'<div>{text}. <code>see.draw(record).save("graph.html")</code></div>')
-    page = Drawing(record)._repr_html_().replace("<iframe ", '<iframe loading="lazy" ', 1)
+    drawing = Drawing(record)
+    page = framed(drawing.html(SMALLER), drawing.title, HEIGHT, "lazy")
     return _framed(f"<details><summary>{text}</summary>{page}</details>")
 
 

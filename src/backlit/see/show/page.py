@@ -1,4 +1,4 @@
-"""One HTML file with data, styles and script inside, which fetches nothing."""
+"""Pages: one HTML file with all inside, which fetches nothing, and how a notebook shows it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-_FRAME = """\
+_HEAD = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+"""
+_FRAME = (
+    _HEAD
+    + """\
 <title>{{title}}</title>
 <style>{{style}}</style>
 </head>
@@ -26,6 +30,13 @@ _FRAME = """\
 </body>
 </html>
 """
+)
+#: The styles of a page of text and pictures.
+_PLAIN = (
+    "body { font: 15px/1.5 system-ui, sans-serif; max-width: 1140px; margin: 0 auto; "
+    "padding: 12px; } summary { cursor: pointer; font-weight: 600; padding: 6px 0; } "
+    "@media (prefers-color-scheme: dark) { body { background: #15181c; color: #e6e9ec; } }"
+)
 
 
 def fill(body: Path, title: str, data: Any, parts: Sequence[str] = ()) -> str:
@@ -43,6 +54,20 @@ def fill(body: Path, title: str, data: Any, parts: Sequence[str] = ()) -> str:
         "script": "\n".join(_text(f.with_suffix(".js")) for f in files),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda place: texts[place[1]], _FRAME)
+
+
+def plain(body: str, title: str) -> str:
+    """A page of HTML that needs no script, in one column."""
+    head = f"{_HEAD}<title>{escape(title)}</title>\n<style>{_PLAIN}</style>\n</head>\n"
+    return f"{head}<body>{body}</body>\n</html>\n"
+
+
+def framed(page: str, title: str, height: int, loading: str = "eager") -> str:
+    """A page in a frame of a notebook, so that its styles stay its own."""
+    return (
+        f'<iframe srcdoc="{escape(page, quote=True)}" title="{escape(title)}" loading="{loading}" '
+        f'style="width:100%;height:{height}px;border:1px solid #d0d7de;border-radius:8px"></iframe>'
+    )
 
 
 @cache

@@ -15,6 +15,7 @@ import numpy as np
 from ...autograd import no_grad
 from ...dtypes import FLOATING
 from ...nn import BCELoss, BCEWithLogitsLoss, Module
+from ...see.records.value import rounded
 from ...tensor import Tensor, wrap
 
 #: Places along each side of a plane, and along a line; examples that are drawn.
@@ -43,7 +44,7 @@ def everywhere(
     if not isinstance(said, Tensor) or said.size % len(places):
         return None
     scores = said.numpy().astype(np.float64).reshape(len(places), -1)
-    found: dict[str, Any] = {"spans": [[float(f"{v:.6g}") for v in s] for s in spans]}
+    found: dict[str, Any] = {"spans": [[rounded(v) for v in s] for s in spans]}
     if classes is None:
         if scores.shape[1] != 1:
             return None
@@ -60,7 +61,7 @@ def examples_on(inputs: list[np.ndarray], truth: np.ndarray) -> list[list[float]
     """The first examples as points: their inputs, then what is true of them."""
     rows = np.column_stack([inputs[0][:EXAMPLES], truth.reshape(len(truth), -1)[:EXAMPLES, 0]])
     rows = rows[np.isfinite(rows.astype(np.float64)).all(axis=1)]
-    return [[float(f"{v:.5g}") for v in row] for row in rows]
+    return [[rounded(v, 5) for v in row] for row in rows]
 
 
 def _span(x: np.ndarray) -> tuple[float, float]:
@@ -92,7 +93,7 @@ def _heights(values: np.ndarray) -> dict[str, Any]:
 
 
 def _line(values: np.ndarray) -> dict[str, Any]:
-    return {"line": [float(f"{v:.5g}") if np.isfinite(v) else None for v in values]}
+    return {"line": [rounded(v, 5) if np.isfinite(v) else None for v in values]}
 
 
 def _bytes(values: np.ndarray) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from ...autograd import no_grad
 from ...dtypes import FLOATING
 from ...nn import BCELoss, BCEWithLogitsLoss, Module
+from ...see.records.value import rounded
 from ...see.show.png import png_uri
 from ...tensor import Tensor
 from .everywhere import examples_on
@@ -158,7 +159,7 @@ def _labels(
                 "truth": names[right],
                 "says": names[says],
                 "sure": round(sure, 4),
-                "loss": float(f"{rows[i, place]:.4g}"),
+                "loss": rounded(rows[i, place], 4),
                 **({"where": where} if where else {}),
                 **words.shown([x[i] for x in inputs], where[0] if len(where) == 1 else None),
             }
@@ -236,7 +237,7 @@ def _numbers(
             "row": i,
             "truth": f"{flat_truth[i, place]:.4g}",
             "says": f"{flat_said[i, place]:.4g}",
-            "loss": float(f"{errors[i, place]:.4g}"),
+            "loss": rounded(errors[i, place], 4),
             **words.shown([x[i] for x in inputs]),
         }
         for i, place in _worst(errors)
@@ -245,7 +246,7 @@ def _numbers(
     spread = float(((pairs[0] - pairs[0].mean()) ** 2).sum()) if residual.size else 0.0
     return {
         "kind": "numbers",
-        "points": [[float(f"{v:.5g}") for v in p] for p in pairs[:, ::step].T],
+        "points": [[rounded(v, 5) for v in p] for p in pairs[:, ::step].T],
         "shown_of": int(pairs.shape[1]),
         "unusable": int(truth.size - pairs.shape[1]),
         "mean_absolute": float(np.abs(residual).mean()) if residual.size else None,

@@ -16,7 +16,7 @@ from ...dtypes import FLOATING, float64
 from ...optim import Optimizer
 from ...optim.twin import twin_of
 from ...see import Record, record
-from ...see.records.value import array_of
+from ...see.records.value import array_of, rounded
 from ...tensor import Tensor
 from ..training import Training
 
@@ -114,8 +114,8 @@ def histogram(array: np.ndarray, logarithmic: bool = False) -> dict[str, Any]:
     else:
         counts = [int(shown.size)]
     return {
-        "low": float(f"{low:.6g}"),
-        "high": float(f"{high:.6g}"),
+        "low": rounded(low),
+        "high": rounded(high),
         "counts": counts,
         "zeros": zeros,
         "bad": int(flat.size - finite.size),
@@ -149,7 +149,7 @@ def _norm(array: np.ndarray) -> float | None:
 def _number(value: Any) -> float | None:
     """A finite number, rounded for reading; None for another."""
     number = float(value)
-    return float(f"{number:.6g}") if math.isfinite(number) else None
+    return rounded(number) if math.isfinite(number) else None
 
 
 def _divided(a: float | None, b: float | None) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ....errors import ArgumentError
 from ....files import write_whole
 from ...records.from_tape import as_record
 from ...records.model import Record
+from ..page import framed
 from ..widget import widget_of
 from .bodies import opened
 from .dot import dot
@@ -28,6 +28,8 @@ from .tree import Tree
 
 #: The bytes of all pictures in a cell of a notebook.
 SMALLER = TOTAL // 3
+#: The height of a cell of a notebook with a drawing, in pixels.
+HEIGHT = 520
 
 
 def draw(
@@ -157,12 +159,7 @@ class Drawing:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        """A notebook shows the page in a frame, so that its styles stay its own."""
-        text = escape(self.html(SMALLER), quote=True)
-        return (
-            f'<iframe srcdoc="{text}" title="{escape(self.title)}" '
-            'style="width:100%;height:520px;border:1px solid #d0d7de;border-radius:8px"></iframe>'
-        )
+        return framed(self.html(SMALLER), self.title, HEIGHT)
 
 
 def _title(record: Record) -> str:

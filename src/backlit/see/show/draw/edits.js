@@ -3,7 +3,6 @@
 // another gradient at it. What is typed goes to Python, which sends a new page; see widget.py.
 const editing = (D) => {
 let state = null, changed = () => {};          // null: nobody listens, so there are no lines
-const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
 const send = (edit) => window.parent.postMessage({backlitEdit: edit}, "*");
 window.addEventListener("message", (e) => {
   if (window.parent === window || e.source !== window.parent || !e.data || !e.data.backlitEdits) return;

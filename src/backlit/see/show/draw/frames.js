@@ -2,7 +2,7 @@
 // One drawing at several steps of a training, or of two computations: what is shown of values and
 // gradients is exchanged (see frames.py), and a node is seen at all of them beside each other.
 const filming = (D, pictures, changed) => {
-const frames = D.frames || [], pair = !!D.compared, escape = pictures.escape, text = pictures.text;
+const frames = D.frames || [], pair = !!D.compared, text = inWords;
 const STRIP = 8, BINS = 28;
 const said = D.stops, silent = D.stops.map(([n, phase]) => [n, phase, ""]), chains = D.chains;
 const $ = (id) => document.getElementById(id);

@@ -1,7 +1,8 @@
 """The drawing as one page: data, styles and script inside, nothing fetched.
 
 The page gets the record's texts and statistics, and the boxes with their columns and wires; the
-script (`view.js`) computes coordinates, draws what is on the screen, and answers to the user.
+scripts compute coordinates (`layout.js`), draw what is on the screen, and answer to the user
+(`view.js`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from ....facts import COPY
 from ...records.model import Record
-from ...records.value import STATISTICS, Value, encode
+from ...records.value import STATISTICS, Value, encode, rounded
 from ..explain import explain
 from ..page import fill
 from ..steps import steps
@@ -47,7 +48,7 @@ _BODY = Path(__file__).with_name("view.html")
 
 
 #: Files with more of the page's styles and scripts.
-_PARTS = ("pictures", "frames", "trace", "titles", "scale", "edits")
+_PARTS = ("words", "layout", "pictures", "frames", "trace", "titles", "scale", "edits")
 
 
 def page(tree: Tree, labels: Labels, title: str, more: dict[str, Any]) -> str:
@@ -174,11 +175,9 @@ def _head(v: Value | None) -> str:
 
 
 def _statistics(v: Value | None) -> list[Any] | None:
-    """Rounded: the page is for reading."""
     if v is None:
         return None
-    found = [v.statistics[name] for name in STATISTICS]
-    return [encode(x) if x is None or x != x else encode(float(f"{x:.6g}")) for x in found]
+    return [encode(rounded(v.statistics[name])) for name in STATISTICS]
 
 
 def _stops(record: Record) -> list[list[Any]]:

@@ -8,7 +8,7 @@ Ayer et al., Annals of Mathematical Statistics 26 (1955).
 A box that is wider than it may be is broken into rows, as a text into lines, where few wires cross
 the break; these run on around the end of the row and below it to the start of the next (a `Turn`).
 
-`view.js` repeats this computation in the browser; a test compares the two.
+`layout.js` repeats this computation in the browser; a test compares the two.
 """
 
 from __future__ import annotations

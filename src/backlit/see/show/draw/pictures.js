@@ -3,14 +3,8 @@
 // is read from D.pictures (see pictures.py) when a node is looked at, and not before.
 const picturing = (D) => {
 const N = D.nodes, E = D.edges, MOST = 144, TOP = 252;
-const escape = (s) => String(s).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
-const real = (x) => x === "nan" ? NaN : x === "inf" ? Infinity : x === "-inf" ? -Infinity : x;
 const product = (list) => list.reduce((a, b) => a * b, 1);
-function text(v) {
-  if (v === null || v === undefined) return "—";
-  if (!Number.isFinite(v)) return Number.isNaN(v) ? "nan" : v > 0 ? "∞" : "−∞";
-  return String(+v.toPrecision(3)).replace(/-/g, "−").replace("e+", "e");
-}
+const text = inWords;
 
 // -- arrays ---------------------------------------------------------------------------------
 
@@ -479,5 +473,5 @@ function strip(box, n, backward) {
   box.querySelectorAll("canvas").forEach((c, i) => drawThumb(c, thumbs[i]));
 }
 
-return {section, mount, strip, thumbnail, histogramOf: counted, of, text, rgb, SCALES, DARK, tone, sized, escape};
+return {section, mount, strip, thumbnail, histogramOf: counted, of, rgb, SCALES, DARK, tone, sized};
 };

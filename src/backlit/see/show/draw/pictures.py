@@ -22,7 +22,7 @@ from ....dtypes import FLOATING
 from ....errors import ArgumentError
 from ...records.model import Record
 from ...records.parts import NodeRecord
-from ...records.value import Value, encode
+from ...records.value import Value, encode, rounded
 from ..cells import bars, coded, pooled
 from .bodies import Opened
 
@@ -171,7 +171,7 @@ def packed(v: Value, cap: int, photo: bool = False) -> Packed:
     else:
         code, data = "u", coded(kept.astype(np.float64), low, high)
     counts = None if kept.size == array.size else _counts(array)
-    ends = [encode(x) if x is None else encode(float(f"{x:.6g}")) for x in (low, high)]
+    ends = [encode(rounded(x)) for x in (low, high)]
     text = base64.b64encode(np.ascontiguousarray(data).tobytes()).decode()
     return [code, list(array.shape), list(kept.shape), cuts, *ends, text, counts]
 
@@ -243,7 +243,7 @@ def _counts(array: np.ndarray) -> list[Any] | None:
     if found is None:
         return None
     counts, low, high = found
-    return [counts.tolist(), float(f"{low:.6g}"), float(f"{high:.6g}")]
+    return [counts.tolist(), rounded(low), rounded(high)]
 
 
 # -- tokens ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ for (const v of values) { low = Math.min(low, v); high = Math.max(high, v); if (
 const signed = low < 0 && high > 0, log = low >= 0 && high > 0 && high / least > 50;
 const cut = log ? Math.max(least, high / DECADES) : low, ramp = signed ? SIGNED : RISING;
 const from = signed ? -Math.max(-low, high) : cut, to = signed ? -from : high;
-const text = (v) => Number.isFinite(v) ? String(+v.toPrecision(3)).replace("-", "−") : "—";
+const text = (v) => Number.isFinite(v) ? inWords(v) : "—";
 return {
   log, signed, ramp,
   ends: [(log && low < cut ? "≤ " : "") + text(from), text(to)],

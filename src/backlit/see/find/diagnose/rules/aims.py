@@ -19,10 +19,13 @@ from .....ops.loss import (
     SoftCrossEntropy,
 )
 from .....ops.reductions import Extreme, Mean, Sum
+from .....optim import Adam
+from .....tensor import Tensor
 from ....records.parts import NodeRecord
 from ....records.value import array_of
 from ..finding import ERROR, FIT, FLOW, Finding
 from ..material import Material
+from .logits import not_one, total
 
 #: Outputs go down a slope for so many steps, and as many again. A sum falls twice as far then, and
 #: a square four times; of models that take longer than this it is not asked.
@@ -90,12 +93,13 @@ def _descended(m: Material, heads: list[np.ndarray]) -> list[float]:
     """
     if m.cost > MOST_SECONDS:
         return [m.loss]
-    at = [np.asarray(a, np.float64) for a in heads]
-    rates = [0.5 * (1 + float(np.sqrt(np.mean(a * a)))) for a in at]
-    means, squares = [np.zeros_like(a) for a in at], [np.zeros_like(a) for a in at]
+    at = [Tensor(a.astype(np.float64), requires_grad=True) for a in heads]
+    rates = [0.5 * (1 + float(np.sqrt(np.mean(a.array * a.array)))) for a in at]
+    groups = [{"params": [a], "lr": rate} for a, rate in zip(at, rates, strict=True)]
+    walk = Adam(groups, betas=(0.9, 0.99), eps=1e-12)
     losses: list[float] = []
     for step in range(1, 2 * STEPS + 2):
-        given = [a.astype(h.dtype) for a, h in zip(at, heads, strict=True)]
+        given = [a.array.astype(h.dtype) for a, h in zip(at, heads, strict=True)]
         if step in (1, STEPS + 1, 2 * STEPS + 1):
             loss = m.loss_at(given)
             if loss is None or np.isnan(loss):
@@ -103,13 +107,10 @@ def _descended(m: Material, heads: list[np.ndarray]) -> list[float]:
             losses.append(loss)
             if loss == -np.inf:
                 return [*losses, -np.inf]
-        for i, g in enumerate(m.slopes(given)):
-            if g is None or not np.isfinite(g).all():
-                continue
-            means[i] = 0.9 * means[i] + 0.1 * g
-            squares[i] = 0.99 * squares[i] + 0.01 * g * g
-            mean, square = means[i] / (1 - 0.9**step), squares[i] / (1 - 0.99**step)
-            at[i] = at[i] - rates[i] * mean / (np.sqrt(square) + 1e-12)
+        for a, g in zip(at, m.slopes(given), strict=True):
+            finite = g is not None and np.isfinite(g).all()
+            a.grad = Tensor(g.astype(np.float64)) if finite and g is not None else None
+        walk.step()
     return losses
 
 
@@ -299,9 +300,7 @@ def _picked(m: Material) -> Iterator[tuple[NodeRecord, float]]:
             a = array_of(x.value)
             if a is None or a.ndim < 2 or a.shape[-1] < 2 or not x.requires_grad:
                 continue
-            with np.errstate(over="ignore"):
-                total = np.exp(np.asarray(a, np.float64)).sum(-1)
-            if np.abs(total - 1).max() < 1e-3:
+            if np.abs(total(a) - 1).max() < 1e-3:
                 yield node, 1.0
         elif issubclass(node.op_class, CrossEntropy | NllLoss) and node.shape != ():
             yield node, -1.0
@@ -388,10 +387,9 @@ def own_scores(m: Material) -> Iterator[Finding]:
         a, g = array_of(x.value), array_of(node.upstream)
         if a is None or g is None or a.ndim != 2 or a.shape[1] < 2 or not (g < 0).all():
             continue
-        with np.errstate(over="ignore"):
-            total = np.exp(np.asarray(a, np.float64)).sum(-1)
+        totals = total(a)
         probabilities = (a >= 0).all() and np.abs(a.sum(-1) - 1).max() < 1e-3
-        if np.abs(total - 1).max() < 1e-2 or probabilities or np.ptp(g) > 1e-6 * abs(g).max():
+        if np.abs(totals - 1).max() < 1e-2 or probabilities or np.ptp(g) > 1e-6 * abs(g).max():
             continue
         after = [n for n in m.record.nodes[node.id + 1 :] if n.requires_grad]
         if all(issubclass(n.op_class, _SUMS) or n.op_class.role == "mover" for n in after):
@@ -399,7 +397,7 @@ def own_scores(m: Material) -> Iterator[Finding]:
                 rule="no log-probabilities",
                 severity=ERROR,
                 text="the loss is minus the score of each sample's own class: it has no end",
-                evidence=f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
+                evidence=not_one(totals),
                 line=m.record.place(node),
                 next="take log_softmax of the scores first, or cross_entropy",
                 explains=(*FIT, "wrong sign"),

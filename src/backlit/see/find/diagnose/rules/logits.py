@@ -27,6 +27,17 @@ NO_WAY_DOWN, HALF_WAY = 0.7, 0.45
 SAME_LOSS = 1e-5
 
 
+def total(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Σ exp x along an axis: 1 where x are the logarithms of probabilities."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(np.asarray(x, np.float64)).sum(axis))
+
+
+def not_one(totals: np.ndarray) -> str:
+    """The evidence that numbers are no logarithms of probabilities."""
+    return f"Σ exp x is {totals.min():.3g} to {totals.max():.3g}, not 1"
+
+
 def applied_twice(m: Material) -> Iterator[Finding]:
     """A loss that takes logits is given probabilities, or the other way round."""
     for node in m.record.nodes:
@@ -193,12 +204,11 @@ def no_log_probabilities(m: Material) -> Iterator[Finding]:
         if x is None or x.ndim < 1 or x.size < 2 or np.isnan(x).any():
             continue  # of NaN another rule tells
         axes = (1,) if node.op_class is NllLoss else tuple(range(x.ndim))
-        with np.errstate(over="ignore"):
-            sums = [np.exp(np.asarray(x, np.float64)).sum(a) for a in axes]
-        if any(np.max(np.abs(total - 1)) <= OFF_ONE for total in sums):
+        sums = [total(x, a) for a in axes]
+        if any(np.max(np.abs(one - 1)) <= OFF_ONE for one in sums):
             continue
-        total = sums[-1] if node.op_class is KlDiv else sums[0]
-        if node.op_class is KlDiv and not (total > 1 + OFF_ONE).any():
+        found = sums[-1] if node.op_class is KlDiv else sums[0]
+        if node.op_class is KlDiv and not (found > 1 + OFF_ONE).any():
             continue  # a part of a distribution
         probabilities = bool((x >= 0).all()) and any(
             np.max(np.abs(np.asarray(x, np.float64).sum(a) - 1)) <= OFF_ONE for a in axes
@@ -208,7 +218,7 @@ def no_log_probabilities(m: Material) -> Iterator[Finding]:
             rule="no log-probabilities",
             severity=ERROR,
             text=f"{node.op} gets {kind}",
-            evidence=f"Σ exp x is {total.min():.3g} to {total.max():.3g}, not 1",
+            evidence=not_one(found),
             line=m.record.place(first),
             next="take log_softmax in place of softmax" if probabilities
             else "apply log_softmax, or use cross_entropy",
