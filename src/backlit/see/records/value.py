@@ -218,13 +218,13 @@ def encode(x: float | None) -> Any:
     return "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
 
 
-def rounded(x: float | None, digits: int = 6) -> float | None:
+def rounded(x: float, digits: int = 6) -> float:
     """A number with so many significant digits, for a page that is read.
 
-    >>> rounded(2 / 3), rounded(2 / 3, 2), rounded(None)
-    (0.666667, 0.67, None)
+    >>> rounded(2 / 3), rounded(2 / 3, 2)
+    (0.666667, 0.67)
     """
-    return x if x is None else float(f"{x:.{digits}g}")
+    return float(f"{x:.{digits}g}")
 
 
 def decode(x: Any) -> float | None:

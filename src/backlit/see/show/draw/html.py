@@ -177,7 +177,8 @@ def _head(v: Value | None) -> str:
 def _statistics(v: Value | None) -> list[Any] | None:
     if v is None:
         return None
-    return [encode(rounded(v.statistics[name])) for name in STATISTICS]
+    found = [v.statistics[name] for name in STATISTICS]
+    return [x if x is None else encode(rounded(x)) for x in found]
 
 
 def _stops(record: Record) -> list[list[Any]]:

@@ -171,7 +171,7 @@ def packed(v: Value, cap: int, photo: bool = False) -> Packed:
     else:
         code, data = "u", coded(kept.astype(np.float64), low, high)
     counts = None if kept.size == array.size else _counts(array)
-    ends = [encode(rounded(x)) for x in (low, high)]
+    ends = [x if x is None else encode(rounded(x)) for x in (low, high)]
     text = base64.b64encode(np.ascontiguousarray(data).tobytes()).decode()
     return [code, list(array.shape), list(kept.shape), cuts, *ends, text, counts]
 
