@@ -1,7 +1,8 @@
 """More homework in other words: einsum, np.add.at, loops, in-place sums, dicts as caches.
 
-The pairs stand in `homework.PAIRS` with the others; each mistake was written down with how it may
-be called before anything judged it.
+The pairs stand in `homework.PAIRS` with the others. The mistakes were written down before anything
+judged them; the words that name them were not: some were widened when the first answers, true ones
+in other words, had been read. How many are named is a record, no result.
 """
 
 from __future__ import annotations

@@ -460,20 +460,19 @@ def verdict(m: Mutation) -> Verdict:
     )  # fmt: skip
 
 
+def mutations_of(name: str, family: str) -> list[Mutation]:
+    """The mutants of one op, named or of its source."""
+    named = named_mutations(name)
+    if family == "named":
+        return named
+    mutations = list(source_mutations(name))
+    _unite(mutations, named)
+    return mutations
+
+
 def run(names: list[str], family: str, every: int = 1) -> list[Verdict]:
-    """Judge every nth mutant of some ops."""
-    verdicts = []
-    count = 0
-    for name in names:
-        named = named_mutations(name)
-        mutations = named if family == "named" else list(source_mutations(name))
-        if family == "source":
-            _unite(mutations, named)
-        for m in mutations:
-            if count % every == 0:
-                verdicts.append(verdict(m))
-            count += 1
-    return verdicts
+    """Judge every nth mutant of each of some ops, from its first."""
+    return [verdict(m) for name in names for m in mutations_of(name, family)[::every]]
 
 
 def summary(verdicts: list[Verdict]) -> str:

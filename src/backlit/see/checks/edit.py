@@ -14,7 +14,7 @@ class Change:
     """One node of the text, what to write instead (None: nothing), and what was wrong then.
 
     `template` is the new expression with SELF for the old one, where there is one; `size` the
-    number of elements that is put in, where one is.
+    number, of elements or another, that is put in, where one is.
     """
 
     node: ast.AST

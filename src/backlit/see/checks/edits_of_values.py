@@ -53,7 +53,8 @@ def of_value(
         *_functions(library, isinstance(node, ast.Name | ast.Attribute)),
         *_along_axes(shape),
     ):
-        yield Change(node, None, kind, words.format(old), rank + inner, template)
+        divisor = template.partition(f"{SELF} / ")[2]
+        yield Change(node, None, kind, words.format(old), rank + inner, template, divisor)
     yield from folded(node, shape, atoms, root)
     for q in atoms:
         if q.text != old and _meets(q.value, shape):

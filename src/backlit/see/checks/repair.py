@@ -26,7 +26,7 @@ class Repair:
     rank: float
     positions: tuple[int, ...]
     made: Any  # the changed backward
-    size: str  # the number of elements that was put in, as it is written
+    size: str  # the number, of elements or another, that was put in, as it is written
     equals: list[str] = field(default_factory=list)  # others that nothing tells from it
 
     @property
@@ -39,11 +39,13 @@ class Repair:
 
 
 def told_of_equals(found: list[Repair]) -> list[Repair]:
-    """One repair for those that differ in a size alone: no other sizes could tell them apart."""
-    told: dict[tuple[int, str, str, str], Repair] = {}
+    """One repair for those that differ in a size alone, or in a number that is as large: no other
+    sizes could tell them apart.
+    """
+    told: dict[tuple[int, str, str], Repair] = {}
     for r in found:
-        form = r.new.replace(r.size, "…") if r.size else r.new
-        first = told.setdefault((r.line, r.old, r.kind, form), r)
+        form = "…".join(r.new.rsplit(r.size, 1)) if r.size else r.new
+        first = told.setdefault((r.line, r.old, form), r)
         if first is not r:
             first.equals.append(r.size)
     return list(told.values())

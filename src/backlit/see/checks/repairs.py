@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,8 @@ def repairs(experiment: Experiment, op: Op, wrong: Sequence[int]) -> list[Repair
     trials = [t for t in experiment.trials if not t.ties]
     if source is None or not trials:
         return []
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of what nobody has written
         return _Search(source, experiment, trials[0], frozenset(wrong)).run()
 
 
