@@ -7,6 +7,7 @@ import math
 import pickle
 import pkgutil
 import re
+import subprocess
 import sys
 from types import FunctionType
 
@@ -597,3 +598,25 @@ def test_functions_can_be_sent_to_other_processes_and_saved_with_a_model():
 def test_numbers_are_given_with_force_and_without():
     x = torch.ones(2, requires_grad=True)
     assert x.numpy(force=True).tolist() == x.numpy().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["backends.cudnn", "backends.cuda.matmul", "backends.mps", "cuda.amp"]
+)
+def test_rooms_in_rooms_can_be_imported_by_their_path(name):
+    found = subprocess.run(
+        [sys.executable, "-c", f"import backlit.torch.{name} as room; print(room.__name__)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_switch_of_a_room_in_a_room_is_one():
+    import backlit.torch.backends.cudnn as cudnn
+
+    before = cudnn.benchmark
+    cudnn.benchmark = True
+    assert torch.backends.cudnn.benchmark is True
+    cudnn.benchmark = before

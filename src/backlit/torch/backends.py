@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from .mirror import mirrored as _mirrored
+from .mirror import part as _part
 
 
 def _no(*args: Any) -> bool:
@@ -16,7 +16,8 @@ def _yes(*args: Any) -> bool:
     return True
 
 
-cudnn = SimpleNamespace(
+cudnn = _part(
+    "torch.backends.cudnn",
     enabled=False,
     benchmark=False,
     deterministic=True,
@@ -25,8 +26,10 @@ cudnn = SimpleNamespace(
     version=lambda: None,
     fastest=False,
 )
-cuda = SimpleNamespace(
-    matmul=SimpleNamespace(
+cuda = _part(
+    "torch.backends.cuda",
+    matmul=_part(
+        "torch.backends.cuda.matmul",
         allow_tf32=False,
         allow_fp16_reduced_precision_reduction=False,
         allow_bf16_reduced_precision_reduction=False,
@@ -38,10 +41,10 @@ cuda = SimpleNamespace(
     enable_math_sdp=_no,
     enable_mem_efficient_sdp=_no,
 )
-mps = SimpleNamespace(is_available=_no, is_built=_no)
-mkl = SimpleNamespace(is_available=_no)
-mkldnn = SimpleNamespace(is_available=_no, enabled=False)
-openmp = SimpleNamespace(is_available=_no)
-quantized = SimpleNamespace(engine="none", supported_engines=["none"])
+mps = _part("torch.backends.mps", is_available=_no, is_built=_no)
+mkl = _part("torch.backends.mkl", is_available=_no)
+mkldnn = _part("torch.backends.mkldnn", is_available=_no, enabled=False)
+openmp = _part("torch.backends.openmp", is_available=_no)
+quantized = _part("torch.backends.quantized", engine="none", supported_engines=["none"])
 
 __getattr__ = _mirrored("torch.backends")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..conversion import check_device
@@ -63,6 +64,7 @@ def get_rng_state_all() -> list[Any]:
 
 
 set_rng_state_all = no_effect
+sys.modules[f"{__name__}.amp"] = amp  # where its old name is imported
 
 __getattr__ = mirrored("torch.cuda")
 

@@ -67,6 +67,14 @@ def files(room: str, listed: str) -> dict[str, ModuleType]:
     return made
 
 
+def part(room: str, **held: Any) -> ModuleType:
+    """A module under a name of PyTorch's that holds a few things, which can be set."""
+    module = ModuleType(f"backlit.{room}", f"`{room}`: see the room that it is in.")
+    vars(module).update(held)
+    sys.modules[module.__name__] = module
+    return module
+
+
 def names(module: ModuleType | str, *sources: ModuleType) -> list[str]:
     """The public names of a module and of its sources: for `dir` and `from … import *`."""
     own = sys.modules[module] if isinstance(module, str) else module
