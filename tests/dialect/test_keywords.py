@@ -42,7 +42,6 @@ HARMLESS = {
         "the check is of what there is: derivatives backwards",
     ),
     "allow_subclasses": "Tensors have one class",
-    "check_nan": "see.bad_numbers looks for NaN; an error names the forward line always",
     "dim": "data_parallel: the batch is not divided",
     "eps": "gumbel_softmax, which does not read it in PyTorch; generalized_box_iou_loss, which has "
     "no divisor of 0",

@@ -18,7 +18,7 @@ import backlit as bl
 import backlit.torch as torch
 from apart import printed
 from backlit import nn, optim
-from backlit.errors import ArgumentError, DTypeError, ShapeError, SpellingError
+from backlit.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError, SpellingError
 from backlit.torch.missing import MISSING
 
 #: What scripts import: the path, and a name that is there.
@@ -620,3 +620,25 @@ def test_a_switch_of_a_room_in_a_room_is_one():
     cudnn.benchmark = True
     assert torch.backends.cudnn.benchmark is True
     cudnn.benchmark = before
+
+
+def test_detect_anomaly_raises_where_a_gradient_is_nan_first():
+    def run():
+        x = torch.tensor([0.0, 4.0], requires_grad=True)
+        (torch.sqrt(x) * torch.tensor([0.0, 1.0])).sum().backward()
+        return x.grad
+
+    said = r"detect_anomaly: the backward of sqrt gives nan for its input 0 \(test_room.py:\d+.*\)"
+    with torch.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=said):
+        run()
+    assert run()[0].isnan()
+    torch.autograd.set_detect_anomaly(True)
+    with pytest.raises(NonFiniteError, match=said):
+        run()
+    with torch.autograd.set_detect_anomaly(False):
+        assert run()[0].isnan()
+    with pytest.raises(NonFiniteError, match=said):
+        run()
+    torch.autograd.set_detect_anomaly(False)
+    with torch.autograd.set_detect_anomaly(True, check_nan=False):
+        assert run()[0].isnan()

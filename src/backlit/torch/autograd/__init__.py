@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ... import autograd as _ours
 from ...array_api import zeros_like
 from ...autograd import enable_grad, no_grad
-from ...errors import ArgumentError, GradcheckError
+from ...errors import ArgumentError, GradcheckError, NonFiniteError
 from ...gradcheck import gradcheck as _gradcheck
-from ...state import STATE, Setting
+from ...state import observing
 from ...tape import Node, is_open
 from ...tensor import Tensor
 from ..function import Function, once_differentiable
@@ -134,12 +136,51 @@ def _checked(func: Any, inputs: Any, raises: bool, **options: Any) -> bool:
         return False
 
 
-def set_detect_anomaly(mode: bool = True, check_nan: bool = True) -> Any:
-    """A context that changes nothing: an error in the backward pass always names the line."""
-    return Setting(grad_enabled=STATE.grad_enabled)
+class detect_anomaly(observing):  # noqa: N801  (PyTorch's name)
+    """A block in which `backward()` raises where a gradient is nan for the first time.
+
+    Steps that are compiled are not looked at. `check_nan=False` looks for nothing: an error in a
+    backward pass always names the line.
+    """
+
+    def __init__(self, check_nan: bool = True):
+        super().__init__(backward=_require_numbers if check_nan else None)
 
 
-detect_anomaly = set_detect_anomaly
+class set_detect_anomaly:  # noqa: N801  (PyTorch's name)
+    """`detect_anomaly` from now on, or no longer; as a block, until its end."""
+
+    #: The block that was entered last by such a call, if any.
+    _on: detect_anomaly | None = None
+
+    def __init__(self, mode: bool = True, check_nan: bool = True):
+        self._before = self._switch(detect_anomaly(check_nan) if mode else None)
+
+    @classmethod
+    def _switch(cls, block: detect_anomaly | None) -> detect_anomaly | None:
+        before = set_detect_anomaly._on
+        if before is not None:
+            before.__exit__(None, None, None)
+        if block is not None:
+            block.__enter__()
+        set_detect_anomaly._on = block
+        return before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._switch(self._before)
+
+
+def _require_numbers(node: Node, upstream: Any, sent: list[tuple[int, Any]]) -> None:
+    """Raise if a gate has made a gradient of which an element is nan."""
+    for i, gradient in sent:
+        if np.isnan(getattr(gradient, "array", gradient)).any():
+            raise NonFiniteError(
+                f"detect_anomaly: the backward of {node.op.name} gives nan for its input {i} "
+                f"({node.location}); backlit.see.bad_numbers(loss) says why, and what to write"
+            )
 
 
 class AccumulateGrad:
