@@ -88,8 +88,9 @@ def test_a_network_is_afterwards_as_before_and_its_picture_has_its_losses():
     assert found.update("SGD", 3, parameter="3.weight").label.startswith("3.weight[0, ")
     net.eval()
     found = see.descend(loss, net, {"SGD": race["SGD"]}, steps=6)
+    assert 0.9 < found.in_plane <= 1  # asked before there is a picture, too
     surface, paths = found.surface(), found.paths()
-    assert 0.9 < found.in_plane <= 1 + 1e-12
+    assert surface.title == "loss; the plane holds above 99.9 % of the movement"
     np.testing.assert_allclose(paths["SGD"][-1], [0, 0], atol=1e-6)  # the lowest end
     steps = np.linalg.norm(np.diff(found.ways["SGD"].positions, axis=0), axis=1)
     assert (np.linalg.norm(np.diff(paths["SGD"], axis=0), axis=1) <= steps * (1 + 1e-6)).all()
@@ -163,6 +164,39 @@ def test_races_and_surfaces_that_are_none():
         see.surface(valley).svg({"a": [1.0, 2.0, 3.0]})
     with pytest.raises(ArgumentError, match="all ways together must have at most"):
         see.descend(valley, nn.Linear(2000, 2000), RACE, steps=50)
+
+
+def test_functions_of_another_number_of_arguments():
+    net = nn.Linear(2, 1)
+    for made, match in (
+        (lambda: see.descend(valley, (1,), RACE), r"f must take 1 argument.*\(x, y\); as many num"),
+        (lambda: see.descend(valley, net, RACE), r"f must take 0 arguments.*takes none: lambda:"),
+        (
+            lambda: see.surface(lambda x: x),
+            r"f must take 2 arguments.*\(x\); x and y; the loss of a",
+        ),
+        (lambda: see.surface(valley, model=net), r"surface: f must take 0 arguments.*takes none"),
+        (lambda: see.surface(3), "f must be a function, got int"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            made()
+
+
+def test_what_is_not_finite_is_hatched_and_counted():
+    half = see.surface(lambda x, y: backlit.log(x) + y, points=4)
+    assert repr(half).endswith("; not finite at 8 of 16 points")
+    picture = half.svg()
+    assert "not finite at 8 of 16 points" in picture
+    assert picture.count("url(#bl-hatch") == 1
+    hatched = re.search('<path d="([^"]*)" fill="url', picture)[1].split("Z")[:-1]
+    chart = Chart((-1, 1), (-1, 1), y_label="y")
+    left, middle = chart.place(-1, 0)[0], chart.place(0, 0)[0]
+    assert len(hatched) == 4
+    for cells in hatched:
+        x0, x1 = map(float, re.match(r"M(\S+) \S+?H([\d.]+)V", cells).groups())
+        assert (x0, x1) == (pytest.approx(left, abs=0.1), pytest.approx(middle, abs=0.1))
+    assert "not finite" not in repr(see.surface(valley))
+    assert "hatch" not in see.surface(valley).svg()
 
 
 def test_files_are_whole_pages_and_pictures(tmp_path):

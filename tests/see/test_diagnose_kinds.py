@@ -149,6 +149,16 @@ def test_a_model_without_parameters_has_nothing_to_train():
     assert [f.rule for f in found] == ["no gradient"]
 
 
+def test_a_rate_beyond_all_measure_is_named_in_place_of_the_decay_it_multiplies():
+    net, batch = mlp(8, 3), points(16, 8, 3)
+    optimizer = optim.SGD(net.parameters(), lr=1e6, weight_decay=0.01)
+    found = diagnose(net, batch, CE, optimizer)
+    assert [f.text for f in found] == ["the learning rate is 1e+06"]
+    optimizer = optim.SGD(net.parameters(), lr=50, weight_decay=0.25)
+    decay = [f for f in diagnose(net, batch, CE, optimizer) if f.rule == "weight decay"]
+    assert [f.evidence for f in decay] == ["each step takes 12.5 times every weight"]
+
+
 def test_each_part_may_have_its_own_optimizer():
     x, t = points(32, 5, 3)
     net = mlp(5, 8, 3)

@@ -115,6 +115,35 @@ def test_the_lines_of_adam_and_of_a_rule_of_ones_own():
     ]
 
 
+def test_one_name_is_one_number():
+    w = backlit.tensor([2.0], dtype="float64", requires_grad=True)
+    (w * w).sum().backward()
+    optimizer = optim.RMSprop([w], lr=0.1, momentum=0.5, centered=True)
+    found = str(see.update(optimizer, w))
+    assert "spread = max(square − mean², 0)" in found
+    assert "velocity ← μ·velocity + step = 0.5·0 + " in found
+
+    class Twice(optim.Optimizer):
+        def initial_state(self, settings):
+            return {"pace": 1.0}
+
+        def update(self, xp, settings, numbers, parameter, grad, old):
+            (lr,) = numbers
+            pace = grad * lr
+            pace = old + pace
+            new = pace
+            pace = pace * 2
+            return parameter - pace, new
+
+    lines = list(map(str, see.update(Twice([w], {"lr": 0.5}), w).lines))
+    assert lines == [
+        "pace′ = g·lr = 4·0.5 = 2",
+        "pace ← pace + pace′ = 1 + 2 = 3",
+        "pace′′ = pace·2 = 3·2 = 6",
+        "θ ← θ − pace′′ = 2 − 6 = −4",
+    ]
+
+
 def test_uphill_the_gradient_is_turned_and_matrices_have_their_own_products():
     w = backlit.tensor([[2.0, 1.0]], dtype="float64", requires_grad=True)
     (w * w).sum().backward()

@@ -293,11 +293,13 @@ class RMSprop(Optimizer):
         if settings["centered"]:
             mean = alpha * state[1] + rest * grad
             new.append(mean)
-            square = xp.maximum(square - mean * mean, 0.0)
-        step = grad / (xp.sqrt(square) + eps)
+            spread = xp.maximum(square - mean * mean, 0.0)
+        else:
+            spread = square
+        step = grad / (xp.sqrt(spread) + eps)
         if momentum is not None:
-            step = momentum * state[-1] + step
-            new.append(step)
+            velocity = momentum * state[-1] + step
+            return parameter - lr * velocity, *new, velocity
         return parameter - lr * step, *new
 
 

@@ -26,7 +26,7 @@ from ..records.value import number
 from ..show.charts import Chart
 from ..show.notebook import MONO
 from ..show.page import plain
-from .surface import PASSES, Surface, flat, heights_on_plane, number_of, surface
+from .surface import PASSES, Surface, flat, heights_on_plane, number_of, surface, takes
 from .update import Update, taken_apart
 
 Make = Callable[[Iterable[Tensor]], Optimizer]
@@ -67,8 +67,7 @@ class Descent:
         self._names, self._shapes, self._dtypes = list(names), list(shapes), list(dtypes)
         self._f, self._model = f, model
         self._surface: tuple[Surface, dict[str, np.ndarray]] | None = None
-        #: Of a network: the share of all movement that lies in the plane of the picture.
-        self.in_plane = 1.0
+        self._directions: tuple[np.ndarray, np.ndarray, float] | None = None
 
     # -- single steps -------------------------------------------------------------------------
 
@@ -192,6 +191,11 @@ class Descent:
         """
         return self._drawn(x, y)[0]
 
+    @property
+    def in_plane(self) -> float:
+        """Of a network: the share of all movement that lies in the plane of the picture."""
+        return 1.0 if self._model is None else self._plane()[2]
+
     def paths(self) -> dict[str, np.ndarray]:
         """The ways as points (T + 1, 2) on the surface; of a network their projections on it."""
         return self._drawn(None, None)[1]
@@ -209,18 +213,21 @@ class Descent:
             spans = _spans(paths, self.ways)
             found = surface(self._f, x or spans[0], y or spans[1])
         else:
-            origin, plane = self._plane()
+            origin, plane, share = self._plane()
             paths = {n: (w.positions - origin) @ plane.T for n, w in self.ways.items()}
             spans = _spans(paths, self.ways)
             heights = heights_on_plane(self._f, self._model, origin, *plane)
             labels = ("direction 1", "direction 2")
-            title = f"loss; the plane holds {100 * self.in_plane:.0f} % of the movement"
+            title = f"loss; the plane holds {_percent(share)} of the movement"
             found = Surface(x or spans[0], y or spans[1], heights, None, PASSES, labels, title)
         if x is None and y is None:
             self._surface = found, paths
         return found, paths
 
-    def _plane(self) -> tuple[np.ndarray, np.ndarray]:
+    def _plane(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """A point of the plane, its two directions, and the share of all movement in it."""
+        if self._directions is not None:
+            return self._directions
         best = min(self.ways.values(), key=lambda w: _or_infinite(w.losses[-1]))
         origin = best.positions[-1]
         moves = np.concatenate([w.positions - origin for w in self.ways.values()])
@@ -230,8 +237,9 @@ class Descent:
         plane = vectors[:, ::-1][:, :2].T @ moves
         norms = np.linalg.norm(plane, axis=1, keepdims=True)
         total = float(np.maximum(values, 0).sum())
-        self.in_plane = float(np.maximum(values[-2:], 0).sum()) / total if total else 1.0
-        return origin, plane / np.where(norms > 0, norms, 1.0)
+        share = min(float(np.maximum(values[-2:], 0).sum()) / total, 1.0) if total else 1.0
+        self._directions = origin, plane / np.where(norms > 0, norms, 1.0), share
+        return self._directions
 
     def svg(self, *, arrows: int = 0) -> str:
         """The ways on the surface; of a function of other than 2 numbers the losses."""
@@ -311,6 +319,18 @@ def _at(position: np.ndarray) -> str:
     return f"({', '.join(number(float(v), 3) for v in position)})"
 
 
+def _percent(share: float) -> str:
+    """A share in percent, rounded down where more digits would be nines: never all if it is not.
+
+    >>> _percent(0.254), _percent(0.9953), _percent(0.99999), _percent(1.0)
+    ('25 %', '99.5 %', 'above 99.9 %', '100 %')
+    """
+    if share < 0.99 or share == 1:
+        return f"{math.floor(100 * share + 0.5)} %"
+    tenths = math.floor(1000 * share)
+    return "above 99.9 %" if tenths == 999 and share > 0.999 else f"{tenths / 10:.1f} %"
+
+
 def _or_infinite(x: float) -> float:
     return x if math.isfinite(x) else math.inf
 
@@ -376,6 +396,7 @@ def descend(
     first = np.asarray(start, np.float64)
     if first.ndim != 1 or not first.size:
         raise ArgumentError(f"descend: start must be numbers in a row, got shape {first.shape}")
+    takes(f, first.size, "descend", "as many numbers as start has")
     ways = {}
     for name, make in optimizers.items():
         p = Tensor(first.copy(), requires_grad=True)
@@ -399,6 +420,7 @@ def _of_model(
             f"descend: all ways together must have at most {HELD:,} numbers, at least one, got "
             f"{count:,}; take fewer steps, or a smaller model"
         )
+    takes(loss, 0, "descend", "of a model it takes none: lambda: loss_fn(model(x), y)")
     ways = {}
     for name, make in optimizers.items():
         with kept(model):

@@ -205,6 +205,7 @@ def written(rule: Rule, index: tuple[int, ...]) -> list[tuple[Quantity, Term]]:
 
     Left out are lines that the new parameter and state do not depend on.
     """
+    _apart(rule)
     taken = {q.name for q in (*rule.settings.values(), rule.parameter, rule.grad)} | {"t"}
     terms: dict[Quantity, Term] = {}
     lines: dict[Quantity, Term] = {}
@@ -239,6 +240,35 @@ def written(rule: Rule, index: tuple[int, ...]) -> list[tuple[Quantity, Term]]:
             wanted.add(q)
             pending.extend(lines[q].needs)
     return [(q, t) for q, t in lines.items() if q in wanted and t.letters != q.name]
+
+
+def _apart(rule: Rule) -> None:
+    """Give a value in between a name of its own where its name is read for another value.
+
+    That is the old state that is still to be used, or the new one: `step ← μ·step + step`.
+    """
+    states = {*rule.after.values(), rule.new}
+    latest = {q.name: q for q in (*rule.before.values(), rule.parameter, rule.grad)}
+
+    def read(q: Quantity) -> None:
+        other = latest.get(q.name)
+        if not q.name or other is None or other is q:
+            return
+        between = next((x for x in (other, q) if x.op is not None and x not in states), None)
+        if between is not None and not between.shared:
+            while between.name in latest:
+                between.name += "′"
+            latest[between.name] = between
+            latest[q.name] = q
+
+    for q in rule.values:
+        for x in q.inputs:
+            if isinstance(x, Quantity):
+                read(x)
+        if q.name:
+            latest[q.name] = q
+    for q in states:
+        read(q)
 
 
 def _named(q: Quantity, name: str, index: tuple[int, ...]) -> Term:

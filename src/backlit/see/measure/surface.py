@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -76,8 +77,10 @@ class Surface:
         """
         x, y = ((float(a[0]), float(a[-1])) for a in (self.xs, self.ys))
         title = f"{self.title}, and −∇f as arrows" if arrows else self.title
+        title += f"; {self._missing()}" if self._missing() else ""
         chart = Chart(x, y, title, *self.labels)
         chart.contours(self.xs, self.ys, self.heights)
+        chart.hatch(self.xs, self.ys, ~np.isfinite(self.heights))
         if arrows:
             tails, slopes = self.gradients(arrows)
             chart.arrows(tails, -slopes)
@@ -105,7 +108,13 @@ class Surface:
         return (
             f"Surface{name}: {self.labels[0]} {x0} … {x1}, {self.labels[1]} {y0} … {y1}, heights "
             f"{number(float(finite.min()))} … {number(float(finite.max()))}"
+            f"{f'; {self._missing()}' if self._missing() else ''}"
         )
+
+    def _missing(self) -> str:
+        """How many points have no finite height, if there are any."""
+        count = int((~np.isfinite(self.heights)).sum())
+        return f"not finite at {count:,} of {self.heights.size:,} points" if count else ""
 
     def _repr_html_(self) -> str:
         return self.svg(arrows=0 if self._slopes is None else 12)
@@ -130,6 +139,7 @@ def surface(
     directions  two of them, each a list of arrays like the parameters; by default two random ones
                 whose filters have the norms of the model's (from `seed`)
 
+    Where the heights are not finite, as those of a logarithm below 0, the picture is hatched.
     A network's loss is computed on a grid of `points` by `points`, by default 25 by 25. Model and
     random numbers are afterwards as before. So the loss must see the same examples every time.
 
@@ -144,6 +154,7 @@ def surface(
         if directions is not None:
             raise ArgumentError("surface: directions are those of a model's weights; give model=")
         return of_function(f, x, y, points or POINTS)
+    takes(f, 0, "surface", "of a model it takes none: lambda: loss_fn(model(x), y)")
     parameters = [p for p in model.parameters() if p.requires_grad]
     plane = [_direction(d, parameters) for d in directions] if directions is not None else [
         _random_direction(parameters, np.random.default_rng([seed, i])) for i in (0, 1)
@@ -163,7 +174,25 @@ def of_function(
     who: str = "surface",
 ) -> Surface:
     """A function of two numbers as a surface; errors are those of `who`."""
+    takes(f, 2, who, "x and y; the loss of a network goes with model=")
     return Surface(x, y, _heights_of(f, who), _slopes_of(f), points, who=who)
+
+
+def takes(f: Callable[..., Any], count: int, who: str, cure: str) -> None:
+    """Raise unless f can be called with `count` arguments; what has no signature may be tried."""
+    if not callable(f):
+        raise ArgumentError(f"{who}: f must be a function, got {type(f).__name__}; {cure}")
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        given = f"{count} argument{'' if count == 1 else 's'}"
+        raise ArgumentError(
+            f"{who}: f must take {given}, got one with the arguments {signature}; {cure}"
+        ) from None
 
 
 def flat(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ its text can be read on a phone.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from html import escape
 
@@ -146,6 +147,26 @@ class Chart:
                         f'<text class="n" x="{x:.0f}" y="{y + 4:.0f}">{text}</text>'
                     )
 
+    def hatch(self, xs: np.ndarray, ys: np.ndarray, where: np.ndarray) -> None:
+        """Slanted lines over the cells around points of a grid (Y, X)."""
+        if not where.any():
+            return
+        d = []
+        across, up = _borders(xs), _borders(ys)
+        for row, cells in enumerate(where):
+            ends = np.flatnonzero(np.diff(np.concatenate([[False], cells, [False]]).astype(int)))
+            for first, last in ends.reshape(-1, 2):
+                x0, y0 = self.place(across[first], up[row])
+                x1, y1 = self.place(across[last], up[row + 1])
+                d.append(f"M{x0:.1f} {y0:.1f}H{x1:.1f}V{y1:.1f}H{x0:.1f}Z")
+        name = f"bl-hatch-{zlib.crc32(where.tobytes()):x}"  # its own in a page of several
+        pattern = (
+            f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" '
+            'patternTransform="rotate(45)"><path d="M0 0V6" stroke-width="1.6" '
+            'style="stroke:var(--soft);stroke-opacity:.6"/></pattern>'
+        )
+        self._parts.append(f'<defs>{pattern}</defs><path d="{"".join(d)}" fill="url(#{name})"/>')
+
     def svg(self) -> str:
         """The picture as the text of an SVG element, which may also be a file."""
         rows = self._legend_rows()
@@ -225,6 +246,12 @@ class Chart:
         sides = [(a - head * (u + s * 0.5 * v), b - head * (v - s * 0.5 * u)) for s in (1, -1)]
         (p, q), (r, s) = sides
         return f"M{x:.1f} {y:.1f}L{a:.1f} {b:.1f}M{p:.1f} {q:.1f}L{a:.1f} {b:.1f}L{r:.1f} {s:.1f}"
+
+
+def _borders(points: np.ndarray) -> np.ndarray:
+    """Where the cells around points in a row begin and end: halfway between neighbours."""
+    middles = (points[1:] + points[:-1]) / 2
+    return np.concatenate([points[:1], middles, points[-1:]])
 
 
 def _look(colour: int, dash: int) -> str:

@@ -24,6 +24,8 @@ _SUMMED, _SOME_STEPS = 10, 5
 #: Decay that takes such a share of the weights at each step, or is so many times the gradient
 #: where it is added to that, leaves nothing to learn with.
 _DECAYS, _LARGE_DECAY, _OUTWEIGHS = 0.02, 0.1, 3.0
+#: No rate in use is so large: language models have been trained with SGD at 30.
+_ABSURD = 100.0
 #: Rates of groups further apart than this; those of fine-tuning differ by 10 to 1000.
 _APART = 2000
 #: A limit of such a share of the gradients, and steps of such a share of the weights.
@@ -100,6 +102,16 @@ def learning_rates(m: Material) -> Iterator[Finding]:
             explains=("learning rate too low",),
         )
         return
+    if _absurd(max(rates), m):
+        yield Finding(
+            rule="learning rate far too high",
+            severity=WARNING,
+            text=f"the learning rate is {max(rates):g}",
+            evidence="one step moves the weights by many times their size",
+            next="use 1e-3 to 0.1, with SGD; with Adam and its kin 1e-4 to 1e-2",
+            explains=FIT,
+        )
+        return
     moving = [r for r in rates if r > 0]
     if len(groups) > 1 and (idle or (moving and max(moving) > _APART * min(moving))):
         low = int(np.argmin(rates))
@@ -113,6 +125,29 @@ def learning_rates(m: Material) -> Iterator[Finding]:
             next="rates of groups usually differ by 10 to 100; freeze what is not to learn",
             explains=FIT,
         )
+
+
+def _absurd(rate: float, m: Material) -> bool:
+    """Whether a rate is far above all that are in use, and its step above the weights."""
+    if rate <= _ABSURD:
+        return False
+    held = [(p, g) for _, p, _ in _held(m) if (g := m.gradient(p)) is not None]
+    if not held:
+        return True
+    size = rms(np.concatenate([p.array.reshape(-1) for p, _ in held]))
+    step = rate * rms(np.concatenate([g.reshape(-1) for _, g in held]))
+    return not step <= size  # true of NaN, too
+
+
+def _share(x: float) -> str:
+    """Which part of something, or how many times it.
+
+    >>> _share(0.025), _share(0.5), _share(12.5), _share(1e4)
+    ('2.5% of', '50% of', '12.5 times', '10,000 times')
+    """
+    if x <= 1:
+        return f"{100 * x:.3g}% of"
+    return f"{x:,.0f} times" if x >= 100 else f"{x:.3g} times"
 
 
 def clip_limit(m: Material) -> Iterator[Finding]:
@@ -145,15 +180,15 @@ def weight_decay(m: Material) -> Iterator[Finding]:
     kind = type(m.optimizer).__name__
     for group in m.optimizer.param_groups:
         decay, rate = float(group.get("weight_decay", 0.0)), float(group["lr"])
-        if decay <= 0:
-            continue
+        if decay <= 0 or (decay <= _LARGE_DECAY and _absurd(rate, m)):
+            continue  # what is wrong is the rate, and that is said
         apart = bool(group.get("decoupled_weight_decay"))
         grads = [(p, g) for p in group["params"] if (g := m.gradient(p)) is not None]
         size = rms(np.concatenate([g.reshape(-1) for _, g in grads])) if grads else 0.0
         own = rms(np.concatenate([p.array.reshape(-1) for p, _ in grads])) if grads else 0.0
         outweighs = decay * own / size if size > 0 and np.isfinite(size) else 0.0
         if rate * decay > _DECAYS:
-            evidence = f"each step takes {min(rate * decay, 1.0):.0%} of every weight"
+            evidence = f"each step takes {_share(rate * decay)} every weight"
         elif not apart and decay > _LARGE_DECAY and outweighs > _OUTWEIGHS:
             evidence = (
                 f"beside the gradient it is {outweighs:.0f} times as large (root mean square)"
