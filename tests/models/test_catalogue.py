@@ -73,3 +73,11 @@ def test_errors() -> None:
         if "weights" in inspect.signature(make).parameters:
             with pytest.raises(ArgumentError, match=rf"{name}: weights must be None.*load_weights"):
                 make(weights="DEFAULT")
+
+
+def test_every_listed_name_is_a_function_of_models() -> None:
+    assert all(getattr(models, name, None) is not None for name in models.names())
+    assert type(models.lenet(num_classes=3)) is models.LeNet
+    assert {"lenet", "unet"} <= set(dir(models))
+    with pytest.raises(AttributeError, match=r"module 'backlit.models' has no attribute 'lenets'"):
+        models.lenets  # noqa: B018

@@ -12,7 +12,7 @@ import backlit as bl
 from backlit import nn, see
 from backlit.errors import ArgumentError
 from backlit.see.records.value import Value
-from backlit.see.show.cells import MINUS, NAN, PLUS, coded, ends, pooled
+from backlit.see.show.cells import MINUS, NAN, PLUS, bars, coded, ends, pooled
 from backlit.see.show.draw.pictures import CAPS, packed, pictures, tokens_of
 
 
@@ -83,9 +83,27 @@ def test_rows_that_may_be_squares_stay_whole():
     assert packed(Value(np.zeros((500, 784))), 2**14)[2:4] == [[20, 784], "fa"]
 
 
-def test_of_very_large_arrays_few_elements_are_looked_at():
+def test_what_stands_at_every_eighth_place_of_a_large_array_is_one_element_of_many():
     x = np.zeros((2000, 3000), np.float32)
-    assert packed(Value(x), 2**14)[3] == "ee"
+    x[::8, ::8] = 1
+    x[5, 7] = -3  # nowhere in evenly spaced rows and columns
+    part = packed(Value(x), 2**14)
+    assert part[3] == "cc"
+    assert read(part).min() == -3
+    counts, low, high = part[7]
+    assert (low, high, sum(counts)) == (-3, 1, x.size)  # of all elements, as the statistics are
+    assert counts[31] == (x == 1).sum()
+
+
+def test_bars_count_every_finite_element_once():
+    x = np.random.default_rng(0).normal(size=50_001).astype(np.float32)
+    x[::7] = np.nan
+    counts, low, high = bars(x, 32)
+    true, edges = np.histogram(x[np.isfinite(x)].astype(np.float64), 32)
+    assert (low, high) == (edges[0], edges[-1])
+    assert np.abs(counts - true).max() <= 2
+    assert counts.sum() == true.sum()
+    assert bars(np.full(9, 4.0), 32) is None
 
 
 class Net(nn.Module):
@@ -183,6 +201,19 @@ def test_tokens_are_told_from_positions():
         assert found["words"] == {0: "<pad>", 1: "the", 2: "cat", 3: "sat"}
     assert tokens_of(record, str)["words"][3] == "3"
     assert tokens_of(record, None) is None
+
+
+@pytest.mark.parametrize("rows", [[[0, 1, 2, 3]], [[0, 1, 2, 3], [0, 1, 2, 3]]])
+def test_a_sentence_that_counts_up_is_no_row_of_positions(rows):
+    words = ["the", "cat", "sat", "."]
+    vectors = nn.Embedding(4, 5)(bl.tensor(rows))
+    plain = see.record(vectors.sum())
+    places = see.record((vectors + nn.Embedding(4, 5)(bl.arange(4))).sum())
+    for record in (plain, places):
+        for given in (words, words.__getitem__):
+            found = tokens_of(record, given)
+            assert [record.nodes[i].shape for i in found["nodes"]] == [(len(rows), 4)]
+            assert list(found["words"].values()) == words
 
 
 def test_what_tokens_must_be():
@@ -283,3 +314,42 @@ def test_words_stand_where_tokens_are(browser, tmp_path):
     shown = run(browser, "[...document.querySelectorAll('.token')].map(t => t.textContent)")
     assert shown == ["the", "cat", "sat", "the", "sat", "<pad>"]
     assert browser.get_log("browser") == []
+
+
+def attention(heads):
+    """Self-attention of three words in some heads, whose numbers count up."""
+    vectors = nn.Embedding(3, 4)(bl.tensor([[0, 1, 2]]))
+    split = bl.swapaxes(bl.reshape(vectors, (1, 3, heads, 4 // heads)), 1, 2)
+    return (nn.functional.softmax(split @ split.mT, axis=-1) @ split).sum()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("heads", [1, 2])
+def test_rows_and_columns_of_attention_maps_have_words(browser, tmp_path, heads):
+    record = see.record(attention(heads))
+    spy = "CanvasRenderingContext2D.prototype.fillText = (t) => (window.told ??= []).push(t)"
+    show(browser, tmp_path, record, tokens=["the", "cat", "sat"])
+    run(browser, f"({spy}, null)")
+    softmax = next(n.id for n in record.nodes if n.op == "softmax")
+    run(browser, "(window.told = [], backlit.go(arguments[0]))", softmax)
+    counts = run(browser, "['the', 'cat', 'sat'].map(w => told.filter(t => t === w).length)")
+    assert counts[0] >= 2  # at rows and at columns, of value and gradient
+    assert len(set(counts)) == 1
+
+
+@pytest.mark.browser
+def test_what_is_shown_of_a_large_array_is_called_so(browser, tmp_path):
+    w = bl.tensor(np.random.default_rng(0).normal(size=(40, 16, 64, 64)), requires_grad=True)
+    record = see.record((w * 2).sum())
+    show(browser, tmp_path, record)
+    run(browser, "backlit.go(arguments[0])", record.find("w").id)
+    said = run(browser, "document.getElementById('pictures').lastElementChild.textContent")
+    assert said.startswith("Shown: axis 0: the first 1 of 40; ")
+    ends = run(
+        browser,
+        "[...document.querySelectorAll('.hist.value figcaption span')].map(s => s.textContent)",
+    )
+    low, high = record.find("w").value.statistics["min"], record.find("w").value.statistics["max"]
+    assert [float(t.replace("−", "-")) for t in (ends[0], ends[2])] == pytest.approx(
+        [low, high], rel=0.01
+    )

@@ -759,3 +759,38 @@ def test_losses_say_what_their_slope_is(reduction):
         np.testing.assert_allclose(edge.local.value.array, slope)
     weighted = losses.cross_entropy(x, bl.tensor(classes), bl.tensor(rng.random(4)))
     assert see.record(weighted).edges[0].local.text == "∂cross_entropy/∂x, an array like x"
+
+
+def test_numpy_takes_values_where_all_elements_are_there(tmp_path):
+    x = bl.tensor(np.arange(12.0), requires_grad=True)
+    record = see.record((x * x).sum())
+    upstream = record.find("x").upstream
+    assert np.linalg.norm(upstream) == np.linalg.norm(2 * np.arange(12.0))
+    assert np.asarray(upstream, np.float32).dtype == np.float32
+    record.save(tmp_path / "small.json", arrays="elided")
+    few = Record.load(tmp_path / "small.json").find("x").value
+    with pytest.raises(
+        ArgumentError,
+        match=r"__array__: of float64\[12\] a file kept the statistics and the first 8 elements "
+        r'only, and \.array is None; record it anew, or save it with arrays="complete"',
+    ):
+        np.asarray(few)
+
+
+def test_local_gradients_that_are_no_numbers_say_what_they_do():
+    x = bl.tensor(np.random.default_rng(0).normal(size=(1, 1, 4, 4)), requires_grad=True)
+    said = {}
+    for y in (
+        nn.functional.max_pool2d(x, 2),
+        nn.functional.softmax(x, dim=-1),
+        bl.cumulative_sum(x, axis=-1),
+    ):
+        record = see.record((y * y).sum())
+        node = next(n for n in record.nodes if n.op in ("max_pool", "softmax", "cumulative_sum"))
+        said[node.op] = record.incoming[node.id][0].local.text
+    assert said == {
+        "max_pool": "upstream goes to where the maximum of its window was, 0 elsewhere",
+        "softmax": "each element of x gets y · (upstream − Σ upstream · y along the axis)",
+        "cumulative_sum": "each element gets the upstream gradients of all sums that it is in, "
+        "added up",
+    }

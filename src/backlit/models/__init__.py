@@ -5,7 +5,12 @@
 - `catalogue` lists them by name, with what they take and cost;
 - `weights` reads weights from files and puts them under the names of a network;
 - `transfer` is a network for another task: frozen parts, a new head, features.
+
+Each name of the catalogue is a function here, too: `models.lenet()` is `models.create("lenet")`.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from ..calls import explain as _explain
 from . import detection, generative, images, sequences
@@ -43,3 +48,13 @@ __all__ = [
 ]
 
 _explain(__name__, __all__)
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    if name in names():
+        return about(name).make
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *names()})

@@ -395,6 +395,7 @@ def _gelu_inner(x):
 class Softmax(Op):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ along `axis`;  gxᵢ = yᵢ (gyᵢ - Σⱼ gyⱼ yⱼ)."""
 
+    effect = "each element of x gets y · (upstream − Σ upstream · y along the axis)"
     applies = "softmax"
     saturates = (0.0, 1.0)
     bounds = (0.0, 1.0)
@@ -429,6 +430,7 @@ class MaskedSoftmax(Softmax):
 class LogSoftmax(Op):
     """yᵢ = xᵢ - log Σⱼ e^xⱼ along `axis`;  gxᵢ = gyᵢ - e^yᵢ Σⱼ gyⱼ."""
 
+    effect = "each element of x gets upstream − softmax · Σ upstream along the axis"
     applies = "softmax"
     saturates = (0.0,)
     bounds = (-math.inf, 0.0)

@@ -75,6 +75,7 @@ class MaxPool(Windows):
     First means in row-major order, as in PyTorch. NaN wins, and its gradient is NaN.
     """
 
+    effect = "upstream goes to where the maximum of its window was, 0 elsewhere"
     role = "router"
     chooses = True
     saves = ("x", "y")

@@ -232,6 +232,7 @@ class Running(Op):
 class CumulativeSum(Running):
     """yᵢ = Σ_{j≤i} xⱼ;  gxᵢ = Σ_{j≥i} gyⱼ."""
 
+    effect = "each element gets the upstream gradients of all sums that it is in, added up"
     role = "distributor"
     adds = True
 

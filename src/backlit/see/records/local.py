@@ -8,6 +8,7 @@ import numpy as np
 
 from ...backend import halves
 from ...dtypes import FLOATING
+from ...facts import ROLES
 from ...op import Elementwise
 from ...ops.contraction import Linear, Matmul
 from ...ops.convolution import Convolution
@@ -51,7 +52,7 @@ def local_gradient(applied: Applied, position: int, target: Any) -> Local | None
         row = applied.vjp(_ones(applied), {position: target}).get(position)
         text = op.slope_text(position, len(applied.inputs)) or f"∂{op.name}/∂x, an array like x"
         return None if row is None else Local("row", text, Value(row))
-    return Local("map", f"the linear map of {op.name}'s derivative")
+    return Local("map", op.effect or ROLES[op.role].meaning)
 
 
 def _diagonal(applied: Applied, position: int, target: Any) -> Local | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import FLOATING, DType, as_dtype
-from ...errors import DataError
+from ...errors import ArgumentError, DataError
 from ...op import Shape
 
 #: The statistics of an array, in the order in which they are listed.
@@ -99,6 +99,15 @@ class Value:
         shown = [number(x, digits) for x in self.head[:limit]]
         more = ", …" if self.size > len(shown) else ""
         return f"[{', '.join(shown)}{more}]"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.array is None:
+            raise ArgumentError(
+                f"__array__: of {self.type} a file kept the statistics and the first {HEAD} "
+                "elements only, and .array is None; record it anew, or save "
+                'it with arrays="complete"'
+            )
+        return np.array(self.array, dtype, copy=copy)
 
     def __repr__(self) -> str:
         return f"Value({self.type}, {self.text()})"

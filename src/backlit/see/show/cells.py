@@ -24,17 +24,27 @@ def pooled(values: np.ndarray, axis: int, most: int) -> np.ndarray:
         return np.where(np.abs(low) > np.abs(high), low, high)
 
 
-def bars(sample: np.ndarray, count: int) -> tuple[np.ndarray, float, float] | None:
+#: So many elements are counted at a time: they stay in the cache.
+CHUNK = 2**14
+
+
+def bars(values: np.ndarray, count: int) -> tuple[np.ndarray, float, float] | None:
     """How many finite elements lie in each of `count` bars of equal width, and from where to where.
 
     None where they do not differ, or by more than a float holds.
     """
-    values = sample.astype(np.float64).reshape(-1)
-    values = values[np.isfinite(values)]
-    low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
+    flat = values.reshape(-1)
+    finite = np.isfinite(flat)
+    flat = flat if finite.all() else flat[finite]
+    low, high = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     if not low < high or not math.isfinite(high - low):
         return None
-    return np.histogram(values, count, (low, high))[0], float(low), float(high)
+    counts = np.zeros(count, np.intp)
+    for start in range(0, flat.size, CHUNK):
+        share = (flat[start : start + CHUNK].astype(np.float64) - low) / (high - low)
+        cells = np.minimum((share * count).astype(np.int32), count - 1)
+        counts += np.bincount(cells, minlength=count)
+    return counts, low, high
 
 
 #: The codes of what is not finite; those of numbers go from 0 to TOP.

@@ -67,6 +67,7 @@ function key(p, kind, words) {
 
 const incoming = N.kind.map(() => []), outgoing = N.kind.map(() => []);
 E.source.forEach((s, e) => { incoming[E.target[e]].push(e); outgoing[s].push(e); });
+const isOp = (n) => N.kind[n] === "op";
 const given = (n) => N.kind[n] === "constant" || N.kind[n] === "leaf";
 const isSquare = (n) => n >= 49 && n <= 1024 && Number.isInteger(Math.sqrt(n));
 const whole = (p, axis) => p.cuts[axis] === "a";
@@ -76,7 +77,7 @@ const word = (i) => (words[i] === undefined ? String(i) : words[i].replace(/\n/g
 
 // The words along an axis of some length, of the example that is shown.
 function labels(p, axis, example) {
-  if (!whole(p, axis)) return null;
+  if (!whole(p, axis) || p.shape[axis] < 2) return null;
   for (const n of tokenNodes) {
     const q = of("value", n);
     if (!q || q.shape.length !== 2 || q.shape[1] !== p.shape[axis] || !whole(q, 1)) continue;
@@ -193,8 +194,8 @@ function drawSheets(canvas, p, kind, l, channels, cursor, names, left) {
   }
   if (names) {
     context.fillStyle = tone("--ink"); context.font = `${Math.min(l.s, 11)}px ui-monospace, monospace`; context.textBaseline = "middle"; context.textAlign = "right";
-    if (names[0]) names[0].forEach((t, i) => context.fillText(t.slice(0, 10), left - 4, (i + 0.5) * l.s));
-    if (names[1]) names[1].forEach((t, j) => { context.save(); context.translate(left + (j + 0.5) * l.s, h + 6); context.rotate(-Math.PI / 2); context.fillText(t.slice(0, 10), 0, 0); context.restore(); });
+    if (names[0]) for (let d = 0; d < down; d++) names[0].forEach((t, i) => context.fillText(t.slice(0, 10), left - 4, d * (h + 3) + (i + 0.5) * l.s));
+    if (names[1]) for (let k = 0; k < Math.min(l.count, l.across); k++) names[1].forEach((t, j) => { context.save(); context.translate(left + k * (w + 3) + (j + 0.5) * l.s, down * (h + 3) + 3); context.rotate(-Math.PI / 2); context.fillText(t.slice(0, 10), 0, 0); context.restore(); });
   }
   if (cursor) {
     const x = left + (cursor[0] % l.across) * (w + 3) + cursor[2] * l.s, y = Math.floor(cursor[0] / l.across) * (h + 3) + cursor[1] * l.s;
@@ -237,11 +238,10 @@ function drawPoints(canvas, p, g, width) {
 const BARS = 32;
 function counted(p) {
   if (p.counts) return p.counts;
-  let low = Infinity, high = -Infinity;
-  for (const v of p.numbers) if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
-  if (!(low < high)) return null;
+  const {low, high} = p;        // the true ends: numbers in the page are rounded
+  if (low === null || high === null || !(low < high)) return null;
   const counts = new Array(BARS).fill(0);
-  for (const v of p.numbers) if (Number.isFinite(v)) counts[Math.min(Math.floor((v - low) / (high - low) * BARS), BARS - 1)]++;
+  for (const v of p.numbers) if (Number.isFinite(v)) counts[Math.min(Math.max(Math.floor((v - low) / (high - low) * BARS), 0), BARS - 1)]++;
   return [counts, low, high];
 }
 function histogram(p, kind) {
@@ -264,7 +264,7 @@ function leftOut(p) {
     if (cut === "c") said.push(`axis ${i}: ${n} as ${k} cells, each the element of largest size`);
   });
   const shades = p.code === "u" ? "numbers are rounded to 1 of 253 between the true ends" : "";
-  return [said.length ? `Left out: ${said.join("; ")}.` : "", shades && `In this page ${shades}.`].filter(Boolean).join(" ");
+  return [said.length ? `Shown: ${said.join("; ")}.` : "", shades && `In this page ${shades}.`].filter(Boolean).join(" ");
 }
 function indexOf(p, l, view, cursor) {
   const [k, i, j] = cursor, r = p.shape.length;
@@ -351,7 +351,7 @@ function fillSheets(root) {
   }
   let l = layout(n, p, state, width, height, most), left = 0, marks = null;
   const r = p.shape.length;
-  if (l.count === 1 && r >= 2 && state.view === "map" && words) {
+  if (r >= 2 && isOp(n) && state.view === "map" && words) {
     marks = [labels(p, r - 2, state.at[0]), labels(p, r - 1, state.at[0])].map((m) => m && m.length <= 48 ? m : null);
     if (marks[0] || marks[1]) { left = 56; l = layout(n, p, state, width - left, height, most); if (l.s < 6) { left = 0; marks = null; l = layout(n, p, state, width, height, most); } } else marks = null;
   }

@@ -2,10 +2,11 @@
 
 A picture is a list `[code, shape, kept, cuts, low, high, data, counts]`. `kept` is the shape of
 what is there, `cuts` says for each axis how it came from `shape`: "a" all, "f" the first ones, "e"
-every so-manyth, "c" cells of neighbours, of which the element of largest size stands there. `code`
-names the elements in `data` (base64, row-major, little-endian): "f" float32, "i" int32, "u" bytes
-between `low` and `high` (see `cells.coded`). `low` and `high` are the true least and largest number
-of the whole array, `counts` the histogram of an array that is not there in full.
+every so-manyth of an image, "c" cells of neighbours, of which the element of largest size stands
+there. `code` names the elements in `data` (base64, row-major, little-endian): "f" float32, "i"
+int32, "u" bytes between `low` and `high` (see `cells.coded`). `low` and `high` are
+the true least and largest number of the whole array, `counts` the histogram of an array that is not
+there in full.
 """
 
 from __future__ import annotations
@@ -39,10 +40,8 @@ TOTAL = 3 * 2**20
 SIDE, SIDE_OF_MANY = 128, 64
 #: So many maps are kept before each is larger.
 MAPS = 16
-#: Of larger arrays evenly spaced elements stand in the cells: not all are looked at.
-QUICK = 2**18
-#: Bars of a histogram, of so many evenly spaced elements.
-BARS, SAMPLE = 32, 2**16
+#: Bars of a histogram.
+BARS = 32
 #: About how many bytes of text a picture has, and how many more its histogram.
 SAID, COUNTED = 90, 150
 #: Rows of so many numbers may be square pictures.
@@ -120,7 +119,10 @@ def _places(record: Record, chosen: set[int] | None) -> Iterator[_Place]:
 
 
 def _place(what: str, number: int, v: Value | None, tier: int) -> Iterator[_Place]:
-    if v is not None and v.array is not None and v.size >= LEAST:
+    if v is None or v.array is None:
+        return
+    words = v.dtype.kind in "iu" and v.shape != ()  # a sentence may be short
+    if v.size >= (2 if words else LEAST):
         yield _Place(what, number, v, tier)
 
 
@@ -206,11 +208,10 @@ def _cut(array: np.ndarray, cap: int, photo: bool) -> tuple[np.ndarray, str]:
         cuts[axis] = "a" if n == shape[axis] else "f"
         index.insert(0, slice(n))
     array = array[tuple(index)]
-    every = photo or array.size > QUICK
     for axis, n in zip(range(len(index), len(shape)), most, strict=True):
-        if n < shape[axis]:
-            cuts[axis] = "e" if every else "c"
-            array = _every(array, axis, n) if every else pooled(_plain(array), axis, n)
+        if n < shape[axis]:  # the largest of neighbours would no longer look like a photograph
+            cuts[axis] = "e" if photo else "c"
+            array = _every(array, axis, n) if photo else pooled(_plain(array), axis, n)
     return array, "".join(cuts)
 
 
@@ -239,7 +240,7 @@ def _is_square(n: int) -> bool:
 
 
 def _counts(array: np.ndarray) -> list[Any] | None:
-    found = bars(array.reshape(-1)[:: -(-array.size // SAMPLE)], BARS)
+    found = bars(array, BARS)
     if found is None:
         return None
     counts, low, high = found
@@ -254,12 +255,14 @@ def tokens_of(record: Record, tokens: Any) -> dict[str, Any] | None:
 
     `tokens` is a vocabulary or tokenizer with `token` or `tokens`, a list of words, a dict from
     numbers to words, or a function. Whole numbers are tokens if they meet an axis that is as long
-    as the vocabulary (of embeddings, of logits), and are no mere positions.
+    as the vocabulary (of embeddings, of logits), and are no positions beside tokens.
     """
     if tokens is None:
         return None
     name, count = _names(tokens)
-    nodes = [n for n in record.nodes if _are_tokens(record, n, count)]
+    met = {n.id: _met(record, n, count) for n in record.nodes if _may_be_tokens(n, count)}
+    tables = {i: table for i, table in met.items() if table is not None}
+    nodes = [record.nodes[i] for i in tables if not _is_position(record, i, tables)]
     numbers = {int(i) for n in nodes for i in np.unique(n.value.array)}  # type: ignore[union-attr,arg-type]
     return {"nodes": [n.id for n in nodes], "words": {i: str(name(i)) for i in sorted(numbers)}}
 
@@ -281,25 +284,57 @@ def _names(tokens: Any) -> tuple[Any, int | None]:
     )
 
 
-def _are_tokens(record: Record, n: NodeRecord, count: int | None) -> bool:
+def _may_be_tokens(n: NodeRecord, count: int | None) -> bool:
     if n.dtype.kind not in "iu" or n.value is None or n.value.array is None or not n.value.size:
         return False
     array = n.value.array
-    positions = array.ndim > 0 and array.shape[-1] > 1 and bool((np.diff(array) == 1).all())
-    if positions or int(array.min()) < 0:
-        return False
-    if count is None:
-        return True
+    return int(array.min()) >= 0 and (count is None or int(array.max()) < count)
+
+
+def _met(record: Record, n: NodeRecord, count: int | None) -> int | None:
+    """The first node with an axis of `count` (None: of any length) that whole numbers meet in an
+    op, directly or after ops that move them: a table of embeddings, logits."""
     front, seen = [n.id], {n.id}
     for _ in range(FAR):
         edges = [e for number in front for e in record.outgoing[number]]
-        met = [record.nodes[i.source].shape for e in edges for i in record.incoming[e.target]]
-        if any(count in shape for shape in met):
-            return int(array.max()) < count
+        for e in edges:
+            for beside in record.incoming[e.target]:
+                other = record.nodes[beside.source]
+                if other.id not in seen and (count in other.shape if count else other.shape):
+                    return other.id
         front = []
         for e in edges:
             moves = record.nodes[e.target].op_class.role == "mover"
             if moves and record.nodes[e.target].dtype == n.dtype and e.target not in seen:
                 front.append(e.target)
                 seen.add(e.target)
-    return False
+    return None
+
+
+def _is_position(record: Record, number: int, tables: dict[int, int]) -> bool:
+    """Whether numbers count 0, 1, 2, … and index a table of their own beside one of tokens.
+
+    A sentence may count, too: it is one if nothing else that has a table does not count or has
+    more axes.
+    """
+    mine = _array(record, number)
+    if not _counts_up(mine) or record.nodes[tables[number]].kind == "op":
+        return False
+    others = [
+        _array(record, i)
+        for i, table in tables.items()
+        if table != tables[number] and record.nodes[table].kind != "op"
+    ]
+    return any(not _counts_up(other) or other.ndim > mine.ndim for other in others)
+
+
+def _array(record: Record, number: int) -> np.ndarray:
+    value = record.nodes[number].value
+    assert value is not None
+    assert value.array is not None
+    return value.array
+
+
+def _counts_up(array: np.ndarray) -> bool:
+    """Whether every row is 0, 1, 2, …"""
+    return array.ndim > 0 and bool((array == np.arange(array.shape[-1])).all())
