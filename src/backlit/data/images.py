@@ -21,6 +21,7 @@ _NAMED = {
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
+    "GIF": (".gif",),
 }
 
 
@@ -38,8 +39,8 @@ class ImageFolder(DatasetFolder):
 
     What is wrong inside of files is told when they are read, or by `check()`. Pictures of different
     sizes are no batch: give a transform that resizes them. Unlike in torchvision, the orientation
-    that a camera notes is applied, 16-bit grey is scaled and not cut at 255, and hidden files are
-    no pictures.
+    that a camera notes is applied, 16-bit grey is scaled and not cut at 255, of a .gif the first
+    frame is a picture, and hidden files are none.
     """
 
     def __init__(

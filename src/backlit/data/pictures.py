@@ -26,8 +26,8 @@ from .folders import require_file
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: Ends of the names of pictures' files, those that torchvision takes.
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+#: Ends of the names of pictures' files: those that torchvision takes, and .gif.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")  # JPEG covers MPO
 MODES = ("RGB", "L", "RGBA")
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits a pixel

@@ -342,9 +342,11 @@ def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
     if parts and 0 not in parts.values():
         raise DataError(f"{path}: there must be a folder train, got {', '.join(map(str, parts))}")
     lost: list[str] = []
+    passed: list[str] = []
 
     def kept(file: str) -> bool:
         if not file.lower().endswith(EXTENSIONS):
+            passed.append(file)
             return False
         why = _damage(file, whole=bool(source.skip_damaged))
         lost.extend([] if why is None else [why])
@@ -384,8 +386,20 @@ def _of_folders(source: Source, path: Path, folders: list[Path]) -> Images:
     empty = sorted(c for c in {*opened[0].classes} - known if not c.startswith("__"))
     if empty:
         made.warnings.append(f"no picture is in {', '.join(empty)}, which is no class therefore")
-    made.warnings += _left_out(lost) + notes
+    made.warnings += _left_out(lost) + _passed_over(passed) + notes
     return made
+
+
+def _passed_over(files: Sequence[str]) -> list[str]:
+    """What to say of files in the folders of classes that are no pictures by their names."""
+    if not files:
+        return []
+    endings = sorted({os.path.splitext(f)[1].lower() or "without ending" for f in files})
+    said = f"{', '.join(endings[:4])}{', …' if len(endings) > 4 else ''}, as {files[0]}"
+    return [
+        are(len(files), "file", "of a class is", "of classes are")
+        + f" passed over, being no picture by name ({said})"
+    ]
 
 
 def _of_table(source: Source, path: Path, root: Path) -> Images:
