@@ -254,6 +254,11 @@ def dataset(name: str) -> NoReturn:
     _missing("backlit.data", name, None)
 
 
+def recipe(name: str) -> NoReturn:
+    """Raise for a name that `recipes` has not, with the one that is perhaps meant."""
+    _missing("backlit.recipes", name, None)
+
+
 def optimizer(name: str) -> NoReturn:
     """Raise for a name that `optim` has not, with what to use instead where it is known.
 
@@ -340,4 +345,5 @@ __all__ = [
     "method",
     "near_name",
     "optimizer",
+    "recipe",
 ]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from backlit import recipes
 from backlit.data import ImageFolder
-from backlit.errors import DataError
+from backlit.errors import ArgumentError
 from recipes import kinds
 
 
@@ -28,3 +28,52 @@ def test_gifs_are_pictures_and_what_is_passed_over_is_told(tmp_path):
     assert said == (
         f"2 files of classes are passed over, being no picture by name (.heic, .txt, as {first})"
     )
+
+
+def _passengers(path, n=80):
+    rng = np.random.default_rng(0)
+    rows = [
+        [f"Lee, Mrs. No{i}", ("male", "female")[i % 2], 20 + i % 37, rng.integers(9), i % 2]
+        for i in range(n)
+    ]
+    for row in rows[:5]:
+        row[1] = ""
+    return kinds.write(path, ["Name", "Sex", "Age", "SibSp", "Survived"], rows)
+
+
+def test_names_beside_useful_columns_make_no_text_of_a_table(tmp_path):
+    path = _passengers(tmp_path / "t.csv")
+    task = recipes.look(path, target="Survived")
+    assert task.kind == "table"
+    assert "Name is different in every row and is left out" in task.warnings
+    assert recipes.look(path, target="Survived", kind="text").kind == "text"
+    bare = recipes.look(path, target="Survived", drop=["Sex", "Age", "SibSp"])
+    assert bare.kind == "text"
+
+
+def test_what_stands_for_a_missing_category(tmp_path):
+    task = recipes.look(_passengers(tmp_path / "t.csv"), target="Survived")
+    assert "values are missing: Sex in 5 of 80 rows; no category stands there" in task.warnings
+
+
+def test_a_dropped_column_that_is_misspelt(tmp_path):
+    path = _passengers(tmp_path / "t.csv")
+    says = r"^--drop must name columns of .*got 'Nmae'; did you mean 'Name'\?"
+    with pytest.raises(ArgumentError, match=says):
+        recipes.look(path, target="Survived", drop="Nmae")
+
+
+def test_names_that_are_misspelt():
+    with pytest.raises(AttributeError, match="no attribute 'looks'; did you mean look"):
+        _ = recipes.looks
+    run = object.__new__(recipes.Run)
+    with pytest.raises(AttributeError, match="a Run has no attribute 'predit'; did you mean pred"):
+        _ = run.predit
+
+
+def test_the_length_of_a_gap_is_told(tmp_path):
+    hours = np.datetime64("2023-01-01T00") + np.r_[0:100, 149:250].astype("m8[h]")
+    rows = [[str(h.astype("M8[s]")), i % 24 + i / 9] for i, h in enumerate(hours)]
+    task = recipes.look(kinds.write(tmp_path / "t.csv", ["time", "load"], rows), target="load")
+    said = "steps of time are missing in 1 place (of 50 hours); the rows count as even steps"
+    assert said in task.warnings

@@ -17,6 +17,8 @@ also from a `script`, `settings` what can be set, `split` who trains and who tes
 a `run` is its folder, read back as `typed`.
 """
 
+import typing as _typing
+
 from ..calls import explain as _explain
 from .look import look
 from .recipe import Recipe
@@ -26,3 +28,6 @@ from .targets import Prediction
 __all__ = ["Prediction", "Recipe", "Run", "load", "look"]
 
 _explain(__name__, __all__)
+
+if not _typing.TYPE_CHECKING:
+    from ..spelling import recipe as __getattr__

@@ -99,7 +99,7 @@ def options_named() -> Iterator[None]:
     """Errors of readers name the options of a recipe, where they name arguments as a cure."""
     try:
         yield
-    except DataError as error:
+    except (ArgumentError, DataError) as error:
         raise type(error)(_as_options(str(error))) from None
 
 
@@ -110,6 +110,8 @@ def _as_options(message: str) -> str:
     "correct it, or say --missing 'x', or --category 'n'"
     """
     message = re.sub(r"kinds=\{('[^']*'): 'category'\}", r"--category \1", message)
+    message = re.sub(r"\bTable: ignore must (not )?name", r"--drop must \1name", message)
+    message = re.sub(r"\bTable: kinds must name", "--category must name", message)
     message = re.sub(r"(?:pass )?header=True or header=False", "--header or --no-header", message)
     message = re.sub(r"(?:pass )?header=False", "--no-header", message)
     return re.sub(

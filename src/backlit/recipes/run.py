@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .. import __version__, nn, optim
 from ..data import DataLoader, Dataset
 from ..errors import DataError
 from ..files import read_bytes, write_whole
+from ..spelling import near_name
 from ..tensor import Tensor
 from ..train.checkpoint import BEST, LATEST, load_checkpoint, restore
 from .form import Form, Source, apply
@@ -127,6 +128,11 @@ class Run:
         """The scores on the test examples."""
         outputs, answers = outputs_of(self.model, self.test(data))
         return self.form.target.scores(outputs, answers)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        near = near_name(name, dir(type(self)) + list(self.__dataclass_fields__))
+        hint = f"; did you mean {near}?" if near else ""
+        raise AttributeError(f"a Run has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}: {self.form.kind}, {self.settings['model']}>"

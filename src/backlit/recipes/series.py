@@ -204,6 +204,8 @@ class Series(Recipe):
             wide = int((steps > (1 + _EVEN) * np.median(steps)).sum())
             if wide:
                 said = f"steps of {time} are missing in {quantity(wide, 'place')}"
+                longest = _lasting(np.diff(table.columns[time].values).max())
+                said += f" ({'of' if wide == 1 else 'the longest of'} {longest})"
                 notes.append(f"{said}; the rows count as even steps")
         rows = _numbers(table, numbers, source.fill, fillable=True)
         gaps = {n: int((~np.isfinite(table.columns[n].values)).sum()) for n in numbers}
@@ -350,6 +352,20 @@ def _steps(moments: np.ndarray) -> np.ndarray:
     if len(np.unique(moments - months)) == 1 and len(np.unique(months)) == len(moments):
         moments = months
     return np.diff(moments).astype(np.int64).astype(np.float64)
+
+
+def _lasting(gap: np.timedelta64) -> str:
+    """How long a gap is, in words.
+
+    >>> _lasting(np.timedelta64(50, "h")), _lasting(np.timedelta64(90, "s"))
+    ('50 hours', '90 seconds')
+    """
+    seconds = float(gap / np.timedelta64(1, "s"))
+    units = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
+    name, one = next(((n, u) for n, u in units.items() if seconds >= 2 * u), ("seconds", 1))
+    if name == "days" and seconds % one and seconds < 7 * one:
+        name, one = "hours", 3600
+    return f"{seconds / one:.4g} {name}"
 
 
 def _time(table: Table) -> str | None:

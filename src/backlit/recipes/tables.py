@@ -161,7 +161,7 @@ class Tabular(Examples):
         known, notes = known_rows(table, targets)
         source, said = dated(source, table.columns)
         notes += said
-        useless, why = _useless(known, targets, source.group)
+        useless, why = useless_columns(known, targets, source.group)
         table = known.select([n for n in known.columns if n not in useless])
         learned, answers, strata = answers_of(table, targets)
         features = [n for n in table.columns if n not in targets]
@@ -213,7 +213,7 @@ class Tabular(Examples):
         return self.raw.select(self.features).rows(numbers)
 
 
-def _useless(
+def useless_columns(
     table: Table, targets: Sequence[str], group: str | None
 ) -> tuple[list[str], list[str]]:
     """Columns that say nothing, and why: they are left out."""
@@ -276,12 +276,14 @@ def targets_text(
 
 def _missing(table: Table, features: Sequence[str]) -> list[str]:
     gaps = {n: int(table.columns[n].missing.sum()) for n in features}
-    named = [f"{n} in {count:,}" for n, count in gaps.items() if count]
-    if not named:
+    lacking = {n: count for n, count in gaps.items() if count}
+    if not lacking:
         return []
-    return [
-        f"values are missing: {', '.join(named[:6])} of {len(table):,} rows; the mean stands there"
-    ]
+    named = [f"{n} in {count:,}" for n, count in lacking.items()]
+    classes = [table.columns[n].kind == "category" for n in lacking]
+    filled = "the mean stands there" + (", and of categories none" if any(classes) else "")
+    filled = "no category stands there" if all(classes) else filled
+    return [f"values are missing: {', '.join(named[:6])} of {len(table):,} rows; {filled}"]
 
 
 def _leaks(table: Table, features: Sequence[str], targets: Sequence[str]) -> list[str]:

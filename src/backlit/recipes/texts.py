@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import nn
 from ..data import Table
+from ..data.tables.columns import Column
 from ..data.text import Vocabulary, read_fasta, read_text, word_tokenize
 from ..data.text.fasta import is_fasta
 from ..errors import ArgumentError, DataError
@@ -30,6 +31,7 @@ from .columns import (
 from .form import OF_TABLES, Form, Source, is_file
 from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
 from .split import FOLDERS, copies, merged
+from .tables import useless_columns
 from .targets import Classes, Target
 from .words import given_vectors, require_none, width_of
 
@@ -39,6 +41,8 @@ _BASES = frozenset("ACGTUNacgtun-")
 _RESIDUES, _LONG = frozenset("ABCDEFGHIKLMNPQRSTUVWXYZabcdefghiklmnpqrstuvwxyz-*"), 20
 #: What a column is called that has the text, if there are several.
 _NAMES = frozenset("text tweet sentence message review comment body sequence title".split())
+#: Words from which on texts are more than names of what a row is about.
+_BODY = 8
 #: Vectors for pairs of words.
 _BUCKETS = 20_000
 #: The share of texts that is not cut, and the most tokens of one.
@@ -221,6 +225,8 @@ class TextTask(Examples):
 def text_column(source: Source, table: Table, targets: Sequence[str]) -> str | None:
     """The column that has the texts; None if there is none."""
     columns = [n for n in table.columns if n not in targets and _is_text(table, n)]
+    if source.kind is None and _stands_without(table, columns, targets, source.group):
+        columns = [n for n in columns if _is_body(table, n)]
     if not columns:
         return None
     named = [n for n in columns if n.lower() in _NAMES]
@@ -230,6 +236,23 @@ def text_column(source: Source, table: Table, targets: Sequence[str]) -> str | N
             f"some; leave out all but one: --drop {','.join(columns[1:])}"
         )
     return (named or columns)[0]
+
+
+def _stands_without(
+    table: Table, columns: Sequence[str], targets: Sequence[str], group: str | None
+) -> bool:
+    """Whether a table has columns that say something besides those of texts."""
+    others = table.select([n for n in table.columns if n not in columns])
+    useless, _ = useless_columns(others, targets, group)
+    return any(n not in (*targets, group, *useless) for n in others.columns)
+
+
+def _is_body(table: Table, name: str) -> bool:
+    """Whether texts are what a table is about, and not names beside its other columns."""
+    if name.lower() in _NAMES:
+        return True
+    known = _first_texts(table.columns[name])
+    return _are_signs(known) or float(np.mean([len(t.split()) for t in known])) >= _BODY
 
 
 def unit_of(texts: Sequence[str]) -> str:
@@ -300,12 +323,17 @@ def _are_signs(texts: Sequence[str]) -> bool:
     return alike and min(map(len, stripped)) >= _LONG and set("".join(stripped)) <= _RESIDUES
 
 
+def _first_texts(column: Column) -> list[str]:
+    """Some of what stands in a column."""
+    return [column.value(i) for i in np.flatnonzero(~column.missing)[:200].tolist()]
+
+
 def _is_text(table: Table, name: str) -> bool:
     """Whether a column has texts: of several words, or long sequences of signs."""
     column = table.columns[name]
     if column.kind not in ("text", "category"):
         return False
-    known = [column.value(i) for i in np.flatnonzero(~column.missing)[:200].tolist()]
+    known = _first_texts(column)
     if not known:
         return False
     words = float(np.mean([len(t.split()) for t in known]))

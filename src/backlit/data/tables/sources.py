@@ -91,7 +91,7 @@ class Reading:
         ):
             for name in given:
                 if name not in names:
-                    near = near_name(name, list(names))
+                    near = near_name(name, list(names), 0.6)
                     hint = f"; did you mean {near!r}?" if near else ""
                     raise ArgumentError(
                         f"Table: {what} must name columns of {source}, which are {listed(names)}, "
