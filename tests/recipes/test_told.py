@@ -6,7 +6,7 @@ from PIL import Image
 
 from backlit import recipes
 from backlit.data import ImageFolder
-from backlit.errors import ArgumentError
+from backlit.errors import ArgumentError, DataError
 from recipes import kinds
 
 
@@ -77,3 +77,33 @@ def test_the_length_of_a_gap_is_told(tmp_path):
     task = recipes.look(kinds.write(tmp_path / "t.csv", ["time", "load"], rows), target="load")
     said = "steps of time are missing in 1 place (of 50 hours); the rows count as even steps"
     assert said in task.warnings
+
+
+@pytest.mark.parametrize("columns", ["{w} X {t}", "{w} {t}", "{w}"])
+def test_words_in_columns_are_known_by_what_is_in_a_file(tmp_path, columns):
+    task = recipes.look(kinds.names(tmp_path / "names.conll", n=40))
+    form = task.parts(task.settings).form
+    lines = ["Anna O", "sah O", "Rom O", "", "Bernd O", "schlief O", "dort O", ". O", ""]
+    pairs = [line.split() for line in lines]
+    text = "\n".join(columns.format(w=p[0], t="NN") if p else "" for p in pairs)
+    (tmp_path / "esp.testb").write_text(text + "\n")
+    found = [tokens for _, tokens in form.read(tmp_path / "esp.testb")]
+    assert found == [("Anna", "sah", "Rom"), ("Bernd", "schlief", "dort", ".")]
+
+
+def test_plain_sentences_of_one_length_are_no_columns(tmp_path):
+    task = recipes.look(kinds.names(tmp_path / "names.conll", n=40))
+    form = task.parts(task.settings).form
+    (tmp_path / "plain.txt").write_text("Anna sah Rom\n\nBernd schlief dort\n\nEr las viel\n")
+    assert len(form.read(tmp_path / "plain.txt")) == 3
+    assert form.read(tmp_path / "plain.txt")[0][1] == ("Anna", "sah", "Rom")
+
+
+def test_words_are_no_sequence_of_bases(tmp_path):
+    task = recipes.look(kinds.sequences(tmp_path / "dna.csv", n=60))
+    form = task.parts(task.settings).form
+    form.read("ACGTACGTACGTRACGT")  # R: one of two bases
+    with pytest.raises(DataError, match=r"must be of the signs .*'hello'"):
+        form.read("hello")
+    with pytest.raises(DataError, match=r"of the signs .* 3 of 7 are others, as 'X'"):
+        form.read("ACGTXYX")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..data.text import (
 from ..data.text.conll import is_tag, require_tags
 from ..data.text.conllu import is_conllu
 from ..errors import ArgumentError, DataError
+from ..files import opened
 from ..table import quantity
 from . import networks
 from .columns import MOST_CLASSES, options_named
@@ -147,7 +149,7 @@ class TaggedWords(Form):
         """A sentence, or those of a file."""
         if is_file(given):
             path = Path(given)
-            if path.suffix.lower() in ENDINGS:
+            if path.suffix.lower() in ENDINGS or _has_columns(path):
                 read = partial(read_conllu if is_conllu(path) else read_conll, tag=None)
                 found = [s.tokens for s in read(path, encoding=self._encoding)]
             else:
@@ -414,12 +416,31 @@ def _is_tagged(path: Path, source: Source) -> bool:
         return True
     if path.suffix.lower() not in (".txt", ".tsv", "", *_PARTED):
         return False
-    with path.open("rb") as file:
-        start = file.read(8192).decode("utf-8", "replace").splitlines()[:-1]
-    rows = [line.split() for line in start if line.strip()]
+    rows = [line.split() for line in _start(path) if line.strip()]
     tags = [row[-1] for row in rows]
     return (
         len(rows) > 1
         and all(len(row) > 1 for row in rows)
         and all(tag == "O" or tag[:2] in ("B-", "I-", "E-", "S-", "L-", "U-") for tag in tags)
     )
+
+
+def _has_columns(path: Path) -> bool:
+    """Whether a file that is given to a run has a word a line, and blank lines between sentences.
+
+    Plain sentences that are by chance equally long have no such paragraphs.
+    """
+    if is_conllu(path) or _is_tagged(path, Source(str(path))):
+        return True
+    lines = _start(path)
+    fields = [len(line.split()) for line in lines]
+    blank = sum(n == 0 for n in fields[1:-1])
+    adjacent = sum(n == m > 0 for n, m in pairwise(fields))
+    return len({*fields} - {0}) == 1 and 0 < blank <= adjacent
+
+
+def _start(path: Path) -> list[str]:
+    """The first lines of a file, without the last of them, which may be cut."""
+    with opened(path, "read_conll") as file:
+        lines = file.read(8192).decode("utf-8", "replace").splitlines()
+    return lines[:-1]

@@ -43,6 +43,8 @@ _RESIDUES, _LONG = frozenset("ABCDEFGHIKLMNPQRSTUVWXYZabcdefghiklmnpqrstuvwxyz-*
 _NAMES = frozenset("text tweet sentence message review comment body sequence title".split())
 #: Words from which on texts are more than names of what a row is about.
 _BODY = 8
+#: The share of a sequence's signs that may be others than those of training.
+_FOREIGN = 0.1
 #: Vectors for pairs of words.
 _BUCKETS = 20_000
 #: The share of texts that is not cut, and the most tokens of one.
@@ -129,9 +131,23 @@ class Texts(Form):
             if not text or not cut(text, self.unit):
                 place = f" ({name:.60})" if name.strip() and name != text else ""
                 raise DataError(f"predict: a text must have a word, got {text!r:.40}{place}")
+            self._require_signs(text)
         if not found:
             raise DataError(f"predict: {given} must have a text, but has none")
         return found
+
+    def _require_signs(self, text: str) -> None:
+        """Raise for a text that is no sequence, where those were learned from."""
+        if self.unit != "signs":
+            return
+        signs = cut(text, self.unit)
+        odd = [s for s in signs if s not in self._vocabulary]
+        if len(odd) > _FOREIGN * len(signs):
+            raise DataError(
+                f"predict: a sequence must be of the signs {' '.join(self.tokens)}, as in "
+                f"training, but {len(odd):,} of {len(signs):,} are others, as {odd[0]!r}, in "
+                f"{text!r:.40}"
+            )
 
     @property
     def describe(self) -> Callable[..., str]:
