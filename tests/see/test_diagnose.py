@@ -806,7 +806,7 @@ def test_everything_is_as_before():
 
 
 def test_silence_is_said():
-    assert repr(findings("healthy", "relu_0")) == "Sequential: 75 rules found nothing"
+    assert repr(findings("healthy", "relu_0")) == "Sequential: 82 rules found nothing"
     assert findings("healthy", "relu_0").ok
 
 

@@ -27,6 +27,7 @@ from ...see.find.diagnose import Diagnosis, judged
 from ...see.find.diagnose.finding import Finding
 from ...see.find.diagnose.loop import Loop
 from ...see.find.diagnose.material import Material
+from ...see.find.diagnose.rules import FIRST, REHEARSING, RULES
 from ...see.find.diagnose.rules.steps import found_in_script
 from ...see.measure.statistics import Watch
 from ...see.measure.statistics import watch as watch_model
@@ -40,6 +41,8 @@ from ..output import make_console
 from .calls import Adversaries, state_dropped
 from .replay import CURE, Call, Replay, replay
 
+#: So many rules are asked where one model makes the loss.
+ALL_RULES = len(FIRST) + len(RULES) + len(REHEARSING)
 #: So many losses of the first step are drawn.
 DRAWN = 8
 #: What to write in a script that updates its parameters by hand, for what looks at a step.
@@ -82,18 +85,29 @@ class FirstStep:
         self.adversaries = Adversaries()
         #: What is found before the graph of the first loss is freed.
         self.beforehand: list[Finding] = []
+        #: The verdict on the first step, if it found nothing: it waits for that on the loop.
+        self.silent: Diagnosis | None = None
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
         """A block in which a script runs."""
         log = self.loop.watching() if self.diagnose else contextlib.nullcontext()
-        with log, self._first_step():
-            yield
+        try:
+            with log, self._first_step():
+                yield
+        except BaseException:
+            if self.silent is not None:
+                _print(self.silent)
+            raise
         found = found_in_script(self.loop) if self.diagnose else []
         found += self.adversaries.found()
         found = [f for f in found if f.rule not in self.said]
         if found:
             _print(Diagnosis("diagnose: the whole loop", found, 0))
+        elif self.silent is not None:
+            whole = "nor did those" if self.loop.is_whole else "and it is too long for those"
+            _say(f"diagnose: {self.silent.asked} rules found nothing in the first step, {whole} of "
+                 "the whole loop")  # fmt: skip
 
     @contextlib.contextmanager
     def _first_step(self) -> Iterator[None]:
@@ -129,11 +143,13 @@ class FirstStep:
             if learns and self.watch and id(module) not in self.watches:
                 name = _name_of(module, sys._getframe(1))
                 self.watches[id(module)] = name, module, watch_model(module)
+            code, instruction = user_site()
             y = original(module, *inputs, **options)
             if self.diagnose and STATE.scope is None and not self.busy:
                 self.adversaries.called(module, (inputs, options), y)
             if learns and self.diagnose and not self.walks:
-                self.calls.append(Call(module, inputs, options, y))
+                at = location(code.co_filename, line_of(code, instruction))
+                self.calls.append(Call(module, inputs, options, y, at))
             return y
 
         return call
@@ -252,17 +268,20 @@ class FirstStep:
             _say(f"diagnose: the loss of {self.place}, with {type(optimizer).__name__}")
             material = Material(
                 found.model, found.batch, found.loss_fn, optimizer, call=found.call,
-                several=bool(found.calls), through=found.through,
+                several=bool(found.calls), through=found.through, called_at=found.place,
             )  # fmt: skip
-            if found.calls:
-                _say(
-                    f"diagnose: the loss is made by {found.calls}: what a rule asks of one model's "
-                    f"inputs and output is not asked; {CURE}"
-                )
             told = judged(material)
             told.findings = [*self.beforehand, *told.findings]
             self.said = {rule for f in told for rule in (f.rule, *f.explains)}
-            _print(told)
+            if found.calls:
+                _say(
+                    f"diagnose: {found.calls} make the loss, so {told.asked} of {ALL_RULES} rules "
+                    f"can be asked; {CURE}"
+                )
+            if told:
+                _print(told)
+            else:
+                self.silent = told
 
     def _end(self) -> None:
         """Say what there was not to see, once."""

@@ -26,7 +26,7 @@ from ...tree import flatten, unflatten
 
 #: How a diagnosis is asked for in the script.
 CURE = (
-    "for more write the computation as one module, and before the loop "
+    "for all write the computation as one module, and before the loop "
     "print(see.diagnose(model, (x, y), loss_fn, optimizer)), where loss_fn(model(x), y) is the loss"
 )
 
@@ -39,8 +39,14 @@ class Call:
     """A call of a module by the script: with what, and what it returned."""
 
     def __init__(
-        self, module: Module, inputs: tuple[Any, ...], options: dict[str, Any], result: Any
+        self,
+        module: Module,
+        inputs: tuple[Any, ...],
+        options: dict[str, Any],
+        result: Any,
+        place: str = "",
     ):
+        self.place = place
         self.module, self.inputs, self.options = module, inputs, options
         #: Where on the tape each thing is that it returned, before the script writes into it.
         self.nodes: list[Node | None] = [getattr(x, "node", None) for x in flatten(result)[0]]
@@ -61,6 +67,8 @@ class Replay:
     loss_fn: Callable[[Any, Any], Tensor]
     #: The calls of modules, if there were several: then `call` returns the loss itself.
     calls: str = ""
+    #: Where the script called the model; empty where there were several calls.
+    place: str = ""
     #: The loss, with a hook that may exchange what each call returns; None: `call` and `loss_fn`.
     through: Callable[[Callable[[list[Any]], list[Any]]], Tensor] | None = None
 
@@ -124,8 +132,9 @@ def _of_one(loss: Tensor, call: Call, turned: Turned) -> Replay:
     found = _target(rest, call)
     target = batch[0] if found is None else _copy(found)
     return Replay(
-        call.module, [*batch, target], again, _loss_fn(loss, rest, outputs, found, turned)
-    )
+        call.module, [*batch, target], again, _loss_fn(loss, rest, outputs, found, turned),
+        place=call.place,
+    )  # fmt: skip
 
 
 def _of_several(loss: Tensor, calls: Sequence[Call], turned: Turned, told: str) -> Replay:

@@ -54,10 +54,15 @@ class Call(NamedTuple):
     graded: bool  # not under no_grad
 
     @property
+    def place(self) -> tuple[CodeType, int]:
+        """Where it was applied; of an op that was done again, where it was at first."""
+        return self.site if self.node is None else (self.node.code, self.node.instruction)
+
+    @property
     def where(self) -> str:
         """`file.py:12, in Net.fc1: the source line`."""
-        number = line_of(*self.site) or 0
-        file, scope = self.site[0].co_filename, "" if self.scope is None else self.scope.path
+        number = line_of(*self.place) or 0
+        file, scope = self.place[0].co_filename, "" if self.scope is None else self.scope.path
         return location(file, number, scope, linecache.getline(file, number).strip())
 
 
@@ -184,7 +189,7 @@ class Recording(observing):
     def _add(self, add: Builder, sources: _Sources, call: Call) -> None:
         """Add the result of one op, with what is known of it."""
         ids = sources.of(call.inputs, call.arrays, call.states)
-        node = add.op(call.op, call.inputs, ids, call.array, call.scope, call.site)
+        node = add.op(call.op, call.inputs, ids, call.array, call.scope, call.place)
         node.requires_grad = call.requires_grad
         if not call.graded:
             add.off.add(node.id)

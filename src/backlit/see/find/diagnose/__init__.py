@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ....errors import ArgumentError
@@ -116,16 +117,49 @@ def judged(material: Material, *, rehearse: bool = True) -> Diagnosis:
         for rule in rules:
             findings.extend(rule(material))
 
+    def diagnosis() -> Diagnosis:
+        found = [replace(f, line=_placed(f.line, material)) for f in told(findings)]
+        return Diagnosis(type(material.model).__name__, found, asked)
+
     if material.several:
         ask(OF_A_LOSS)
-        return Diagnosis(type(material.model).__name__, told(findings), asked)
+        return diagnosis()
     ask(FIRST)
     stops = {"the step raises", "labels out of range", "not finite", "bad data"}
     if material.error is None and not any(f.rule in stops for f in findings):
         ask(RULES)
         if rehearse:
             ask(REHEARSING)
-    return Diagnosis(type(material.model).__name__, told(findings), asked)
+    return diagnosis()
+
+
+def _placed(line: str, material: Material) -> str:
+    """A place, without the line that asks for the diagnosis: of a layer stays which one it is."""
+    here = material.here
+    if not here or not (line == here or line.startswith((f"{here},", f"{here}:"))):
+        return line
+    rest = line.removeprefix(here)
+    layer = rest.removeprefix(", ").split(": ")[0] if rest.startswith(", in ") else ""
+    return ", ".join(filter(None, (material.called_at, layer)))
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding for those that say the same of several ops or layers."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for f in findings:
+        same = re.sub(r"\b[a-z]\w*_\d+\b|[\d.e+-]+%?", "…", f.text)
+        groups.setdefault((f.rule, f.severity, same, f.next), []).append(f)
+    found = []
+    for first, *others in groups.values():
+        names = [re.findall(r"\b[a-z]\w*_\d+\b", f.text) for f in others]
+        where = [n[0] if n else f.line.partition(", in ")[2].split(":")[0]
+                 for n, f in zip(names, others, strict=True)]  # fmt: skip
+        more = ""
+        if others:
+            told = ", ".join(dict.fromkeys(filter(None, where[:6]))) or f"{len(others)} more"
+            more = f"; the same of {told}" + (" …" if len(others) > 6 else "")
+        found.append(replace(first, evidence=first.evidence + more))
+    return found
 
 
 def told(findings: Sequence[Finding]) -> list[Finding]:
@@ -141,4 +175,4 @@ def told(findings: Sequence[Finding]) -> list[Finding]:
         )
     ]  # fmt: skip
     order = {ERROR: 0, WARNING: 1, HINT: 2}
-    return sorted(kept, key=lambda f: order[f.severity])
+    return sorted(_once(kept), key=lambda f: order[f.severity])

@@ -39,7 +39,8 @@ class Finding(Told):
         lines = [(_STYLES[self.severity], f"{self.severity}, {self.rule}: {self.text}")]
         lines.append(("", f"  evidence: {self.evidence}"))
         if self.line:
-            lines.append(("cyan", f"  at {self.line}"))
+            place = self.line if self.line.startswith("in ") else f"at {self.line}"
+            lines.append(("cyan", f"  {place}"))
         if self.next:
             lines.append(("green", f"  next: {self.next}"))
         return lines

@@ -18,7 +18,7 @@ from ....location import location
 from ....nn.module import Module
 from ....nn.utils import clip_grad
 from ....op import Op
-from ....ops.elementwise import Comparison, Equal, Negative, Round
+from ....ops.elementwise import Add, Comparison, Equal, Negative, Round
 from ....ops.loss import Loss
 from ....ops.movement import Reshape
 from ....ops.reductions import Argmax
@@ -69,6 +69,10 @@ class Loop:
         self.turned: dict[int, tuple[Tensor, Any]] = {}
         #: Losses that were walked back from, as long as somebody keeps them.
         self.losses: list[weakref.ref[Tensor]] = []
+        #: Of how many losses of different steps a sum was made that has a graph, and where.
+        self.summed, self.sum_place = 0, ""
+        self._sum: Any = None
+        self._count = self._walks = self._summed_at = 0
         self._depth = 0
 
     @contextlib.contextmanager
@@ -154,6 +158,9 @@ class Loop:
                                parameters=frozenset(leaves),
                                target=self._remembered(_targets(nodes)))  # fmt: skip
             self.losses.append(weakref.ref(tensor))
+            self._walks += 1
+            if tensor.node is self._sum:
+                self.summed, self._sum = 0, None  # what was added up is walked back through
             result = self._outer(original, tensor, *arguments, **options)
             event.facts["norm"] = _norm(leaves.values())
             return result
@@ -231,6 +238,8 @@ class Loop:
             self._note("reshaped", y, before=inputs[0].shape, rows=self._remembered([y]))
         if isinstance(op, Negative) and y.node is None:
             self.turned = {**dict(list(self.turned.items())[-TURNED:]), id(y): (y, inputs[0])}
+        if isinstance(op, Add) and y.size == 1 and y.node is not None:
+            self._added(inputs, y)
         if STATE.grad_enabled:
             return
         if isinstance(op, Argmax | Comparison | Round) and not isinstance(op, Equal):
@@ -240,6 +249,22 @@ class Loop:
         elif isinstance(op, Equal) and any(x is c for x in inputs for c in self._chosen):
             others = [x for x in inputs if not any(x is c for c in self._chosen)]
             self._note("compared", y, target=self._remembered(others))
+
+    def _added(self, inputs: Sequence[Any], y: Tensor) -> None:
+        """A number that carries a graph is added to a sum, or begins one."""
+        if self._sum is None or all(getattr(x, "node", None) is not self._sum for x in inputs):
+            if self._sum is not None and self._summed_at == self._walks:
+                return  # a loss is put together while a sum waits
+            count = 1
+        else:
+            count = self._count + (self._summed_at < self._walks)
+        self._sum, self._count, self._summed_at = y.node, count, self._walks
+        if count > self.summed:
+            code, instruction = user_site()
+            self.summed, self.sum_place = (
+                count,
+                location(code.co_filename, line_of(code, instruction)),
+            )
 
     def _remembered(self, given: Sequence[Any]) -> np.ndarray | None:
         """The numbers of a batch, as long as there is room."""

@@ -10,6 +10,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ import numpy as np
 from ....autograd import backward, no_grad, topological
 from ....dtypes import FLOATING
 from ....errors import ArgumentError, BacklitError
+from ....location import location
 from ....nn.keeping import kept
 from ....nn.module import Module
 from ....ops.elementwise import Astype
 from ....ops.loss import Loss
 from ....optim import Adam, Optimizer
+from ....tape import line_of, user_site
 from ....tensor import Tensor, as_tensor, wrap
 from ....tree import flatten, unflatten
 from ...problem import require_batch, require_loss
@@ -58,6 +61,7 @@ class Material:
         clip_norm: float | None = None,
         several: bool = False,
         through: Callable[..., Any] | None = None,
+        called_at: str = "",
     ):
         self.model = model
         #: How the model is called with `batch`: `model(*inputs)`, unless it was called otherwise.
@@ -66,6 +70,9 @@ class Material:
         #: about inputs, outputs and targets are not asked.
         self.several = several
         self._through = through
+        #: Who asks for the diagnosis, and where the user's code has called the model; a layer of a
+        #: Sequential is found at neither, but where the one is called that calls the model here.
+        self.here, self.called_at = location(*_line(user_site())), called_at
         require_batch("diagnose", batch)
         if not callable(loss_fn):
             raise ArgumentError(
@@ -477,6 +484,10 @@ def _step(optimizer: Optimizer) -> None:
         if "closure" not in inspect.signature(optimizer.step).parameters:
             raise
         optimizer.step(lambda: as_tensor(0.0))
+
+
+def _line(site: tuple[CodeType, int]) -> tuple[str, int]:
+    return site[0].co_filename, line_of(*site) or 0
 
 
 def _given(x: Any) -> Any:

@@ -35,6 +35,8 @@ def moves_an_axis(before: Shape, after: Shape) -> int | None:
 
     >>> moves_an_axis((8, 12, 5), (8, 5, 12))
     12
+    >>> moves_an_axis((8, 5, 12), (96, 5))
+    5
     >>> moves_an_axis((8, 12, 16), (8, 12, 4, 4)) is None
     True
     """
@@ -47,6 +49,9 @@ def moves_an_axis(before: Shape, after: Shape) -> int | None:
         # (T, D) to (heads, T, D / heads), and back
         if (len(few), len(many)) == (2, 3) and few[0] == many[1] != many[0]:
             return few[0]
+        # (N, C, T) to (N * T, C), where only (N, T, C) could go
+        if len(y) == 2 and len(x) > 2 and y[1] == x[1] != x[-1]:
+            return y[1]
     return None
 
 

@@ -6,22 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .....nn.module import Module
 from .....ops.activation import Softmax
 from .....ops.contraction import Matmul
 from .....ops.elementwise import Add
+from .....ops.movement import Concat, Flip
 from .....ops.normalization import Dropout
+from .....ops.recurrence import Recurrence
+from ....records.parts import NodeRecord
 from ....records.value import array_of
 from ..finding import ERROR, FIT, WARNING, Finding
 from ..material import Material
-from .sequence import OTHER, labels_of_loss
+from .dataset import CERTAIN, ENOUGH_ROWS, certainty, design, leverage, numbers, rows_of
+from .sequence import OTHER, carries, labels_of_loss
 
 #: Sequences of fewer steps tell nothing; of longer ones so many are changed, one by one.
 STEPS, PLACES = 3, 8
+#: Of so many kinds of tokens at most, a fit to so many rows tells whether their places count.
+MOST_TOKENS, ROWS = 100, 400
 #: Outputs that differ by less, of their size, are equal up to rounding.
 EQUAL = 1e-5
-#: The steps that one has to be told from the others by: names of layers that carry a state.
-_CARRY = ("RNN", "LSTM", "GRU")
 
 
 def _sequence(m: Material) -> tuple[int, np.ndarray] | None:
@@ -58,10 +61,6 @@ def _with_step(m: Material, i: int, a: np.ndarray, place: int) -> np.ndarray | N
     return m.run(*m.with_input(i, changed), training=False)
 
 
-def _carries(module: Module) -> bool:
-    return type(module).__name__.startswith(_CARRY)
-
-
 def one_step_counts(m: Material) -> Iterator[Finding]:
     """A result for a sequence that depends on one of its steps alone."""
     found, y = _sequence(m), _steady(m)
@@ -87,7 +86,7 @@ def one_step_counts(m: Material) -> Iterator[Finding]:
     if len(seen) != 1 or seen[0] not in (0, length - 1):
         return
     first = seen[0] == 0
-    if not first and not any(map(_carries, m.model.modules())):
+    if not first and not any(map(carries, m.model.modules())):
         return
     yield Finding(
         rule="one step counts",
@@ -99,6 +98,39 @@ def one_step_counts(m: Material) -> Iterator[Finding]:
         if first else "hand the state from step to step: h = cell(x[:, t], h)",
         explains=(*FIT, "ignores its input"),
     )  # fmt: skip
+
+
+def backward_half(m: Material) -> Iterator[Finding]:
+    """The last step of a layer that runs both ways: the way back has seen one step there."""
+    for node in m.record.nodes:
+        g = array_of(node.upstream)
+        if g is None or g.ndim != 3 or not _runs_both_ways(m, node) or g.shape[0] < 2:
+            continue
+        half = np.abs(g[:, :, g.shape[2] // 2 :]).sum((1, 2))
+        if half[-1] > 0 and not half[:-1].any():
+            yield Finding(
+                rule="one step counts",
+                severity=WARNING,
+                text=f"of the way back only its first step counts, out[:, -1]: it has seen one of "
+                f"{g.shape[0]} steps there",
+                evidence="the loss has no gradient at any other step of the second half of the "
+                "layer's output; it has read the whole sequence at its first step",
+                line=m.record.place(node),
+                next="take the last states: torch.cat([h[-2], h[-1]], 1), or the mean over time",
+            )
+            return
+
+
+def _runs_both_ways(m: Material, node: NodeRecord) -> bool:
+    """Whether a node joins a layer's two ways over time, (T, N, 2H), and is its output."""
+    if not issubclass(node.op_class, Concat) or node.attributes.get("axis") != "2":
+        return False
+    joined = m.parents(node)
+    if len(joined) != 2 or not issubclass(joined[1].op_class, Flip):
+        return False
+    return all(
+        issubclass(m.moved(x).op_class, Recurrence) for x in (joined[0], m.parents(joined[1])[0])
+    )
 
 
 def _first_is_the_batch(m: Material, i: int, a: np.ndarray, y: np.ndarray) -> bool:
@@ -117,7 +149,7 @@ def _no_context(m: Material, counts: dict[int, np.ndarray]) -> Iterator[Finding]
         not np.delete(off, place, axis=1).any() and off[:, place].any()
         for place, off in counts.items()
     )
-    if not alone or not (any(map(_carries, m.model.modules())) or _attends(m)):
+    if not alone or not (any(map(carries, m.model.modules())) or _attends(m)):
         return
     yield Finding(
         rule="context is not used",
@@ -174,7 +206,7 @@ def order_is_not_seen(m: Material) -> Iterator[Finding]:
     if off > EQUAL * scale or float(np.max(np.std(y, axis=0))) <= OTHER * scale:
         return
     asked = _asked_for(m, a) if follows else ""
-    asked = asked or _same_for_all(m, a.shape[1])
+    asked = asked or _same_for_all(m, a.shape[1]) or _told_by_places(m, a)
     if not asked:
         return  # a bag of words may be what is wanted
     yield Finding(
@@ -203,6 +235,35 @@ def _asked_for(m: Material, a: np.ndarray) -> str:
     if pairs < 10 or against < 0.1 * pairs:
         return ""
     return f"of {pairs} pairs of one token in one sequence {against} have different targets"
+
+
+def _told_by_places(m: Material, a: np.ndarray) -> str:
+    """Data whose targets follow from which token stands where, and not from which there are."""
+    found = rows_of(m.data) if m.data is not None else None
+    tokens = found[0] if found is not None else a
+    t = numbers(found[1]) if found is not None else None
+    if t is None or tokens.shape[1] != a.shape[1] or len(tokens) < ENOUGH_ROWS:
+        return ""
+    if tokens.dtype.kind not in "iu":
+        return ""
+    kinds = np.unique(tokens)
+    if len(kinds) > MOST_TOKENS:
+        return ""
+    marks = (tokens[:ROWS, :, None] == kinds).astype(np.float64)
+    bag = design(marks.sum(1))
+    if bag is None:
+        return ""
+    t = t[:ROWS]
+    rest = t - bag @ np.linalg.lstsq(bag, t, rcond=None)[0]
+    for place in np.unique(np.linspace(0, a.shape[1] - 1, PLACES).astype(int)).tolist():
+        here = design(marks[:, place])
+        sure = 0.0 if here is None else certainty(here, rest, leverage(here))
+        if sure > CERTAIN:
+            return (
+                f"in {len(marks)} rows of the data the token at place {place} tells of the target "
+                f"what the tokens in any order do not ({sure:.0f} deviations from chance)"
+            )
+    return ""
 
 
 def _same_for_all(m: Material, length: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .....data import DataLoader, Dataset, TensorDataset
 from .....tensor import Tensor, as_tensor
-from ..finding import ERROR, FIT, Finding
+from ..finding import ERROR, FIT, WARNING, Finding
 from ..material import FAILURES, Material
 
 #: So many batches and rows are looked at, so many random orders compared with.
@@ -24,10 +24,20 @@ LEAKS = 0.005
 ENOUGH_ROWS, CERTAIN, CHANCE = 100, 8.0, 3.5
 #: A column is the target: over so many rows, of so many columns at most, up to such rounding.
 ENOUGH_LABELS, MOST_COLUMNS, SAME = 24, 4096, 1e-6
+#: So many rows to train on, and to look at, tell in which units they are.
+TRAINED, LOOKED_AT = 40, 20
+#: Means so many deviations away, and deviations so many times as large, are of other units.
+AWAY, LARGER = 5.0, 3.0
+#: Means and deviations that are 0 and 1 to this are made so, of these very rows.
+EXACT = 2e-3
+#: Groups are clear if rows are so many times nearer to their own middle than to the next one.
+CLEAR, MOST_CLASSES = 2.0, 20
+#: Groups are the classes if their sizes differ by no more than this share of the rows.
+SIZES = 0.01
 #: Halves are round numbers, up to this.
 ROUND = 1e-3
 #: Targets may belong to rows so far away.
-AWAY = (1, -1, 2, -2)
+DISTANCES = (1, -1, 2, -2)
 
 
 def rows_of(data: Any, most: int = ROWS) -> tuple[np.ndarray, np.ndarray] | None:
@@ -145,7 +155,7 @@ def targets_of_other_rows(m: Material) -> Iterator[Finding]:
     own = certainty(x, t, project)
     if own > CHANCE:
         return
-    away = {k: certainty(x, np.roll(t, k, axis=0), project) for k in AWAY}
+    away = {k: certainty(x, np.roll(t, k, axis=0), project) for k in DISTANCES}
     best = max(away, key=lambda k: away[k])
     if away[best] > CERTAIN:
         yield Finding(
@@ -155,6 +165,17 @@ def targets_of_other_rows(m: Material) -> Iterator[Finding]:
             evidence=f"a linear fit foretells targets of rows that far away at {away[best]:.0f} "
             f"deviations from chance, its own row's at {own:.1f}, over {len(x)} rows",
             next="look at where inputs and targets are cut, dropped or rolled",
+            explains=("cannot overfit",),
+        )
+        return
+    told = no_pairs(*found)
+    if told:
+        yield Finding(
+            rule="targets of other rows",
+            severity=ERROR,
+            text="inputs and targets do not belong together",
+            evidence=told,
+            next="look for a shuffle of the inputs, or of the targets, alone",
             explains=("cannot overfit",),
         )
         return
@@ -175,6 +196,117 @@ def targets_of_other_rows(m: Material) -> Iterator[Finding]:
             next="look for a shuffle of the inputs, or of the targets, alone",
             explains=("cannot overfit",),
         )
+
+
+def no_pairs(x: np.ndarray, t: np.ndarray) -> str:
+    """What says that classes were parted from their inputs; empty where nothing does.
+
+    The inputs fall into clear groups, as many as there are classes and of the classes' very sizes,
+    and a row's group tells nothing of its class.
+    """
+    if t.dtype.kind not in "iu" or t.ndim != 1 or x.dtype.kind != "f" or not np.isfinite(x).all():
+        return ""
+    classes, counts = np.unique(t, return_counts=True)
+    k, n = len(classes), len(t)
+    if not 2 <= k <= MOST_CLASSES or counts.min() < max(10, SIZES * n):
+        return ""
+    groups = clear_groups(np.asarray(x, np.float64), k)
+    if groups is None:
+        return ""
+    sizes = np.bincount(groups, minlength=k)
+    if np.abs(np.sort(sizes) - np.sort(counts)).max() > SIZES * n:
+        return ""
+    table = np.zeros((k, k))
+    np.add.at(table, (groups, np.searchsorted(classes, t)), 1)
+    expected = np.outer(sizes, counts) / n
+    freedom = (k - 1) ** 2
+    off = (float(((table - expected) ** 2 / expected).sum()) - freedom) / np.sqrt(2 * freedom)
+    if off > CHANCE:
+        return ""
+    return (
+        f"the inputs of {n} rows fall into {k} clear groups, of {np.sort(sizes).tolist()} rows, "
+        f"and the {k} classes have {np.sort(counts).tolist()}; which group a row is in tells "
+        f"nothing of its class ({off:.1f} deviations from chance)"
+    )
+
+
+def clear_groups(x: np.ndarray, k: int) -> np.ndarray | None:
+    """The group of each row, where rows fall into k clear ones; None where they do not.
+
+    k-means, begun at rows that are far from those before (Gonzalez, 1985).
+    """
+    x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-12)
+
+    def squared(middles: np.ndarray) -> np.ndarray:
+        return np.square(x).sum(1)[:, None] - 2 * x @ middles.T + np.square(middles).sum(1)
+
+    best: tuple[float, np.ndarray] | None = None
+    for start in (0, len(x) // 3, 2 * len(x) // 3):
+        middles = x[[start]]
+        while len(middles) < k:
+            middles = np.concatenate([middles, x[[int(squared(middles).min(1).argmax())]]])
+        for _ in range(10):
+            groups = squared(middles).argmin(1)
+            if len(np.unique(groups)) < k:
+                break
+            middles = np.stack([x[groups == g].mean(0) for g in range(k)])
+        away = np.sqrt(np.maximum(np.partition(squared(middles), 1, axis=1)[:, :2], 0))
+        clear = float(np.median(away[:, 1] / np.maximum(away[:, 0], 1e-12)))
+        if len(np.unique(groups)) == k and (best is None or clear > best[0]):
+            best = clear, groups
+    return best[1] if best is not None and best[0] > CLEAR else None
+
+
+def scaled_otherwise(m: Material) -> Iterator[Finding]:
+    """Validation data in other units than the training data."""
+    train, test = rows_of(m.data), rows_of(m.validation)
+    if train is None or test is None or train[0].dtype.kind != "f":
+        return
+    if len(train[0]) < TRAINED or len(test[0]) < LOOKED_AT or train[0].shape[1] != test[0].shape[1]:
+        return
+    found = of_other_scale(train[0], test[0], "the validation set")
+    if found is not None:
+        yield found
+
+
+def of_other_scale(
+    train: np.ndarray, test: np.ndarray, what: str, place: str = ""
+) -> Finding | None:
+    """What is wrong with the units of some rows, beside those that are trained on."""
+    train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
+    mean, spread = train.mean(0), train.std(0)
+    moving = spread > 1e-6 * (1 + np.abs(mean))
+    own, deviation = test.mean(0), test.std(0)
+    if not moving.any() or not np.isfinite([mean, spread, own, deviation]).all():
+        return None
+    shift = float(np.median(np.abs(own - mean)[moving] / spread[moving]))
+    ratio = float(np.median(deviation[moving] / spread[moving]))
+    if ratio > LARGER or ratio < 1 / LARGER or shift > AWAY:
+        text = f"{what} is scaled otherwise than what is trained on"
+        evidence = f"means lie {shift:.3g} deviations apart, deviations are {ratio:.3g} times "
+        evidence += "those of the training rows (medians over the features)"
+    elif all(map(_standardised, (train, test))) and mean.size >= 2:
+        text = f"{what} was scaled with its own mean and deviation"
+        evidence = f"over its {len(test)} rows each feature has the mean 0 and the deviation 1 "
+        evidence += f"to {EXACT:g}, as over the {len(train)} training rows"
+    else:
+        return None
+    return Finding(
+        rule="validation scaled otherwise",
+        severity=WARNING,
+        text=text,
+        evidence=evidence,
+        line=place,
+        next="take mean and deviation of the training rows, and use these for all",
+    )
+
+
+def _standardised(x: np.ndarray) -> bool:
+    """Whether every feature has the mean 0 and the deviation 1, and nearer than by chance."""
+    n, mean, spread = len(x), x.mean(0), x.std(0)
+    near = np.abs(mean) < min(EXACT, 0.1 / np.sqrt(n))
+    scaled = np.minimum(abs(spread - 1), abs(spread * np.sqrt(n / (n - 1)) - 1)) < EXACT
+    return bool(near.all() and scaled.all())
 
 
 def tells_the_target(m: Material) -> Iterator[Finding]:
@@ -202,12 +334,16 @@ def tells_the_target(m: Material) -> Iterator[Finding]:
             rule="input tells the target",
             severity=ERROR,
             text=f"{where} of the inputs is the target",
-            evidence=f"in all {len(t)} rows the one says the other: {columns[:3, k].round(4)} for "
-            f"{t[:3].tolist()}",
+            evidence=f"in all {len(t)} rows the one says the other: {_shown(columns[:3, k])} for "
+            f"{_shown(t[:3])}",
             next="leave that column out; let a window end before what is to be foretold",
             explains=FIT,
         )
         return
+
+
+def _shown(a: np.ndarray) -> str:
+    return ", ".join(f"{v:.4g}" for v in a.tolist())
 
 
 def _is_the_target(column: np.ndarray, t: np.ndarray) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .....op import Elementwise
+from .....ops.elementwise import Where
 from .....ops.loss import (
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
@@ -19,10 +20,14 @@ from ....records.value import array_of
 from ...why import why
 from ..finding import ERROR, FIT, FLOW, WARNING, Finding
 from ..material import Material, is_floating
+from .dataset import ROWS, rows_of
 from .logits import OFF_ONE, SAME_LOSS, bounds_by_trial
 
 #: The share of targets outside an output's range, and how far of that range, that is no noise.
 SHARE_OUTSIDE, FAR_OUTSIDE = 0.02, 0.05
+#: So many labels tell how frequent each class is; of such uneven ones weights are made, and they
+#: are the frequencies if their logarithms follow them as nearly as this.
+ENOUGH_LABELS, UNEVEN, LIKE_FREQUENCY = 48, 3, 0.35
 #: So many samples are needed to say that a loss does not tell which target is whose.
 ENOUGH_SAMPLES = 4
 
@@ -155,6 +160,84 @@ def weights_of_zero(m: Material) -> Iterator[Finding]:
             evidence=evidence,
             next="give each class a weight above 0; where a label is to be ignored, ignore_index",
             explains=("cannot overfit",),
+        )
+        return
+
+
+def weights_of_frequency(m: Material) -> Iterator[Finding]:
+    """Weights of classes that are larger the more frequent a class is."""
+    op = m.loss_op
+    found = rows_of(m.data, 20 * ROWS) if m.data is not None else None
+    t = found[1] if found is not None else m.t
+    if op is None or t is None or t.size < ENOUGH_LABELS:
+        return
+    name = "weight" if issubclass(op.op_class, Labelled) else "pos_weight"
+    given = m.argument(op, name) or m.argument(op, f"{name}[0]")
+    w = None if given is None else array_of(given.value)
+    if w is None or not (w > 0).all():
+        return
+    if name == "weight" and t.dtype.kind in "iu" and w.size > 1:
+        weights = w.reshape(-1).astype(np.float64)
+        counts = np.bincount(t[(t >= 0) & (t < w.size)], minlength=w.size)
+    elif name == "pos_weight" and w.size == 1 and set(np.unique(t).tolist()) == {0, 1}:
+        weights = np.array([1.0, float(w.reshape(-1)[0])])
+        counts = np.bincount(t.reshape(-1).astype(int), minlength=2)
+    else:
+        return
+    if counts.min() == 0 or counts.max() < UNEVEN * counts.min():
+        return
+    x, y = np.log(counts) - np.log(counts).mean(), np.log(weights) - np.log(weights).mean()
+    slope = float((x * y).sum() / (x * x).sum())
+    if abs(slope - 1) > LIKE_FREQUENCY or np.abs(y - slope * x).max() > LIKE_FREQUENCY:
+        return
+    rare, often = int(counts.argmin()), int(counts.argmax())
+    yield Finding(
+        rule="class weights",
+        severity=WARNING,
+        text=f"the weights rise with the classes' frequencies: class {rare}, the rarest, has "
+        f"{weights[rare]:.3g}, class {often}, the most frequent, {weights[often]:.3g}",
+        evidence=f"of {counts.sum()} labels {counts[rare]} are {rare} and {counts[often]} are "
+        f"{often}: what is rare counts even less",
+        line=m.record.place(op),
+        next="turn them round: " + ("weight = 1 / frequency" if name == "weight"
+                                    else "pos_weight = negatives / positives"),
+        explains=("cannot overfit",),
+    )  # fmt: skip
+
+
+def blank_among_labels(m: Material) -> Iterator[Finding]:
+    """A CTC loss whose blank is one of the labels that are to be written."""
+    nodes = m.record.nodes
+    if not any(n.op == "logaddexp" for n in nodes):
+        return
+    for node in nodes:
+        # the labels, with blanks where a row has no more of them
+        if not issubclass(node.op_class, Where) or len(node.shape) != 2:
+            continue
+        used, wanted = m.argument(node, "condition"), m.argument(node, "a")
+        size = (node.shape[0], 2 * node.shape[1] + 1)
+        blanks = next((n for n in nodes if n.op == "full" and n.shape == size), None)
+        if used is None or wanted is None or blanks is None:
+            continue
+        mask, t, b = array_of(used.value), array_of(wanted.value), array_of(blanks.value)
+        if mask is None or t is None or b is None or t.dtype.kind not in "iu" or not b.size:
+            continue
+        blank = int(b.reshape(-1)[0])
+        count = int((np.broadcast_to(t, node.shape)[mask] == blank).sum())
+        if not count:
+            return
+        free = sorted(set(range(m.y.shape[-1])) - set(np.unique(t).tolist())) if (
+            m.y is not None and m.y.ndim == 3) else []  # fmt: skip
+        yield Finding(
+            rule="blank among the labels",
+            severity=ERROR,
+            text=f"the labels have the class {blank}, which is ctc_loss's blank",
+            evidence=f"{count} of {int(mask.sum())} labels are {blank}; a blank is written as "
+            "nothing, so the model cannot learn to say that class",
+            line=m.record.place(node),
+            next="give the loss a blank that is no label"
+            + (f": blank={free[-1]}" if free else ", and the model one output more"),
+            explains=(*FIT, "not finite"),
         )
         return
 

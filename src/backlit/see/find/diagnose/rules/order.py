@@ -134,12 +134,36 @@ def _without_effect(loop: Loop) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _schedule_first(loop: Loop) -> Iterator[Finding]:
+    """A schedule that is moved on before each step, so that its first rate is never used."""
+    for who in {e.facts["optimizer"] for e in loop.of("schedule")}:
+        own = [e for e in loop.events
+               if (e.kind == "schedule" and e.facts["optimizer"] == who)
+               or (e.kind == "step" and e.who == who)]  # fmt: skip
+        pairs = list(zip(own[::2], own[1::2], strict=False))
+        turns = all(a.kind == "schedule" and b.kind == "step" for a, b in pairs)
+        if len(pairs) < 2 or not turns or len({a.place for a, _ in pairs}) > 1:
+            continue
+        yield Finding(
+            rule="schedule before step",
+            severity=WARNING,
+            text=f"{own[0].facts['name']} is stepped before the optimizer: its first rate is "
+            "never used",
+            evidence=f"{len(pairs)} times schedule.step(), then optimizer.step(); the first step "
+            f"has the rate {pairs[0][1].facts['lr']:.4g}",
+            line=own[0].place,
+            next="optimizer.step(), then schedule.step()",
+        )
+        return
+
+
 def order(loop: Loop, steps: Sequence[Event]) -> Iterator[Finding]:
     """zero_grad, backward, step: which comes after which."""
     seen = _Order(loop)
     early = seen.early
     walks = loop.of("backward")
     yield from _without_effect(loop)
+    yield from _schedule_first(loop)
     if len(seen.elsewhere) == len(steps):
         yield Finding(
             rule="optimizer",

@@ -11,6 +11,7 @@ from .....autograd import no_grad
 from .....nn.module import Module, Parameter
 from .....ops.contraction import Linear
 from .....ops.convolution import Product
+from .....ops.elementwise import Add
 from .....ops.loss import Pairwise
 from .....tensor import Tensor
 from ....records.from_block import recording
@@ -160,6 +161,39 @@ def no_gradient(m: Material) -> Iterator[Finding]:
                 next="see.why(parameter, recording)",
                 explains=FIT,
             )
+
+
+def drawn_without_path(m: Material) -> Iterator[Finding]:
+    """Numbers drawn around a mean that was detached, and used by layers that learn."""
+    nodes = m.record.nodes
+    for node in nodes:
+        if not issubclass(node.op_class, Add) or node.requires_grad:
+            continue
+        given = m.parents(node)
+        if len(given) != 2:
+            continue
+        for mean, noise in (given, given[::-1]):
+            if mean.detached_from is None or mean.id not in m.inside or noise.kind != "op":
+                continue
+            drawn = [p for p in m.parents(noise) if p.kind == "constant" and p.detached_from is None
+                     and p.shape == node.shape]  # fmt: skip
+            source = nodes[mean.detached_from]
+            if not drawn or source.kind != "op" or not source.requires_grad:
+                continue
+            uses = [nodes[e.target] for e in m.record.outgoing[node.id]]
+            if not any(issubclass(u.op_class, Linear | Product) and u.requires_grad for u in uses):
+                continue
+            yield Finding(
+                rule="sampling cuts the gradient",
+                severity=ERROR,
+                text=f"what is drawn around {source.label} goes on to layers that learn, and no "
+                f"gradient comes back to {source.label}",
+                evidence=f"{node.label} is computed from its detached values, as torch.normal does",
+                line=m.record.place(node),
+                next="z = mean + std * torch.randn_like(std), or Normal(mean, std).rsample()",
+                explains=("no gradient", *FIT),
+            )
+            return
 
 
 def frozen_at_random(m: Material) -> Iterator[Finding]:

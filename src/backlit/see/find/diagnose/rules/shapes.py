@@ -19,7 +19,13 @@ from ....records.value import array_of
 from ..finding import ERROR, FIT, WARNING, Finding
 from ..material import Material
 from ..reshape import evidence_of, moves_an_axis
+from .sequence import padding_of
 
+#: Scores so wide have a size that tells; divided by the root of their width it is so large at the
+#: beginning. Then the largest weight is at least the first, and divided at most the second.
+WIDE, SIZE, PICKS_ONE, LEAVES_MANY = 32, (0.2, 5.0), 0.8, 0.6
+#: The share of attention's weights that is all of them.
+ALL_OF_IT = 0.98
 #: A factor between scores and their softmax that is the root of their width, up to rounding.
 ROOT = 1e-3
 
@@ -163,6 +169,87 @@ def scores_scaled_up(m: Material) -> Iterator[Finding]:
                 line=m.record.place(scaled),
                 next="divide by it: scores / math.sqrt(d)",
                 explains=(*FIT, "saturated units", "vanishing gradients"),
+            )
+            return
+
+
+def scores_not_scaled(m: Material) -> Iterator[Finding]:
+    """Attention scores whose size grows with their width, and whose softmax picks one of them."""
+    for node in m.record.nodes:
+        if not issubclass(node.op_class, Softmax) or len(node.shape) < 3 or node.shape[-1] < 4:
+            continue
+        if "log" in node.op or not _weighs(m, node):
+            continue
+        product = m.parents(node)[0]
+        for _ in range(3):  # a mask may stand between
+            if issubclass(product.op_class, Where | Add) or product.op == "masked_fill":
+                product = next((p for p in m.parents(product) if p.requires_grad), product)
+        if not issubclass(product.op_class, Matmul):
+            continue
+        scores = array_of(product.value)
+        width = m.parents(product)[0].shape[-1]
+        if scores is None or width < WIDE or not all(p.requires_grad for p in m.parents(product)):
+            continue
+        root = math.sqrt(width)
+        now, divided = (_largest(np.asarray(scores, np.float64) / by) for by in (1.0, root))
+        spread = float(np.std(scores))
+        if now < PICKS_ONE or divided > LEAVES_MANY or not SIZE[0] < spread / root < SIZE[1]:
+            continue
+        yield Finding(
+            rule="attention scores",
+            severity=WARNING,
+            text=f"the scores are not divided by the root of their width {width}: the softmax "
+            "picks one place and has next to no gradient",
+            evidence=f"their deviation is {spread:.3g}; the largest weight is {now:.2f} on average,"
+            f" and {divided:.2f} with scores / {root:.3g}",
+            line=m.record.place(node),
+            next="scores / math.sqrt(d), or F.scaled_dot_product_attention",
+            explains=("vanishing gradients", "cannot overfit"),
+        )
+        return
+
+
+def _largest(scores: np.ndarray) -> float:
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    return float((e.max(-1) / e.sum(-1)).mean())
+
+
+def _weighs(m: Material, weights: NodeRecord) -> bool:
+    """Whether a softmax's results are weights of a sum of what was computed."""
+    for _ in range(2):
+        uses = [m.record.nodes[e.target] for e in m.record.outgoing[weights.id]]
+        if any(issubclass(u.op_class, Matmul) for u in uses):
+            return True
+        weights = next((u for u in uses if u.op_class is Dropout), weights)
+    return False
+
+
+def mask_inverted(m: Material) -> Iterator[Finding]:
+    """Attention that looks at the padding, and at nothing else."""
+    pads = [(i, *found) for i, _, a in m.arrays if (found := padding_of(a)) is not None]
+    for node in m.record.nodes:
+        w = array_of(node.value)
+        if not issubclass(node.op_class, Softmax) or w is None or w.ndim < 3:
+            continue
+        for i, pad, tail in pads:
+            if w.shape[0] != tail.shape[0] or w.shape[-1] != tail.shape[1] or not _weighs(m, node):
+                continue
+            rows = tail.any(1) & ~tail.all(1)
+            mass = np.asarray(w, np.float64).reshape(len(w), -1, w.shape[-1]).mean(1)[rows]
+            there = tail[rows]
+            share = float((mass * there).sum() / max(mass.sum(), 1e-12))
+            if not rows.any() or share < ALL_OF_IT or there.mean() > 1 - (1 - ALL_OF_IT) * 4:
+                continue
+            yield Finding(
+                rule="mask inverted",
+                severity=ERROR,
+                text=f"attention looks at the padding alone: its mask hides what is no {pad}",
+                evidence=f"{share:.0%} of the weights are at the {pad}s that input {i} ends in, "
+                f"{there.mean():.0%} of these rows",
+                line=m.record.place(node),
+                next="turn the mask round: in key_padding_mask True is what is hidden, tokens == "
+                f"{pad}; in masked_fill, too",
+                explains=(*FIT, "ignores its input", "padding counts", "mixing across the batch"),
             )
             return
 

@@ -73,6 +73,7 @@ def training_step(m: Material) -> Iterator[Finding]:
     for x, mode in zip(m.model.modules(), modes, strict=True):
         x.training = mode
     yield from found_in(loop, moved, kept, whole=False)
+    yield from _at_rest(m, loop)
     yield from _per_batch(m, loop)
 
 
@@ -203,12 +204,15 @@ def _kept(loop: Loop, walks: Sequence[Event], chains: int, whole: bool) -> Itera
             line=place,
             next="detach() the hidden state, or what is carried over, between steps",
         )
-    elif chains >= len(walks) - 1 and chains >= needed - 1:
+    elif (sums := max(loop.summed, chains)) >= needed - 1 and (
+        sums == loop.summed or chains >= len(walks) - 1
+    ):
         yield Finding(
             rule="graph kept",
             severity=WARNING,
-            text=f"a sum of losses is a Tensor, with a graph of {chains} additions so far",
+            text=f"a sum of losses is a Tensor, with a graph of {sums} additions so far",
             evidence="it grows with each step, and nothing walks back through it",
+            line=loop.sum_place,
             next="add up numbers: total += loss.item()",
         )
     elif loop.alive() >= len(walks) - 1 and (not whole or len(walks) > needed):
@@ -254,6 +258,44 @@ def _modes(loop: Loop, steps: Sequence[Event], whole: bool) -> Iterator[Finding]
         yield _in_training_mode(wrong)
 
 
+def _at_rest(m: Material, loop: Loop) -> Iterator[Finding]:
+    """A schedule under which no step has a rate."""
+    steps, moves = loop.of("step"), loop.of("schedule")
+    if m.schedule is None or len(steps) < PASSES or any(e.facts["lr"] for e in steps):
+        return
+    first = next(_ahead(m, SOON, lambda rates: rates[-1] > 0), None)
+    if first is not None:
+        return  # it warms up
+    name = type(m.schedule).__name__
+    yield Finding(
+        rule="learning rate is 0",
+        severity=ERROR,
+        text=f"under {name} the learning rate is 0: no step changes anything",
+        evidence=f"it is 0 in all {len(steps)} steps, and stays so over {SOON} of the schedule's",
+        line=moves[0].place if moves else "",
+        next="look at the schedule's factor: s // n is 0 up to step n, s / n grows with each",
+        explains=EXPLAINS,
+    )
+
+
+def _ahead(
+    m: Material, most: int, wanted: Callable[[list[float]], bool]
+) -> Iterator[tuple[int, float]]:
+    """After how many steps of the schedule the rates are as wanted, and the last one."""
+    groups = m.schedule.optimizer.param_groups
+    with m.kept():
+        rates = [max(float(g["lr"]) for g in groups)]
+        for i in range(most):
+            try:
+                m.schedule.step()
+            except TypeError:  # it asks for what was measured
+                return
+            rates.append(max(float(g["lr"]) for g in m.schedule.optimizer.param_groups))
+            if wanted(rates):
+                yield i + 1, rates[-1]
+                return
+
+
 def _per_batch(m: Material, loop: Loop) -> Iterator[Finding]:
     """A schedule that the step moves on, and that is at its end within an epoch."""
     moves, steps = loop.of("schedule"), loop.of("step")
@@ -263,18 +305,11 @@ def _per_batch(m: Material, loop: Loop) -> Iterator[Finding]:
     soon = SOON
     if hasattr(m.data, "__len__") and not isinstance(m.data, tuple):
         soon = min(SOON, max(len(m.data), 2))
-    with m.kept():
-        rates = [float(schedule.optimizer.param_groups[0]["lr"])]
-        for _ in range(soon):
-            try:
-                schedule.step()
-            except TypeError:
-                return
-            rates.append(float(schedule.optimizer.param_groups[0]["lr"]))
-    fallen = next((i for i, r in enumerate(rates) if r < FALLEN * rates[0]), None)
-    if rates[0] > 0 and fallen is not None:
-        yield _schedule(type(schedule).__name__, moves[0].place, rates[0], rates[fallen],
-                        f"{fallen} batches")  # fmt: skip
+    first = float(schedule.optimizer.param_groups[0]["lr"])
+    fallen = next(_ahead(m, soon, lambda rates: rates[-1] < FALLEN * rates[0]), None)
+    if first > 0 and fallen is not None:
+        yield _schedule(type(schedule).__name__, moves[0].place, first, fallen[1],
+                        f"{fallen[0]} batches")  # fmt: skip
 
 
 def _schedule(name: str, place: str, first: float, last: float, when: str) -> Finding:

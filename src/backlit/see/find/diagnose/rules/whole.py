@@ -14,10 +14,22 @@ import numpy as np
 from ..finding import ERROR, FIT, WARNING, Finding
 from ..loop import Event, Loop
 from ..reshape import evidence_of
-from .dataset import CERTAIN, CHANCE, ENOUGH_ROWS, certainty, design, leverage, numbers
+from .dataset import (
+    CERTAIN,
+    CHANCE,
+    ENOUGH_ROWS,
+    LOOKED_AT,
+    TRAINED,
+    certainty,
+    design,
+    leverage,
+    no_pairs,
+    numbers,
+    of_other_scale,
+)
 
-#: So many steps, rows to train on and rows to look at, before anything is said of them.
-STEPS, TRAINED, LOOKED_AT = 4, 40, 20
+#: So many steps, before anything is said of them.
+STEPS = 4
 #: A model is evaluated on batches, of so many rows at least; and not in more than this share of all
 #: steps, as where the looks are part of the step.
 BATCH, PART_OF_THE_STEP = 4, 0.5
@@ -26,10 +38,6 @@ BATCH, PART_OF_THE_STEP = 4, 0.5
 LEAKS, THE_SAME, ALL_OF_THEM = 0.02, 0.9, 0.9
 #: The share of a batch's rows that were there before, from which another epoch has begun.
 AGAIN = 0.2
-#: Means so many deviations away, and deviations so many times as large, are of other units.
-AWAY, LARGER = 5.0, 3.0
-#: Means and deviations that are 0 and 1 to this are made so, of these very rows.
-EXACT = 2e-3
 
 
 def of_a_script(loop: Loop) -> Iterator[Finding]:
@@ -57,8 +65,10 @@ def never_reached(loop: Loop, steps: list[Event]) -> Iterator[Finding]:
     for who in {e.who for e in steps}:
         own = [e for e in steps if e.who == who]
         never = frozenset.intersection(*[e.facts["without"] for e in own]) & called.keys()
-        if len(own) < STEPS or not never or never == own[0].facts["parameters"]:
+        if len(own) < STEPS or not never:
             continue
+        if never == own[0].facts["parameters"] and len(own) == len(steps):
+            continue  # then it holds other ones than those that are trained
         where = Counter(called[p].place for p in never).most_common(1)[0][0]
         call = next(called[p] for p in never if called[p].place == where)
         whole = call.facts["parameters"] <= never
@@ -247,48 +257,16 @@ def scaled_otherwise(seen: _Seen) -> Iterator[Finding]:
     train = np.stack(list(seen.train.values()))
     if train.dtype.kind != "f" or len({len(r) for r in seen.train.values()}) > 1:
         return
-    train = train.astype(np.float64)
-    mean, spread = train.mean(0), train.std(0)
-    moving = spread > 1e-6 * (1 + np.abs(mean))
     for place, rows in seen.tests.items():
         others = [r for key, r in rows.items() if key not in seen.train]
-        if len(others) < max(LOOKED_AT, 0.9 * len(rows)) or others[0].size != mean.size:
+        if len(others) < max(LOOKED_AT, 0.9 * len(rows)) or others[0].size != train.shape[1]:
             continue
         if not seen.looks[place].targets:
             continue  # looked at, as a grid is for a picture, and compared with nothing
-        test = np.stack(others).astype(np.float64)
-        own, deviation = test.mean(0), test.std(0)
-        if not moving.any() or not np.isfinite([own, deviation]).all():
-            continue
-        shift = float(np.median(np.abs(own - mean)[moving] / spread[moving]))
-        ratio = float(np.median(deviation[moving] / spread[moving]))
-        if ratio > LARGER or ratio < 1 / LARGER or shift > AWAY:
-            text = "what is evaluated is scaled otherwise than what is trained on"
-            evidence = f"means lie {shift:.3g} deviations apart, deviations are {ratio:.3g} times "
-            evidence += "those of the training rows (medians over the features)"
-        elif all(map(_standardised, (train, test))) and mean.size >= 2:
-            text = "what is evaluated was scaled with its own mean and deviation"
-            evidence = f"over its {len(test)} rows each feature has the mean 0 and the deviation 1 "
-            evidence += f"to {EXACT:g}, as over the {len(train)} training rows"
-        else:
-            continue
-        yield Finding(
-            rule="validation scaled otherwise",
-            severity=WARNING,
-            text=text,
-            evidence=evidence,
-            line=place,
-            next="take mean and deviation of the training rows, and use these for all",
-        )
-        return
-
-
-def _standardised(x: np.ndarray) -> bool:
-    """Whether every feature has the mean 0 and the deviation 1, and nearer than by chance."""
-    n, mean, spread = len(x), x.mean(0), x.std(0)
-    near = np.abs(mean) < min(EXACT, 0.1 / np.sqrt(n))
-    scaled = np.minimum(abs(spread - 1), abs(spread * np.sqrt(n / (n - 1)) - 1)) < EXACT
-    return bool(near.all() and scaled.all())
+        found = of_other_scale(train, np.stack(others), "what is evaluated", place)
+        if found is not None:
+            yield found
+            return
 
 
 def of_other_rows(seen: _Seen) -> Iterator[Finding]:
@@ -304,6 +282,10 @@ def of_other_rows(seen: _Seen) -> Iterator[Finding]:
         return
     own = certainty(x, t, leverage(x))
     if own > CHANCE:
+        return
+    told = no_pairs(_flat(batches), np.concatenate(targets))
+    if told:
+        yield _other("inputs and targets do not belong together", told)
         return
     for by in (1, -1) if len(sizes) == 1 else ():
         size = sizes.copy().pop() * by
