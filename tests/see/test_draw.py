@@ -944,3 +944,57 @@ def test_the_key_of_colours_covers_nothing(browser, tmp_path):
     assert "largest: " in text
     run(browser, pick, "gradient mean")
     assert "white: 0" in run(browser, "document.getElementById('legend').textContent")
+
+
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+
+
+@pytest.mark.browser
+def test_on_a_telephone_what_is_found_stands_above_the_panel(browser, tmp_path):
+    path = tmp_path / "page.html"
+    see.draw(classified()).save(path)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        browser.get(path.as_uri())
+        for button in browser.find_elements("css selector", "#finds button"):
+            assert button.is_displayed()
+            button.click()
+            picked = browser.execute_script("return backlit.state().picked")
+            node = browser.find_element("css selector", f"#node{picked}").rect
+            panel = browser.find_element("css selector", "#panel").rect
+            assert node["y"] + node["height"] / 2 < panel["y"]
+        browser.find_element("css selector", "#fit").click()
+        size, view = (
+            browser.execute_script(f"return {s}")
+            for s in ("backlit.size()", "[backlit.view.y, backlit.view.k]")
+        )
+        top = browser.find_element("css selector", "#stage").rect["y"]
+        assert top + view[0] + size[1] * view[1] <= panel["y"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.browser
+def test_a_page_in_a_frame_that_is_not_shown_yet_raises_nothing(browser, tmp_path):
+    see.draw(classified()).save(tmp_path / "page.html")
+    (tmp_path / "frame.html").write_text(
+        '<details><summary>open</summary><iframe src="page.html"></iframe></details>'
+        '<iframe src="page.html" style="width:300px;height:60px"></iframe>'
+    )
+    browser.get((tmp_path / "frame.html").as_uri())
+    browser.execute_script("document.querySelector('details').open = true")
+    browser.execute_script("return new Promise(done => setTimeout(done, 300))")
+    assert [m for m in browser.get_log("browser") if "TypeError" in m["message"]] == []
+
+
+@pytest.mark.browser
+def test_a_stop_that_is_seen_does_not_move_the_drawing(browser, tmp_path):
+    path = tmp_path / "page.html"
+    see.draw(classified()).save(path)
+    browser.get(path.as_uri())
+    browser.execute_script("backlit.seek(1)")
+    views = {
+        tuple(browser.execute_script(f"backlit.seek({k}); return [backlit.view.x, backlit.view.k]"))
+        for k in range(1, 7)
+    }
+    assert len(views) == 1

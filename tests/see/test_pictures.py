@@ -353,3 +353,14 @@ def test_what_is_shown_of_a_large_array_is_called_so(browser, tmp_path):
     assert [float(t.replace("−", "-")) for t in (ends[0], ends[2])] == pytest.approx(
         [low, high], rel=0.01
     )
+
+
+@pytest.mark.browser
+def test_what_is_sent_to_several_inputs_stands_side_by_side(browser, tmp_path):
+    x, w, b = (bl.tensor(np.ones((4, 4)), requires_grad=True) for _ in range(3))
+    record = see.record((nn.functional.linear(x, w, b[0])).sum())
+    show(browser, tmp_path, record)
+    stops = [s.node.op for s in see.steps(record)]
+    run(browser, "backlit.seek(arguments[0])", len(stops) - stops[::-1].index("linear"))
+    signs = run(browser, "[...document.querySelectorAll('#flow .sign')].map(s => s.textContent)")
+    assert signs == ["→", ",", ","]

@@ -460,10 +460,11 @@ function strip(box, n, backward) {
     if (of("value", n)) { mark("→"); add(of("value", n), "value", n, N.label[n], "v"); }
   } else if (n >= 0) {
     add(of("upstream", n), "gradient", n, `∂ ${N.label[n]}`, "g");
+    let sent = 0;
     for (const e of incoming[n]) {
       const down = of("downstream", e), local = of("local", e);
       if (!down && !local) continue;
-      mark("→");
+      mark(sent++ ? "," : "→");        // what goes to several inputs goes there side by side
       if (local) { add(local, "value", n, `local, ${E.argument[e]}`, "l"); mark("="); }
       add(down, "gradient", E.source[e], `∂ ${N.label[E.source[e]]}`, "g");
     }

@@ -189,6 +189,8 @@ let drawn = null, pending = 0;
 function ask() { if (!pending) pending = requestAnimationFrame(() => { pending = 0; draw(); }); }
 function redraw() { drawn = null; ask(); }
 function extent() { return [stage.clientWidth, stage.clientHeight]; }
+// How much of the window the panel covers from below, on a telephone.
+function covered() { return panel.hidden || getComputedStyle(panel).position !== "absolute" ? 0 : Math.min(panel.offsetHeight, stage.clientHeight); }
 
 function draw() {
   const [w, h] = extent();
@@ -466,7 +468,7 @@ const {readable: READABLE, small: SMALL, tiny: TINY, largest: LARGEST, margin: M
 const readable = () => extent()[0] < 700 ? 0.7 * READABLE : READABLE;     // a telephone is held closer
 const rowAt = (k) => extent()[0] / k - 2 * MARGIN;
 // A narrow window is scrolled down, as a page is on a telephone.
-function page() { const [w, h] = extent(); return [w, w < 700 ? 2.5 * h : h]; }
+function page() { const [w, h] = extent(), free = h - covered(); return [w, w < 700 && free === h ? 2.5 * h : free]; }
 function scaleIn([w, h]) { const f = frames.get(0); return Math.min(w / (f.w + 2 * MARGIN), h / (f.h + 2 * MARGIN), LARGEST); }
 function tryRows(width, beside) {
   const other = width !== rows.width || beside !== rows.beside;
@@ -488,7 +490,7 @@ function inRows() {
       tried = Math.sqrt(low * high);
     }
   }
-  tryRows(best.width, best.beside);
+  if (best) tryRows(best.width, best.beside);        // none: a window without a size, not shown yet
 }
 const isModule = (item) => item >= COUNT && B[item - COUNT].node < 0;
 function overview() {
@@ -524,8 +526,8 @@ function fit() {
   const [w, h] = extent();
   inRows(); arrange();
   const f = frames.get(0);
-  view.k = scaleIn(page());
-  view.x = (w - f.w * view.k) / 2; view.y = Math.max((h - f.h * view.k) / 2, MARGIN / 2);
+  view.k = Math.max(scaleIn(page()), 0.004);
+  view.x = (w - f.w * view.k) / 2; view.y = Math.max((h - covered() - f.h * view.k) / 2, MARGIN / 2);
   touched = false;
   redraw();
 }
@@ -575,15 +577,17 @@ function reveal(n) {
 }
 function centre(item, keep = false) {
   touched = true;
-  const [w, h] = extent();
-  let x, y;
+  const [w, h] = extent(), free = h - covered(), whole = frames.get(0);
+  let x, y, wide, high;
   if (item < COUNT && bodyOf.has(item) && !folded[bodyOf.get(item)]) item = COUNT + bodyOf.get(item);
-  if (item < COUNT) { const at = scene.at.get(item); if (!at) return; x = at.x + at.w / 2; y = at.y; }
-  else { const f = frames.get(item - COUNT), [bx, by] = scene.boxAt.get(item - COUNT); x = bx + Math.min(f.w, 300) / 2; y = by + Math.min(f.h, 200) / 2; }
-  const sx = x * view.k + view.x, sy = y * view.k + view.y;
-  if (keep && sx > 60 && sx < w - 60 && sy > 50 && sy < h - 50) { redraw(); return; }
+  if (item < COUNT) { const at = scene.at.get(item); if (!at) return; x = at.x + at.w / 2; y = at.y; wide = at.w; high = at.h; }
+  else { const f = frames.get(item - COUNT), [bx, by] = scene.boxAt.get(item - COUNT); wide = Math.min(f.w, 300); high = Math.min(f.h, 200); x = bx + wide / 2; y = by + high / 2; }
+  const seen = (at, size, room) => at - Math.min(size * view.k, room / 2) / 2 >= 0 && at + Math.min(size * view.k, room / 2) / 2 <= room;
+  if (keep && seen(x * view.k + view.x, wide, w) && seen(y * view.k + view.y, high, free)) { redraw(); return; }
   if (view.k < 0.5) view.k = 0.9;
-  view.x = w / 2 - x * view.k; view.y = h / 2 - y * view.k;
+  // in the middle, but with no room beyond the ends of the drawing where there is more of it
+  const into = (at, size, room) => size > room - 2 * MARGIN ? Math.min(Math.max(room / 2 - at, room - MARGIN - size), MARGIN) : (room - size) / 2;
+  view.x = into(x * view.k, whole.w * view.k, w); view.y = into(y * view.k, whole.h * view.k, free);
   redraw();
 }
 function setAll(open) {
