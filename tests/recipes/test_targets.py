@@ -7,6 +7,7 @@ import pytest
 
 from backlit import nn, optim
 from backlit.errors import DataError
+from backlit.recipes.corpus import Characters
 from backlit.recipes.networks import schedule_of
 from backlit.recipes.targets import (
     Classes,
@@ -74,6 +75,11 @@ def test_numbers_are_learned_in_deviations_and_told_in_units():
     assert "price - 20" in target.scale
     two = Numbers.learn(["a", "b"], np.array([[1.0, 5], [2, 6]]))
     assert str(two.predictions(np.zeros((1, 2)))[0]) == "a 1.5, b 5.5"
+
+
+def test_classes_of_a_text_are_its_characters():
+    assert Characters((" ", "\n", "\t", "a")).classes == ("␣", "⏎", "⇥", "a")
+    assert Classes(("x", "y")).classes == ("x", "y")
 
 
 def test_a_target_is_read_back_as_it_was():

@@ -241,6 +241,35 @@ class _Says(nn.Module):
         return backlit.tensor(self.scores[: len(x)])
 
 
+def test_numbers_are_told_in_the_units_of_the_data():
+    said, truth = np.array([[0.0], [2.0]]), np.array([[1.0], [2.0]])
+    x = backlit.zeros((2, 1)), backlit.tensor(truth)
+    words = callback.Words(units=lambda z: 80 * z + 310)
+    results = callback.look_at_examples(_Says(said), None, x, words)
+    assert results["mean_absolute"] == 40
+    assert results["points"] == [[390, 310], [470, 470]]
+    assert [(w["truth"], w["says"], w["loss"]) for w in results["worst"]] == [("390", "310", 80)]
+
+
+def test_rates_and_updates_are_those_that_were_used_and_not_the_zero_after_them(tmp_path):
+    path = tmp_path / "r.html"
+    model = nn.Linear(2, 2)
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    data = TensorDataset(backlit.random.normal((8, 2)), backlit.tensor([0, 1] * 4))
+    trainer = Trainer(
+        model, nn.CrossEntropyLoss(), optimizer, callbacks=[Report(path, data)], progress="quiet",
+        schedule=optim.lr_scheduler.CosineAnnealingLR(optimizer, 4), schedule_every="step",
+    )  # fmt: skip
+    trainer.fit(DataLoader(data, 4), epochs=2)
+    assert optimizer.param_groups[0]["lr"] == 0
+    seen = content(path)
+    used = 0.25 * (1 + np.cos(np.pi * 3 / 4))
+    assert seen["curves"]["lr"][-1] == pytest.approx(used, rel=1e-6)
+    layer = seen["looks"][-1]["layers"][0]
+    step = used * layer["gradient_norm"] / layer["norm"]
+    assert layer["update"] == pytest.approx(step, rel=1e-2)
+
+
 def test_many_classes_are_limited_to_the_most_confused():
     scores = np.eye(200)
     scores[7, 9] = 5

@@ -33,6 +33,8 @@ ENDINGS = (".txt", ".md", ".text")
 _LENGTH, _TEMPERATURE, _SEED = 200, 0.8, 0
 #: In a report it writes so many characters behind the first so many of an example.
 _WRITTEN, _BEGUN = 80, 12
+#: What stands for white space where one character is shown.
+_SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 #: A list of names has at least so many lines, and this share of them has at most so many words.
 _LINES, _SHARE, _WORDS = 50, 0.9, 3
 
@@ -50,6 +52,11 @@ class Characters(Target):
     def width(self) -> int:
         """A score for each character."""
         return len(self.names)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The characters, with signs for those that nobody sees."""
+        return tuple(_SIGNS.get(c, c) for c in self.names)
 
     def encode(self, answers: Any) -> np.ndarray:
         """(N, T), int64."""

@@ -130,14 +130,15 @@ class Job:
         return normed and count > size and count % size == 1
 
     def _report(self) -> Report:
-        s, sizes = self.settings, self.parts.sizes
+        s, sizes, target = self.settings, self.parts.sizes, self.form.target
         *first, _ = self.parts.test[0]
         report = Report(
             self.folder / REPORT,
             self.parts.test,
-            classes=self.form.target.labels or None,
+            classes=target.classes or None,
             describe=self.form.describe,
             tokens=self.form.in_tokens,
+            units=target.in_units if isinstance(target, Numbers) else None,
             samples=self.form.samples([np.asarray(x) for x in first]),
             title=f"{self.task.name}: {s['model']}",
         )
@@ -149,8 +150,8 @@ class Job:
             f"batches of {s['batch_size']}, seed {s['seed']}",
             "examples below": "of the test, never trained on",
         }
-        if isinstance(self.form.target, Numbers):
-            report.facts["numbers below"] = self.form.target.scale
+        if isinstance(target, Numbers):
+            report.facts["learned as"] = f"{target.scale}; the loss is that of these numbers"
         report.go_on = f"go on with: backlit train --resume --out {shlex.quote(str(self.folder))}"
         if self.task.warnings:
             report.facts["note"] = "; ".join(self.task.warnings)

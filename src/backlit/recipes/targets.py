@@ -77,6 +77,11 @@ class Target:
         """The names of the labels, where there are some."""
         return ()
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What a report calls the outputs of the network, where they are classes: the labels."""
+        return self.labels
+
     def encode(self, answers: Any) -> np.ndarray:
         """The answers of some examples as an array."""
         raise NotImplementedError
@@ -328,7 +333,7 @@ class Numbers(Target):
 
     def scores(self, outputs: np.ndarray, answers: np.ndarray) -> dict[str, float]:
         """In the units of the data; R² is the share of the variance that is explained."""
-        said, true = self._in_units(outputs), self._in_units(answers)
+        said, true = self.in_units(outputs), self.in_units(answers)
         error = said - true
         spread = ((true - true.mean(axis=0)) ** 2).sum()
         return {
@@ -340,7 +345,7 @@ class Numbers(Target):
 
     def predictions(self, outputs: np.ndarray) -> list[Prediction]:
         """The numbers in the units of the data."""
-        rows = self._in_units(outputs)
+        rows = self.in_units(outputs)
         if len(self.names) == 1:
             return [Prediction(float(row[0])) for row in rows]
         return [Prediction(dict(zip(self.names, map(float, row), strict=True))) for row in rows]
@@ -349,7 +354,8 @@ class Numbers(Target):
         """The numbers in the units of the data."""
         return self.predictions(answers)
 
-    def _in_units(self, outputs: np.ndarray) -> np.ndarray:
+    def in_units(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs of the network, or encoded answers, in the units of the data."""
         return np.asarray(outputs, np.float64) * self.deviation + self.mean
 
 

@@ -70,6 +70,8 @@ class _Numbers:
         if t.stopped in (INTERRUPTED, REACHED):
             state["stopped"] = None
         state["metrics"] = {m.name: m.state_dict() for m in t.meters}
+        if t.used:
+            state["used"] = dict(t.used)
         if t.means:
             state["numbers"] = {name: mean.state_dict() for name, mean in t.means.items()}
         return state
@@ -86,6 +88,7 @@ class _Numbers:
         self.training.means = {name: Mean(name) for name in state.get("numbers", ())}
         for name, mean in self.training.means.items():
             mean.load_state_dict(state["numbers"][name])
+        self.training.used = dict(state.get("used", {}))
         for name in self.names:
             setattr(self.training, name, state[name])
 

@@ -321,7 +321,7 @@ class Trainer(Training):
         if whole:
             self.phase = VALIDATING
         seconds, examples = time.monotonic() - started, self._loss.count - before
-        record = {"epoch": self.epoch + 1, **self.rates, **self.so_far()}
+        record = {"epoch": self.epoch + 1, **self.last_rates, **self.so_far()}
         if run.validation is not None:
             hooks.call("on_validation_start")
             results = self._evaluation.measure(

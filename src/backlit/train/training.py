@@ -54,7 +54,10 @@ class Training:
     monitor: str | None = None
 
     #: One record for each epoch done: epoch, lr, loss, metrics, and the same of the validation.
+    #: lr is the rate of the epoch's last update, not that to which the schedule then went on.
     history: list[dict[str, float]] = field(default_factory=list, init=False)
+    #: By optimizer the learning rates of its groups before the schedule last went on.
+    used: dict[str, list[float]] = field(default_factory=dict, init=False)
     #: Epochs done.
     epoch: int = field(default=0, init=False)
     #: Batches done of the epoch in progress.
@@ -175,6 +178,13 @@ class Training:
         }
 
     @property
+    def last_rates(self) -> dict[str, float]:
+        """The same as they were for the last update of the epoch in progress."""
+        names = dict(zip(self.optimizers, self.rates, strict=True))
+        before = self.used if self.schedule_by_step else {}
+        return self.rates | {names[name]: rates[0] for name, rates in before.items()}
+
+    @property
     def first_rate(self) -> float:
         """The learning rate of the first group of the first optimizer."""
         return next(iter(self.rates.values()))
@@ -212,6 +222,9 @@ class Training:
 
     def step_schedule(self, record: dict[str, float]) -> None:
         """Let the schedules go on, by the numbers of an epoch or of a step."""
+        self.used = {
+            name: [float(g["lr"]) for g in o.param_groups] for name, o in self.optimizers.items()
+        }
         for schedule in self.schedules.values():
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(self.value(record, self.monitored(record)))

@@ -41,6 +41,7 @@ class Words:
     classes: Sequence[str] | None = None
     describe: Describe | None = None
     tokens: Tokens | None = None
+    units: Callable[[np.ndarray], np.ndarray] | None = None
 
     def shown(self, example: list[np.ndarray], place: int | None = None) -> dict[str, Any]:
         """An example as its tokens, as text or as a picture; `place` is the token that matters."""
@@ -226,6 +227,8 @@ def _numbers(
 ) -> dict[str, Any]:
     """Numbers (N, ...): what was said against what is, and where they are furthest apart."""
     said, truth = said.astype(np.float64), truth.astype(np.float64)
+    if words.units is not None:
+        said, truth = words.units(said), words.units(truth)
     pairs = np.stack([truth.reshape(-1), said.reshape(-1)])
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     step = max(1, -(-pairs.shape[1] // POINTS))

@@ -138,6 +138,12 @@ def _updates(training: Training, gradients: dict[int, np.ndarray]) -> dict[int, 
         wide = {i: np.clip(g, -clip_value, clip_value) for i, g in wide.items()}
     params = [p for g in optimizer.param_groups for p in g["params"] if id(p) in wide]
     twin, copies = twin_of(optimizer, {p: wide[id(p)] for p in params}, float64)
+    # After the last step many schedules give 0: what is told is of the rate that was in use.
+    groups = [g for g in optimizer.param_groups if any(id(p) in wide for p in g["params"])]
+    for group, own in zip(twin.param_groups, groups, strict=True):
+        place = next(i for i, g in enumerate(optimizer.param_groups) if g is own)
+        if place < len(training.used.get("", ())):
+            group["lr"] = training.used[""][place]
     twin.step()
     return {id(p): copies[p].array - p.array for p in params}
 
