@@ -285,7 +285,7 @@ def forms(tmp_path_factory):
     [
         ("table", {"area": 3, "city": "Oslo"}, "must have a value for 'heating' .category.; leave"),
         ("table", {"aera": 3}, "must have the columns area, city, heating, got 'aera'; did you"),
-        ("table", "area=big, city=Oslo, heating=gas", "must hold a number, got 'big'"),
+        ("table", "area=big, city=Oslo, heating=gas", "must hold a number, as 82.5, got 'big'"),
         ("table", "nowhere.csv", "an input must be a row as 'area=70, city=Oslo', or a table"),
         ("text", "", "a text must have a word, got ''"),
         ("text", 3, "an input must be a text, .*got 3"),

@@ -1,5 +1,7 @@
 """What a look and a prediction tell: what is passed over, left out, unknown, or misspelt."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -107,3 +109,85 @@ def test_words_are_no_sequence_of_bases(tmp_path):
         form.read("hello")
     with pytest.raises(DataError, match=r"of the signs .* 3 of 7 are others, as 'X'"):
         form.read("ACGTXYX")
+
+
+def _asked(form, given):
+    """What a form reads, and what it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rows = [row for _, row in form.read(given)]
+    return rows, [str(w.message) for w in caught]
+
+
+def test_unknown_categories_are_told_once_with_those_that_are_known(tmp_path):
+    task = recipes.look(_passengers(tmp_path / "t.csv"), target="Survived")
+    form = task.parts(task.settings).form
+    _, said = _asked(form, "Sex=femal, Age=30, SibSp=0")
+    assert said == [
+        "Sex: 'femal' was not there in training and counts as unknown, in 1 row; "
+        "did you mean female?; there was female, male"
+    ]
+    assert _asked(form, "Sex=female, Age=30, SibSp=")[1] == []
+    assert _asked(form, {"Sex": None, "Age": 30, "SibSp": 1})[1] == []
+    rows = [["x", "G9", 20, 1], ["y", "G9", 20, 1], ["z", "G8", 20, 1]]
+    path = kinds.write(tmp_path / "new.csv", ["Name", "Sex", "Age", "SibSp"], rows)
+    (said,) = _asked(form, path)[1]
+    assert said.startswith("Sex: 'G9' and 1 more were not there in training")
+    assert "in 3 rows; there was female, male" in said
+
+
+def test_columns_that_a_row_lacks_are_told_at_once(tmp_path):
+    task = recipes.look(_passengers(tmp_path / "t.csv"), target="Survived")
+    form = task.parts(task.settings).form
+    says = r"a value for 'Age' \(number\), 'SibSp' \(number\); leave those empty \(Age=, SibSp=\)"
+    with pytest.raises(DataError, match=says):
+        form.read({"Sex": "male"})
+    path = kinds.write(tmp_path / "new.csv", ["Sex"], [["male"], ["female"]])
+    with pytest.raises(DataError, match=r"must have the columns 'Age', 'SibSp', as in training"):
+        form.read(path)
+
+
+def test_advice_of_predict_names_no_option_of_training(tmp_path):
+    task = recipes.look(_passengers(tmp_path / "t.csv"), target="Survived")
+    form = task.parts(task.settings).form
+    with pytest.raises(DataError) as caught:
+        form.read("Sex=male, Age=thirty, SibSp=1")
+    assert str(caught.value) == (
+        "predict: the row: column 'Age' must hold a number, as 82.5, got 'thirty'; correct it, or "
+        "leave it empty if it is missing"
+    )
+    rows = [["male", 30, 1], ["male", "thirty", 1]]
+    path = kinds.write(tmp_path / "new.csv", ["Sex", "Age", "SibSp"], rows)
+    with pytest.raises(DataError, match=r"new.csv:3: column 'Age' must hold a number, got") as c:
+        form.read(path)
+    assert "--" not in str(c.value)
+    assert str(c.value).endswith("write it as in training, or leave it empty if it is missing")
+
+
+def test_decimal_commas_are_read_as_in_training(tmp_path):
+    lines = [
+        f"G{i % 3};{70 + i % 17},{i % 10};1.0{10 + i % 9},5;{('ok', 'defekt')[i % 2]}"
+        for i in range(80)
+    ]
+    path = tmp_path / "s.csv"
+    path.write_text("\n".join(["Gerät;Temp °C;Druck;Zustand", *lines]), "utf-8")
+    task = recipes.look(path, target="Zustand")
+    form = task.parts(task.settings).form
+    assert form.commas == ("Temp °C", "Druck")
+    form = type(form).of(form.state())
+    wanted = {"Gerät": "G1", "Temp °C": 82.5, "Druck": 1013.5}
+    for given in (
+        "Gerät=G1, Temp °C=82,5, Druck=1.013,5",
+        "Gerät=G1; Temp °C=82,5; Druck=1013,5",
+        "Temp °C=82.5, Druck=1013,5,Gerät=G1",
+        {"Gerät": "G1", "Temp °C": "82,5", "Druck": 1013.5},
+    ):
+        assert _asked(form, given) == ([wanted], [])
+    (tmp_path / "new.csv").write_text("Gerät;Temp °C;Druck\nG1;82,5;1.013,5\n", "utf-8")
+    assert _asked(form, tmp_path / "new.csv")[0] == [wanted]
+    (tmp_path / "en.csv").write_text("Gerät,Temp °C,Druck\nG1,82.5,1013.5\n", "utf-8")
+    assert _asked(form, tmp_path / "en.csv")[0] == [wanted]
+    (x,) = form.encode([wanted])
+    assert np.isfinite(x).all()
+    with pytest.raises(DataError, match=r"must hold a number, as 82,5, got 'warm'"):
+        form.read("Gerät=G1, Temp °C=warm, Druck=1013,5")

@@ -103,6 +103,23 @@ def options_named() -> Iterator[None]:
         raise type(error)(_as_options(str(error))) from None
 
 
+#: Where an error begins to name arguments of readers, or their options.
+_ADVICE = re.compile(
+    r"; (?=[^;]*(?:--(?:missing|decimal|category|dates)\b|\b(?:missing|decimal)=))"
+)
+
+
+@contextmanager
+def as_in_training() -> Iterator[None]:
+    """Errors of new examples: how these are read is said by the run, and no option changes it."""
+    try:
+        yield
+    except (ArgumentError, DataError) as error:
+        said, *advice = _ADVICE.split(str(error))
+        cure = "; write it as in training, or leave it empty if it is missing" if advice else ""
+        raise type(error)(said + cure) from None
+
+
 def _as_options(message: str) -> str:
     """A message in which arguments of readers are the options of a recipe.
 

@@ -34,7 +34,7 @@ from .columns import (
 )
 from .form import OF_TABLES, Form, Parts, Source
 from .recipe import Examples, batch_for, counted, epochs_for
-from .tables import Rows, described, targets_text
+from .tables import Rows, commas_of, described, targets_text
 from .targets import Classes, Labels, Numbers, Target
 
 
@@ -149,7 +149,9 @@ class LargeTable(Pieces):
         """Means, deviations and categories of the training part."""
         encoding = TableEncoding(self.trained_rows(training))
         kinds = {n: self.rows.kinds[n] for n in encoding.columns}
-        return Rows(self.scaled(training), encoding.state_dict(), kinds)
+        first: Table = next(iter(self.trained_rows(training)))
+        state = encoding.state_dict()
+        return Rows(self.scaled(training), state, kinds, commas=commas_of(first))
 
     def encode(self, form: Form, table: Table) -> np.ndarray:
         """(N, inputs), float32."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,14 @@ import numpy as np
 
 from .. import nn
 from ..data import Table, TableEncoding
+from ..data.tables.columns import MISSING, number_of
 from ..errors import DataError
 from ..spelling import near_name
+from ..table import quantity
 from . import networks
 from .columns import (
     answers_of,
+    as_in_training,
     choose_targets,
     dated,
     groups_of,
@@ -39,6 +44,8 @@ from .recipe import (
 from .split import copies, merged
 from .targets import Numbers, Target, number_text
 
+#: What parts the columns of a row in one text: what follows has a name.
+_NEXT = re.compile(r"[,;](?=[^,;=]*=)")
 #: A column of numbers is the target in other units if it correlates more than this.
 _SAME = 0.9999
 #: Rows from which on they may be numbered, and the share of them that has a number of its own.
@@ -54,6 +61,8 @@ class Rows(Form):
 
     encoding: dict[str, Any]
     columns: dict[str, str]
+    #: The columns of numbers whose decimal sign is a comma.
+    commas: tuple[str, ...] = field(default=(), kw_only=True)
 
     kind = "table"
     wanted = "a row as 'area=70, city=Oslo', or a table of rows"
@@ -87,33 +96,50 @@ class Rows(Form):
     def read(self, given: Any) -> list[tuple[str, Any]]:
         """The rows of a file, a table, a dict, or a text of names and values."""
         if isinstance(given, Mapping):
-            return [("row", self._checked(dict(given), "the row"))]
-        if isinstance(given, str) and "=" in given and not is_file(given):
-            pairs = (part.partition("=") for part in given.split(","))
+            found = [("row", self._checked(dict(given), "the row"))]
+        elif isinstance(given, str) and "=" in given and not is_file(given):
+            # A comma may also stand in a value, as in `Temp=82,5, City=Oslo`.
+            pairs = (part.partition("=") for part in _NEXT.split(given))
             row = {name.strip(): value.strip() or None for name, _, value in pairs}
-            return [(given, self._checked(row, "the row"))]
+            found = [(given, self._checked(row, "the row"))]
+        else:
+            found = self._rows(given)
+        self._tell_unknown([row for _, row in found])
+        return found
+
+    def _rows(self, given: Any) -> list[tuple[str, Any]]:
+        """The rows of a file or a table."""
         if isinstance(given, str | Path):
             if not is_file(given):
                 raise DataError(f"predict: an input must be {self.wanted}, got {str(given)!r:.60}")
             kinds = self._known(Path(given))
-            given = read_table(given, kinds=kinds, **self.dialect)
+            with as_in_training():
+                given = read_table(given, kinds=kinds, **self.dialect)
         dates = self.dialect.get("dates")
-        table = given if isinstance(given, Table) else Table(given, kinds=self.columns, dates=dates)
+        with as_in_training():
+            if not isinstance(given, Table):
+                given = Table(given, kinds=self.columns, dates=dates)
+        table: Table = given
         lacking = [n for n in self.columns if n not in table.columns]
         if lacking:
+            named = ", ".join(map(repr, lacking))
             raise DataError(
-                f"predict: {table.place(0).rpartition(':')[0] or 'the table'} must have the column "
-                f"{lacking[0]!r}, as in training, got {', '.join(table.columns)}"
+                f"predict: {table.place(0).rpartition(':')[0] or 'the table'} must have the "
+                f"{'column' if len(lacking) == 1 else 'columns'} {named}, as in training, got "
+                f"{', '.join(table.columns)}"
             )
-        return [
-            (table.place(i), {n: table.columns[n].value(i) for n in self.columns})
-            for i in range(len(table))
-        ]
+        found = []
+        for i in range(len(table)):
+            place = table.place(i)
+            row = {n: self._value(n, table.columns[n].value(i), place) for n in self.columns}
+            found.append((place, row))
+        return found
 
     def _known(self, path: Path) -> dict[str, str]:
         """The kinds of those columns that a file has: others are told when rows are read."""
         there = read_table(path, **self.dialect).columns
-        return {n: k for n, k in self.columns.items() if n in there}
+        kinds = {n: k for n, k in self.columns.items() if n in there}
+        return kinds | {n: "text" for n in self.commas if n in kinds}
 
     def _checked(self, row: dict[str, Any], what: str) -> dict[str, Any]:
         """The row, if it has what the network was trained on."""
@@ -127,11 +153,50 @@ class Rows(Form):
                 )
         lacking = [n for n in self.columns if n not in row]
         if lacking:
+            named = ", ".join(f"{n!r} ({self.columns[n]})" for n in lacking)
+            empty = ", ".join(f"{n}=" for n in lacking)
             raise DataError(
-                f"predict: {what} must have a value for {lacking[0]!r} "
-                f"({self.columns[lacking[0]]}); leave it empty ({lacking[0]}=) if it is missing"
+                f"predict: {what} must have a value for {named}; leave "
+                f"{'it' if len(lacking) == 1 else 'those'} empty ({empty}) if it is missing"
             )
-        return row
+        return {n: self._value(n, v, what) for n, v in row.items()}
+
+    def _value(self, name: str, value: Any, place: str) -> Any:
+        """A value as the column has it: texts of numbers are read as those of training were."""
+        if not isinstance(value, str):
+            return value
+        if value in MISSING or value in self.dialect.get("missing", ()):
+            return None
+        if self.columns.get(name) != "number":
+            return value
+        decimal = self.dialect.get("decimal") or ("," if name in self.commas else ".")
+        number = number_of(value, decimal)
+        if number is None:
+            raise DataError(
+                f"predict: {place}: column {name!r} must hold a number, as 82{decimal}5, got "
+                f"{value!r:.60}; correct it, or leave it empty if it is missing"
+            )
+        return number
+
+    def _tell_unknown(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Warn of categories that training did not have, once for each column."""
+        for name, known in self._encoding.columns.items():
+            if not isinstance(known, tuple):
+                continue
+            there = Counter(_category(row[name]) for row in rows if row.get(name) is not None)
+            odd = [value for value in there if value not in known]
+            if not odd:
+                continue
+            near = near_name(odd[0], known, 0.6)
+            more = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+            listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+            warnings.warn(
+                f"{name}: {odd[0]!r}{more} {'was' if len(odd) == 1 else 'were'} not there in "
+                f"training and counts as unknown, in {quantity(sum(there[o] for o in odd), 'row')}"
+                + (f"; did you mean {near}?" if near else "")
+                + f"; there was {listed}",
+                stacklevel=2,
+            )
 
     @property
     def describe(self) -> Callable[..., str]:
@@ -143,6 +208,17 @@ class Rows(Form):
             return " · ".join(said)
 
         return row
+
+
+def _category(value: Any) -> str:
+    """A value as the name of a category; 3.0 is the category 3."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value).strip()
+
+
+def commas_of(table: Table) -> tuple[str, ...]:
+    """The columns of numbers that were read with a decimal comma."""
+    return tuple(n for n, c in table.columns.items() if c.decimal == ",")
 
 
 class Tabular(Examples):
@@ -203,7 +279,7 @@ class Tabular(Examples):
         rows = self._features(training)
         kinds = {n: c.kind for n, c in rows.columns.items()}
         target = self.target.scaled(take(self.answers, training))
-        return Rows(target, TableEncoding(rows).state_dict(), kinds)
+        return Rows(target, TableEncoding(rows).state_dict(), kinds, commas=commas_of(rows))
 
     def examples(self, numbers: np.ndarray) -> Table:
         """Rows, without the target."""

@@ -53,7 +53,8 @@ class Column:
     | date     | datetime64 in microseconds; with a time zone, in UTC         | NaT     |
     | text     | Python's texts, in an array of objects                       | None    |
 
-    `order` says of dates as 3/12/2024 how they were read: "day-first" or "month-first".
+    `order` says of dates as 3/12/2024 how they were read: "day-first" or "month-first", and
+    `decimal` the sign in numbers, where they were texts.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Column:
     values: np.ndarray
     categories: tuple[str, ...] = ()
     order: str = ""
+    decimal: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -157,7 +159,7 @@ def of_texts(
     if kind in (None, "number"):
         numbers = _numbers(known, decimal)
         if numbers is not None:
-            return Column(name, "number", numbers[codes])
+            return Column(name, "number", numbers[codes], decimal=decimal)
         kind = kind or _kind(known, count, decimal)
         if kind == "number":
             at, text = first(lambda text: _numbers([text], decimal) is None)
@@ -239,6 +241,16 @@ def _has_thousands(texts: Sequence[str | None]) -> bool:
     with_commas = [text for text in texts if text and "," in text]
     sure = any(text.count(",") > 1 or "." in text for text in with_commas)
     return sure and all(map(_ENGLISH.fullmatch, with_commas))
+
+
+def number_of(text: str, decimal: str) -> float | None:
+    """The number that a text is, with a decimal sign as in the rest of its column; None if none.
+
+    >>> number_of("1.013,5", ","), number_of("82.5", ","), number_of("thirty", ".")
+    (1013.5, 82.5, None)
+    """
+    values = _numbers([text.strip()], decimal)
+    return None if values is None else float(values[0])
 
 
 def _pointed(text: str, decimal: str) -> str:
@@ -417,6 +429,7 @@ __all__ = [
     "in_order",
     "joined",
     "mistaken",
+    "number_of",
     "of_array",
     "of_texts",
 ]
