@@ -113,6 +113,10 @@ class FunctionOp(Op):
             return found
         return tuple(None if g is None else g.array for g in found)
 
+    def watched(self, inputs: Sequence[Any], observer: Any) -> Tensor:
+        """What `forward` gives, where this observer sees each of its steps."""
+        return self.call.value(inputs, observer)
+
 
 class _Call:
     """One application: the arguments, what became of them, and how to go back."""
@@ -132,12 +136,12 @@ class _Call:
         self.sources: list[Any] = []
         self.dtype: Any = None
 
-    def run(self) -> None:
-        """Call the user's `forward`, of which nobody sees and the tape keeps nothing."""
+    def run(self, observer: Any = None) -> None:
+        """Call the user's `forward`, which only this observer sees; the tape keeps nothing."""
         arguments = list(self.fixed)
         for i, t in zip(self.positions, self.tensors, strict=True):
             arguments[i] = t
-        with Setting(grad_enabled=False), observing(alone=True):
+        with Setting(grad_enabled=False), observing(observer, alone=True):
             result = self.function._forwarded(self.ctx, arguments)
         self.several = isinstance(result, tuple | list)
         self.outputs = list(result) if self.several else [result]
@@ -227,6 +231,21 @@ class _Call:
         again.ctx.needs_input_grad = self.ctx.needs_input_grad
         again.slopes = self.slopes
         return again
+
+    def value(self, inputs: Sequence[Any], observer: Any = None) -> Tensor:
+        """What the same call gives at other inputs; several outputs as one flat Tensor. This
+        observer sees its steps.
+        """
+        arguments = list(self.fixed)
+        for i, x in zip(self.positions, inputs, strict=True):
+            arguments[i] = x if isinstance(x, Tensor) else wrap(np.asarray(x))
+        again = _Call(self.function, tuple(arguments))
+        again.run(observer)
+        if not again.several:
+            return again.outputs[0]
+        flat = [reshape(again.outputs[i], (-1,)).astype(again.dtype) for i in again.parts]
+        with observing(observer, alone=True):
+            return concat(flat)
 
     # -- backward -------------------------------------------------------------------------------
 
@@ -341,16 +360,7 @@ def _op_class(function: Any, names: tuple[str, ...], saves: tuple[str, ...]) -> 
     """The class of the ops of a Function of which these inputs are kept."""
 
     def forward(self: FunctionOp, xp: Any, *inputs: Any) -> Any:
-        call = self.call
-        arguments = list(call.fixed)
-        for i, x in zip(call.positions, inputs, strict=True):
-            arguments[i] = x if isinstance(x, Tensor) else wrap(np.asarray(x))
-        again = _Call(function, tuple(arguments))
-        again.run()
-        if not again.several:
-            y = again.outputs[0]
-        else:
-            y = concat([reshape(again.outputs[i], (-1,)).astype(again.dtype) for i in again.parts])
+        y = self.call.value(inputs)
         return y if xp is TENSORS else y.array
 
     def backward(self: FunctionOp, xp: Any, grad_y: Any, *saved: Any) -> Any:

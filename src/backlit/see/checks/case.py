@@ -96,7 +96,7 @@ RANKS = {
     "upstream flipped": 5.6,
     "shifted": 5.8,
     "another order": 5.9,
-    "one row": 6.0,
+    "one row": 7.55,
     "summed over an axis": 6.2,
     "summed over all": 6.3,
     "last use": 6.5,

@@ -23,6 +23,7 @@ from .families import families
 from .insides import arrivals, derivatives, inner, operands, stretches
 from .last_resorts import exchanges
 from .paths import paths
+from .report import unnamed
 from .simple import simple
 
 #: Where the mistakes are looked for, in this order, until some fit.
@@ -52,13 +53,6 @@ def explain_all(
         found[k] = explain(experiment, op, answers, k, until, told, brief=brief)
         told |= {unnamed(c.title, c.input) for c in found[k]}
     return [found[k] for k in wrong]
-
-
-def unnamed(title: str, name: str) -> str:
-    """A title without the name of the input whose gradient it speaks of."""
-    return title.replace(f"gradient of {name}", "gradient").replace(
-        f"{name}'s gradient", "gradient"
-    )
 
 
 def case_of(experiment: Experiment, op: Op, answers: list[Answer], k: int) -> Case | None:
@@ -110,7 +104,9 @@ def explain(
                 break
             if _fits(case, cause, predict):
                 found.append(cause)
-        if found and (stage not in (simple, factors) or min(c.rank for c in found) < PLAIN):
+        if found and (
+            stage not in (simple, factors, families) or min(c.rank for c in found) < PLAIN
+        ):
             break
     unique: dict[tuple[str, str], Cause] = {}
     for cause in sorted(found, key=lambda c: c.rank):

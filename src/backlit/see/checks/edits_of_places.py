@@ -28,6 +28,12 @@ def permuted(e: ast.Call, method: bool) -> Iterator[Change]:
             yield Change(
                 e, new, "transposed", f"the axes of `{text(e)}` are in the wrong order", 0.1
             )
+            if getattr(e.func, "attr", "") == "reshape":
+                places = [str(order.index(entry)) for entry in entries]
+                turn = ast.Attribute(new, "transpose", ast.Load())
+                turned = ast.Call(turn, [parsed(p) for p in places], [])
+                words = f"`{text(e)}` is a reshape where axes must be exchanged"
+                yield Change(e, turned, "transposed", words, 0.11)
 
 
 def ranges(e: ast.Call, name: str) -> Iterator[Change]:

@@ -12,6 +12,9 @@ import numpy as np
 
 from .edit import SELF, Change, text
 
+#: Of more numbers no products of two are tried.
+_SCALES = 6
+
 
 def is_numeric(value: Any) -> bool:
     """Whether something is an array, or a number, that can be reckoned with."""
@@ -179,6 +182,9 @@ def labels(node: ast.expr, value: Any, known: Sequence[Atom], root: bool) -> Ite
     shape = np.shape(value)
     if not root or len(shape) not in (1, 2) or np.asarray(value).dtype.kind != "f":
         return
+    named = [text(node)] if isinstance(node, ast.Name | ast.Attribute) else []
+    named += [q.text for q in known if np.shape(q.value) == shape]
+    size = f"{named[0]}.shape[-1]" if named else str(shape[-1])  # right for other sizes, too
     for q in known:
         t = np.asarray(q.value)
         fits = t.shape == shape[:1] if len(shape) == 2 else t.shape == ()
@@ -189,7 +195,7 @@ def labels(node: ast.expr, value: Any, known: Sequence[Atom], root: bool) -> Ite
                 "path missing",
                 f"the term −1 at the label `{q.text}` is missing",
                 0.3,
-                f"{SELF} - np.eye({shape[-1]})[{q.text}]",
+                f"{SELF} - np.eye({size})[{q.text}]",
             )
             for count in known if len(shape) == 2 else ():
                 if np.shape(count.value) == shape[:1] and count is not q:
@@ -199,12 +205,12 @@ def labels(node: ast.expr, value: Any, known: Sequence[Atom], root: bool) -> Ite
                         "path missing",
                         f"the term −{count.text} at the label `{q.text}` is missing",
                         0.35,
-                        f"{SELF} - np.eye({shape[-1]})[{q.text}] * {count.text}[:, None]",
+                        f"{SELF} - np.eye({size})[{q.text}] * {count.text}[:, None]",
                     )
 
 
-def combined(node: ast.expr, value: Any, atoms: Sequence[Atom]) -> Iterator[Change]:
-    """Terms of two names: a matrix product, a penalty's weight times a parameter."""
+def combined(node: ast.expr, value: Any, atoms: Sequence[Atom], root: bool) -> Iterator[Change]:
+    """Terms of several names: a matrix product, a penalty's weight times a parameter."""
     shape = np.shape(value)
     old = text(node)
     numbers = [q for q in atoms if np.shape(q.value) == () and not q.size]
@@ -225,6 +231,8 @@ def combined(node: ast.expr, value: Any, atoms: Sequence[Atom]) -> Iterator[Chan
                 terms.append((f"{a.text} @ {b.text}.T", shape))
         if a.text < b.text and broadcasts(m, shape) and broadcasts(n, shape):
             terms.append((f"{a.text} * {b.text}", shape))
+    rank = 0.5 if root else 0.55
+    terms += [(term, shape) for term in _of_three(shape, numbers, arrays)]
     for term, _ in terms:
         for sign in "+-":
             yield Change(
@@ -232,6 +240,27 @@ def combined(node: ast.expr, value: Any, atoms: Sequence[Atom]) -> Iterator[Chan
                 None,
                 "path missing",
                 f"the term `{sign} {term}` is missing at `{old}`",
-                0.5,
+                rank,
                 f"{SELF} {sign} {term}",
             )
+
+
+def _of_three(
+    shape: tuple[int, ...], numbers: Sequence[Atom], arrays: Sequence[Atom]
+) -> Iterator[str]:
+    """Products of three: 0.5 * x * dt, 2 * g * c * w, c * a / n ** 2."""
+    like = [q for q in arrays if np.shape(q.value) == shape and is_float(q.value)]
+    thin = [
+        q for q in arrays if np.shape(q.value) != shape and broadcasts(np.shape(q.value), shape)
+    ]
+    scales = [q for q in (*numbers, *thin) if is_float(q.value)][:_SCALES]
+    for one, two in itertools.combinations(like, 2):
+        for factor in ("0.5", "2"):
+            yield f"{factor} * {one.text} * {two.text}"
+    for q in like:
+        for one, two in itertools.combinations(scales, 2):
+            yield f"{one.text} * {two.text} * {q.text}"
+            yield f"2 * {one.text} * {two.text} * {q.text}"
+        for one, two in itertools.permutations(scales, 2):
+            yield f"{one.text} * {q.text} / {two.text}"
+            yield f"{one.text} * {q.text} / {two.text} ** 2"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from .edit import Change, parsed, text
 from .edits_of_calls import calls, exchanged_factors
+from .edits_of_names import lengths, names_exchanged, symmetric
 from .edits_of_parentheses import parentheses
 from .edits_of_places import orders, places
 
@@ -21,6 +22,7 @@ def of_text(function: ast.FunctionDef) -> Iterator[Change]:
     for node in ast.walk(function):
         if isinstance(node, ast.BinOp):
             yield from _operators(node)
+            yield from symmetric(node)
             yield from parentheses(node) if node not in inside else ()
         elif isinstance(node, ast.UnaryOp) and node in steps:
             yield Change(node, node.operand, "flipped", f"`::{text(node)}` flips it", 0.0)
@@ -32,6 +34,7 @@ def of_text(function: ast.FunctionDef) -> Iterator[Change]:
             yield from _constants(node)
         elif isinstance(node, ast.Call):
             yield from calls(node)
+            yield from lengths(node)
         elif isinstance(node, ast.Compare):
             yield from _comparisons(node)
         elif isinstance(node, ast.Subscript):
@@ -105,6 +108,10 @@ def _product(e: ast.BinOp) -> Iterator[Change]:
     yield Change(e, left, _kind_of(right), _too_many(right, op), 0.05)
     alone = right if times else ast.BinOp(ast.Constant(1), ast.Div(), right)
     yield Change(e, alone, _kind_of(left), _too_many(left, ast.Mult), 0.05)
+    if not isinstance(right, ast.Constant):
+        words = f"`{text(right)}` {'multiplies' if times else 'divides'} where a factor 2 belongs"
+        doubled = ast.BinOp(ast.Constant(2), ast.Mult(), left)
+        yield Change(e, doubled, "factor replaced", words, 0.25)
     if times:
         words = f"`{text(right)}` is a factor where it is a term"
         yield Change(e, ast.BinOp(left, ast.Add(), right), "factor replaced", words, 0.2)
@@ -182,6 +189,7 @@ def _comparisons(e: ast.Compare) -> Iterator[Change]:
 
 
 def _statements(s: ast.stmt) -> Iterator[Change]:
+    yield from names_exchanged(s)
     if isinstance(s, ast.AugAssign):
         yield from _another_operator(s)
     elif isinstance(s, ast.Assign) and len(s.targets) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,17 +49,30 @@ def of_value(
     if not floats:
         return
     yield from _other_side(node, atoms, library)
+    numbers = {float(q.value) for q in atoms if np.ndim(q.value) == 0 and not q.size}
     for template, kind, words, rank in (
         *_signs(len(shape)),
         *_functions(library, isinstance(node, ast.Name | ast.Attribute)),
         *_along_axes(shape),
     ):
         divisor = template.partition(f"{SELF} / ")[2]
-        yield Change(node, None, kind, words.format(old), rank + inner, template, divisor)
+        later = _NAMED * (_number_in(template) in numbers)  # it has a name, which is put in, too
+        rank += inner + later
+        yield Change(node, None, kind, words.format(old), rank, template, divisor)
     yield from folded(node, shape, atoms, root)
     for q in atoms:
         if q.text != old and _meets(q.value, shape):
             yield from terms(node, old, shape, q, root, library, roots)
+
+
+#: What is added to the rank of a number that a name has there.
+_NAMED = 0.15
+
+
+def _number_in(template: str) -> float | None:
+    """The number by which a template multiplies, divides or raises."""
+    found = re.search(rf"^([\d.]+) \* {SELF}$|^{SELF} (?:/|\*\*) ([\d.]+)$", template)
+    return float(found[1] or found[2]) if found else None
 
 
 #: What belongs there as a template, the mistake's kind, words with {} for what is written, rank.

@@ -87,6 +87,8 @@ def _compute_times(t: Trial, k: int, q: Quantity, power: int) -> Covered:
     values = q.of(t)
     columns = t.columns[k]
     shape = t.inputs[k].shape
+    if np.isnan(values).any():  # what is not defined everywhere was multiplied in nowhere
+        return np.full(len(columns.index), np.nan), np.ones(len(columns.index), bool)
     with np.errstate(all="ignore"):
         factor = values if power > 0 else 1 / values
         if q.side == "input":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,10 +80,12 @@ def judge(
         if not unsummed.keys() >= set(repair.positions):
             kinds.setdefault((repair.kind, repair.positions), repair)
     changed = [_edit(experiment, r) for r in kinds.values()]
-    explained = explain_all(experiment, op, answers, positions, brief=bool(changed))
+    mended = {k for r in found for k in r.positions}
+    explained = explain_all(experiment, op, answers, positions, brief=mended >= set(positions))
     tied = [[_ties(f)] for f in wrong if f.ties_only]
     result.causes = merge([*tied, *explained])
     result.causes = [*shapes, *told_once(changed, result.causes)]
+    _say_what_stays(result, experiment, positions)
     if all(is_of_backlit(inspect.unwrap(f)) for f in (type(op).forward, type(op).backward)):
         for cause in result.causes:
             cause.fix = f"{op.name} is an op of Backlit itself: report this with the inputs"
@@ -139,6 +142,8 @@ def told_once(changed: list[Cause], others: list[Cause]) -> list[Cause]:
     if not changed or not others:
         return changed or others
     first = others[0]
+    if _explained(first) > _explained(changed[0]):
+        return [*others, *changed]
     alike = first.input == changed[0].input and len(others) == 1
     put_in = len(changed[0].detail["new"]) > len(changed[0].detail["old"])
     if alike and put_in and (first.kind, changed[0].kind) == ("mean or sum", "constant"):
@@ -149,6 +154,31 @@ def told_once(changed: list[Cause], others: list[Cause]) -> list[Cause]:
         first.detail |= changed[0].detail
         return [first, *changed[1:]]
     return [*changed, *others]
+
+
+def _explained(cause: Cause) -> set[str]:
+    """The inputs whose gradients a cause explains."""
+    return set(re.split(", | and ", cause.input))
+
+
+def _say_what_stays(result: CheckResult, experiment: Experiment, wrong: Sequence[int]) -> None:
+    """Note which wrong gradients the first cause leaves unexplained, and which no cause explains:
+    one mistake often spoils several, and what explains one of them may be an accident.
+    """
+    if not result.causes or not result.causes[0].input:
+        return
+    names = [experiment.names[k] for k in wrong]
+    first = _explained(result.causes[0])
+    every = set().union(*map(_explained, result.causes))
+    left, never = [n for n in names if n not in first], [n for n in names if n not in every]
+    if never:
+        result.notes.append(
+            f"no cause explains the gradient of {' and '.join(never)}, which is wrong, too"
+        )
+    elif left:
+        result.notes.append(
+            f"the first cause leaves the gradient of {' and '.join(left)} wrong: see the others"
+        )
 
 
 def _ties(finding: Any) -> Cause:

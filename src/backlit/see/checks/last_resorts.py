@@ -151,6 +151,8 @@ def _two_factors(t: Trial, k: int, one: Quantity, a: int, two: Quantity, b: int)
     first, mask = times(t, k, one, a)
     with np.errstate(all="ignore"):
         f = np.broadcast_to(two.of(t), t.inputs[k].shape).reshape(-1)[t.columns[k].index]
+        if np.isnan(f).any() or np.isnan(first[mask]).any():
+            return np.full(len(f), np.nan), np.ones(len(f), bool)
         p = first * f if b > 0 else first / f
     want = np.abs(t.want(k))  # what has a gradient where a factor of it is 0 has no such factor
     known = mask & (np.isfinite(p) | (want > FIT * np.max(want, initial=0.0)))

@@ -21,6 +21,7 @@ from ...tensor import Tensor
 from .case import FIT
 from .compare import compare
 from .edit import SELF, Change, parsed, text
+from .edits_of_names import at_the_turn, of_several
 from .edits_of_terms import combined, is_float, is_numeric, labels
 from .edits_of_text import of_text
 from .edits_of_values import of_value
@@ -137,11 +138,15 @@ class _Search:
         self.library = next((n for n in ("np", "numpy") if known.get(n) is np), "")
         self.on_tensors = False  # the backward computes with Tensors: `torch` has its functions
         self.codes: dict[str, Any] = {}
+        self.others: OtherSizes | None = None
         self.unpacked = unpacked(source)
         self.roots = takes_a_root(source.op)
         plain = self._compiled()
         self.cost = cost_of(lambda: self._gradients(plain), *trial.inputs, trial.y)
         self.base = self._gradients(plain)
+        if self.base is not None:  # of what the backward declares no derivative nothing is asked
+            given = [k for k, g in enumerate(self.base) if g is not None or k in wrong]
+            self.goal.positions = tuple(k for k in positions if k in given)
 
     def run(self) -> list[Repair]:
         """The repairs, in order of their rank."""
@@ -153,7 +158,9 @@ class _Search:
             if self.work.over or len(found) == CHOICE:
                 break
             if found and rank > found[0].rank + NEAR:
-                break
+                found = self._at_all_sizes(found)
+                if found:
+                    break
             key = (id(change.node), change.template or text(change.new))
             if key in tried:
                 continue
@@ -173,7 +180,7 @@ class _Search:
         """
         if not found:
             return found
-        others = OtherSizes(self.experiment)
+        others = self.others = self.others or OtherSizes(self.experiment)
         failures = [
             others.failures(self.source.op.with_backward(r.made), frozenset(r.positions))
             for r in found
@@ -413,12 +420,19 @@ class _Search:
             if demerit is None:
                 continue
             atoms = atoms_of({**place.names, **self.outer}, self.goal.trial.upstream, self.unpacked)
+            several = of_several(place.node, place.value, place.root, place.names, atoms)
+            found += [(c.rank + demerit, c, place.unit, place) for c in several]
             if not is_numeric(place.value):
                 continue
+            atoms += at_the_turn(self._loops(place.node), place.names, atoms)
             changes = [
                 *of_value(place.node, place.value, atoms, place.root, library, self.roots),
                 *(labels(place.node, place.value, atoms, place.root) if by_numpy else ()),
-                *(combined(place.node, place.value, atoms) if place.root else ()),
+                *(
+                    combined(place.node, place.value, atoms, place.root)
+                    if place.root or isinstance(place.node, ast.BinOp)
+                    else ()
+                ),
             ]
             parent = self.parents[id(place.node)][0]
             if isinstance(parent, ast.Assign) and getattr(place.node, "id", "") in self.unpacked:
@@ -434,6 +448,16 @@ class _Search:
             return self.library
         known = self.source.units[0].function.__globals__
         return "torch" if isinstance(known.get("torch"), types.ModuleType) else ""
+
+    def _loops(self, node: ast.AST) -> list[str]:
+        """The names that count the turns of the loops around a node, the outermost first."""
+        names: list[str] = []
+        at: Any = node
+        while id(at) in self.parents:
+            at = self.parents[id(at)][0]
+            if isinstance(at, ast.For) and isinstance(at.target, ast.Name):
+                names.insert(0, at.target.id)
+        return names
 
     def _demerit(self, moves: frozenset[int] | None) -> float | None:
         """What is added to the rank of a change at a place that moves these; None: leave it out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -113,20 +114,32 @@ def merge(causes: Sequence[list[Cause]]) -> list[Cause]:
     """The causes of several inputs in one ranking; the same mistake in several inputs is one cause,
     and stands before those that explain fewer of them.
     """
-    result: list[Cause] = []
+    alike: list[list[Cause]] = []
     for cause in sorted((c for group in causes for c in group), key=lambda c: c.rank):
-        same = next(
-            (
-                c
-                for c in result
-                if c.kind == cause.kind
-                and c.title.replace(c.input, "") == cause.title.replace(cause.input, "")
-            ),
-            None,
-        )
+        same = next((group for group in alike if _same(group[0], cause)), None)
         if same is None:
-            result.append(cause)
-        elif cause.input and cause.input not in same.input.split(", "):
-            same.input += f", {cause.input}"
-            same.title = f"{same.title} (and {cause.input})"
-    return sorted(result, key=lambda c: (-(c.input.count(",") + 1), c.rank))
+            alike.append([cause])
+        elif cause.input and cause.input not in [c.input for c in same]:
+            same.append(cause)
+    for group in alike:
+        first, names = group[0], [c.input for c in group]
+        if len(group) > 1:
+            first.title += f" (and {', '.join(names[1:])})"
+            first.input = ", ".join(names)
+    alike.sort(key=lambda group: (-len(group), group[0].rank))
+    return [group[0] for group in alike]
+
+
+def unnamed(title: str, name: str) -> str:
+    """A title without the name of the input whose gradient it speaks of."""
+    return title.replace(f"gradient of {name}", "gradient").replace(
+        f"{name}'s gradient", "gradient"
+    )
+
+
+def _same(one: Cause, two: Cause) -> bool:
+    """Whether two causes are one mistake, in the gradients of two inputs."""
+    titles = [(c.title, c.input) for c in (one, two)]
+    spoken = {unnamed(*t) for t in titles}
+    anywhere = {re.sub(rf"(?<!\w){re.escape(n)}(?!\w)", "", t) if n else t for t, n in titles}
+    return one.kind == two.kind and 1 in (len(spoken), len(anywhere))

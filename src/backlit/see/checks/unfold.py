@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ...array_api import stack
 from ...array_api.namespace import TENSORS
 from ...autograd import fit, step_back, walk_back
 from ...backend import numpy_backend as NUMPY
@@ -27,6 +28,7 @@ from ...op import Elementwise, Op
 from ...ops import elementwise, movement
 from ...state import Setting, observing
 from ...tensor import Tensor, wrap
+from .numpy_functions import tensor_of
 from .probe import Probe, rebound
 
 #: (step, input of the step, what is done to the gradient that leaves there): "cut", "negate",
@@ -149,7 +151,7 @@ class Tape:
 
         alone = observing(observe, alone=True)  # the steps are none of the user's
         with alone, Setting(grad_enabled=False), np.errstate(all="ignore"):
-            self.result = _run(op, tensors)
+            self.result = _run(op, tensors, observe)
         self.end = known.get(id(self.result))
 
     def _name(
@@ -301,8 +303,10 @@ class Tape:
                 yield self.text(("step", j)), step.value
 
 
-def _run(op: Op, tensors: list[Any]) -> Any:
+def _run(op: Op, tensors: list[Any], observe: Any) -> Any:
     """The forward of an op on Tensors; that of a gate on probes, with what it calls."""
+    if hasattr(op, "watched"):  # its forward is one step to whoever looks on: it is told to show
+        return op.watched(tensors, observe)
     if not isinstance(op, Gate):
         return op.forward(TENSORS, *tensors)
     function = inspect.unwrap(op.value)
@@ -313,6 +317,8 @@ def _run(op: Op, tensors: list[Any]) -> Any:
         y = rebound(function)(*[Probe(t) if isinstance(t, Tensor) else t for t in tensors])
     if op.is_pair and isinstance(y, tuple) and len(y) == 2:
         y = y[0]
+    if isinstance(y, list | tuple) and any(isinstance(part, Probe) for part in y):
+        return stack([tensor_of(part) for part in y])  # as a gate's several outputs come
     return y.tensor if isinstance(y, Probe) else y
 
 
