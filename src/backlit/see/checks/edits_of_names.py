@@ -11,6 +11,7 @@ import numpy as np
 
 from .edit import Change, parsed, text
 from .edits_of_terms import Atom, is_float
+from .numpy_names import MODULES
 
 #: An expression of more different names than these is too long to exchange any two of them.
 _NAMES = 6
@@ -75,16 +76,17 @@ def named_in(e: ast.AST) -> dict[str, list[ast.AST]]:
 
 
 def names_exchanged(s: ast.stmt) -> Iterator[Change]:
-    """Two names that stand for each other in a statement: q / p for p / q."""
-    e = getattr(s, "value", None)
-    if not isinstance(e, ast.BinOp | ast.UnaryOp):
-        return
-    named = {n: at for n, at in named_in(e).items() if n not in ("np", "xp", "math", "self")}
-    for one, two in itertools.combinations(named, 2) if len(named) <= _NAMES else ():
-        instead = {id(n): parsed(two) for n in named[one]}
-        instead |= {id(n): parsed(one) for n in named[two]}
-        words = f"`{one}` and `{two}` are exchanged in `{text(e)}`"
-        yield Change(e, rebuilt(e, instead), "inputs exchanged", words, 0.06)
+    """Two names that stand for each other in a value of a statement: q / p for p / q."""
+    value = getattr(s, "value", None)
+    for e in value.elts if isinstance(value, ast.Tuple) else [value]:
+        if not isinstance(e, ast.BinOp | ast.UnaryOp):
+            continue
+        named = {n: at for n, at in named_in(e).items() if n not in (*MODULES, "self")}
+        for one, two in itertools.combinations(named, 2) if len(named) <= _NAMES else ():
+            instead = {id(n): parsed(two) for n in named[one]}
+            instead |= {id(n): parsed(one) for n in named[two]}
+            words = f"`{one}` and `{two}` are exchanged in `{text(e)}`"
+            yield Change(e, rebuilt(e, instead), "inputs exchanged", words, 0.06)
 
 
 def names_replaced(e: ast.expr, known: Sequence[Atom]) -> Iterator[Change]:
@@ -162,7 +164,7 @@ def _chain(e: ast.expr, op: type = ast.Mult) -> list[tuple[ast.expr, type]]:
 def _product(listed: Sequence[tuple[ast.expr, type]]) -> ast.expr:
     """The product of these factors, without ones."""
     kept = [f for f in listed if not (isinstance(f[0], ast.Constant) and f[0].value == 1)]
-    product = kept[0][0]
+    product: ast.expr = kept[0][0] if kept else ast.Constant(1)
     for factor, op in kept[1:]:
         minus = isinstance(product, ast.UnaryOp) and text(product) == "-1"
         product = ast.UnaryOp(ast.USub(), factor) if minus else ast.BinOp(product, op(), factor)
@@ -229,7 +231,7 @@ def masks(e: ast.expr, value: Any, known: Sequence[Atom]) -> Iterator[Change]:
         if np.shape(q.value) != value.shape or q.upstream:
             continue
         kind = np.asarray(q.value).dtype.kind
-        forms = (q.text, f"~{q.text}") if kind == "b" else ()
+        forms: tuple[str, ...] = (q.text, f"~{q.text}") if kind == "b" else ()
         if kind == "f" and isinstance(e.comparators[0], ast.Constant):
             forms = tuple(f"{q.text} {sign} 0" for sign in ("<=", ">", "<", ">="))
         for form in forms:
@@ -270,6 +272,17 @@ def lengths(e: ast.Call) -> Iterator[Change]:
         yield Change(e, size, "mean or sum", words, 0.02)
 
 
+def loops_around(node: ast.AST, parents: Mapping[int, tuple[Any, str, Any]]) -> list[str]:
+    """The names that count the turns of the loops around a node, the outermost first."""
+    names: list[str] = []
+    at: Any = node
+    while id(at) in parents:
+        at = parents[id(at)][0]
+        if isinstance(at, ast.For) and isinstance(at.target, ast.Name):
+            names.insert(0, at.target.id)
+    return names
+
+
 def at_the_turn(
     loops: Sequence[str], names: Mapping[str, Any], known: Sequence[Atom]
 ) -> list[Atom]:
@@ -285,5 +298,5 @@ def at_the_turn(
         )
         if within:
             label = f"{q.text}[{', '.join(loops[:count])}]"
-            found.append(Atom(label, float(q.value[tuple(index)]), upstream=True))  # type: ignore[arg-type]
+            found.append(Atom(label, float(q.value[tuple(index)]), upstream=True))
     return found

@@ -172,7 +172,7 @@ def _reshaped(node: ast.expr, shape: tuple[int, ...], atoms: Sequence[Atom]) -> 
                     "transposed",
                     f"`{text(node)}` puts the elements in the wrong order",
                     0.1,
-                    f"{text(inside)}.reshape({q.text}.shape)",
+                    f"({text(inside)}).reshape({q.text}.shape)",
                 )
 
 

@@ -46,6 +46,7 @@ MISTAKEN = {
     "tril": ("triu",),
     "triu": ("tril",),
     "argmax": ("argmin",),
+    "argmin": ("argmax",),
     "std": ("var",),
     "var": ("std",),
     "outer": ("dot", "multiply"),

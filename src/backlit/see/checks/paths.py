@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import GradientError
 from ...gates import Gate
 from ...ops import elementwise
 from ...ops.reductions import Extreme
@@ -60,7 +61,7 @@ def pulled(
     def pull() -> list[np.ndarray | None] | None:
         try:
             return tape.pull(t.upstream, broken, instead, saved, scaled)
-        except (ValueError, IndexError, TypeError):
+        except (ValueError, IndexError, TypeError, GradientError):
             return None
 
     plain = instead is None and saved is None and scaled is None

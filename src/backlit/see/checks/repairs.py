@@ -21,7 +21,7 @@ from ...tensor import Tensor
 from .case import FIT
 from .compare import compare
 from .edit import SELF, Change, parsed, text
-from .edits_of_names import at_the_turn, of_several
+from .edits_of_names import at_the_turn, loops_around, of_several
 from .edits_of_terms import combined, is_float, is_numeric, labels
 from .edits_of_text import of_text
 from .edits_of_values import of_value
@@ -140,6 +140,9 @@ class _Search:
         self.codes: dict[str, Any] = {}
         self.others: OtherSizes | None = None
         self.unpacked = unpacked(source)
+        loops = [n for u in source.units for n in ast.walk(u.tree) if isinstance(n, ast.For)]
+        self.last = self.unpacked | {n.id for f in loops for n in ast.walk(f.target)
+                                     if isinstance(n, ast.Name)}  # fmt: skip
         self.roots = takes_a_root(source.op)
         plain = self._compiled()
         self.cost = cost_of(lambda: self._gradients(plain), *trial.inputs, trial.y)
@@ -419,12 +422,12 @@ class _Search:
             demerit = self._demerit(place.moves)
             if demerit is None:
                 continue
-            atoms = atoms_of({**place.names, **self.outer}, self.goal.trial.upstream, self.unpacked)
+            atoms = atoms_of({**place.names, **self.outer}, self.goal.trial.upstream, self.last)
             several = of_several(place.node, place.value, place.root, place.names, atoms)
             found += [(c.rank + demerit, c, place.unit, place) for c in several]
             if not is_numeric(place.value):
                 continue
-            atoms += at_the_turn(self._loops(place.node), place.names, atoms)
+            atoms += at_the_turn(loops_around(place.node, self.parents), place.names, atoms)
             changes = [
                 *of_value(place.node, place.value, atoms, place.root, library, self.roots),
                 *(labels(place.node, place.value, atoms, place.root) if by_numpy else ()),
@@ -448,16 +451,6 @@ class _Search:
             return self.library
         known = self.source.units[0].function.__globals__
         return "torch" if isinstance(known.get("torch"), types.ModuleType) else ""
-
-    def _loops(self, node: ast.AST) -> list[str]:
-        """The names that count the turns of the loops around a node, the outermost first."""
-        names: list[str] = []
-        at: Any = node
-        while id(at) in self.parents:
-            at = self.parents[id(at)][0]
-            if isinstance(at, ast.For) and isinstance(at.target, ast.Name):
-                names.insert(0, at.target.id)
-        return names
 
     def _demerit(self, moves: frozenset[int] | None) -> float | None:
         """What is added to the rank of a change at a place that moves these; None: leave it out."""
