@@ -16,7 +16,8 @@ import pytest
 import backlit as bl
 from backlit import nn, see
 from backlit.errors import ArgumentError
-from backlit.see.show.draw.labels import Labels
+from backlit.see.records.value import Value
+from backlit.see.show.draw.labels import Labels, value_text
 from backlit.see.show.draw.layout import METRICS, layout
 from backlit.see.show.draw.overview import READABLE, in_rows, overview, scale
 from backlit.see.show.draw.svg import scene
@@ -998,3 +999,8 @@ def test_a_stop_that_is_seen_does_not_move_the_drawing(browser, tmp_path):
         for k in range(1, 7)
     }
     assert len(views) == 1
+
+
+def test_whole_numbers_have_their_ends_where_others_have_a_norm():
+    assert value_text(Value(np.arange(65).reshape(5, 13))) == "5×13 0 … 64"
+    assert value_text(Value(np.full((2, 2), 3.0))) == "2×2 ‖6‖"

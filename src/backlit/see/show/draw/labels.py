@@ -16,7 +16,8 @@ from .bodies import Opened
 
 
 def value_text(v: Value | None) -> str:
-    """An array in few characters: a number, a short list, or its shape and norm."""
+    """An array in few characters: a number, a short list, or its shape and norm; of whole numbers,
+    which may be names, the least and the largest."""
     if v is None:
         return ""
     if v.shape == () or v.size == 1:
@@ -24,6 +25,9 @@ def value_text(v: Value | None) -> str:
     if len(v.shape) == 1 and v.size <= 3:
         return v.text(3)
     shape = "×".join(map(str, v.shape))
+    if v.dtype.kind in "iu" and v.size:
+        low, high = v.statistics["min"], v.statistics["max"]
+        return f"{shape} {number(low)} … {number(high)}"
     return f"{shape} ‖{_norm(v)}‖"
 
 
