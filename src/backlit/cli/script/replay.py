@@ -164,7 +164,7 @@ def _of_several(loss: Tensor, calls: Sequence[Call], turned: Turned, told: str) 
     batch = [_copy(x) for x in given if x.node is None][:1] or [wrap(loss.array.copy())]
     modules = list({id(c.module): c.module for c in calls}.values())
     parts, inputs = Parts(modules), [*batch, batch[0]]
-    return Replay(parts, inputs, again, lambda made, _: made, told, through)
+    return Replay(parts, inputs, again, lambda made, _: made, told, through=through)
 
 
 def _called(call: Call) -> Callable[[dict[Any, Any]], None]:
