@@ -1,6 +1,7 @@
 """An optimizer's step under the microscope: what it says is what the optimizer does."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -216,6 +217,7 @@ def test_a_twin_shares_nothing_and_keeps_common_counters():
 def test_a_report_knows_the_next_update_of_rules_whose_state_has_other_shapes():
     class Run:
         clip_norm = clip_value = None
+        used: ClassVar[dict] = {}
 
     for rule in (optim.Adafactor, optim.NAdam, optim.Muon):
         w = matrix("float64")
