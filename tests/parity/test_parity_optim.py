@@ -459,9 +459,10 @@ def test_the_trainer_follows_a_schedule(build, every):
             out = theirs(torch.tensor(x[i : i + 3]))
             torch.nn.functional.cross_entropy(out, torch.tensor(y[i : i + 3])).backward()
             other.step()
+            used = other.param_groups[0]["lr"]
             if every == "step":
                 schedule.step()
-        rates.append(other.param_groups[0]["lr"])
+        rates.append(used)
         if every == "epoch":
             schedule.step()
     # After its last step PyTorch's OneCycleLR goes on beyond the end.
