@@ -465,8 +465,7 @@ def test_the_trainer_follows_a_schedule(build, every):
         rates.append(used)
         if every == "epoch":
             schedule.step()
-    # After its last step PyTorch's OneCycleLR goes on beyond the end.
-    assert [record["lr"] for record in history][:-1] == rates[:-1]
+    assert [record["lr"] for record in history] == rates
     for name, p in theirs.named_parameters():
         np.testing.assert_allclose(
             getattr(ours, name).numpy(), p.detach().numpy(), rtol=1e-4, atol=1e-5
@@ -514,7 +513,8 @@ def bowl(w):
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("loss", [rosenbrock, bowl], ids=lambda f: f.__name__)
 def test_lbfgs_takes_pytorchs_steps(loss, settings):
-    start = np.array([-1.2, 1.0, 0.7, -0.3])
+    # Not by the saddle of Rosenbrock's valley, where the last bit decides where the search goes.
+    start = np.array([1.2, 1.1, 1.3, 1.5])
     values = []
     for lib, kind in ((bl, optim), (torch, torch.optim)):
         w = lib.tensor(start, requires_grad=True)
@@ -531,11 +531,8 @@ def test_lbfgs_takes_pytorchs_steps(loss, settings):
             path.append(optimizer.step(closure).item())
         values.append((path, calls, w.detach().numpy()))
     (path, calls, w), (their_path, their_calls, v) = values
-    # Whether a line search asks once more can hang on the last bit of a value.
-    assert abs(len(calls) - len(their_calls)) <= 1
-    if len(calls) != len(their_calls):  # from that call on the two go ways of their own
-        np.testing.assert_allclose(path[:3], their_path[:3], rtol=1e-6, atol=1e-12)
-        return
+    assert len(calls) == len(their_calls)
+    np.testing.assert_allclose(calls, their_calls, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(path, their_path, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(w, v, rtol=1e-6, atol=1e-9)
 

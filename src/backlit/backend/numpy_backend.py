@@ -160,7 +160,7 @@ def astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     the int64, from 2⁶³ on those of x - 2⁶³ with the highest one turned. What becomes a bfloat16 is
     rounded to a float32 first, as in PyTorch: the casts of ml_dtypes differ between its versions.
     """
-    if bfloat16 in (dtype, x.dtype) and dtype != x.dtype:
+    if dtype != x.dtype and bfloat16 in (dtype, x.dtype):
         x = x.astype(float32)
     if dtype in INTEGER and x.dtype in FLOATING:
         return _whole(x, dtype)
