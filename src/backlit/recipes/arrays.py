@@ -21,7 +21,9 @@ from .recipe import (
     batch_for,
     counted,
     epochs_for,
+    mean_and_deviation,
     occurrences,
+    some_of,
     take,
     unbalanced,
 )
@@ -216,18 +218,12 @@ class ArrayTask(Examples):
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Arrays:
         """Mean and deviation of each feature, or of each channel, of at most 1,000 examples."""
-        chosen = training[np.linspace(0, len(training) - 1, min(1000, len(training))).astype(int)]
+        chosen = some_of(training)
         some = heard(self.raw[chosen], self.reading)
         axes = (0,) if self.reading == "features" else (0, *range(2, some.ndim))
-        mean, deviation = some.mean(axis=axes), some.std(axis=axes)
+        mean, deviation = mean_and_deviation(some, axes)
         target = self.target.scaled(take(self.answers, training))
-        return Arrays(
-            target,
-            self.raw.shape[1:],
-            self.reading,
-            tuple(map(float, mean)),
-            tuple(float(d) or 1.0 for d in deviation),
-        )
+        return Arrays(target, self.raw.shape[1:], self.reading, mean, deviation)
 
 
 def _finite(x: np.ndarray) -> np.ndarray:

@@ -34,7 +34,17 @@ from .columns import (
     read_table,
 )
 from .form import OF_TABLES, Form, Parts, Source, is_file
-from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
+from .recipe import (
+    Examples,
+    batch_for,
+    counted,
+    epochs_for,
+    mean_and_deviation,
+    occurrences,
+    some_of,
+    take,
+    unbalanced,
+)
 from .split import FOLDERS, copies, merged
 from .targets import Classes, Labels
 
@@ -227,10 +237,9 @@ class Images(Examples):
         channels, height, width = self.settings_shape
         side = settings["size"]
         shape = (channels, height, width) if side == max(height, width) else (channels, side, side)
-        chosen = training[np.linspace(0, len(training) - 1, min(1000, len(training))).astype(int)]
+        chosen = some_of(training)
         some = np.stack([pixels(p, shape) for p in take(self.raw, chosen)])
-        mean = tuple(map(float, some.mean(axis=(0, 2, 3))))
-        deviation = tuple(float(d) or 1.0 for d in some.std(axis=(0, 2, 3)))
+        mean, deviation = mean_and_deviation(some, (0, 2, 3))
         target = self.target.scaled(take(self.answers, training))
         return Pictures(target, shape, mean, deviation)
 

@@ -149,6 +149,23 @@ def take(values: Any, numbers: np.ndarray) -> Any:
     return [values[i] for i in numbers.tolist()]
 
 
+def some_of(training: np.ndarray, most: int = 1000) -> np.ndarray:
+    """The numbers of at most so many examples, evenly spread."""
+    return training[np.linspace(0, len(training) - 1, min(most, len(training))).astype(int)]
+
+
+def mean_and_deviation(
+    x: np.ndarray, axes: int | tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of what is left of an array without these axes; a deviation of 0 is 1, to divide by.
+
+    >>> mean_and_deviation(np.array([[1.0, 5.0], [3.0, 5.0]]), 0)
+    ((2.0, 5.0), (1.0, 1.0))
+    """
+    mean, deviation = x.mean(axis=axes), x.std(axis=axes)
+    return tuple(map(float, mean)), tuple(float(d) or 1.0 for d in deviation)
+
+
 def epochs_for(examples: int, batch_size: int, steps: int = STEPS) -> int:
     """As many epochs as make about so many steps, within bounds."""
     return min(MOST, max(FEWEST, round(steps * batch_size / max(examples, 1))))

@@ -27,7 +27,12 @@ from .columns import (
 )
 from .form import OF_TABLES, Form, Parts, Source, is_file
 from .large import stream_of
-from .recipe import Recipe, batch_for, epochs_for
+from .recipe import (
+    Recipe,
+    batch_for,
+    epochs_for,
+    mean_and_deviation,
+)
 from .split import Split, by_time
 from .targets import Numbers
 
@@ -273,10 +278,9 @@ class Series(Recipe):
 
     def _learn(self, found: Split, settings: Mapping[str, Any]) -> Windows:
         trained = self.rows[found.training]
-        deviation = tuple(float(d) or 1.0 for d in trained.std(axis=0))
+        mean, deviation = mean_and_deviation(trained, 0)
         at = self.columns.index(self.target)
         target = Forecast.of_column(self.target, trained[:, at], settings["horizon"])
-        mean = tuple(map(float, trained.mean(axis=0)))
         return Windows(target, self.columns, mean, deviation, settings["window"])
 
     def _windows(

@@ -22,7 +22,17 @@ from . import networks
 from .columns import TABLES, answers_of, choose_targets, groups_of, known_rows, open_table
 from .form import OF_TABLES, Form, Source, is_file, require_finite
 from .images import IN_MEMORY, Decoded, contents
-from .recipe import Examples, batch_for, counted, epochs_for, occurrences, take, unbalanced
+from .recipe import (
+    Examples,
+    batch_for,
+    counted,
+    epochs_for,
+    mean_and_deviation,
+    occurrences,
+    some_of,
+    take,
+    unbalanced,
+)
 from .split import FOLDERS, copies, merged
 from .targets import Classes
 
@@ -198,11 +208,10 @@ class Sounds(Examples):
 
     def learn(self, training: np.ndarray, settings: Mapping[str, Any]) -> Waves:
         """Mean and deviation of each band of the training part, of at most 1,000 sounds."""
-        chosen = training[np.linspace(0, len(training) - 1, min(1000, len(training))).astype(int)]
+        chosen = some_of(training)
         seconds = settings["seconds"]
         some = np.stack([heard(*read_wave(p), seconds, self.top) for p in take(self.raw, chosen)])
-        mean = tuple(map(float, some.mean(axis=(0, 2))))
-        deviation = tuple(float(d) or 1.0 for d in some.std(axis=(0, 2)))
+        mean, deviation = mean_and_deviation(some, (0, 2))
         target = self.target.scaled(take(self.answers, training))
         return Waves(target, self.top, seconds, mean, deviation)
 
