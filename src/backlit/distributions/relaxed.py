@@ -15,19 +15,14 @@ from ..nn.functional import softmax, softplus
 from ..random import exponential, uniform
 from ..tensor import Tensor
 from .discrete import OfProbability, OneHotCategorical
-from .distribution import POSITIVE, UNIT, parameters
+from .distribution import POSITIVE, UNIT, Distribution, parameters
 from .gammas import SHARES
 
 
-class RelaxedBernoulli(OfProbability):
-    """sigmoid((logits + logistic noise) / temperature): near 0 or 1 where the temperature is low.
-
-    >>> RelaxedBernoulli(0.5, probs=0.5).rsample((2,)).shape
-    (2,)
-    """
+class Relaxed(Distribution):
+    """What relaxed distributions have beside the probabilities or logits of their kind."""
 
     has_rsample: ClassVar = True
-    support: ClassVar = UNIT
 
     def __init__(
         self,
@@ -37,9 +32,19 @@ class RelaxedBernoulli(OfProbability):
         validate_args: bool | None = None,
     ):
         (self.temperature,) = parameters(
-            "RelaxedBernoulli", validate_args, temperature=(temperature, POSITIVE)
+            type(self).__name__, validate_args, temperature=(temperature, POSITIVE)
         )
         super().__init__(probs, logits, validate_args)
+
+
+class RelaxedBernoulli(Relaxed, OfProbability):
+    """sigmoid((logits + logistic noise) / temperature): near 0 or 1 where the temperature is low.
+
+    >>> RelaxedBernoulli(0.5, probs=0.5).rsample((2,)).shape
+    (2,)
+    """
+
+    support: ClassVar = UNIT
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """A draw in (0, 1) through which gradients reach the parameters."""
@@ -60,7 +65,7 @@ class RelaxedBernoulli(OfProbability):
         return RelaxedBernoulli(self.temperature, logits=wide)
 
 
-class RelaxedOneHotCategorical(OneHotCategorical):
+class RelaxedOneHotCategorical(Relaxed, OneHotCategorical):
     """softmax((logits + Gumbel's noise) / temperature): shares, near a corner where T is low.
 
     >>> from backlit import tensor
@@ -69,20 +74,7 @@ class RelaxedOneHotCategorical(OneHotCategorical):
     1.0
     """
 
-    has_rsample: ClassVar = True
     support: ClassVar = SHARES
-
-    def __init__(
-        self,
-        temperature: Any,
-        probs: Any = None,
-        logits: Any = None,
-        validate_args: bool | None = None,
-    ):
-        (self.temperature,) = parameters(
-            "RelaxedOneHotCategorical", validate_args, temperature=(temperature, POSITIVE)
-        )
-        super().__init__(probs, logits, validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Shares through which gradients reach the parameters."""
